@@ -1,0 +1,101 @@
+/* A session: what a connection is to the commands. The hinge between net and store; it knows no fd.
+ *
+ * Belongs to one worker at a time: the one that accepted the connection, and from AUTH on the one that owns the tenant.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "atomdb/command/command.h"
+#include "atomdb/command/settings.h"
+#include "atomdb/resp/writer.h"
+#include "atomdb/store/keyspace.h"
+#include "atomdb/store/registry.h"
+#include "atomdb/util/clock.h"
+#include "atomdb/util/event.h"
+#include "atomdb/util/list.h"
+
+struct session;
+
+/* What INFO, CLIENT INFO and CLIENT LIST say of a connection, beyond what the session knows. */
+struct client_facts {
+	char address[64]; /* "127.0.0.1:40000", "[::1]:40000", "/run/atomdb/atomdb.sock:0" */
+	char local_address[64];
+	int fd;
+	uint64_t query_bytes;  /* unparsed input held */
+	uint64_t output_bytes; /* unsent replies held */
+	uint64_t memory;       /* heap bytes of the connection, its buffers included */
+};
+
+/* What commands ask of the connection floor. */
+struct session_host {
+	void (*describe)(struct session *s, struct client_facts *facts);
+	/* Closes the session's connection: at once for another session, after the replies for the caller's own. */
+	void (*close)(struct session *s);
+};
+
+/* What the sessions of one worker share. Only its thread uses it, but for the figures. */
+struct environment {
+	struct registry *registry;
+	unsigned worker; /* this worker's number */
+	struct settings settings;
+	const struct session_host *host;
+	const struct event_sink *events;
+	struct clock_rate clock_start;
+	int64_t start_ms;        /* CLOCK_REALTIME at the start of the daemon */
+	const char *run_id;      /* 40 hex digits */
+	const char *config_file; /* "" when none was given */
+	int64_t now_ms;          /* this turn: CLOCK_REALTIME */
+	uint64_t now_ns;         /* this turn: CLOCK_MONOTONIC */
+	struct buffer scratch;   /* for handlers that build text; empty between commands */
+	struct command_figures commands[COMMAND_COUNT];
+	counter auth_failures;
+	counter unknown_commands;
+};
+
+enum session_flag {
+	SESSION_NO_EVICT = 1 << 0,
+	SESSION_NO_TOUCH = 1 << 1,
+	SESSION_REPLY_OFF = 1 << 2,
+	SESSION_CLOSING = 1 << 3, /* close after the replies are sent */
+};
+
+struct session {
+	struct environment *env; /* of the worker that has it now */
+	struct tenant *tenant;   /* NULL until a secret (or the anonymous tenant) opened one */
+	struct writer *reply;    /* set by the worker for the batch being run */
+	struct list tenant_link; /* in tenant->sessions */
+	uint64_t id;
+	int64_t created_ms;
+	int64_t last_ms;              /* of the last command: idle time */
+	char *name;                   /* owned, or NULL: CLIENT SETNAME */
+	char *lib_name, *lib_version; /* owned, or NULL: CLIENT SETINFO */
+	const struct command *last;   /* the last command, for CLIENT LIST */
+	uint16_t home;                /* with OUTCOME_ELSEWHERE: the worker to go to */
+	uint8_t database;
+	uint8_t protocol; /* 2 or 3 */
+	uint8_t flags;
+};
+
+/* A command, parsed. argv points into the connection's input and is valid while it runs. */
+struct request {
+	const struct slice *argv;
+	uint32_t argc;
+	const struct command *command; /* NULL: unknown; set by dispatch_prepare */
+	struct key key;                /* its first key with the hash, when `hashed` */
+	bool hashed;
+};
+
+/* `id` is unique over all workers and the daemon's life. */
+void session_init(struct session *s, struct environment *env, uint64_t id, int64_t now_ms);
+/* Leaves the tenant (which may end it: registry_release) and frees what the session owns. */
+void session_deinit(struct session *s);
+
+/* Makes `t`, a tenant of this worker, the session's; leaves the present one first. 0; ATOMDB_E_FULL when max_clients
+ * of the tenant is reached, or ATOMDB_E_OOM: the session has no tenant then. */
+int session_attach(struct session *s, struct tenant *t);
+/* Leaves the tenant, as before AUTH: database 0, no name. The session may then go to another worker. */
+void session_detach(struct session *s);
+/* Whether the client may run commands: it has a tenant, or the anonymous one waits for it. */
+bool session_authenticated(const struct session *s);

@@ -1,0 +1,18 @@
+/* The settings of a server that commands and connections obey: a plain copy, one a worker, replaced at reload. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "atomdb/store/tenant.h"
+
+struct settings {
+	uint32_t max_clients;                /* 0: no limit */
+	uint32_t auth_timeout;               /* seconds for a client to authenticate; 0: no limit */
+	uint32_t idle_timeout;               /* seconds without a command; 0: no limit */
+	uint32_t tcp_keepalive;              /* seconds; 0: off */
+	uint64_t query_buffer;               /* bytes a client's unfinished command may take */
+	uint64_t output_buffer;              /* bytes of unsent replies at which a client is closed */
+	uint16_t port;                       /* of the first TCP address; 0: none */
+	char anonymous[TENANT_NAME_MAX + 1]; /* "": AUTH is required */
+};

@@ -1,0 +1,22 @@
+/* Listening sockets: "127.0.0.1:8080", "[::1]:8080", "unix:/run/atomdb/atomdb.sock", or handed in by systemd. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct listener;
+
+/* Binds and listens. 0, ATOMDB_E_SYNTAX for an address that does not parse, or -errno. A Unix socket file of a dead
+ * server is replaced. */
+int listener_open(struct listener **out, const char *address);
+/* Takes over a listening stream socket. */
+int listener_adopt(struct listener **out, int fd);
+/* Closes; removes the file of a Unix socket that it made. */
+void listener_close(struct listener *l);
+
+int listener_fd(const struct listener *l);
+/* The bound address as text, for messages ("127.0.0.1:8080"). */
+const char *listener_address(const struct listener *l);
+uint16_t listener_port(const struct listener *l); /* 0 for a Unix socket */
+/* Whether `address` can be reached from this host only: loopback or a Unix socket. Pure. */
+bool listener_is_local(const char *address);

@@ -1,0 +1,71 @@
+/* A worker: one thread, one epoll loop, its shards, and every connection of their tenants. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "atomdb/command/session.h"
+#include "atomdb/net/listener.h"
+#include "atomdb/store/registry.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/util/counter.h"
+#include "atomdb/util/event.h"
+
+struct worker;
+
+enum reject { REJECT_MAX_CLIENTS, REJECT_FILES, REJECT_COUNT };
+
+/* Written by the worker's thread, read by anybody. */
+struct worker_figures {
+	counter clients;     /* connections here now */
+	counter connections; /* accepted here */
+	counter rejected[REJECT_COUNT];
+	counter moved; /* connections sent to another worker */
+	counter input_bytes;
+	counter output_bytes;
+	counter protocol_errors;
+	counter output_limit;    /* clients closed for not reading */
+	counter idle_closed;     /* by auth_timeout and idle_timeout */
+	counter turns;           /* of the loop */
+	counter longest_turn_ns; /* since the last worker_take_longest_turn */
+	counter pongs;           /* answers to worker_ping */
+};
+
+/* What all workers share. */
+struct worker_shared {
+	struct registry *registry;     /* set before worker_start */
+	struct worker *const *workers; /* all, by number */
+	unsigned worker_count;
+	const struct event_sink *events;
+	_Atomic uint64_t clients; /* connections of all workers, against max_clients */
+	_Atomic uint64_t next_client_id;
+	struct clock_rate clock_start;
+	int64_t start_ms;
+	const char *run_id;
+	const char *config_file;
+};
+
+/* Makes a worker with its shard; no thread yet. `shared` and `listeners` are not owned and outlive it. */
+int worker_new(struct worker **out, unsigned number, struct worker_shared *shared, const struct settings *settings,
+	       struct listener *const *listeners, unsigned listener_count, struct arena_budget *budget);
+/* Starts the thread. 0 or -errno. */
+int worker_start(struct worker *w);
+/* Asks it to finish: no more accepting, answer what was read, send what was answered for at most `timeout_ms`, close.
+ * From any thread. */
+void worker_stop(struct worker *w, unsigned timeout_ms);
+/* Waits for the thread to end. */
+void worker_join(struct worker *w);
+/* After worker_join of all workers. */
+void worker_free(struct worker *w);
+
+struct shard *worker_shard(struct worker *w);
+const struct worker_figures *worker_figures(const struct worker *w);
+const struct environment *worker_environment(const struct worker *w); /* for its figures */
+uint64_t worker_take_longest_turn(struct worker *w);
+
+/* The calls below post to the worker's inbox, from any thread. */
+void worker_ping(struct worker *w); /* figures.pongs rises when it is handled */
+int worker_post_settings(struct worker *w, const struct settings *settings);
+int worker_post_limits(struct worker *w, struct tenant *t, const struct tenant_limits *limits);
+int worker_post_removal(struct worker *w, struct tenant *t);

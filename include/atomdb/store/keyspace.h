@@ -1,0 +1,92 @@
+/* A tenant's keys: what the commands are written in.
+ *
+ * Every call is for the tenant's own worker. "Now" is the shard's (shard_set_now). What is due is invisible: a lookup
+ * that meets a due entry removes it, counts it as expired and finds nothing. An `entry` that a call returns is valid
+ * until the next call that writes to the same tenant. Values are strings of at most KEYSPACE_VALUE_MAX bytes. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "atomdb/store/tenant.h"
+#include "atomdb/util/slice.h"
+
+#define KEYSPACE_VALUE_MAX ((size_t)512 << 20)
+/* Scratch for the text of values that are stored as integers. */
+#define KEYSPACE_TEXT 24
+
+struct entry;
+
+/* A key of one database, with its hash, computed once. */
+struct key {
+	struct slice name;
+	uint64_t hash;
+	unsigned database; /* 0 to 15 */
+};
+
+struct key keyspace_key(const struct tenant *t, unsigned database, struct slice name);
+
+/* Starts to bring what a later lookup of `key` needs into the cache: first the bucket, then the entry. */
+void keyspace_prefetch(const struct tenant *t, const struct key *key);
+void keyspace_prefetch_entry(const struct tenant *t, const struct key *key);
+
+enum lookup {
+	LOOKUP_PEEK = 0,
+	LOOKUP_TOUCH = 1, /* becomes the most recently used */
+	LOOKUP_COUNT = 2, /* counts as a hit or a miss */
+	LOOKUP_READ = LOOKUP_TOUCH | LOOKUP_COUNT,
+	LOOKUP_WRITE = LOOKUP_TOUCH,
+};
+
+/* The entry of `key`, or NULL. */
+struct entry *keyspace_find(struct tenant *t, const struct key *key, enum lookup how);
+
+/* The value's bytes: in the arena, or rendered to `text` where it is stored as an integer. */
+struct slice keyspace_value(const struct entry *e, char text[KEYSPACE_TEXT]);
+/* Whether the value is the canonical decimal form of an int64_t, and which. */
+bool keyspace_integer(const struct entry *e, int64_t *value);
+/* Redis's name of the encoding: "int", "embstr" or "raw". */
+const char *keyspace_encoding(const struct entry *e);
+/* The key's name, in the arena. */
+struct slice keyspace_name(const struct entry *e);
+/* Absolute deadline in milliseconds since 1970, or 0 for none. */
+int64_t keyspace_deadline(const struct entry *e);
+
+/* A write's deadline. */
+#define DEADLINE_NONE ((int64_t)0)  /* the key shall not expire, but for default_ttl and max_ttl */
+#define DEADLINE_KEEP ((int64_t)-1) /* as it was */
+
+/* Sets `key` to `value`, new or over `old` (its present entry, from keyspace_find, or NULL when there is none). Evicts
+ * where the quota needs it, never `key` itself. `value` must not point into the arena. A deadline (milliseconds since
+ * 1970, > 0) that has passed leaves the key absent. 0, or ATOMDB_E_OOM: nothing changed but what was evicted. */
+int keyspace_set(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline);
+int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *old, int64_t value, int64_t deadline);
+
+/* Makes the value of `key` `length` bytes long (<= KEYSPACE_VALUE_MAX), new bytes zero, for the caller to write to at
+ * `*bytes`; creates the key where `old` is NULL. An integer becomes its text. Same errors as keyspace_set. */
+int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, char **bytes);
+
+/* Changes the deadline: milliseconds since 1970, DEADLINE_NONE to persist. One that has passed deletes the key.
+ * max_ttl applies. 0, or ATOMDB_E_OOM. */
+int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, int64_t deadline);
+
+/* Removes an entry that keyspace_find returned. A large value is freed in slices. */
+void keyspace_delete(struct tenant *t, const struct key *key, struct entry *e);
+
+/* The count of keys, and of those with a deadline (either may be NULL), exactly: 0, or ATOMDB_E_AGAIN while due
+ * entries are still being swept. */
+int keyspace_size(struct tenant *t, unsigned database, uint64_t *keys, uint64_t *expiring);
+
+/* Visits all keys of one step of an iteration that started with cursor 0; returns the next cursor, 0 at the end.
+ * Guarantee as Redis's SCAN. `visit` must not write to the tenant. */
+uint64_t keyspace_scan(struct tenant *t, unsigned database, uint64_t cursor,
+		       void (*visit)(void *context, const struct entry *e), void *context);
+
+/* Some key, about evenly chosen: 1 and `*e`; 0 when there is none; ATOMDB_E_AGAIN as keyspace_size. */
+int keyspace_random(struct tenant *t, unsigned database, struct entry **e);
+
+/* Empties a database, or all with TENANT_DATABASES; what was there is invisible at once and freed in slices. */
+void keyspace_flush(struct tenant *t, unsigned database);
+
+/* Bytes that the entry is charged: MEMORY USAGE. */
+size_t keyspace_memory(const struct entry *e);

@@ -1,0 +1,79 @@
+/* The registry: which secret opens which tenant, and in which shard each tenant lives.
+ *
+ * The only part of the store that threads share: a mutex guards it. It is asked at AUTH, at reload and by the control
+ * plane, never per command. Secrets are known by their SHA-256 digest only (libsodium), compared in constant time, and
+ * a wrong one costs what a right one does. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "atomdb/store/tenant.h"
+#include "atomdb/util/event.h"
+#include "atomdb/util/slice.h"
+
+#define SECRET_DIGEST  32
+#define TENANT_SECRETS 2
+
+struct secret {
+	uint8_t digest[SECRET_DIGEST]; /* SHA-256 */
+};
+
+void secret_digest(struct slice text, struct secret *out);
+
+/* A tenant of the configuration. */
+struct tenant_config {
+	char name[TENANT_NAME_MAX + 1]; /* letters, digits, '-', '_', '.': 1 to 64 of them */
+	struct secret secrets[TENANT_SECRETS];
+	unsigned secret_count; /* 0 is allowed for the anonymous tenant only */
+	struct tenant_limits limits;
+};
+
+struct tenancy {
+	bool open;                           /* any secret opens a tenant of its own; else only those of `tenants` */
+	uint32_t max_tenants;                /* opened by clients, in open mode; 0: no limit */
+	char anonymous[TENANT_NAME_MAX + 1]; /* tenant of clients that sent no AUTH; "": AUTH is required */
+	struct tenant_limits defaults;
+	const struct tenant_config *tenants;
+	size_t tenant_count;
+};
+
+struct registry;
+
+/* What the registry asks of the workers; called with its mutex held, so it must only post a message. */
+struct registry_hooks {
+	void (*limits_changed)(void *context, struct tenant *t, const struct tenant_limits *limits);
+	/* The worker closes the tenant's clients, then calls registry_remove_done. */
+	void (*removed)(void *context, struct tenant *t);
+	void *context;
+};
+
+/* `shards` are not owned. 0, -ENOMEM, or ATOMDB_E_RANGE for two tenants of one name or secret. */
+int registry_new(struct registry **out, struct shard *const *shards, size_t shard_count, const struct tenancy *tenancy,
+		 const struct registry_hooks *hooks, const struct event_sink *events);
+/* Frees all tenants; the workers have stopped. */
+void registry_free(struct registry *r);
+
+/* Puts a changed tenancy in force: adds, changes and removes listed tenants, leaves the others alone. Errors as
+ * registry_new, and nothing changed. */
+int registry_reload(struct registry *r, const struct tenancy *tenancy);
+
+/* The tenant that `secret` opens. `name` is that of AUTH with two arguments; "" or "default" for one. In open mode an
+ * unknown secret makes a tenant, in the shard with the least load. The result may be used by its own worker only
+ * (shard_worker(t->shard)); another worker sends the connection there and asks again.
+ * 0, ATOMDB_E_WRONGPASS, ATOMDB_E_FULL (max_tenants), or -ENOMEM. */
+int registry_authenticate(struct registry *r, struct slice name, struct slice secret, struct tenant **out);
+/* The tenant of clients that sent no AUTH, or NULL. */
+struct tenant *registry_anonymous(struct registry *r);
+
+/* Called by the tenant's worker when its last client left: a tenant that a client opened and that holds no key is
+ * closed and freed. */
+void registry_release(struct registry *r, struct tenant *t);
+/* Called by the tenant's worker after `removed`, when no client uses it any more: closes and frees it. */
+void registry_remove_done(struct registry *r, struct tenant *t);
+
+/* Visits every tenant, for the control plane; only identity and figures may be read. The mutex is held meanwhile:
+ * be quick. */
+void registry_each(struct registry *r, void (*visit)(void *context, const struct tenant *t), void *context);
+size_t registry_count(struct registry *r);

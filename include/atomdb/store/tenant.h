@@ -1,0 +1,72 @@
+/* A tenant: what a secret opens. The unit of isolation, quota, ownership and figures.
+ *
+ * A tenant lives in one shard and is touched by that shard's worker alone, except for its identity (constant), its
+ * figures (counters) and its limits (posted to the worker as a copy). Made by the registry, opened and closed by its
+ * shard. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "atomdb/util/bucket.h"
+#include "atomdb/util/counter.h"
+#include "atomdb/util/list.h"
+
+#define TENANT_NAME_MAX  64
+#define TENANT_DATABASES 16
+
+enum eviction { EVICTION_LRU, EVICTION_NONE };
+
+/* 0 means no limit. */
+struct tenant_limits {
+	uint64_t max_entries;
+	uint64_t max_memory; /* bytes */
+	uint32_t max_clients;
+	uint32_t commands_per_second;
+	enum eviction eviction;
+	int64_t default_ttl; /* milliseconds; given to a write that sets none */
+	int64_t max_ttl;     /* milliseconds; longer ones, and none, become this */
+};
+
+/* Written by the tenant's worker, read by anybody. */
+struct tenant_figures {
+	counter keys;
+	counter keys_expiring;
+	counter bytes; /* charged: entries, tables, connections' buffers */
+	counter clients;
+	counter commands;
+	counter hits;
+	counter misses;
+	counter evictions;
+	counter expirations;
+	counter throttled; /* commands refused by commands_per_second */
+	counter input_bytes;
+	counter output_bytes;
+	counter db_keys[TENANT_DATABASES];
+	counter db_expiring[TENANT_DATABASES];
+};
+
+struct shard;
+
+struct tenant {
+	char name[TENANT_NAME_MAX + 1]; /* the configured name, or a fingerprint of the secret's digest */
+	bool listed;                    /* from the configuration, not opened by a client */
+	struct shard *shard;            /* never changes */
+	struct tenant_figures figures;
+
+	/* The worker's own. */
+	struct tenant_limits limits;
+	struct token_bucket commands;
+	struct list sessions;         /* of its clients: struct session's tenant_link */
+	uint32_t slot;                /* number within the shard, part of each entry; 0: not open yet */
+	struct tenant_record *record; /* its part of the arena: see src/store/record.h */
+	bool removed;                 /* no longer to be used: its clients are being closed */
+};
+
+/* Charges `bytes` of memory outside the store (a connection's buffers) before they are taken: evicts where the quota
+ * needs it. 0, or ATOMDB_E_OOM and nothing is charged. */
+int tenant_charge(struct tenant *t, uint64_t bytes);
+void tenant_discharge(struct tenant *t, uint64_t bytes);
+
+/* Puts new limits in force. What lies above them is evicted in slices by shard_work. */
+void tenant_set_limits(struct tenant *t, const struct tenant_limits *limits, uint64_t now_ns);

@@ -1,0 +1,83 @@
+/* A shard's memory: one memfd, in which every block is named by a ref.
+ *
+ *   0            descriptors (16 bytes a 4 KiB page, sparse)                          pages
+ *   +---------+---------------------------------------------+--------------------------------------- - - -
+ *   | header  | [page 0][page 1][page 2] ...                | slab 64 KiB | run | table | run ...
+ *   +---------+---------------------------------------------+--------------------------------------- - - -
+ *
+ * Pages are handed out by a binary buddy allocator whose lists run through the descriptors. Small blocks are carved
+ * from slabs of 64 KiB, one size class a slab; larger ones are runs of pages. Free pages stay resident up to a slack
+ * and go back to the kernel in bounded steps (arena_trim), so neither a flush nor one large value stalls the caller.
+ * Nothing in the arena is a pointer: it may be mapped at any address, by any process.
+ *
+ * One thread owns an arena; only the figures may be read by others. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "atomdb/util/counter.h"
+
+/* A block: its offset from the start of the arena in units of 16 bytes. 0 names nothing. */
+typedef uint32_t ref;
+
+#define ARENA_UNIT     16
+#define ARENA_PAGE     4096
+#define ARENA_SIZE_MAX ((uint64_t)1 << 36)
+
+/* What blocks are for. A slab holds blocks of one kind, so that a scan of the pages can tell entries from the rest. */
+enum arena_kind { ARENA_ENTRY, ARENA_OTHER, ARENA_KINDS };
+
+/* Memory that several arenas share a limit of (max_memory of the configuration). Taken in pages, not per block. */
+struct arena_budget {
+	_Atomic uint64_t used;  /* bytes */
+	_Atomic uint64_t limit; /* bytes; 0: none */
+};
+
+/* Written by the owner, read by anybody. */
+struct arena_figures {
+	counter resident; /* bytes of pages in use or kept as slack */
+	counter used;     /* bytes of blocks handed out, rounding included */
+	counter used_by_kind[ARENA_KINDS];
+};
+
+struct arena;
+
+/* Creates an arena in a new memfd. `budget` may be NULL and is not owned; it must outlive the arena.
+ * Returns 0, -ENOMEM, or the -errno of memfd_create or mmap. */
+int arena_open(struct arena **out, const char *name, struct arena_budget *budget);
+/* Unmaps and closes; NULL is fine. */
+void arena_close(struct arena *a);
+
+/* The memfd, owned by the arena. */
+int arena_fd(const struct arena *a);
+const struct arena_figures *arena_figures(const struct arena *a);
+
+/* The first block, `size` bytes of zeros, at a place that never moves: where the owner keeps the roots of everything
+ * else. Called once, before any arena_alloc. */
+ref arena_root(struct arena *a, size_t size);
+
+/* How many bytes a block of `size` takes: what a tenant is charged. */
+size_t arena_block_size(size_t size);
+
+/* A block of at least `size` bytes (1 to 1 GiB), 16-byte aligned, contents undefined; its size is not stored, the
+ * caller knows it. 0 where the budget, the arena or the system has no room. */
+ref arena_alloc(struct arena *a, size_t size, enum arena_kind kind);
+/* The same, filled with zeros; large blocks come from untouched pages and cost nothing until used. */
+ref arena_alloc_zero(struct arena *a, size_t size, enum arena_kind kind);
+/* Gives back a block; `size` and `kind` as it was allocated. */
+void arena_free(struct arena *a, ref block, size_t size, enum arena_kind kind);
+
+/* Gives free pages beyond the slack back to the system, at most about `max_bytes` of them; returns whether there is
+ * more to do. With `all`, the slack too. */
+bool arena_trim(struct arena *a, size_t max_bytes, bool all);
+
+/* Where the arena is mapped: the base of arena_at. */
+struct arena_base {
+	char *base;
+};
+
+static inline void *arena_at(const struct arena *a, ref block) {
+	return ((const struct arena_base *)(const void *)a)->base + (uint64_t)block * ARENA_UNIT;
+}

@@ -1,0 +1,111 @@
+/* An entry: one key with its value, its metadata and its links, in one block of the arena.
+ *
+ *            0        4        8        12       16             [+16 with TTL]      [+8 if wide]
+ *            +--------+--------+--------+--------+----------------------------+----------------+-----+-------+
+ *            | owner  | sizes  |lru prev|lru next| deadline | wheel prev|next | key len|val len| key | value |
+ *            +--------+--------+--------+--------+----------------------------+----------------+-----+-------+
+ *   owner:   tenant 20 bits | database 4 | flags 4 | type 4     0: not an entry (a free block)
+ *   sizes:   narrow: key length 8 bits | value length 12 | reserved 12     wide: the 8-byte lengths count instead
+ *
+ * The value of an entry with ENTRY_INT is an int64_t in native order, 8 bytes, unaligned: chosen where the decimal text
+ * would be longer. Everything else is the bytes themselves. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "atomdb/util/slice.h"
+#include "store/arena.h"
+
+enum entry_flag {
+	ENTRY_TTL = 1,  /* has a deadline and is in the wheel */
+	ENTRY_WIDE = 2, /* lengths beyond the narrow fields */
+	ENTRY_INT = 4,  /* the value is stored as an int64_t */
+	ENTRY_RAW = 8,  /* was modified in place: OBJECT ENCODING says raw */
+};
+
+enum entry_type { ENTRY_STRING = 0 };
+
+#define ENTRY_TENANT_MAX   ((1u << 20) - 1)
+#define ENTRY_NARROW_KEY   255u
+#define ENTRY_NARROW_VALUE 4095u
+#define ENTRY_VALUE_MAX    ((size_t)512 << 20)
+
+struct entry {
+	uint32_t owner;
+	uint32_t sizes;
+	ref lru_prev;
+	ref lru_next;
+};
+
+struct entry_ttl {
+	int64_t deadline;    /* milliseconds since 1970 */
+	uint32_t wheel_prev; /* see wheel.h */
+	ref wheel_next;
+};
+
+struct entry_wide {
+	uint32_t key_len;
+	uint32_t value_len;
+};
+
+static inline uint32_t entry_tenant(const struct entry *e) {
+	return e->owner & ENTRY_TENANT_MAX;
+}
+static inline unsigned entry_database(const struct entry *e) {
+	return (e->owner >> 20) & 15;
+}
+static inline unsigned entry_flags(const struct entry *e) {
+	return (e->owner >> 24) & 15;
+}
+static inline bool entry_has(const struct entry *e, enum entry_flag flag) {
+	return (entry_flags(e) & (unsigned)flag) != 0;
+}
+static inline unsigned entry_type(const struct entry *e) {
+	return e->owner >> 28;
+}
+static inline uint32_t entry_owner(uint32_t tenant, unsigned database, unsigned flags, unsigned type) {
+	return tenant | database << 20 | flags << 24 | type << 28;
+}
+
+static inline struct entry_ttl *entry_ttl(struct entry *e) {
+	return (struct entry_ttl *)(void *)(e + 1);
+}
+
+/* Bytes before the key. */
+static inline size_t entry_header_size(unsigned flags) {
+	return sizeof(struct entry) + ((flags & ENTRY_TTL) ? sizeof(struct entry_ttl) : 0) +
+	       ((flags & ENTRY_WIDE) ? sizeof(struct entry_wide) : 0);
+}
+
+static inline struct entry_wide *entry_wide(struct entry *e) {
+	return (struct entry_wide *)(void *)((char *)e + entry_header_size(entry_flags(e)) - sizeof(struct entry_wide));
+}
+
+static inline struct slice entry_key(const struct entry *e) {
+	size_t len = e->sizes & ENTRY_NARROW_KEY;
+	if (__builtin_expect(entry_has(e, ENTRY_WIDE), 0))
+		len = entry_wide((struct entry *)(uintptr_t)e)->key_len;
+	return (struct slice){(const char *)e + entry_header_size(entry_flags(e)), len};
+}
+
+/* The value's bytes as stored: 8 bytes of int64_t with ENTRY_INT. */
+static inline struct slice entry_stored(const struct entry *e) {
+	struct slice key = entry_key(e);
+	size_t len = (e->sizes >> 8) & ENTRY_NARROW_VALUE;
+	if (__builtin_expect(entry_has(e, ENTRY_WIDE), 0))
+		len = entry_wide((struct entry *)(uintptr_t)e)->value_len;
+	return (struct slice){key.data + key.len, len};
+}
+
+/* Bytes that the entry needs: what its block was allocated with. */
+static inline size_t entry_size(const struct entry *e) {
+	struct slice stored = entry_stored(e);
+	return (size_t)(stored.data + stored.len - (const char *)e);
+}
+
+/* Deadline in milliseconds since 1970, or 0 for none. */
+static inline int64_t entry_deadline(const struct entry *e) {
+	return entry_has(e, ENTRY_TTL) ? entry_ttl((struct entry *)(uintptr_t)e)->deadline : 0;
+}
