@@ -60,12 +60,13 @@ void registry_free(struct registry *r);
 int registry_reload(struct registry *r, const struct tenancy *tenancy);
 
 /* The tenant that `secret` opens. `name` is that of AUTH with two arguments; "" or "default" for one. In open mode an
- * unknown secret makes a tenant, in the shard with the least load. The result may be used by its own worker only
- * (shard_worker(t->shard)); another worker sends the connection there and asks again.
+ * unknown secret makes a tenant, in the shard with the least load. `*worker` is the worker that owns it: any other must
+ * not look into `**out` (which may end at any time) but send the connection there and ask again.
  * 0, ATOMDB_E_WRONGPASS, ATOMDB_E_FULL (max_tenants), or -ENOMEM. */
-int registry_authenticate(struct registry *r, struct slice name, struct slice secret, struct tenant **out);
-/* The tenant of clients that sent no AUTH, or NULL. */
-struct tenant *registry_anonymous(struct registry *r);
+int registry_authenticate(struct registry *r, struct slice name, struct slice secret, struct tenant **out,
+			  unsigned *worker);
+/* The tenant of clients that sent no AUTH, as registry_authenticate; ATOMDB_E_WRONGPASS where there is none. */
+int registry_anonymous(struct registry *r, struct tenant **out, unsigned *worker);
 
 /* Called by the tenant's worker when its last client left: a tenant that a client opened and that holds no key is
  * closed and freed. */

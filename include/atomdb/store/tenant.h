@@ -5,6 +5,7 @@
  * shard. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -49,19 +50,26 @@ struct tenant_figures {
 struct shard;
 
 struct tenant {
-	char name[TENANT_NAME_MAX + 1]; /* the configured name, or a fingerprint of the secret's digest */
-	bool listed;                    /* from the configuration, not opened by a client */
-	struct shard *shard;            /* never changes */
+	char fingerprint[TENANT_FINGERPRINT + 1]; /* of the secret's digest; "" for a tenant of the configuration */
+	char name[TENANT_NAME_MAX + 1];           /* of the configuration: valid once `listed` is set */
+	_Atomic bool listed;                      /* known to the configuration, not only opened by a client */
+	struct shard *shard;                      /* never changes */
 	struct tenant_figures figures;
 
 	/* The worker's own. */
 	struct tenant_limits limits;
 	struct token_bucket commands;
+	struct list over;             /* in the shard's list of tenants above their quota */
 	struct list sessions;         /* of its clients: struct session's tenant_link */
 	uint32_t slot;                /* number within the shard, part of each entry; 0: not open yet */
 	struct tenant_record *record; /* its part of the arena: see src/store/record.h */
 	bool removed;                 /* no longer to be used: its clients are being closed */
 };
+
+/* What the tenant is called in logs, metrics and replies. */
+static inline const char *tenant_name(const struct tenant *t) {
+	return atomic_load_explicit(&t->listed, memory_order_acquire) ? t->name : t->fingerprint;
+}
 
 /* Charges `bytes` of memory outside the store (a connection's buffers) before they are taken: evicts where the quota
  * needs it. 0, or ATOMDB_E_OOM and nothing is charged. */
