@@ -13,8 +13,9 @@
 #include "atomdb/util/counter.h"
 #include "atomdb/util/list.h"
 
-#define TENANT_NAME_MAX  64
-#define TENANT_DATABASES 16
+#define TENANT_NAME_MAX    64
+#define TENANT_FINGERPRINT 12 /* hex digits */
+#define TENANT_DATABASES   16
 
 enum eviction { EVICTION_LRU, EVICTION_NONE };
 
