@@ -15,7 +15,7 @@ struct request;
 
 enum command_id {
 #define COMMAND(id, ...) COMMAND_##id,
-#define SUBCOMMAND(id, ...)
+#define SUBCOMMAND(parent, id, ...)
 #include "atomdb/command/commands.def"
 #undef COMMAND
 #undef SUBCOMMAND
@@ -24,22 +24,56 @@ enum command_id {
 
 enum command_group { GROUP_STRING, GROUP_GENERIC, GROUP_CONNECTION, GROUP_SERVER };
 
-/* Redis's command flags, as COMMAND INFO names them. */
+/* Redis's command flags, in the order in which COMMAND INFO names them. */
 enum command_flag {
 	CMD_WRITE = 1 << 0,
 	CMD_READONLY = 1 << 1,
 	CMD_DENYOOM = 1 << 2,
 	CMD_ADMIN = 1 << 3,
-	CMD_FAST = 1 << 4,
+	CMD_NOSCRIPT = 1 << 4,
 	CMD_LOADING = 1 << 5,
 	CMD_STALE = 1 << 6,
-	CMD_NOSCRIPT = 1 << 7,
+	CMD_FAST = 1 << 7,
 	CMD_NO_AUTH = 1 << 8, /* may be called without AUTH */
 	CMD_ALLOW_BUSY = 1 << 9,
-	CMD_SKIP_MONITOR = 1 << 10,
-	CMD_SKIP_SLOWLOG = 1 << 11,
-	CMD_SENTINEL = 1 << 12,
-	CMD_MOVABLEKEYS = 1 << 13,
+};
+
+/* Redis's ACL categories, in the order in which COMMAND INFO names them. */
+enum acl_category {
+	ACL_KEYSPACE = 1 << 0,
+	ACL_READ = 1 << 1,
+	ACL_WRITE = 1 << 2,
+	ACL_SET = 1 << 3,
+	ACL_SORTEDSET = 1 << 4,
+	ACL_LIST = 1 << 5,
+	ACL_HASH = 1 << 6,
+	ACL_STRING = 1 << 7,
+	ACL_BITMAP = 1 << 8,
+	ACL_HYPERLOGLOG = 1 << 9,
+	ACL_GEO = 1 << 10,
+	ACL_STREAM = 1 << 11,
+	ACL_PUBSUB = 1 << 12,
+	ACL_ADMIN = 1 << 13,
+	ACL_FAST = 1 << 14,
+	ACL_SLOW = 1 << 15,
+	ACL_BLOCKING = 1 << 16,
+	ACL_DANGEROUS = 1 << 17,
+	ACL_CONNECTION = 1 << 18,
+	ACL_TRANSACTION = 1 << 19,
+	ACL_SCRIPTING = 1 << 20,
+};
+
+/* What a command does with its keys, in the order in which COMMAND INFO names it. */
+enum key_flag {
+	KEY_RO = 1 << 0,
+	KEY_RW = 1 << 1,
+	KEY_OW = 1 << 2,
+	KEY_RM = 1 << 3,
+	KEY_ACCESS = 1 << 4,
+	KEY_UPDATE = 1 << 5,
+	KEY_INSERT = 1 << 6,
+	KEY_DELETE = 1 << 7,
+	KEY_VARIABLE_FLAGS = 1 << 8,
 };
 
 /* What a handler tells its caller. */
@@ -51,16 +85,19 @@ enum outcome {
 };
 
 struct command {
-	const char *name; /* lower case; subcommands "client|list" */
-	enum outcome (*run)(struct session *s, const struct request *r);
+	const char *name;                                                /* lower case; subcommands "client|list" */
+	enum outcome (*run)(struct session *s, const struct request *r); /* NULL: needs a subcommand */
 	const struct command *subcommands;
 	uint16_t subcommand_count;
 	int16_t arity;       /* with the name; negative: at least */
 	uint32_t flags;      /* enum command_flag */
-	uint32_t categories; /* enum acl_category, beyond what group and flags imply */
-	enum command_group group;
+	uint32_t categories; /* enum acl_category, beyond what the flags imply: see command_categories */
+	uint16_t key_flags;  /* enum key_flag */
 	int16_t first_key, last_key, key_step;
-	const char *since; /* the version of Redis that brought it */
+	enum command_group group;
+	const char *key_note; /* NULL mostly: the note of the key specification */
+	const char *tips;     /* separated by spaces */
+	const char *since;    /* the version of Redis that brought it */
 	const char *complexity;
 	const char *summary;
 	enum command_id id; /* of the parent, for a subcommand */
@@ -71,7 +108,16 @@ extern const struct command command_table[];
 
 /* The command of that name in any case, or NULL. */
 const struct command *command_find(struct slice name);
+/* The subcommand of that name ("list", not "client|list") in any case, or NULL. */
 const struct command *command_find_subcommand(const struct command *parent, struct slice name);
+/* All ACL categories of a command: its own and those that its flags imply. */
+uint32_t command_categories(const struct command *c);
+/* Redis's name of one category (one bit of enum acl_category); NULL beyond the last. */
+const char *command_category_name(unsigned bit);
+/* Whether `argc` arguments, the name included, suit the command's arity. */
+static inline bool command_arity_ok(const struct command *c, uint32_t argc) {
+	return c->arity >= 0 ? argc == (uint32_t)c->arity : argc >= (uint32_t)-c->arity;
+}
 
 /* Figures of a command on one worker: written by it, read by anybody. */
 struct command_figures {
