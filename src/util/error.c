@@ -1,0 +1,32 @@
+#include "atomdb/util/error.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <string.h>
+
+const char *error_text(int error) {
+	switch (error) {
+	case ATOMDB_E_OOM:
+		return "No room left within the memory limit";
+	case ATOMDB_E_PROTOCOL:
+		return "Not a valid RESP request";
+	case ATOMDB_E_RANGE:
+		return "Out of range";
+	case ATOMDB_E_SYNTAX:
+		return "Syntax error";
+	case ATOMDB_E_AGAIN:
+		return "Not now, try again";
+	case ATOMDB_E_WRONGPASS:
+		return "Unknown name or wrong secret";
+	case ATOMDB_E_FULL:
+		return "Limit reached";
+	case ATOMDB_E_FORMAT:
+		return "Arena of an unknown version or damaged";
+	default:
+		break;
+	}
+	const char *text = NULL;
+	if (error <= 0 && error != INT_MIN)
+		text = strerrordesc_np(-error);
+	return text != NULL ? text : "Unknown error";
+}

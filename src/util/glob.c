@@ -1,0 +1,102 @@
+/* Every element of a pattern but '*' takes exactly one byte of the text, so when a mismatch is met behind a '*', giving
+ * that star one byte more is the only choice worth trying: an earlier star taking more could only leave less text for
+ * the later one. One place to go back to is therefore enough, and the work is bounded by pattern times text. */
+#include "atomdb/util/glob.h"
+
+#include <stddef.h>
+
+static inline int lower(int c) {
+	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
+
+/* Bytes compare as signed, which is what a range between bytes above 0x7f means to Redis. */
+static inline int byte_at(struct slice s, size_t at) {
+	return (signed char)s.data[at];
+}
+
+static inline bool in_range(int first, int last, int c, bool nocase) {
+	if (first > last) {
+		int swap = first;
+		first = last;
+		last = swap;
+	}
+	if (nocase) {
+		first = lower(first);
+		last = lower(last);
+		c = lower(c);
+	}
+	return c >= first && c <= last;
+}
+
+/* Whether the class that begins behind the '[' at `*at` - 1 takes `c`; moves `*at` behind the class. A class that is
+ * not closed ends with the pattern. An escaped byte is compared with its case even under `nocase`, as in Redis. */
+static bool class_takes(struct slice pattern, size_t *at, int c, bool nocase) {
+	size_t i = *at;
+	bool negated = i < pattern.len && pattern.data[i] == '^';
+	if (negated)
+		i++;
+	bool found = false;
+	for (; i < pattern.len; i++) {
+		size_t left = pattern.len - i;
+		int p = byte_at(pattern, i);
+		if (p == '\\' && left >= 2) {
+			i++;
+			found |= byte_at(pattern, i) == c;
+		} else if (p == ']') {
+			i++;
+			break;
+		} else if (left >= 3 && pattern.data[i + 1] == '-') {
+			found |= in_range(p, byte_at(pattern, i + 2), c, nocase);
+			i += 2;
+		} else {
+			found |= nocase ? lower(p) == lower(c) : p == c;
+		}
+	}
+	*at = i;
+	return found != negated;
+}
+
+/* Whether the element at `*at`, which is no '*', takes `c`; moves `*at` behind it. */
+static bool element_takes(struct slice pattern, size_t *at, int c, bool nocase) {
+	int p = byte_at(pattern, (*at)++);
+	if (p == '?')
+		return true;
+	if (p == '[')
+		return class_takes(pattern, at, c, nocase);
+	if (p == '\\' && *at < pattern.len)
+		p = byte_at(pattern, (*at)++);
+	return nocase ? lower(p) == lower(c) : p == c;
+}
+
+bool glob_match(struct slice pattern, struct slice text, bool nocase) {
+	const size_t none = pattern.len + 1;
+	size_t p = 0, t = 0;
+	size_t star = none; /* the element behind the last '*' */
+	size_t star_text = 0;
+
+	if (text.len == 0)
+		return pattern.len == 0;
+	while (t < text.len) {
+		if (p < pattern.len && pattern.data[p] == '*') {
+			do
+				p++;
+			while (p < pattern.len && pattern.data[p] == '*');
+			if (p == pattern.len)
+				return true;
+			star = p;
+			star_text = t;
+			continue;
+		}
+		if (p < pattern.len && element_takes(pattern, &p, byte_at(text, t), nocase)) {
+			t++;
+			continue;
+		}
+		if (star == none)
+			return false;
+		p = star;
+		t = ++star_text;
+	}
+	while (p < pattern.len && pattern.data[p] == '*')
+		p++;
+	return p == pattern.len;
+}
