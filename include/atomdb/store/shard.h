@@ -13,6 +13,18 @@
 struct arena_budget;
 struct shard;
 
+/* What closed tenants counted in their lives, so that sums over all tenants never run backwards. */
+struct retired_figures {
+	counter commands;
+	counter hits;
+	counter misses;
+	counter evictions;
+	counter expirations;
+	counter throttled;
+	counter input_bytes;
+	counter output_bytes;
+};
+
 /* Written by the shard's worker, read by anybody. */
 struct shard_figures {
 	counter tenants; /* open */
@@ -22,6 +34,7 @@ struct shard_figures {
 	counter resizes;      /* tables that began to grow or shrink */
 	counter lag_ms_total; /* summed delay between deadline and removal by the wheel */
 	counter swept;        /* entries removed by the wheel */
+	struct retired_figures retired;
 };
 
 struct shard_options {
@@ -42,7 +55,8 @@ int64_t shard_now(const struct shard *s);
 
 /* Makes the tenant's record in the arena, at its first use; does nothing when it is open already. 0 or ATOMDB_E_OOM. */
 int shard_open_tenant(struct shard *s, struct tenant *t);
-/* Drops all that the tenant has; its slot is reused when the last of it is freed. The struct stays the caller's. */
+/* Adds the tenant's counters to the figures of the retired, and drops all that it has; its slot is reused when the last
+ * of it is freed. The struct stays the caller's. */
 void shard_close_tenant(struct shard *s, struct tenant *t);
 
 /* Does a slice of work, about `units` entries' worth; returns whether there is more to do now. */

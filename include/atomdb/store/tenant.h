@@ -41,7 +41,9 @@ struct tenant_figures {
 	counter misses;
 	counter evictions;
 	counter expirations;
-	counter throttled; /* commands refused by commands_per_second */
+	counter throttled;     /* commands refused by commands_per_second */
+	counter quota_entries; /* the limits in force, for those who may not read `limits`; 0: none */
+	counter quota_bytes;
 	counter input_bytes;
 	counter output_bytes;
 	counter db_keys[TENANT_DATABASES];
