@@ -1,6 +1,7 @@
 /* The HTTP side, on libmicrohttpd without threads of its own: /metrics, /health and a short page at /.
  *
- * Driven by the caller's loop: poll http_fd for input and call http_run when it is readable or http_timeout is over. */
+ * Driven by the caller's loop: poll http_fd for input and call http_run when it is readable or http_timeout is over.
+ * One object a listening socket. */
 #pragma once
 
 #include <stdint.h>
@@ -11,10 +12,13 @@
 struct http;
 
 /* Serves on `listen_fd`, a listening stream socket that stays the caller's. `health` and `metrics` are not owned, and
- * read while http_run runs. 0, -ENOMEM or -EIO. */
-int http_new(struct http **out, int listen_fd, const struct health *health, const struct metrics_sources *metrics);
+ * read while http_run runs. 0, -ENOMEM, -errno of dup, or -EIO. */
+int http_new(struct http **out, int listen_fd, const struct health *health, struct metrics *metrics);
+/* Closes the connections; NULL is fine. */
 void http_free(struct http *h);
+/* An epoll fd, owned by `h`. */
 int http_fd(const struct http *h);
-/* Milliseconds until http_run must be called even without input; -1 for never. */
+/* Milliseconds until http_run must be called even without input; -1 for never. Ask again after each http_run. */
 int64_t http_timeout(struct http *h);
+/* Accepts, reads, answers and closes what can be without waiting. */
 void http_run(struct http *h);

@@ -1,7 +1,6 @@
-/* The Prometheus page: every figure of the daemon, one row a metric in metrics.def. */
+/* The Prometheus page: every figure of the daemon, one row a metric in src/observe/metrics.def. */
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "atomdb/command/command.h"
@@ -10,27 +9,47 @@
 #include "atomdb/util/buffer.h"
 #include "atomdb/util/clock.h"
 
-/* Where the figures are. The workers are seen through what net exposes as counters, so that observe needs no net. */
+/* Where a worker's figures are. The workers are seen through what net exposes as counters, so that observe needs no
+ * net. None may be NULL. */
 struct metrics_worker {
 	const struct command_figures *commands; /* COMMAND_COUNT */
 	const struct shard_figures *shard;
-	const counter *clients, *connections, *rejected_max_clients, *rejected_files, *moved, *input_bytes,
-		*output_bytes, *protocol_errors, *output_limit, *idle_closed, *turns, *longest_turn_ns, *auth_failures,
-		*unknown_commands;
+	const counter *clients;
+	const counter *connections;
+	const counter *rejected_max_clients;
+	const counter *rejected_files;
+	const counter *moved;
+	const counter *input_bytes;
+	const counter *output_bytes;
+	const counter *protocol_errors;
+	const counter *output_limit;
+	const counter *idle_closed;
+	const counter *turns;
+	const counter *longest_turn_ns;
+	const counter *auth_failures;
+	const counter *unknown_commands;
 };
 
+/* Not owned, and may change between two pages, but for worker_count and tenants_shown. */
 struct metrics_sources {
 	const struct metrics_worker *workers;
 	unsigned worker_count;
 	struct registry *registry;
 	struct clock_rate clock_start;
 	int64_t start_ms;
-	const char *version;
-	unsigned tenants_shown; /* the largest N by bytes have rows of their own; the others are summed as "_other" */
+	const char *version;           /* AtomDB's */
+	const char *redis_version;     /* the one whose behaviour clients may expect */
+	unsigned tenants_shown;        /* the largest N by bytes have rows of their own; the others are one, "_other" */
 	const counter *log_suppressed; /* may be NULL */
 	uint64_t max_memory;           /* bytes; 0: none */
-	uint32_t max_clients;
+	uint32_t max_clients;          /* 0: no limit */
 };
 
+struct metrics;
+
+/* What is kept from page to page, so that counters made of several never run backwards. 0 or -ENOMEM. */
+int metrics_new(struct metrics **out, const struct metrics_sources *sources);
+void metrics_free(struct metrics *m);
+
 /* Appends the page in Prometheus's text format, version 0.0.4. 0 or -ENOMEM. */
-int metrics_render(const struct metrics_sources *m, struct buffer *out);
+int metrics_render(struct metrics *m, struct buffer *out);
