@@ -32,10 +32,12 @@ struct reader {
 	uint32_t argc;
 	uint32_t cap;
 	/* Progress within an unfinished command: nothing already parsed is parsed again. */
-	uint32_t left;     /* arguments to come; 0 before the header */
-	int64_t bulk;      /* length of the argument being read, -1 before its header */
-	size_t position;   /* bytes of this command already understood */
-	char *text;        /* owned: unquoted inline arguments; NULL until the first */
+	uint32_t left;   /* arguments to come; 0 before the header */
+	int64_t bulk;    /* length of the argument being read, -1 before its header */
+	size_t position; /* bytes of this command already understood */
+	size_t scanned;  /* bytes behind `position` known to hold no end of line */
+	char *text;      /* owned: unquoted inline arguments; NULL until the first */
+	size_t text_cap;
 	const char *error; /* constant text, or points into error_text */
 	char error_text[64];
 };
@@ -43,7 +45,7 @@ struct reader {
 void reader_init(struct reader *r);
 void reader_deinit(struct reader *r);
 
-/* Forgets any progress, keeps the slots. */
+/* Forgets any progress; keeps the slots, unless a large command made them many. */
 void reader_reset(struct reader *r);
 
 /* Reads one command from `data`, whose first byte is the command's first byte also while it is unfinished.

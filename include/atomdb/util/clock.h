@@ -11,7 +11,7 @@ int64_t clock_realtime_us(void);
 uint64_t clock_monotonic_ns(void);
 
 /* Ticks of the cheapest steady counter that the processor has (the time stamp counter on x86-64, else
- * CLOCK_MONOTONIC): one a command, so it must cost next to nothing. Convert with clock_ticks_to_ns. */
+ * CLOCK_MONOTONIC): one a command, so it must cost next to nothing. Convert with clock_ticks_to_seconds. */
 static inline uint64_t clock_ticks(void) {
 #if defined(__x86_64__)
 	return __builtin_ia32_rdtsc();

@@ -8,5 +8,6 @@
 
 #include "atomdb/util/slice.h"
 
-/* Whether `pattern` matches the whole of `text`; `nocase` ignores ASCII case. */
+/* Whether `pattern` matches the whole of `text`; `nocase` ignores ASCII case. As in Redis, an empty text is matched by
+ * the empty pattern alone, not by "*": KEYS and SCAN must take "*" for "everything" without asking here. */
 bool glob_match(struct slice pattern, struct slice text, bool nocase);

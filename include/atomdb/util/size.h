@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Reads digits with an optional suffix K, M, G or T (powers of 1024, either case, an optional B behind it).
+/* Reads digits with an optional suffix K, M, G or T (powers of 1024) and an optional B at the end, in either case.
  * Returns 0, ATOMDB_E_SYNTAX, or ATOMDB_E_RANGE beyond INT64_MAX. */
 int size_parse(const char *text, uint64_t *bytes);
 
