@@ -1,0 +1,252 @@
+/* Each function asks for its room once and then stores straight into it, so that a reply is either whole in the buffer
+ * or not there at all. */
+#include "atomdb/resp/writer.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "atomdb/util/number.h"
+
+/* A type's byte, a number and CRLF. */
+enum { LINE_MAX_BYTES = 1 + NUMBER_TEXT_MAX + 2 };
+
+void writer_init(struct writer *w, struct buffer *out, size_t limit) {
+	*w = (struct writer){.out = out, .limit = limit, .protocol = 2};
+}
+
+/* Room for `n` bytes that is there already, without asking for more; NULL otherwise. */
+static inline char *spare(struct writer *w, size_t n) {
+	struct buffer *b = w->out;
+	if (w->muted || w->failed || n > b->cap - b->len || b->len > w->limit || n > w->limit - b->len)
+		return NULL;
+	return b->data + b->len;
+}
+
+/* Room for exactly `n` bytes; NULL where nothing is to be written. */
+static char *room(struct writer *w, size_t n) {
+	if (w->muted || w->failed)
+		return NULL;
+	if (buffer_reserve(w->out, n, w->limit) < 0) {
+		w->failed = true;
+		return NULL;
+	}
+	return w->out->data + w->out->len;
+}
+
+/* Writes one line to `p`, which holds LINE_MAX_BYTES, and returns its end. */
+static inline char *put_line(char *p, char type, int64_t value) {
+	*p++ = type;
+	if ((uint64_t)value < 10)
+		*p++ = (char)('0' + value);
+	else
+		p += number_format(value, p);
+	*p++ = '\r';
+	*p++ = '\n';
+	return p;
+}
+
+static inline char *put_bytes(char *p, const char *bytes, size_t n) {
+	if (n > 0)
+		memcpy(p, bytes, n);
+	return p + n;
+}
+
+static inline void written_to(struct writer *w, const char *end) {
+	w->out->len = (size_t)(end - w->out->data);
+}
+
+void writer_raw(struct writer *w, struct slice bytes) {
+	char *p = spare(w, bytes.len);
+	if (p == NULL)
+		p = room(w, bytes.len);
+	if (p != NULL)
+		written_to(w, put_bytes(p, bytes.data, bytes.len));
+}
+
+static void line(struct writer *w, char type, int64_t value) {
+	char *p = spare(w, LINE_MAX_BYTES);
+	if (p != NULL) {
+		written_to(w, put_line(p, type, value));
+		return;
+	}
+	char text[LINE_MAX_BYTES];
+	writer_raw(w, (struct slice){text, (size_t)(put_line(text, type, value) - text)});
+}
+
+/* A header line announcing `prefix` and `bytes` together, then both, then CRLF. */
+static void blob(struct writer *w, char type, struct slice prefix, struct slice bytes) {
+	/* No object is longer than PTRDIFF_MAX, so these sums do not overflow. */
+	size_t len = prefix.len + bytes.len;
+	char *p = spare(w, LINE_MAX_BYTES + len + 2);
+	if (p != NULL) {
+		p = put_line(p, type, (int64_t)len);
+	} else {
+		char text[LINE_MAX_BYTES];
+		size_t n = (size_t)(put_line(text, type, (int64_t)len) - text);
+		p = room(w, n + len + 2);
+		if (p == NULL)
+			return;
+		p = put_bytes(p, text, n);
+	}
+	p = put_bytes(p, prefix.data, prefix.len);
+	p = put_bytes(p, bytes.data, bytes.len);
+	*p++ = '\r';
+	*p++ = '\n';
+	written_to(w, p);
+}
+
+void writer_ok(struct writer *w) {
+	writer_constant(w, "+OK\r\n");
+}
+
+void writer_simple(struct writer *w, const char *text) {
+	size_t n = strlen(text);
+	char *p = room(w, n + 3);
+	if (p == NULL)
+		return;
+	*p++ = '+';
+	p = put_bytes(p, text, n);
+	*p++ = '\r';
+	*p++ = '\n';
+	written_to(w, p);
+}
+
+/* Ends the error whose `n` bytes of text lie behind the '-' at `p`: line ends at its end are dropped and others become
+ * spaces, since a client would take them for the end of the reply. There is room for CRLF. */
+static void finish_error(struct writer *w, char *p, size_t n) {
+	char *text = p + 1;
+	while (n > 0 && (text[n - 1] == '\r' || text[n - 1] == '\n'))
+		n--;
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] == '\r' || text[i] == '\n')
+			text[i] = ' ';
+	}
+	*p = '-';
+	text[n] = '\r';
+	text[n + 1] = '\n';
+	written_to(w, text + n + 2);
+}
+
+void writer_error(struct writer *w, const char *text) {
+	w->errors++;
+	size_t n = strlen(text);
+	char *p = room(w, n + 3);
+	if (p == NULL)
+		return;
+	put_bytes(p + 1, text, n);
+	finish_error(w, p, n);
+}
+
+void writer_errorf(struct writer *w, const char *format, ...) {
+	va_list arguments, again;
+	w->errors++;
+	va_start(arguments, format);
+	va_copy(again, arguments);
+	int n = vsnprintf(NULL, 0, format, arguments);
+	va_end(arguments);
+	if (n < 0) {
+		w->failed = true;
+	} else {
+		char *p = room(w, (size_t)n + 3);
+		if (p != NULL) {
+			vsnprintf(p + 1, (size_t)n + 1, format, again);
+			finish_error(w, p, (size_t)n);
+		}
+	}
+	va_end(again);
+}
+
+void writer_integer(struct writer *w, int64_t value) {
+	line(w, ':', value);
+}
+
+void writer_bulk(struct writer *w, struct slice bytes) {
+	blob(w, '$', SLICE(""), bytes);
+}
+
+void writer_bulk_integer(struct writer *w, int64_t value) {
+	char text[NUMBER_TEXT_MAX];
+	writer_bulk(w, (struct slice){text, number_format(value, text)});
+}
+
+void writer_null(struct writer *w) {
+	if (w->protocol >= 3)
+		writer_constant(w, "_\r\n");
+	else
+		writer_constant(w, "$-1\r\n");
+}
+
+void writer_null_array(struct writer *w) {
+	if (w->protocol >= 3)
+		writer_constant(w, "_\r\n");
+	else
+		writer_constant(w, "*-1\r\n");
+}
+
+void writer_bool(struct writer *w, bool value) {
+	if (w->protocol >= 3)
+		writer_raw(w, value ? SLICE("#t\r\n") : SLICE("#f\r\n"));
+	else
+		writer_raw(w, value ? SLICE(":1\r\n") : SLICE(":0\r\n"));
+}
+
+void writer_double(struct writer *w, double value) {
+	/* ',' and CRLF around the longest "%.17g": sign, 17 digits, point, exponent. */
+	char text[40];
+	int n;
+	if (isnan(value))
+		n = snprintf(text, sizeof(text), ",nan\r\n");
+	else if (isinf(value))
+		n = snprintf(text, sizeof(text), ",%s\r\n", value > 0 ? "inf" : "-inf");
+	else
+		n = snprintf(text, sizeof(text), ",%.17g\r\n", value);
+	if (w->protocol >= 3)
+		writer_raw(w, (struct slice){text, (size_t)n});
+	else
+		writer_bulk(w, (struct slice){text + 1, (size_t)n - 3});
+}
+
+void writer_verbatim(struct writer *w, const char *format3, struct slice text) {
+	if (w->protocol < 3) {
+		writer_bulk(w, text);
+		return;
+	}
+	char prefix[4] = {format3[0], format3[1], format3[2], ':'};
+	blob(w, '=', (struct slice){prefix, sizeof(prefix)}, text);
+}
+
+void writer_array(struct writer *w, size_t elements) {
+	line(w, '*', (int64_t)elements);
+}
+
+void writer_map(struct writer *w, size_t pairs) {
+	if (w->protocol >= 3)
+		line(w, '%', (int64_t)pairs);
+	else
+		line(w, '*', (int64_t)pairs * 2);
+}
+
+void writer_set(struct writer *w, size_t elements) {
+	line(w, w->protocol >= 3 ? '~' : '*', (int64_t)elements);
+}
+
+void writer_push(struct writer *w, size_t elements) {
+	line(w, w->protocol >= 3 ? '>' : '*', (int64_t)elements);
+}
+
+size_t writer_mark(const struct writer *w) {
+	return w->out->len;
+}
+
+void writer_array_at(struct writer *w, size_t mark, size_t elements) {
+	char text[LINE_MAX_BYTES];
+	size_t n = (size_t)(put_line(text, '*', (int64_t)elements) - text);
+	if (mark > w->out->len || room(w, n) == NULL)
+		return;
+	char *at = w->out->data + mark;
+	memmove(at + n, at, w->out->len - mark);
+	memcpy(at, text, n);
+	w->out->len += n;
+}
