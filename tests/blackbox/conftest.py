@@ -1,0 +1,83 @@
+"""Fixtures of the black-box tests: servers started for a test and stopped, with a check, behind it."""
+
+import itertools
+import os
+import resource
+import shutil
+
+import pytest
+
+import harness
+
+
+def pytest_addoption(parser):
+    parser.addoption("--binary", default=os.environ.get("ATOMDB_BIN", "build/atomdb"), help="the daemon to test")
+    parser.addoption("--long", action="store_true", help="also run the tests that take long or much memory")
+    parser.addoption("--server", choices=("atomdb", "redis"), default="atomdb",
+                     help="redis: prove the tests marked like_redis against Debian's redis-server")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes long or much memory; runs with --long")
+    config.addinivalue_line("markers", "like_redis: holds for redis-server 7.0 too")
+    config.addinivalue_line("markers", "threads: of interest to ThreadSanitizer")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--server") == "redis":
+        items[:] = [item for item in items if item.get_closest_marker("like_redis")]
+    if not config.getoption("--long"):
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
+@pytest.fixture(scope="session")
+def binary(request):
+    path = os.path.abspath(request.config.getoption("--binary"))
+    assert shutil.which(path), f"{path} is not there: build it, or name it with --binary"
+    return path
+
+
+@pytest.fixture
+def atomdb(binary, tmp_path):
+    """A daemon that is not started yet: atomdb.start(config). Stopped and checked behind the test."""
+    server = harness.AtomDB(binary, tmp_path)
+    yield server
+    try:
+        server.stop()
+    finally:
+        server.kill() if server.process else None
+
+
+@pytest.fixture(scope="session")
+def shared(request, tmp_path_factory):
+    """One server for all tests that need no configuration of their own: each has a tenant to itself."""
+    directory = tmp_path_factory.mktemp("shared")
+    if request.config.getoption("--server") == "redis":
+        server = harness.Redis(directory).start()
+    else:
+        server = harness.AtomDB(request.getfixturevalue("binary"), directory).start()
+    yield server
+    try:
+        server.stop()
+    finally:
+        server.kill() if server.process else None
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def secret(shared):
+    """A secret that nobody else uses on the shared server, so an empty tenant."""
+    return getattr(shared, "secret", None) or f"secret-{os.getpid()}-{next(_numbers)}"
+
+
+@pytest.fixture
+def client(shared, secret):
+    """A connection to the shared server that has authenticated, in an empty keyspace."""
+    with shared.client(secret) as connection:
+        connection.cmd("FLUSHALL")
+        yield connection

@@ -1,0 +1,400 @@
+"""Starts servers and talks to them: what the black-box and the differential tests share."""
+
+import errno
+import os
+import random
+import re
+import resource
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# Sanitizers and busy machines are slower: every deadline is multiplied by this.
+PATIENCE = float(os.environ.get("ATOMDB_TEST_PATIENCE", "1"))
+SANITIZER = re.compile(rb"(AddressSanitizer|ThreadSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:)")
+
+
+def deadline(seconds):
+    return time.monotonic() + seconds * PATIENCE
+
+
+def wait_for(condition, seconds=10, what="the condition", pause=0.01):
+    """Polls until condition() is true and returns its value."""
+    end = deadline(seconds)
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {seconds * PATIENCE:.0f} s in vain for {what}")
+        time.sleep(pause)
+
+
+def free_port():
+    """A port of the tests' range that nobody listens on now."""
+    low, high = (int(x) for x in os.environ.get("ATOMDB_TEST_PORTS", "25000-25999").split("-"))
+    for _ in range(1000):
+        port = random.randint(low, high)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                continue
+            return port
+    raise RuntimeError("no free port")
+
+
+class Error(str):
+    """An error reply, without its '-'."""
+
+    def __repr__(self):
+        return f"Error({str.__repr__(self)})"
+
+    @property
+    def code(self):
+        return self.split(" ", 1)[0]
+
+
+class Push(list):
+    """An out-of-band message of RESP3."""
+
+
+class Closed(Exception):
+    """The server closed the connection."""
+
+
+def encode(*args):
+    """A command as RESP: an array of bulk strings."""
+    parts = [b"*%d\r\n" % len(args)]
+    for arg in args:
+        if isinstance(arg, str):
+            arg = arg.encode()
+        elif isinstance(arg, int):
+            arg = b"%d" % arg
+        parts.append(b"$%d\r\n%b\r\n" % (len(arg), arg))
+    return b"".join(parts)
+
+
+class Client:
+    """A connection that shows the protocol as it is. Errors are values here, not exceptions."""
+
+    def __init__(self, port=None, secret=None, *, path=None, host="127.0.0.1", source=None, timeout=20, nodelay=True):
+        if path:
+            self.sock = socket.socket(socket.AF_UNIX)
+        else:
+            self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+            if source:
+                self.sock.bind((source, 0))
+            if nodelay:
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.settimeout(timeout * PATIENCE)
+        self.sock.connect(path or (host, port))
+        self.data = bytearray()
+        self.at = 0
+        if secret is not None:
+            reply = self.cmd("AUTH", *(secret if isinstance(secret, tuple) else (secret,)))
+            assert reply == "OK", reply
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.sock.close()
+
+    def send(self, data):
+        self.sock.sendall(data)
+
+    def send_anyway(self, data):
+        """Sends what the server may close the connection upon before it has read it all."""
+        try:
+            self.sock.sendall(data)
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+
+    def cmd(self, *args):
+        self.send(encode(*args))
+        return self.read()
+
+    def many(self, commands):
+        """Sends all commands at once, returns all replies."""
+        commands = list(commands)
+        self.send(b"".join(encode(*command) for command in commands))
+        return [self.read() for _ in commands]
+
+    def _fill(self):
+        if self.at:
+            del self.data[: self.at]
+            self.at = 0
+        try:
+            piece = self.sock.recv(1 << 20)
+        except (ConnectionResetError, BrokenPipeError) as error:
+            raise Closed("reset") from error
+        if not piece:
+            raise Closed("end of file")
+        self.data += piece
+
+    def _line(self):
+        searched = self.at
+        while True:
+            end = self.data.find(b"\r\n", searched)
+            if end >= 0:
+                line = bytes(self.data[self.at : end])
+                self.at = end + 2
+                return line
+            searched = max(len(self.data) - 1 - self.at, 0)
+            self._fill()
+
+    def _bytes(self, count):
+        while len(self.data) - self.at < count + 2:
+            self._fill()
+        value = bytes(self.data[self.at : self.at + count])
+        assert self.data[self.at + count : self.at + count + 2] == b"\r\n", "a bulk without its end"
+        self.at += count + 2
+        return value
+
+    def read(self):
+        """The next reply: str for a status, bytes for a bulk, Error, int, None, list, dict, float, bool."""
+        line = self._line()
+        kind, rest = line[:1], line[1:]
+        if kind == b"+":
+            return rest.decode()
+        if kind == b"-":
+            return Error(rest.decode("utf-8", "backslashreplace"))
+        if kind == b":":
+            return int(rest)
+        if kind == b"$":
+            return None if rest == b"-1" else self._bytes(int(rest))
+        if kind == b"=":
+            return self._bytes(int(rest))[4:]
+        if kind == b"*":
+            return None if rest == b"-1" else [self.read() for _ in range(int(rest))]
+        if kind == b"~":
+            return [self.read() for _ in range(int(rest))]
+        if kind == b">":
+            return Push(self.read() for _ in range(int(rest)))
+        if kind == b"%":
+            return {_hashable(self.read()): self.read() for _ in range(int(rest))}
+        if kind == b"_":
+            return None
+        if kind == b"#":
+            return rest == b"t"
+        if kind == b",":
+            return float(rest)
+        raise AssertionError(f"not RESP: {line!r}")
+
+    def rest(self):
+        """Everything until the server closes."""
+        try:
+            while True:
+                self._fill()
+        except Closed:
+            return bytes(self.data)
+
+    def closed(self, seconds=10):
+        """Whether the server closes (what it still sends is ignored)."""
+        self.sock.settimeout(seconds * PATIENCE)
+        try:
+            while self.sock.recv(1 << 16):
+                pass
+        except (ConnectionResetError, BrokenPipeError):
+            return True
+        except socket.timeout:
+            return False
+        return True
+
+
+def _hashable(value):
+    return tuple(value) if isinstance(value, list) else value
+
+
+class Response:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+
+def http_get(port, path, host="127.0.0.1", method="GET", timeout=5):
+    request = urllib.request.Request(f"http://{host}:{port}{path}", method=method)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=timeout * PATIENCE) as answer:
+            return Response(answer.status, answer.headers, answer.read().decode())
+    except urllib.error.HTTPError as error:
+        return Response(error.code, error.headers, error.read().decode())
+
+
+class Server:
+    """A process under test; ended by its pid whatever happens."""
+
+    def __init__(self, directory):
+        self.directory = str(directory)
+        self.process = None
+        self.port = free_port()
+        self.errors = os.path.join(self.directory, f"stderr.{self.port}")
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def spawn(self, arguments, nofile=None, environment=None):
+        def limits():
+            if nofile:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
+
+        with open(self.errors, "wb") as errors:
+            self.process = subprocess.Popen(
+                arguments, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, cwd=self.directory,
+                env=environment, preexec_fn=limits, start_new_session=True)
+
+    def log(self):
+        with open(self.errors, "rb") as errors:
+            return errors.read().decode("utf-8", "backslashreplace")
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self):
+        if self.alive():
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+
+    def client(self, secret=None, **options):
+        return Client(self.port, secret, **options)
+
+    def status(self, field):
+        """A number of /proc/PID/status, in bytes where that file says kB."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as text:
+            for line in text:
+                name, value = line.split(":", 1)
+                if name == field:
+                    number = int(value.split()[0])
+                    return number * 1024 if value.strip().endswith("kB") else number
+        raise KeyError(field)
+
+
+class Redis(Server):
+    """Debian's redis-server: the reference."""
+
+    def start(self, *arguments, secret="reference"):
+        self.secret = secret
+        self.spawn(["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+                    "--daemonize", "no", "--dir", self.directory, "--requirepass", secret, *arguments])
+
+        def up():
+            assert self.alive(), self.log()
+            try:
+                with self.client(secret) as client:
+                    return client.cmd("PING") == "PONG"
+            except (OSError, AssertionError):
+                return False
+
+        wait_for(up, 10, "redis-server")
+        return self
+
+    def stop(self):
+        self.kill()
+
+
+class AtomDB(Server):
+    """The built daemon, with a configuration of the test's own."""
+
+    def __init__(self, binary, directory):
+        super().__init__(directory)
+        self.binary = binary
+        self.http_port = free_port()
+        self.config = os.path.join(self.directory, f"atomdb.{self.port}.conf")
+
+    def write_config(self, text):
+        with open(self.config, "w", encoding="utf-8") as out:
+            out.write(text)
+
+    def start(self, config="", *, nofile=None, flags=None, environment=None):
+        """Starts with `config` as the configuration's text and waits until /health answers 200."""
+        self.write_config(config)
+        if flags is None:
+            flags = ["--port", str(self.port), "--http-port", str(self.http_port)]
+        env = dict(os.environ, **(environment or {}))
+        env.setdefault("ASAN_OPTIONS", "exitcode=99:detect_leaks=1")
+        env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+        env.setdefault("TSAN_OPTIONS", "exitcode=66:halt_on_error=1")
+        for name in ("NOTIFY_SOCKET", "JOURNAL_STREAM", "LISTEN_FDS", "LISTEN_PID", "CREDENTIALS_DIRECTORY"):
+            if name not in (environment or {}):
+                env.pop(name, None)
+        self.spawn([self.binary, "--config", self.config, *flags], nofile, env)
+        wait_for(self._healthy, 20, "/health to answer 200")
+        return self
+
+    def _healthy(self):
+        assert self.alive(), f"exited with {self.process.returncode}:\n{self.log()}"
+        try:
+            return self.http("/health").status == 200
+        except OSError:
+            return False
+
+    def http(self, path, **options):
+        return http_get(self.http_port, path, **options)
+
+    def metric(self, name, **labels):
+        """The sum of a metric's samples that have these labels; None when there is none."""
+        total = None
+        for line in self.http("/metrics").body.splitlines():
+            match = re.match(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)", line)
+            if not match or match[1] != name:
+                continue
+            have = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', match[2] or ""))
+            if all(have.get(label) == value for label, value in labels.items()):
+                total = (total or 0) + float(match[3])
+        return total
+
+    def reload(self, config, good=True):
+        """Writes a configuration, sends SIGHUP and waits until the daemon says what became of it."""
+        text = "The configuration was read again" if good else "The configuration could not be read"
+        before = self.log().count(text)
+        self.write_config(config)
+        self.process.send_signal(signal.SIGHUP)
+
+        def said():
+            assert self.alive(), self.log()
+            return self.log().count(text) > before
+
+        wait_for(said, 10, f"the log to say: {text}")
+
+    def stop(self):
+        """Ends it as systemd would. It must go by itself, with code 0 and without a sanitizer's report."""
+        if self.process is None:
+            return
+        if self.alive():
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30 * PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError(f"did not stop on SIGTERM:\n{self.log()}") from None
+        code, log = self.process.returncode, self.log()
+        self.process = None
+        assert not SANITIZER.search(log.encode()), log
+        assert code == 0, f"exit code {code}:\n{log}"
+
+
+def info(client, section="everything"):
+    """INFO as a dictionary."""
+    text = client.cmd("INFO", section).decode()
+    return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line and not line.startswith("#"))
+
+
+def commands_table():
+    """The rows of commands.def: [(name, parent or None)] in its order."""
+    with open(os.path.join(ROOT, "include/atomdb/command/commands.def"), encoding="utf-8") as text:
+        source = re.sub(r"/\*.*?\*/", "", text.read(), flags=re.S)
+    rows = re.findall(r"^\s*(SUB)?COMMAND\s*\(\s*(\w+)\s*,\s*\"([^\"]+)\"", source, flags=re.M)
+    assert rows, "commands.def has no rows"
+    return [(name.lower(), bool(sub)) for sub, _, name in rows]

@@ -1,0 +1,311 @@
+"""What a Redis client sees: authentication, the commands, both protocols."""
+
+import time
+
+import pytest
+import redis
+
+from harness import Client, Closed, Error, encode, wait_for
+
+pytestmark = pytest.mark.like_redis
+
+NOAUTH = Error("NOAUTH Authentication required.")
+
+
+def test_noauth_for_every_command_but_four(shared):
+    with shared.client() as client:
+        for command in (["PING"], ["GET", "a"], ["SET", "a", "b"], ["INFO"], ["KEYS", "*"], ["FLUSHALL"], ["SELECT", 1],
+                        ["COMMAND"], ["CLIENT", "LIST"], ["CONFIG", "GET", "*"], ["DBSIZE"], ["TIME"]):
+            assert client.cmd(*command) == NOAUTH, command
+        assert client.cmd("HELLO", 3).code == "NOAUTH"
+        assert client.cmd("RESET") == "RESET"
+        assert client.cmd("QUIT") == "OK"
+        assert client.closed()
+
+
+def test_unknown_command_and_arity_come_before_noauth(shared):
+    with shared.client() as client:
+        assert client.cmd("NOSUCH", "x") == Error("ERR unknown command 'NOSUCH', with args beginning with: 'x' ")
+        assert client.cmd("GET") == Error("ERR wrong number of arguments for 'get' command")
+
+
+def test_auth_opens_and_reset_leaves(shared, secret):
+    with shared.client() as client:
+        assert client.cmd("AUTH", secret) == "OK"
+        assert client.cmd("PING") == "PONG"
+        assert client.cmd("RESET") == "RESET"
+        assert client.cmd("PING") == NOAUTH
+        assert client.cmd("AUTH", "default", secret) == "OK"
+        assert client.cmd("PING", "hello") == b"hello"
+
+
+def test_hello_authenticates_and_names(shared, secret):
+    with shared.client() as client:
+        reply = client.cmd("HELLO", 3, "AUTH", "default", secret, "SETNAME", "me")
+        assert reply[b"server"] == b"redis" and reply[b"proto"] == 3 and reply[b"version"] == b"7.0.15"
+        assert reply[b"mode"] == b"standalone" and reply[b"role"] == b"master" and reply[b"modules"] == []
+        assert reply[b"id"] == client.cmd("CLIENT", "ID")
+        assert client.cmd("CLIENT", "GETNAME") == b"me"
+        assert client.cmd("GET", "nothing") is None
+        flat = client.cmd("HELLO", 2)
+        assert flat[flat.index(b"proto") + 1] == 2
+        assert client.cmd("HELLO", 4).code == "NOPROTO"
+
+
+def test_the_session_of_the_readme(client):
+    assert client.cmd("SET", "name", "Alice") == "OK"
+    assert client.cmd("GET", "name") == b"Alice"
+    assert client.cmd("TTL", "name") == -1
+    assert client.cmd("EXPIRE", "name", 10) == 1
+    assert client.cmd("TTL", "name") in (9, 10)
+    assert client.cmd("DEL", "name") == 1
+    assert client.cmd("GET", "name") is None
+    assert client.cmd("TTL", "name") == -2
+
+
+def test_two_connections_share_the_tenant(shared, secret, client):
+    with shared.client(secret) as other:
+        for number in range(20):
+            assert client.cmd("SET", "shared", number) == "OK"
+            assert other.cmd("GET", "shared") == b"%d" % number
+            assert other.cmd("APPEND", "shared", "!") == len(str(number)) + 1
+            assert client.cmd("GET", "shared") == b"%d!" % number
+
+
+def test_set_options(client):
+    assert client.cmd("SET", "k", "1", "NX") == "OK"
+    assert client.cmd("SET", "k", "2", "NX") is None
+    assert client.cmd("SET", "k", "2", "XX", "GET") == b"1"
+    assert client.cmd("SET", "absent", "2", "XX") is None
+    assert client.cmd("SET", "k", "3", "NX", "GET") == b"2"
+    assert client.cmd("GET", "k") == b"2"
+    assert client.cmd("SET", "k", "4", "EX", 100) == "OK"
+    assert client.cmd("SET", "k", "5", "KEEPTTL") == "OK"
+    assert 99 <= client.cmd("TTL", "k") <= 100
+    assert client.cmd("SET", "k", "6") == "OK"
+    assert client.cmd("TTL", "k") == -1
+    assert client.cmd("SET", "k", "6", "EXAT", 4102444800) == "OK"
+    assert client.cmd("EXPIRETIME", "k") == 4102444800
+    assert client.cmd("SET", "k", "6", "PXAT", 4102444800123) == "OK"
+    assert client.cmd("PEXPIRETIME", "k") == 4102444800123
+    assert client.cmd("SET", "k", "6", "EX", 0) == Error("ERR invalid expire time in 'set' command")
+    assert client.cmd("SET", "k", "6", "EX", "x") == Error("ERR value is not an integer or out of range")
+    assert client.cmd("SET", "k", "6", "EX", 10, "PX", 10) == Error("ERR syntax error")
+    assert client.cmd("SET", "k", "6", "NX", "XX") == Error("ERR syntax error")
+
+
+def test_counters(client):
+    assert client.cmd("INCR", "n") == 1
+    assert client.cmd("INCRBY", "n", 41) == 42
+    assert client.cmd("DECRBY", "n", 2) == 40
+    assert client.cmd("DECR", "n") == 39
+    client.cmd("SET", "n", "9223372036854775807")
+    assert client.cmd("INCR", "n") == Error("ERR increment or decrement would overflow")
+    client.cmd("SET", "n", "ten")
+    assert client.cmd("INCR", "n") == Error("ERR value is not an integer or out of range")
+
+
+def test_databases_are_apart(client):
+    for database in range(16):
+        assert client.cmd("SELECT", database) == "OK"
+        assert client.cmd("SET", "where", database) == "OK"
+    for database in range(16):
+        client.cmd("SELECT", database)
+        assert client.cmd("GET", "where") == b"%d" % database
+        assert client.cmd("DBSIZE") == 1
+    assert client.cmd("SELECT", 16) == Error("ERR DB index is out of range")
+    assert client.cmd("SELECT", -1) == Error("ERR DB index is out of range")
+    assert client.cmd("FLUSHDB") == "OK"
+    assert client.cmd("DBSIZE") == 0
+    client.cmd("SELECT", 3)
+    assert client.cmd("DBSIZE") == 1
+    assert client.cmd("FLUSHALL") == "OK"
+    assert client.cmd("DBSIZE") == 0
+
+
+def test_counts_agree(client):
+    names = {b"key:%d" % number for number in range(25)}
+    assert client.many(("SET", name, "x") for name in names) == ["OK"] * 25
+    assert client.cmd("EXPIRE", "key:3", 1000) == 1
+    assert client.cmd("DBSIZE") == 25
+    assert set(client.cmd("KEYS", "*")) == names
+    assert set(client.cmd("KEYS", "key:1?")) == {b"key:1%d" % digit for digit in range(10)}
+    seen, cursor = [], b"0"
+    while True:
+        cursor, batch = client.cmd("SCAN", cursor, "COUNT", 3)
+        seen += batch
+        if cursor == b"0":
+            break
+    assert set(seen) == names
+    assert client.cmd("RANDOMKEY") in names
+    assert client.cmd("EXISTS", *sorted(names), "no", "key:1") == 26
+    assert b"db0:keys=25,expires=1," in client.cmd("INFO", "keyspace")
+    assert client.cmd("UNLINK", "key:1", "key:2", "no") == 2
+    assert client.cmd("DBSIZE") == 23
+    assert b"db0:keys=23,expires=1," in client.cmd("INFO", "keyspace")
+
+
+def test_binary_names_and_values(client):
+    every = bytes(range(256))
+    assert client.cmd("SET", every, every * 3) == "OK"
+    assert client.cmd("GET", every) == every * 3
+    assert client.cmd("SET", "", "") == "OK"
+    assert client.cmd("GET", "") == b""
+    assert client.cmd("STRLEN", "") == 0
+    assert set(client.cmd("KEYS", "*")) == {every, b""}
+
+
+def test_expire_in_the_past_deletes(client):
+    client.cmd("SET", "k", "v")
+    assert client.cmd("PEXPIREAT", "k", 1) == 1
+    assert client.cmd("EXISTS", "k") == 0
+    client.cmd("SET", "k", "v")
+    assert client.cmd("EXPIRE", "k", -1) == 1
+    assert client.cmd("GET", "k") is None
+    assert client.cmd("DBSIZE") == 0
+
+
+def test_key_is_gone_at_its_deadline(client):
+    due = int(time.time() * 1000) + 150
+    assert client.cmd("SET", "k", "v", "PXAT", due) == "OK"
+    last_seen = first_missed = None
+    while first_missed is None:
+        before = time.time() * 1000
+        found = client.cmd("GET", "k") is not None
+        after = time.time() * 1000
+        if found:
+            last_seen = before
+            assert last_seen <= due + 1, "it was served after its deadline"
+        else:
+            first_missed = after
+    assert last_seen is not None, "it was never seen"
+    assert first_missed >= due, "it went before its deadline"
+    assert client.cmd("TTL", "k") == -2
+
+
+def test_inline_commands(shared, secret):
+    with shared.client() as client:
+        client.send(b"auth " + secret.encode() + b"\r\nset 'a key' \"v\\x41\\n\"\r\n\r\n   \r\nget \"a key\"\nping\n")
+        assert [client.read() for _ in range(4)] == ["OK", "OK", b"vA\n", "PONG"]
+
+
+def test_any_split_of_a_pipeline(shared, secret):
+    stream = b"".join(encode(*c) for c in (["AUTH", secret], ["SET", "split", "a\r\nb"], ["GET", "split"], ["PING"],
+                                           ["APPEND", "split", ""], ["ECHO", "\r\n"]))
+    expected = b"+OK\r\n+OK\r\n$4\r\na\r\nb\r\n+PONG\r\n:4\r\n$2\r\n\r\n\r\n"
+    for cut in range(1, len(stream)):
+        with shared.client() as client:
+            client.send(stream[:cut])
+            client.send(stream[cut:] + encode("QUIT"))
+            assert client.rest() == expected + b"+OK\r\n", cut
+
+
+def test_one_byte_at_a_time(shared, secret):
+    stream = encode("AUTH", secret) + encode("SET", "slow", "x" * 50) + encode("GET", "slow") + encode("QUIT")
+    with shared.client() as client:
+        for byte in stream:
+            client.send(bytes([byte]))
+        assert client.rest() == b"+OK\r\n+OK\r\n$50\r\n" + b"x" * 50 + b"\r\n+OK\r\n"
+
+
+def test_quit_ignores_what_is_behind_it(client):
+    client.send(encode("SET", "q", "1") + encode("QUIT") + encode("SET", "q", "2"))
+    assert client.rest() == b"+OK\r\n+OK\r\n"
+
+
+def test_pipeline_of_10000(client):
+    replies = client.many(("INCR", "n") for _ in range(10000))
+    assert replies == list(range(1, 10001))
+    commands = [("SET", f"p{number % 20}", number) if number % 2 else ("GET", "n") for number in range(10000)]
+    assert client.many(commands) == ["OK" if number % 2 else b"10000" for number in range(10000)]
+
+
+def test_big_values(client):
+    value = bytes(range(256)) * (16 << 12)  # 16 MiB
+    assert client.cmd("SET", "big", value) == "OK"
+    assert client.cmd("STRLEN", "big") == len(value)
+    assert client.cmd("GET", "big") == value
+    assert client.cmd("APPEND", "big", "tail") == len(value) + 4
+    assert client.cmd("GET", "big")[-5:] == b"\xfftail"
+    assert client.cmd("DEL", "big") == 1
+
+
+def test_client_names_and_list(shared, secret, client):
+    assert client.cmd("CLIENT", "GETNAME") is None
+    assert client.cmd("CLIENT", "SETNAME", "has space") == Error(
+        "ERR Client names cannot contain spaces, newlines or special characters.")
+    assert client.cmd("CLIENT", "SETNAME", "first") == "OK"
+    with shared.client(secret) as other:
+        other.cmd("CLIENT", "SETNAME", "second")
+        lines = client.cmd("CLIENT", "LIST").decode().splitlines()
+        names = {dict(field.split("=", 1) for field in line.split())["name"] for line in lines}
+        assert {"first", "second"} <= names
+    mine = dict(f.split("=", 1) for f in client.cmd("CLIENT", "INFO").decode().split())
+    assert mine["name"] == "first" and int(mine["id"]) == client.cmd("CLIENT", "ID") and mine["cmd"] == "client|info"
+
+    def gone():
+        return b"name=second" not in client.cmd("CLIENT", "LIST")
+
+    wait_for(gone, 5, "the closed client to leave the list")
+
+
+def test_time_is_the_time(client):
+    seconds, micros = client.cmd("TIME")
+    assert abs(int(seconds) + int(micros) / 1e6 - time.time()) < 2
+
+
+def test_command_table(client):
+    count = client.cmd("COMMAND", "COUNT")
+    listed = [name for name in client.cmd("COMMAND", "LIST") if b"|" not in name]
+    assert count == len(client.cmd("COMMAND")) == len(listed) == len(set(listed))
+    get, none = client.cmd("COMMAND", "INFO", "get", "nosuch")
+    assert get[:6] == [b"get", 2, ["readonly", "fast"], 1, 1, 1] and none is None
+    assert client.cmd("COMMAND", "GETKEYS", "MSET", "a", 1, "b", 2) == [b"a", b"b"]
+
+
+def test_python_redis(shared, secret):
+    for protocol_client in (redis.Redis(port=shared.port, password=secret, db=0),
+                            redis.Redis(port=shared.port, username="default", password=secret, db=7)):
+        protocol_client.flushdb()
+        assert protocol_client.set("a", "1", ex=100, nx=True)
+        assert protocol_client.get("a") == b"1"
+        assert 0 < protocol_client.ttl("a") <= 100
+        assert protocol_client.mset({"b": 2, "c": 3})
+        assert protocol_client.mget("a", "b", "x") == [b"1", b"2", None]
+        assert sorted(protocol_client.scan_iter("*")) == [b"a", b"b", b"c"]
+        pipe = protocol_client.pipeline(transaction=False)
+        for _ in range(100):
+            pipe.incr("b")
+        assert pipe.execute()[-1] == 102
+        assert protocol_client.info("server")["redis_version"] == "7.0.15"
+        assert isinstance(protocol_client.client_list(), list)
+        assert protocol_client.config_get("databases") == {"databases": "16"}
+        with pytest.raises(redis.ResponseError):
+            protocol_client.execute_command("SET", "a")
+        protocol_client.close()
+    wrong = redis.Redis(port=shared.port, password=secret, username="nobody")
+    with pytest.raises(redis.RedisError):
+        wrong.ping()
+
+
+def test_connections_of_one_tenant_see_one_order(shared, secret, client):
+    others = [shared.client(secret) for _ in range(8)]
+    for other in others:
+        other.send(encode("INCR", "ticket") * 500)
+    tickets = [other.read() for other in others for _ in range(500)]
+    assert sorted(tickets) == list(range(1, 4001))
+    assert client.cmd("GET", "ticket") == b"4000"
+    for other in others:
+        other.close()
+
+
+def test_a_closed_client_raises(shared):
+    with shared.client() as client:
+        client.cmd("QUIT")
+        with pytest.raises(Closed):
+            client.read()
+
+
+def test_ipv4_only_listens_where_told(shared):
+    with pytest.raises(OSError):
+        Client(shared.port, host="127.0.0.2", timeout=2)

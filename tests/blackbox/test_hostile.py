@@ -1,0 +1,173 @@
+"""Bytes that no honest client sends: Redis's own answers, nothing crashes, nothing is held."""
+
+import socket
+
+import pytest
+
+from harness import encode, wait_for
+
+like_redis = pytest.mark.like_redis
+
+# What is sent, and the whole of what comes back; with the connection closed behind it.
+PROTOCOL_ERRORS = [
+    (b"*abc\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
+    (b"*2147483648\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
+    (b"*99999999999999999999\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
+    (b"*9223372036854775807\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
+    (b"*1.5\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
+    (b"* 1\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
+    (b"*+1\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
+    (b"*1\r\n$-1\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
+    (b"*1\r\n$-2147483648\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
+    (b"*1\r\n$536870913\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
+    (b"*1\r\n$18446744073709551616\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
+    (b"*1\r\n$9223372036854775807\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
+    (b"*1\r\n$x\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
+    (b"*1\r\n$\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
+    (b"*1\r\n:5\r\n", b"-ERR Protocol error: expected '$', got ':'\r\n"),
+    (b"*1\r\n*1\r\n$4\r\nPING\r\n", b"-ERR Protocol error: expected '$', got '*'\r\n"),
+    (b"*2\r\n$4\r\nPING\r\n%1\r\n", b"-ERR Protocol error: expected '$', got '%'\r\n"),
+    (b"*1\r\n" + b"5" * 70000, b"-ERR Protocol error: too big bulk count string\r\n"),
+    (b"*1\r\n$" + b"5" * 70000, b"-ERR Protocol error: too big bulk count string\r\n"),
+    (b"*" + b"1" * 70000, b"-ERR Protocol error: too big mbulk count string\r\n"),
+    (b"A" * 70000, b"-ERR Protocol error: too big inline request\r\n"),
+    (b"SET \"a\r\n", b"-ERR Protocol error: unbalanced quotes in request\r\n"),
+    (b"SET 'a'b\r\n", b"-ERR Protocol error: unbalanced quotes in request\r\n"),
+]
+
+
+@like_redis
+@pytest.mark.parametrize("sent, answer", PROTOCOL_ERRORS, ids=lambda value: repr(value[:24]))
+def test_protocol_error_closes(shared, secret, sent, answer):
+    with shared.client(secret) as client:
+        client.send_anyway(sent)
+        assert client.rest() == answer
+
+
+@like_redis
+@pytest.mark.parametrize("sent, answer", [
+    (b"*11\r\n", b"-ERR Protocol error: unauthenticated multibulk length\r\n"),
+    (b"*2147483647\r\n", b"-ERR Protocol error: unauthenticated multibulk length\r\n"),
+    (b"*2\r\n$4\r\nAUTH\r\n$16385\r\n", b"-ERR Protocol error: unauthenticated bulk length\r\n"),
+], ids=["arguments", "many arguments", "argument"])
+def test_limits_before_auth(shared, sent, answer):
+    with shared.client() as client:
+        client.send(sent)
+        assert client.rest() == answer
+
+
+@like_redis
+def test_allowed_before_auth(shared, secret):
+    with shared.client() as client:
+        client.send(encode(*["x"] * 10))
+        assert client.read().startswith("ERR unknown command 'x'")
+        assert client.cmd("AUTH", "y" * 16384).code == "WRONGPASS" or not getattr(shared, "secret", None)
+
+
+@like_redis
+def test_nothing_to_run_is_not_answered(client):
+    client.send(b"*0\r\n*-1\r\n\r\n\n \r\n*-5\r\n\r\n" + encode("PING"))
+    assert client.read() == "PONG"
+
+
+@like_redis
+def test_line_feed_alone_ends_an_inline_command(client):
+    client.send(b"PING\nPING\r\n\nPING\n")
+    assert [client.read() for _ in range(3)] == ["PONG"] * 3
+
+
+@like_redis
+def test_nul_bytes(client):
+    client.send(encode(b"PI\0NG"))
+    assert client.read().startswith("ERR unknown command")
+    assert client.cmd(b"SET", b"\0", b"\0\0") == "OK"
+    assert client.cmd("GET", b"\0") == b"\0\0"
+    assert client.cmd("GET", b"") is None
+
+
+@like_redis
+def test_long_names_are_not_echoed_whole(client):
+    reply = client.cmd(b"z" * 5000, b"a" * 5000)
+    assert reply.startswith("ERR unknown command 'zzzz") and len(reply) < 600
+
+
+@like_redis
+def test_line_ends_in_an_unknown_command_stay_one_line(client):
+    client.send(encode(b"no\r\n+OK", b"a\r\nb") + encode("PING"))
+    assert client.read().startswith("ERR unknown command")
+    assert client.read() == "PONG"
+
+
+@pytest.mark.parametrize("request_line", [b"GET / HTTP/1.1", b"POST /x HTTP/1.1", b"HEAD / HTTP/1.0", b"PUT /a HTTP/1.1"])
+def test_http_is_closed_and_logged(atomdb, request_line):
+    atomdb.start()
+    with atomdb.client() as client:
+        client.send(request_line + b"\r\nHost: localhost\r\nContent-Length: 12\r\n\r\nSET a b\r\n\r\n")
+        answer = client.rest()
+        assert b"+OK" not in answer
+    wait_for(lambda: "HTTP" in atomdb.log(), 5, "the warning in the log")
+
+
+def test_tls_hello_is_closed_or_ignored(shared):
+    hello = bytes.fromhex("16030100c8010000c40303") + bytes(range(32)) + bytes(150) + b"\n"
+    with shared.client() as client:
+        client.send(hello)
+        client.sock.shutdown(socket.SHUT_WR)
+        assert client.closed()
+    with shared.client("still-serves") as client:
+        assert client.cmd("PING") == "PONG"
+
+
+def test_announced_sizes_cost_nothing(atomdb):
+    """A hundred clients each announce a 512 MB argument and a million arguments: memory stays where it is."""
+    atomdb.start()
+    with atomdb.client("s") as client:
+        client.cmd("PING")
+        before = atomdb.status("VmRSS")
+        held = []
+        for _ in range(100):
+            held.append(atomdb.client("s"))
+            held[-1].send(b"*2\r\n$4\r\nECHO\r\n$536870912\r\nabc")
+            held.append(atomdb.client("s"))
+            held[-1].send(b"*1000000\r\n$4\r\nMGET\r\n$1\r\n")
+        assert client.cmd("PING") == "PONG"
+        assert atomdb.status("VmRSS") - before < 32 << 20
+        for other in held:
+            other.close()
+        assert client.cmd("PING") == "PONG"
+
+
+def test_unauthenticated_clients_hold_little(atomdb):
+    """200 clients that have not authenticated send all that they may and more: what is held stays bounded."""
+    atomdb.start()
+    with atomdb.client("s") as client:
+        client.cmd("PING")
+        before = atomdb.status("VmRSS")
+        held = []
+        for _ in range(200):
+            other = atomdb.client()
+            other.send(b"*10\r\n" + (b"$16384\r\n" + b"a" * 16384 + b"\r\n") * 9 + b"$16384\r\nabc")
+            held.append(other)
+        assert client.cmd("PING") == "PONG"
+        assert atomdb.status("VmRSS") - before < (200 * 200 << 10) + (32 << 20)
+        for other in held:
+            other.close()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_bytes(shared, seed):
+    import random
+
+    generator = random.Random(seed)
+    words = [b"*", b"$", b"\r\n", b"\n", b"-1", b"0", b"1", b"3", b"GET", b"SET", b"\0", b"'", b'"', b"\\x", b" ", b"AUTH",
+             b"HELLO", b"99999999999", b":", b"%", b"a" * 100, b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n", b"\xff"]
+    for round_number in range(40):
+        with shared.client("hostile" if round_number % 2 else None) as client:
+            try:
+                client.send(b"".join(generator.choice(words) for _ in range(generator.randint(1, 200))))
+                client.sock.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+            assert client.closed(), "neither answered nor closed"
+    with shared.client("after") as client:
+        assert client.cmd("PING") == "PONG"
