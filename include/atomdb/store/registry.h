@@ -43,7 +43,10 @@ struct registry;
 
 /* What the registry asks of the workers; called with its mutex held, so it must only post a message. */
 struct registry_hooks {
+	/* A tenant of the configuration: the worker calls tenant_set_limits. */
 	void (*limits_changed)(void *context, struct tenant *t, const struct tenant_limits *limits);
+	/* All tenants that clients opened: every worker calls shard_set_defaults. */
+	void (*defaults_changed)(void *context, const struct tenant_limits *limits);
 	/* The worker closes the tenant's clients, then calls registry_remove_done. */
 	void (*removed)(void *context, struct tenant *t);
 	void *context;

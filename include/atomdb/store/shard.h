@@ -53,6 +53,9 @@ const struct shard_figures *shard_figures(const struct shard *s);
 void shard_set_now(struct shard *s, int64_t realtime_ms, uint64_t monotonic_ns);
 int64_t shard_now(const struct shard *s);
 
+/* The limits of tenants that are not in the configuration, those that are open and those to come. */
+void shard_set_defaults(struct shard *s, const struct tenant_limits *limits);
+
 /* Makes the tenant's record in the arena, at its first use; does nothing when it is open already. 0 or ATOMDB_E_OOM. */
 int shard_open_tenant(struct shard *s, struct tenant *t);
 /* Adds the tenant's counters to the figures of the retired, and drops all that it has; its slot is reused when the last

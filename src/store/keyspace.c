@@ -1,0 +1,571 @@
+/* Every change of a value makes a new block, fills it, and then publishes it with one store into the table's slot; the
+ * old block is freed last. So at any instant the table shows the old value or the new one, never half of each, and one
+ * code path serves new keys, other sizes and other deadlines alike. Changed in place are only integers (one
+ * store), deadlines, and values that grow within their block. */
+#include "atomdb/store/keyspace.h"
+
+#include <assert.h>
+
+#include "atomdb/util/error.h"
+#include "atomdb/util/number.h"
+#include "store/record.h"
+
+/* Old buckets moved with each change of a table that is being resized. */
+#define MOVE_PER_CHANGE 2
+/* A write evicts at most so many entries to find memory that other tenants have taken. */
+#define EVICTIONS_FOR_SPACE 256
+
+/* A new block for a key, filled but for its value, not yet in the table. */
+struct draft {
+	ref block;
+	struct entry *entry;
+	char *value;
+};
+
+struct key keyspace_key(const struct tenant *t, unsigned database, struct slice name) {
+	return (struct key){name, hash_bytes(&t->shard->context.seed, name.data, name.len), database};
+}
+
+void keyspace_prefetch(const struct tenant *t, const struct key *key) {
+	const struct database *d = tenant_database(t, key->database);
+	if (d != NULL)
+		table_prefetch(&t->shard->context, &d->table, key->hash);
+}
+
+void keyspace_prefetch_entry(const struct tenant *t, const struct key *key) {
+	const struct database *d = tenant_database(t, key->database);
+	if (d != NULL)
+		table_prefetch_entry(&t->shard->context, &d->table, key->hash);
+}
+
+void keyspace_account_table(struct tenant *t, struct database *d) {
+	struct shard *s = t->shard;
+	uint64_t bytes = table_memory(&d->table);
+	if (bytes != d->table_bytes) {
+		d->bytes += bytes - d->table_bytes;
+		counter_add(&t->figures.bytes, bytes - d->table_bytes);
+		d->table_bytes = bytes;
+	}
+	if (d->table.old.buckets != 0 && !d->resizing) {
+		d->resizing = true;
+		d->next_resizing = s->root->resizing;
+		s->root->resizing = (ref)((size_t)((char *)d - (char *)arena_at(s->arena, 0)) / ARENA_UNIT);
+		counter_add(&s->figures.resizes, 1);
+	}
+}
+
+static void table_moved(struct tenant *t, struct database *d) {
+	table_step(&t->shard->context, &d->table, MOVE_PER_CHANGE);
+	keyspace_account_table(t, d);
+}
+
+/* Counts one entry more (+1) or less (-1) and `bytes` of its block. */
+static void count_entry(struct tenant *t, struct database *d, unsigned number, bool ttl, size_t bytes, bool more) {
+	uint64_t one = more ? 1 : UINT64_MAX;
+	uint64_t size = more ? bytes : (uint64_t)0 - bytes;
+	d->bytes += size;
+	counter_add(&t->figures.bytes, size);
+	counter_add(&t->figures.keys, one);
+	counter_add(&t->figures.db_keys[number], one);
+	counter_add(&t->shard->figures.keys, one);
+	if (ttl) {
+		d->expiring += one;
+		counter_add(&t->figures.keys_expiring, one);
+		counter_add(&t->figures.db_expiring[number], one);
+	}
+}
+
+/* Frees an entry that is no longer in the table. */
+static void entry_free(struct tenant *t, struct database *d, ref block) {
+	struct shard *s = t->shard;
+	struct entry *e = entry_at(s, block);
+	size_t size = entry_size(e);
+	lru_remove(s->arena, &t->record->lru, block);
+	if (entry_has(e, ENTRY_TTL))
+		wheel_remove(s->arena, &s->root->wheel, block);
+	count_entry(t, d, entry_database(e), entry_has(e, ENTRY_TTL), arena_block_size(size), false);
+	e->owner = 0;
+	arena_free(s->arena, block, size, ARENA_ENTRY);
+}
+
+static void entry_delete(struct tenant *t, struct database *d, uint64_t hash, ref block) {
+	bool there = table_remove(&t->shard->context, &d->table, hash, block);
+	assert(there);
+	(void)there;
+	entry_free(t, d, block);
+	table_moved(t, d);
+}
+
+void keyspace_expire_due(struct shard *s, ref due, uint64_t hash) {
+	struct entry *e = entry_at(s, due);
+	struct tenant *t = s->tenants[entry_tenant(e)];
+	struct database *d = t == NULL ? NULL : tenant_database(t, entry_database(e));
+	if (d == NULL || !table_remove(&s->context, &d->table, hash, due))
+		return;
+	counter_add(&s->figures.swept, 1);
+	counter_add(&s->figures.lag_ms_total, (uint64_t)(s->now_ms - entry_deadline(e)));
+	counter_add(&t->figures.expirations, 1);
+	entry_free(t, d, due);
+	table_moved(t, d);
+}
+
+bool keyspace_evict(struct tenant *t, ref keep) {
+	struct shard *s = t->shard;
+	for (;;) {
+		ref oldest = t->record->lru.oldest;
+		if (oldest == 0 || oldest == keep)
+			return false;
+		struct entry *e = entry_at(s, oldest);
+		struct slice name = entry_key(e);
+		struct database *d = tenant_database(t, entry_database(e));
+		uint64_t hash = hash_bytes(&s->context.seed, name.data, name.len);
+		if (d != NULL && table_remove(&s->context, &d->table, hash, oldest)) {
+			counter_add(entry_due(s, e) ? &t->figures.expirations : &t->figures.evictions, 1);
+			entry_free(t, d, oldest);
+			table_moved(t, d);
+			return true;
+		}
+		/* An entry of a database that was flushed, waiting to be freed. */
+		lru_remove(s->arena, &t->record->lru, oldest);
+	}
+}
+
+bool keyspace_over(const struct tenant *t, uint64_t entries, uint64_t bytes) {
+	const struct tenant_limits *l = &t->limits;
+	return (l->max_entries != 0 && counter_get(&t->figures.keys) + entries > l->max_entries) ||
+	       (l->max_memory != 0 && counter_get(&t->figures.bytes) + bytes > l->max_memory);
+}
+
+/* Evicts until `entries` and `bytes` more fit into the quota. */
+static int make_room(struct tenant *t, uint64_t entries, uint64_t bytes, ref keep) {
+	while (__builtin_expect(keyspace_over(t, entries, bytes), 0))
+		if (t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, keep))
+			return ATOMDB_E_OOM;
+	return 0;
+}
+
+/* A block where the shard or the machine may be full: a tenant then makes room among its own entries. */
+static ref allocate(struct tenant *t, size_t size, enum arena_kind kind, bool zero, ref keep) {
+	struct arena *a = t->shard->arena;
+	for (unsigned tries = 0;; tries++) {
+		ref block = zero ? arena_alloc_zero(a, size, kind) : arena_alloc(a, size, kind);
+		if (__builtin_expect(block != 0, 1))
+			return block;
+		if (tries == EVICTIONS_FOR_SPACE || t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, keep))
+			return 0;
+		arena_trim(a, SIZE_MAX, true);
+	}
+}
+
+/* The database of a key that is about to be written, made at the first write. NULL: no memory. */
+static struct database *database_for_write(struct tenant *t, unsigned number) {
+	struct database *d = tenant_database(t, number);
+	if (__builtin_expect(d != NULL, 1))
+		return d;
+	size_t bytes = arena_block_size(sizeof *d);
+	if (make_room(t, 0, bytes, 0) != 0)
+		return NULL;
+	ref block = allocate(t, sizeof *d, ARENA_OTHER, true, 0);
+	if (block == 0)
+		return NULL;
+	d = database_at(t->shard, block);
+	d->tenant = t->slot;
+	d->bytes = bytes;
+	counter_add(&t->figures.bytes, bytes);
+	t->record->databases[number] = block;
+	return d;
+}
+
+struct entry *keyspace_find(struct tenant *t, const struct key *key, enum lookup how) {
+	struct shard *s = t->shard;
+	struct database *d = tenant_database(t, key->database);
+	ref block = d == NULL ? 0 : table_find(&s->context, &d->table, key->hash, key->name);
+	if (block != 0) {
+		struct entry *e = entry_at(s, block);
+		if (__builtin_expect(!entry_due(s, e), 1)) {
+			if (how & LOOKUP_TOUCH)
+				lru_touch(s->arena, &t->record->lru, block);
+			if (how & LOOKUP_COUNT)
+				counter_add(&t->figures.hits, 1);
+			return e;
+		}
+		counter_add(&t->figures.expirations, 1);
+		entry_delete(t, d, key->hash, block);
+	}
+	if (how & LOOKUP_COUNT)
+		counter_add(&t->figures.misses, 1);
+	return NULL;
+}
+
+struct slice keyspace_value(const struct entry *e, char text[KEYSPACE_TEXT]) {
+	struct slice stored = entry_stored(e);
+	if (__builtin_expect(!entry_has(e, ENTRY_INT), 1))
+		return stored;
+	int64_t value;
+	memcpy(&value, stored.data, sizeof value);
+	return (struct slice){text, number_format(value, text)};
+}
+
+bool keyspace_integer(const struct entry *e, int64_t *value) {
+	struct slice stored = entry_stored(e);
+	if (!entry_has(e, ENTRY_INT))
+		return number_parse(stored, value);
+	memcpy(value, stored.data, sizeof *value);
+	return true;
+}
+
+const char *keyspace_encoding(const struct entry *e) {
+	int64_t ignored;
+	if (entry_has(e, ENTRY_RAW))
+		return "raw";
+	if (keyspace_integer(e, &ignored))
+		return "int";
+	return entry_stored(e).len <= 44 ? "embstr" : "raw";
+}
+
+struct slice keyspace_name(const struct entry *e) {
+	return entry_key(e);
+}
+
+int64_t keyspace_deadline(const struct entry *e) {
+	return entry_deadline(e);
+}
+
+size_t keyspace_memory(const struct entry *e) {
+	return arena_block_size(entry_size(e));
+}
+
+/* The deadline that a write results in, by the tenant's limits. */
+static int64_t deadline_of_write(const struct tenant *t, const struct entry *old, int64_t deadline) {
+	int64_t now = t->shard->now_ms;
+	if (deadline == DEADLINE_KEEP)
+		deadline = old != NULL                  ? entry_deadline(old)
+			   : t->limits.default_ttl != 0 ? now + t->limits.default_ttl
+							: 0;
+	else if (deadline == DEADLINE_NONE && t->limits.default_ttl != 0)
+		deadline = now + t->limits.default_ttl;
+	if (t->limits.max_ttl != 0 && (deadline == 0 || deadline - now > t->limits.max_ttl))
+		deadline = now + t->limits.max_ttl;
+	return deadline;
+}
+
+/* Makes a block for `key` with room for `len` stored bytes, within the quota; the value is left to the caller. */
+static int draft_make(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
+		      unsigned flags, int64_t deadline, struct draft *out) {
+	struct shard *s = t->shard;
+	if (key->name.len > ENTRY_NARROW_KEY || len > ENTRY_NARROW_VALUE)
+		flags |= ENTRY_WIDE;
+	if (deadline != 0)
+		flags |= ENTRY_TTL;
+	size_t header = entry_header_size(flags);
+	size_t size = header + key->name.len + len;
+	size_t bytes = arena_block_size(size);
+	ref keep = 0;
+	if (old != NULL) {
+		size_t before = arena_block_size(entry_size(old));
+		keep = entry_ref(s, old);
+		lru_touch(s->arena, &t->record->lru, keep);
+		bytes = bytes > before ? bytes - before : 0;
+	} else {
+		bytes += table_growth(&d->table);
+	}
+	int error = make_room(t, old == NULL, bytes, keep);
+	if (error != 0)
+		return error;
+	if (old == NULL) {
+		error = table_reserve(&s->context, &d->table);
+		keyspace_account_table(t, d);
+		if (error != 0)
+			return error;
+	}
+	ref block = allocate(t, size, ARENA_ENTRY, false, keep);
+	if (block == 0)
+		return ATOMDB_E_OOM;
+
+	struct entry *e = entry_at(s, block);
+	e->owner = entry_owner(t->slot, key->database, flags, ENTRY_STRING);
+	e->sizes = 0;
+	if (flags & ENTRY_WIDE)
+		*entry_wide(e) = (struct entry_wide){(uint32_t)key->name.len, (uint32_t)len};
+	else
+		e->sizes = (uint32_t)(key->name.len | len << 8);
+	if (deadline != 0)
+		*entry_ttl(e) = (struct entry_ttl){.deadline = deadline};
+	char *name = (char *)e + header;
+	memcpy(name, key->name.data, key->name.len);
+	*out = (struct draft){block, e, name + key->name.len};
+	return 0;
+}
+
+/* Puts a finished draft in the place of `old`, or into the table. */
+static void draft_publish(struct tenant *t, struct database *d, const struct key *key, struct entry *old,
+			  const struct draft *draft) {
+	struct shard *s = t->shard;
+	struct arena *a = s->arena;
+	struct wheel *w = &s->root->wheel;
+	bool ttl = entry_has(draft->entry, ENTRY_TTL);
+	size_t bytes = arena_block_size(entry_size(draft->entry));
+	if (old == NULL) {
+		table_add(&s->context, &d->table, key->hash, draft->block);
+		lru_push(a, &t->record->lru, draft->block);
+		if (ttl)
+			wheel_add(a, w, draft->block);
+		count_entry(t, d, key->database, ttl, bytes, true);
+		if (__builtin_expect(d->table.old.buckets != 0, 0))
+			table_moved(t, d);
+		return;
+	}
+	ref block = entry_ref(s, old);
+	size_t size = entry_size(old);
+	bool had_ttl = entry_has(old, ENTRY_TTL);
+	bool there = table_replace(&s->context, &d->table, key->hash, block, draft->block);
+	assert(there);
+	(void)there;
+	lru_replace(a, &t->record->lru, block, draft->block);
+	if (had_ttl && ttl && entry_deadline(old) == entry_deadline(draft->entry)) {
+		wheel_replace(a, w, block, draft->block);
+	} else {
+		if (had_ttl)
+			wheel_remove(a, w, block);
+		if (ttl)
+			wheel_add(a, w, draft->block);
+	}
+	count_entry(t, d, key->database, had_ttl, arena_block_size(size), false);
+	count_entry(t, d, key->database, ttl, bytes, true);
+	old->owner = 0;
+	arena_free(a, block, size, ARENA_ENTRY);
+}
+
+/* Stores `len` bytes under `key`. */
+static int store(struct tenant *t, const struct key *key, struct entry *old, const void *stored, size_t len,
+		 unsigned flags, int64_t deadline) {
+	deadline = deadline_of_write(t, old, deadline);
+	if (__builtin_expect(deadline != 0 && deadline <= t->shard->now_ms, 0)) {
+		if (old != NULL)
+			keyspace_delete(t, key, old);
+		return 0;
+	}
+	struct database *d = database_for_write(t, key->database);
+	struct draft draft;
+	if (d == NULL)
+		return ATOMDB_E_OOM;
+	int error = draft_make(t, d, key, old, len, flags, deadline, &draft);
+	if (error != 0)
+		return error;
+	memcpy(draft.value, stored, len);
+	draft_publish(t, d, key, old, &draft);
+	return 0;
+}
+
+int keyspace_set(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline) {
+	int64_t number;
+	if (value.len > sizeof number && value.len <= NUMBER_TEXT_MAX && number_parse(value, &number))
+		return store(t, key, old, &number, sizeof number, ENTRY_INT, deadline);
+	return store(t, key, old, value.data, value.len, 0, deadline);
+}
+
+int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *old, int64_t value, int64_t deadline) {
+	if (old == NULL || !entry_has(old, ENTRY_INT) || deadline != DEADLINE_KEEP)
+		return store(t, key, old, &value, sizeof value, ENTRY_INT, deadline);
+	memcpy((char *)(uintptr_t)entry_stored(old).data, &value, sizeof value);
+	lru_touch(t->shard->arena, &t->record->lru, entry_ref(t->shard, old));
+	return 0;
+}
+
+/* Grows or shrinks a value within its block; false where it needs another one. */
+static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, char **bytes) {
+	struct slice stored = entry_stored(e);
+	size_t size = entry_size(e) - stored.len + length;
+	if (entry_has(e, ENTRY_INT) || arena_block_size(size) != arena_block_size(entry_size(e)))
+		return false;
+	if (entry_has(e, ENTRY_WIDE))
+		entry_wide(e)->value_len = (uint32_t)length;
+	else if (length <= ENTRY_NARROW_VALUE)
+		e->sizes = (e->sizes & ~(ENTRY_NARROW_VALUE << 8)) | (uint32_t)length << 8;
+	else
+		return false;
+	e->owner |= (uint32_t)ENTRY_RAW << 24;
+	*bytes = (char *)(uintptr_t)stored.data;
+	if (length > stored.len)
+		memset(*bytes + stored.len, 0, length - stored.len);
+	lru_touch(t->shard->arena, &t->record->lru, entry_ref(t->shard, e));
+	return true;
+}
+
+int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, char **bytes) {
+	if (old != NULL && resize_in_place(t, old, length, bytes))
+		return 0;
+	struct database *d = database_for_write(t, key->database);
+	struct draft draft;
+	if (d == NULL)
+		return ATOMDB_E_OOM;
+	int error = draft_make(t, d, key, old, length, ENTRY_RAW, deadline_of_write(t, old, DEADLINE_KEEP), &draft);
+	if (error != 0)
+		return error;
+	size_t kept = 0;
+	if (old != NULL) {
+		char text[KEYSPACE_TEXT];
+		struct slice value = keyspace_value(old, text);
+		kept = value.len < length ? value.len : length;
+		memcpy(draft.value, value.data, kept);
+	}
+	memset(draft.value + kept, 0, length - kept);
+	draft_publish(t, d, key, old, &draft);
+	*bytes = draft.value;
+	return 0;
+}
+
+int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, int64_t deadline) {
+	struct shard *s = t->shard;
+	int64_t max = t->limits.max_ttl;
+	if (max != 0 && (deadline == DEADLINE_NONE || deadline - s->now_ms > max))
+		deadline = s->now_ms + max;
+	if (deadline != DEADLINE_NONE && deadline <= s->now_ms) {
+		keyspace_delete(t, key, e);
+		return 0;
+	}
+	if (entry_has(e, ENTRY_TTL) == (deadline != DEADLINE_NONE)) {
+		ref block = entry_ref(s, e);
+		if (deadline == entry_deadline(e))
+			return 0;
+		wheel_remove(s->arena, &s->root->wheel, block);
+		entry_ttl(e)->deadline = deadline;
+		wheel_add(s->arena, &s->root->wheel, block);
+		return 0;
+	}
+	struct database *d = tenant_database(t, key->database);
+	struct slice stored = entry_stored(e);
+	struct draft draft;
+	int error = draft_make(t, d, key, e, stored.len, entry_flags(e) & (ENTRY_INT | ENTRY_RAW), deadline, &draft);
+	if (error != 0)
+		return error;
+	memcpy(draft.value, stored.data, stored.len);
+	draft_publish(t, d, key, e, &draft);
+	return 0;
+}
+
+void keyspace_delete(struct tenant *t, const struct key *key, struct entry *e) {
+	entry_delete(t, tenant_database(t, key->database), key->hash, entry_ref(t->shard, e));
+}
+
+int keyspace_size(struct tenant *t, unsigned database, uint64_t *keys, uint64_t *expiring) {
+	const struct database *d = tenant_database(t, database);
+	if (d != NULL && d->expiring != 0 && wheel_due(&t->shard->root->wheel, t->shard->now_ms))
+		return ATOMDB_E_AGAIN;
+	if (keys != NULL)
+		*keys = d == NULL ? 0 : table_count(&d->table);
+	if (expiring != NULL)
+		*expiring = d == NULL ? 0 : d->expiring;
+	return 0;
+}
+
+/* table_scan's visit, with what is due left out. */
+struct scan {
+	struct shard *shard;
+	void (*visit)(void *context, const struct entry *e);
+	void *context;
+};
+
+static void scan_visit(void *context, ref block) {
+	const struct scan *scan = context;
+	const struct entry *e = entry_at(scan->shard, block);
+	if (!entry_due(scan->shard, e))
+		scan->visit(scan->context, e);
+}
+
+uint64_t keyspace_scan(struct tenant *t, unsigned database, uint64_t cursor,
+		       void (*visit)(void *context, const struct entry *e), void *context) {
+	const struct database *d = tenant_database(t, database);
+	struct scan scan = {t->shard, visit, context};
+	return d == NULL ? 0 : table_scan(&t->shard->context, &d->table, cursor, scan_visit, &scan);
+}
+
+int keyspace_random(struct tenant *t, unsigned database, struct entry **e) {
+	struct shard *s = t->shard;
+	uint64_t ignored;
+	int error = keyspace_size(t, database, &ignored, NULL);
+	const struct database *d = tenant_database(t, database);
+	if (error != 0)
+		return error;
+	if (d == NULL || table_count(&d->table) == 0)
+		return 0;
+	/* A Weyl sequence through SipHash: even enough, and no more state than one counter. */
+	uint64_t random = hash_bytes(&s->context.seed, &s->draws, sizeof s->draws);
+	s->draws++;
+	*e = entry_at(s, table_random(&s->context, &d->table, random));
+	return 1;
+}
+
+/* Takes a database out of the list of those being moved. */
+static void resizing_remove(struct shard *s, ref block) {
+	ref *link = &s->root->resizing;
+	while (*link != block)
+		link = &database_at(s, *link)->next_resizing;
+	*link = database_at(s, block)->next_resizing;
+}
+
+/* Unlinks a database from its tenant; its entries are freed in slices. */
+static void database_drop(struct tenant *t, unsigned number) {
+	struct shard *s = t->shard;
+	struct database *d = tenant_database(t, number);
+	uint64_t keys = table_count(&d->table);
+	if (d->resizing)
+		resizing_remove(s, t->record->databases[number]);
+	counter_sub(&t->figures.keys, keys);
+	counter_sub(&t->shard->figures.keys, keys);
+	counter_sub(&t->figures.keys_expiring, d->expiring);
+	counter_set(&t->figures.db_keys[number], 0);
+	counter_set(&t->figures.db_expiring[number], 0);
+	counter_sub(&t->figures.bytes, d->bytes);
+	d->next_dropped = s->root->dropped;
+	s->root->dropped = t->record->databases[number];
+	t->record->databases[number] = 0;
+}
+
+/* The LRU list of a tenant without entries: what still hangs in it belongs to dropped databases. */
+static void lru_abandon(struct tenant *t) {
+	struct shard *s = t->shard;
+	t->record->lru = (struct lru){0, 0};
+	for (struct database *d = database_at(s, s->root->dropped); d != NULL; d = database_at(s, d->next_dropped))
+		if (d->tenant == t->slot)
+			d->lru_gone = true;
+}
+
+void keyspace_flush(struct tenant *t, unsigned database) {
+	for (unsigned i = 0; i < TENANT_DATABASES; i++)
+		if ((database == i || database == TENANT_DATABASES) && t->record->databases[i] != 0)
+			database_drop(t, i);
+	if (counter_get(&t->figures.keys) == 0)
+		lru_abandon(t);
+}
+
+struct drop {
+	struct shard *shard;
+	struct database *database;
+};
+
+static void drop_entry(void *context, ref block) {
+	const struct drop *drop = context;
+	struct shard *s = drop->shard;
+	struct entry *e = entry_at(s, block);
+	size_t size = entry_size(e);
+	if (entry_has(e, ENTRY_TTL))
+		wheel_remove(s->arena, &s->root->wheel, block);
+	if (!drop->database->lru_gone)
+		lru_remove(s->arena, &s->tenants[drop->database->tenant]->record->lru, block);
+	e->owner = 0;
+	arena_free(s->arena, block, size, ARENA_ENTRY);
+}
+
+bool keyspace_free_dropped(struct shard *s, unsigned units) {
+	ref block = s->root->dropped;
+	struct database *d = database_at(s, block);
+	if (d == NULL)
+		return false;
+	struct drop drop = {s, d};
+	if (table_drain(&s->context, &d->table, &d->cursor, units, drop_entry, &drop))
+		return true;
+	s->root->dropped = d->next_dropped;
+	arena_free(s->arena, block, sizeof *d, ARENA_OTHER);
+	return s->root->dropped != 0;
+}

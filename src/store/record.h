@@ -1,0 +1,96 @@
+/* How a shard and its tenants lie in the arena, and what the process keeps beside it. Shared by keyspace.c, tenant.c
+ * and shard.c only.
+ *
+ *   shard_root -> tenants: refs by slot -> tenant_record -> databases -> table -> entries
+ *        |                                      '-> lru -> entries
+ *        '-> wheel -> entries
+ *
+ * Everything in the arena names other things by ref. The process keeps the tenants' limits, figures and sessions. */
+#pragma once
+
+#include "atomdb/store/keyspace.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/util/hash.h"
+#include "store/arena.h"
+#include "store/entry.h"
+#include "store/lru.h"
+#include "store/table.h"
+#include "store/wheel.h"
+
+/* In the arena. */
+struct database {
+	struct table table;
+	uint64_t expiring;    /* entries with a deadline */
+	uint64_t bytes;       /* charged for its entries, its table and itself */
+	uint64_t table_bytes; /* of these, for the table */
+	uint64_t cursor;      /* of table_drain, once dropped */
+	ref next_dropped;
+	ref next_resizing;
+	uint32_t tenant; /* slot */
+	bool resizing;   /* in the list of tables under way */
+	bool lru_gone;   /* dropped, and its entries' LRU links mean nothing any more */
+};
+
+/* In the arena. */
+struct tenant_record {
+	struct lru lru;
+	ref databases[TENANT_DATABASES];
+};
+
+/* In the arena, its first block. */
+struct shard_root {
+	struct wheel wheel;
+	struct hash_seed seed;
+	ref dropped;  /* databases being freed in slices */
+	ref resizing; /* databases whose table is being moved */
+};
+
+struct shard {
+	struct arena *arena; /* owned */
+	struct table_context context;
+	struct shard_root *root;
+	int64_t now_ms;
+	uint64_t now_ns;
+	uint64_t draws;          /* of random keys */
+	struct tenant **tenants; /* owned array, by slot; NULL: free, or still being freed */
+	uint32_t slots;          /* allocated */
+	struct tenant_limits defaults;
+	struct list over; /* tenants above a lowered quota */
+	unsigned id;
+	unsigned worker;
+	struct shard_figures figures;
+};
+
+static inline struct database *database_at(const struct shard *s, ref block) {
+	return block == 0 ? NULL : arena_at(s->arena, block);
+}
+
+static inline struct database *tenant_database(const struct tenant *t, unsigned number) {
+	return database_at(t->shard, t->record->databases[number]);
+}
+
+static inline struct entry *entry_at(const struct shard *s, ref block) {
+	return arena_at(s->arena, block);
+}
+
+static inline ref entry_ref(const struct shard *s, const struct entry *e) {
+	return (ref)((size_t)((const char *)e - (const char *)arena_at(s->arena, 0)) / ARENA_UNIT);
+}
+
+static inline bool entry_due(const struct shard *s, const struct entry *e) {
+	return entry_has(e, ENTRY_TTL) && entry_deadline(e) <= s->now_ms;
+}
+
+/* A tenant that no worker knows yet. */
+void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *limits);
+
+/* Takes an entry that the wheel found due out of its tenant; does nothing for one of a dropped database. */
+void keyspace_expire_due(struct shard *s, ref due, uint64_t hash);
+/* Evicts the least recently used entry, but not `keep`; false where there is none. */
+bool keyspace_evict(struct tenant *t, ref keep);
+/* Whether the tenant is above its quota by `entries` and `bytes` more than it has now. */
+bool keyspace_over(const struct tenant *t, uint64_t entries, uint64_t bytes);
+/* Charges what the table has grown or shrunk by since the last call, and lists it while it is being moved. */
+void keyspace_account_table(struct tenant *t, struct database *d);
+/* Frees about `units` entries of dropped databases; whether there is more. */
+bool keyspace_free_dropped(struct shard *s, unsigned units);

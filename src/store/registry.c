@@ -1,0 +1,407 @@
+#include "atomdb/store/registry.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "atomdb/store/shard.h"
+#include "atomdb/util/error.h"
+#include "store/record.h"
+
+/* What a tenant that holds nothing yet weighs against bytes, when a shard is chosen for a new one. */
+#define TENANT_WEIGHT 4096
+#define BUCKETS       4096
+
+struct registered;
+
+/* A secret in the hash table: its digest is uniform, so its first bytes are the hash. */
+struct opener {
+	struct secret secret;
+	struct registered *tenant;
+	struct opener *next;
+};
+
+struct registered {
+	struct tenant tenant;
+	struct opener openers[TENANT_SECRETS];
+	unsigned opener_count;
+	unsigned shard;   /* index */
+	bool leaving;     /* removed by a reload: its worker has been told, and will say when it is done */
+	struct list link; /* in one of the registry's lists */
+};
+
+struct registry {
+	pthread_mutex_t mutex;
+	struct shard *const *shards;
+	size_t shard_count;
+	size_t *assigned; /* owned: tenants of each shard */
+	struct registry_hooks hooks;
+	const struct event_sink *events;
+	bool open;
+	uint32_t max_tenants;
+	struct tenant_limits defaults;
+	struct registered *anonymous;
+	struct list tenants;
+	struct list leaving; /* removed by a reload, until their workers are done with them */
+	size_t count;
+	size_t opened; /* of them, by clients */
+	struct opener *buckets[BUCKETS];
+};
+
+void secret_digest(struct slice text, struct secret *out) {
+	crypto_hash_sha256(out->digest, (const unsigned char *)text.data, text.len);
+}
+
+static struct opener **bucket_of(struct registry *r, const struct secret *secret) {
+	uint16_t hash;
+	memcpy(&hash, secret->digest, sizeof hash);
+	return &r->buckets[hash % BUCKETS];
+}
+
+static struct registered *find_secret(struct registry *r, const struct secret *secret) {
+	struct registered *found = NULL;
+	for (struct opener *o = *bucket_of(r, secret); o != NULL; o = o->next)
+		if (sodium_memcmp(o->secret.digest, secret->digest, SECRET_DIGEST) == 0)
+			found = o->tenant;
+	return found;
+}
+
+static bool is_listed(const struct registered *g) {
+	return atomic_load_explicit(&g->tenant.listed, memory_order_relaxed);
+}
+
+static struct registered *find_listed(struct registry *r, const char *name) {
+	list_for_each (node, &r->tenants) {
+		struct registered *g = list_entry(node, struct registered, link);
+		if (is_listed(g) && strcmp(g->tenant.name, name) == 0)
+			return g;
+	}
+	return NULL;
+}
+
+static void forget_secrets(struct registry *r, struct registered *g) {
+	for (unsigned i = 0; i < g->opener_count; i++) {
+		struct opener **link = bucket_of(r, &g->openers[i].secret);
+		while (*link != &g->openers[i])
+			link = &(*link)->next;
+		*link = g->openers[i].next;
+	}
+	sodium_memzero(g->openers, sizeof g->openers);
+	g->opener_count = 0;
+}
+
+static void learn_secrets(struct registry *r, struct registered *g, const struct secret *secrets, unsigned count) {
+	assert(g->opener_count == 0 && count <= TENANT_SECRETS);
+	for (unsigned i = 0; i < count; i++) {
+		struct opener **bucket = bucket_of(r, &secrets[i]);
+		g->openers[i] = (struct opener){secrets[i], g, *bucket};
+		*bucket = &g->openers[i];
+	}
+	g->opener_count = count;
+}
+
+static unsigned lightest_shard(const struct registry *r) {
+	unsigned best = 0;
+	uint64_t least = UINT64_MAX;
+	for (unsigned i = 0; i < r->shard_count; i++) {
+		uint64_t load = counter_get(&shard_figures(r->shards[i])->used) + r->assigned[i] * TENANT_WEIGHT;
+		if (load < least) {
+			least = load;
+			best = i;
+		}
+	}
+	return best;
+}
+
+static struct registered *add_tenant(struct registry *r, const struct tenant_limits *limits) {
+	struct registered *g = malloc(sizeof *g);
+	if (g == NULL)
+		return NULL;
+	g->opener_count = 0;
+	g->leaving = false;
+	g->shard = lightest_shard(r);
+	tenant_init(&g->tenant, r->shards[g->shard], limits);
+	list_push_back(&r->tenants, &g->link);
+	r->assigned[g->shard]++;
+	r->count++;
+	return g;
+}
+
+/* Takes a tenant out of all that finds it; its worker may still use it. */
+static void unlist(struct registry *r, struct registered *g) {
+	forget_secrets(r, g);
+	list_remove(&g->link);
+	r->assigned[g->shard]--;
+	r->count--;
+	if (!is_listed(g))
+		r->opened--;
+	if (r->anonymous == g)
+		r->anonymous = NULL;
+}
+
+static void set_name(struct registered *g, const char *name) {
+	memcpy(g->tenant.name, name, sizeof g->tenant.name);
+	atomic_store_explicit(&g->tenant.listed, true, memory_order_release);
+}
+
+/* Two tenants of one name or secret in a configuration. */
+static bool is_ambiguous(const struct tenancy *y) {
+	for (size_t i = 0; i < y->tenant_count; i++)
+		for (size_t j = i; j < y->tenant_count; j++) {
+			const struct tenant_config *a = &y->tenants[i], *b = &y->tenants[j];
+			if (i != j && strcmp(a->name, b->name) == 0)
+				return true;
+			for (unsigned k = 0; k < a->secret_count; k++)
+				for (unsigned l = i == j ? k + 1 : 0; l < b->secret_count; l++)
+					if (sodium_memcmp(&a->secrets[k], &b->secrets[l], SECRET_DIGEST) == 0)
+						return true;
+		}
+	return false;
+}
+
+static const struct tenant_config *config_of(const struct tenancy *y, const char *name) {
+	for (size_t i = 0; i < y->tenant_count; i++)
+		if (strcmp(y->tenants[i].name, name) == 0)
+			return &y->tenants[i];
+	return NULL;
+}
+
+static void report(const struct registry *r, enum event_id id, const struct registered *g) {
+	event_report(r->events, &(struct event){.id = id, .tenant = tenant_name(&g->tenant)});
+}
+
+static void change_limits(struct registry *r, struct registered *g, const struct tenant_limits *limits) {
+	if (r->hooks.limits_changed != NULL)
+		r->hooks.limits_changed(r->hooks.context, &g->tenant, limits);
+}
+
+/* The anonymous tenant need not be among the configured ones: it then has the defaults and no secret. */
+static int want_anonymous(struct registry *r, const char *name) {
+	if (name[0] == '\0')
+		return 0;
+	r->anonymous = find_listed(r, name);
+	if (r->anonymous == NULL) {
+		r->anonymous = add_tenant(r, &r->defaults);
+		if (r->anonymous == NULL)
+			return -ENOMEM;
+		char padded[TENANT_NAME_MAX + 1] = "";
+		memcpy(padded, name, strnlen(name, TENANT_NAME_MAX));
+		set_name(r->anonymous, padded);
+	}
+	return 0;
+}
+
+/* A configured tenant: changed if it is there, adopted if clients opened it before with the same secret, else added. */
+static int put_tenant(struct registry *r, const struct tenant_config *c) {
+	struct registered *g = find_listed(r, c->name);
+	for (unsigned i = 0; g == NULL && i < c->secret_count; i++)
+		g = find_secret(r, &c->secrets[i]);
+	bool added = g == NULL;
+	if (added && (g = add_tenant(r, &c->limits)) == NULL)
+		return -ENOMEM;
+	if (!added) {
+		forget_secrets(r, g);
+		change_limits(r, g, &c->limits);
+	}
+	if (!is_listed(g)) {
+		set_name(g, c->name);
+		r->opened -= !added;
+	}
+	learn_secrets(r, g, c->secrets, c->secret_count);
+	if (added)
+		report(r, EVENT_TENANT_CREATED, g);
+	return 0;
+}
+
+static bool is_wanted(const struct tenancy *y, const struct registered *g) {
+	if (!is_listed(g))
+		return y->open;
+	return config_of(y, g->tenant.name) != NULL || strcmp(y->anonymous, g->tenant.name) == 0;
+}
+
+static void remove_unwanted(struct registry *r, const struct tenancy *y) {
+	list_for_each (node, &r->tenants) {
+		struct registered *g = list_entry(node, struct registered, link);
+		if (is_wanted(y, g))
+			continue;
+		unlist(r, g);
+		g->leaving = true;
+		list_push_back(&r->leaving, &g->link);
+		report(r, EVENT_TENANT_REMOVED, g);
+		if (r->hooks.removed != NULL)
+			r->hooks.removed(r->hooks.context, &g->tenant);
+	}
+}
+
+int registry_reload(struct registry *r, const struct tenancy *y) {
+	if (is_ambiguous(y))
+		return ATOMDB_E_RANGE;
+	pthread_mutex_lock(&r->mutex);
+	r->open = y->open;
+	r->max_tenants = y->max_tenants;
+	r->defaults = y->defaults;
+	r->anonymous = NULL;
+	remove_unwanted(r, y);
+	/* All secrets go before any comes, so that two tenants may exchange theirs. */
+	list_for_each (node, &r->tenants) {
+		struct registered *g = list_entry(node, struct registered, link);
+		if (is_listed(g))
+			forget_secrets(r, g);
+		if (is_listed(g) && config_of(y, g->tenant.name) == NULL)
+			change_limits(r, g, &r->defaults);
+	}
+	if (r->hooks.defaults_changed != NULL)
+		r->hooks.defaults_changed(r->hooks.context, &r->defaults);
+	int error = 0;
+	for (size_t i = 0; i < y->tenant_count && error == 0; i++)
+		error = put_tenant(r, &y->tenants[i]);
+	if (error == 0)
+		error = want_anonymous(r, y->anonymous);
+	pthread_mutex_unlock(&r->mutex);
+	return error;
+}
+
+int registry_new(struct registry **out, struct shard *const *shards, size_t shard_count, const struct tenancy *y,
+		 const struct registry_hooks *hooks, const struct event_sink *events) {
+	struct registry *r = calloc(1, sizeof *r);
+	if (r == NULL)
+		return -ENOMEM;
+	pthread_mutex_init(&r->mutex, NULL);
+	list_init(&r->tenants);
+	list_init(&r->leaving);
+	r->shards = shards;
+	r->shard_count = shard_count;
+	r->assigned = calloc(shard_count, sizeof *r->assigned);
+	for (size_t i = 0; i < shard_count; i++)
+		shard_set_defaults(shards[i], &y->defaults);
+	/* Nobody uses the tenants yet: nothing is posted. */
+	int error = r->assigned == NULL ? -ENOMEM : registry_reload(r, y);
+	if (error != 0) {
+		registry_free(r);
+		return error;
+	}
+	if (hooks != NULL)
+		r->hooks = *hooks;
+	r->events = events;
+	*out = r;
+	return 0;
+}
+
+static void free_all(struct list *tenants) {
+	list_for_each (node, tenants) {
+		struct registered *g = list_entry(node, struct registered, link);
+		list_remove(node);
+		sodium_memzero(g->openers, sizeof g->openers);
+		free(g);
+	}
+}
+
+void registry_free(struct registry *r) {
+	if (r == NULL)
+		return;
+	free_all(&r->tenants);
+	free_all(&r->leaving);
+	free(r->assigned);
+	pthread_mutex_destroy(&r->mutex);
+	free(r);
+}
+
+/* A tenant for a secret that nobody has used before. */
+static int open_tenant(struct registry *r, const struct secret *secret, struct registered **out) {
+	if (r->max_tenants != 0 && r->opened >= r->max_tenants)
+		return ATOMDB_E_FULL;
+	struct registered *g = add_tenant(r, &r->defaults);
+	if (g == NULL)
+		return -ENOMEM;
+	sodium_bin2hex(g->tenant.fingerprint, sizeof g->tenant.fingerprint, secret->digest, TENANT_FINGERPRINT / 2);
+	learn_secrets(r, g, secret, 1);
+	r->opened++;
+	*out = g;
+	return 0;
+}
+
+int registry_authenticate(struct registry *r, struct slice name, struct slice secret, struct tenant **out,
+			  unsigned *worker) {
+	struct secret digest;
+	struct registered *g;
+	bool any_name = name.len == 0 || slice_equal(name, SLICE("default"));
+	bool opened = false;
+	int error = 0;
+	secret_digest(secret, &digest);
+	pthread_mutex_lock(&r->mutex);
+	g = find_secret(r, &digest);
+	if (g != NULL && !any_name && (!is_listed(g) || !slice_equal(name, slice_of(g->tenant.name))))
+		error = ATOMDB_E_WRONGPASS;
+	else if (g == NULL && (!r->open || !any_name))
+		error = ATOMDB_E_WRONGPASS;
+	else if (g == NULL)
+		opened = (error = open_tenant(r, &digest, &g)) == 0;
+	if (error == 0) {
+		*out = &g->tenant;
+		*worker = shard_worker(g->tenant.shard);
+		if (opened)
+			report(r, EVENT_TENANT_CREATED, g);
+	}
+	pthread_mutex_unlock(&r->mutex);
+	if (error == ATOMDB_E_FULL)
+		event_report(r->events, &(struct event){.id = EVENT_TENANTS_FULL});
+	sodium_memzero(&digest, sizeof digest);
+	return error;
+}
+
+int registry_anonymous(struct registry *r, struct tenant **out, unsigned *worker) {
+	int error = ATOMDB_E_WRONGPASS;
+	pthread_mutex_lock(&r->mutex);
+	if (r->anonymous != NULL) {
+		*out = &r->anonymous->tenant;
+		*worker = shard_worker(r->anonymous->tenant.shard);
+		error = 0;
+	}
+	pthread_mutex_unlock(&r->mutex);
+	return error;
+}
+
+/* Closing and leaving the list are one step to whoever sums over the tenants: see registry_each. */
+static void close_and_free(struct registered *g) {
+	shard_close_tenant(g->tenant.shard, &g->tenant);
+	free(g);
+}
+
+void registry_release(struct registry *r, struct tenant *t) {
+	struct registered *g = list_entry(t, struct registered, tenant);
+	pthread_mutex_lock(&r->mutex);
+	if (!is_listed(g) && !g->leaving && counter_get(&t->figures.keys) == 0 &&
+	    counter_get(&t->figures.clients) == 0) {
+		report(r, EVENT_TENANT_REMOVED, g);
+		unlist(r, g);
+		close_and_free(g);
+	}
+	pthread_mutex_unlock(&r->mutex);
+}
+
+void registry_remove_done(struct registry *r, struct tenant *t) {
+	struct registered *g = list_entry(t, struct registered, tenant);
+	pthread_mutex_lock(&r->mutex);
+	list_remove(&g->link);
+	close_and_free(g);
+	pthread_mutex_unlock(&r->mutex);
+}
+
+void registry_each(struct registry *r, void (*visit)(void *context, const struct tenant *t), void *context) {
+	pthread_mutex_lock(&r->mutex);
+	list_for_each (node, &r->tenants)
+		visit(context, &list_entry(node, struct registered, link)->tenant);
+	list_for_each (node, &r->leaving)
+		visit(context, &list_entry(node, struct registered, link)->tenant);
+	pthread_mutex_unlock(&r->mutex);
+}
+
+size_t registry_count(struct registry *r) {
+	pthread_mutex_lock(&r->mutex);
+	size_t count = r->count;
+	pthread_mutex_unlock(&r->mutex);
+	return count;
+}

@@ -1,0 +1,215 @@
+#include "atomdb/store/shard.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "atomdb/util/error.h"
+#include "store/record.h"
+
+/* Due entries taken from the wheel at a time: their buckets are fetched together, so that the misses overlap. */
+#define SWEEP_BATCH 16
+/* Bytes of free pages given back in a slice of work. */
+#define TRIM_SLICE ((size_t)256 << 10)
+
+int shard_new(struct shard **out, const struct shard_options *options) {
+	struct shard *s = calloc(1, sizeof *s);
+	if (s == NULL)
+		return -ENOMEM;
+	list_init(&s->over);
+	s->id = options->id;
+	s->worker = options->worker;
+	char name[32];
+	snprintf(name, sizeof name, "atomdb-shard-%u", options->id);
+	int error = arena_open(&s->arena, name, options->budget);
+	if (error == 0) {
+		s->root = arena_at(s->arena, arena_root(s->arena, sizeof *s->root));
+		error = hash_seed_random(&s->root->seed);
+		s->context = (struct table_context){s->arena, s->root->seed};
+	}
+	if (error != 0) {
+		shard_free(s);
+		return error;
+	}
+	*out = s;
+	return 0;
+}
+
+void shard_free(struct shard *s) {
+	if (s == NULL)
+		return;
+	arena_close(s->arena);
+	free(s->tenants);
+	free(s);
+}
+
+unsigned shard_worker(const struct shard *s) {
+	return s->worker;
+}
+
+const struct shard_figures *shard_figures(const struct shard *s) {
+	return &s->figures;
+}
+
+static void publish_memory(struct shard *s) {
+	const struct arena_figures *a = arena_figures(s->arena);
+	counter_set(&s->figures.resident, counter_get(&a->resident));
+	counter_set(&s->figures.used, counter_get(&a->used));
+}
+
+void shard_set_now(struct shard *s, int64_t realtime_ms, uint64_t monotonic_ns) {
+	if (realtime_ms > s->now_ms)
+		s->now_ms = realtime_ms;
+	s->now_ns = monotonic_ns;
+	publish_memory(s);
+}
+
+int64_t shard_now(const struct shard *s) {
+	return s->now_ms;
+}
+
+void shard_set_defaults(struct shard *s, const struct tenant_limits *limits) {
+	s->defaults = *limits;
+	for (uint32_t i = 0; i < s->slots; i++) {
+		struct tenant *t = s->tenants[i];
+		if (t != NULL && !atomic_load_explicit(&t->listed, memory_order_acquire))
+			tenant_set_limits(t, limits, s->now_ns);
+	}
+}
+
+/* Whether entries that carry this slot's number are still waiting to be freed. */
+static bool slot_lingers(const struct shard *s, uint32_t slot) {
+	for (struct database *d = database_at(s, s->root->dropped); d != NULL; d = database_at(s, d->next_dropped))
+		if (d->tenant == slot)
+			return true;
+	return false;
+}
+
+/* A slot that no tenant and no entry uses; slot 0 is not one, since an entry's owner must not be 0. */
+static int slot_find(struct shard *s, uint32_t *slot) {
+	for (uint32_t i = 1; i < s->slots; i++)
+		if (s->tenants[i] == NULL && !slot_lingers(s, i)) {
+			*slot = i;
+			return 0;
+		}
+	uint32_t grown = s->slots == 0 ? 16 : s->slots * 2;
+	if (grown > ENTRY_TENANT_MAX)
+		return ATOMDB_E_FULL;
+	struct tenant **tenants = realloc(s->tenants, grown * sizeof *tenants);
+	if (tenants == NULL)
+		return -ENOMEM;
+	memset(tenants + s->slots, 0, (grown - s->slots) * sizeof *tenants);
+	*slot = s->slots == 0 ? 1 : s->slots;
+	s->tenants = tenants;
+	s->slots = grown;
+	return 0;
+}
+
+int shard_open_tenant(struct shard *s, struct tenant *t) {
+	if (t->record != NULL)
+		return 0;
+	uint32_t slot;
+	if (slot_find(s, &slot) != 0)
+		return ATOMDB_E_OOM;
+	ref block = arena_alloc_zero(s->arena, sizeof *t->record, ARENA_OTHER);
+	if (block == 0)
+		return ATOMDB_E_OOM;
+	t->record = arena_at(s->arena, block);
+	t->slot = slot;
+	s->tenants[slot] = t;
+	if (!atomic_load_explicit(&t->listed, memory_order_acquire))
+		tenant_set_limits(t, &s->defaults, s->now_ns);
+	counter_add(&t->figures.bytes, arena_block_size(sizeof *t->record));
+	counter_add(&s->figures.tenants, 1);
+	return 0;
+}
+
+static void retire(struct retired_figures *r, const struct tenant_figures *f) {
+	counter_add(&r->commands, counter_get(&f->commands));
+	counter_add(&r->hits, counter_get(&f->hits));
+	counter_add(&r->misses, counter_get(&f->misses));
+	counter_add(&r->evictions, counter_get(&f->evictions));
+	counter_add(&r->expirations, counter_get(&f->expirations));
+	counter_add(&r->throttled, counter_get(&f->throttled));
+	counter_add(&r->input_bytes, counter_get(&f->input_bytes));
+	counter_add(&r->output_bytes, counter_get(&f->output_bytes));
+}
+
+void shard_close_tenant(struct shard *s, struct tenant *t) {
+	retire(&s->figures.retired, &t->figures);
+	list_remove(&t->over);
+	if (t->record == NULL)
+		return;
+	keyspace_flush(t, TENANT_DATABASES);
+	ref block = (ref)((size_t)((char *)t->record - (char *)arena_at(s->arena, 0)) / ARENA_UNIT);
+	arena_free(s->arena, block, sizeof *t->record, ARENA_OTHER);
+	counter_sub(&t->figures.bytes, arena_block_size(sizeof *t->record));
+	assert(counter_get(&t->figures.bytes) == 0 && counter_get(&t->figures.keys) == 0);
+	t->record = NULL;
+	s->tenants[t->slot] = NULL;
+	counter_sub(&s->figures.tenants, 1);
+}
+
+/* Removes what is due, about `steps` entries' worth. */
+static void sweep(struct shard *s, unsigned steps) {
+	unsigned taken;
+	do {
+		ref due[SWEEP_BATCH];
+		uint64_t hashes[SWEEP_BATCH];
+		for (taken = 0; taken < SWEEP_BATCH; taken++) {
+			due[taken] = wheel_next(s->arena, &s->root->wheel, s->now_ms, &steps);
+			if (due[taken] == 0)
+				break;
+			const struct entry *e = entry_at(s, due[taken]);
+			struct slice name = entry_key(e);
+			struct tenant *t = s->tenants[entry_tenant(e)];
+			hashes[taken] = hash_bytes(&s->context.seed, name.data, name.len);
+			if (t != NULL)
+				keyspace_prefetch(t, &(struct key){name, hashes[taken], entry_database(e)});
+		}
+		for (unsigned i = 0; i < taken; i++)
+			keyspace_expire_due(s, due[i], hashes[i]);
+		steps = steps > taken ? steps - taken : 0;
+	} while (taken == SWEEP_BATCH && steps != 0);
+}
+
+/* Goes on with one table that is being moved. */
+static void move_table(struct shard *s, unsigned units) {
+	struct database *d = database_at(s, s->root->resizing);
+	if (d == NULL)
+		return;
+	bool more = table_step(&s->context, &d->table, units / 8 + 1);
+	if (!more) {
+		s->root->resizing = d->next_resizing;
+		d->resizing = false;
+	}
+	keyspace_account_table(s->tenants[d->tenant], d);
+}
+
+/* Evicts from one tenant whose quota was lowered. */
+static void shed(struct shard *s, unsigned units) {
+	struct tenant *t = list_entry(s->over.next, struct tenant, over);
+	while (units-- > 0)
+		if (!keyspace_over(t, 0, 0) || t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, 0)) {
+			list_remove(&t->over);
+			return;
+		}
+}
+
+bool shard_work(struct shard *s, unsigned units) {
+	sweep(s, units);
+	if (!list_empty(&s->over))
+		shed(s, units);
+	move_table(s, units);
+	keyspace_free_dropped(s, units);
+	arena_trim(s->arena, TRIM_SLICE, false);
+	publish_memory(s);
+	return shard_deadline(s) <= s->now_ms;
+}
+
+int64_t shard_deadline(const struct shard *s) {
+	if (s->root->dropped != 0 || s->root->resizing != 0 || !list_empty(&s->over) || arena_trim(s->arena, 0, false))
+		return s->now_ms;
+	return wheel_deadline(&s->root->wheel);
+}

@@ -1,0 +1,37 @@
+#include "atomdb/store/tenant.h"
+
+#include "atomdb/util/error.h"
+#include "store/record.h"
+
+static void take_limits(struct tenant *t, const struct tenant_limits *limits) {
+	t->limits = *limits;
+	counter_set(&t->figures.quota_entries, limits->max_entries);
+	counter_set(&t->figures.quota_bytes, limits->max_memory);
+}
+
+void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *limits) {
+	*t = (struct tenant){.shard = s};
+	list_init(&t->sessions);
+	list_init(&t->over);
+	take_limits(t, limits);
+	token_bucket_init(&t->commands, limits->commands_per_second, 0);
+}
+
+void tenant_set_limits(struct tenant *t, const struct tenant_limits *limits, uint64_t now_ns) {
+	take_limits(t, limits);
+	token_bucket_set_rate(&t->commands, limits->commands_per_second, now_ns);
+	if (t->record != NULL && !list_linked(&t->over) && keyspace_over(t, 0, 0))
+		list_push_back(&t->shard->over, &t->over);
+}
+
+int tenant_charge(struct tenant *t, uint64_t bytes) {
+	while (t->limits.max_memory != 0 && keyspace_over(t, 0, bytes))
+		if (t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, 0))
+			return ATOMDB_E_OOM;
+	counter_add(&t->figures.bytes, bytes);
+	return 0;
+}
+
+void tenant_discharge(struct tenant *t, uint64_t bytes) {
+	counter_sub(&t->figures.bytes, bytes);
+}
