@@ -58,6 +58,8 @@ static inline void written_to(struct writer *w, const char *end) {
 }
 
 void writer_raw(struct writer *w, struct slice bytes) {
+	if (bytes.len == 0)
+		return;
 	char *p = spare(w, bytes.len);
 	if (p == NULL)
 		p = room(w, bytes.len);

@@ -1,0 +1,290 @@
+/* A multibulk command is read as a sequence of lines and payloads:
+ *
+ *     *3 CRLF   $3 CRLF   SET CRLF   $4 CRLF   name CRLF   $5 CRLF   Alice CRLF
+ *     \ header  \ bulk    \ payload                ^ position: everything before it is in argv, left and bulk
+ *
+ * `position` only moves over what is understood, so a command that arrives in pieces costs no more than in one. Line
+ * ends are looked for from `scanned` on, within the first 64 KiB of a line whatever has arrived behind them: the same
+ * bytes give the same result in any split. As in Redis the '\n' of a line's end and both bytes behind a payload are
+ * skipped without a look. Unlike there, a NUL byte is a byte as any other, not the end of what is searched. */
+#include "atomdb/resp/reader.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "atomdb/util/error.h"
+#include "atomdb/util/number.h"
+#include "resp/inline.h"
+
+enum {
+	LINE_LIMIT = 64 * 1024,
+	SLOTS_FIRST = 8,
+	/* What is kept from one command to the next; a larger command's memory is given back behind it. */
+	SLOTS_KEPT = 1024,
+	TEXT_KEPT = 1024,
+	/* Digits that the short way of reading a header line takes: enough for any length, and far from overflow. */
+	SHORT_DIGITS = 10,
+};
+/* Beyond it a bulk is invalid for everybody, however it is announced. */
+#define BULK_LIMIT (UINT64_C(512) * 1024 * 1024)
+
+void reader_init(struct reader *r) {
+	*r = (struct reader){.bulk = -1};
+}
+
+void reader_deinit(struct reader *r) {
+	free(r->argv);
+	free(r->text);
+	reader_init(r);
+}
+
+static void forget_progress(struct reader *r) {
+	r->left = 0;
+	r->bulk = -1;
+	r->position = 0;
+	r->scanned = 0;
+}
+
+static void trim(struct reader *r) {
+	r->argc = 0;
+	if (r->cap > SLOTS_KEPT) {
+		free(r->argv);
+		r->argv = NULL;
+		r->cap = 0;
+	}
+	if (r->text_cap > TEXT_KEPT) {
+		free(r->text);
+		r->text = NULL;
+		r->text_cap = 0;
+	}
+}
+
+void reader_reset(struct reader *r) {
+	forget_progress(r);
+	trim(r);
+}
+
+static int fail(struct reader *r, const char *error) {
+	r->error = error;
+	reader_reset(r);
+	return ATOMDB_E_PROTOCOL;
+}
+
+/* Doubles the slots, so that their number follows the arguments that have arrived and not those announced. */
+static int grow(struct reader *r, const struct reader_limits *limits) {
+	size_t most = limits->max_bytes / sizeof(*r->argv);
+	size_t cap = r->cap == 0 ? SLOTS_FIRST : (size_t)r->cap * 2;
+	if (cap > most)
+		cap = most;
+	if (cap > UINT32_MAX)
+		cap = UINT32_MAX;
+	if (cap <= r->argc)
+		return ATOMDB_E_RANGE;
+	struct slice *argv = realloc(r->argv, cap * sizeof(*argv));
+	if (argv == NULL)
+		return -ENOMEM;
+	r->argv = argv;
+	r->cap = (uint32_t)cap;
+	return 0;
+}
+
+/* Looks for `end_byte` in the line at `position`; its offset within the line, or -1 with `scanned` brought forward. */
+static ssize_t find_line_end(struct reader *r, const char *data, size_t len, char end_byte) {
+	const char *line = data + r->position;
+	size_t there = len - r->position;
+	if (there > LINE_LIMIT + 1)
+		there = LINE_LIMIT + 1;
+	const char *found = there > r->scanned ? memchr(line + r->scanned, end_byte, there - r->scanned) : NULL;
+	if (found != NULL)
+		return found - line;
+	r->scanned = there;
+	return -1;
+}
+
+static int grow_text(struct reader *r, size_t n) {
+	if (n <= r->text_cap)
+		return 0;
+	size_t cap = n < TEXT_KEPT / 4 ? TEXT_KEPT / 4 : n;
+	char *text = realloc(r->text, cap);
+	if (text == NULL)
+		return -ENOMEM;
+	r->text = text;
+	r->text_cap = cap;
+	return 0;
+}
+
+static int read_inline(struct reader *r, const char *data, size_t len, const struct reader_limits *limits,
+		       size_t *consumed) {
+	ssize_t newline = find_line_end(r, data, len, '\n');
+	if (newline < 0)
+		return r->scanned > LINE_LIMIT ? fail(r, "Protocol error: too big inline request") : READER_UNFINISHED;
+	const char *p = data, *end = data + newline;
+	if (end > p && end[-1] == '\r')
+		end--;
+
+	r->argc = 0;
+	if (inline_next(&p, end)) {
+		/* Unquoting never makes text longer. */
+		int error = grow_text(r, (size_t)(end - p));
+		if (error < 0)
+			return error;
+		char *out = r->text;
+		do {
+			if (r->argc == r->cap && (error = grow(r, limits)) < 0)
+				return error;
+			char *begin = out;
+			if (!inline_argument(&p, end, &out))
+				return fail(r, "Protocol error: unbalanced quotes in request");
+			r->argv[r->argc++] = (struct slice){begin, (size_t)(out - begin)};
+		} while (inline_next(&p, end));
+	}
+	forget_progress(r);
+	*consumed = (size_t)newline + 1;
+	return r->argc > 0 ? READER_COMMAND : READER_EMPTY;
+}
+
+/* The short way: digits and '\r' at `p`, with one more byte behind, all of them there. Returns the byte behind the
+ * line, or NULL where anything is unusual. */
+static inline const char *short_number(const char *p, const char *end, int64_t *value) {
+	const char *digits = p;
+	int64_t v = 0;
+	for (; p < end; p++) {
+		unsigned digit = (unsigned)(unsigned char)*p - '0';
+		if (digit > 9)
+			break;
+		v = v * 10 + digit;
+		if (p - digits >= SHORT_DIGITS)
+			return NULL;
+	}
+	if (p == digits || end - p < 2 || *p != '\r' || (*digits == '0' && p - digits > 1))
+		return NULL;
+	*value = v;
+	return p + 2;
+}
+
+/* Reads the header line at `position`: 1 with the number behind its first byte, 0 while it is unfinished, or an error.
+ * Moves `position` behind it. */
+static int long_header(struct reader *r, const char *data, size_t len, int64_t *value, const char *too_big,
+		       const char *invalid) {
+	ssize_t end = find_line_end(r, data, len, '\r');
+	if (end < 0)
+		return r->scanned > LINE_LIMIT ? fail(r, too_big) : 0;
+	const char *line = data + r->position;
+	r->scanned = (size_t)end;
+	if (len - r->position < (size_t)end + 2)
+		return 0;
+	if (r->left > 0 && *line != '$') {
+		/* A NUL would cut the text short. */
+		snprintf(r->error_text, sizeof(r->error_text), "Protocol error: expected '$', got '%c'",
+			 *line != '\0' ? *line : ' ');
+		return fail(r, r->error_text);
+	}
+	/* The line of nothing but '\r' was turned away above: there is a first byte to skip. */
+	if (!number_parse((struct slice){line + 1, (size_t)end - 1}, value))
+		return fail(r, invalid);
+	r->position += (size_t)end + 2;
+	r->scanned = 0;
+	return 1;
+}
+
+/* Reads "*3\r\n" and sets `left`; 1, 0 while unfinished, or an error. A count of zero or less leaves `left` at 0. */
+static int read_header(struct reader *r, const char *data, size_t len, const struct reader_limits *limits) {
+	static const char invalid[] = "Protocol error: invalid multibulk length";
+	int64_t count;
+	const char *behind = r->scanned == 0 ? short_number(data + 1, data + len, &count) : NULL;
+	if (behind != NULL) {
+		r->position = (size_t)(behind - data);
+	} else {
+		int got = long_header(r, data, len, &count, "Protocol error: too big mbulk count string", invalid);
+		if (got <= 0)
+			return got;
+	}
+	if (count > INT32_MAX)
+		return fail(r, invalid);
+	if (count > limits->max_args)
+		return fail(r, limits->authenticated ? invalid : "Protocol error: unauthenticated multibulk length");
+	r->left = count > 0 ? (uint32_t)count : 0;
+	return 1;
+}
+
+/* Reads "$5\r\n" and sets `bulk`; 1, 0 while unfinished, or an error. */
+static inline int read_bulk_header(struct reader *r, const char *data, size_t len, const struct reader_limits *limits) {
+	static const char invalid[] = "Protocol error: invalid bulk length";
+	int64_t bulk;
+	const char *line = data + r->position, *end = data + len;
+	const char *behind = line < end && *line == '$' && r->scanned == 0 ? short_number(line + 1, end, &bulk) : NULL;
+	if (__builtin_expect(behind != NULL, 1)) {
+		r->position = (size_t)(behind - data);
+	} else {
+		int got = long_header(r, data, len, &bulk, "Protocol error: too big bulk count string", invalid);
+		if (got <= 0)
+			return got;
+	}
+	if (bulk < 0 || (uint64_t)bulk > limits->max_bulk) {
+		if (bulk < 0 || limits->authenticated || (uint64_t)bulk > BULK_LIMIT)
+			return fail(r, invalid);
+		return fail(r, "Protocol error: unauthenticated bulk length");
+	}
+	r->bulk = bulk;
+	return 1;
+}
+
+static int read_multibulk(struct reader *r, const char *data, size_t len, const struct reader_limits *limits,
+			  size_t *consumed) {
+	int got;
+	if (r->position == 0) {
+		r->argc = 0;
+		got = read_header(r, data, len, limits);
+		if (got <= 0)
+			return got;
+	}
+	while (r->left > 0) {
+		if (r->bulk < 0) {
+			got = read_bulk_header(r, data, len, limits);
+			if (got <= 0)
+				return got;
+		}
+		size_t bulk = (size_t)r->bulk, there = len - r->position;
+		if (there < 2 || bulk > there - 2)
+			return READER_UNFINISHED;
+		if (r->argc == r->cap) {
+			int error = grow(r, limits);
+			if (error < 0)
+				return error;
+		}
+		r->argv[r->argc++] = (struct slice){data + r->position, bulk};
+		r->position += bulk + 2;
+		r->bulk = -1;
+		r->left--;
+	}
+	*consumed = r->position;
+	forget_progress(r);
+	return r->argc > 0 ? READER_COMMAND : READER_EMPTY;
+}
+
+int reader_read(struct reader *r, const char *data, size_t len, const struct reader_limits *limits, size_t *consumed) {
+	if (r->position == 0 && r->scanned == 0 && (r->cap > SLOTS_KEPT || r->text_cap > TEXT_KEPT))
+		trim(r);
+	if (len == 0)
+		return READER_UNFINISHED;
+	if (*data == '*')
+		return read_multibulk(r, data, len, limits, consumed);
+	return read_inline(r, data, len, limits, consumed);
+}
+
+void reader_rebase(struct reader *r, const char *from, const char *to) {
+	if (r->position == 0)
+		return;
+	for (uint32_t i = 0; i < r->argc; i++)
+		r->argv[i].data = to + ((uintptr_t)r->argv[i].data - (uintptr_t)from);
+}
+
+size_t reader_need(const struct reader *r) {
+	return r->bulk >= 0 ? r->position + (size_t)r->bulk + 2 : 0;
+}
+
+size_t reader_memory(const struct reader *r) {
+	return r->cap * sizeof(*r->argv) + r->text_cap;
+}
