@@ -58,11 +58,26 @@ const struct arena_figures *arena_figures(const struct arena *a);
  * else. Called once, before any arena_alloc. */
 ref arena_root(struct arena *a, size_t size);
 
-/* How many bytes a block of `size` takes: what a tenant is charged. */
-size_t arena_block_size(size_t size);
+/* Size classes: steps of 16 bytes up to 1 KiB, then 8 to a doubling up to ARENA_SLAB_MAX, then whole pages. */
+#define ARENA_FINE_MAX  1024u
+#define ARENA_SLAB_MAX  16384u
+#define ARENA_ALLOC_MAX ((size_t)16 << 30)
 
-/* A block of at least `size` bytes (1 to 1 GiB), 16-byte aligned, contents undefined; its size is not stored, the
- * caller knows it. 0 where the budget, the arena or the system has no room. */
+/* How many bytes a block of `size` takes: what a tenant is charged. */
+static inline size_t arena_block_size(size_t size) {
+	size_t step = ARENA_UNIT;
+
+	if (size > ARENA_SLAB_MAX)
+		step = ARENA_PAGE;
+	else if (size > ARENA_FINE_MAX)
+		step = (size_t)1 << (60 -
+				     __builtin_clzll((unsigned long long)size - 1)); /* an eighth of the power below */
+	return (size + step - 1) & ~(step - 1);
+}
+
+/* A block of at least `size` bytes (1 to ARENA_ALLOC_MAX), 16-byte aligned, contents undefined but for the first 4
+ * bytes, which are 0; its size is not stored, the caller knows it. 0 where the budget, the arena or the system has no
+ * room. */
 ref arena_alloc(struct arena *a, size_t size, enum arena_kind kind);
 /* The same, filled with zeros; large blocks come from untouched pages and cost nothing until used. */
 ref arena_alloc_zero(struct arena *a, size_t size, enum arena_kind kind);
