@@ -11,8 +11,8 @@
 
 struct http;
 
-/* Serves on `listen_fd`, a listening stream socket that stays the caller's. `health` and `metrics` are not owned, and
- * read while http_run runs. 0, -ENOMEM, -errno of dup, or -EIO. */
+/* Serves on `listen_fd`, a listening stream socket that stays the caller's and becomes non-blocking. `health` and
+ * `metrics` are not owned, and read while http_run runs. 0, -ENOMEM, -errno of dup, or -EIO. */
 int http_new(struct http **out, int listen_fd, const struct health *health, struct metrics *metrics);
 /* Closes the connections; NULL is fine. */
 void http_free(struct http *h);

@@ -1,0 +1,265 @@
+/* libmicrohttpd closes connections that send or read nothing for a while, but one that sends a byte now and then could
+ * stay for ever, and a few of those would lock everybody else out. So each connection also has a deadline by which its
+ * request must be answered and the answer read; whoever misses it is shut down here. All deadlines are equally far
+ * away when they are set, so a list in the order of setting is in the order of deadlines. */
+#include "atomdb/observe/http.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "atomdb/util/clock.h"
+#include "atomdb/util/list.h"
+
+/* A few scrapers and a person; each may hold a page's bytes while it reads them. */
+#define CONNECTIONS_MAX 32
+/* Bytes for a request's head, of which browsers send many; the answer's head comes from the same memory. */
+#define REQUEST_MAX ((size_t)16 << 10)
+/* Seconds of silence. */
+#define IDLE_TIMEOUT 10u
+/* Time for a request to be sent, answered and the answer read. */
+#define REQUEST_TIMEOUT_NS (30 * (uint64_t)1000000000)
+
+struct http {
+	struct MHD_Daemon *daemon; /* owned */
+	int listen_fd;             /* owned, a duplicate */
+	int epoll_fd;              /* the daemon's */
+	const struct health *health;
+	struct metrics *metrics;
+	struct list connections; /* by deadline */
+};
+
+struct http_connection {
+	struct list link;
+	uint64_t deadline_ns;
+	int fd; /* the daemon's */
+};
+
+/* What a path answers. */
+struct resource {
+	const char *path;
+	const char *type;
+	/* Appends the body; returns the status, or a negative error. */
+	int (*render)(struct http *h, struct buffer *out);
+};
+
+static int append(struct buffer *out, const char *body) {
+	return buffer_append(out, body, strlen(body), SIZE_MAX);
+}
+
+static int render_index(struct http *h, struct buffer *out) {
+	(void)h;
+	int r = append(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>AtomDB</title>"
+			    "</head>\n<body>\n<h1>AtomDB</h1>\n<ul>\n"
+			    "<li><a href=\"/metrics\">/metrics</a>: figures for Prometheus</li>\n"
+			    "<li><a href=\"/health\">/health</a>: whether it serves</li>\n</ul>\n</body>\n</html>\n");
+	return r != 0 ? r : MHD_HTTP_OK;
+}
+
+static int render_health(struct http *h, struct buffer *out) {
+	int r = health_render(h->health, out);
+	if (r != 0)
+		return r;
+	return health_ok(h->health) ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+}
+
+static int render_metrics(struct http *h, struct buffer *out) {
+	int r = metrics_render(h->metrics, out);
+	return r != 0 ? r : MHD_HTTP_OK;
+}
+
+static const struct resource resources[] = {
+	{"/", "text/html; charset=utf-8", render_index},
+	{"/health", "application/json", render_health},
+	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", render_metrics},
+};
+
+static const struct resource *find_resource(const char *path) {
+	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
+		if (strcmp(resources[i].path, path) == 0)
+			return &resources[i];
+	}
+	return NULL;
+}
+
+static bool add_headers(struct MHD_Response *response, const char *type, bool allow) {
+	return MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
+	       MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES &&
+	       MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
+	       MHD_add_response_header(response, "Content-Security-Policy",
+				       "default-src 'none'; frame-ancestors 'none'") == MHD_YES &&
+	       MHD_add_response_header(response, "Referrer-Policy", "no-referrer") == MHD_YES &&
+	       (!allow || MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD") == MHD_YES);
+}
+
+/* Sends `body`, whose bytes it takes over. */
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type,
+			      struct buffer *body) {
+	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(body->len, body->data, free);
+	if (response == NULL) {
+		buffer_deinit(body);
+		return MHD_NO;
+	}
+	enum MHD_Result r = MHD_NO;
+	if (add_headers(response, type, status == MHD_HTTP_METHOD_NOT_ALLOWED))
+		r = MHD_queue_response(connection, status, response);
+	MHD_destroy_response(response);
+	return r;
+}
+
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path, const char *method,
+			      const char *version, const char *upload, size_t *upload_size, void **state) {
+	static const char text[] = "text/plain; charset=utf-8";
+	struct http *h = context;
+	const struct resource *resource = find_resource(path);
+	bool get = strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+	struct buffer body;
+	(void)version;
+	(void)upload;
+	if (*upload_size > 0)
+		return MHD_NO; /* nothing here takes a body */
+	/* The first call comes when the head is read. An answer to it ends the connection, which is right for a
+	 * request that may bring a body. */
+	if (*state == NULL && get) {
+		*state = h;
+		return MHD_YES;
+	}
+	buffer_init(&body);
+	int status;
+	if (resource == NULL) {
+		status = append(&body, "Not found. There are /metrics and /health.\n") ?: MHD_HTTP_NOT_FOUND;
+	} else if (!get) {
+		status = append(&body, "Only GET and HEAD are answered here.\n") ?: MHD_HTTP_METHOD_NOT_ALLOWED;
+	} else {
+		status = resource->render(h, &body);
+	}
+	if (status < 0) {
+		buffer_deinit(&body);
+		return MHD_NO;
+	}
+	return answer(connection, (unsigned)status, resource != NULL && get ? resource->type : text, &body);
+}
+
+static void set_deadline(struct http *h, struct http_connection *c) {
+	list_remove(&c->link);
+	c->deadline_ns = clock_monotonic_ns() + REQUEST_TIMEOUT_NS;
+	list_push_back(&h->connections, &c->link);
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **state,
+			  enum MHD_ConnectionNotificationCode code) {
+	struct http *h = context;
+	struct http_connection *c = *state;
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (c != NULL)
+			list_remove(&c->link);
+		free(c);
+		*state = NULL;
+		return;
+	}
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (info == NULL)
+		return;
+	c = malloc(sizeof(*c));
+	if (c == NULL) {
+		/* Without a deadline it may not stay. */
+		shutdown(info->connect_fd, SHUT_RDWR);
+		return;
+	}
+	c->fd = info->connect_fd;
+	list_init(&c->link);
+	set_deadline(h, c);
+	*state = c;
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **state,
+			 enum MHD_RequestTerminationCode code) {
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	(void)state;
+	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && info != NULL && info->socket_context != NULL)
+		set_deadline(context, info->socket_context);
+}
+
+int http_new(struct http **out, int listen_fd, const struct health *health, struct metrics *metrics) {
+	struct http *h = calloc(1, sizeof(*h));
+	if (h == NULL)
+		return -ENOMEM;
+	h->health = health;
+	h->metrics = metrics;
+	list_init(&h->connections);
+	int error = 0;
+	/* The daemon takes its listening socket with it when it goes. */
+	h->listen_fd = fcntl(listen_fd, F_DUPFD_CLOEXEC, 0);
+	int flags = h->listen_fd < 0 ? -1 : fcntl(h->listen_fd, F_GETFL);
+	if (flags < 0 || fcntl(h->listen_fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+		error = -errno;
+		goto fail;
+	}
+	h->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, h, MHD_OPTION_LISTEN_SOCKET, h->listen_fd,
+				     MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+				     MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				     REQUEST_MAX, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
+				     MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_END);
+	const union MHD_DaemonInfo *info =
+		h->daemon == NULL ? NULL : MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (info == NULL || info->epoll_fd < 0) {
+		error = -EIO;
+		goto fail;
+	}
+	h->epoll_fd = info->epoll_fd;
+	*out = h;
+	return 0;
+fail:
+	http_free(h);
+	return error;
+}
+
+void http_free(struct http *h) {
+	if (h == NULL)
+		return;
+	if (h->daemon != NULL) {
+		/* Takes the listening socket away from it, so that it is not shut down for the caller too. */
+		MHD_quiesce_daemon(h->daemon);
+		MHD_stop_daemon(h->daemon);
+	}
+	if (h->listen_fd >= 0)
+		close(h->listen_fd);
+	free(h);
+}
+
+int http_fd(const struct http *h) {
+	return h->epoll_fd;
+}
+
+int64_t http_timeout(struct http *h) {
+	MHD_UNSIGNED_LONG_LONG wait;
+	int64_t timeout = -1;
+	if (MHD_get_timeout(h->daemon, &wait) == MHD_YES)
+		timeout = wait < INT32_MAX ? (int64_t)wait : INT32_MAX;
+	if (!list_empty(&h->connections)) {
+		const struct http_connection *c = list_entry(h->connections.next, struct http_connection, link);
+		uint64_t now = clock_monotonic_ns();
+		int64_t left = c->deadline_ns > now ? (int64_t)((c->deadline_ns - now) / 1000000 + 1) : 0;
+		if (timeout < 0 || left < timeout)
+			timeout = left;
+	}
+	return timeout;
+}
+
+void http_run(struct http *h) {
+	uint64_t now = clock_monotonic_ns();
+	list_for_each (node, &h->connections) {
+		struct http_connection *c = list_entry(node, struct http_connection, link);
+		if (c->deadline_ns > now)
+			break;
+		/* The daemon meets the end of the stream and closes. */
+		shutdown(c->fd, SHUT_RDWR);
+		list_remove(&c->link);
+	}
+	MHD_run(h->daemon);
+}

@@ -1,0 +1,208 @@
+#include "observe/sample.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+static void label_info(struct sample *s, const struct metrics_sources *sources) {
+	struct utsname system;
+	char os[3 * sizeof(system.sysname)];
+	labels_add(&s->instance.labels, "role", "master");
+	labels_add(&s->instance.labels, "redis_mode", "standalone");
+	labels_add(&s->instance.labels, "redis_version", sources->redis_version);
+	labels_add_u64(&s->instance.labels, "process_id", (uint64_t)getpid());
+	if (uname(&system) == 0) {
+		snprintf(os, sizeof(os), "%s %s %s", system.sysname, system.release, system.machine);
+		labels_add(&s->instance.labels, "os", os);
+	}
+	labels_add(&s->build.labels, "version", sources->version);
+	labels_add(&s->build.labels, "compiler",
+#if defined(__clang__)
+		   "clang " __clang_version__
+#else
+		   "gcc " __VERSION__
+#endif
+	);
+	s->instance.one = s->build.one = 1;
+}
+
+int sample_init(struct sample *s, const struct metrics_sources *sources) {
+	memset(s, 0, sizeof(*s));
+	if (tenant_set_init(&s->tenants, sources->tenants_shown) != 0)
+		return -ENOMEM;
+	s->worker_count = sources->worker_count;
+	s->workers = calloc((size_t)s->worker_count + 1, sizeof(*s->workers));
+	s->shards = calloc((size_t)s->worker_count + 1, sizeof(*s->shards));
+	if (s->workers == NULL || s->shards == NULL) {
+		sample_deinit(s);
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < s->worker_count; i++) {
+		labels_add_u64(&s->workers[i].labels, "worker", i);
+		labels_add_u64(&s->shards[i].labels, "shard", i);
+	}
+	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "db%u", i);
+		labels_add(&s->databases[i].labels, "db", name);
+	}
+	label_info(s, sources);
+	s->global.process_start_ms = process_start_ms();
+	return 0;
+}
+
+void sample_deinit(struct sample *s) {
+	tenant_set_deinit(&s->tenants);
+	free(s->workers);
+	free(s->shards);
+	s->workers = NULL;
+	s->shards = NULL;
+}
+
+static void collect_commands(struct sample *s, const struct metrics_sources *sources) {
+	s->command_count = 0;
+	s->global.calls = 0;
+	for (unsigned id = 0; id < COMMAND_COUNT; id++) {
+		struct command_sample *row = &s->commands[s->command_count];
+		struct spent *spent = &s->spent[id];
+		uint64_t ticks = 0;
+		memset(row, 0, sizeof(*row));
+		for (unsigned i = 0; i < sources->worker_count; i++) {
+			const struct command_figures *f = &sources->workers[i].commands[id];
+			row->calls += counter_get(&f->calls);
+			row->rejected += counter_get(&f->rejected);
+			row->failed += counter_get(&f->failed);
+			ticks += counter_get(&f->ticks);
+		}
+		if (ticks > spent->ticks) {
+			double seconds = clock_ticks_to_seconds(&sources->clock_start, ticks - spent->ticks);
+			if (seconds > 0)
+				spent->nanoseconds += (uint64_t)(seconds * 1e9);
+			spent->ticks = ticks;
+		}
+		row->nanoseconds = spent->nanoseconds;
+		s->global.calls += row->calls;
+		/* Most commands are never called by anybody: they would be most of the page. */
+		if (row->calls == 0 && row->rejected == 0)
+			continue;
+		labels_add(&row->labels, "cmd", command_table[id].name);
+		s->command_count++;
+	}
+}
+
+static void collect_workers(struct sample *s, const struct metrics_sources *sources) {
+	struct global_sample *g = &s->global;
+	g->clients = g->connections = g->rejected_max_clients = g->auth_failures = g->unknown_commands = 0;
+	g->input_bytes = g->output_bytes = 0;
+	for (unsigned i = 0; i < sources->worker_count; i++) {
+		const struct metrics_worker *w = &sources->workers[i];
+		struct worker_sample *row = &s->workers[i];
+		row->clients = counter_get(w->clients);
+		row->connections = counter_get(w->connections);
+		row->moved = counter_get(w->moved);
+		row->rejected_max_clients = counter_get(w->rejected_max_clients);
+		row->rejected_files = counter_get(w->rejected_files);
+		row->input_bytes = counter_get(w->input_bytes);
+		row->output_bytes = counter_get(w->output_bytes);
+		row->protocol_errors = counter_get(w->protocol_errors);
+		row->output_limit = counter_get(w->output_limit);
+		row->idle_closed = counter_get(w->idle_closed);
+		row->turns = counter_get(w->turns);
+		row->longest_turn_ns = counter_get(w->longest_turn_ns);
+		g->clients += row->clients;
+		g->connections += row->connections;
+		g->rejected_max_clients += row->rejected_max_clients;
+		g->input_bytes += row->input_bytes;
+		g->output_bytes += row->output_bytes;
+		g->auth_failures += counter_get(w->auth_failures);
+		g->unknown_commands += counter_get(w->unknown_commands);
+	}
+}
+
+static void collect_shards(struct sample *s, const struct metrics_sources *sources) {
+	s->global.memory_used = 0;
+	for (unsigned i = 0; i < sources->worker_count; i++) {
+		const struct shard_figures *f = sources->workers[i].shard;
+		struct shard_sample *row = &s->shards[i];
+		row->resident = counter_get(&f->resident);
+		row->used = counter_get(&f->used);
+		row->tenants = counter_get(&f->tenants);
+		row->keys = counter_get(&f->keys);
+		row->resizes = counter_get(&f->resizes);
+		row->swept = counter_get(&f->swept);
+		row->lag_ms = counter_get(&f->lag_ms_total);
+		s->global.memory_used += row->used;
+	}
+}
+
+struct tenant_walk {
+	struct sample *sample;
+	const struct metrics_sources *sources;
+	bool retired_added;
+};
+
+static void add_retired(struct tenant_walk *walk) {
+	if (walk->retired_added)
+		return;
+	for (unsigned i = 0; i < walk->sources->worker_count; i++)
+		tenant_set_add_retired(&walk->sample->tenants, &walk->sources->workers[i].shard->retired);
+	walk->retired_added = true;
+}
+
+static void visit_tenant(void *context, const struct tenant *t) {
+	struct tenant_walk *walk = context;
+	/* Here the registry's mutex is held, and no tenant can retire. */
+	add_retired(walk);
+	tenant_set_add(&walk->sample->tenants, t);
+	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
+		walk->sample->databases[i].keys += counter_get(&t->figures.db_keys[i]);
+		walk->sample->databases[i].expiring += counter_get(&t->figures.db_expiring[i]);
+	}
+}
+
+static void collect_tenants(struct sample *s, const struct metrics_sources *sources) {
+	struct tenant_walk walk = {.sample = s, .sources = sources};
+	for (unsigned i = 0; i < TENANT_DATABASES; i++)
+		s->databases[i].keys = s->databases[i].expiring = 0;
+	tenant_set_begin(&s->tenants);
+	registry_each(sources->registry, visit_tenant, &walk);
+	/* Where no tenant was, all that counted are retired. */
+	add_retired(&walk);
+	tenant_set_finish(&s->tenants);
+	s->global.tenants = s->tenants.tenants;
+	s->global.hits = s->tenants.total[COUNT_HITS];
+	s->global.misses = s->tenants.total[COUNT_MISSES];
+	s->global.evictions = s->tenants.total[COUNT_EVICTIONS];
+	s->global.expirations = s->tenants.total[COUNT_EXPIRATIONS];
+}
+
+static void collect_process(struct global_sample *g) {
+	struct process_figures p;
+	process_read(&p);
+	g->cpu_user_us = p.cpu_user_us;
+	g->cpu_system_us = p.cpu_system_us;
+	g->cpu_us = p.cpu_user_us == PROCESS_UNKNOWN ? SAMPLE_ABSENT : p.cpu_user_us + p.cpu_system_us;
+	g->resident_bytes = p.resident_bytes;
+	g->virtual_bytes = p.virtual_bytes;
+	g->open_fds = p.open_fds;
+	g->max_fds = p.max_fds;
+}
+
+void sample_collect(struct sample *s, const struct metrics_sources *sources) {
+	struct global_sample *g = &s->global;
+	int64_t uptime = clock_realtime_ms() - sources->start_ms;
+	g->up = 1;
+	g->uptime_ms = uptime > 0 ? (uint64_t)uptime : 0;
+	g->start_ms = (uint64_t)sources->start_ms;
+	g->max_clients = sources->max_clients;
+	g->memory_max = sources->max_memory;
+	g->log_suppressed = sources->log_suppressed != NULL ? counter_get(sources->log_suppressed) : SAMPLE_ABSENT;
+	collect_commands(s, sources);
+	collect_workers(s, sources);
+	collect_shards(s, sources);
+	collect_tenants(s, sources);
+	collect_process(g);
+}

@@ -1,0 +1,79 @@
+/* One moment's figures, collected from where they are into rows of plain numbers for the metrics page. */
+#pragma once
+
+#include <stdint.h>
+
+#include "atomdb/observe/metrics.h"
+#include "observe/process.h"
+#include "observe/tenants.h"
+#include "observe/text.h"
+
+/* Rows begin with their labels; all other members that metrics.def names are uint64_t. */
+struct global_sample {
+	struct labels labels; /* none */
+	uint64_t up;
+	uint64_t uptime_ms, start_ms;
+	uint64_t clients, max_clients, connections, rejected_max_clients, auth_failures;
+	uint64_t input_bytes, output_bytes;
+	uint64_t calls, unknown_commands;
+	uint64_t hits, misses, expirations, evictions;
+	uint64_t memory_used, memory_max;
+	uint64_t tenants;
+	uint64_t log_suppressed;
+	uint64_t cpu_us, cpu_user_us, cpu_system_us, resident_bytes, virtual_bytes, open_fds, max_fds;
+	uint64_t process_start_ms;
+};
+
+/* A row whose labels are what it tells. */
+struct info_sample {
+	struct labels labels;
+	uint64_t one;
+};
+#define instance_sample info_sample
+#define build_sample    info_sample
+
+struct database_sample {
+	struct labels labels;
+	uint64_t keys, expiring;
+};
+
+/* A command that was called at least once. */
+struct command_sample {
+	struct labels labels;
+	uint64_t calls, nanoseconds, rejected, failed;
+};
+
+struct worker_sample {
+	struct labels labels;
+	uint64_t clients, connections, moved, rejected_max_clients, rejected_files, input_bytes, output_bytes;
+	uint64_t protocol_errors, output_limit, idle_closed, turns, longest_turn_ns;
+};
+
+struct shard_sample {
+	struct labels labels;
+	uint64_t resident, used, tenants, keys, resizes, swept, lag_ms;
+};
+
+/* How long a command took in all. The length of a tick is known ever better, so each tick is converted once: the sum
+ * would run backwards if all were converted anew. */
+struct spent {
+	uint64_t ticks, nanoseconds;
+};
+
+struct sample {
+	struct global_sample global;
+	struct info_sample instance, build;
+	struct database_sample databases[TENANT_DATABASES];
+	struct command_sample commands[COMMAND_COUNT];
+	unsigned command_count;
+	struct worker_sample *workers; /* owned: worker_count */
+	struct shard_sample *shards;   /* owned: worker_count */
+	unsigned worker_count;
+	struct tenant_set tenants;
+	struct spent spent[COMMAND_COUNT];
+};
+
+/* 0 or -ENOMEM. */
+int sample_init(struct sample *s, const struct metrics_sources *sources);
+void sample_deinit(struct sample *s);
+void sample_collect(struct sample *s, const struct metrics_sources *sources);

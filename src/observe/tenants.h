@@ -1,0 +1,76 @@
+/* The tenants on the metrics page: the largest have rows of their own, the others share one.
+ *
+ * Which tenants are the largest changes from page to page, yet each row's counters must never run backwards. So the
+ * shared row counts what happens to a tenant only while it has no row of its own:
+ *
+ *   other = total - what tenants counted while they were shown, now and in the past
+ *
+ * where `total` sums the counters of all tenants that ever were. Rates of all rows together are thus the whole. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "atomdb/store/shard.h"
+#include "atomdb/store/tenant.h"
+#include "observe/text.h"
+
+/* What only rises in a tenant's life. */
+enum tenant_count {
+	COUNT_COMMANDS,
+	COUNT_HITS,
+	COUNT_MISSES,
+	COUNT_EVICTIONS,
+	COUNT_EXPIRATIONS,
+	COUNT_THROTTLED,
+	COUNT_INPUT_BYTES,
+	COUNT_OUTPUT_BYTES,
+	TENANT_COUNTS
+};
+
+/* The value of a figure that a row does not have. */
+#define SAMPLE_ABSENT UINT64_MAX
+
+/* A row. */
+struct tenant_sample {
+	struct labels labels;
+	char name[TENANT_NAME_MAX + 1];
+	uint64_t keys;
+	uint64_t keys_expiring;
+	uint64_t bytes;
+	uint64_t clients;
+	uint64_t quota_entries;
+	uint64_t quota_bytes;
+	uint64_t counts[TENANT_COUNTS];
+};
+
+struct tenant_shown;
+
+struct tenant_set {
+	unsigned limit;
+	unsigned count;             /* rows of tenants; the shared one is rows[count], behind them */
+	struct tenant_sample *rows; /* owned: limit + 1; sorted by name once finished */
+	unsigned *heap;             /* owned: limit; numbers of rows, the smallest tenant on top */
+	uint64_t total[TENANT_COUNTS];
+	uint64_t tenants;
+	bool some_hidden; /* on the page before this */
+
+	/* From page to page. */
+	struct tenant_shown *shown, *next; /* owned: limit each; by name */
+	unsigned shown_count;
+	uint64_t past[TENANT_COUNTS];  /* counted by tenants while they were shown, which are not any more */
+	uint64_t other[TENANT_COUNTS]; /* of the last page */
+};
+
+/* Shows at most `limit` tenants. 0 or -ENOMEM. */
+int tenant_set_init(struct tenant_set *s, unsigned limit);
+void tenant_set_deinit(struct tenant_set *s);
+
+/* Starts a page. */
+void tenant_set_begin(struct tenant_set *s);
+/* Adds a tenant: copies what is needed of it, allocates nothing. */
+void tenant_set_add(struct tenant_set *s, const struct tenant *t);
+/* Adds the counters of tenants that are gone. */
+void tenant_set_add_retired(struct tenant_set *s, const struct retired_figures *r);
+/* Completes the rows: count + 1 of them. */
+void tenant_set_finish(struct tenant_set *s);
