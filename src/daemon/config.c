@@ -1,0 +1,325 @@
+/* Reading goes in two passes through the same code: first the defaults, which are the document that config_document
+ * writes, then the operator's file over them. So the documented defaults are those in force.
+ *
+ * libconfig is shielded from what it handles badly: the text is scanned first for NULs, for @include (which would read
+ * any file, without a bound) and for nesting that would make its parser recurse deeply. */
+#include "atomdb/daemon/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "atomdb/net/listener.h"
+#include "atomdb/util/error.h"
+#include "daemon/config_reader.h"
+
+#define DEPTH_MAX 8
+
+int config_reader_fail(struct config_reader *r, unsigned line, const char *format, ...) {
+	int len = snprintf(r->error->text, sizeof(r->error->text), "%.200s:%u: ", r->name, line);
+	if (len < 0)
+		len = 0;
+	va_list args;
+	va_start(args, format);
+	vsnprintf(r->error->text + len, sizeof(r->error->text) - (size_t)len, format, args);
+	va_end(args);
+	return ATOMDB_E_SYNTAX;
+}
+
+/* Where a byte of the text stands. */
+enum scan_state { SCAN_PLAIN, SCAN_STRING, SCAN_LINE_COMMENT, SCAN_BLOCK_COMMENT };
+
+/* The state after the byte at `*at`; skips a second byte where two belong together. */
+static enum scan_state scan_next(enum scan_state state, const char *text, size_t len, size_t *at) {
+	char c = text[*at];
+	char next = *at + 1 < len ? text[*at + 1] : '\0';
+	switch (state) {
+	case SCAN_STRING:
+		if (c == '\\' && next != '\n' && next != '\0')
+			++*at;
+		return c == '"' ? SCAN_PLAIN : SCAN_STRING;
+	case SCAN_LINE_COMMENT:
+		return c == '\n' ? SCAN_PLAIN : SCAN_LINE_COMMENT;
+	case SCAN_BLOCK_COMMENT:
+		if (c != '*' || next != '/')
+			return SCAN_BLOCK_COMMENT;
+		++*at;
+		return SCAN_PLAIN;
+	case SCAN_PLAIN:
+		break;
+	}
+	if (c == '"')
+		return SCAN_STRING;
+	if (c == '#' || (c == '/' && next == '/'))
+		return SCAN_LINE_COMMENT;
+	if (c != '/' || next != '*')
+		return SCAN_PLAIN;
+	++*at;
+	return SCAN_BLOCK_COMMENT;
+}
+
+static int scan_text(struct config_reader *r, const char *text, size_t len) {
+	unsigned line = 1, depth = 0;
+	enum scan_state state = SCAN_PLAIN;
+	bool blank = true; /* nothing but spaces in this line so far */
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+		if (c == '\0')
+			return config_reader_fail(r, line, "a NUL byte is not text");
+		/* In strings and comments too: where libconfig sees the end of one is for it to say. */
+		if (blank && c == '@')
+			return config_reader_fail(r, line, "@include is not supported");
+		blank = c == '\n' || (blank && (c == ' ' || c == '\t' || c == '\r'));
+		if (state == SCAN_PLAIN && (c == '{' || c == '(' || c == '[') && ++depth > DEPTH_MAX)
+			return config_reader_fail(r, line, "nested too deeply");
+		if (state == SCAN_PLAIN && (c == '}' || c == ')' || c == ']') && depth > 0)
+			depth--;
+		if (c == '\n')
+			line++;
+		state = scan_next(state, text, len, &i);
+	}
+	return 0;
+}
+
+static int read_section(struct config_reader *r, const config_setting_t *group) {
+	const char *section = config_setting_name(group);
+	if (config_setting_type(group) != CONFIG_TYPE_GROUP)
+		return config_reader_fail(r, config_setting_source_line(group), "%s must be a group: %s: { ... };",
+					  section, section);
+	for (int i = 0; i < config_setting_length(group); i++) {
+		const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
+		const struct option_row *row = option_find(section, config_setting_name(setting));
+		if (row == NULL)
+			return config_reader_fail(r, config_setting_source_line(setting), "unknown key '%s.%.64s'",
+						  section, config_setting_name(setting));
+		int error = option_read(r, row, setting, r->config);
+		if (error != 0)
+			return error;
+	}
+	return 0;
+}
+
+/* The tenants come last: they inherit from the defaults, wherever those are written. */
+static int read_root(struct config_reader *r, const config_setting_t *root) {
+	const config_setting_t *tenants = NULL;
+	for (int i = 0; i < config_setting_length(root); i++) {
+		const config_setting_t *setting = config_setting_get_elem(root, (unsigned)i);
+		const char *key = config_setting_name(setting);
+		const struct option_row *row = option_find("", key);
+		int error = 0;
+		if (strcmp(key, "tenants") == 0)
+			tenants = setting;
+		else if (option_is_section(key))
+			error = read_section(r, setting);
+		else if (row != NULL)
+			error = option_read(r, row, setting, r->config);
+		else
+			error = config_reader_fail(r, config_setting_source_line(setting), "unknown key '%.64s'", key);
+		if (error != 0)
+			return error;
+	}
+	return tenants != NULL ? config_read_tenants(r, tenants) : 0;
+}
+
+/* Overwrites the strings that libconfig holds, for there may be secrets among them. */
+static void wipe_strings(const config_setting_t *setting) {
+	if (setting == NULL)
+		return;
+	if (config_setting_type(setting) == CONFIG_TYPE_STRING) {
+		const char *text = config_setting_get_string(setting);
+		if (text != NULL)
+			explicit_bzero((char *)(uintptr_t)text, strlen(text));
+	} else if (config_setting_is_aggregate(setting)) {
+		for (int i = 0; i < config_setting_length(setting); i++)
+			wipe_strings(config_setting_get_elem(setting, (unsigned)i));
+	}
+}
+
+/* Requirements between keys. */
+static int check_together(struct config_reader *r) {
+	const struct config *c = r->config;
+	for (unsigned i = 0; i < c->resp_listen.count; i++) {
+		const char *address = c->resp_listen.text[i];
+		if (!config_allows_address(c, address))
+			return config_reader_fail(
+				r, r->addresses != NULL ? config_setting_source_line(r->addresses) : 0,
+				"with tenancy \"open\" anybody who reaches %s could open a tenant: set tenancy to "
+				"\"listed\", or resp.open_to_network to true if that is meant",
+				address);
+	}
+	const char *anonymous = c->tenancy.anonymous;
+	bool found = *anonymous == '\0';
+	for (size_t i = 0; i < c->tenancy.tenant_count && !found; i++)
+		found = strcmp(c->tenancy.tenants[i].name, anonymous) == 0;
+	if (!found)
+		return config_reader_fail(r, config_setting_source_line(r->anonymous),
+					  "anonymous names '%s', which is not among the tenants", anonymous);
+	return 0;
+}
+
+/* Reads `text`, which ends in a NUL, over r->config. */
+static int read_text(struct config_reader *r, const char *text, bool check) {
+	config_t parsed;
+	config_init(&parsed);
+	r->addresses = r->anonymous = NULL;
+	int error;
+	if (config_read_string(&parsed, text) != CONFIG_TRUE)
+		error = config_reader_fail(r, (unsigned)config_error_line(&parsed), "%s", config_error_text(&parsed));
+	else
+		error = read_root(r, config_root_setting(&parsed));
+	if (error == 0 && check)
+		error = check_together(r);
+	wipe_strings(config_root_setting(&parsed));
+	config_destroy(&parsed);
+	return error;
+}
+
+static int read_defaults(struct config_reader *r) {
+	char *text = NULL;
+	size_t len = 0;
+	FILE *stream = open_memstream(&text, &len);
+	if (stream == NULL)
+		return -ENOMEM;
+	config_document(stream, true);
+	int error = fclose(stream) == 0 && text != NULL ? read_text(r, text, false) : -ENOMEM;
+	free(text);
+	return error;
+}
+
+/* The port that INFO tells: of the first address that has one. */
+static uint16_t first_port(const struct config_addresses *addresses) {
+	for (unsigned i = 0; i < addresses->count; i++) {
+		const char *colon = strrchr(addresses->text[i], ':');
+		if (strncmp(addresses->text[i], "unix:", 5) != 0 && colon != NULL)
+			return (uint16_t)strtoul(colon + 1, NULL, 10);
+	}
+	return 0;
+}
+
+static int read_all(struct config_reader *r, const char *text, size_t len) {
+	int error = read_defaults(r);
+	if (error != 0 || text == NULL)
+		return error;
+	if (len > CONFIG_FILE_MAX)
+		return config_reader_fail(r, 1, "longer than %zu MiB", CONFIG_FILE_MAX >> 20);
+	error = scan_text(r, text, len);
+	if (error != 0)
+		return error;
+	char *copy = strndup(text, len);
+	if (copy == NULL)
+		return -ENOMEM;
+	error = read_text(r, copy, true);
+	explicit_bzero(copy, len);
+	free(copy);
+	return error;
+}
+
+int config_parse(const char *text, size_t len, const char *name, const char *credentials, struct config **out,
+		 struct config_error *error) {
+	struct config *c = calloc(1, sizeof(*c));
+	if (c == NULL) {
+		snprintf(error->text, sizeof(error->text), "%s", error_text(-ENOMEM));
+		return -ENOMEM;
+	}
+	struct config_reader r = {.config = c, .name = name, .credentials = credentials, .error = error};
+	int result = read_all(&r, text, len);
+	if (result != 0) {
+		if (result == -ENOMEM)
+			snprintf(error->text, sizeof(error->text), "%.200s: %s", name, error_text(result));
+		config_free(c);
+		return result;
+	}
+	snprintf(c->settings.anonymous, sizeof(c->settings.anonymous), "%s", c->tenancy.anonymous);
+	c->settings.port = first_port(&c->resp_listen);
+	*out = c;
+	return 0;
+}
+
+/* The whole of a file, at most CONFIG_FILE_MAX bytes and one. */
+static int read_file(const char *path, char **out, size_t *out_len) {
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	struct stat status;
+	if (fstat(fd, &status) != 0 || S_ISDIR(status.st_mode)) {
+		close(fd);
+		return -EISDIR;
+	}
+	int error = 0;
+	char *text = NULL;
+	size_t len = 0, room = 0;
+	for (;;) {
+		if (len == room) {
+			if (room > CONFIG_FILE_MAX)
+				break;
+			/* No realloc: it would leave a copy of the secrets behind. */
+			size_t more = room == 0 ? 65536 : room * 4;
+			char *larger = malloc(more);
+			if (larger == NULL) {
+				error = -ENOMEM;
+				break;
+			}
+			if (len > 0) {
+				memcpy(larger, text, len);
+				explicit_bzero(text, len);
+			}
+			free(text);
+			text = larger;
+			room = more;
+		}
+		ssize_t got = read(fd, text + len, room - len);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			error = -errno;
+		if (got <= 0)
+			break;
+		len += (size_t)got;
+	}
+	close(fd);
+	if (error != 0) {
+		if (text != NULL)
+			explicit_bzero(text, len);
+		free(text);
+		return error;
+	}
+	*out = text;
+	*out_len = len;
+	return 0;
+}
+
+int config_load(const char *path, const char *credentials, struct config **out, struct config_error *error) {
+	if (path == NULL)
+		return config_parse(NULL, 0, "built-in defaults", credentials, out, error);
+	char *text = NULL;
+	size_t len = 0;
+	int result = read_file(path, &text, &len);
+	if (result != 0) {
+		snprintf(error->text, sizeof(error->text), "%.200s: %s", path, error_text(result));
+		return result;
+	}
+	result = config_parse(text, len, path, credentials, out, error);
+	explicit_bzero(text, len);
+	free(text);
+	return result;
+}
+
+void config_free(struct config *c) {
+	if (c == NULL)
+		return;
+	struct tenant_config *tenants = (struct tenant_config *)(uintptr_t)c->tenancy.tenants;
+	if (tenants != NULL)
+		explicit_bzero(tenants, c->tenancy.tenant_count * sizeof(*tenants));
+	free(tenants);
+	explicit_bzero(&c->admin, sizeof(c->admin));
+	free(c);
+}
+
+bool config_allows_address(const struct config *c, const char *address) {
+	return !c->tenancy.open || c->open_to_network || listener_is_local(address);
+}

@@ -1,0 +1,106 @@
+/* What is told of the table of keys: the commented file, and which changes need a restart. */
+#include <string.h>
+
+#include "atomdb/daemon/config.h"
+#include "daemon/config_reader.h"
+
+static const char example_head[] =
+	"# AtomDB's configuration, in libconfig's syntax.\n"
+	"#\n"
+	"# Every key has a default, which is the value shown: remove the // before a key to change it. Sizes\n"
+	"# take K, M and G. `systemctl reload atomdb` puts changes in force; keys marked (restart) need a\n"
+	"# restart. `atomdb --check-config --config FILE` checks a file.\n";
+
+static const char example_tenants[] =
+	"\n"
+	"# The tenants with a name of their own. What one does not say comes from \"defaults\". Each of secret_file,\n"
+	"# secret_sha256 (sha256sum of the secret) and secret is one way to give a secret; two can be valid at a time, "
+	"as\n"
+	"# two of these keys or as secrets = ( { secret_file = \"old\"; }, { secret_file = \"new\"; } ). A relative\n"
+	"# secret_file is a credential of the service (LoadCredential= in the unit); one newline at its end does not "
+	"count.\n"
+	"//tenants: (\n"
+	"//\t{ name = \"shop\"; secret_file = \"shop\"; max_entries = 0; max_memory = \"2G\"; }\n"
+	"//);\n";
+
+/* Each line of the help as a comment. */
+static void write_help(FILE *out, const char *indent, const struct option_row *row) {
+	const char *line = row->help;
+	while (*line != '\0') {
+		int len = (int)strcspn(line, "\n");
+		bool last = line[len] == '\0';
+		fprintf(out, "%s# %.*s%s\n", indent, len, line, last && row->restart ? " (restart)" : "");
+		line += len + (last ? 0 : 1);
+	}
+}
+
+void config_document(FILE *out, bool active) {
+	const char *section = "", *comment = active ? "" : "//";
+	fputs(example_head, out);
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option_row *row = &option_rows[i];
+		if (strcmp(section, row->section) != 0) {
+			fputs(*section != '\0' ? "};\n" : "", out);
+			if (*row->section != '\0')
+				fprintf(out, "\n%s: {\n", row->section);
+		}
+		section = row->section;
+		const char *indent = *section != '\0' ? "\t" : "";
+		fputs(*section != '\0' ? "" : "\n", out);
+		write_help(out, indent, row);
+		fprintf(out, "%s%s%s = %s;\n", indent, comment, row->key, row->fallback);
+	}
+	fputs(*section != '\0' ? "};\n" : "", out);
+	fputs(example_tenants, out);
+}
+
+static bool addresses_equal(const struct config_addresses *a, const struct config_addresses *b) {
+	if (a->count != b->count)
+		return false;
+	for (unsigned i = 0; i < a->count; i++)
+		if (strcmp(a->text[i], b->text[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool field_equal(const struct option_row *row, const struct config *a, const struct config *b) {
+	const void *x = (const char *)a + row->offset, *y = (const char *)b + row->offset;
+	switch (row->type) {
+	case OPTION_ADDRESSES:
+		return addresses_equal(x, y);
+	case OPTION_BOOL:
+	case OPTION_TENANCY:
+		return *(const bool *)x == *(const bool *)y;
+	case OPTION_COUNT:
+		return *(const uint32_t *)x == *(const uint32_t *)y;
+	case OPTION_LIMIT:
+	case OPTION_SIZE:
+		return *(const uint64_t *)x == *(const uint64_t *)y;
+	case OPTION_SECONDS:
+		return *(const int64_t *)x == *(const int64_t *)y;
+	case OPTION_NAME:
+		return strcmp(x, y) == 0;
+	case OPTION_EVICTION:
+		return *(const enum eviction *)x == *(const enum eviction *)y;
+	case OPTION_LEVEL:
+		return *(const int *)x == *(const int *)y;
+	case OPTION_SECRET_FILE:
+		break;
+	}
+	return memcmp(x, y, sizeof(struct config_secret)) == 0;
+}
+
+unsigned config_needs_restart(const struct config *running, const struct config *wanted,
+			      void (*changed)(void *context, const char *key), void *context) {
+	unsigned count = 0;
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option_row *row = &option_rows[i];
+		if (!row->restart || field_equal(row, running, wanted))
+			continue;
+		char key[64];
+		snprintf(key, sizeof(key), "%s%s%s", row->section, *row->section != '\0' ? "." : "", row->key);
+		changed(context, key);
+		count++;
+	}
+	return count;
+}

@@ -1,0 +1,66 @@
+/* What the parts of the configuration's parser share; libconfig stays behind it. */
+#pragma once
+
+#include <libconfig.h>
+
+#include "atomdb/daemon/config.h"
+
+/* One file being read. */
+struct config_reader {
+	struct config *config;
+	const char *name;        /* of the file, for messages */
+	const char *credentials; /* directory of relative secret files, or NULL */
+	struct config_error *error;
+	const config_setting_t *addresses; /* resp.listen, for messages about it; NULL: the default */
+	const config_setting_t *anonymous; /* likewise */
+	unsigned admin_line;               /* likewise, of admin.secret_file */
+};
+
+/* Notes "name:line: text" as the reason; returns ATOMDB_E_SYNTAX. */
+int config_reader_fail(struct config_reader *r, unsigned line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+enum option_type {
+	OPTION_BOOL,
+	OPTION_COUNT,   /* uint32_t */
+	OPTION_LIMIT,   /* uint64_t */
+	OPTION_SIZE,    /* uint64_t bytes; "64M" or a number */
+	OPTION_SECONDS, /* int64_t milliseconds, written in seconds */
+	OPTION_NAME,    /* char [TENANT_NAME_MAX + 1]: a tenant's name or "" */
+	OPTION_ADDRESSES,
+	OPTION_SECRET_FILE,
+	OPTION_TENANCY,
+	OPTION_EVICTION,
+	OPTION_LEVEL,
+};
+
+struct option_row {
+	const char *section; /* "" for the top level */
+	const char *key;
+	enum option_type type;
+	size_t offset; /* in struct config */
+	const char *fallback;
+	int64_t lowest, highest;
+	bool restart;
+	const char *help;
+};
+
+extern const struct option_row option_rows[];
+extern const size_t option_count;
+
+/* The row of that key, or NULL. */
+const struct option_row *option_find(const char *section, const char *key);
+bool option_is_section(const char *name);
+
+/* Checks the setting against the row and stores it in `base`, a struct config. 0 or ATOMDB_E_SYNTAX. */
+int option_read(struct config_reader *r, const struct option_row *row, const config_setting_t *setting, void *base);
+/* The same for a row of section "defaults" and the limits of one tenant. */
+int option_read_limit(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,
+		      struct tenant_limits *limits);
+
+/* Reads a secret from a file; its digest. */
+int config_read_secret_file(struct config_reader *r, const config_setting_t *setting, struct secret *out);
+/* Whether `name` is one that a tenant may have. */
+bool config_name_valid(const char *name);
+/* Reads the list of tenants into r->config; the other keys have been read. 0, ATOMDB_E_SYNTAX or -ENOMEM. */
+int config_read_tenants(struct config_reader *r, const config_setting_t *tenants);

@@ -1,0 +1,265 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "atomdb/util/error.h"
+#include "daemon/config_reader.h"
+
+/* The longest secret: what a client that has not authenticated may send as one argument. */
+#define SECRET_MAX 16384
+
+/* A name or a digest that must be unique, and where it was written. */
+struct unique {
+	unsigned char bytes[TENANT_NAME_MAX + 1];
+	unsigned line;
+};
+
+static int open_secret_file(struct config_reader *r, const config_setting_t *setting, int *out) {
+	const char *name = config_setting_get_string(setting);
+	unsigned line = config_setting_source_line(setting);
+	char path[4096];
+	if (*name != '/' && r->credentials == NULL)
+		return config_reader_fail(r, line,
+					  "secret_file \"%.128s\": a relative path needs $CREDENTIALS_DIRECTORY "
+					  "(LoadCredential= in the unit)",
+					  name);
+	int len = *name == '/' ? snprintf(path, sizeof(path), "%s", name)
+			       : snprintf(path, sizeof(path), "%s/%s", r->credentials, name);
+	if (len < 0 || (size_t)len >= sizeof(path))
+		return config_reader_fail(r, line, "secret_file: the path is too long");
+	/* Not blocking, so that a FIFO is refused below rather than waited for. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return config_reader_fail(r, line, "secret_file \"%.128s\": %s", name, error_text(-errno));
+	struct stat status;
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+		close(fd);
+		return config_reader_fail(r, line, "secret_file \"%.128s\" is not a file", name);
+	}
+	*out = fd;
+	return 0;
+}
+
+int config_read_secret_file(struct config_reader *r, const config_setting_t *setting, struct secret *out) {
+	const char *name = config_setting_get_string(setting);
+	unsigned line = config_setting_source_line(setting);
+	int fd = -1;
+	int error = open_secret_file(r, setting, &fd);
+	if (error != 0)
+		return error;
+	char text[SECRET_MAX + 3];
+	size_t len = 0;
+	ssize_t got = 0;
+	while (len < sizeof(text)) {
+		got = read(fd, text + len, sizeof(text) - len);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		len += (size_t)got;
+	}
+	int failure = got < 0 ? -errno : 0;
+	close(fd);
+	if (len > 0 && text[len - 1] == '\n')
+		len--;
+	if (len > 0 && text[len - 1] == '\r')
+		len--;
+	if (failure != 0)
+		error = config_reader_fail(r, line, "secret_file \"%.128s\": %s", name, error_text(failure));
+	else if (len == 0)
+		error = config_reader_fail(r, line, "secret_file \"%.128s\" is empty", name);
+	else if (len > SECRET_MAX)
+		error = config_reader_fail(r, line, "secret_file \"%.128s\" is longer than %d bytes", name, SECRET_MAX);
+	else
+		secret_digest((struct slice){text, len}, out);
+	explicit_bzero(text, sizeof(text));
+	return error;
+}
+
+static int hex_digit(char c) {
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+static int read_digest(struct config_reader *r, const config_setting_t *setting, struct secret *out) {
+	const char *text = config_setting_get_string(setting);
+	struct secret found;
+	bool good = strlen(text) == (size_t)2 * SECRET_DIGEST;
+	for (size_t i = 0; good && i < SECRET_DIGEST; i++) {
+		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+		good = high >= 0 && low >= 0;
+		if (good)
+			found.digest[i] = (uint8_t)(high << 4 | low);
+	}
+	if (!good)
+		return config_reader_fail(r, config_setting_source_line(setting),
+					  "secret_sha256 must be %d hexadecimal digits", 2 * SECRET_DIGEST);
+	*out = found;
+	return 0;
+}
+
+static int read_plain(struct config_reader *r, const config_setting_t *setting, struct secret *out) {
+	const char *text = config_setting_get_string(setting);
+	size_t len = strlen(text);
+	if (len == 0 || len > SECRET_MAX)
+		return config_reader_fail(r, config_setting_source_line(setting), "secret must have 1 to %d bytes",
+					  SECRET_MAX);
+	secret_digest((struct slice){text, len}, out);
+	return 0;
+}
+
+/* One of the three ways to give a secret. A positive result says that `setting` is none of them. */
+static int read_secret(struct config_reader *r, const config_setting_t *setting, struct tenant_config *tenant) {
+	int (*read_it)(struct config_reader *, const config_setting_t *, struct secret *) = NULL;
+	const char *key = config_setting_name(setting);
+	if (strcmp(key, "secret") == 0)
+		read_it = read_plain;
+	else if (strcmp(key, "secret_sha256") == 0)
+		read_it = read_digest;
+	else if (strcmp(key, "secret_file") == 0)
+		read_it = config_read_secret_file;
+	else
+		return 1;
+	unsigned line = config_setting_source_line(setting);
+	if (config_setting_type(setting) != CONFIG_TYPE_STRING)
+		return config_reader_fail(r, line, "%s must be a string", key);
+	if (tenant->secret_count == TENANT_SECRETS)
+		return config_reader_fail(r, line, "a tenant has at most %d secrets", TENANT_SECRETS);
+	int error = read_it(r, setting, &tenant->secrets[tenant->secret_count]);
+	if (error == 0)
+		tenant->secret_count++;
+	return error;
+}
+
+static int read_secrets(struct config_reader *r, const config_setting_t *list, struct tenant_config *tenant) {
+	if (config_setting_type(list) != CONFIG_TYPE_LIST)
+		return config_reader_fail(r, config_setting_source_line(list),
+					  "secrets must be a list such as ( { secret_file = \"shop\"; } )");
+	for (int i = 0; i < config_setting_length(list); i++) {
+		const config_setting_t *group = config_setting_get_elem(list, (unsigned)i);
+		int error = 1;
+		if (config_setting_type(group) == CONFIG_TYPE_GROUP && config_setting_length(group) == 1)
+			error = read_secret(r, config_setting_get_elem(group, 0), tenant);
+		if (error > 0)
+			return config_reader_fail(r, config_setting_source_line(group),
+						  "secrets must have elements of one secret, secret_sha256 or "
+						  "secret_file each");
+		if (error != 0)
+			return error;
+	}
+	return 0;
+}
+
+static int read_tenant_key(struct config_reader *r, const config_setting_t *setting, struct tenant_config *tenant) {
+	const char *key = config_setting_name(setting);
+	unsigned line = config_setting_source_line(setting);
+	if (strcmp(key, "name") == 0) {
+		const char *text = config_setting_get_string(setting);
+		if (text == NULL || !config_name_valid(text))
+			return config_reader_fail(r, line,
+						  "name must be a string of 1 to %d letters, digits, '-', '_' and '.'",
+						  TENANT_NAME_MAX);
+		memcpy(tenant->name, text, strlen(text) + 1);
+		return 0;
+	}
+	if (strcmp(key, "secrets") == 0)
+		return read_secrets(r, setting, tenant);
+	int error = read_secret(r, setting, tenant);
+	if (error <= 0)
+		return error;
+	const struct option_row *row = option_find("defaults", key);
+	if (row == NULL)
+		return config_reader_fail(r, line, "a tenant has no key '%.64s'", key);
+	return option_read_limit(r, row, setting, &tenant->limits);
+}
+
+static int read_tenant(struct config_reader *r, const config_setting_t *group, struct tenant_config *tenant) {
+	unsigned line = config_setting_source_line(group);
+	if (config_setting_type(group) != CONFIG_TYPE_GROUP)
+		return config_reader_fail(r, line, "tenants must have groups such as { name = \"shop\"; ... }");
+	tenant->limits = r->config->tenancy.defaults;
+	for (int i = 0; i < config_setting_length(group); i++) {
+		int error = read_tenant_key(r, config_setting_get_elem(group, (unsigned)i), tenant);
+		if (error != 0)
+			return error;
+	}
+	if (tenant->name[0] == '\0')
+		return config_reader_fail(r, line, "a tenant needs a name");
+	if (tenant->secret_count == 0 && strcmp(tenant->name, r->config->tenancy.anonymous) != 0)
+		return config_reader_fail(r, line, "tenant '%s' has no secret, and is not the anonymous one",
+					  tenant->name);
+	return 0;
+}
+
+static int compare_unique(const void *a, const void *b) {
+	const struct unique *x = a, *y = b;
+	int order = memcmp(x->bytes, y->bytes, sizeof(x->bytes));
+	return order != 0 ? order : (x->line > y->line) - (x->line < y->line);
+}
+
+static int check_unique(struct config_reader *r, struct unique *list, size_t count, const char *what) {
+	qsort(list, count, sizeof(*list), compare_unique);
+	for (size_t i = 1; i < count; i++)
+		if (memcmp(list[i - 1].bytes, list[i].bytes, sizeof(list[i].bytes)) == 0)
+			return config_reader_fail(r, list[i].line, "this %s is also that of line %u", what,
+						  list[i - 1].line);
+	return 0;
+}
+
+static int check_duplicates(struct config_reader *r, const config_setting_t *tenants) {
+	const struct tenancy *t = &r->config->tenancy;
+	size_t room = t->tenant_count * TENANT_SECRETS + 1, count = 0;
+	struct unique *list = calloc(room, sizeof(*list));
+	if (list == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->tenant_count; i++) {
+		list[i].line = config_setting_source_line(config_setting_get_elem(tenants, (unsigned)i));
+		memcpy(list[i].bytes, t->tenants[i].name, sizeof(t->tenants[i].name));
+	}
+	int error = check_unique(r, list, t->tenant_count, "name");
+	memset(list, 0, room * sizeof(*list));
+	for (size_t i = 0; i < t->tenant_count; i++) {
+		for (unsigned k = 0; k < t->tenants[i].secret_count; k++) {
+			list[count].line = config_setting_source_line(config_setting_get_elem(tenants, (unsigned)i));
+			memcpy(list[count++].bytes, t->tenants[i].secrets[k].digest, SECRET_DIGEST);
+		}
+	}
+	if (r->config->admin.set) {
+		list[count].line = r->admin_line;
+		memcpy(list[count++].bytes, r->config->admin.secret.digest, SECRET_DIGEST);
+	}
+	if (error == 0)
+		error = check_unique(r, list, count, "secret");
+	explicit_bzero(list, room * sizeof(*list));
+	free(list);
+	return error;
+}
+
+int config_read_tenants(struct config_reader *r, const config_setting_t *tenants) {
+	struct tenancy *t = &r->config->tenancy;
+	if (config_setting_type(tenants) != CONFIG_TYPE_LIST)
+		return config_reader_fail(r, config_setting_source_line(tenants),
+					  "tenants must be a list such as ( { name = \"shop\"; ... } )");
+	size_t count = (size_t)config_setting_length(tenants);
+	if (count == 0)
+		return 0;
+	struct tenant_config *list = calloc(count, sizeof(*list));
+	if (list == NULL)
+		return -ENOMEM;
+	t->tenants = list;
+	t->tenant_count = count;
+	for (size_t i = 0; i < count; i++) {
+		int error = read_tenant(r, config_setting_get_elem(tenants, (unsigned)i), &list[i]);
+		if (error != 0)
+			return error;
+	}
+	return check_duplicates(r, tenants);
+}
