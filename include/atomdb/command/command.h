@@ -36,6 +36,7 @@ enum command_flag {
 	CMD_FAST = 1 << 7,
 	CMD_NO_AUTH = 1 << 8, /* may be called without AUTH */
 	CMD_ALLOW_BUSY = 1 << 9,
+	CMD_PARENT = 1 << 10, /* has subcommands; not shown */
 };
 
 /* Redis's ACL categories, in the order in which COMMAND INFO names them. */
@@ -85,10 +86,8 @@ enum outcome {
 };
 
 struct command {
-	const char *name;                                                /* lower case; subcommands "client|list" */
-	enum outcome (*run)(struct session *s, const struct request *r); /* NULL: needs a subcommand */
-	const struct command *subcommands;
-	uint16_t subcommand_count;
+	const char *name; /* lower case; subcommands "client|list" */
+	enum outcome (*run)(struct session *s, const struct request *r);
 	int16_t arity;       /* with the name; negative: at least */
 	uint32_t flags;      /* enum command_flag */
 	uint32_t categories; /* enum acl_category, beyond what the flags imply: see command_categories */
@@ -108,8 +107,25 @@ extern const struct command command_table[];
 
 /* The command of that name in any case, or NULL. */
 const struct command *command_find(struct slice name);
+/* The subcommands of a command, `*count` of them in a row; NULL where there are none. */
+const struct command *command_subcommands(const struct command *parent, size_t *count);
 /* The subcommand of that name ("list", not "client|list") in any case, or NULL. */
 const struct command *command_find_subcommand(const struct command *parent, struct slice name);
+
+/* An index of the command names for the hot path, one a worker: built once, then only read. All zeros is unbuilt. */
+#define COMMAND_SLOTS 256
+struct command_index {
+	struct command_slot {
+		uint64_t head, tail; /* the first and the last 8 bytes of the name, or what there is of them */
+		uint32_t length;     /* 0: empty */
+		uint32_t id;
+	} slots[COMMAND_SLOTS];
+	bool ready;
+};
+void command_index_build(struct command_index *index);
+/* As command_find. */
+const struct command *command_index_find(const struct command_index *index, struct slice name);
+
 /* All ACL categories of a command: its own and those that its flags imply. */
 uint32_t command_categories(const struct command *c);
 /* Redis's name of one category (one bit of enum acl_category); NULL beyond the last. */

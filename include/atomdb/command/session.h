@@ -33,6 +33,8 @@ struct session_host {
 	void (*describe)(struct session *s, struct client_facts *facts);
 	/* Closes the session's connection: at once for another session, after the replies for the caller's own. */
 	void (*close)(struct session *s);
+	/* The session is about to leave its tenant: takes back what the connection charged it. May be NULL. */
+	void (*leaving)(struct session *s);
 };
 
 /* What the sessions of one worker share. Only its thread uses it, but for the figures. */
@@ -43,12 +45,13 @@ struct environment {
 	const struct session_host *host;
 	const struct event_sink *events;
 	struct clock_rate clock_start;
-	int64_t start_ms;        /* CLOCK_REALTIME at the start of the daemon */
-	const char *run_id;      /* 40 hex digits */
-	const char *config_file; /* "" when none was given */
-	int64_t now_ms;          /* this turn: CLOCK_REALTIME */
-	uint64_t now_ns;         /* this turn: CLOCK_MONOTONIC */
-	struct buffer scratch;   /* for handlers that build text; empty between commands */
+	int64_t start_ms;           /* CLOCK_REALTIME at the start of the daemon */
+	const char *run_id;         /* 40 hex digits */
+	const char *config_file;    /* "" when none was given */
+	int64_t now_ms;             /* this turn: CLOCK_REALTIME */
+	uint64_t now_ns;            /* this turn: CLOCK_MONOTONIC */
+	struct buffer scratch;      /* for handlers that build text; empty between commands */
+	struct command_index index; /* built at the first use */
 	struct command_figures commands[COMMAND_COUNT];
 	counter auth_failures;
 	counter unknown_commands;
@@ -72,6 +75,7 @@ struct session {
 	char *name;                   /* owned, or NULL: CLIENT SETNAME */
 	char *lib_name, *lib_version; /* owned, or NULL: CLIENT SETINFO */
 	const struct command *last;   /* the last command, for CLIENT LIST */
+	uint32_t attachments;         /* how often it was given a tenant: hashes of keys are the tenant's own */
 	uint16_t home;                /* with OUTCOME_ELSEWHERE: the worker to go to */
 	uint8_t database;
 	uint8_t protocol; /* 2 or 3 */
@@ -84,7 +88,7 @@ struct request {
 	uint32_t argc;
 	const struct command *command; /* NULL: unknown; set by dispatch_prepare */
 	struct key key;                /* its first key with the hash, when `hashed` */
-	bool hashed;
+	uint32_t hashed;               /* session->attachments when the key was hashed; 0: it was not */
 };
 
 /* `id` is unique over all workers and the daemon's life. */

@@ -1,0 +1,111 @@
+/* CONFIG GET: the parameters of Redis that clients ask for, with the values in force for the caller's tenant. */
+#include <stdio.h>
+
+#include "atomdb/util/glob.h"
+#include "command/handlers.h"
+
+#define VALUE_MAX 160
+
+const char *config_policy(const struct tenant *t) {
+	return t->limits.eviction == EVICTION_LRU ? "allkeys-lru" : "noeviction";
+}
+
+enum parameter_kind { CONSTANT, MAXMEMORY, POLICY, MAXCLIENTS, TIMEOUT, KEEPALIVE, PORT, QUERY_BUFFER, OUTPUT_BUFFER };
+
+static const struct parameter {
+	const char *name;
+	enum parameter_kind kind;
+	const char *value; /* of a constant */
+} parameters[] = {
+	{"appendfsync", CONSTANT, "no"},
+	{"appendonly", CONSTANT, "no"},
+	{"client-output-buffer-limit", OUTPUT_BUFFER, NULL},
+	{"client-query-buffer-limit", QUERY_BUFFER, NULL},
+	{"cluster-enabled", CONSTANT, "no"},
+	{"databases", CONSTANT, "16"},
+	{"io-threads", CONSTANT, "1"},
+	{"lazyfree-lazy-user-del", CONSTANT, "yes"},
+	{"lazyfree-lazy-user-flush", CONSTANT, "yes"},
+	{"maxclients", MAXCLIENTS, NULL},
+	{"maxmemory", MAXMEMORY, NULL},
+	{"maxmemory-policy", POLICY, NULL},
+	{"notify-keyspace-events", CONSTANT, ""},
+	{"port", PORT, NULL},
+	{"proto-max-bulk-len", CONSTANT, "536870912"},
+	{"requirepass", CONSTANT, ""},
+	{"save", CONSTANT, ""},
+	{"tcp-keepalive", KEEPALIVE, NULL},
+	{"timeout", TIMEOUT, NULL},
+};
+#define PARAMETER_COUNT (sizeof(parameters) / sizeof(parameters[0]))
+
+static uint64_t number_of(const struct session *s, enum parameter_kind kind) {
+	const struct settings *settings = &s->env->settings;
+	const struct tenant_limits *limits = &s->tenant->limits;
+	switch (kind) {
+	case MAXMEMORY:
+		return limits->max_memory;
+	case MAXCLIENTS:
+		return limits->max_clients != 0 ? limits->max_clients : settings->max_clients;
+	case TIMEOUT:
+		return settings->idle_timeout;
+	case KEEPALIVE:
+		return settings->tcp_keepalive;
+	case PORT:
+		return settings->port;
+	case QUERY_BUFFER:
+		return settings->query_buffer;
+	case OUTPUT_BUFFER:
+		return settings->output_buffer;
+	case CONSTANT:
+	case POLICY:
+		break;
+	}
+	return 0;
+}
+
+static void reply_parameter(struct session *s, const struct parameter *p) {
+	char text[VALUE_MAX];
+	unsigned long long number = number_of(s, p->kind);
+	const char *value = text;
+	if (p->kind == CONSTANT)
+		value = p->value;
+	else if (p->kind == POLICY)
+		value = config_policy(s->tenant);
+	else if (p->kind == OUTPUT_BUFFER)
+		snprintf(text, sizeof(text), "normal %llu 0 0 slave 0 0 0 pubsub %llu 0 0", number, number);
+	else
+		snprintf(text, sizeof(text), "%llu", number);
+	writer_bulk(s->reply, slice_of(p->name));
+	writer_bulk(s->reply, slice_of(value));
+}
+
+static bool asked_for(const struct request *r, const struct parameter *p) {
+	for (uint32_t i = 2; i < r->argc; i++) {
+		if (glob_match(r->argv[i], slice_of(p->name), true))
+			return true;
+	}
+	return false;
+}
+
+enum outcome config_get(struct session *s, const struct request *r) {
+	bool wanted[PARAMETER_COUNT];
+	size_t count = 0;
+	for (size_t i = 0; i < PARAMETER_COUNT; i++)
+		count += wanted[i] = asked_for(r, &parameters[i]);
+	writer_map(s->reply, count);
+	for (size_t i = 0; i < PARAMETER_COUNT; i++) {
+		if (wanted[i])
+			reply_parameter(s, &parameters[i]);
+	}
+	return OUTCOME_DONE;
+}
+
+enum outcome config_help(struct session *s, const struct request *r) {
+	(void)r;
+	static const char *const lines[] = {
+		"GET <pattern> [<pattern> ...]",
+		"    Tells the parameters whose names match a glob pattern, with their values.",
+	};
+	return reply_help_lines(s, "config", lines);
+}

@@ -1,0 +1,169 @@
+/* The commands of the connection itself: who it is, what it speaks, where it looks. */
+#include "atomdb/util/error.h"
+#include "command/handlers.h"
+
+static void report_failure(struct session *s) {
+	struct client_facts facts = {.address = ""};
+	if (s->env->host != NULL)
+		s->env->host->describe(s, &facts);
+	const struct event event = {.id = EVENT_AUTH_FAILED, .client = facts.address};
+	event_report(s->env->events, &event);
+	counter_add(&s->env->auth_failures, 1);
+}
+
+/* What a failed authentication says; the outcome of the command. */
+static enum outcome refuse(struct session *s, int error) {
+	switch (error) {
+	case ATOMDB_E_WRONGPASS:
+		report_failure(s);
+		return reply_error(s, "WRONGPASS invalid username-password pair or user is disabled.");
+	case ATOMDB_E_FULL:
+		return reply_error(s, "ERR max number of tenants reached");
+	default:
+		return reply_store_error(s, error);
+	}
+}
+
+/* Opens the tenant of `secret`. Where not, false, and `*outcome` is the command's: an error was answered, or the
+ * session has to go to the tenant's worker first. */
+static bool authenticate(struct session *s, struct slice name, struct slice secret, enum outcome *outcome) {
+	struct tenant *t;
+	unsigned worker;
+	int r = registry_authenticate(s->env->registry, name, secret, &t, &worker);
+	if (r < 0) {
+		*outcome = refuse(s, r);
+		return false;
+	}
+	if (worker != s->env->worker) {
+		session_detach(s);
+		s->home = (uint16_t)worker;
+		*outcome = OUTCOME_ELSEWHERE;
+		return false;
+	}
+	r = session_attach(s, t);
+	if (r == ATOMDB_E_FULL) {
+		writer_error(s->reply, "ERR max number of clients reached");
+		*outcome = OUTCOME_CLOSE;
+		return false;
+	}
+	if (r < 0)
+		*outcome = refuse(s, r);
+	return r == 0;
+}
+
+enum outcome connection_auth(struct session *s, const struct request *r) {
+	if (r->argc > 3)
+		return reply_syntax_error(s);
+	struct slice name = r->argc == 3 ? r->argv[1] : SLICE("");
+	enum outcome outcome = OUTCOME_DONE;
+	if (authenticate(s, name, r->argv[r->argc - 1], &outcome))
+		writer_ok(s->reply);
+	return outcome;
+}
+
+static void reply_hello(struct session *s) {
+	struct writer *w = s->reply;
+	writer_map(w, 7);
+	writer_bulk(w, SLICE("server"));
+	writer_bulk(w, SLICE("redis"));
+	writer_bulk(w, SLICE("version"));
+	writer_bulk(w, SLICE("7.0.15"));
+	writer_bulk(w, SLICE("proto"));
+	writer_integer(w, s->protocol);
+	writer_bulk(w, SLICE("id"));
+	writer_integer(w, (int64_t)s->id);
+	writer_bulk(w, SLICE("mode"));
+	writer_bulk(w, SLICE("standalone"));
+	writer_bulk(w, SLICE("role"));
+	writer_bulk(w, SLICE("master"));
+	writer_bulk(w, SLICE("modules"));
+	writer_array(w, 0);
+}
+
+/* Runs HELLO's options in their order. False: `*outcome` is the command's. */
+static bool hello_options(struct session *s, const struct request *r, enum outcome *outcome) {
+	struct slice client_name = {NULL, 0};
+	for (uint32_t i = 2; i < r->argc; i++) {
+		uint32_t more = r->argc - 1 - i;
+		if (slice_is(r->argv[i], "AUTH") && more >= 2) {
+			if (!authenticate(s, r->argv[i + 1], r->argv[i + 2], outcome))
+				return false;
+			i += 2;
+		} else if (slice_is(r->argv[i], "SETNAME") && more >= 1) {
+			client_name = r->argv[++i];
+			if (!client_set_name(s, client_name))
+				return false;
+		} else {
+			writer_errorf(s->reply, "ERR Syntax error in HELLO option '%.*s'",
+				      ECHO_TEXT(r->argv[i], ECHO_MAX));
+			return false;
+		}
+	}
+	/* Changing the tenant after SETNAME took the name away again. */
+	return client_name.data == NULL || s->name != NULL || client_set_name(s, client_name);
+}
+
+enum outcome connection_hello(struct session *s, const struct request *r) {
+	int64_t version = 0;
+	if (r->argc >= 2 && !number_parse(r->argv[1], &version))
+		return reply_error(s, "ERR Protocol version is not an integer or out of range");
+	if (r->argc >= 2 && (version < 2 || version > 3))
+		return reply_error(s, "NOPROTO unsupported protocol version");
+	enum outcome outcome = OUTCOME_DONE;
+	if (!hello_options(s, r, &outcome))
+		return outcome;
+	if (!session_authenticated(s))
+		return reply_error(s, "NOAUTH HELLO must be called with the client already authenticated, otherwise "
+				      "the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the "
+				      "client and select the RESP protocol version at the same time");
+	if (version != 0)
+		s->protocol = s->reply->protocol = (uint8_t)version;
+	reply_hello(s);
+	return OUTCOME_DONE;
+}
+
+enum outcome connection_ping(struct session *s, const struct request *r) {
+	if (r->argc > 2)
+		return reply_error(s, "ERR wrong number of arguments for 'ping' command");
+	if (r->argc == 2)
+		writer_bulk(s->reply, r->argv[1]);
+	else
+		writer_constant(s->reply, "+PONG\r\n");
+	return OUTCOME_DONE;
+}
+
+enum outcome connection_echo(struct session *s, const struct request *r) {
+	writer_bulk(s->reply, r->argv[1]);
+	return OUTCOME_DONE;
+}
+
+enum outcome connection_quit(struct session *s, const struct request *r) {
+	(void)r;
+	writer_ok(s->reply);
+	return OUTCOME_CLOSE;
+}
+
+enum outcome connection_reset(struct session *s, const struct request *r) {
+	(void)r;
+	session_detach(s);
+	(void)client_text_set(&s->name, SLICE(""));
+	s->database = 0;
+	s->protocol = s->reply->protocol = 2;
+	s->flags &= (uint8_t) ~(SESSION_NO_EVICT | SESSION_NO_TOUCH | SESSION_REPLY_OFF);
+	s->reply->muted = false;
+	writer_simple(s->reply, "RESET");
+	return OUTCOME_DONE;
+}
+
+enum outcome connection_select(struct session *s, const struct request *r) {
+	int64_t index;
+	if (!request_integer(s, r->argv[1], &index))
+		return OUTCOME_DONE;
+	if (index < INT32_MIN || index > INT32_MAX)
+		return reply_error(s, "ERR value is out of range, value must between -2147483648 and 2147483647");
+	if (index < 0 || index >= TENANT_DATABASES)
+		return reply_error(s, "ERR DB index is out of range");
+	s->database = (uint8_t)index;
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}

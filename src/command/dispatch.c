@@ -1,0 +1,160 @@
+#include "atomdb/command/dispatch.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+#include "atomdb/util/error.h"
+#include "command/handlers.h"
+
+/* Scratch that a rare large reply made is not kept. */
+#define SCRATCH_KEPT ((size_t)64 << 10)
+
+static const struct command *resolve(const struct environment *env, const struct request *r) {
+	const struct command *c = command_index_find(&env->index, r->argv[0]);
+	if (c == NULL || __builtin_expect(!(c->flags & CMD_PARENT), 1) || r->argc == 1)
+		return c;
+	return command_find_subcommand(c, r->argv[1]);
+}
+
+void dispatch_prepare(struct session *s, struct request *requests, unsigned count) {
+	if (__builtin_expect(!s->env->index.ready, 0))
+		command_index_build(&s->env->index);
+	for (unsigned i = 0; i < count; i++) {
+		struct request *r = &requests[i];
+		const struct command *c = resolve(s->env, r);
+		r->command = c;
+		r->hashed = 0;
+		if (c == NULL || c->first_key == 0 || (uint32_t)c->first_key >= r->argc || s->tenant == NULL)
+			continue;
+		r->key = keyspace_key(s->tenant, s->database, r->argv[c->first_key]);
+		r->hashed = s->attachments;
+		if (count > 1)
+			keyspace_prefetch(s->tenant, &r->key);
+	}
+	if (count == 1)
+		return;
+	for (unsigned i = 0; i < count; i++) {
+		if (requests[i].hashed != 0)
+			keyspace_prefetch_entry(s->tenant, &requests[i].key);
+	}
+}
+
+static void reply_unknown_subcommand(struct session *s, const struct command *parent, struct slice name) {
+	char upper[32];
+	size_t n = 0;
+	for (; parent->name[n] != '\0' && n < sizeof(upper) - 1; n++)
+		upper[n] = (char)toupper((unsigned char)parent->name[n]);
+	upper[n] = '\0';
+	writer_errorf(s->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", ECHO_TEXT(name, ECHO_MAX), upper);
+}
+
+/* The first arguments are repeated, in quotes, up to 128 bytes in all. */
+static void reply_unknown(struct session *s, const struct request *r) {
+	const struct command *parent = command_index_find(&s->env->index, r->argv[0]);
+	if (parent != NULL && r->argc > 1) {
+		reply_unknown_subcommand(s, parent, r->argv[1]);
+		return;
+	}
+	char args[ECHO_MAX + 8];
+	int used = 0;
+	args[0] = '\0';
+	for (uint32_t i = 1; i < r->argc && used < ECHO_MAX; i++)
+		used += snprintf(args + used, sizeof(args) - (size_t)used, "'%.*s' ",
+				 ECHO_TEXT(r->argv[i], ECHO_MAX - used));
+	writer_errorf(s->reply, "ERR unknown command '%.*s', with args beginning with: %s",
+		      ECHO_TEXT(r->argv[0], ECHO_MAX), args);
+}
+
+/* Gives a session that did not authenticate the anonymous tenant. 0 and a tenant, or `*outcome` is the command's. */
+static bool enter_anonymous(struct session *s, enum outcome *outcome) {
+	struct tenant *t;
+	unsigned worker;
+	*outcome = OUTCOME_DONE;
+	int r = registry_anonymous(s->env->registry, &t, &worker);
+	if (r == 0 && worker != s->env->worker) {
+		s->home = (uint16_t)worker;
+		*outcome = OUTCOME_ELSEWHERE;
+		return false;
+	}
+	if (r == 0)
+		r = session_attach(s, t);
+	if (r == 0)
+		return true;
+	if (r == ATOMDB_E_FULL) {
+		writer_error(s->reply, "ERR max number of clients reached");
+		*outcome = OUTCOME_CLOSE;
+	} else if (r == ATOMDB_E_WRONGPASS) {
+		writer_error(s->reply, "NOAUTH Authentication required.");
+	} else {
+		reply_store_error(s, r);
+	}
+	return false;
+}
+
+/* Whether the command may run; where not, `*outcome` is its, and what there is to say has been said. */
+static bool admit(struct session *s, const struct request *r, enum outcome *outcome) {
+	const struct command *c = r->command;
+	*outcome = OUTCOME_DONE;
+	if (__builtin_expect(!command_arity_ok(c, r->argc), 0)) {
+		writer_errorf(s->reply, "ERR wrong number of arguments for '%s' command", c->name);
+		return false;
+	}
+	if (c->flags & CMD_NO_AUTH)
+		return true;
+	if (__builtin_expect(s->tenant == NULL, 0)) {
+		if (!session_authenticated(s)) {
+			writer_error(s->reply, "NOAUTH Authentication required.");
+			return false;
+		}
+		if (!enter_anonymous(s, outcome))
+			return false;
+	}
+	struct tenant *t = s->tenant;
+	if (__builtin_expect(!token_bucket_take(&t->commands, s->env->now_ns), 0)) {
+		counter_add(&t->figures.throttled, 1);
+		writer_error(s->reply, "ERR commands_per_second of this tenant exceeded");
+		return false;
+	}
+	return true;
+}
+
+/* Charges the time since `*ticks`, and the command, to its figures. */
+static void count_run(struct session *s, const struct command *c, bool failed, uint64_t *ticks) {
+	struct command_figures *f = &s->env->commands[c->id];
+	uint64_t now = clock_ticks();
+	counter_add(&f->calls, 1);
+	counter_add(&f->ticks, now > *ticks ? now - *ticks : 0);
+	if (__builtin_expect(failed, 0))
+		counter_add(&f->failed, 1);
+	*ticks = now;
+}
+
+enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks) {
+	const struct command *c = r->command;
+	s->last_ms = s->env->now_ms;
+	if (__builtin_expect(c == NULL, 0)) {
+		counter_add(&s->env->unknown_commands, 1);
+		reply_unknown(s, r);
+		return OUTCOME_DONE;
+	}
+	enum outcome outcome;
+	if (__builtin_expect(!admit(s, r, &outcome), 0)) {
+		if (outcome != OUTCOME_ELSEWHERE)
+			counter_add(&s->env->commands[c->id].rejected, 1);
+		return outcome;
+	}
+	s->last = c;
+	uint64_t errors = s->reply->errors;
+	outcome = c->run(s, r);
+	if (__builtin_expect(s->env->scratch.len != 0, 0)) {
+		s->env->scratch.len = 0;
+		if (s->env->scratch.cap > SCRATCH_KEPT)
+			buffer_deinit(&s->env->scratch);
+	}
+	if (__builtin_expect(outcome == OUTCOME_AGAIN || outcome == OUTCOME_ELSEWHERE, 0))
+		return outcome;
+	count_run(s, c, s->reply->errors != errors, ticks);
+	if (s->tenant != NULL)
+		counter_add(&s->tenant->figures.commands, 1);
+	return outcome;
+}

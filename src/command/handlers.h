@@ -1,0 +1,81 @@
+/* What the files of command groups share: the handlers' declarations, made from commands.def, and a few steps that most
+ * handlers begin or end with. */
+#pragma once
+
+#include "atomdb/command/session.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/util/number.h"
+
+#define COMMAND(id, name, run, ...)            enum outcome run(struct session *s, const struct request *r);
+#define SUBCOMMAND(parent, id, name, run, ...) enum outcome run(struct session *s, const struct request *r);
+#include "atomdb/command/commands.def"
+#undef COMMAND
+#undef SUBCOMMAND
+
+/* How much of a client's text an error repeats at most. */
+#define ECHO_MAX 128
+
+/* Bytes of a name that a client gives itself. */
+#define CLIENT_TEXT_MAX 128
+
+/* Precision and pointer for "%.*s": at most `max` bytes of a slice, which printf ends at a NUL as well. */
+#define ECHO_TEXT(slice, max) (int)((slice).len < (size_t)(max) ? (slice).len : (size_t)(max)), (slice).data
+
+/* The key in argument `i`, hashed already where it is the first. */
+static inline struct key request_key(const struct session *s, const struct request *r, uint32_t i) {
+	if (r->hashed == s->attachments && i == (uint32_t)r->command->first_key) {
+		struct key key = r->key;
+		key.database = s->database;
+		return key;
+	}
+	return keyspace_key(s->tenant, s->database, r->argv[i]);
+}
+
+static inline int64_t session_now(const struct session *s) {
+	return shard_now(s->tenant->shard);
+}
+
+/* Answers an error and is the outcome of it. */
+static inline enum outcome reply_error(struct session *s, const char *text) {
+	writer_error(s->reply, text);
+	return OUTCOME_DONE;
+}
+enum outcome reply_syntax_error(struct session *s);
+enum outcome reply_not_integer(struct session *s);
+/* What a negative result of the store says to a client. */
+enum outcome reply_store_error(struct session *s, int error);
+/* "+OK", or the store's error. */
+enum outcome reply_result(struct session *s, int error);
+
+/* Takes back what was replied since `s->reply->out->len` was `mark`. */
+void reply_rewind(struct session *s, size_t mark);
+
+/* Reads an integer argument; answers Redis's error and returns false where it is none. */
+static inline bool request_integer(struct session *s, struct slice text, int64_t *value) {
+	if (__builtin_expect(number_parse(text, value), 1))
+		return true;
+	reply_not_integer(s);
+	return false;
+}
+
+/* The lines of HELP for a command that has subcommands. */
+enum outcome reply_help(struct session *s, const char *name, const char *const *lines, size_t count);
+#define reply_help_lines(s, name, lines) reply_help((s), (name), (lines), sizeof(lines) / sizeof((lines)[0]))
+
+/* A client may call itself, its library and its version by printable ASCII without spaces. */
+bool client_text_ok(struct slice text);
+/* Sets `*field`, an owned string, to a copy of `text`; to NULL for an empty one. 0 or -ENOMEM. */
+int client_text_set(char **field, struct slice text);
+/* CLIENT SETNAME's effect: answers an error and returns false where the name is not allowed. */
+bool client_set_name(struct session *s, struct slice name);
+
+/* The units and the zero of times that clients give. */
+enum expire_unit { UNIT_SECONDS, UNIT_MILLISECONDS };
+
+/* The absolute deadline for a positive `text` in `unit`, relative to now or absolute. Answers Redis's error and returns
+ * false where there is none. */
+bool expire_parse(struct session *s, const struct request *r, struct slice text, enum expire_unit unit, bool absolute,
+		  int64_t *deadline);
+
+/* The configured value of a parameter that more than CONFIG GET tells. */
+const char *config_policy(const struct tenant *t);

@@ -1,0 +1,48 @@
+/* The replies that many handlers share. */
+#include <ctype.h>
+#include <stdio.h>
+
+#include "atomdb/util/error.h"
+#include "command/handlers.h"
+
+enum outcome reply_syntax_error(struct session *s) {
+	return reply_error(s, "ERR syntax error");
+}
+
+enum outcome reply_not_integer(struct session *s) {
+	return reply_error(s, "ERR value is not an integer or out of range");
+}
+
+enum outcome reply_store_error(struct session *s, int error) {
+	if (error == ATOMDB_E_OOM)
+		return reply_error(s, "OOM command not allowed when used memory > 'maxmemory'.");
+	writer_errorf(s->reply, "ERR %s", error_text(error));
+	return OUTCOME_DONE;
+}
+
+enum outcome reply_result(struct session *s, int error) {
+	if (__builtin_expect(error < 0, 0))
+		return reply_store_error(s, error);
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+void reply_rewind(struct session *s, size_t mark) {
+	if (!s->reply->failed && s->reply->out->len > mark)
+		s->reply->out->len = mark;
+}
+
+enum outcome reply_help(struct session *s, const char *name, const char *const *lines, size_t count) {
+	struct writer *w = s->reply;
+	char title[128];
+	int n = snprintf(title, sizeof(title), "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", name);
+	for (int i = 0; i < n && title[i] != ' '; i++)
+		title[i] = (char)toupper((unsigned char)title[i]);
+	writer_array(w, count + 3);
+	writer_simple(w, title);
+	for (size_t i = 0; i < count; i++)
+		writer_simple(w, lines[i]);
+	writer_simple(w, "HELP");
+	writer_simple(w, "    Prints this help.");
+	return OUTCOME_DONE;
+}

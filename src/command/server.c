@@ -1,0 +1,41 @@
+/* The commands of whole databases, and the time. */
+#include "atomdb/util/error.h"
+#include "command/handlers.h"
+
+enum outcome server_dbsize(struct session *s, const struct request *r) {
+	(void)r;
+	uint64_t keys;
+	int error = keyspace_size(s->tenant, s->database, &keys, NULL);
+	if (error == ATOMDB_E_AGAIN)
+		return OUTCOME_AGAIN;
+	if (error < 0)
+		return reply_store_error(s, error);
+	writer_integer(s->reply, (int64_t)keys);
+	return OUTCOME_DONE;
+}
+
+/* Both kinds of flush take effect at once and free in slices. */
+static enum outcome flush(struct session *s, const struct request *r, unsigned database) {
+	if (r->argc > 2 || (r->argc == 2 && !slice_is(r->argv[1], "SYNC") && !slice_is(r->argv[1], "ASYNC")))
+		return reply_syntax_error(s);
+	keyspace_flush(s->tenant, database);
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+enum outcome server_flushdb(struct session *s, const struct request *r) {
+	return flush(s, r, s->database);
+}
+
+enum outcome server_flushall(struct session *s, const struct request *r) {
+	return flush(s, r, TENANT_DATABASES);
+}
+
+enum outcome server_time(struct session *s, const struct request *r) {
+	(void)r;
+	int64_t now = clock_realtime_us();
+	writer_array(s->reply, 2);
+	writer_bulk_integer(s->reply, now / 1000000);
+	writer_bulk_integer(s->reply, now % 1000000);
+	return OUTCOME_DONE;
+}

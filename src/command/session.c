@@ -1,0 +1,72 @@
+#include "atomdb/command/session.h"
+
+#include <stdlib.h>
+
+#include "atomdb/store/shard.h"
+#include "atomdb/util/error.h"
+
+void session_init(struct session *s, struct environment *env, uint64_t id, int64_t now_ms) {
+	memset(s, 0, sizeof(*s));
+	s->env = env;
+	s->id = id;
+	s->created_ms = s->last_ms = now_ms;
+	s->protocol = 2;
+	list_init(&s->tenant_link);
+}
+
+static void forget(char **text) {
+	free(*text);
+	*text = NULL;
+}
+
+void session_deinit(struct session *s) {
+	session_detach(s);
+	forget(&s->name);
+	forget(&s->lib_name);
+	forget(&s->lib_version);
+}
+
+int session_attach(struct session *s, struct tenant *t) {
+	if (s->tenant == t)
+		return 0;
+	session_detach(s);
+	if (t->removed)
+		return ATOMDB_E_WRONGPASS;
+	uint64_t clients = counter_get(&t->figures.clients);
+	if (t->limits.max_clients != 0 && clients >= t->limits.max_clients)
+		return ATOMDB_E_FULL;
+	int r = shard_open_tenant(t->shard, t);
+	if (r < 0) {
+		if (clients == 0)
+			registry_release(s->env->registry, t);
+		return r;
+	}
+	list_push_back(&t->sessions, &s->tenant_link);
+	counter_add(&t->figures.clients, 1);
+	s->tenant = t;
+	s->attachments++;
+	return 0;
+}
+
+void session_detach(struct session *s) {
+	struct tenant *t = s->tenant;
+	if (t == NULL)
+		return;
+	if (s->env->host != NULL && s->env->host->leaving != NULL)
+		s->env->host->leaving(s);
+	s->tenant = NULL;
+	s->database = 0;
+	forget(&s->name);
+	list_remove(&s->tenant_link);
+	counter_sub(&t->figures.clients, 1);
+	if (counter_get(&t->figures.clients) != 0)
+		return;
+	if (t->removed)
+		registry_remove_done(s->env->registry, t);
+	else if (!atomic_load_explicit(&t->listed, memory_order_acquire) && counter_get(&t->figures.keys) == 0)
+		registry_release(s->env->registry, t);
+}
+
+bool session_authenticated(const struct session *s) {
+	return s->tenant != NULL || s->env->settings.anonymous[0] != '\0';
+}
