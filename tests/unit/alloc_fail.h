@@ -1,0 +1,36 @@
+/* Makes the Nth allocation of the code under test fail. A test that includes this is linked with --wrap for malloc,
+ * calloc and realloc (tests/CMakeLists.txt sees to it); libraries that are not ours keep allocating undisturbed. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+
+/* Counts down with every allocation; the one that finds 1 fails. 0: none fails. */
+static uint64_t alloc_fail_at;
+/* Allocations asked for since the test set it to 0. */
+static uint64_t alloc_fail_seen;
+
+static inline bool alloc_fails_now(void) {
+	alloc_fail_seen++;
+	return alloc_fail_at > 0 && --alloc_fail_at == 0;
+}
+
+void *__wrap_malloc(size_t size) {
+	return alloc_fails_now() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size) {
+	return alloc_fails_now() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *old, size_t size) {
+	return alloc_fails_now() ? NULL : __real_realloc(old, size);
+}
