@@ -106,7 +106,9 @@ static void write_metric(struct text *t, const struct metric *metric, const stru
 
 int metrics_render(struct metrics *m, struct buffer *out) {
 	struct sample *s = &m->sample;
-	sample_collect(s, m->sources);
+	int r = sample_collect(s, m->sources);
+	if (r != 0)
+		return r;
 	const struct rows scopes[SCOPE_COUNT] = {
 		[SCOPE_global] = {&s->global, sizeof(s->global), 1},
 		[SCOPE_instance] = {&s->instance, sizeof(s->instance), 1},

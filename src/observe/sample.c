@@ -31,8 +31,7 @@ static void label_info(struct sample *s, const struct metrics_sources *sources) 
 
 int sample_init(struct sample *s, const struct metrics_sources *sources) {
 	memset(s, 0, sizeof(*s));
-	if (tenant_set_init(&s->tenants, sources->tenants_shown) != 0)
-		return -ENOMEM;
+	tenant_set_init(&s->tenants);
 	s->worker_count = sources->worker_count;
 	s->workers = calloc((size_t)s->worker_count + 1, sizeof(*s->workers));
 	s->shards = calloc((size_t)s->worker_count + 1, sizeof(*s->shards));
@@ -163,11 +162,13 @@ static void visit_tenant(void *context, const struct tenant *t) {
 	}
 }
 
-static void collect_tenants(struct sample *s, const struct metrics_sources *sources) {
+static int collect_tenants(struct sample *s, const struct metrics_sources *sources) {
 	struct tenant_walk walk = {.sample = s, .sources = sources};
 	for (unsigned i = 0; i < TENANT_DATABASES; i++)
 		s->databases[i].keys = s->databases[i].expiring = 0;
-	tenant_set_begin(&s->tenants);
+	int r = tenant_set_begin(&s->tenants, sources->tenants_shown);
+	if (r != 0)
+		return r;
 	registry_each(sources->registry, visit_tenant, &walk);
 	/* Where no tenant was, all that counted are retired. */
 	add_retired(&walk);
@@ -177,7 +178,10 @@ static void collect_tenants(struct sample *s, const struct metrics_sources *sour
 	s->global.misses = s->tenants.total[COUNT_MISSES];
 	s->global.evictions = s->tenants.total[COUNT_EVICTIONS];
 	s->global.expirations = s->tenants.total[COUNT_EXPIRATIONS];
+	return 0;
 }
+
+_Static_assert(PROCESS_UNKNOWN == SAMPLE_ABSENT, "figures that the kernel does not tell are left out");
 
 static void collect_process(struct global_sample *g) {
 	struct process_figures p;
@@ -191,7 +195,7 @@ static void collect_process(struct global_sample *g) {
 	g->max_fds = p.max_fds;
 }
 
-void sample_collect(struct sample *s, const struct metrics_sources *sources) {
+int sample_collect(struct sample *s, const struct metrics_sources *sources) {
 	struct global_sample *g = &s->global;
 	int64_t uptime = clock_realtime_ms() - sources->start_ms;
 	g->up = 1;
@@ -203,6 +207,6 @@ void sample_collect(struct sample *s, const struct metrics_sources *sources) {
 	collect_commands(s, sources);
 	collect_workers(s, sources);
 	collect_shards(s, sources);
-	collect_tenants(s, sources);
 	collect_process(g);
+	return collect_tenants(s, sources);
 }

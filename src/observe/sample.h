@@ -76,4 +76,5 @@ struct sample {
 /* 0 or -ENOMEM. */
 int sample_init(struct sample *s, const struct metrics_sources *sources);
 void sample_deinit(struct sample *s);
-void sample_collect(struct sample *s, const struct metrics_sources *sources);
+/* 0 or -ENOMEM. */
+int sample_collect(struct sample *s, const struct metrics_sources *sources);

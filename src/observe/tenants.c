@@ -1,11 +1,12 @@
 /* The largest tenants are found in one pass, by a heap whose top is the smallest of those kept so far: a tenant that is
  * not larger is summed into the shared row at once, a larger one takes the top's place and the top is summed instead.
  *
- * Across pages, each shown tenant has a base: its counters when it got its row, or 0 where the shared row cannot have
- * counted it. What it counted while shown is its counters less the base. */
+ * Across pages, each shown tenant has a base: its counters when it got its row, or 0 on the very first page. What it
+ * counted while shown is its counters less the base. */
 #include "observe/tenants.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,18 +19,8 @@ struct tenant_shown {
 	uint64_t seen[TENANT_COUNTS]; /* on the last page */
 };
 
-int tenant_set_init(struct tenant_set *s, unsigned limit) {
+void tenant_set_init(struct tenant_set *s) {
 	memset(s, 0, sizeof(*s));
-	s->limit = limit;
-	s->rows = calloc((size_t)limit + 1, sizeof(*s->rows));
-	s->heap = calloc((size_t)limit + 1, sizeof(*s->heap));
-	s->shown = calloc((size_t)limit + 1, sizeof(*s->shown));
-	s->next = calloc((size_t)limit + 1, sizeof(*s->next));
-	if (s->rows == NULL || s->heap == NULL || s->shown == NULL || s->next == NULL) {
-		tenant_set_deinit(s);
-		return -ENOMEM;
-	}
-	return 0;
 }
 
 void tenant_set_deinit(struct tenant_set *s) {
@@ -40,19 +31,37 @@ void tenant_set_deinit(struct tenant_set *s) {
 	memset(s, 0, sizeof(*s));
 }
 
-void tenant_set_begin(struct tenant_set *s) {
-	s->some_hidden = s->tenants > s->count;
+/* Makes `*array` hold `count` elements; what was there stays. */
+static bool grow(void *array, size_t count, size_t size) {
+	void *old, *new;
+	memcpy(&old, array, sizeof(old));
+	new = reallocarray(old, count, size);
+	if (new == NULL)
+		return false;
+	memcpy(array, &new, sizeof(new));
+	return true;
+}
+
+int tenant_set_begin(struct tenant_set *s, unsigned limit) {
+	if (limit > s->capacity || s->rows == NULL) {
+		size_t count = (size_t)limit + 1;
+		if (!grow(&s->rows, count, sizeof(*s->rows)) || !grow(&s->heap, count, sizeof(*s->heap)) ||
+		    !grow(&s->shown, count, sizeof(*s->shown)) || !grow(&s->next, count, sizeof(*s->next)))
+			return -ENOMEM;
+		s->capacity = limit;
+	}
+	s->limit = limit;
 	s->count = 0;
 	s->tenants = 0;
 	memset(s->total, 0, sizeof(s->total));
-	/* The shared row is made at the end of the array, and moves behind the others when their count is known. */
-	memset(&s->rows[s->limit], 0, sizeof(s->rows[s->limit]));
+	/* The shared row is made at the end, and moves behind the others when their count is known. */
+	memset(&s->rows[limit], 0, sizeof(s->rows[limit]));
+	return 0;
 }
 
 static void sample_tenant(struct tenant_sample *row, const struct tenant *t) {
 	const struct tenant_figures *f = &t->figures;
-	memcpy(row->name, t->name, sizeof(row->name));
-	row->name[sizeof(row->name) - 1] = '\0';
+	snprintf(row->name, sizeof(row->name), "%s", tenant_name(t));
 	row->labels.len = 0;
 	row->keys = counter_get(&f->keys);
 	row->keys_expiring = counter_get(&f->keys_expiring);
@@ -200,7 +209,7 @@ static void follow_shown(struct tenant_set *s) {
 		memcpy(now->seen, row->counts, sizeof(now->seen));
 		if (same)
 			memcpy(now->base, s->shown[at++].base, sizeof(now->base));
-		else if (s->some_hidden)
+		else if (s->begun)
 			memcpy(now->base, row->counts, sizeof(now->base));
 		else
 			memset(now->base, 0, sizeof(now->base));
@@ -211,6 +220,7 @@ static void follow_shown(struct tenant_set *s) {
 	s->shown = s->next;
 	s->next = swap;
 	s->shown_count = s->count;
+	s->begun = true;
 }
 
 void tenant_set_finish(struct tenant_set *s) {

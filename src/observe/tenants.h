@@ -5,7 +5,9 @@
  *
  *   other = total - what tenants counted while they were shown, now and in the past
  *
- * where `total` sums the counters of all tenants that ever were. Rates of all rows together are thus the whole. */
+ * where `total` sums the counters of all tenants that ever were. What a tenant counted before the page that first shows
+ * it is thus in the shared row too: a scraper, which cannot know since when a new row counts, takes no increase from
+ * the row's first value, and the rates of all rows together are the whole. */
 #pragma once
 
 #include <stdbool.h>
@@ -48,26 +50,26 @@ struct tenant_shown;
 
 struct tenant_set {
 	unsigned limit;
+	unsigned capacity;          /* largest limit so far: what the arrays have room for */
 	unsigned count;             /* rows of tenants; the shared one is rows[count], behind them */
-	struct tenant_sample *rows; /* owned: limit + 1; sorted by name once finished */
-	unsigned *heap;             /* owned: limit; numbers of rows, the smallest tenant on top */
+	struct tenant_sample *rows; /* owned: capacity + 1; sorted by name once finished */
+	unsigned *heap;             /* owned: numbers of rows, the smallest tenant on top */
 	uint64_t total[TENANT_COUNTS];
 	uint64_t tenants;
-	bool some_hidden; /* on the page before this */
 
 	/* From page to page. */
-	struct tenant_shown *shown, *next; /* owned: limit each; by name */
+	bool begun;                        /* a page was made before */
+	struct tenant_shown *shown, *next; /* owned; by name */
 	unsigned shown_count;
 	uint64_t past[TENANT_COUNTS];  /* counted by tenants while they were shown, which are not any more */
 	uint64_t other[TENANT_COUNTS]; /* of the last page */
 };
 
-/* Shows at most `limit` tenants. 0 or -ENOMEM. */
-int tenant_set_init(struct tenant_set *s, unsigned limit);
+void tenant_set_init(struct tenant_set *s);
 void tenant_set_deinit(struct tenant_set *s);
 
-/* Starts a page. */
-void tenant_set_begin(struct tenant_set *s);
+/* Starts a page with rows for at most `limit` tenants. 0 or -ENOMEM. */
+int tenant_set_begin(struct tenant_set *s, unsigned limit);
 /* Adds a tenant: copies what is needed of it, allocates nothing. */
 void tenant_set_add(struct tenant_set *s, const struct tenant *t);
 /* Adds the counters of tenants that are gone. */

@@ -30,7 +30,7 @@ struct metrics_worker {
 	const counter *unknown_commands;
 };
 
-/* Not owned, and may change between two pages, but for worker_count and tenants_shown. */
+/* Not owned, and may change between two pages, but for the workers, versions and times. */
 struct metrics_sources {
 	const struct metrics_worker *workers;
 	unsigned worker_count;
