@@ -2,7 +2,8 @@
  * writes, then the operator's file over them. So the documented defaults are those in force.
  *
  * libconfig is shielded from what it handles badly: the text is scanned first for NULs, for @include (which would read
- * any file, without a bound) and for nesting that would make its parser recurse deeply. */
+ * any file, without a bound), for nesting that would make its parser recurse deeply, and for numbers that it would cut
+ * to 32 bits without a word. */
 #include "atomdb/daemon/config.h"
 
 #include <errno.h>
@@ -18,7 +19,8 @@
 #include "atomdb/util/error.h"
 #include "daemon/config_reader.h"
 
-#define DEPTH_MAX 8
+#define DEPTH_MAX  8
+#define DIGITS_MAX 9 /* that always fit 32 bits */
 
 int config_reader_fail(struct config_reader *r, unsigned line, const char *format, ...) {
 	int len = snprintf(r->error->text, sizeof(r->error->text), "%.200s:%u: ", r->name, line);
@@ -64,7 +66,7 @@ static enum scan_state scan_next(enum scan_state state, const char *text, size_t
 }
 
 static int scan_text(struct config_reader *r, const char *text, size_t len) {
-	unsigned line = 1, depth = 0;
+	unsigned line = 1, depth = 0, digits = 0;
 	enum scan_state state = SCAN_PLAIN;
 	bool blank = true; /* nothing but spaces in this line so far */
 	for (size_t i = 0; i < len; i++) {
@@ -79,6 +81,9 @@ static int scan_text(struct config_reader *r, const char *text, size_t len) {
 			return config_reader_fail(r, line, "nested too deeply");
 		if (state == SCAN_PLAIN && (c == '}' || c == ')' || c == ']') && depth > 0)
 			depth--;
+		digits = state == SCAN_PLAIN && c >= '0' && c <= '9' ? digits + 1 : 0;
+		if (digits > DIGITS_MAX && (i + 1 == len || strchr("0123456789L", text[i + 1]) == NULL))
+			return config_reader_fail(r, line, "a number of 10 digits or more must end in L: 5000000000L");
 		if (c == '\n')
 			line++;
 		state = scan_next(state, text, len, &i);

@@ -4,12 +4,13 @@
 #include "atomdb/daemon/config.h"
 #include "daemon/config_reader.h"
 
-static const char example_head[] =
-	"# AtomDB's configuration, in libconfig's syntax.\n"
-	"#\n"
-	"# Every key has a default, which is the value shown: remove the // before a key to change it. Sizes\n"
-	"# take K, M and G. `systemctl reload atomdb` puts changes in force; keys marked (restart) need a\n"
-	"# restart. `atomdb --check-config --config FILE` checks a file.\n";
+static const char example_head[] = "# AtomDB's configuration, in libconfig's syntax.\n"
+				   "#\n"
+				   "# Every key has a default, which is the value shown: remove the // before a key to "
+				   "change it. Sizes take K, M and\n"
+				   "# G; a number of 10 digits or more ends in L. `systemctl reload atomdb` puts "
+				   "changes in force, except for keys\n"
+				   "# marked (restart). `atomdb --check-config --config FILE` checks a file.\n";
 
 static const char example_tenants[] =
 	"\n"

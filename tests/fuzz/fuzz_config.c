@@ -1,0 +1,29 @@
+/* Any bytes as a configuration: it is refused with a reason, or accepted with every value in its range. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "atomdb/daemon/config.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+	const char *text = (const char *)data;
+	/* No input may make the target open files of its choice. */
+	if (memmem(data, size, "_file", 5) != NULL && (memchr(data, '/', size) != NULL || memchr(data, '\\', size)))
+		return 0;
+	struct config *c = NULL;
+	struct config_error error = {""};
+	if (config_parse(text, size, "fuzz", NULL, &c, &error) != 0) {
+		if (c != NULL || error.text[0] == '\0')
+			abort();
+		return 0;
+	}
+	if (c->workers > CONFIG_WORKERS || c->resp_listen.count == 0 || c->resp_listen.count > CONFIG_ADDRESSES)
+		abort();
+	for (size_t i = 0; i < c->tenancy.tenant_count; i++)
+		if (c->tenancy.tenants[i].name[0] == '\0' || c->tenancy.tenants[i].secret_count > TENANT_SECRETS)
+			abort();
+	config_free(c);
+	return 0;
+}
