@@ -481,7 +481,7 @@ static void run_free(struct arena *a, ref block, size_t size, enum arena_kind ki
 
 	assert(d->state == PAGE_RUN + kind && d->pages == pages && block % UNITS_PER_PAGE == 0);
 	memset(d, 0, sizeof *d);
-	poison(page_at(a, page), size);
+	poison(page_at(a, page), size < MIB ? size : MIB);
 	free_pages(a, page, pages, PAGE_DIRTY);
 }
 
