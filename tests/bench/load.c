@@ -29,7 +29,7 @@ static const char usage[] = "usage: atomdb_bench_load [OPTION]...\n"
 			    "  --duration MS --warmup MS\n"
 			    "  --ops N                  instead of a duration; no warm-up\n"
 			    "  --rate N                 operations a second\n"
-			    "  --stream N               requests made beforehand\n"
+			    "  --stream N               requests made beforehand; 0: made when sent\n"
 			    "  --seed N\n"
 			    "  --server-pid PID         whose CPU time to count\n";
 
@@ -64,7 +64,7 @@ static const struct number_option numbers[] = {
 	NUMBER("ttl", ttl_ms, 0, UINT64_C(1) << 40),  NUMBER("deadline", deadline_ms, 0, UINT64_C(1) << 44),
 	NUMBER("spread", spread_ms, 0, 1000000000),   NUMBER("duration", duration_ms, 0, 3600000),
 	NUMBER("warmup", warmup_ms, 0, 600000),       NUMBER("ops", operations, 0, UINT64_C(1) << 40),
-	NUMBER("rate", rate, 0, 100000000),           NUMBER("stream", stream, 1, 100000000),
+	NUMBER("rate", rate, 0, 100000000),           NUMBER("stream", stream, 0, 100000000),
 	NUMBER("seed", seed, 0, UINT64_MAX),          NUMBER("server-pid", server, 0, 1 << 30),
 };
 

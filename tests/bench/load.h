@@ -28,7 +28,7 @@ struct options {
 	uint64_t ttl_ms;      /* 0: none */
 	uint64_t deadline_ms; /* Unix time; 0: none */
 	uint64_t spread_ms;   /* deadlines are spread evenly over as much */
-	uint64_t stream;      /* requests made beforehand, repeated */
+	uint64_t stream;      /* requests made beforehand, then repeated; 0: each is made when it is sent */
 	uint64_t operations;  /* 0: as long as duration_ms */
 	uint64_t duration_ms; /* measured */
 	uint64_t warmup_ms;   /* before, not measured */
@@ -36,6 +36,17 @@ struct options {
 	uint64_t seed;
 	pid_t server; /* whose CPU time to count; 0: none */
 };
+
+/* Draws verbs by weight and keys by distribution. */
+struct draw {
+	uint64_t random;
+	unsigned weight_sum;
+	double zeta, alpha, eta; /* Zipf's constants */
+};
+
+void draw_init(struct draw *d, const struct options *o);
+/* Writes the next request to `out` (request_size_max bytes); returns its size. */
+size_t draw_request(struct draw *d, const struct options *o, char *out);
 
 /* Requests as bytes. Those of a stream lie in one piece, so that a batch is a slice of it and costs nothing. */
 struct stream {
@@ -49,7 +60,7 @@ size_t request_size_max(const struct options *o);
 /* Writes a request for key number `key` to `out` (request_size_max bytes); returns its size. */
 size_t request_write(const struct options *o, enum verb verb, uint64_t key, char *out);
 /* 0, or -ENOMEM. */
-int stream_init(struct stream *s, const struct options *o);
+int stream_init(struct stream *s, const struct options *o, struct draw *d);
 void stream_deinit(struct stream *s);
 
 /* Counts replies in what comes from a server, cut anywhere. */

@@ -23,33 +23,24 @@ static double random_share(uint64_t *state) {
 
 /* Zipf's distribution by the method of Gray et al., "Quickly generating billion-record synthetic databases" (1994):
  * one pass over all ranks for the sum, then constant time a draw. */
-struct zipf {
-	double theta, zeta, alpha, eta;
-	uint64_t n;
-};
-
-static void zipf_init(struct zipf *z, uint64_t n, double theta) {
-	double two = 1.0 + pow(0.5, theta);
-
-	z->theta = theta;
-	z->n = n;
-	z->zeta = 0;
+static void zipf_init(struct draw *d, uint64_t n, double theta) {
+	d->zeta = 0;
 	for (uint64_t i = 1; i <= n; i++)
-		z->zeta += pow((double)i, -theta);
-	z->alpha = 1.0 / (1.0 - theta);
-	z->eta = n > 2 ? (1.0 - pow(2.0 / (double)n, 1.0 - theta)) / (1.0 - two / z->zeta) : 1.0;
+		d->zeta += pow((double)i, -theta);
+	d->alpha = 1.0 / (1.0 - theta);
+	d->eta = n > 2 ? (1.0 - pow(2.0 / (double)n, 1.0 - theta)) / (1.0 - (1.0 + pow(0.5, theta)) / d->zeta) : 1.0;
 }
 
-static uint64_t zipf_next(const struct zipf *z, uint64_t *random) {
-	double u = random_share(random), uz = u * z->zeta;
+static uint64_t zipf_next(struct draw *d, uint64_t n, double theta) {
+	double u = random_share(&d->random), uz = u * d->zeta;
 	uint64_t rank;
 
 	if (uz < 1.0)
 		return 0;
-	if (uz < 1.0 + pow(0.5, z->theta))
-		return z->n > 1 ? 1 : 0;
-	rank = (uint64_t)((double)z->n * pow(z->eta * u - z->eta + 1.0, z->alpha));
-	return rank < z->n ? rank : z->n - 1;
+	if (uz < 1.0 + pow(0.5, theta))
+		return n > 1 ? 1 : 0;
+	rank = (uint64_t)((double)n * pow(d->eta * u - d->eta + 1.0, d->alpha));
+	return rank < n ? rank : n - 1;
 }
 
 /* Popular keys shall not be neighbours: ranks are spread by a multiplier coprime to any count under it. */
@@ -156,8 +147,8 @@ size_t request_write(const struct options *o, enum verb verb, uint64_t key, char
 	return at + 2;
 }
 
-static enum verb verb_draw(const struct options *o, unsigned sum, uint64_t *random) {
-	unsigned at = (unsigned)(random_next(random) >> 33) % sum;
+static enum verb verb_draw(struct draw *d, const struct options *o) {
+	unsigned at = (unsigned)(random_next(&d->random) >> 33) % d->weight_sum;
 	unsigned verb = 0;
 
 	while (at >= o->weights[verb]) {
@@ -167,21 +158,33 @@ static enum verb verb_draw(const struct options *o, unsigned sum, uint64_t *rand
 	return (enum verb)verb;
 }
 
-int stream_init(struct stream *s, const struct options *o) {
-	uint64_t count = o->stream, random = o->seed | 1;
-	unsigned sum = 0;
-	struct zipf zipf = {0};
+void draw_init(struct draw *d, const struct options *o) {
+	*d = (struct draw){.random = o->seed * 2 + 1};
+	for (unsigned i = 0; i < VERB_COUNT; i++)
+		d->weight_sum += o->weights[i];
+	if (o->theta > 0)
+		zipf_init(d, o->keys, o->theta);
+	/* The first numbers of a small seed are small. */
+	for (unsigned i = 0; i < 16; i++)
+		random_next(&d->random);
+}
+
+size_t draw_request(struct draw *d, const struct options *o, char *out) {
+	uint64_t key =
+		o->theta > 0 ? scatter(zipf_next(d, o->keys, o->theta), o->keys) : random_next(&d->random) % o->keys;
+
+	return request_write(o, verb_draw(d, o), key, out);
+}
+
+int stream_init(struct stream *s, const struct options *o, struct draw *d) {
+	uint64_t count = o->stream;
 	size_t at = 0;
 
-	for (unsigned i = 0; i < VERB_COUNT; i++)
-		sum += o->weights[i];
 	if (count > STREAM_BYTES_MAX / request_size_max(o))
 		count = STREAM_BYTES_MAX / request_size_max(o);
 	count -= count % o->pipeline;
 	if (count < o->pipeline)
 		count = o->pipeline;
-	if (o->theta > 0)
-		zipf_init(&zipf, o->keys, o->theta);
 	s->offset = malloc((count + 1) * sizeof(*s->offset));
 	s->bytes = malloc(count * request_size_max(o));
 	s->count = count;
@@ -190,11 +193,8 @@ int stream_init(struct stream *s, const struct options *o) {
 		return -ENOMEM;
 	}
 	for (uint64_t i = 0; i < count; i++) {
-		uint64_t key =
-			o->theta > 0 ? scatter(zipf_next(&zipf, &random), o->keys) : random_next(&random) % o->keys;
-
 		s->offset[i] = at;
-		at += request_write(o, verb_draw(o, sum, &random), key, s->bytes + at);
+		at += draw_request(d, o, s->bytes + at);
 	}
 	s->offset[count] = at;
 	return 0;

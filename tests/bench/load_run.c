@@ -24,7 +24,7 @@ struct connection {
 	unsigned unanswered;
 	const char *unsent; /* of the batch */
 	size_t unsent_size;
-	char *own;     /* owned: a fill's batch; NULL where a stream is used */
+	char *own;     /* owned: the batch, where no stream is used */
 	uint64_t next; /* key of a fill with several tenants */
 	struct replies replies;
 };
@@ -32,6 +32,7 @@ struct connection {
 struct load {
 	const struct options *o;
 	int epoll_fd;
+	struct draw draw;
 	struct stream stream;
 	struct connection *connections; /* owned */
 	unsigned *idle;                 /* owned: numbers of the connections without a batch, for a rate */
@@ -93,21 +94,37 @@ static unsigned fill_batch(struct load *l, struct connection *c) {
 	return count;
 }
 
+static unsigned drawn_batch(struct load *l, struct connection *c) {
+	const struct options *o = l->o;
+
+	c->unsent = c->own;
+	c->unsent_size = 0;
+	for (unsigned i = 0; i < o->pipeline; i++)
+		c->unsent_size += draw_request(&l->draw, o, c->own + c->unsent_size);
+	return o->pipeline;
+}
+
 static unsigned stream_batch(struct load *l, struct connection *c) {
 	const struct stream *s = &l->stream;
 	uint64_t from = l->stream_at;
 
-	if (l->o->operations && l->issued >= l->o->operations)
-		return 0;
 	c->unsent = s->bytes + s->offset[from];
 	c->unsent_size = s->offset[from + l->o->pipeline] - s->offset[from];
 	l->stream_at = from + 2 * l->o->pipeline <= s->count ? from + l->o->pipeline : 0;
 	return l->o->pipeline;
 }
 
+static unsigned next_batch(struct load *l, struct connection *c) {
+	if (l->o->sequential)
+		return fill_batch(l, c);
+	if (l->o->operations && l->issued >= l->o->operations)
+		return 0;
+	return l->stream.count ? stream_batch(l, c) : drawn_batch(l, c);
+}
+
 /* 1: sent; 0: there is nothing left to send. */
 static int send_batch(struct load *l, struct connection *c, uint64_t due_ns) {
-	unsigned count = l->o->sequential ? fill_batch(l, c) : stream_batch(l, c);
+	unsigned count = next_batch(l, c);
 	int r;
 
 	if (count == 0)
@@ -179,8 +196,11 @@ static int send_due(struct load *l, uint64_t now) {
 
 static int load_open(struct load *l) {
 	const struct options *o = l->o;
-	int r = o->sequential ? 0 : stream_init(&l->stream, o);
+	bool made = o->stream && !o->sequential;
+	int r;
 
+	draw_init(&l->draw, o);
+	r = made ? stream_init(&l->stream, o, &l->draw) : 0;
 	if (r < 0)
 		return r;
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -194,7 +214,7 @@ static int load_open(struct load *l) {
 		struct connection *c = &l->connections[i];
 
 		c->replies.memcached = o->memcached;
-		if (o->sequential && !(c->own = malloc(o->pipeline * request_size_max(o))))
+		if (!made && !(c->own = malloc(o->pipeline * request_size_max(o))))
 			return -ENOMEM;
 		c->fd = connection_open(o, i);
 		if (c->fd < 0)

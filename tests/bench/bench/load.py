@@ -1,0 +1,106 @@
+"""The load generator as a process: run to its end, or held while something else is looked at."""
+import json
+import os
+import subprocess
+
+from .servers import Failure
+
+LIMIT_SECONDS = 600
+
+
+def arguments(bench, server, options):
+    """The command line for `options`: names as the generator's, underscores for dashes; None and False leave out."""
+    command = [bench.tool("load"), "--port", str(server.port)]
+    if server.secret:
+        command += ["--auth", server.secret]
+    if server.memcached:
+        command += ["--memcached"]
+    for name, value in options.items():
+        flag = "--" + name.replace("_", "-")
+        if value is True:
+            command.append(flag)
+        elif value is not None and value is not False:
+            command += [flag, str(value)]
+    return command
+
+
+def pinned(bench):
+    def pin():
+        os.sched_setaffinity(0, bench.load_cores)
+    return pin
+
+
+def pinned_first(bench):
+    """For a client whose own waiting must not be taken for the server's: it runs as soon as it is ready, if allowed."""
+    def pin():
+        os.sched_setaffinity(0, bench.load_cores)
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
+        except OSError:
+            pass
+    return pin
+
+
+def run(bench, server, **options):
+    """Runs it and returns its figures; errors in replies raise Failure, unless allow_errors."""
+    allow_errors = options.pop("allow_errors", False)
+    done = subprocess.run(arguments(bench, server, dict(options, server_pid=server.pid)), stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False,
+                          preexec_fn=pinned(bench))
+    if done.returncode != 0:
+        raise Failure(f"load on {server.name}: {done.stderr.strip()[-300:]}: {server.log_tail()}")
+    figures = json.loads(done.stdout)
+    if figures["errors"] and not allow_errors:
+        raise Failure(f"load on {server.name}: {figures['errors']} errors, the first: {figures['error']}")
+    return figures
+
+
+def fill(bench, server, **options):
+    """Writes each key once. Full-speed and pipelined: only what is left behind is of interest."""
+    settings = {"mix": "set:1", "clients": 4, "pipeline": 64, "sequential": True}
+    settings.update(options)
+    return run(bench, server, **settings)
+
+
+class Held:
+    """A generator in a mode that lasts until its input closes; result() ends it and returns its figures."""
+
+    def __init__(self, bench, server, **options):
+        self.process = subprocess.Popen(arguments(bench, server, options), stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True, preexec_fn=pinned_first(bench))
+
+    def first_line(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise Failure("the generator ended early")
+        return json.loads(line)
+
+    def result_at_end(self):
+        """The figures of one that ends by its duration."""
+        self.process.wait(60)
+        return self.result()
+
+    def result(self):
+        """Closes its input; the figures it then prints."""
+        text, _ = self.process.communicate(timeout=60)
+        if self.process.returncode != 0:
+            raise Failure("the generator failed")
+        return json.loads(text) if text.strip() else {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def probe(bench, server, **options):
+    return Held(bench, server, mode="probe", **options)
+
+
+def idle(bench, server, clients):
+    return Held(bench, server, mode="idle", clients=clients)

@@ -1,0 +1,81 @@
+"""What a case gives, and the table of all."""
+import datetime
+import os
+import platform
+import statistics
+
+COLUMNS = ["floor", "atomdb", "redis", "memcached"]
+HEADINGS = {"floor": "floor", "atomdb": "AtomDB", "redis": "redis-server", "memcached": "memcached"}
+
+
+class Row:
+    """One figure of every server, each measured once a round."""
+
+    def __init__(self, what, unit, scale=1.0, digits=2, relative=False, target=None):
+        self.what, self.unit, self.scale, self.digits = what, unit, scale, digits
+        self.relative = relative  # told as a multiple of the floor's in the same round
+        self.target = target      # at most: of the ratio if relative, else in the unit
+        self.samples = {}
+        self.notes = {}
+
+    def add(self, server, value):
+        self.samples.setdefault(server, []).append(value * self.scale)
+
+    def note(self, server, **figures):
+        self.notes.setdefault(server, []).append(figures)
+
+    def value(self, server):
+        return statistics.median(self.samples[server])
+
+    def ratio(self, server):
+        """The median of the ratios within a round: what slows a whole round slows both."""
+        pairs = zip(self.samples[server], self.samples.get("floor", []))
+        return statistics.median(one / floor for one, floor in pairs)
+
+    def is_relative(self):
+        return self.relative and "floor" in self.samples
+
+    def cell(self, server):
+        if server not in self.samples:
+            return ""
+        value = f"{self.value(server):,.{self.digits}f}"
+        return f"{self.ratio(server):.2f} ({value})" if self.is_relative() else value
+
+    def verdict(self):
+        if self.target is None:
+            return ""
+        text = f"≤ {self.target:g}"
+        if "atomdb" not in self.samples or (self.relative and not self.is_relative()):
+            return text
+        reached = self.ratio("atomdb") if self.relative else self.value("atomdb")
+        return text + (" met" if reached <= self.target else " MISSED")
+
+    def as_json(self):
+        return {"what": self.what, "unit": self.unit, "relative": self.relative, "target": self.target,
+                "samples": self.samples, "notes": self.notes,
+                "median": {server: self.value(server) for server in self.samples},
+                "ratio": {server: self.ratio(server) for server in self.samples} if self.is_relative() else None}
+
+
+def processor():
+    with open("/proc/cpuinfo", encoding="utf-8") as cpuinfo:
+        for line in cpuinfo:
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def machine():
+    return f"{processor()}, {os.cpu_count()} cores, Linux {platform.release()}"
+
+
+def table(rows, command, rounds):
+    shown = [column for column in COLUMNS if any(column in row.samples for row in rows)]
+    lines = [f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC, {machine()}. `{command}`. Medians "
+             f"of {rounds} rounds; a multiple of the floor is the median of the ratios within a round.", "",
+             "| what | unit | " + " | ".join(HEADINGS[column] for column in shown) + " | target |",
+             "|---|---|" + "---:|" * len(shown) + "---|"]
+    for row in rows:
+        cells = " | ".join(row.cell(column) for column in shown)
+        lines.append(f"| {row.what} | {row.unit} | {cells} | {row.verdict()} |")
+    return "\n".join(lines)
