@@ -58,7 +58,8 @@ const struct arena_figures *arena_figures(const struct arena *a);
  * else. Called once, before any arena_alloc. */
 ref arena_root(struct arena *a, size_t size);
 
-/* Size classes: steps of 16 bytes up to 1 KiB, then 8 to a doubling up to ARENA_SLAB_MAX, then whole pages. */
+/* Sizes of blocks: steps of 16 bytes up to 1 KiB, then 8 to a doubling, from slabs up to ARENA_SLAB_MAX and above it in
+ * whole pages. A step that grows with the size keeps a value that is appended to from being copied each time. */
 #define ARENA_FINE_MAX  1024u
 #define ARENA_SLAB_MAX  16384u
 #define ARENA_ALLOC_MAX ((size_t)16 << 30)
@@ -67,11 +68,12 @@ ref arena_root(struct arena *a, size_t size);
 static inline size_t arena_block_size(size_t size) {
 	size_t step = ARENA_UNIT;
 
-	if (size > ARENA_SLAB_MAX)
-		step = ARENA_PAGE;
-	else if (size > ARENA_FINE_MAX)
-		step = (size_t)1 << (60 -
-				     __builtin_clzll((unsigned long long)size - 1)); /* an eighth of the power below */
+	if (size > ARENA_FINE_MAX) {
+		/* An eighth of the power of two below. */
+		step = (size_t)1 << (60 - __builtin_clzll((unsigned long long)size - 1));
+		if (size > ARENA_SLAB_MAX && step < ARENA_PAGE)
+			step = ARENA_PAGE;
+	}
 	return (size + step - 1) & ~(step - 1);
 }
 
