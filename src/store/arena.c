@@ -302,7 +302,6 @@ static uint32_t take_pages(struct arena *a, uint32_t pages, bool clean, enum pag
 		}
 		if (page != 0) {
 			free_pages(a, page + pages, (1u << order) - pages, *state);
-			unpoison(page_at(a, page), (size_t)pages * ARENA_PAGE);
 			return page;
 		}
 		/* Dirty pages count against the budget, and do not merge with clean neighbours. */
@@ -339,6 +338,7 @@ static void slab_release(struct arena *a, uint32_t *head, uint32_t page) {
 
 	list_unlink(a, head, page);
 	memset(d, 0, sizeof *d);
+	unpoison(page_at(a, page), (size_t)SLAB_PAGES * ARENA_PAGE);
 	free_pages(a, page, SLAB_PAGES, PAGE_DIRTY);
 }
 
@@ -362,9 +362,9 @@ bool arena_trim(struct arena *a, size_t max_bytes, bool all) {
 
 	if (!all && slack < SLACK_MIN)
 		slack = SLACK_MIN;
-	if (max_bytes < ARENA_PAGE)
+	if (max_bytes != 0 && max_bytes < ARENA_PAGE)
 		max_bytes = ARENA_PAGE;
-	if ((h->dirty + (uint64_t)h->idle * SLAB_PAGES) * ARENA_PAGE > slack)
+	if (max_bytes != 0 && (h->dirty + (uint64_t)h->idle * SLAB_PAGES) * ARENA_PAGE > slack)
 		release_idle(a);
 	while ((uint64_t)h->dirty * ARENA_PAGE > slack && max_bytes >= ARENA_PAGE) {
 		uint32_t before = h->dirty;
@@ -481,7 +481,6 @@ static void run_free(struct arena *a, ref block, size_t size, enum arena_kind ki
 
 	assert(d->state == PAGE_RUN + kind && d->pages == pages && block % UNITS_PER_PAGE == 0);
 	memset(d, 0, sizeof *d);
-	poison(page_at(a, page), size < MIB ? size : MIB);
 	free_pages(a, page, pages, PAGE_DIRTY);
 }
 
@@ -585,12 +584,19 @@ int arena_open(struct arena **out, const char *name, struct arena_budget *budget
 	return 0;
 }
 
+/* What is mapped here next shall not meet the marks of free blocks. */
+static void unpoison_slabs(struct arena *a) {
+	for (uint32_t page = FIRST_PAGE; page < a->header->end; page += SLAB_PAGES)
+		if (descriptor(a, page)->state >= PAGE_SLAB)
+			unpoison(page_at(a, page), (size_t)SLAB_PAGES * ARENA_PAGE);
+}
+
 void arena_close(struct arena *a) {
 	if (a == NULL)
 		return;
 	budget_return(a, counter_get(&a->figures.resident));
-	if (a->header != NULL)
-		unpoison(a->map.base, (size_t)a->header->end * ARENA_PAGE);
+	if (ARENA_ASAN && a->header != NULL)
+		unpoison_slabs(a);
 	if (a->map.base != NULL)
 		(void)munmap(a->map.base, ARENA_SIZE_MAX);
 	if (a->fd >= 0)
