@@ -68,7 +68,8 @@ static enum scan_state scan_next(enum scan_state state, const char *text, size_t
 static int scan_text(struct config_reader *r, const char *text, size_t len) {
 	unsigned line = 1, depth = 0, digits = 0;
 	enum scan_state state = SCAN_PLAIN;
-	bool blank = true; /* nothing but spaces in this line so far */
+	unsigned opened = 0; /* the line of the last string or comment */
+	bool blank = true;   /* nothing but spaces in this line so far */
 	for (size_t i = 0; i < len; i++) {
 		char c = text[i];
 		if (c == '\0')
@@ -86,8 +87,13 @@ static int scan_text(struct config_reader *r, const char *text, size_t len) {
 			return config_reader_fail(r, line, "a number of 10 digits or more must end in L: 5000000000L");
 		if (c == '\n')
 			line++;
-		state = scan_next(state, text, len, &i);
+		enum scan_state next = scan_next(state, text, len, &i);
+		opened = state == SCAN_PLAIN ? line : opened;
+		state = next;
 	}
+	/* libconfig loses the memory of such a string. */
+	if (state == SCAN_STRING || state == SCAN_BLOCK_COMMENT)
+		return config_reader_fail(r, opened, "a %s is not closed", state == SCAN_STRING ? "string" : "comment");
 	return 0;
 }
 

@@ -310,6 +310,8 @@ static void hostile_text_is_refused(void **state) {
 	(void)state;
 	bad_bytes("workers\0 = 1;", 13, NULL, "a.conf:1: a NUL byte is not text");
 	bad("\n  @include \"/etc/passwd\"", "a.conf:2: @include is not supported");
+	bad("\na = \"x\n\n\\\"", "a.conf:2: a string is not closed");
+	bad("\n/* x\n\n*", "a.conf:2: a comment is not closed");
 	bad("a = ((((((((()))))))));", "a.conf:1: nested too deeply");
 	/* Brackets that are no nesting. */
 	config_free(good("/* (((((((((( */ // ((((((((((\n# ((((((((((\nworkers = 1;"));
