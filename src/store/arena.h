@@ -87,7 +87,7 @@ ref arena_alloc_zero(struct arena *a, size_t size, enum arena_kind kind);
 void arena_free(struct arena *a, ref block, size_t size, enum arena_kind kind);
 
 /* Gives free pages beyond the slack back to the system, at most about `max_bytes` of them; returns whether there is
- * more to do. With `all`, the slack too. */
+ * more to do. With `all`, the slack too; with 0 bytes it only tells. */
 bool arena_trim(struct arena *a, size_t max_bytes, bool all);
 
 /* Where the arena is mapped: the base of arena_at. */
