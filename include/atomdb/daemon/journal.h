@@ -1,0 +1,41 @@
+/* The log: takes events from every floor to systemd's journal, or as readable lines to stderr. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "atomdb/util/counter.h"
+#include "atomdb/util/event.h"
+
+#define JOURNAL_MESSAGE_MAX 1024 /* bytes of a rendered message, terminator included */
+#define JOURNAL_BYTES_SHOWN 64   /* of what a client sent */
+
+struct journal;
+
+/* What one kind of event may still say in the minute that began at `since_ns`. */
+struct journal_rate {
+	uint64_t since_ns;
+	unsigned said;
+	uint64_t suppressed; /* since the last line that told of it */
+};
+
+/* Whether one more event may be said at the (monotonic) time `now_ns`; counts it either way. `per_minute` 0: always. */
+bool journal_admit(struct journal_rate *rate, unsigned per_minute, uint64_t now_ns);
+
+/* Renders an event as one line of printable ASCII without newline: what is not printable becomes \xHH, what a client
+ * sent is cut. Returns the length; `out` is terminated. */
+size_t journal_render(const struct event *event, char out[JOURNAL_MESSAGE_MAX]);
+
+/* Writes to the journal when stderr is connected to it ($JOURNAL_STREAM), else to the file `fd`, which stays the
+ * caller's. Events less important than the syslog priority `level` are dropped. 0 or -ENOMEM. */
+int journal_new(struct journal **out, int fd, int level);
+void journal_free(struct journal *j);
+
+/* The sink for the other floors; may be used from any thread until journal_free. */
+const struct event_sink *journal_sink(struct journal *j);
+void journal_set_level(struct journal *j, int level);
+/* Tells of kinds whose minute is over and that were suppressed; to be called now and then. */
+void journal_flush(struct journal *j);
+/* How many events the rate limit suppressed. */
+const counter *journal_suppressed(const struct journal *j);

@@ -1,0 +1,131 @@
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "atomdb/daemon/journal.h"
+
+#include <cmocka.h>
+
+#define SECOND UINT64_C(1000000000)
+
+static void expect(const struct event *event, const char *expected) {
+	char line[JOURNAL_MESSAGE_MAX];
+	size_t len = journal_render(event, line);
+	assert_string_equal(line, expected);
+	assert_int_equal(len, strlen(expected));
+}
+
+static void events_are_rendered(void **state) {
+	(void)state;
+	expect(&(struct event){.id = EVENT_STARTED}, "AtomDB is ready");
+	expect(&(struct event){.id = EVENT_LISTENING, .address = "127.0.0.1:8080"}, "Listening: 127.0.0.1:8080");
+	expect(&(struct event){.id = EVENT_AUTH_FAILED, .tenant = "shop", .client = "127.0.0.1:4000"},
+	       "Authentication failed: tenant shop, client 127.0.0.1:4000");
+	expect(&(struct event){.id = EVENT_ACCEPT_FAILED, .error = -EMFILE},
+	       "Cannot accept a connection: Too many open files");
+	expect(&(struct event){.id = EVENT_PROTOCOL_ERROR, .client = "c", .bytes = SLICE("GET / \r\n"), .detail = "d"},
+	       "Protocol error; client closed: client c, d, sent \"GET / \\x0d\\x0a\"");
+}
+
+static void hostile_bytes_are_escaped_and_cut(void **state) {
+	(void)state;
+	expect(&(struct event){.id = EVENT_STARTED, .bytes = SLICE("\x1b[31m\0\xff\\\n")},
+	       "AtomDB is ready: sent \"\\x1b[31m\\x00\\xff\\x5c\\x0a\"");
+	char bytes[200], line[JOURNAL_MESSAGE_MAX], expected[128];
+	memset(bytes, 'a', sizeof(bytes));
+	snprintf(expected, sizeof(expected), "AtomDB is ready: sent \"%.64s...\"", bytes);
+	expect(&(struct event){.id = EVENT_STARTED, .bytes = {bytes, sizeof(bytes)}}, expected);
+	expect(&(struct event){.id = EVENT_STARTED, .detail = "a\nb"}, "AtomDB is ready: a\\x0ab");
+	/* Whatever is said, the line stays within its room and whole. */
+	char large[5000];
+	memset(large, '\n', sizeof(large) - 1);
+	large[sizeof(large) - 1] = '\0';
+	size_t len = journal_render(&(struct event){.id = EVENT_STARTED, .detail = large}, line);
+	assert_in_range(len, JOURNAL_MESSAGE_MAX - 5, JOURNAL_MESSAGE_MAX - 1);
+	assert_int_equal(strlen(line), len);
+	assert_string_equal(line + len - 4, "\\x0a");
+}
+
+static void the_rate_is_limited_by_the_minute(void **state) {
+	(void)state;
+	struct journal_rate rate = {0};
+	uint64_t now = 5 * SECOND;
+	for (int i = 0; i < 3; i++)
+		assert_true(journal_admit(&rate, 3, now));
+	assert_false(journal_admit(&rate, 3, now));
+	assert_false(journal_admit(&rate, 3, now + 59 * SECOND));
+	assert_int_equal(rate.suppressed, 2);
+	assert_true(journal_admit(&rate, 3, now + 60 * SECOND));
+	assert_true(journal_admit(&rate, 3, now + 119 * SECOND));
+	assert_true(journal_admit(&rate, 3, now + 119 * SECOND));
+	assert_false(journal_admit(&rate, 3, now + 119 * SECOND));
+	struct journal_rate free_rate = {0};
+	for (int i = 0; i < 10000; i++)
+		assert_true(journal_admit(&free_rate, 0, now));
+}
+
+/* What the journal wrote to its file. */
+static size_t read_back(FILE *f, char *out, size_t size) {
+	rewind(f);
+	size_t len = fread(out, 1, size - 1, f);
+	out[len] = '\0';
+	return len;
+}
+
+static void lines_have_time_and_level(void **state) {
+	(void)state;
+	FILE *f = tmpfile();
+	struct journal *j;
+	assert_int_equal(journal_new(&j, fileno(f), LOG_NOTICE), 0);
+	event_report(journal_sink(j), &(struct event){.id = EVENT_STARTED});
+	event_report(journal_sink(j), &(struct event){.id = EVENT_TENANT_CREATED, .tenant = "x"}); /* info: dropped */
+	journal_set_level(j, LOG_INFO);
+	event_report(journal_sink(j), &(struct event){.id = EVENT_TENANT_CREATED, .tenant = "y"});
+	char text[1024], rest[256];
+	int year;
+	read_back(f, text, sizeof(text));
+	char *second = strchr(text, '\n');
+	assert_non_null(second);
+	*second++ = '\0';
+	assert_int_equal(sscanf(text, "%d-%*2d-%*2d %*2d:%*2d:%*2d.%*3d %255[^\n]", &year, rest), 2);
+	assert_string_equal(rest, "notice: AtomDB is ready");
+	assert_string_equal(second + 24, "info: Tenant created: tenant y\n");
+	journal_free(j);
+	fclose(f);
+}
+
+static void a_flood_is_suppressed_and_counted(void **state) {
+	(void)state;
+	FILE *f = tmpfile();
+	struct journal *j;
+	assert_int_equal(journal_new(&j, fileno(f), LOG_INFO), 0);
+	for (int i = 0; i < 1000; i++)
+		event_report(journal_sink(j), &(struct event){.id = EVENT_PROTOCOL_ERROR, .client = "c"});
+	journal_flush(j); /* the minute is not over: says nothing */
+	char text[4096];
+	read_back(f, text, sizeof(text));
+	unsigned lines = 0;
+	for (const char *c = text; *c != '\0'; c++)
+		lines += *c == '\n';
+	assert_int_equal(lines, 6);
+	assert_int_equal(counter_get(journal_suppressed(j)), 994);
+	journal_free(j);
+	fclose(f);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(events_are_rendered),
+		cmocka_unit_test(hostile_bytes_are_escaped_and_cut),
+		cmocka_unit_test(the_rate_is_limited_by_the_minute),
+		cmocka_unit_test(lines_have_time_and_level),
+		cmocka_unit_test(a_flood_is_suppressed_and_counted),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
