@@ -391,10 +391,42 @@ def info(client, section="everything"):
     return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line and not line.startswith("#"))
 
 
+class Row:
+    """A row of commands.def: its name ("client|list" for a subcommand), arity, and where its keys are."""
+
+    def __init__(self, columns, sub):
+        self.sub = sub
+        if sub:
+            self.name, self.arity, self.keys, self.step = columns[2].strip('"'), int(columns[4]), "NO_KEYS", 0
+            return
+        self.name, self.arity = columns[1].strip('"'), int(columns[4])
+        self.keys, _, rest = columns[7].partition("(")
+        self.step = int(rest.rstrip(")").split(",")[1]) if self.keys == "ALL_KEYS" else 0
+
+    @property
+    def words(self):
+        return self.name.split("|")
+
+
 def commands_table():
-    """The rows of commands.def: [(name, parent or None)] in its order."""
+    """The rows of include/atomdb/command/commands.def, the one source of what commands there are."""
     with open(os.path.join(ROOT, "include/atomdb/command/commands.def"), encoding="utf-8") as text:
         source = re.sub(r"/\*.*?\*/", "", text.read(), flags=re.S)
-    rows = re.findall(r"^\s*(SUB)?COMMAND\s*\(\s*(\w+)\s*,\s*\"([^\"]+)\"", source, flags=re.M)
+    rows = []
+    for start in re.finditer(r"^(SUB)?COMMAND\(", source, flags=re.M):
+        columns, depth, quoted, at = [""], 1, False, start.end()
+        while depth:
+            char = source[at]
+            at += 1
+            if char == '"':
+                quoted = not quoted
+            if not quoted:
+                depth += (char == "(") - (char == ")")
+                if char == "," and depth == 1:
+                    columns.append("")
+                    continue
+            if depth:
+                columns[-1] += char
+        rows.append(Row([column.strip() for column in columns], bool(start[1])))
     assert rows, "commands.def has no rows"
-    return [(name.lower(), bool(sub)) for sub, _, name in rows]
+    return rows

@@ -1,0 +1,180 @@
+"""The command line and the configuration's errors."""
+
+import re
+import subprocess
+
+import pytest
+
+from harness import AtomDB, Client, free_port, http_get, wait_for
+
+
+def run(binary, *arguments, **options):
+    return subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=60, check=False, **options)
+
+
+def test_version_and_help(binary):
+    version = run(binary, "--version")
+    assert version.returncode == 0 and re.search(r"\d+\.\d+\.\d+", version.stdout)
+    assert run(binary, "--help").returncode == 0
+    assert "--config" in run(binary, "--help").stdout
+
+
+@pytest.mark.parametrize("arguments", [["--nosuch"], ["--port", "x"], ["--port", "70000"], ["--port"], ["stray"],
+                                       ["--http-port", "-1"]])
+def test_bad_arguments(binary, arguments):
+    result = run(binary, *arguments)
+    assert result.returncode != 0 and result.stderr
+
+
+def test_check_config_accepts(binary, tmp_path):
+    path = tmp_path / "good.conf"
+    path.write_text('workers = 2;\ntenants: ( { name = "a"; secret = "x"; } );\n')
+    result = run(binary, "--check-config", "--config", str(path))
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_shipped_configuration_is_good(binary):
+    import os
+
+    from harness import ROOT
+
+    result = run(binary, "--check-config", "--config", os.path.join(ROOT, "conf/atomdb.conf"))
+    assert result.returncode == 0, result.stderr
+
+
+# A file's text and the line that the error must name.
+ERRORS = [
+    ("wokers = 2;\n", 1),
+    ("workers = 1;\n\nresp: { max_client = 5; };\n", 3),
+    ('workers = "2";\n', 1),
+    ("\nworkers = -1;\n", 2),
+    ("workers = 100000;\n", 1),
+    ('max_memory = "12Q";\n', 1),
+    ('max_memory = "-1M";\n', 1),
+    ('\n\n\ntenancy = "shut";\n', 4),
+    ("resp: {\n  auth_timeout = -1;\n};\n", 2),
+    ("resp: {\n  listen = [ \"nonsense\" ];\n};\n", 2),
+    ("resp = 5;\n", 1),
+    ("tenants: (\n  { name = \"a\"; secret = \"x\"; },\n  { name = \"a\"; secret = \"y\"; } );\n", 3),
+    ("tenants: (\n  { name = \"a\"; secret = \"x\"; },\n  { name = \"b\"; secret = \"x\"; } );\n", 3),
+    ("tenants: (\n  { name = \"a b\"; secret = \"x\"; } );\n", 2),
+    ("tenants: (\n  { name = \"a\"; secret = \"x\";\n    max_entries = -3; } );\n", 3),
+    ("tenants: (\n  { name = \"a\"; secret_sha256 = \"12\"; } );\n", 2),
+    ("tenants: (\n  { name = \"a\"; secret_file = \"/does/not/exist\"; } );\n", 2),
+    ("tenants: (\n  { name = \"a\"; secrets = [ \"x\", \"y\", \"z\" ]; } );\n", 2),
+    ("defaults: { eviction = \"random\"; };\n", 1),
+    ("workers = 1\nworkers = 2;\n", 2),
+    ("workers = ;\n", 1),
+]
+
+
+@pytest.mark.parametrize("text, line", ERRORS, ids=lambda value: repr(value)[:40])
+def test_errors_name_file_and_line(binary, tmp_path, text, line):
+    path = tmp_path / "bad.conf"
+    path.write_text(text)
+    result = run(binary, "--check-config", "--config", str(path))
+    assert result.returncode != 0
+    assert re.search(re.escape(f"{path}:{line}: ") + r"\S", result.stderr), result.stderr
+    started = run(binary, "--config", str(path), "--port", str(free_port()), "--http-port", str(free_port()))
+    assert started.returncode != 0 and f"{path}:{line}: " in started.stderr
+
+
+def test_no_secret_in_an_error(binary, tmp_path):
+    path = tmp_path / "bad.conf"
+    path.write_text('tenants: ( { name = "a"; secret = "hush-hush"; max_entries = "hush"; },\n'
+                    '{ name = "b"; secret = "hush-hush"; } );\n')
+    result = run(binary, "--check-config", "--config", str(path))
+    assert result.returncode != 0 and "hush-hush" not in result.stderr + result.stdout
+
+
+def test_a_file_that_is_not_there(binary, tmp_path):
+    result = run(binary, "--config", str(tmp_path / "none.conf"))
+    assert result.returncode != 0 and "none.conf" in result.stderr
+
+
+def test_open_mode_beyond_loopback_must_be_said(binary, tmp_path):
+    path = tmp_path / "open.conf"
+    path.write_text('resp: { listen = [ "0.0.0.0:%d" ]; };\n' % free_port())
+    result = run(binary, "--check-config", "--config", str(path))
+    assert result.returncode != 0 and str(path) in result.stderr
+    for allowed in ('resp: { listen = [ "0.0.0.0:1" ]; open_to_network = true; };\n',
+                    'resp: { listen = [ "0.0.0.0:1" ]; };\ntenancy = "listed";\n'):
+        path.write_text(allowed)
+        assert run(binary, "--check-config", "--config", str(path)).returncode == 0
+
+
+def test_listens_where_the_configuration_says(atomdb, tmp_path):
+    first, second, unix = free_port(), free_port(), str(tmp_path / "resp.sock")
+    atomdb.start('resp: { listen = [ "127.0.0.1:%d", "[::1]:%d", "unix:%s" ]; };\nhttp: { listen = [ "127.0.0.1:%d" ]; };'
+                 % (first, second, unix, atomdb.http_port), flags=[])
+    with Client(first, "s") as one, Client(second, "s", host="::1") as two, Client(path=unix, secret="s") as three:
+        one.cmd("SET", "k", "v")
+        assert two.cmd("GET", "k") == b"v" and three.cmd("GET", "k") == b"v"
+        assert b"addr=127.0.0.1:" in one.cmd("CLIENT", "INFO")
+        assert b"addr=[::1]:" in two.cmd("CLIENT", "INFO")
+        assert unix.encode() in three.cmd("CLIENT", "INFO")
+
+
+def test_a_taken_port_is_an_error(atomdb, binary, tmp_path):
+    atomdb.start()
+    other = AtomDB(binary, tmp_path)
+    result = run(binary, "--port", str(atomdb.port), "--http-port", str(other.http_port))
+    assert result.returncode != 0 and str(atomdb.port) in result.stderr
+
+
+def test_secret_file_from_credentials(atomdb, tmp_path):
+    (tmp_path / "creds").mkdir()
+    (tmp_path / "creds" / "shop").write_text("from-credentials\n")
+    atomdb.start('tenancy = "listed"; tenants: ( { name = "shop"; secret_file = "shop"; } );',
+                 environment={"CREDENTIALS_DIRECTORY": str(tmp_path / "creds")})
+    with atomdb.client(("shop", "from-credentials")) as client:
+        assert client.cmd("PING") == "PONG"
+
+
+def test_health_and_pages(atomdb):
+    atomdb.start()
+    answer = atomdb.http("/health")
+    assert answer.status == 200 and answer.headers["Content-Type"].startswith("application/json")
+    assert "ok" in answer.body
+    metrics = atomdb.http("/metrics")
+    assert metrics.status == 200 and metrics.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert "redis_up 1\n" in metrics.body and "atomdb_build_info{" in metrics.body
+    assert atomdb.http("/").status == 200
+    assert atomdb.http("/nosuch").status == 404
+    assert http_get(atomdb.http_port, "/health", method="HEAD").status == 200
+    assert http_get(atomdb.http_port, "/metrics", method="DELETE").status == 405
+
+
+def test_metrics_count(atomdb):
+    atomdb.start()
+    with atomdb.client("s") as client:
+        client.many([("SET", "a", "1"), ("GET", "a"), ("GET", "none"), ("GET",), ("NOSUCH",)])
+        wait_for(lambda: atomdb.metric("redis_commands_total", cmd="get") == 2, 5, "the counters")
+        assert atomdb.metric("redis_commands_total", cmd="set") == 1
+        assert atomdb.metric("redis_keyspace_hits_total") == 1
+        assert atomdb.metric("redis_keyspace_misses_total") == 1
+        assert atomdb.metric("redis_connected_clients") == 1
+        assert atomdb.metric("redis_db_keys", db="db0") == 1
+        assert atomdb.metric("redis_net_input_bytes_total") > 50
+        assert atomdb.metric("redis_net_output_bytes_total") > 10
+
+
+def test_a_stop_answers_what_was_read(atomdb):
+    atomdb.start()
+    clients = [atomdb.client(f"s{number}") for number in range(4)]
+    for client in clients:
+        client.send(b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n" * 100)
+    for client in clients:
+        assert client.read() == 1
+    atomdb.stop()
+    for client in clients:
+        data = client.rest()
+        assert data.count(b"\r\n") == 99 and data.endswith(b":100\r\n")
+
+
+def test_two_stops_one_after_the_other(atomdb):
+    for _ in range(2):
+        atomdb.start()
+        with atomdb.client("s") as client:
+            assert client.cmd("PING") == "PONG"
+        atomdb.stop()

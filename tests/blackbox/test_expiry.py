@@ -1,0 +1,131 @@
+"""Keys go at their deadline, not some time later, and their memory with them."""
+
+import time
+
+import pytest
+
+from harness import info, wait_for
+
+CONFIG = 'defaults: { max_entries = 0; max_memory = "0"; };'
+
+
+@pytest.fixture
+def client(atomdb):
+    atomdb.start(CONFIG)
+    with atomdb.client("s") as connection:
+        yield connection
+
+
+def test_due_keys_are_invisible_at_once(client):
+    """Whatever asks after the deadline finds nothing, swept or not."""
+    due = int(time.time() * 1000) + 300
+    client.many(("SET", f"k{number}", "x", "PXAT", due) for number in range(5000))
+    client.cmd("SET", "stays", "x")
+    while time.time() * 1000 <= due + 1:
+        time.sleep(0.002)
+    replies = client.many([("DBSIZE",), ("KEYS", "*"), ("RANDOMKEY",), ("SCAN", "0", "COUNT", "100000"),
+                           ("EXISTS", "k1", "k2", "k4999"), ("INFO", "keyspace"), ("GET", "k7"), ("SET", "k8", "y", "XX")])
+    assert replies[0] == 1
+    assert replies[1] == [b"stays"]
+    assert replies[2] == b"stays"
+    assert replies[3][1] == [b"stays"]
+    assert replies[4] == 0
+    assert b"db0:keys=1,expires=0" in replies[5]
+    assert replies[6] is None and replies[7] is None
+
+
+def test_expired_without_being_asked_for(client, atomdb):
+    """Nobody reads the keys: they are counted as expired soon after their deadline all the same."""
+    due = int(time.time() * 1000) + 200
+    client.many(("SET", f"k{number}", "x" * 100, "PXAT", due) for number in range(2000))
+
+    def expired():
+        return atomdb.metric("redis_expired_keys_total") == 2000
+
+    wait_for(expired, 5, "the wheel", 0.02)
+    assert time.time() * 1000 >= due
+    assert atomdb.metric("redis_db_keys", db="db0") == 0
+    assert atomdb.metric("redis_db_keys_expiring", db="db0") == 0
+    assert info(client)["expired_keys"] == "2000"
+
+
+def test_each_at_its_own_time(client):
+    start = int(time.time() * 1000) + 100
+    for number in range(20):
+        client.cmd("SET", f"k{number}", "x", "PXAT", start + number * 20)
+    while True:
+        before = time.time() * 1000
+        found = set(client.cmd("KEYS", "*"))
+        after = time.time() * 1000
+        for number in range(20):
+            name, due = b"k%d" % number, start + number * 20
+            if after < due - 1:
+                assert name in found, f"{name} went before its time"
+            if before > due + 1:
+                assert name not in found, f"{name} outlived its time"
+        if before > start + 20 * 20:
+            break
+
+
+def test_deadlines_of_every_size(client):
+    now = int(time.time() * 1000)
+    spans = [10 ** power for power in range(3, 16)]
+    for span in spans:
+        assert client.cmd("SET", f"k{span}", "x", "PXAT", now + span) == "OK"
+    for span in spans[1:]:
+        assert client.cmd("PEXPIRETIME", f"k{span}") == now + span
+    wait_for(lambda: client.cmd("EXISTS", "k1000") == 0, 5, "the shortest")
+    assert client.cmd("DBSIZE") == len(spans) - 1
+
+
+def test_changes_of_the_deadline_hold(client):
+    now = int(time.time() * 1000)
+    client.cmd("SET", "persisted", "x", "PX", 200)
+    client.cmd("SET", "longer", "x", "PX", 200)
+    client.cmd("SET", "shorter", "x", "EX", 1000)
+    client.cmd("SET", "rewritten", "x", "PX", 200)
+    client.cmd("SET", "kept", "x", "PX", 200)
+    client.cmd("PERSIST", "persisted")
+    client.cmd("EXPIRE", "longer", 1000)
+    client.cmd("PEXPIRE", "shorter", 200)
+    client.cmd("SET", "rewritten", "y")
+    client.cmd("SET", "kept", "y", "KEEPTTL")
+    wait_for(lambda: time.time() * 1000 > now + 400, 5, "the time to pass")
+    assert set(client.cmd("KEYS", "*")) == {b"persisted", b"longer", b"rewritten"}
+    assert client.cmd("TTL", "persisted") == -1 and client.cmd("TTL", "rewritten") == -1
+
+
+def test_memory_comes_back(client, atomdb):
+    client.cmd("PING")
+    before = atomdb.status("VmRSS")
+    due = int(time.time() * 1000) + 3000
+    client.many(("SET", f"k{number}", "x" * 4000, "PXAT", due) for number in range(10000))
+    assert atomdb.status("VmRSS") - before > 30 << 20
+    wait_for(lambda: client.cmd("DBSIZE") == 0, 10, "the keys to expire")
+    wait_for(lambda: atomdb.status("VmRSS") - before < 15 << 20, 10, "the memory to be given back", 0.05)
+
+
+def test_memory_comes_back_after_a_flush(client, atomdb):
+    client.cmd("PING")
+    before = atomdb.status("VmRSS")
+    client.many(("SET", f"k{number}", "x" * 4000) for number in range(10000))
+    assert atomdb.status("VmRSS") - before > 30 << 20
+    assert client.cmd("FLUSHALL") == "OK"
+    assert client.cmd("DBSIZE") == 0
+    wait_for(lambda: atomdb.status("VmRSS") - before < 15 << 20, 10, "the memory to be given back", 0.05)
+
+
+def test_a_storm_leaves_others_alone(client, atomdb):
+    """200,000 keys of one tenant due at once: another tenant's round trips stay short."""
+    due = int(time.time() * 1000) + 4000
+    for batch in range(20):
+        client.many(("SET", f"k{batch}:{number}", "x", "PXAT", due) for number in range(10000))
+    assert time.time() * 1000 < due, "too slow to fill"
+    longest = 0
+    with atomdb.client("other") as other:
+        while client.cmd("DBSIZE"):
+            start = time.perf_counter()
+            assert other.cmd("PING") == "PONG"
+            longest = max(longest, time.perf_counter() - start)
+            assert time.time() * 1000 < due + 10000
+    assert longest < 1.0

@@ -1,0 +1,153 @@
+"""No command of the table lets one tenant see, count, change or close anything of another's."""
+
+import pytest
+
+from harness import commands_table, info
+
+CONFIG = 'defaults: { max_entries = 0; max_memory = "0"; };\n'
+KEYS = [f"key:{number}" for number in range(8)] + ["number", "expiring"]
+FAR = "4102444800"
+# How each command that takes keys is called; the table says where the keys are, this the arguments behind them.
+ARGUMENTS = {
+    "set": ["mine", "GET"], "getex": ["EX", "1"], "setnx": ["mine"], "setex": ["1", "mine"], "psetex": ["1", "mine"],
+    "getset": ["mine"], "incrby": ["1"], "decrby": ["1"], "append": ["mine"], "expire": ["1"], "pexpire": ["1"],
+    "expireat": ["1"], "pexpireat": ["1"],
+}
+TABLE = commands_table()
+WITH_KEYS = [row for row in TABLE if row.keys != "NO_KEYS"]
+
+
+def snapshot(client):
+    """Everything a tenant can see of its own keys, and nothing that a look changes."""
+    state = {}
+    for database in (0, 5):
+        client.cmd("SELECT", database)
+        state[database] = {key: (client.cmd("GET", key), client.cmd("PEXPIRETIME", key)) for key in client.cmd("KEYS", "*")}
+        state["size", database] = client.cmd("DBSIZE")
+    client.cmd("SELECT", 0)
+    return state
+
+
+@pytest.fixture
+def pair(atomdb):
+    """Tenant a with keys, and tenant b without."""
+    atomdb.start(CONFIG)
+    with atomdb.client("secret-a") as a, atomdb.client("secret-b") as b:
+        for database in (0, 5):
+            a.cmd("SELECT", database)
+            a.many(("SET", key, f"value of a in {database}") for key in KEYS)
+            a.cmd("SET", "number", 41)
+            a.cmd("SET", "expiring", "x", "EXAT", FAR)
+        a.cmd("SELECT", 0)
+        yield a, b
+
+
+def test_the_table_has_commands_with_keys():
+    assert len(WITH_KEYS) >= 25
+    assert {"get", "set", "del", "mset", "expire", "persist"} <= {row.name for row in WITH_KEYS}
+
+
+@pytest.mark.parametrize("row", WITH_KEYS, ids=lambda row: row.name)
+def test_command_with_keys(pair, row):
+    a, b = pair
+    before = snapshot(a)
+    fresh = b.cmd(*_call(row, ["not there"]))
+    b.cmd("FLUSHALL")
+    for database in (0, 5):
+        b.cmd("SELECT", database)
+        for key in KEYS:
+            reply = b.cmd(*_call(row, [key]))
+            assert reply == fresh, f"{row.name} {key} told b about a"
+            b.cmd("FLUSHALL")
+        if row.step:
+            b.cmd(*_call(row, KEYS))
+    assert snapshot(a) == before
+
+
+def _call(row, keys):
+    if row.step == 2:
+        return [row.name, *(word for key in keys for word in (key, "mine"))]
+    return [row.name, *(keys if row.step else keys[:1]), *ARGUMENTS.get(row.name, [])]
+
+
+def test_calls_are_well_formed(pair):
+    """The calls above do what their command does, so that the test cannot pass on an error reply."""
+    _, b = pair
+    for row in WITH_KEYS:
+        reply = b.cmd(*_call(row, ["not there"]))
+        assert not (isinstance(reply, str) and ("syntax" in reply or "wrong number" in reply)), (row.name, reply)
+
+
+def test_commands_over_all_keys(pair):
+    a, b = pair
+    before = snapshot(a)
+    assert b.cmd("KEYS", "*") == []
+    assert b.cmd("SCAN", 0, "COUNT", 1000) == [b"0", []]
+    assert b.cmd("DBSIZE") == 0
+    assert b.cmd("RANDOMKEY") is None
+    assert info(b).get("db0") is None
+    b.cmd("SET", "own", "x")
+    assert b.cmd("RANDOMKEY") == b"own"
+    for flush in (["FLUSHDB"], ["FLUSHALL"], ["FLUSHALL", "ASYNC"], ["FLUSHDB", "SYNC"]):
+        b.cmd("SET", "own", "x")
+        assert b.cmd(*flush) == "OK"
+        assert b.cmd("DBSIZE") == 0
+    assert snapshot(a) == before
+
+
+def test_client_list_shows_the_own_clients(atomdb, pair):
+    a, b = pair
+    a.cmd("CLIENT", "SETNAME", "client-of-a")
+    with atomdb.client("secret-b") as b2:
+        b2.cmd("CLIENT", "SETNAME", "client-of-b")
+        listing = b.cmd("CLIENT", "LIST")
+        assert b"client-of-a" not in listing and b"client-of-b" in listing and len(listing.splitlines()) == 2
+        identity = a.cmd("CLIENT", "ID")
+        assert b"client-of-a" not in b.cmd("CLIENT", "LIST", "ID", identity)
+        assert b.cmd("CLIENT", "LIST", "TYPE", "normal").count(b"\n") == 2
+
+
+def test_info_shows_the_own_figures(pair):
+    a, b = pair
+    for _ in range(50):
+        a.cmd("GET", "number")
+        a.cmd("GET", "none")
+    figures = info(b)
+    assert figures["connected_clients"] == "1"
+    assert figures["keyspace_hits"] == "0" and figures["keyspace_misses"] == "0"
+    assert int(figures["used_memory"]) < int(info(a)["used_memory"])
+    assert int(figures["total_commands_processed"]) < 20
+    assert int(info(a)["keyspace_hits"]) >= 50
+
+
+def test_secrets_are_nowhere(atomdb, pair):
+    a, b = pair
+    seen = atomdb.log() + atomdb.http("/metrics").body + atomdb.http("/").body + atomdb.http("/health").body
+    for client in (a, b):
+        seen += client.cmd("CLIENT", "LIST").decode() + client.cmd("INFO", "everything").decode()
+        seen += repr(client.cmd("CONFIG", "GET", "*"))
+        client.cmd("AUTH", "secret-wrong", "secret-wronger")
+    seen += atomdb.log()
+    assert "secret-" not in seen
+
+
+def test_all_other_commands_leave_a_alone(pair):
+    """Commands without keys, with whatever arguments make sense, run by b."""
+    a, b = pair
+    before = snapshot(a)
+    calls = {
+        "ping": [], "echo": ["x"], "select": ["5"], "keys": ["*"], "scan": ["0"], "randomkey": [], "dbsize": [],
+        "flushdb": [], "flushall": [], "info": [], "time": [], "command": [], "command|count": [], "command|docs": ["get"],
+        "command|getkeys": ["get", "key:1"], "command|help": [], "command|info": ["get"], "command|list": [],
+        "config|get": ["*"], "config|help": [], "client|getname": [], "client|help": [], "client|id": [],
+        "client|info": [], "client|list": [], "client|no-evict": ["on"], "client|setinfo": ["lib-name", "x"],
+        "client|setname": ["b"], "hello": ["3"], "auth": ["secret-b"], "reset": [], "quit": [], "config": ["nosuch"],
+        "client": ["nosuch"],
+    }
+    for row in TABLE:
+        if row.keys == "NO_KEYS":
+            assert row.name in calls, f"say here how {row.name} is called"
+    for name in sorted(calls, key=lambda name: (name in ("reset", "quit"), name == "quit")):
+        reply = b.cmd(*name.split("|"), *calls[name])
+        assert b"value of a" not in repr(reply).encode() and b"key:3" not in repr(reply).encode(), name
+    assert snapshot(a) == before

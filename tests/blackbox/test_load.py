@@ -1,0 +1,235 @@
+"""Many clients, slow clients, greedy clients, large values."""
+
+import itertools
+import socket
+import threading
+import time
+
+import pytest
+
+from harness import Client, Closed, encode, wait_for
+
+UNLIMITED = 'defaults: { max_entries = 0; max_memory = "0"; };\n'
+
+
+@pytest.mark.threads
+def test_a_slow_writer_is_served(atomdb):
+    """Hundreds of clients write one byte each in turn; another is answered at once meanwhile."""
+    atomdb.start()
+    stream = encode("AUTH", "s") + encode("INCR", "slow") + encode("QUIT")
+    with atomdb.client("quick") as quick:
+        clients = [atomdb.client() for _ in range(50)]
+        for byte in stream:
+            for client in clients:
+                client.send(bytes([byte]))
+            assert quick.cmd("PING") == "PONG"
+        answers = sorted(client.rest() for client in clients)
+        assert answers == sorted(b"+OK\r\n:%d\r\n+OK\r\n" % number for number in range(1, 51))
+
+
+@pytest.mark.threads
+def test_a_slow_reader_gets_everything(atomdb):
+    atomdb.start(UNLIMITED)
+    with atomdb.client("s") as writer, atomdb.client("s") as slow:
+        value = bytes(range(256)) * 4096  # 1 MiB
+        writer.cmd("SET", "big", value)
+        slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.send(encode("GET", "big") * 30)
+        for _ in range(30):
+            assert writer.cmd("PING") == "PONG"
+            assert slow.read() == value
+
+
+def test_a_reader_that_never_reads_is_closed(atomdb):
+    """Its replies may take output_buffer and no more; the others do not notice."""
+    atomdb.start(UNLIMITED + 'resp: { output_buffer = "8M"; };')
+    with atomdb.client("s") as writer:
+        writer.cmd("SET", "big", b"x" * (4 << 20))
+        before = atomdb.status("VmRSS")
+        greedy = atomdb.client("s")
+        greedy.sock.settimeout(0.5)
+        peak = 0
+        sent = 0
+        try:
+            for _ in range(400):
+                greedy.send(encode("MGET", *["big"] * 50))
+                sent += 1
+                peak = max(peak, atomdb.status("VmRSS"))
+                assert writer.cmd("PING") == "PONG"
+        except OSError:
+            pass
+        assert writer.cmd("PING") == "PONG"
+        wait_for(lambda: atomdb.metric("redis_connected_clients") == 1, 10, "the greedy client to be closed")
+        assert peak - before < 400 << 20
+        greedy.close()
+
+
+def test_a_client_that_stops_reading_stops_being_read(atomdb):
+    """Small commands whose replies nobody takes: the server holds few of them, not all."""
+    atomdb.start(UNLIMITED)
+    with atomdb.client("s") as writer:
+        writer.cmd("SET", "k", b"x" * 10000)
+        before = atomdb.status("VmRSS")
+        lazy = atomdb.client("s")
+        lazy.sock.setblocking(False)
+        command, total = encode("GET", "k") * 1000, 0
+        end = time.monotonic() + 3
+        while time.monotonic() < end and total < 64 << 20:
+            try:
+                total += lazy.sock.send(command)
+            except BlockingIOError:
+                time.sleep(0.01)
+        assert writer.cmd("PING") == "PONG"
+        assert atomdb.status("VmRSS") - before < 64 << 20
+        lazy.close()
+
+
+@pytest.mark.threads
+def test_a_flood_does_not_silence_others(atomdb):
+    atomdb.start(UNLIMITED + "workers = 1;")
+    stop = threading.Event()
+
+    def flood():
+        with atomdb.client("flood") as client:
+            batch, count = encode("INCR", "n") * 2000, 0
+            while not stop.is_set():
+                client.send(batch)
+                for _ in range(2000):
+                    count += 1
+                    assert client.read() == count
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        with atomdb.client("quiet") as quiet:
+            times = []
+            for number in range(200):
+                start = time.perf_counter()
+                assert quiet.cmd("SET", "k", number) == "OK"
+                times.append(time.perf_counter() - start)
+            assert sorted(times)[100] < 0.2 and max(times) < 3
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_9000_idle_connections(atomdb):
+    import resource
+
+    count = 9000
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    assert files >= count + 200, f"the limit on open files ({files}) is too low for this test"
+    atomdb.start("resp: { auth_timeout = 0; };")
+    with atomdb.client("s") as client:
+        client.cmd("SET", "k", "v")
+        clients = [atomdb.client("s") for _ in range(200)]  # whatever is allocated once
+        before = atomdb.status("VmRSS")
+        clients += [atomdb.client("s", source=f"127.0.0.{2 + number % 8}") for number in range(count - 200)]
+        assert atomdb.metric("redis_connected_clients") == count + 1
+        each = (atomdb.status("VmRSS") - before) / (count - 200)
+        sanitized = atomdb.status("VmSize") > 1 << 42  # shadow memory
+        assert sanitized or each < 1500, f"{each:.0f} bytes a connection"
+        assert client.cmd("GET", "k") == b"v"
+        for other in clients[:: count // 50]:
+            assert other.cmd("GET", "k") == b"v"
+        assert len(client.cmd("CLIENT", "LIST").splitlines()) == count + 1
+        for other in clients:
+            other.close()
+        wait_for(lambda: atomdb.metric("redis_connected_clients") == 1, 10, "the connections to go")
+        assert client.cmd("GET", "k") == b"v"
+
+
+def test_no_files_left(atomdb):
+    """At the limit on open files nothing spins and nobody who is in is disturbed; after it, all is well."""
+    atomdb.start(UNLIMITED, nofile=80)
+    with atomdb.client("s") as client:
+        others, refused = [], 0
+        for _ in range(120):
+            try:
+                other = Client(atomdb.port, "s", timeout=2)
+                others.append(other)
+            except (OSError, Closed, AssertionError):
+                refused += 1
+        assert refused > 0 and others
+        for number in range(50):
+            assert client.cmd("SET", "k", number) == "OK"
+        with open(f"/proc/{atomdb.pid}/stat", encoding="ascii") as stat:
+            ticks = sum(int(field) for field in stat.read().rsplit(")", 1)[1].split()[11:13])
+        time.sleep(0.5)
+        with open(f"/proc/{atomdb.pid}/stat", encoding="ascii") as stat:
+            spent = sum(int(field) for field in stat.read().rsplit(")", 1)[1].split()[11:13]) - ticks
+        assert spent < 25, "it spins"
+        for other in others:
+            other.close()
+
+        def accepted():
+            try:
+                with Client(atomdb.port, "s", timeout=2) as again:
+                    return again.cmd("PING") == "PONG"
+            except (OSError, Closed, AssertionError):
+                return False
+
+        wait_for(accepted, 10, "a new connection")
+
+
+@pytest.mark.parametrize("size", [64 << 20, pytest.param(512 << 20, marks=pytest.mark.long)], ids=["64M", "512M"])
+def test_large_values(atomdb, size):
+    atomdb.start('defaults: { max_entries = 0; max_memory = "0"; };\nresp: { output_buffer = "1G"; };')
+    with atomdb.client("s", timeout=120) as client, atomdb.client("t") as other:
+        chunk = bytes(range(256)) * 4096
+        client.send(b"*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$%d\r\n" % size)
+        for _ in range(size // len(chunk)):
+            client.send(chunk)
+        client.send(b"\r\n")
+        assert client.read() == "OK"
+        assert client.cmd("STRLEN", "big") == size
+        value = client.cmd("GET", "big")
+        assert len(value) == size and value[: len(chunk)] == chunk and value[-len(chunk) :] == chunk
+        del value
+        assert other.cmd("PING") == "PONG"
+        reply = client.cmd("APPEND", "big", "x" * 10)
+        assert reply == size + 10 if size < 512 << 20 else \
+            reply == "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+        assert client.cmd("DEL", "big") == 1
+        client.close()
+        wait_for(lambda: atomdb.status("VmRSS") < 40 << 20 or atomdb.status("VmSize") > 1 << 42, 20,
+                 "the memory to be given back")
+
+
+def test_query_buffer_bounds_an_unfinished_command(atomdb):
+    atomdb.start('defaults: { max_entries = 0; max_memory = "0"; };\nresp: { query_buffer = "2M"; };')
+    with atomdb.client("s") as client, atomdb.client("s") as other:
+        assert client.cmd("SET", "k", b"x" * (1 << 20)) == "OK"
+        try:
+            client.send(encode("SET", "k2", b"x" * (8 << 20)))
+            data = client.rest()
+        except OSError:
+            data = b""
+        assert b"+OK" not in data
+        assert other.cmd("EXISTS", "k2") == 0
+
+
+def test_pipeline_larger_than_every_buffer(atomdb):
+    atomdb.start(UNLIMITED)
+    with atomdb.client("s") as client:
+        commands = [encode("SET", f"k{number}", "v" * (number % 3000)) for number in range(3000)]
+        expected = b"+OK\r\n" * 3000
+        sender = threading.Thread(target=client.send, args=(b"".join(commands) + encode("QUIT"),))
+        sender.start()
+        assert client.rest() == expected + b"+OK\r\n"
+        sender.join()
+        with atomdb.client("s") as other:
+            assert other.many(("STRLEN", f"k{number}") for number in range(3000)) == [n % 3000 for n in range(3000)]
+
+
+@pytest.mark.threads
+def test_connections_come_and_go(atomdb):
+    atomdb.start()
+    for number in itertools.islice(itertools.count(), 300):
+        client = atomdb.client("s" if number % 3 else None)
+        if number % 2:
+            client.send(b"*3\r\n$3\r\nSET\r\n$1\r\n")
+        client.close()
+    wait_for(lambda: atomdb.metric("redis_connected_clients") == 0, 10, "all to be gone")
+    with atomdb.client("s") as client:
+        assert client.cmd("PING") == "PONG"

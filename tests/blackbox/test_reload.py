@@ -1,0 +1,156 @@
+"""SIGHUP puts a changed configuration in force, without touching whom it does not concern."""
+
+import pytest
+
+from harness import Error, wait_for
+
+
+def tenants(*rows):
+    return 'tenancy = "listed";\ntenants: (\n  %s\n);\n' % ",\n  ".join("{ %s }" % row for row in rows)
+
+
+A = 'name = "a"; secret = "sa"; max_entries = 10;'
+B = 'name = "b"; secret = "sb"; max_entries = 10;'
+C = 'name = "c"; secret = "sc";'
+
+
+def test_adds_a_tenant(atomdb):
+    atomdb.start(tenants(A))
+    with atomdb.client("sa") as a, atomdb.client() as new:
+        a.cmd("SET", "k", "v")
+        assert new.cmd("AUTH", "sb").code == "WRONGPASS"
+        atomdb.reload(tenants(A, B))
+        assert new.cmd("AUTH", "sb") == "OK"
+        assert new.cmd("DBSIZE") == 0
+        assert a.cmd("GET", "k") == b"v"
+
+
+def test_removes_a_tenant_and_closes_its_clients(atomdb):
+    atomdb.start(tenants(A, B))
+    with atomdb.client("sa") as a, atomdb.client("sb") as b1, atomdb.client("sb") as b2:
+        for client in (a, b1):
+            client.many(("SET", f"k{number}", "v" * 1000) for number in range(10))
+        atomdb.reload(tenants(A))
+        assert b1.closed() and b2.closed()
+        assert a.cmd("DBSIZE") == 10
+        with atomdb.client() as again:
+            assert again.cmd("AUTH", "sb").code == "WRONGPASS"
+        wait_for(lambda: atomdb.metric("redis_db_keys", db="db0") == 10, 5, "the removed tenant's keys to go")
+        atomdb.reload(tenants(A, B))
+        with atomdb.client("sb") as b:
+            assert b.cmd("DBSIZE") == 0, "the tenant that came back found the keys of the one that went"
+
+
+def test_changes_a_tenant(atomdb):
+    atomdb.start(tenants(A, B))
+    with atomdb.client("sa") as a, atomdb.client("sb") as b:
+        for client in (a, b):
+            client.many(("SET", f"k{number}", "v") for number in range(20))
+            assert client.cmd("DBSIZE") == 10
+        atomdb.reload(tenants(A.replace("10", "15"), B.replace("10", "4")))
+        wait_for(lambda: b.cmd("DBSIZE") == 4, 5, "the lower quota")
+        for client, expected in ((a, 15), (b, 4)):
+            client.many(("SET", f"n{number}", "v") for number in range(20))
+            assert client.cmd("DBSIZE") == expected
+
+
+def test_rotates_a_secret(atomdb):
+    atomdb.start(tenants('name = "a"; secrets = [ "old" ];'))
+    with atomdb.client("old") as client:
+        client.cmd("SET", "k", "v")
+        atomdb.reload(tenants('name = "a"; secrets = [ "old", "new" ];'))
+        with atomdb.client("new") as other:
+            assert other.cmd("GET", "k") == b"v"
+        atomdb.reload(tenants('name = "a"; secrets = [ "new" ];'))
+        assert client.cmd("GET", "k") == b"v", "a client that is in stays in"
+        with atomdb.client() as late:
+            assert late.cmd("AUTH", "old").code == "WRONGPASS"
+            assert late.cmd("AUTH", "new") == "OK"
+            assert late.cmd("GET", "k") == b"v"
+
+
+@pytest.mark.parametrize("bad", [
+    tenants(A, B.replace("max_entries", "max_entires")),
+    tenants(A, B)[:-10],
+    tenants(A, A),
+    tenants(A, B) + 'workers = "many";',
+    tenants(A, B) + "workers = -1;",
+    tenants(A, 'name = "b"; secret_file = "/does/not/exist";'),
+    "\0\1\2",
+], ids=["unknown key", "cut off", "twice", "wrong type", "out of range", "no secret file", "not text"])
+def test_a_bad_file_changes_nothing(atomdb, bad):
+    atomdb.start(tenants(A))
+    with atomdb.client("sa") as a:
+        a.cmd("SET", "k", "v")
+        atomdb.reload(bad, good=False)
+        assert a.cmd("GET", "k") == b"v"
+        with atomdb.client() as other:
+            assert other.cmd("AUTH", "sb").code == "WRONGPASS"
+            assert other.cmd("AUTH", "sa") == "OK"
+            other.many(("SET", f"k{number}", "v") for number in range(30))
+            assert other.cmd("DBSIZE") == 10
+        assert atomdb.http("/health").status == 200
+        atomdb.reload(tenants(A, B))
+        with atomdb.client("sb") as b:
+            assert b.cmd("PING") == "PONG"
+
+
+def test_a_missing_file_changes_nothing(atomdb):
+    import os
+
+    atomdb.start(tenants(A))
+    directory, name = os.path.split(atomdb.config)
+    with atomdb.client("sa") as client:
+        atomdb.reload("@include \"nothing.conf\"\n", good=False)
+        assert client.cmd("PING") == "PONG"
+    assert name in os.listdir(directory)
+
+
+def test_listed_becomes_open_and_back(atomdb):
+    atomdb.start(tenants(A))
+    with atomdb.client("sa") as a:
+        a.cmd("SET", "k", "v")
+        atomdb.reload(tenants(A).replace("listed", "open"))
+        with atomdb.client("anything") as guest:
+            assert guest.cmd("SET", "k", "guest") == "OK"
+            atomdb.reload(tenants(A))
+            with atomdb.client() as late:
+                assert late.cmd("AUTH", "anything2").code == "WRONGPASS"
+        assert a.cmd("GET", "k") == b"v"
+
+
+def test_settings_of_the_server(atomdb):
+    atomdb.start("resp: { max_clients = 100; };")
+    with atomdb.client("s") as client:
+        assert client.cmd("CONFIG", "GET", "maxclients") == [b"maxclients", b"100"]
+        atomdb.reload("resp: { max_clients = 1; };")
+
+        def refused():
+            with atomdb.client() as late:
+                return late.rest().startswith(b"-ERR max number of clients")
+
+        assert refused()
+        assert client.cmd("PING") == "PONG"
+        atomdb.reload("resp: { max_clients = 100; };")
+        with atomdb.client("s") as late:
+            assert late.cmd("PING") == "PONG"
+
+
+def test_a_setting_that_needs_a_restart_is_said(atomdb):
+    atomdb.start("workers = 1;")
+    atomdb.reload("workers = 2;")
+    wait_for(lambda: "next start" in atomdb.log(), 5, "the log to say so")
+    with atomdb.client("s") as client:
+        assert client.cmd("PING") == "PONG"
+
+
+def test_many_reloads_under_load(atomdb):
+    atomdb.start(tenants(A, B))
+    with atomdb.client("sa") as a:
+        for number in range(20):
+            a.send(b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n" * 200)
+            with atomdb.client() as b:
+                reply = b.cmd("AUTH", "sb")
+                assert reply == "OK" or isinstance(reply, Error)
+                atomdb.reload(tenants(A) if number % 2 == 0 else tenants(A, B, C))
+            assert [a.read() for _ in range(200)][-1] == (number + 1) * 200

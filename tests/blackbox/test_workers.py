@@ -1,0 +1,199 @@
+"""Two workers: a connection is served by the worker that owns its tenant, wherever it was accepted."""
+
+import threading
+
+import pytest
+
+from harness import encode, info
+
+pytestmark = pytest.mark.threads
+CONFIG = 'workers = 2;\ndefaults: { max_entries = 0; max_memory = "0"; };\n'
+SECRETS = [f"tenant-{number}" for number in range(8)]
+
+
+@pytest.fixture
+def two(atomdb):
+    return atomdb.start(CONFIG)
+
+
+def test_one_tenant_from_both_workers(two):
+    """Whichever worker accepts, all connections of a tenant end where it lives, and see one order."""
+    clients = [two.client("s") for _ in range(40)]
+    for client in clients:
+        client.send(encode("INCR", "n") * 50)
+    tickets = sorted(client.read() for client in clients for _ in range(50))
+    assert tickets == list(range(1, 2001))
+    assert two.metric("atomdb_worker_connections_total") == 40
+    for client in clients:
+        client.close()
+
+
+def test_tenants_spread_over_the_workers(two):
+    clients = [two.client(secret) for secret in SECRETS]
+    for number, client in enumerate(clients):
+        client.cmd("SET", "who", number)
+    for number, client in enumerate(clients):
+        assert client.cmd("GET", "who") == b"%d" % number
+        assert client.cmd("DBSIZE") == 1
+        client.close()
+
+
+def test_auth_in_the_middle_of_a_pipeline(two):
+    """AUTH may send the connection to the other worker: what is behind it in the packet runs there, in order."""
+    for secret in SECRETS:
+        with two.client() as client:
+            client.send(encode("NOSUCH") + encode("AUTH", secret) + encode("SET", "k", secret) + encode("GET", "k")
+                        + encode("INCR", "count") + encode("PING"))
+            assert client.read().startswith("ERR unknown command")
+            assert [client.read() for _ in range(5)] == ["OK", "OK", secret.encode(), 1, "PONG"]
+
+
+def test_auth_many_times_in_one_pipeline(two):
+    with two.client() as client:
+        stream, expected = b"", []
+        for round_number in range(30):
+            for secret in SECRETS:
+                stream += encode("AUTH", secret) + encode("INCR", "rounds") + encode("APPEND", "name", secret[-1])
+                expected += ["OK", round_number + 1, round_number + 1]
+        client.send(stream)
+        assert [client.read() for _ in expected] == expected
+    assert two.metric("atomdb_worker_moved_connections_total") >= 30
+
+
+def test_auth_in_pieces_of_one_byte(two):
+    stream = b"".join(encode("AUTH", secret) + encode("SET", "k", secret) + encode("GET", "k") for secret in SECRETS)
+    with two.client() as client:
+        for byte in stream + encode("QUIT"):
+            client.send(bytes([byte]))
+        expected = b"".join(b"+OK\r\n+OK\r\n$%d\r\n%b\r\n" % (len(s), s.encode()) for s in SECRETS)
+        assert client.rest() == expected + b"+OK\r\n"
+
+
+def test_auth_split_everywhere(two):
+    stream = encode("AUTH", SECRETS[0]) + encode("INCR", "a") + encode("AUTH", SECRETS[1]) + encode("ECHO", "x" * 20)
+    counts = 0
+    for cut in range(1, len(stream)):
+        with two.client() as client:
+            client.send(stream[:cut])
+            client.send(stream[cut:])
+            counts += 1
+            assert [client.read() for _ in range(4)] == ["OK", counts, "OK", b"x" * 20], cut
+
+
+def test_replies_not_yet_sent_move_along(two):
+    """Large replies wait for a slow reader while AUTH behind them moves the connection."""
+    value = b"x" * (1 << 20)
+    for secret in SECRETS[:4]:
+        with two.client(secret) as client:
+            client.cmd("SET", "big", value)
+    with two.client() as client:
+        stream = b""
+        for secret in SECRETS[:4] * 3:
+            stream += encode("AUTH", secret) + encode("GET", "big") + encode("GET", "big")
+        client.send(stream)
+        for _ in range(12):
+            assert client.read() == "OK"
+            assert client.read() == value
+            assert client.read() == value
+
+
+def test_large_argument_behind_auth(two):
+    value = bytes(range(256)) * 8192  # 2 MiB
+    for secret in SECRETS:
+        with two.client() as client:
+            client.send(encode("AUTH", secret) + encode("SET", "big", value) + encode("STRLEN", "big"))
+            assert [client.read() for _ in range(3)] == ["OK", "OK", len(value)]
+
+
+def test_closing_while_moving(two):
+    for number in range(300):
+        with two.client() as client:
+            client.send(encode("AUTH", SECRETS[number % 8]) + encode("INCR", "n") + encode("AUTH", SECRETS[(number + 1) % 8]))
+    with two.client(SECRETS[0]) as client:
+        assert client.cmd("PING") == "PONG"
+
+
+def test_anonymous_tenant_lives_on_one_worker(atomdb):
+    atomdb.start(CONFIG + 'anonymous = "guest"; tenancy = "listed"; tenants: ( { name = "guest"; } );')
+    clients = [atomdb.client() for _ in range(30)]
+    for client in clients:
+        client.send(encode("INCR", "n") + encode("CLIENT", "ID"))
+    replies = [(client.read(), client.read()) for client in clients]
+    assert sorted(number for number, _ in replies) == list(range(1, 31))
+    assert len({identity for _, identity in replies}) == 30
+    for client in clients:
+        client.close()
+
+
+def test_threads_at_once(two):
+    """Clients of many tenants authenticate, write, switch and leave at the same time, while the page is scraped."""
+    failures = []
+
+    def work(number):
+        try:
+            for round_number in range(20):
+                secret = SECRETS[(number + round_number) % 8]
+                with two.client(secret) as client:
+                    key = f"k{number}"
+                    assert client.cmd("SET", key, round_number) == "OK"
+                    assert client.cmd("GET", key) == b"%d" % round_number
+                    assert client.cmd("AUTH", SECRETS[number % 8]) == "OK"
+                    client.cmd("INCR", "all")
+                    client.cmd("CLIENT", "LIST")
+                    client.cmd("INFO")
+        except Exception as error:  # noqa: BLE001 reported below, with the thread's number
+            failures.append((number, error))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        two.http("/metrics")
+    for thread in threads:
+        thread.join()
+    assert not failures
+    total = 0
+    for secret in SECRETS:
+        with two.client(secret) as client:
+            total += int(client.cmd("GET", "all") or 0)
+    assert total == 16 * 20
+
+
+def test_reload_while_serving(atomdb):
+    listed = 'tenancy = "listed"; tenants: ( %s );'
+    rows = ['{ name = "t%d"; secret = "%s"; max_entries = 50; }' % pair for pair in enumerate(SECRETS)]
+    atomdb.start("workers = 2;\n" + listed % ", ".join(rows))
+    stop, failures = threading.Event(), []
+
+    def work():
+        try:
+            with atomdb.client(SECRETS[0]) as client:
+                count = 0
+                while not stop.is_set():
+                    count += 1
+                    assert client.cmd("INCR", "n") == count
+        except Exception as error:  # noqa: BLE001 reported below
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        for number in range(10):
+            others = [atomdb.client(secret) for secret in SECRETS[4:]]
+            atomdb.reload("workers = 2;\n" + listed % ", ".join(rows[:4]))
+            assert all(other.closed() for other in others)
+            atomdb.reload("workers = 2;\n" + listed % ", ".join(rows))
+    finally:
+        stop.set()
+        thread.join()
+    assert not failures
+
+
+def test_client_ids_are_unique(two):
+    clients = [two.client(SECRETS[number % 8]) for number in range(64)]
+    identities = [client.cmd("CLIENT", "ID") for client in clients]
+    assert len(set(identities)) == 64
+    for client in clients:
+        assert info(client)["connected_clients"] == "8"
+    for client in clients:
+        client.close()
