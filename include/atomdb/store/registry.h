@@ -58,8 +58,8 @@ int registry_new(struct registry **out, struct shard *const *shards, size_t shar
 /* Frees all tenants; the workers have stopped. */
 void registry_free(struct registry *r);
 
-/* Puts a changed tenancy in force: adds, changes and removes listed tenants, leaves the others alone. Errors as
- * registry_new, and nothing changed. */
+/* Puts a changed tenancy in force: adds, changes and removes listed tenants, leaves the others alone. 0;
+ * ATOMDB_E_RANGE as registry_new, and nothing changed; -ENOMEM, and the rest is not in force yet. */
 int registry_reload(struct registry *r, const struct tenancy *tenancy);
 
 /* The tenant that `secret` opens. `name` is that of AUTH with two arguments; "" or "default" for one. In open mode an

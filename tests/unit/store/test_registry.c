@@ -1,0 +1,233 @@
+/* The registry: who gets in where, what a reload does to whom, and that nothing is left behind. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "atomdb/store/registry.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/util/error.h"
+
+#include <cmocka.h>
+
+#define SHARDS 3
+
+struct world {
+	struct shard *shards[SHARDS];
+	struct registry *registry;
+	unsigned limits_changed, defaults_changed, removed;
+	struct tenant *last_removed;
+	struct tenant_limits last_limits;
+};
+
+static void on_limits(void *context, struct tenant *t, const struct tenant_limits *limits) {
+	struct world *w = context;
+	w->limits_changed++;
+	tenant_set_limits(t, limits, 1);
+}
+
+static void on_defaults(void *context, const struct tenant_limits *limits) {
+	struct world *w = context;
+	w->defaults_changed++;
+	for (unsigned i = 0; i < SHARDS; i++)
+		shard_set_defaults(w->shards[i], limits);
+}
+
+static void on_removed(void *context, struct tenant *t) {
+	struct world *w = context;
+	w->removed++;
+	w->last_removed = t;
+}
+
+static struct tenant_config tenant_named(const char *name, const char *secret) {
+	struct tenant_config c = {.secret_count = 1, .limits = {.max_entries = 5}};
+	snprintf(c.name, sizeof c.name, "%s", name);
+	secret_digest(slice_of(secret), &c.secrets[0]);
+	return c;
+}
+
+static void world_open(struct world *w, const struct tenancy *y) {
+	memset(w, 0, sizeof *w);
+	for (unsigned i = 0; i < SHARDS; i++) {
+		assert_int_equal(shard_new(&w->shards[i], &(struct shard_options){.id = i, .worker = i}), 0);
+		shard_set_now(w->shards[i], 1700000000000, 1);
+	}
+	struct registry_hooks hooks = {on_limits, on_defaults, on_removed, w};
+	assert_int_equal(registry_new(&w->registry, w->shards, SHARDS, y, &hooks, NULL), 0);
+}
+
+static void world_close(struct world *w) {
+	registry_free(w->registry);
+	for (unsigned i = 0; i < SHARDS; i++)
+		shard_free(w->shards[i]);
+}
+
+static int auth(struct world *w, const char *name, const char *secret, struct tenant **t) {
+	unsigned worker = 99;
+	int error = registry_authenticate(w->registry, slice_of(name), slice_of(secret), t, &worker);
+	if (error == 0)
+		assert_int_equal(worker, shard_worker((*t)->shard));
+	return error;
+}
+
+/* What a worker does for the first client of a tenant, and for a key. */
+static void use(struct tenant *t) {
+	assert_int_equal(shard_open_tenant(t->shard, t), 0);
+}
+
+static void test_open_mode(void **state) {
+	(void)state;
+	struct world w;
+	struct tenancy y = {.open = true, .max_tenants = 4, .defaults = {.max_entries = 30}};
+	struct tenant *a, *b, *again, *rest[3];
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "", "one", &a), 0);
+	assert_int_equal(auth(&w, "default", "two", &b), 0);
+	assert_int_equal(auth(&w, "", "one", &again), 0);
+	assert_ptr_equal(a, again);
+	assert_ptr_not_equal(a, b);
+	assert_ptr_not_equal(a->shard, b->shard); /* the lightest shard first */
+	assert_int_equal(a->limits.max_entries, 30);
+	assert_int_equal(strlen(tenant_name(a)), TENANT_FINGERPRINT);
+	assert_string_not_equal(tenant_name(a), tenant_name(b));
+	assert_int_equal(auth(&w, "somebody", "three", &again), ATOMDB_E_WRONGPASS);
+	assert_int_equal(auth(&w, "somebody", "one", &again), ATOMDB_E_WRONGPASS);
+	assert_int_equal(auth(&w, "", "three", &rest[0]), 0);
+	assert_int_equal(auth(&w, "", "four", &rest[1]), 0);
+	assert_int_equal(auth(&w, "", "five", &rest[2]), ATOMDB_E_FULL);
+	/* A tenant without clients and keys makes room for another. */
+	use(b);
+	registry_release(w.registry, b);
+	assert_int_equal(registry_count(w.registry), 3);
+	assert_int_equal(auth(&w, "", "five", &rest[2]), 0);
+	assert_int_equal(rest[2]->limits.max_entries, 30);
+	world_close(&w);
+}
+
+static void test_listed_mode(void **state) {
+	(void)state;
+	struct world w;
+	struct tenant_config list[2] = {tenant_named("shop", "s1"), tenant_named("blog", "b1")};
+	struct tenancy y = {.tenants = list, .tenant_count = 2};
+	struct tenant *shop, *t;
+	secret_digest(SLICE("s2"), &list[0].secrets[1]);
+	list[0].secret_count = 2;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "", "s1", &shop), 0);
+	assert_string_equal(tenant_name(shop), "shop");
+	assert_int_equal(auth(&w, "shop", "s2", &t), 0);
+	assert_ptr_equal(t, shop);
+	assert_int_equal(auth(&w, "blog", "s1", &t), ATOMDB_E_WRONGPASS);
+	assert_int_equal(auth(&w, "", "unknown", &t), ATOMDB_E_WRONGPASS);
+	assert_int_equal(auth(&w, "", "", &t), ATOMDB_E_WRONGPASS);
+	unsigned worker;
+	assert_int_equal(registry_anonymous(w.registry, &t, &worker), ATOMDB_E_WRONGPASS);
+	/* A listed tenant stays, however empty. */
+	use(shop);
+	registry_release(w.registry, shop);
+	assert_int_equal(auth(&w, "", "s1", &t), 0);
+	assert_ptr_equal(t, shop);
+	world_close(&w);
+}
+
+static void test_ambiguous(void **state) {
+	(void)state;
+	struct shard *s;
+	struct registry *r = NULL;
+	struct tenant_config list[2] = {tenant_named("a", "same"), tenant_named("b", "same")};
+	struct tenancy y = {.tenants = list, .tenant_count = 2};
+	assert_int_equal(shard_new(&s, &(struct shard_options){0}), 0);
+	assert_int_equal(registry_new(&r, &s, 1, &y, NULL, NULL), ATOMDB_E_RANGE);
+	list[1] = tenant_named("a", "other");
+	assert_int_equal(registry_new(&r, &s, 1, &y, NULL, NULL), ATOMDB_E_RANGE);
+	assert_null(r);
+	shard_free(s);
+}
+
+static void test_reload(void **state) {
+	(void)state;
+	struct world w;
+	struct tenant_config before[3] = {tenant_named("keep", "k"), tenant_named("gone", "g"),
+					  tenant_named("swap", "x")};
+	struct tenancy y = {.open = true, .tenants = before, .tenant_count = 3, .defaults = {.max_entries = 30}};
+	struct tenant *keep, *gone, *swap, *open, *t;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "", "k", &keep), 0);
+	assert_int_equal(auth(&w, "", "g", &gone), 0);
+	assert_int_equal(auth(&w, "", "x", &swap), 0);
+	assert_int_equal(auth(&w, "", "visitor", &open), 0);
+	use(open);
+	use(gone);
+
+	/* "keep" and "swap" exchange secrets, "gone" goes, the visitor's secret becomes the tenant "guest". */
+	struct tenant_config after[3] = {tenant_named("keep", "x"), tenant_named("swap", "k"),
+					 tenant_named("guest", "visitor")};
+	after[0].limits.max_entries = 77;
+	y.tenants = after;
+	y.defaults.max_entries = 40;
+	assert_int_equal(registry_reload(w.registry, &y), 0);
+	assert_int_equal(w.removed, 1);
+	assert_ptr_equal(w.last_removed, gone);
+	assert_int_equal(auth(&w, "keep", "x", &t), 0);
+	assert_ptr_equal(t, keep);
+	assert_int_equal(keep->limits.max_entries, 77);
+	assert_int_equal(auth(&w, "swap", "k", &t), 0);
+	assert_ptr_equal(t, swap);
+	assert_int_equal(auth(&w, "guest", "visitor", &t), 0);
+	assert_ptr_equal(t, open);
+	assert_string_equal(tenant_name(open), "guest");
+	assert_int_equal(open->limits.max_entries, 5);
+
+	/* The secret of the removed one opens a new, empty tenant at once; its worker may take its time. */
+	assert_int_equal(auth(&w, "", "g", &t), 0);
+	assert_ptr_not_equal(t, gone);
+	registry_release(w.registry, gone);
+	registry_remove_done(w.registry, gone);
+	assert_int_equal(auth(&w, "", "g", &t), 0);
+
+	/* An ambiguous reload changes nothing. */
+	after[0] = tenant_named("swap", "z");
+	assert_int_equal(registry_reload(w.registry, &y), ATOMDB_E_RANGE);
+	assert_int_equal(auth(&w, "keep", "x", &t), 0);
+
+	/* Closing the doors removes who was not listed. */
+	struct tenancy closed = {.tenants = after + 1, .tenant_count = 2};
+	assert_int_equal(registry_reload(w.registry, &closed), 0);
+	assert_int_equal(auth(&w, "", "g", &t), ATOMDB_E_WRONGPASS);
+	assert_int_equal(auth(&w, "", "x", &t), ATOMDB_E_WRONGPASS);
+	assert_int_equal(registry_count(w.registry), 2);
+	world_close(&w);
+}
+
+static void test_anonymous(void **state) {
+	(void)state;
+	struct world w;
+	struct tenancy y = {.anonymous = "public", .defaults = {.max_entries = 3}};
+	struct tenant *t, *again;
+	unsigned worker;
+	world_open(&w, &y);
+	assert_int_equal(registry_anonymous(w.registry, &t, &worker), 0);
+	assert_string_equal(tenant_name(t), "public");
+	assert_int_equal(t->limits.max_entries, 3);
+	use(t);
+	registry_release(w.registry, t);
+	y.defaults.max_entries = 4;
+	assert_int_equal(registry_reload(w.registry, &y), 0);
+	assert_int_equal(registry_anonymous(w.registry, &again, &worker), 0);
+	assert_ptr_equal(t, again);
+	assert_int_equal(t->limits.max_entries, 4);
+	y.anonymous[0] = '\0';
+	assert_int_equal(registry_reload(w.registry, &y), 0);
+	assert_int_equal(registry_anonymous(w.registry, &again, &worker), ATOMDB_E_WRONGPASS);
+	assert_int_equal(w.removed, 1);
+	world_close(&w);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_open_mode), cmocka_unit_test(test_listed_mode), cmocka_unit_test(test_ambiguous),
+		cmocka_unit_test(test_reload),    cmocka_unit_test(test_anonymous),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
