@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "atomdb/store/budget.h"
 #include "atomdb/util/counter.h"
 
 /* A block: its offset from the start of the arena in units of 16 bytes. 0 names nothing. */
@@ -28,12 +29,6 @@ typedef uint32_t ref;
 
 /* What blocks are for. A slab holds blocks of one kind, so that a scan of the pages can tell entries from the rest. */
 enum arena_kind { ARENA_ENTRY, ARENA_OTHER, ARENA_KINDS };
-
-/* Memory that several arenas share a limit of (max_memory of the configuration). Taken in pages, not per block. */
-struct arena_budget {
-	_Atomic uint64_t used;  /* bytes */
-	_Atomic uint64_t limit; /* bytes; 0: none */
-};
 
 /* Written by the owner, read by anybody. */
 struct arena_figures {
