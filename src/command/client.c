@@ -69,12 +69,12 @@ enum outcome client_setinfo(struct session *s, const struct request *r) {
 	} else if (slice_is(r->argv[2], "lib-ver")) {
 		field = &s->lib_version;
 	} else {
-		writer_errorf(s->reply, "ERR Unrecognized option '%.*s'", ECHO_TEXT(r->argv[2], ECHO_MAX));
+		writer_errorf(s->reply, "ERR Unrecognized option '%.*s'", ECHO_TEXT(r->argv[2], ECHO_LONG));
 		return OUTCOME_DONE;
 	}
 	if (!client_text_ok(r->argv[3])) {
 		writer_errorf(s->reply, "ERR %.*s cannot contain spaces, newlines or special characters.",
-			      ECHO_TEXT(r->argv[2], ECHO_MAX));
+			      ECHO_TEXT(r->argv[2], ECHO_LONG));
 		return OUTCOME_DONE;
 	}
 	if (set_text(s, field, r->argv[3]))
@@ -142,7 +142,7 @@ static enum list_filter parse_type(struct session *s, struct slice type) {
 		if (slice_is(type, without_clients[i]))
 			return LIST_NONE;
 	}
-	writer_errorf(s->reply, "ERR Unknown client type '%.*s'", ECHO_TEXT(type, ECHO_MAX));
+	writer_errorf(s->reply, "ERR Unknown client type '%.*s'", ECHO_TEXT(type, ECHO_LONG));
 	return LIST_ERROR;
 }
 

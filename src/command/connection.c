@@ -95,7 +95,7 @@ static bool hello_options(struct session *s, const struct request *r, enum outco
 				return false;
 		} else {
 			writer_errorf(s->reply, "ERR Syntax error in HELLO option '%.*s'",
-				      ECHO_TEXT(r->argv[i], ECHO_MAX));
+				      ECHO_TEXT(r->argv[i], ECHO_LONG));
 			return false;
 		}
 	}

@@ -35,7 +35,7 @@ static bool parse_conditions(struct session *s, const struct request *r, unsigne
 				flag = names[k].flag;
 		}
 		if (flag == 0) {
-			writer_errorf(s->reply, "ERR Unsupported option %.*s", ECHO_TEXT(r->argv[i], ECHO_MAX));
+			writer_errorf(s->reply, "ERR Unsupported option %.*s", ECHO_TEXT(r->argv[i], ECHO_LONG));
 			return false;
 		}
 		seen |= flag;

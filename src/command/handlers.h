@@ -14,6 +14,8 @@
 
 /* How much of a client's text an error repeats at most. */
 #define ECHO_MAX 128
+/* The same where Redis repeats all of it. */
+#define ECHO_LONG 16384
 
 /* Bytes of a name that a client gives itself. */
 #define CLIENT_TEXT_MAX 128
