@@ -64,8 +64,14 @@ const struct worker_figures *worker_figures(const struct worker *w);
 const struct environment *worker_environment(const struct worker *w); /* for its figures */
 uint64_t worker_take_longest_turn(struct worker *w);
 
-/* The calls below post to the worker's inbox, from any thread. */
+/* The calls below post to the worker's inbox, from any thread. They return 0 or -ENOMEM. */
 void worker_ping(struct worker *w); /* figures.pongs rises when it is handled */
 int worker_post_settings(struct worker *w, const struct settings *settings);
 int worker_post_limits(struct worker *w, struct tenant *t, const struct tenant_limits *limits);
+int worker_post_defaults(struct worker *w, const struct tenant_limits *limits);
 int worker_post_removal(struct worker *w, struct tenant *t);
+
+#ifdef ATOMDB_TEST_HOOKS
+/* Makes the worker's thread hang until it is told otherwise: what a watchdog must notice. From any thread. */
+void worker_test_hang(struct worker *w, bool hang);
+#endif

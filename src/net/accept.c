@@ -1,0 +1,168 @@
+/* New clients, and when they come to an end by the clock. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/connection.h"
+#include "net/worker.h"
+
+/* Connections that one turn accepts of a listener: the others are for the other workers, or the next turn. */
+#define ACCEPT_BATCH 8
+/* How long no connection is accepted when there is no descriptor for it, and none to get rid of it. */
+#define ACCEPT_PAUSE_MS 100
+#define SWEEP_MS        1000
+/* How long replies of a closed session may wait for their reader. */
+#define LINGER_MS 10000
+/* Members that one sweep looks at, at least. */
+#define SWEEP_COUNT ((uint64_t)256)
+
+void worker_listen(struct worker *w, bool on) {
+	if (w->accepting == on)
+		return;
+	for (unsigned i = 0; i < w->listener_count; i++) {
+		struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.u64 = SOURCE_LISTENER + i};
+		/* What cannot be watched now is tried again when accepting resumes. */
+		epoll_ctl(w->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, listener_fd(w->listeners[i]), &event);
+	}
+	w->accepting = on;
+}
+
+static void report_failure(struct worker *w, const struct listener *l, int error) {
+	counter_add(&w->figures.rejected[REJECT_FILES], 1);
+	event_report(w->env.events,
+		     &(struct event){.id = EVENT_ACCEPT_FAILED, .address = listener_address(l), .error = error});
+}
+
+static void pause_accepting(struct worker *w) {
+	worker_listen(w, false);
+	int64_t until = w->env.now_ms + ACCEPT_PAUSE_MS;
+	if (until < w->tick_ms)
+		w->tick_ms = until;
+}
+
+/* There is no descriptor left. The client must not be left hanging, nor may the listener stay readable: the reserve is
+ * given up for as long as it takes to accept and close. */
+static void shed(struct worker *w, const struct listener *l, int error) {
+	report_failure(w, l, error);
+	if (w->reserve >= 0) {
+		close(w->reserve);
+		int fd = accept4(listener_fd(l), NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0)
+			close(fd);
+		w->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (fd >= 0)
+			return;
+	} else {
+		w->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	}
+	pause_accepting(w);
+}
+
+static void reject(struct worker *w, const struct listener *l, int fd) {
+	static const char full[] = "-ERR max number of clients reached\r\n";
+	counter_add(&w->figures.rejected[REJECT_MAX_CLIENTS], 1);
+	event_report(w->env.events, &(struct event){.id = EVENT_CLIENT_REJECTED, .address = listener_address(l)});
+	(void)!send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fd);
+}
+
+void worker_accept(struct worker *w, const struct listener *l) {
+	for (int i = 0; i < ACCEPT_BATCH && w->accepting; i++) {
+		int fd = accept4(listener_fd(l), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+				shed(w, l, -errno);
+			/* Otherwise: taken by another worker, or gone before it was accepted. */
+			return;
+		}
+		uint64_t clients = atomic_fetch_add_explicit(&w->shared->clients, 1, memory_order_relaxed) + 1;
+		uint32_t most = w->env.settings.max_clients;
+		if (most != 0 && clients > most) {
+			atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
+			reject(w, l, fd);
+		} else {
+			connection_open(w, fd, listener_port(l) != 0);
+		}
+	}
+}
+
+/* --- timeouts --------------------------------------------------------------------------------------------------- */
+
+static void close_idle(struct worker *w, struct connection *c) {
+	counter_add(&w->figures.idle_closed, 1);
+	connection_close(c);
+}
+
+static void sweep_strangers(struct worker *w) {
+	int64_t limit = (int64_t)w->env.settings.auth_timeout * 1000;
+	if (limit == 0)
+		return;
+	while (!list_empty(&w->strangers)) {
+		struct connection *c = list_entry(w->strangers.next, struct connection, link);
+		if (w->env.now_ms - c->session.created_ms < limit)
+			return;
+		if (session_authenticated(&c->session)) {
+			/* The anonymous tenant waits for its first command. */
+			c->flags |= CONNECTION_MEMBER;
+			list_remove(&c->link);
+			list_push_back(&w->members, &c->link);
+		} else {
+			close_idle(w, c);
+		}
+	}
+}
+
+static void sweep_lingering(struct worker *w) {
+	while (!list_empty(&w->lingering)) {
+		struct connection *c = list_entry(w->lingering.next, struct connection, link);
+		if (w->env.now_ms - c->session.last_ms < LINGER_MS)
+			return;
+		connection_close(c);
+	}
+}
+
+/* A tenth of the members each time: a timeout is at most ten sweeps late, and no sweep stalls the others for long. */
+static void sweep_members(struct worker *w) {
+	int64_t limit = (int64_t)w->env.settings.idle_timeout * 1000;
+	if (limit == 0)
+		return;
+	uint64_t count = counter_get(&w->figures.clients) / 10;
+	if (count < SWEEP_COUNT)
+		count = SWEEP_COUNT;
+	struct list seen;
+	list_init(&seen);
+	while (count-- > 0 && !list_empty(&w->members)) {
+		struct connection *c = list_entry(w->members.next, struct connection, link);
+		if (w->env.now_ms - c->session.last_ms >= limit) {
+			close_idle(w, c);
+		} else {
+			list_remove(&c->link);
+			list_push_back(&seen, &c->link);
+		}
+	}
+	while (!list_empty(&seen)) {
+		struct list *node = seen.next;
+		list_remove(node);
+		list_push_back(&w->members, node);
+	}
+}
+
+void worker_want_sweep(struct worker *w) {
+	const struct settings *s = &w->env.settings;
+	if (w->tick_ms != INT64_MAX)
+		return;
+	if ((s->auth_timeout > 0 && !list_empty(&w->strangers)) || !list_empty(&w->lingering) ||
+	    (s->idle_timeout > 0 && !list_empty(&w->members)))
+		w->tick_ms = w->env.now_ms + SWEEP_MS;
+}
+
+void worker_sweep(struct worker *w) {
+	w->tick_ms = INT64_MAX;
+	sweep_strangers(w);
+	sweep_lingering(w);
+	sweep_members(w);
+	if (!w->stopping)
+		worker_listen(w, true);
+	worker_want_sweep(w);
+}

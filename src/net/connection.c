@@ -1,0 +1,301 @@
+#include "net/connection.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "atomdb/util/error.h"
+#include "net/worker.h"
+
+/* Unsent replies beyond which a client is no longer served. A client may write a long pipeline before it reads: this,
+ * with the kernel's buffers, is how long its replies may be. */
+#define BACKLOG_MEMBER ((size_t)1 << 20)
+
+static struct connection *connection_of(struct session *s) {
+	return list_entry(s, struct connection, session);
+}
+
+size_t connection_backlog(const struct connection *c) {
+	return c->session.tenant != NULL ? BACKLOG_MEMBER : 0;
+}
+
+static void set_tcp_options(int fd, uint32_t keepalive) {
+	int on = 1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (keepalive == 0)
+		return;
+	int idle = keepalive > 32767 ? 32767 : (int)keepalive;
+	int interval = idle >= 3 ? idle / 3 : 1;
+	int probes = 3;
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+}
+
+/* Makes the worker watch the socket; 0 or -errno. */
+static int enter(struct worker *w, struct connection *c) {
+	c->worker = w;
+	c->interest = EPOLLIN;
+	struct epoll_event event = {.events = c->interest, .data.ptr = c};
+	if (epoll_ctl(w->epoll, EPOLL_CTL_ADD, c->fd, &event) < 0)
+		return -errno;
+	list_push_back(&w->strangers, &c->link);
+	counter_add(&w->figures.clients, 1);
+	worker_want_sweep(w);
+	return 0;
+}
+
+void connection_open(struct worker *w, int fd, bool tcp) {
+	struct connection *c = calloc(1, sizeof(*c));
+	if (c == NULL) {
+		close(fd);
+		atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
+		return;
+	}
+	if (tcp)
+		set_tcp_options(fd, w->env.settings.tcp_keepalive);
+	c->fd = fd;
+	list_init(&c->link);
+	uint64_t id = 1 + atomic_fetch_add_explicit(&w->shared->next_client_id, 1, memory_order_relaxed);
+	session_init(&c->session, &w->env, id, w->env.now_ms);
+	counter_add(&w->figures.connections, 1);
+	if (enter(w, c) < 0) {
+		session_deinit(&c->session);
+		connection_discard(c);
+		atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
+	}
+}
+
+void connection_discard(struct connection *c) {
+	input_drop(c);
+	output_drop(c);
+	close(c->fd);
+	free(c);
+}
+
+void connection_close(struct connection *c) {
+	struct worker *w = c->worker;
+	if (c->fd < 0)
+		return;
+	connection_uncharge(c);
+	session_deinit(&c->session);
+	input_drop(c);
+	output_drop(c);
+	close(c->fd);
+	c->fd = -1;
+	list_remove(&c->link);
+	list_push_back(&w->graveyard, &c->link);
+	counter_sub(&w->figures.clients, 1);
+	atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
+}
+
+void connection_bury(struct worker *w) {
+	list_for_each (node, &w->graveyard) {
+		struct connection *c = list_entry(node, struct connection, link);
+		list_remove(node);
+		free(c);
+	}
+}
+
+static void watch(struct connection *c, uint32_t interest) {
+	if (c->interest == interest)
+		return;
+	struct epoll_event event = {.events = interest, .data.ptr = c};
+	/* Only the want of kernel memory could make it fail, and not for a change. */
+	if (epoll_ctl(c->worker->epoll, EPOLL_CTL_MOD, c->fd, &event) == 0)
+		c->interest = interest;
+}
+
+void connection_finish(struct connection *c) {
+	input_drop(c);
+	connection_uncharge(c);
+	if (output_unsent(c) == 0 || connection_charge(c) < 0) {
+		connection_close(c);
+		return;
+	}
+	if (!(c->flags & CONNECTION_FINISHED)) {
+		c->flags |= CONNECTION_FINISHED;
+		c->session.last_ms = c->worker->env.now_ms;
+		list_remove(&c->link);
+		list_push_back(&c->worker->lingering, &c->link);
+		worker_want_sweep(c->worker);
+	}
+	watch(c, EPOLLOUT);
+}
+
+void connection_settle(struct connection *c) {
+	struct worker *w = c->worker;
+	if (__builtin_expect(!(c->flags & CONNECTION_MEMBER) && c->session.tenant != NULL, 0)) {
+		c->flags |= CONNECTION_MEMBER;
+		list_remove(&c->link);
+		list_push_back(&w->members, &c->link);
+		worker_want_sweep(w);
+	}
+	size_t unsent = output_unsent(c);
+	bool held_back = (c->flags & CONNECTION_RUNNABLE) || unsent > connection_backlog(c);
+	watch(c, (unsent > 0 ? (uint32_t)EPOLLOUT : 0) | (held_back ? 0 : (uint32_t)EPOLLIN));
+}
+
+void connection_arrive(struct worker *w, struct connection *c) {
+	c->session.env = &w->env;
+	if (enter(w, c) < 0) {
+		session_deinit(&c->session);
+		connection_discard(c);
+		atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
+		return;
+	}
+	c->flags &= (uint8_t)~CONNECTION_MEMBER;
+	c->flags |= CONNECTION_RUNNABLE;
+	if (output_unsent(c) <= connection_backlog(c))
+		input_resume(c);
+	else if (connection_charge(c) < 0)
+		connection_close(c);
+	else
+		connection_settle(c);
+}
+
+void connection_depart(struct connection *c) {
+	struct worker *w = c->worker;
+	unsigned home = c->session.home;
+	assert(home < w->shared->worker_count && home != w->number && c->pending != NULL);
+	connection_uncharge(c);
+	if (c->session.tenant != NULL)
+		session_detach(&c->session);
+	epoll_ctl(w->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+	list_remove(&c->link);
+	c->session.reply = NULL;
+	c->session.env = NULL;
+	c->worker = NULL;
+	counter_sub(&w->figures.clients, 1);
+	counter_add(&w->figures.moved, 1);
+	c->pending->message.kind = MESSAGE_CONNECTION;
+	inbox_post(&w->shared->workers[home]->inbox, &c->pending->message);
+}
+
+/* --- what it holds ---------------------------------------------------------------------------------------------- */
+
+static uint64_t held_bytes(const struct connection *c) {
+	uint64_t n = 0;
+	if (c->pending != NULL)
+		n += sizeof(*c->pending) + c->pending->bytes.cap + reader_memory(&c->pending->reader);
+	if (c->output != NULL)
+		n += sizeof(*c->output) + c->output->bytes.cap;
+	return n;
+}
+
+int connection_charge(struct connection *c) {
+	uint64_t held = held_bytes(c);
+	struct worker *w = c->worker;
+	if (held <= c->charged) {
+		uint64_t less = c->charged - held;
+		if (less > 0 && c->session.tenant != NULL)
+			tenant_discharge(c->session.tenant, less);
+		else
+			w->stranger_bytes -= less;
+	} else if (c->session.tenant != NULL) {
+		int r = tenant_charge(c->session.tenant, held - c->charged);
+		if (r < 0)
+			return r;
+	} else {
+		if (held - c->charged > WORKER_STRANGER_BYTES - w->stranger_bytes)
+			return ATOMDB_E_OOM;
+		w->stranger_bytes += held - c->charged;
+	}
+	c->charged = held;
+	return 0;
+}
+
+void connection_uncharge(struct connection *c) {
+	if (c->charged == 0)
+		return;
+	if (c->session.tenant != NULL)
+		tenant_discharge(c->session.tenant, c->charged);
+	else
+		c->worker->stranger_bytes -= c->charged;
+	c->charged = 0;
+}
+
+/* --- what others see of it -------------------------------------------------------------------------------------- */
+
+static void format_address(const struct sockaddr_storage *from, char *out, size_t size) {
+	char host[INET6_ADDRSTRLEN] = "";
+	if (from->ss_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
+		inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+		snprintf(out, size, "%s:%u", host, ntohs(v4->sin_port));
+	} else if (from->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
+		inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+		snprintf(out, size, "[%s]:%u", host, ntohs(v6->sin6_port));
+	} else if (from->ss_family == AF_UNIX) {
+		const struct sockaddr_un *local = (const struct sockaddr_un *)from;
+		snprintf(out, size, "%.*s:0", (int)(size - 3), local->sun_path);
+	} else {
+		snprintf(out, size, "?:0");
+	}
+}
+
+/* A client of a Unix socket has no address of its own: both ends are the listener's. */
+static void find_addresses(const struct connection *c, char *address, char *local_address, size_t size) {
+	struct sockaddr_storage peer = {0}, own = {0};
+	socklen_t length = sizeof(own);
+	if (getsockname(c->fd, (struct sockaddr *)&own, &length) < 0)
+		own.ss_family = AF_UNSPEC;
+	length = sizeof(peer);
+	if (getpeername(c->fd, (struct sockaddr *)&peer, &length) < 0)
+		peer.ss_family = AF_UNSPEC;
+	if (own.ss_family == AF_UNIX)
+		peer = own;
+	format_address(&peer, address, size);
+	format_address(&own, local_address, size);
+}
+
+void connection_report(const struct connection *c, enum event_id id, struct slice bytes, const char *detail) {
+	struct client_facts facts;
+	find_addresses(c, facts.address, facts.local_address, sizeof(facts.address));
+	const struct tenant *t = c->session.tenant;
+	event_report(c->worker->env.events, &(struct event){
+						    .id = id,
+						    .tenant = t != NULL ? tenant_name(t) : NULL,
+						    .client = facts.address,
+						    .bytes = bytes,
+						    .detail = detail,
+					    });
+}
+
+static void host_describe(struct session *s, struct client_facts *facts) {
+	struct connection *c = connection_of(s);
+	*facts = (struct client_facts){
+		.fd = c->fd,
+		.query_bytes = c->pending != NULL ? c->pending->bytes.len : 0,
+		.output_bytes = output_unsent(c),
+		.memory = sizeof(*c) + held_bytes(c),
+	};
+	find_addresses(c, facts->address, facts->local_address, sizeof(facts->address));
+}
+
+static void host_close(struct session *s) {
+	struct connection *c = connection_of(s);
+	if (c->worker->current == c)
+		s->flags |= SESSION_CLOSING;
+	else
+		connection_close(c);
+}
+
+static void host_leaving(struct session *s) {
+	connection_uncharge(connection_of(s));
+}
+
+const struct session_host connection_host = {
+	.describe = host_describe,
+	.close = host_close,
+	.leaving = host_leaving,
+};

@@ -1,0 +1,102 @@
+/* A connection: a client's socket, its session, and what of its bytes could be neither run nor sent yet.
+ *
+ *   socket -> [worker's input] -> reader -> dispatch -> [worker's output] -> socket
+ *                  |   ^                                     |   ^
+ *               pending, when unfinished                  output, when the socket is full
+ *
+ * An idle connection has neither. What they hold is charged to the tenant, or to the worker's allowance for clients
+ * that have not authenticated. While commands run nothing is charged, so that a command may change or end the tenant.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "atomdb/command/session.h"
+#include "atomdb/resp/reader.h"
+#include "net/inbox.h"
+
+struct worker;
+
+enum connection_flag {
+	CONNECTION_MEMBER = 1 << 0,   /* has had a tenant */
+	CONNECTION_GREETED = 1 << 1,  /* its first line was looked at */
+	CONNECTION_RUNNABLE = 1 << 2, /* pending may hold complete commands, kept back until replies are sent */
+	CONNECTION_WAITING = 1 << 3,  /* in the worker's waiting list: the same, until the shard has caught up */
+	CONNECTION_FINISHED = 1 << 4, /* nothing more is read or run; closed when its replies are sent */
+};
+
+/* Input that was read and not run. Allocated only when there is some. */
+struct pending {
+	struct message message; /* takes the connection to another worker */
+	struct connection *connection;
+	struct list wait; /* in worker->waiting */
+	struct reader reader;
+	struct buffer bytes;
+};
+
+/* Replies that the socket had no room for. Allocated only when there are some. */
+struct output {
+	struct buffer bytes;
+	size_t sent; /* of them */
+};
+
+struct connection {
+	struct session session;
+	struct worker *worker;
+	struct pending *pending; /* owned, or NULL */
+	struct output *output;   /* owned, or NULL */
+	struct list link;        /* in one of the worker's lists */
+	uint64_t charged;        /* bytes */
+	int fd;                  /* owned; -1: closed */
+	uint32_t interest;       /* what epoll watches */
+	uint8_t flags;           /* enum connection_flag */
+};
+
+/* Unsent replies beyond which a client's commands are not run: 1 MiB, none before it has authenticated. */
+size_t connection_backlog(const struct connection *c);
+
+/* A new client on `fd`, which it takes over: also on failure. `tcp` for the options of TCP. */
+void connection_open(struct worker *w, int fd, bool tcp);
+/* One that another worker sent: runs what it brought. */
+void connection_arrive(struct worker *w, struct connection *c);
+/* Sends it, with its pending input, to the worker session.home. Gone for this worker after it. */
+void connection_depart(struct connection *c);
+/* Closes the socket and leaves the tenant, at once; the memory is freed at the end of the turn. */
+void connection_close(struct connection *c);
+/* Closes as soon as its replies are sent, and some seconds later if they cannot be. */
+void connection_finish(struct connection *c);
+/* Frees what was closed in this turn. */
+void connection_bury(struct worker *w);
+/* Frees one that no worker has: left over in an inbox. */
+void connection_discard(struct connection *c);
+
+/* Brings the charge in line with what the connection holds; 0, or ATOMDB_E_OOM with the charge as it was. */
+int connection_charge(struct connection *c);
+/* Takes the whole charge back. */
+void connection_uncharge(struct connection *c);
+/* Brings epoll's interest in line with the connection's state, and the lists with its session's. */
+void connection_settle(struct connection *c);
+
+/* Reports something that concerns this client. */
+void connection_report(const struct connection *c, enum event_id id, struct slice bytes, const char *detail);
+
+extern const struct session_host connection_host;
+
+/* input.c */
+
+/* Reads once and runs every complete command. */
+void input_ready(struct connection *c);
+/* Runs what is pending, if the replies allow it. */
+void input_resume(struct connection *c);
+void input_drop(struct connection *c);
+
+/* output.c */
+
+/* Sends what is held, then the worker's output; holds what does not fit. The worker's output is empty after it.
+ * 0; -errno of the socket, -ENOMEM, or ATOMDB_E_RANGE past the output limit (counted and reported): close then. */
+int output_flush(struct connection *c);
+void output_drop(struct connection *c);
+size_t output_unsent(const struct connection *c);
+/* What the writer may put into the worker's output for this client. */
+size_t output_limit(const struct connection *c);

@@ -1,0 +1,444 @@
+/* From a client's bytes to its commands.
+ *
+ * The bytes are read to the worker's input buffer, behind what is pending of an unfinished command (copied there while
+ * it is small); a large command is read straight into the pending buffer. Commands are parsed up to WORKER_WINDOW
+ * ahead, prepared together and run in order; then all their replies are sent at once. What is left over (an unfinished
+ * command, or commands that must wait) becomes pending. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "atomdb/util/error.h"
+#include "net/connection.h"
+#include "net/sniff.h"
+#include "net/worker.h"
+
+/* Replies are sent in the middle of a batch when they are more than this. */
+#define OUTPUT_EARLY ((size_t)256 << 10)
+/* A large argument is read in pieces of at most this. */
+#define LARGE_READ ((size_t)1 << 20)
+/* What a client may send before it authenticates, and what one of its arguments may be. */
+#define STRANGER_ARGS  10
+#define STRANGER_BULK  ((uint64_t)16 << 10)
+#define STRANGER_BYTES ((size_t)256 << 10)
+/* Argument slots beyond which a reader of the window is trimmed after the batch. */
+#define SLOTS_KEPT 1024
+/* How much of the offending bytes is reported. */
+#define REPORTED ((size_t)128)
+
+/* How the commands at hand ended. */
+enum verdict {
+	VERDICT_DONE,       /* no byte is left */
+	VERDICT_WINDOW,     /* the window was used up: there is more */
+	VERDICT_UNFINISHED, /* the rest is the beginning of a command */
+	VERDICT_STALLED,    /* the rest waits until replies are sent */
+	VERDICT_AGAIN,      /* the rest waits until the shard has caught up */
+	VERDICT_ELSEWHERE,  /* the rest is for another worker */
+	VERDICT_CLOSE,      /* close after the replies */
+	VERDICT_DROP,       /* close at once */
+};
+
+/* The bytes at hand. */
+struct feed {
+	char *data;
+	size_t len;
+	size_t done;     /* bytes whose commands have run */
+	unsigned reader; /* with VERDICT_UNFINISHED: the one that knows how far the command is understood */
+};
+
+void input_drop(struct connection *c) {
+	struct pending *p = c->pending;
+	if (p == NULL)
+		return;
+	list_remove(&p->wait);
+	reader_deinit(&p->reader);
+	buffer_deinit(&p->bytes);
+	free(p);
+	c->pending = NULL;
+	c->flags &= (uint8_t) ~(CONNECTION_RUNNABLE | CONNECTION_WAITING);
+}
+
+static size_t query_limit(const struct connection *c) {
+	uint64_t most = c->worker->env.settings.query_buffer;
+	if (most == 0 || most > SIZE_MAX)
+		most = SIZE_MAX;
+	if (!session_authenticated(&c->session) && most > STRANGER_BYTES)
+		most = STRANGER_BYTES;
+	return (size_t)most;
+}
+
+/* --- parsing and running ---------------------------------------------------------------------------------------- */
+
+static enum verdict protocol_error(struct connection *c, const struct feed *f, const char *reason) {
+	struct slice bytes = {f->data + f->done, f->len - f->done};
+	if (bytes.len > REPORTED)
+		bytes.len = REPORTED;
+	counter_add(&c->worker->figures.protocol_errors, 1);
+	connection_report(c, EVENT_PROTOCOL_ERROR, bytes, NULL);
+	writer_errorf(&c->worker->writer, "ERR %s", reason);
+	return VERDICT_CLOSE;
+}
+
+/* Parses up to a window of commands, from byte f->done on, and prepares them. `*stop` says why no more were parsed;
+ * `*result` what the reader said last. */
+static unsigned parse(struct connection *c, struct feed *f, enum verdict *stop, int *result) {
+	struct worker *w = c->worker;
+	bool member = session_authenticated(&c->session);
+	/* A stranger's next command may be AUTH, which changes the limits of those behind it. */
+	unsigned window = member ? WORKER_WINDOW : 1;
+	struct reader_limits limits = {
+		.max_args = member ? INT32_MAX : STRANGER_ARGS,
+		.max_bulk = member ? KEYSPACE_VALUE_MAX : STRANGER_BULK,
+		.authenticated = member,
+		.max_bytes = query_limit(c),
+	};
+	unsigned n = 0;
+	size_t at = f->done;
+	*stop = VERDICT_DONE;
+	while (at < f->len) {
+		if (n == window) {
+			*stop = VERDICT_WINDOW;
+			break;
+		}
+		size_t consumed = 0;
+		struct reader *r = &w->readers[n];
+		int got = reader_read(r, f->data + at, f->len - at, &limits, &consumed);
+		if (__builtin_expect(got == READER_COMMAND, 1)) {
+			at += consumed;
+			w->requests[n] = (struct request){.argv = r->argv, .argc = r->argc};
+			w->bulky |= r->cap > SLOTS_KEPT;
+			w->ends[n++] = at;
+		} else if (got == READER_EMPTY) {
+			at += consumed;
+			if (n == 0)
+				f->done = at;
+			else
+				w->ends[n - 1] = at;
+		} else {
+			f->reader = n;
+			*result = got;
+			*stop = got == READER_UNFINISHED ? VERDICT_UNFINISHED : VERDICT_CLOSE;
+			break;
+		}
+	}
+	return n;
+}
+
+/* Runs the first `count` of the window. VERDICT_DONE when all ran. */
+static enum verdict run_window(struct connection *c, struct feed *f, unsigned count, uint64_t *ticks) {
+	struct worker *w = c->worker;
+	struct session *s = &c->session;
+	for (unsigned i = 0; i < count; i++) {
+		enum outcome outcome = dispatch_run(s, &w->requests[i], ticks);
+		if (__builtin_expect(outcome == OUTCOME_AGAIN, 0))
+			return VERDICT_AGAIN;
+		if (__builtin_expect(outcome == OUTCOME_ELSEWHERE, 0))
+			return VERDICT_ELSEWHERE;
+		f->done = w->ends[i];
+		if (__builtin_expect(w->writer.failed, 0)) {
+			counter_add(&w->figures.output_limit, 1);
+			connection_report(c, EVENT_OUTPUT_LIMIT, (struct slice){0}, NULL);
+			return VERDICT_DROP;
+		}
+		if (__builtin_expect(outcome == OUTCOME_CLOSE || (s->flags & SESSION_CLOSING), 0))
+			return VERDICT_CLOSE;
+		if (__builtin_expect(w->output.len > OUTPUT_EARLY, 0)) {
+			if (output_flush(c) < 0)
+				return VERDICT_DROP;
+			w->writer.limit = output_limit(c);
+			if (output_unsent(c) > connection_backlog(c))
+				return VERDICT_STALLED;
+		}
+	}
+	return VERDICT_DONE;
+}
+
+static enum verdict reader_failed(struct connection *c, const struct feed *f, int result) {
+	if (result == ATOMDB_E_PROTOCOL)
+		return protocol_error(c, f, c->worker->readers[f->reader].error);
+	if (result == ATOMDB_E_RANGE)
+		return protocol_error(c, f, "Protocol error: query buffer limit exceeded");
+	return VERDICT_DROP;
+}
+
+/* Whether the connection's first bytes may go on to the reader. */
+static bool check_greeting(struct connection *c, const struct feed *f) {
+	struct slice line = {0};
+	switch (sniff_first_line((struct slice){f->data, f->len}, &line)) {
+	case SNIFF_HTTP:
+		counter_add(&c->worker->figures.protocol_errors, 1);
+		if (line.len > REPORTED)
+			line.len = REPORTED;
+		connection_report(c, EVENT_HTTP_ON_RESP, line, NULL);
+		return false;
+	case SNIFF_OTHER:
+		c->flags |= CONNECTION_GREETED;
+		return true;
+	default:
+		return true;
+	}
+}
+
+static enum verdict run_feed(struct connection *c, struct feed *f) {
+	struct worker *w = c->worker;
+	if (__builtin_expect(!(c->flags & CONNECTION_GREETED), 0) && !check_greeting(c, f))
+		return VERDICT_DROP;
+	writer_init(&w->writer, &w->output, output_limit(c));
+	w->writer.protocol = c->session.protocol;
+	w->writer.muted = (c->session.flags & SESSION_REPLY_OFF) != 0;
+	c->session.reply = &w->writer;
+	w->current = c;
+	uint64_t ticks = clock_ticks();
+	enum verdict stop;
+	do {
+		int result = 0;
+		unsigned count = parse(c, f, &stop, &result);
+		if (count > 0) {
+			connection_uncharge(c);
+			c->session.last_ms = w->env.now_ms;
+			dispatch_prepare(&c->session, w->requests, count);
+			enum verdict ran = run_window(c, f, count, &ticks);
+			if (__builtin_expect(ran != VERDICT_DONE, 0)) {
+				stop = ran;
+				/* What was parsed behind it is parsed anew. */
+				for (unsigned i = 0; i < WORKER_WINDOW; i++)
+					reader_reset(&w->readers[i]);
+				break;
+			}
+		}
+		if (stop == VERDICT_CLOSE)
+			stop = reader_failed(c, f, result);
+	} while (stop == VERDICT_WINDOW);
+	w->current = NULL;
+	return stop;
+}
+
+/* --- what is left over ------------------------------------------------------------------------------------------ */
+
+static struct pending *make_pending(struct connection *c) {
+	if (c->pending == NULL) {
+		struct pending *p = calloc(1, sizeof(*p));
+		if (p == NULL)
+			return NULL;
+		p->connection = c;
+		list_init(&p->wait);
+		reader_init(&p->reader);
+		c->pending = p;
+	}
+	return c->pending;
+}
+
+/* Moves the bytes to the front of a buffer that is not much larger than they are. */
+static int keep_bytes(struct buffer *b, const char *rest, size_t len) {
+	bool inside = b->data != NULL && (uintptr_t)rest - (uintptr_t)b->data <= b->cap;
+	if (inside && (b->cap <= WORKER_READ || len >= b->cap / 4)) {
+		memmove(b->data, rest, len);
+		b->len = len;
+		return 0;
+	}
+	struct buffer fresh;
+	buffer_init(&fresh);
+	if (!inside) {
+		b->len = 0;
+		return buffer_append(b, rest, len, SIZE_MAX);
+	}
+	int r = buffer_append(&fresh, rest, len, SIZE_MAX);
+	if (r == 0) {
+		buffer_deinit(b);
+		*b = fresh;
+	}
+	return r;
+}
+
+/* Makes the bytes that did not run pending; 0 or -ENOMEM. */
+static int keep_rest(struct connection *c, const struct feed *f, bool unfinished) {
+	const char *rest = f->data + f->done;
+	struct pending *p = make_pending(c);
+	if (p == NULL)
+		return -ENOMEM;
+	/* Where they are now is only a number after this: their buffer may be gone. */
+	int r = keep_bytes(&p->bytes, rest, f->len - f->done);
+	if (r < 0)
+		return r;
+	if (unfinished) {
+		struct reader *from = &c->worker->readers[f->reader];
+		struct reader state = *from;
+		*from = p->reader;
+		p->reader = state;
+		reader_rebase(&p->reader, rest, p->bytes.data);
+		reader_reset(from);
+	} else {
+		reader_reset(&p->reader);
+	}
+	return 0;
+}
+
+/* The client holds more than it may: it is told so, and closed. */
+static void refuse_memory(struct connection *c) {
+	struct worker *w = c->worker;
+	input_drop(c);
+	writer_init(&w->writer, &w->output, SIZE_MAX);
+	writer_error(&w->writer, "OOM command not allowed when used memory > 'maxmemory'.");
+	if (output_flush(c) < 0)
+		connection_close(c);
+	else
+		connection_finish(c);
+}
+
+/* An unfinished command that is known to need more than it may. */
+static bool is_too_large(const struct connection *c) {
+	size_t most = query_limit(c);
+	return c->pending->bytes.len >= most || reader_need(&c->pending->reader) > most;
+}
+
+static void refuse_query(struct connection *c) {
+	struct feed f = {.data = c->pending->bytes.data, .len = c->pending->bytes.len};
+	protocol_error(c, &f, "Protocol error: query buffer limit exceeded");
+	if (output_flush(c) < 0)
+		connection_close(c);
+	else
+		connection_finish(c);
+}
+
+/* Brings the connection into the state that the verdict on its bytes asks for. It may be gone after it. */
+static void conclude(struct connection *c, const struct feed *f, enum verdict verdict) {
+	struct worker *w = c->worker;
+	bool rest = false;
+	if (__builtin_expect(w->bulky, 0)) {
+		w->bulky = false;
+		for (unsigned i = 0; i < WORKER_WINDOW; i++) {
+			if (verdict != VERDICT_UNFINISHED || i != f->reader)
+				reader_reset(&w->readers[i]);
+		}
+	}
+	if (verdict == VERDICT_DROP || output_flush(c) < 0) {
+		w->output.len = 0;
+		connection_close(c);
+		return;
+	}
+	if (__builtin_expect(verdict == VERDICT_DONE, 1)) {
+		input_drop(c);
+	} else if (verdict == VERDICT_CLOSE) {
+		connection_finish(c);
+		return;
+	} else {
+		rest = true;
+		if (keep_rest(c, f, verdict == VERDICT_UNFINISHED) < 0) {
+			connection_close(c);
+			return;
+		}
+		if (verdict == VERDICT_ELSEWHERE) {
+			connection_depart(c);
+			return;
+		}
+		if (verdict == VERDICT_UNFINISHED && is_too_large(c)) {
+			refuse_query(c);
+			return;
+		}
+		if (verdict == VERDICT_STALLED)
+			c->flags |= CONNECTION_RUNNABLE;
+		if (verdict == VERDICT_AGAIN) {
+			c->flags |= CONNECTION_WAITING | CONNECTION_RUNNABLE;
+			list_push_back(&w->waiting, &c->pending->wait);
+		}
+	}
+	if (__builtin_expect(w->stopping, 0) && (!rest || verdict == VERDICT_UNFINISHED)) {
+		connection_finish(c);
+		return;
+	}
+	if (__builtin_expect((rest || c->output != NULL || c->charged > 0) && connection_charge(c) < 0, 0)) {
+		refuse_memory(c);
+		return;
+	}
+	connection_settle(c);
+}
+
+/* --- reading ---------------------------------------------------------------------------------------------------- */
+
+/* Counts what was read; false when the connection is over, and dealt with. */
+static bool count_input(struct connection *c, ssize_t n) {
+	if (__builtin_expect(n > 0, 1)) {
+		counter_add(&c->worker->figures.input_bytes, (uint64_t)n);
+		if (c->session.tenant != NULL)
+			counter_add(&c->session.tenant->figures.input_bytes, (uint64_t)n);
+		return true;
+	}
+	if (n == 0)
+		connection_finish(c);
+	else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+		connection_close(c);
+	return false;
+}
+
+/* Takes over what is known of the pending command, whose bytes are at `to` now. */
+static void resume_reader(struct connection *c, const char *to) {
+	struct pending *p = c->pending;
+	struct reader *first = &c->worker->readers[0];
+	struct reader state = *first;
+	*first = p->reader;
+	p->reader = state;
+	reader_rebase(first, p->bytes.data, to);
+}
+
+/* Reads a piece of a large command into the pending buffer. The room follows the bytes that have arrived: what a client
+ * announces costs nothing. */
+static void read_large(struct connection *c, size_t need) {
+	struct pending *p = c->pending;
+	size_t have = p->bytes.len;
+	size_t more = need > have ? need - have : WORKER_READ;
+	if (more > LARGE_READ)
+		more = LARGE_READ;
+	size_t limit = (need > have + more ? need : have + more);
+	const char *from = p->bytes.data;
+	int r = buffer_reserve(&p->bytes, more, limit);
+	if (r < 0) {
+		connection_close(c);
+		return;
+	}
+	reader_rebase(&p->reader, from, p->bytes.data);
+	if (connection_charge(c) < 0) {
+		refuse_memory(c);
+		return;
+	}
+	ssize_t n = recv(c->fd, p->bytes.data + have, more, 0);
+	if (!count_input(c, n))
+		return;
+	p->bytes.len += (size_t)n;
+	struct feed f = {.data = p->bytes.data, .len = p->bytes.len};
+	resume_reader(c, f.data);
+	conclude(c, &f, run_feed(c, &f));
+}
+
+void input_ready(struct connection *c) {
+	struct worker *w = c->worker;
+	size_t have = 0;
+	if (__builtin_expect(c->pending != NULL, 0)) {
+		size_t need = reader_need(&c->pending->reader);
+		have = c->pending->bytes.len;
+		if (have > WORKER_HEAD || need > WORKER_READ) {
+			read_large(c, need);
+			return;
+		}
+		memcpy(w->input, c->pending->bytes.data, have);
+	}
+	ssize_t n = recv(c->fd, w->input + have, WORKER_READ, 0);
+	if (__builtin_expect(n <= 0, 0)) {
+		count_input(c, n);
+		return;
+	}
+	count_input(c, n);
+	struct feed f = {.data = w->input, .len = have + (size_t)n};
+	if (__builtin_expect(have > 0, 0))
+		resume_reader(c, f.data);
+	conclude(c, &f, run_feed(c, &f));
+}
+
+void input_resume(struct connection *c) {
+	if (c->pending == NULL || output_unsent(c) > connection_backlog(c))
+		return;
+	list_remove(&c->pending->wait);
+	c->flags &= (uint8_t) ~(CONNECTION_RUNNABLE | CONNECTION_WAITING);
+	struct feed f = {.data = c->pending->bytes.data, .len = c->pending->bytes.len};
+	resume_reader(c, f.data);
+	conclude(c, &f, run_feed(c, &f));
+}

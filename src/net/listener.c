@@ -1,0 +1,260 @@
+#include "atomdb/net/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "atomdb/util/error.h"
+#include "atomdb/util/number.h"
+
+#define BACKLOG 4096
+
+struct listener {
+	int fd; /* owned */
+	uint16_t port;
+	bool made; /* the file at `path` is this listener's own */
+	dev_t device;
+	ino_t inode;
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	char address[160];
+};
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+	struct sockaddr_un local;
+	struct sockaddr_storage storage;
+};
+
+/* Reads "host:port" into `host` (without brackets) and `port`. */
+static int split_host(const char *text, char *host, size_t host_size, uint16_t *port) {
+	const char *colon = strrchr(text, ':');
+	int64_t number;
+	if (colon == NULL || !number_parse(slice_of(colon + 1), &number) || number < 0 || number > UINT16_MAX)
+		return ATOMDB_E_SYNTAX;
+	size_t len = (size_t)(colon - text);
+	if (text[0] == '[') {
+		if (len < 2 || text[len - 1] != ']')
+			return ATOMDB_E_SYNTAX;
+		text++;
+		len -= 2;
+	}
+	if (len == 0 || len >= host_size)
+		return ATOMDB_E_SYNTAX;
+	memcpy(host, text, len);
+	host[len] = '\0';
+	*port = (uint16_t)number;
+	return 0;
+}
+
+static int parse_address(const char *text, union address *out, socklen_t *size) {
+	memset(out, 0, sizeof(*out));
+	if (strncmp(text, "unix:", 5) == 0) {
+		const char *path = text + 5;
+		size_t len = strlen(path);
+		if (len == 0 || path[0] != '/' || len >= sizeof(out->local.sun_path))
+			return ATOMDB_E_SYNTAX;
+		out->local.sun_family = AF_UNIX;
+		memcpy(out->local.sun_path, path, len + 1);
+		*size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
+		return 0;
+	}
+	char host[INET6_ADDRSTRLEN];
+	uint16_t port;
+	int r = split_host(text, host, sizeof(host), &port);
+	if (r < 0)
+		return r;
+	if (text[0] == '[') {
+		if (inet_pton(AF_INET6, host, &out->v6.sin6_addr) != 1)
+			return ATOMDB_E_SYNTAX;
+		out->v6.sin6_family = AF_INET6;
+		out->v6.sin6_port = htons(port);
+		*size = sizeof(out->v6);
+	} else {
+		if (inet_pton(AF_INET, host, &out->v4.sin_addr) != 1)
+			return ATOMDB_E_SYNTAX;
+		out->v4.sin_family = AF_INET;
+		out->v4.sin_port = htons(port);
+		*size = sizeof(out->v4);
+	}
+	return 0;
+}
+
+/* Fills in what the kernel says about the bound socket. */
+static int describe(struct listener *l) {
+	union address bound;
+	memset(&bound, 0, sizeof(bound));
+	socklen_t size = sizeof(bound);
+	if (getsockname(l->fd, &bound.any, &size) < 0)
+		return -errno;
+	char host[INET6_ADDRSTRLEN];
+	switch (bound.any.sa_family) {
+	case AF_INET:
+		l->port = ntohs(bound.v4.sin_port);
+		inet_ntop(AF_INET, &bound.v4.sin_addr, host, sizeof(host));
+		snprintf(l->address, sizeof(l->address), "%s:%u", host, l->port);
+		return 0;
+	case AF_INET6:
+		l->port = ntohs(bound.v6.sin6_port);
+		inet_ntop(AF_INET6, &bound.v6.sin6_addr, host, sizeof(host));
+		snprintf(l->address, sizeof(l->address), "[%s]:%u", host, l->port);
+		return 0;
+	case AF_UNIX:
+		snprintf(l->address, sizeof(l->address), "unix:%.*s", (int)sizeof(bound.local.sun_path),
+			 bound.local.sun_path);
+		return 0;
+	default:
+		return -EAFNOSUPPORT;
+	}
+}
+
+/* Removes the socket file of a server that is gone; leaves everything else alone. */
+static int remove_dead(const struct sockaddr_un *local, socklen_t size) {
+	struct stat st;
+	if (lstat(local->sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EADDRINUSE;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	int r = connect(fd, (const struct sockaddr *)local, size) < 0 ? -errno : 0;
+	close(fd);
+	if (r != -ECONNREFUSED)
+		return r == -ENOENT ? 0 : -EADDRINUSE;
+	return unlink(local->sun_path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* Tenants are told apart by their secrets, not by their users: who may reach the directory may connect, as on TCP. */
+static int claim_file(struct listener *l, const char *path) {
+	struct stat st;
+	snprintf(l->path, sizeof(l->path), "%s", path);
+	l->made = true;
+	if (lstat(path, &st) < 0)
+		return -errno;
+	l->device = st.st_dev;
+	l->inode = st.st_ino;
+	return chmod(path, 0666) < 0 ? -errno : 0;
+}
+
+static int bind_and_listen(struct listener *l, const union address *to, socklen_t size) {
+	int on = 1;
+	bool local = to->any.sa_family == AF_UNIX;
+	l->fd = socket(to->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (l->fd < 0)
+		return -errno;
+	if (!local && setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -errno;
+	if (to->any.sa_family == AF_INET6 && setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		return -errno;
+	int r = local ? remove_dead(&to->local, size) : 0;
+	if (r < 0)
+		return r;
+	if (bind(l->fd, &to->any, size) < 0)
+		return -errno;
+	r = local ? claim_file(l, to->local.sun_path) : 0;
+	if (r < 0)
+		return r;
+	return listen(l->fd, BACKLOG) < 0 ? -errno : describe(l);
+}
+
+int listener_open(struct listener **out, const char *address) {
+	union address to;
+	socklen_t size;
+	int r = parse_address(address, &to, &size);
+	if (r < 0)
+		return r;
+	struct listener *l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		return -ENOMEM;
+	l->fd = -1;
+	r = bind_and_listen(l, &to, size);
+	if (r < 0) {
+		listener_close(l);
+		return r;
+	}
+	*out = l;
+	return 0;
+}
+
+/* Whether `fd` is what a worker can accept from. */
+static int check_listening(int fd) {
+	int value = 0;
+	socklen_t size = sizeof(value);
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &size) < 0)
+		return -errno;
+	if (value != SOCK_STREAM)
+		return -ESOCKTNOSUPPORT;
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) < 0)
+		return -errno;
+	return value ? 0 : -EINVAL;
+}
+
+int listener_adopt(struct listener **out, int fd) {
+	int r = check_listening(fd);
+	if (r < 0)
+		return r;
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	struct listener *l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		return -ENOMEM;
+	l->fd = fd;
+	r = describe(l);
+	if (r < 0) {
+		free(l);
+		return r;
+	}
+	*out = l;
+	return 0;
+}
+
+void listener_close(struct listener *l) {
+	if (l == NULL)
+		return;
+	struct stat st;
+	/* A successor may have put its own socket there. */
+	if (l->made && lstat(l->path, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode)
+		unlink(l->path);
+	if (l->fd >= 0)
+		close(l->fd);
+	free(l);
+}
+
+int listener_fd(const struct listener *l) {
+	return l->fd;
+}
+
+const char *listener_address(const struct listener *l) {
+	return l->address;
+}
+
+uint16_t listener_port(const struct listener *l) {
+	return l->port;
+}
+
+bool listener_is_local(const char *address) {
+	union address to;
+	socklen_t size;
+	if (parse_address(address, &to, &size) < 0)
+		return false;
+	switch (to.any.sa_family) {
+	case AF_UNIX:
+		return true;
+	case AF_INET:
+		return ntohl(to.v4.sin_addr.s_addr) >> 24 == 127;
+	default:
+		return IN6_IS_ADDR_LOOPBACK(&to.v6.sin6_addr) ||
+		       (IN6_IS_ADDR_V4MAPPED(&to.v6.sin6_addr) && to.v6.sin6_addr.s6_addr[12] == 127);
+	}
+}

@@ -1,0 +1,138 @@
+/* What is sent to a worker, and what it does with it. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "net/connection.h"
+#include "net/worker.h"
+
+struct settings_message {
+	struct message message;
+	struct settings settings;
+};
+
+/* MESSAGE_LIMITS, MESSAGE_DEFAULTS (no tenant) and MESSAGE_REMOVAL (no limits). */
+struct tenant_message {
+	struct message message;
+	struct tenant *tenant;
+	struct tenant_limits limits;
+};
+
+int worker_post_settings(struct worker *w, const struct settings *settings) {
+	struct settings_message *m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return -ENOMEM;
+	m->message.kind = MESSAGE_SETTINGS;
+	m->settings = *settings;
+	inbox_post(&w->inbox, &m->message);
+	return 0;
+}
+
+static int post_tenant(struct worker *w, enum message_kind kind, struct tenant *t, const struct tenant_limits *limits) {
+	struct tenant_message *m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return -ENOMEM;
+	m->message.kind = kind;
+	m->tenant = t;
+	if (limits != NULL)
+		m->limits = *limits;
+	inbox_post(&w->inbox, &m->message);
+	return 0;
+}
+
+int worker_post_limits(struct worker *w, struct tenant *t, const struct tenant_limits *limits) {
+	return post_tenant(w, MESSAGE_LIMITS, t, limits);
+}
+
+int worker_post_defaults(struct worker *w, const struct tenant_limits *limits) {
+	return post_tenant(w, MESSAGE_DEFAULTS, NULL, limits);
+}
+
+int worker_post_removal(struct worker *w, struct tenant *t) {
+	return post_tenant(w, MESSAGE_REMOVAL, t, NULL);
+}
+
+void worker_ping(struct worker *w) {
+	atomic_fetch_add_explicit(&w->pings, 1, memory_order_relaxed);
+	inbox_wake(&w->inbox);
+}
+
+void worker_stop(struct worker *w, unsigned timeout_ms) {
+	atomic_store_explicit(&w->stop_request, (uint64_t)timeout_ms + 1, memory_order_release);
+	inbox_wake(&w->inbox);
+}
+
+#ifdef ATOMDB_TEST_HOOKS
+void worker_test_hang(struct worker *w, bool hang) {
+	atomic_store(&w->hang, hang);
+	inbox_wake(&w->inbox);
+}
+#endif
+
+/* Where it has clients, the last of them to leave calls registry_remove_done: then `t` is gone. */
+static void remove_tenant(struct worker *w, struct tenant *t) {
+	t->removed = true;
+	if (list_empty(&t->sessions)) {
+		registry_remove_done(w->env.registry, t);
+		return;
+	}
+	bool last;
+	do {
+		struct session *s = list_entry(t->sessions.next, struct session, tenant_link);
+		last = t->sessions.next == t->sessions.prev;
+		connection_close(list_entry(s, struct connection, session));
+	} while (!last);
+}
+
+static void handle(struct worker *w, struct message *m) {
+	struct settings_message *s = (struct settings_message *)(void *)m;
+	struct tenant_message *t = (struct tenant_message *)(void *)m;
+	switch (m->kind) {
+	case MESSAGE_CONNECTION:
+		/* The message is part of the connection. */
+		connection_arrive(w, ((struct pending *)(void *)m)->connection);
+		return;
+	case MESSAGE_SETTINGS:
+		w->env.settings = s->settings;
+		worker_want_sweep(w);
+		break;
+	case MESSAGE_LIMITS:
+		tenant_set_limits(t->tenant, &t->limits, w->env.now_ns);
+		break;
+	case MESSAGE_DEFAULTS:
+		shard_set_defaults(w->shard, &t->limits);
+		break;
+	case MESSAGE_REMOVAL:
+		remove_tenant(w, t->tenant);
+		break;
+	}
+	free(m);
+}
+
+void worker_read_inbox(struct worker *w) {
+	struct message *m = inbox_take(&w->inbox);
+	while (m != NULL) {
+		/* Handling ends the message's life. */
+		struct message *next = m->next;
+		handle(w, m);
+		m = next;
+	}
+	uint64_t pings = atomic_exchange_explicit(&w->pings, 0, memory_order_relaxed);
+	counter_add(&w->figures.pongs, pings);
+}
+
+void worker_discard_inbox(struct worker *w) {
+	struct message *m = inbox_take(&w->inbox);
+	while (m != NULL) {
+		struct message *next = m->next;
+		if (m->kind == MESSAGE_CONNECTION) {
+			struct connection *c = ((struct pending *)(void *)m)->connection;
+			c->session.env = &w->env;
+			session_deinit(&c->session);
+			connection_discard(c);
+			atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
+		} else {
+			free(m);
+		}
+		m = next;
+	}
+}

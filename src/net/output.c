@@ -1,0 +1,121 @@
+/* Replies on their way to the socket.
+ *
+ * The replies of a batch are in the worker's output buffer. What the socket takes at once never leaves it; the rest is
+ * copied to a buffer of the connection's own, or, when it is large, the two change buffers and nothing is copied. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "atomdb/util/error.h"
+#include "net/connection.h"
+#include "net/worker.h"
+
+/* What the worker's output buffer keeps allocated from batch to batch; more changes hands instead of being copied. */
+#define OUTPUT_KEPT ((size_t)1 << 20)
+
+size_t output_unsent(const struct connection *c) {
+	return c->output == NULL ? 0 : c->output->bytes.len - c->output->sent;
+}
+
+size_t output_limit(const struct connection *c) {
+	uint64_t most = c->worker->env.settings.output_buffer;
+	size_t unsent = output_unsent(c);
+	if (most == 0)
+		return SIZE_MAX;
+	return most > unsent ? (size_t)most - unsent : 0;
+}
+
+void output_drop(struct connection *c) {
+	if (c->output == NULL)
+		return;
+	buffer_deinit(&c->output->bytes);
+	free(c->output);
+	c->output = NULL;
+}
+
+/* Sends once: how many bytes the socket took (0 when it is full), or -errno. */
+static ssize_t send_some(struct connection *c, const char *data, size_t len) {
+	ssize_t n = send(c->fd, data, len, MSG_NOSIGNAL);
+	if (__builtin_expect(n < 0, 0)) {
+		if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
+			return 0;
+		return -errno;
+	}
+	counter_add(&c->worker->figures.output_bytes, (uint64_t)n);
+	if (c->session.tenant != NULL)
+		counter_add(&c->session.tenant->figures.output_bytes, (uint64_t)n);
+	return n;
+}
+
+static void shrink(struct buffer *b) {
+	if (b->cap > OUTPUT_KEPT)
+		buffer_deinit(b);
+	b->len = 0;
+}
+
+/* Keeps the worker's output from byte `from` on for later. */
+static int hold(struct connection *c, size_t from) {
+	struct buffer *fresh = &c->worker->output;
+	if (c->output == NULL) {
+		c->output = calloc(1, sizeof(*c->output));
+		if (c->output == NULL)
+			return -ENOMEM;
+		if (fresh->cap > OUTPUT_KEPT) {
+			c->output->bytes = *fresh;
+			c->output->sent = from;
+			buffer_init(fresh);
+			return 0;
+		}
+	}
+	struct output *o = c->output;
+	if (o->sent > o->bytes.len / 2) {
+		buffer_consume(&o->bytes, o->sent);
+		o->sent = 0;
+	}
+	return buffer_append(&o->bytes, fresh->data + from, fresh->len - from, SIZE_MAX);
+}
+
+static int check_limit(struct connection *c) {
+	uint64_t most = c->worker->env.settings.output_buffer;
+	if (most == 0 || output_unsent(c) <= most)
+		return 0;
+	counter_add(&c->worker->figures.output_limit, 1);
+	connection_report(c, EVENT_OUTPUT_LIMIT, (struct slice){0}, NULL);
+	return ATOMDB_E_RANGE;
+}
+
+/* Something is held already: the new replies go behind it. */
+static int flush_held(struct connection *c) {
+	struct buffer *fresh = &c->worker->output;
+	int r = fresh->len > 0 ? hold(c, 0) : 0;
+	shrink(fresh);
+	if (r < 0)
+		return r;
+	struct output *o = c->output;
+	ssize_t n = send_some(c, o->bytes.data + o->sent, o->bytes.len - o->sent);
+	if (n < 0)
+		return (int)n;
+	o->sent += (size_t)n;
+	if (o->sent == o->bytes.len) {
+		output_drop(c);
+		return 0;
+	}
+	return check_limit(c);
+}
+
+int output_flush(struct connection *c) {
+	struct buffer *fresh = &c->worker->output;
+	if (c->output != NULL)
+		return flush_held(c);
+	if (fresh->len == 0)
+		return 0;
+	ssize_t n = send_some(c, fresh->data, fresh->len);
+	int r = n < 0 ? (int)n : 0;
+	if (__builtin_expect(n >= 0 && (size_t)n < fresh->len, 0)) {
+		r = hold(c, (size_t)n);
+		if (r == 0)
+			r = check_limit(c);
+	}
+	shrink(fresh);
+	return r;
+}

@@ -1,0 +1,362 @@
+/* The loop of a worker.
+ *
+ * A turn: wait, read the clocks once, serve what is ready, let the shard work where something is due. While the shard
+ * has more to do, waiting takes no time, so that its slices and the clients alternate.
+ *
+ * One timerfd serves the wheel and the timeouts. It is set only to an earlier time than it is set to, and again after
+ * it fired: serving a client touches it only when a deadline comes that is earlier than all others. */
+#include "net/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "atomdb/util/error.h"
+#include "net/connection.h"
+
+/* Entries' worth of the shard's work in one turn: some tenths of a millisecond. */
+#define WORK_UNITS 512
+/* How often a worker that is stopping looks at the clock. */
+#define STOP_STEP_MS 10
+
+/* --- the timer -------------------------------------------------------------------------------------------------- */
+
+static void set_timer(struct worker *w, int64_t at_ms) {
+	struct itimerspec spec = {
+		.it_value = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000},
+	};
+	/* Cancelled when the clock is set: then the deadline is worked out anew. */
+	timerfd_settime(w->timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec, NULL);
+	w->armed_ms = at_ms;
+}
+
+static void read_timer(struct worker *w) {
+	uint64_t ignored;
+	(void)!read(w->timer, &ignored, sizeof(ignored));
+	w->armed_ms = INT64_MAX;
+}
+
+/* --- a turn ----------------------------------------------------------------------------------------------------- */
+
+static void serve_connection(struct connection *c, uint32_t events) {
+	if (__builtin_expect(c->fd < 0, 0))
+		return;
+	if (__builtin_expect(events & EPOLLOUT, 0)) {
+		if (output_flush(c) < 0) {
+			connection_close(c);
+			return;
+		}
+		if (c->flags & CONNECTION_FINISHED) {
+			if (output_unsent(c) == 0)
+				connection_close(c);
+			return;
+		}
+		if (connection_charge(c) < 0) {
+			connection_close(c);
+			return;
+		}
+		if ((c->flags & (CONNECTION_RUNNABLE | CONNECTION_WAITING)) == CONNECTION_RUNNABLE) {
+			input_resume(c);
+			return;
+		}
+		connection_settle(c);
+	}
+	if (__builtin_expect(c->interest & EPOLLIN, 1)) {
+		if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+			input_ready(c);
+	} else if (events & (EPOLLHUP | EPOLLERR)) {
+		connection_close(c);
+	}
+}
+
+static void serve(struct worker *w, const struct epoll_event *event) {
+	if (__builtin_expect(event->data.u64 >= SOURCE_END, 1))
+		serve_connection(event->data.ptr, event->events);
+	else if (event->data.u64 == SOURCE_INBOX)
+		worker_read_inbox(w);
+	else if (event->data.u64 == SOURCE_TIMER)
+		read_timer(w);
+	else
+		worker_accept(w, w->listeners[event->data.u64 - SOURCE_LISTENER]);
+}
+
+/* Tries the commands again that waited for the shard; each once. */
+static void retry_waiting(struct worker *w) {
+	struct list tries = {.next = w->waiting.next, .prev = w->waiting.prev};
+	tries.next->prev = &tries;
+	tries.prev->next = &tries;
+	list_init(&w->waiting);
+	while (!list_empty(&tries)) {
+		struct pending *p = list_entry(tries.next, struct pending, wait);
+		list_remove(&p->wait);
+		/* If it does not run for the replies that are to be sent first, it runs behind those. */
+		p->connection->flags &= (uint8_t)~CONNECTION_WAITING;
+		input_resume(p->connection);
+	}
+}
+
+static void read_clocks(struct worker *w) {
+	w->env.now_ns = clock_monotonic_ns();
+	shard_set_now(w->shard, clock_realtime_ms(), w->env.now_ns);
+	w->env.now_ms = shard_now(w->shard);
+}
+
+/* Lets the shard work, and sees to it that the worker wakes up in time for what comes next. */
+static void work(struct worker *w) {
+	int64_t next = shard_deadline(w->shard);
+	w->busy = false;
+	if (next <= w->env.now_ms) {
+		w->busy = shard_work(w->shard, WORK_UNITS);
+		next = shard_deadline(w->shard);
+	}
+	if (__builtin_expect(!list_empty(&w->waiting), 0)) {
+		retry_waiting(w);
+		w->busy |= !list_empty(&w->waiting);
+	}
+	if (w->tick_ms <= w->env.now_ms)
+		worker_sweep(w);
+	if (w->tick_ms < next)
+		next = w->tick_ms;
+	if (next < w->armed_ms && !w->busy)
+		set_timer(w, next > w->env.now_ms ? next : w->env.now_ms + 1);
+}
+
+static void note_turn(struct worker *w, uint64_t ticks) {
+	if (__builtin_expect(counter_get(&w->figures.longest_turn_ns) == 0, 0))
+		w->longest_ticks = 0;
+	if (__builtin_expect(ticks > w->longest_ticks, 0)) {
+		w->longest_ticks = ticks;
+		double seconds = clock_ticks_to_seconds(&w->env.clock_start, ticks);
+		counter_set(&w->figures.longest_turn_ns, 1 + (uint64_t)(seconds * 1e9));
+	}
+	counter_add(&w->figures.turns, 1);
+}
+
+static void hang(struct worker *w) {
+#ifdef ATOMDB_TEST_HOOKS
+	while (atomic_load(&w->hang))
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+#else
+	(void)w;
+#endif
+}
+
+static void turn(struct worker *w, int wait_ms) {
+	int n = epoll_wait(w->epoll, w->events, WORKER_EVENTS, wait_ms);
+	uint64_t begin = clock_ticks();
+	hang(w);
+	read_clocks(w);
+	for (int i = 0; i < n; i++)
+		serve(w, &w->events[i]);
+	work(w);
+	if (__builtin_expect(!list_empty(&w->graveyard), 0))
+		connection_bury(w);
+	note_turn(w, clock_ticks() - begin);
+}
+
+/* --- the end ---------------------------------------------------------------------------------------------------- */
+
+static bool has_clients(const struct worker *w) {
+	return counter_get(&w->figures.clients) > 0;
+}
+
+/* Serves what every client has sent so far, and lets each go once it is answered. */
+static void finish_list(struct worker *w, struct list *l) {
+	struct list todo;
+	list_init(&todo);
+	while (!list_empty(l)) {
+		struct list *node = l->next;
+		list_remove(node);
+		list_push_back(&todo, node);
+	}
+	while (!list_empty(&todo)) {
+		struct connection *c = list_entry(todo.next, struct connection, link);
+		list_remove(&c->link);
+		list_push_back(l, &c->link);
+		if (c->interest & EPOLLIN)
+			input_ready(c);
+		/* Where it is not in its place any more it was dealt with, and may be another worker's. */
+		if (l->prev == &c->link && !(c->flags & CONNECTION_RUNNABLE))
+			connection_finish(c);
+	}
+	connection_bury(w);
+}
+
+static void close_list(struct list *l) {
+	while (!list_empty(l))
+		connection_close(list_entry(l->next, struct connection, link));
+}
+
+static void stop(struct worker *w) {
+	w->stopping = true;
+	worker_listen(w, false);
+	read_clocks(w);
+	uint64_t most = atomic_load_explicit(&w->stop_request, memory_order_acquire) - 1;
+	w->stop_ns = w->env.now_ns + most * 1000000;
+	finish_list(w, &w->strangers);
+	finish_list(w, &w->members);
+	while (has_clients(w) && w->env.now_ns < w->stop_ns)
+		turn(w, w->busy ? 0 : STOP_STEP_MS);
+	close_list(&w->strangers);
+	close_list(&w->members);
+	close_list(&w->lingering);
+	connection_bury(w);
+}
+
+static void *run(void *argument) {
+	struct worker *w = argument;
+	/* The kernel keeps 15 bytes of a thread's name. */
+	char name[32];
+	snprintf(name, sizeof(name), w->number < 10 ? "atomdb-worker-%u" : "atomdb-work-%u", w->number);
+	name[15] = '\0';
+	pthread_setname_np(pthread_self(), name);
+	while (atomic_load_explicit(&w->stop_request, memory_order_acquire) == 0)
+		turn(w, w->busy ? 0 : -1);
+	stop(w);
+	return NULL;
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------- */
+
+static void init_environment(struct worker *w, const struct settings *settings) {
+	const struct worker_shared *shared = w->shared;
+	w->env.registry = shared->registry;
+	w->env.worker = w->number;
+	w->env.settings = *settings;
+	w->env.host = &connection_host;
+	w->env.events = shared->events;
+	w->env.clock_start = shared->clock_start;
+	w->env.start_ms = shared->start_ms;
+	w->env.run_id = shared->run_id;
+	w->env.config_file = shared->config_file;
+	buffer_init(&w->env.scratch);
+}
+
+static int watch_source(struct worker *w, int fd, enum source source) {
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = source};
+	return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int open_sources(struct worker *w) {
+	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (w->epoll < 0)
+		return -errno;
+	w->timer = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (w->timer < 0)
+		return -errno;
+	w->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (w->reserve < 0)
+		return -errno;
+	int r = inbox_open(&w->inbox);
+	if (r == 0)
+		r = watch_source(w, w->inbox.fd, SOURCE_INBOX);
+	if (r == 0)
+		r = watch_source(w, w->timer, SOURCE_TIMER);
+	return r;
+}
+
+static struct worker *allocate(void) {
+	struct worker *w = aligned_alloc(_Alignof(struct worker), sizeof(*w));
+	if (w == NULL)
+		return NULL;
+	memset(w, 0, sizeof(*w));
+	w->epoll = w->timer = w->reserve = w->inbox.fd = -1;
+	list_init(&w->strangers);
+	list_init(&w->members);
+	list_init(&w->lingering);
+	list_init(&w->waiting);
+	list_init(&w->graveyard);
+	for (unsigned i = 0; i < WORKER_WINDOW; i++)
+		reader_init(&w->readers[i]);
+	buffer_init(&w->output);
+	w->armed_ms = w->tick_ms = INT64_MAX;
+	return w;
+}
+
+int worker_new(struct worker **out, unsigned number, struct worker_shared *shared, const struct settings *settings,
+	       struct listener *const *listeners, unsigned listener_count, struct arena_budget *budget) {
+	if (listener_count > SOURCE_END - SOURCE_LISTENER)
+		return ATOMDB_E_RANGE;
+	struct worker *w = allocate();
+	if (w == NULL)
+		return -ENOMEM;
+	w->number = number;
+	w->shared = shared;
+	w->listeners = listeners;
+	w->listener_count = listener_count;
+	init_environment(w, settings);
+	w->input = malloc(WORKER_HEAD + WORKER_READ);
+	int r = w->input == NULL ? -ENOMEM : open_sources(w);
+	if (r == 0)
+		r = shard_new(&w->shard, &(struct shard_options){.id = number, .worker = number, .budget = budget});
+	if (r < 0) {
+		worker_free(w);
+		return r;
+	}
+	read_clocks(w);
+	*out = w;
+	return 0;
+}
+
+int worker_start(struct worker *w) {
+	sigset_t all, before;
+	w->env.registry = w->shared->registry;
+	worker_listen(w, true);
+	/* Signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int r = pthread_create(&w->thread, NULL, run, w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	w->started = r == 0;
+	return -r;
+}
+
+void worker_join(struct worker *w) {
+	if (w->started)
+		pthread_join(w->thread, NULL);
+	w->started = false;
+}
+
+static void close_fd(int fd) {
+	if (fd >= 0)
+		close(fd);
+}
+
+void worker_free(struct worker *w) {
+	if (w == NULL)
+		return;
+	if (w->inbox.fd >= 0)
+		worker_discard_inbox(w);
+	inbox_close(&w->inbox);
+	close_fd(w->epoll);
+	close_fd(w->timer);
+	close_fd(w->reserve);
+	for (unsigned i = 0; i < WORKER_WINDOW; i++)
+		reader_deinit(&w->readers[i]);
+	buffer_deinit(&w->output);
+	buffer_deinit(&w->env.scratch);
+	free(w->input);
+	shard_free(w->shard);
+	free(w);
+}
+
+struct shard *worker_shard(struct worker *w) {
+	return w->shard;
+}
+
+const struct worker_figures *worker_figures(const struct worker *w) {
+	return &w->figures;
+}
+
+const struct environment *worker_environment(const struct worker *w) {
+	return &w->env;
+}
+
+uint64_t worker_take_longest_turn(struct worker *w) {
+	return atomic_exchange_explicit(&w->figures.longest_turn_ns, 0, memory_order_relaxed);
+}

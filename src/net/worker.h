@@ -1,0 +1,88 @@
+/* The inside of a worker, for the files of this floor. */
+#pragma once
+
+#include <pthread.h>
+#include <sys/epoll.h>
+
+#include "atomdb/command/dispatch.h"
+#include "atomdb/net/worker.h"
+#include "atomdb/resp/reader.h"
+#include "net/inbox.h"
+
+/* Commands parsed ahead of the first one that runs. */
+#define WORKER_WINDOW 32
+#define WORKER_EVENTS 256
+/* Bytes that one read(2) takes at most, and so what a connection can have run in one turn. */
+#define WORKER_READ ((size_t)64 << 10)
+/* An unfinished command of at most this size is copied in front of the next bytes. */
+#define WORKER_HEAD ((size_t)16 << 10)
+/* What all clients of a worker that have not authenticated may hold in memory together. */
+#define WORKER_STRANGER_BYTES ((uint64_t)32 << 20)
+
+struct connection;
+
+struct worker {
+	struct environment env;
+	struct worker_figures figures;
+	struct worker_shared *shared;
+	struct shard *shard; /* owned */
+	struct listener *const *listeners;
+	unsigned listener_count;
+	unsigned number;
+	int epoll;   /* owned */
+	int timer;   /* owned: a timerfd on CLOCK_REALTIME */
+	int reserve; /* owned: given up to get rid of a client when there is no other descriptor left; -1: none */
+
+	/* Every connection is in one of these by its `link`. */
+	struct list strangers; /* not authenticated yet, oldest first */
+	struct list members;   /* the others, in the order in which the sweep visits them */
+	struct list lingering; /* to be closed when their replies are sent, oldest first */
+	struct list waiting;   /* pending commands to be tried again each turn */
+	struct list graveyard; /* closed in this turn, freed at its end: an event may still name them */
+
+	/* For the connection that is being served. */
+	struct connection *current;
+	struct writer writer;
+	struct buffer output;
+	bool bulky;  /* a reader of the window has many slots */
+	char *input; /* owned: WORKER_HEAD + WORKER_READ bytes */
+	struct reader readers[WORKER_WINDOW];
+	struct request requests[WORKER_WINDOW];
+	size_t ends[WORKER_WINDOW]; /* where each command's bytes end */
+
+	int64_t armed_ms; /* the timerfd's deadline; INT64_MAX: none */
+	int64_t tick_ms;  /* when to look for timeouts; INT64_MAX: not needed */
+	bool busy;        /* the shard has more to do now */
+	bool accepting;   /* the listeners are in the epoll set */
+	bool stopping;
+	uint64_t stop_ns;        /* when it ends at the latest */
+	uint64_t stranger_bytes; /* held by clients that have not authenticated */
+	uint64_t longest_ticks;  /* of figures.longest_turn_ns */
+	struct epoll_event events[WORKER_EVENTS];
+	pthread_t thread;
+	bool started;
+
+	/* Written by other threads. */
+	_Alignas(64) struct inbox inbox;
+	_Atomic uint64_t pings;
+	_Atomic uint64_t stop_request; /* 1 + milliseconds; 0: none */
+#ifdef ATOMDB_TEST_HOOKS
+	_Atomic bool hang;
+#endif
+};
+
+/* What epoll says of anything but a connection: smaller than any pointer. */
+enum source { SOURCE_INBOX, SOURCE_TIMER, SOURCE_LISTENER, SOURCE_END = 4096 };
+
+/* Puts the listeners into the epoll set, or takes them out. */
+void worker_listen(struct worker *w, bool on);
+/* Accepts a few connections of a listener. */
+void worker_accept(struct worker *w, const struct listener *l);
+/* Closes the clients whose time is over and resumes accepting; sets tick_ms. */
+void worker_sweep(struct worker *w);
+/* Sees to it that a sweep comes. */
+void worker_want_sweep(struct worker *w);
+/* Takes and handles the messages of the inbox. */
+void worker_read_inbox(struct worker *w);
+/* Frees what nobody will take any more. */
+void worker_discard_inbox(struct worker *w);
