@@ -21,9 +21,9 @@
 /* Bytes for a request's head, of which browsers send many; the answer's head comes from the same memory. */
 #define REQUEST_MAX ((size_t)16 << 10)
 /* Seconds of silence. */
-#define IDLE_TIMEOUT 10u
+#define IDLE_TIMEOUT 5u
 /* Time for a request to be sent, answered and the answer read. */
-#define REQUEST_TIMEOUT_NS (30 * (uint64_t)1000000000)
+#define REQUEST_TIMEOUT_NS (15 * (uint64_t)1000000000)
 
 struct http {
 	struct MHD_Daemon *daemon; /* owned */

@@ -1,0 +1,327 @@
+/* The page as a scraper reads it: exact lines, and the rules of the format over all of it. */
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "figures.h"
+
+#include <cmocka.h>
+
+/* The page, with a newline before it and a terminator behind. */
+static char *render(struct metrics *m) {
+	struct buffer b;
+	buffer_init(&b);
+	assert_int_equal(buffer_append(&b, "\n", 1, SIZE_MAX), 0);
+	assert_int_equal(metrics_render(m, &b), 0);
+	assert_int_equal(buffer_append(&b, "", 1, SIZE_MAX), 0);
+	return b.data;
+}
+
+static struct metrics *new_metrics(const struct figures *f) {
+	struct metrics *m = NULL;
+	assert_non_null(f);
+	assert_int_equal(metrics_new(&m, &f->sources), 0);
+	return m;
+}
+
+static bool has_line(const char *page, const char *line) {
+	char *with_ends = NULL;
+	assert_true(asprintf(&with_ends, "\n%s\n", line) > 0);
+	bool found = strstr(page, with_ends) != NULL;
+	if (!found)
+		print_message("not on the page: %s\n", line);
+	free(with_ends);
+	return found;
+}
+
+static void fill_workers(struct figures *f) {
+	for (unsigned i = 0; i < FIGURES_WORKERS; i++) {
+		struct figures_worker *w = &f->workers[i];
+		counter *figures[] = {
+			&w->clients,
+			&w->connections,
+			&w->rejected_max_clients,
+			&w->rejected_files,
+			&w->moved,
+			&w->input_bytes,
+			&w->output_bytes,
+			&w->protocol_errors,
+			&w->output_limit,
+			&w->idle_closed,
+			&w->turns,
+			&w->longest_turn_ns,
+			&w->auth_failures,
+			&w->unknown_commands,
+			&w->shard.resident,
+			&w->shard.used,
+			&w->shard.tenants,
+			&w->shard.keys,
+			&w->shard.resizes,
+			&w->shard.swept,
+			&w->shard.lag_ms_total,
+		};
+		for (unsigned j = 0; j < sizeof(figures) / sizeof(figures[0]); j++)
+			counter_set(figures[j], 100 * (i + 1) + j);
+		counter_set(&w->commands[COMMAND_GET].calls, 10 + i);
+		counter_set(&w->commands[COMMAND_GET].failed, 1);
+		counter_set(&w->commands[COMMAND_SET].rejected, 2);
+	}
+}
+
+static void test_workers_and_shards(void **state) {
+	struct figures *f = figures_new();
+	struct metrics *m = new_metrics(f);
+	(void)state;
+	fill_workers(f);
+	char *page = render(m);
+	const char *lines[] = {
+		"redis_connected_clients 300",
+		"# TYPE redis_connected_clients gauge",
+		"redis_connections_received_total 302",
+		"# TYPE redis_connections_received_total counter",
+		"redis_rejected_connections_total 304",
+		"redis_net_input_bytes_total 310",
+		"redis_net_output_bytes_total 312",
+		"redis_acl_access_denied_auth_total 324",
+		"atomdb_unknown_commands_total 326",
+		"redis_memory_used_bytes 330",
+		"atomdb_worker_clients{worker=\"0\"} 100",
+		"atomdb_worker_clients{worker=\"1\"} 200",
+		"atomdb_worker_connections_total{worker=\"1\"} 201",
+		"atomdb_worker_rejected_max_clients_total{worker=\"0\"} 102",
+		"atomdb_worker_rejected_files_total{worker=\"0\"} 103",
+		"atomdb_worker_moved_connections_total{worker=\"0\"} 104",
+		"atomdb_worker_input_bytes_total{worker=\"0\"} 105",
+		"atomdb_worker_output_bytes_total{worker=\"0\"} 106",
+		"atomdb_worker_protocol_errors_total{worker=\"0\"} 107",
+		"atomdb_worker_output_limit_closed_total{worker=\"0\"} 108",
+		"atomdb_worker_idle_closed_total{worker=\"0\"} 109",
+		"atomdb_worker_turns_total{worker=\"0\"} 110",
+		"atomdb_worker_longest_turn_seconds{worker=\"0\"} 0.000000111",
+		"atomdb_arena_resident_bytes{shard=\"0\"} 114",
+		"atomdb_arena_used_bytes{shard=\"1\"} 215",
+		"atomdb_shard_tenants{shard=\"0\"} 116",
+		"atomdb_shard_keys{shard=\"0\"} 117",
+		"atomdb_shard_table_resizes_total{shard=\"0\"} 118",
+		"atomdb_expiry_swept_keys_total{shard=\"0\"} 119",
+		"atomdb_expiry_lag_seconds_total{shard=\"0\"} 0.12",
+		"redis_commands_total{cmd=\"get\"} 21",
+		"redis_commands_total{cmd=\"set\"} 0",
+		"redis_commands_failed_calls_total{cmd=\"get\"} 2",
+		"redis_commands_rejected_calls_total{cmd=\"set\"} 4",
+		"redis_commands_processed_total 21",
+	};
+	for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		assert_true(has_line(page, lines[i]));
+	assert_null(strstr(page, "cmd=\"ping\""));
+	free(page);
+	metrics_free(m);
+	figures_free(f);
+}
+
+static void test_process_and_identity(void **state) {
+	struct figures *f = figures_new();
+	struct metrics *m = new_metrics(f);
+	char line[128];
+	(void)state;
+	counter_set(&f->log_suppressed, 9);
+	char *page = render(m);
+	assert_true(has_line(page, "redis_up 1"));
+	assert_true(has_line(page, "redis_max_clients 77"));
+	assert_true(has_line(page, "redis_config_maxclients 77"));
+	assert_true(has_line(page, "redis_memory_max_bytes 1048576"));
+	assert_true(has_line(page, "atomdb_log_suppressed_total 9"));
+	assert_true(has_line(page, "redis_db_keys{db=\"db15\"} 0"));
+	snprintf(line, sizeof(line), ",redis_version=\"7.0.15\",process_id=\"%d\",", getpid());
+	assert_non_null(strstr(page, line));
+	assert_non_null(strstr(page, "\natomdb_build_info{version=\"1.2.3\",compiler=\""));
+	assert_non_null(strstr(page, "\nredis_uptime_in_seconds 2."));
+	const char *positive[] = {
+		"process_resident_memory_bytes", "process_virtual_memory_bytes", "process_open_fds", "process_max_fds",
+		"process_cpu_seconds_total",     "process_start_time_seconds"};
+	for (unsigned i = 0; i < sizeof(positive) / sizeof(positive[0]); i++) {
+		snprintf(line, sizeof(line), "\n%s ", positive[i]);
+		const char *at = strstr(page, line);
+		assert_non_null(at);
+		assert_true(strtod(at + strlen(line), NULL) > 0);
+	}
+	const char *start = strstr(page, "\nprocess_start_time_seconds ");
+	assert_true(labs(strtol(start + 28, NULL, 10) - time(NULL)) < 3600);
+	free(page);
+	/* A figure that nobody keeps has no family. */
+	f->sources.log_suppressed = NULL;
+	page = render(m);
+	assert_null(strstr(page, "log_suppressed"));
+	free(page);
+	metrics_free(m);
+	figures_free(f);
+}
+
+static void test_tenants_are_summed(void **state) {
+	struct figures *f = figures_new();
+	struct metrics *m = new_metrics(f);
+	char line[160];
+	(void)state;
+	f->sources.tenants_shown = 1;
+	struct tenant *a = figures_tenant(f, "secret a"), *b = figures_tenant(f, "secret b");
+	assert_non_null(a);
+	assert_non_null(b);
+	counter_set(&a->figures.bytes, 1 << 30);
+	counter_set(&a->figures.hits, 40);
+	counter_set(&a->figures.db_keys[3], 7);
+	counter_set(&a->figures.db_expiring[3], 5);
+	counter_set(&a->figures.quota_entries, 30);
+	counter_set(&b->figures.hits, 2);
+	counter_set(&b->figures.evictions, 3);
+	counter_set(&b->figures.expirations, 4);
+	counter_set(&b->figures.misses, 5);
+	counter_set(&b->figures.db_keys[3], 1);
+	counter_set(&f->workers[1].shard.retired.hits, 1000);
+	counter_set(&f->workers[0].shard.retired.evictions, 100);
+	char *page = render(m);
+	assert_true(has_line(page, "atomdb_tenants 2"));
+	assert_true(has_line(page, "redis_keyspace_hits_total 1042"));
+	assert_true(has_line(page, "redis_keyspace_misses_total 5"));
+	assert_true(has_line(page, "redis_evicted_keys_total 103"));
+	assert_true(has_line(page, "redis_expired_keys_total 4"));
+	assert_true(has_line(page, "redis_db_keys{db=\"db3\"} 8"));
+	assert_true(has_line(page, "redis_db_keys_expiring{db=\"db3\"} 5"));
+	snprintf(line, sizeof(line), "atomdb_tenant_keyspace_hits_total{tenant=\"%s\"} 40", tenant_name(a));
+	assert_true(has_line(page, line));
+	snprintf(line, sizeof(line), "atomdb_tenant_quota_keys{tenant=\"%s\"} 30", tenant_name(a));
+	assert_true(has_line(page, line));
+	snprintf(line, sizeof(line), "atomdb_tenant_memory_bytes{tenant=\"%s\"} 1073741824", tenant_name(a));
+	assert_true(has_line(page, line));
+	assert_null(strstr(page, tenant_name(b)));
+	assert_true(has_line(page, "atomdb_tenant_keyspace_hits_total{tenant=\"_other\"} 1002"));
+	assert_null(strstr(page, "atomdb_tenant_quota_keys{tenant=\"_other\"}"));
+	free(page);
+	/* As a reload may wish. */
+	f->sources.tenants_shown = 2000;
+	page = render(m);
+	assert_non_null(strstr(page, tenant_name(b)));
+	free(page);
+	metrics_free(m);
+	figures_free(f);
+}
+
+static double duration(const char *page) {
+	const char *at = strstr(page, "\nredis_commands_duration_seconds_total{cmd=\"get\"} ");
+	assert_non_null(at);
+	return strtod(strchr(at, '}') + 1, NULL);
+}
+
+static void test_durations_only_rise(void **state) {
+	struct figures *f = figures_new();
+	struct metrics *m = new_metrics(f);
+	double last = 0;
+	(void)state;
+	counter_set(&f->workers[0].commands[COMMAND_GET].calls, 1);
+	for (unsigned i = 0; i < 200; i++) {
+		/* The rate is known best after a while; whatever it is at first must not be taken back. */
+		if (i % 2 == 0)
+			counter_add(&f->workers[i / 2 % 2].commands[COMMAND_GET].ticks, 1000000007);
+		char *page = render(m);
+		double now = duration(page);
+		assert_true(i % 2 == 0 ? now > last : now == last);
+		last = now;
+		free(page);
+	}
+	/* A processor's ticks are between 0.1 and 10 ns. */
+	assert_true(last > 10 && last < 1001);
+	metrics_free(m);
+	figures_free(f);
+}
+
+/* The family that a line's sample or comment names. */
+static void family_of(const char *line, char name[128]) {
+	size_t n = 0;
+	if (*line == '#')
+		line += strlen("# HELP ");
+	while (n < 127 && (isalnum((unsigned char)line[n]) || line[n] == '_')) {
+		name[n] = line[n];
+		n++;
+	}
+	name[n] = '\0';
+}
+
+static void test_format_rules(void **state) {
+	struct figures *f = figures_new();
+	struct metrics *m = new_metrics(f);
+	char family[128] = "", name[128], seen[200][128];
+	unsigned families = 0;
+	bool counts = false;
+	(void)state;
+	fill_workers(f);
+	assert_non_null(figures_tenant(f, "x"));
+	char *page = render(m);
+	assert_int_equal(page[strlen(page) - 1], '\n');
+	char *rest = NULL;
+	for (char *line = strtok_r(page, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+		family_of(line, name);
+		if (strncmp(line, "# HELP ", 7) == 0) {
+			/* Each family once, all of its lines together. */
+			for (unsigned i = 0; i < families; i++)
+				assert_string_not_equal(seen[i], name);
+			assert_true(families < 200);
+			strcpy(seen[families++], name);
+			strcpy(family, name);
+			assert_true(strlen(line) > 7 + strlen(name) + 8);
+			continue;
+		}
+		assert_string_equal(name, family);
+		if (strncmp(line, "# TYPE ", 7) == 0) {
+			counts = strcmp(strrchr(line, ' '), " counter") == 0;
+			size_t len = strlen(name);
+			assert_int_equal(counts, len > 6 && strcmp(name + len - 6, "_total") == 0);
+			continue;
+		}
+		char *end = NULL;
+		assert_true(strtod(strrchr(line, ' '), &end) >= 0);
+		assert_int_equal(*end, '\0');
+	}
+	assert_true(families > 60);
+	free(page);
+	metrics_free(m);
+	figures_free(f);
+}
+
+static void test_a_thousand_tenants(void **state) {
+	struct figures *f = figures_new();
+	struct metrics *m = new_metrics(f);
+	struct timespec from, to;
+	char name[32];
+	(void)state;
+	f->sources.tenants_shown = 1000;
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "secret %u", i);
+		struct tenant *t = figures_tenant(f, name);
+		assert_non_null(t);
+		counter_set(&t->figures.bytes, (uint64_t)i * 7919 % 1000);
+	}
+	free(render(m));
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+	char *page = render(m);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+	double ms = (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) / 1e6;
+	print_message("a page of 1000 tenants, %zu bytes: %.2f ms\n", strlen(page), ms);
+	/* The target is 10 ms; a sanitizer may take its share. */
+	assert_true(ms < 50);
+	free(page);
+	metrics_free(m);
+	figures_free(f);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_workers_and_shards), cmocka_unit_test(test_process_and_identity),
+		cmocka_unit_test(test_tenants_are_summed), cmocka_unit_test(test_durations_only_rise),
+		cmocka_unit_test(test_format_rules),       cmocka_unit_test(test_a_thousand_tenants),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
