@@ -164,7 +164,7 @@ static int check_together(struct config_reader *r) {
 				address);
 	}
 	const char *anonymous = c->tenancy.anonymous;
-	bool found = *anonymous == '\0';
+	bool found = *anonymous == '\0' || c->tenancy.open;
 	for (size_t i = 0; i < c->tenancy.tenant_count && !found; i++)
 		found = strcmp(c->tenancy.tenants[i].name, anonymous) == 0;
 	if (!found)

@@ -8,9 +8,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const char *__lsan_default_suppressions(void);
 
-/* libconfig 1.5 loses the string that it was reading when it meets a syntax error. */
+/* libconfig 1.5 loses the strings that it was reading when it meets a syntax error. */
 const char *__lsan_default_suppressions(void) {
-	return "leak:strbuf_append\n";
+	return "leak:libconfig\n";
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

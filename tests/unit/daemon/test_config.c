@@ -168,7 +168,8 @@ static void errors_name_the_line(void **state) {
 	bad("resp = 1;", "a.conf:1: resp must be a group: resp: { ... };");
 	bad("anonymous = \"a b\";",
 	    "a.conf:1: anonymous must be \"\" or a name of up to 64 letters, digits, '-', '_' and '.'");
-	bad("\nanonymous = \"guest\";", "a.conf:2: anonymous names 'guest', which is not among the tenants");
+	bad("tenancy = \"listed\";\nanonymous = \"guest\";",
+	    "a.conf:2: anonymous names 'guest', which is not among the tenants");
 	bad("admin: { secret_file = 1; };", "a.conf:1: admin.secret_file must be the name of a file, or \"\"");
 }
 
@@ -197,6 +198,7 @@ static void open_tenancy_stays_on_the_host(void **state) {
 	    "\"listed\", or resp.open_to_network to true if that is meant");
 	config_free(good("resp: { listen = [ \"0.0.0.0:1\" ]; open_to_network = true; };"));
 	config_free(good("resp: { listen = [ \"[::]:1\" ]; }; tenancy = \"listed\";"));
+	config_free(good("anonymous = \"guest\";")); /* opened with the defaults */
 	struct config *c = good("");
 	assert_true(config_allows_address(c, "127.9.9.9:1"));
 	assert_true(config_allows_address(c, "unix:/run/x"));

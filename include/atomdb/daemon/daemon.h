@@ -1,0 +1,22 @@
+/* The daemon: composes the floors and is their control plane, from start to stop. */
+#pragma once
+
+#include <stdint.h>
+
+#include "atomdb/daemon/config.h"
+#include "atomdb/daemon/journal.h"
+
+/* What the command line and the environment say; the strings are not owned. */
+struct daemon_options {
+	const char *config_file; /* NULL: the built-in defaults */
+	const char *credentials; /* directory of secrets, or NULL */
+	uint16_t port;           /* instead of resp.listen, on 127.0.0.1; 0: not given */
+	uint16_t http_port;      /* likewise */
+};
+
+/* The configuration that the options ask for. As config_load. */
+int daemon_load_config(const struct daemon_options *options, struct config **out, struct config_error *error);
+
+/* Serves until SIGTERM or SIGINT; takes over `config`. Returns 0 after an orderly stop, or a negative error that has
+ * been reported. */
+int daemon_run(const struct daemon_options *options, struct config *config, struct journal *journal);

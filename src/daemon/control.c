@@ -1,0 +1,172 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "daemon/daemon_private.h"
+
+#define TICK_USEC     UINT64_C(1000000)
+#define STUCK_NS      UINT64_C(3000000000)
+#define STOP_MS       5000
+#define STATUS_TICKS  2
+#define TURN_TICKS    60 /* the longest turn that /metrics shows is that of the last minute */
+#define ANY_ACCURACY  0  /* sd-event's own: a quarter of a second */
+#define FINE_ACCURACY 1000
+
+/* Arms the timer of an HTTP address for when libmicrohttpd wants to run without input. */
+static int http_arm(struct http_source *s) {
+	int64_t timeout = http_timeout(s->http);
+	if (timeout < 0)
+		return sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
+	int error = sd_event_source_set_time_relative(s->timer, (uint64_t)timeout * 1000);
+	return error < 0 ? error : sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
+}
+
+static int http_input(sd_event_source *source, int fd, uint32_t events, void *context) {
+	(void)source, (void)fd, (void)events;
+	struct http_source *s = context;
+	http_run(s->http);
+	return http_arm(s);
+}
+
+static int http_timer(sd_event_source *source, uint64_t usec, void *context) {
+	(void)source, (void)usec;
+	struct http_source *s = context;
+	http_run(s->http);
+	return http_arm(s);
+}
+
+static int add_http(struct daemon *d, unsigned i) {
+	struct http_source *s = &d->http[i];
+	int error = http_new(&s->http, listener_fd(d->http_listeners[i]), &d->health, d->metrics);
+	if (error == 0)
+		error = sd_event_add_io(d->loop, &s->input, http_fd(s->http), EPOLLIN, http_input, s);
+	if (error >= 0)
+		error = sd_event_add_time_relative(d->loop, &s->timer, CLOCK_MONOTONIC, 0, FINE_ACCURACY, http_timer,
+						   s);
+	return error < 0 ? error : http_arm(s);
+}
+
+static void *reap(void *context) {
+	struct daemon *d = context;
+	for (unsigned i = 0; i < d->started; i++)
+		worker_join(d->workers[i]);
+	eventfd_write(d->stopped_fd, 1);
+	return NULL;
+}
+
+static int stopped(sd_event_source *source, int fd, uint32_t events, void *context) {
+	(void)source, (void)fd, (void)events;
+	struct daemon *d = context;
+	return sd_event_exit(d->loop, 0);
+}
+
+/* Asks the workers to finish; the loop, and with it /health, goes on until they have. A second signal does not wait. */
+static int stop(sd_event_source *source, const struct signalfd_siginfo *info, void *context) {
+	(void)source;
+	struct daemon *d = context;
+	if (d->stopping)
+		_exit(128 + (int)info->ssi_signo);
+	d->stopping = true;
+	d->health.state = HEALTH_STOPPING;
+	sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
+	event_report(d->events, &(struct event){.id = EVENT_STOPPING});
+	for (unsigned i = 0; i < d->worker_count; i++)
+		worker_stop(d->workers[i], STOP_MS);
+	int error = pthread_create(&d->reaper, NULL, reap, d);
+	d->reaper_started = error == 0;
+	return error == 0 ? 0 : sd_event_exit(d->loop, 0);
+}
+
+static int reload(sd_event_source *source, const struct signalfd_siginfo *info, void *context) {
+	(void)source, (void)info;
+	struct daemon *d = context;
+	if (!d->stopping)
+		daemon_reload(d);
+	return 0;
+}
+
+#ifdef ATOMDB_TEST_HOOKS
+static int hang(sd_event_source *source, const struct signalfd_siginfo *info, void *context) {
+	(void)source, (void)info;
+	struct daemon *d = context;
+	worker_test_hang(d->workers[0], true);
+	return 0;
+}
+#endif
+
+static int tick(sd_event_source *source, uint64_t usec, void *context) {
+	(void)usec;
+	struct daemon *d = context;
+	daemon_watch(d);
+	d->ticks++;
+	if (!d->stopping && d->ticks % STATUS_TICKS == 0)
+		daemon_notify_status(d);
+	if (d->ticks % TURN_TICKS == 0) {
+		journal_flush(d->journal);
+		for (unsigned i = 0; i < d->worker_count; i++)
+			worker_take_longest_turn(d->workers[i]);
+	}
+	uint64_t interval = TICK_USEC;
+	if (d->watchdog_usec != 0 && d->watchdog_usec / 2 < interval)
+		interval = d->watchdog_usec / 2;
+	int error = sd_event_source_set_time_relative(source, interval);
+	return error < 0 ? error : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int add_signals(struct daemon *d) {
+	/* The sources float: the loop owns them. */
+	int error = sd_event_add_signal(d->loop, NULL, SIGTERM, stop, d);
+	if (error >= 0)
+		error = sd_event_add_signal(d->loop, NULL, SIGINT, stop, d);
+	if (error >= 0)
+		error = sd_event_add_signal(d->loop, NULL, SIGHUP, reload, d);
+#ifdef ATOMDB_TEST_HOOKS
+	if (error >= 0)
+		error = sd_event_add_signal(d->loop, NULL, SIGUSR2, hang, d);
+#endif
+	return error;
+}
+
+int daemon_open_loop(struct daemon *d) {
+	d->watch_limit_ns = STUCK_NS;
+	if (sd_watchdog_enabled(0, &d->watchdog_usec) <= 0)
+		d->watchdog_usec = 0;
+	else if (d->watchdog_usec * 1000 / 2 < STUCK_NS)
+		d->watch_limit_ns = d->watchdog_usec * 1000 / 2;
+	d->stopped_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (d->stopped_fd < 0)
+		return -errno;
+	int error = sd_event_new(&d->loop);
+	if (error >= 0)
+		error = add_signals(d);
+	if (error >= 0)
+		error = sd_event_add_io(d->loop, NULL, d->stopped_fd, EPOLLIN, stopped, d);
+	if (error >= 0)
+		error = sd_event_add_time_relative(d->loop, &d->tick, CLOCK_MONOTONIC, 0, ANY_ACCURACY, tick, d);
+	for (unsigned i = 0; i < d->http_count && error >= 0; i++)
+		error = add_http(d, i);
+	return error < 0 ? error : 0;
+}
+
+int daemon_run_loop(struct daemon *d) {
+	int error = sd_event_loop(d->loop);
+	if (d->reaper_started)
+		pthread_join(d->reaper, NULL);
+	return error;
+}
+
+void daemon_close_loop(struct daemon *d) {
+	for (unsigned i = 0; i < d->http_count; i++) {
+		sd_event_source_disable_unref(d->http[i].input);
+		sd_event_source_disable_unref(d->http[i].timer);
+		http_free(d->http[i].http);
+	}
+	sd_event_source_disable_unref(d->tick);
+	sd_event_unref(d->loop);
+	if (d->stopped_fd >= 0)
+		close(d->stopped_fd);
+}

@@ -1,0 +1,206 @@
+#include "atomdb/daemon/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "atomdb/util/error.h"
+#include "daemon/daemon_private.h"
+
+static void use_port(struct config_addresses *addresses, uint16_t port) {
+	addresses->count = 1;
+	snprintf(addresses->text[0], sizeof(addresses->text[0]), "127.0.0.1:%u", port);
+}
+
+int daemon_load_config(const struct daemon_options *options, struct config **out, struct config_error *error) {
+	struct config *config = NULL;
+	int result = config_load(options->config_file, options->credentials, &config, error);
+	if (result != 0)
+		return result;
+	if (options->port != 0) {
+		use_port(&config->resp_listen, options->port);
+		config->settings.port = options->port;
+	}
+	if (options->http_port != 0)
+		use_port(&config->http_listen, options->http_port);
+	*out = config;
+	return 0;
+}
+
+/* Signals go to the main thread's loop alone; a peer that is gone shows in the result of a write. */
+static void set_signals(void) {
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+#ifdef ATOMDB_TEST_HOOKS
+	sigaddset(&set, SIGUSR2);
+#endif
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int make_run_id(char out[RUN_ID_DIGITS + 1]) {
+	unsigned char random[RUN_ID_DIGITS / 2];
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return -EIO;
+	for (size_t i = 0; i < sizeof(random); i++)
+		snprintf(out + 2 * i, 3, "%02x", random[i]);
+	return 0;
+}
+
+static void describe_worker(struct metrics_worker *m, struct worker *w) {
+	const struct worker_figures *f = worker_figures(w);
+	const struct environment *e = worker_environment(w);
+	*m = (struct metrics_worker){
+		.commands = e->commands,
+		.shard = shard_figures(worker_shard(w)),
+		.clients = &f->clients,
+		.connections = &f->connections,
+		.rejected_max_clients = &f->rejected[REJECT_MAX_CLIENTS],
+		.rejected_files = &f->rejected[REJECT_FILES],
+		.moved = &f->moved,
+		.input_bytes = &f->input_bytes,
+		.output_bytes = &f->output_bytes,
+		.protocol_errors = &f->protocol_errors,
+		.output_limit = &f->output_limit,
+		.idle_closed = &f->idle_closed,
+		.turns = &f->turns,
+		.longest_turn_ns = &f->longest_turn_ns,
+		.auth_failures = &e->auth_failures,
+		.unknown_commands = &e->unknown_commands,
+	};
+}
+
+static int make_workers(struct daemon *d, const struct settings *settings, unsigned count) {
+	for (unsigned i = 0; i < count; i++) {
+		int error = worker_new(&d->workers[i], i, &d->shared, settings, d->resp, d->resp_count, &d->budget);
+		if (error != 0)
+			return error;
+		d->worker_count++;
+		describe_worker(&d->figures[i], d->workers[i]);
+	}
+	return 0;
+}
+
+static int make_registry(struct daemon *d) {
+	struct shard *shards[CONFIG_WORKERS];
+	for (unsigned i = 0; i < d->worker_count; i++)
+		shards[i] = worker_shard(d->workers[i]);
+	struct registry_hooks hooks = daemon_hooks;
+	hooks.context = d;
+	int error = registry_new(&d->registry, shards, d->worker_count, &d->config->tenancy, &hooks, d->events);
+	if (error == 0)
+		d->shared.registry = d->registry;
+	return error;
+}
+
+static int make_metrics(struct daemon *d, const struct settings *settings) {
+	d->sources = (struct metrics_sources){
+		.workers = d->figures,
+		.worker_count = d->worker_count,
+		.registry = d->registry,
+		.clock_start = d->shared.clock_start,
+		.start_ms = d->shared.start_ms,
+		.version = ATOMDB_VERSION,
+		.redis_version = "7.0.15",
+		.tenants_shown = d->config->tenants_shown,
+		.log_suppressed = journal_suppressed(d->journal),
+		.max_memory = d->config->max_memory,
+		.max_clients = settings->max_clients,
+	};
+	return metrics_new(&d->metrics, &d->sources);
+}
+
+/* Everything but the threads. */
+static int prepare(struct daemon *d) {
+	unsigned count = daemon_count_workers(d->config);
+	d->client_room = daemon_client_room(count);
+	atomic_init(&d->budget.limit, d->config->max_memory);
+	d->shared.workers = d->workers;
+	d->shared.worker_count = count;
+	d->shared.events = d->events;
+	clock_rate_init(&d->shared.clock_start);
+	d->shared.start_ms = clock_realtime_ms();
+	d->shared.run_id = d->run_id;
+	d->shared.config_file = d->options->config_file != NULL ? d->options->config_file : "";
+	int error = make_run_id(d->run_id);
+	if (error != 0)
+		return error;
+	struct settings settings = daemon_settings(d, d->config);
+	error = make_workers(d, &settings, count);
+	if (error == 0)
+		error = make_registry(d);
+	if (error == 0)
+		error = make_metrics(d, &settings);
+	return error != 0 ? error : daemon_open_loop(d);
+}
+
+static int start_workers(struct daemon *d) {
+	for (; d->started < d->worker_count; d->started++) {
+		int error = worker_start(d->workers[d->started]);
+		if (error != 0)
+			return error;
+	}
+	return 0;
+}
+
+static int serve(struct daemon *d) {
+	int error = daemon_open_sockets(d);
+	if (error != 0)
+		return error;
+	error = prepare(d);
+	if (error == 0)
+		error = start_workers(d);
+	if (error == 0) {
+		event_report(d->events, &(struct event){.id = EVENT_VOLATILE});
+		d->health.state = HEALTH_SERVING;
+		event_report(d->events, &(struct event){.id = EVENT_STARTED, .detail = "version " ATOMDB_VERSION});
+		daemon_notify_ready(d);
+		error = daemon_run_loop(d);
+	}
+	if (error != 0)
+		event_report(d->events, &(struct event){.id = EVENT_WORKER_FAILED, .error = error});
+	return error;
+}
+
+static void dismantle(struct daemon *d) {
+	if (!d->reaper_started) {
+		for (unsigned i = 0; i < d->started; i++)
+			worker_stop(d->workers[i], 0);
+		for (unsigned i = 0; i < d->started; i++)
+			worker_join(d->workers[i]);
+	}
+	daemon_close_loop(d);
+	metrics_free(d->metrics);
+	if (d->registry != NULL)
+		registry_free(d->registry);
+	for (unsigned i = 0; i < d->worker_count; i++)
+		worker_free(d->workers[i]);
+	daemon_close_sockets(d);
+	config_free(d->config);
+}
+
+int daemon_run(const struct daemon_options *options, struct config *config, struct journal *journal) {
+	struct daemon *d = calloc(1, sizeof(*d));
+	if (d == NULL) {
+		config_free(config);
+		return -ENOMEM;
+	}
+	d->options = options;
+	d->journal = journal;
+	d->events = journal_sink(journal);
+	d->config = config;
+	d->stopped_fd = -1;
+	set_signals();
+	int error = serve(d);
+	bool orderly = error == 0;
+	dismantle(d);
+	if (orderly)
+		event_report(journal_sink(journal), &(struct event){.id = EVENT_STOPPED});
+	free(d);
+	return error;
+}

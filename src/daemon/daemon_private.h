@@ -1,0 +1,86 @@
+/* The daemon's parts, for its own files. All of it is used by the main thread alone. */
+#pragma once
+
+#include <pthread.h>
+#include <systemd/sd-event.h>
+
+#include "atomdb/daemon/daemon.h"
+#include "atomdb/net/worker.h"
+#include "atomdb/observe/http.h"
+#include "atomdb/store/budget.h"
+#include "daemon/watch.h"
+
+#define RUN_ID_DIGITS 40
+
+/* One HTTP address in the loop. */
+struct http_source {
+	struct http *http;      /* owned */
+	sd_event_source *input; /* owned */
+	sd_event_source *timer; /* owned */
+};
+
+struct daemon {
+	const struct daemon_options *options;
+	struct journal *journal;
+	const struct event_sink *events;
+	struct config *config; /* owned; in force, but for what needs a restart */
+
+	struct listener *resp[CONFIG_ADDRESSES]; /* owned */
+	unsigned resp_count;
+	struct listener *http_listeners[CONFIG_ADDRESSES]; /* owned */
+	unsigned http_count;
+	struct http_source http[CONFIG_ADDRESSES];
+
+	struct worker *workers[CONFIG_WORKERS]; /* owned */
+	unsigned worker_count;
+	unsigned started; /* workers whose thread runs or ran */
+	struct worker_shared shared;
+	struct arena_budget budget;
+	struct registry *registry; /* owned */
+	struct metrics_worker figures[CONFIG_WORKERS];
+	struct metrics_sources sources;
+	struct metrics *metrics; /* owned */
+	struct health health;
+	struct watch watch[CONFIG_WORKERS];
+	uint64_t watch_limit_ns; /* a worker that owes an answer for longer is stuck */
+	uint64_t watchdog_usec;  /* of systemd; 0: none */
+	uint32_t client_room;    /* clients that the limit on open files allows */
+
+	sd_event *loop;        /* owned */
+	sd_event_source *tick; /* owned */
+	unsigned ticks;
+	char status[160]; /* the line that systemctl shows */
+	char run_id[RUN_ID_DIGITS + 1];
+
+	bool reload_failed; /* the last one */
+	bool stopping;
+	bool reaper_started;
+	pthread_t reaper; /* waits for the workers, so that the loop can go on meanwhile */
+	int stopped_fd;   /* eventfd: the reaper is done */
+};
+
+/* sockets.c: opens what the configuration names, or takes what systemd passed. Errors are reported. */
+int daemon_open_sockets(struct daemon *d);
+void daemon_close_sockets(struct daemon *d);
+
+/* limits.c */
+unsigned daemon_count_workers(const struct config *config);
+/* Raises the limit on open files; how many clients it leaves room for. */
+uint32_t daemon_client_room(unsigned workers);
+/* The settings of `config`, with what the limit on open files allows; reports where that is less. */
+struct settings daemon_settings(struct daemon *d, const struct config *config);
+
+/* control.c: the loop and its sources. */
+int daemon_open_loop(struct daemon *d);
+int daemon_run_loop(struct daemon *d);
+void daemon_close_loop(struct daemon *d);
+
+/* reload.c */
+void daemon_reload(struct daemon *d);
+extern const struct registry_hooks daemon_hooks; /* context to be set */
+
+/* status.c */
+void daemon_notify_ready(struct daemon *d);
+void daemon_notify_status(struct daemon *d);
+/* Looks at the workers, pings them and systemd, and says what is wrong with them. */
+void daemon_watch(struct daemon *d);

@@ -1,0 +1,52 @@
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "daemon/daemon_private.h"
+
+/* Files that are no clients: the standard three, the loop's, listening sockets, HTTP, and those of each worker. */
+#define FILES_OF_DAEMON 96
+#define FILES_OF_WORKER 8
+
+unsigned daemon_count_workers(const struct config *config) {
+	if (config->workers != 0)
+		return config->workers;
+	cpu_set_t cpus;
+	int count = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+	if (count < 1)
+		return 1;
+	return count < CONFIG_WORKERS ? (unsigned)count : CONFIG_WORKERS;
+}
+
+uint32_t daemon_client_room(unsigned workers) {
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return UINT32_MAX;
+	if (files.rlim_cur < files.rlim_max) {
+		struct rlimit raised = {files.rlim_max, files.rlim_max};
+		if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+			files = raised;
+	}
+	rlim_t reserve = FILES_OF_DAEMON + (rlim_t)workers * FILES_OF_WORKER;
+	if (files.rlim_cur >= UINT32_MAX)
+		return UINT32_MAX;
+	return files.rlim_cur > reserve ? (uint32_t)(files.rlim_cur - reserve) : 1;
+}
+
+struct settings daemon_settings(struct daemon *d, const struct config *config) {
+	struct settings settings = config->settings;
+	settings.port = 0;
+	for (unsigned i = 0; i < d->resp_count && settings.port == 0; i++)
+		settings.port = listener_port(d->resp[i]);
+	if (settings.max_clients == 0) {
+		settings.max_clients = d->client_room;
+	} else if (settings.max_clients > d->client_room) {
+		char detail[96];
+		snprintf(detail, sizeof(detail), "max_clients is %" PRIu32 " instead of %" PRIu32, d->client_room,
+			 settings.max_clients);
+		event_report(d->events, &(struct event){.id = EVENT_OPEN_FILES, .detail = detail});
+		settings.max_clients = d->client_room;
+	}
+	return settings;
+}

@@ -1,0 +1,92 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <systemd/sd-daemon.h>
+
+#include "atomdb/util/error.h"
+#include "daemon/daemon_private.h"
+
+static void lost(struct daemon *d, int error) {
+	if (error != 0)
+		event_report(d->events, &(struct event){.id = EVENT_WORKER_FAILED,
+							.error = error,
+							.detail = "it could not be told of a change"});
+}
+
+static void limits_changed(void *context, struct tenant *t, const struct tenant_limits *limits) {
+	struct daemon *d = context;
+	lost(d, worker_post_limits(d->workers[shard_worker(t->shard)], t, limits));
+}
+
+static void defaults_changed(void *context, const struct tenant_limits *limits) {
+	struct daemon *d = context;
+	for (unsigned i = 0; i < d->worker_count; i++)
+		lost(d, worker_post_defaults(d->workers[i], limits));
+}
+
+static void removed(void *context, struct tenant *t) {
+	struct daemon *d = context;
+	lost(d, worker_post_removal(d->workers[shard_worker(t->shard)], t));
+}
+
+const struct registry_hooks daemon_hooks = {limits_changed, defaults_changed, removed, NULL};
+
+static void report_restart(void *context, const char *key) {
+	struct daemon *d = context;
+	event_report(d->events, &(struct event){.id = EVENT_NEEDS_RESTART, .detail = key});
+}
+
+/* What is open now against a tenancy that may have become open. */
+static int check_sockets(struct daemon *d, const struct config *wanted, struct config_error *error) {
+	for (unsigned i = 0; i < d->resp_count; i++) {
+		const char *address = listener_address(d->resp[i]);
+		if (config_allows_address(wanted, address))
+			continue;
+		snprintf(error->text, sizeof(error->text),
+			 "open tenancy on %.128s, where AtomDB listens, needs resp.open_to_network", address);
+		return ATOMDB_E_SYNTAX;
+	}
+	return 0;
+}
+
+/* Replaces the configuration in force. What needs a restart keeps its running value, so that the next reload compares
+ * with what runs. */
+static void apply(struct daemon *d, struct config *wanted) {
+	config_needs_restart(d->config, wanted, report_restart, d);
+	wanted->workers = d->config->workers;
+	wanted->resp_listen = d->config->resp_listen;
+	wanted->http_listen = d->config->http_listen;
+	struct settings settings = daemon_settings(d, wanted);
+	for (unsigned i = 0; i < d->worker_count; i++)
+		lost(d, worker_post_settings(d->workers[i], &settings));
+	atomic_store(&d->budget.limit, wanted->max_memory);
+	d->sources.max_memory = wanted->max_memory;
+	d->sources.max_clients = settings.max_clients;
+	d->sources.tenants_shown = wanted->tenants_shown;
+	journal_set_level(d->journal, wanted->log_level);
+	config_free(d->config);
+	d->config = wanted;
+}
+
+void daemon_reload(struct daemon *d) {
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_monotonic_ns() / 1000);
+	struct config *wanted = NULL;
+	struct config_error error = {""};
+	int result = daemon_load_config(d->options, &wanted, &error);
+	if (result == 0)
+		result = check_sockets(d, wanted, &error);
+	if (result == 0) {
+		result = registry_reload(d->registry, &wanted->tenancy);
+		if (result != 0)
+			snprintf(error.text, sizeof(error.text), "%s", error_text(result));
+	}
+	if (result != 0) {
+		config_free(wanted);
+		event_report(d->events, &(struct event){.id = EVENT_RELOAD_FAILED, .detail = error.text});
+	} else {
+		apply(d, wanted);
+		event_report(d->events, &(struct event){.id = EVENT_RELOADED});
+	}
+	d->reload_failed = result != 0;
+	daemon_notify_ready(d);
+}

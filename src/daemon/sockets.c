@@ -1,0 +1,103 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "atomdb/util/error.h"
+#include "daemon/daemon_private.h"
+
+static int complain(struct daemon *d, const char *address, int error, const char *detail) {
+	event_report(d->events,
+		     &(struct event){.id = EVENT_LISTEN_FAILED, .address = address, .error = error, .detail = detail});
+	return error;
+}
+
+/* Which list a socket unit's FileDescriptorName= asks for; it is the unit's own name where none was given. */
+static bool is_http(const char *name) {
+	static const char suffix[] = "-http.socket";
+	size_t len = strlen(name);
+	return strcmp(name, "http") == 0 ||
+	       (len >= sizeof(suffix) && strcmp(name + len - (sizeof(suffix) - 1), suffix) == 0);
+}
+
+static bool is_resp(const char *name) {
+	static const char suffix[] = ".socket";
+	size_t len = strlen(name);
+	return strcmp(name, "resp") == 0 ||
+	       (len >= sizeof(suffix) && strcmp(name + len - (sizeof(suffix) - 1), suffix) == 0);
+}
+
+static int adopt(struct daemon *d, int fd, const char *name) {
+	bool http = is_http(name);
+	unsigned *count = http ? &d->http_count : &d->resp_count;
+	if (!http && !is_resp(name))
+		return complain(d, name, -EINVAL, "systemd passed a file under this name, which is not known");
+	if (*count == CONFIG_ADDRESSES)
+		return complain(d, name, -E2BIG, "systemd passed too many sockets");
+	struct listener *l = NULL;
+	int error = listener_adopt(&l, fd);
+	if (error != 0)
+		return complain(d, name, error, "systemd passed this, which does not listen");
+	(http ? d->http_listeners : d->resp)[(*count)++] = l;
+	if (!http && !config_allows_address(d->config, listener_address(l)))
+		return complain(d, listener_address(l), -EPERM,
+				"open tenancy on an address other than loopback needs resp.open_to_network");
+	return 0;
+}
+
+static int adopt_all(struct daemon *d) {
+	char **names = NULL;
+	int count = sd_listen_fds_with_names(1, &names);
+	int error = count < 0 ? complain(d, "sd_listen_fds", count, NULL) : 0;
+	for (int i = 0; i < count; i++) {
+		const char *name = names != NULL && names[i] != NULL ? names[i] : "unknown";
+		if (error == 0)
+			error = adopt(d, SD_LISTEN_FDS_START + i, name);
+		else
+			close(SD_LISTEN_FDS_START + i);
+	}
+	for (int i = 0; names != NULL && names[i] != NULL; i++)
+		free(names[i]);
+	free(names);
+	return error;
+}
+
+static int open_list(struct daemon *d, const struct config_addresses *addresses, struct listener **list,
+		     unsigned *count) {
+	for (unsigned i = 0; i < addresses->count; i++) {
+		int error = listener_open(&list[*count], addresses->text[i]);
+		if (error != 0)
+			return complain(d, addresses->text[i], error, NULL);
+		++*count;
+	}
+	return 0;
+}
+
+static void announce(struct daemon *d, struct listener *const *list, unsigned count, const char *what) {
+	for (unsigned i = 0; i < count; i++)
+		event_report(
+			d->events,
+			&(struct event){.id = EVENT_LISTENING, .address = listener_address(list[i]), .detail = what});
+}
+
+int daemon_open_sockets(struct daemon *d) {
+	int error = adopt_all(d);
+	if (error == 0 && d->resp_count == 0)
+		error = open_list(d, &d->config->resp_listen, d->resp, &d->resp_count);
+	if (error == 0 && d->http_count == 0)
+		error = open_list(d, &d->config->http_listen, d->http_listeners, &d->http_count);
+	if (error != 0)
+		return error;
+	announce(d, d->resp, d->resp_count, "RESP");
+	announce(d, d->http_listeners, d->http_count, "HTTP");
+	return 0;
+}
+
+void daemon_close_sockets(struct daemon *d) {
+	for (unsigned i = 0; i < d->resp_count; i++)
+		listener_close(d->resp[i]);
+	for (unsigned i = 0; i < d->http_count; i++)
+		listener_close(d->http_listeners[i]);
+	d->resp_count = d->http_count = 0;
+}

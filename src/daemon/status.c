@@ -1,0 +1,66 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "daemon/daemon_private.h"
+
+static void build_status(struct daemon *d, char *out, size_t size) {
+	uint64_t keys = 0;
+	for (unsigned i = 0; i < d->worker_count; i++)
+		keys += counter_get(&shard_figures(worker_shard(d->workers[i]))->keys);
+	int n = snprintf(out, size, "%zu tenants, %" PRIu64 " keys, %" PRIu64 " clients", registry_count(d->registry),
+			 keys, (uint64_t)atomic_load_explicit(&d->shared.clients, memory_order_relaxed));
+	if (n > 0 && (size_t)n < size && d->health.stuck)
+		n += snprintf(out + n, size - (size_t)n, "; worker %u does not answer", d->health.stuck_worker);
+	if (n > 0 && (size_t)n < size && d->reload_failed)
+		snprintf(out + n, size - (size_t)n, "; the changed configuration could not be read");
+}
+
+void daemon_notify_ready(struct daemon *d) {
+	build_status(d, d->status, sizeof(d->status));
+	sd_notifyf(0, "READY=1\nSTATUS=%s", d->status);
+}
+
+void daemon_notify_status(struct daemon *d) {
+	char status[sizeof(d->status)];
+	build_status(d, status, sizeof(status));
+	if (strcmp(status, d->status) == 0)
+		return;
+	memcpy(d->status, status, sizeof(status));
+	sd_notifyf(0, "STATUS=%s", status);
+}
+
+/* Says once that a worker does not answer, and puts it in /health as long as it lasts. */
+static void set_stuck(struct daemon *d, bool stuck, unsigned worker) {
+	if (stuck && (!d->health.stuck || d->health.stuck_worker != worker)) {
+		char detail[32];
+		snprintf(detail, sizeof(detail), "worker %u", worker);
+		event_report(d->events, &(struct event){.id = EVENT_WORKER_STUCK, .detail = detail});
+	}
+	d->health.stuck = stuck;
+	d->health.stuck_worker = worker;
+}
+
+void daemon_watch(struct daemon *d) {
+	if (d->stopping) {
+		/* The workers end one after the other; the stop has its own time limit. */
+		sd_notify(0, "WATCHDOG=1");
+		return;
+	}
+	bool answered = true, stuck = false;
+	unsigned which = 0;
+	uint64_t now = clock_monotonic_ns();
+	for (unsigned i = d->worker_count; i-- > 0;) {
+		uint64_t pongs = counter_get(&worker_figures(d->workers[i])->pongs);
+		struct watch_turn turn = watch_look(&d->watch[i], pongs, now, d->watch_limit_ns);
+		if (turn.ping)
+			worker_ping(d->workers[i]);
+		answered = answered && turn.answered;
+		stuck = stuck || turn.stuck;
+		which = turn.stuck ? i : which;
+	}
+	set_stuck(d, stuck, which);
+	if (answered && d->watchdog_usec != 0)
+		sd_notify(0, "WATCHDOG=1");
+}

@@ -1,0 +1,21 @@
+/* Tells whether workers answer pings. Pure: the caller sends the pings and passes the time. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One worker; zeros before the first turn. */
+struct watch {
+	bool waiting;      /* for the answer to a ping */
+	uint64_t pongs;    /* answers before that ping */
+	uint64_t since_ns; /* when it was sent */
+};
+
+struct watch_turn {
+	bool ping;     /* send one now */
+	bool answered; /* nothing is owed by the worker */
+	bool stuck;    /* an answer is owed for longer than the limit */
+};
+
+/* A look at one worker that has answered `pongs` pings so far. A worker that owes an answer is not pinged again. */
+struct watch_turn watch_look(struct watch *w, uint64_t pongs, uint64_t now_ns, uint64_t limit_ns);

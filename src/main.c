@@ -1,0 +1,160 @@
+/* AtomDB's command line. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "atomdb/daemon/daemon.h"
+#include "atomdb/util/error.h"
+#include "atomdb/util/number.h"
+
+enum { BAD_USAGE = 2, BAD_CONFIG = 78 /* EX_CONFIG */ };
+
+struct command_line {
+	struct daemon_options daemon;
+	bool check;
+};
+
+static void print_help(void) {
+	fputs("Usage: atomdb [OPTION]...\n"
+	      "A Redis-compatible in-memory database for hosts that many users share.\n"
+	      "\n"
+	      "  --config FILE     read the configuration from FILE; without it the defaults hold:\n"
+	      "                    RESP on 127.0.0.1:8080, HTTP on 127.0.0.1:8081\n"
+	      "  --port N          serve RESP on 127.0.0.1:N only\n"
+	      "  --http-port N     serve /metrics and /health on 127.0.0.1:N only\n"
+	      "  --check-config    check the configuration and exit\n"
+	      "  --print-config    print a configuration file with every key, its default and what it means\n"
+	      "  --version         print the version\n"
+	      "  --help            print this\n"
+	      "\n"
+	      "SIGHUP reads the configuration again, SIGTERM and SIGINT stop.\n",
+	      stdout);
+}
+
+static int complain(const char *what) {
+	fprintf(stderr, "atomdb: %s; see atomdb --help\n", what);
+	return -EINVAL;
+}
+
+static int parse_port(const char *text, uint16_t *out) {
+	int64_t port;
+	if (!number_parse((struct slice){text, strlen(text)}, &port) || port < 1 || port > 65535)
+		return complain("a port is a number from 1 to 65535");
+	*out = (uint16_t)port;
+	return 0;
+}
+
+/* Flushes what was printed for a person; a full disk is an error too. */
+static int printed(void) {
+	return fflush(stdout) == 0 && ferror(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* 0 to go on with `*out`; 1 when `*code` says how to exit. */
+static int parse(int argc, char **argv, struct command_line *out, int *code) {
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},    {"port", required_argument, NULL, 'p'},
+		{"http-port", required_argument, NULL, 'h'}, {"check-config", no_argument, NULL, 'k'},
+		{"print-config", no_argument, NULL, 'd'},    {"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, '?' + 256},      {NULL, 0, NULL, 0}};
+	int option, error = 0;
+	while (error == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			out->daemon.config_file = optarg;
+			break;
+		case 'p':
+			error = parse_port(optarg, &out->daemon.port);
+			break;
+		case 'h':
+			error = parse_port(optarg, &out->daemon.http_port);
+			break;
+		case 'k':
+			out->check = true;
+			break;
+		case 'd':
+			config_document(stdout, false);
+			*code = printed();
+			return 1;
+		case 'v':
+			printf("atomdb %s\n", ATOMDB_VERSION);
+			*code = printed();
+			return 1;
+		case '?' + 256:
+			print_help();
+			*code = printed();
+			return 1;
+		default: /* getopt_long said what is wrong */
+			error = -EINVAL;
+		}
+	}
+	if (error == 0 && optind < argc)
+		error = complain("an argument that is no option");
+	*code = BAD_USAGE;
+	return error != 0;
+}
+
+/* What clients send and store is in memory: keep it out of core dumps and away from other processes of the user.
+ * LeakSanitizer needs to look at its own process. */
+static void protect_memory(void) {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
+/* The path as INFO shows it: absolute, with links left alone, for they may point elsewhere at a reload. */
+static const char *absolute(const char *path, char **owned) {
+	*owned = NULL;
+	if (path == NULL || *path == '/')
+		return path;
+	char *directory = getcwd(NULL, 0);
+	if (directory == NULL || asprintf(owned, "%s/%s", directory, path) < 0)
+		*owned = NULL;
+	free(directory);
+	return *owned != NULL ? *owned : path;
+}
+
+static int start(const struct command_line *line) {
+	struct config *config = NULL;
+	struct config_error error = {""};
+	struct journal *journal = NULL;
+	if (daemon_load_config(&line->daemon, &config, &error) != 0) {
+		if (line->check) {
+			fprintf(stderr, "%s\n", error.text);
+		} else if (journal_new(&journal, STDERR_FILENO, LOG_INFO) == 0) {
+			event_report(journal_sink(journal),
+				     &(struct event){.id = EVENT_CONFIG_ERROR, .detail = error.text});
+			journal_free(journal);
+		}
+		return BAD_CONFIG;
+	}
+	if (line->check) {
+		config_free(config);
+		return EXIT_SUCCESS;
+	}
+	int result = journal_new(&journal, STDERR_FILENO, config->log_level);
+	if (result == 0)
+		result = daemon_run(&line->daemon, config, journal);
+	else
+		config_free(config);
+	journal_free(journal);
+	return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv) {
+	struct command_line line = {.check = false};
+	int code = 0;
+	if (parse(argc, argv, &line, &code) != 0)
+		return code;
+	protect_memory();
+	char *owned = NULL;
+	line.daemon.credentials = getenv("CREDENTIALS_DIRECTORY");
+	line.daemon.config_file = absolute(line.daemon.config_file, &owned);
+	code = start(&line);
+	free(owned);
+	return code;
+}
