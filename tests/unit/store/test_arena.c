@@ -272,7 +272,7 @@ static void test_untouched_costs_nothing(void **state) {
 static void test_runs_waste_nothing(void **state) {
 	(void)state;
 	struct arena *a = open_arena(NULL);
-	size_t size = 33 * ARENA_PAGE;
+	size_t size = 36 * ARENA_PAGE;
 	ref runs[50];
 
 	for (unsigned i = 0; i < 50; i++)
