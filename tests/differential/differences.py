@@ -1,0 +1,163 @@
+"""The intended differences between redis-server 7.0.15 and AtomDB: all of them, with the reason.
+
+What is not here must be equal byte by byte. A rule looks at both replies as trees and says whether they agree in what
+is meant to agree."""
+
+from protocol import tree
+
+RULES = {}
+
+
+def rule(*names, why):
+    """Declares the rule for commands ("client list" for a subcommand)."""
+    def declare(function):
+        for name in names:
+            RULES[name] = (function, why)
+        return function
+
+    return declare
+
+
+def agree(command, redis, atomdb):
+    """Whether two raw replies to `command` agree."""
+    if redis == atomdb:
+        return True
+    words = [word.lower().decode("latin-1") for word in command[:2]]
+    found = RULES.get(" ".join(words)) or RULES.get(words[0])
+    return bool(found) and found[0](tree(redis), tree(atomdb), command)
+
+
+def _is_error(value):
+    return value[0] == "-"
+
+
+@rule("keys", "randomkey", why="The order of keys is that of the table, which is another one (keyed by a random seed).")
+def _unordered(redis, atomdb, command):
+    if command[0].lower() == b"randomkey":
+        return redis[0] == atomdb[0] == "$" and b"-1" not in (redis[1], atomdb[1])
+    return redis[0] == atomdb[0] == "*" and sorted(redis[1]) == sorted(atomdb[1])
+
+
+@rule("scan", why="Likewise; the cursors are the same here because COUNT covers all keys.")
+def _scan(redis, atomdb, _):
+    if redis[0] != "*" or atomdb[0] != "*":
+        return False
+    return redis[1][0] == atomdb[1][0] and sorted(redis[1][1][1]) == sorted(atomdb[1][1][1])
+
+
+@rule("ttl", "pttl", "expiretime", "pexpiretime",
+      why="The two servers run a command at slightly different times. Absolute deadlines (here: in January of 2100) are exact.")
+def _time_left(redis, atomdb, command):
+    if redis[0] != ":" or atomdb[0] != ":":
+        return False
+    name, a, b = command[0].lower(), int(redis[1]), int(atomdb[1])
+    milliseconds = name.startswith(b"p")
+    if a < 0 or b < 0:
+        return False
+    if name.endswith(b"time") and 4_102_444_800 <= a // (1000 if milliseconds else 1) < 4_102_500_000:
+        return False
+    return abs(a - b) <= (1500 if milliseconds else 2)
+
+
+@rule("time", why="The time itself.")
+def _time(redis, atomdb, _):
+    return redis[0] == atomdb[0] == "*" and abs(int(redis[1][0][1]) - int(atomdb[1][0][1])) <= 2
+
+
+@rule("hello", why="The connection's id.")
+def _hello(redis, atomdb, _):
+    def without_id(value):
+        if value[0] not in "%*":
+            return value
+        parts = list(value[1])
+        at = parts.index(("$", b"id"))
+        return value[0], parts[: at + 1] + parts[at + 2 :]
+
+    return not _is_error(redis) and without_id(redis) == without_id(atomdb)
+
+
+@rule("client id", why="The connection's id.")
+def _client_id(redis, atomdb, _):
+    return redis[0] == atomdb[0] == ":" and int(redis[1]) > 0 and int(atomdb[1]) > 0
+
+
+SAME_FIELDS = ("name", "sub", "psub", "ssub", "multi", "events", "cmd", "user", "redir", "resp", "db", "flags")
+
+
+@rule("client info", "client list",
+      why="Ids, addresses, file descriptors, ages and memory figures are those of the process; lib-name and lib-ver are of "
+          "Redis 7.2.")
+def _client_line(redis, atomdb, _):
+    if redis[0] != atomdb[0] or redis[0] not in "$=":
+        return False
+
+    def rows(value):
+        lines = [line for line in value[1].removeprefix(b"txt:").decode("latin-1").split("\n") if line]
+        fields = [dict(field.split("=", 1) for field in line.split(" ")) for line in lines]
+        return [[row.get(name) for name in SAME_FIELDS] for row in fields], [list(row) for row in fields]
+
+    (first, names), (second, more) = rows(redis), rows(atomdb)
+    return first == second and all(set(a) <= set(b) <= set(a) | {"lib-name", "lib-ver"} for a, b in zip(names, more))
+
+
+@rule("info", why="Figures of the process and of the tenant; here the keys of each database are compared.")
+def _info(redis, atomdb, _):
+    if redis[0] != atomdb[0]:
+        return False
+
+    def lines(value):
+        return [line.split(b",avg_ttl")[0] for line in value[1].split(b"\r\n")]
+
+    return lines(redis) == lines(atomdb)
+
+
+@rule("command info", why="Flags and categories are sets; AtomDB has fewer subcommands, and CLIENT SETINFO of Redis 7.2.")
+def _command_info(redis, atomdb, _):
+    def row(value):
+        if value[0] != "*" or not isinstance(value[1], list):
+            return value
+        parts = list(value[1])
+        for at in (2, 6):
+            parts[at] = (parts[at][0], sorted(parts[at][1]))
+        subcommands = {part[1][0][1]: row(part) for part in parts[9][1]}
+        return parts[:9], subcommands
+
+    if redis[0] != "*" or atomdb[0] != "*" or len(redis[1]) != len(atomdb[1]):
+        return False
+    for one, other in zip(redis[1], atomdb[1]):
+        a, b = row(one), row(other)
+        if isinstance(a, tuple) and isinstance(a[1], dict) and isinstance(b[1], dict):
+            if a[0] != b[0] or not set(b[1]) - {b"client|setinfo"} <= set(a[1]):
+                return False
+            if any(b[1][name] != a[1][name] for name in set(a[1]) & set(b[1])):
+                return False
+        elif a != b:
+            return False
+    return True
+
+
+@rule("command docs", why="The texts are AtomDB's own; the names, since and group agree.")
+def _command_docs(redis, atomdb, _):
+    def known(value):
+        docs = {}
+        for name, doc in zip(value[1][::2], value[1][1::2]):
+            fields = dict(zip((field[1] for field in doc[1][::2]), doc[1][1::2]))
+            docs[name] = fields.get(b"since"), fields.get(b"group")
+        return docs
+
+    return redis[0] == atomdb[0] and not _is_error(redis) and known(redis) == known(atomdb)
+
+
+@rule("command list", why="The order, and AtomDB has fewer commands.")
+def _command_list(redis, atomdb, _):
+    if redis[0] != atomdb[0] or _is_error(redis):
+        return False
+    return set(atomdb[1]) - {("$", b"client|setinfo")} <= set(redis[1])
+
+
+@rule("config get", why="The order of parameters.")
+def _config_get(redis, atomdb, _):
+    def pairs(value):
+        return sorted(zip(value[1][::2], value[1][1::2]))
+
+    return redis[0] == atomdb[0] and redis[0] in "*%" and pairs(redis) == pairs(atomdb)
