@@ -362,10 +362,13 @@ bool arena_trim(struct arena *a, size_t max_bytes, bool all) {
 
 	if (!all && slack < SLACK_MIN)
 		slack = SLACK_MIN;
-	if (max_bytes != 0 && max_bytes < ARENA_PAGE)
+	if ((h->dirty + (uint64_t)h->idle * SLAB_PAGES) * ARENA_PAGE <= slack)
+		return false;
+	if (max_bytes == 0)
+		return true;
+	if (max_bytes < ARENA_PAGE)
 		max_bytes = ARENA_PAGE;
-	if (max_bytes != 0 && (h->dirty + (uint64_t)h->idle * SLAB_PAGES) * ARENA_PAGE > slack)
-		release_idle(a);
+	release_idle(a);
 	while ((uint64_t)h->dirty * ARENA_PAGE > slack && max_bytes >= ARENA_PAGE) {
 		uint32_t before = h->dirty;
 		size_t pages = max_bytes / ARENA_PAGE;

@@ -231,6 +231,8 @@ static void test_memory_goes_back(void **state) {
 	uint64_t full = backed(a);
 
 	assert_true(full > (uint64_t)KEYS * SIZE);
+	assert_true(arena_trim(a, 0, false));
+	assert_int_equal(backed(a), full);
 	assert_true(arena_trim(a, 256 * 1024, false));
 	/* No more than asked for. */
 	assert_true(full - backed(a) <= 256 * 1024);
@@ -238,7 +240,10 @@ static void test_memory_goes_back(void **state) {
 		;
 	assert_true(backed(a) - empty <= 2 * MIB);
 	assert_true(resident(a) <= MIB);
+	assert_false(arena_trim(a, 0, false));
+	assert_true(arena_trim(a, 0, true));
 	trim_all(a);
+	assert_false(arena_trim(a, 0, true));
 	assert_int_equal(resident(a), 0);
 	assert_true(backed(a) - empty < 128 * 1024);
 	arena_close(a);
