@@ -324,6 +324,8 @@ class AtomDB(Server):
             flags = ["--port", str(self.port), "--http-port", str(self.http_port)]
         env = dict(os.environ, **(environment or {}))
         env.setdefault("ASAN_OPTIONS", "exitcode=99:detect_leaks=1")
+        # libconfig loses the strings that it was reading when it meets a syntax error.
+        env.setdefault("LSAN_OPTIONS", f"print_suppressions=0:suppressions={ROOT}/tests/blackbox/lsan.supp")
         env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         env.setdefault("TSAN_OPTIONS", "exitcode=66:halt_on_error=1")
         for name in ("NOTIFY_SOCKET", "JOURNAL_STREAM", "LISTEN_FDS", "LISTEN_PID", "CREDENTIALS_DIRECTORY"):
