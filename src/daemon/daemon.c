@@ -87,12 +87,11 @@ static int make_workers(struct daemon *d, const struct settings *settings, unsig
 }
 
 static int make_registry(struct daemon *d) {
-	struct shard *shards[CONFIG_WORKERS];
 	for (unsigned i = 0; i < d->worker_count; i++)
-		shards[i] = worker_shard(d->workers[i]);
+		d->shards[i] = worker_shard(d->workers[i]);
 	struct registry_hooks hooks = daemon_hooks;
 	hooks.context = d;
-	int error = registry_new(&d->registry, shards, d->worker_count, &d->config->tenancy, &hooks, d->events);
+	int error = registry_new(&d->registry, d->shards, d->worker_count, &d->config->tenancy, &hooks, d->events);
 	if (error == 0)
 		d->shared.registry = d->registry;
 	return error;

@@ -32,6 +32,7 @@ struct daemon {
 	struct http_source http[CONFIG_ADDRESSES];
 
 	struct worker *workers[CONFIG_WORKERS]; /* owned */
+	struct shard *shards[CONFIG_WORKERS];   /* the workers' */
 	unsigned worker_count;
 	unsigned started; /* workers whose thread runs or ran */
 	struct worker_shared shared;
