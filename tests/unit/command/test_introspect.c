@@ -149,12 +149,12 @@ static void test_info(void **state) {
 			fail_msg("INFO lacks \"%s\": %s", lines[i], info);
 	}
 	expect(c, "INFO none", "$0\r\n\r\n");
-	expect(c, "INFO cluster modules", "$44\r\n# Modules\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n");
-	expect(c, "INFO CLUSTER cluster", "$31\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n");
+	expect(c, "INFO cluster modules", "$43\r\n# Modules\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n");
+	expect(c, "INFO CLUSTER cluster", "$30\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n");
 	expect_part(c, "INFO everything", "# Keyspace");
 	expect_part(c, "INFO none all", "# Server");
 	ask(c, "HELLO 3");
-	expect(c, "INFO cluster", "=35\r\ntxt:# Cluster\r\ncluster_enabled:0\r\n\r\n");
+	expect(c, "INFO cluster", "=34\r\ntxt:# Cluster\r\ncluster_enabled:0\r\n\r\n");
 	close_world(w, c);
 }
 

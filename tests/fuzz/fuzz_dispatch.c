@@ -1,0 +1,214 @@
+/* Any bytes as what a client sends to a live store with a small quota: every reply is one well-formed value, the
+ * tenant's figures agree with each other and keep to the quota, and another tenant's key stays what it was.
+ *
+ * The first byte chooses the limits; the rest is the client's stream. Time passes with every command. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "atomdb/command/dispatch.h"
+#include "atomdb/resp/reader.h"
+#include "atomdb/store/shard.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define MAX_ENTRIES 8
+#define MAX_MEMORY  65536
+#define DEPTH       8
+#define MUST(condition)                   \
+	do {                              \
+		if (!(condition))         \
+			__builtin_trap(); \
+	} while (0)
+
+struct server {
+	struct shard *shard;
+	struct registry *registry;
+	struct environment env;
+};
+
+struct client {
+	struct session session;
+	struct writer writer;
+	struct buffer out;
+};
+
+static void describe(struct session *s, struct client_facts *facts) {
+	(void)s;
+	memset(facts, 0, sizeof(*facts));
+	snprintf(facts->address, sizeof(facts->address), "127.0.0.1:1");
+}
+
+static void close_session(struct session *s) {
+	s->flags |= SESSION_CLOSING;
+}
+
+static const struct session_host host = {.describe = describe, .close = close_session};
+
+/* The end of the line at `p`, behind its CRLF; NULL where there is none. */
+static const char *line_end(const char *p, const char *end) {
+	const char *cr = memchr(p, '\r', (size_t)(end - p));
+	return cr == NULL || cr + 1 == end || cr[1] != '\n' ? NULL : cr + 2;
+}
+
+/* The end of the value at `p`; NULL where it is not well formed. */
+static const char *value_end(const char *p, const char *end, unsigned depth) {
+	if (p == end || depth == DEPTH)
+		return NULL;
+	char type = *p;
+	const char *next = line_end(p, end);
+	if (next == NULL || memchr("+-:_$=*%~", type, 9) == NULL)
+		return NULL;
+	if (memchr("+-:_", type, 4) != NULL)
+		return next;
+	long long n = strtoll(p + 1, NULL, 10);
+	if (n == -1 && (type == '$' || type == '*'))
+		return next;
+	if (n < 0)
+		return NULL;
+	if (type == '$' || type == '=') {
+		if (n > end - next - 2 || next[n] != '\r' || next[n + 1] != '\n')
+			return NULL;
+		return next + n + 2;
+	}
+	for (long long i = type == '%' ? 2 * n : n; i > 0 && next != NULL; i--)
+		next = value_end(next, end, depth + 1);
+	return next;
+}
+
+static void check_figures(const struct tenant *t) {
+	const struct tenant_figures *f = &t->figures;
+	uint64_t keys = 0, expiring = 0;
+	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
+		MUST(counter_get(&f->db_expiring[i]) <= counter_get(&f->db_keys[i]));
+		keys += counter_get(&f->db_keys[i]);
+		expiring += counter_get(&f->db_expiring[i]);
+	}
+	MUST(keys == counter_get(&f->keys));
+	MUST(expiring == counter_get(&f->keys_expiring));
+	MUST(t->limits.max_entries == 0 || keys <= t->limits.max_entries);
+	MUST(t->limits.max_memory == 0 || counter_get(&f->bytes) <= t->limits.max_memory);
+}
+
+static enum outcome run(struct server *server, struct client *c, const struct slice *argv, uint32_t argc) {
+	uint64_t ticks = clock_ticks();
+	enum outcome outcome;
+	c->out.len = 0;
+	for (;;) {
+		struct request r = {.argv = argv, .argc = argc};
+		dispatch_prepare(&c->session, &r, 1);
+		outcome = dispatch_run(&c->session, &r, &ticks);
+		if (outcome != OUTCOME_AGAIN)
+			break;
+		MUST(c->out.len == 0);
+		MUST(shard_work(server->shard, 64) || c->session.tenant != NULL);
+	}
+	MUST(outcome != OUTCOME_ELSEWHERE);
+	MUST(server->env.scratch.len == 0);
+	MUST(!c->writer.failed);
+	MUST(c->writer.protocol == c->session.protocol);
+	const char *end = c->out.data + c->out.len;
+	MUST(c->out.len != 0 && value_end(c->out.data, end, 0) == end);
+	return outcome;
+}
+
+static void client_init(struct server *server, struct client *c, uint64_t id) {
+	session_init(&c->session, &server->env, id, server->env.now_ms);
+	buffer_init(&c->out);
+	writer_init(&c->writer, &c->out, (size_t)1 << 30);
+	c->session.reply = &c->writer;
+}
+
+static void client_deinit(struct client *c) {
+	session_deinit(&c->session);
+	buffer_deinit(&c->out);
+}
+
+static void pass(struct server *server, int64_t ms) {
+	struct environment *env = &server->env;
+	env->now_ms += ms;
+	env->now_ns += (uint64_t)ms * 1000000;
+	shard_set_now(server->shard, env->now_ms, env->now_ns);
+}
+
+static void server_init(struct server *server, uint8_t choice) {
+	const struct tenancy tenancy = {
+		.open = true,
+		.defaults = {.max_entries = choice & 1 ? MAX_ENTRIES : 0,
+			     .max_memory = choice & 2 ? MAX_MEMORY : 0,
+			     .eviction = choice & 4 ? EVICTION_NONE : EVICTION_LRU,
+			     .max_ttl = choice & 8 ? 400 : 0,
+			     .default_ttl = choice & 16 ? 200 : 0,
+			     .commands_per_second = choice & 32 ? 10 : 0},
+	};
+	const struct shard_options options = {.id = 0};
+	memset(server, 0, sizeof(*server));
+	MUST(shard_new(&server->shard, &options) == 0);
+	server->env.registry = NULL;
+	MUST(registry_new(&server->registry, &server->shard, 1, &tenancy, NULL, NULL) == 0);
+	server->env.registry = server->registry;
+	server->env.host = &host;
+	server->env.now_ns = 1000000000;
+	pass(server, INT64_C(1700000000000));
+}
+
+/* Runs the client's stream until it ends, breaks the protocol, or asks to be closed. */
+static void serve(struct server *server, struct client *c, const char *p, size_t left) {
+	const struct reader_limits limits = {
+		.max_args = 1000, .max_bulk = 1 << 20, .authenticated = true, .max_bytes = 1 << 20};
+	struct reader reader;
+	reader_init(&reader);
+	while (left > 0) {
+		size_t consumed = 0;
+		int r = reader_read(&reader, p, left, &limits, &consumed);
+		if (r != READER_COMMAND && r != READER_EMPTY)
+			break;
+		MUST(consumed >= 1 && consumed <= left);
+		if (r == READER_COMMAND && run(server, c, reader.argv, reader.argc) == OUTCOME_CLOSE)
+			break;
+		if (c->session.tenant != NULL)
+			check_figures(c->session.tenant);
+		pass(server, 40);
+		(void)shard_work(server->shard, 4);
+		reader_reset(&reader);
+		p += consumed;
+		left -= consumed;
+	}
+	reader_deinit(&reader);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+	static const struct slice other[] = {SLICE("AUTH"), SLICE("8f1e7c0a52c34b63a0b4c1e5d9f76021")};
+	static const struct slice own[] = {SLICE("AUTH"), SLICE("one")};
+	static const struct slice set[] = {SLICE("SET"), SLICE("canary"), SLICE("alive")};
+	static const struct slice get[] = {SLICE("GET"), SLICE("canary")};
+	struct server server;
+	struct client canary, client;
+	if (size == 0)
+		return 0;
+	server_init(&server, data[0] & (uint8_t)~24);
+	client_init(&server, &canary, 1);
+	run(&server, &canary, other, 2);
+	run(&server, &canary, set, 3);
+	const struct tenant_limits limits = canary.session.tenant->limits;
+	client_init(&server, &client, 2);
+	run(&server, &client, own, 2);
+	struct tenant_limits strict = limits;
+	strict.max_ttl = data[0] & 8 ? 400 : 0;
+	strict.default_ttl = data[0] & 16 ? 200 : 0;
+	tenant_set_limits(client.session.tenant, &strict, server.env.now_ns);
+
+	serve(&server, &client, (const char *)data + 1, size - 1);
+
+	pass(&server, 2000);
+	run(&server, &canary, get, 2);
+	MUST(canary.out.len == 11 && memcmp(canary.out.data, "$5\r\nalive\r\n", 11) == 0);
+	check_figures(canary.session.tenant);
+	client_deinit(&client);
+	client_deinit(&canary);
+	registry_free(server.registry);
+	shard_free(server.shard);
+	buffer_deinit(&server.env.scratch);
+	return 0;
+}
