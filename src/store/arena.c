@@ -1,29 +1,21 @@
-/* Two allocators, one on the other.
- *
- * Pages: a binary buddy system (Knowlton, 1965) whose free blocks are either clean (never touched since the kernel last
- * gave them: zeros, no memory behind them) or dirty (resident). Buddies merge only within their state. A run of n pages
- * is cut from a block of the next power of two and the rest goes back, so runs waste nothing.
- *
- * Blocks: slabs of 16 pages, aligned to their size, so that the slab of a block follows from its ref. A slab hands out
- * its never used part by a mark that moves up, and what was freed before that by a list:
+/* Blocks are carved from slabs of 16 pages, aligned to their size, so that the slab of a block follows from its ref;
+ * what is larger is a run of pages (see pages.h). A slab hands out its never used part by a mark that moves up, and
+ * what was freed before that by a list:
  *
  *   | used | free -> | used | free -| used | used |< mark       not touched yet       |
  *
- *   block, when free:  | 0 (4 bytes: an entry's owner) | next free, in units + 1 | ... |
- *
- * Descriptors, one a page, say what a page is; only the first page of a block, run or slab has one that is not zero, so
- * a merge sees at once whether its buddy is a whole free block. They are ordered so that those of pages at multiples of
- * 16 lie together: a slab costs 16 bytes of descriptor memory, not a share of sixteen. */
+ *   block, when free:  | 0 (4 bytes: an entry's owner) | next free, in units + 1 | ... | */
 #include "store/arena.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/memfd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "store/pages.h"
 
 #ifdef __has_feature
 #define ARENA_ASAN __has_feature(address_sanitizer)
@@ -43,75 +35,10 @@
 
 #define MAGIC          0x414e4552414d4f54u
 #define FORMAT_VERSION 1
-
-#define MIB            ((size_t)1 << 20)
-#define PAGES_MAX      ((uint32_t)(ARENA_SIZE_MAX / ARENA_PAGE))
-#define HEADER_PAGES   16u
-#define FIRST_PAGE     (HEADER_PAGES + (uint32_t)(PAGES_MAX * sizeof(struct descriptor) / ARENA_PAGE))
-#define ORDERS         24
-#define SLAB_ORDER     4
-#define SLAB_PAGES     (1u << SLAB_ORDER)
 #define UNITS_PER_PAGE (ARENA_PAGE / ARENA_UNIT)
 #define SLAB_UNITS     (SLAB_PAGES * UNITS_PER_PAGE)
-#define CLASSES        96
-#define GROW_MIN       (uint32_t)(64 * MIB / ARENA_PAGE)
-#define GROW_MAX       (uint32_t)(1024 * MIB / ARENA_PAGE)
-#define PUNCH_PAGES    (uint32_t)(MIB / ARENA_PAGE)
 #define SLACK_MIN      MIB
 #define SLACK_SHARE    64
-
-enum page_state {
-	PAGE_NONE = 0, /* not the first of anything */
-	PAGE_CLEAN,
-	PAGE_DIRTY,
-	PAGE_RUN,                          /* + kind */
-	PAGE_SLAB = PAGE_RUN + ARENA_KINDS /* + kind */
-};
-
-struct descriptor {
-	uint8_t state;
-	uint8_t size;  /* order of a free block, class of a slab */
-	uint16_t used; /* slab: blocks handed out */
-	uint16_t free; /* slab: first free block, in units + 1; 0: none */
-	uint16_t mark; /* slab: units from here on were never handed out */
-	union {
-		struct {
-			uint32_t next, prev; /* pages, in a list of free blocks or of slabs with room */
-		};
-		uint32_t pages; /* of a run */
-	};
-};
-_Static_assert(sizeof(struct descriptor) == 16, "a descriptor is 16 bytes");
-
-struct header {
-	uint64_t magic;
-	uint32_t version;
-	ref root;
-	uint32_t end;         /* pages of the file */
-	uint32_t dirty;       /* free pages that are resident */
-	uint32_t idle;        /* slabs kept though empty: each the only one of its list */
-	uint32_t nonempty[2]; /* clean, dirty: a bit an order */
-	uint32_t free[2][ORDERS];
-	uint32_t partial[ARENA_KINDS][CLASSES]; /* slabs with room */
-};
-_Static_assert(sizeof(struct header) <= HEADER_PAGES * ARENA_PAGE, "the header fits its pages");
-
-struct arena {
-	struct arena_base map;
-	struct header *header;
-	struct descriptor *descriptors;
-	struct arena_budget *budget;
-	struct arena_figures figures;
-	int fd; /* owned */
-};
-
-static inline struct descriptor *descriptor(const struct arena *a, uint32_t page) {
-	return &a->descriptors[(page & (SLAB_PAGES - 1)) * (PAGES_MAX / SLAB_PAGES) + page / SLAB_PAGES];
-}
-
-static inline char *page_at(const struct arena *a, uint32_t page) {
-	return a->map.base + (size_t)page * ARENA_PAGE;
-}
 
 static inline unsigned class_of(size_t size) {
 	if (size <= ARENA_FINE_MAX)
@@ -121,225 +48,13 @@ static inline unsigned class_of(size_t size) {
 	return ARENA_FINE_MAX / ARENA_UNIT + (log - 10) * 8 + (unsigned)((size - 1) >> (log - 3) & 7);
 }
 
-/* ---- budget ---- */
-
-static bool budget_take(struct arena *a, uint32_t pages) {
-	uint64_t bytes = (uint64_t)pages * ARENA_PAGE;
-
-	if (a->budget != NULL) {
-		uint64_t limit = atomic_load_explicit(&a->budget->limit, memory_order_relaxed);
-		uint64_t used = atomic_load_explicit(&a->budget->used, memory_order_relaxed);
-
-		do {
-			if (limit != 0 && (used > limit || bytes > limit - used))
-				return false;
-		} while (!atomic_compare_exchange_weak_explicit(&a->budget->used, &used, used + bytes,
-								memory_order_relaxed, memory_order_relaxed));
-	}
-	counter_add(&a->figures.resident, bytes);
-	return true;
-}
-
-static void budget_return(struct arena *a, uint64_t bytes) {
-	counter_sub(&a->figures.resident, bytes);
-	if (a->budget != NULL)
-		atomic_fetch_sub_explicit(&a->budget->used, bytes, memory_order_relaxed);
-}
-
-/* ---- pages ---- */
-
-static void list_push(struct arena *a, uint32_t *head, uint32_t page) {
-	struct descriptor *d = descriptor(a, page);
-
-	d->prev = 0;
-	d->next = *head;
-	if (*head != 0)
-		descriptor(a, *head)->prev = page;
-	*head = page;
-}
-
-static void list_unlink(struct arena *a, uint32_t *head, uint32_t page) {
-	struct descriptor *d = descriptor(a, page);
-
-	if (d->prev != 0)
-		descriptor(a, d->prev)->next = d->next;
-	else
-		*head = d->next;
-	if (d->next != 0)
-		descriptor(a, d->next)->prev = d->prev;
-	d->next = 0;
-	d->prev = 0;
-}
-
-static void free_push(struct arena *a, uint32_t page, unsigned order, enum page_state state) {
-	struct descriptor *d = descriptor(a, page);
-	struct header *h = a->header;
-
-	d->state = (uint8_t)state;
-	d->size = (uint8_t)order;
-	list_push(a, &h->free[state - PAGE_CLEAN][order], page);
-	h->nonempty[state - PAGE_CLEAN] |= 1u << order;
-	if (state == PAGE_DIRTY)
-		h->dirty += 1u << order;
-}
-
-static void free_unlink(struct arena *a, uint32_t page) {
-	struct descriptor *d = descriptor(a, page);
-	struct header *h = a->header;
-	unsigned list = d->state - PAGE_CLEAN, order = d->size;
-
-	list_unlink(a, &h->free[list][order], page);
-	if (h->free[list][order] == 0)
-		h->nonempty[list] &= ~(1u << order);
-	if (d->state == PAGE_DIRTY)
-		h->dirty -= 1u << order;
-	d->state = PAGE_NONE;
-	d->size = 0;
-}
-
-static void free_block(struct arena *a, uint32_t page, unsigned order, enum page_state state) {
-	for (; order < ORDERS - 1; order++) {
-		uint32_t buddy = page ^ 1u << order;
-		const struct descriptor *d = descriptor(a, buddy);
-
-		if (d->state != state || d->size != order)
-			break;
-		free_unlink(a, buddy);
-		page &= ~(1u << order);
-	}
-	free_push(a, page, order, state);
-}
-
-static void free_pages(struct arena *a, uint32_t page, uint32_t pages, enum page_state state) {
-	while (pages != 0) {
-		unsigned order = 31 - (unsigned)__builtin_clz(pages), aligned = (unsigned)__builtin_ctz(page);
-
-		if (order > aligned)
-			order = aligned;
-		free_block(a, page, order, state);
-		page += 1u << order;
-		pages -= 1u << order;
-	}
-}
-
-/* Takes a block of 2^order pages out of the free blocks of one state; 0 where there is none. */
-static uint32_t take_block(struct arena *a, unsigned order, enum page_state state) {
-	uint32_t orders = a->header->nonempty[state - PAGE_CLEAN] >> order;
-
-	if (orders == 0)
-		return 0;
-	unsigned found = order + (unsigned)__builtin_ctz(orders);
-	uint32_t page = a->header->free[state - PAGE_CLEAN][found];
-
-	free_unlink(a, page);
-	while (found > order) {
-		found--;
-		free_push(a, page + (1u << found), found, state);
-	}
-	return page;
-}
-
-/* Maps pages [from, to) of the file; 0 or -errno. */
-static int map_pages(struct arena *a, uint32_t from, uint32_t to) {
-	size_t bytes = (size_t)(to - from) * ARENA_PAGE;
-
-	if (ftruncate(a->fd, (off_t)to * ARENA_PAGE) != 0)
-		return -errno;
-	if (mmap(page_at(a, from), bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, a->fd,
-		 (off_t)from * ARENA_PAGE) == MAP_FAILED)
-		return -errno;
-	/* Secrets of tenants do not belong into a core dump. A kernel without it changes nothing else. */
-	(void)madvise(page_at(a, from), bytes, MADV_DONTDUMP);
-	return 0;
-}
-
-/* Makes the file longer, at least to the next multiple of 2^order pages: a second call leaves a whole such block. */
-static bool grow(struct arena *a, unsigned order) {
-	struct header *h = a->header;
-	uint32_t end = h->end, step = end / 4, whole = (end >> order) + 1;
-
-	step = step < GROW_MIN ? GROW_MIN : step > GROW_MAX ? GROW_MAX : step;
-	step = step > PAGES_MAX - end ? PAGES_MAX - end : step;
-	if (whole > PAGES_MAX >> order || step == 0)
-		return false;
-	uint32_t to = end + step > whole << order ? end + step : whole << order;
-
-	if (map_pages(a, end, to) < 0)
-		return false;
-	h->end = to;
-	free_pages(a, end, to - end, PAGE_CLEAN);
-	return true;
-}
-
-static uint32_t find_block(struct arena *a, unsigned order, bool clean, enum page_state *state) {
-	uint32_t page = 0;
-
-	if (!clean && (page = take_block(a, order, PAGE_DIRTY)) != 0) {
-		*state = PAGE_DIRTY;
-		return page;
-	}
-	do
-		page = take_block(a, order, PAGE_CLEAN);
-	while (page == 0 && grow(a, order));
-	*state = PAGE_CLEAN;
-	if (page == 0 && clean) {
-		page = take_block(a, order, PAGE_DIRTY);
-		*state = PAGE_DIRTY;
-	}
-	return page;
-}
-
-/* Takes a run of pages, `clean` ones if possible; `*state` says which they were. 0 where there is no room. */
-static uint32_t take_pages(struct arena *a, uint32_t pages, bool clean, enum page_state *state) {
-	unsigned order = pages == 1 ? 0 : 32 - (unsigned)__builtin_clz(pages - 1);
-
-	for (;;) {
-		uint32_t page = find_block(a, order, clean, state);
-
-		if (page != 0 && *state == PAGE_CLEAN && !budget_take(a, pages)) {
-			free_block(a, page, order, PAGE_CLEAN);
-			page = 0;
-		}
-		if (page != 0) {
-			free_pages(a, page + pages, (1u << order) - pages, *state);
-			return page;
-		}
-		/* Dirty pages count against the budget, and do not merge with clean neighbours. */
-		if (a->header->dirty == 0 && a->header->idle == 0)
-			return 0;
-		(void)arena_trim(a, SIZE_MAX, true);
-		if (a->header->dirty != 0)
-			return 0;
-	}
-}
-
-/* Gives a piece of the free dirty pages back to the kernel, at most about `pages` of them; false where it refuses. */
-static bool punch(struct arena *a, uint32_t pages) {
-	const struct header *h = a->header;
-	unsigned order = 31 - (unsigned)__builtin_clz(pages > PUNCH_PAGES ? PUNCH_PAGES : pages);
-	uint32_t page = take_block(a, order, PAGE_DIRTY);
-
-	if (page == 0) {
-		order = 31 - (unsigned)__builtin_clz(h->nonempty[PAGE_DIRTY - PAGE_CLEAN]);
-		page = take_block(a, order, PAGE_DIRTY);
-	}
-	if (fallocate(a->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)page * ARENA_PAGE,
-		      (off_t)ARENA_PAGE << order) != 0) {
-		free_block(a, page, order, PAGE_DIRTY);
-		return false;
-	}
-	budget_return(a, (uint64_t)ARENA_PAGE << order);
-	free_block(a, page, order, PAGE_CLEAN);
-	return true;
-}
-
 static void slab_release(struct arena *a, uint32_t *head, uint32_t page) {
 	struct descriptor *d = descriptor(a, page);
 
-	list_unlink(a, head, page);
+	pages_list_unlink(a, head, page);
 	memset(d, 0, sizeof *d);
 	unpoison(page_at(a, page), (size_t)SLAB_PAGES * ARENA_PAGE);
-	free_pages(a, page, SLAB_PAGES, PAGE_DIRTY);
+	pages_free(a, page, SLAB_PAGES, PAGE_DIRTY);
 }
 
 static void release_idle(struct arena *a) {
@@ -373,7 +88,7 @@ bool arena_trim(struct arena *a, size_t max_bytes, bool all) {
 		uint32_t before = h->dirty;
 		size_t pages = max_bytes / ARENA_PAGE;
 
-		if (!punch(a, pages > PUNCH_PAGES ? PUNCH_PAGES : (uint32_t)pages))
+		if (!pages_punch(a, pages > PAGES_MAX ? PAGES_MAX : (uint32_t)pages))
 			return false;
 		max_bytes -= (size_t)(before - h->dirty) * ARENA_PAGE;
 	}
@@ -388,14 +103,14 @@ static inline bool slab_full(const struct descriptor *d, unsigned units) {
 
 static uint32_t slab_new(struct arena *a, enum arena_kind kind, unsigned class) {
 	enum page_state state;
-	uint32_t page = take_pages(a, SLAB_PAGES, false, &state);
+	uint32_t page = pages_take(a, SLAB_PAGES, false, &state);
 
 	if (page == 0)
 		return 0;
 	struct descriptor *d = descriptor(a, page);
 
 	*d = (struct descriptor){.state = (uint8_t)(PAGE_SLAB + kind), .size = (uint8_t) class};
-	list_push(a, &a->header->partial[kind][class], page);
+	pages_list_push(a, &a->header->partial[kind][class], page);
 	a->header->idle++;
 	return page;
 }
@@ -425,7 +140,7 @@ static ref slab_alloc(struct arena *a, size_t block, enum arena_kind kind) {
 	if (d->used++ == 0)
 		a->header->idle--;
 	if (slab_full(d, units))
-		list_unlink(a, head, page);
+		pages_list_unlink(a, head, page);
 	return page * UNITS_PER_PAGE + unit;
 }
 
@@ -441,7 +156,7 @@ static void slab_free(struct arena *a, ref block, size_t size, enum arena_kind k
 			slab_release(a, head, *head);
 			a->header->idle--;
 		}
-		list_push(a, head, page);
+		pages_list_push(a, head, page);
 	}
 	uint32_t *words = arena_at(a, block);
 
@@ -464,7 +179,7 @@ static void slab_free(struct arena *a, ref block, size_t size, enum arena_kind k
 
 static ref run_alloc(struct arena *a, size_t block, enum arena_kind kind, bool zero) {
 	enum page_state state;
-	uint32_t pages = (uint32_t)(block / ARENA_PAGE), page = take_pages(a, pages, zero, &state);
+	uint32_t pages = (uint32_t)(block / ARENA_PAGE), page = pages_take(a, pages, zero, &state);
 
 	if (page == 0)
 		return 0;
@@ -484,7 +199,7 @@ static void run_free(struct arena *a, ref block, size_t size, enum arena_kind ki
 
 	assert(d->state == PAGE_RUN + kind && d->pages == pages && block % UNITS_PER_PAGE == 0);
 	memset(d, 0, sizeof *d);
-	free_pages(a, page, pages, PAGE_DIRTY);
+	pages_free(a, page, pages, PAGE_DIRTY);
 }
 
 static ref alloc(struct arena *a, size_t size, enum arena_kind kind, bool zero) {
@@ -559,7 +274,7 @@ static int arena_init(struct arena *a, const char *name) {
 	if (base == MAP_FAILED)
 		return -errno;
 	a->map.base = base;
-	rc = map_pages(a, 0, FIRST_PAGE);
+	rc = pages_map(a, 0, FIRST_PAGE);
 	if (rc < 0)
 		return rc;
 	a->header = base;
@@ -597,7 +312,7 @@ static void unpoison_slabs(struct arena *a) {
 void arena_close(struct arena *a) {
 	if (a == NULL)
 		return;
-	budget_return(a, counter_get(&a->figures.resident));
+	pages_refund(a, counter_get(&a->figures.resident));
 	if (ARENA_ASAN && a->header != NULL)
 		unpoison_slabs(a);
 	if (a->map.base != NULL)
