@@ -1,0 +1,200 @@
+"""The metrics as Prometheus takes them: promtool's rules, and a real server that scrapes for some seconds."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import urllib.parse
+
+import pytest
+
+import harness
+
+
+class Prometheus:
+    """Debian's prometheus, with data and port of its own, scraping one target each second."""
+
+    def __init__(self, directory, target):
+        self.port = harness.free_port()
+        config = os.path.join(directory, "prometheus.yml")
+        with open(config, "w", encoding="utf-8") as out:
+            out.write("global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+                      "scrape_configs:\n"
+                      "- job_name: atomdb\n"
+                      f"  static_configs: [{{targets: ['127.0.0.1:{target}']}}]\n")
+        self.errors = os.path.join(directory, "prometheus.log")
+        with open(self.errors, "wb") as errors:
+            self.process = subprocess.Popen(
+                ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={directory}/data",
+                 f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn"],
+                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, cwd=directory, start_new_session=True)
+
+    def log(self):
+        with open(self.errors, encoding="utf-8") as text:
+            return text.read()
+
+    def query(self, expression):
+        """The samples of an instant query: [(labels, value)]. None while the server does not answer."""
+        assert self.process.poll() is None, self.log()
+        try:
+            answer = harness.http_get(self.port, "/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
+        except OSError:
+            return None
+        if answer.status != 200:
+            return None
+        result = json.loads(answer.body)
+        assert result["status"] == "success", result
+        return [(sample["metric"], float(sample["value"][1])) for sample in result["data"]["result"]]
+
+    def wait(self, expression, condition=bool, seconds=30):
+        """Asks until the samples are as wanted."""
+        samples = None
+
+        def asked():
+            nonlocal samples
+            samples = self.query(expression)
+            return samples is not None and condition(samples)
+
+        try:
+            harness.wait_for(asked, seconds, expression, pause=0.2)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the last answer was {samples}\n{self.log()}") from None
+        return samples
+
+    def value(self, expression):
+        """The only sample's value."""
+        samples = self.wait(expression)
+        assert len(samples) == 1, samples
+        return samples[0][1]
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(15 * harness.PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+@pytest.fixture
+def served(atomdb):
+    """A server in which two tenants have done something of everything that is counted."""
+    atomdb.start('defaults: { max_entries = 10; };\n'
+                 'tenants: ( { name = "shop"; secret = "the shop\'s"; max_entries = 100; max_memory = "1M"; } );\n')
+    with atomdb.client("the shop's") as client:
+        for i in range(20):
+            assert client.cmd("SET", f"key:{i}", "value") == "OK"
+        assert client.cmd("SET", "gone", "soon", "PX", "1") == "OK"
+        assert client.cmd("EXPIRE", "key:0", "1000") == 1
+        assert client.cmd("GET", "key:1") == b"value"
+        assert client.cmd("GET", "none") is None
+        assert isinstance(client.cmd("INCR", "key:1"), harness.Error)
+        assert isinstance(client.cmd("GET"), harness.Error)
+    with atomdb.client("another") as client:
+        for i in range(15):
+            assert client.cmd("SET", f"key:{i}", "value") == "OK"
+    harness.wait_for(lambda: atomdb.metric("redis_expired_keys_total") == 1, 10, "the key to expire")
+    return atomdb
+
+
+def promtool(page):
+    return subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, text=True, timeout=60,
+                          check=False)
+
+
+def test_promtool_has_nothing_to_say(served):
+    page = served.http("/metrics").body
+    assert 'tenant="shop"' in page
+    said = promtool(page)
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+
+
+def test_promtool_would_speak():
+    said = promtool("# TYPE a_counter counter\na_counter 1\n")
+    assert said.returncode != 0 and "a_counter" in said.stdout + said.stderr
+
+
+def test_page_tells_what_happened(served):
+    metric = served.metric
+    assert metric("redis_up") == 1
+    assert metric("redis_instance_info", redis_version="7.0.15") == 1
+    assert metric("atomdb_build_info") == 1
+    assert metric("redis_keyspace_hits_total") == 1
+    assert metric("redis_keyspace_misses_total") == 1
+    assert metric("redis_evicted_keys_total") == 5
+    assert metric("redis_commands_total", cmd="set") == 36
+    assert metric("redis_commands_failed_calls_total", cmd="incr") == 1
+    assert metric("redis_commands_rejected_calls_total", cmd="get") == 1
+    assert metric("redis_commands_duration_seconds_total", cmd="set") > 0
+    assert metric("redis_commands_total", cmd="getdel") is None
+    assert metric("redis_db_keys", db="db0") == 30
+    assert metric("redis_db_keys_expiring", db="db0") == 1
+    assert metric("redis_memory_used_bytes") > 0
+    assert metric("redis_net_input_bytes_total") > 36 * 30
+    assert metric("redis_net_output_bytes_total") > 36 * 5
+    assert metric("redis_connections_received_total") == 2
+    assert metric("atomdb_tenants") == 2
+    assert metric("atomdb_tenant_keys", tenant="shop") == 20
+    assert metric("atomdb_tenant_keys_expiring", tenant="shop") == 1
+    assert metric("atomdb_tenant_quota_keys", tenant="shop") == 100
+    assert metric("atomdb_tenant_quota_memory_bytes", tenant="shop") == 1 << 20
+    assert 0 < metric("atomdb_tenant_memory_bytes", tenant="shop") < 1 << 20
+    assert metric("atomdb_tenant_expired_keys_total", tenant="shop") == 1
+    assert metric("atomdb_tenant_evicted_keys_total", tenant="shop") == 0
+    assert metric("atomdb_tenant_evicted_keys_total") == 5
+    assert metric("process_resident_memory_bytes") == pytest.approx(served.status("VmRSS"), rel=0.5)
+    assert metric("process_open_fds") == pytest.approx(len(os.listdir(f"/proc/{served.pid}/fd")), abs=3)
+
+
+def test_every_counter_only_rises(served):
+    """Between two pages with a tenant less and fewer rows, too."""
+    def counters():
+        page = served.http("/metrics").body
+        names = set(re.findall(r"^# TYPE (\w+) counter$", page, re.M))
+        assert all(name.endswith("_total") for name in names)
+        lines = (line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in lines if name.partition("{")[0] in names}
+
+    pages = [counters()]
+    served.reload('http: { tenants_shown = 1; };\ndefaults: { max_entries = 10; };\n')
+    for secret in ("a", "b", "c"):
+        with served.client(secret) as client:
+            client.cmd("SET", "key", "x" * 1000)
+            client.cmd("GET", "key")
+        pages.append(counters())
+        with served.client(secret) as client:
+            client.cmd("FLUSHALL")
+        pages.append(counters())
+    harness.wait_for(lambda: served.metric("atomdb_tenants") == 1, 10, "the empty tenants to go")
+    pages.append(counters())
+    for before, after in zip(pages, pages[1:]):
+        fell = {name: (before[name], after[name]) for name in before if after.get(name, before[name]) < before[name]}
+        assert not fell
+    assert pages[-1]["redis_keyspace_hits_total"] == pages[0]["redis_keyspace_hits_total"] + 3
+
+
+def test_real_prometheus_scrapes(served, tmp_path):
+    prometheus = Prometheus(str(tmp_path), served.http_port)
+    try:
+        prometheus.wait("up", lambda samples: [value for _, value in samples] == [1])
+        assert prometheus.value("redis_up") == 1
+        assert prometheus.value('redis_commands_total{cmd="set"}') == 36
+        assert prometheus.value('atomdb_tenant_keys{tenant="shop"}') == 20
+        assert prometheus.value("sum(atomdb_tenant_keys)") == 30
+        assert prometheus.value('redis_db_keys{db="db0"}') == 30
+        assert prometheus.value("process_start_time_seconds") > 0
+        labels, _ = prometheus.wait("atomdb_tenant_commands_total{tenant='shop'}")[0]
+        assert labels["job"] == "atomdb" and labels["instance"] == f"127.0.0.1:{served.http_port}"
+        with served.client("the shop's") as client:
+            for _ in range(10):
+                client.cmd("GET", "key:1")
+        prometheus.wait("redis_keyspace_hits_total", lambda samples: samples[0][1] == 11)
+        prometheus.wait("increase(redis_keyspace_hits_total[1m]) > 0")
+        # Every sample of every page was taken.
+        assert prometheus.value("scrape_samples_scraped - scrape_samples_post_metric_relabeling") == 0
+        assert prometheus.value("max_over_time(scrape_duration_seconds[1m])") < harness.PATIENCE
+    finally:
+        prometheus.stop()
+    assert "Error" not in prometheus.log(), prometheus.log()
