@@ -1,0 +1,44 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/watch.h"
+
+#include <cmocka.h>
+
+#define LIMIT 30
+
+static void expect(struct watch_turn turn, bool ping, bool answered, bool stuck) {
+	assert_int_equal(turn.ping, ping);
+	assert_int_equal(turn.answered, answered);
+	assert_int_equal(turn.stuck, stuck);
+}
+
+static void a_worker_that_answers_is_pinged_each_time(void **state) {
+	(void)state;
+	struct watch w = {0};
+	for (uint64_t i = 0; i < 10; i++)
+		expect(watch_look(&w, i, 1000 + i * 10, LIMIT), true, true, false);
+}
+
+static void a_worker_that_owes_an_answer_is_not_pinged_again(void **state) {
+	(void)state;
+	struct watch w = {0};
+	expect(watch_look(&w, 7, 1000, LIMIT), true, true, false);
+	expect(watch_look(&w, 7, 1010, LIMIT), false, false, false);
+	expect(watch_look(&w, 7, 1029, LIMIT), false, false, false);
+	expect(watch_look(&w, 7, 1030, LIMIT), false, false, true);
+	expect(watch_look(&w, 7, 9000, LIMIT), false, false, true);
+	/* The answer comes late: all is well again. */
+	expect(watch_look(&w, 8, 9010, LIMIT), true, true, false);
+	expect(watch_look(&w, 8, 9020, LIMIT), false, false, false);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_worker_that_answers_is_pinged_each_time),
+		cmocka_unit_test(a_worker_that_owes_an_answer_is_not_pinged_again),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
