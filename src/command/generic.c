@@ -65,14 +65,16 @@ enum outcome generic_randomkey(struct session *s, const struct request *r) {
 struct selection {
 	struct writer *writer;
 	struct slice pattern;
-	bool all;  /* any name matches */
-	bool none; /* no value is of the type asked for */
-	uint64_t count;
+	bool all;         /* any name matches */
+	bool none;        /* no value is of the type asked for */
+	uint64_t count;   /* picked */
+	uint64_t visited; /* what SCAN's COUNT is about */
 };
 
 static void pick(void *context, const struct entry *e) {
 	struct selection *sel = context;
 	struct slice name = keyspace_name(e);
+	sel->visited++;
 	if (sel->none || (!sel->all && !glob_match(sel->pattern, name, false)))
 		return;
 	writer_bulk(sel->writer, name);
@@ -85,7 +87,10 @@ static bool matches_all(struct slice pattern) {
 
 enum outcome generic_keys(struct session *s, const struct request *r) {
 	struct selection sel = {
-		.writer = s->reply, .pattern = r->argv[1], .all = matches_all(r->argv[1]), .none = false, .count = 0};
+		.writer = s->reply,
+		.pattern = r->argv[1],
+		.all = matches_all(r->argv[1]),
+	};
 	size_t mark = writer_mark(s->reply);
 	uint64_t cursor = 0;
 	do {
@@ -162,7 +167,7 @@ enum outcome generic_scan(struct session *s, const struct request *r) {
 	int64_t steps = count * 10;
 	do {
 		cursor = keyspace_scan(s->tenant, s->database, cursor, pick, &sel);
-	} while (cursor != 0 && --steps > 0 && sel.count < (uint64_t)count && !names.failed);
+	} while (cursor != 0 && --steps > 0 && sel.visited < (uint64_t)count && !names.failed);
 
 	char text[NUMBER_TEXT_MAX + 4];
 	int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)cursor);

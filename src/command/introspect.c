@@ -139,7 +139,7 @@ enum outcome introspect_info(struct session *s, const struct request *r) {
 		bool is_sub;
 		const struct command *c = find_full(r->argv[i], &is_sub);
 		if (c == NULL)
-			writer_null_array(s->reply);
+			writer_null(s->reply);
 		else
 			reply_row(s, c, !is_sub);
 	}
