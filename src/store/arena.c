@@ -263,13 +263,26 @@ static int create_memfd(const char *name) {
 	return fd < 0 ? -errno : fd;
 }
 
+/* Address space for the arena's whole life. Less of it than there are refs (a limit on it, a debugger) is less room. */
+static void *reserve(struct arena *a) {
+	void *base = MAP_FAILED;
+
+	for (a->reserved = PAGES_MAX; a->reserved >= 2 * FIRST_PAGE; a->reserved /= 2) {
+		base = mmap(NULL, (size_t)a->reserved * ARENA_PAGE, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (base != MAP_FAILED)
+			break;
+	}
+	return base;
+}
+
 static int arena_init(struct arena *a, const char *name) {
 	int rc = create_memfd(name);
 
 	if (rc < 0)
 		return rc;
 	a->fd = rc;
-	void *base = mmap(NULL, ARENA_SIZE_MAX, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *base = reserve(a);
 
 	if (base == MAP_FAILED)
 		return -errno;
@@ -316,7 +329,7 @@ void arena_close(struct arena *a) {
 	if (ARENA_ASAN && a->header != NULL)
 		unpoison_slabs(a);
 	if (a->map.base != NULL)
-		(void)munmap(a->map.base, ARENA_SIZE_MAX);
+		(void)munmap(a->map.base, (size_t)a->reserved * ARENA_PAGE);
 	if (a->fd >= 0)
 		(void)close(a->fd);
 	free(a);

@@ -142,8 +142,8 @@ static bool grow(struct arena *a, unsigned order) {
 	uint32_t end = h->end, step = end / 4, whole = (end >> order) + 1;
 
 	step = step < GROW_MIN ? GROW_MIN : step > GROW_MAX ? GROW_MAX : step;
-	step = step > PAGES_MAX - end ? PAGES_MAX - end : step;
-	if (whole > PAGES_MAX >> order || step == 0)
+	step = step > a->reserved - end ? a->reserved - end : step;
+	if (whole > a->reserved >> order || step == 0)
 		return false;
 	uint32_t to = end + step > whole << order ? end + step : whole << order;
 

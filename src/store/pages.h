@@ -67,7 +67,8 @@ struct arena {
 	struct descriptor *descriptors;
 	struct arena_budget *budget;
 	struct arena_figures figures;
-	int fd; /* owned */
+	uint32_t reserved; /* pages of address space: PAGES_MAX, or less where the system has no more to give */
+	int fd;            /* owned */
 };
 
 static inline struct descriptor *descriptor(const struct arena *a, uint32_t page) {
