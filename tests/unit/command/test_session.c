@@ -159,6 +159,38 @@ static void test_moves_to_the_tenants_worker(void **state) {
 	world_free(w);
 }
 
+/* A tenant that the configuration no longer has lets nobody in, and ends with its last client. */
+static void test_removed_tenant(void **state) {
+	const struct tenant_config tenants[] = {listed("shop", "s1"), listed("blog", "s2")};
+	struct tenancy tenancy = {.open = false, .tenants = tenants, .tenant_count = 2};
+	struct world *w = world_new(&tenancy);
+	struct client *a = client_new(w, 0), *b = client_new(w, 0), *late = client_new(w, 0);
+	(void)state;
+	assert_string_equal(ask_anywhere(w, a, "AUTH s2"), OK);
+	assert_string_equal(ask_anywhere(w, b, "AUTH s2"), OK);
+	expect(a, "SET k v", OK);
+	tenancy.tenant_count = 1;
+	assert_int_equal(registry_reload(w->registry, &tenancy), 0);
+	assert_true(a->session.tenant->removed);
+	assert_string_equal(ask_anywhere(w, late, "AUTH s2"), WRONG);
+	size_t before = registry_count(w->registry);
+	session_detach(&a->session);
+	assert_int_equal(w->left, 1);
+	session_detach(&b->session);
+	assert_int_equal(w->left, 2);
+	session_detach(&b->session);
+	assert_int_equal(w->left, 2);
+	assert_true(registry_count(w->registry) <= before);
+	expect(b, "GET k", NOAUTH);
+	while (shard_work(w->shards[0], 64) || shard_work(w->shards[1], 64))
+		;
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(counter_get(&shard_figures(w->shards[i])->keys), 0);
+	client_free(a);
+	client_free(late);
+	close_world(w, b);
+}
+
 static void test_anonymous(void **state) {
 	const struct tenant_config tenants[] = {listed("guest", NULL), listed("shop", "s1")};
 	const struct tenancy tenancy = {.anonymous = "guest", .tenants = tenants, .tenant_count = 2};
@@ -343,6 +375,7 @@ int main(void) {
 		cmocka_unit_test(test_tenants_are_apart),
 		cmocka_unit_test(test_listed_tenants),
 		cmocka_unit_test(test_moves_to_the_tenants_worker),
+		cmocka_unit_test(test_removed_tenant),
 		cmocka_unit_test(test_anonymous),
 		cmocka_unit_test(test_max_clients),
 		cmocka_unit_test(test_max_tenants),

@@ -25,7 +25,8 @@ struct world {
 	struct environment env[2];
 	uint64_t next_id;
 	unsigned failures; /* EVENT_AUTH_FAILED reported */
-	unsigned closed;
+	unsigned left;     /* sessions that were told that they leave a tenant */
+	struct registry_hooks hooks;
 };
 
 static void world_report(void *context, const struct event *event) {
@@ -39,6 +40,23 @@ static void world_describe(struct session *s, struct client_facts *facts) {
 	snprintf(facts->local_address, sizeof(facts->local_address), "127.0.0.1:8080");
 	facts->fd = 7;
 	facts->query_bytes = 26;
+}
+
+static void world_removed(void *context, struct tenant *t) {
+	(void)context;
+	t->removed = true;
+}
+
+static void world_limits_changed(void *context, struct tenant *t, const struct tenant_limits *limits) {
+	(void)context;
+	tenant_set_limits(t, limits, 0);
+}
+
+/* The tenant is still the session's then. */
+static void world_leaving(struct session *s) {
+	struct world *w = s->env->events->context;
+	assert_non_null(s->tenant);
+	w->left++;
 }
 
 static void world_close(struct session *s) {
@@ -58,7 +76,8 @@ static inline void world_pass(struct world *w, int64_t ms) {
 }
 
 static struct world *world_new(const struct tenancy *tenancy) {
-	static const struct session_host host = {.describe = world_describe, .close = world_close};
+	static const struct session_host host = {
+		.describe = world_describe, .close = world_close, .leaving = world_leaving};
 	struct world *w = calloc(1, sizeof(*w));
 	assert_non_null(w);
 	struct event_sink *sink = malloc(sizeof(*sink));
@@ -68,7 +87,8 @@ static struct world *world_new(const struct tenancy *tenancy) {
 		struct shard_options options = {.id = i, .worker = i};
 		assert_int_equal(shard_new(&w->shards[i], &options), 0);
 	}
-	assert_int_equal(registry_new(&w->registry, w->shards, 2, tenancy, NULL, sink), 0);
+	w->hooks = (struct registry_hooks){.limits_changed = world_limits_changed, .removed = world_removed};
+	assert_int_equal(registry_new(&w->registry, w->shards, 2, tenancy, &w->hooks, sink), 0);
 	for (unsigned i = 0; i < 2; i++) {
 		struct environment *env = &w->env[i];
 		env->registry = w->registry;
