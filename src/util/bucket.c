@@ -49,3 +49,8 @@ bool token_bucket_take(struct token_bucket *b, uint64_t now_ns) {
 	b->tokens -= BILLION;
 	return true;
 }
+
+void token_bucket_give_back(struct token_bucket *b) {
+	if (b->rate != 0 && b->tokens <= capacity(b) - BILLION)
+		b->tokens += BILLION;
+}

@@ -16,3 +16,5 @@ void token_bucket_init(struct token_bucket *b, uint64_t rate, uint64_t now_ns);
 void token_bucket_set_rate(struct token_bucket *b, uint64_t rate, uint64_t now_ns);
 /* Takes one token; false where there is none. */
 bool token_bucket_take(struct token_bucket *b, uint64_t now_ns);
+/* Gives the token back that was just taken, for what did not happen after all. */
+void token_bucket_give_back(struct token_bucket *b);
