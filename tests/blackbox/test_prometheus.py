@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 import urllib.parse
 
 import pytest
@@ -198,3 +199,17 @@ def test_real_prometheus_scrapes(served, tmp_path):
     finally:
         prometheus.stop()
     assert "Error" not in prometheus.log(), prometheus.log()
+
+
+def test_page_of_a_thousand_tenants_is_quick(atomdb):
+    atomdb.start("http: { tenants_shown = 1000; };\n")
+    for i in range(1000):
+        with atomdb.client(f"secret {i}") as client:
+            assert client.cmd("SET", "key", "value") == "OK"
+    times = []
+    for _ in range(20):
+        start = time.perf_counter()
+        page = atomdb.http("/metrics").body
+        times.append(time.perf_counter() - start)
+    assert page.count("\natomdb_tenant_keys{") == 1001
+    assert sorted(times)[len(times) // 2] < 0.010 * harness.PATIENCE, times
