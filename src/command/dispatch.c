@@ -151,8 +151,11 @@ enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks)
 		if (s->env->scratch.cap > SCRATCH_KEPT)
 			buffer_deinit(&s->env->scratch);
 	}
-	if (__builtin_expect(outcome == OUTCOME_AGAIN || outcome == OUTCOME_ELSEWHERE, 0))
+	if (__builtin_expect(outcome == OUTCOME_AGAIN || outcome == OUTCOME_ELSEWHERE, 0)) {
+		if (outcome == OUTCOME_AGAIN) /* the same command asks for its token again */
+			token_bucket_give_back(&s->tenant->commands);
 		return outcome;
+	}
 	count_run(s, c, s->reply->errors != errors, ticks);
 	if (s->tenant != NULL)
 		counter_add(&s->tenant->figures.commands, 1);

@@ -16,6 +16,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MAX_ENTRIES 8
 #define MAX_MEMORY  65536
 #define DEPTH       8
+
+/* The first byte's bits. */
+enum limit_choice {
+	LIMIT_ENTRIES = 1,
+	LIMIT_MEMORY = 2,
+	LIMIT_NO_EVICTION = 4,
+	LIMIT_MAX_TTL = 8,
+	LIMIT_DEFAULT_TTL = 16,
+	LIMIT_RATE = 32
+};
+
 #define MUST(condition)                   \
 	do {                              \
 		if (!(condition))         \
@@ -135,12 +146,10 @@ static void pass(struct server *server, int64_t ms) {
 static void server_init(struct server *server, uint8_t choice) {
 	const struct tenancy tenancy = {
 		.open = true,
-		.defaults = {.max_entries = choice & 1 ? MAX_ENTRIES : 0,
-			     .max_memory = choice & 2 ? MAX_MEMORY : 0,
-			     .eviction = choice & 4 ? EVICTION_NONE : EVICTION_LRU,
-			     .max_ttl = choice & 8 ? 400 : 0,
-			     .default_ttl = choice & 16 ? 200 : 0,
-			     .commands_per_second = choice & 32 ? 10 : 0},
+		.defaults = {.max_entries = choice & LIMIT_ENTRIES ? MAX_ENTRIES : 0,
+			     .max_memory = choice & LIMIT_MEMORY ? MAX_MEMORY : 0,
+			     .eviction = choice & LIMIT_NO_EVICTION ? EVICTION_NONE : EVICTION_LRU,
+			     .commands_per_second = choice & LIMIT_RATE ? 10 : 0},
 	};
 	const struct shard_options options = {.id = 0};
 	memset(server, 0, sizeof(*server));
@@ -187,16 +196,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	struct client canary, client;
 	if (size == 0)
 		return 0;
-	server_init(&server, data[0] & (uint8_t)~24);
+	server_init(&server, data[0] & (uint8_t) ~(LIMIT_MAX_TTL | LIMIT_DEFAULT_TTL));
 	client_init(&server, &canary, 1);
 	run(&server, &canary, other, 2);
 	run(&server, &canary, set, 3);
-	const struct tenant_limits limits = canary.session.tenant->limits;
 	client_init(&server, &client, 2);
 	run(&server, &client, own, 2);
-	struct tenant_limits strict = limits;
-	strict.max_ttl = data[0] & 8 ? 400 : 0;
-	strict.default_ttl = data[0] & 16 ? 200 : 0;
+	/* Only the client's keys may expire by the limits. */
+	struct tenant_limits strict = client.session.tenant->limits;
+	strict.max_ttl = data[0] & LIMIT_MAX_TTL ? 400 : 0;
+	strict.default_ttl = data[0] & LIMIT_DEFAULT_TTL ? 200 : 0;
 	tenant_set_limits(client.session.tenant, &strict, server.env.now_ns);
 
 	serve(&server, &client, (const char *)data + 1, size - 1);

@@ -263,6 +263,32 @@ static void test_rate(void **state) {
 	close_world(w, c);
 }
 
+/* A command that has to wait for the sweep answers nothing yet, and costs one token however often it is asked. */
+static void test_waiting_costs_once(void **state) {
+	const struct tenant_limits limits = {.commands_per_second = 2};
+	const struct slice argv[] = {SLICE("DBSIZE")};
+	struct client *c;
+	struct world *w = open_world(&limits, &c);
+	uint64_t ticks = clock_ticks();
+	(void)state;
+	expect(c, "SET k v PX 10", OK);
+	world_pass(w, 5000);
+	const uint64_t commands = counter_get(&c->session.tenant->figures.commands);
+	c->out.len = 0;
+	for (unsigned i = 0; i < 5; i++) {
+		struct request r = {.argv = argv, .argc = 1};
+		dispatch_prepare(&c->session, &r, 1);
+		assert_int_equal(dispatch_run(&c->session, &r, &ticks), OUTCOME_AGAIN);
+		assert_int_equal(c->out.len, 0);
+	}
+	assert_int_equal(counter_get(&c->session.tenant->figures.commands), commands);
+	assert_int_equal(counter_get(&c->session.env->commands[COMMAND_DBSIZE].calls), 0);
+	expect(c, "DBSIZE", ":0\r\n");
+	expect(c, "DBSIZE", ":0\r\n");
+	expect(c, "DBSIZE", "-ERR commands_per_second of this tenant exceeded\r\n");
+	close_world(w, c);
+}
+
 static void test_connection_commands(void **state) {
 	static const struct exchange table[] = {
 		{"PING", "+PONG\r\n"},
@@ -380,6 +406,7 @@ int main(void) {
 		cmocka_unit_test(test_max_clients),
 		cmocka_unit_test(test_max_tenants),
 		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_waiting_costs_once),
 		cmocka_unit_test(test_connection_commands),
 		cmocka_unit_test(test_a_batch_is_run_in_order),
 		cmocka_unit_test(test_long_unknown_commands),
