@@ -116,9 +116,23 @@ static int read_plain(struct config_reader *r, const config_setting_t *setting, 
 	return 0;
 }
 
-/* One of the three ways to give a secret. A positive result says that `setting` is none of them. */
+typedef int secret_reader(struct config_reader *r, const config_setting_t *setting, struct secret *out);
+
+/* Adds the secret that the string `setting` stands for. */
+static int add_secret(struct config_reader *r, const config_setting_t *setting, secret_reader *read_it,
+		      struct tenant_config *tenant) {
+	if (tenant->secret_count == TENANT_SECRETS)
+		return config_reader_fail(r, config_setting_source_line(setting), "a tenant has at most %d secrets",
+					  TENANT_SECRETS);
+	int error = read_it(r, setting, &tenant->secrets[tenant->secret_count]);
+	if (error == 0)
+		tenant->secret_count++;
+	return error;
+}
+
+/* One of the three keys for a secret. A positive result says that `setting` is none of them. */
 static int read_secret(struct config_reader *r, const config_setting_t *setting, struct tenant_config *tenant) {
-	int (*read_it)(struct config_reader *, const config_setting_t *, struct secret *) = NULL;
+	secret_reader *read_it = NULL;
 	const char *key = config_setting_name(setting);
 	if (strcmp(key, "secret") == 0)
 		read_it = read_plain;
@@ -128,34 +142,34 @@ static int read_secret(struct config_reader *r, const config_setting_t *setting,
 		read_it = config_read_secret_file;
 	else
 		return 1;
-	unsigned line = config_setting_source_line(setting);
 	if (config_setting_type(setting) != CONFIG_TYPE_STRING)
-		return config_reader_fail(r, line, "%s must be a string", key);
-	if (tenant->secret_count == TENANT_SECRETS)
-		return config_reader_fail(r, line, "a tenant has at most %d secrets", TENANT_SECRETS);
-	int error = read_it(r, setting, &tenant->secrets[tenant->secret_count]);
-	if (error == 0)
-		tenant->secret_count++;
+		return config_reader_fail(r, config_setting_source_line(setting), "%s must be a string", key);
+	return add_secret(r, setting, read_it, tenant);
+}
+
+/* An element of `secrets`: the secret itself, or a group with one of the three keys. */
+static int read_element(struct config_reader *r, const config_setting_t *element, struct tenant_config *tenant) {
+	int error = 1;
+	if (config_setting_type(element) == CONFIG_TYPE_STRING)
+		error = add_secret(r, element, read_plain, tenant);
+	else if (config_setting_type(element) == CONFIG_TYPE_GROUP && config_setting_length(element) == 1)
+		error = read_secret(r, config_setting_get_elem(element, 0), tenant);
+	if (error > 0)
+		return config_reader_fail(r, config_setting_source_line(element),
+					  "secrets must have strings, or groups of one secret, secret_sha256 or "
+					  "secret_file each");
 	return error;
 }
 
 static int read_secrets(struct config_reader *r, const config_setting_t *list, struct tenant_config *tenant) {
-	if (config_setting_type(list) != CONFIG_TYPE_LIST)
+	int type = config_setting_type(list);
+	if (type != CONFIG_TYPE_LIST && type != CONFIG_TYPE_ARRAY)
 		return config_reader_fail(r, config_setting_source_line(list),
 					  "secrets must be a list such as ( { secret_file = \"shop\"; } )");
-	for (int i = 0; i < config_setting_length(list); i++) {
-		const config_setting_t *group = config_setting_get_elem(list, (unsigned)i);
-		int error = 1;
-		if (config_setting_type(group) == CONFIG_TYPE_GROUP && config_setting_length(group) == 1)
-			error = read_secret(r, config_setting_get_elem(group, 0), tenant);
-		if (error > 0)
-			return config_reader_fail(r, config_setting_source_line(group),
-						  "secrets must have elements of one secret, secret_sha256 or "
-						  "secret_file each");
-		if (error != 0)
-			return error;
-	}
-	return 0;
+	int error = 0;
+	for (int i = 0; i < config_setting_length(list) && error == 0; i++)
+		error = read_element(r, config_setting_get_elem(list, (unsigned)i), tenant);
+	return error;
 }
 
 static int read_tenant_key(struct config_reader *r, const config_setting_t *setting, struct tenant_config *tenant) {

@@ -211,10 +211,12 @@ static void secrets_become_digests(void **state) {
 	struct config *c = good("tenants: ( { name = \"a\"; secret = \"abc\"; },\n"
 				"{ name = \"b\"; secret_sha256 = "
 				"\"BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AE\"; },\n"
-				"{ name = \"c\"; secrets = ( { secret = \"x\"; }, { secret = \"y\"; } ); } );");
-	struct secret abc, y;
+				"{ name = \"c\"; secrets = ( { secret = \"x\"; }, { secret = \"y\"; } ); },\n"
+				"{ name = \"d\"; secrets = [ \"p\", \"q\" ]; } );");
+	struct secret abc, y, q;
 	secret_digest(SLICE("abc"), &abc);
 	secret_digest(SLICE("y"), &y);
+	secret_digest(SLICE("q"), &q);
 	static const uint8_t start[4] = {0xba, 0x78, 0x16, 0xbf};
 	assert_memory_equal(abc.digest, start, 4);
 	assert_int_equal(c->tenancy.tenants[0].secret_count, 1);
@@ -223,6 +225,7 @@ static void secrets_become_digests(void **state) {
 	assert_int_equal(c->tenancy.tenants[1].secrets[0].digest[31], 0xae);
 	assert_int_equal(c->tenancy.tenants[2].secret_count, 2);
 	assert_memory_equal(&c->tenancy.tenants[2].secrets[1], &y, sizeof(y));
+	assert_memory_equal(&c->tenancy.tenants[3].secrets[1], &q, sizeof(q));
 	config_free(c);
 }
 
@@ -297,8 +300,8 @@ static void bad_tenants_are_refused(void **state) {
 	bad("tenants: ( { name = \"a\"; secrets = ( { secret = \"x\"; },\n{ secret = \"y\"; },\n{ secret = \"z\"; } ); "
 	    "} );",
 	    "a.conf:3: a tenant has at most 2 secrets");
-	bad("tenants: ( { name = \"a\"; secrets = ( \"x\" ); } );",
-	    "a.conf:1: secrets must have elements of one secret, secret_sha256 or secret_file each");
+	bad("tenants: ( { name = \"a\"; secrets = ( 1 ); } );",
+	    "a.conf:1: secrets must have strings, or groups of one secret, secret_sha256 or secret_file each");
 	bad("tenants: ( { name = \"a\"; secrets = \"x\"; } );",
 	    "a.conf:1: secrets must be a list such as ( { secret_file = \"shop\"; } )");
 	bad("tenants: (\n{ name = \"a\"; secret = \"x\"; },\n{ name = \"b\"; secret = \"y\"; },\n"
