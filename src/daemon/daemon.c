@@ -162,7 +162,9 @@ static int serve(struct daemon *d) {
 		error = daemon_run_loop(d);
 	}
 	if (error != 0)
-		event_report(d->events, &(struct event){.id = EVENT_WORKER_FAILED, .error = error});
+		event_report(
+			d->events,
+			&(struct event){.id = EVENT_WORKER_FAILED, .error = error, .detail = "AtomDB cannot go on"});
 	return error;
 }
 
