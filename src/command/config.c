@@ -64,7 +64,7 @@ static uint64_t number_of(const struct session *s, enum parameter_kind kind) {
 	return 0;
 }
 
-static void reply_parameter(struct session *s, const struct parameter *p) {
+static void reply_parameter(struct session *s, const struct parameter *p, struct slice name) {
 	char text[VALUE_MAX];
 	unsigned long long number = number_of(s, p->kind);
 	const char *value = text;
@@ -76,27 +76,41 @@ static void reply_parameter(struct session *s, const struct parameter *p) {
 		snprintf(text, sizeof(text), "normal %llu 0 0 slave 0 0 0 pubsub %llu 0 0", number, number);
 	else
 		snprintf(text, sizeof(text), "%llu", number);
-	writer_bulk(s->reply, slice_of(p->name));
+	writer_bulk(s->reply, name);
 	writer_bulk(s->reply, slice_of(value));
 }
 
-static bool asked_for(const struct request *r, const struct parameter *p) {
-	for (uint32_t i = 2; i < r->argc; i++) {
-		if (glob_match(r->argv[i], slice_of(p->name), true))
+static bool is_pattern(struct slice text) {
+	for (size_t i = 0; i < text.len; i++) {
+		if (memchr("[*?", text.data[i], 3) != NULL)
 			return true;
 	}
 	return false;
 }
 
+/* What the first argument that matches calls the parameter: a plain name is answered as the client spelled it. No data
+ * where none matches. */
+static struct slice asked_as(const struct request *r, const struct parameter *p) {
+	for (uint32_t i = 2; i < r->argc; i++) {
+		if (slice_is(r->argv[i], p->name))
+			return r->argv[i];
+		if (is_pattern(r->argv[i]) && glob_match(r->argv[i], slice_of(p->name), true))
+			return slice_of(p->name);
+	}
+	return (struct slice){NULL, 0};
+}
+
 enum outcome config_get(struct session *s, const struct request *r) {
-	bool wanted[PARAMETER_COUNT];
+	struct slice names[PARAMETER_COUNT];
 	size_t count = 0;
-	for (size_t i = 0; i < PARAMETER_COUNT; i++)
-		count += wanted[i] = asked_for(r, &parameters[i]);
+	for (size_t i = 0; i < PARAMETER_COUNT; i++) {
+		names[i] = asked_as(r, &parameters[i]);
+		count += names[i].data != NULL;
+	}
 	writer_map(s->reply, count);
 	for (size_t i = 0; i < PARAMETER_COUNT; i++) {
-		if (wanted[i])
-			reply_parameter(s, &parameters[i]);
+		if (names[i].data != NULL)
+			reply_parameter(s, &parameters[i], names[i]);
 	}
 	return OUTCOME_DONE;
 }
