@@ -17,15 +17,17 @@
 /* Members that one sweep looks at, at least. */
 #define SWEEP_COUNT ((uint64_t)256)
 
-void worker_listen(struct worker *w, bool on) {
+int worker_listen(struct worker *w, bool on) {
 	if (w->accepting == on)
-		return;
+		return 0;
 	for (unsigned i = 0; i < w->listener_count; i++) {
 		struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.u64 = SOURCE_LISTENER + i};
-		/* What cannot be watched now is tried again when accepting resumes. */
-		epoll_ctl(w->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, listener_fd(w->listeners[i]), &event);
+		if (epoll_ctl(w->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, listener_fd(w->listeners[i]), &event) < 0 &&
+		    on && errno != EEXIST)
+			return -errno;
 	}
 	w->accepting = on;
+	return 0;
 }
 
 static void report_failure(struct worker *w, const struct listener *l, int error) {
@@ -162,7 +164,8 @@ void worker_sweep(struct worker *w) {
 	sweep_strangers(w);
 	sweep_lingering(w);
 	sweep_members(w);
-	if (!w->stopping)
-		worker_listen(w, true);
+	/* What cannot be watched now is tried again later. */
+	if (!w->stopping && worker_listen(w, true) < 0)
+		w->tick_ms = w->env.now_ms + SWEEP_MS;
 	worker_want_sweep(w);
 }

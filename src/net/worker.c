@@ -306,11 +306,13 @@ int worker_new(struct worker **out, unsigned number, struct worker_shared *share
 int worker_start(struct worker *w) {
 	sigset_t all, before;
 	w->env.registry = w->shared->registry;
-	worker_listen(w, true);
+	int r = worker_listen(w, true);
+	if (r < 0)
+		return r;
 	/* Signals are the main thread's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int r = pthread_create(&w->thread, NULL, run, w);
+	r = pthread_create(&w->thread, NULL, run, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	w->started = r == 0;
 	return -r;

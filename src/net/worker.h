@@ -74,8 +74,8 @@ struct worker {
 /* What epoll says of anything but a connection: smaller than any pointer. */
 enum source { SOURCE_INBOX, SOURCE_TIMER, SOURCE_LISTENER, SOURCE_END = 4096 };
 
-/* Puts the listeners into the epoll set, or takes them out. */
-void worker_listen(struct worker *w, bool on);
+/* Puts the listeners into the epoll set, or takes them out, which cannot fail; 0 or -errno. */
+int worker_listen(struct worker *w, bool on);
 /* Accepts a few connections of a listener. */
 void worker_accept(struct worker *w, const struct listener *l);
 /* Closes the clients whose time is over and resumes accepting; sets tick_ms. */

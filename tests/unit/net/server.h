@@ -22,7 +22,7 @@ struct server {
 	struct worker_shared shared;
 	struct worker *workers[WORKERS];
 	struct shard *shards[WORKERS];
-	struct listener *listener;
+	struct listener *listeners[2]; /* TCP, and a Unix socket */
 	struct event_sink sink;
 	_Atomic unsigned events[EVENT_COUNT];
 	bool running;
@@ -63,7 +63,10 @@ static inline struct server *server_start(const struct settings *settings, const
 	struct server *s = calloc(1, sizeof(*s));
 	assert_non_null(s);
 	s->sink = (struct event_sink){.report = server_report, .context = s};
-	assert_int_equal(listener_open(&s->listener, "127.0.0.1:0"), 0);
+	char address[64];
+	snprintf(address, sizeof(address), "unix:/tmp/atomdb-test-%d.sock", (int)getpid());
+	assert_int_equal(listener_open(&s->listeners[0], "127.0.0.1:0"), 0);
+	assert_int_equal(listener_open(&s->listeners[1], address), 0);
 	s->shared = (struct worker_shared){
 		.workers = s->workers,
 		.worker_count = WORKERS,
@@ -73,7 +76,7 @@ static inline struct server *server_start(const struct settings *settings, const
 	};
 	clock_rate_init(&s->shared.clock_start);
 	for (unsigned i = 0; i < WORKERS; i++) {
-		assert_int_equal(worker_new(&s->workers[i], i, &s->shared, settings, &s->listener, 1, NULL), 0);
+		assert_int_equal(worker_new(&s->workers[i], i, &s->shared, settings, s->listeners, 2, NULL), 0);
 		s->shards[i] = worker_shard(s->workers[i]);
 	}
 	struct registry_hooks hooks = {
@@ -106,7 +109,8 @@ static inline void server_free(struct server *s) {
 	for (unsigned i = 0; i < WORKERS; i++)
 		worker_free(s->workers[i]);
 	assert_int_equal(atomic_load(&s->shared.clients), 0);
-	listener_close(s->listener);
+	listener_close(s->listeners[0]);
+	listener_close(s->listeners[1]);
 	free(s);
 }
 
@@ -138,7 +142,7 @@ static inline int client_socket(void) {
 }
 
 static inline void client_connect(const struct server *s, int fd) {
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(listener_port(s->listener))};
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(listener_port(s->listeners[0]))};
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
 }

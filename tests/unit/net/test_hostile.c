@@ -282,9 +282,31 @@ static void describes_its_clients(void **state) {
 	got[n] = '\0';
 	snprintf(want, sizeof(want), " addr=127.0.0.1:%u ", ntohs(own.sin_port));
 	assert_non_null(strstr(got, want));
-	snprintf(want, sizeof(want), " laddr=127.0.0.1:%u ", listener_port(s->listener));
+	snprintf(want, sizeof(want), " laddr=127.0.0.1:%u ", listener_port(s->listeners[0]));
 	assert_non_null(strstr(got, want));
 	close(fd);
+	server_free(s);
+}
+
+static void serves_unix_sockets(void **state) {
+	struct server *s = start_with(server_settings());
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	char got[1024], want[160];
+	(void)state;
+	const char *path = strchr(listener_address(s->listeners[1]), ':') + 1;
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	client_send(fd, "AUTH unix\r\nPING\r\n");
+	client_expect(fd, "+OK\r\n+PONG\r\n");
+	client_send(fd, "CLIENT INFO\r\n");
+	ssize_t n = recv(fd, got, sizeof(got) - 1, 0);
+	assert_true(n > 0);
+	got[n] = '\0';
+	snprintf(want, sizeof(want), " addr=%s:0 laddr=%s:0 ", path, path);
+	assert_non_null(strstr(got, want));
+	close(fd);
+	wait_for(server_sum(s, clients) == 0);
 	server_free(s);
 }
 
@@ -301,6 +323,7 @@ int main(void) {
 		cmocka_unit_test(answers_half_closed_connections),
 		cmocka_unit_test(survives_the_lack_of_descriptors),
 		cmocka_unit_test(describes_its_clients),
+		cmocka_unit_test(serves_unix_sockets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

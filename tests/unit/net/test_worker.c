@@ -265,6 +265,24 @@ static void answers_pings(void **state) {
 	server_free(s);
 }
 
+#ifdef ATOMDB_TEST_HOOKS
+/* What the watchdog sees of a worker that hangs. */
+static void hangs_when_told_to(void **state) {
+	struct server *s = start_plain();
+	(void)state;
+	worker_test_hang(s->workers[1], true);
+	pass_ms(50);
+	worker_ping(s->workers[0]);
+	worker_ping(s->workers[1]);
+	wait_for(counter_get(&worker_figures(s->workers[0])->pongs) == 1);
+	pass_ms(200);
+	assert_int_equal(counter_get(&worker_figures(s->workers[1])->pongs), 0);
+	worker_test_hang(s->workers[1], false);
+	wait_for(counter_get(&worker_figures(s->workers[1])->pongs) == 1);
+	server_free(s);
+}
+#endif
+
 static void obeys_new_settings_and_limits(void **state) {
 	struct settings settings = server_settings();
 	struct tenancy tenancy = server_open_tenancy();
@@ -334,6 +352,9 @@ int main(void) {
 		cmocka_unit_test(stops_when_all_is_answered),
 		cmocka_unit_test(stops_in_time),
 		cmocka_unit_test(answers_pings),
+#ifdef ATOMDB_TEST_HOOKS
+		cmocka_unit_test(hangs_when_told_to),
+#endif
 		cmocka_unit_test(obeys_new_settings_and_limits),
 		cmocka_unit_test(expires_on_time),
 	};
