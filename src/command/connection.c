@@ -149,7 +149,7 @@ enum outcome connection_reset(struct session *s, const struct request *r) {
 	(void)client_text_set(&s->name, SLICE(""));
 	s->database = 0;
 	s->protocol = s->reply->protocol = 2;
-	s->flags &= (uint8_t) ~(SESSION_NO_EVICT | SESSION_NO_TOUCH | SESSION_REPLY_OFF);
+	s->flags &= (uint8_t) ~(SESSION_NO_TOUCH | SESSION_REPLY_OFF); /* NO-EVICT outlives it, as in Redis */
 	s->reply->muted = false;
 	writer_simple(s->reply, "RESET");
 	return OUTCOME_DONE;
