@@ -4,6 +4,7 @@ import itertools
 import os
 import resource
 import shutil
+import signal
 
 import pytest
 
@@ -33,6 +34,19 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
+@pytest.fixture(autouse=True)
+def hurry():
+    """No test may hang: it is interrupted where it waits."""
+    def late(*_):
+        raise TimeoutError("the test takes too long")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(int(60 * harness.PATIENCE))
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
 @pytest.fixture(scope="session")
 def binary(request):
     path = os.path.abspath(request.config.getoption("--binary"))
@@ -51,19 +65,48 @@ def atomdb(binary, tmp_path):
         server.kill() if server.process else None
 
 
+class Shared:
+    """One server for all tests that need no configuration of their own; started anew when a test ended it."""
+
+    def __init__(self, make):
+        self.make, self.server = make, None
+
+    def get(self):
+        if self.server is None:
+            self.server = self.make()
+        return self.server
+
+    def check(self):
+        """Fails the test that ended the server, and only that one."""
+        if self.server is not None and not self.server.alive():
+            self.stop()
+            raise AssertionError("the server has ended")
+
+    def stop(self):
+        server, self.server = self.server, None
+        if server is not None:
+            try:
+                server.stop()
+            finally:
+                server.kill() if server.process else None
+
+
 @pytest.fixture(scope="session")
-def shared(request, tmp_path_factory):
-    """One server for all tests that need no configuration of their own: each has a tenant to itself."""
-    directory = tmp_path_factory.mktemp("shared")
+def shared_server(request, tmp_path_factory):
     if request.config.getoption("--server") == "redis":
-        server = harness.Redis(directory).start()
+        holder = Shared(lambda: harness.Redis(tmp_path_factory.mktemp("shared")).start())
     else:
-        server = harness.AtomDB(request.getfixturevalue("binary"), directory).start()
-    yield server
-    try:
-        server.stop()
-    finally:
-        server.kill() if server.process else None
+        binary = request.getfixturevalue("binary")
+        holder = Shared(lambda: harness.AtomDB(binary, tmp_path_factory.mktemp("shared")).start())
+    yield holder
+    holder.stop()
+
+
+@pytest.fixture
+def shared(shared_server):
+    """The shared server: each test has a tenant of it to itself."""
+    yield shared_server.get()
+    shared_server.check()
 
 
 _numbers = itertools.count(1)

@@ -133,7 +133,9 @@ def whole_table(servers, report):
         client.close()
 
 
-PIECES = [b"*", b"$", b"\r\n", b"\n", b"\r", b"-1", b"0", b"1", b"2", b"3", b"\0", b"'", b'"', b"\\x41", b" ", b"GET", b"SET",
+# No NUL: Redis looks for the end of an inline command as in a C string, so that behind a NUL it waits for ever; to AtomDB
+# a NUL is a byte like any other.
+PIECES = [b"*", b"$", b"\r\n", b"\n", b"\r", b"-1", b"0", b"1", b"2", b"3", b"'", b'"', b"\\x41", b" ", b"GET", b"SET",
           b"PING", b"a", b"b", b"*1\r\n", b"*2\r\n", b"$3\r\n", b"$1\r\nk\r\n", b"*1\r\n$4\r\nPING\r\n", b"echo ", b":", b"%", b"~",
           b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n", b"\xff", b"99999999999", b"2147483648", b"536870913", b"*11\r\n",
           b"$16385\r\n", b"*-5\r\n", b"$-1\r\n", b"$0\r\n\r\n", b"get a\r\n", b"set a 'b c'\r\n", b"\x80", b"\t", b"\x0b"]
