@@ -37,6 +37,10 @@ void dispatch_prepare(struct session *s, struct request *requests, unsigned coun
 		if (requests[i].hashed != 0)
 			keyspace_prefetch_entry(s->tenant, &requests[i].key);
 	}
+	for (unsigned i = 0; i < count; i++) {
+		if (requests[i].hashed != 0)
+			keyspace_prefetch_links(s->tenant, &requests[i].key);
+	}
 }
 
 static void reply_unknown_subcommand(struct session *s, const struct command *parent, struct slice name) {

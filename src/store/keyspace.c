@@ -38,6 +38,12 @@ void keyspace_prefetch_entry(const struct tenant *t, const struct key *key) {
 		table_prefetch_entry(&t->shard->context, &d->table, key->hash);
 }
 
+void keyspace_prefetch_links(const struct tenant *t, const struct key *key) {
+	const struct database *d = tenant_database(t, key->database);
+	if (d != NULL)
+		table_prefetch_links(&t->shard->context, &d->table, key->hash);
+}
+
 void keyspace_account_table(struct tenant *t, struct database *d) {
 	struct shard *s = t->shard;
 	uint64_t bytes = table_memory(&d->table);

@@ -294,6 +294,21 @@ void table_prefetch_entry(const struct table_context *c, const struct table *t, 
 		prefetch_matches(c, &t->old, hash);
 }
 
+void table_prefetch_links(const struct table_context *c, const struct table *t, uint64_t hash) {
+	if (t->now.buckets == 0)
+		return;
+	const struct bucket *b = &buckets_of(c, &t->now)[hash & mask_of(&t->now)];
+
+	for (unsigned bits = match(b, tag_of(hash)); bits != 0; bits &= bits - 1) {
+		const struct entry *e = arena_at(c->arena, b->refs[__builtin_ctz(bits)]);
+		struct slice stored = entry_stored(e);
+
+		__builtin_prefetch(stored.data + stored.len);
+		__builtin_prefetch(arena_at(c->arena, e->lru_prev), 1);
+		__builtin_prefetch(arena_at(c->arena, e->lru_next), 1);
+	}
+}
+
 ref table_find(const struct table_context *c, const struct table *t, uint64_t hash, struct slice key) {
 	ref entry = t->now.buckets != 0 ? array_find(c, &t->now, hash, key) : 0;
 

@@ -50,6 +50,8 @@ size_t table_growth(const struct table *t);
 void table_prefetch(const struct table_context *c, const struct table *t, uint64_t hash);
 /* Prefetches the entries whose tags match; the buckets should be in the cache by then. */
 void table_prefetch_entry(const struct table_context *c, const struct table *t, uint64_t hash);
+/* Prefetches the ends of their values and what their LRU links name, once the entries are in the cache. */
+void table_prefetch_links(const struct table_context *c, const struct table *t, uint64_t hash);
 
 /* The entry with that key, or 0. */
 ref table_find(const struct table_context *c, const struct table *t, uint64_t hash, struct slice key);

@@ -26,9 +26,11 @@ struct key {
 
 struct key keyspace_key(const struct tenant *t, unsigned database, struct slice name);
 
-/* Starts to bring what a later lookup of `key` needs into the cache: first the bucket, then the entry. */
+/* Starts to bring what a later lookup of `key` needs into the cache: first the bucket, then the entry, then its
+ * neighbours in the LRU list. Each step reads what the one before has brought: do one for all keys, then the next. */
 void keyspace_prefetch(const struct tenant *t, const struct key *key);
 void keyspace_prefetch_entry(const struct tenant *t, const struct key *key);
+void keyspace_prefetch_links(const struct tenant *t, const struct key *key);
 
 enum lookup {
 	LOOKUP_PEEK = 0,
