@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tempfile
 
 import pytest
 
@@ -103,8 +104,15 @@ def test_open_mode_beyond_loopback_must_be_said(binary, tmp_path):
         assert run(binary, "--check-config", "--config", str(path)).returncode == 0
 
 
-def test_listens_where_the_configuration_says(atomdb, tmp_path):
-    first, second, unix = free_port(), free_port(), str(tmp_path / "resp.sock")
+@pytest.fixture
+def short_directory():
+    """A directory whose path leaves room: that of a Unix socket, and what CLIENT INFO shows of it, are short."""
+    with tempfile.TemporaryDirectory(prefix="atomdb-", dir="/tmp") as path:
+        yield path
+
+
+def test_listens_where_the_configuration_says(atomdb, short_directory):
+    first, second, unix = free_port(), free_port(), short_directory + "/resp.sock"
     atomdb.start('resp: { listen = [ "127.0.0.1:%d", "[::1]:%d", "unix:%s" ]; };\nhttp: { listen = [ "127.0.0.1:%d" ]; };'
                  % (first, second, unix, atomdb.http_port), flags=[])
     with Client(first, "s") as one, Client(second, "s", host="::1") as two, Client(path=unix, secret="s") as three:

@@ -35,7 +35,7 @@ def pair(atomdb):
     with atomdb.client("secret-a") as a, atomdb.client("secret-b") as b:
         for database in (0, 5):
             a.cmd("SELECT", database)
-            a.many(("SET", key, f"value of a in {database}") for key in KEYS)
+            a.many(("SET", key, f"private to a in {database}") for key in KEYS)
             a.cmd("SET", "number", 41)
             a.cmd("SET", "expiring", "x", "EXAT", FAR)
         a.cmd("SELECT", 0)
@@ -149,5 +149,5 @@ def test_all_other_commands_leave_a_alone(pair):
             assert row.name in calls, f"say here how {row.name} is called"
     for name in sorted(calls, key=lambda name: (name in ("reset", "quit"), name == "quit")):
         reply = b.cmd(*name.split("|"), *calls[name])
-        assert b"value of a" not in repr(reply).encode() and b"key:3" not in repr(reply).encode(), name
+        assert b"private to a" not in repr(reply).encode() and b"key:3" not in repr(reply).encode(), name
     assert snapshot(a) == before

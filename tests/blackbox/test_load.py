@@ -1,6 +1,8 @@
 """Many clients, slow clients, greedy clients, large values."""
 
 import itertools
+import os
+import resource
 import socket
 import threading
 import time
@@ -115,8 +117,6 @@ def test_a_flood_does_not_silence_others(atomdb):
 
 
 def test_9000_idle_connections(atomdb):
-    import resource
-
     count = 9000
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     assert files >= count + 200, f"the limit on open files ({files}) is too low for this test"
@@ -140,37 +140,55 @@ def test_9000_idle_connections(atomdb):
         assert client.cmd("GET", "k") == b"v"
 
 
+def connect_many(server, count):
+    """Tries to open so many connections; returns those that were let in, and how many were not."""
+    clients, refused = [], 0
+    for _ in range(count):
+        try:
+            clients.append(Client(server.port, "s", timeout=2))
+        except (OSError, Closed, AssertionError):
+            refused += 1
+    return clients, refused
+
+
+def cpu_seconds(server):
+    with open(f"/proc/{server.pid}/stat", encoding="ascii") as stat:
+        return sum(int(field) for field in stat.read().rsplit(")", 1)[1].split()[11:13]) / os.sysconf("SC_CLK_TCK")
+
+
 def test_no_files_left(atomdb):
     """At the limit on open files nothing spins and nobody who is in is disturbed; after it, all is well."""
-    atomdb.start(UNLIMITED, nofile=80)
+    atomdb.start(UNLIMITED)
     with atomdb.client("s") as client:
-        others, refused = [], 0
-        for _ in range(120):
-            try:
-                other = Client(atomdb.port, "s", timeout=2)
-                others.append(other)
-            except (OSError, Closed, AssertionError):
-                refused += 1
-        assert refused > 0 and others
+        files = len(os.listdir(f"/proc/{atomdb.pid}/fd"))
+        resource.prlimit(atomdb.pid, resource.RLIMIT_NOFILE, (files + 30, files + 30))
+        clients, refused = connect_many(atomdb, 60)
+        assert refused >= 25 and len(clients) >= 20
         for number in range(50):
             assert client.cmd("SET", "k", number) == "OK"
-        with open(f"/proc/{atomdb.pid}/stat", encoding="ascii") as stat:
-            ticks = sum(int(field) for field in stat.read().rsplit(")", 1)[1].split()[11:13])
+        waiting = [socket.create_connection(("127.0.0.1", atomdb.port)) for _ in range(5)]
+        before = cpu_seconds(atomdb)
         time.sleep(0.5)
-        with open(f"/proc/{atomdb.pid}/stat", encoding="ascii") as stat:
-            spent = sum(int(field) for field in stat.read().rsplit(")", 1)[1].split()[11:13]) - ticks
-        assert spent < 25, "it spins"
-        for other in others:
+        assert cpu_seconds(atomdb) - before < 0.25, "it spins"
+        for other in clients + waiting:
             other.close()
+        wait_for(lambda: connect_many(atomdb, 1)[0], 10, "a new connection")
+        assert atomdb.metric("atomdb_worker_rejected_files_total") >= refused
 
-        def accepted():
-            try:
-                with Client(atomdb.port, "s", timeout=2) as again:
-                    return again.cmd("PING") == "PONG"
-            except (OSError, Closed, AssertionError):
-                return False
 
-        wait_for(accepted, 10, "a new connection")
+def test_few_files_from_the_start(atomdb):
+    """A low limit on open files lowers max_clients, and the log says so."""
+    atomdb.start(UNLIMITED, nofile=150)
+    wait_for(lambda: "open files" in atomdb.log(), 5, "the warning")
+    with atomdb.client("s") as client:
+        clients, refused = connect_many(atomdb, 160)
+        assert refused > 0 and clients
+        assert client.cmd("SET", "k", "v") == "OK"
+        assert atomdb.http("/health").status == 200
+        assert atomdb.metric("redis_rejected_connections_total") >= refused
+        for other in clients:
+            other.close()
+        wait_for(lambda: connect_many(atomdb, 1)[0], 10, "a new connection")
 
 
 @pytest.mark.parametrize("size", [64 << 20, pytest.param(512 << 20, marks=pytest.mark.long)], ids=["64M", "512M"])
