@@ -115,12 +115,13 @@ static void sweep_strangers(struct worker *w) {
 	}
 }
 
-static void sweep_lingering(struct worker *w) {
-	while (!list_empty(&w->lingering)) {
-		struct connection *c = list_entry(w->lingering.next, struct connection, link);
+void worker_sweep_lingering(struct worker *w) {
+	list_for_each (node, &w->lingering) {
+		struct connection *c = list_entry(node, struct connection, link);
 		if (w->env.now_ms - c->session.last_ms < LINGER_MS)
-			return;
-		connection_close(c);
+			connection_finish(c);
+		else
+			connection_close(c);
 	}
 }
 
@@ -162,7 +163,7 @@ void worker_want_sweep(struct worker *w) {
 void worker_sweep(struct worker *w) {
 	w->tick_ms = INT64_MAX;
 	sweep_strangers(w);
-	sweep_lingering(w);
+	worker_sweep_lingering(w);
 	sweep_members(w);
 	/* What cannot be watched now is tried again later. */
 	if (!w->stopping && worker_listen(w, true) < 0)

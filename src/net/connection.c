@@ -3,10 +3,12 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -114,10 +116,20 @@ static void watch(struct connection *c, uint32_t interest) {
 		c->interest = interest;
 }
 
+/* Whether the peer has not yet taken what was sent. */
+static bool is_in_flight(const struct connection *c) {
+	int bytes;
+	return ioctl(c->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0;
+}
+
 void connection_finish(struct connection *c) {
 	input_drop(c);
 	connection_uncharge(c);
-	if (output_unsent(c) == 0 || connection_charge(c) < 0) {
+	bool unsent = output_unsent(c) > 0;
+	/* Closing a socket on which input has come in or still comes in makes the kernel throw away the replies that
+	 * are on their way: until they have arrived the input is read, and dropped. */
+	bool ended = (c->flags & CONNECTION_ENDED) != 0;
+	if ((!unsent && (ended || !is_in_flight(c))) || connection_charge(c) < 0) {
 		connection_close(c);
 		return;
 	}
@@ -128,7 +140,9 @@ void connection_finish(struct connection *c) {
 		list_push_back(&c->worker->lingering, &c->link);
 		worker_want_sweep(c->worker);
 	}
-	watch(c, EPOLLOUT);
+	if (!unsent)
+		shutdown(c->fd, SHUT_WR);
+	watch(c, (ended ? 0 : (uint32_t)EPOLLIN) | (unsent ? (uint32_t)EPOLLOUT : 0));
 }
 
 void connection_settle(struct connection *c) {

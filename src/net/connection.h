@@ -23,7 +23,8 @@ enum connection_flag {
 	CONNECTION_GREETED = 1 << 1,  /* its first line was looked at */
 	CONNECTION_RUNNABLE = 1 << 2, /* pending may hold complete commands, kept back until replies are sent */
 	CONNECTION_WAITING = 1 << 3,  /* in the worker's waiting list: the same, until the shard has caught up */
-	CONNECTION_FINISHED = 1 << 4, /* nothing more is read or run; closed when its replies are sent */
+	CONNECTION_FINISHED = 1 << 4, /* nothing more is run; closed when its replies have arrived */
+	CONNECTION_ENDED = 1 << 5,    /* the client has sent all that it will */
 };
 
 /* Input that was read and not run. Allocated only when there is some. */
@@ -64,7 +65,8 @@ void connection_arrive(struct worker *w, struct connection *c);
 void connection_depart(struct connection *c);
 /* Closes the socket and leaves the tenant, at once; the memory is freed at the end of the turn. */
 void connection_close(struct connection *c);
-/* Closes as soon as its replies are sent, and some seconds later if they cannot be. */
+/* Closes as soon as its replies have arrived, and some seconds later if they do not. Called again for one that is
+ * finished it looks whether they have. */
 void connection_finish(struct connection *c);
 /* Frees what was closed in this turn. */
 void connection_bury(struct worker *w);
@@ -87,6 +89,8 @@ extern const struct session_host connection_host;
 
 /* Reads once and runs every complete command. */
 void input_ready(struct connection *c);
+/* Reads once and drops it, for a connection that is finished. */
+void input_discard(struct connection *c);
 /* Runs what is pending, if the replies allow it. */
 void input_resume(struct connection *c);
 void input_drop(struct connection *c);

@@ -337,7 +337,9 @@ static void conclude(struct connection *c, const struct feed *f, enum verdict ve
 		}
 		if (verdict == VERDICT_STALLED)
 			c->flags |= CONNECTION_RUNNABLE;
-		if (verdict == VERDICT_AGAIN) {
+		/* Where the socket has taken the replies meanwhile, it will not tell that it can take more. */
+		if (verdict == VERDICT_AGAIN ||
+		    (verdict == VERDICT_STALLED && output_unsent(c) <= connection_backlog(c))) {
 			c->flags |= CONNECTION_WAITING | CONNECTION_RUNNABLE;
 			list_push_back(&w->waiting, &c->pending->wait);
 		}
@@ -363,10 +365,12 @@ static bool count_input(struct connection *c, ssize_t n) {
 			counter_add(&c->session.tenant->figures.input_bytes, (uint64_t)n);
 		return true;
 	}
-	if (n == 0)
+	if (n == 0) {
+		c->flags |= CONNECTION_ENDED;
 		connection_finish(c);
-	else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+	} else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
 		connection_close(c);
+	}
 	return false;
 }
 
@@ -431,6 +435,17 @@ void input_ready(struct connection *c) {
 	if (__builtin_expect(have > 0, 0))
 		resume_reader(c, f.data);
 	conclude(c, &f, run_feed(c, &f));
+}
+
+void input_discard(struct connection *c) {
+	ssize_t n = recv(c->fd, c->worker->input, WORKER_READ, 0);
+	if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+		connection_close(c);
+		return;
+	}
+	if (n == 0)
+		c->flags |= CONNECTION_ENDED;
+	connection_finish(c);
 }
 
 void input_resume(struct connection *c) {

@@ -52,8 +52,7 @@ static void serve_connection(struct connection *c, uint32_t events) {
 			return;
 		}
 		if (c->flags & CONNECTION_FINISHED) {
-			if (output_unsent(c) == 0)
-				connection_close(c);
+			connection_finish(c);
 			return;
 		}
 		if (connection_charge(c) < 0) {
@@ -66,7 +65,9 @@ static void serve_connection(struct connection *c, uint32_t events) {
 		}
 		connection_settle(c);
 	}
-	if (__builtin_expect(c->interest & EPOLLIN, 1)) {
+	if (__builtin_expect(c->flags & CONNECTION_FINISHED, 0))
+		input_discard(c);
+	else if (__builtin_expect(c->interest & EPOLLIN, 1)) {
 		if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 			input_ready(c);
 	} else if (events & (EPOLLHUP | EPOLLERR)) {
@@ -200,8 +201,10 @@ static void stop(struct worker *w) {
 	w->stop_ns = w->env.now_ns + most * 1000000;
 	finish_list(w, &w->strangers);
 	finish_list(w, &w->members);
-	while (has_clients(w) && w->env.now_ns < w->stop_ns)
+	while (has_clients(w) && w->env.now_ns < w->stop_ns) {
 		turn(w, w->busy ? 0 : STOP_STEP_MS);
+		worker_sweep_lingering(w);
+	}
 	close_list(&w->strangers);
 	close_list(&w->members);
 	close_list(&w->lingering);

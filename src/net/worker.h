@@ -80,6 +80,8 @@ int worker_listen(struct worker *w, bool on);
 void worker_accept(struct worker *w, const struct listener *l);
 /* Closes the clients whose time is over and resumes accepting; sets tick_ms. */
 void worker_sweep(struct worker *w);
+/* Closes the finished clients whose replies have arrived, or whose time is over. */
+void worker_sweep_lingering(struct worker *w);
 /* Sees to it that a sweep comes. */
 void worker_want_sweep(struct worker *w);
 /* Takes and handles the messages of the inbox. */
