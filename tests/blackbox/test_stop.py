@@ -1,0 +1,92 @@
+"""The end of a daemon and of its connections: what was read is answered, and what was answered arrives."""
+
+import signal
+import socket
+import threading
+
+from harness import encode, wait_for
+
+UNLIMITED = 'defaults: { max_entries = 0; max_memory = "0"; };\n'
+VALUE = b"x" * 100000
+REPLY = b"$%d\r\n%s\r\n" % (len(VALUE), VALUE)
+
+
+def ask(client, count):
+    """Sends `count` GETs in the background: more than the sockets can hold."""
+    def send():
+        try:
+            client.sock.sendall(encode("GET", "k") * count)
+        except OSError:
+            pass
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    return thread
+
+
+def receive(client):
+    """All that comes until the end of the stream; raises where the connection is reset."""
+    got, tail = 0, b""
+    while True:
+        data = client.sock.recv(1 << 20)
+        if not data:
+            return got, tail
+        got += len(data)
+        tail = (tail + data)[-2:]
+
+
+def test_deep_pipelines_of_large_values_never_stall(atomdb):
+    atomdb.start(UNLIMITED)
+    for _ in range(4):
+        clients = [atomdb.client("s") for _ in range(3)]
+        clients[0].cmd("SET", "k", VALUE)
+        for client in clients:
+            ask(client, 500)
+        for client in clients:
+            for _ in range(500):
+                assert client.read() == VALUE
+            client.close()
+
+
+def test_stopping_answers_what_was_read_in_whole_replies(atomdb):
+    """More is asked than is read: the rest gets no answer, but no reply is cut and no connection is reset."""
+    atomdb.start(UNLIMITED)
+    client = atomdb.client("s")
+    client.cmd("SET", "k", VALUE)
+    sender = ask(client, 20000)
+    wait_for(lambda: atomdb.metric("redis_net_output_bytes_total") > 10 * len(VALUE), what="replies to be under way")
+    atomdb.process.send_signal(signal.SIGTERM)
+    got, tail = receive(client)
+    assert got % len(REPLY) == 0 and got > 10 * len(REPLY) and tail == b"\r\n"
+    client.close()
+    sender.join(10)
+    assert atomdb.process.wait(20) == 0
+
+
+def test_stopping_closes_idle_clients_at_once(atomdb):
+    atomdb.start()
+    clients = [atomdb.client("s") for _ in range(50)] + [atomdb.client() for _ in range(50)]
+    atomdb.process.send_signal(signal.SIGTERM)
+    for client in clients:
+        assert client.rest() == b""
+    assert atomdb.process.wait(20) == 0
+
+
+def test_quit_and_errors_end_with_the_reply(atomdb):
+    """The last reply arrives although more input follows it, and the end of the stream right behind it."""
+    atomdb.start()
+    for last, reply in ((encode("QUIT"), b"+OK\r\n"), (b"*1\r\n:1\r\n", b"-ERR Protocol error: expected '$', got ':'\r\n")):
+        client = atomdb.client("s")
+        client.send_anyway(last + b"y" * 200000)
+        assert client.rest() == reply
+        client.close()
+
+
+def test_a_client_that_stops_sending_gets_its_replies(atomdb):
+    """shutdown(SHUT_WR) behind the last command, as `nc -N` does."""
+    atomdb.start(UNLIMITED)
+    with atomdb.client("s") as client:
+        client.cmd("SET", "k", VALUE)
+        client.send(encode("GET", "k") * 200)
+        client.sock.shutdown(socket.SHUT_WR)
+        assert receive(client)[0] == 200 * len(REPLY)
