@@ -4,6 +4,8 @@ import pytest
 
 from harness import Error, wait_for
 
+pytestmark = pytest.mark.threads
+
 
 def tenants(*rows):
     return 'tenancy = "listed";\ntenants: (\n  %s\n);\n' % ",\n  ".join("{ %s }" % row for row in rows)
