@@ -19,6 +19,8 @@
 /* Unsent replies beyond which a client is no longer served. A client may write a long pipeline before it reads: this,
  * with the kernel's buffers, is how long its replies may be. */
 #define BACKLOG_MEMBER ((size_t)1 << 20)
+/* What a client may hold even where its tenant has no room left: the DEL that makes some must get through. */
+#define GRACE_BYTES ((uint64_t)16 << 10)
 
 static struct connection *connection_of(struct session *s) {
 	return list_entry(s, struct connection, session);
@@ -216,8 +218,10 @@ int connection_charge(struct connection *c) {
 			w->stranger_bytes -= less;
 	} else if (c->session.tenant != NULL) {
 		int r = tenant_charge(c->session.tenant, held - c->charged);
-		if (r < 0)
+		if (r < 0 && held > GRACE_BYTES)
 			return r;
+		if (r < 0)
+			tenant_charge_anyway(c->session.tenant, held - c->charged);
 	} else {
 		if (held - c->charged > WORKER_STRANGER_BYTES - w->stranger_bytes)
 			return ATOMDB_E_OOM;

@@ -77,6 +77,8 @@ static inline const char *tenant_name(const struct tenant *t) {
 /* Charges `bytes` of memory outside the store (a connection's buffers) before they are taken: evicts where the quota
  * needs it. 0, or ATOMDB_E_OOM and nothing is charged. */
 int tenant_charge(struct tenant *t, uint64_t bytes);
+/* The same without asking: for the little that a full tenant's client needs to say what is to go. */
+void tenant_charge_anyway(struct tenant *t, uint64_t bytes);
 void tenant_discharge(struct tenant *t, uint64_t bytes);
 
 /* Puts new limits in force. What lies above them is evicted in slices by shard_work. */
