@@ -14,6 +14,7 @@ import harness
 def pytest_addoption(parser):
     parser.addoption("--binary", default=os.environ.get("ATOMDB_BIN", "build/atomdb"), help="the daemon to test")
     parser.addoption("--long", action="store_true", help="also run the tests that take long or much memory")
+    parser.addoption("--hooks", action="store_true", help="the daemon is built with ATOMDB_TEST_HOOKS")
     parser.addoption("--server", choices=("atomdb", "redis"), default="atomdb",
                      help="redis: prove the tests marked like_redis against Debian's redis-server")
 
@@ -21,6 +22,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes long or much memory; runs with --long")
     config.addinivalue_line("markers", "like_redis: holds for redis-server 7.0 too")
+    config.addinivalue_line("markers", "hooks: needs a daemon built with ATOMDB_TEST_HOOKS; runs with --hooks")
     config.addinivalue_line("markers", "threads: of interest to ThreadSanitizer")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
@@ -30,8 +32,9 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(config, items):
     if config.getoption("--server") == "redis":
         items[:] = [item for item in items if item.get_closest_marker("like_redis")]
-    if not config.getoption("--long"):
-        items[:] = [item for item in items if not item.get_closest_marker("long")]
+    for option in ("long", "hooks"):
+        if not config.getoption("--" + option):
+            items[:] = [item for item in items if not item.get_closest_marker(option)]
 
 
 @pytest.fixture(autouse=True)

@@ -1,12 +1,13 @@
 """The command line and the configuration's errors."""
 
 import re
+import signal
 import subprocess
 import tempfile
 
 import pytest
 
-from harness import AtomDB, Client, free_port, http_get, wait_for
+from harness import AtomDB, Client, encode, free_port, http_get, wait_for
 
 
 def run(binary, *arguments, **options):
@@ -186,3 +187,37 @@ def test_two_stops_one_after_the_other(atomdb):
         with atomdb.client("s") as client:
             assert client.cmd("PING") == "PONG"
         atomdb.stop()
+
+
+def test_health_while_stopping(atomdb):
+    """While the last replies are on their way, /health says 503 and why; nobody new is let in."""
+    atomdb.start('defaults: { max_entries = 0; max_memory = "0"; };')
+    with atomdb.client("s") as slow:
+        value = b"x" * (8 << 20)
+        slow.cmd("SET", "big", value)
+        slow.send(encode("GET", "big") * 4)
+        assert slow.read() == value
+        atomdb.process.send_signal(signal.SIGTERM)
+
+        def stopping():
+            answer = atomdb.http("/health")
+            assert answer.status in (200, 503)
+            return answer if answer.status == 503 else None
+
+        assert "stopping" in wait_for(stopping, 3, "/health to answer 503").body
+        with pytest.raises(OSError):
+            Client(atomdb.port, timeout=1).cmd("PING")
+        assert [slow.read() == value for _ in range(3)] == [True] * 3
+        assert slow.rest() == b""
+
+
+@pytest.mark.hooks
+def test_health_while_a_worker_hangs(atomdb):
+    """Only in a build with ATOMDB_TEST_HOOKS: SIGUSR2 makes worker 0 hang."""
+    atomdb.start("workers = 2;")
+    atomdb.process.send_signal(signal.SIGUSR2)
+    answer = wait_for(lambda: next((a for a in [atomdb.http("/health")] if a.status == 503), None), 15, "/health to answer 503")
+    assert "0" in answer.body and "stuck" in answer.body
+    assert atomdb.http("/metrics").status == 200
+    atomdb.kill()
+    atomdb.process = None
