@@ -1,8 +1,4 @@
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +7,7 @@
 
 #include "atomdb/daemon/config.h"
 #include "atomdb/util/error.h"
-
-#include <cmocka.h>
+#include "harness.h"
 
 static struct config *good_in(const char *text, const char *credentials) {
 	struct config *c = NULL;

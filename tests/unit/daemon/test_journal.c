@@ -1,16 +1,11 @@
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "atomdb/daemon/journal.h"
-
-#include <cmocka.h>
+#include "harness.h"
 
 #define SECOND UINT64_C(1000000000)
 

@@ -1,11 +1,6 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "daemon/watch.h"
-
-#include <cmocka.h>
+#include "harness.h"
 
 #define LIMIT 30
 

@@ -1,12 +1,7 @@
 /* Each state's answer, whole. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "atomdb/observe/health.h"
-
-#include <cmocka.h>
+#include "harness.h"
 
 static void check(struct health h, bool ok, const char *expected) {
 	struct buffer b;

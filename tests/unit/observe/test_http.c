@@ -3,18 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "atomdb/observe/http.h"
 #include "figures.h"
-
-#include <cmocka.h>
+#include "harness.h"
 
 struct site {
 	struct figures *figures;

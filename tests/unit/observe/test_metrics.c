@@ -1,16 +1,11 @@
 /* The page as a scraper reads it: exact lines, and the rules of the format over all of it. */
 #include <ctype.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "figures.h"
-
-#include <cmocka.h>
+#include "harness.h"
 
 /* The page, with a newline before it and a terminator behind. */
 static char *render(struct metrics *m) {

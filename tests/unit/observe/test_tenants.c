@@ -1,14 +1,9 @@
 /* Which tenants have rows, and that no row's counters run backwards whatever becomes of the tenants. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "harness.h"
 #include "observe/tenants.h"
-
-#include <cmocka.h>
 
 #define MANY 300
 

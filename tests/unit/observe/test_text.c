@@ -1,12 +1,7 @@
 /* Numbers, seconds and labels as Prometheus's text format wants them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
+#include "harness.h"
 #include "observe/text.h"
-
-#include <cmocka.h>
 
 static void check_decimal(uint64_t value, unsigned decimals, const char *expected) {
 	struct buffer b;

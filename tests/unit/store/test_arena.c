@@ -1,20 +1,15 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "atomdb/util/error.h"
+#include "harness.h"
 #include "store/arena.h"
 #include "store/random.h"
-
-#include <cmocka.h>
 
 #define MIB ((size_t)1 << 20)
 

@@ -1,12 +1,7 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
+#include "harness.h"
 #include "store/entry.h"
-
-#include <cmocka.h>
 
 static void test_owner(void **state) {
 	(void)state;

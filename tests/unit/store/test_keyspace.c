@@ -1,16 +1,12 @@
 /* The keyspace against a brute-force model: every value, deadline, count, charge and the exact LRU order, under random
  * operations of two tenants, with time passing and work done in slices of random size. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "atomdb/util/error.h"
+#include "harness.h"
 #include "store/random.h"
 #include "store/record.h"
-
-#include <cmocka.h>
 
 #define KEYS      48
 #define DATABASES 3

@@ -1,14 +1,9 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
+#include "harness.h"
 #include "store/entry.h"
 #include "store/lru.h"
 #include "store/random.h"
-
-#include <cmocka.h>
 
 enum { ENTRIES = 40, STEPS = 300000 };
 

@@ -1,15 +1,11 @@
 /* The registry: who gets in where, what a reload does to whom, and that nothing is left behind. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "atomdb/store/registry.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
-
-#include <cmocka.h>
+#include "harness.h"
 
 #define SHARDS 3
 

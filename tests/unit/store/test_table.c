@@ -1,17 +1,12 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "atomdb/util/error.h"
+#include "harness.h"
 #include "store/entry.h"
 #include "store/random.h"
 #include "store/table.h"
-
-#include <cmocka.h>
 
 /* The table's hash, replaced by one that can be made as bad as a test wants: the bits of `seed->k0` are kept, those of
  * `seed->k1` are set. */

@@ -1,15 +1,10 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness.h"
 #include "store/entry.h"
 #include "store/random.h"
 #include "store/wheel.h"
-
-#include <cmocka.h>
 
 #define SIZE  (sizeof(struct entry) + sizeof(struct entry_ttl))
 #define EPOCH ((int64_t)1700000000000)
