@@ -208,6 +208,22 @@ def storm_watch(server, connection, deadline, empty, full, limit):
     return limit if gone is None else gone, limit if free is None else free
 
 
+class TooSlow(Failure):
+    """The first keys were due before the last was written."""
+
+
+def storm_round(bench, kind, keys, spread, lead):
+    """The storm on a fresh server; where filling takes longer than the keys live, again with more time."""
+    for patience in (1, 3, 9):
+        with bench.server(kind) as server:
+            try:
+                return storm_one(bench, server, keys, spread, lead * patience)
+            except TooSlow as failure:
+                slow = failure
+                bench.say(f"{failure}; again with more time")
+    raise slow
+
+
 def storm_one(bench, server, keys, spread, lead):
     empty = settle(server)
     deadline = int((time.time() + lead) * 1000)
@@ -215,7 +231,7 @@ def storm_one(bench, server, keys, spread, lead):
     full = server.resident()
     left = deadline / 1000 - time.time() - 0.3
     if left < 0:
-        raise Failure(f"{server.name}: {keys:,} keys took {filled['wall_ns'] / 1e9:.1f} s, longer than their TTL")
+        raise TooSlow(f"{server.name}: {keys:,} keys took {filled['wall_ns'] / 1e9:.1f} s, longer than their TTL")
     time.sleep(left)
     connection = server.connect()
     with load.probe(bench, server) as probe:
@@ -226,33 +242,31 @@ def storm_one(bench, server, keys, spread, lead):
     return gone, free, longest
 
 
-def storm(bench, keys, spread, lead, target, kinds):
+def storm(bench, keys, spread, lead, target):
     text = f"{keys / 1e6:g} M keys due within {spread / 1000:g} s"
     gone = Row(f"{text}: last one gone, after its time", "s", 1, 3, target=target)
     free = Row(f"{text}: their memory free", "s", 1, 3, target=target)
     longest = wait_probe(bench, "meanwhile", 2 if target else None)
     for _ in range(1 if bench.quick else min(bench.rounds, 3)):
-        for server in started(bench, kinds):
-            with server:
-                if server.name == "floor":
-                    with load.probe(bench, server, duration=2000) as probe:
-                        longest.add(server.name, probe.result_at_end()["max_ns"])
-                    continue
-                figures = storm_one(bench, server, keys, spread, lead)
-                for row, figure in zip((gone, free, longest), figures):
-                    row.add(server.name, figure)
+        for kind in [kind for kind in RESP if kind in bench.kinds]:
+            if kind == "floor":
+                with bench.server(kind) as server, load.probe(bench, server, duration=2000) as probe:
+                    longest.add(kind, probe.result_at_end()["max_ns"])
+                continue
+            figures = storm_round(bench, kind, keys, spread, lead)
+            for row, figure in zip((gone, free, longest), figures):
+                row.add(kind, figure)
     return [gone, free, longest]
 
 
 @case("storm", "1 M keys due within one second: when they are gone, and how long another client waits", default=True)
 def storm_case(bench):
-    # Only as long before as a fill takes: two seconds for each million on a slow machine.
-    return storm(bench, bench.sized(1_000_000, 200_000), 1000, bench.sized(8.0, 3.0), 0.1, RESP)
+    return storm(bench, bench.sized(1_000_000, 200_000), 1000, bench.sized(8.0, 3.0), 0.1)
 
 
 @case("storm-5m", "5 M keys due within ten seconds")
 def storm_large(bench):
-    return storm(bench, bench.sized(5_000_000, 500_000), 10_000, bench.sized(40.0, 5.0), None, RESP)
+    return storm(bench, bench.sized(5_000_000, 500_000), 10_000, bench.sized(40.0, 5.0), None)
 
 
 @case("resize", "the longest round trip of another client while a table grows from 1 M to 10 M keys")
