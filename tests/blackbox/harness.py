@@ -317,7 +317,7 @@ class AtomDB(Server):
         with open(self.config, "w", encoding="utf-8") as out:
             out.write(text)
 
-    def start(self, config="", *, nofile=None, flags=None, environment=None):
+    def start(self, config="", *, nofile=None, flags=None, environment=None, attempts=5):
         """Starts with `config` as the configuration's text and waits until /health answers 200."""
         self.write_config(config)
         if flags is None:
@@ -332,7 +332,14 @@ class AtomDB(Server):
             if name not in (environment or {}):
                 env.pop(name, None)
         self.spawn([self.binary, "--config", self.config, *flags], nofile, env)
-        wait_for(self._healthy, 20, "/health to answer 200")
+        try:
+            wait_for(self._healthy, 20, "/health to answer 200")
+        except AssertionError:
+            # Somebody else took the port since it was found free: try another.
+            if attempts > 1 and "Address already in use" in self.log() and flags[:1] == ["--port"]:
+                self.port, self.http_port = free_port(), free_port()
+                return self.start(config, nofile=nofile, environment=environment, attempts=attempts - 1)
+            raise
         return self
 
     def _healthy(self):
