@@ -69,10 +69,25 @@ def machine():
     return f"{processor()}, {os.cpu_count()} cores, Linux {platform.release()}"
 
 
-def table(rows, command, rounds):
+def processor_time():
+    """Jiffies so far: those that the hypervisor gave to others, and all."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        fields = [int(field) for field in stat.readline().split()[1:9]]
+    return fields[7], sum(fields)
+
+
+def stolen(before):
+    """What others had of this machine meanwhile, in words: it lengthens every wait, and CPU time is charged for it."""
+    now = processor_time()
+    share = (now[0] - before[0]) / max(1, now[1] - before[1])
+    return f"The hypervisor gave {share:.0%} of the processors' time to other machines."
+
+
+def table(rows, command, rounds, before):
     shown = [column for column in COLUMNS if any(column in row.samples for row in rows)]
     lines = [f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC, {machine()}. `{command}`. Medians "
-             f"of {rounds} rounds; a multiple of the floor is the median of the ratios within a round.", "",
+             f"of {rounds} rounds; a multiple of the floor is the median of the ratios within a round. {stolen(before)}",
+             "",
              "| what | unit | " + " | ".join(HEADINGS[column] for column in shown) + " | target |",
              "|---|---|" + "---:|" * len(shown) + "---|"]
     for row in rows:
