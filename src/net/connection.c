@@ -124,6 +124,12 @@ static bool is_in_flight(const struct connection *c) {
 	return ioctl(c->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0;
 }
 
+/* Whether input waits that nobody will read. */
+static bool is_sending(const struct connection *c) {
+	int bytes;
+	return ioctl(c->fd, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
 void connection_finish(struct connection *c) {
 	input_drop(c);
 	connection_uncharge(c);
@@ -131,7 +137,7 @@ void connection_finish(struct connection *c) {
 	/* Closing a socket on which input has come in or still comes in makes the kernel throw away the replies that
 	 * are on their way: until they have arrived the input is read, and dropped. */
 	bool ended = (c->flags & CONNECTION_ENDED) != 0;
-	if ((!unsent && (ended || !is_in_flight(c))) || connection_charge(c) < 0) {
+	if ((!unsent && (ended || (!is_in_flight(c) && !is_sending(c)))) || connection_charge(c) < 0) {
 		connection_close(c);
 		return;
 	}

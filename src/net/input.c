@@ -445,7 +445,9 @@ void input_discard(struct connection *c) {
 	}
 	if (n == 0)
 		c->flags |= CONNECTION_ENDED;
-	connection_finish(c);
+	/* While input comes in, more is likely to follow: the sweep decides. */
+	if (n <= 0)
+		connection_finish(c);
 }
 
 void input_resume(struct connection *c) {
