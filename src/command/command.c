@@ -140,25 +140,23 @@ static inline uint64_t load(const char *p, size_t n) {
 	return w;
 }
 
-/* The first and last bytes of a name as two words, small letters; they may overlap. Together with the length they tell
- * every name of up to 16 bytes apart. */
+/* A name's bytes as two words, small letters: all of up to 8 in the first, else the first 8 and the last 8, which may
+ * overlap. Together with the length they tell every name of up to 16 bytes apart. */
 static inline void pack(struct slice name, uint64_t *head, uint64_t *tail) {
 	const char *p = name.data;
 	size_t n = name.len;
-	if (n >= 8) {
+	*tail = 0;
+	if (n > 8) {
 		*head = load(p, 8);
-		*tail = load(p + n - 8, 8);
+		*tail = lower8(load(p + n - 8, 8));
 	} else if (n >= 4) {
-		*head = load(p, 4);
-		*tail = load(p + n - 4, 4);
+		*head = load(p, 4) | load(p + n - 4, 4) << 32;
 	} else if (n >= 2) {
-		*head = load(p, 2);
-		*tail = load(p + n - 2, 2);
+		*head = load(p, 2) | load(p + n - 2, 2) << 16;
 	} else {
-		*head = *tail = n == 0 ? 0 : load(p, 1);
+		*head = n == 0 ? 0 : load(p, 1);
 	}
 	*head = lower8(*head);
-	*tail = lower8(*tail);
 }
 
 static inline unsigned slot_of(uint64_t head, uint64_t tail, size_t length) {

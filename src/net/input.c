@@ -404,7 +404,7 @@ static void read_large(struct connection *c, size_t need) {
 		refuse_memory(c);
 		return;
 	}
-	ssize_t n = recv(c->fd, p->bytes.data + have, more, 0);
+	ssize_t n = socket_recv(c->fd, p->bytes.data + have, more);
 	if (!count_input(c, n))
 		return;
 	p->bytes.len += (size_t)n;
@@ -425,7 +425,7 @@ void input_ready(struct connection *c) {
 		}
 		memcpy(w->input, c->pending->bytes.data, have);
 	}
-	ssize_t n = recv(c->fd, w->input + have, WORKER_READ, 0);
+	ssize_t n = socket_recv(c->fd, w->input + have, WORKER_READ);
 	if (__builtin_expect(n <= 0, 0)) {
 		count_input(c, n);
 		return;
@@ -438,7 +438,7 @@ void input_ready(struct connection *c) {
 }
 
 void input_discard(struct connection *c) {
-	ssize_t n = recv(c->fd, c->worker->input, WORKER_READ, 0);
+	ssize_t n = socket_recv(c->fd, c->worker->input, WORKER_READ);
 	if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
 		connection_close(c);
 		return;

@@ -35,7 +35,7 @@ void output_drop(struct connection *c) {
 
 /* Sends once: how many bytes the socket took (0 when it is full), or -errno. */
 static ssize_t send_some(struct connection *c, const char *data, size_t len) {
-	ssize_t n = send(c->fd, data, len, MSG_NOSIGNAL);
+	ssize_t n = socket_send(c->fd, data, len);
 	if (__builtin_expect(n < 0, 0)) {
 		if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
 			return 0;

@@ -3,6 +3,9 @@
 
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "atomdb/command/dispatch.h"
 #include "atomdb/net/worker.h"
@@ -18,6 +21,18 @@
 #define WORKER_HEAD ((size_t)16 << 10)
 /* What all clients of a worker that have not authenticated may hold in memory together. */
 #define WORKER_STRANGER_BYTES ((uint64_t)32 << 20)
+
+/* The three system calls of the hot path, straight. glibc's are cancellation points: with threads each call switches
+ * asynchronous cancellation on and off, which costs more than all else that this floor does around it. */
+static inline ssize_t socket_recv(int fd, void *bytes, size_t size) {
+	return (ssize_t)syscall(SYS_recvfrom, fd, bytes, size, 0, NULL, NULL);
+}
+static inline ssize_t socket_send(int fd, const void *bytes, size_t size) {
+	return (ssize_t)syscall(SYS_sendto, fd, bytes, size, MSG_NOSIGNAL, NULL, 0);
+}
+static inline int epoll_take(int epoll, struct epoll_event *events, int most, int wait_ms) {
+	return (int)syscall(SYS_epoll_pwait, epoll, events, most, wait_ms, NULL, 0);
+}
 
 struct connection;
 

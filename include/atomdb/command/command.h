@@ -116,7 +116,7 @@ const struct command *command_find_subcommand(const struct command *parent, stru
 #define COMMAND_SLOTS 256
 struct command_index {
 	struct command_slot {
-		uint64_t head, tail; /* the first and the last 8 bytes of the name, or what there is of them */
+		uint64_t head, tail; /* the bytes of the name: see pack in command.c */
 		uint32_t length;     /* 0: empty */
 		uint32_t id;
 	} slots[COMMAND_SLOTS];
