@@ -82,8 +82,9 @@ class Shared:
     def check(self):
         """Fails the test that ended the server, and only that one."""
         if self.server is not None and not self.server.alive():
+            code, log = self.server.process.returncode, self.server.log()
             self.stop()
-            raise AssertionError("the server has ended")
+            raise AssertionError(f"the server has ended with {code}:\n{log}")
 
     def stop(self):
         server, self.server = self.server, None
