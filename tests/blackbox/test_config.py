@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 
-from harness import AtomDB, Client, encode, free_port, http_get, wait_for
+from harness import AtomDB, Client, Closed, encode, free_port, http_get, wait_for
 
 
 def run(binary, *arguments, **options):
