@@ -25,6 +25,9 @@
 #define SLOTS_KEPT 1024
 /* How much of the offending bytes is reported. */
 #define REPORTED ((size_t)128)
+/* Time for the commands of one client before the others have theirs, in clock_ticks: some milliseconds at most. Bytes
+ * alone do not bound it, since a few of them can ask for a walk through all keys. */
+#define SLICE_TICKS ((uint64_t)1 << 22)
 
 /* How the commands at hand ended. */
 enum verdict {
@@ -32,7 +35,7 @@ enum verdict {
 	VERDICT_WINDOW,     /* the window was used up: there is more */
 	VERDICT_UNFINISHED, /* the rest is the beginning of a command */
 	VERDICT_STALLED,    /* the rest waits until replies are sent */
-	VERDICT_AGAIN,      /* the rest waits until the shard has caught up */
+	VERDICT_AGAIN,      /* the rest waits until the shard has caught up, or the others have been served */
 	VERDICT_ELSEWHERE,  /* the rest is for another worker */
 	VERDICT_CLOSE,      /* close after the replies */
 	VERDICT_DROP,       /* close at once */
@@ -124,8 +127,8 @@ static unsigned parse(struct connection *c, struct feed *f, enum verdict *stop, 
 	return n;
 }
 
-/* Runs the first `count` of the window. VERDICT_DONE when all ran. */
-static enum verdict run_window(struct connection *c, struct feed *f, unsigned count, uint64_t *ticks) {
+/* Runs the first `count` of the window. VERDICT_DONE when all ran, or the time is over and nothing is left. */
+static enum verdict run_window(struct connection *c, struct feed *f, unsigned count, uint64_t *ticks, uint64_t end) {
 	struct worker *w = c->worker;
 	struct session *s = &c->session;
 	for (unsigned i = 0; i < count; i++) {
@@ -149,6 +152,8 @@ static enum verdict run_window(struct connection *c, struct feed *f, unsigned co
 			if (output_unsent(c) > connection_backlog(c))
 				return VERDICT_STALLED;
 		}
+		if (__builtin_expect(*ticks > end, 0) && f->done < f->len)
+			return VERDICT_AGAIN;
 	}
 	return VERDICT_DONE;
 }
@@ -189,6 +194,7 @@ static enum verdict run_feed(struct connection *c, struct feed *f) {
 	c->session.reply = &w->writer;
 	w->current = c;
 	uint64_t ticks = clock_ticks();
+	const uint64_t end = ticks + SLICE_TICKS;
 	enum verdict stop;
 	do {
 		int result = 0;
@@ -197,7 +203,7 @@ static enum verdict run_feed(struct connection *c, struct feed *f) {
 			connection_uncharge(c);
 			c->session.last_ms = w->env.now_ms;
 			dispatch_prepare(&c->session, w->requests, count);
-			enum verdict ran = run_window(c, f, count, &ticks);
+			enum verdict ran = run_window(c, f, count, &ticks, end);
 			if (__builtin_expect(ran != VERDICT_DONE, 0)) {
 				stop = ran;
 				/* What was parsed behind it is parsed anew. */

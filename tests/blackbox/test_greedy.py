@@ -1,0 +1,33 @@
+"""One client that does all it may to take what is the others': the worker's time, its memory, a tenant's place."""
+
+import time
+
+from harness import PATIENCE, encode
+
+ROOMY = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "0"; };\n'
+
+
+def fill(client, count, prefix="key"):
+    for start in range(0, count, 1000):
+        assert set(client.many(("SET", f"{prefix}:{i}", "v") for i in range(start, min(start + 1000, count)))) == {"OK"}
+
+
+def longest_ping(client, seconds):
+    """The longest round trip of a quiet client, in seconds."""
+    longest, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        begin = time.monotonic()
+        assert client.cmd("PING") == "PONG"
+        longest = max(longest, time.monotonic() - begin)
+        time.sleep(0.001)
+    return longest
+
+
+def test_pipelined_searches_let_others_in(atomdb):
+    """The bytes of a turn are bounded, but some bytes ask for much work."""
+    server = atomdb.start(ROOMY)
+    with server.client("greedy") as greedy, server.client("quiet") as quiet:
+        fill(greedy, 20000)
+        greedy.send(encode("KEYS", "nothing*") * 1500)
+        assert longest_ping(quiet, 0.5) < 0.25 * PATIENCE
+        assert [greedy.read() for _ in range(1500)] == [[]] * 1500
