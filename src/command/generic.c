@@ -7,6 +7,8 @@
 
 /* Steps of an iteration that one SCAN makes at most, whatever COUNT asks for: the loop must turn. */
 #define SCAN_COUNT_MAX 65536
+/* What one command may spend on patterns that take unusually long: some tenths of a second. */
+#define PATTERN_WORK ((uint64_t)1 << 26)
 
 enum outcome generic_del(struct session *s, const struct request *r) {
 	int64_t removed = 0;
@@ -69,13 +71,14 @@ struct selection {
 	bool none;        /* no value is of the type asked for */
 	uint64_t count;   /* picked */
 	uint64_t visited; /* what SCAN's COUNT is about */
+	uint64_t work;    /* left for matching; 0: given up */
 };
 
 static void pick(void *context, const struct entry *e) {
 	struct selection *sel = context;
 	struct slice name = keyspace_name(e);
 	sel->visited++;
-	if (sel->none || (!sel->all && !glob_match(sel->pattern, name, false)))
+	if (sel->none || sel->work == 0 || (!sel->all && !glob_match_within(sel->pattern, name, false, &sel->work)))
 		return;
 	writer_bulk(sel->writer, name);
 	sel->count++;
@@ -85,17 +88,25 @@ static bool matches_all(struct slice pattern) {
 	return pattern.len == 1 && pattern.data[0] == '*';
 }
 
+static enum outcome reply_too_long(struct session *s, size_t mark) {
+	reply_rewind(s, mark);
+	return reply_error(s, "ERR the pattern takes too long to match");
+}
+
 enum outcome generic_keys(struct session *s, const struct request *r) {
 	struct selection sel = {
 		.writer = s->reply,
 		.pattern = r->argv[1],
 		.all = matches_all(r->argv[1]),
+		.work = PATTERN_WORK,
 	};
 	size_t mark = writer_mark(s->reply);
 	uint64_t cursor = 0;
 	do {
 		cursor = keyspace_scan(s->tenant, s->database, cursor, pick, &sel);
-	} while (cursor != 0 && !s->reply->failed);
+	} while (cursor != 0 && !s->reply->failed && sel.work != 0);
+	if (sel.work == 0)
+		return reply_too_long(s, mark);
 	writer_array_at(s->reply, mark, sel.count);
 	return OUTCOME_DONE;
 }
@@ -159,7 +170,7 @@ enum outcome generic_scan(struct session *s, const struct request *r) {
 	struct writer names;
 	writer_init(&names, &s->env->scratch, s->reply->limit);
 	names.protocol = s->reply->protocol;
-	struct selection sel = {.writer = &names, .all = true};
+	struct selection sel = {.writer = &names, .all = true, .work = PATTERN_WORK};
 	if (!parse_scan_options(s, r, &sel, &count))
 		return OUTCOME_DONE;
 	if (count > SCAN_COUNT_MAX)
@@ -167,7 +178,9 @@ enum outcome generic_scan(struct session *s, const struct request *r) {
 	int64_t steps = count * 10;
 	do {
 		cursor = keyspace_scan(s->tenant, s->database, cursor, pick, &sel);
-	} while (cursor != 0 && --steps > 0 && sel.visited < (uint64_t)count && !names.failed);
+	} while (cursor != 0 && --steps > 0 && sel.visited < (uint64_t)count && !names.failed && sel.work != 0);
+	if (sel.work == 0)
+		return reply_too_long(s, writer_mark(s->reply));
 
 	char text[NUMBER_TEXT_MAX + 4];
 	int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)cursor);

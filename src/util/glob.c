@@ -68,7 +68,12 @@ static bool element_takes(struct slice pattern, size_t *at, int c, bool nocase) 
 	return nocase ? lower(p) == lower(c) : p == c;
 }
 
-bool glob_match(struct slice pattern, struct slice text, bool nocase) {
+/* Bytes of the pattern that are looked at for a byte of the text, and for any text, without it being counted. */
+#define USUAL_PER_BYTE 16
+#define USUAL          256
+
+/* As glob_match, but gives up when `*left` bytes of the pattern have been looked at: they are taken off it. */
+static bool match(struct slice pattern, struct slice text, bool nocase, uint64_t *left) {
 	const size_t none = pattern.len + 1;
 	size_t p = 0, t = 0;
 	size_t star = none; /* the element behind the last '*' */
@@ -87,7 +92,14 @@ bool glob_match(struct slice pattern, struct slice text, bool nocase) {
 			star_text = t;
 			continue;
 		}
-		if (p < pattern.len && element_takes(pattern, &p, byte_at(text, t), nocase)) {
+		size_t from = p;
+		bool takes = p < pattern.len && element_takes(pattern, &p, byte_at(text, t), nocase);
+		if (p - from >= *left) {
+			*left = 0;
+			return false;
+		}
+		*left -= p - from;
+		if (takes) {
 			t++;
 			continue;
 		}
@@ -99,4 +111,18 @@ bool glob_match(struct slice pattern, struct slice text, bool nocase) {
 	while (p < pattern.len && pattern.data[p] == '*')
 		p++;
 	return p == pattern.len;
+}
+
+bool glob_match(struct slice pattern, struct slice text, bool nocase) {
+	uint64_t left = UINT64_MAX;
+	return match(pattern, text, nocase, &left);
+}
+
+bool glob_match_within(struct slice pattern, struct slice text, bool nocase, uint64_t *work) {
+	const uint64_t usual = USUAL + (uint64_t)text.len * USUAL_PER_BYTE;
+	uint64_t left = usual + *work;
+	bool matches = match(pattern, text, nocase, &left);
+	if (left < *work)
+		*work = left;
+	return matches;
 }

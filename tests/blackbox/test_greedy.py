@@ -31,3 +31,14 @@ def test_pipelined_searches_let_others_in(atomdb):
         greedy.send(encode("KEYS", "nothing*") * 1500)
         assert longest_ping(quiet, 0.5) < 0.25 * PATIENCE
         assert [greedy.read() for _ in range(1500)] == [[]] * 1500
+
+
+def test_a_pattern_that_tries_everything(atomdb):
+    """The time that matching takes grows with pattern times text; both are the client's."""
+    server = atomdb.start(ROOMY)
+    with server.client("greedy") as greedy, server.client("quiet") as quiet:
+        assert greedy.cmd("SET", "a" * 200000, "v") == "OK"
+        greedy.send(encode("KEYS", "*" + "?" * 100000 + "b"))
+        assert longest_ping(quiet, 1) < 0.5 * PATIENCE
+        greedy.read()
+        assert greedy.cmd("PING") == "PONG"

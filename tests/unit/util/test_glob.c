@@ -190,13 +190,29 @@ static void agrees_with_trying_everything(void **state) {
 	}
 }
 
+static void work_is_bounded(void **state) {
+	enum { LONG = 100000 };
+	static char pattern[LONG], text[2 * LONG];
+	(void)state;
+	memset(pattern, '?', sizeof pattern);
+	pattern[0] = '*';
+	pattern[LONG - 1] = 'b';
+	memset(text, 'a', sizeof text);
+	uint64_t work = 1000000;
+	assert_false(glob_match_within((struct slice){pattern, LONG}, (struct slice){text, 2 * LONG}, false, &work));
+	assert_int_equal(work, 0);
+	/* What usual patterns take is not counted. */
+	work = 1;
+	assert_true(glob_match_within(SLICE("*name*[0-9]"), SLICE("some:name:5:name:55"), false, &work));
+	assert_false(glob_match_within(SLICE("*name*x"), SLICE("some:name:5:name:55"), false, &work));
+	assert_int_equal(work, 1);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(follows_the_table),
-		cmocka_unit_test(case_is_ignored_as_redis_ignores_it),
-		cmocka_unit_test(any_byte_is_a_byte),
-		cmocka_unit_test(many_stars_take_no_time),
-		cmocka_unit_test(agrees_with_trying_everything),
+		cmocka_unit_test(follows_the_table),  cmocka_unit_test(case_is_ignored_as_redis_ignores_it),
+		cmocka_unit_test(any_byte_is_a_byte), cmocka_unit_test(many_stars_take_no_time),
+		cmocka_unit_test(work_is_bounded),    cmocka_unit_test(agrees_with_trying_everything),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
