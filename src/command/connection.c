@@ -80,13 +80,29 @@ static void reply_hello(struct session *s) {
 	writer_array(w, 0);
 }
 
+/* The last AUTH option, 0 for none: the one whose tenant the session ends in. The others are not tried, since tenants
+ * of different workers would send the session from one to the other for ever. */
+static uint32_t last_auth(const struct request *r) {
+	uint32_t last = 0;
+	for (uint32_t i = 2; i < r->argc; i++) {
+		if (slice_is(r->argv[i], "AUTH") && r->argc - 1 - i >= 2) {
+			last = i;
+			i += 2;
+		} else if (slice_is(r->argv[i], "SETNAME")) {
+			i++;
+		}
+	}
+	return last;
+}
+
 /* Runs HELLO's options in their order. False: `*outcome` is the command's. */
 static bool hello_options(struct session *s, const struct request *r, enum outcome *outcome) {
+	const uint32_t auth = last_auth(r);
 	struct slice client_name = {NULL, 0};
 	for (uint32_t i = 2; i < r->argc; i++) {
 		uint32_t more = r->argc - 1 - i;
 		if (slice_is(r->argv[i], "AUTH") && more >= 2) {
-			if (!authenticate(s, r->argv[i + 1], r->argv[i + 2], outcome))
+			if (i == auth && !authenticate(s, r->argv[i + 1], r->argv[i + 2], outcome))
 				return false;
 			i += 2;
 		} else if (slice_is(r->argv[i], "SETNAME") && more >= 1) {

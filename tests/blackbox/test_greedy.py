@@ -5,6 +5,7 @@ import time
 from harness import PATIENCE, encode
 
 ROOMY = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "0"; };\n'
+PAIR = 'workers = 2;\nmax_tenants = 40;\ndefaults: { max_entries = 0; max_memory = "0"; };\n'
 
 
 def fill(client, count, prefix="key"):
@@ -42,3 +43,20 @@ def test_a_pattern_that_tries_everything(atomdb):
         assert longest_ping(quiet, 1) < 0.5 * PATIENCE
         greedy.read()
         assert greedy.cmd("PING") == "PONG"
+
+
+def test_hello_with_two_secrets_ends(atomdb):
+    """Tenants of different workers in one HELLO: the last one counts, and the connection comes to rest."""
+    server = atomdb.start(PAIR)
+    secrets = [f"s{number}" for number in range(6)]
+    keep = [server.client(secret) for secret in secrets]
+    for first in secrets:
+        for last in secrets:
+            with server.client(timeout=3) as client:
+                client.send(encode("HELLO", 2, "AUTH", "default", first, "AUTH", "default", last)
+                            + encode("SET", "who", last))
+                assert client.read()[:2] == [b"server", b"redis"]
+                assert client.read() == "OK"
+    for client, secret in zip(keep, secrets):
+        assert client.cmd("GET", "who") == secret.encode()
+        client.close()
