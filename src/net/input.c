@@ -6,6 +6,7 @@
  * command, or commands that must wait) becomes pending. */
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "atomdb/util/error.h"
@@ -72,10 +73,20 @@ static size_t query_limit(const struct connection *c) {
 
 /* --- parsing and running ---------------------------------------------------------------------------------------- */
 
-static enum verdict protocol_error(struct connection *c, const struct feed *f, const char *reason) {
-	struct slice bytes = {f->data + f->done, f->len - f->done};
+/* The offending bytes, as far as they may be reported: what follows the word AUTH may be a secret. */
+static struct slice reported(struct slice bytes) {
+	static const char word[] = "AUTH";
 	if (bytes.len > REPORTED)
 		bytes.len = REPORTED;
+	for (size_t end = sizeof(word) - 1; end < bytes.len; end++) {
+		if (strncasecmp(bytes.data + end - (sizeof(word) - 1), word, sizeof(word) - 1) == 0)
+			bytes.len = end;
+	}
+	return bytes;
+}
+
+static enum verdict protocol_error(struct connection *c, const struct feed *f, const char *reason) {
+	struct slice bytes = reported((struct slice){f->data + f->done, f->len - f->done});
 	counter_add(&c->worker->figures.protocol_errors, 1);
 	connection_report(c, EVENT_PROTOCOL_ERROR, bytes, NULL);
 	writer_errorf(&c->worker->writer, "ERR %s", reason);

@@ -2,7 +2,7 @@
 
 import time
 
-from harness import PATIENCE, encode
+from harness import PATIENCE, encode, wait_for
 
 ROOMY = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "0"; };\n'
 PAIR = 'workers = 2;\nmax_tenants = 40;\ndefaults: { max_entries = 0; max_memory = "0"; };\n'
@@ -60,3 +60,13 @@ def test_hello_with_two_secrets_ends(atomdb):
     for client, secret in zip(keep, secrets):
         assert client.cmd("GET", "who") == secret.encode()
         client.close()
+
+
+def test_no_secret_in_the_log(atomdb, stream):
+    """What a broken client sent is logged, but not behind the word that announces a secret."""
+    server = atomdb.start("")
+    with server.client() as client:
+        client.send(stream)
+        client.rest()
+    wait_for(lambda: "rotocol" in server.log(), what="the log line")
+    assert "mySecret" not in server.log()
