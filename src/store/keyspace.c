@@ -12,6 +12,8 @@
 
 /* Old buckets moved with each change of a table that is being resized. */
 #define MOVE_PER_CHANGE 2
+/* Dropped entries or databases freed with each new key. */
+#define FREE_PER_KEY 4
 /* A write evicts at most so many entries to find memory that other tenants have taken. */
 #define EVICTIONS_FOR_SPACE 256
 
@@ -63,6 +65,13 @@ void keyspace_account_table(struct tenant *t, struct database *d) {
 static void table_moved(struct tenant *t, struct database *d) {
 	table_step(&t->shard->context, &d->table, MOVE_PER_CHANGE);
 	keyspace_account_table(t, d);
+}
+
+/* Each key that comes frees more than one of those that were dropped, so that whoever fills and flushes again and again
+ * cannot leave them behind faster than they are freed. */
+static void free_some_dropped(struct shard *s) {
+	if (__builtin_expect(s->root->dropped != 0, 0))
+		(void)keyspace_free_dropped(s, FREE_PER_KEY);
 }
 
 /* Counts one entry more (+1) or less (-1) and `bytes` of its block. */
@@ -319,6 +328,7 @@ static void draft_publish(struct tenant *t, struct database *d, const struct key
 		count_entry(t, d, key->database, ttl, bytes, true);
 		if (__builtin_expect(d->table.old.buckets != 0, 0))
 			table_moved(t, d);
+		free_some_dropped(s);
 		return;
 	}
 	ref block = entry_ref(s, old);
@@ -523,31 +533,27 @@ static void database_drop(struct tenant *t, unsigned number) {
 	counter_set(&t->figures.db_keys[number], 0);
 	counter_set(&t->figures.db_expiring[number], 0);
 	counter_sub(&t->figures.bytes, d->bytes);
+	d->lru = t->record->lru_number;
 	d->next_dropped = s->root->dropped;
 	s->root->dropped = t->record->databases[number];
+	s->dropped[t->slot]++;
 	t->record->databases[number] = 0;
-}
-
-/* The LRU list of a tenant without entries: what still hangs in it belongs to dropped databases. */
-static void lru_abandon(struct tenant *t) {
-	struct shard *s = t->shard;
-	t->record->lru = (struct lru){0, 0};
-	for (struct database *d = database_at(s, s->root->dropped); d != NULL; d = database_at(s, d->next_dropped))
-		if (d->tenant == t->slot)
-			d->lru_gone = true;
 }
 
 void keyspace_flush(struct tenant *t, unsigned database) {
 	for (unsigned i = 0; i < TENANT_DATABASES; i++)
 		if ((database == i || database == TENANT_DATABASES) && t->record->databases[i] != 0)
 			database_drop(t, i);
-	if (counter_get(&t->figures.keys) == 0)
-		lru_abandon(t);
+	/* What still hangs in the list of a tenant without entries belongs to dropped databases. */
+	if (counter_get(&t->figures.keys) == 0 && t->record->lru.newest != 0) {
+		t->record->lru = (struct lru){0, 0};
+		t->record->lru_number++;
+	}
 }
 
 struct drop {
 	struct shard *shard;
-	struct database *database;
+	struct lru *lru; /* that the entries hang in; NULL: it was given up */
 };
 
 static void drop_entry(void *context, ref block) {
@@ -557,21 +563,27 @@ static void drop_entry(void *context, ref block) {
 	size_t size = entry_size(e);
 	if (entry_has(e, ENTRY_TTL))
 		wheel_remove(s->arena, &s->root->wheel, block);
-	if (!drop->database->lru_gone)
-		lru_remove(s->arena, &s->tenants[drop->database->tenant]->record->lru, block);
+	if (drop->lru != NULL)
+		lru_remove(s->arena, drop->lru, block);
 	e->owner = 0;
 	arena_free(s->arena, block, size, ARENA_ENTRY);
 }
 
 bool keyspace_free_dropped(struct shard *s, unsigned units) {
-	ref block = s->root->dropped;
-	struct database *d = database_at(s, block);
-	if (d == NULL)
-		return false;
-	struct drop drop = {s, d};
-	if (table_drain(&s->context, &d->table, &d->cursor, units, drop_entry, &drop))
-		return true;
-	s->root->dropped = d->next_dropped;
-	arena_free(s->arena, block, sizeof *d, ARENA_OTHER);
+	ref block;
+	while (units != 0 && (block = s->root->dropped) != 0) {
+		struct database *d = database_at(s, block);
+		struct tenant *t = s->tenants[d->tenant];
+		bool hangs = t != NULL && t->record->lru_number == d->lru;
+		struct drop drop = {s, hangs ? &t->record->lru : NULL};
+		uint64_t before = table_count(&d->table);
+		if (table_drain(&s->context, &d->table, &d->cursor, units, drop_entry, &drop))
+			return true;
+		units -= before < units ? (unsigned)before : units;
+		units -= units != 0;
+		s->root->dropped = d->next_dropped;
+		s->dropped[d->tenant]--;
+		arena_free(s->arena, block, sizeof *d, ARENA_OTHER);
+	}
 	return s->root->dropped != 0;
 }

@@ -27,13 +27,14 @@ struct database {
 	ref next_dropped;
 	ref next_resizing;
 	uint32_t tenant; /* slot */
+	uint32_t lru;    /* once dropped: the lru_number of the list that its entries hang in */
 	bool resizing;   /* in the list of tables under way */
-	bool lru_gone;   /* dropped, and its entries' LRU links mean nothing any more */
 };
 
 /* In the arena. */
 struct tenant_record {
 	struct lru lru;
+	uint32_t lru_number; /* rises when the list is given up: what still hangs in it belongs to dropped databases */
 	ref databases[TENANT_DATABASES];
 };
 
@@ -53,6 +54,7 @@ struct shard {
 	uint64_t now_ns;
 	uint64_t draws;          /* of random keys */
 	struct tenant **tenants; /* owned array, by slot; NULL: free, or still being freed */
+	uint32_t *dropped;       /* owned array, by slot: databases that are waiting to be freed */
 	uint32_t slots;          /* allocated */
 	struct tenant_limits defaults;
 	struct list over; /* tenants above a lowered quota */
@@ -92,5 +94,5 @@ bool keyspace_evict(struct tenant *t, ref keep);
 bool keyspace_over(const struct tenant *t, uint64_t entries, uint64_t bytes);
 /* Charges what the table has grown or shrunk by since the last call, and lists it while it is being moved. */
 void keyspace_account_table(struct tenant *t, struct database *d);
-/* Frees about `units` entries of dropped databases; whether there is more. */
+/* Frees about `units` entries or databases of those that were dropped; whether there is more. */
 bool keyspace_free_dropped(struct shard *s, unsigned units);

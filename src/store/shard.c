@@ -41,6 +41,7 @@ void shard_free(struct shard *s) {
 		return;
 	arena_close(s->arena);
 	free(s->tenants);
+	free(s->dropped);
 	free(s);
 }
 
@@ -78,18 +79,10 @@ void shard_set_defaults(struct shard *s, const struct tenant_limits *limits) {
 	}
 }
 
-/* Whether entries that carry this slot's number are still waiting to be freed. */
-static bool slot_lingers(const struct shard *s, uint32_t slot) {
-	for (struct database *d = database_at(s, s->root->dropped); d != NULL; d = database_at(s, d->next_dropped))
-		if (d->tenant == slot)
-			return true;
-	return false;
-}
-
 /* A slot that no tenant and no entry uses; slot 0 is not one, since an entry's owner must not be 0. */
 static int slot_find(struct shard *s, uint32_t *slot) {
 	for (uint32_t i = 1; i < s->slots; i++)
-		if (s->tenants[i] == NULL && !slot_lingers(s, i)) {
+		if (s->tenants[i] == NULL && s->dropped[i] == 0) {
 			*slot = i;
 			return 0;
 		}
@@ -99,9 +92,14 @@ static int slot_find(struct shard *s, uint32_t *slot) {
 	struct tenant **tenants = realloc(s->tenants, grown * sizeof *tenants);
 	if (tenants == NULL)
 		return -ENOMEM;
-	memset(tenants + s->slots, 0, (grown - s->slots) * sizeof *tenants);
-	*slot = s->slots == 0 ? 1 : s->slots;
 	s->tenants = tenants;
+	uint32_t *dropped = realloc(s->dropped, grown * sizeof *dropped);
+	if (dropped == NULL)
+		return -ENOMEM;
+	s->dropped = dropped;
+	memset(tenants + s->slots, 0, (grown - s->slots) * sizeof *tenants);
+	memset(dropped + s->slots, 0, (grown - s->slots) * sizeof *dropped);
+	*slot = s->slots == 0 ? 1 : s->slots;
 	s->slots = grown;
 	return 0;
 }

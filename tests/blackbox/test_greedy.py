@@ -34,6 +34,21 @@ def test_pipelined_searches_let_others_in(atomdb):
         assert [greedy.read() for _ in range(1500)] == [[]] * 1500
 
 
+def test_tenants_that_come_and_go(atomdb):
+    """Each leaves sixteen databases to be freed: neither a new tenant nor a flush may have to look at all of them."""
+    server = atomdb.start("workers = 1;\n")
+    with server.client() as greedy, server.client("quiet") as quiet:
+        databases = b"".join(encode("SELECT", number) + encode("SET", "k", "v") for number in range(16))
+        stream = b"".join(encode("AUTH", f"s{number}") + databases + encode("FLUSHALL") for number in range(1500))
+        replies = 1500 * 34
+        begin = time.monotonic()
+        for start in range(0, len(stream), 1 << 16):
+            greedy.send(stream[start:start + (1 << 16)])
+        assert longest_ping(quiet, 0.3) < 0.1 * PATIENCE
+        assert {greedy.read() for _ in range(replies)} == {"OK"}
+        assert time.monotonic() - begin < 3 * PATIENCE
+
+
 def test_a_pattern_that_tries_everything(atomdb):
     """The time that matching takes grows with pattern times text; both are the client's."""
     server = atomdb.start(ROOMY)

@@ -504,6 +504,31 @@ static void test_large_values(void **state) {
 	shard_free(s);
 }
 
+/* Flushed databases are freed by those who write, also where the shard has no time for it. */
+static void test_dropped_do_not_pile_up(void **state) {
+	(void)state;
+	struct shard *s = new_shard(NULL);
+	struct tenant t;
+	open_tenant(s, &t, &(struct tenant_limits){0});
+	uint64_t most = 0;
+	for (unsigned round = 0; round < 1000; round++) {
+		char name[32];
+		for (unsigned i = 0; i < 40; i++) {
+			snprintf(name, sizeof name, "key:%u", i);
+			assert_int_equal(put(&t, i % 2 * (round % TENANT_DATABASES), name, "value", DEADLINE_NONE), 0);
+		}
+		keyspace_flush(&t, TENANT_DATABASES);
+		shard_set_now(s, 1700000000000 + round, 1);
+		if (round == 10)
+			most = counter_get(&shard_figures(s)->used);
+	}
+	assert_true(counter_get(&shard_figures(s)->used) <= 2 * most);
+	shard_close_tenant(s, &t);
+	while (shard_work(s, 1)) {
+	}
+	shard_free(s);
+}
+
 static void test_encodings(void **state) {
 	(void)state;
 	struct shard *s = new_shard(NULL);
@@ -544,6 +569,7 @@ int main(void) {
 		cmocka_unit_test(test_lowered_quota),
 		cmocka_unit_test(test_shared_memory),
 		cmocka_unit_test(test_large_values),
+		cmocka_unit_test(test_dropped_do_not_pile_up),
 		cmocka_unit_test(test_encodings),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
