@@ -194,6 +194,25 @@ static int want_anonymous(struct registry *r, const char *name) {
 	return 0;
 }
 
+/* Ends a tenant: its worker closes its clients and frees it. */
+static void remove_tenant(struct registry *r, struct registered *g) {
+	unlist(r, g);
+	g->leaving = true;
+	list_push_back(&r->leaving, &g->link);
+	report(r, EVENT_TENANT_REMOVED, g);
+	if (r->hooks.removed != NULL)
+		r->hooks.removed(r->hooks.context, &g->tenant);
+}
+
+/* Ends what clients opened with secrets that are another tenant's now: they would go on to find that one. */
+static void remove_rivals(struct registry *r, const struct registered *g, const struct tenant_config *c) {
+	for (unsigned i = 0; i < c->secret_count; i++) {
+		struct registered *rival = find_secret(r, &c->secrets[i]);
+		if (rival != NULL && rival != g)
+			remove_tenant(r, rival);
+	}
+}
+
 /* A configured tenant: changed if it is there, adopted if clients opened it before with the same secret, else added. */
 static int put_tenant(struct registry *r, const struct tenant_config *c) {
 	struct registered *g = find_listed(r, c->name);
@@ -202,6 +221,7 @@ static int put_tenant(struct registry *r, const struct tenant_config *c) {
 	bool added = g == NULL;
 	if (added && (g = add_tenant(r, &c->limits)) == NULL)
 		return -ENOMEM;
+	remove_rivals(r, g, c);
 	if (!added) {
 		forget_secrets(r, g);
 		change_limits(r, g, &c->limits);
@@ -225,14 +245,8 @@ static bool is_wanted(const struct tenancy *y, const struct registered *g) {
 static void remove_unwanted(struct registry *r, const struct tenancy *y) {
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
-		if (is_wanted(y, g))
-			continue;
-		unlist(r, g);
-		g->leaving = true;
-		list_push_back(&r->leaving, &g->link);
-		report(r, EVENT_TENANT_REMOVED, g);
-		if (r->hooks.removed != NULL)
-			r->hooks.removed(r->hooks.context, &g->tenant);
+		if (!is_wanted(y, g))
+			remove_tenant(r, g);
 	}
 }
 

@@ -196,6 +196,34 @@ static void test_reload(void **state) {
 	world_close(&w);
 }
 
+/* A secret that clients used before it became a second one of a configured tenant opens that one from then on. */
+static void test_second_secret_in_use(void **state) {
+	(void)state;
+	struct world w;
+	struct tenancy y = {.open = true};
+	struct tenant *first, *second, *t;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "", "old", &first), 0);
+	assert_int_equal(auth(&w, "", "new", &second), 0);
+	use(first);
+	use(second);
+	struct tenant_config c = tenant_named("shop", "old");
+	secret_digest(SLICE("new"), &c.secrets[1]);
+	c.secret_count = 2;
+	y.tenants = &c;
+	y.tenant_count = 1;
+	assert_int_equal(registry_reload(w.registry, &y), 0);
+	assert_int_equal(w.removed, 1);
+	assert_ptr_equal(w.last_removed, second);
+	assert_int_equal(auth(&w, "shop", "old", &t), 0);
+	assert_ptr_equal(t, first);
+	assert_int_equal(auth(&w, "shop", "new", &t), 0);
+	assert_ptr_equal(t, first);
+	registry_remove_done(w.registry, second);
+	assert_int_equal(registry_count(w.registry), 1);
+	world_close(&w);
+}
+
 static void test_anonymous(void **state) {
 	(void)state;
 	struct world w;
@@ -222,8 +250,12 @@ static void test_anonymous(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_open_mode), cmocka_unit_test(test_listed_mode), cmocka_unit_test(test_ambiguous),
-		cmocka_unit_test(test_reload),    cmocka_unit_test(test_anonymous),
+		cmocka_unit_test(test_open_mode),
+		cmocka_unit_test(test_listed_mode),
+		cmocka_unit_test(test_ambiguous),
+		cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_second_secret_in_use),
+		cmocka_unit_test(test_anonymous),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
