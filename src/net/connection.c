@@ -89,8 +89,12 @@ void connection_close(struct connection *c) {
 	struct worker *w = c->worker;
 	if (c->fd < 0)
 		return;
+	/* It may have been sent here to open a tenant that its secret made, and goes before it was let in. */
+	bool kept_out = c->session.tenant == NULL && (c->flags & CONNECTION_RUNNABLE) != 0;
 	connection_uncharge(c);
 	session_deinit(&c->session);
+	if (kept_out)
+		registry_tidy(w->env.registry, w->number);
 	input_drop(c);
 	output_drop(c);
 	close(c->fd);

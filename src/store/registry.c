@@ -384,14 +384,27 @@ static void close_and_free(struct registered *g) {
 	free(g);
 }
 
+static void release(struct registry *r, struct registered *g) {
+	if (is_listed(g) || g->leaving || counter_get(&g->tenant.figures.keys) != 0 ||
+	    counter_get(&g->tenant.figures.clients) != 0)
+		return;
+	report(r, EVENT_TENANT_REMOVED, g);
+	unlist(r, g);
+	close_and_free(g);
+}
+
 void registry_release(struct registry *r, struct tenant *t) {
-	struct registered *g = list_entry(t, struct registered, tenant);
 	pthread_mutex_lock(&r->mutex);
-	if (!is_listed(g) && !g->leaving && counter_get(&t->figures.keys) == 0 &&
-	    counter_get(&t->figures.clients) == 0) {
-		report(r, EVENT_TENANT_REMOVED, g);
-		unlist(r, g);
-		close_and_free(g);
+	release(r, list_entry(t, struct registered, tenant));
+	pthread_mutex_unlock(&r->mutex);
+}
+
+void registry_tidy(struct registry *r, unsigned worker) {
+	pthread_mutex_lock(&r->mutex);
+	list_for_each (node, &r->tenants) {
+		struct registered *g = list_entry(node, struct registered, link);
+		if (shard_worker(g->tenant.shard) == worker)
+			release(r, g);
 	}
 	pthread_mutex_unlock(&r->mutex);
 }

@@ -1,5 +1,6 @@
 """One client that does all it may to take what is the others': the worker's time, its memory, a tenant's place."""
 
+import socket
 import time
 
 from harness import PATIENCE, encode, wait_for
@@ -75,6 +76,23 @@ def test_hello_with_two_secrets_ends(atomdb):
     for client, secret in zip(keep, secrets):
         assert client.cmd("GET", "who") == secret.encode()
         client.close()
+
+
+def test_tenants_of_clients_that_left_on_the_way(atomdb):
+    """A client that goes while it waits at its new worker leaves no tenant behind that takes up a place."""
+    server = atomdb.start(PAIR)
+    with server.client("keeper") as keeper:
+        keeper.cmd("SET", "k", "v")
+        for number in range(40):
+            client = server.client("reader")
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.cmd("SET", "big", "x" * 300000)
+            # In some rounds the replies fill the socket, so that AUTH, sent on, waits for them.
+            client.send(encode("GET", "big") * (2 + number % 20) + encode("AUTH", f"fresh-{number}"))
+            time.sleep(0.02)
+            client.close()
+        wait_for(lambda: server.metric("redis_connected_clients") == 1, what="the clients' end")
+        assert server.metric("atomdb_tenants") == 2
 
 
 def test_no_secret_in_the_log(atomdb, stream):

@@ -74,6 +74,9 @@ int registry_anonymous(struct registry *r, struct tenant **out, unsigned *worker
 /* Called by the tenant's worker when its last client left: a tenant that a client opened and that holds no key is
  * closed and freed. */
 void registry_release(struct registry *r, struct tenant *t);
+/* The same for all such tenants of `worker`, by its thread: a client that was sent there went before it could use the
+ * tenant that was made for it. */
+void registry_tidy(struct registry *r, unsigned worker);
 /* Called by the tenant's worker after `removed`, when no client uses it any more: closes and frees it. */
 void registry_remove_done(struct registry *r, struct tenant *t);
 
