@@ -7,8 +7,8 @@
 
 /* Steps of an iteration that one SCAN makes at most, whatever COUNT asks for: the loop must turn. */
 #define SCAN_COUNT_MAX 65536
-/* What one command may spend on patterns that take unusually long: some tenths of a second. */
-#define PATTERN_WORK ((uint64_t)1 << 26)
+/* What one command may spend on patterns that take unusually long: about a tenth of a second. */
+#define PATTERN_WORK ((uint64_t)1 << 24)
 
 enum outcome generic_del(struct session *s, const struct request *r) {
 	int64_t removed = 0;

@@ -3,6 +3,8 @@
 import socket
 import time
 
+import pytest
+
 from harness import PATIENCE, encode, wait_for
 
 ROOMY = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "0"; };\n'
@@ -95,6 +97,12 @@ def test_tenants_of_clients_that_left_on_the_way(atomdb):
         assert server.metric("atomdb_tenants") == 2
 
 
+@pytest.mark.parametrize("stream", [
+    b'AUTH "mySecret123\r\n',
+    b"*2\r\n$4\r\nAuTh\r\n$11\r\nmySecret123\r\n*2\r\n$4\r\nauth\r\n:mySecret123\r\n",
+    b"*3\r\n$4\r\nauth\r\n$11\r\nmySecret123\r\n$-3\r\n",
+    b'HELLO 3 AUTH default "mySecret123\r\n',
+], ids=["inline", "type", "length", "hello"])
 def test_no_secret_in_the_log(atomdb, stream):
     """What a broken client sent is logged, but not behind the word that announces a secret."""
     server = atomdb.start("")
