@@ -6,6 +6,7 @@
 
 #define A_KEYSPACE       ACL_KEYSPACE
 #define A_STRING         ACL_STRING
+#define A_BITMAP         ACL_BITMAP
 #define A_DANGEROUS      ACL_DANGEROUS
 #define A_CONNECTION     ACL_CONNECTION
 #define F_WRITE          CMD_WRITE
@@ -33,6 +34,13 @@
 #define ONE_KEY(how)               .first_key = 1, .last_key = 1, .key_step = 1, .key_flags = (how)
 #define ONE_KEY_NOTED(how, remark) ONE_KEY(how), .key_note = (remark)
 #define ALL_KEYS(how, step)        .first_key = 1, .last_key = -1, .key_step = (step), .key_flags = (how)
+#define TWO_KEYS(how)              .first_key = 1, .last_key = 2, .key_step = 1, .key_flags = (how)
+#define KEY_AND_KEYS(at, how, others)                                                                                  \
+	.first_key = (at), .last_key = -1, .key_step = 1, .key_flags = (how), .more_keys = (const struct key_spec[]) { \
+		{.flags = (others), .first = (at) + 1, .last = -1}, {                                                  \
+			.flags = 0                                                                                     \
+		}                                                                                                      \
+	}
 
 /* All subcommands, in the order of their rows: those of one parent follow each other. */
 enum subcommand_id {

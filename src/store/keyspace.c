@@ -370,6 +370,10 @@ int keyspace_set(struct tenant *t, const struct key *key, struct entry *old, str
 	return store(t, key, old, value.data, value.len, 0, deadline);
 }
 
+int keyspace_set_raw(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline) {
+	return store(t, key, old, value.data, value.len, ENTRY_RAW, deadline);
+}
+
 int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *old, int64_t value, int64_t deadline) {
 	if (old == NULL || !entry_has(old, ENTRY_INT) || deadline != DEADLINE_KEEP)
 		return store(t, key, old, &value, sizeof value, ENTRY_INT, deadline);

@@ -11,7 +11,9 @@ FAR = "4102444800"
 ARGUMENTS = {
     "set": ["mine", "GET"], "getex": ["EX", "1"], "setnx": ["mine"], "setex": ["1", "mine"], "psetex": ["1", "mine"],
     "getset": ["mine"], "incrby": ["1"], "decrby": ["1"], "append": ["mine"], "expire": ["1"], "pexpire": ["1"],
-    "expireat": ["1"], "pexpireat": ["1"],
+    "expireat": ["1"], "pexpireat": ["1"], "getrange": ["0", "-1"], "substr": ["0", "-1"], "setrange": ["2", "mine"],
+    "incrbyfloat": ["1.5"], "getbit": ["3"], "setbit": ["3", "1"], "bitpos": ["1"], "bitfield": ["INCRBY", "u8", "0", "1"],
+    "bitfield_ro": ["GET", "u8", "0"],
 }
 TABLE = commands_table()
 WITH_KEYS = [row for row in TABLE if row.keys != "NO_KEYS"]
@@ -64,7 +66,16 @@ def test_command_with_keys(pair, row):
     assert snapshot(a) == before
 
 
+# Commands whose keys are not all behind their name.
+CALLS = {
+    "lcs": lambda keys: ["lcs", keys[0], keys[-1]],
+    "bitop": lambda keys: ["bitop", "OR", keys[0], *keys],
+}
+
+
 def _call(row, keys):
+    if row.name in CALLS:
+        return CALLS[row.name](keys)
     if row.step == 2:
         return [row.name, *(word for key in keys for word in (key, "mine"))]
     return [row.name, *(keys if row.step else keys[:1]), *ARGUMENTS.get(row.name, [])]

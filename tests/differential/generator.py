@@ -182,6 +182,76 @@ def _command(g):
     ])
 
 
+def _lcs(g):
+    options = [[b"LEN"], [b"IDX"], [b"WITHMATCHLEN"], [b"MINMATCHLEN", g.pick([b"0", b"1", b"3", b"-1", b"x"])], [b"bogus"]]
+    chosen = [option for option, share in zip(options, (0.2, 0.5, 0.4, 0.4, 0.02)) if g.chance(share)]
+    g.random.shuffle(chosen)
+    first, second = g.pick([b"lcs:1", b"a", b"b"]), g.pick([b"lcs:2", b"c", b"key:1"])
+    lcs = [first, second, *(word for option in chosen for word in option)]
+    return [lcs, [b"SET", first, _letters(g)], [b"SET", second, _letters(g)], [b"LCS", *lcs]]
+
+
+def _letters(g):
+    return bytes(g.pick(b"abc") for _ in range(g.random.randint(0, 30)))
+
+
+def _place(g):
+    """A place in a value, from either end, or beyond."""
+    return b"%d" % g.random.randint(-30, 60) if g.chance(0.85) else g.pick(INTEGERS + NOT_INTEGERS)
+
+
+def _offset(g):
+    if g.chance(0.1):
+        return g.pick(NOT_INTEGERS + [b"-1", b"4294967296", b"4294967297", b"9223372036854775807"])
+    return b"%d" % g.random.randint(0, 4000)
+
+
+def _unit(g):
+    return g.pick([b"BIT", b"BYTE", b"bit", b"bogus"]) if g.chance(0.3) else g.pick([b"BIT", b"BYTE"])
+
+
+def _bitcount(g):
+    return [g.key(), *g.pick([[], [_place(g), _place(g)], [_place(g), _place(g), _unit(g)], [_place(g)]])]
+
+
+def _bitpos(g):
+    bit = g.pick([b"0", b"1"]) if g.chance(0.95) else g.pick([b"2", b"-1", b"x"])
+    return [g.key(), bit, *g.pick([[], [_place(g)], [_place(g), _place(g)], [_place(g), _place(g), _unit(g)]])]
+
+
+def _bitop(g):
+    operation = g.pick([b"AND", b"OR", b"XOR", b"and", b"NOT"]) if g.chance(0.97) else b"bogus"
+    keys = [g.key()] if operation == b"NOT" and g.chance(0.9) else g.keys()
+    destination = g.key()
+    return [[operation, destination, *keys], [b"GET", destination], [b"PTTL", destination]]
+
+
+def _bitfield(g, reading=False):
+    words = [g.key()]
+    for _ in range(g.random.randint(0, 4)):
+        kind = b"GET" if reading and g.chance(0.95) else g.pick([b"GET", b"SET", b"INCRBY", b"get", b"OVERFLOW"])
+        if kind == b"OVERFLOW":
+            words += [kind, g.pick([b"WRAP", b"SAT", b"FAIL", b"sat"]) if g.chance(0.97) else b"bogus"]
+            continue
+        if g.chance(0.97):
+            sign = g.pick([b"u", b"i"])
+            width = b"%s%d" % (sign, g.pick([1, 2, 5, 7, 8, 9, 16, 31, 32, 33, 62, 63] + [64] * (sign == b"i")))
+        else:
+            width = g.pick([b"u64", b"i65", b"u0", b"i0", b"x8", b"i", b"", b"I8", b"i08", b"u8\0", b"i-1"])
+        words += [kind, width, g.pick([b"#%d" % g.random.randint(0, 20), _offset(g), b"#", b"#-1", b"#9223372036854775807"][:2])]
+        if kind.upper() != b"GET":
+            words.append(g.pick(INTEGERS) if g.chance(0.5) else g.value() if g.chance(0.05) else
+                         b"%d" % g.random.randint(-300, 300))
+    return words
+
+
+def _incrbyfloat(g):
+    key = g.key()
+    amount = g.pick([b"0.1", b"-0.1", b"1.5", b"3", b"1e3", b"-2.5e-3", b"0x10", b"1e400", b"inf", b"-inf", b"nan", b" 1", b"1 ",
+                     b"3.0e3", b"5000000000000000000000", b"1e-20", b"-0", b"+2", b"1e4931", b"1e-5000", b".5", b"5.", b""])
+    return [[key, amount], [b"GET", key]]
+
+
 def _makers(g):
     """(weight, name, what makes the arguments)"""
     def none():
@@ -209,6 +279,19 @@ def _makers(g):
     yield 4, b"DECRBY", lambda: [g.key(), g.pick(INTEGERS + NOT_INTEGERS)]
     yield 4, b"APPEND", lambda: [g.key(), g.value()]
     yield 3, b"STRLEN", one
+    yield 3, b"SETRANGE", lambda: [g.key(), g.pick([b"0", b"1", b"5", b"100", b"3000", b"5000", b"-1", b"536870912", b"x"]), g.value()]
+    yield 3, b"GETRANGE", lambda: [g.key(), _place(g), _place(g)]
+    yield 1, b"SUBSTR", lambda: [g.key(), _place(g), _place(g)]
+    yield 2, b"MSETNX", lambda: _mset(g)
+    yield 4, b"INCRBYFLOAT", lambda: _incrbyfloat(g)
+    yield 3, b"LCS", lambda: _lcs(g)
+    yield 4, b"SETBIT", lambda: [g.key(), _offset(g), g.pick([b"0", b"1"]) if g.chance(0.95) else g.value()]
+    yield 3, b"GETBIT", lambda: [g.key(), _offset(g)]
+    yield 4, b"BITCOUNT", lambda: _bitcount(g)
+    yield 4, b"BITPOS", lambda: _bitpos(g)
+    yield 3, b"BITOP", lambda: _bitop(g)
+    yield 5, b"BITFIELD", lambda: _bitfield(g)
+    yield 2, b"BITFIELD_RO", lambda: _bitfield(g, True)
     yield 3, b"DEL", many
     yield 2, b"UNLINK", many
     yield 3, b"EXISTS", many

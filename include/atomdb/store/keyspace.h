@@ -62,6 +62,8 @@ int64_t keyspace_deadline(const struct entry *e);
  * where the quota needs it, never `key` itself. `value` must not point into the arena. A deadline (milliseconds since
  * 1970, > 0) that has passed leaves the key absent. 0, or ATOMDB_E_OOM: nothing changed but what was evicted. */
 int keyspace_set(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline);
+/* The same for what is made byte by byte: OBJECT ENCODING says raw, and digits stay digits. */
+int keyspace_set_raw(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline);
 int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *old, int64_t value, int64_t deadline);
 
 /* Makes the value of `key` `length` bytes long (<= KEYSPACE_VALUE_MAX), new bytes zero, for the caller to write to at
