@@ -27,7 +27,7 @@
 static inline struct key request_key(const struct session *s, const struct request *r, uint32_t i) {
 	if (r->hashed == s->attachments && i == (uint32_t)r->command->first_key) {
 		struct key key = r->key;
-		key.database = s->database;
+		key.database = keyspace_place(s->tenant, s->database);
 		return key;
 	}
 	return keyspace_key(s->tenant, s->database, r->argv[i]);
@@ -92,6 +92,9 @@ enum expire_unit { UNIT_SECONDS, UNIT_MILLISECONDS };
  * false where there is none. */
 bool expire_parse(struct session *s, const struct request *r, struct slice text, enum expire_unit unit, bool absolute,
 		  int64_t *deadline);
+
+/* Where the key is that SORT's last STORE names; 0: nowhere. */
+uint32_t sort_destination(const struct slice *argv, uint32_t argc);
 
 /* The configured value of a parameter that more than CONFIG GET tells. */
 const char *config_policy(const struct tenant *t);

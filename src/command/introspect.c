@@ -104,6 +104,27 @@ static void reply_key_specs(struct session *s, const struct command *c) {
 		reply_key_spec(s, &c->more_keys[i], c->key_step);
 }
 
+/* Whether all keys can be found by position alone. */
+static bool keys_are_fixed(const struct command *c) {
+	for (const struct key_spec *spec = c->more_keys; spec != NULL && spec->flags != 0; spec++) {
+		if (spec->first == 0)
+			return false;
+	}
+	return true;
+}
+
+static void reply_flags(struct session *s, const struct command *c) {
+	uint32_t flags = c->flags & ((1u << LENGTH(flag_names)) - 1);
+	bool fixed = keys_are_fixed(c);
+	writer_set(s->reply, (size_t)__builtin_popcount(flags) + !fixed);
+	for (size_t i = 0; i < LENGTH(flag_names); i++) {
+		if (flags & (1u << i))
+			writer_simple(s->reply, flag_names[i]);
+	}
+	if (!fixed)
+		writer_simple(s->reply, "movablekeys");
+}
+
 static void reply_row(struct session *s, const struct command *c, bool with_subcommands) {
 	struct writer *w = s->reply;
 	size_t count = 0;
@@ -111,7 +132,7 @@ static void reply_row(struct session *s, const struct command *c, bool with_subc
 	writer_array(w, 10);
 	reply_text(s, c->name);
 	writer_integer(w, c->arity);
-	reply_bits(s, c->flags, flag_names, LENGTH(flag_names));
+	reply_flags(s, c);
 	writer_integer(w, c->first_key);
 	writer_integer(w, c->last_key);
 	writer_integer(w, c->key_step);
@@ -286,9 +307,15 @@ enum outcome introspect_getkeys(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR Invalid number of arguments specified for command");
 	uint32_t first = (uint32_t)c->first_key, step = (uint32_t)c->key_step;
 	uint32_t last = c->last_key < 0 ? argc - (uint32_t)-c->last_key : (uint32_t)c->last_key;
-	writer_array(s->reply, (last - first) / step + 1);
+	uint32_t store = c->id == COMMAND_SORT ? sort_destination(argv, argc) : 0;
+	/* One key, and others behind it that the command can do without. */
+	if (c->more_keys != NULL && c->last_key < 0 && first == last)
+		return reply_error(s, "ERR Invalid arguments specified for command");
+	writer_array(s->reply, (last - first) / step + 1 + (store != 0));
 	for (uint32_t i = first; i <= last; i += step)
 		writer_bulk(s->reply, argv[i]);
+	if (store != 0)
+		writer_bulk(s->reply, argv[store]);
 	return OUTCOME_DONE;
 }
 

@@ -265,13 +265,12 @@ enum outcome string_append(struct session *s, const struct request *r) {
 	size_t length = keyspace_value(old, text).len;
 	if (more.len > KEYSPACE_VALUE_MAX - length)
 		return reply_too_long(s);
-	if (more.len != 0) {
-		char *bytes;
-		int error = keyspace_resize(s->tenant, &key, old, length + more.len, &bytes);
-		if (error < 0)
-			return reply_store_error(s, error);
+	char *bytes;
+	int error = keyspace_resize(s->tenant, &key, old, length + more.len, &bytes);
+	if (error < 0)
+		return reply_store_error(s, error);
+	if (more.len != 0)
 		memcpy(bytes + length, more.data, more.len);
-	}
 	writer_integer(s->reply, (int64_t)(length + more.len));
 	return OUTCOME_DONE;
 }

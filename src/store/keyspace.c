@@ -15,15 +15,13 @@
 /* A write evicts at most so many entries to find memory that other tenants have taken. */
 #define EVICTIONS_FOR_SPACE 256
 
-/* A new block for a key, filled but for its value, not yet in the table. */
-struct draft {
-	ref block;
-	struct entry *entry;
-	char *value;
-};
-
 struct key keyspace_key(const struct tenant *t, unsigned database, struct slice name) {
-	return (struct key){name, hash_bytes(&t->shard->context.seed, name.data, name.len), database};
+	return (struct key){name, hash_bytes(&t->shard->context.seed, name.data, name.len),
+			    t->record->places[database]};
+}
+
+unsigned keyspace_place(const struct tenant *t, unsigned database) {
+	return t->record->places[database];
 }
 
 void keyspace_prefetch(const struct tenant *t, const struct key *key) {
@@ -65,10 +63,10 @@ static void table_moved(struct tenant *t, struct database *d) {
 	keyspace_account_table(t, d);
 }
 
-/* Counts one entry more (+1) or less (-1) and `bytes` of its block. */
-static void count_entry(struct tenant *t, struct database *d, unsigned number, bool ttl, size_t bytes, bool more) {
+void keyspace_count(struct tenant *t, struct database *d, unsigned place, bool ttl, size_t bytes, bool more) {
 	uint64_t one = more ? 1 : UINT64_MAX;
 	uint64_t size = more ? bytes : (uint64_t)0 - bytes;
+	unsigned number = t->record->numbers[place];
 	d->bytes += size;
 	counter_add(&t->figures.bytes, size);
 	counter_add(&t->figures.keys, one);
@@ -89,7 +87,7 @@ static void entry_free(struct tenant *t, struct database *d, ref block) {
 	lru_remove(s->arena, &t->record->lru, block);
 	if (entry_has(e, ENTRY_TTL))
 		wheel_remove(s->arena, &s->root->wheel, block);
-	count_entry(t, d, entry_database(e), entry_has(e, ENTRY_TTL), arena_block_size(size), false);
+	keyspace_count(t, d, entry_database(e), entry_has(e, ENTRY_TTL), arena_block_size(size), false);
 	e->owner = 0;
 	arena_free(s->arena, block, size, ARENA_ENTRY);
 }
@@ -163,22 +161,21 @@ static ref allocate(struct tenant *t, size_t size, enum arena_kind kind, bool ze
 	}
 }
 
-/* The database of a key that is about to be written, made at the first write. NULL: no memory. */
-static struct database *database_for_write(struct tenant *t, unsigned number) {
-	struct database *d = tenant_database(t, number);
+struct database *keyspace_database_for_write(struct tenant *t, unsigned place, ref keep) {
+	struct database *d = tenant_database(t, place);
 	if (__builtin_expect(d != NULL, 1))
 		return d;
 	size_t bytes = arena_block_size(sizeof *d);
-	if (make_room(t, 0, bytes, 0) != 0)
+	if (make_room(t, 0, bytes, keep) != 0)
 		return NULL;
-	ref block = allocate(t, sizeof *d, ARENA_OTHER, true, 0);
+	ref block = allocate(t, sizeof *d, ARENA_OTHER, true, keep);
 	if (block == 0)
 		return NULL;
 	d = database_at(t->shard, block);
 	d->tenant = t->slot;
 	d->bytes = bytes;
 	counter_add(&t->figures.bytes, bytes);
-	t->record->databases[number] = block;
+	t->record->databases[place] = block;
 	return d;
 }
 
@@ -255,9 +252,8 @@ static int64_t deadline_of_write(const struct tenant *t, const struct entry *old
 	return deadline;
 }
 
-/* Makes a block for `key` with room for `len` stored bytes, within the quota; the value is left to the caller. */
-static int draft_make(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
-		      unsigned flags, int64_t deadline, struct draft *out) {
+int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
+		   unsigned flags, int64_t deadline, ref keep, struct draft *out) {
 	struct shard *s = t->shard;
 	if (key->name.len > ENTRY_NARROW_KEY || len > ENTRY_NARROW_VALUE)
 		flags |= ENTRY_WIDE;
@@ -266,11 +262,11 @@ static int draft_make(struct tenant *t, struct database *d, const struct key *ke
 	size_t header = entry_header_size(flags);
 	size_t size = header + key->name.len + len;
 	size_t bytes = arena_block_size(size);
-	ref keep = 0;
 	if (old != NULL) {
 		size_t before = arena_block_size(entry_size(old));
-		keep = entry_ref(s, old);
-		lru_touch(s->arena, &t->record->lru, keep);
+		ref block = entry_ref(s, old);
+		lru_touch(s->arena, &t->record->lru, block);
+		keep = keep != 0 ? keep : block;
 		bytes = bytes > before ? bytes - before : 0;
 	} else {
 		bytes += table_growth(&d->table);
@@ -303,9 +299,8 @@ static int draft_make(struct tenant *t, struct database *d, const struct key *ke
 	return 0;
 }
 
-/* Puts a finished draft in the place of `old`, or into the table. */
-static void draft_publish(struct tenant *t, struct database *d, const struct key *key, struct entry *old,
-			  const struct draft *draft) {
+void keyspace_publish(struct tenant *t, struct database *d, const struct key *key, struct entry *old,
+		      const struct draft *draft) {
 	struct shard *s = t->shard;
 	struct arena *a = s->arena;
 	struct wheel *w = &s->root->wheel;
@@ -316,7 +311,7 @@ static void draft_publish(struct tenant *t, struct database *d, const struct key
 		lru_push(a, &t->record->lru, draft->block);
 		if (ttl)
 			wheel_add(a, w, draft->block);
-		count_entry(t, d, key->database, ttl, bytes, true);
+		keyspace_count(t, d, key->database, ttl, bytes, true);
 		if (__builtin_expect(d->table.old.buckets != 0, 0))
 			table_moved(t, d);
 		return;
@@ -336,8 +331,8 @@ static void draft_publish(struct tenant *t, struct database *d, const struct key
 		if (ttl)
 			wheel_add(a, w, draft->block);
 	}
-	count_entry(t, d, key->database, had_ttl, arena_block_size(size), false);
-	count_entry(t, d, key->database, ttl, bytes, true);
+	keyspace_count(t, d, key->database, had_ttl, arena_block_size(size), false);
+	keyspace_count(t, d, key->database, ttl, bytes, true);
 	old->owner = 0;
 	arena_free(a, block, size, ARENA_ENTRY);
 }
@@ -351,15 +346,15 @@ static int store(struct tenant *t, const struct key *key, struct entry *old, con
 			keyspace_delete(t, key, old);
 		return 0;
 	}
-	struct database *d = database_for_write(t, key->database);
+	struct database *d = keyspace_database_for_write(t, key->database, 0);
 	struct draft draft;
 	if (d == NULL)
 		return ATOMDB_E_OOM;
-	int error = draft_make(t, d, key, old, len, flags, deadline, &draft);
+	int error = keyspace_draft(t, d, key, old, len, flags, deadline, 0, &draft);
 	if (error != 0)
 		return error;
 	memcpy(draft.value, stored, len);
-	draft_publish(t, d, key, old, &draft);
+	keyspace_publish(t, d, key, old, &draft);
 	return 0;
 }
 
@@ -405,11 +400,12 @@ static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, ch
 int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, char **bytes) {
 	if (old != NULL && resize_in_place(t, old, length, bytes))
 		return 0;
-	struct database *d = database_for_write(t, key->database);
+	struct database *d = keyspace_database_for_write(t, key->database, 0);
 	struct draft draft;
 	if (d == NULL)
 		return ATOMDB_E_OOM;
-	int error = draft_make(t, d, key, old, length, ENTRY_RAW, deadline_of_write(t, old, DEADLINE_KEEP), &draft);
+	int error =
+		keyspace_draft(t, d, key, old, length, ENTRY_RAW, deadline_of_write(t, old, DEADLINE_KEEP), 0, &draft);
 	if (error != 0)
 		return error;
 	size_t kept = 0;
@@ -420,7 +416,7 @@ int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, 
 		memcpy(draft.value, value.data, kept);
 	}
 	memset(draft.value + kept, 0, length - kept);
-	draft_publish(t, d, key, old, &draft);
+	keyspace_publish(t, d, key, old, &draft);
 	*bytes = draft.value;
 	return 0;
 }
@@ -446,11 +442,12 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 	struct database *d = tenant_database(t, key->database);
 	struct slice stored = entry_stored(e);
 	struct draft draft;
-	int error = draft_make(t, d, key, e, stored.len, entry_flags(e) & (ENTRY_INT | ENTRY_RAW), deadline, &draft);
+	int error =
+		keyspace_draft(t, d, key, e, stored.len, entry_flags(e) & (ENTRY_INT | ENTRY_RAW), deadline, 0, &draft);
 	if (error != 0)
 		return error;
 	memcpy(draft.value, stored.data, stored.len);
-	draft_publish(t, d, key, e, &draft);
+	keyspace_publish(t, d, key, e, &draft);
 	return 0;
 }
 
@@ -459,7 +456,7 @@ void keyspace_delete(struct tenant *t, const struct key *key, struct entry *e) {
 }
 
 int keyspace_size(struct tenant *t, unsigned database, uint64_t *keys, uint64_t *expiring) {
-	const struct database *d = tenant_database(t, database);
+	const struct database *d = tenant_database(t, keyspace_place(t, database));
 	if (d != NULL && d->expiring != 0 && wheel_due(&t->shard->root->wheel, t->shard->now_ms))
 		return ATOMDB_E_AGAIN;
 	if (keys != NULL)
@@ -485,7 +482,7 @@ static void scan_visit(void *context, ref block) {
 
 uint64_t keyspace_scan(struct tenant *t, unsigned database, uint64_t cursor,
 		       void (*visit)(void *context, const struct entry *e), void *context) {
-	const struct database *d = tenant_database(t, database);
+	const struct database *d = tenant_database(t, keyspace_place(t, database));
 	struct scan scan = {t->shard, visit, context};
 	return d == NULL ? 0 : table_scan(&t->shard->context, &d->table, cursor, scan_visit, &scan);
 }
@@ -494,7 +491,7 @@ int keyspace_random(struct tenant *t, unsigned database, struct entry **e) {
 	struct shard *s = t->shard;
 	uint64_t ignored;
 	int error = keyspace_size(t, database, &ignored, NULL);
-	const struct database *d = tenant_database(t, database);
+	const struct database *d = tenant_database(t, keyspace_place(t, database));
 	if (error != 0)
 		return error;
 	if (d == NULL || table_count(&d->table) == 0)
@@ -515,12 +512,13 @@ static void resizing_remove(struct shard *s, ref block) {
 }
 
 /* Unlinks a database from its tenant; its entries are freed in slices. */
-static void database_drop(struct tenant *t, unsigned number) {
+static void database_drop(struct tenant *t, unsigned place) {
 	struct shard *s = t->shard;
-	struct database *d = tenant_database(t, number);
+	struct database *d = tenant_database(t, place);
+	unsigned number = t->record->numbers[place];
 	uint64_t keys = table_count(&d->table);
 	if (d->resizing)
-		resizing_remove(s, t->record->databases[number]);
+		resizing_remove(s, t->record->databases[place]);
 	counter_sub(&t->figures.keys, keys);
 	counter_sub(&t->shard->figures.keys, keys);
 	counter_sub(&t->figures.keys_expiring, d->expiring);
@@ -528,8 +526,8 @@ static void database_drop(struct tenant *t, unsigned number) {
 	counter_set(&t->figures.db_expiring[number], 0);
 	counter_sub(&t->figures.bytes, d->bytes);
 	d->next_dropped = s->root->dropped;
-	s->root->dropped = t->record->databases[number];
-	t->record->databases[number] = 0;
+	s->root->dropped = t->record->databases[place];
+	t->record->databases[place] = 0;
 }
 
 /* The LRU list of a tenant without entries: what still hangs in it belongs to dropped databases. */
@@ -543,7 +541,7 @@ static void lru_abandon(struct tenant *t) {
 
 void keyspace_flush(struct tenant *t, unsigned database) {
 	for (unsigned i = 0; i < TENANT_DATABASES; i++)
-		if ((database == i || database == TENANT_DATABASES) && t->record->databases[i] != 0)
+		if ((database == t->record->numbers[i] || database == TENANT_DATABASES) && t->record->databases[i] != 0)
 			database_drop(t, i);
 	if (counter_get(&t->figures.keys) == 0)
 		lru_abandon(t);

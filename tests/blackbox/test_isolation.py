@@ -13,7 +13,7 @@ ARGUMENTS = {
     "getset": ["mine"], "incrby": ["1"], "decrby": ["1"], "append": ["mine"], "expire": ["1"], "pexpire": ["1"],
     "expireat": ["1"], "pexpireat": ["1"], "getrange": ["0", "-1"], "substr": ["0", "-1"], "setrange": ["2", "mine"],
     "incrbyfloat": ["1.5"], "getbit": ["3"], "setbit": ["3", "1"], "bitpos": ["1"], "bitfield": ["INCRBY", "u8", "0", "1"],
-    "bitfield_ro": ["GET", "u8", "0"],
+    "bitfield_ro": ["GET", "u8", "0"], "move": ["9"],
 }
 TABLE = commands_table()
 WITH_KEYS = [row for row in TABLE if row.keys != "NO_KEYS"]
@@ -69,6 +69,9 @@ def test_command_with_keys(pair, row):
 # Commands whose keys are not all behind their name.
 CALLS = {
     "lcs": lambda keys: ["lcs", keys[0], keys[-1]],
+    "rename": lambda keys: ["rename", keys[0], "renamed"],
+    "renamenx": lambda keys: ["renamenx", keys[0], "renamed"],
+    "copy": lambda keys: ["copy", keys[0], "copied"],
     "bitop": lambda keys: ["bitop", "OR", keys[0], *keys],
 }
 
@@ -77,8 +80,8 @@ def _call(row, keys):
     if row.name in CALLS:
         return CALLS[row.name](keys)
     if row.step == 2:
-        return [row.name, *(word for key in keys for word in (key, "mine"))]
-    return [row.name, *(keys if row.step else keys[:1]), *ARGUMENTS.get(row.name, [])]
+        return [*row.words, *(word for key in keys for word in (key, "mine"))]
+    return [*row.words, *(keys if row.step else keys[:1]), *ARGUMENTS.get(row.name, [])]
 
 
 def test_calls_are_well_formed(pair):
@@ -153,7 +156,7 @@ def test_all_other_commands_leave_a_alone(pair):
         "config|get": ["*"], "config|help": [], "client|getname": [], "client|help": [], "client|id": [],
         "client|info": [], "client|list": [], "client|no-evict": ["on"], "client|setinfo": ["lib-name", "x"],
         "client|setname": ["b"], "hello": ["3"], "auth": ["secret-b"], "reset": [], "quit": [], "config": ["nosuch"],
-        "client": ["nosuch"],
+        "client": ["nosuch"], "object": ["nosuch"], "object|help": [], "swapdb": ["0", "5"], "wait": ["0", "0"],
     }
     for row in TABLE:
         if row.keys == "NO_KEYS":

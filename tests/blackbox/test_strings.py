@@ -1,4 +1,4 @@
-"""The commands of parts of values, of bits, and of numbers with a fraction; large ones, and in both protocols."""
+"""The commands of parts of values, of bits, of numbers with a fraction, and of keys that values move to."""
 
 import pytest
 
@@ -42,3 +42,29 @@ def test_bitfield_counters(client):
     assert client.cmd("BITFIELD", "k", "INCRBY", "u8", "#2", 250, "OVERFLOW", "FAIL", "INCRBY", "u8", "#2", 10,
                       "OVERFLOW", "SAT", "INCRBY", "u8", "#2", 10, "GET", "i8", "#2") == [250, None, 255, -1]
     assert client.cmd("STRLEN", "k") == 3
+
+
+def test_swapped_databases_are_seen_by_every_connection(client, shared, secret):
+    with shared.client(secret) as other:
+        client.cmd("SET", "where", "zero")
+        other.cmd("SELECT", 1)
+        other.cmd("SET", "where", "one", "EX", 100)
+        assert client.cmd("SWAPDB", 0, 1) == "OK"
+        assert client.cmd("GET", "where") == b"one"
+        assert other.cmd("GET", "where") == b"zero"
+        assert client.cmd("DBSIZE") == 1
+        assert [client.many([("SWAPDB", 0, 1), ("GET", "where"), ("SWAPDB", 0, 1), ("GET", "where")])] == [
+            ["OK", b"zero", "OK", b"one"]]
+        assert b"db0:keys=1,expires=1" in client.cmd("INFO", "keyspace")
+
+
+def test_rename_and_copy(client):
+    client.cmd("SET", "a", "x" * 100_000, "EX", 100)
+    assert client.cmd("RENAME", "a", "b") == "OK"
+    assert client.cmd("COPY", "b", "c") == 1
+    assert client.cmd("MOVE", "b", 3) == 1
+    assert client.cmd("STRLEN", "c") == 100_000
+    assert 98 <= client.cmd("TTL", "c") <= 100
+    client.cmd("SELECT", 3)
+    assert 98 <= client.cmd("TTL", "b") <= 100
+    assert client.cmd("OBJECT", "ENCODING", "b") == b"raw"

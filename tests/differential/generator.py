@@ -172,7 +172,9 @@ def _command(g):
     return g.pick([
         [b"INFO", name], [b"INFO", name, b"del", b"ttl"], [b"GETKEYS", b"get", g.key()], [b"GETKEYS", b"get"],
         [b"GETKEYS", b"mset", b"a", b"1", b"b", b"2"], [b"GETKEYS", b"mset", b"a", b"1", b"b"], [b"GETKEYS", b"ping"],
-        [b"GETKEYS", b"nosuch"], [b"GETKEYS", b"nosuch", b"x"], [b"GETKEYS", b"del", b"x", b"y", b"z"], [b"GETKEYS"],
+        [b"GETKEYS", b"nosuch"], [b"GETKEYS", b"sort", b"a", b"GET", b"x", b"STORE", b"d", b"STORE", b"e"], [b"GETKEYS", b"sort", b"a", b"BY", b"STORE"],
+        [b"GETKEYS", b"sort_ro", b"a", b"STORE", b"b"], [b"GETKEYS", b"bitop", b"and", b"d", b"x", b"y"], [b"GETKEYS", b"object", b"encoding", b"k"],
+        [b"GETKEYS", b"rename", b"x", b"y"], [b"GETKEYS", b"lcs", b"x", b"y", b"LEN"], [b"GETKEYS", b"nosuch", b"x"], [b"GETKEYS", b"del", b"x", b"y", b"z"], [b"GETKEYS"],
         [b"GETKEYS", b"set", b"k"], [b"GETKEYS", b"set", b"k", b"v", b"EX", b"10"], [b"GETKEYS", b"client", b"list"],
         [b"GETKEYS", b"client", b"nosuch"], [b"GETKEYS", b"dbsize", b"x"],
         [b"COUNT", b"x"], [b"DOCS", b"nosuch"], [b"DOCS", b"get"], [b"DOCS", b"client|list", b"set"], [b"nosuch"],
@@ -252,6 +254,40 @@ def _incrbyfloat(g):
     return [[key, amount], [b"GET", key]]
 
 
+def _copy(g):
+    """COPY, and what became of both keys."""
+    first, second = g.key(), g.key()
+    options = [[b"REPLACE"], [b"DB", g.pick([b"0", b"1", b"15", b"16", b"-1", b"x", b"3000000000"])], [b"bogus"]]
+    chosen = [word for option, share in zip(options, (0.4, 0.4, 0.02)) if g.chance(share) for word in option]
+    return [[first, second, *chosen], [b"PEXPIRETIME", second], [b"GET", second]]
+
+
+def _rename(g):
+    first, second = g.key(), g.key()
+    return [[first, second], [b"MGET", first, second], [b"PEXPIRETIME", second], [b"OBJECT", b"ENCODING", second]]
+
+
+def _sort(g, reading=False):
+    options = [[b"ASC"], [b"DESC"], [b"ALPHA"], [b"LIMIT", b"0", g.value()], [b"BY", b"x*"], [b"GET", b"#"], [b"bogus"],
+               [b"LIMIT", b"1"], [b"GET"]]
+    chosen = [word for option in options if g.chance(0.15) for word in option]
+    if g.chance(0.3):
+        chosen += [b"STORE", g.key()]
+    return [g.pick([g.key(), b"never"]), *chosen]
+
+
+def _object(g):
+    return g.pick([[b"ENCODING", g.key()], [b"ENCODING", g.key()], [b"FREQ", g.key()], [b"REFCOUNT", g.key()], [b"nosuch"],
+                   [b"ENCODING"], [b"FREQ"], [b"ENCODING", g.key(), b"x"], []])
+
+
+def _swap(g):
+    pool = [b"0", b"1", b"15", b"15", b"2"]
+    if g.chance(0.3):
+        pool = [b"0", b"16", b"-1", b"x", b"3000000000", b""]
+    return [[g.pick(pool), g.pick(pool)], [b"DBSIZE"], [b"INFO", b"keyspace"]]
+
+
 def _makers(g):
     """(weight, name, what makes the arguments)"""
     def none():
@@ -292,6 +328,15 @@ def _makers(g):
     yield 3, b"BITOP", lambda: _bitop(g)
     yield 5, b"BITFIELD", lambda: _bitfield(g)
     yield 2, b"BITFIELD_RO", lambda: _bitfield(g, True)
+    yield 3, b"RENAME", lambda: _rename(g)
+    yield 2, b"RENAMENX", lambda: _rename(g)
+    yield 3, b"COPY", lambda: _copy(g)
+    yield 3, b"MOVE", lambda: [g.key(), g.pick([b"0", b"1", b"1", b"15", b"16", b"-1", b"x", b"3000000000"])]
+    yield 1, b"SWAPDB", lambda: _swap(g)
+    yield 3, b"OBJECT", lambda: _object(g)
+    yield 1, b"SORT", lambda: _sort(g)
+    yield 1, b"SORT_RO", lambda: _sort(g, True)
+    yield 1, b"WAIT", lambda: [g.pick([b"0", b"-1", b"x", b""]), g.pick(INTEGERS + NOT_INTEGERS)]
     yield 3, b"DEL", many
     yield 2, b"UNLINK", many
     yield 3, b"EXISTS", many
