@@ -7,13 +7,15 @@ from harness import commands_table, info
 CONFIG = 'defaults: { max_entries = 0; max_memory = "0"; };\n'
 KEYS = [f"key:{number}" for number in range(8)] + ["number", "expiring"]
 FAR = "4102444800"
+# The number 7 as DUMP answers it.
+SEVEN = b'\x00\xc0\x07\n\x00t\xcdH\xa2\x83\xab\xce\x92'
 # How each command that takes keys is called; the table says where the keys are, this the arguments behind them.
 ARGUMENTS = {
     "set": ["mine", "GET"], "getex": ["EX", "1"], "setnx": ["mine"], "setex": ["1", "mine"], "psetex": ["1", "mine"],
     "getset": ["mine"], "incrby": ["1"], "decrby": ["1"], "append": ["mine"], "expire": ["1"], "pexpire": ["1"],
     "expireat": ["1"], "pexpireat": ["1"], "getrange": ["0", "-1"], "substr": ["0", "-1"], "setrange": ["2", "mine"],
     "incrbyfloat": ["1.5"], "getbit": ["3"], "setbit": ["3", "1"], "bitpos": ["1"], "bitfield": ["INCRBY", "u8", "0", "1"],
-    "bitfield_ro": ["GET", "u8", "0"], "move": ["9"],
+    "bitfield_ro": ["GET", "u8", "0"], "move": ["9"], "restore": ["0", SEVEN],
 }
 TABLE = commands_table()
 WITH_KEYS = [row for row in TABLE if row.keys != "NO_KEYS"]

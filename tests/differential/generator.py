@@ -288,6 +288,57 @@ def _swap(g):
     return [[g.pick(pool), g.pick(pool)], [b"DBSIZE"], [b"INFO", b"keyspace"]]
 
 
+def _dump(g):
+    """DUMP, of what is there or of something that compresses."""
+    key = g.key()
+    if g.chance(0.5):
+        return [key]
+    pool = g.pick([b"a", b"ab", b"abcdefgh", bytes(range(256))])
+    parts = [bytes(g.pick(pool) for _ in range(g.random.randint(1, 40))) for _ in range(4)]
+    text = b"".join(g.pick(parts) * g.pick([1, 1, 2, 10]) for _ in range(g.random.randint(1, g.pick([5, 60]))))
+    return [[key], [b"SET", key, text], [b"DUMP", key]]
+
+
+CRC = [0] * 256
+for _byte in range(256):
+    _value = _byte
+    for _ in range(8):
+        _value = _value >> 1 ^ (0x95AC9329AC4BC9B5 if _value & 1 else 0)
+    CRC[_byte] = _value
+
+
+def sealed(body, version=10):
+    """A payload for RESTORE, with its version and checksum."""
+    body += bytes([version & 255, version >> 8])
+    crc = 0
+    for byte in body:
+        crc = CRC[(crc ^ byte) & 255] ^ crc >> 8
+    return body + crc.to_bytes(8, "little")
+
+
+# Strings in each form, canonical or not. None is followed by anything: Redis would not mind.
+BODIES = [b"\0\x05hello", b"\0\0", b"\0\x40\x05hello", b"\0\x80\0\0\0\x05hello", b"\0\x81\0\0\0\0\0\0\0\x05hello", b"\0\xc0\x80",
+          b"\0\xc1\x00\x80", b"\0\xc2\xff\xff\xff\x7f", b"\0\xc3\x06\x05\x04hello", b"\0\xc3\x04\x14\x00a\xe0\x0a", b"\0\xc3\x05\x14\x00a\xe0\x0a\x00",
+          b"\0\xc3\x05\x15\x00a\xe0\x0a\x00", b"\0\xc3\x05\x14\x00a\xe0\x0a\x01", b"\0\xc4", b"\0\x85", b"\0\x81\xff\xff\xff\xff\xff\xff\xff\xff",
+          b"\0\xc3\x06\x04\x04hello", b"\0\xc3\x06\x06\x04hello", b"\0\xc3\x01\x01\x00", b"\xfa", b"\x7f\0"]
+
+
+def _restore(g):
+    key = g.key()
+    body = g.pick(BODIES)
+    payload = sealed(body, g.pick([10, 10, 10, 10, 9, 1, 0, 11, 256]))
+    if g.chance(0.1):
+        payload = g.pick([payload[:-1], payload[:9], b"", payload[1:], bytes([payload[0] ^ 1]) + payload[1:]])
+    options = [[b"REPLACE"], [b"ABSTTL"], [b"IDLETIME", g.pick([b"0", b"100", b"-1", b"x"])],
+               [b"FREQ", g.pick([b"0", b"255", b"256", b"-1", b"x"])], [b"bogus"]]
+    chosen = [option for option, share in zip(options, (0.7, 0.1, 0.1, 0.1, 0.02)) if g.chance(share)]
+    ttl = g.pick([b"0"] * 5 + [b"-1", b"x", b"9223372036854775807"])
+    if [b"ABSTTL"] in chosen or g.chance(0.2):
+        ttl = g.moment(1000) if [b"ABSTTL"] in chosen else g.span(1000)
+    return [[key, ttl, payload, *(word for option in chosen for word in option)], [b"EXISTS", key],
+            [b"GET", key], [b"OBJECT", b"ENCODING", key], [b"PEXPIRETIME", key]]
+
+
 def _makers(g):
     """(weight, name, what makes the arguments)"""
     def none():
@@ -337,6 +388,8 @@ def _makers(g):
     yield 1, b"SORT", lambda: _sort(g)
     yield 1, b"SORT_RO", lambda: _sort(g, True)
     yield 1, b"WAIT", lambda: [g.pick([b"0", b"-1", b"x", b""]), g.pick(INTEGERS + NOT_INTEGERS)]
+    yield 4, b"DUMP", lambda: _dump(g)
+    yield 4, b"RESTORE", lambda: _restore(g)
     yield 3, b"DEL", many
     yield 2, b"UNLINK", many
     yield 3, b"EXISTS", many
