@@ -5,6 +5,7 @@
 #include "command/handlers.h"
 
 #define A_KEYSPACE       ACL_KEYSPACE
+#define A_HYPERLOGLOG    ACL_HYPERLOGLOG
 #define A_LIST           ACL_LIST
 #define A_SET            ACL_SET
 #define A_SORTEDSET      ACL_SORTEDSET
@@ -33,12 +34,13 @@
 #define K_DELETE         KEY_DELETE
 #define K_VARIABLE_FLAGS KEY_VARIABLE_FLAGS
 
-#define NO_KEYS                    .first_key = 0
-#define ONE_KEY(how)               .first_key = 1, .last_key = 1, .key_step = 1, .key_flags = (how)
-#define ONE_KEY_NOTED(how, remark) ONE_KEY(how), .key_note = (remark)
-#define ALL_KEYS(how, step)        .first_key = 1, .last_key = -1, .key_step = (step), .key_flags = (how)
-#define TWO_KEYS(how)              .first_key = 1, .last_key = 2, .key_step = 1, .key_flags = (how)
-#define KEY_AT(at, how)            .first_key = (at), .last_key = (at), .key_step = 1, .key_flags = (how)
+#define NO_KEYS                           .first_key = 0
+#define ONE_KEY(how)                      .first_key = 1, .last_key = 1, .key_step = 1, .key_flags = (how)
+#define ONE_KEY_NOTED(how, remark)        ONE_KEY(how), .key_note = (remark)
+#define ALL_KEYS(how, step)               .first_key = 1, .last_key = -1, .key_step = (step), .key_flags = (how)
+#define ALL_KEYS_NOTED(how, step, remark) ALL_KEYS(how, step), .key_note = (remark)
+#define TWO_KEYS(how)                     .first_key = 1, .last_key = 2, .key_step = 1, .key_flags = (how)
+#define KEY_AT(at, how)                   .first_key = (at), .last_key = (at), .key_step = 1, .key_flags = (how)
 #define MORE_KEYS(...)                           \
 	.more_keys = (const struct key_spec[]) { \
 		__VA_ARGS__, {                   \

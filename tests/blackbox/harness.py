@@ -408,7 +408,7 @@ class Row:
         keyed = not sub or sub == "KEYED_SUB"
         self.name, self.arity = columns[2 if sub else 1].strip('"'), int(columns[4])
         self.keys, _, rest = (columns[7] if keyed else "NO_KEYS").partition("(")
-        self.step = int(rest.rstrip(")").split(",")[1]) if self.keys == "ALL_KEYS" else 0
+        self.step = int(rest.rstrip(")").split(",")[1]) if self.keys.startswith("ALL_KEYS") else 0
 
     @property
     def words(self):

@@ -55,3 +55,17 @@ def test_other_types_are_refused(redis, atomdb_client):
     redis.cmd("HSET", "hash", "a", 1)
     for key in ("list", "hash"):
         assert atomdb_client.cmd("RESTORE", key, 0, redis.cmd("DUMP", key)) == "ERR Bad data format"
+
+
+def test_hyperloglogs_go_on_elsewhere(redis, atomdb_client):
+    """The same elements make the same bytes, whichever server adds them, sparse and dense."""
+    for start, end in ((0, 10), (10, 500), (500, 3000), (3000, 20_000)):
+        elements = [b"element %d" % number for number in range(start, end)]
+        middle = len(elements) // 2
+        redis.cmd("PFADD", "h", *elements[:middle])
+        atomdb_client.cmd("RESTORE", "h", 0, redis.cmd("DUMP", "h"), "REPLACE")
+        for client in (redis, atomdb_client):
+            client.cmd("PFADD", "h", *elements[middle:])
+        assert atomdb_client.cmd("PFCOUNT", "h") == redis.cmd("PFCOUNT", "h")
+        assert atomdb_client.cmd("GET", "h") == redis.cmd("GET", "h")
+        assert abs(atomdb_client.cmd("PFCOUNT", "h") - end) <= 1 + end * 0.03

@@ -13,7 +13,7 @@ SEVEN = b'\x00\xc0\x07\n\x00t\xcdH\xa2\x83\xab\xce\x92'
 ARGUMENTS = {
     "set": ["mine", "GET"], "getex": ["EX", "1"], "setnx": ["mine"], "setex": ["1", "mine"], "psetex": ["1", "mine"],
     "getset": ["mine"], "incrby": ["1"], "decrby": ["1"], "append": ["mine"], "expire": ["1"], "pexpire": ["1"],
-    "expireat": ["1"], "pexpireat": ["1"], "getrange": ["0", "-1"], "substr": ["0", "-1"], "setrange": ["2", "mine"],
+    "expireat": ["1"], "pexpireat": ["1"], "pfadd": ["mine"], "getrange": ["0", "-1"], "substr": ["0", "-1"], "setrange": ["2", "mine"],
     "incrbyfloat": ["1.5"], "getbit": ["3"], "setbit": ["3", "1"], "bitpos": ["1"], "bitfield": ["INCRBY", "u8", "0", "1"],
     "bitfield_ro": ["GET", "u8", "0"], "move": ["9"], "restore": ["0", SEVEN],
 }
@@ -74,6 +74,8 @@ CALLS = {
     "rename": lambda keys: ["rename", keys[0], "renamed"],
     "renamenx": lambda keys: ["renamenx", keys[0], "renamed"],
     "copy": lambda keys: ["copy", keys[0], "copied"],
+    "pfmerge": lambda keys: ["pfmerge", *keys],
+    "pfdebug": lambda keys: ["pfdebug", "ENCODING", keys[0]],
     "bitop": lambda keys: ["bitop", "OR", keys[0], *keys],
 }
 
@@ -158,7 +160,7 @@ def test_all_other_commands_leave_a_alone(pair):
         "config|get": ["*"], "config|help": [], "client|getname": [], "client|help": [], "client|id": [],
         "client|info": [], "client|list": [], "client|no-evict": ["on"], "client|setinfo": ["lib-name", "x"],
         "client|setname": ["b"], "hello": ["3"], "auth": ["secret-b"], "reset": [], "quit": [], "config": ["nosuch"],
-        "client": ["nosuch"], "object": ["nosuch"], "object|help": [], "swapdb": ["0", "5"], "wait": ["0", "0"],
+        "client": ["nosuch"], "object": ["nosuch"], "object|help": [], "swapdb": ["0", "5"], "pfselftest": [], "wait": ["0", "0"],
     }
     for row in TABLE:
         if row.keys == "NO_KEYS":

@@ -339,6 +339,40 @@ def _restore(g):
             [b"GET", key], [b"OBJECT", b"ENCODING", key], [b"PEXPIRETIME", key]]
 
 
+HLL_KEYS = [b"hll:1", b"hll:2", b"hll:3", b"hll:4"]
+
+
+def _hll_key(g):
+    return g.pick(HLL_KEYS) if g.chance(0.97) else g.key()
+
+
+def _pfadd(g):
+    """Adds few elements or many, and looks at the bytes that they made."""
+    key = _hll_key(g)
+    most = g.pick([0, 1, 3, 30, 30, 1000])
+    elements = [b"e%d" % g.random.randint(0, g.pick([50, 5000, 1_000_000])) for _ in range(g.random.randint(0, most))]
+    return [[key, *elements], [b"GET", key], [b"PFCOUNT", key], [b"GET", key]]
+
+
+def _pfmerge(g):
+    keys = [_hll_key(g) for _ in range(g.random.randint(1, 4))]
+    return [keys, [b"GET", keys[0]], [b"PFCOUNT", *keys]]
+
+
+def _pfdebug(g):
+    about = g.pick([b"ENCODING", b"DECODE", b"ENCODING", b"DECODE", b"TODENSE", b"GETREG", b"bogus"][: 4 if g.chance(0.8) else 7])
+    return [about, _hll_key(g)]
+
+
+def _hll_damage(g):
+    """Makes a key a HyperLogLog that is not quite one; then what reads it, and away with it."""
+    header = g.pick([b"HYLL\1\0\0\0", b"HYLL\1\0\0\0", b"HYLL\0\0\0\0", b"HYLL\2\0\0\0", b"HYLX\1\0\0\0"])
+    body = g.pick([b"\x7f\xff", b"\x7f\xfe", b"", b"\x7f", b"\x7f\xff\x7f\xff", b"\x84" * 20, b"\x7f\xfe\x84", b"\0" * 12288])
+    key = b"hll:x"
+    return [[key, header + b"\0" * 7 + g.pick([b"\x80", b"\0"]) + body], [b"PFCOUNT", key, b"none"], [b"PFMERGE", b"hll:y", key],
+            [b"PFCOUNT", key], [b"DEL", key, b"hll:y"]]
+
+
 def _makers(g):
     """(weight, name, what makes the arguments)"""
     def none():
@@ -390,6 +424,12 @@ def _makers(g):
     yield 1, b"WAIT", lambda: [g.pick([b"0", b"-1", b"x", b""]), g.pick(INTEGERS + NOT_INTEGERS)]
     yield 4, b"DUMP", lambda: _dump(g)
     yield 4, b"RESTORE", lambda: _restore(g)
+    yield 4, b"PFADD", lambda: _pfadd(g)
+    yield 2, b"PFCOUNT", lambda: [_hll_key(g) for _ in range(g.random.randint(1, 4))]
+    yield 2, b"PFMERGE", lambda: _pfmerge(g)
+    yield 2, b"PFDEBUG", lambda: _pfdebug(g)
+    yield 1, b"SET", lambda: _hll_damage(g)
+    yield 1, b"DEL", lambda: [g.pick(HLL_KEYS)]
     yield 3, b"DEL", many
     yield 2, b"UNLINK", many
     yield 3, b"EXISTS", many
