@@ -27,10 +27,10 @@
 static inline struct key request_key(const struct session *s, const struct request *r, uint32_t i) {
 	if (r->hashed == s->attachments && i == (uint32_t)r->command->first_key) {
 		struct key key = r->key;
-		key.database = keyspace_place(s->tenant, s->database);
+		key.place = s->place;
 		return key;
 	}
-	return keyspace_key(s->tenant, s->database, r->argv[i]);
+	return keyspace_key(s->tenant, s->place, r->argv[i]);
 }
 
 static inline int64_t session_now(const struct session *s) {

@@ -65,7 +65,7 @@ enum outcome move_move(struct session *s, const struct request *r) {
 	if (database == s->database)
 		return reply_same(s);
 	struct key from = request_key(s, r, 1), to = from;
-	to.database = keyspace_place(s->tenant, database);
+	to.place = keyspace_place(s->tenant, database);
 	struct entry *e = keyspace_find(s->tenant, &from, LOOKUP_WRITE);
 	int error = 0;
 	bool moved = e != NULL && keyspace_find(s->tenant, &to, LOOKUP_WRITE) == NULL;
@@ -93,7 +93,7 @@ enum outcome move_copy(struct session *s, const struct request *r) {
 	if (database == s->database && slice_equal(r->argv[1], r->argv[2]))
 		return reply_same(s);
 	struct key from = request_key(s, r, 1), to = request_key(s, r, 2);
-	to.database = keyspace_place(s->tenant, database);
+	to.place = keyspace_place(s->tenant, database);
 	struct entry *e = keyspace_find(s->tenant, &from, LOOKUP_READ);
 	struct entry *old = e == NULL ? NULL : keyspace_find(s->tenant, &to, LOOKUP_WRITE);
 	bool copied = e != NULL && (old == NULL || replace);
@@ -120,6 +120,10 @@ enum outcome move_swapdb(struct session *s, const struct request *r) {
 	if (a < 0 || a >= TENANT_DATABASES || b < 0 || b >= TENANT_DATABASES)
 		return reply_error(s, "ERR DB index is out of range");
 	keyspace_swap(s->tenant, (unsigned)a, (unsigned)b);
+	for (struct list *link = s->tenant->sessions.next; link != &s->tenant->sessions; link = link->next) {
+		struct session *other = list_entry(link, struct session, tenant_link);
+		session_select(other, other->database);
+	}
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }

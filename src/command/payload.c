@@ -196,7 +196,7 @@ int payload_read(struct slice payload, char text[NUMBER_TEXT_MAX], struct buffer
 	if (payload.len < FOOTER)
 		return ATOMDB_E_FORMAT;
 	struct cursor footer = {(const unsigned char *)payload.data + payload.len - FOOTER, FOOTER};
-	uint64_t version, crc, type;
+	uint64_t version = 0, crc = 0, type;
 	take(&footer, 2, true, &version);
 	take(&footer, 8, true, &crc);
 	if (version > VERSION || crc64(0, (struct slice){payload.data, payload.len - 8}) != crc)

@@ -15,9 +15,8 @@
 /* A write evicts at most so many entries to find memory that other tenants have taken. */
 #define EVICTIONS_FOR_SPACE 256
 
-struct key keyspace_key(const struct tenant *t, unsigned database, struct slice name) {
-	return (struct key){name, hash_bytes(&t->shard->context.seed, name.data, name.len),
-			    t->record->places[database]};
+struct key keyspace_key(const struct tenant *t, unsigned place, struct slice name) {
+	return (struct key){name, hash_bytes(&t->shard->context.seed, name.data, name.len), place};
 }
 
 unsigned keyspace_place(const struct tenant *t, unsigned database) {
@@ -25,19 +24,19 @@ unsigned keyspace_place(const struct tenant *t, unsigned database) {
 }
 
 void keyspace_prefetch(const struct tenant *t, const struct key *key) {
-	const struct database *d = tenant_database(t, key->database);
+	const struct database *d = tenant_database(t, key->place);
 	if (d != NULL)
 		table_prefetch(&t->shard->context, &d->table, key->hash);
 }
 
 void keyspace_prefetch_entry(const struct tenant *t, const struct key *key) {
-	const struct database *d = tenant_database(t, key->database);
+	const struct database *d = tenant_database(t, key->place);
 	if (d != NULL)
 		table_prefetch_entry(&t->shard->context, &d->table, key->hash);
 }
 
 void keyspace_prefetch_links(const struct tenant *t, const struct key *key) {
-	const struct database *d = tenant_database(t, key->database);
+	const struct database *d = tenant_database(t, key->place);
 	if (d != NULL)
 		table_prefetch_links(&t->shard->context, &d->table, key->hash);
 }
@@ -63,20 +62,24 @@ static void table_moved(struct tenant *t, struct database *d) {
 	keyspace_account_table(t, d);
 }
 
+/* Counts one entry with a deadline more, or less. */
+static void count_expiring(struct tenant *t, struct database *d, unsigned place, bool more) {
+	uint64_t one = more ? 1 : UINT64_MAX;
+	d->expiring += one;
+	counter_add(&t->figures.keys_expiring, one);
+	counter_add(&t->figures.db_expiring[t->record->numbers[place]], one);
+}
+
 void keyspace_count(struct tenant *t, struct database *d, unsigned place, bool ttl, size_t bytes, bool more) {
 	uint64_t one = more ? 1 : UINT64_MAX;
 	uint64_t size = more ? bytes : (uint64_t)0 - bytes;
-	unsigned number = t->record->numbers[place];
 	d->bytes += size;
 	counter_add(&t->figures.bytes, size);
 	counter_add(&t->figures.keys, one);
-	counter_add(&t->figures.db_keys[number], one);
+	counter_add(&t->figures.db_keys[t->record->numbers[place]], one);
 	counter_add(&t->shard->figures.keys, one);
-	if (ttl) {
-		d->expiring += one;
-		counter_add(&t->figures.keys_expiring, one);
-		counter_add(&t->figures.db_expiring[number], one);
-	}
+	if (ttl)
+		count_expiring(t, d, place, more);
 }
 
 /* Frees an entry that is no longer in the table. */
@@ -181,7 +184,7 @@ struct database *keyspace_database_for_write(struct tenant *t, unsigned place, r
 
 struct entry *keyspace_find(struct tenant *t, const struct key *key, enum lookup how) {
 	struct shard *s = t->shard;
-	struct database *d = tenant_database(t, key->database);
+	struct database *d = tenant_database(t, key->place);
 	ref block = d == NULL ? 0 : table_find(&s->context, &d->table, key->hash, key->name);
 	if (block != 0) {
 		struct entry *e = entry_at(s, block);
@@ -285,7 +288,7 @@ int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, 
 		return ATOMDB_E_OOM;
 
 	struct entry *e = entry_at(s, block);
-	e->owner = entry_owner(t->slot, key->database, flags, ENTRY_STRING);
+	e->owner = entry_owner(t->slot, key->place, flags, ENTRY_STRING);
 	e->sizes = 0;
 	if (flags & ENTRY_WIDE)
 		*entry_wide(e) = (struct entry_wide){(uint32_t)key->name.len, (uint32_t)len};
@@ -311,7 +314,7 @@ void keyspace_publish(struct tenant *t, struct database *d, const struct key *ke
 		lru_push(a, &t->record->lru, draft->block);
 		if (ttl)
 			wheel_add(a, w, draft->block);
-		keyspace_count(t, d, key->database, ttl, bytes, true);
+		keyspace_count(t, d, key->place, ttl, bytes, true);
 		if (__builtin_expect(d->table.old.buckets != 0, 0))
 			table_moved(t, d);
 		return;
@@ -331,8 +334,11 @@ void keyspace_publish(struct tenant *t, struct database *d, const struct key *ke
 		if (ttl)
 			wheel_add(a, w, draft->block);
 	}
-	keyspace_count(t, d, key->database, had_ttl, arena_block_size(size), false);
-	keyspace_count(t, d, key->database, ttl, bytes, true);
+	bytes -= arena_block_size(size); /* may wrap: so do sums */
+	d->bytes += bytes;
+	counter_add(&t->figures.bytes, bytes);
+	if (__builtin_expect(had_ttl != ttl, 0))
+		count_expiring(t, d, key->place, ttl);
 	old->owner = 0;
 	arena_free(a, block, size, ARENA_ENTRY);
 }
@@ -346,7 +352,7 @@ static int store(struct tenant *t, const struct key *key, struct entry *old, con
 			keyspace_delete(t, key, old);
 		return 0;
 	}
-	struct database *d = keyspace_database_for_write(t, key->database, 0);
+	struct database *d = keyspace_database_for_write(t, key->place, 0);
 	struct draft draft;
 	if (d == NULL)
 		return ATOMDB_E_OOM;
@@ -400,7 +406,7 @@ static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, ch
 int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, char **bytes) {
 	if (old != NULL && resize_in_place(t, old, length, bytes))
 		return 0;
-	struct database *d = keyspace_database_for_write(t, key->database, 0);
+	struct database *d = keyspace_database_for_write(t, key->place, 0);
 	struct draft draft;
 	if (d == NULL)
 		return ATOMDB_E_OOM;
@@ -439,7 +445,7 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 		wheel_add(s->arena, &s->root->wheel, block);
 		return 0;
 	}
-	struct database *d = tenant_database(t, key->database);
+	struct database *d = tenant_database(t, key->place);
 	struct slice stored = entry_stored(e);
 	struct draft draft;
 	int error =
@@ -452,7 +458,7 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 }
 
 void keyspace_delete(struct tenant *t, const struct key *key, struct entry *e) {
-	entry_delete(t, tenant_database(t, key->database), key->hash, entry_ref(t->shard, e));
+	entry_delete(t, tenant_database(t, key->place), key->hash, entry_ref(t->shard, e));
 }
 
 int keyspace_size(struct tenant *t, unsigned database, uint64_t *keys, uint64_t *expiring) {

@@ -15,7 +15,7 @@ int keyspace_copy(struct tenant *t, struct entry *e, const struct key *to, struc
 	lru_touch(s->arena, &t->record->lru, from);
 	if (old != NULL)
 		lru_touch(s->arena, &t->record->lru, entry_ref(s, old));
-	struct database *d = keyspace_database_for_write(t, to->database, from);
+	struct database *d = keyspace_database_for_write(t, to->place, from);
 	if (d == NULL)
 		return ATOMDB_E_OOM;
 	int error = keyspace_draft(t, d, to, old, stored.len, entry_flags(e) & (ENTRY_INT | ENTRY_RAW),
@@ -28,13 +28,13 @@ int keyspace_copy(struct tenant *t, struct entry *e, const struct key *to, struc
 }
 
 int keyspace_move(struct tenant *t, const struct key *from, struct entry *e, const struct key *to, struct entry *old) {
-	struct database *d = tenant_database(t, from->database);
+	struct database *d = tenant_database(t, from->place);
 	bool ttl = entry_has(e, ENTRY_TTL);
 	size_t bytes = keyspace_memory(e);
 	/* It will be gone when the other is there: the quota has room for one of them only. */
-	keyspace_count(t, d, from->database, ttl, bytes, false);
+	keyspace_count(t, d, from->place, ttl, bytes, false);
 	int error = keyspace_copy(t, e, to, old);
-	keyspace_count(t, d, from->database, ttl, bytes, true);
+	keyspace_count(t, d, from->place, ttl, bytes, true);
 	if (error == 0)
 		keyspace_delete(t, from, e);
 	return error;

@@ -103,10 +103,8 @@ struct command {
 	enum command_group group;
 	const char *key_note;             /* NULL mostly: the note of the key specification */
 	const struct key_spec *more_keys; /* NULL mostly */
-	const char *tips;                 /* separated by spaces */
-	const char *since;                /* the version of Redis that brought it */
-	const char *complexity;
-	const char *summary;
+	const char *tips, *since;         /* separated by spaces; the version of Redis that brought it */
+	const char *complexity, *summary;
 	enum command_id id; /* of the parent, for a subcommand */
 };
 
@@ -125,8 +123,7 @@ const struct command *command_find_subcommand(const struct command *parent, stru
 struct command_index {
 	struct command_slot {
 		uint64_t head, tail; /* the bytes of the name: see pack in command.c */
-		uint32_t length;     /* 0: empty */
-		uint32_t id;
+		uint32_t length, id; /* length 0: empty */
 	} slots[COMMAND_SLOTS];
 	bool ready;
 };

@@ -21,11 +21,11 @@ struct entry;
 struct key {
 	struct slice name;
 	uint64_t hash;
-	unsigned database; /* its place: keyspace_place */
+	unsigned place; /* of its database: keyspace_place */
 };
 
-struct key keyspace_key(const struct tenant *t, unsigned database, struct slice name);
-/* Where database `database` (0 to 15) is: it is there until a keyspace_swap. */
+struct key keyspace_key(const struct tenant *t, unsigned place, struct slice name);
+/* Where database `database` (0 to 15) is, until a keyspace_swap: as a number, too, but another one. */
 unsigned keyspace_place(const struct tenant *t, unsigned database);
 
 /* Starts to bring what a later lookup of `key` needs into the cache: first the bucket, then the entry, then its

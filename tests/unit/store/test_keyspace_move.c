@@ -28,7 +28,7 @@ static void stop(struct fixture *f) {
 }
 
 static struct entry *find(struct fixture *f, unsigned database, const char *name, struct key *key) {
-	*key = keyspace_key(&f->tenant, database, slice_of(name));
+	*key = keyspace_key(&f->tenant, keyspace_place(&f->tenant, database), slice_of(name));
 	return keyspace_find(&f->tenant, key, LOOKUP_PEEK);
 }
 
