@@ -179,7 +179,7 @@ enum outcome connection_select(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR value is out of range, value must between -2147483648 and 2147483647");
 	if (index < 0 || index >= TENANT_DATABASES)
 		return reply_error(s, "ERR DB index is out of range");
-	s->database = (uint8_t)index;
+	session_select(s, (unsigned)index);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }

@@ -26,7 +26,7 @@ void dispatch_prepare(struct session *s, struct request *requests, unsigned coun
 		r->hashed = 0;
 		if (c == NULL || c->first_key == 0 || (uint32_t)c->first_key >= r->argc || s->tenant == NULL)
 			continue;
-		r->key = keyspace_key(s->tenant, s->database, r->argv[c->first_key]);
+		r->key = keyspace_key(s->tenant, s->place, r->argv[c->first_key]);
 		r->hashed = s->attachments;
 		if (count > 1)
 			keyspace_prefetch(s->tenant, &r->key);

@@ -88,7 +88,7 @@ static bool matches_all(struct slice pattern) {
 	return pattern.len == 1 && pattern.data[0] == '*';
 }
 
-static enum outcome reply_too_long(struct session *s, size_t mark) {
+static enum outcome refuse_pattern(struct session *s, size_t mark) {
 	reply_rewind(s, mark);
 	return reply_error(s, "ERR the pattern takes too long to match");
 }
@@ -106,7 +106,7 @@ enum outcome generic_keys(struct session *s, const struct request *r) {
 		cursor = keyspace_scan(s->tenant, s->database, cursor, pick, &sel);
 	} while (cursor != 0 && !s->reply->failed && sel.work != 0);
 	if (sel.work == 0)
-		return reply_too_long(s, mark);
+		return refuse_pattern(s, mark);
 	writer_array_at(s->reply, mark, sel.count);
 	return OUTCOME_DONE;
 }
@@ -180,7 +180,7 @@ enum outcome generic_scan(struct session *s, const struct request *r) {
 		cursor = keyspace_scan(s->tenant, s->database, cursor, pick, &sel);
 	} while (cursor != 0 && --steps > 0 && sel.visited < (uint64_t)count && !names.failed && sel.work != 0);
 	if (sel.work == 0)
-		return reply_too_long(s, writer_mark(s->reply));
+		return refuse_pattern(s, writer_mark(s->reply));
 
 	char text[NUMBER_TEXT_MAX + 4];
 	int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)cursor);

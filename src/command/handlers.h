@@ -27,10 +27,10 @@
 static inline struct key request_key(const struct session *s, const struct request *r, uint32_t i) {
 	if (r->hashed == s->attachments && i == (uint32_t)r->command->first_key) {
 		struct key key = r->key;
-		key.database = s->database;
+		key.place = s->place;
 		return key;
 	}
-	return keyspace_key(s->tenant, s->database, r->argv[i]);
+	return keyspace_key(s->tenant, s->place, r->argv[i]);
 }
 
 static inline int64_t session_now(const struct session *s) {
@@ -60,6 +60,20 @@ static inline bool request_integer(struct session *s, struct slice text, int64_t
 	return false;
 }
 
+/* The value of `e`, nothing where it is NULL; `text` as in keyspace_value. */
+static inline struct slice value_or_nothing(const struct entry *e, char text[KEYSPACE_TEXT]) {
+	return e == NULL ? (struct slice){"", 0} : keyspace_value(e, text);
+}
+enum outcome reply_too_long(struct session *s);
+
+/* Whether both count from the end, and backwards: mostly nothing lies between them, whatever the length is. */
+static inline bool range_backwards(int64_t start, int64_t end) {
+	return start < 0 && end < 0 && start > end;
+}
+/* Turns `*start` and `*end`, which count from the end where negative, into places within `length`; false where nothing
+ * lies between them. */
+bool range_resolve(int64_t length, int64_t *start, int64_t *end);
+
 /* The lines of HELP for a command that has subcommands. */
 enum outcome reply_help(struct session *s, const char *name, const char *const *lines, size_t count);
 #define reply_help_lines(s, name, lines) reply_help((s), (name), (lines), sizeof(lines) / sizeof((lines)[0]))
@@ -78,6 +92,9 @@ enum expire_unit { UNIT_SECONDS, UNIT_MILLISECONDS };
  * false where there is none. */
 bool expire_parse(struct session *s, const struct request *r, struct slice text, enum expire_unit unit, bool absolute,
 		  int64_t *deadline);
+
+/* Where the key is that SORT's last STORE names; 0: nowhere. */
+uint32_t sort_destination(const struct slice *argv, uint32_t argc);
 
 /* The configured value of a parameter that more than CONFIG GET tells. */
 const char *config_policy(const struct tenant *t);

@@ -5,10 +5,8 @@
 #include "command/handlers.h"
 
 static const char *const group_names[] = {
-	[GROUP_STRING] = "string",
-	[GROUP_GENERIC] = "generic",
-	[GROUP_CONNECTION] = "connection",
-	[GROUP_SERVER] = "server",
+	[GROUP_STRING] = "string", [GROUP_GENERIC] = "generic", [GROUP_CONNECTION] = "connection",
+	[GROUP_SERVER] = "server", [GROUP_BITMAP] = "bitmap",   [GROUP_HYPERLOGLOG] = "hyperloglog",
 };
 
 static const char *const flag_names[] = {"write",   "readonly", "denyoom", "admin",   "noscript",
@@ -54,39 +52,77 @@ static void reply_tips(struct session *s, const char *tips) {
 	}
 }
 
-/* The one key specification of a command that has keys. */
-static void reply_key_specs(struct session *s, const struct command *c) {
+/* A key specification: keys at `first` to `last`, or, where `first` is 0, wherever the other arguments say. */
+static void reply_key_spec(struct session *s, const struct key_spec *spec, int step) {
 	struct writer *w = s->reply;
-	writer_set(w, c->first_key != 0);
-	if (c->first_key == 0)
-		return;
-	writer_map(w, c->key_note == NULL ? 3 : 4);
-	if (c->key_note != NULL) {
+	const char *begin = spec->first == 0 ? "unknown" : "index", *find = spec->first == 0 ? "unknown" : "range";
+	writer_map(w, spec->note == NULL ? 3 : 4);
+	if (spec->note != NULL) {
 		reply_text(s, "notes");
-		reply_text(s, c->key_note);
+		reply_text(s, spec->note);
 	}
 	reply_text(s, "flags");
-	reply_bits(s, c->key_flags, key_flag_names, LENGTH(key_flag_names));
+	reply_bits(s, spec->flags, key_flag_names, LENGTH(key_flag_names));
 	reply_text(s, "begin_search");
 	writer_map(w, 2);
 	reply_text(s, "type");
-	reply_text(s, "index");
+	reply_text(s, begin);
 	reply_text(s, "spec");
-	writer_map(w, 1);
-	reply_text(s, "index");
-	writer_integer(w, c->first_key);
+	writer_map(w, spec->first != 0);
+	if (spec->first != 0) {
+		reply_text(s, "index");
+		writer_integer(w, spec->first);
+	}
 	reply_text(s, "find_keys");
 	writer_map(w, 2);
 	reply_text(s, "type");
-	reply_text(s, "range");
+	reply_text(s, find);
 	reply_text(s, "spec");
-	writer_map(w, 3);
+	writer_map(w, spec->first != 0 ? 3 : 0);
+	if (spec->first == 0)
+		return;
 	reply_text(s, "lastkey");
-	writer_integer(w, c->last_key < 0 ? c->last_key : c->last_key - c->first_key);
+	writer_integer(w, spec->last < 0 ? spec->last : spec->last - spec->first);
 	reply_text(s, "keystep");
-	writer_integer(w, c->key_step);
+	writer_integer(w, step);
 	reply_text(s, "limit");
 	writer_integer(w, 0);
+}
+
+static void reply_key_specs(struct session *s, const struct command *c) {
+	struct key_spec first = {c->key_flags, c->first_key, c->last_key, c->key_note};
+	size_t count = c->first_key != 0, more = 0;
+	if (c->more_keys != NULL) {
+		first.last = c->first_key;
+		while (c->more_keys[more].flags != 0)
+			more++;
+	}
+	writer_set(s->reply, count + more);
+	if (count != 0)
+		reply_key_spec(s, &first, c->key_step);
+	for (size_t i = 0; i < more; i++)
+		reply_key_spec(s, &c->more_keys[i], c->key_step);
+}
+
+/* Whether all keys can be found by position alone. */
+static bool keys_are_fixed(const struct command *c) {
+	for (const struct key_spec *spec = c->more_keys; spec != NULL && spec->flags != 0; spec++) {
+		if (spec->first == 0)
+			return false;
+	}
+	return true;
+}
+
+static void reply_flags(struct session *s, const struct command *c) {
+	uint32_t flags = c->flags & ((1u << LENGTH(flag_names)) - 1);
+	bool fixed = keys_are_fixed(c);
+	writer_set(s->reply, (size_t)__builtin_popcount(flags) + !fixed);
+	for (size_t i = 0; i < LENGTH(flag_names); i++) {
+		if (flags & (1u << i))
+			writer_simple(s->reply, flag_names[i]);
+	}
+	if (!fixed)
+		writer_simple(s->reply, "movablekeys");
 }
 
 static void reply_row(struct session *s, const struct command *c, bool with_subcommands) {
@@ -96,7 +132,7 @@ static void reply_row(struct session *s, const struct command *c, bool with_subc
 	writer_array(w, 10);
 	reply_text(s, c->name);
 	writer_integer(w, c->arity);
-	reply_bits(s, c->flags, flag_names, LENGTH(flag_names));
+	reply_flags(s, c);
 	writer_integer(w, c->first_key);
 	writer_integer(w, c->last_key);
 	writer_integer(w, c->key_step);
@@ -271,9 +307,15 @@ enum outcome introspect_getkeys(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR Invalid number of arguments specified for command");
 	uint32_t first = (uint32_t)c->first_key, step = (uint32_t)c->key_step;
 	uint32_t last = c->last_key < 0 ? argc - (uint32_t)-c->last_key : (uint32_t)c->last_key;
-	writer_array(s->reply, (last - first) / step + 1);
+	uint32_t store = c->id == COMMAND_SORT ? sort_destination(argv, argc) : 0;
+	/* One key, and others behind it that the command can do without. */
+	if (c->more_keys != NULL && c->last_key < 0 && first == last)
+		return reply_error(s, "ERR Invalid arguments specified for command");
+	writer_array(s->reply, (last - first) / step + 1 + (store != 0));
 	for (uint32_t i = first; i <= last; i += step)
 		writer_bulk(s->reply, argv[i]);
+	if (store != 0)
+		writer_bulk(s->reply, argv[store]);
 	return OUTCOME_DONE;
 }
 

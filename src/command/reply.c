@@ -13,6 +13,10 @@ enum outcome reply_not_integer(struct session *s) {
 	return reply_error(s, "ERR value is not an integer or out of range");
 }
 
+enum outcome reply_too_long(struct session *s) {
+	return reply_error(s, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+}
+
 enum outcome reply_store_error(struct session *s, int error) {
 	if (error == ATOMDB_E_OOM)
 		return reply_error(s, "OOM command not allowed when used memory > 'maxmemory'.");

@@ -31,6 +31,19 @@ enum outcome server_flushall(struct session *s, const struct request *r) {
 	return flush(s, r, TENANT_DATABASES);
 }
 
+enum outcome server_wait(struct session *s, const struct request *r) {
+	int64_t replicas, timeout;
+	if (!request_integer(s, r->argv[1], &replicas))
+		return OUTCOME_DONE;
+	if (!number_parse(r->argv[2], &timeout))
+		return reply_error(s, "ERR timeout is not an integer or out of range");
+	if (timeout < 0)
+		return reply_error(s, "ERR timeout is negative");
+	/* There are no replicas, and there will be none for as long as anybody may wait. */
+	writer_integer(s->reply, 0);
+	return OUTCOME_DONE;
+}
+
 enum outcome server_time(struct session *s, const struct request *r) {
 	(void)r;
 	int64_t now = clock_realtime_us();

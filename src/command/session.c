@@ -45,6 +45,7 @@ int session_attach(struct session *s, struct tenant *t) {
 	counter_add(&t->figures.clients, 1);
 	s->tenant = t;
 	s->attachments++;
+	session_select(s, s->database);
 	return 0;
 }
 
@@ -65,6 +66,11 @@ void session_detach(struct session *s) {
 		registry_remove_done(s->env->registry, t);
 	else if (!atomic_load_explicit(&t->listed, memory_order_acquire) && counter_get(&t->figures.keys) == 0)
 		registry_release(s->env->registry, t);
+}
+
+void session_select(struct session *s, unsigned database) {
+	s->database = (uint8_t)database;
+	s->place = (uint8_t)keyspace_place(s->tenant, database);
 }
 
 bool session_authenticated(const struct session *s) {

@@ -1,4 +1,10 @@
 /* The commands of string values: reading and writing them. */
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "command/handlers.h"
 
 /* Answers the value of `e`, or null. */
@@ -223,6 +229,27 @@ enum outcome string_mset(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
+enum outcome string_msetnx(struct session *s, const struct request *r) {
+	if (r->argc % 2 == 0)
+		return reply_error(s, "ERR wrong number of arguments for 'msetnx' command");
+	for (uint32_t i = 1; i < r->argc; i += 2) {
+		struct key key = request_key(s, r, i);
+		if (keyspace_find(s->tenant, &key, LOOKUP_WRITE) == NULL)
+			continue;
+		writer_integer(s->reply, 0);
+		return OUTCOME_DONE;
+	}
+	for (uint32_t i = 1; i < r->argc; i += 2) {
+		struct key key = request_key(s, r, i);
+		struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE); /* the same key may come twice */
+		int error = keyspace_set(s->tenant, &key, old, r->argv[i + 1], DEADLINE_NONE);
+		if (error < 0)
+			return reply_store_error(s, error);
+	}
+	writer_integer(s->reply, 1);
+	return OUTCOME_DONE;
+}
+
 enum outcome string_append(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	struct slice more = r->argv[2];
@@ -237,14 +264,13 @@ enum outcome string_append(struct session *s, const struct request *r) {
 	char text[KEYSPACE_TEXT];
 	size_t length = keyspace_value(old, text).len;
 	if (more.len > KEYSPACE_VALUE_MAX - length)
-		return reply_error(s, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
-	if (more.len != 0) {
-		char *bytes;
-		int error = keyspace_resize(s->tenant, &key, old, length + more.len, &bytes);
-		if (error < 0)
-			return reply_store_error(s, error);
+		return reply_too_long(s);
+	char *bytes;
+	int error = keyspace_resize(s->tenant, &key, old, length + more.len, &bytes);
+	if (error < 0)
+		return reply_store_error(s, error);
+	if (more.len != 0)
 		memcpy(bytes + length, more.data, more.len);
-	}
 	writer_integer(s->reply, (int64_t)(length + more.len));
 	return OUTCOME_DONE;
 }
@@ -284,4 +310,56 @@ enum outcome string_decrby(struct session *s, const struct request *r) {
 	if (amount == INT64_MIN)
 		return reply_error(s, "ERR decrement would overflow");
 	return add(s, r, -amount);
+}
+
+/* Bytes of the longest number with a fraction, read or written. */
+#define FLOAT_TEXT_MAX 5120
+
+/* Reads a number as strtold does, all of the text, no space before it. */
+static bool parse_float(struct slice text, long double *value) {
+	char copy[FLOAT_TEXT_MAX], *end;
+	if (text.len == 0 || text.len >= sizeof(copy) || isspace((unsigned char)text.data[0]))
+		return false;
+	memcpy(copy, text.data, text.len);
+	copy[text.len] = '\0';
+	errno = 0;
+	long double number = strtold(copy, &end);
+	if (end != copy + text.len || errno == EINVAL || isnan(number))
+		return false;
+	if (errno == ERANGE && (isinf(number) || fpclassify(number) == FP_ZERO))
+		return false;
+	*value = number;
+	return true;
+}
+
+/* Writes up to 17 digits behind the point, without zeros at the end; returns the length. */
+static size_t format_float(long double value, char text[FLOAT_TEXT_MAX]) {
+	int n = snprintf(text, FLOAT_TEXT_MAX, "%.17Lf", value);
+	while (text[n - 1] == '0')
+		n--;
+	if (text[n - 1] == '.')
+		n--;
+	if (n == 2 && memcmp(text, "-0", 2) == 0) {
+		text[0] = '0';
+		n = 1;
+	}
+	return (size_t)n;
+}
+
+enum outcome string_incrbyfloat(struct session *s, const struct request *r) {
+	struct key key = request_key(s, r, 1);
+	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	char digits[KEYSPACE_TEXT], text[FLOAT_TEXT_MAX];
+	long double value = 0, amount;
+	if ((old != NULL && !parse_float(keyspace_value(old, digits), &value)) || !parse_float(r->argv[2], &amount))
+		return reply_error(s, "ERR value is not a valid float");
+	value += amount;
+	if (isnan(value) || isinf(value))
+		return reply_error(s, "ERR increment would produce NaN or Infinity");
+	struct slice sum = {text, format_float(value, text)};
+	int error = keyspace_set(s->tenant, &key, old, sum, old == NULL ? DEADLINE_NONE : DEADLINE_KEEP);
+	if (error < 0)
+		return reply_store_error(s, error);
+	writer_bulk(s->reply, sum);
+	return OUTCOME_DONE;
 }

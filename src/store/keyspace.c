@@ -17,31 +17,28 @@
 /* A write evicts at most so many entries to find memory that other tenants have taken. */
 #define EVICTIONS_FOR_SPACE 256
 
-/* A new block for a key, filled but for its value, not yet in the table. */
-struct draft {
-	ref block;
-	struct entry *entry;
-	char *value;
-};
+struct key keyspace_key(const struct tenant *t, unsigned place, struct slice name) {
+	return (struct key){name, hash_bytes(&t->shard->context.seed, name.data, name.len), place};
+}
 
-struct key keyspace_key(const struct tenant *t, unsigned database, struct slice name) {
-	return (struct key){name, hash_bytes(&t->shard->context.seed, name.data, name.len), database};
+unsigned keyspace_place(const struct tenant *t, unsigned database) {
+	return t->record->places[database];
 }
 
 void keyspace_prefetch(const struct tenant *t, const struct key *key) {
-	const struct database *d = tenant_database(t, key->database);
+	const struct database *d = tenant_database(t, key->place);
 	if (d != NULL)
 		table_prefetch(&t->shard->context, &d->table, key->hash);
 }
 
 void keyspace_prefetch_entry(const struct tenant *t, const struct key *key) {
-	const struct database *d = tenant_database(t, key->database);
+	const struct database *d = tenant_database(t, key->place);
 	if (d != NULL)
 		table_prefetch_entry(&t->shard->context, &d->table, key->hash);
 }
 
 void keyspace_prefetch_links(const struct tenant *t, const struct key *key) {
-	const struct database *d = tenant_database(t, key->database);
+	const struct database *d = tenant_database(t, key->place);
 	if (d != NULL)
 		table_prefetch_links(&t->shard->context, &d->table, key->hash);
 }
@@ -74,20 +71,24 @@ static void free_some_dropped(struct shard *s) {
 		(void)keyspace_free_dropped(s, FREE_PER_KEY);
 }
 
-/* Counts one entry more (+1) or less (-1) and `bytes` of its block. */
-static void count_entry(struct tenant *t, struct database *d, unsigned number, bool ttl, size_t bytes, bool more) {
+/* Counts one entry with a deadline more, or less. */
+static void count_expiring(struct tenant *t, struct database *d, unsigned place, bool more) {
+	uint64_t one = more ? 1 : UINT64_MAX;
+	d->expiring += one;
+	counter_add(&t->figures.keys_expiring, one);
+	counter_add(&t->figures.db_expiring[t->record->numbers[place]], one);
+}
+
+void keyspace_count(struct tenant *t, struct database *d, unsigned place, bool ttl, size_t bytes, bool more) {
 	uint64_t one = more ? 1 : UINT64_MAX;
 	uint64_t size = more ? bytes : (uint64_t)0 - bytes;
 	d->bytes += size;
 	counter_add(&t->figures.bytes, size);
 	counter_add(&t->figures.keys, one);
-	counter_add(&t->figures.db_keys[number], one);
+	counter_add(&t->figures.db_keys[t->record->numbers[place]], one);
 	counter_add(&t->shard->figures.keys, one);
-	if (ttl) {
-		d->expiring += one;
-		counter_add(&t->figures.keys_expiring, one);
-		counter_add(&t->figures.db_expiring[number], one);
-	}
+	if (ttl)
+		count_expiring(t, d, place, more);
 }
 
 /* Frees an entry that is no longer in the table. */
@@ -98,7 +99,7 @@ static void entry_free(struct tenant *t, struct database *d, ref block) {
 	lru_remove(s->arena, &t->record->lru, block);
 	if (entry_has(e, ENTRY_TTL))
 		wheel_remove(s->arena, &s->root->wheel, block);
-	count_entry(t, d, entry_database(e), entry_has(e, ENTRY_TTL), arena_block_size(size), false);
+	keyspace_count(t, d, entry_database(e), entry_has(e, ENTRY_TTL), arena_block_size(size), false);
 	e->owner = 0;
 	arena_free(s->arena, block, size, ARENA_ENTRY);
 }
@@ -172,28 +173,27 @@ static ref allocate(struct tenant *t, size_t size, enum arena_kind kind, bool ze
 	}
 }
 
-/* The database of a key that is about to be written, made at the first write. NULL: no memory. */
-static struct database *database_for_write(struct tenant *t, unsigned number) {
-	struct database *d = tenant_database(t, number);
+struct database *keyspace_database_for_write(struct tenant *t, unsigned place, ref keep) {
+	struct database *d = tenant_database(t, place);
 	if (__builtin_expect(d != NULL, 1))
 		return d;
 	size_t bytes = arena_block_size(sizeof *d);
-	if (make_room(t, 0, bytes, 0) != 0)
+	if (make_room(t, 0, bytes, keep) != 0)
 		return NULL;
-	ref block = allocate(t, sizeof *d, ARENA_OTHER, true, 0);
+	ref block = allocate(t, sizeof *d, ARENA_OTHER, true, keep);
 	if (block == 0)
 		return NULL;
 	d = database_at(t->shard, block);
 	d->tenant = t->slot;
 	d->bytes = bytes;
 	counter_add(&t->figures.bytes, bytes);
-	t->record->databases[number] = block;
+	t->record->databases[place] = block;
 	return d;
 }
 
 struct entry *keyspace_find(struct tenant *t, const struct key *key, enum lookup how) {
 	struct shard *s = t->shard;
-	struct database *d = tenant_database(t, key->database);
+	struct database *d = tenant_database(t, key->place);
 	ref block = d == NULL ? 0 : table_find(&s->context, &d->table, key->hash, key->name);
 	if (block != 0) {
 		struct entry *e = entry_at(s, block);
@@ -264,9 +264,8 @@ static int64_t deadline_of_write(const struct tenant *t, const struct entry *old
 	return deadline;
 }
 
-/* Makes a block for `key` with room for `len` stored bytes, within the quota; the value is left to the caller. */
-static int draft_make(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
-		      unsigned flags, int64_t deadline, struct draft *out) {
+int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
+		   unsigned flags, int64_t deadline, ref keep, struct draft *out) {
 	struct shard *s = t->shard;
 	if (key->name.len > ENTRY_NARROW_KEY || len > ENTRY_NARROW_VALUE)
 		flags |= ENTRY_WIDE;
@@ -275,11 +274,11 @@ static int draft_make(struct tenant *t, struct database *d, const struct key *ke
 	size_t header = entry_header_size(flags);
 	size_t size = header + key->name.len + len;
 	size_t bytes = arena_block_size(size);
-	ref keep = 0;
 	if (old != NULL) {
 		size_t before = arena_block_size(entry_size(old));
-		keep = entry_ref(s, old);
-		lru_touch(s->arena, &t->record->lru, keep);
+		ref block = entry_ref(s, old);
+		lru_touch(s->arena, &t->record->lru, block);
+		keep = keep != 0 ? keep : block;
 		bytes = bytes > before ? bytes - before : 0;
 	} else {
 		bytes += table_growth(&d->table);
@@ -298,7 +297,7 @@ static int draft_make(struct tenant *t, struct database *d, const struct key *ke
 		return ATOMDB_E_OOM;
 
 	struct entry *e = entry_at(s, block);
-	e->owner = entry_owner(t->slot, key->database, flags, ENTRY_STRING);
+	e->owner = entry_owner(t->slot, key->place, flags, ENTRY_STRING);
 	e->sizes = 0;
 	if (flags & ENTRY_WIDE)
 		*entry_wide(e) = (struct entry_wide){(uint32_t)key->name.len, (uint32_t)len};
@@ -312,9 +311,8 @@ static int draft_make(struct tenant *t, struct database *d, const struct key *ke
 	return 0;
 }
 
-/* Puts a finished draft in the place of `old`, or into the table. */
-static void draft_publish(struct tenant *t, struct database *d, const struct key *key, struct entry *old,
-			  const struct draft *draft) {
+void keyspace_publish(struct tenant *t, struct database *d, const struct key *key, struct entry *old,
+		      const struct draft *draft) {
 	struct shard *s = t->shard;
 	struct arena *a = s->arena;
 	struct wheel *w = &s->root->wheel;
@@ -325,7 +323,7 @@ static void draft_publish(struct tenant *t, struct database *d, const struct key
 		lru_push(a, &t->record->lru, draft->block);
 		if (ttl)
 			wheel_add(a, w, draft->block);
-		count_entry(t, d, key->database, ttl, bytes, true);
+		keyspace_count(t, d, key->place, ttl, bytes, true);
 		if (__builtin_expect(d->table.old.buckets != 0, 0))
 			table_moved(t, d);
 		free_some_dropped(s);
@@ -346,8 +344,11 @@ static void draft_publish(struct tenant *t, struct database *d, const struct key
 		if (ttl)
 			wheel_add(a, w, draft->block);
 	}
-	count_entry(t, d, key->database, had_ttl, arena_block_size(size), false);
-	count_entry(t, d, key->database, ttl, bytes, true);
+	bytes -= arena_block_size(size); /* may wrap: so do sums */
+	d->bytes += bytes;
+	counter_add(&t->figures.bytes, bytes);
+	if (__builtin_expect(had_ttl != ttl, 0))
+		count_expiring(t, d, key->place, ttl);
 	old->owner = 0;
 	arena_free(a, block, size, ARENA_ENTRY);
 }
@@ -361,15 +362,15 @@ static int store(struct tenant *t, const struct key *key, struct entry *old, con
 			keyspace_delete(t, key, old);
 		return 0;
 	}
-	struct database *d = database_for_write(t, key->database);
+	struct database *d = keyspace_database_for_write(t, key->place, 0);
 	struct draft draft;
 	if (d == NULL)
 		return ATOMDB_E_OOM;
-	int error = draft_make(t, d, key, old, len, flags, deadline, &draft);
+	int error = keyspace_draft(t, d, key, old, len, flags, deadline, 0, &draft);
 	if (error != 0)
 		return error;
 	memcpy(draft.value, stored, len);
-	draft_publish(t, d, key, old, &draft);
+	keyspace_publish(t, d, key, old, &draft);
 	return 0;
 }
 
@@ -378,6 +379,10 @@ int keyspace_set(struct tenant *t, const struct key *key, struct entry *old, str
 	if (value.len > sizeof number && value.len <= NUMBER_TEXT_MAX && number_parse(value, &number))
 		return store(t, key, old, &number, sizeof number, ENTRY_INT, deadline);
 	return store(t, key, old, value.data, value.len, 0, deadline);
+}
+
+int keyspace_set_raw(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline) {
+	return store(t, key, old, value.data, value.len, ENTRY_RAW, deadline);
 }
 
 int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *old, int64_t value, int64_t deadline) {
@@ -411,11 +416,12 @@ static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, ch
 int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, char **bytes) {
 	if (old != NULL && resize_in_place(t, old, length, bytes))
 		return 0;
-	struct database *d = database_for_write(t, key->database);
+	struct database *d = keyspace_database_for_write(t, key->place, 0);
 	struct draft draft;
 	if (d == NULL)
 		return ATOMDB_E_OOM;
-	int error = draft_make(t, d, key, old, length, ENTRY_RAW, deadline_of_write(t, old, DEADLINE_KEEP), &draft);
+	int error =
+		keyspace_draft(t, d, key, old, length, ENTRY_RAW, deadline_of_write(t, old, DEADLINE_KEEP), 0, &draft);
 	if (error != 0)
 		return error;
 	size_t kept = 0;
@@ -426,7 +432,7 @@ int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, 
 		memcpy(draft.value, value.data, kept);
 	}
 	memset(draft.value + kept, 0, length - kept);
-	draft_publish(t, d, key, old, &draft);
+	keyspace_publish(t, d, key, old, &draft);
 	*bytes = draft.value;
 	return 0;
 }
@@ -449,23 +455,24 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 		wheel_add(s->arena, &s->root->wheel, block);
 		return 0;
 	}
-	struct database *d = tenant_database(t, key->database);
+	struct database *d = tenant_database(t, key->place);
 	struct slice stored = entry_stored(e);
 	struct draft draft;
-	int error = draft_make(t, d, key, e, stored.len, entry_flags(e) & (ENTRY_INT | ENTRY_RAW), deadline, &draft);
+	int error =
+		keyspace_draft(t, d, key, e, stored.len, entry_flags(e) & (ENTRY_INT | ENTRY_RAW), deadline, 0, &draft);
 	if (error != 0)
 		return error;
 	memcpy(draft.value, stored.data, stored.len);
-	draft_publish(t, d, key, e, &draft);
+	keyspace_publish(t, d, key, e, &draft);
 	return 0;
 }
 
 void keyspace_delete(struct tenant *t, const struct key *key, struct entry *e) {
-	entry_delete(t, tenant_database(t, key->database), key->hash, entry_ref(t->shard, e));
+	entry_delete(t, tenant_database(t, key->place), key->hash, entry_ref(t->shard, e));
 }
 
 int keyspace_size(struct tenant *t, unsigned database, uint64_t *keys, uint64_t *expiring) {
-	const struct database *d = tenant_database(t, database);
+	const struct database *d = tenant_database(t, keyspace_place(t, database));
 	if (d != NULL && d->expiring != 0 && wheel_due(&t->shard->root->wheel, t->shard->now_ms))
 		return ATOMDB_E_AGAIN;
 	if (keys != NULL)
@@ -491,7 +498,7 @@ static void scan_visit(void *context, ref block) {
 
 uint64_t keyspace_scan(struct tenant *t, unsigned database, uint64_t cursor,
 		       void (*visit)(void *context, const struct entry *e), void *context) {
-	const struct database *d = tenant_database(t, database);
+	const struct database *d = tenant_database(t, keyspace_place(t, database));
 	struct scan scan = {t->shard, visit, context};
 	return d == NULL ? 0 : table_scan(&t->shard->context, &d->table, cursor, scan_visit, &scan);
 }
@@ -500,7 +507,7 @@ int keyspace_random(struct tenant *t, unsigned database, struct entry **e) {
 	struct shard *s = t->shard;
 	uint64_t ignored;
 	int error = keyspace_size(t, database, &ignored, NULL);
-	const struct database *d = tenant_database(t, database);
+	const struct database *d = tenant_database(t, keyspace_place(t, database));
 	if (error != 0)
 		return error;
 	if (d == NULL || table_count(&d->table) == 0)
@@ -521,12 +528,13 @@ static void resizing_remove(struct shard *s, ref block) {
 }
 
 /* Unlinks a database from its tenant; its entries are freed in slices. */
-static void database_drop(struct tenant *t, unsigned number) {
+static void database_drop(struct tenant *t, unsigned place) {
 	struct shard *s = t->shard;
-	struct database *d = tenant_database(t, number);
+	struct database *d = tenant_database(t, place);
+	unsigned number = t->record->numbers[place];
 	uint64_t keys = table_count(&d->table);
 	if (d->resizing)
-		resizing_remove(s, t->record->databases[number]);
+		resizing_remove(s, t->record->databases[place]);
 	counter_sub(&t->figures.keys, keys);
 	counter_sub(&t->shard->figures.keys, keys);
 	counter_sub(&t->figures.keys_expiring, d->expiring);
@@ -535,14 +543,14 @@ static void database_drop(struct tenant *t, unsigned number) {
 	counter_sub(&t->figures.bytes, d->bytes);
 	d->lru = t->record->lru_number;
 	d->next_dropped = s->root->dropped;
-	s->root->dropped = t->record->databases[number];
+	s->root->dropped = t->record->databases[place];
 	s->dropped[t->slot]++;
-	t->record->databases[number] = 0;
+	t->record->databases[place] = 0;
 }
 
 void keyspace_flush(struct tenant *t, unsigned database) {
 	for (unsigned i = 0; i < TENANT_DATABASES; i++)
-		if ((database == i || database == TENANT_DATABASES) && t->record->databases[i] != 0)
+		if ((database == t->record->numbers[i] || database == TENANT_DATABASES) && t->record->databases[i] != 0)
 			database_drop(t, i);
 	/* What still hangs in the list of a tenant without entries belongs to dropped databases. */
 	if (counter_get(&t->figures.keys) == 0 && t->record->lru.newest != 0) {

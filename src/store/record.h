@@ -1,5 +1,5 @@
-/* How a shard and its tenants lie in the arena, and what the process keeps beside it. Shared by keyspace.c, tenant.c
- * and shard.c only.
+/* How a shard and its tenants lie in the arena, and what the process keeps beside it. Shared by keyspace.c,
+ * keyspace_move.c, tenant.c and shard.c only.
  *
  *   shard_root -> tenants: refs by slot -> tenant_record -> databases -> table -> entries
  *        |                                      '-> lru -> entries
@@ -35,7 +35,10 @@ struct database {
 struct tenant_record {
 	struct lru lru;
 	uint32_t lru_number; /* rises when the list is given up: what still hangs in it belongs to dropped databases */
-	ref databases[TENANT_DATABASES];
+	/* Entries name the place of their database, not its number, so that SWAPDB need not touch them. */
+	uint8_t places[TENANT_DATABASES];  /* where a database is, by number */
+	uint8_t numbers[TENANT_DATABASES]; /* which database is there, by place */
+	ref databases[TENANT_DATABASES];   /* by place */
 };
 
 /* In the arena, its first block. */
@@ -67,8 +70,8 @@ static inline struct database *database_at(const struct shard *s, ref block) {
 	return block == 0 ? NULL : arena_at(s->arena, block);
 }
 
-static inline struct database *tenant_database(const struct tenant *t, unsigned number) {
-	return database_at(t->shard, t->record->databases[number]);
+static inline struct database *tenant_database(const struct tenant *t, unsigned place) {
+	return database_at(t->shard, t->record->databases[place]);
 }
 
 static inline struct entry *entry_at(const struct shard *s, ref block) {
@@ -82,6 +85,25 @@ static inline ref entry_ref(const struct shard *s, const struct entry *e) {
 static inline bool entry_due(const struct shard *s, const struct entry *e) {
 	return entry_has(e, ENTRY_TTL) && entry_deadline(e) <= s->now_ms;
 }
+
+/* A new block for a key, filled but for its value, not yet in the table. */
+struct draft {
+	ref block;
+	struct entry *entry;
+	char *value;
+};
+
+/* The database of a key that is about to be written, made at the first write. NULL: no memory. */
+struct database *keyspace_database_for_write(struct tenant *t, unsigned place, ref keep);
+/* Makes a block for `key` with room for `len` stored bytes, within the quota; the value is left to the caller. What is
+ * evicted is older than `keep`, or than `old` where that is 0. 0 or ATOMDB_E_OOM. */
+int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
+		   unsigned flags, int64_t deadline, ref keep, struct draft *out);
+/* Puts a finished draft in the place of `old`, or into the table. */
+void keyspace_publish(struct tenant *t, struct database *d, const struct key *key, struct entry *old,
+		      const struct draft *draft);
+/* Counts one entry more, or less, and `bytes` of its block. */
+void keyspace_count(struct tenant *t, struct database *d, unsigned place, bool ttl, size_t bytes, bool more);
 
 /* A tenant that no worker knows yet. */
 void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *limits);

@@ -114,6 +114,8 @@ int shard_open_tenant(struct shard *s, struct tenant *t) {
 	if (block == 0)
 		return ATOMDB_E_OOM;
 	t->record = arena_at(s->arena, block);
+	for (unsigned i = 0; i < TENANT_DATABASES; i++)
+		t->record->places[i] = t->record->numbers[i] = (uint8_t)i;
 	t->slot = slot;
 	s->tenants[slot] = t;
 	if (!atomic_load_explicit(&t->listed, memory_order_acquire))

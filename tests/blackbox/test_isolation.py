@@ -7,11 +7,15 @@ from harness import commands_table, info
 CONFIG = 'defaults: { max_entries = 0; max_memory = "0"; };\n'
 KEYS = [f"key:{number}" for number in range(8)] + ["number", "expiring"]
 FAR = "4102444800"
+# The number 7 as DUMP answers it.
+SEVEN = b'\x00\xc0\x07\n\x00t\xcdH\xa2\x83\xab\xce\x92'
 # How each command that takes keys is called; the table says where the keys are, this the arguments behind them.
 ARGUMENTS = {
     "set": ["mine", "GET"], "getex": ["EX", "1"], "setnx": ["mine"], "setex": ["1", "mine"], "psetex": ["1", "mine"],
     "getset": ["mine"], "incrby": ["1"], "decrby": ["1"], "append": ["mine"], "expire": ["1"], "pexpire": ["1"],
-    "expireat": ["1"], "pexpireat": ["1"],
+    "expireat": ["1"], "pexpireat": ["1"], "pfadd": ["mine"], "getrange": ["0", "-1"], "substr": ["0", "-1"], "setrange": ["2", "mine"],
+    "incrbyfloat": ["1.5"], "getbit": ["3"], "setbit": ["3", "1"], "bitpos": ["1"], "bitfield": ["INCRBY", "u8", "0", "1"],
+    "bitfield_ro": ["GET", "u8", "0"], "move": ["9"], "restore": ["0", SEVEN],
 }
 TABLE = commands_table()
 WITH_KEYS = [row for row in TABLE if row.keys != "NO_KEYS"]
@@ -64,10 +68,24 @@ def test_command_with_keys(pair, row):
     assert snapshot(a) == before
 
 
+# Commands whose keys are not all behind their name.
+CALLS = {
+    "lcs": lambda keys: ["lcs", keys[0], keys[-1]],
+    "rename": lambda keys: ["rename", keys[0], "renamed"],
+    "renamenx": lambda keys: ["renamenx", keys[0], "renamed"],
+    "copy": lambda keys: ["copy", keys[0], "copied"],
+    "pfmerge": lambda keys: ["pfmerge", *keys],
+    "pfdebug": lambda keys: ["pfdebug", "ENCODING", keys[0]],
+    "bitop": lambda keys: ["bitop", "OR", keys[0], *keys],
+}
+
+
 def _call(row, keys):
+    if row.name in CALLS:
+        return CALLS[row.name](keys)
     if row.step == 2:
-        return [row.name, *(word for key in keys for word in (key, "mine"))]
-    return [row.name, *(keys if row.step else keys[:1]), *ARGUMENTS.get(row.name, [])]
+        return [*row.words, *(word for key in keys for word in (key, "mine"))]
+    return [*row.words, *(keys if row.step else keys[:1]), *ARGUMENTS.get(row.name, [])]
 
 
 def test_calls_are_well_formed(pair):
@@ -142,7 +160,7 @@ def test_all_other_commands_leave_a_alone(pair):
         "config|get": ["*"], "config|help": [], "client|getname": [], "client|help": [], "client|id": [],
         "client|info": [], "client|list": [], "client|no-evict": ["on"], "client|setinfo": ["lib-name", "x"],
         "client|setname": ["b"], "hello": ["3"], "auth": ["secret-b"], "reset": [], "quit": [], "config": ["nosuch"],
-        "client": ["nosuch"],
+        "client": ["nosuch"], "object": ["nosuch"], "object|help": [], "swapdb": ["0", "5"], "pfselftest": [], "wait": ["0", "0"],
     }
     for row in TABLE:
         if row.keys == "NO_KEYS":

@@ -59,6 +59,14 @@ def _time_left(redis, atomdb, command):
     return abs(a - b) <= (1500 if milliseconds else 2)
 
 
+@rule("object", why="Redis shares small integers, and keeps what INCRBYFLOAT made as text where it is whole; the help.")
+def _object(redis, atomdb, command):
+    about = command[1].lower() if len(command) > 1 else b""
+    if about == b"refcount":
+        return (redis[0], redis[1], atomdb[0], atomdb[1]) == (":", b"2147483647", ":", b"1")
+    return about == b"encoding" and redis == ("$", b"embstr") and atomdb == ("$", b"int")
+
+
 @rule("time", why="The time itself.")
 def _time(redis, atomdb, _):
     return redis[0] == atomdb[0] == "*" and abs(int(redis[1][0][1]) - int(atomdb[1][0][1])) <= 2

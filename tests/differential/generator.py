@@ -172,7 +172,9 @@ def _command(g):
     return g.pick([
         [b"INFO", name], [b"INFO", name, b"del", b"ttl"], [b"GETKEYS", b"get", g.key()], [b"GETKEYS", b"get"],
         [b"GETKEYS", b"mset", b"a", b"1", b"b", b"2"], [b"GETKEYS", b"mset", b"a", b"1", b"b"], [b"GETKEYS", b"ping"],
-        [b"GETKEYS", b"nosuch"], [b"GETKEYS", b"nosuch", b"x"], [b"GETKEYS", b"del", b"x", b"y", b"z"], [b"GETKEYS"],
+        [b"GETKEYS", b"nosuch"], [b"GETKEYS", b"sort", b"a", b"GET", b"x", b"STORE", b"d", b"STORE", b"e"], [b"GETKEYS", b"sort", b"a", b"BY", b"STORE"],
+        [b"GETKEYS", b"sort_ro", b"a", b"STORE", b"b"], [b"GETKEYS", b"bitop", b"and", b"d", b"x", b"y"], [b"GETKEYS", b"object", b"encoding", b"k"],
+        [b"GETKEYS", b"rename", b"x", b"y"], [b"GETKEYS", b"lcs", b"x", b"y", b"LEN"], [b"GETKEYS", b"nosuch", b"x"], [b"GETKEYS", b"del", b"x", b"y", b"z"], [b"GETKEYS"],
         [b"GETKEYS", b"set", b"k"], [b"GETKEYS", b"set", b"k", b"v", b"EX", b"10"], [b"GETKEYS", b"client", b"list"],
         [b"GETKEYS", b"client", b"nosuch"], [b"GETKEYS", b"dbsize", b"x"],
         [b"COUNT", b"x"], [b"DOCS", b"nosuch"], [b"DOCS", b"get"], [b"DOCS", b"client|list", b"set"], [b"nosuch"],
@@ -180,6 +182,196 @@ def _command(g):
         [b"LIST", b"bogus"], [b"LIST", b"FILTERBY", b"bogus", b"x"], [b"LIST", b"FILTERBY", b"PATTERN", b"ttl"],
         [b"LIST", b"FILTERBY", b"MODULE", b"nosuch"], [b"LIST", b"FILTERBY", b"ACLCAT", b"nosuch"],
     ])
+
+
+def _lcs(g):
+    options = [[b"LEN"], [b"IDX"], [b"WITHMATCHLEN"], [b"MINMATCHLEN", g.pick([b"0", b"1", b"3", b"-1", b"x"])], [b"bogus"]]
+    chosen = [option for option, share in zip(options, (0.2, 0.5, 0.4, 0.4, 0.02)) if g.chance(share)]
+    g.random.shuffle(chosen)
+    first, second = g.pick([b"lcs:1", b"a", b"b"]), g.pick([b"lcs:2", b"c", b"key:1"])
+    lcs = [first, second, *(word for option in chosen for word in option)]
+    return [lcs, [b"SET", first, _letters(g)], [b"SET", second, _letters(g)], [b"LCS", *lcs]]
+
+
+def _letters(g):
+    return bytes(g.pick(b"abc") for _ in range(g.random.randint(0, 30)))
+
+
+def _place(g):
+    """A place in a value, from either end, or beyond."""
+    return b"%d" % g.random.randint(-30, 60) if g.chance(0.85) else g.pick(INTEGERS + NOT_INTEGERS)
+
+
+def _offset(g):
+    if g.chance(0.1):
+        return g.pick(NOT_INTEGERS + [b"-1", b"4294967296", b"4294967297", b"9223372036854775807"])
+    return b"%d" % g.random.randint(0, 4000)
+
+
+def _unit(g):
+    return g.pick([b"BIT", b"BYTE", b"bit", b"bogus"]) if g.chance(0.3) else g.pick([b"BIT", b"BYTE"])
+
+
+def _bitcount(g):
+    return [g.key(), *g.pick([[], [_place(g), _place(g)], [_place(g), _place(g), _unit(g)], [_place(g)]])]
+
+
+def _bitpos(g):
+    bit = g.pick([b"0", b"1"]) if g.chance(0.95) else g.pick([b"2", b"-1", b"x"])
+    return [g.key(), bit, *g.pick([[], [_place(g)], [_place(g), _place(g)], [_place(g), _place(g), _unit(g)]])]
+
+
+def _bitop(g):
+    operation = g.pick([b"AND", b"OR", b"XOR", b"and", b"NOT"]) if g.chance(0.97) else b"bogus"
+    keys = [g.key()] if operation == b"NOT" and g.chance(0.9) else g.keys()
+    destination = g.key()
+    return [[operation, destination, *keys], [b"GET", destination], [b"PTTL", destination]]
+
+
+def _bitfield(g, reading=False):
+    words = [g.key()]
+    for _ in range(g.random.randint(0, 4)):
+        kind = b"GET" if reading and g.chance(0.95) else g.pick([b"GET", b"SET", b"INCRBY", b"get", b"OVERFLOW"])
+        if kind == b"OVERFLOW":
+            words += [kind, g.pick([b"WRAP", b"SAT", b"FAIL", b"sat"]) if g.chance(0.97) else b"bogus"]
+            continue
+        if g.chance(0.97):
+            sign = g.pick([b"u", b"i"])
+            width = b"%s%d" % (sign, g.pick([1, 2, 5, 7, 8, 9, 16, 31, 32, 33, 62, 63] + [64] * (sign == b"i")))
+        else:
+            width = g.pick([b"u64", b"i65", b"u0", b"i0", b"x8", b"i", b"", b"I8", b"i08", b"u8\0", b"i-1"])
+        words += [kind, width, g.pick([b"#%d" % g.random.randint(0, 20), _offset(g), b"#", b"#-1", b"#9223372036854775807"][:2])]
+        if kind.upper() != b"GET":
+            words.append(g.pick(INTEGERS) if g.chance(0.5) else g.value() if g.chance(0.05) else
+                         b"%d" % g.random.randint(-300, 300))
+    return words
+
+
+def _incrbyfloat(g):
+    key = g.key()
+    amount = g.pick([b"0.1", b"-0.1", b"1.5", b"3", b"1e3", b"-2.5e-3", b"0x10", b"1e400", b"inf", b"-inf", b"nan", b" 1", b"1 ",
+                     b"3.0e3", b"5000000000000000000000", b"1e-20", b"-0", b"+2", b"1e4931", b"1e-5000", b".5", b"5.", b""])
+    return [[key, amount], [b"GET", key]]
+
+
+def _copy(g):
+    """COPY, and what became of both keys."""
+    first, second = g.key(), g.key()
+    options = [[b"REPLACE"], [b"DB", g.pick([b"0", b"1", b"15", b"16", b"-1", b"x", b"3000000000"])], [b"bogus"]]
+    chosen = [word for option, share in zip(options, (0.4, 0.4, 0.02)) if g.chance(share) for word in option]
+    return [[first, second, *chosen], [b"PEXPIRETIME", second], [b"GET", second]]
+
+
+def _rename(g):
+    first, second = g.key(), g.key()
+    return [[first, second], [b"MGET", first, second], [b"PEXPIRETIME", second], [b"OBJECT", b"ENCODING", second]]
+
+
+def _sort(g, reading=False):
+    options = [[b"ASC"], [b"DESC"], [b"ALPHA"], [b"LIMIT", b"0", g.value()], [b"BY", b"x*"], [b"GET", b"#"], [b"bogus"],
+               [b"LIMIT", b"1"], [b"GET"]]
+    chosen = [word for option in options if g.chance(0.15) for word in option]
+    if g.chance(0.3):
+        chosen += [b"STORE", g.key()]
+    return [g.pick([g.key(), b"never"]), *chosen]
+
+
+def _object(g):
+    return g.pick([[b"ENCODING", g.key()], [b"ENCODING", g.key()], [b"FREQ", g.key()], [b"REFCOUNT", g.key()], [b"nosuch"],
+                   [b"ENCODING"], [b"FREQ"], [b"ENCODING", g.key(), b"x"], []])
+
+
+def _swap(g):
+    pool = [b"0", b"1", b"15", b"15", b"2"]
+    if g.chance(0.3):
+        pool = [b"0", b"16", b"-1", b"x", b"3000000000", b""]
+    return [[g.pick(pool), g.pick(pool)], [b"DBSIZE"], [b"INFO", b"keyspace"]]
+
+
+def _dump(g):
+    """DUMP, of what is there or of something that compresses."""
+    key = g.key()
+    if g.chance(0.5):
+        return [key]
+    pool = g.pick([b"a", b"ab", b"abcdefgh", bytes(range(256))])
+    parts = [bytes(g.pick(pool) for _ in range(g.random.randint(1, 40))) for _ in range(4)]
+    text = b"".join(g.pick(parts) * g.pick([1, 1, 2, 10]) for _ in range(g.random.randint(1, g.pick([5, 60]))))
+    return [[key], [b"SET", key, text], [b"DUMP", key]]
+
+
+CRC = [0] * 256
+for _byte in range(256):
+    _value = _byte
+    for _ in range(8):
+        _value = _value >> 1 ^ (0x95AC9329AC4BC9B5 if _value & 1 else 0)
+    CRC[_byte] = _value
+
+
+def sealed(body, version=10):
+    """A payload for RESTORE, with its version and checksum."""
+    body += bytes([version & 255, version >> 8])
+    crc = 0
+    for byte in body:
+        crc = CRC[(crc ^ byte) & 255] ^ crc >> 8
+    return body + crc.to_bytes(8, "little")
+
+
+# Strings in each form, canonical or not, and in none. No string may end in, or before, version and checksum: Redis reads
+# on into them, and does not mind what is left; AtomDB refuses both.
+BODIES = [b"\0\x05hello", b"\0\0", b"\0\x40\x05hello", b"\0\x80\0\0\0\x05hello", b"\0\x81\0\0\0\0\0\0\0\x05hello", b"\0\xc0\x80",
+          b"\0\xc1\x00\x80", b"\0\xc2\xff\xff\xff\x7f", b"\0\xc3\x06\x05\x04hello", b"\0\xc3\x04\x14\x00a\xe0\x0a", b"\0\xc3\x05\x14\x00a\xe0\x0a\x00",
+          b"\0\xc3\x05\x15\x00a\xe0\x0a\x00", b"\0\xc3\x05\x14\x00a\xe0\x0a\x01", b"\0\xc4", b"\0\x85", b"\0\x81\xff\xff\xff\xff\xff\xff\xff\xff",
+          b"\0\xc3\x06\x04\x04hello", b"\0\xc3\x06\x06\x04hello", b"\0\xc3\x01\x01\x00", b"\xfa", b"\x7f\0"]
+
+
+def _restore(g):
+    key = g.key()
+    body = g.pick(BODIES)
+    payload = sealed(body, g.pick([10, 10, 10, 10, 9, 1, 0, 11, 256]))
+    if g.chance(0.1):
+        payload = g.pick([payload[:-1], payload[:9], b"", bytes([payload[0] ^ 1]) + payload[1:]])
+    options = [[b"REPLACE"], [b"ABSTTL"], [b"IDLETIME", g.pick([b"0", b"100", b"-1", b"x"])],
+               [b"FREQ", g.pick([b"0", b"255", b"256", b"-1", b"x"])], [b"bogus"]]
+    chosen = [option for option, share in zip(options, (0.7, 0.1, 0.1, 0.1, 0.02)) if g.chance(share)]
+    ttl = g.pick([b"0"] * 5 + [b"-1", b"x", b"9223372036854775807"])
+    if [b"ABSTTL"] in chosen or g.chance(0.2):
+        ttl = g.moment(1000) if [b"ABSTTL"] in chosen else g.span(1000)
+    return [[key, ttl, payload, *(word for option in chosen for word in option)], [b"EXISTS", key],
+            [b"GET", key], [b"OBJECT", b"ENCODING", key], [b"PEXPIRETIME", key]]
+
+
+HLL_KEYS = [b"hll:1", b"hll:2", b"hll:3", b"hll:4"]
+
+
+def _hll_key(g):
+    return g.pick(HLL_KEYS) if g.chance(0.97) else g.key()
+
+
+def _pfadd(g):
+    """Adds few elements or many, and looks at the bytes that they made."""
+    key = _hll_key(g)
+    most = g.pick([0, 1, 3, 30, 30, 1000])
+    elements = [b"e%d" % g.random.randint(0, g.pick([50, 5000, 1_000_000])) for _ in range(g.random.randint(0, most))]
+    return [[key, *elements], [b"GET", key], [b"PFCOUNT", key], [b"GET", key]]
+
+
+def _pfmerge(g):
+    keys = [_hll_key(g) for _ in range(g.random.randint(1, 4))]
+    return [keys, [b"GET", keys[0]], [b"PFCOUNT", *keys]]
+
+
+def _pfdebug(g):
+    about = g.pick([b"ENCODING", b"DECODE", b"ENCODING", b"DECODE", b"TODENSE", b"GETREG", b"bogus"][: 4 if g.chance(0.8) else 7])
+    return [about, _hll_key(g)]
+
+
+def _hll_damage(g):
+    """Makes a key a HyperLogLog that is not quite one; then what reads it, and away with it."""
+    header = g.pick([b"HYLL\1\0\0\0", b"HYLL\1\0\0\0", b"HYLL\0\0\0\0", b"HYLL\2\0\0\0", b"HYLX\1\0\0\0"])
+    body = g.pick([b"\x7f\xff", b"\x7f\xfe", b"", b"\x7f", b"\x7f\xff\x7f\xff", b"\x84" * 20, b"\x7f\xfe\x84", b"\0" * 12288])
+    key = b"hll:x"
+    return [[key, header + b"\0" * 7 + g.pick([b"\x80", b"\0"]) + body], [b"PFCOUNT", key, b"none"], [b"PFMERGE", b"hll:y", key],
+            [b"PFCOUNT", key], [b"DEL", key, b"hll:y"]]
 
 
 def _makers(g):
@@ -209,6 +401,36 @@ def _makers(g):
     yield 4, b"DECRBY", lambda: [g.key(), g.pick(INTEGERS + NOT_INTEGERS)]
     yield 4, b"APPEND", lambda: [g.key(), g.value()]
     yield 3, b"STRLEN", one
+    yield 3, b"SETRANGE", lambda: [g.key(), g.pick([b"0", b"1", b"5", b"100", b"3000", b"5000", b"-1", b"536870912", b"x"]), g.value()]
+    yield 3, b"GETRANGE", lambda: [g.key(), _place(g), _place(g)]
+    yield 1, b"SUBSTR", lambda: [g.key(), _place(g), _place(g)]
+    yield 2, b"MSETNX", lambda: _mset(g)
+    yield 4, b"INCRBYFLOAT", lambda: _incrbyfloat(g)
+    yield 3, b"LCS", lambda: _lcs(g)
+    yield 4, b"SETBIT", lambda: [g.key(), _offset(g), g.pick([b"0", b"1"]) if g.chance(0.95) else g.value()]
+    yield 3, b"GETBIT", lambda: [g.key(), _offset(g)]
+    yield 4, b"BITCOUNT", lambda: _bitcount(g)
+    yield 4, b"BITPOS", lambda: _bitpos(g)
+    yield 3, b"BITOP", lambda: _bitop(g)
+    yield 5, b"BITFIELD", lambda: _bitfield(g)
+    yield 2, b"BITFIELD_RO", lambda: _bitfield(g, True)
+    yield 3, b"RENAME", lambda: _rename(g)
+    yield 2, b"RENAMENX", lambda: _rename(g)
+    yield 3, b"COPY", lambda: _copy(g)
+    yield 3, b"MOVE", lambda: [g.key(), g.pick([b"0", b"1", b"1", b"15", b"16", b"-1", b"x", b"3000000000"])]
+    yield 1, b"SWAPDB", lambda: _swap(g)
+    yield 3, b"OBJECT", lambda: _object(g)
+    yield 1, b"SORT", lambda: _sort(g)
+    yield 1, b"SORT_RO", lambda: _sort(g, True)
+    yield 1, b"WAIT", lambda: [g.pick([b"0", b"-1", b"x", b""]), g.pick(INTEGERS + NOT_INTEGERS)]
+    yield 4, b"DUMP", lambda: _dump(g)
+    yield 4, b"RESTORE", lambda: _restore(g)
+    yield 4, b"PFADD", lambda: _pfadd(g)
+    yield 2, b"PFCOUNT", lambda: [_hll_key(g) for _ in range(g.random.randint(1, 4))]
+    yield 2, b"PFMERGE", lambda: _pfmerge(g)
+    yield 2, b"PFDEBUG", lambda: _pfdebug(g)
+    yield 1, b"SET", lambda: _hll_damage(g)
+    yield 1, b"DEL", lambda: [g.pick(HLL_KEYS)]
     yield 3, b"DEL", many
     yield 2, b"UNLINK", many
     yield 3, b"EXISTS", many

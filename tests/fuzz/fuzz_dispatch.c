@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define MAX_ENTRIES 8
 #define MAX_MEMORY  65536
-#define DEPTH       8
+#define DEPTH       12
 
 /* The first byte's bits. */
 enum limit_choice {

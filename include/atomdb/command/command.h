@@ -22,7 +22,7 @@ enum command_id {
 	COMMAND_COUNT
 };
 
-enum command_group { GROUP_STRING, GROUP_GENERIC, GROUP_CONNECTION, GROUP_SERVER };
+enum command_group { GROUP_STRING, GROUP_GENERIC, GROUP_CONNECTION, GROUP_SERVER, GROUP_BITMAP, GROUP_HYPERLOGLOG };
 
 /* Redis's command flags, in the order in which COMMAND INFO names them. */
 enum command_flag {
@@ -85,6 +85,13 @@ enum outcome {
 	OUTCOME_ELSEWHERE, /* nothing was replied: run the same request on worker session->home */
 };
 
+/* A key specification beyond a command's first, which then covers the key at first_key alone. */
+struct key_spec {
+	uint16_t flags;      /* enum key_flag; 0 ends the list */
+	int16_t first, last; /* as first_key and last_key; first 0: where the keys are depends on the other arguments */
+	const char *note;    /* NULL: none */
+};
+
 struct command {
 	const char *name; /* lower case; subcommands "client|list" */
 	enum outcome (*run)(struct session *s, const struct request *r);
@@ -94,11 +101,10 @@ struct command {
 	uint16_t key_flags;  /* enum key_flag */
 	int16_t first_key, last_key, key_step;
 	enum command_group group;
-	const char *key_note; /* NULL mostly: the note of the key specification */
-	const char *tips;     /* separated by spaces */
-	const char *since;    /* the version of Redis that brought it */
-	const char *complexity;
-	const char *summary;
+	const char *key_note;             /* NULL mostly: the note of the key specification */
+	const struct key_spec *more_keys; /* NULL mostly */
+	const char *tips, *since;         /* separated by spaces; the version of Redis that brought it */
+	const char *complexity, *summary;
 	enum command_id id; /* of the parent, for a subcommand */
 };
 
@@ -117,8 +123,7 @@ const struct command *command_find_subcommand(const struct command *parent, stru
 struct command_index {
 	struct command_slot {
 		uint64_t head, tail; /* the bytes of the name: see pack in command.c */
-		uint32_t length;     /* 0: empty */
-		uint32_t id;
+		uint32_t length, id; /* length 0: empty */
 	} slots[COMMAND_SLOTS];
 	bool ready;
 };

@@ -77,8 +77,9 @@ struct session {
 	const struct command *last;   /* the last command, for CLIENT LIST */
 	uint32_t attachments;         /* how often it was given a tenant: hashes of keys are the tenant's own */
 	uint16_t home;                /* with OUTCOME_ELSEWHERE: the worker to go to */
-	uint8_t database;
-	uint8_t protocol; /* 2 or 3 */
+	uint8_t database;             /* set by session_select */
+	uint8_t place;                /* where that is: keyspace_place */
+	uint8_t protocol;             /* 2 or 3 */
 	uint8_t flags;
 };
 
@@ -101,5 +102,7 @@ void session_deinit(struct session *s);
 int session_attach(struct session *s, struct tenant *t);
 /* Leaves the tenant, as before AUTH: database 0, no name. The session may then go to another worker. */
 void session_detach(struct session *s);
+/* Chooses a database (0 to 15) of the session's tenant. */
+void session_select(struct session *s, unsigned database);
 /* Whether the client may run commands: it has a tenant, or the anonymous one waits for it. */
 bool session_authenticated(const struct session *s);

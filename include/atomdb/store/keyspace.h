@@ -21,10 +21,12 @@ struct entry;
 struct key {
 	struct slice name;
 	uint64_t hash;
-	unsigned database; /* 0 to 15 */
+	unsigned place; /* of its database: keyspace_place */
 };
 
-struct key keyspace_key(const struct tenant *t, unsigned database, struct slice name);
+struct key keyspace_key(const struct tenant *t, unsigned place, struct slice name);
+/* Where database `database` (0 to 15) is, until a keyspace_swap: as a number, too, but another one. */
+unsigned keyspace_place(const struct tenant *t, unsigned database);
 
 /* Starts to bring what a later lookup of `key` needs into the cache: first the bucket, then the entry, then its
  * neighbours in the LRU list. Each step reads what the one before has brought: do one for all keys, then the next. */
@@ -62,6 +64,8 @@ int64_t keyspace_deadline(const struct entry *e);
  * where the quota needs it, never `key` itself. `value` must not point into the arena. A deadline (milliseconds since
  * 1970, > 0) that has passed leaves the key absent. 0, or ATOMDB_E_OOM: nothing changed but what was evicted. */
 int keyspace_set(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline);
+/* The same for what is made byte by byte: OBJECT ENCODING says raw, and digits stay digits. */
+int keyspace_set_raw(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline);
 int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *old, int64_t value, int64_t deadline);
 
 /* Makes the value of `key` `length` bytes long (<= KEYSPACE_VALUE_MAX), new bytes zero, for the caller to write to at
@@ -74,6 +78,14 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 
 /* Removes an entry that keyspace_find returned. A large value is freed in slices. */
 void keyspace_delete(struct tenant *t, const struct key *key, struct entry *e);
+
+/* Moves an entry to another key, in this or another database, with its deadline; over `old`, that key's present entry,
+ * which is another one, or NULL. 0, or ATOMDB_E_OOM: nothing changed but what was evicted. */
+int keyspace_move(struct tenant *t, const struct key *from, struct entry *e, const struct key *to, struct entry *old);
+/* The same, and the entry stays where it is too. */
+int keyspace_copy(struct tenant *t, struct entry *e, const struct key *to, struct entry *old);
+/* Exchanges two databases at once, however large they are. */
+void keyspace_swap(struct tenant *t, unsigned a, unsigned b);
 
 /* The count of keys, and of those with a deadline (either may be NULL), exactly: 0, or ATOMDB_E_AGAIN while due
  * entries are still being swept. */

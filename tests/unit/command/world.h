@@ -159,7 +159,8 @@ static const char *client_run(struct client *c, const struct slice *argv, uint32
 	return c->text;
 }
 
-/* Runs a command written as words between single spaces; two quotes are an empty word, '_' within a word a space. */
+/* Runs a command written as words between single spaces; two quotes are an empty word, '_' within an
+ * argument a space. */
 static const char *ask(struct client *c, const char *line) {
 	struct slice argv[64];
 	char copy[2048];
@@ -168,7 +169,7 @@ static const char *ask(struct client *c, const char *line) {
 	snprintf(copy, sizeof(copy), "%s", line);
 	for (char *word = strtok_r(copy, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
 		for (char *p = word; *p != '\0'; p++)
-			*p = *p == '_' ? ' ' : *p;
+			*p = *p == '_' && argc != 0 ? ' ' : *p;
 		assert_true(argc < 64);
 		argv[argc++] = strcmp(word, "''") == 0 ? SLICE("") : slice_of(word);
 	}

@@ -1,0 +1,14 @@
+/* What DUMP answers and RESTORE takes: a value in the format of Redis's RDB files, its version, and a checksum. */
+#pragma once
+
+#include "atomdb/util/buffer.h"
+#include "atomdb/util/number.h"
+#include "atomdb/util/slice.h"
+
+/* Appends the payload of a string to `out`; 0, or -ENOMEM. */
+int payload_write(struct buffer *out, struct slice value);
+
+/* Reads the string of a payload. `*value` points into the payload, to `text`, or into `room`, an empty buffer that is
+ * filled where the string is compressed. 0; ATOMDB_E_FORMAT where version or checksum are wrong, ATOMDB_E_SYNTAX where
+ * what they protect is not a string, not whole, or has something behind it; -ENOMEM. */
+int payload_read(struct slice payload, char text[NUMBER_TEXT_MAX], struct buffer *room, struct slice *value);

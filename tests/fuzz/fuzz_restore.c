@@ -1,0 +1,58 @@
+/* Any bytes as what RESTORE takes, as they are and with a checksum that fits: a payload is refused, or has a value
+ * whose own payload has the same value. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "atomdb/store/keyspace.h"
+#include "atomdb/util/crc64.h"
+#include "atomdb/util/error.h"
+#include "command/payload.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define MUST(condition)                   \
+	do {                              \
+		if (!(condition))         \
+			__builtin_trap(); \
+	} while (0)
+
+static void check(struct slice payload) {
+	char text[NUMBER_TEXT_MAX], again_text[NUMBER_TEXT_MAX];
+	struct buffer room, again_room, out;
+	struct slice value, again;
+	buffer_init(&room);
+	buffer_init(&again_room);
+	buffer_init(&out);
+	int error = payload_read(payload, text, &room, &value);
+	MUST(error == 0 || error == ATOMDB_E_FORMAT || error == ATOMDB_E_SYNTAX);
+	if (error == 0) {
+		MUST(value.len <= KEYSPACE_VALUE_MAX);
+		MUST(payload_write(&out, value) == 0);
+		MUST(payload_read(buffer_slice(&out), again_text, &again_room, &again) == 0);
+		MUST(slice_equal(value, again));
+	}
+	buffer_deinit(&room);
+	buffer_deinit(&again_room);
+	buffer_deinit(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+	check((struct slice){(const char *)data, size});
+	/* The same bytes as the type and string of a payload, and as a value. */
+	struct buffer sealed;
+	buffer_init(&sealed);
+	MUST(buffer_reserve(&sealed, size + 10, SIZE_MAX) == 0);
+	if (size != 0)
+		memcpy(sealed.data, data, size);
+	memcpy(sealed.data + size, "\x0a", 2);
+	uint64_t crc = crc64(0, (struct slice){sealed.data, size + 2});
+	memcpy(sealed.data + size + 2, &crc, sizeof(crc));
+	sealed.len = size + 10;
+	check(buffer_slice(&sealed));
+	sealed.len = 0;
+	MUST(payload_write(&sealed, (struct slice){(const char *)data, size}) == 0);
+	check(buffer_slice(&sealed));
+	buffer_deinit(&sealed);
+	return 0;
+}

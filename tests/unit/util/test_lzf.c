@@ -1,0 +1,90 @@
+/* LZF: what is compressed comes back, never beyond its room; and bytes that nobody compressed do no harm. */
+#include <stdlib.h>
+
+#include "atomdb/util/lzf.h"
+#include "harness.h"
+
+static uint64_t seed = 88172645463325252u;
+
+static uint64_t draw(uint64_t below) {
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed % below;
+}
+
+/* Exactly as large as asked for, so that a sanitizer sees every byte beyond. */
+static char *room_of(size_t size) {
+	char *p = malloc(size == 0 ? 1 : size);
+	assert_non_null(p);
+	return p;
+}
+
+static void round_trip(struct slice in, size_t room) {
+	char *packed = room_of(room), *back = room_of(in.len);
+	size_t n = lzf_compress(in, packed, room);
+	assert_true(n <= room);
+	if (n != 0) {
+		char *exact = room_of(n);
+		memcpy(exact, packed, n);
+		assert_true(lzf_expand((struct slice){exact, n}, back, in.len));
+		assert_memory_equal(back, in.data, in.len);
+		assert_true(in.len <= n * LZF_RATIO_MAX);
+		assert_false(lzf_expand((struct slice){exact, n}, back, in.len - 1));
+		assert_false(lzf_expand((struct slice){exact, n - 1}, back, in.len));
+		free(exact);
+	}
+	free(packed);
+	free(back);
+}
+
+static void test_round_trips(void **state) {
+	(void)state;
+	for (unsigned round = 0; round < 3000; round++) {
+		size_t len = 1 + draw(round % 10 == 0 ? 30000 : 300);
+		unsigned letters = 1 + (unsigned)draw(round % 3 == 0 ? 256 : 4);
+		char *bytes = room_of(len);
+		for (size_t i = 0; i < len; i++) {
+			size_t back = draw(12000);
+			bool again = draw(4) != 0 && back < i;
+			bytes[i] = again ? bytes[i - back - 1] : (char)draw(letters);
+		}
+		round_trip((struct slice){bytes, len}, len > 4 ? len - 4 : len);
+		round_trip((struct slice){bytes, len}, draw(len + 8));
+		free(bytes);
+	}
+}
+
+/* The last two bytes are only sometimes part of a repetition, as in Redis. */
+static void test_known(void **state) {
+	char packed[64];
+	(void)state;
+	size_t n = lzf_compress(SLICE("aaaaaaaaaaaaaaaaaaaaa"), packed, 17);
+	assert_int_equal(n, 6);
+	assert_memory_equal(packed,
+			    "\x01"
+			    "aa\xe0\x0a\x00",
+			    6);
+}
+
+static void test_any_bytes(void **state) {
+	(void)state;
+	for (unsigned round = 0; round < 20000; round++) {
+		size_t n = draw(20), len = draw(300);
+		char *in = room_of(n), *out = room_of(len);
+		for (size_t i = 0; i < n; i++)
+			in[i] = (char)draw(draw(2) ? 40 : 256);
+		(void)lzf_expand((struct slice){in, n}, out, len);
+		free(in);
+		free(out);
+	}
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_round_trips),
+		cmocka_unit_test(test_known),
+		cmocka_unit_test(test_any_bytes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
