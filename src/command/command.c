@@ -4,6 +4,8 @@
 
 #include "command/handlers.h"
 
+#define A_ADMIN          ACL_ADMIN
+#define A_SCRIPTING      ACL_SCRIPTING
 #define A_KEYSPACE       ACL_KEYSPACE
 #define A_STRING         ACL_STRING
 #define A_DANGEROUS      ACL_DANGEROUS
@@ -32,6 +34,7 @@
 #define NO_KEYS                    .first_key = 0
 #define ONE_KEY(how)               .first_key = 1, .last_key = 1, .key_step = 1, .key_flags = (how)
 #define ONE_KEY_NOTED(how, remark) ONE_KEY(how), .key_note = (remark)
+#define KEY_AT(at, how)            .first_key = (at), .last_key = (at), .key_step = 1, .key_flags = (how)
 #define ALL_KEYS(how, step)        .first_key = 1, .last_key = -1, .key_step = (step), .key_flags = (how)
 
 /* All subcommands, in the order of their rows: those of one parent follow each other. */
@@ -45,23 +48,32 @@ enum subcommand_id {
 };
 
 /* A subcommand's group is its parent's. */
-#define PARENT_GROUP_COMMAND GROUP_SERVER
-#define PARENT_GROUP_CONFIG  GROUP_SERVER
-#define PARENT_GROUP_CLIENT  GROUP_CONNECTION
+#define PARENT_GROUP_ACL      GROUP_SERVER
+#define PARENT_GROUP_CLIENT   GROUP_CONNECTION
+#define PARENT_GROUP_COMMAND  GROUP_SERVER
+#define PARENT_GROUP_CONFIG   GROUP_SERVER
+#define PARENT_GROUP_FUNCTION GROUP_SCRIPTING
+#define PARENT_GROUP_LATENCY  GROUP_SERVER
+#define PARENT_GROUP_MEMORY   GROUP_SERVER
+#define PARENT_GROUP_SLOWLOG  GROUP_SERVER
 
 static const struct command subcommands[] = {
 #define COMMAND(...)
-#define SUBCOMMAND(parent_, id_, name_, run_, arity_, flags_, categories_, tips_, since_, complexity_, summary_) \
-	{.name = (name_),                                                                                        \
-	 .run = (run_),                                                                                          \
-	 .arity = (arity_),                                                                                      \
-	 .flags = (flags_),                                                                                      \
-	 .categories = (categories_),                                                                            \
-	 .group = PARENT_GROUP_##parent_,                                                                        \
-	 .tips = (tips_),                                                                                        \
-	 .since = (since_),                                                                                      \
-	 .complexity = (complexity_),                                                                            \
-	 .summary = (summary_),                                                                                  \
+#define SUBCOMMAND(parent_, id_, name_, run_, arity_, flags_, categories_, ...) \
+	KEYED_SUBCOMMAND(parent_, id_, name_, run_, arity_, flags_, categories_, NO_KEYS, __VA_ARGS__)
+#define KEYED_SUBCOMMAND(parent_, id_, name_, run_, arity_, flags_, categories_, keys_, tips_, since_, complexity_, \
+			 summary_)                                                                                  \
+	{.name = (name_),                                                                                           \
+	 .run = (run_),                                                                                             \
+	 .arity = (arity_),                                                                                         \
+	 .flags = (flags_),                                                                                         \
+	 .categories = (categories_),                                                                               \
+	 keys_,                                                                                                     \
+	 .group = PARENT_GROUP_##parent_,                                                                           \
+	 .tips = (tips_),                                                                                           \
+	 .since = (since_),                                                                                         \
+	 .complexity = (complexity_),                                                                               \
+	 .summary = (summary_),                                                                                     \
 	 .id = COMMAND_##parent_},
 #include "atomdb/command/commands.def"
 #undef COMMAND
@@ -191,6 +203,25 @@ const struct command *command_index_find(const struct command_index *index, stru
 		if (name.len <= 16 || slice_is(name, c->name))
 			return c;
 	}
+}
+
+const struct command *command_find_full(struct slice name) {
+	const char *bar = name.len == 0 ? NULL : memchr(name.data, '|', name.len);
+	if (bar == NULL)
+		return command_find(name);
+	size_t n = (size_t)(bar - name.data);
+	const struct command *parent = command_find((struct slice){name.data, n});
+	return parent == NULL ? NULL : command_find_subcommand(parent, (struct slice){bar + 1, name.len - n - 1});
+}
+
+size_t command_number(const struct command *c) {
+	if (c == &command_table[c->id])
+		return c->id;
+	return COMMAND_COUNT + (size_t)(c - subcommands);
+}
+
+size_t command_numbers(void) {
+	return COMMAND_COUNT + SUBCOMMAND_TOTAL;
 }
 
 uint32_t command_categories(const struct command *c) {

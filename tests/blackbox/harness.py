@@ -405,11 +405,9 @@ class Row:
 
     def __init__(self, columns, sub):
         self.sub = sub
-        if sub:
-            self.name, self.arity, self.keys, self.step = columns[2].strip('"'), int(columns[4]), "NO_KEYS", 0
-            return
-        self.name, self.arity = columns[1].strip('"'), int(columns[4])
-        self.keys, _, rest = columns[7].partition("(")
+        keyed = not sub or sub == "KEYED_SUB"
+        self.name, self.arity = columns[2 if sub else 1].strip('"'), int(columns[4])
+        self.keys, _, rest = (columns[7] if keyed else "NO_KEYS").partition("(")
         self.step = int(rest.rstrip(")").split(",")[1]) if self.keys == "ALL_KEYS" else 0
 
     @property
@@ -422,7 +420,7 @@ def commands_table():
     with open(os.path.join(ROOT, "include/atomdb/command/commands.def"), encoding="utf-8") as text:
         source = re.sub(r"/\*.*?\*/", "", text.read(), flags=re.S)
     rows = []
-    for start in re.finditer(r"^(SUB)?COMMAND\(", source, flags=re.M):
+    for start in re.finditer(r"^(SUB|KEYED_SUB)?COMMAND\(", source, flags=re.M):
         columns, depth, quoted, at = [""], 1, False, start.end()
         while depth:
             char = source[at]
@@ -436,6 +434,6 @@ def commands_table():
                     continue
             if depth:
                 columns[-1] += char
-        rows.append(Row([column.strip() for column in columns], bool(start[1])))
+        rows.append(Row([column.strip() for column in columns], start[1]))
     assert rows, "commands.def has no rows"
     return rows

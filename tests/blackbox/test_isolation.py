@@ -66,8 +66,8 @@ def test_command_with_keys(pair, row):
 
 def _call(row, keys):
     if row.step == 2:
-        return [row.name, *(word for key in keys for word in (key, "mine"))]
-    return [row.name, *(keys if row.step else keys[:1]), *ARGUMENTS.get(row.name, [])]
+        return [*row.words, *(word for key in keys for word in (key, "mine"))]
+    return [*row.words, *(keys if row.step else keys[:1]), *ARGUMENTS.get(row.name, [])]
 
 
 def test_calls_are_well_formed(pair):
@@ -143,6 +143,17 @@ def test_all_other_commands_leave_a_alone(pair):
         "client|info": [], "client|list": [], "client|no-evict": ["on"], "client|setinfo": ["lib-name", "x"],
         "client|setname": ["b"], "hello": ["3"], "auth": ["secret-b"], "reset": [], "quit": [], "config": ["nosuch"],
         "client": ["nosuch"],
+        "lolwut": [], "role": [], "config|resetstat": [], "config|rewrite": [],
+        "config|set": ["slowlog-log-slower-than", "0", "latency-tracking", "yes"],
+        "memory": ["nosuch"], "memory|doctor": [], "memory|help": [], "memory|malloc-stats": [], "memory|purge": [],
+        "memory|stats": [], "slowlog": ["nosuch"], "slowlog|get": ["-1"], "slowlog|help": [], "slowlog|len": [],
+        "slowlog|reset": [], "latency": ["nosuch"], "latency|doctor": [], "latency|graph": ["command"],
+        "latency|help": [], "latency|histogram": [], "latency|history": ["command"], "latency|latest": [],
+        "latency|reset": [], "acl": ["nosuch"], "acl|cat": [], "acl|deluser": ["x"], "acl|dryrun": ["default", "get"],
+        "acl|genpass": [], "acl|getuser": ["default"], "acl|help": [], "acl|list": [], "acl|load": [], "acl|log": [],
+        "acl|save": [], "acl|setuser": ["x"], "acl|users": [], "acl|whoami": [], "function": ["nosuch"],
+        "function|delete": ["x"], "function|flush": [], "function|help": [], "function|kill": [], "function|list": [],
+        "function|stats": [],
     }
     for row in TABLE:
         if row.keys == "NO_KEYS":
