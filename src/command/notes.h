@@ -66,7 +66,7 @@ struct notes_settings notes_settings_of(const struct tenant *t);
 int notes_configure(struct session *s, const struct notes_settings *settings);
 /* Notes that a command took `ticks`, and sets the tenant's slow_ticks for the next. For commands that took at least
  * that. */
-void notes_command(struct session *s, const struct request *r, uint64_t ticks);
+__attribute__((cold, noinline)) void notes_command(struct session *s, const struct request *r, uint64_t ticks);
 /* INFO counts from here on; histograms begin anew. 0 or ATOMDB_E_OOM. */
 int notes_reset_figures(struct tenant *t);
 /* A counter of the tenant's figures since notes_reset_figures. */
