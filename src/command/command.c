@@ -4,6 +4,8 @@
 
 #include "command/handlers.h"
 
+#define A_ADMIN          ACL_ADMIN
+#define A_SCRIPTING      ACL_SCRIPTING
 #define A_KEYSPACE       ACL_KEYSPACE
 #define A_HYPERLOGLOG    ACL_HYPERLOGLOG
 #define A_LIST           ACL_LIST
@@ -78,10 +80,15 @@ enum subcommand_id {
 };
 
 /* A subcommand's group is its parent's. */
-#define PARENT_GROUP_COMMAND GROUP_SERVER
-#define PARENT_GROUP_CONFIG  GROUP_SERVER
-#define PARENT_GROUP_CLIENT  GROUP_CONNECTION
-#define PARENT_GROUP_OBJECT  GROUP_GENERIC
+#define PARENT_GROUP_ACL      GROUP_SERVER
+#define PARENT_GROUP_CLIENT   GROUP_CONNECTION
+#define PARENT_GROUP_COMMAND  GROUP_SERVER
+#define PARENT_GROUP_CONFIG   GROUP_SERVER
+#define PARENT_GROUP_FUNCTION GROUP_SCRIPTING
+#define PARENT_GROUP_LATENCY  GROUP_SERVER
+#define PARENT_GROUP_MEMORY   GROUP_SERVER
+#define PARENT_GROUP_OBJECT   GROUP_GENERIC
+#define PARENT_GROUP_SLOWLOG  GROUP_SERVER
 
 static const struct command subcommands[] = {
 #define COMMAND(...)
@@ -229,6 +236,25 @@ const struct command *command_index_find(const struct command_index *index, stru
 		if (name.len <= 16 || slice_is(name, c->name))
 			return c;
 	}
+}
+
+const struct command *command_find_full(struct slice name) {
+	const char *bar = name.len == 0 ? NULL : memchr(name.data, '|', name.len);
+	if (bar == NULL)
+		return command_find(name);
+	size_t n = (size_t)(bar - name.data);
+	const struct command *parent = command_find((struct slice){name.data, n});
+	return parent == NULL ? NULL : command_find_subcommand(parent, (struct slice){bar + 1, name.len - n - 1});
+}
+
+size_t command_number(const struct command *c) {
+	if (c == &command_table[c->id])
+		return c->id;
+	return COMMAND_COUNT + (size_t)(c - subcommands);
+}
+
+size_t command_numbers(void) {
+	return COMMAND_COUNT + SUBCOMMAND_TOTAL;
 }
 
 uint32_t command_categories(const struct command *c) {

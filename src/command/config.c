@@ -1,8 +1,12 @@
-/* CONFIG GET: the parameters of Redis that clients ask for, with the values in force for the caller's tenant. */
+/* CONFIG: the parameters of Redis that clients ask for, with the values in force for the caller's tenant.
+ *
+ * A tenant sets what is its own affair. What the operator sets may be set to what it is, so that scripts which do so to
+ * be sure go on, and to nothing else. */
 #include <stdio.h>
 
 #include "atomdb/util/glob.h"
 #include "command/handlers.h"
+#include "command/notes.h"
 
 #define VALUE_MAX 160
 
@@ -10,20 +14,38 @@ const char *config_policy(const struct tenant *t) {
 	return t->limits.eviction == EVICTION_LRU ? "allkeys-lru" : "noeviction";
 }
 
-enum parameter_kind { CONSTANT, MAXMEMORY, POLICY, MAXCLIENTS, TIMEOUT, KEEPALIVE, PORT, QUERY_BUFFER, OUTPUT_BUFFER };
+enum parameter_kind {
+	CONSTANT,
+	FIXED, /* a constant that Redis, too, lets nobody set */
+	MAXMEMORY,
+	POLICY,
+	MAXCLIENTS,
+	TIMEOUT,
+	KEEPALIVE,
+	PORT,
+	QUERY_BUFFER,
+	OUTPUT_BUFFER,
+	/* The tenant's own: */
+	LATENCY_MS,
+	LATENCY_TRACKING,
+	SLOW_US,
+	SLOW_MAX,
+};
 
 static const struct parameter {
 	const char *name;
 	enum parameter_kind kind;
-	const char *value; /* of a constant */
+	const char *value; /* of CONSTANT and FIXED */
 } parameters[] = {
 	{"appendfsync", CONSTANT, "no"},
 	{"appendonly", CONSTANT, "no"},
 	{"client-output-buffer-limit", OUTPUT_BUFFER, NULL},
 	{"client-query-buffer-limit", QUERY_BUFFER, NULL},
-	{"cluster-enabled", CONSTANT, "no"},
-	{"databases", CONSTANT, "16"},
-	{"io-threads", CONSTANT, "1"},
+	{"cluster-enabled", FIXED, "no"},
+	{"databases", FIXED, "16"},
+	{"io-threads", FIXED, "1"},
+	{"latency-monitor-threshold", LATENCY_MS, NULL},
+	{"latency-tracking", LATENCY_TRACKING, NULL},
 	{"lazyfree-lazy-user-del", CONSTANT, "yes"},
 	{"lazyfree-lazy-user-flush", CONSTANT, "yes"},
 	{"maxclients", MAXCLIENTS, NULL},
@@ -34,17 +56,25 @@ static const struct parameter {
 	{"proto-max-bulk-len", CONSTANT, "536870912"},
 	{"requirepass", CONSTANT, ""},
 	{"save", CONSTANT, ""},
+	{"slowlog-log-slower-than", SLOW_US, NULL},
+	{"slowlog-max-len", SLOW_MAX, NULL},
 	{"tcp-keepalive", KEEPALIVE, NULL},
 	{"timeout", TIMEOUT, NULL},
 };
 #define PARAMETER_COUNT (sizeof(parameters) / sizeof(parameters[0]))
 
-static uint64_t number_of(const struct session *s, enum parameter_kind kind) {
+static int64_t number_of(const struct session *s, enum parameter_kind kind) {
 	const struct settings *settings = &s->env->settings;
 	const struct tenant_limits *limits = &s->tenant->limits;
 	switch (kind) {
+	case LATENCY_MS:
+		return notes_settings_of(s->tenant).latency_ms;
+	case SLOW_US:
+		return notes_settings_of(s->tenant).slow_us;
+	case SLOW_MAX:
+		return notes_settings_of(s->tenant).slow_max;
 	case MAXMEMORY:
-		return limits->max_memory;
+		return (int64_t)limits->max_memory;
 	case MAXCLIENTS:
 		return limits->max_clients != 0 ? limits->max_clients : settings->max_clients;
 	case TIMEOUT:
@@ -54,30 +84,38 @@ static uint64_t number_of(const struct session *s, enum parameter_kind kind) {
 	case PORT:
 		return settings->port;
 	case QUERY_BUFFER:
-		return settings->query_buffer;
+		return (int64_t)settings->query_buffer;
 	case OUTPUT_BUFFER:
-		return settings->output_buffer;
+		return (int64_t)settings->output_buffer;
 	case CONSTANT:
+	case FIXED:
 	case POLICY:
+	case LATENCY_TRACKING:
 		break;
 	}
 	return 0;
 }
 
+/* The value in force: a constant, or rendered to `text`. */
+static const char *value_of(const struct session *s, const struct parameter *p, char text[VALUE_MAX]) {
+	long long number = number_of(s, p->kind);
+	if (p->value != NULL)
+		return p->value;
+	if (p->kind == POLICY)
+		return config_policy(s->tenant);
+	if (p->kind == LATENCY_TRACKING)
+		return notes_settings_of(s->tenant).tracking ? "yes" : "no";
+	if (p->kind == OUTPUT_BUFFER)
+		snprintf(text, VALUE_MAX, "normal %lld 0 0 slave 0 0 0 pubsub %lld 0 0", number, number);
+	else
+		snprintf(text, VALUE_MAX, "%lld", number);
+	return text;
+}
+
 static void reply_parameter(struct session *s, const struct parameter *p, struct slice name) {
 	char text[VALUE_MAX];
-	unsigned long long number = number_of(s, p->kind);
-	const char *value = text;
-	if (p->kind == CONSTANT)
-		value = p->value;
-	else if (p->kind == POLICY)
-		value = config_policy(s->tenant);
-	else if (p->kind == OUTPUT_BUFFER)
-		snprintf(text, sizeof(text), "normal %llu 0 0 slave 0 0 0 pubsub %llu 0 0", number, number);
-	else
-		snprintf(text, sizeof(text), "%llu", number);
 	writer_bulk(s->reply, name);
-	writer_bulk(s->reply, slice_of(value));
+	writer_bulk(s->reply, slice_of(value_of(s, p, text)));
 }
 
 static bool is_pattern(struct slice text) {
@@ -115,11 +153,111 @@ enum outcome config_get(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
+/* --- CONFIG SET ------------------------------------------------------------------------------------------------- */
+
+static const struct parameter *find_parameter(struct slice name) {
+	for (size_t i = 0; i < PARAMETER_COUNT; i++) {
+		if (slice_is(name, parameters[i].name))
+			return &parameters[i];
+	}
+	return NULL;
+}
+
+static bool refuse(struct session *s, struct slice name, const char *why) {
+	writer_errorf(s->reply, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",
+		      ECHO_TEXT(name, ECHO_LONG), why);
+	return false;
+}
+
+/* Whether all names are of parameters that may be set, each once; answers an error where not. */
+static bool check_names(struct session *s, const struct request *r) {
+	for (uint32_t i = 2; i < r->argc; i += 2) {
+		struct slice name = r->argv[i];
+		const struct parameter *p = find_parameter(name);
+		if (p == NULL) {
+			writer_errorf(s->reply, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+				      ECHO_TEXT(name, ECHO_LONG));
+			return false;
+		}
+		if (p->kind == FIXED)
+			return refuse(s, name, "can't set immutable config");
+		for (uint32_t k = 2; k < i; k += 2) {
+			if (find_parameter(r->argv[k]) == p)
+				return refuse(s, name, "duplicate parameter");
+		}
+	}
+	return true;
+}
+
+static bool read_number(struct session *s, struct slice name, struct slice text, int64_t least, int64_t *value) {
+	char why[96];
+	int64_t number;
+	if (!number_parse(text, &number))
+		return refuse(s, name, "argument couldn't be parsed into an integer");
+	if (number < least) {
+		snprintf(why, sizeof(why), "argument must be between %lld and %lld inclusive", (long long)least,
+			 (long long)INT64_MAX);
+		return refuse(s, name, why);
+	}
+	*value = number;
+	return true;
+}
+
+/* Takes one value into the settings to be; answers an error where it is none. */
+static bool read_value(struct session *s, const struct parameter *p, struct slice text, struct notes_settings *set) {
+	struct slice name = slice_of(p->name);
+	char now[VALUE_MAX];
+	switch (p->kind) {
+	case LATENCY_MS:
+		return read_number(s, name, text, 0, &set->latency_ms);
+	case SLOW_US:
+		return read_number(s, name, text, -1, &set->slow_us);
+	case SLOW_MAX:
+		return read_number(s, name, text, 0, &set->slow_max);
+	case LATENCY_TRACKING:
+		if (!slice_is(text, "yes") && !slice_is(text, "no"))
+			return refuse(s, name, "argument must be 'yes' or 'no'");
+		set->tracking = slice_is(text, "yes");
+		return true;
+	default:
+		return slice_is(text, value_of(s, p, now)) || refuse(s, name, "only the operator changes it");
+	}
+}
+
+enum outcome config_set(struct session *s, const struct request *r) {
+	struct notes_settings set = notes_settings_of(s->tenant);
+	if (r->argc % 2 != 0)
+		return reply_syntax_error(s);
+	if (!check_names(s, r))
+		return OUTCOME_DONE;
+	for (uint32_t i = 2; i < r->argc; i += 2) {
+		if (!read_value(s, find_parameter(r->argv[i]), r->argv[i + 1], &set))
+			return OUTCOME_DONE;
+	}
+	return reply_result(s, notes_configure(s, &set));
+}
+
+enum outcome config_resetstat(struct session *s, const struct request *r) {
+	(void)r;
+	return reply_result(s, notes_reset_figures(s->tenant));
+}
+
+enum outcome config_rewrite(struct session *s, const struct request *r) {
+	(void)r;
+	return reply_error(s, "ERR The configuration file is the operator's: no command writes it");
+}
+
 enum outcome config_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"GET <pattern> [<pattern> ...]",
 		"    Tells the parameters whose names match a glob pattern, with their values.",
+		"RESETSTAT",
+		"    Lets the figures of INFO count from zero, and the histograms of LATENCY.",
+		"REWRITE",
+		"    Is refused: the file is the operator's.",
+		"SET <parameter> <value> [<parameter> <value> ...]",
+		"    Changes parameters of this tenant.",
 	};
 	return reply_help_lines(s, "config", lines);
 }

@@ -5,6 +5,7 @@
 
 #include "atomdb/util/error.h"
 #include "command/handlers.h"
+#include "command/notes.h"
 
 /* Scratch that a rare large reply made is not kept. */
 #define SCRATCH_KEPT ((size_t)64 << 10)
@@ -122,15 +123,16 @@ static bool admit(struct session *s, const struct request *r, enum outcome *outc
 	return true;
 }
 
-/* Charges the time since `*ticks`, and the command, to its figures. */
-static void count_run(struct session *s, const struct command *c, bool failed, uint64_t *ticks) {
+/* Charges the time since `*ticks`, and the command, to its figures; returns that time. */
+static uint64_t count_run(struct session *s, const struct command *c, bool failed, uint64_t *ticks) {
 	struct command_figures *f = &s->env->commands[c->id];
-	uint64_t now = clock_ticks();
+	uint64_t now = clock_ticks(), spent = now > *ticks ? now - *ticks : 0;
 	counter_add(&f->calls, 1);
-	counter_add(&f->ticks, now > *ticks ? now - *ticks : 0);
+	counter_add(&f->ticks, spent);
 	if (__builtin_expect(failed, 0))
 		counter_add(&f->failed, 1);
 	*ticks = now;
+	return spent;
 }
 
 enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks) {
@@ -160,8 +162,11 @@ enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks)
 			token_bucket_give_back(&s->tenant->commands);
 		return outcome;
 	}
-	count_run(s, c, s->reply->errors != errors, ticks);
-	if (s->tenant != NULL)
+	uint64_t spent = count_run(s, c, s->reply->errors != errors, ticks);
+	if (s->tenant != NULL) {
 		counter_add(&s->tenant->figures.commands, 1);
+		if (__builtin_expect(spent >= s->tenant->slow_ticks, 0))
+			notes_command(s, r, spent);
+	}
 	return outcome;
 }

@@ -44,6 +44,8 @@ static inline enum outcome reply_error(struct session *s, const char *text) {
 }
 enum outcome reply_syntax_error(struct session *s);
 enum outcome reply_not_integer(struct session *s);
+/* Where a subcommand does not take so many arguments, though its arity allows them. */
+enum outcome reply_wrong_count(struct session *s, const struct request *r);
 /* What a negative result of the store says to a client. */
 enum outcome reply_store_error(struct session *s, int error);
 /* "+OK", or the store's error. */

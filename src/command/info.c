@@ -7,6 +7,7 @@
 #include "atomdb/util/error.h"
 #include "atomdb/util/size.h"
 #include "command/handlers.h"
+#include "command/notes.h"
 
 /* The text being made, in scratch; `error` is sticky. */
 struct page {
@@ -101,15 +102,16 @@ static void persistence_section(struct page *p) {
 }
 
 static void stats_section(struct page *p) {
-	const struct tenant_figures *f = &p->session->tenant->figures;
-	figure(p, "total_commands_processed", counter_get(&f->commands));
-	figure(p, "total_net_input_bytes", counter_get(&f->input_bytes));
-	figure(p, "total_net_output_bytes", counter_get(&f->output_bytes));
-	figure(p, "throttled_commands", counter_get(&f->throttled));
-	figure(p, "expired_keys", counter_get(&f->expirations));
-	figure(p, "evicted_keys", counter_get(&f->evictions));
-	figure(p, "keyspace_hits", counter_get(&f->hits));
-	figure(p, "keyspace_misses", counter_get(&f->misses));
+	const struct tenant *t = p->session->tenant;
+	const struct tenant_figures *f = &t->figures;
+	figure(p, "total_commands_processed", notes_figure(t, &f->commands));
+	figure(p, "total_net_input_bytes", notes_figure(t, &f->input_bytes));
+	figure(p, "total_net_output_bytes", notes_figure(t, &f->output_bytes));
+	figure(p, "throttled_commands", notes_figure(t, &f->throttled));
+	figure(p, "expired_keys", notes_figure(t, &f->expirations));
+	figure(p, "evicted_keys", notes_figure(t, &f->evictions));
+	figure(p, "keyspace_hits", notes_figure(t, &f->hits));
+	figure(p, "keyspace_misses", notes_figure(t, &f->misses));
 	figure(p, "pubsub_channels", 0);
 	figure(p, "pubsub_patterns", 0);
 	figure(p, "latest_fork_usec", 0);

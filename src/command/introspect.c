@@ -5,8 +5,9 @@
 #include "command/handlers.h"
 
 static const char *const group_names[] = {
-	[GROUP_STRING] = "string", [GROUP_GENERIC] = "generic", [GROUP_CONNECTION] = "connection",
-	[GROUP_SERVER] = "server", [GROUP_BITMAP] = "bitmap",   [GROUP_HYPERLOGLOG] = "hyperloglog",
+	[GROUP_STRING] = "string",       [GROUP_GENERIC] = "generic", [GROUP_CONNECTION] = "connection",
+	[GROUP_SERVER] = "server",       [GROUP_BITMAP] = "bitmap",   [GROUP_HYPERLOGLOG] = "hyperloglog",
+	[GROUP_SCRIPTING] = "scripting",
 };
 
 static const char *const flag_names[] = {"write",   "readonly", "denyoom", "admin",   "noscript",
@@ -146,13 +147,8 @@ static void reply_row(struct session *s, const struct command *c, bool with_subc
 
 /* The command that "get" or "client|list" names, or NULL. `*is_sub` says which. */
 static const struct command *find_full(struct slice name, bool *is_sub) {
-	const char *bar = name.len == 0 ? NULL : memchr(name.data, '|', name.len);
-	*is_sub = bar != NULL;
-	if (bar == NULL)
-		return command_find(name);
-	size_t n = (size_t)(bar - name.data);
-	const struct command *parent = command_find((struct slice){name.data, n});
-	return parent == NULL ? NULL : command_find_subcommand(parent, (struct slice){bar + 1, name.len - n - 1});
+	*is_sub = name.len != 0 && memchr(name.data, '|', name.len) != NULL;
+	return command_find_full(name);
 }
 
 static enum outcome reply_all(struct session *s) {

@@ -17,6 +17,18 @@ enum outcome reply_too_long(struct session *s) {
 	return reply_error(s, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
 }
 
+enum outcome reply_wrong_count(struct session *s, const struct request *r) {
+	char upper[32];
+	const char *parent = command_table[r->command->id].name;
+	size_t n = 0;
+	for (; parent[n] != '\0' && n < sizeof(upper) - 1; n++)
+		upper[n] = (char)toupper((unsigned char)parent[n]);
+	upper[n] = '\0';
+	writer_errorf(s->reply, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
+		      ECHO_TEXT(r->argv[1], ECHO_MAX), upper);
+	return OUTCOME_DONE;
+}
+
 enum outcome reply_store_error(struct session *s, int error) {
 	if (error == ATOMDB_E_OOM)
 		return reply_error(s, "OOM command not allowed when used memory > 'maxmemory'.");

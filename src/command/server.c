@@ -1,4 +1,4 @@
-/* The commands of whole databases, and the time. */
+/* The commands of whole databases, and the small ones about the server. */
 #include "atomdb/util/error.h"
 #include "command/handlers.h"
 
@@ -50,5 +50,23 @@ enum outcome server_time(struct session *s, const struct request *r) {
 	writer_array(s->reply, 2);
 	writer_bulk_integer(s->reply, now / 1000000);
 	writer_bulk_integer(s->reply, now % 1000000);
+	return OUTCOME_DONE;
+}
+
+/* Drawings are Redis's own; what a program may ask this for is the version. */
+enum outcome server_lolwut(struct session *s, const struct request *r) {
+	int64_t version;
+	if (r->argc >= 3 && slice_is(r->argv[1], "VERSION") && !request_integer(s, r->argv[2], &version))
+		return OUTCOME_DONE;
+	writer_verbatim(s->reply, "txt", SLICE("Redis ver. 7.0.15\n"));
+	return OUTCOME_DONE;
+}
+
+enum outcome server_role(struct session *s, const struct request *r) {
+	(void)r;
+	writer_array(s->reply, 3);
+	writer_bulk(s->reply, SLICE("master"));
+	writer_integer(s->reply, 0);
+	writer_array(s->reply, 0);
 	return OUTCOME_DONE;
 }

@@ -308,6 +308,8 @@ static void free_all(struct list *tenants) {
 	list_for_each (node, tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
 		list_remove(node);
+		if (g->tenant.forget != NULL)
+			g->tenant.forget(&g->tenant);
 		sodium_memzero(g->openers, sizeof g->openers);
 		free(g);
 	}

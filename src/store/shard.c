@@ -139,6 +139,8 @@ static void retire(struct retired_figures *r, const struct tenant_figures *f) {
 void shard_close_tenant(struct shard *s, struct tenant *t) {
 	retire(&s->figures.retired, &t->figures);
 	list_remove(&t->over);
+	if (t->forget != NULL)
+		t->forget(t);
 	if (t->record == NULL)
 		return;
 	keyspace_flush(t, TENANT_DATABASES);

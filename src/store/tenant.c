@@ -39,3 +39,9 @@ void tenant_charge_anyway(struct tenant *t, uint64_t bytes) {
 void tenant_discharge(struct tenant *t, uint64_t bytes) {
 	counter_sub(&t->figures.bytes, bytes);
 }
+
+void tenant_database_bytes(const struct tenant *t, unsigned database, uint64_t *all, uint64_t *table) {
+	const struct database *d = tenant_database(t, t->record->places[database]);
+	*all = d == NULL ? 0 : d->bytes;
+	*table = d == NULL ? 0 : d->table_bytes;
+}

@@ -161,6 +161,17 @@ def test_all_other_commands_leave_a_alone(pair):
         "client|info": [], "client|list": [], "client|no-evict": ["on"], "client|setinfo": ["lib-name", "x"],
         "client|setname": ["b"], "hello": ["3"], "auth": ["secret-b"], "reset": [], "quit": [], "config": ["nosuch"],
         "client": ["nosuch"], "object": ["nosuch"], "object|help": [], "swapdb": ["0", "5"], "pfselftest": [], "wait": ["0", "0"],
+        "lolwut": [], "role": [], "config|resetstat": [], "config|rewrite": [],
+        "config|set": ["slowlog-log-slower-than", "0", "latency-tracking", "yes"],
+        "memory": ["nosuch"], "memory|doctor": [], "memory|help": [], "memory|malloc-stats": [], "memory|purge": [],
+        "memory|stats": [], "slowlog": ["nosuch"], "slowlog|get": ["-1"], "slowlog|help": [], "slowlog|len": [],
+        "slowlog|reset": [], "latency": ["nosuch"], "latency|doctor": [], "latency|graph": ["command"],
+        "latency|help": [], "latency|histogram": [], "latency|history": ["command"], "latency|latest": [],
+        "latency|reset": [], "acl": ["nosuch"], "acl|cat": [], "acl|deluser": ["x"], "acl|dryrun": ["default", "get"],
+        "acl|genpass": [], "acl|getuser": ["default"], "acl|help": [], "acl|list": [], "acl|load": [], "acl|log": [],
+        "acl|save": [], "acl|setuser": ["x"], "acl|users": [], "acl|whoami": [], "function": ["nosuch"],
+        "function|delete": ["x"], "function|flush": [], "function|help": [], "function|kill": [], "function|list": [],
+        "function|stats": [],
     }
     for row in TABLE:
         if row.keys == "NO_KEYS":

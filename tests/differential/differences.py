@@ -169,3 +169,63 @@ def _config_get(redis, atomdb, _):
         return sorted(zip(value[1][::2], value[1][1::2]))
 
     return redis[0] == atomdb[0] and redis[0] in "*%" and pairs(redis) == pairs(atomdb)
+
+
+def _same_kind(redis, atomdb, _):
+    return redis[0] == atomdb[0]
+
+
+RULES["acl log"] = (_same_kind, "Failed authentications are in the operator's log: the tenant's would show other clients'.")
+RULES["memory usage"] = (_same_kind, "Other data structures: other sizes. That the key is there or not is compared.")
+RULES["memory doctor"] = RULES["memory malloc-stats"] = (_same_kind, "Texts of AtomDB's own.")
+RULES["memory stats"] = (_same_kind, "The tenant's figures; what AtomDB does not measure is not there.")
+
+
+@rule("acl genpass", why="Random; the length is compared.")
+def _genpass(redis, atomdb, _):
+    return redis[0] == atomdb[0] == "$" and len(redis[1]) == len(atomdb[1])
+
+
+@rule("acl cat", why="AtomDB has fewer commands, and CLIENT SETINFO of Redis 7.2. Categories are compared.")
+def _acl_cat(redis, atomdb, command):
+    if redis[0] != "*" or atomdb[0] != "*" or len(command) == 2:
+        return False
+    return set(atomdb[1]) - {("$", b"client|setinfo")} <= set(redis[1])
+
+
+@rule("acl list", why="AtomDB shows no digest of a secret.")
+def _acl_list(redis, atomdb, _):
+    return redis[0] == atomdb[0] == "*" and atomdb[1] == [("$", b"user default on ~* &* +@all")]
+
+
+@rule("acl getuser", "acl setuser", "acl deluser", "acl dryrun", "acl load", "acl save",
+      why="Tenants are the users: refused.")
+def _acl_refused(redis, atomdb, _):
+    return _is_error(atomdb)
+
+
+@rule("lolwut", why="The drawings of versions 5 and 6 are Redis's own.")
+def _lolwut(redis, atomdb, command):
+    return redis[0] == atomdb[0] and atomdb[0] in "$="
+
+
+RULES["slowlog get"] = (_same_kind, "Times, and what was slow.")
+RULES["slowlog len"] = (_same_kind, "What was slow.")
+RULES["latency latest"] = RULES["latency history"] = RULES["latency reset"] = RULES["slowlog get"]
+RULES["latency histogram"] = RULES["slowlog get"]
+RULES["latency doctor"] = (_same_kind, "Texts of AtomDB's own.")
+
+
+@rule("latency graph", why="What was slow: one may have seen an event that the other has not.")
+def _graph(redis, atomdb, command):
+    return command[2:] == [b"command"] or command[2:] == [b"fast-command"]
+
+
+@rule("config rewrite", why="Both refuse, each with its own reason.")
+def _rewrite(redis, atomdb, _):
+    return _is_error(redis) and _is_error(atomdb)
+
+
+@rule("config set", why="A tenant sets what is its own; the rest only to what it is (here: save).")
+def _config_set(redis, atomdb, command):
+    return b"save" in command and _is_error(atomdb)

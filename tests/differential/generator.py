@@ -374,6 +374,26 @@ def _hll_damage(g):
             [b"PFCOUNT", key], [b"DEL", key, b"hll:y"]]
 
 
+def _server(g):
+    """Words behind the commands that tell about the server and its users."""
+    return {
+        b"MEMORY": [[b"USAGE", g.key()], [b"USAGE", g.key(), b"SAMPLES", g.pick([b"0", b"5", b"-1", b"x", b""])],
+                    [b"USAGE", g.key(), b"bogus", b"1"], [b"USAGE", g.key(), b"SAMPLES"], [b"PURGE"], [b"nosuch"], [b"USAGE"]],
+        b"ACL": [[b"WHOAMI"], [b"USERS"], [b"CAT"], [b"CAT", b"nosuch"], [b"CAT", b"string"], [b"CAT", b"a", b"b"],
+                 [b"LOG"], [b"LOG", b"RESET"], [b"LOG", b"5"], [b"LOG", b"x"], [b"LOG", b"1", b"2"], [b"nosuch"],
+                 [b"GENPASS"], [b"GENPASS", g.pick([b"5", b"0", b"-1", b"x", b"4096", b"4097", b"13"])], [b"GENPASS", b"1", b"2"]],
+        b"FUNCTION": [[b"LIST"], [b"LIST", b"WITHCODE"], [b"LIST", b"LIBRARYNAME"], [b"LIST", b"LIBRARYNAME", b"*"],
+                      [b"LIST", b"WITHCODE", b"WITHCODE"], [b"LIST", b"bogus"], [b"STATS"], [b"FLUSH"], [b"FLUSH", b"ASYNC"],
+                      [b"FLUSH", b"bogus"], [b"FLUSH", b"SYNC", b"x"], [b"DELETE", b"x"], [b"KILL"], [b"nosuch"]],
+        b"SLOWLOG": [[b"LEN"], [b"GET"], [b"GET", g.pick([b"1", b"-1", b"-2", b"x", b"99999999999", b""])], [b"GET", b"1", b"2"],
+                     [b"RESET"], [b"nosuch"], []],
+        b"LATENCY": [[b"LATEST"], [b"HISTORY", b"command"], [b"HISTORY", b"x"], [b"GRAPH", b"x"], [b"RESET"],
+                     [b"RESET", b"x", b"y"], [b"DOCTOR"], [b"HISTOGRAM", b"nosuch"], [b"nosuch"], [b"GRAPH"]],
+        b"LOLWUT": [[], [b"VERSION", g.pick([b"1", b"7", b"x", b"-3"])], [b"VERSION"], [b"bogus"]],
+        b"ROLE": [[], [b"x"]],
+    }
+
+
 def _makers(g):
     """(weight, name, what makes the arguments)"""
     def none():
@@ -461,7 +481,16 @@ def _makers(g):
                                         [b"nobody", b"reference"], [b"a", b"b", b"c"], [b""], [b"default", b""]])
     yield 1.5, b"CLIENT", lambda: _client(g)
     yield 1.5, b"COMMAND", lambda: _command(g)
+    yield 0.7, b"CONFIG", lambda: [b"SET", *(word for _ in range(g.random.randint(1, 2)) for word in (
+        g.pick([b"slowlog-log-slower-than", b"SLOWLOG-MAX-LEN", b"latency-monitor-threshold", b"nosuch", b"databases",
+                b"latency-tracking", b"save"]),
+        g.pick([b"1000000", b"-1", b"-2", b"128", b"x", b"1.5", b"yes", b"no", b"NO", b"", b"9223372036854775807"])))]
     yield 0.7, b"CONFIG", lambda: g.pick([[b"GET", b"databases"], [b"GET", b"nosuch"], [b"GET", b"save"], [b"GET"], [],
                                           [b"GET", b"databases", b"appendonly"], [b"nosuch"], [b"GET", b"DATABASES"],
-                                          [b"GET", b"data[b]ases", b"nosuch"], [b"GET", b"maxmemory-policy", b"x*y"]])
+                                          [b"GET", b"data[b]ases", b"nosuch"], [b"GET", b"maxmemory-policy", b"x*y"],
+                                          [b"GET", b"slowlog-max-len"], [b"GET", b"slowlog-log-slower-than"],
+                                          [b"RESETSTAT"], [b"SET", b"save"], [b"SET", b"save", b"", b"x"], [b"SET"],
+                                          [b"GET", b"latency-monitor-threshold"]])
+    for name in _server(g):
+        yield 0.5, name, lambda name=name: g.pick(_server(g)[name])
     yield 0.7, g.pick([b"NOSUCH", b"GETT", b"nosuch\r\n", b"'quote'"]), lambda: g.keys()

@@ -22,7 +22,15 @@ enum command_id {
 	COMMAND_COUNT
 };
 
-enum command_group { GROUP_STRING, GROUP_GENERIC, GROUP_CONNECTION, GROUP_SERVER, GROUP_BITMAP, GROUP_HYPERLOGLOG };
+enum command_group {
+	GROUP_STRING,
+	GROUP_GENERIC,
+	GROUP_CONNECTION,
+	GROUP_SERVER,
+	GROUP_BITMAP,
+	GROUP_HYPERLOGLOG,
+	GROUP_SCRIPTING
+};
 
 /* Redis's command flags, in the order in which COMMAND INFO names them. */
 enum command_flag {
@@ -117,6 +125,12 @@ const struct command *command_find(struct slice name);
 const struct command *command_subcommands(const struct command *parent, size_t *count);
 /* The subcommand of that name ("list", not "client|list") in any case, or NULL. */
 const struct command *command_find_subcommand(const struct command *parent, struct slice name);
+
+/* The command that "get" or "client|list" names, in any case, or NULL. */
+const struct command *command_find_full(struct slice name);
+/* A number of its own for each command and subcommand, below command_numbers(). */
+size_t command_number(const struct command *c);
+size_t command_numbers(void);
 
 /* An index of the command names for the hot path, one a worker: built once, then only read. All zeros is unbuilt. */
 #define COMMAND_SLOTS 256

@@ -51,6 +51,7 @@ struct tenant_figures {
 };
 
 struct shard;
+struct notes;
 
 struct tenant {
 	char fingerprint[TENANT_FINGERPRINT + 1]; /* of the secret's digest; "" for a tenant of the configuration */
@@ -62,11 +63,14 @@ struct tenant {
 	/* The worker's own. */
 	struct tenant_limits limits;
 	struct token_bucket commands;
-	struct list over;             /* in the shard's list of tenants above their quota */
-	struct list sessions;         /* of its clients: struct session's tenant_link */
-	uint32_t slot;                /* number within the shard, part of each entry; 0: not open yet */
-	struct tenant_record *record; /* its part of the arena: see src/store/record.h */
-	bool removed;                 /* no longer to be used: its clients are being closed */
+	uint64_t slow_ticks;              /* a command that takes so long is noted; 0 at first. The command floor's */
+	struct list over;                 /* in the shard's list of tenants above their quota */
+	struct list sessions;             /* of its clients: struct session's tenant_link */
+	uint32_t slot;                    /* number within the shard, part of each entry; 0: not open yet */
+	struct tenant_record *record;     /* its part of the arena: see src/store/record.h */
+	struct notes *notes;              /* of its commands, or NULL; the command floor's */
+	void (*forget)(struct tenant *t); /* frees and discharges the notes as the tenant ends, or NULL */
+	bool removed;                     /* no longer to be used: its clients are being closed */
 };
 
 /* What the tenant is called in logs, metrics and replies. */
@@ -80,6 +84,9 @@ int tenant_charge(struct tenant *t, uint64_t bytes);
 /* The same without asking: for the little that a full tenant's client needs to say what is to go. */
 void tenant_charge_anyway(struct tenant *t, uint64_t bytes);
 void tenant_discharge(struct tenant *t, uint64_t bytes);
+
+/* Bytes charged for a database: `*all` of it, and of these `*table` for its table. For the tenant's own worker. */
+void tenant_database_bytes(const struct tenant *t, unsigned database, uint64_t *all, uint64_t *table);
 
 /* Puts new limits in force. What lies above them is evicted in slices by shard_work. */
 void tenant_set_limits(struct tenant *t, const struct tenant_limits *limits, uint64_t now_ns);

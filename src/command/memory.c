@@ -1,0 +1,159 @@
+/* MEMORY: what the tenant is charged, and for what. */
+#include <stdio.h>
+
+#include "atomdb/util/size.h"
+#include "command/handlers.h"
+
+#define REPORT_MAX 512
+
+/* The tenant's charge, taken apart. */
+struct usage {
+	uint64_t total;
+	uint64_t tables;  /* of all databases */
+	uint64_t dataset; /* blocks of entries */
+	uint64_t other;   /* clients' buffers and what is kept about the tenant */
+	uint64_t keys;
+};
+
+static struct usage take_apart(const struct tenant *t) {
+	struct usage u = {.total = counter_get(&t->figures.bytes), .keys = counter_get(&t->figures.keys)};
+	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
+		uint64_t all, table;
+		tenant_database_bytes(t, i, &all, &table);
+		u.tables += table;
+		u.dataset += all - table;
+	}
+	u.other = u.total - u.tables - u.dataset;
+	return u;
+}
+
+enum outcome memory_usage(struct session *s, const struct request *r) {
+	for (uint32_t i = 3; i < r->argc; i += 2) {
+		int64_t samples;
+		if (!slice_is(r->argv[i], "samples") || i + 1 == r->argc)
+			return reply_syntax_error(s);
+		if (!request_integer(s, r->argv[i + 1], &samples))
+			return OUTCOME_DONE;
+		if (samples < 0)
+			return reply_syntax_error(s);
+	}
+	struct key key = request_key(s, r, 2);
+	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
+	if (e == NULL)
+		writer_null(s->reply);
+	else
+		writer_integer(s->reply, (int64_t)keyspace_memory(e));
+	return OUTCOME_DONE;
+}
+
+static void figure(struct writer *w, const char *name, uint64_t value) {
+	writer_bulk(w, slice_of(name));
+	writer_integer(w, (int64_t)value);
+}
+
+static size_t count_databases(const struct tenant *t) {
+	size_t count = 0;
+	for (unsigned i = 0; i < TENANT_DATABASES; i++)
+		count += counter_get(&t->figures.db_keys[i]) != 0;
+	return count;
+}
+
+static void reply_databases(struct writer *w, const struct tenant *t) {
+	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
+		uint64_t all, table;
+		char name[16];
+		if (counter_get(&t->figures.db_keys[i]) == 0)
+			continue;
+		tenant_database_bytes(t, i, &all, &table);
+		snprintf(name, sizeof(name), "db.%u", i);
+		writer_bulk(w, slice_of(name));
+		writer_map(w, 3);
+		figure(w, "overhead.hashtable.main", table);
+		figure(w, "overhead.hashtable.expires", 0);
+		figure(w, "overhead.hashtable.slot-to-keys", 0);
+	}
+}
+
+enum outcome memory_stats(struct session *s, const struct request *r) {
+	(void)r;
+	struct writer *w = s->reply;
+	struct usage u = take_apart(s->tenant);
+	writer_map(w, 13 + count_databases(s->tenant));
+	figure(w, "total.allocated", u.total);
+	figure(w, "startup.allocated", 0);
+	figure(w, "replication.backlog", 0);
+	figure(w, "clients.slaves", 0);
+	figure(w, "clients.normal", u.other);
+	figure(w, "cluster.links", 0);
+	figure(w, "aof.buffer", 0);
+	figure(w, "lua.caches", 0);
+	figure(w, "functions.caches", 0);
+	reply_databases(w, s->tenant);
+	figure(w, "overhead.total", u.total - u.dataset);
+	figure(w, "keys.count", u.keys);
+	figure(w, "keys.bytes-per-key", u.keys == 0 ? 0 : u.total / u.keys);
+	figure(w, "dataset.bytes", u.dataset);
+	return OUTCOME_DONE;
+}
+
+enum outcome memory_doctor(struct session *s, const struct request *r) {
+	(void)r;
+	const struct tenant_limits *limits = &s->tenant->limits;
+	struct usage u = take_apart(s->tenant);
+	char text[REPORT_MAX], used[32], most[32];
+	size_format(u.total, used, sizeof(used));
+	size_format(limits->max_memory, most, sizeof(most));
+	if (limits->max_memory == 0)
+		snprintf(text, sizeof(text), "This tenant uses %s and has no limit of its own.\n", used);
+	else if (u.total < limits->max_memory / 10 * 9)
+		snprintf(text, sizeof(text), "This tenant uses %s of %s: there is room.\n", used, most);
+	else
+		snprintf(text, sizeof(text), "This tenant uses %s of %s: it is nearly full, and then %s.\n", used, most,
+			 limits->eviction == EVICTION_LRU ? "its least recently used keys are evicted"
+							  : "its writes are refused");
+	writer_verbatim(s->reply, "txt", slice_of(text));
+	return OUTCOME_DONE;
+}
+
+enum outcome memory_malloc_stats(struct session *s, const struct request *r) {
+	(void)r;
+	struct buffer *out = &s->env->scratch;
+	int error = 0;
+	for (unsigned i = 0; i < TENANT_DATABASES && error == 0; i++) {
+		uint64_t all, table;
+		char line[128];
+		tenant_database_bytes(s->tenant, i, &all, &table);
+		if (all == 0)
+			continue;
+		int n = snprintf(line, sizeof(line), "db%u: %llu bytes in entries, %llu in tables\n", i,
+				 (unsigned long long)(all - table), (unsigned long long)table);
+		error = buffer_append(out, line, (size_t)n, SIZE_MAX);
+	}
+	if (error < 0)
+		return reply_store_error(s, error);
+	writer_verbatim(s->reply, "txt", buffer_slice(out));
+	return OUTCOME_DONE;
+}
+
+enum outcome memory_purge(struct session *s, const struct request *r) {
+	(void)r;
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+enum outcome memory_help(struct session *s, const struct request *r) {
+	(void)r;
+	static const char *const lines[] = {
+		"DOCTOR",
+		"    Says in words how the tenant's memory stands against its quota.",
+		"MALLOC-STATS",
+		"    Tells the sizes of each database.",
+		"PURGE",
+		"    Does nothing: free pages go back to the kernel by themselves.",
+		"STATS",
+		"    Tells what the tenant's memory is used for.",
+		"USAGE <key> [SAMPLES <count>]",
+		"    Tells the bytes that a key is charged.",
+	};
+	return reply_help_lines(s, "memory", lines);
+}

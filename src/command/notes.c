@@ -1,0 +1,263 @@
+#include "command/notes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "atomdb/util/error.h"
+#include "atomdb/util/number.h"
+
+/* What the slow log keeps of a command. */
+#define SLOW_ARGUMENTS 32
+#define SLOW_BYTES     128
+#define SLOW_NOTE      48 /* bytes of "... (N more bytes)" */
+/* The rate of ticks is known a little better as time goes by: what is near the threshold is looked at. */
+#define THRESHOLD_MARGIN 0.99
+
+static const struct notes_settings defaults = {.slow_us = 10000, .slow_max = 128, .latency_ms = 0, .tracking = false};
+
+struct notes_settings notes_settings_of(const struct tenant *t) {
+	return t->notes == NULL ? defaults : t->notes->settings;
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------- */
+
+/* Charged memory of zeros, or NULL. */
+static void *take(struct tenant *t, uint64_t *charged, size_t bytes) {
+	if (tenant_charge(t, bytes) < 0)
+		return NULL;
+	void *memory = calloc(1, bytes);
+	if (memory == NULL)
+		tenant_discharge(t, bytes);
+	else
+		*charged += bytes;
+	return memory;
+}
+
+static void give_back(struct tenant *t, void *memory, size_t bytes) {
+	t->notes->charged -= bytes;
+	tenant_discharge(t, bytes);
+	free(memory);
+}
+
+static void drop_oldest(struct tenant *t) {
+	struct slow_entry *e = list_entry(t->notes->slow.next, struct slow_entry, link);
+	list_remove(&e->link);
+	t->notes->slow_count--;
+	give_back(t, e, e->size);
+}
+
+void notes_drop_slow(struct tenant *t) {
+	while (t->notes != NULL && !list_empty(&t->notes->slow))
+		drop_oldest(t);
+}
+
+static size_t histograms_size(void) {
+	return command_numbers() * sizeof(struct histogram);
+}
+
+/* The tenant ends. */
+static void forget(struct tenant *t) {
+	notes_drop_slow(t);
+	tenant_discharge(t, t->notes->charged);
+	free(t->notes->histograms);
+	free(t->notes);
+	t->notes = NULL;
+	t->forget = NULL;
+}
+
+static struct notes *make_notes(struct tenant *t) {
+	if (t->notes == NULL) {
+		uint64_t charged = 0;
+		struct notes *n = take(t, &charged, sizeof(*n));
+		if (n == NULL)
+			return NULL;
+		n->settings = defaults;
+		n->charged = charged;
+		list_init(&n->slow);
+		t->notes = n;
+		t->forget = forget;
+	}
+	return t->notes;
+}
+
+/* --- settings --------------------------------------------------------------------------------------------------- */
+
+static void set_threshold(const struct environment *env, struct tenant *t) {
+	struct notes_settings set = notes_settings_of(t);
+	double least = -1, per_tick = clock_ticks_to_seconds(&env->clock_start, 1000000000) / 1e9;
+	if (set.slow_us >= 0)
+		least = (double)set.slow_us * 1e-6;
+	if (set.latency_ms > 0 && (least < 0 || (double)set.latency_ms * 1e-3 < least))
+		least = (double)set.latency_ms * 1e-3;
+	if (set.tracking)
+		least = 0;
+	double ticks = per_tick > 0 ? least / per_tick * THRESHOLD_MARGIN : 0;
+	t->slow_ticks = least < 0 || ticks >= 1e18 ? UINT64_MAX : (uint64_t)ticks;
+}
+
+int notes_configure(struct session *s, const struct notes_settings *settings) {
+	struct tenant *t = s->tenant;
+	struct notes *n = make_notes(t);
+	if (n == NULL)
+		return ATOMDB_E_OOM;
+	if (settings->tracking && n->histograms == NULL) {
+		n->histograms = take(t, &n->charged, histograms_size());
+		if (n->histograms == NULL)
+			return ATOMDB_E_OOM;
+	}
+	if (!settings->tracking && n->histograms != NULL) {
+		give_back(t, n->histograms, histograms_size());
+		n->histograms = NULL;
+	}
+	n->settings = *settings;
+	set_threshold(s->env, t);
+	return 0;
+}
+
+/* --- the slow log ----------------------------------------------------------------------------------------------- */
+
+/* Which arguments are secrets: those of AUTH, and the two behind AUTH in HELLO. */
+static bool is_secret(const struct request *r, uint32_t i) {
+	if (r->command->id == COMMAND_AUTH)
+		return i > 0;
+	if (r->command->id != COMMAND_HELLO)
+		return false;
+	return (i >= 2 && slice_is(r->argv[i - 1], "AUTH")) || (i >= 3 && slice_is(r->argv[i - 2], "AUTH"));
+}
+
+/* What is kept of an argument: `head`, then `note`. */
+struct kept {
+	struct slice head;
+	char note[SLOW_NOTE];
+	size_t note_len;
+};
+
+static struct kept keep_argument(const struct request *r, uint32_t i, uint32_t count) {
+	struct kept k = {.head = r->argv[i]};
+	int n = 0;
+	if (count != r->argc && i == count - 1) {
+		k.head.len = 0;
+		n = snprintf(k.note, sizeof(k.note), "... (%u more arguments)", r->argc - count + 1);
+	} else if (is_secret(r, i)) {
+		k.head = SLICE("(redacted)");
+	} else if (k.head.len > SLOW_BYTES) {
+		n = snprintf(k.note, sizeof(k.note), "... (%zu more bytes)", k.head.len - SLOW_BYTES);
+		k.head.len = SLOW_BYTES;
+	}
+	k.note_len = (size_t)n;
+	return k;
+}
+
+static char *put(char *to, const void *bytes, size_t n) {
+	if (n != 0)
+		memcpy(to, bytes, n);
+	return to + n;
+}
+
+static void log_slow(struct session *s, const struct request *r, int64_t micros) {
+	struct tenant *t = s->tenant;
+	struct notes *n = make_notes(t);
+	if (n == NULL)
+		return;
+	struct kept kept[SLOW_ARGUMENTS];
+	struct client_facts facts = {.address = ""};
+	uint32_t count = r->argc < SLOW_ARGUMENTS ? r->argc : SLOW_ARGUMENTS;
+	const char *name = s->name == NULL ? "" : s->name;
+	if (s->env->host != NULL)
+		s->env->host->describe(s, &facts);
+	size_t size = sizeof(struct slow_entry) + strlen(facts.address) + strlen(name) + 2;
+	for (uint32_t i = 0; i < count; i++) {
+		kept[i] = keep_argument(r, i, count);
+		size += sizeof(uint32_t) + kept[i].head.len + kept[i].note_len;
+	}
+	struct slow_entry *e = take(t, &n->charged, size);
+	if (e == NULL)
+		return;
+	e->id = n->slow_next++;
+	e->time_s = s->env->now_ms / 1000;
+	e->micros = micros;
+	e->size = size;
+	e->argc = count;
+	char *to = e->text;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t len = (uint32_t)(kept[i].head.len + kept[i].note_len);
+		to = put(to, &len, sizeof(len));
+		to = put(to, kept[i].head.data, kept[i].head.len);
+		to = put(to, kept[i].note, kept[i].note_len);
+	}
+	to = put(to, facts.address, strlen(facts.address) + 1);
+	put(to, name, strlen(name) + 1);
+	list_push_back(&n->slow, &e->link);
+	n->slow_count++;
+	while (n->slow_count > n->settings.slow_max)
+		drop_oldest(t);
+}
+
+/* --- latency ---------------------------------------------------------------------------------------------------- */
+
+const char *notes_event_name(unsigned i) {
+	static const char *const names[LATENCY_EVENTS] = {"command", "fast-command"};
+	return names[i];
+}
+
+static void note_event(struct latency_series *e, int64_t now_s, int64_t latency) {
+	struct latency_sample *last = &e->samples[(e->next + LATENCY_SAMPLES - 1) % LATENCY_SAMPLES];
+	if (latency > e->worst)
+		e->worst = latency;
+	if (last->time_s == now_s) {
+		if (latency > last->latency)
+			last->latency = latency;
+		return;
+	}
+	e->samples[e->next] = (struct latency_sample){now_s, latency};
+	e->next = (e->next + 1) % LATENCY_SAMPLES;
+}
+
+static void note_duration(struct histogram *h, double seconds) {
+	uint64_t nanos = seconds >= 1 ? 1000000000 : (uint64_t)(seconds * 1e9);
+	unsigned k = 0;
+	while (k < LATENCY_BUCKETS - 1 && nanos >= (UINT64_C(1) << (10 + k)) + (UINT64_C(1) << (3 + k)))
+		k++;
+	h->calls++;
+	h->buckets[k]++;
+}
+
+void notes_command(struct session *s, const struct request *r, uint64_t ticks) {
+	struct tenant *t = s->tenant;
+	struct notes_settings set = notes_settings_of(t);
+	double seconds = clock_ticks_to_seconds(&s->env->clock_start, ticks);
+	int64_t micros = (int64_t)(seconds * 1e6);
+	if (set.slow_us >= 0 && micros >= set.slow_us)
+		log_slow(s, r, micros);
+	if (set.latency_ms > 0 && micros / 1000 >= set.latency_ms) {
+		struct notes *n = make_notes(t);
+		unsigned event = (r->command->flags & CMD_FAST) != 0;
+		if (n != NULL)
+			note_event(&n->events[event], s->env->now_ms / 1000, micros / 1000);
+	}
+	if (t->notes != NULL && t->notes->histograms != NULL)
+		note_duration(&t->notes->histograms[command_number(r->command)], seconds);
+	set_threshold(s->env, t);
+}
+
+/* --- figures ---------------------------------------------------------------------------------------------------- */
+
+int notes_reset_figures(struct tenant *t) {
+	struct notes *n = make_notes(t);
+	if (n == NULL)
+		return ATOMDB_E_OOM;
+	counter *to = (counter *)&n->start;
+	const counter *from = (const counter *)&t->figures;
+	for (size_t i = 0; i < sizeof(n->start) / sizeof(counter); i++)
+		counter_set(&to[i], counter_get(&from[i]));
+	if (n->histograms != NULL)
+		memset(n->histograms, 0, histograms_size());
+	return 0;
+}
+
+uint64_t notes_figure(const struct tenant *t, const counter *figure) {
+	uint64_t before = 0;
+	if (t->notes != NULL)
+		before = counter_get((const counter *)&t->notes->start + (figure - (const counter *)&t->figures));
+	return counter_get(figure) - before;
+}

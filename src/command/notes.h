@@ -1,0 +1,78 @@
+/* What is noted of a tenant's commands: its slow log, its latency events and histograms, and from where on INFO counts.
+ *
+ * A command that takes fewer ticks than the tenant's slow_ticks costs no more than that comparison; all of this comes
+ * behind it. The notes are on the heap, made when there is first something to note, charged to the tenant, and end with
+ * it. */
+#pragma once
+
+#include "atomdb/command/session.h"
+
+#define LATENCY_SAMPLES 160
+#define LATENCY_EVENTS  2
+#define LATENCY_BUCKETS 21
+
+/* What CONFIG SET chooses. */
+struct notes_settings {
+	int64_t slow_us;    /* commands that take so long go to the slow log; negative: none */
+	int64_t slow_max;   /* entries that the slow log keeps */
+	int64_t latency_ms; /* commands that take so long are latency events; 0: none */
+	bool tracking;      /* histograms of every command are kept */
+};
+
+/* An entry of the slow log. `text` has the arguments, each with its length in front, then the address and the name of
+ * the client, each with a NUL behind it. */
+struct slow_entry {
+	struct list link;
+	int64_t id;
+	int64_t time_s; /* since 1970 */
+	int64_t micros;
+	size_t size;
+	uint32_t argc;
+	char text[];
+};
+
+struct latency_sample {
+	int64_t time_s;  /* 0: none */
+	int64_t latency; /* milliseconds: the worst of that second */
+};
+
+/* The latest seconds in which an event was seen, in a ring. */
+struct latency_series {
+	struct latency_sample samples[LATENCY_SAMPLES];
+	unsigned next;
+	int64_t worst; /* of all time */
+};
+
+/* Bucket k counts the durations up to 2^(10+k) nanoseconds and a little more, as Redis's do. */
+struct histogram {
+	uint64_t calls;
+	uint64_t buckets[LATENCY_BUCKETS];
+};
+
+struct notes {
+	struct notes_settings settings;
+	struct list slow; /* struct slow_entry, oldest first */
+	int64_t slow_count;
+	int64_t slow_next; /* id */
+	struct latency_series events[LATENCY_EVENTS];
+	struct histogram *histograms; /* owned: one for each command_number; NULL without tracking */
+	struct tenant_figures start;  /* figures at the last CONFIG RESETSTAT */
+	uint64_t charged;             /* bytes */
+};
+
+/* The settings in force, those of a new tenant where nothing is noted yet. */
+struct notes_settings notes_settings_of(const struct tenant *t);
+/* Puts settings in force; 0 or ATOMDB_E_OOM. */
+int notes_configure(struct session *s, const struct notes_settings *settings);
+/* Notes that a command took `ticks`, and sets the tenant's slow_ticks for the next. For commands that took at least
+ * that. */
+__attribute__((cold, noinline)) void notes_command(struct session *s, const struct request *r, uint64_t ticks);
+/* INFO counts from here on; histograms begin anew. 0 or ATOMDB_E_OOM. */
+int notes_reset_figures(struct tenant *t);
+/* A counter of the tenant's figures since notes_reset_figures. */
+uint64_t notes_figure(const struct tenant *t, const counter *figure);
+
+/* The name of a latency event; its series is t->notes->events[i]. */
+const char *notes_event_name(unsigned i);
+/* Forgets what is in the slow log. */
+void notes_drop_slow(struct tenant *t);

@@ -1,0 +1,231 @@
+"""What a tenant is told of its own commands: slow log, latency, memory, parameters; and that it is its own only."""
+
+import time
+
+import pytest
+
+from harness import Error, info
+
+
+@pytest.fixture
+def settings(client):
+    """The client, with the parameters as they are by default behind the test: redis-server has one set for all tests."""
+    before = {"slowlog-log-slower-than": "10000", "slowlog-max-len": "128", "latency-monitor-threshold": "0"}
+
+    def reset():
+        assert client.cmd("CONFIG", "SET", *(word for pair in before.items() for word in pair)) == "OK"
+        client.cmd("SLOWLOG", "RESET")
+        client.cmd("LATENCY", "RESET")
+
+    reset()
+    yield client
+    reset()
+
+
+def parameter(client, name):
+    reply = client.cmd("CONFIG", "GET", name)
+    return reply[1].decode()
+
+
+@pytest.mark.like_redis
+def test_slow_log(settings):
+    client = settings
+    assert client.cmd("SLOWLOG", "LEN") == 0
+    client.cmd("CLIENT", "SETNAME", "me")
+    client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0")
+    client.cmd("SLOWLOG", "RESET")
+    client.cmd("SET", "key", "v" * 128)
+    client.cmd("SET", "key", "v" * 130)
+    client.cmd("DEL", *range(40))
+    client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "-1")
+    entries = client.cmd("SLOWLOG", "GET", "-1")
+    assert client.cmd("SLOWLOG", "LEN") == len(entries) == 4
+    arguments = [entry[3] for entry in entries]
+    assert [b"SLOWLOG", b"RESET"] in arguments
+    assert [b"SET", b"key", b"v" * 128] in arguments
+    assert [b"SET", b"key", b"v" * 128 + b"... (2 more bytes)"] in arguments
+    assert [b"DEL", *(b"%d" % i for i in range(30)), b"... (10 more arguments)"] in arguments
+    ids = [entry[0] for entry in entries]
+    assert ids == list(range(ids[0], ids[0] - 4, -1)), "newest first"
+    for entry in entries:
+        assert len(entry) == 6
+        assert abs(entry[1] - time.time()) < 30
+        assert 0 <= entry[2] < 10_000_000
+        assert entry[4].startswith(b"127.0.0.1:") and entry[5] == b"me"
+    assert len(client.cmd("SLOWLOG", "GET", "2")) == 2
+    assert client.cmd("SLOWLOG", "RESET") == "OK"
+    assert client.cmd("SLOWLOG", "GET") == []
+
+
+@pytest.mark.like_redis
+def test_slow_log_keeps_so_many(settings):
+    client = settings
+    client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0", "slowlog-max-len", "3")
+    for number in range(10):
+        client.cmd("GET", number)
+    entries = client.cmd("SLOWLOG", "GET")
+    assert [entry[3][1] for entry in entries] == [b"9", b"8", b"7"]
+
+
+@pytest.mark.like_redis
+def test_slow_log_hides_secrets(settings, shared, secret):
+    client = settings
+    client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0")
+    with shared.client() as other:
+        assert other.cmd("AUTH", secret) == "OK"
+        assert other.cmd("AUTH", "default", secret) == "OK"
+        other.cmd("HELLO", "2", "AUTH", "default", secret, "SETNAME", "n")
+    text = repr(client.cmd("SLOWLOG", "GET", "-1"))
+    assert secret not in text
+    assert text.count("(redacted)") == 5
+
+
+@pytest.mark.like_redis
+def test_parameters(settings):
+    client = settings
+    assert parameter(client, "slowlog-log-slower-than") == "10000"
+    assert parameter(client, "slowlog-max-len") == "128"
+    assert client.cmd("CONFIG", "SET", "slowlog-max-len", "7", "latency-monitor-threshold", "9") == "OK"
+    assert parameter(client, "slowlog-max-len") == "7"
+    assert parameter(client, "latency-monitor-threshold") == "9"
+    refused = client.cmd("CONFIG", "SET", "slowlog-max-len", "8", "latency-monitor-threshold", "x")
+    assert isinstance(refused, Error)
+    assert parameter(client, "slowlog-max-len") == "7", "all or nothing"
+    assert client.cmd("CONFIG", "SET", "save", "") == "OK"
+    assert client.cmd("CONFIG", "SET", "appendonly", "no") == "OK"
+
+
+def test_the_operator_s_parameters(client):
+    for name, value in (("maxmemory", "1"), ("maxclients", "1"), ("maxmemory-policy", "noeviction"), ("timeout", "5")):
+        assert client.cmd("CONFIG", "SET", name, value) == \
+            f"ERR CONFIG SET failed (possibly related to argument '{name}') - only the operator changes it"
+        assert client.cmd("CONFIG", "SET", name, parameter(client, name)) == "OK"
+    assert isinstance(client.cmd("CONFIG", "REWRITE"), Error)
+
+
+@pytest.mark.like_redis
+def test_resetstat(client):
+    client.cmd("SET", "key", "value")
+    for _ in range(5):
+        client.cmd("GET", "key")
+        client.cmd("GET", "none")
+    assert int(info(client)["keyspace_hits"]) >= 5
+    assert client.cmd("CONFIG", "RESETSTAT") == "OK"
+    client.cmd("GET", "key")
+    after = info(client)
+    assert (after["keyspace_hits"], after["keyspace_misses"]) == ("1", "0")
+    assert int(after["total_commands_processed"]) <= 3
+
+
+@pytest.mark.like_redis
+def test_histograms(client):
+    client.cmd("CONFIG", "SET", "latency-tracking", "yes")
+    client.cmd("CONFIG", "RESETSTAT")
+    for _ in range(10):
+        client.cmd("GET", "key")
+    client.cmd("CLIENT", "GETNAME")
+    reply = client.cmd("LATENCY", "HISTOGRAM", "get", "client", "nosuch", "set")
+    assert reply[::2] == [b"get", b"client|getname"]
+    calls, count, name, buckets = reply[1]
+    assert (calls, count, name) == (b"calls", 10, b"histogram_usec")
+    assert buckets[1::2] == sorted(buckets[1::2]) and buckets[-1] == 10
+    assert set(buckets[::2]) <= {1, 2, 4, 8, 16, 33, 66, 132, 264, 528, 1056, 2113, 4227, 8454, 16908, 33816, 67633,
+                                 135266, 270532, 541065, 1082130}
+    assert b"get" in client.cmd("LATENCY", "HISTOGRAM")[::2]
+    client.cmd("CONFIG", "RESETSTAT")
+    assert client.cmd("LATENCY", "HISTOGRAM", "get") == []
+
+
+def test_latency_events(settings, atomdb):
+    """Commands that take milliseconds: KEYS over many keys."""
+    del settings
+    atomdb.start('defaults: { max_entries = 0; max_memory = "1G"; };')
+    with atomdb.client("a") as client, atomdb.client("b") as other:
+        for start in range(0, 300_000, 10_000):
+            client.cmd("MSET", *(word for number in range(start, start + 10_000) for word in (f"key:{number}", "x")))
+        assert client.cmd("CONFIG", "SET", "latency-monitor-threshold", "1") == "OK"
+        assert other.cmd("CONFIG", "SET", "latency-monitor-threshold", "1") == "OK"
+        client.cmd("KEYS", "*nosuch*")
+        (name, when, latest, worst), = client.cmd("LATENCY", "LATEST")
+        assert name == b"command" and abs(when - time.time()) < 10 and 1 <= latest <= worst
+        assert client.cmd("LATENCY", "HISTORY", "command") == [[when, latest]]
+        graph = client.cmd("LATENCY", "GRAPH", "command").decode().split("\n")
+        assert graph[0] == f"command - high {latest} ms, low {latest} ms (all time high {worst} ms)"
+        assert graph[1] == "-" * 80 and graph[5] == "_" and graph[6] == " "
+        assert b"command" in client.cmd("LATENCY", "DOCTOR")
+        assert other.cmd("LATENCY", "LATEST") == [] and b"No command" in other.cmd("LATENCY", "DOCTOR")
+        assert client.cmd("LATENCY", "RESET", "command", "fast-command") == 1
+        assert client.cmd("LATENCY", "LATEST") == []
+
+
+def test_tenants_do_not_see_each_other_s(shared, client, secret):
+    client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0", "latency-tracking", "yes")
+    client.cmd("SET", "private", "x")
+    with shared.client(secret + "-other") as other:
+        other.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0", "latency-tracking", "yes")
+        other.cmd("SET", "mine", "x")
+        text = repr(other.cmd("SLOWLOG", "GET", "-1"))
+        assert "mine" in text and "private" not in text
+        other.cmd("SLOWLOG", "RESET")
+        assert other.cmd("LATENCY", "HISTOGRAM", "set")[1][1] == 1
+        other.cmd("CONFIG", "SET", "slowlog-max-len", "5")
+        other.cmd("CONFIG", "RESETSTAT")
+    assert parameter(client, "slowlog-max-len") == "128"
+    assert "private" in repr(client.cmd("SLOWLOG", "GET", "-1"))
+    assert client.cmd("LATENCY", "HISTOGRAM", "set")[1][1] == 1
+
+
+def test_the_slow_log_is_charged(shared, client):
+    before = int(info(client)["used_memory"])
+    client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0", "slowlog-max-len", "100000")
+    for _ in range(100):
+        client.cmd("GET", "x" * 100)
+    used = int(info(client)["used_memory"])
+    assert used > before + 100 * 100
+    client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "-1")
+    client.cmd("SLOWLOG", "RESET")
+    assert int(info(client)["used_memory"]) < used - 100 * 100
+
+
+def test_a_slow_log_that_fills_the_quota(atomdb):
+    atomdb.start('defaults: { max_memory = "200K"; eviction = "none"; };')
+    with atomdb.client("a") as client:
+        client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0", "slowlog-max-len", "1000000")
+        for _ in range(2000):
+            client.cmd("GET", "x" * 128)
+        assert client.cmd("SLOWLOG", "LEN") < 1000
+        assert client.cmd("SLOWLOG", "RESET") == "OK"
+        assert client.cmd("SET", "key", "value") == "OK"
+
+
+def test_memory(client):
+    client.cmd("SET", "key", "v" * 1000)
+    assert 1000 < client.cmd("MEMORY", "USAGE", "key") < 1200
+    assert client.cmd("MEMORY", "USAGE", "none") is None
+    reply = client.cmd("MEMORY", "STATS")
+    stats = dict(zip(reply[::2], reply[1::2]))
+    assert stats[b"keys.count"] == 1
+    assert stats[b"total.allocated"] == stats[b"overhead.total"] + stats[b"dataset.bytes"]
+    assert 1000 < stats[b"dataset.bytes"] < 3000
+    assert dict(zip(stats[b"db.0"][::2], stats[b"db.0"][1::2]))[b"overhead.hashtable.main"] > 0
+    assert b"there is room" in client.cmd("MEMORY", "DOCTOR")
+    assert client.cmd("MEMORY", "MALLOC-STATS").startswith(b"db0: ")
+    assert client.cmd("MEMORY", "PURGE") == "OK"
+
+
+@pytest.mark.like_redis
+def test_users_and_functions(client):
+    assert client.cmd("ACL", "WHOAMI") == b"default"
+    assert client.cmd("ACL", "USERS") == [b"default"]
+    assert b"string" in client.cmd("ACL", "CAT")
+    assert b"getset" in client.cmd("ACL", "CAT", "string")
+    password = client.cmd("ACL", "GENPASS")
+    assert len(password) == 64 and password != client.cmd("ACL", "GENPASS")
+    assert client.cmd("FUNCTION", "LIST") == []
+    assert client.cmd("ROLE")[0] == b"master"
+    assert client.cmd("LOLWUT", "VERSION", "1") == b"Redis ver. 7.0.15\n"
+
+
+def test_users_are_refused(client):
+    for arguments in (["SETUSER", "x"], ["DELUSER", "x"], ["GETUSER", "default"], ["LOAD"], ["SAVE"]):
+        assert client.cmd("ACL", *arguments).startswith("ERR AtomDB has no ACL users")
