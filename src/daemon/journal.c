@@ -32,7 +32,7 @@ struct kind {
 };
 
 static const struct kind kinds[EVENT_COUNT] = {
-#define EVENT(name, message_id, priority, per_minute, text) {#name, message_id, priority, per_minute, text},
+#define EVENT(name, message_id, priority, per_minute, text, advice) {#name, message_id, priority, per_minute, text},
 #include "atomdb/util/events.def"
 #undef EVENT
 };
