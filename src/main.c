@@ -17,6 +17,7 @@ enum { BAD_USAGE = 2, BAD_CONFIG = 78 /* EX_CONFIG */ };
 struct command_line {
 	struct daemon_options daemon;
 	bool check;
+	pid_t reload; /* of the process that is to read its configuration; 0: none */
 };
 
 struct argument {
@@ -68,6 +69,14 @@ static int parse_port(const char *text, uint16_t *out) {
 	return 0;
 }
 
+static int parse_pid(const char *text, pid_t *out) {
+	int64_t pid;
+	if (!number_parse((struct slice){text, strlen(text)}, &pid) || pid < 1 || pid > INT32_MAX)
+		return complain("a process is a number");
+	*out = (pid_t)pid;
+	return 0;
+}
+
 /* Flushes what was printed for a person; a full disk is an error too. */
 static int printed(void) {
 	return fflush(stdout) == 0 && ferror(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -99,6 +108,9 @@ static int parse(int argc, char **argv, struct command_line *out, int *code) {
 			config_document(stdout, false);
 			*code = printed();
 			return 1;
+		case LETTERS + 'r':
+			error = parse_pid(optarg, &out->reload);
+			break;
 		case LETTERS + 'v':
 			printf("atomdb %s\n", ATOMDB_VERSION);
 			*code = printed();
@@ -147,6 +159,7 @@ static int start(const struct command_line *line) {
 		} else if (journal_new(&journal, STDERR_FILENO, LOG_INFO) == 0) {
 			event_report(journal_sink(journal),
 				     &(struct event){.id = EVENT_CONFIG_ERROR, .detail = error.text});
+			journal_settle(journal);
 			journal_free(journal);
 		}
 		return BAD_CONFIG;
@@ -160,8 +173,17 @@ static int start(const struct command_line *line) {
 		result = daemon_run(&line->daemon, config, journal);
 	else
 		config_free(config);
+	if (result != 0)
+		journal_settle(journal);
 	journal_free(journal);
 	return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int reload(pid_t pid) {
+	int error = daemon_ask_reload(pid);
+	if (error != 0)
+		fprintf(stderr, "atomdb: process %d did not take the configuration: %s\n", (int)pid, error_text(error));
+	return error == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv) {
@@ -170,6 +192,8 @@ int main(int argc, char **argv) {
 	if (parse(argc, argv, &line, &code) != 0)
 		return code;
 	protect_memory();
+	if (line.reload != 0)
+		return reload(line.reload);
 	char *owned = NULL;
 	line.daemon.credentials = getenv("CREDENTIALS_DIRECTORY");
 	line.daemon.config_file = absolute(line.daemon.config_file, &owned);
