@@ -1,4 +1,4 @@
-# Where `cmake --install` puts things: the FHS, by way of GNUInstallDirs, and where systemd looks for units.
+# Where `cmake --install` and the packages put things: the FHS, by way of GNUInstallDirs, and where systemd looks.
 set(ATOMDB_UNIT_DIR "" CACHE PATH "Directory of systemd units; empty: the system's for the prefix /usr, else lib/systemd/system")
 if(ATOMDB_UNIT_DIR)
   set(unit_dir "${ATOMDB_UNIT_DIR}")
@@ -10,9 +10,39 @@ if(NOT unit_dir)
 endif()
 
 set(ATOMDB_CONF "${CMAKE_INSTALL_FULL_SYSCONFDIR}/atomdb/atomdb.conf")
-configure_file(systemd/atomdb.service.in systemd/atomdb.service @ONLY)
+set(units atomdb.service atomdb.socket atomdb-http.socket)
+foreach(unit ${units})
+  configure_file(systemd/${unit}.in systemd/${unit} @ONLY)
+  install(FILES "${CMAKE_CURRENT_BINARY_DIR}/systemd/${unit}" DESTINATION "${unit_dir}")
+endforeach()
+
+# The manual pages, the journal's catalog and the shell's completion come from the daemon's tables.
+set(documents "${CMAKE_CURRENT_BINARY_DIR}/documents")
+set(made "${documents}/atomdb.8" "${documents}/atomdb.conf.5" "${documents}/atomdb.catalog" "${documents}/atomdb.bash")
+add_custom_command(OUTPUT ${made}
+  COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/packaging/documents" "${documents}" ${PROJECT_VERSION} "${unit_dir}"
+  DEPENDS packaging/documents packaging/tables.py packaging/man/atomdb.8.in packaging/man/atomdb.conf.5.in
+    src/arguments.def src/daemon/options.def include/atomdb/util/events.def
+  VERBATIM)
+add_custom_target(documents ALL DEPENDS ${made})
 
 install(TARGETS atomdb RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
-install(FILES "${CMAKE_CURRENT_BINARY_DIR}/systemd/atomdb.service" DESTINATION "${unit_dir}")
 install(FILES conf/atomdb.conf DESTINATION "${CMAKE_INSTALL_FULL_SYSCONFDIR}/atomdb")
-install(FILES README.md LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(FILES systemd/atomdb.sysusers DESTINATION lib/sysusers.d RENAME atomdb.conf)
+install(FILES "${documents}/atomdb.catalog" DESTINATION lib/systemd/catalog)
+install(FILES "${documents}/atomdb.bash" DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" RENAME atomdb)
+install(FILES README.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(FILES conf/fail2ban/filter.conf conf/fail2ban/jail.conf DESTINATION "${CMAKE_INSTALL_DOCDIR}/fail2ban")
+install(FILES conf/prometheus.yml DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+
+# Compressed without the time and the name, so that the same source gives the same bytes.
+foreach(page atomdb.8 atomdb.conf.5)
+  string(REGEX REPLACE ".*\\." "" section ${page})
+  add_custom_command(OUTPUT "${documents}/${page}.gz"
+    COMMAND gzip -9nkf "${documents}/${page}" DEPENDS "${documents}/${page}" VERBATIM)
+  list(APPEND compressed "${documents}/${page}.gz")
+  install(FILES "${documents}/${page}.gz" DESTINATION "${CMAKE_INSTALL_MANDIR}/man${section}")
+endforeach()
+add_custom_target(compressed ALL DEPENDS ${compressed})
+
+include(packaging/package.cmake)

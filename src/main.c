@@ -17,23 +17,43 @@ enum { BAD_USAGE = 2, BAD_CONFIG = 78 /* EX_CONFIG */ };
 struct command_line {
 	struct daemon_options daemon;
 	bool check;
+	pid_t reload; /* of the process that is to read its configuration; 0: none */
 };
+
+struct argument {
+	const char *name;
+	char letter;
+	const char *value; /* NULL: it takes none */
+	const char *help;
+};
+
+static const struct argument arguments[] = {
+#define ARGUMENT(name, letter, value, is_file, help) {name, letter, value, help},
+#include "arguments.def"
+#undef ARGUMENT
+};
+
+#define ARGUMENTS   (sizeof(arguments) / sizeof(arguments[0]))
+#define HELP_COLUMN 20
+#define LETTERS     256 /* added to the letters, so that none is getopt's '?' for a bad argument */
+
+static void print_argument(const struct argument *a) {
+	int len = printf("  --%s%s%s", a->name, a->value != NULL ? " " : "", a->value != NULL ? a->value : "");
+	for (const char *line = a->help; *line != '\0'; len = 0) {
+		int size = (int)strcspn(line, "\n");
+		printf("%*s%.*s\n", HELP_COLUMN - len, "", size, line);
+		line += size + (line[size] != '\0');
+	}
+}
 
 static void print_help(void) {
 	fputs("Usage: atomdb [OPTION]...\n"
 	      "A Redis-compatible in-memory database for hosts that many users share.\n"
-	      "\n"
-	      "  --config FILE     read the configuration from FILE; without it the defaults hold:\n"
-	      "                    RESP on 127.0.0.1:8080, HTTP on 127.0.0.1:8081\n"
-	      "  --port N          serve RESP on 127.0.0.1:N only\n"
-	      "  --http-port N     serve /metrics and /health on 127.0.0.1:N only\n"
-	      "  --check-config    check the configuration and exit\n"
-	      "  --print-config    print a configuration file with every key, its default and what it means\n"
-	      "  --version         print the version\n"
-	      "  --help            print this\n"
-	      "\n"
-	      "SIGHUP reads the configuration again, SIGTERM and SIGINT stop.\n",
+	      "\n",
 	      stdout);
+	for (size_t i = 0; i < ARGUMENTS; i++)
+		print_argument(&arguments[i]);
+	fputs("\nSIGHUP reads the configuration again, SIGTERM and SIGINT stop.\n", stdout);
 }
 
 static int complain(const char *what) {
@@ -49,6 +69,14 @@ static int parse_port(const char *text, uint16_t *out) {
 	return 0;
 }
 
+static int parse_pid(const char *text, pid_t *out) {
+	int64_t pid;
+	if (!number_parse((struct slice){text, strlen(text)}, &pid) || pid < 1 || pid > INT32_MAX)
+		return complain("a process is a number");
+	*out = (pid_t)pid;
+	return 0;
+}
+
 /* Flushes what was printed for a person; a full disk is an error too. */
 static int printed(void) {
 	return fflush(stdout) == 0 && ferror(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -56,35 +84,38 @@ static int printed(void) {
 
 /* 0 to go on with `*out`; 1 when `*code` says how to exit. */
 static int parse(int argc, char **argv, struct command_line *out, int *code) {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},    {"port", required_argument, NULL, 'p'},
-		{"http-port", required_argument, NULL, 'h'}, {"check-config", no_argument, NULL, 'k'},
-		{"print-config", no_argument, NULL, 'd'},    {"version", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, '?' + 256},      {NULL, 0, NULL, 0}};
+	struct option options[ARGUMENTS + 1] = {{NULL, 0, NULL, 0}};
+	for (size_t i = 0; i < ARGUMENTS; i++)
+		options[i] = (struct option){.name = arguments[i].name,
+					     .has_arg = arguments[i].value != NULL ? required_argument : no_argument,
+					     .val = LETTERS + arguments[i].letter};
 	int option, error = 0;
 	while (error == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
-		case 'c':
+		case LETTERS + 'c':
 			out->daemon.config_file = optarg;
 			break;
-		case 'p':
+		case LETTERS + 'p':
 			error = parse_port(optarg, &out->daemon.port);
 			break;
-		case 'h':
+		case LETTERS + 'h':
 			error = parse_port(optarg, &out->daemon.http_port);
 			break;
-		case 'k':
+		case LETTERS + 'k':
 			out->check = true;
 			break;
-		case 'd':
+		case LETTERS + 'd':
 			config_document(stdout, false);
 			*code = printed();
 			return 1;
-		case 'v':
+		case LETTERS + 'r':
+			error = parse_pid(optarg, &out->reload);
+			break;
+		case LETTERS + 'v':
 			printf("atomdb %s\n", ATOMDB_VERSION);
 			*code = printed();
 			return 1;
-		case '?' + 256:
+		case LETTERS + '?':
 			print_help();
 			*code = printed();
 			return 1;
@@ -128,6 +159,7 @@ static int start(const struct command_line *line) {
 		} else if (journal_new(&journal, STDERR_FILENO, LOG_INFO) == 0) {
 			event_report(journal_sink(journal),
 				     &(struct event){.id = EVENT_CONFIG_ERROR, .detail = error.text});
+			journal_settle(journal);
 			journal_free(journal);
 		}
 		return BAD_CONFIG;
@@ -141,8 +173,17 @@ static int start(const struct command_line *line) {
 		result = daemon_run(&line->daemon, config, journal);
 	else
 		config_free(config);
+	if (result != 0)
+		journal_settle(journal);
 	journal_free(journal);
 	return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int reload(pid_t pid) {
+	int error = daemon_ask_reload(pid);
+	if (error != 0)
+		fprintf(stderr, "atomdb: process %d did not take the configuration: %s\n", (int)pid, error_text(error));
+	return error == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv) {
@@ -151,6 +192,8 @@ int main(int argc, char **argv) {
 	if (parse(argc, argv, &line, &code) != 0)
 		return code;
 	protect_memory();
+	if (line.reload != 0)
+		return reload(line.reload);
 	char *owned = NULL;
 	line.daemon.credentials = getenv("CREDENTIALS_DIRECTORY");
 	line.daemon.config_file = absolute(line.daemon.config_file, &owned);

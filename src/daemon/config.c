@@ -224,6 +224,7 @@ static int read_all(struct config_reader *r, const char *text, size_t len) {
 	char *copy = strndup(text, len);
 	if (copy == NULL)
 		return -ENOMEM;
+	r->given = true;
 	error = read_text(r, copy, true);
 	explicit_bzero(copy, len);
 	free(copy);

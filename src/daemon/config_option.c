@@ -139,7 +139,7 @@ static int read_addresses(struct config_reader *r, const struct option_row *row,
 			  struct config_addresses *out) {
 	int type = config_setting_type(setting);
 	int count = config_setting_length(setting);
-	struct config_addresses found = {.count = 0};
+	struct config_addresses found = {.given = r->given};
 	if (type != CONFIG_TYPE_ARRAY && type != CONFIG_TYPE_LIST)
 		return config_reader_fail(r, config_setting_source_line(setting),
 					  ROW_FORMAT " must be a list of addresses such as [ \"127.0.0.1:8080\" ]",

@@ -11,6 +11,7 @@ struct config_reader {
 	const char *name;        /* of the file, for messages */
 	const char *credentials; /* directory of relative secret files, or NULL */
 	struct config_error *error;
+	bool given;                        /* what is read now is the operator's, not the defaults */
 	const config_setting_t *addresses; /* resp.listen, for messages about it; NULL: the default */
 	const config_setting_t *anonymous; /* likewise */
 	unsigned admin_line;               /* likewise, of admin.secret_file */

@@ -6,15 +6,20 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "atomdb/util/error.h"
 #include "daemon/daemon_private.h"
 
-#define TICK_USEC     UINT64_C(1000000)
-#define STUCK_NS      UINT64_C(3000000000)
-#define STOP_MS       5000
-#define STATUS_TICKS  2
-#define TURN_TICKS    60 /* the longest turn that /metrics shows is that of the last minute */
-#define ANY_ACCURACY  0  /* sd-event's own: a quarter of a second */
-#define FINE_ACCURACY 1000
+#define TICK_USEC      UINT64_C(1000000)
+#define STUCK_NS       UINT64_C(3000000000)
+#define STOP_MS        5000
+#define STATUS_TICKS   2
+#define TURN_TICKS     60 /* the longest turn that /metrics shows is that of the last minute */
+#define RELOAD_SECONDS 30
+#define ANY_ACCURACY   0 /* sd-event's own: a quarter of a second */
+#define FINE_ACCURACY  1000
+
+/* What goes with the signals of a reload that somebody waits for. */
+enum { RELOAD_ASKED = 0x61746f6d, RELOAD_DONE = 1, RELOAD_REFUSED = 2 };
 
 /* Arms the timer of an HTTP address for when libmicrohttpd wants to run without input. */
 static int http_arm(struct http_source *s) {
@@ -81,12 +86,34 @@ static int stop(sd_event_source *source, const struct signalfd_siginfo *info, vo
 	return error == 0 ? 0 : sd_event_exit(d->loop, 0);
 }
 
+/* A signal with the mark is of somebody who waits for what became of it. */
 static int reload(sd_event_source *source, const struct signalfd_siginfo *info, void *context) {
-	(void)source, (void)info;
+	(void)source;
 	struct daemon *d = context;
 	if (!d->stopping)
 		daemon_reload(d);
+	if (info->ssi_code == SI_QUEUE && info->ssi_int == RELOAD_ASKED)
+		sigqueue((pid_t)info->ssi_pid, SIGUSR1,
+			 (union sigval){.sival_int = d->stopping || d->reload_failed ? RELOAD_REFUSED : RELOAD_DONE});
 	return 0;
+}
+
+int daemon_ask_reload(pid_t pid) {
+	sigset_t answer;
+	sigemptyset(&answer);
+	sigaddset(&answer, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &answer, NULL);
+	if (sigqueue(pid, SIGHUP, (union sigval){.sival_int = RELOAD_ASKED}) != 0)
+		return -errno;
+	const struct timespec patience = {.tv_sec = RELOAD_SECONDS};
+	siginfo_t info;
+	int got;
+	do
+		got = sigtimedwait(&answer, &info, &patience);
+	while ((got < 0 && errno == EINTR) || (got >= 0 && info.si_pid != pid));
+	if (got < 0)
+		return -ETIMEDOUT;
+	return info.si_value.sival_int == RELOAD_DONE ? 0 : ATOMDB_E_SYNTAX;
 }
 
 #ifdef ATOMDB_TEST_HOOKS

@@ -7,10 +7,12 @@
 #include <sys/random.h>
 
 #include "atomdb/util/error.h"
+#include "daemon/cgroup.h"
 #include "daemon/daemon_private.h"
 
 static void use_port(struct config_addresses *addresses, uint16_t port) {
 	addresses->count = 1;
+	addresses->given = true;
 	snprintf(addresses->text[0], sizeof(addresses->text[0]), "127.0.0.1:%u", port);
 }
 
@@ -108,7 +110,7 @@ static int make_metrics(struct daemon *d, const struct settings *settings) {
 		.redis_version = "7.0.15",
 		.tenants_shown = d->config->tenants_shown,
 		.log_suppressed = journal_suppressed(d->journal),
-		.max_memory = d->config->max_memory,
+		.max_memory = atomic_load(&d->budget.limit),
 		.max_clients = settings->max_clients,
 	};
 	return metrics_new(&d->metrics, &d->sources);
@@ -118,7 +120,8 @@ static int make_metrics(struct daemon *d, const struct settings *settings) {
 static int prepare(struct daemon *d) {
 	unsigned count = daemon_count_workers(d->config);
 	d->client_room = daemon_client_room(count);
-	atomic_init(&d->budget.limit, d->config->max_memory);
+	d->memory_room = cgroup_memory_limit(CGROUP_MEMBERSHIP, CGROUP_ROOT);
+	atomic_init(&d->budget.limit, daemon_memory_budget(d, d->config));
 	d->shared.workers = d->workers;
 	d->shared.worker_count = count;
 	d->shared.events = d->events;

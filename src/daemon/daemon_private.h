@@ -27,8 +27,10 @@ struct daemon {
 
 	struct listener *resp[CONFIG_ADDRESSES]; /* owned */
 	unsigned resp_count;
+	bool resp_passed;                                  /* systemd opened them */
 	struct listener *http_listeners[CONFIG_ADDRESSES]; /* owned */
 	unsigned http_count;
+	bool http_passed;
 	struct http_source http[CONFIG_ADDRESSES];
 
 	struct worker *workers[CONFIG_WORKERS]; /* owned */
@@ -46,6 +48,7 @@ struct daemon {
 	uint64_t watch_limit_ns; /* a worker that owes an answer for longer is stuck */
 	uint64_t watchdog_usec;  /* of systemd; 0: none */
 	uint32_t client_room;    /* clients that the limit on open files allows */
+	uint64_t memory_room;    /* bytes that the control group allows; UINT64_MAX: no limit */
 
 	sd_event *loop;        /* owned */
 	sd_event_source *tick; /* owned */
@@ -63,6 +66,8 @@ struct daemon {
 /* sockets.c: opens what the configuration names, or takes what systemd passed. Errors are reported. */
 int daemon_open_sockets(struct daemon *d);
 void daemon_close_sockets(struct daemon *d);
+/* Warns of each address that the operator's configuration names and systemd's sockets, which are used, are not at. */
+void daemon_compare_sockets(struct daemon *d, const struct config *config);
 
 /* limits.c */
 unsigned daemon_count_workers(const struct config *config);
@@ -70,6 +75,10 @@ unsigned daemon_count_workers(const struct config *config);
 uint32_t daemon_client_room(unsigned workers);
 /* The settings of `config`, with what the limit on open files allows; reports where that is less. */
 struct settings daemon_settings(struct daemon *d, const struct config *config);
+
+/* Bytes that all tenants together may have, 0: no limit: what the configuration says, or less where the control group
+ * allows less, which is reported. */
+uint64_t daemon_memory_budget(struct daemon *d, const struct config *config);
 
 /* control.c: the loop and its sources. */
 int daemon_open_loop(struct daemon *d);

@@ -20,6 +20,7 @@
 #include "atomdb/util/error.h"
 
 #define MINUTE_NS  UINT64_C(60000000000)
+#define SETTLE_NS  200000000
 #define FIELDS_MAX 9
 #define FIELD_MAX  (JOURNAL_MESSAGE_MAX + 32)
 
@@ -32,7 +33,7 @@ struct kind {
 };
 
 static const struct kind kinds[EVENT_COUNT] = {
-#define EVENT(name, message_id, priority, per_minute, text) {#name, message_id, priority, per_minute, text},
+#define EVENT(name, message_id, priority, per_minute, text, advice) {#name, message_id, priority, per_minute, text},
 #include "atomdb/util/events.def"
 #undef EVENT
 };
@@ -266,6 +267,12 @@ const struct event_sink *journal_sink(struct journal *j) {
 
 void journal_set_level(struct journal *j, int level) {
 	atomic_store_explicit(&j->level, level, memory_order_relaxed);
+}
+
+void journal_settle(const struct journal *j) {
+	const struct timespec moment = {.tv_nsec = SETTLE_NS};
+	if (j != NULL && j->native)
+		nanosleep(&moment, NULL);
 }
 
 const counter *journal_suppressed(const struct journal *j) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
+#include "atomdb/util/size.h"
 #include "daemon/daemon_private.h"
 
 /* Files that are no clients: the standard three, the loop's, listening sockets, HTTP, and those of each worker. */
@@ -32,6 +33,26 @@ uint32_t daemon_client_room(unsigned workers) {
 	if (files.rlim_cur >= UINT32_MAX)
 		return UINT32_MAX;
 	return files.rlim_cur > reserve ? (uint32_t)(files.rlim_cur - reserve) : 1;
+}
+
+/* Tenants may have this much of the control group's memory; the rest is for tables of the process, its stacks and the
+ * kernel's buffers of the connections, which count too. */
+static uint64_t share_of(uint64_t room) {
+	return room / 8 * 7;
+}
+
+uint64_t daemon_memory_budget(struct daemon *d, const struct config *config) {
+	uint64_t wanted = config->max_memory;
+	if (d->memory_room == UINT64_MAX || (wanted != 0 && wanted <= share_of(d->memory_room)))
+		return wanted;
+	char room[32], given[32], detail[128];
+	size_format(d->memory_room, room, sizeof(room));
+	size_format(share_of(d->memory_room), given, sizeof(given));
+	snprintf(detail, sizeof(detail), "tenants may have %s of %s together", given, room);
+	/* Who set no limit asked for none: what the control group leaves is no surprise then. */
+	event_report(d->events,
+		     &(struct event){.id = wanted != 0 ? EVENT_MEMORY_DIFFERS : EVENT_MEMORY_LIMIT, .detail = detail});
+	return share_of(d->memory_room);
 }
 
 struct settings daemon_settings(struct daemon *d, const struct config *config) {

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <systemd/sd-daemon.h>
 
 #include "atomdb/util/error.h"
@@ -33,6 +34,9 @@ const struct registry_hooks daemon_hooks = {limits_changed, defaults_changed, re
 
 static void report_restart(void *context, const char *key) {
 	struct daemon *d = context;
+	/* A restart would not help where systemd's sockets take the place of these. */
+	if ((d->resp_passed && strcmp(key, "resp.listen") == 0) || (d->http_passed && strcmp(key, "http.listen") == 0))
+		return;
 	event_report(d->events, &(struct event){.id = EVENT_NEEDS_RESTART, .detail = key});
 }
 
@@ -53,14 +57,15 @@ static int check_sockets(struct daemon *d, const struct config *wanted, struct c
  * with what runs. */
 static void apply(struct daemon *d, struct config *wanted) {
 	config_needs_restart(d->config, wanted, report_restart, d);
+	daemon_compare_sockets(d, wanted);
 	wanted->workers = d->config->workers;
 	wanted->resp_listen = d->config->resp_listen;
 	wanted->http_listen = d->config->http_listen;
 	struct settings settings = daemon_settings(d, wanted);
 	for (unsigned i = 0; i < d->worker_count; i++)
 		lost(d, worker_post_settings(d->workers[i], &settings));
-	atomic_store(&d->budget.limit, wanted->max_memory);
-	d->sources.max_memory = wanted->max_memory;
+	atomic_store(&d->budget.limit, daemon_memory_budget(d, wanted));
+	d->sources.max_memory = atomic_load(&d->budget.limit);
 	d->sources.max_clients = settings.max_clients;
 	d->sources.tenants_shown = wanted->tenants_shown;
 	journal_set_level(d->journal, wanted->log_level);

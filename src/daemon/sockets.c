@@ -81,16 +81,41 @@ static void announce(struct daemon *d, struct listener *const *list, unsigned co
 			&(struct event){.id = EVENT_LISTENING, .address = listener_address(list[i]), .detail = what});
 }
 
+static void compare(struct daemon *d, const struct config_addresses *wanted, struct listener *const *list,
+		    unsigned count, const char *what) {
+	for (unsigned i = 0; wanted->given && i < wanted->count; i++) {
+		bool found = false;
+		for (unsigned k = 0; k < count && !found; k++)
+			found = listener_is_at(list[k], wanted->text[i]);
+		if (!found)
+			event_report(d->events, &(struct event){.id = EVENT_SOCKETS_DIFFER,
+								.address = wanted->text[i],
+								.detail = what});
+	}
+}
+
+void daemon_compare_sockets(struct daemon *d, const struct config *config) {
+	if (d->resp_passed)
+		compare(d, &config->resp_listen, d->resp, d->resp_count,
+			"resp.listen; change it with systemctl edit atomdb.socket");
+	if (d->http_passed)
+		compare(d, &config->http_listen, d->http_listeners, d->http_count,
+			"http.listen; change it with systemctl edit atomdb-http.socket");
+}
+
 int daemon_open_sockets(struct daemon *d) {
 	int error = adopt_all(d);
+	d->resp_passed = d->resp_count > 0;
+	d->http_passed = d->http_count > 0;
 	if (error == 0 && d->resp_count == 0)
 		error = open_list(d, &d->config->resp_listen, d->resp, &d->resp_count);
 	if (error == 0 && d->http_count == 0)
 		error = open_list(d, &d->config->http_listen, d->http_listeners, &d->http_count);
 	if (error != 0)
 		return error;
-	announce(d, d->resp, d->resp_count, "RESP");
-	announce(d, d->http_listeners, d->http_count, "HTTP");
+	announce(d, d->resp, d->resp_count, d->resp_passed ? "RESP, opened by systemd" : "RESP");
+	announce(d, d->http_listeners, d->http_count, d->http_passed ? "HTTP, opened by systemd" : "HTTP");
+	daemon_compare_sockets(d, d->config);
 	return 0;
 }
 

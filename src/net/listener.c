@@ -89,6 +89,26 @@ static int parse_address(const char *text, union address *out, socklen_t *size) 
 	return 0;
 }
 
+/* Writes an address as messages show it. 0 or -EAFNOSUPPORT. */
+static int format_address(const union address *from, char *out, size_t size) {
+	char host[INET6_ADDRSTRLEN];
+	switch (from->any.sa_family) {
+	case AF_INET:
+		inet_ntop(AF_INET, &from->v4.sin_addr, host, sizeof(host));
+		snprintf(out, size, "%s:%u", host, ntohs(from->v4.sin_port));
+		return 0;
+	case AF_INET6:
+		inet_ntop(AF_INET6, &from->v6.sin6_addr, host, sizeof(host));
+		snprintf(out, size, "[%s]:%u", host, ntohs(from->v6.sin6_port));
+		return 0;
+	case AF_UNIX:
+		snprintf(out, size, "unix:%.*s", (int)sizeof(from->local.sun_path), from->local.sun_path);
+		return 0;
+	default:
+		return -EAFNOSUPPORT;
+	}
+}
+
 /* Fills in what the kernel says about the bound socket. */
 static int describe(struct listener *l) {
 	union address bound;
@@ -96,25 +116,11 @@ static int describe(struct listener *l) {
 	socklen_t size = sizeof(bound);
 	if (getsockname(l->fd, &bound.any, &size) < 0)
 		return -errno;
-	char host[INET6_ADDRSTRLEN];
-	switch (bound.any.sa_family) {
-	case AF_INET:
+	if (bound.any.sa_family == AF_INET)
 		l->port = ntohs(bound.v4.sin_port);
-		inet_ntop(AF_INET, &bound.v4.sin_addr, host, sizeof(host));
-		snprintf(l->address, sizeof(l->address), "%s:%u", host, l->port);
-		return 0;
-	case AF_INET6:
+	else if (bound.any.sa_family == AF_INET6)
 		l->port = ntohs(bound.v6.sin6_port);
-		inet_ntop(AF_INET6, &bound.v6.sin6_addr, host, sizeof(host));
-		snprintf(l->address, sizeof(l->address), "[%s]:%u", host, l->port);
-		return 0;
-	case AF_UNIX:
-		snprintf(l->address, sizeof(l->address), "unix:%.*s", (int)sizeof(bound.local.sun_path),
-			 bound.local.sun_path);
-		return 0;
-	default:
-		return -EAFNOSUPPORT;
-	}
+	return format_address(&bound, l->address, sizeof(l->address));
 }
 
 /* Removes the socket file of a server that is gone; leaves everything else alone. */
@@ -237,6 +243,14 @@ int listener_fd(const struct listener *l) {
 
 const char *listener_address(const struct listener *l) {
 	return l->address;
+}
+
+bool listener_is_at(const struct listener *l, const char *address) {
+	union address to;
+	socklen_t size;
+	char text[sizeof(l->address)];
+	return parse_address(address, &to, &size) == 0 && format_address(&to, text, sizeof(text)) == 0 &&
+	       strcmp(text, l->address) == 0;
 }
 
 uint16_t listener_port(const struct listener *l) {

@@ -1,5 +1,7 @@
 """SIGHUP puts a changed configuration in force, without touching whom it does not concern."""
 
+import subprocess
+
 import pytest
 
 from harness import Error, wait_for
@@ -156,3 +158,24 @@ def test_many_reloads_under_load(atomdb):
                 assert reply == "OK" or isinstance(reply, Error)
                 atomdb.reload(tenants(A) if number % 2 == 0 else tenants(A, B, C))
             assert [a.read() for _ in range(200)][-1] == (number + 1) * 200
+
+
+def test_somebody_may_wait_for_a_reload(atomdb):
+    def ask():
+        command = [atomdb.binary, "--reload", str(atomdb.pid)]
+        return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode
+
+    def keys_kept():
+        with atomdb.client("sa") as a:
+            a.many(("SET", f"k{number}", "v") for number in range(12))
+            return a.cmd("DBSIZE")
+
+    atomdb.start(tenants(A))
+    assert keys_kept() == 10
+    atomdb.write_config(tenants(A.replace("10", "8")))
+    assert ask() == 0
+    wait_for(lambda: keys_kept() == 8, 5, "the quota to be in force")
+    atomdb.write_config(tenants(A.replace("10", '"many"')))
+    assert ask() == 1
+    assert "The configuration could not be read" in atomdb.log()
+    assert keys_kept() == 8

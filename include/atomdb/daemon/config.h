@@ -21,6 +21,7 @@
 struct config_addresses {
 	char text[CONFIG_ADDRESSES][CONFIG_ADDRESS_MAX + 1];
 	unsigned count;
+	bool given; /* by the operator; else it is the default */
 };
 
 struct config_secret {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "atomdb/daemon/config.h"
 #include "atomdb/daemon/journal.h"
@@ -20,3 +21,8 @@ int daemon_load_config(const struct daemon_options *options, struct config **out
 /* Serves until SIGTERM or SIGINT; takes over `config`. Returns 0 after an orderly stop, or a negative error that has
  * been reported. */
 int daemon_run(const struct daemon_options *options, struct config *config, struct journal *journal);
+
+/* Makes the daemon of process `pid`, which runs as the same user, read its configuration again, and waits for what
+ * became of it. 0, ATOMDB_E_SYNTAX where the daemon refuses it and goes on with what it has, -ETIMEDOUT, or the -errno
+ * of the signal. */
+int daemon_ask_reload(pid_t pid);

@@ -37,5 +37,8 @@ const struct event_sink *journal_sink(struct journal *j);
 void journal_set_level(struct journal *j, int level);
 /* Tells of kinds whose minute is over and that were suppressed; to be called now and then. */
 void journal_flush(struct journal *j);
+/* Waits a moment for the journal to have read what was said, before the process ends: of a process that is gone, it can
+ * no longer tell the unit. For failures; `j` may be NULL. */
+void journal_settle(const struct journal *j);
 /* How many events the rate limit suppressed. */
 const counter *journal_suppressed(const struct journal *j);

@@ -17,6 +17,8 @@ void listener_close(struct listener *l);
 int listener_fd(const struct listener *l);
 /* The bound address as text, for messages ("127.0.0.1:8080"). */
 const char *listener_address(const struct listener *l);
+/* Whether it is the socket of `address`, however that is written. */
+bool listener_is_at(const struct listener *l, const char *address);
 uint16_t listener_port(const struct listener *l); /* 0 for a Unix socket */
 /* Whether `address` can be reached from this host only: loopback or a Unix socket. Pure. */
 bool listener_is_local(const char *address);

@@ -7,7 +7,7 @@
 #include "atomdb/util/slice.h"
 
 enum event_id {
-#define EVENT(name, message_id, priority, per_minute, text) EVENT_##name,
+#define EVENT(name, message_id, priority, per_minute, text, advice) EVENT_##name,
 #include "atomdb/util/events.def"
 #undef EVENT
 	EVENT_COUNT

@@ -95,6 +95,9 @@ static void listens_on_tcp(void **state) {
 	assert_true(port != 0);
 	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
 	assert_string_equal(listener_address(l), address);
+	assert_true(listener_is_at(l, address));
+	assert_false(listener_is_at(l, "127.0.0.1:0"));
+	assert_false(listener_is_at(l, "127.0.0.1"));
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
 	assert_accepts(l, (struct sockaddr *)&to, sizeof(to));
 	assert_int_equal(accept(listener_fd(l), NULL, NULL), -1);
@@ -116,6 +119,11 @@ static void listens_on_ipv6(void **state) {
 	assert_true(strncmp(listener_address(l), "[::1]:", 6) == 0);
 	struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_port = htons(listener_port(l))};
 	to.sin6_addr = in6addr_loopback;
+	char address[64];
+	snprintf(address, sizeof(address), "[0:0:0::1]:%u", listener_port(l));
+	assert_true(listener_is_at(l, address));
+	snprintf(address, sizeof(address), "127.0.0.1:%u", listener_port(l));
+	assert_false(listener_is_at(l, address));
 	assert_accepts(l, (struct sockaddr *)&to, sizeof(to));
 	listener_close(l);
 }
@@ -136,6 +144,7 @@ static void listens_on_a_unix_socket(void **state) {
 	assert_int_equal(listener_open(&l, address), 0);
 	assert_int_equal(listener_port(l), 0);
 	assert_string_equal(listener_address(l), address);
+	assert_true(listener_is_at(l, address));
 	assert_accepts(l, (struct sockaddr *)&to, sizeof(to));
 	assert_int_equal(stat(to.sun_path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0666);

@@ -1,0 +1,49 @@
+# `cpack` in the build directory makes atomdb_VERSION_ARCH.deb, and an RPM where rpmbuild is there. Configure with
+# -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_INSTALL_SYSCONFDIR=/etc.
+set(CPACK_PACKAGE_NAME atomdb)
+set(CPACK_PACKAGE_VERSION "${PROJECT_VERSION}")
+set(CPACK_PACKAGE_VENDOR AtomDB)
+set(CPACK_PACKAGE_CONTACT "AtomDB developers <atomdb@example.org>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Redis-compatible in-memory database for many tenants")
+set(CPACK_PACKAGE_DESCRIPTION
+"AtomDB is a key-value database in memory for a host that many users share.
+A secret opens a tenant: a private keyspace with its own databases, exact
+LRU, expiry, quota, client list and figures. Tenants cannot see, count,
+flush, slow down or evict each other. Any Redis client works.
+.
+It runs as one service of systemd, without privileges and without a network
+of its own, and has its figures ready for Prometheus.")
+set(CPACK_PACKAGING_INSTALL_PREFIX "${CMAKE_INSTALL_PREFIX}")
+set(CPACK_STRIP_FILES ON)
+set(CPACK_GENERATOR DEB)
+find_program(ATOMDB_RPMBUILD rpmbuild)
+if(ATOMDB_RPMBUILD)
+  list(APPEND CPACK_GENERATOR RPM)
+  set(CPACK_RPM_PACKAGE_LICENSE Apache-2.0)
+  set(CPACK_RPM_USER_FILELIST "%config(noreplace) ${ATOMDB_CONF}")
+  set(CPACK_RPM_FILE_NAME RPM-DEFAULT)
+endif()
+
+set(debian "${CMAKE_CURRENT_SOURCE_DIR}/packaging/debian")
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION database)
+set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "init-system-helpers (>= 1.54~), systemd")
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "fail2ban, prometheus, redis-tools")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA "${debian}/conffiles;${debian}/postinst;${debian}/prerm;${debian}/postrm")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+
+# What Debian wants in each package. The date is that of the release's commit where there is one to ask, so that the
+# package can be made again bit by bit.
+execute_process(COMMAND git -C "${CMAKE_CURRENT_SOURCE_DIR}" log -1 --format=%cD
+  OUTPUT_VARIABLE changelog_date OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if(NOT changelog_date)
+  set(changelog_date "Thu, 01 Jan 1970 00:00:00 +0000")
+endif()
+configure_file(packaging/debian/changelog.in documents/changelog @ONLY)
+add_custom_command(OUTPUT "${documents}/changelog.gz"
+  COMMAND gzip -9nkf "${documents}/changelog" DEPENDS "${documents}/changelog" VERBATIM)
+add_custom_target(changelog ALL DEPENDS "${documents}/changelog.gz")
+install(FILES "${documents}/changelog.gz" packaging/debian/copyright DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+include(CPack)
