@@ -197,13 +197,14 @@ def wait_probe(bench, what, target=None):
 
 def storm_watch(server, connection, deadline, empty, full, limit):
     """Seconds after `deadline` (Unix time) until no key is counted, and until their memory is free as well, but for a
-    twentieth of it: a server keeps some at hand."""
+    twentieth of it, or 2 MiB of little: a server keeps some at hand."""
+    kept = max((full - empty) / 20, 2 << 20)
     gone = free = None
     while free is None and time.time() < deadline + limit:
         time.sleep(0.005)
         if gone is None and server.key_count(connection) == 0:
             gone = max(0.0, time.time() - deadline)
-        if gone is not None and server.resident() < empty + (full - empty) / 20:
+        if gone is not None and server.resident() < empty + kept:
             free = max(0.0, time.time() - deadline)
     return limit if gone is None else gone, limit if free is None else free
 
