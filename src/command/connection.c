@@ -54,7 +54,7 @@ static bool authenticate(struct session *s, struct slice name, struct slice secr
 enum outcome connection_auth(struct session *s, const struct request *r) {
 	if (r->argc > 3)
 		return reply_syntax_error(s);
-	struct slice name = r->argc == 3 ? r->argv[1] : SLICE("");
+	struct slice name = r->argc == 3 ? r->argv[1] : SLICE("default");
 	enum outcome outcome = OUTCOME_DONE;
 	if (authenticate(s, name, r->argv[r->argc - 1], &outcome))
 		writer_ok(s->reply);

@@ -343,7 +343,7 @@ int registry_authenticate(struct registry *r, struct slice name, struct slice se
 			  unsigned *worker) {
 	struct secret digest;
 	struct registered *g;
-	bool any_name = name.len == 0 || slice_equal(name, SLICE("default"));
+	bool any_name = slice_equal(name, SLICE("default"));
 	bool opened = false;
 	int error = 0;
 	secret_digest(secret, &digest);

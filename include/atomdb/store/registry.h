@@ -62,7 +62,7 @@ void registry_free(struct registry *r);
  * ATOMDB_E_RANGE as registry_new, and nothing changed; -ENOMEM, and the rest is not in force yet. */
 int registry_reload(struct registry *r, const struct tenancy *tenancy);
 
-/* The tenant that `secret` opens. `name` is that of AUTH with two arguments; "" or "default" for one. In open mode an
+/* The tenant that `secret` opens. `name` is that of AUTH with two arguments, "default" for one. In open mode an
  * unknown secret makes a tenant, in the shard with the least load. `*worker` is the worker that owns it: any other must
  * not look into `**out` (which may end at any time) but send the connection there and ask again.
  * 0, ATOMDB_E_WRONGPASS, ATOMDB_E_FULL (max_tenants), or -ENOMEM. */

@@ -82,6 +82,6 @@ static inline void figures_free(struct figures *f) {
 static inline struct tenant *figures_tenant(struct figures *f, const char *secret) {
 	struct tenant *t = NULL;
 	unsigned worker;
-	int r = registry_authenticate(f->sources.registry, SLICE(""), slice_of(secret), &t, &worker);
+	int r = registry_authenticate(f->sources.registry, SLICE("default"), slice_of(secret), &t, &worker);
 	return r == 0 ? t : NULL;
 }

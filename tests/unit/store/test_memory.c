@@ -66,9 +66,9 @@ static void test_registry(void **state) {
 	struct tenant *t;
 	unsigned worker;
 	alloc_fail_at = 1;
-	assert_int_equal(registry_authenticate(r, SLICE(""), SLICE("new"), &t, &worker), -ENOMEM);
+	assert_int_equal(registry_authenticate(r, SLICE("default"), SLICE("new"), &t, &worker), -ENOMEM);
 	assert_int_equal(registry_count(r), 3);
-	assert_int_equal(registry_authenticate(r, SLICE(""), SLICE("new"), &t, &worker), 0);
+	assert_int_equal(registry_authenticate(r, SLICE("default"), SLICE("new"), &t, &worker), 0);
 	assert_int_equal(registry_count(r), 4);
 
 	y.tenant_count = 3;

@@ -78,9 +78,9 @@ static void test_open_mode(void **state) {
 	struct tenancy y = {.open = true, .max_tenants = 4, .defaults = {.max_entries = 30}};
 	struct tenant *a, *b, *again, *rest[3];
 	world_open(&w, &y);
-	assert_int_equal(auth(&w, "", "one", &a), 0);
+	assert_int_equal(auth(&w, "default", "one", &a), 0);
 	assert_int_equal(auth(&w, "default", "two", &b), 0);
-	assert_int_equal(auth(&w, "", "one", &again), 0);
+	assert_int_equal(auth(&w, "default", "one", &again), 0);
 	assert_ptr_equal(a, again);
 	assert_ptr_not_equal(a, b);
 	assert_ptr_not_equal(a->shard, b->shard); /* the lightest shard first */
@@ -89,14 +89,15 @@ static void test_open_mode(void **state) {
 	assert_string_not_equal(tenant_name(a), tenant_name(b));
 	assert_int_equal(auth(&w, "somebody", "three", &again), ATOMDB_E_WRONGPASS);
 	assert_int_equal(auth(&w, "somebody", "one", &again), ATOMDB_E_WRONGPASS);
-	assert_int_equal(auth(&w, "", "three", &rest[0]), 0);
-	assert_int_equal(auth(&w, "", "four", &rest[1]), 0);
-	assert_int_equal(auth(&w, "", "five", &rest[2]), ATOMDB_E_FULL);
+	assert_int_equal(auth(&w, "", "one", &again), ATOMDB_E_WRONGPASS); /* an empty name is one that nobody has */
+	assert_int_equal(auth(&w, "default", "three", &rest[0]), 0);
+	assert_int_equal(auth(&w, "default", "four", &rest[1]), 0);
+	assert_int_equal(auth(&w, "default", "five", &rest[2]), ATOMDB_E_FULL);
 	/* A tenant without clients and keys makes room for another. */
 	use(b);
 	registry_release(w.registry, b);
 	assert_int_equal(registry_count(w.registry), 3);
-	assert_int_equal(auth(&w, "", "five", &rest[2]), 0);
+	assert_int_equal(auth(&w, "default", "five", &rest[2]), 0);
 	assert_int_equal(rest[2]->limits.max_entries, 30);
 	world_close(&w);
 }
@@ -110,19 +111,19 @@ static void test_listed_mode(void **state) {
 	secret_digest(SLICE("s2"), &list[0].secrets[1]);
 	list[0].secret_count = 2;
 	world_open(&w, &y);
-	assert_int_equal(auth(&w, "", "s1", &shop), 0);
+	assert_int_equal(auth(&w, "default", "s1", &shop), 0);
 	assert_string_equal(tenant_name(shop), "shop");
 	assert_int_equal(auth(&w, "shop", "s2", &t), 0);
 	assert_ptr_equal(t, shop);
 	assert_int_equal(auth(&w, "blog", "s1", &t), ATOMDB_E_WRONGPASS);
-	assert_int_equal(auth(&w, "", "unknown", &t), ATOMDB_E_WRONGPASS);
-	assert_int_equal(auth(&w, "", "", &t), ATOMDB_E_WRONGPASS);
+	assert_int_equal(auth(&w, "default", "unknown", &t), ATOMDB_E_WRONGPASS);
+	assert_int_equal(auth(&w, "default", "", &t), ATOMDB_E_WRONGPASS);
 	unsigned worker;
 	assert_int_equal(registry_anonymous(w.registry, &t, &worker), ATOMDB_E_WRONGPASS);
 	/* A listed tenant stays, however empty. */
 	use(shop);
 	registry_release(w.registry, shop);
-	assert_int_equal(auth(&w, "", "s1", &t), 0);
+	assert_int_equal(auth(&w, "default", "s1", &t), 0);
 	assert_ptr_equal(t, shop);
 	world_close(&w);
 }
@@ -149,10 +150,10 @@ static void test_reload(void **state) {
 	struct tenancy y = {.open = true, .tenants = before, .tenant_count = 3, .defaults = {.max_entries = 30}};
 	struct tenant *keep, *gone, *swap, *open, *t;
 	world_open(&w, &y);
-	assert_int_equal(auth(&w, "", "k", &keep), 0);
-	assert_int_equal(auth(&w, "", "g", &gone), 0);
-	assert_int_equal(auth(&w, "", "x", &swap), 0);
-	assert_int_equal(auth(&w, "", "visitor", &open), 0);
+	assert_int_equal(auth(&w, "default", "k", &keep), 0);
+	assert_int_equal(auth(&w, "default", "g", &gone), 0);
+	assert_int_equal(auth(&w, "default", "x", &swap), 0);
+	assert_int_equal(auth(&w, "default", "visitor", &open), 0);
 	use(open);
 	use(gone);
 
@@ -176,11 +177,11 @@ static void test_reload(void **state) {
 	assert_int_equal(open->limits.max_entries, 5);
 
 	/* The secret of the removed one opens a new, empty tenant at once; its worker may take its time. */
-	assert_int_equal(auth(&w, "", "g", &t), 0);
+	assert_int_equal(auth(&w, "default", "g", &t), 0);
 	assert_ptr_not_equal(t, gone);
 	registry_release(w.registry, gone);
 	registry_remove_done(w.registry, gone);
-	assert_int_equal(auth(&w, "", "g", &t), 0);
+	assert_int_equal(auth(&w, "default", "g", &t), 0);
 
 	/* An ambiguous reload changes nothing. */
 	after[0] = tenant_named("swap", "z");
@@ -190,8 +191,8 @@ static void test_reload(void **state) {
 	/* Closing the doors removes who was not listed. */
 	struct tenancy closed = {.tenants = after + 1, .tenant_count = 2};
 	assert_int_equal(registry_reload(w.registry, &closed), 0);
-	assert_int_equal(auth(&w, "", "g", &t), ATOMDB_E_WRONGPASS);
-	assert_int_equal(auth(&w, "", "x", &t), ATOMDB_E_WRONGPASS);
+	assert_int_equal(auth(&w, "default", "g", &t), ATOMDB_E_WRONGPASS);
+	assert_int_equal(auth(&w, "default", "x", &t), ATOMDB_E_WRONGPASS);
 	assert_int_equal(registry_count(w.registry), 2);
 	world_close(&w);
 }
@@ -203,8 +204,8 @@ static void test_second_secret_in_use(void **state) {
 	struct tenancy y = {.open = true};
 	struct tenant *first, *second, *t;
 	world_open(&w, &y);
-	assert_int_equal(auth(&w, "", "old", &first), 0);
-	assert_int_equal(auth(&w, "", "new", &second), 0);
+	assert_int_equal(auth(&w, "default", "old", &first), 0);
+	assert_int_equal(auth(&w, "default", "new", &second), 0);
 	use(first);
 	use(second);
 	struct tenant_config c = tenant_named("shop", "old");
