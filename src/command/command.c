@@ -8,6 +8,7 @@
 #define A_STRING         ACL_STRING
 #define A_DANGEROUS      ACL_DANGEROUS
 #define A_CONNECTION     ACL_CONNECTION
+#define A_TRANSACTION    ACL_TRANSACTION
 #define F_WRITE          CMD_WRITE
 #define F_READONLY       CMD_READONLY
 #define F_DENYOOM        CMD_DENYOOM
@@ -18,6 +19,8 @@
 #define F_NOSCRIPT       CMD_NOSCRIPT
 #define F_NO_AUTH        CMD_NO_AUTH
 #define F_PARENT         CMD_PARENT
+#define F_PUBSUB         CMD_PUBSUB
+#define F_SKIP_SLOWLOG   CMD_SKIP_SLOWLOG
 #define F_ALLOW_BUSY     CMD_ALLOW_BUSY
 #define K_RO             KEY_RO
 #define K_RW             KEY_RW
@@ -28,6 +31,7 @@
 #define K_INSERT         KEY_INSERT
 #define K_DELETE         KEY_DELETE
 #define K_VARIABLE_FLAGS KEY_VARIABLE_FLAGS
+#define K_NOT_KEY        KEY_NOT_KEY
 
 #define NO_KEYS                    .first_key = 0
 #define ONE_KEY(how)               .first_key = 1, .last_key = 1, .key_step = 1, .key_flags = (how)
@@ -48,6 +52,7 @@ enum subcommand_id {
 #define PARENT_GROUP_COMMAND GROUP_SERVER
 #define PARENT_GROUP_CONFIG  GROUP_SERVER
 #define PARENT_GROUP_CLIENT  GROUP_CONNECTION
+#define PARENT_GROUP_PUBSUB  GROUP_PUBSUB
 
 static const struct command subcommands[] = {
 #define COMMAND(...)
@@ -201,6 +206,8 @@ uint32_t command_categories(const struct command *c) {
 		categories |= ACL_READ;
 	if (c->flags & CMD_ADMIN)
 		categories |= ACL_ADMIN | ACL_DANGEROUS;
+	if (c->flags & CMD_PUBSUB)
+		categories |= ACL_PUBSUB;
 	categories |= (c->flags & CMD_FAST) ? ACL_FAST : ACL_SLOW;
 	return categories;
 }

@@ -1,4 +1,5 @@
-/* CONFIG GET: the parameters of Redis that clients ask for, with the values in force for the caller's tenant. */
+/* CONFIG: the parameters of Redis that clients ask for, with the values in force for the caller's tenant, and the one
+ * that a client sets for its tenant. */
 #include <stdio.h>
 
 #include "atomdb/util/glob.h"
@@ -10,7 +11,18 @@ const char *config_policy(const struct tenant *t) {
 	return t->limits.eviction == EVICTION_LRU ? "allkeys-lru" : "noeviction";
 }
 
-enum parameter_kind { CONSTANT, MAXMEMORY, POLICY, MAXCLIENTS, TIMEOUT, KEEPALIVE, PORT, QUERY_BUFFER, OUTPUT_BUFFER };
+enum parameter_kind {
+	CONSTANT,
+	MAXMEMORY,
+	POLICY,
+	MAXCLIENTS,
+	TIMEOUT,
+	KEEPALIVE,
+	PORT,
+	QUERY_BUFFER,
+	OUTPUT_BUFFER,
+	NOTIFY
+};
 
 static const struct parameter {
 	const char *name;
@@ -29,7 +41,7 @@ static const struct parameter {
 	{"maxclients", MAXCLIENTS, NULL},
 	{"maxmemory", MAXMEMORY, NULL},
 	{"maxmemory-policy", POLICY, NULL},
-	{"notify-keyspace-events", CONSTANT, ""},
+	{"notify-keyspace-events", NOTIFY, NULL},
 	{"port", PORT, NULL},
 	{"proto-max-bulk-len", CONSTANT, "536870912"},
 	{"requirepass", CONSTANT, ""},
@@ -59,6 +71,7 @@ static uint64_t number_of(const struct session *s, enum parameter_kind kind) {
 		return settings->output_buffer;
 	case CONSTANT:
 	case POLICY:
+	case NOTIFY:
 		break;
 	}
 	return 0;
@@ -72,6 +85,8 @@ static void reply_parameter(struct session *s, const struct parameter *p, struct
 		value = p->value;
 	else if (p->kind == POLICY)
 		value = config_policy(s->tenant);
+	else if (p->kind == NOTIFY)
+		notify_format(s->tenant->notify, text);
 	else if (p->kind == OUTPUT_BUFFER)
 		snprintf(text, sizeof(text), "normal %llu 0 0 slave 0 0 0 pubsub %llu 0 0", number, number);
 	else
@@ -115,11 +130,52 @@ enum outcome config_get(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
+static const struct parameter *find_parameter(struct slice name) {
+	for (size_t i = 0; i < PARAMETER_COUNT; i++) {
+		if (slice_is(name, parameters[i].name))
+			return &parameters[i];
+	}
+	return NULL;
+}
+
+static enum outcome fail_set(struct session *s, const struct parameter *p, const char *reason) {
+	writer_errorf(s->reply, "ERR CONFIG SET failed (possibly related to argument '%s') - %s", p->name, reason);
+	return OUTCOME_DONE;
+}
+
+/* All parameters are checked before one is set. */
+enum outcome config_set(struct session *s, const struct request *r) {
+	uint32_t classes = s->tenant->notify;
+	if (r->argc % 2 != 0)
+		return reply_syntax_error(s);
+	for (uint32_t i = 2; i < r->argc; i += 2) {
+		if (find_parameter(r->argv[i]) == NULL) {
+			writer_errorf(s->reply, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+				      ECHO_TEXT(r->argv[i], ECHO_LONG));
+			return OUTCOME_DONE;
+		}
+	}
+	for (uint32_t i = 2; i < r->argc; i += 2) {
+		const struct parameter *p = find_parameter(r->argv[i]);
+		if (p->kind != NOTIFY)
+			return fail_set(s, p, "the configuration of the server sets it for all its tenants");
+		if (i > 2)
+			return fail_set(s, p, "duplicate parameter");
+		if (!notify_parse(r->argv[i + 1], &classes))
+			return fail_set(s, p, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+	}
+	notify_set(s->tenant, classes);
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
 enum outcome config_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"GET <pattern> [<pattern> ...]",
 		"    Tells the parameters whose names match a glob pattern, with their values.",
+		"SET notify-keyspace-events <classes>",
+		"    Says which events of its keys the tenant's clients are told of.",
 	};
 	return reply_help_lines(s, "config", lines);
 }

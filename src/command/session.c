@@ -4,6 +4,7 @@
 
 #include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
+#include "command/hub.h"
 
 void session_init(struct session *s, struct environment *env, uint64_t id, int64_t now_ms) {
 	memset(s, 0, sizeof(*s));
@@ -45,6 +46,8 @@ int session_attach(struct session *s, struct tenant *t) {
 	counter_add(&t->figures.clients, 1);
 	s->tenant = t;
 	s->attachments++;
+	if (t->attention)
+		s->flags |= SESSION_TENANT_ATTENTION;
 	return 0;
 }
 
@@ -54,6 +57,8 @@ void session_detach(struct session *s) {
 		return;
 	if (s->env->host != NULL && s->env->host->leaving != NULL)
 		s->env->host->leaving(s);
+	hub_leave(s);
+	s->flags &= ~(uint32_t)SESSION_TENANT_ATTENTION;
 	s->tenant = NULL;
 	s->database = 0;
 	forget(&s->name);
