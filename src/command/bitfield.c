@@ -130,21 +130,22 @@ static bool parse_fields(struct session *s, const struct request *r, struct fiel
 	return true;
 }
 
-/* Runs one field; `bytes` is NULL where nothing is written. */
-static void field_run(struct writer *w, const struct field *f, struct slice value, char *bytes) {
+/* Runs one field; `bytes` is NULL where nothing is written. Returns whether it wrote. */
+static bool field_run(struct writer *w, const struct field *f, struct slice value, char *bytes) {
 	int64_t before = field_number(f, field_load(value, f)), after;
 	if (f->action == FIELD_GET) {
 		writer_integer(w, before);
-		return;
+		return false;
 	}
 	bool over =
 		f->action == FIELD_SET ? field_add(f, f->operand, 0, &after) : field_add(f, before, f->operand, &after);
 	if (over && f->overflow == OVERFLOW_FAIL) {
 		writer_null(w);
-		return;
+		return false;
 	}
 	field_store(bytes, f, (uint64_t)after);
 	writer_integer(w, f->action == FIELD_SET ? before : after);
+	return true;
 }
 
 static enum outcome run_fields(struct session *s, const struct request *r, const struct field *fields, size_t count) {
@@ -170,8 +171,11 @@ static enum outcome run_fields(struct session *s, const struct request *r, const
 		value = (struct slice){bytes, length};
 	}
 	writer_array(s->reply, count);
+	bool wrote = false;
 	for (size_t i = 0; i < count; i++)
-		field_run(s->reply, &fields[i], value, bytes);
+		wrote |= field_run(s->reply, &fields[i], value, bytes);
+	if (wrote)
+		notify_key(s, NOTIFY_STRING, "setbit", &key);
 	return OUTCOME_DONE;
 }
 

@@ -29,14 +29,24 @@ enum outcome bitmap_setbit(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
 	char text[KEYSPACE_TEXT], *bytes;
-	size_t at = offset / 8, length = value_or_nothing(old, text).len;
-	int error = keyspace_resize(s->tenant, &key, old, at < length ? length : at + 1, &bytes);
+	struct slice value = value_or_nothing(old, text);
+	size_t at = offset / 8;
+	unsigned shift = 7 - offset % 8;
+	unsigned byte = at < value.len ? (unsigned char)value.data[at] : 0;
+	unsigned before = byte >> shift & 1;
+	/* What changes nothing is no write, but for the encoding, which is raw behind it, as in Redis. */
+	bool same = at < value.len && before == (unsigned)bit;
+	if (same && strcmp(keyspace_encoding(old), "raw") == 0) {
+		writer_integer(s->reply, before);
+		return OUTCOME_DONE;
+	}
+	int error = keyspace_resize(s->tenant, &key, old, at < value.len ? value.len : at + 1, &bytes);
 	if (error < 0)
 		return reply_store_error(s, error);
-	unsigned shift = 7 - offset % 8;
-	unsigned byte = (unsigned char)bytes[at];
-	writer_integer(s->reply, byte >> shift & 1);
 	bytes[at] = (char)((byte & ~(1u << shift)) | (unsigned)bit << shift);
+	writer_integer(s->reply, before);
+	if (!same)
+		notify_key(s, NOTIFY_STRING, "setbit", &key);
 	return OUTCOME_DONE;
 }
 
@@ -236,6 +246,10 @@ enum outcome bitmap_bitop(struct session *s, const struct request *r) {
 		keyspace_delete(s->tenant, &key, old);
 	if (error < 0)
 		return reply_store_error(s, error);
+	if (longest != 0)
+		notify_key(s, NOTIFY_STRING, "set", &key);
+	else if (old != NULL)
+		notify_key(s, NOTIFY_GENERIC, "del", &key);
 	writer_integer(s->reply, (int64_t)longest);
 	return OUTCOME_DONE;
 }

@@ -1,8 +1,11 @@
 /* The commands about connections: the caller's own, and those of its tenant. */
+#include "command/client.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "command/between.h"
 #include "command/handlers.h"
 
 #define LINE_MAX_BYTES 1024
@@ -92,11 +95,23 @@ enum outcome client_no_evict(struct session *s, const struct request *r) {
 	if (slice_is(r->argv[2], "on"))
 		s->flags |= SESSION_NO_EVICT;
 	else if (slice_is(r->argv[2], "off"))
-		s->flags &= (uint8_t)~SESSION_NO_EVICT;
+		s->flags &= ~(uint32_t)SESSION_NO_EVICT;
 	else
 		return reply_syntax_error(s);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
+}
+
+#define CLIENT_FLAGS 16
+
+static void describe_flags(const struct session *of, char out[CLIENT_FLAGS]) {
+	char tracking[4];
+	tracking_letters(of, tracking);
+	int n = snprintf(out, CLIENT_FLAGS, "%s%s%s%s%s%s", of->flags & SESSION_SUBSCRIBED ? "P" : "",
+			 of->flags & SESSION_MULTI ? "x" : "", tracking, of->flags & SESSION_DIRTY_KEYS ? "d" : "",
+			 of->flags & SESSION_CLOSING ? "c" : "", of->flags & SESSION_NO_EVICT ? "e" : "");
+	if (n == 0)
+		snprintf(out, CLIENT_FLAGS, "N");
 }
 
 /* Appends a session's line of CLIENT LIST to scratch. 0, or as buffer_append. */
@@ -105,16 +120,22 @@ static int append_line(struct session *caller, struct session *of) {
 	struct client_facts facts = {.fd = -1};
 	if (env->host != NULL)
 		env->host->describe(of, &facts);
-	char line[LINE_MAX_BYTES];
+	char line[LINE_MAX_BYTES], flags[CLIENT_FLAGS];
+	describe_flags(of, flags);
 	int n = snprintf(line, sizeof(line),
-			 "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u sub=0 psub=0 ssub=0 "
-			 "multi=-1 qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=%llu "
-			 "tot-mem=%llu events=r cmd=%s user=default redir=-1 resp=%u lib-name=%s lib-ver=%s\n",
+			 "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u sub=%llu "
+			 "psub=%llu ssub=%llu multi=%lld qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=%llu rbs=0 rbp=0 "
+			 "obl=0 oll=0 omem=%llu "
+			 "tot-mem=%llu events=r cmd=%s user=default redir=%lld resp=%u lib-name=%s lib-ver=%s\n",
 			 (unsigned long long)of->id, facts.address, facts.local_address, facts.fd,
 			 of->name == NULL ? "" : of->name, (long long)((env->now_ms - of->created_ms) / 1000),
-			 (long long)((env->now_ms - of->last_ms) / 1000), of->flags & SESSION_NO_EVICT ? "e" : "N",
-			 of->database, (unsigned long long)facts.query_bytes, (unsigned long long)facts.output_bytes,
-			 (unsigned long long)facts.memory, of->last == NULL ? "NULL" : of->last->name, of->protocol,
+			 (long long)((env->now_ms - of->last_ms) / 1000), flags, of->database,
+			 (unsigned long long)hub_joined(of, TOPIC_CHANNEL),
+			 (unsigned long long)hub_joined(of, TOPIC_PATTERN),
+			 (unsigned long long)hub_joined(of, TOPIC_SHARD_CHANNEL), (long long)transaction_length(of),
+			 (unsigned long long)facts.query_bytes, (unsigned long long)transaction_memory(of),
+			 (unsigned long long)facts.output_bytes, (unsigned long long)facts.memory,
+			 of->last == NULL ? "NULL" : of->last->name, (long long)tracking_redirection(of), of->protocol,
 			 of->lib_name == NULL ? "" : of->lib_name, of->lib_version == NULL ? "" : of->lib_version);
 	return buffer_append(&env->scratch, line, (size_t)n, SIZE_MAX);
 }
@@ -131,26 +152,37 @@ enum outcome client_info(struct session *s, const struct request *r) {
 	return reply_lines(s, append_line(s, s));
 }
 
-/* Which sessions CLIENT LIST shows: all, none (a type that has no clients), or those of the ids from argument 3 on. */
-enum list_filter { LIST_ALL, LIST_NONE, LIST_IDS, LIST_ERROR };
-
-static enum list_filter parse_type(struct session *s, struct slice type) {
-	static const char *const without_clients[] = {"slave", "replica", "pubsub", "master"};
-	if (slice_is(type, "normal"))
-		return LIST_ALL;
-	for (size_t i = 0; i < sizeof(without_clients) / sizeof(without_clients[0]); i++) {
-		if (slice_is(type, without_clients[i]))
-			return LIST_NONE;
+bool client_parse_type(struct session *s, struct slice text, enum client_type *type) {
+	static const struct {
+		const char *name;
+		enum client_type type;
+	} types[] = {{"normal", CLIENT_NORMAL},
+		     {"slave", CLIENT_REPLICA},
+		     {"replica", CLIENT_REPLICA},
+		     {"pubsub", CLIENT_PUBSUB},
+		     {"master", CLIENT_MASTER}};
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		if (slice_is(text, types[i].name)) {
+			*type = types[i].type;
+			return true;
+		}
 	}
-	writer_errorf(s->reply, "ERR Unknown client type '%.*s'", ECHO_TEXT(type, ECHO_LONG));
-	return LIST_ERROR;
+	writer_errorf(s->reply, "ERR Unknown client type '%.*s'", ECHO_TEXT(text, ECHO_LONG));
+	return false;
 }
 
-static enum list_filter parse_filter(struct session *s, const struct request *r) {
+enum client_type client_type_of(const struct session *s) {
+	return s->flags & SESSION_SUBSCRIBED ? CLIENT_PUBSUB : CLIENT_NORMAL;
+}
+
+/* Which sessions CLIENT LIST shows: those of a type, or those of the ids from argument 3 on. */
+enum list_filter { LIST_ALL, LIST_TYPE, LIST_IDS, LIST_ERROR };
+
+static enum list_filter parse_filter(struct session *s, const struct request *r, enum client_type *type) {
 	if (r->argc == 2)
 		return LIST_ALL;
 	if (r->argc == 4 && slice_is(r->argv[2], "TYPE"))
-		return parse_type(s, r->argv[3]);
+		return client_parse_type(s, r->argv[3], type) ? LIST_TYPE : LIST_ERROR;
 	if (r->argc < 4 || !slice_is(r->argv[2], "ID")) {
 		reply_syntax_error(s);
 		return LIST_ERROR;
@@ -165,7 +197,7 @@ static enum list_filter parse_filter(struct session *s, const struct request *r)
 	return LIST_IDS;
 }
 
-static struct session *session_by_id(struct tenant *t, uint64_t id) {
+struct session *client_by_id(const struct tenant *t, uint64_t id) {
 	list_for_each (node, &t->sessions) {
 		struct session *of = list_entry(node, struct session, tenant_link);
 		if (of->id == id)
@@ -175,7 +207,8 @@ static struct session *session_by_id(struct tenant *t, uint64_t id) {
 }
 
 enum outcome client_list(struct session *s, const struct request *r) {
-	enum list_filter filter = parse_filter(s, r);
+	enum client_type type = CLIENT_NORMAL;
+	enum list_filter filter = parse_filter(s, r, &type);
 	int error = 0;
 	if (filter == LIST_ERROR)
 		return OUTCOME_DONE;
@@ -183,14 +216,15 @@ enum outcome client_list(struct session *s, const struct request *r) {
 		for (uint32_t i = 3; i < r->argc && error == 0; i++) {
 			int64_t id = 0;
 			(void)number_parse(r->argv[i], &id);
-			struct session *of = session_by_id(s->tenant, (uint64_t)id);
+			struct session *of = client_by_id(s->tenant, (uint64_t)id);
 			if (of != NULL)
 				error = append_line(s, of);
 		}
-	} else if (filter == LIST_ALL) {
+	} else {
 		list_for_each (node, &s->tenant->sessions) {
-			if (error == 0)
-				error = append_line(s, list_entry(node, struct session, tenant_link));
+			struct session *of = list_entry(node, struct session, tenant_link);
+			if (error == 0 && (filter == LIST_ALL || client_type_of(of) == type))
+				error = append_line(s, of);
 		}
 	}
 	return reply_lines(s, error);
@@ -199,20 +233,38 @@ enum outcome client_list(struct session *s, const struct request *r) {
 enum outcome client_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
+		"CACHING (YES|NO)",
+		"    Says whether the keys of the next command are tracked.",
 		"GETNAME",
 		"    Tells the name of this connection.",
+		"GETREDIR",
+		"    Tells which connection gets the invalidations of this one.",
 		"ID",
 		"    Tells the number of this connection.",
 		"INFO",
 		"    Describes this connection.",
+		"KILL (<ip:port>|<filter> <value> [<filter> <value> ...])",
+		"    Closes connections of this tenant: ID, ADDR, LADDR, TYPE, USER, SKIPME (YES|NO).",
 		"LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID <id> [<id> ...]]",
 		"    Describes the connections of this tenant.",
 		"NO-EVICT (ON|OFF)",
 		"    Keeps this connection's buffers from being given up for memory.",
+		"PAUSE <milliseconds> [WRITE|ALL]",
+		"    Makes the clients of this tenant wait.",
+		"REPLY (ON|OFF|SKIP)",
+		"    Says whether commands are answered.",
 		"SETINFO (LIB-NAME|LIB-VER) <text>",
 		"    Names the client's library, or its version.",
 		"SETNAME <name>",
 		"    Names this connection.",
+		"TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",
+		"    Tells this connection when keys that it has read change.",
+		"TRACKINGINFO",
+		"    Tells how the keys of this connection are tracked.",
+		"UNBLOCK <id> [TIMEOUT|ERROR]",
+		"    Ends the waiting of a connection that is blocked by a command.",
+		"UNPAUSE",
+		"    Ends the waiting that PAUSE began.",
 	};
 	return reply_help_lines(s, "client", lines);
 }

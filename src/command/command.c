@@ -15,6 +15,7 @@
 #define A_BITMAP         ACL_BITMAP
 #define A_DANGEROUS      ACL_DANGEROUS
 #define A_CONNECTION     ACL_CONNECTION
+#define A_TRANSACTION    ACL_TRANSACTION
 #define F_WRITE          CMD_WRITE
 #define F_READONLY       CMD_READONLY
 #define F_DENYOOM        CMD_DENYOOM
@@ -25,6 +26,8 @@
 #define F_NOSCRIPT       CMD_NOSCRIPT
 #define F_NO_AUTH        CMD_NO_AUTH
 #define F_PARENT         CMD_PARENT
+#define F_PUBSUB         CMD_PUBSUB
+#define F_SKIP_SLOWLOG   CMD_SKIP_SLOWLOG
 #define F_ALLOW_BUSY     CMD_ALLOW_BUSY
 #define K_RO             KEY_RO
 #define K_RW             KEY_RW
@@ -35,6 +38,7 @@
 #define K_INSERT         KEY_INSERT
 #define K_DELETE         KEY_DELETE
 #define K_VARIABLE_FLAGS KEY_VARIABLE_FLAGS
+#define K_NOT_KEY        KEY_NOT_KEY
 
 #define NO_KEYS                           .first_key = 0
 #define ONE_KEY(how)                      .first_key = 1, .last_key = 1, .key_step = 1, .key_flags = (how)
@@ -88,6 +92,7 @@ enum subcommand_id {
 #define PARENT_GROUP_LATENCY  GROUP_SERVER
 #define PARENT_GROUP_MEMORY   GROUP_SERVER
 #define PARENT_GROUP_OBJECT   GROUP_GENERIC
+#define PARENT_GROUP_PUBSUB   GROUP_PUBSUB
 #define PARENT_GROUP_SLOWLOG  GROUP_SERVER
 
 static const struct command subcommands[] = {
@@ -265,6 +270,8 @@ uint32_t command_categories(const struct command *c) {
 		categories |= ACL_READ;
 	if (c->flags & CMD_ADMIN)
 		categories |= ACL_ADMIN | ACL_DANGEROUS;
+	if (c->flags & CMD_PUBSUB)
+		categories |= ACL_PUBSUB;
 	categories |= (c->flags & CMD_FAST) ? ACL_FAST : ACL_SLOW;
 	return categories;
 }

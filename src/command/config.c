@@ -28,6 +28,7 @@ enum parameter_kind {
 	/* The tenant's own: */
 	LATENCY_MS,
 	LATENCY_TRACKING,
+	NOTIFY,
 	SLOW_US,
 	SLOW_MAX,
 };
@@ -51,7 +52,7 @@ static const struct parameter {
 	{"maxclients", MAXCLIENTS, NULL},
 	{"maxmemory", MAXMEMORY, NULL},
 	{"maxmemory-policy", POLICY, NULL},
-	{"notify-keyspace-events", CONSTANT, ""},
+	{"notify-keyspace-events", NOTIFY, NULL},
 	{"port", PORT, NULL},
 	{"proto-max-bulk-len", CONSTANT, "536870912"},
 	{"requirepass", CONSTANT, ""},
@@ -91,6 +92,7 @@ static int64_t number_of(const struct session *s, enum parameter_kind kind) {
 	case FIXED:
 	case POLICY:
 	case LATENCY_TRACKING:
+	case NOTIFY:
 		break;
 	}
 	return 0;
@@ -105,7 +107,9 @@ static const char *value_of(const struct session *s, const struct parameter *p, 
 		return config_policy(s->tenant);
 	if (p->kind == LATENCY_TRACKING)
 		return notes_settings_of(s->tenant).tracking ? "yes" : "no";
-	if (p->kind == OUTPUT_BUFFER)
+	if (p->kind == NOTIFY)
+		notify_format(s->tenant->notify, text);
+	else if (p->kind == OUTPUT_BUFFER)
 		snprintf(text, VALUE_MAX, "normal %lld 0 0 slave 0 0 0 pubsub %lld 0 0", number, number);
 	else
 		snprintf(text, VALUE_MAX, "%lld", number);
@@ -203,29 +207,38 @@ static bool read_number(struct session *s, struct slice name, struct slice text,
 	return true;
 }
 
+/* The settings to be. */
+struct set {
+	struct notes_settings notes;
+	uint32_t notify;
+};
+
 /* Takes one value into the settings to be; answers an error where it is none. */
-static bool read_value(struct session *s, const struct parameter *p, struct slice text, struct notes_settings *set) {
+static bool read_value(struct session *s, const struct parameter *p, struct slice text, struct set *set) {
 	struct slice name = slice_of(p->name);
 	char now[VALUE_MAX];
 	switch (p->kind) {
 	case LATENCY_MS:
-		return read_number(s, name, text, 0, &set->latency_ms);
+		return read_number(s, name, text, 0, &set->notes.latency_ms);
 	case SLOW_US:
-		return read_number(s, name, text, -1, &set->slow_us);
+		return read_number(s, name, text, -1, &set->notes.slow_us);
 	case SLOW_MAX:
-		return read_number(s, name, text, 0, &set->slow_max);
+		return read_number(s, name, text, 0, &set->notes.slow_max);
 	case LATENCY_TRACKING:
 		if (!slice_is(text, "yes") && !slice_is(text, "no"))
 			return refuse(s, name, "argument must be 'yes' or 'no'");
-		set->tracking = slice_is(text, "yes");
+		set->notes.tracking = slice_is(text, "yes");
 		return true;
+	case NOTIFY:
+		return notify_parse(text, &set->notify) ||
+		       refuse(s, name, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
 	default:
 		return slice_is(text, value_of(s, p, now)) || refuse(s, name, "only the operator changes it");
 	}
 }
 
 enum outcome config_set(struct session *s, const struct request *r) {
-	struct notes_settings set = notes_settings_of(s->tenant);
+	struct set set = {notes_settings_of(s->tenant), s->tenant->notify};
 	if (r->argc % 2 != 0)
 		return reply_syntax_error(s);
 	if (!check_names(s, r))
@@ -234,7 +247,10 @@ enum outcome config_set(struct session *s, const struct request *r) {
 		if (!read_value(s, find_parameter(r->argv[i]), r->argv[i + 1], &set))
 			return OUTCOME_DONE;
 	}
-	return reply_result(s, notes_configure(s, &set));
+	int error = notes_configure(s, &set.notes);
+	if (error == 0)
+		notify_set(s->tenant, set.notify);
+	return reply_result(s, error);
 }
 
 enum outcome config_resetstat(struct session *s, const struct request *r) {

@@ -27,6 +27,12 @@ static enum outcome refuse(struct session *s, int error) {
 /* Opens the tenant of `secret`. Where not, false, and `*outcome` is the command's: an error was answered, or the
  * session has to go to the tenant's worker first. */
 static bool authenticate(struct session *s, struct slice name, struct slice secret, enum outcome *outcome) {
+	if (s->flags & SESSION_EXECUTING) {
+		/* The rest of the transaction is for the tenant that it began in. */
+		writer_error(s->reply,
+			     "ERR AUTH inside a transaction is not possible: a secret opens another keyspace");
+		return false;
+	}
 	struct tenant *t;
 	unsigned worker;
 	int r = registry_authenticate(s->env->registry, name, secret, &t, &worker);
@@ -141,6 +147,13 @@ enum outcome connection_hello(struct session *s, const struct request *r) {
 enum outcome connection_ping(struct session *s, const struct request *r) {
 	if (r->argc > 2)
 		return reply_error(s, "ERR wrong number of arguments for 'ping' command");
+	if ((s->flags & SESSION_SUBSCRIBED) && s->protocol == 2) {
+		/* Like a message, so that a client tells it apart from none. */
+		writer_array(s->reply, 2);
+		writer_bulk(s->reply, SLICE("pong"));
+		writer_bulk(s->reply, r->argc == 2 ? r->argv[1] : SLICE(""));
+		return OUTCOME_DONE;
+	}
 	if (r->argc == 2)
 		writer_bulk(s->reply, r->argv[1]);
 	else
@@ -165,7 +178,8 @@ enum outcome connection_reset(struct session *s, const struct request *r) {
 	(void)client_text_set(&s->name, SLICE(""));
 	s->database = 0;
 	s->protocol = s->reply->protocol = 2;
-	s->flags &= (uint8_t) ~(SESSION_NO_TOUCH | SESSION_REPLY_OFF); /* NO-EVICT outlives it, as in Redis */
+	s->flags &= ~(uint32_t)(SESSION_NO_TOUCH | SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT |
+				SESSION_REPLY_SKIP); /* NO-EVICT outlives it, as in Redis */
 	s->reply->muted = false;
 	writer_simple(s->reply, "RESET");
 	return OUTCOME_DONE;

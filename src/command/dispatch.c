@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "atomdb/util/error.h"
+#include "command/between.h"
 #include "command/handlers.h"
 #include "command/notes.h"
 
@@ -135,38 +136,49 @@ static uint64_t count_run(struct session *s, const struct command *c, bool faile
 	return spent;
 }
 
-enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks) {
+enum outcome dispatch_call(struct session *s, const struct request *r, uint64_t *ticks) {
 	const struct command *c = r->command;
-	s->last_ms = s->env->now_ms;
-	if (__builtin_expect(c == NULL, 0)) {
-		counter_add(&s->env->unknown_commands, 1);
-		reply_unknown(s, r);
-		return OUTCOME_DONE;
-	}
-	enum outcome outcome;
-	if (__builtin_expect(!admit(s, r, &outcome), 0)) {
-		if (outcome != OUTCOME_ELSEWHERE)
-			counter_add(&s->env->commands[c->id].rejected, 1);
-		return outcome;
-	}
-	s->last = c;
 	uint64_t errors = s->reply->errors;
-	outcome = c->run(s, r);
+	enum outcome outcome = c->run(s, r);
 	if (__builtin_expect(s->env->scratch.len != 0, 0)) {
 		s->env->scratch.len = 0;
 		if (s->env->scratch.cap > SCRATCH_KEPT)
 			buffer_deinit(&s->env->scratch);
 	}
-	if (__builtin_expect(outcome == OUTCOME_AGAIN || outcome == OUTCOME_ELSEWHERE, 0)) {
-		if (outcome == OUTCOME_AGAIN) /* the same command asks for its token again */
-			token_bucket_give_back(&s->tenant->commands);
+	if (__builtin_expect(outcome == OUTCOME_AGAIN || outcome == OUTCOME_ELSEWHERE, 0))
 		return outcome;
-	}
 	uint64_t spent = count_run(s, c, s->reply->errors != errors, ticks);
 	if (s->tenant != NULL) {
 		counter_add(&s->tenant->figures.commands, 1);
 		if (__builtin_expect(spent >= s->tenant->slow_ticks, 0))
 			notes_command(s, r, spent);
 	}
+	return outcome;
+}
+
+enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks) {
+	const struct command *c = r->command;
+	size_t mark = s->reply->out->len;
+	s->last_ms = s->env->now_ms;
+	if (__builtin_expect(c == NULL, 0)) {
+		counter_add(&s->env->unknown_commands, 1);
+		reply_unknown(s, r);
+		between_refused(s, r, mark);
+		return OUTCOME_DONE;
+	}
+	enum outcome outcome;
+	if (__builtin_expect(!admit(s, r, &outcome), 0)) {
+		if (outcome != OUTCOME_ELSEWHERE) {
+			counter_add(&s->env->commands[c->id].rejected, 1);
+			between_refused(s, r, mark);
+		}
+		return outcome;
+	}
+	s->last = c;
+	outcome = __builtin_expect((s->flags & SESSION_ATTENTION) != 0, 0) ? between_run(s, r, ticks)
+									   : dispatch_call(s, r, ticks);
+	/* The same command asks for its token again. */
+	if (__builtin_expect(outcome == OUTCOME_AGAIN || outcome == OUTCOME_LATER, 0) && !(c->flags & CMD_NO_AUTH))
+		token_bucket_give_back(&s->tenant->commands);
 	return outcome;
 }

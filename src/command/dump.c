@@ -89,5 +89,13 @@ enum outcome dump_restore(struct session *s, const struct request *r) {
 	if (ttl != 0 && !options.absolute && __builtin_add_overflow(ttl, session_now(s), &ttl))
 		ttl = 1;
 	error = keyspace_set(s->tenant, &key, old, value, ttl == 0 ? DEADLINE_NONE : ttl);
+	bool past = ttl != 0 && ttl <= session_now(s);
+	if (error == 0 && !past) {
+		if (old != NULL)
+			notify_key(s, NOTIFY_NEW, "new", &key);
+		notify_key(s, NOTIFY_GENERIC, "restore", &key);
+	} else if (error == 0 && old != NULL) {
+		notify_key(s, NOTIFY_GENERIC, "del", &key);
+	}
 	return reply_result(s, error);
 }

@@ -83,12 +83,14 @@ static enum outcome expire(struct session *s, const struct request *r, enum expi
 		return OUTCOME_DONE;
 	}
 	int error = 0;
-	if (deadline <= session_now(s))
+	bool past = deadline <= session_now(s);
+	if (past)
 		keyspace_delete(s->tenant, &key, e);
 	else
 		error = keyspace_expire(s->tenant, &key, e, deadline);
 	if (error < 0)
 		return reply_store_error(s, error);
+	notify_key(s, NOTIFY_GENERIC, past ? "del" : "expire", &key);
 	writer_integer(s->reply, 1);
 	return OUTCOME_DONE;
 }
@@ -152,6 +154,7 @@ enum outcome expire_persist(struct session *s, const struct request *r) {
 	int error = keyspace_expire(s->tenant, &key, e, DEADLINE_NONE);
 	if (error < 0)
 		return reply_store_error(s, error);
+	notify_key(s, NOTIFY_GENERIC, "persist", &key);
 	writer_integer(s->reply, 1);
 	return OUTCOME_DONE;
 }

@@ -18,6 +18,7 @@ enum outcome generic_del(struct session *s, const struct request *r) {
 		if (e == NULL)
 			continue;
 		keyspace_delete(s->tenant, &key, e);
+		notify_key(s, NOTIFY_GENERIC, "del", &key);
 		removed++;
 	}
 	writer_integer(s->reply, removed);

@@ -5,6 +5,7 @@
 #include "atomdb/command/session.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/util/number.h"
+#include "command/notify.h"
 
 #define COMMAND(id, name, run, ...)            enum outcome run(struct session *s, const struct request *r);
 #define SUBCOMMAND(parent, id, name, run, ...) enum outcome run(struct session *s, const struct request *r);

@@ -71,6 +71,7 @@ enum outcome hyperloglog_pfadd(struct session *s, const struct request *r) {
 		int error = store_hll(s, &key, e, &h);
 		if (error < 0)
 			return reply_store_error(s, error);
+		notify_key(s, NOTIFY_STRING, "pfadd", &key);
 	}
 	writer_integer(s->reply, changed);
 	return OUTCOME_DONE;
@@ -146,7 +147,10 @@ enum outcome hyperloglog_pfmerge(struct session *s, const struct request *r) {
 			return reply_damaged(s);
 	}
 	hll_forget(h.bytes);
-	return reply_result(s, store_hll(s, &key, e, &h));
+	int error = store_hll(s, &key, e, &h);
+	if (error == 0)
+		notify_key(s, NOTIFY_STRING, "pfadd", &key);
+	return reply_result(s, error);
 }
 
 /* Makes the value of a key dense; `*value` is its, and `*changed` whether it was sparse. */

@@ -5,15 +5,17 @@
 #include "command/handlers.h"
 
 static const char *const group_names[] = {
-	[GROUP_STRING] = "string",       [GROUP_GENERIC] = "generic", [GROUP_CONNECTION] = "connection",
-	[GROUP_SERVER] = "server",       [GROUP_BITMAP] = "bitmap",   [GROUP_HYPERLOGLOG] = "hyperloglog",
-	[GROUP_SCRIPTING] = "scripting",
+	[GROUP_STRING] = "string",         [GROUP_GENERIC] = "generic",
+	[GROUP_CONNECTION] = "connection", [GROUP_SERVER] = "server",
+	[GROUP_BITMAP] = "bitmap",         [GROUP_HYPERLOGLOG] = "hyperloglog",
+	[GROUP_SCRIPTING] = "scripting",   [GROUP_TRANSACTIONS] = "transactions",
+	[GROUP_PUBSUB] = "pubsub",
 };
 
-static const char *const flag_names[] = {"write",   "readonly", "denyoom", "admin",   "noscript",
-					 "loading", "stale",    "fast",    "no_auth", "allow_busy"};
+static const char *const flag_names[] = {"write", "readonly", "denyoom", "admin",      "noscript", "loading",
+					 "stale", "fast",     "no_auth", "allow_busy", "pubsub",   "skip_slowlog"};
 static const char *const key_flag_names[] = {
-	"RO", "RW", "OW", "RM", "access", "update", "insert", "delete", "variable_flags"};
+	"RO", "RW", "OW", "RM", "access", "update", "insert", "delete", "variable_flags", "not_key"};
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 static void reply_text(struct session *s, const char *text) {
@@ -297,7 +299,7 @@ enum outcome introspect_getkeys(struct session *s, const struct request *r) {
 		c = command_find_subcommand(c, argv[1]);
 	if (c == NULL)
 		return reply_error(s, "ERR Invalid command specified");
-	if (c->first_key == 0)
+	if (c->first_key == 0 || (c->key_flags & KEY_NOT_KEY))
 		return reply_error(s, "ERR The command has no key arguments");
 	if (!command_arity_ok(c, argc))
 		return reply_error(s, "ERR Invalid number of arguments specified for command");

@@ -1,4 +1,5 @@
 /* The commands that give a value another key, or another database. */
+#include "command/between.h"
 #include "command/handlers.h"
 
 /* Reads the number of a database; answers Redis's error and returns false where it is none. */
@@ -38,10 +39,16 @@ static bool rename_key(struct session *s, const struct request *r, bool replace,
 	if (old != NULL && !replace)
 		return true;
 	int error = keyspace_move(s->tenant, &from, e, &to, old);
-	if (error < 0)
-		reply_store_error(s, error);
 	*moved = true;
-	return error == 0;
+	if (error < 0) {
+		reply_store_error(s, error);
+		return false;
+	}
+	if (old != NULL)
+		notify_key(s, NOTIFY_NEW, "new", &to);
+	notify_key(s, NOTIFY_GENERIC, "rename_from", &from);
+	notify_key(s, NOTIFY_GENERIC, "rename_to", &to);
+	return true;
 }
 
 enum outcome move_rename(struct session *s, const struct request *r) {
@@ -73,6 +80,10 @@ enum outcome move_move(struct session *s, const struct request *r) {
 		error = keyspace_move(s->tenant, &from, e, &to, NULL);
 	if (error < 0)
 		return reply_store_error(s, error);
+	if (moved) {
+		notify_key(s, NOTIFY_GENERIC, "move_from", &from);
+		notify_key(s, NOTIFY_GENERIC, "move_to", &to);
+	}
 	writer_integer(s->reply, moved);
 	return OUTCOME_DONE;
 }
@@ -100,6 +111,10 @@ enum outcome move_copy(struct session *s, const struct request *r) {
 	int error = copied ? keyspace_copy(s->tenant, e, &to, old) : 0;
 	if (error < 0)
 		return reply_store_error(s, error);
+	if (copied && old != NULL)
+		notify_key(s, NOTIFY_NEW, "new", &to);
+	if (copied)
+		notify_key(s, NOTIFY_GENERIC, "copy_to", &to);
 	writer_integer(s->reply, copied);
 	return OUTCOME_DONE;
 }
@@ -119,6 +134,7 @@ enum outcome move_swapdb(struct session *s, const struct request *r) {
 		return OUTCOME_DONE;
 	if (a < 0 || a >= TENANT_DATABASES || b < 0 || b >= TENANT_DATABASES)
 		return reply_error(s, "ERR DB index is out of range");
+	watch_swap(s->tenant, (unsigned)a, (unsigned)b);
 	keyspace_swap(s->tenant, (unsigned)a, (unsigned)b);
 	for (struct list *link = s->tenant->sessions.next; link != &s->tenant->sessions; link = link->next) {
 		struct session *other = list_entry(link, struct session, tenant_link);

@@ -49,6 +49,7 @@ enum outcome range_setrange(struct session *s, const struct request *r) {
 	if (error < 0)
 		return reply_store_error(s, error);
 	memcpy(bytes + offset, part.data, part.len);
+	notify_key(s, NOTIFY_STRING, "setrange", &key);
 	writer_integer(s->reply, (int64_t)length);
 	return OUTCOME_DONE;
 }

@@ -4,6 +4,7 @@
 
 #include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
+#include "command/hub.h"
 
 void session_init(struct session *s, struct environment *env, uint64_t id, int64_t now_ms) {
 	memset(s, 0, sizeof(*s));
@@ -46,6 +47,8 @@ int session_attach(struct session *s, struct tenant *t) {
 	s->tenant = t;
 	s->attachments++;
 	session_select(s, s->database);
+	if (t->attention)
+		s->flags |= SESSION_TENANT_ATTENTION;
 	return 0;
 }
 
@@ -55,6 +58,8 @@ void session_detach(struct session *s) {
 		return;
 	if (s->env->host != NULL && s->env->host->leaving != NULL)
 		s->env->host->leaving(s);
+	hub_leave(s);
+	s->flags &= ~(uint32_t)SESSION_TENANT_ATTENTION;
 	s->tenant = NULL;
 	s->database = 0;
 	forget(&s->name);

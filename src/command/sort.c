@@ -62,8 +62,10 @@ static enum outcome sort(struct session *s, const struct request *r, bool may_st
 	}
 	struct key destination = request_key(s, r, store);
 	struct entry *old = keyspace_find(s->tenant, &destination, LOOKUP_PEEK);
-	if (old != NULL)
+	if (old != NULL) {
 		keyspace_delete(s->tenant, &destination, old);
+		notify_key(s, NOTIFY_GENERIC, "del", &destination);
+	}
 	writer_integer(s->reply, 0);
 	return OUTCOME_DONE;
 }

@@ -112,6 +112,11 @@ static enum outcome set_with_options(struct session *s, const struct request *r)
 	if (old == NULL && deadline == DEADLINE_KEEP)
 		deadline = DEADLINE_NONE;
 	int error = keyspace_set(s->tenant, &key, old, r->argv[2], deadline);
+	if (error == 0) {
+		notify_key(s, NOTIFY_STRING, "set", &key);
+		if (flags & OPTION_TIMES)
+			notify_key(s, NOTIFY_GENERIC, "expire", &key);
+	}
 	if (!(flags & OPTION_GET))
 		return reply_result(s, error);
 	if (error < 0) {
@@ -126,7 +131,10 @@ enum outcome string_set(struct session *s, const struct request *r) {
 		return set_with_options(s, r);
 	struct key key = request_key(s, r, 1);
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
-	return reply_result(s, keyspace_set(s->tenant, &key, old, r->argv[2], DEADLINE_NONE));
+	int error = keyspace_set(s->tenant, &key, old, r->argv[2], DEADLINE_NONE);
+	if (__builtin_expect(error == 0, 1))
+		notify_key(s, NOTIFY_STRING, "set", &key);
+	return reply_result(s, error);
 }
 
 enum outcome string_setnx(struct session *s, const struct request *r) {
@@ -135,6 +143,8 @@ enum outcome string_setnx(struct session *s, const struct request *r) {
 	int error = old != NULL ? 0 : keyspace_set(s->tenant, &key, NULL, r->argv[2], DEADLINE_NONE);
 	if (error < 0)
 		return reply_store_error(s, error);
+	if (old == NULL)
+		notify_key(s, NOTIFY_STRING, "set", &key);
 	writer_integer(s->reply, old == NULL);
 	return OUTCOME_DONE;
 }
@@ -145,7 +155,12 @@ static enum outcome set_expiring(struct session *s, const struct request *r, enu
 		return OUTCOME_DONE;
 	struct key key = request_key(s, r, 1);
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
-	return reply_result(s, keyspace_set(s->tenant, &key, old, r->argv[3], deadline));
+	int error = keyspace_set(s->tenant, &key, old, r->argv[3], deadline);
+	if (error == 0) {
+		notify_key(s, NOTIFY_STRING, "set", &key);
+		notify_key(s, NOTIFY_GENERIC, "expire", &key);
+	}
+	return reply_result(s, error);
 }
 
 enum outcome string_setex(struct session *s, const struct request *r) {
@@ -166,6 +181,7 @@ enum outcome string_getset(struct session *s, const struct request *r) {
 		reply_rewind(s, mark);
 		return reply_store_error(s, error);
 	}
+	notify_key(s, NOTIFY_STRING, "set", &key);
 	return OUTCOME_DONE;
 }
 
@@ -173,8 +189,10 @@ enum outcome string_getdel(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
 	reply_value(s, e);
-	if (e != NULL)
+	if (e != NULL) {
 		keyspace_delete(s->tenant, &key, e);
+		notify_key(s, NOTIFY_GENERIC, "del", &key);
+	}
 	return OUTCOME_DONE;
 }
 
@@ -196,12 +214,14 @@ enum outcome string_getex(struct session *s, const struct request *r) {
 	reply_value(s, e);
 	if ((flags & OPTION_TIMES) && deadline <= session_now(s)) {
 		keyspace_delete(s->tenant, &key, e);
+		notify_key(s, NOTIFY_GENERIC, "del", &key);
 	} else if ((flags & OPTION_TIMES) || ((flags & OPTION_PERSIST) && keyspace_deadline(e) != 0)) {
 		int error = keyspace_expire(s->tenant, &key, e, deadline);
 		if (error < 0) {
 			reply_rewind(s, mark);
 			return reply_store_error(s, error);
 		}
+		notify_key(s, NOTIFY_GENERIC, flags & OPTION_PERSIST ? "persist" : "expire", &key);
 	}
 	return OUTCOME_DONE;
 }
@@ -224,6 +244,7 @@ enum outcome string_mset(struct session *s, const struct request *r) {
 		int error = keyspace_set(s->tenant, &key, old, r->argv[i + 1], DEADLINE_NONE);
 		if (error < 0)
 			return reply_store_error(s, error);
+		notify_key(s, NOTIFY_STRING, "set", &key);
 	}
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
@@ -245,6 +266,7 @@ enum outcome string_msetnx(struct session *s, const struct request *r) {
 		int error = keyspace_set(s->tenant, &key, old, r->argv[i + 1], DEADLINE_NONE);
 		if (error < 0)
 			return reply_store_error(s, error);
+		notify_key(s, NOTIFY_STRING, "set", &key);
 	}
 	writer_integer(s->reply, 1);
 	return OUTCOME_DONE;
@@ -258,6 +280,7 @@ enum outcome string_append(struct session *s, const struct request *r) {
 		int error = keyspace_set(s->tenant, &key, NULL, more, DEADLINE_NONE);
 		if (error < 0)
 			return reply_store_error(s, error);
+		notify_key(s, NOTIFY_STRING, "append", &key);
 		writer_integer(s->reply, (int64_t)more.len);
 		return OUTCOME_DONE;
 	}
@@ -271,6 +294,7 @@ enum outcome string_append(struct session *s, const struct request *r) {
 		return reply_store_error(s, error);
 	if (more.len != 0)
 		memcpy(bytes + length, more.data, more.len);
+	notify_key(s, NOTIFY_STRING, "append", &key);
 	writer_integer(s->reply, (int64_t)(length + more.len));
 	return OUTCOME_DONE;
 }
@@ -286,6 +310,7 @@ static enum outcome add(struct session *s, const struct request *r, int64_t amou
 	int error = keyspace_set_integer(s->tenant, &key, old, value, old == NULL ? DEADLINE_NONE : DEADLINE_KEEP);
 	if (error < 0)
 		return reply_store_error(s, error);
+	notify_key(s, NOTIFY_STRING, "incrby", &key);
 	writer_integer(s->reply, value);
 	return OUTCOME_DONE;
 }
@@ -360,6 +385,7 @@ enum outcome string_incrbyfloat(struct session *s, const struct request *r) {
 	int error = keyspace_set(s->tenant, &key, old, sum, old == NULL ? DEADLINE_NONE : DEADLINE_KEEP);
 	if (error < 0)
 		return reply_store_error(s, error);
+	notify_key(s, NOTIFY_STRING, "incrbyfloat", &key);
 	writer_bulk(s->reply, sum);
 	return OUTCOME_DONE;
 }

@@ -318,6 +318,19 @@ static void host_close(struct session *s) {
 		connection_close(c);
 }
 
+static void host_push(struct session *s, struct slice bytes) {
+	struct connection *c = connection_of(s);
+	struct worker *w = c->worker;
+	if (w->current != c)
+		output_push(c, bytes);
+	else if (buffer_append(&w->output, bytes.data, bytes.len, w->writer.limit) < 0)
+		w->writer.failed = true;
+}
+
+static void host_wake(struct environment *env) {
+	list_entry(env, struct worker, env)->resume_ms = 0;
+}
+
 static void host_leaving(struct session *s) {
 	connection_uncharge(connection_of(s));
 }
@@ -325,5 +338,7 @@ static void host_leaving(struct session *s) {
 const struct session_host connection_host = {
 	.describe = host_describe,
 	.close = host_close,
+	.push = host_push,
+	.wake = host_wake,
 	.leaving = host_leaving,
 };

@@ -22,16 +22,17 @@ enum connection_flag {
 	CONNECTION_MEMBER = 1 << 0,   /* has had a tenant */
 	CONNECTION_GREETED = 1 << 1,  /* its first line was looked at */
 	CONNECTION_RUNNABLE = 1 << 2, /* pending may hold complete commands, kept back until replies are sent */
-	CONNECTION_WAITING = 1 << 3,  /* in the worker's waiting list: the same, until the shard has caught up */
+	CONNECTION_WAITING = 1 << 3,  /* in one of the worker's lists of those whose commands are tried again */
 	CONNECTION_FINISHED = 1 << 4, /* nothing more is run; closed when its replies have arrived */
 	CONNECTION_ENDED = 1 << 5,    /* the client has sent all that it will */
+	CONNECTION_OVERRUN = 1 << 6,  /* it does not read what others send it: closed at the end of the turn */
 };
 
 /* Input that was read and not run. Allocated only when there is some. */
 struct pending {
 	struct message message; /* takes the connection to another worker */
 	struct connection *connection;
-	struct list wait; /* in worker->waiting */
+	struct list wait; /* in worker->waiting or worker->paused */
 	struct reader reader;
 	struct buffer bytes;
 };
@@ -40,6 +41,8 @@ struct pending {
 struct output {
 	struct buffer bytes;
 	size_t sent; /* of them */
+	struct connection *connection;
+	struct list push; /* in worker->pushed */
 };
 
 struct connection {
@@ -100,6 +103,11 @@ void input_drop(struct connection *c);
 /* Sends what is held, then the worker's output; holds what does not fit. The worker's output is empty after it.
  * 0; -errno of the socket, -ENOMEM, or ATOMDB_E_RANGE past the output limit (counted and reported): close then. */
 int output_flush(struct connection *c);
+/* Adds bytes that are not the reply to a command, to a connection that is not being served; they are sent at the end of
+ * the turn. */
+void output_push(struct connection *c, struct slice bytes);
+/* Sends what was pushed in this turn. */
+void output_flush_pushed(struct worker *w);
 void output_drop(struct connection *c);
 size_t output_unsent(const struct connection *c);
 /* What the writer may put into the worker's output for this client. */

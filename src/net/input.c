@@ -37,6 +37,7 @@ enum verdict {
 	VERDICT_UNFINISHED, /* the rest is the beginning of a command */
 	VERDICT_STALLED,    /* the rest waits until replies are sent */
 	VERDICT_AGAIN,      /* the rest waits until the shard has caught up, or the others have been served */
+	VERDICT_LATER,      /* the rest waits until the tenant's pause ends */
 	VERDICT_ELSEWHERE,  /* the rest is for another worker */
 	VERDICT_CLOSE,      /* close after the replies */
 	VERDICT_DROP,       /* close at once */
@@ -146,6 +147,8 @@ static enum verdict run_window(struct connection *c, struct feed *f, unsigned co
 		enum outcome outcome = dispatch_run(s, &w->requests[i], ticks);
 		if (__builtin_expect(outcome == OUTCOME_AGAIN, 0))
 			return VERDICT_AGAIN;
+		if (__builtin_expect(outcome == OUTCOME_LATER, 0))
+			return VERDICT_LATER;
 		if (__builtin_expect(outcome == OUTCOME_ELSEWHERE, 0))
 			return VERDICT_ELSEWHERE;
 		f->done = w->ends[i];
@@ -317,6 +320,15 @@ static void refuse_query(struct connection *c) {
 		connection_finish(c);
 }
 
+static void wait_for_pause(struct connection *c) {
+	struct worker *w = c->worker;
+	int64_t end = c->session.tenant->pause_end_ms;
+	c->flags |= CONNECTION_WAITING | CONNECTION_RUNNABLE;
+	list_push_back(&w->paused, &c->pending->wait);
+	if (end < w->resume_ms)
+		w->resume_ms = end;
+}
+
 /* Brings the connection into the state that the verdict on its bytes asks for. It may be gone after it. */
 static void conclude(struct connection *c, const struct feed *f, enum verdict verdict) {
 	struct worker *w = c->worker;
@@ -352,8 +364,14 @@ static void conclude(struct connection *c, const struct feed *f, enum verdict ve
 			refuse_query(c);
 			return;
 		}
+		if (verdict == VERDICT_LATER && w->stopping) {
+			connection_finish(c);
+			return;
+		}
 		if (verdict == VERDICT_STALLED)
 			c->flags |= CONNECTION_RUNNABLE;
+		if (verdict == VERDICT_LATER)
+			wait_for_pause(c);
 		/* Where the socket has taken the replies meanwhile, it will not tell that it can take more. */
 		if (verdict == VERDICT_AGAIN ||
 		    (verdict == VERDICT_STALLED && output_unsent(c) <= connection_backlog(c))) {

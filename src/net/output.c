@@ -12,6 +12,8 @@
 
 /* What the worker's output buffer keeps allocated from batch to batch; more changes hands instead of being copied. */
 #define OUTPUT_KEPT ((size_t)1 << 20)
+/* What others push is sent before the turn ends when it is more than this. */
+#define PUSH_EARLY ((size_t)256 << 10)
 
 size_t output_unsent(const struct connection *c) {
 	return c->output == NULL ? 0 : c->output->bytes.len - c->output->sent;
@@ -28,6 +30,7 @@ size_t output_limit(const struct connection *c) {
 void output_drop(struct connection *c) {
 	if (c->output == NULL)
 		return;
+	list_remove(&c->output->push);
 	buffer_deinit(&c->output->bytes);
 	free(c->output);
 	c->output = NULL;
@@ -53,13 +56,30 @@ static void shrink(struct buffer *b) {
 	b->len = 0;
 }
 
+static int make_output(struct connection *c) {
+	c->output = calloc(1, sizeof(*c->output));
+	if (c->output == NULL)
+		return -ENOMEM;
+	c->output->connection = c;
+	list_init(&c->output->push);
+	return 0;
+}
+
+/* Forgets the bytes that were sent, where that pays. */
+static void compact(struct output *o) {
+	if (o->sent <= o->bytes.len / 2)
+		return;
+	buffer_consume(&o->bytes, o->sent);
+	o->sent = 0;
+}
+
 /* Keeps the worker's output from byte `from` on for later. */
 static int hold(struct connection *c, size_t from) {
 	struct buffer *fresh = &c->worker->output;
 	if (c->output == NULL) {
-		c->output = calloc(1, sizeof(*c->output));
-		if (c->output == NULL)
-			return -ENOMEM;
+		int r = make_output(c);
+		if (r < 0)
+			return r;
 		if (fresh->cap > OUTPUT_KEPT) {
 			c->output->bytes = *fresh;
 			c->output->sent = from;
@@ -68,16 +88,17 @@ static int hold(struct connection *c, size_t from) {
 		}
 	}
 	struct output *o = c->output;
-	if (o->sent > o->bytes.len / 2) {
-		buffer_consume(&o->bytes, o->sent);
-		o->sent = 0;
-	}
+	compact(o);
 	return buffer_append(&o->bytes, fresh->data + from, fresh->len - from, SIZE_MAX);
 }
 
-static int check_limit(struct connection *c) {
+static bool is_over_limit(const struct connection *c) {
 	uint64_t most = c->worker->env.settings.output_buffer;
-	if (most == 0 || output_unsent(c) <= most)
+	return most != 0 && output_unsent(c) > most;
+}
+
+static int check_limit(struct connection *c) {
+	if (!is_over_limit(c))
 		return 0;
 	counter_add(&c->worker->figures.output_limit, 1);
 	connection_report(c, EVENT_OUTPUT_LIMIT, (struct slice){0}, NULL);
@@ -118,4 +139,44 @@ int output_flush(struct connection *c) {
 	}
 	shrink(fresh);
 	return r;
+}
+
+void output_push(struct connection *c, struct slice bytes) {
+	struct worker *w = c->worker;
+	if (c->flags & (CONNECTION_FINISHED | CONNECTION_OVERRUN))
+		return;
+	if (c->output == NULL && make_output(c) < 0)
+		return;
+	struct output *o = c->output;
+	if (!list_linked(&o->push))
+		list_push_back(&w->pushed, &o->push);
+	compact(o);
+	if (buffer_append(&o->bytes, bytes.data, bytes.len, SIZE_MAX) < 0) {
+		/* A message is lost: the client must know, and this is how. */
+		c->flags |= CONNECTION_OVERRUN;
+		return;
+	}
+	if (output_unsent(c) > PUSH_EARLY) {
+		ssize_t n = send_some(c, o->bytes.data + o->sent, o->bytes.len - o->sent);
+		o->sent += n > 0 ? (size_t)n : 0;
+	}
+	if (is_over_limit(c))
+		c->flags |= CONNECTION_OVERRUN;
+}
+
+void output_flush_pushed(struct worker *w) {
+	while (!list_empty(&w->pushed)) {
+		struct connection *c = list_entry(w->pushed.next, struct output, push)->connection;
+		list_remove(&c->output->push);
+		if (output_flush(c) < 0 || (c->flags & CONNECTION_OVERRUN)) {
+			connection_close(c);
+			continue;
+		}
+		if (c->flags & CONNECTION_FINISHED)
+			continue;
+		if (connection_charge(c) < 0)
+			connection_close(c);
+		else
+			connection_settle(c);
+	}
 }

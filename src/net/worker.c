@@ -96,11 +96,13 @@ static void prefetch_connection(const struct epoll_event *event) {
 }
 
 /* Tries the commands again that waited for the shard; each once. */
-static void retry_waiting(struct worker *w) {
-	struct list tries = {.next = w->waiting.next, .prev = w->waiting.prev};
+static void retry(struct list *waiting) {
+	if (list_empty(waiting))
+		return;
+	struct list tries = {.next = waiting->next, .prev = waiting->prev};
 	tries.next->prev = &tries;
 	tries.prev->next = &tries;
-	list_init(&w->waiting);
+	list_init(waiting);
 	while (!list_empty(&tries)) {
 		struct pending *p = list_entry(tries.next, struct pending, wait);
 		list_remove(&p->wait);
@@ -125,9 +127,15 @@ static void work(struct worker *w) {
 		next = shard_deadline(w->shard);
 	}
 	if (__builtin_expect(!list_empty(&w->waiting), 0)) {
-		retry_waiting(w);
+		retry(&w->waiting);
 		w->busy |= !list_empty(&w->waiting);
 	}
+	if (__builtin_expect(w->resume_ms <= w->env.now_ms, 0)) {
+		w->resume_ms = INT64_MAX;
+		retry(&w->paused);
+	}
+	if (w->resume_ms < next)
+		next = w->resume_ms;
 	if (w->tick_ms <= w->env.now_ms)
 		worker_sweep(w);
 	if (w->tick_ms < next)
@@ -167,6 +175,10 @@ static void turn(struct worker *w, int wait_ms) {
 		serve(w, &w->events[i]);
 	}
 	work(w);
+	if (__builtin_expect(w->env.broadcasts != NULL, 0))
+		session_turn_ended(&w->env);
+	if (__builtin_expect(!list_empty(&w->pushed), 0))
+		output_flush_pushed(w);
 	if (__builtin_expect(!list_empty(&w->graveyard), 0))
 		connection_bury(w);
 	note_turn(w, clock_ticks() - begin);
@@ -213,6 +225,7 @@ static void stop(struct worker *w) {
 	w->stop_ns = w->env.now_ns + most * 1000000;
 	finish_list(w, &w->strangers);
 	finish_list(w, &w->members);
+	w->resume_ms = 0;
 	while (has_clients(w) && w->env.now_ns < w->stop_ns) {
 		turn(w, w->busy ? 0 : STOP_STEP_MS);
 		worker_sweep_lingering(w);
@@ -285,11 +298,13 @@ static struct worker *allocate(void) {
 	list_init(&w->members);
 	list_init(&w->lingering);
 	list_init(&w->waiting);
+	list_init(&w->paused);
+	list_init(&w->pushed);
 	list_init(&w->graveyard);
 	for (unsigned i = 0; i < WORKER_WINDOW; i++)
 		reader_init(&w->readers[i]);
 	buffer_init(&w->output);
-	w->armed_ms = w->tick_ms = INT64_MAX;
+	w->armed_ms = w->resume_ms = w->tick_ms = INT64_MAX;
 	return w;
 }
 

@@ -53,6 +53,8 @@ struct worker {
 	struct list members;   /* the others, in the order in which the sweep visits them */
 	struct list lingering; /* to be closed when their replies are sent, oldest first */
 	struct list waiting;   /* pending commands to be tried again each turn */
+	struct list paused;    /* the same, but not before resume_ms */
+	struct list pushed;    /* output that is to be sent at the end of the turn */
 	struct list graveyard; /* closed in this turn, freed at its end: an event may still name them */
 
 	/* For the connection that is being served. */
@@ -65,10 +67,11 @@ struct worker {
 	struct request requests[WORKER_WINDOW];
 	size_t ends[WORKER_WINDOW]; /* where each command's bytes end */
 
-	int64_t armed_ms; /* the timerfd's deadline; INT64_MAX: none */
-	int64_t tick_ms;  /* when to look for timeouts; INT64_MAX: not needed */
-	bool busy;        /* the shard has more to do now */
-	bool accepting;   /* the listeners are in the epoll set */
+	int64_t armed_ms;  /* the timerfd's deadline; INT64_MAX: none */
+	int64_t resume_ms; /* when to try the paused again; INT64_MAX: there are none */
+	int64_t tick_ms;   /* when to look for timeouts; INT64_MAX: not needed */
+	bool busy;         /* the shard has more to do now */
+	bool accepting;    /* the listeners are in the epoll set */
 	bool stopping;
 	uint64_t stop_ns;        /* when it ends at the latest */
 	uint64_t stranger_bytes; /* held by clients that have not authenticated */

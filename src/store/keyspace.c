@@ -25,6 +25,10 @@ unsigned keyspace_place(const struct tenant *t, unsigned database) {
 	return t->record->places[database];
 }
 
+unsigned keyspace_number(const struct tenant *t, unsigned place) {
+	return t->record->numbers[place];
+}
+
 void keyspace_prefetch(const struct tenant *t, const struct key *key) {
 	const struct database *d = tenant_database(t, key->place);
 	if (d != NULL)
@@ -91,6 +95,12 @@ void keyspace_count(struct tenant *t, struct database *d, unsigned place, bool t
 		count_expiring(t, d, place, more);
 }
 
+/* Tells whoever wants to know. */
+static inline void tell(struct tenant *t, enum change what, unsigned place, struct slice name) {
+	if (__builtin_expect(t->watcher != NULL, 0))
+		t->watcher(t, what, keyspace_number(t, place), name);
+}
+
 /* Frees an entry that is no longer in the table. */
 static void entry_free(struct tenant *t, struct database *d, ref block) {
 	struct shard *s = t->shard;
@@ -104,10 +114,12 @@ static void entry_free(struct tenant *t, struct database *d, ref block) {
 	arena_free(s->arena, block, size, ARENA_ENTRY);
 }
 
-static void entry_delete(struct tenant *t, struct database *d, uint64_t hash, ref block) {
+static void entry_delete(struct tenant *t, struct database *d, uint64_t hash, ref block, enum change why) {
 	bool there = table_remove(&t->shard->context, &d->table, hash, block);
 	assert(there);
 	(void)there;
+	const struct entry *e = entry_at(t->shard, block);
+	tell(t, why, entry_database(e), entry_key(e));
 	entry_free(t, d, block);
 	table_moved(t, d);
 }
@@ -121,6 +133,7 @@ void keyspace_expire_due(struct shard *s, ref due, uint64_t hash) {
 	counter_add(&s->figures.swept, 1);
 	counter_add(&s->figures.lag_ms_total, (uint64_t)(s->now_ms - entry_deadline(e)));
 	counter_add(&t->figures.expirations, 1);
+	tell(t, CHANGE_EXPIRED, entry_database(e), entry_key(e));
 	entry_free(t, d, due);
 	table_moved(t, d);
 }
@@ -136,7 +149,9 @@ bool keyspace_evict(struct tenant *t, ref keep) {
 		struct database *d = tenant_database(t, entry_database(e));
 		uint64_t hash = hash_bytes(&s->context.seed, name.data, name.len);
 		if (d != NULL && table_remove(&s->context, &d->table, hash, oldest)) {
-			counter_add(entry_due(s, e) ? &t->figures.expirations : &t->figures.evictions, 1);
+			bool due = entry_due(s, e);
+			counter_add(due ? &t->figures.expirations : &t->figures.evictions, 1);
+			tell(t, due ? CHANGE_EXPIRED : CHANGE_EVICTED, entry_database(e), name);
 			entry_free(t, d, oldest);
 			table_moved(t, d);
 			return true;
@@ -205,10 +220,12 @@ struct entry *keyspace_find(struct tenant *t, const struct key *key, enum lookup
 			return e;
 		}
 		counter_add(&t->figures.expirations, 1);
-		entry_delete(t, d, key->hash, block);
+		entry_delete(t, d, key->hash, block, CHANGE_EXPIRED);
 	}
-	if (how & LOOKUP_COUNT)
+	if (how & LOOKUP_COUNT) {
 		counter_add(&t->figures.misses, 1);
+		tell(t, CHANGE_MISSED, key->place, key->name);
+	}
 	return NULL;
 }
 
@@ -326,6 +343,7 @@ void keyspace_publish(struct tenant *t, struct database *d, const struct key *ke
 		keyspace_count(t, d, key->place, ttl, bytes, true);
 		if (__builtin_expect(d->table.old.buckets != 0, 0))
 			table_moved(t, d);
+		tell(t, CHANGE_NEW, key->place, key->name);
 		free_some_dropped(s);
 		return;
 	}
@@ -351,6 +369,7 @@ void keyspace_publish(struct tenant *t, struct database *d, const struct key *ke
 		count_expiring(t, d, key->place, ttl);
 	old->owner = 0;
 	arena_free(a, block, size, ARENA_ENTRY);
+	tell(t, CHANGE_VALUE, key->place, key->name);
 }
 
 /* Stores `len` bytes under `key`. */
@@ -390,6 +409,7 @@ int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *
 		return store(t, key, old, &value, sizeof value, ENTRY_INT, deadline);
 	memcpy((char *)(uintptr_t)entry_stored(old).data, &value, sizeof value);
 	lru_touch(t->shard->arena, &t->record->lru, entry_ref(t->shard, old));
+	tell(t, CHANGE_VALUE, key->place, key->name);
 	return 0;
 }
 
@@ -414,8 +434,10 @@ static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, ch
 }
 
 int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, char **bytes) {
-	if (old != NULL && resize_in_place(t, old, length, bytes))
+	if (old != NULL && resize_in_place(t, old, length, bytes)) {
+		tell(t, CHANGE_VALUE, key->place, key->name);
 		return 0;
+	}
 	struct database *d = keyspace_database_for_write(t, key->place, 0);
 	struct draft draft;
 	if (d == NULL)
@@ -448,6 +470,7 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 	}
 	if (entry_has(e, ENTRY_TTL) == (deadline != DEADLINE_NONE)) {
 		ref block = entry_ref(s, e);
+		tell(t, CHANGE_VALUE, key->place, key->name);
 		if (deadline == entry_deadline(e))
 			return 0;
 		wheel_remove(s->arena, &s->root->wheel, block);
@@ -468,7 +491,7 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 }
 
 void keyspace_delete(struct tenant *t, const struct key *key, struct entry *e) {
-	entry_delete(t, tenant_database(t, key->place), key->hash, entry_ref(t->shard, e));
+	entry_delete(t, tenant_database(t, key->place), key->hash, entry_ref(t->shard, e), CHANGE_REMOVED);
 }
 
 int keyspace_size(struct tenant *t, unsigned database, uint64_t *keys, uint64_t *expiring) {
@@ -549,6 +572,8 @@ static void database_drop(struct tenant *t, unsigned place) {
 }
 
 void keyspace_flush(struct tenant *t, unsigned database) {
+	if (t->watcher != NULL)
+		t->watcher(t, CHANGE_FLUSH, database, SLICE(""));
 	for (unsigned i = 0; i < TENANT_DATABASES; i++)
 		if ((database == t->record->numbers[i] || database == TENANT_DATABASES) && t->record->databases[i] != 0)
 			database_drop(t, i);

@@ -30,7 +30,7 @@ class Generator:
         _, name, maker = self.random.choices(self.makers, self.weights)[0]
         made = maker()
         made = made if made and isinstance(made[0], list) else [made]
-        if name not in (b"SCAN", b"INFO", b"COMMAND") and self.chance(0.03):
+        if name not in (b"SCAN", b"INFO", b"COMMAND", b"MULTI") and self.chance(0.03):
             made = [self.spoil(made[0])]
         return [[self.case(name) if at == 0 else command[0], *command[1:]] for at, command in
                 enumerate([[name, *made[0]]] + made[1:])]
@@ -163,7 +163,26 @@ def _client(g):
         [b"LIST", b"TYPE", b"master"], [b"LIST", b"TYPE", b"replica"], [b"LIST", b"ID", b"999999", b"888888"],
         [b"NO-EVICT", g.pick([b"on", b"off", b"ON", b"maybe"])], [b"GETNAME", b"x"], [b"SETNAME"], [b"nosuch"],
         [b"nosuch", b"x"], [b""], [],
+        [b"GETREDIR"], [b"TRACKINGINFO"], [b"CACHING", b"yes"], [b"CACHING", b"x"], [b"TRACKING", b"off"],
+        [b"TRACKING", b"maybe"], [b"UNBLOCK", b"0"], [b"UNBLOCK", b"x"], [b"UNPAUSE"],
+        [b"UNBLOCK", b"1", b"bogus"], [b"PAUSE", b"0"], [b"PAUSE", b"-1"], [b"PAUSE", b"x"], [b"PAUSE", b"1", b"bogus"],
+        [b"REPLY", b"on"], [b"REPLY", b"bogus"], [b"KILL", b"nowhere:1"], [b"KILL", b"ID", b"99999999"],
+        [b"KILL", b"ID", b"x"], [b"KILL", b"TYPE", b"pubsub"], [b"KILL", b"TYPE", b"bogus"], [b"KILL", b"USER", b"nobody"],
+        [b"KILL", b"SKIPME", b"yes", b"TYPE", b"master"], [b"KILL", b"bogus", b"x"], [b"KILL", b"ADDR", b"1:1", b"ID"],
     ])
+
+
+def _multi(g):
+    """A transaction, by and large."""
+    kept = [g.pick([[b"SET", g.key(), g.value()], [b"GET", g.key()], [b"INCR", g.key()], [b"DEL", *g.keys()], [b"DBSIZE"],
+                    [b"APPEND", g.key(), g.value()], [b"EXISTS", *g.keys()], [b"GETDEL", g.key()], [b"STRLEN", g.key()]])
+            for _ in range(g.random.randint(0, 5))]
+    if g.chance(0.2):
+        kept.append(g.pick([[b"MULTI"], [b"WATCH", g.key()], [b"NOSUCH"], [b"GET"], [b"UNWATCH"], [b"SELECT", b"x"]]))
+    before = [[b"WATCH", *g.keys()], [b"SET", g.key(), b"1"]] if g.chance(0.3) else []
+    end = g.pick([[b"EXEC"], [b"EXEC"], [b"EXEC"], [b"DISCARD"], [b"EXEC", b"x"]])
+    start = [[], [b"DISCARD"], *before, [b"MULTI"]] if before else [[]]
+    return [*start, *kept, end, [b"EXEC"]]
 
 
 def _command(g):
@@ -483,6 +502,15 @@ def _makers(g):
     yield 0.3, b"AUTH", lambda: g.pick([[b"reference"], [b"default", b"reference"], [b"wrong"], [b"default", b"wrong"],
                                         [b"nobody", b"reference"], [b"a", b"b", b"c"], [b""], [b"default", b""]])
     yield 1.5, b"CLIENT", lambda: _client(g)
+    yield 3, b"MULTI", lambda: _multi(g)
+    yield 0.3, b"EXEC", lambda: []
+    yield 0.3, b"DISCARD", lambda: []
+    yield 0.3, b"UNWATCH", lambda: []
+    yield 1, b"PUBLISH", lambda: [g.pick([b"c", b"", b"news"]), g.value()]
+    yield 0.3, b"SPUBLISH", lambda: [g.pick([b"c", b"", b"news"]), g.value()]
+    yield 0.7, b"PUBSUB", lambda: g.pick([[b"CHANNELS"], [b"CHANNELS", b"*"], [b"CHANNELS", b"a", b"b"], [b"NUMSUB", b"c"],
+                                          [b"NUMSUB"], [b"NUMPAT"], [b"NUMPAT", b"x"], [b"SHARDCHANNELS"], [b"nosuch"], [],
+                                          [b"SHARDNUMSUB", b"c", b"d"]])
     yield 1.5, b"COMMAND", lambda: _command(g)
     yield 0.7, b"CONFIG", lambda: [b"SET", *(word for _ in range(g.random.randint(1, 2)) for word in (
         g.pick([b"slowlog-log-slower-than", b"SLOWLOG-MAX-LEN", b"latency-monitor-threshold", b"nosuch", b"databases",
@@ -493,7 +521,10 @@ def _makers(g):
                                           [b"GET", b"data[b]ases", b"nosuch"], [b"GET", b"maxmemory-policy", b"x*y"],
                                           [b"GET", b"slowlog-max-len"], [b"GET", b"slowlog-log-slower-than"],
                                           [b"RESETSTAT"], [b"SET", b"save"], [b"SET", b"save", b"", b"x"], [b"SET"],
-                                          [b"GET", b"latency-monitor-threshold"]])
+                                          [b"GET", b"latency-monitor-threshold"],
+                                          [b"SET", b"notify-keyspace-events", b"KEA"], [b"SET", b"nosuch", b"x"],
+                                          [b"SET", b"notify-keyspace-events", b"q"], [b"SET", b"databases"],
+                                          [b"GET", b"notify-keyspace-events"]])
     for name in _server(g):
         yield 0.5, name, lambda name=name: g.pick(_server(g)[name])
     yield 0.7, g.pick([b"NOSUCH", b"GETT", b"nosuch\r\n", b"'quote'"]), lambda: g.keys()

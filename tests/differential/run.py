@@ -3,8 +3,8 @@
 
     run.py [--binary build/atomdb] [--commands 100000] [--seed N] [--differences]
 
-Three parts: every command of the table with every wrong number of arguments; random bytes on connections of their own;
-random commands, in RESP2 and RESP3. What may differ, and why, is in differences.py. Prints the seed; the same seed gives
+Four parts: every command of the table with every wrong number of arguments; random bytes on connections of their own;
+several connections at once; random commands, in RESP2 and RESP3. What may differ, and why, is in differences.py. Prints the seed; the same seed gives
 the same commands. Ends with `N passed, N failed`, and with 1 when something failed."""
 
 import argparse
@@ -18,6 +18,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../blackbox")]
 
+import between
 import differences
 from generator import Generator
 from harness import AtomDB, Client, Closed, Redis, commands_table, encode
@@ -240,6 +241,7 @@ def main():
             whole_table(servers, report)
             random_bytes(servers, report, seed, 1500)
             scan_everything(servers, report)
+            between.several_connections(servers, report, Raw, SECRET, seed, max(options.commands // 20, 200))
             done = random_commands(servers, report, seed, options.commands)
             print(f"{done} random commands, {time.monotonic() - start:.0f} s")
             for server in servers:

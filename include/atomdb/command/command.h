@@ -29,7 +29,9 @@ enum command_group {
 	GROUP_SERVER,
 	GROUP_BITMAP,
 	GROUP_HYPERLOGLOG,
-	GROUP_SCRIPTING
+	GROUP_SCRIPTING,
+	GROUP_TRANSACTIONS,
+	GROUP_PUBSUB
 };
 
 /* Redis's command flags, in the order in which COMMAND INFO names them. */
@@ -44,7 +46,9 @@ enum command_flag {
 	CMD_FAST = 1 << 7,
 	CMD_NO_AUTH = 1 << 8, /* may be called without AUTH */
 	CMD_ALLOW_BUSY = 1 << 9,
-	CMD_PARENT = 1 << 10, /* has subcommands; not shown */
+	CMD_PUBSUB = 1 << 10,
+	CMD_SKIP_SLOWLOG = 1 << 11,
+	CMD_PARENT = 1 << 12, /* has subcommands; not shown */
 };
 
 /* Redis's ACL categories, in the order in which COMMAND INFO names them. */
@@ -83,6 +87,7 @@ enum key_flag {
 	KEY_INSERT = 1 << 6,
 	KEY_DELETE = 1 << 7,
 	KEY_VARIABLE_FLAGS = 1 << 8,
+	KEY_NOT_KEY = 1 << 9, /* goes where a key would: a channel */
 };
 
 /* What a handler tells its caller. */
@@ -91,6 +96,8 @@ enum outcome {
 	OUTCOME_CLOSE,     /* write what is there, then close: QUIT */
 	OUTCOME_AGAIN,     /* nothing was replied: run the same request again when the shard has caught up */
 	OUTCOME_ELSEWHERE, /* nothing was replied: run the same request on worker session->home */
+	OUTCOME_LATER, /* nothing was replied: run it again when session_host.wake says so, or the tenant's pause ends
+			*/
 };
 
 /* A key specification beyond a command's first, which then covers the key at first_key alone. */

@@ -17,6 +17,9 @@
 #include "atomdb/util/list.h"
 
 struct session;
+struct environment;
+struct peer;
+struct hub;
 
 /* What INFO, CLIENT INFO and CLIENT LIST say of a connection, beyond what the session knows. */
 struct client_facts {
@@ -33,6 +36,11 @@ struct session_host {
 	void (*describe)(struct session *s, struct client_facts *facts);
 	/* Closes the session's connection: at once for another session, after the replies for the caller's own. */
 	void (*close)(struct session *s);
+	/* Sends bytes that are RESP already to any session of this worker: behind the replies so far for the caller's
+	 * own, at the end of the turn for others. A client that does not read is closed as for its replies. */
+	void (*push)(struct session *s, struct slice bytes);
+	/* Sessions whose commands had OUTCOME_LATER may be tried again. */
+	void (*wake)(struct environment *env);
 	/* The session is about to leave its tenant: takes back what the connection charged it. May be NULL. */
 	void (*leaving)(struct session *s);
 };
@@ -50,6 +58,7 @@ struct environment {
 	const char *config_file;    /* "" when none was given */
 	int64_t now_ms;             /* this turn: CLOCK_REALTIME */
 	uint64_t now_ns;            /* this turn: CLOCK_MONOTONIC */
+	struct hub *broadcasts;     /* tenants whose clients are to be told at the end of the turn */
 	struct buffer scratch;      /* for handlers that build text; empty between commands */
 	struct command_index index; /* built at the first use */
 	struct command_figures commands[COMMAND_COUNT];
@@ -61,7 +70,22 @@ enum session_flag {
 	SESSION_NO_EVICT = 1 << 0,
 	SESSION_NO_TOUCH = 1 << 1,
 	SESSION_REPLY_OFF = 1 << 2,
-	SESSION_CLOSING = 1 << 3, /* close after the replies are sent */
+	SESSION_CLOSING = 1 << 3,           /* close after the replies are sent */
+	SESSION_REPLY_SKIP_NEXT = 1 << 4,   /* the next command is not answered: CLIENT REPLY SKIP */
+	SESSION_REPLY_SKIP = 1 << 5,        /* the running command is not */
+	SESSION_MULTI = 1 << 6,             /* commands are kept for EXEC, or EXEC runs them */
+	SESSION_EXECUTING = 1 << 7,         /* EXEC runs them */
+	SESSION_DIRTY_KEYS = 1 << 8,        /* a watched key has changed */
+	SESSION_DIRTY_QUEUE = 1 << 9,       /* a command of the transaction was refused */
+	SESSION_SUBSCRIBED = 1 << 10,       /* to a channel or a pattern */
+	SESSION_TRACKING = 1 << 11,         /* CLIENT TRACKING */
+	SESSION_TENANT_ATTENTION = 1 << 12, /* tenant->attention */
+	/* What is between the tenant's clients. */
+	SESSION_BETWEEN = SESSION_MULTI | SESSION_EXECUTING | SESSION_DIRTY_KEYS | SESSION_DIRTY_QUEUE |
+			  SESSION_SUBSCRIBED | SESSION_TRACKING,
+	/* With any of these a command is not simply run. */
+	SESSION_ATTENTION = SESSION_REPLY_SKIP_NEXT | SESSION_REPLY_SKIP | SESSION_MULTI | SESSION_SUBSCRIBED |
+			    SESSION_TRACKING | SESSION_TENANT_ATTENTION,
 };
 
 struct session {
@@ -75,12 +99,13 @@ struct session {
 	char *name;                   /* owned, or NULL: CLIENT SETNAME */
 	char *lib_name, *lib_version; /* owned, or NULL: CLIENT SETINFO */
 	const struct command *last;   /* the last command, for CLIENT LIST */
+	struct peer *peer;            /* owned, or NULL: its part in what is between the tenant's clients */
 	uint32_t attachments;         /* how often it was given a tenant: hashes of keys are the tenant's own */
+	uint32_t flags;               /* enum session_flag */
 	uint16_t home;                /* with OUTCOME_ELSEWHERE: the worker to go to */
 	uint8_t database;             /* set by session_select */
 	uint8_t place;                /* where that is: keyspace_place */
 	uint8_t protocol;             /* 2 or 3 */
-	uint8_t flags;
 };
 
 /* A command, parsed. argv points into the connection's input and is valid while it runs. */
@@ -104,5 +129,7 @@ int session_attach(struct session *s, struct tenant *t);
 void session_detach(struct session *s);
 /* Chooses a database (0 to 15) of the session's tenant. */
 void session_select(struct session *s, unsigned database);
+/* Tells the clients what waited for the end of the turn: invalidations by prefix. */
+void session_turn_ended(struct environment *env);
 /* Whether the client may run commands: it has a tenant, or the anonymous one waits for it. */
 bool session_authenticated(const struct session *s);

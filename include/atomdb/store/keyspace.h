@@ -27,6 +27,8 @@ struct key {
 struct key keyspace_key(const struct tenant *t, unsigned place, struct slice name);
 /* Where database `database` (0 to 15) is, until a keyspace_swap: as a number, too, but another one. */
 unsigned keyspace_place(const struct tenant *t, unsigned database);
+/* Which database is at a place. */
+unsigned keyspace_number(const struct tenant *t, unsigned place);
 
 /* Starts to bring what a later lookup of `key` needs into the cache: first the bucket, then the entry, then its
  * neighbours in the LRU list. Each step reads what the one before has brought: do one for all keys, then the next. */

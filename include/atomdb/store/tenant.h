@@ -12,6 +12,7 @@
 #include "atomdb/util/bucket.h"
 #include "atomdb/util/counter.h"
 #include "atomdb/util/list.h"
+#include "atomdb/util/slice.h"
 
 #define TENANT_NAME_MAX    64
 #define TENANT_FINGERPRINT 12 /* hex digits */
@@ -50,8 +51,26 @@ struct tenant_figures {
 	counter db_expiring[TENANT_DATABASES];
 };
 
+/* What becomes of a key. */
+enum change {
+	CHANGE_NEW,     /* written where there was none */
+	CHANGE_VALUE,   /* another value or deadline */
+	CHANGE_REMOVED, /* by a command */
+	CHANGE_EXPIRED,
+	CHANGE_EVICTED,
+	CHANGE_MISSED, /* nothing: a read did not find it */
+	CHANGE_FLUSH,  /* all keys of the database, or of all with TENANT_DATABASES, are about to go */
+};
+
 struct shard;
 struct notes;
+struct tenant;
+struct hub;
+
+/* Told of every change of a key, as long as somebody wants to know. `name` is valid during the call, and empty with
+ * CHANGE_FLUSH; of a key that goes it is told while the block is still there, but it is no longer found. It must not
+ * write to the tenant. */
+typedef void (*change_watcher)(struct tenant *t, enum change what, unsigned database, struct slice name);
 
 struct tenant {
 	char fingerprint[TENANT_FINGERPRINT + 1]; /* of the secret's digest; "" for a tenant of the configuration */
@@ -70,6 +89,12 @@ struct tenant {
 	struct tenant_record *record;     /* its part of the arena: see src/store/record.h */
 	struct notes *notes;              /* of its commands, or NULL; the command floor's */
 	void (*forget)(struct tenant *t); /* frees and discharges the notes as the tenant ends, or NULL */
+	change_watcher watcher;           /* NULL: nobody wants to know */
+	struct hub *hub;                  /* what is between its clients, or NULL; the command floor's */
+	uint32_t notify;                  /* keyspace events that clients are told of: the command floor's */
+	int64_t pause_end_ms;             /* until when its clients wait, CLIENT PAUSE; 0: they do not. Likewise */
+	bool pause_all;                   /* and not only for what may write: likewise */
+	bool attention;                   /* its sessions are to be looked at before each command: likewise */
 	bool removed;                     /* no longer to be used: its clients are being closed */
 };
 

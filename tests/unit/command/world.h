@@ -17,6 +17,7 @@ struct client {
 	struct buffer out;
 	enum outcome outcome; /* of the last command */
 	char *text;           /* the last reply, terminated */
+	struct buffer pushed; /* what others sent it */
 };
 
 struct world {
@@ -63,6 +64,12 @@ static void world_close(struct session *s) {
 	s->flags |= SESSION_CLOSING;
 }
 
+/* Sessions of the tests are clients' first members. */
+static void world_push(struct session *s, struct slice bytes) {
+	struct client *c = (struct client *)(void *)s;
+	assert_int_equal(buffer_append(&c->pushed, bytes.data, bytes.len, SIZE_MAX), 0);
+}
+
 static void world_set_time(struct world *w, int64_t ms, uint64_t ns) {
 	for (unsigned i = 0; i < 2; i++) {
 		w->env[i].now_ms = ms;
@@ -77,7 +84,7 @@ static inline void world_pass(struct world *w, int64_t ms) {
 
 static struct world *world_new(const struct tenancy *tenancy) {
 	static const struct session_host host = {
-		.describe = world_describe, .close = world_close, .leaving = world_leaving};
+		.describe = world_describe, .close = world_close, .push = world_push, .leaving = world_leaving};
 	struct world *w = calloc(1, sizeof(*w));
 	assert_non_null(w);
 	struct event_sink *sink = malloc(sizeof(*sink));
@@ -130,6 +137,7 @@ static struct client *client_new(struct world *w, unsigned worker) {
 static void client_free(struct client *c) {
 	session_deinit(&c->session);
 	buffer_deinit(&c->out);
+	buffer_deinit(&c->pushed);
 	free(c->text);
 	free(c);
 }

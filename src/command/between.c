@@ -1,0 +1,157 @@
+/* Where commands meet what is between clients: a session in MULTI, subscribed, paused or tracked does not simply run
+ * what it sends, and a change of a key is news for those who listen. */
+#include "command/between.h"
+
+#include "command/handlers.h"
+
+/* What MULTI does not keep. */
+static bool runs_at_once(const struct command *c) {
+	switch (c->id) {
+	case COMMAND_EXEC:
+	case COMMAND_DISCARD:
+	case COMMAND_MULTI:
+	case COMMAND_WATCH:
+	case COMMAND_QUIT:
+	case COMMAND_RESET:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What a subscribed client may say in RESP2, where a reply could be taken for a message. */
+static bool subscriber_may(const struct command *c) {
+	switch (c->id) {
+	case COMMAND_PING:
+	case COMMAND_QUIT:
+	case COMMAND_RESET:
+	case COMMAND_SUBSCRIBE:
+	case COMMAND_UNSUBSCRIBE:
+	case COMMAND_PSUBSCRIBE:
+	case COMMAND_PUNSUBSCRIBE:
+	case COMMAND_SSUBSCRIBE:
+	case COMMAND_SUNSUBSCRIBE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What waits for the end of CLIENT PAUSE WRITE. */
+static bool may_write(const struct session *s, const struct command *c) {
+	if ((c->flags & CMD_WRITE) || c->id == COMMAND_PUBLISH || c->id == COMMAND_SPUBLISH || c->id == COMMAND_PFCOUNT)
+		return true;
+	return c->id == COMMAND_EXEC && transaction_writes(s);
+}
+
+static bool is_paused(struct session *s, const struct command *c) {
+	struct tenant *t = s->tenant;
+	if (t->pause_end_ms == 0 || c->id == COMMAND_QUIT)
+		return false;
+	if (t->pause_end_ms <= s->env->now_ms) {
+		t->pause_end_ms = 0;
+		hub_refresh(t);
+		return false;
+	}
+	return t->pause_all || may_write(s, c);
+}
+
+static enum outcome step(struct session *s, const struct request *r, uint64_t *ticks) {
+	const struct command *c = r->command;
+	size_t mark = s->reply->out->len;
+	if ((s->flags & SESSION_SUBSCRIBED) && s->protocol == 2 && !subscriber_may(c)) {
+		writer_errorf(
+			s->reply,
+			"ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+			"allowed in this context",
+			c->name);
+		between_refused(s, r, mark);
+		return OUTCOME_DONE;
+	}
+	if (s->tenant != NULL && is_paused(s, c))
+		return OUTCOME_LATER;
+	if ((s->flags & SESSION_MULTI) && !runs_at_once(c)) {
+		transaction_queue(s, r);
+		return OUTCOME_DONE;
+	}
+	enum outcome outcome = dispatch_call(s, r, ticks);
+	if (outcome == OUTCOME_DONE && (s->flags & SESSION_TRACKING))
+		tracking_remember(s, r);
+	return outcome;
+}
+
+/* The running command has replied: its session gets what was held back for it. */
+static void command_done(struct hub *h) {
+	struct session *s = h->current;
+	h->current = NULL;
+	if (h->deferred.len != 0) {
+		if (s != NULL)
+			h->env->host->push(s, buffer_slice(&h->deferred));
+		buffer_deinit(&h->deferred);
+	}
+	if (h->forwarded.len != 0) {
+		if (h->forward_to != NULL)
+			h->env->host->push(h->forward_to, buffer_slice(&h->forwarded));
+		h->forward_to = NULL;
+		buffer_deinit(&h->forwarded);
+	}
+}
+
+enum outcome between_run(struct session *s, struct request *r, uint64_t *ticks) {
+	if (s->tenant != NULL && s->tenant->hub != NULL)
+		s->tenant->hub->current = s;
+	if (s->flags & SESSION_REPLY_SKIP_NEXT)
+		s->flags ^= SESSION_REPLY_SKIP_NEXT | SESSION_REPLY_SKIP;
+	if (s->flags & SESSION_REPLY_SKIP)
+		s->reply->muted = true;
+	enum outcome outcome = step(s, r, ticks);
+	if (s->tenant != NULL && s->tenant->hub != NULL)
+		command_done(s->tenant->hub);
+	if (outcome == OUTCOME_AGAIN || outcome == OUTCOME_LATER || outcome == OUTCOME_ELSEWHERE)
+		return outcome;
+	if (s->flags & SESSION_TRACKING)
+		tracking_command_done(s, r->command);
+	if (s->flags & SESSION_REPLY_SKIP) {
+		s->flags &= ~(uint32_t)SESSION_REPLY_SKIP;
+		s->reply->muted = (s->flags & SESSION_REPLY_OFF) != 0;
+	}
+	return outcome;
+}
+
+void between_refused(struct session *s, const struct request *r, size_t mark) {
+	if (s->flags & SESSION_MULTI)
+		s->flags |= SESSION_DIRTY_QUEUE;
+	if (r->command == NULL || r->command->id != COMMAND_EXEC)
+		return;
+	/* "-ERR reason\r\n" becomes the reason of an EXECABORT, which ends the transaction; other codes than ERR stay.
+	 */
+	const struct buffer *out = s->reply->out;
+	char reason[256] = "";
+	if (!s->reply->muted && out->len > mark) {
+		struct slice text = {out->data + mark, out->len - mark - 2};
+		size_t code = text.len > 5 && memcmp(text.data, "-ERR ", 5) == 0 ? 5 : 1;
+		size_t n = text.len - code < sizeof(reason) ? text.len - code : sizeof(reason) - 1;
+		memcpy(reason, text.data + code, n);
+		reason[n] = '\0';
+	}
+	reply_rewind(s, mark);
+	if (s->peer != NULL)
+		transaction_end(s);
+	writer_errorf(s->reply, "EXECABORT Transaction discarded because of: %s", reason);
+}
+
+void between_changed(struct tenant *t, enum change what, unsigned database, struct slice name) {
+	struct hub *h = t->hub;
+	if (what == CHANGE_FLUSH) {
+		watch_flush(h, database);
+		tracking_flushed(h);
+		return;
+	}
+	h->unplanned = what == CHANGE_EXPIRED || what == CHANGE_EVICTED;
+	if (what != CHANGE_MISSED) {
+		watch_touch(h, database, name);
+		tracking_changed(h, name);
+	}
+	notify_changed(h, what, database, name);
+	h->unplanned = false;
+}

@@ -1,0 +1,274 @@
+#include "command/hub.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "atomdb/util/error.h"
+#include "command/between.h"
+#include "command/handlers.h"
+
+/* A message buffer that a rare large message made is not kept. */
+#define MESSAGE_KEPT ((size_t)64 << 10)
+
+static uint64_t topic_hash(const struct tenant *t, enum topic_kind kind, unsigned database, struct slice name) {
+	return keyspace_key(t, 0, name).hash + (uint64_t)kind * 16 + database;
+}
+
+static uint64_t membership_hash(const struct session *s, const struct topic *topic) {
+	uint64_t h = (uintptr_t)s * UINT64_C(0x9E3779B97F4A7C15) ^ (uintptr_t)topic;
+	h *= UINT64_C(0xD6E8FEB86659FD93);
+	return h ^ h >> 32;
+}
+
+/* --- hub and peer ----------------------------------------------------------------------------------------------- */
+
+static struct hub *hub_new(struct session *s) {
+	if (tenant_charge(s->tenant, sizeof(struct hub)) < 0)
+		return NULL;
+	struct hub *h = calloc(1, sizeof(*h));
+	if (h == NULL) {
+		tenant_discharge(s->tenant, sizeof(*h));
+		return NULL;
+	}
+	h->env = s->env;
+	h->tenant = s->tenant;
+	list_init(&h->tracking);
+	for (unsigned i = 0; i < TOPIC_KINDS; i++)
+		list_init(&h->kinds[i].topics);
+	return s->tenant->hub = h;
+}
+
+static void hub_free(struct hub *h) {
+	struct tenant *t = h->tenant;
+	assert(h->topics.count == 0 && h->memberships.count == 0);
+	tracking_forget_hub(h);
+	t->hub = NULL;
+	hub_refresh(t);
+	buffer_deinit(&h->message);
+	buffer_deinit(&h->deferred);
+	buffer_deinit(&h->forwarded);
+	free(h);
+	tenant_discharge(t, sizeof(*h));
+}
+
+struct peer *hub_peer(struct session *s) {
+	if (s->peer != NULL)
+		return s->peer;
+	struct hub *h = s->tenant->hub != NULL ? s->tenant->hub : hub_new(s);
+	struct peer *p = NULL;
+	if (h != NULL && tenant_charge(s->tenant, sizeof(*p)) == 0) {
+		p = calloc(1, sizeof(*p));
+		if (p == NULL)
+			tenant_discharge(s->tenant, sizeof(*p));
+	}
+	if (p == NULL) {
+		if (h != NULL && h->peers == 0)
+			hub_free(h);
+		reply_store_error(s, ATOMDB_E_OOM);
+		return NULL;
+	}
+	for (unsigned i = 0; i < TOPIC_KINDS; i++)
+		list_init(&p->kinds[i].memberships);
+	list_init(&p->redirected);
+	h->peers++;
+	return s->peer = p;
+}
+
+void hub_leave(struct session *s) {
+	struct peer *p = s->peer;
+	struct hub *h = s->tenant->hub;
+	if (h != NULL && h->current == s)
+		h->current = NULL;
+	if (h != NULL && h->forward_to == s)
+		h->forward_to = NULL;
+	if (p == NULL)
+		return;
+	transaction_end(s);
+	tracking_leave(s);
+	for (unsigned i = 0; i < TOPIC_KINDS; i++)
+		hub_part_all(s, (enum topic_kind)i);
+	s->flags &= ~(uint32_t)SESSION_BETWEEN;
+	s->peer = NULL;
+	free(p);
+	tenant_discharge(h->tenant, sizeof(*p));
+	if (--h->peers == 0)
+		hub_free(h);
+	else
+		hub_refresh(h->tenant);
+}
+
+void hub_refresh(struct tenant *t) {
+	const struct hub *h = t->hub;
+	bool told = h != NULL && (h->kinds[TOPIC_WATCHED].count != 0 || h->kinds[TOPIC_TRACKED].count != 0 ||
+				  h->trackers != 0 || notify_wants_changes(t));
+	bool attention = t->pause_end_ms != 0 || (h != NULL && h->trackers != 0);
+	t->watcher = told ? between_changed : NULL;
+	if (attention == t->attention)
+		return;
+	t->attention = attention;
+	list_for_each (node, &t->sessions) {
+		struct session *s = list_entry(node, struct session, tenant_link);
+		s->flags = attention ? s->flags | SESSION_TENANT_ATTENTION
+				     : s->flags & ~(uint32_t)SESSION_TENANT_ATTENTION;
+	}
+}
+
+/* --- topics ----------------------------------------------------------------------------------------------------- */
+
+struct topic *hub_find(const struct hub *h, enum topic_kind kind, unsigned database, struct slice name) {
+	if (h == NULL || h->kinds[kind].count == 0)
+		return NULL;
+	uint64_t hash = topic_hash(h->tenant, kind, database, name);
+	for (struct hash_link *l = hashtable_first(&h->topics, hash); l != NULL; l = l->next) {
+		struct topic *topic = list_entry(l, struct topic, link);
+		if (l->hash == hash && topic->kind == kind && topic->database == database &&
+		    slice_equal(topic_name(topic), name))
+			return topic;
+	}
+	return NULL;
+}
+
+static struct membership *find_membership(const struct session *s, const struct topic *topic) {
+	const struct hub *h = s->tenant->hub;
+	uint64_t hash = membership_hash(s, topic);
+	for (struct hash_link *l = hashtable_first(&h->memberships, hash); l != NULL; l = l->next) {
+		struct membership *m = list_entry(l, struct membership, link);
+		if (m->session == s && m->topic == topic)
+			return m;
+	}
+	return NULL;
+}
+
+bool hub_is_member(const struct session *s, const struct topic *topic) {
+	return s->peer != NULL && find_membership(s, topic) != NULL;
+}
+
+/* The share of a thing in the table's array of buckets is part of what it is charged. */
+static uint64_t topic_bytes(const struct topic *topic) {
+	return sizeof(*topic) + topic->length + 2 * sizeof(void *);
+}
+#define MEMBERSHIP_BYTES (sizeof(struct membership) + 2 * sizeof(void *))
+
+static struct topic *topic_new(struct hub *h, enum topic_kind kind, unsigned database, struct slice name) {
+	struct topic *topic = malloc(sizeof(*topic) + name.len);
+	if (topic == NULL || hashtable_reserve(&h->topics) < 0) {
+		free(topic);
+		return NULL;
+	}
+	*topic = (struct topic){.kind = kind, .database = database, .length = name.len};
+	topic->link.hash = topic_hash(h->tenant, kind, database, name);
+	if (name.len != 0)
+		memcpy(topic->name, name.data, name.len);
+	list_init(&topic->members);
+	list_push_back(&h->kinds[kind].topics, &topic->order);
+	h->kinds[kind].count++;
+	hashtable_insert(&h->topics, &topic->link);
+	return topic;
+}
+
+static void topic_free(struct hub *h, struct topic *topic) {
+	tracking_forget_changes(topic);
+	hashtable_remove(&h->topics, &topic->link);
+	list_remove(&topic->order);
+	tenant_discharge(h->tenant, topic_bytes(topic));
+	if (--h->kinds[topic->kind].count == 0)
+		hub_refresh(h->tenant);
+	free(topic);
+}
+
+int hub_join(struct session *s, enum topic_kind kind, unsigned database, struct slice name) {
+	struct tenant *t = s->tenant;
+	struct hub *h = t->hub;
+	struct topic *topic = hub_find(h, kind, database, name);
+	if (topic != NULL && find_membership(s, topic) != NULL)
+		return 0;
+	uint64_t bytes = MEMBERSHIP_BYTES;
+	if (topic == NULL)
+		bytes += topic_bytes(&(struct topic){.length = name.len});
+	/* What is evicted for it may end a topic: it is looked for again. */
+	int error = tenant_charge(t, bytes);
+	if (error < 0)
+		return error;
+	struct topic *again = hub_find(h, kind, database, name);
+	if (topic != NULL && again == NULL) {
+		tenant_discharge(t, bytes);
+		return ATOMDB_E_OOM;
+	}
+	struct membership *m = malloc(sizeof(*m));
+	topic = again;
+	if (m == NULL || hashtable_reserve(&h->memberships) < 0 ||
+	    (topic == NULL && (topic = topic_new(h, kind, database, name)) == NULL)) {
+		free(m);
+		tenant_discharge(t, bytes);
+		return -ENOMEM;
+	}
+	*m = (struct membership){.topic = topic, .session = s, .link.hash = membership_hash(s, topic)};
+	hashtable_insert(&h->memberships, &m->link);
+	list_push_back(&topic->members, &m->by_topic);
+	list_push_back(&s->peer->kinds[kind].memberships, &m->by_peer);
+	topic->count++;
+	s->peer->kinds[kind].count++;
+	if (topic->count == 1)
+		hub_refresh(t);
+	return 1;
+}
+
+void hub_end_membership(struct membership *m) {
+	struct topic *topic = m->topic;
+	struct tenant *t = m->session->tenant;
+	hashtable_remove(&t->hub->memberships, &m->link);
+	list_remove(&m->by_topic);
+	list_remove(&m->by_peer);
+	m->session->peer->kinds[topic->kind].count--;
+	free(m);
+	tenant_discharge(t, MEMBERSHIP_BYTES);
+	if (--topic->count == 0)
+		topic_free(t->hub, topic);
+}
+
+bool hub_part(struct session *s, enum topic_kind kind, unsigned database, struct slice name) {
+	struct topic *topic = s->peer == NULL ? NULL : hub_find(s->tenant->hub, kind, database, name);
+	struct membership *m = topic == NULL ? NULL : find_membership(s, topic);
+	if (m == NULL)
+		return false;
+	hub_end_membership(m);
+	return true;
+}
+
+void hub_part_all(struct session *s, enum topic_kind kind) {
+	if (s->peer == NULL)
+		return;
+	list_for_each (node, &s->peer->kinds[kind].memberships)
+		hub_end_membership(list_entry(node, struct membership, by_peer));
+}
+
+/* --- messages --------------------------------------------------------------------------------------------------- */
+
+struct writer hub_message(struct hub *h, size_t elements) {
+	struct writer w;
+	h->message.len = 0;
+	if (h->message.cap > MESSAGE_KEPT)
+		buffer_deinit(&h->message);
+	writer_init(&w, &h->message, SIZE_MAX);
+	w.protocol = 3;
+	writer_push(&w, elements);
+	return w;
+}
+
+void hub_send(struct hub *h, struct session *to, bool later) {
+	if (h->message.len == 0 || h->env->host == NULL || h->env->host->push == NULL)
+		return;
+	h->message.data[0] = to->protocol == 2 ? '*' : '>';
+	struct buffer *kept = NULL;
+	if (to == h->current && (later || h->unplanned))
+		kept = &h->deferred;
+	else if (later)
+		kept = &h->forwarded;
+	if (kept == &h->forwarded)
+		h->forward_to = to;
+	if (kept != NULL)
+		(void)buffer_append(kept, h->message.data, h->message.len, SIZE_MAX);
+	else
+		h->env->host->push(to, buffer_slice(&h->message));
+}

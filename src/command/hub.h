@@ -1,0 +1,107 @@
+/* What is between the clients of one tenant: who listens to what.
+ *
+ *   tenant -> hub -> topics: channels, patterns, watched keys, tracked keys, prefixes
+ *                      | members          ^
+ *   session -> peer -> memberships -------'
+ *
+ * A hub is made when the first session of the tenant needs it and ends with the last peer; a peer is a session's part
+ * in it and ends when the session leaves the tenant. All their memory is charged to the tenant. */
+#pragma once
+
+#include "atomdb/command/session.h"
+#include "atomdb/util/hashtable.h"
+
+struct transaction;
+struct tracking;
+struct changes;
+
+/* What sessions can be members of. */
+enum topic_kind { TOPIC_CHANNEL, TOPIC_SHARD_CHANNEL, TOPIC_PATTERN, TOPIC_WATCHED, TOPIC_TRACKED, TOPIC_PREFIX };
+#define TOPIC_KINDS 6
+
+/* Exists while it has members. */
+struct topic {
+	struct hash_link link;   /* in hub->topics */
+	struct list order;       /* in hub->kinds[kind].topics, oldest first */
+	struct list members;     /* membership.by_topic, oldest first */
+	uint64_t count;          /* of them */
+	struct changes *changes; /* owned: of a prefix, what is to be told at the end of the turn; NULL: nothing */
+	enum topic_kind kind;
+	unsigned database; /* of a watched key; 0 for the others */
+	size_t length;
+	char name[];
+};
+
+struct membership {
+	struct hash_link link; /* in hub->memberships */
+	struct list by_topic;
+	struct list by_peer;
+	struct topic *topic;
+	struct session *session;
+};
+
+/* A session's part. */
+struct peer {
+	struct topic_set {
+		struct list memberships; /* membership.by_peer */
+		uint64_t count;
+	} kinds[TOPIC_KINDS];
+	struct transaction *transaction; /* owned: MULTI; NULL: none */
+	struct tracking *tracking;       /* owned: CLIENT TRACKING; NULL: off */
+	struct list redirected;          /* tracking.redirect_link of those that send their invalidations here */
+};
+
+struct hub {
+	struct environment *env;
+	struct tenant *tenant;
+	struct hashtable topics;
+	struct hashtable memberships;
+	struct {
+		struct list topics;
+		uint64_t count;
+	} kinds[TOPIC_KINDS];
+	uint64_t peers;
+	uint64_t trackers;       /* sessions with CLIENT TRACKING */
+	struct list tracking;    /* tracking.link */
+	struct session *current; /* runs a command; known only where somebody must know */
+	struct buffer message;   /* being built, for many */
+	struct buffer deferred;  /* pushes to `current` that must not come into the middle of its reply */
+	struct buffer forwarded; /* the same, to where its invalidations are redirected: */
+	struct session *forward_to;
+	bool unplanned;   /* the change at hand is not of the running command's making: expired, evicted */
+	struct hub *next; /* in env->broadcasts */
+	bool broadcasts;  /* is in there */
+};
+
+/* The session's peer, and with it the tenant's hub. NULL: the quota leaves no room, and that was answered. */
+struct peer *hub_peer(struct session *s);
+/* Ends the session's peer, and the hub with the last of them. The session still has its tenant. */
+void hub_leave(struct session *s);
+
+static inline uint64_t hub_joined(const struct session *s, enum topic_kind kind) {
+	return s->peer == NULL ? 0 : s->peer->kinds[kind].count;
+}
+
+/* Makes the session, which has a peer, a member: 1; 0 where it is one already; ATOMDB_E_OOM, -ENOMEM. */
+int hub_join(struct session *s, enum topic_kind kind, unsigned database, struct slice name);
+/* Ends a membership; false where there is none. */
+bool hub_part(struct session *s, enum topic_kind kind, unsigned database, struct slice name);
+void hub_end_membership(struct membership *m);
+/* Ends all of one kind. */
+void hub_part_all(struct session *s, enum topic_kind kind);
+/* NULL for none. */
+struct topic *hub_find(const struct hub *h, enum topic_kind kind, unsigned database, struct slice name);
+bool hub_is_member(const struct session *s, const struct topic *topic);
+
+static inline struct slice topic_name(const struct topic *t) {
+	return (struct slice){t->name, t->length};
+}
+
+/* Decides anew whether the store is to tell of changes, and whether sessions are to be looked at. */
+void hub_refresh(struct tenant *t);
+
+/* Sends what is in h->message, which begins with '*' or '>', to a session in its protocol. `later`: it is an
+ * invalidation of the session that runs a command, and goes when that has replied. */
+void hub_send(struct hub *h, struct session *to, bool later);
+/* Begins a message of `elements` in h->message. */
+struct writer hub_message(struct hub *h, size_t elements);

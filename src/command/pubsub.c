@@ -1,0 +1,226 @@
+/* Pub/sub: messages from one client of a tenant to others. */
+#include "atomdb/util/error.h"
+#include "atomdb/util/glob.h"
+#include "command/between.h"
+#include "command/handlers.h"
+
+/* How the three kinds of subscription are called. */
+struct kind {
+	enum topic_kind topic;
+	const char *subscribe;
+	const char *unsubscribe;
+};
+static const struct kind channels = {TOPIC_CHANNEL, "subscribe", "unsubscribe"};
+static const struct kind patterns = {TOPIC_PATTERN, "psubscribe", "punsubscribe"};
+static const struct kind shard_channels = {TOPIC_SHARD_CHANNEL, "ssubscribe", "sunsubscribe"};
+
+/* What is told of a change of the session's subscriptions; also to a client that wants no replies. */
+static void tell(struct session *s, enum topic_kind kind, const char *what, const struct slice *name) {
+	struct writer *w = s->reply;
+	bool muted = w->muted;
+	uint64_t count = kind == TOPIC_SHARD_CHANNEL ? hub_joined(s, kind)
+						     : hub_joined(s, TOPIC_CHANNEL) + hub_joined(s, TOPIC_PATTERN);
+	w->muted = false;
+	writer_push(w, 3);
+	writer_bulk(w, slice_of(what));
+	if (name != NULL)
+		writer_bulk(w, *name);
+	else
+		writer_null(w);
+	writer_integer(w, (int64_t)count);
+	w->muted = muted;
+}
+
+static enum outcome subscribe(struct session *s, const struct request *r, const struct kind *kind) {
+	if (hub_peer(s) == NULL)
+		return OUTCOME_DONE;
+	for (uint32_t i = 1; i < r->argc; i++) {
+		int result = hub_join(s, kind->topic, 0, r->argv[i]);
+		if (result < 0)
+			return reply_store_error(s, ATOMDB_E_OOM);
+		s->flags |= SESSION_SUBSCRIBED;
+		tell(s, kind->topic, kind->subscribe, &r->argv[i]);
+	}
+	return OUTCOME_DONE;
+}
+
+static void unsubscribe_all(struct session *s, const struct kind *kind) {
+	if (hub_joined(s, kind->topic) == 0) {
+		tell(s, kind->topic, kind->unsubscribe, NULL);
+		return;
+	}
+	list_for_each (node, &s->peer->kinds[kind->topic].memberships) {
+		struct membership *m = list_entry(node, struct membership, by_peer);
+		/* The name goes with the last member, the count is that without it. */
+		size_t length = m->topic->length;
+		(void)buffer_append(&s->env->scratch, m->topic->name, length, SIZE_MAX);
+		struct slice name = {s->env->scratch.data, s->env->scratch.len};
+		hub_end_membership(m);
+		tell(s, kind->topic, kind->unsubscribe, &name);
+		s->env->scratch.len = 0;
+	}
+}
+
+static enum outcome unsubscribe(struct session *s, const struct request *r, const struct kind *kind) {
+	if (r->argc == 1)
+		unsubscribe_all(s, kind);
+	for (uint32_t i = 1; i < r->argc; i++) {
+		(void)hub_part(s, kind->topic, 0, r->argv[i]);
+		tell(s, kind->topic, kind->unsubscribe, &r->argv[i]);
+	}
+	if (hub_joined(s, TOPIC_CHANNEL) + hub_joined(s, TOPIC_PATTERN) + hub_joined(s, TOPIC_SHARD_CHANNEL) == 0)
+		s->flags &= ~(uint32_t)SESSION_SUBSCRIBED;
+	return OUTCOME_DONE;
+}
+
+enum outcome pubsub_subscribe(struct session *s, const struct request *r) {
+	return subscribe(s, r, &channels);
+}
+
+enum outcome pubsub_unsubscribe(struct session *s, const struct request *r) {
+	return unsubscribe(s, r, &channels);
+}
+
+enum outcome pubsub_psubscribe(struct session *s, const struct request *r) {
+	return subscribe(s, r, &patterns);
+}
+
+enum outcome pubsub_punsubscribe(struct session *s, const struct request *r) {
+	return unsubscribe(s, r, &patterns);
+}
+
+enum outcome pubsub_ssubscribe(struct session *s, const struct request *r) {
+	if (s->flags & SESSION_EXECUTING)
+		return reply_error(s, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+	return subscribe(s, r, &shard_channels);
+}
+
+enum outcome pubsub_sunsubscribe(struct session *s, const struct request *r) {
+	return unsubscribe(s, r, &shard_channels);
+}
+
+static void send_to_members(struct hub *h, const struct topic *topic) {
+	list_for_each (node, &topic->members)
+		hub_send(h, list_entry(node, struct membership, by_topic)->session, false);
+}
+
+static uint64_t publish_to_patterns(struct hub *h, struct slice channel, struct slice message) {
+	uint64_t count = 0;
+	list_for_each (node, &h->kinds[TOPIC_PATTERN].topics) {
+		const struct topic *topic = list_entry(node, struct topic, order);
+		if (!glob_match(topic_name(topic), channel, false))
+			continue;
+		struct writer w = hub_message(h, 4);
+		writer_bulk(&w, SLICE("pmessage"));
+		writer_bulk(&w, topic_name(topic));
+		writer_bulk(&w, channel);
+		writer_bulk(&w, message);
+		if (w.failed)
+			continue;
+		send_to_members(h, topic);
+		count += topic->count;
+	}
+	return count;
+}
+
+uint64_t pubsub_publish(struct hub *h, enum topic_kind kind, struct slice channel, struct slice message) {
+	uint64_t count = 0;
+	if (h == NULL)
+		return 0;
+	const struct topic *topic = hub_find(h, kind, 0, channel);
+	if (topic != NULL) {
+		struct writer w = hub_message(h, 3);
+		writer_bulk(&w, kind == TOPIC_CHANNEL ? SLICE("message") : SLICE("smessage"));
+		writer_bulk(&w, channel);
+		writer_bulk(&w, message);
+		if (!w.failed) {
+			send_to_members(h, topic);
+			count = topic->count;
+		}
+	}
+	if (kind == TOPIC_CHANNEL)
+		count += publish_to_patterns(h, channel, message);
+	return count;
+}
+
+enum outcome pubsub_publish_command(struct session *s, const struct request *r) {
+	writer_integer(s->reply, (int64_t)pubsub_publish(s->tenant->hub, TOPIC_CHANNEL, r->argv[1], r->argv[2]));
+	return OUTCOME_DONE;
+}
+
+enum outcome pubsub_spublish(struct session *s, const struct request *r) {
+	writer_integer(s->reply, (int64_t)pubsub_publish(s->tenant->hub, TOPIC_SHARD_CHANNEL, r->argv[1], r->argv[2]));
+	return OUTCOME_DONE;
+}
+
+static enum outcome list_topics(struct session *s, const struct request *r, enum topic_kind kind) {
+	const struct hub *h = s->tenant->hub;
+	size_t mark = writer_mark(s->reply), count = 0;
+	if (r->argc > 3) {
+		writer_errorf(s->reply,
+			      "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try PUBSUB HELP.",
+			      ECHO_TEXT(r->argv[1], ECHO_MAX));
+		return OUTCOME_DONE;
+	}
+	if (h != NULL) {
+		list_for_each (node, &h->kinds[kind].topics) {
+			struct slice name = topic_name(list_entry(node, struct topic, order));
+			if (r->argc == 3 && !glob_match(r->argv[2], name, false))
+				continue;
+			writer_bulk(s->reply, name);
+			count++;
+		}
+	}
+	writer_array_at(s->reply, mark, count);
+	return OUTCOME_DONE;
+}
+
+static enum outcome count_members(struct session *s, const struct request *r, enum topic_kind kind) {
+	writer_array(s->reply, ((size_t)r->argc - 2) * 2);
+	for (uint32_t i = 2; i < r->argc; i++) {
+		const struct topic *topic = hub_find(s->tenant->hub, kind, 0, r->argv[i]);
+		writer_bulk(s->reply, r->argv[i]);
+		writer_integer(s->reply, topic == NULL ? 0 : (int64_t)topic->count);
+	}
+	return OUTCOME_DONE;
+}
+
+enum outcome pubsub_channels(struct session *s, const struct request *r) {
+	return list_topics(s, r, TOPIC_CHANNEL);
+}
+
+enum outcome pubsub_shardchannels(struct session *s, const struct request *r) {
+	return list_topics(s, r, TOPIC_SHARD_CHANNEL);
+}
+
+enum outcome pubsub_numsub(struct session *s, const struct request *r) {
+	return count_members(s, r, TOPIC_CHANNEL);
+}
+
+enum outcome pubsub_shardnumsub(struct session *s, const struct request *r) {
+	return count_members(s, r, TOPIC_SHARD_CHANNEL);
+}
+
+enum outcome pubsub_numpat(struct session *s, const struct request *r) {
+	(void)r;
+	const struct hub *h = s->tenant->hub;
+	writer_integer(s->reply, h == NULL ? 0 : (int64_t)h->kinds[TOPIC_PATTERN].count);
+	return OUTCOME_DONE;
+}
+
+enum outcome pubsub_help(struct session *s, const struct request *r) {
+	(void)r;
+	static const char *const lines[] = {
+		"CHANNELS [<pattern>]",
+		"    Lists the channels of this tenant that have subscribers and match the pattern.",
+		"NUMPAT",
+		"    Counts the patterns that have subscribers.",
+		"NUMSUB [<channel> ...]",
+		"    Counts the subscribers of the channels, without those of patterns.",
+		"SHARDCHANNELS [<pattern>]",
+		"    Lists the shard channels that have subscribers and match the pattern.",
+		"SHARDNUMSUB [<shardchannel> ...]",
+		"    Counts the subscribers of the shard channels.",
+	};
+	return reply_help_lines(s, "pubsub", lines);
+}

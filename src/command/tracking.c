@@ -1,0 +1,365 @@
+/* Client-side caching: a client is told when keys change that it has read, or all keys that begin with a prefix.
+ *
+ * By default the keys of each reading command make the session a member of a topic of that name; a change sends each
+ * member one message and ends the topic. With BCAST the session is a member of prefixes instead, whose changed keys are
+ * gathered and told at the end of the turn. */
+#include "command/tracking.h"
+
+#include <stdlib.h>
+
+#include "atomdb/util/error.h"
+#include "command/between.h"
+#include "command/handlers.h"
+
+/* Keys of a tenant that are remembered at most; beyond it clients are told that the oldest has changed. */
+#define TRACKED_MAX 100000
+/* Bytes of changed keys of a prefix that are gathered; beyond it they are told before the turn ends. */
+#define GATHERED_MAX ((size_t)256 << 10)
+
+#define CHANNEL SLICE("__redis__:invalidate")
+
+/* A changed key; `name` is an offset in changes.names. */
+struct changed_key {
+	size_t name, length;
+	const struct session *writer; /* may be gone: only compared */
+};
+
+struct changes {
+	struct buffer names;
+	struct changed_key *keys; /* owned */
+	size_t count, cap;
+};
+
+int64_t tracking_redirection(const struct session *s) {
+	return s->peer == NULL || s->peer->tracking == NULL ? -1 : s->peer->tracking->redirect_id;
+}
+
+void tracking_letters(const struct session *s, char letters[4]) {
+	const struct tracking *x = s->peer == NULL ? NULL : s->peer->tracking;
+	size_t n = 0;
+	if (x != NULL) {
+		letters[n++] = 't';
+		if (x->options & TRACKING_BROKEN)
+			letters[n++] = 'R';
+		if (x->options & TRACKING_BCAST)
+			letters[n++] = 'B';
+	}
+	letters[n] = '\0';
+}
+
+/* --- on and off ------------------------------------------------------------------------------------------------- */
+
+static void disable(struct session *s) {
+	struct tracking *x = s->peer->tracking;
+	struct hub *h = s->tenant->hub;
+	if (x == NULL)
+		return;
+	/* What it has read stays remembered, in case it comes back before that changes. */
+	hub_part_all(s, TOPIC_PREFIX);
+	list_remove(&x->redirect_link);
+	list_remove(&x->link);
+	free(x);
+	tenant_discharge(s->tenant, sizeof(*x));
+	s->peer->tracking = NULL;
+	s->flags &= ~(uint32_t)SESSION_TRACKING;
+	h->trackers--;
+	hub_refresh(s->tenant);
+}
+
+void tracking_leave(struct session *s) {
+	disable(s);
+	list_for_each (node, &s->peer->redirected) {
+		struct tracking *x = list_entry(node, struct tracking, redirect_link);
+		list_remove(node);
+		x->redirect = NULL;
+	}
+}
+
+int tracking_enable(struct session *s, struct session *redirect, uint32_t options, const struct slice *prefixes,
+		    size_t count) {
+	struct hub *h = s->tenant->hub;
+	struct tracking *x = s->peer->tracking;
+	if (x == NULL) {
+		if (tenant_charge(s->tenant, sizeof(*x)) < 0)
+			return ATOMDB_E_OOM;
+		x = calloc(1, sizeof(*x));
+		if (x == NULL) {
+			tenant_discharge(s->tenant, sizeof(*x));
+			return ATOMDB_E_OOM;
+		}
+		x->session = s;
+		list_init(&x->redirect_link);
+		list_push_back(&h->tracking, &x->link);
+		s->peer->tracking = x;
+		s->flags |= SESSION_TRACKING;
+		h->trackers++;
+		hub_refresh(s->tenant);
+	}
+	list_remove(&x->redirect_link);
+	x->options = options | (x->options & TRACKING_CACHING);
+	x->redirect = redirect;
+	x->redirect_id = redirect == NULL ? 0 : (int64_t)redirect->id;
+	if (redirect != NULL)
+		list_push_back(&redirect->peer->redirected, &x->redirect_link);
+	int error = 0;
+	if ((options & TRACKING_BCAST) && count == 0)
+		error = hub_join(s, TOPIC_PREFIX, 0, SLICE(""));
+	for (size_t i = 0; i < count && error >= 0; i++)
+		error = hub_join(s, TOPIC_PREFIX, 0, prefixes[i]);
+	if (error < 0)
+		disable(s);
+	return error < 0 ? ATOMDB_E_OOM : 0;
+}
+
+void tracking_disable(struct session *s) {
+	if (s->peer != NULL)
+		disable(s);
+}
+
+/* --- messages --------------------------------------------------------------------------------------------------- */
+
+/* The other end of a redirection has gone, and a client of RESP3 can be told. */
+static void tell_broken(struct hub *h, struct tracking *x) {
+	x->options |= TRACKING_BROKEN;
+	if (x->session->protocol == 2)
+		return;
+	struct writer w = hub_message(h, 2);
+	writer_bulk(&w, SLICE("tracking-redir-broken"));
+	writer_integer(&w, x->redirect_id);
+	if (!w.failed)
+		hub_send(h, x->session, true);
+}
+
+/* Tells whoever gets a session's invalidations; `body` is RESP: an array of keys, or null. */
+static void send_invalidation(struct hub *h, struct tracking *x, struct slice body) {
+	struct session *to = x->session;
+	struct writer w;
+	if (x->redirect_id != 0) {
+		if (x->redirect == NULL) {
+			tell_broken(h, x);
+			return;
+		}
+		to = x->redirect;
+	}
+	if (to->protocol > 2) {
+		w = hub_message(h, 2);
+		writer_bulk(&w, SLICE("invalidate"));
+	} else if (x->redirect_id != 0 && (to->flags & SESSION_SUBSCRIBED)) {
+		w = hub_message(h, 3);
+		writer_bulk(&w, SLICE("message"));
+		writer_bulk(&w, CHANNEL);
+	} else {
+		return;
+	}
+	writer_raw(&w, body);
+	if (!w.failed)
+		hub_send(h, to, x->session == h->current);
+}
+
+static void send_key(struct hub *h, struct tracking *x, struct slice name) {
+	struct writer w;
+	struct buffer body;
+	buffer_init(&body);
+	writer_init(&w, &body, SIZE_MAX);
+	writer_array(&w, 1);
+	writer_bulk(&w, name);
+	if (!w.failed)
+		send_invalidation(h, x, buffer_slice(&body));
+	buffer_deinit(&body);
+}
+
+/* --- keys that were read ---------------------------------------------------------------------------------------- */
+
+/* Tells the members of a topic, and ends it. */
+static void invalidate(struct hub *h, struct topic *topic) {
+	/* With the last of its members it is gone. */
+	for (uint64_t left = topic->count; left > 0; left--) {
+		struct membership *m = list_entry(topic->members.next, struct membership, by_topic);
+		struct tracking *x = m->session->peer->tracking;
+		bool own = x != NULL && (x->options & TRACKING_NOLOOP) && m->session == h->current;
+		if (x != NULL && !(x->options & TRACKING_BCAST) && !own)
+			send_key(h, x, topic_name(topic));
+		hub_end_membership(m);
+	}
+}
+
+static void remember(struct session *s, struct slice name) {
+	struct hub *h = s->tenant->hub;
+	if (hub_join(s, TOPIC_TRACKED, 0, name) < 0) {
+		/* What is not remembered must not be cached. */
+		send_key(h, s->peer->tracking, name);
+		return;
+	}
+	while (h->kinds[TOPIC_TRACKED].count > TRACKED_MAX)
+		invalidate(h, list_entry(h->kinds[TOPIC_TRACKED].topics.next, struct topic, order));
+}
+
+void tracking_remember(struct session *s, const struct request *r) {
+	const struct command *c = r->command;
+	const struct tracking *x = s->peer->tracking;
+	bool caching = (x->options & TRACKING_CACHING) != 0;
+	if (!(c->flags & CMD_READONLY) || (x->options & TRACKING_BCAST) ||
+	    ((x->options & TRACKING_OPTIN) && !caching) || ((x->options & TRACKING_OPTOUT) && caching))
+		return;
+	if (c->first_key == 0 || (c->key_flags & KEY_NOT_KEY))
+		return;
+	uint32_t last = c->last_key < 0 ? r->argc - (uint32_t)-c->last_key : (uint32_t)c->last_key;
+	uint32_t step = (uint32_t)c->key_step;
+	for (uint32_t i = (uint32_t)c->first_key; i <= last && i < r->argc; i += step)
+		remember(s, r->argv[i]);
+}
+
+void tracking_command_done(struct session *s, const struct command *c) {
+	if (!(s->flags & SESSION_MULTI) && c->id != COMMAND_CLIENT)
+		s->peer->tracking->options &= ~(uint32_t)TRACKING_CACHING;
+}
+
+/* --- prefixes --------------------------------------------------------------------------------------------------- */
+
+void tracking_forget_changes(struct topic *topic) {
+	if (topic->changes == NULL)
+		return;
+	buffer_deinit(&topic->changes->names);
+	free(topic->changes->keys);
+	free(topic->changes);
+	topic->changes = NULL;
+}
+
+static int compare_keys(const void *one, const void *other, void *names) {
+	const struct changed_key *a = one, *b = other;
+	const char *text = names;
+	size_t n = a->length < b->length ? a->length : b->length;
+	int order = n == 0 ? 0 : memcmp(text + a->name, text + b->name, n);
+	if (order == 0 && a->length != b->length)
+		order = a->length < b->length ? -1 : 1;
+	/* Of equal ones the latest comes last. */
+	return order != 0 ? order : (a->name > b->name) - (a->name < b->name);
+}
+
+static struct slice changed_name(const struct changes *c, size_t i) {
+	return (struct slice){c->names.data + c->keys[i].name, c->keys[i].length};
+}
+
+/* Sorts the keys; of each the latest change is left. */
+static void sort_changes(struct changes *c) {
+	qsort_r(c->keys, c->count, sizeof(*c->keys), compare_keys, c->names.data);
+	size_t n = 0;
+	for (size_t i = 0; i < c->count; i++) {
+		if (i + 1 == c->count || !slice_equal(changed_name(c, i), changed_name(c, i + 1)))
+			c->keys[n++] = c->keys[i];
+	}
+	c->count = n;
+}
+
+/* Sends a member the keys, but not those that it wrote, where it wants it so. */
+static void send_changes(struct hub *h, const struct changes *c, struct tracking *x) {
+	const struct session *skip = x->options & TRACKING_NOLOOP ? x->session : NULL;
+	struct writer w;
+	struct buffer body;
+	size_t count = 0;
+	buffer_init(&body);
+	writer_init(&w, &body, SIZE_MAX);
+	for (size_t i = 0; i < c->count; i++)
+		count += skip == NULL || c->keys[i].writer != skip;
+	writer_array(&w, count);
+	for (size_t i = 0; i < c->count; i++) {
+		if (skip == NULL || c->keys[i].writer != skip)
+			writer_bulk(&w, changed_name(c, i));
+	}
+	if (count != 0 && !w.failed)
+		send_invalidation(h, x, buffer_slice(&body));
+	buffer_deinit(&body);
+}
+
+static void broadcast(struct hub *h, struct topic *topic) {
+	if (topic->changes == NULL)
+		return;
+	sort_changes(topic->changes);
+	list_for_each (node, &topic->members) {
+		const struct membership *m = list_entry(node, struct membership, by_topic);
+		send_changes(h, topic->changes, m->session->peer->tracking);
+	}
+	tracking_forget_changes(topic);
+}
+
+static bool gather(struct topic *topic, struct slice name, const struct session *writer) {
+	if (topic->changes == NULL)
+		topic->changes = calloc(1, sizeof(*topic->changes));
+	struct changes *c = topic->changes;
+	if (c == NULL)
+		return false;
+	if (c->count == c->cap) {
+		size_t cap = c->cap == 0 ? 8 : c->cap * 2;
+		struct changed_key *keys = realloc(c->keys, cap * sizeof(*keys));
+		if (keys == NULL)
+			return false;
+		c->keys = keys;
+		c->cap = cap;
+	}
+	size_t at = c->names.len;
+	/* At least a byte each, so that no two are at the same place. */
+	if (buffer_append(&c->names, name.data, name.len, SIZE_MAX) < 0 ||
+	    buffer_append(&c->names, "", 1, SIZE_MAX) < 0)
+		return false;
+	c->keys[c->count++] = (struct changed_key){at, name.len, writer};
+	return true;
+}
+
+static void gather_all(struct hub *h, struct slice name) {
+	list_for_each (node, &h->kinds[TOPIC_PREFIX].topics) {
+		struct topic *topic = list_entry(node, struct topic, order);
+		struct slice prefix = topic_name(topic);
+		if (prefix.len > name.len || (prefix.len != 0 && memcmp(prefix.data, name.data, prefix.len) != 0))
+			continue;
+		if (!gather(topic, name, h->current) || topic->changes->names.len > GATHERED_MAX)
+			broadcast(h, topic);
+	}
+	if (!h->broadcasts) {
+		h->broadcasts = true;
+		h->next = h->env->broadcasts;
+		h->env->broadcasts = h;
+	}
+}
+
+void session_turn_ended(struct environment *env) {
+	while (env->broadcasts != NULL) {
+		struct hub *h = env->broadcasts;
+		env->broadcasts = h->next;
+		h->broadcasts = false;
+		list_for_each (node, &h->kinds[TOPIC_PREFIX].topics)
+			broadcast(h, list_entry(node, struct topic, order));
+	}
+}
+
+void tracking_forget_hub(struct hub *h) {
+	struct hub **at = &h->env->broadcasts;
+	if (!h->broadcasts)
+		return;
+	while (*at != h)
+		at = &(*at)->next;
+	*at = h->next;
+	h->broadcasts = false;
+}
+
+/* --- changes ---------------------------------------------------------------------------------------------------- */
+
+void tracking_changed(struct hub *h, struct slice name) {
+	if (h->kinds[TOPIC_PREFIX].count != 0)
+		gather_all(h, name);
+	struct topic *topic = hub_find(h, TOPIC_TRACKED, 0, name);
+	if (topic != NULL)
+		invalidate(h, topic);
+}
+
+void tracking_flushed(struct hub *h) {
+	list_for_each (node, &h->tracking) {
+		struct tracking *x = list_entry(node, struct tracking, link);
+		send_invalidation(h, x, x->session->protocol == 2 ? SLICE("$-1\r\n") : SLICE("_\r\n"));
+	}
+	/* All has been told. */
+	while (h->kinds[TOPIC_TRACKED].count != 0) {
+		struct topic *topic = list_entry(h->kinds[TOPIC_TRACKED].topics.next, struct topic, order);
+		for (uint64_t left = topic->count; left > 0; left--)
+			hub_end_membership(list_entry(topic->members.next, struct membership, by_topic));
+	}
+}

@@ -1,0 +1,264 @@
+/* MULTI and EXEC: commands that are kept and run in one go, and WATCH, which makes them depend on keys. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "atomdb/util/error.h"
+#include "command/between.h"
+#include "command/handlers.h"
+
+/* Entries' worth of work in one go, where a kept command has to wait for the shard. */
+#define CATCH_UP 4096
+
+/* A command with its arguments, in one block. */
+struct kept {
+	struct kept *next;
+	const struct command *command;
+	size_t bytes; /* of the block */
+	uint32_t argc;
+	struct slice argv[];
+};
+
+struct transaction {
+	struct kept *first; /* owned */
+	struct kept **last; /* the end of the list */
+	uint64_t count;
+	uint64_t bytes; /* charged for it all */
+	uint32_t flags; /* enum command_flag: of all commands together */
+	bool keyless;   /* one of them has no keys: it may be about the whole database */
+};
+
+static struct transaction *transaction_of(const struct session *s) {
+	return s->peer == NULL ? NULL : s->peer->transaction;
+}
+
+int64_t transaction_length(const struct session *s) {
+	const struct transaction *x = transaction_of(s);
+	return x == NULL ? -1 : (int64_t)x->count;
+}
+
+uint64_t transaction_memory(const struct session *s) {
+	const struct transaction *x = transaction_of(s);
+	return x == NULL ? 0 : x->bytes;
+}
+
+bool transaction_writes(const struct session *s) {
+	const struct transaction *x = transaction_of(s);
+	return x != NULL && (x->flags & (CMD_WRITE | CMD_PUBSUB)) != 0;
+}
+
+/* Forgets the commands; the watched keys stay. */
+static void drop(struct session *s) {
+	struct transaction *x = transaction_of(s);
+	s->flags &= ~(uint32_t)(SESSION_MULTI | SESSION_EXECUTING | SESSION_DIRTY_QUEUE | SESSION_DIRTY_KEYS);
+	if (x == NULL)
+		return;
+	while (x->first != NULL) {
+		struct kept *k = x->first;
+		x->first = k->next;
+		free(k);
+	}
+	s->peer->transaction = NULL;
+	tenant_discharge(s->tenant, x->bytes);
+	free(x);
+}
+
+void transaction_end(struct session *s) {
+	drop(s);
+	hub_part_all(s, TOPIC_WATCHED);
+}
+
+enum outcome transaction_multi(struct session *s, const struct request *r) {
+	(void)r;
+	if (s->flags & SESSION_MULTI)
+		return reply_error(s, "ERR MULTI calls can not be nested");
+	if (hub_peer(s) == NULL)
+		return OUTCOME_DONE;
+	struct transaction *x = NULL;
+	if (tenant_charge(s->tenant, sizeof(*x)) == 0) {
+		x = calloc(1, sizeof(*x));
+		if (x == NULL)
+			tenant_discharge(s->tenant, sizeof(*x));
+	}
+	if (x == NULL)
+		return reply_store_error(s, ATOMDB_E_OOM);
+	x->last = &x->first;
+	x->bytes = sizeof(*x);
+	s->peer->transaction = x;
+	s->flags |= SESSION_MULTI;
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+static struct kept *keep(struct session *s, const struct request *r) {
+	size_t bytes = sizeof(struct kept) + r->argc * sizeof(struct slice);
+	for (uint32_t i = 0; i < r->argc; i++)
+		bytes += r->argv[i].len;
+	if (tenant_charge(s->tenant, bytes) < 0)
+		return NULL;
+	struct kept *k = malloc(bytes);
+	if (k == NULL) {
+		tenant_discharge(s->tenant, bytes);
+		return NULL;
+	}
+	*k = (struct kept){.command = r->command, .bytes = bytes, .argc = r->argc};
+	char *text = (char *)&k->argv[r->argc];
+	for (uint32_t i = 0; i < r->argc; i++) {
+		k->argv[i] = (struct slice){text, r->argv[i].len};
+		if (r->argv[i].len != 0)
+			memcpy(text, r->argv[i].data, r->argv[i].len);
+		text += r->argv[i].len;
+	}
+	return k;
+}
+
+void transaction_queue(struct session *s, const struct request *r) {
+	struct transaction *x = transaction_of(s);
+	/* A transaction that cannot run any more takes no memory. */
+	if (s->flags & (SESSION_DIRTY_QUEUE | SESSION_DIRTY_KEYS)) {
+		writer_constant(s->reply, "+QUEUED\r\n");
+		return;
+	}
+	struct kept *k = keep(s, r);
+	if (k == NULL) {
+		s->flags |= SESSION_DIRTY_QUEUE;
+		reply_store_error(s, ATOMDB_E_OOM);
+		return;
+	}
+	*x->last = k;
+	x->last = &k->next;
+	x->count++;
+	x->bytes += k->bytes;
+	x->flags |= k->command->flags;
+	x->keyless |= k->command->first_key == 0;
+	writer_constant(s->reply, "+QUEUED\r\n");
+}
+
+enum outcome transaction_discard(struct session *s, const struct request *r) {
+	(void)r;
+	if (!(s->flags & SESSION_MULTI))
+		return reply_error(s, "ERR DISCARD without MULTI");
+	transaction_end(s);
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+/* Looks at the watched keys, so that those which are due are found to be gone. */
+static void look_at_watched(struct session *s) {
+	list_for_each (node, &s->peer->kinds[TOPIC_WATCHED].memberships) {
+		const struct topic *topic = list_entry(node, struct membership, by_peer)->topic;
+		struct key key = keyspace_key(s->tenant, keyspace_place(s->tenant, topic->database), topic_name(topic));
+		(void)keyspace_find(s->tenant, &key, LOOKUP_PEEK);
+	}
+}
+
+/* Whether a command about a whole database would have to wait until what is due there has been swept. */
+static bool must_wait(const struct session *s) {
+	uint64_t keys;
+	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
+		if (keyspace_size(s->tenant, i, &keys, NULL) == ATOMDB_E_AGAIN)
+			return true;
+	}
+	return false;
+}
+
+static void run_all(struct session *s, struct transaction *x) {
+	uint64_t ticks = clock_ticks();
+	writer_array(s->reply, x->count);
+	for (const struct kept *k = x->first; k != NULL && !s->reply->failed; k = k->next) {
+		struct request r = {.argv = k->argv, .argc = k->argc, .command = k->command};
+		while (dispatch_call(s, &r, &ticks) == OUTCOME_AGAIN)
+			(void)shard_work(s->tenant->shard, CATCH_UP);
+		if (s->flags & SESSION_TRACKING)
+			tracking_remember(s, &r);
+	}
+}
+
+enum outcome transaction_exec(struct session *s, const struct request *r) {
+	(void)r;
+	if (!(s->flags & SESSION_MULTI))
+		return reply_error(s, "ERR EXEC without MULTI");
+	struct transaction *x = transaction_of(s);
+	look_at_watched(s);
+	if (s->flags & SESSION_DIRTY_QUEUE) {
+		transaction_end(s);
+		return reply_error(s, "EXECABORT Transaction discarded because of previous errors.");
+	}
+	if (s->flags & SESSION_DIRTY_KEYS) {
+		transaction_end(s);
+		writer_null_array(s->reply);
+		return OUTCOME_DONE;
+	}
+	if (x->keyless && must_wait(s))
+		return OUTCOME_AGAIN;
+	hub_part_all(s, TOPIC_WATCHED);
+	s->flags |= SESSION_EXECUTING;
+	run_all(s, x);
+	drop(s);
+	return OUTCOME_DONE;
+}
+
+enum outcome transaction_watch(struct session *s, const struct request *r) {
+	if (s->flags & SESSION_MULTI)
+		return reply_error(s, "ERR WATCH inside MULTI is not allowed");
+	if (s->flags & SESSION_DIRTY_KEYS) {
+		/* The next EXEC will not run anyway. */
+		writer_ok(s->reply);
+		return OUTCOME_DONE;
+	}
+	if (hub_peer(s) == NULL)
+		return OUTCOME_DONE;
+	for (uint32_t i = 1; i < r->argc; i++) {
+		/* What is due is gone now, rather than later and as a change. */
+		struct key key = request_key(s, r, i);
+		(void)keyspace_find(s->tenant, &key, LOOKUP_PEEK);
+		int error = hub_join(s, TOPIC_WATCHED, s->database, r->argv[i]);
+		if (error < 0)
+			return reply_store_error(s, ATOMDB_E_OOM);
+	}
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+enum outcome transaction_unwatch(struct session *s, const struct request *r) {
+	(void)r;
+	hub_part_all(s, TOPIC_WATCHED);
+	s->flags &= ~(uint32_t)SESSION_DIRTY_KEYS;
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+static void mark_dirty(const struct topic *topic) {
+	list_for_each (node, &topic->members)
+		list_entry(node, struct membership, by_topic)->session->flags |= SESSION_DIRTY_KEYS;
+}
+
+void watch_touch(struct hub *h, unsigned database, struct slice name) {
+	const struct topic *topic = hub_find(h, TOPIC_WATCHED, database, name);
+	if (topic != NULL)
+		mark_dirty(topic);
+}
+
+void watch_flush(struct hub *h, unsigned database) {
+	list_for_each (node, &h->kinds[TOPIC_WATCHED].topics) {
+		const struct topic *topic = list_entry(node, struct topic, order);
+		if (database != topic->database && database != TENANT_DATABASES)
+			continue;
+		struct key key = keyspace_key(h->tenant, keyspace_place(h->tenant, topic->database), topic_name(topic));
+		if (keyspace_find(h->tenant, &key, LOOKUP_PEEK) != NULL)
+			mark_dirty(topic);
+	}
+}
+
+void watch_swap(struct tenant *t, unsigned a, unsigned b) {
+	if (t->hub == NULL)
+		return;
+	list_for_each (node, &t->hub->kinds[TOPIC_WATCHED].topics) {
+		const struct topic *topic = list_entry(node, struct topic, order);
+		if (topic->database != a && topic->database != b)
+			continue;
+		struct key here = keyspace_key(t, keyspace_place(t, a), topic_name(topic));
+		struct key there = keyspace_key(t, keyspace_place(t, b), topic_name(topic));
+		if (keyspace_find(t, &here, LOOKUP_PEEK) != NULL || keyspace_find(t, &there, LOOKUP_PEEK) != NULL)
+			mark_dirty(topic);
+	}
+}

@@ -1,0 +1,370 @@
+"""What is between the clients of one tenant: transactions, pub/sub, notifications, tracking, CLIENT KILL and the like."""
+
+import time
+
+import pytest
+
+from harness import Error, Push, encode, wait_for
+
+
+@pytest.fixture
+def trio(shared, secret, client):
+    """Three clients of one tenant; the first speaks RESP3."""
+    with shared.client(secret) as second, shared.client(secret) as third:
+        client.cmd("HELLO", 3)
+        yield client, second, third
+
+
+def silent(client):
+    """Nothing came for it: the next it reads is the answer to a question asked now."""
+    return client.cmd("ECHO", "nothing before") == b"nothing before"
+
+
+def run(client, *commands):
+    return [client.cmd(*command.split()) for command in commands]
+
+
+@pytest.mark.like_redis
+def test_transaction(trio):
+    a, b, _ = trio
+    assert run(b, "MULTI", "SET k 1", "INCR k", "GET k", "SELECT 3", "SET other x") == ["OK"] + ["QUEUED"] * 5
+    assert a.cmd("EXISTS", "k") == 0
+    assert b.cmd("EXEC") == ["OK", 2, b"2", "OK", "OK"]
+    assert b.cmd("GET", "other") == b"x" and a.cmd("GET", "k") == b"2"
+    assert run(b, "MULTI", "SET k text", "INCR k", "GET k", "EXEC")[-1][1:] == [
+        Error("ERR value is not an integer or out of range"), b"text"]
+    assert run(b, "MULTI", "SET k 9", "DISCARD", "EXEC")[2:] == ["OK", Error("ERR EXEC without MULTI")]
+    assert run(b, "DISCARD") == [Error("ERR DISCARD without MULTI")]
+
+
+@pytest.mark.like_redis
+@pytest.mark.parametrize("bad", ["NOSUCH", "GET", "SET k", "CLIENT NOSUCH"])
+def test_refused_command_aborts(client, bad):
+    client.cmd("MULTI")
+    client.cmd("SET", "k", 1)
+    assert isinstance(client.cmd(*bad.split()), Error)
+    assert client.cmd("EXEC") == Error("EXECABORT Transaction discarded because of previous errors.")
+    assert client.cmd("EXISTS", "k") == 0
+
+
+@pytest.mark.like_redis
+def test_what_multi_does_not_keep(client):
+    assert run(client, "MULTI", "MULTI", "WATCH k", "EXEC a") == [
+        "OK", Error("ERR MULTI calls can not be nested"), Error("ERR WATCH inside MULTI is not allowed"),
+        Error("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command")]
+    assert run(client, "MULTI", "EXEC") == ["OK", []]
+    assert run(client, "MULTI", "RESET") == ["OK", "RESET"]
+
+
+@pytest.mark.like_redis
+@pytest.mark.parametrize("change, aborts", [
+    ("SET k 2", True), ("APPEND k x", True), ("INCR k", True), ("DEL k", True), ("EXPIRE k 100", True), ("FLUSHALL", True),
+    ("GETEX k EX 10", True), ("GETDEL k", True), ("MSET j 1 k 2", True), ("GET k", False), ("SET j 1", False),
+    ("SETNX k 1", False), ("PERSIST k", False), ("DEL j", False), ("SET k 2 NX", False)])
+def test_watch(trio, change, aborts):
+    a, b, _ = trio
+    a.cmd("SET", "k", 1)
+    assert a.cmd("WATCH", "k") == "OK"
+    b.cmd(*change.split())
+    assert run(a, "MULTI", "PING", "EXEC")[-1] == (None if aborts else ["PONG"])
+    assert run(a, "MULTI", "PING", "EXEC")[-1] == ["PONG"]
+
+
+@pytest.mark.like_redis
+def test_watch_ends(trio):
+    a, b, _ = trio
+    for end in ("UNWATCH", "DISCARD", "EXEC"):
+        a.cmd("WATCH", "k")
+        if end != "UNWATCH":
+            a.cmd("MULTI")
+        a.cmd(end)
+        b.cmd("SET", "k", 1)
+        assert run(a, "MULTI", "PING", "EXEC")[-1] == ["PONG"], end
+
+
+@pytest.mark.like_redis
+def test_watched_key_expires(trio):
+    a, b, _ = trio
+    b.cmd("SET", "k", 1, "PX", 30)
+    a.cmd("WATCH", "k")
+    wait_for(lambda: b.cmd("EXISTS", "k") == 0)
+    assert run(a, "MULTI", "PING", "EXEC")[-1] is None
+
+
+@pytest.mark.like_redis
+def test_pubsub(trio):
+    a, b, c = trio
+    assert a.cmd("SUBSCRIBE", "news") == Push([b"subscribe", b"news", 1])
+    assert c.cmd("PSUBSCRIBE", "n*") == [b"psubscribe", b"n*", 1]
+    assert b.cmd("PUBLISH", "news", "hello") == 2
+    assert a.read() == Push([b"message", b"news", b"hello"])
+    assert c.read() == [b"pmessage", b"n*", b"news", b"hello"]
+    assert b.cmd("PUBLISH", "other", "x") == 0
+    assert b.cmd("PUBSUB", "CHANNELS") == [b"news"] and b.cmd("PUBSUB", "NUMPAT") == 1
+    assert b.cmd("PUBSUB", "NUMSUB", "news", "none") == [b"news", 1, b"none", 0]
+    assert a.cmd("PING") == "PONG" and c.cmd("PING") == [b"pong", b""]
+    assert isinstance(c.cmd("GET", "k"), Error) and a.cmd("GET", "k") is None
+    assert a.cmd("UNSUBSCRIBE") == Push([b"unsubscribe", b"news", 0])
+    assert c.cmd("PUNSUBSCRIBE", "n*") == [b"punsubscribe", b"n*", 0]
+    assert b.cmd("PUBLISH", "news", "x") == 0 and c.cmd("GET", "k") is None
+
+
+@pytest.mark.like_redis
+def test_shard_channels_are_apart(trio):
+    a, b, _ = trio
+    assert a.cmd("SSUBSCRIBE", "s") == Push([b"ssubscribe", b"s", 1])
+    assert b.cmd("PUBLISH", "s", "x") == 0 and b.cmd("SPUBLISH", "s", "x") == 1
+    assert a.read() == Push([b"smessage", b"s", b"x"])
+    assert b.cmd("PUBSUB", "SHARDCHANNELS") == [b"s"] and b.cmd("PUBSUB", "SHARDNUMSUB", "s") == [b"s", 1]
+
+
+@pytest.mark.like_redis
+def test_many_subscribers_get_many_messages(shared, secret, client):
+    others = [shared.client(secret) for _ in range(50)]
+    for other in others:
+        other.cmd("SUBSCRIBE", "c")
+    assert client.many(("PUBLISH", "c", f"{number}:" + "x" * 1000) for number in range(300)) == [50] * 300
+    for other in others:
+        for number in range(300):
+            assert other.read()[2].startswith(b"%d:" % number)
+        other.close()
+    wait_for(lambda: client.cmd("PUBLISH", "c", "x") == 0)
+
+
+def test_subscriber_that_does_not_read_is_closed(atomdb):
+    atomdb.start('resp: { output_buffer = "1M"; };\n')
+    with atomdb.client("s") as deaf, atomdb.client("s") as publisher:
+        deaf.cmd("SUBSCRIBE", "c")
+        message = "x" * 100_000
+        wait_for(lambda: publisher.cmd("PUBLISH", "c", message) == 0, what="the subscriber to be closed")
+
+
+EVENTS = [
+    ("SET k 1", ["set"]), ("INCR k", ["incrby"]), ("EXPIRE k 100", ["expire"]), ("PERSIST k", ["persist"]),
+    ("APPEND k x", ["append"]), ("SETEX k 100 v", ["set", "expire"]), ("DEL k", ["del"]), ("GET k", []), ("DEL k", []),
+    ("MSET k 1", ["set"]), ("GETSET k 2", ["set"]), ("GETEX k EX 9", ["expire"]), ("GETDEL k", ["del"]),
+    ("SETNX k 1", ["set"]), ("SETNX k 1", []), ("EXPIRE k -1", ["del"])]
+
+
+@pytest.mark.like_redis
+def test_keyspace_notifications(trio):
+    a, b, _ = trio
+    assert b.cmd("CONFIG", "SET", "notify-keyspace-events", "KEA") == "OK"
+    assert b.cmd("CONFIG", "GET", "notify-keyspace-events") == [b"notify-keyspace-events", b"AKE"]
+    a.cmd("PSUBSCRIBE", "__key*__:*")
+    b.cmd("SELECT", 2)
+    for command, events in EVENTS:
+        b.cmd(*command.split())
+        for event in events:
+            assert a.read() == Push([b"pmessage", b"__key*__:*", b"__keyspace@2__:k", event.encode()]), command
+            assert a.read() == Push([b"pmessage", b"__key*__:*", f"__keyevent@2__:{event}".encode(), b"k"]), command
+        assert silent(a), command
+    b.cmd("CONFIG", "SET", "notify-keyspace-events", "Ex")
+    b.cmd("SET", "t", 1, "PX", 30)
+    assert a.read()[2:] == [b"__keyevent@2__:expired", b"t"]
+    assert isinstance(b.cmd("CONFIG", "SET", "notify-keyspace-events", "q"), Error)
+    assert b.cmd("CONFIG", "SET", "notify-keyspace-events", "") == "OK"
+    b.cmd("SET", "t", 2)
+    assert silent(a)
+
+
+# What the commands on other keys, and on several, tell: "event@database key".
+MORE_EVENTS = [
+    ("SETRANGE k 1 x", "new@0 k", "setrange@0 k"), ("SETRANGE k 1 yy", "setrange@0 k"), ("SETRANGE none 1 ''",),
+    ("MSETNX a 1 b 2", "new@0 a", "set@0 a", "new@0 b", "set@0 b"), ("MSETNX b 3 c 4",),
+    ("INCRBYFLOAT f 1.5", "new@0 f", "incrbyfloat@0 f"),
+    ("SETBIT bit 7 1", "new@0 bit", "setbit@0 bit"), ("SETBIT bit 7 1",), ("SETBIT bit 6 1", "setbit@0 bit"),
+    ("BITOP OR all bit k", "new@0 all", "set@0 all"), ("BITOP OR all nosuch", "del@0 all"), ("BITOP OR all nosuch",),
+    ("BITFIELD bit SET u8 0 1 GET u8 0", "setbit@0 bit"), ("BITFIELD bit GET u8 0",),
+    ("BITFIELD bit OVERFLOW FAIL INCRBY u8 0 999",),
+    ("PFADD h x", "new@0 h", "pfadd@0 h"), ("PFADD h x",), ("PFCOUNT h",), ("PFMERGE g h", "new@0 g", "pfadd@0 g"),
+    ("RENAME k l", "new@0 l", "rename_from@0 k", "rename_to@0 l"),
+    ("RENAME l a", "new@0 a", "rename_from@0 l", "rename_to@0 a"), ("RENAME a a",), ("RENAMENX a b",),
+    ("RENAMENX a n", "new@0 n", "rename_from@0 a", "rename_to@0 n"),
+    ("COPY n m DB 3", "new@3 m", "copy_to@3 m"), ("COPY n m DB 3",), ("COPY n m DB 3 REPLACE", "new@3 m", "copy_to@3 m"),
+    ("MOVE n 3", "new@3 n", "move_from@0 n", "move_to@3 n"), ("MOVE n 3",),
+    ("SWAPDB 0 3",), ("DEL m", "del@0 m"), ("SWAPDB 0 3",), ("SET s x", "new@0 s", "set@0 s"),
+    ("SORT nosuch STORE s", "del@0 s"), ("GETEX b PX 100000", "expire@0 b"), ("GETEX b PERSIST", "persist@0 b"),
+    ("GETDEL b", "del@0 b"), ("FLUSHALL",),
+]
+
+
+@pytest.mark.like_redis
+def test_keyspace_notifications_of_all_writes(trio):
+    a, b, _ = trio
+
+    def events():
+        """Those since the last call."""
+        got = []
+        b.cmd("PUBLISH", "end", "")
+        while (message := a.read())[2] != b"end":
+            channel = message[2].decode()
+            got.append(f"{channel[15:]}@{channel[11]} {message[3].decode()}")
+        return got
+
+    b.cmd("CONFIG", "SET", "notify-keyspace-events", "EAn")
+    a.cmd("PSUBSCRIBE", "*")
+    for command, *expected in MORE_EVENTS:
+        reply = b.cmd(*(word.replace("''", "") for word in command.split()))
+        assert not isinstance(reply, Error), (command, reply)
+        assert events() == expected, command
+    b.cmd("SET", "d", "x")
+    payload = b.cmd("DUMP", "d")
+    events()
+    for arguments, expected in ((["e", 0], ["new@0 e", "restore@0 e"]), (["e", 0, "REPLACE"], ["new@0 e", "restore@0 e"]),
+                                (["e", 1, "REPLACE", "ABSTTL"], ["del@0 e"]), (["e", 1, "ABSTTL"], [])):
+        assert b.cmd("RESTORE", *arguments[:2], payload, *arguments[2:]) == "OK"
+        assert events() == expected, arguments
+    b.cmd("CONFIG", "SET", "notify-keyspace-events", "")
+
+
+@pytest.mark.like_redis
+def test_swapdb_touches_watched_keys(trio):
+    a, b, _ = trio
+    run(b, "SELECT 3", "SET there 1", "SELECT 0", "SET here 1")
+    for watched, survives in (("there", False), ("here", False), ("none", True)):
+        assert a.cmd("WATCH", watched) == "OK"
+        b.cmd("SWAPDB", 0, 3)
+        assert (run(a, "MULTI", "PING", "EXEC")[-1] is not None) == survives, watched
+        b.cmd("SWAPDB", 0, 3)
+
+
+def test_expired_on_time_and_evicted(atomdb):
+    atomdb.start("defaults: { max_entries = 3; };\n")
+    with atomdb.client("s") as a, atomdb.client("s") as b:
+        b.cmd("CONFIG", "SET", "notify-keyspace-events", "Exe")
+        a.cmd("PSUBSCRIBE", "*")
+        b.many(("SET", key, 1) for key in "abcd")
+        assert a.read()[2:] == [b"__keyevent@0__:evicted", b"a"]
+        b.cmd("PEXPIRE", "b", 100)
+        begin = time.monotonic()
+        assert a.read()[2:] == [b"__keyevent@0__:expired", b"b"]
+        assert time.monotonic() - begin < 5
+
+
+@pytest.mark.like_redis
+def test_tracking(trio):
+    a, b, _ = trio
+    invalidate = lambda *keys: Push([b"invalidate", [key.encode() for key in keys] if keys else None])
+    assert a.cmd("CLIENT", "TRACKING", "ON") == "OK"
+    run(a, "GET k", "MGET j l")
+    run(b, "SET k 1", "SET k 2", "SET j 1", "SET other 1")
+    assert [a.read(), a.read()] == [invalidate("k"), invalidate("j")] and silent(a)
+    a.cmd("GET", "k")
+    assert a.cmd("SET", "k", 3) == "OK" and a.read() == invalidate("k")
+    a.cmd("GET", "k")
+    b.cmd("FLUSHALL")
+    assert a.read() == invalidate()
+    run(a, "CLIENT TRACKING OFF", "CLIENT TRACKING ON NOLOOP", "GET k", "SET k 1")
+    assert silent(a)
+    run(a, "CLIENT TRACKING OFF", "CLIENT TRACKING ON OPTIN", "GET k")
+    b.cmd("SET", "k", 1)
+    assert silent(a)
+    run(a, "CLIENT CACHING YES", "GET k")
+    b.cmd("SET", "k", 1)
+    assert a.read() == invalidate("k")
+    run(a, "CLIENT TRACKING OFF", "CLIENT TRACKING ON BCAST PREFIX p: PREFIX q:")
+    b.cmd("MSET", "q:1", 1, "p:2", 1, "p:1", 1, "r", 1, "p:2", 2)
+    assert sorted([a.read(), a.read()]) == [invalidate("p:1", "p:2"), invalidate("q:1")] and silent(a)
+    run(a, "CLIENT TRACKING OFF")
+    b.cmd("SET", "p:1", 1)
+    assert silent(a)
+
+
+@pytest.mark.like_redis
+def test_tracking_redirected(trio):
+    a, b, c = trio
+    a.cmd("CLIENT", "TRACKING", "ON", "REDIRECT", c.cmd("CLIENT", "ID"))
+    c.cmd("SUBSCRIBE", "__redis__:invalidate")
+    a.cmd("GET", "k")
+    b.cmd("SET", "k", 1)
+    assert c.read() == [b"message", b"__redis__:invalidate", [b"k"]] and silent(a)
+    a.cmd("GET", "k")
+    c.cmd("QUIT")
+    wait_for(lambda: b.cmd("CLIENT", "LIST").count(b"\n") == 2)
+    b.cmd("SET", "k", 2)
+    assert a.read()[0] == b"tracking-redir-broken"
+    assert b"broken_redirect" in a.cmd("CLIENT", "TRACKINGINFO")[b"flags"]
+
+
+@pytest.mark.like_redis
+def test_client_kill(shared, secret, trio):
+    a, b, c = trio
+    c.cmd("SUBSCRIBE", "x")
+    assert b.cmd("CLIENT", "KILL", "ID", 1 << 60) == 0
+    assert b.cmd("CLIENT", "KILL", "TYPE", "pubsub") == 1 and c.closed()
+    assert b.cmd("CLIENT", "KILL", "ID", a.cmd("CLIENT", "ID")) == 1 and a.closed()
+    assert b.cmd("CLIENT", "KILL", "ID", b.cmd("CLIENT", "ID"), "SKIPME", "no") == 1 and b.closed()
+
+
+@pytest.mark.like_redis
+def test_client_pause(trio):
+    a, b, c = trio
+    assert b.cmd("CLIENT", "PAUSE", 60_000, "WRITE") == "OK"
+    c.send(encode("SET", "k", 1) + encode("GET", "k"))
+    assert a.cmd("GET", "k") is None
+    time.sleep(0.05)
+    assert a.cmd("EXISTS", "k") == 0
+    assert b.cmd("CLIENT", "UNPAUSE") == "OK"
+    assert [c.read(), c.read()] == ["OK", b"1"]
+    b.cmd("CLIENT", "PAUSE", 100)
+    begin = time.monotonic()
+    assert c.cmd("GET", "k") == b"1" and time.monotonic() - begin >= 0.09
+
+
+@pytest.mark.like_redis
+def test_client_reply(client):
+    client.send(encode("CLIENT", "REPLY", "SKIP") + encode("PING") + encode("ECHO", "a"))
+    assert client.read() == b"a"
+    client.send(encode("CLIENT", "REPLY", "OFF") + encode("PING") + encode("CLIENT", "REPLY", "ON"))
+    assert client.read() == "OK" and client.cmd("ECHO", "b") == b"b"
+
+
+def test_nothing_crosses_tenants(atomdb):
+    """Two tenants with the same keys, channels and names."""
+    atomdb.start('defaults: { max_entries = 0; };\n')
+    with atomdb.client("one") as a, atomdb.client("one") as listener, atomdb.client("two") as b, atomdb.client("two") as b2:
+        for client in (a, listener):
+            client.cmd("HELLO", 3)
+        a.cmd("CONFIG", "SET", "notify-keyspace-events", "KEAmn")
+        run(a, "SET k 1", "CLIENT TRACKING ON", "GET k", "WATCH k none")
+        run(listener, "SUBSCRIBE c", "PSUBSCRIBE *", "SSUBSCRIBE s", "CLIENT TRACKING ON BCAST")
+        assert run(b, "PUBLISH c x", "SPUBLISH s x", "PUBSUB CHANNELS", "PUBSUB NUMPAT", "PUBSUB SHARDCHANNELS",
+                   "PUBSUB NUMSUB c") == [0, 0, [], 0, [], [b"c", 0]]
+        run(b, "SET k 2", "SET none 1", "GET nothing", "PEXPIRE k 1", "FLUSHALL", "CONFIG GET notify-keyspace-events")
+        assert b.cmd("CONFIG", "GET", "notify-keyspace-events") == [b"notify-keyspace-events", b""]
+        assert b.cmd("CLIENT", "KILL", "ID", a.cmd("CLIENT", "ID")) == 0
+        assert b.cmd("CLIENT", "KILL", "TYPE", "pubsub") == 0
+        assert isinstance(b.cmd("CLIENT", "TRACKING", "ON", "REDIRECT", listener.cmd("CLIENT", "ID")), Error)
+        assert b.cmd("CLIENT", "UNBLOCK", a.cmd("CLIENT", "ID")) == 0
+        assert b.cmd("CLIENT", "PAUSE", 60_000) == "OK"
+        b2.send(encode("SET", "k", 3))
+        assert silent(listener) and silent(a)
+        assert run(a, "MULTI", "GET k", "EXEC")[-1] == [b"1"]
+
+
+def test_another_tenant_ends_it_all(atomdb):
+    """AUTH of another secret leaves subscriptions, WATCH and tracking behind."""
+    atomdb.start()
+    with atomdb.client("one") as a, atomdb.client("one") as b:
+        a.cmd("HELLO", 3)
+        run(a, "SUBSCRIBE c", "CLIENT TRACKING ON", "GET k", "WATCH k")
+        assert a.cmd("AUTH", "two") == "OK"
+        assert run(b, "PUBLISH c x", "SET k 1", "PUBSUB CHANNELS") == [0, "OK", []]
+        assert run(a, "MULTI", "PING", "EXEC")[-1] == ["PONG"]
+        assert run(a, "CLIENT GETREDIR") == [-1]
+        assert "sub=0" in a.cmd("CLIENT", "INFO").decode()
+        run(a, "MULTI", "AUTH one")
+        assert isinstance(a.cmd("EXEC")[0], Error)
+        assert a.cmd("GET", "k") is None
+
+
+def test_all_is_given_back(atomdb):
+    """What a tenant was charged for its clients' affairs is zero again when they have gone: the daemon asserts it."""
+    atomdb.start()
+    for _ in range(3):
+        with atomdb.client("s") as a, atomdb.client("s") as b:
+            run(a, "SUBSCRIBE a b c", "PSUBSCRIBE *")
+            run(b, "WATCH x y", "MULTI", "SET x 1", "PUBLISH a x")
+    with atomdb.client("other") as other:
+        assert other.cmd("PING") == "PONG"

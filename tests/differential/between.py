@@ -1,0 +1,136 @@
+"""Several connections at once, on both servers: transactions, pub/sub, notifications and tracking.
+
+Connections a and b write, watch and track; c listens. After each step every connection is asked a question whose answer
+cannot be taken for a message: what came before it is what the step sent it. Neither a nor b subscribes, so that no
+message comes into the middle of EXEC's array."""
+
+import random
+
+from harness import encode
+
+KEYS = [b"k", b"j", b"key:1", b"p:1", b"p:2", b""]
+CHANNELS = [b"c", b"news", b"n2", b"", b"__redis__:invalidate"]
+PATTERNS = [b"*", b"n*", b"__key*", b"?", b"c"]
+MESSAGES = (b"message", b"pmessage", b"smessage")
+CLASSES = [b"", b"KEA", b"KEg$xemn", b"Kx", b"E$g", b"bogus"]
+
+
+def _is_message(raw):
+    if raw[:1] == b">":
+        return True
+    return raw[:1] == b"*" and any(raw.split(b"\r\n")[2:3] == [name] for name in MESSAGES)
+
+
+def _pick(r, pool):
+    return r.choice(pool)
+
+
+def _write(r):
+    key = _pick(r, KEYS)
+    return _pick(r, [
+        [b"SET", key, b"1"], [b"SET", key, b"v", b"EX", b"1000"], [b"INCR", key], [b"DEL", key, _pick(r, KEYS)],
+        [b"APPEND", key, b"x"], [b"MSET", key, b"1", _pick(r, KEYS), b"2"], [b"EXPIRE", key, b"1000"], [b"PERSIST", key],
+        [b"SETNX", key, b"1"], [b"GETSET", key, b"2"], [b"GETDEL", key], [b"GETEX", key, b"PERSIST"], [b"FLUSHDB"],
+        [b"EXPIRE", key, b"-1"], [b"SET", key, b"2", b"XX", b"GET"], [b"DECRBY", key, b"x"], [b"FLUSHALL"]])
+
+
+def _actor(r):
+    how = r.random()
+    if how < 0.35:
+        return _write(r)
+    if how < 0.55:
+        return _pick(r, [[b"GET", _pick(r, KEYS)], [b"MGET", _pick(r, KEYS), _pick(r, KEYS)], [b"EXISTS", _pick(r, KEYS)],
+                         [b"STRLEN", _pick(r, KEYS)], [b"TYPE", _pick(r, KEYS)], [b"DBSIZE"]])
+    if how < 0.8:
+        return _pick(r, [[b"MULTI"], [b"EXEC"], [b"EXEC"], [b"DISCARD"], [b"WATCH", _pick(r, KEYS), _pick(r, KEYS)],
+                         [b"UNWATCH"], [b"NOSUCH"], [b"GET"], [b"EXEC", b"x"], [b"SELECT", _pick(r, [b"0", b"1"])]])
+    if how < 0.9:
+        return _pick(r, [[b"PUBLISH", _pick(r, CHANNELS), b"m"], [b"SPUBLISH", _pick(r, CHANNELS), b"m"],
+                         [b"PUBSUB", b"NUMSUB", *CHANNELS], [b"PUBSUB", b"NUMPAT"], [b"PUBSUB", b"SHARDNUMSUB", *CHANNELS],
+                         [b"CONFIG", b"SET", b"notify-keyspace-events", _pick(r, CLASSES)],
+                         [b"CONFIG", b"GET", b"notify-keyspace-events"]])
+    options = [word for word in (b"BCAST", b"NOLOOP", b"OPTIN", b"OPTOUT") if r.random() < 0.2]
+    if b"BCAST" in options and r.random() < 0.6:
+        options += [b"PREFIX", _pick(r, [b"p:", b"k", b"p:1"])]
+    if r.random() < 0.2:
+        options += [b"REDIRECT", None]  # the listener
+    return _pick(r, [[b"CLIENT", b"TRACKING", b"ON", *options], [b"CLIENT", b"TRACKING", b"ON", *options],
+                     [b"CLIENT", b"TRACKING", b"OFF"], [b"CLIENT", b"CACHING", _pick(r, [b"yes", b"no"])],
+                     [b"CLIENT", b"GETREDIR"], [b"CLIENT", b"UNBLOCK", b"0"], [b"CLIENT", b"PAUSE", b"0"]])
+
+
+def _listener(r):
+    name = _pick(r, [b"SUBSCRIBE", b"UNSUBSCRIBE", b"SSUBSCRIBE", b"SUNSUBSCRIBE", b"PSUBSCRIBE", b"PUNSUBSCRIBE"])
+    return [name, _pick(r, PATTERNS if name[:1] == b"P" else CHANNELS)]
+
+
+class Trio:
+    """Three connections to one server."""
+
+    def __init__(self, make, protocols):
+        self.clients = [make() for _ in range(3)]
+        for client, protocol in zip(self.clients, protocols):
+            client.send(encode("HELLO", protocol))
+            client.reply()
+        self.clients[2].send(encode("CLIENT", "ID"))
+        self.listener_id = self.clients[2].reply()[1:-2]
+
+    def step(self, who, command):
+        """Everything that each connection gets by a command of one: a list of three."""
+        words = [self.listener_id if word is None else word for word in command]
+        self.clients[who].send(encode(*words))
+        seen = [[], [], []]
+        self._until_reply(who, seen, command[0].endswith(b"SUBSCRIBE"))
+        for other in range(3):
+            self.clients[other].send(encode("PING", "-"))
+            self._until_reply(other, seen, False)
+        return seen
+
+    def _until_reply(self, who, seen, subscribing):
+        while True:
+            raw = self.clients[who].reply()
+            seen[who].append(b":(c)\r\n" if raw == b":%b\r\n" % self.listener_id else raw)
+            if not _is_message(raw) or (subscribing and b"subscribe\r\n" in raw):
+                return
+
+    def close(self):
+        for client in self.clients:
+            client.close()
+
+
+def several_connections(servers, report, raw, secret, seed, steps):
+    """Random steps, a new round with other protocols every 200."""
+    r = random.Random(seed)
+    for first in range(0, steps, 200):
+        protocols = [3, r.choice([2, 3]), r.choice([2, 3])]
+        trios = [Trio(lambda server=server: raw(server.port, secret), protocols) for server in servers]
+        start = [[b"FLUSHALL"], [b"CONFIG", b"SET", b"notify-keyspace-events", b""]]
+        history = []
+        for number in range(min(200, steps - first)):
+            who = 2 if number >= len(start) and r.random() < 0.15 else r.randrange(2)
+            command = start[number] if number < len(start) else _listener(r) if who == 2 else _actor(r)
+            seen = [trio.step(who, command) for trio in trios]
+            shown = [b"-" if word is None else word for word in command]
+            for client in range(3):
+                a, b = (_in_order(one[client]) for one in seen)
+                report.compare([b"(several)", b"abc"[who : who + 1], *shown, b"seen by", b"abc"[client : client + 1]], a, b,
+                               lambda: list(history[-25:]))
+            history.append(f"{'abc'[who]} {b' '.join(shown)!r} -> {seen[0]!r}")
+            if report.enough():
+                break
+        for trio in trios:
+            trio.close()
+        if report.enough():
+            return
+
+
+def _in_order(replies):
+    """All bytes, with what one message sends through several patterns sorted: Redis's order is that of its table."""
+    result, run = b"", []
+    for raw in [*replies, b""]:
+        if raw[4:].startswith(b"$8\r\npmessage"):
+            run.append(raw)
+            continue
+        result += b"".join(sorted(run)) + raw
+        run = []
+    return result

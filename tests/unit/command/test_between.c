@@ -1,0 +1,198 @@
+/* What is between the clients of a tenant: that it is told, and that nothing of it is left. */
+#include "command/notify.h"
+#include "command/world.h"
+
+#define OK     "+OK\r\n"
+#define QUEUED "+QUEUED\r\n"
+
+static struct client *join(struct world *w, const struct client *first) {
+	struct client *c = client_new(w, first->session.env->worker);
+	expect(c, "AUTH secret", OK);
+	return c;
+}
+
+/* What others sent it since the last call. */
+static const char *pushed(struct client *c) {
+	assert_int_equal(buffer_append(&c->pushed, "", 1, SIZE_MAX), 0);
+	free(c->text);
+	c->text = strdup(c->pushed.data);
+	assert_non_null(c->text);
+	c->pushed.len = 0;
+	return c->text;
+}
+
+static uint64_t charged(const struct client *c) {
+	return counter_get(&c->session.tenant->figures.bytes);
+}
+
+static void test_nothing_is_left(void **state) {
+	static const char *const lines[] = {
+		"WATCH a b a c", "SUBSCRIBE x y x", "PSUBSCRIBE * y*", "SSUBSCRIBE s", "CLIENT TRACKING ON",
+		"MGET k l m",    "UNSUBSCRIBE x",   "MULTI",           "SET a 1",      "GET",
+	};
+	struct client *a;
+	struct world *w = open_world(NULL, &a);
+	(void)state;
+	uint64_t before = charged(a);
+	for (unsigned n = 1; n <= sizeof(lines) / sizeof(lines[0]); n++) {
+		struct client *b = join(w, a);
+		expect_part(b, "HELLO 3", "%7");
+		for (unsigned i = 0; i < n; i++)
+			ask(b, lines[i]);
+		assert_true(charged(a) > before);
+		client_free(b);
+		assert_int_equal(charged(a), before);
+		assert_null(a->session.tenant->hub);
+		assert_null(a->session.tenant->watcher);
+		assert_false(a->session.tenant->attention);
+	}
+	close_world(w, a);
+}
+
+static void test_watch_and_flush(void **state) {
+	struct client *a;
+	struct world *w = open_world(NULL, &a);
+	struct client *b = join(w, a);
+	(void)state;
+	expect(a, "WATCH none", OK);
+	expect(b, "FLUSHALL", OK);
+	expect(a, "MULTI", OK);
+	expect(a, "PING", QUEUED);
+	expect(a, "EXEC", "*1\r\n+PONG\r\n");
+	expect(b, "SET k 1 PX 10", OK);
+	expect(a, "WATCH k", OK);
+	world_pass(w, 20);
+	expect(a, "MULTI", OK);
+	expect(a, "EXEC", "*-1\r\n");
+	expect(b, "SET k 1 PX 10", OK);
+	world_pass(w, 20);
+	expect(a, "WATCH k", OK);
+	expect(a, "MULTI", OK);
+	/* Due keys are swept before a command that counts them runs. */
+	expect(a, "DBSIZE", QUEUED);
+	expect(a, "EXEC", "*1\r\n:0\r\n");
+	client_free(b);
+	close_world(w, a);
+}
+
+static void test_full_tenant(void **state) {
+	struct tenant_limits limits = {.max_memory = 16384, .eviction = EVICTION_NONE};
+	struct client *a;
+	struct world *w = open_world(&limits, &a);
+	char line[700];
+	(void)state;
+	uint64_t before = charged(a);
+	memset(line, 'x', sizeof(line) - 1);
+	memcpy(line, "SUBSCRIBE 000", 13);
+	line[sizeof(line) - 1] = '\0';
+	unsigned n = 0;
+	while (strncmp(ask(a, line), "-OOM", 4) != 0) {
+		assert_true(++n < 100);
+		line[10] = (char)('0' + n / 10);
+		line[11] = (char)('0' + n % 10);
+	}
+	assert_true(n > 5);
+	expect(a, "RESET", "+RESET\r\n");
+	expect(a, "AUTH secret", OK);
+	assert_int_equal(charged(a), before);
+	expect(a, "MULTI", OK);
+	memcpy(line, "SET k ", 6);
+	while (strcmp(ask(a, line), QUEUED) == 0)
+		assert_true(++n < 1000);
+	expect(a, "EXEC", "-EXECABORT Transaction discarded because of previous errors.\r\n");
+	expect(a, "DBSIZE", ":0\r\n");
+	close_world(w, a);
+}
+
+static void test_eviction_tells(void **state) {
+	struct tenant_limits limits = {.max_entries = 2};
+	struct client *a;
+	struct world *w = open_world(&limits, &a);
+	struct client *b = join(w, a);
+	(void)state;
+	const struct slice subscribe[] = {SLICE("SUBSCRIBE"), SLICE("__keyevent@0__:evicted")};
+	expect(b, "CONFIG SET notify-keyspace-events Ee", OK);
+	expect(b, "SET one 1", OK);
+	expect(b, "SET two 1", OK);
+	expect_part(a, "HELLO 3", "%7");
+	assert_non_null(strstr(client_run(a, subscribe, 2), ":1\r\n"));
+	expect(a, "CLIENT TRACKING ON", OK);
+	expect(a, "GET one", "$1\r\n1\r\n");
+	expect(a, "GET two", "$1\r\n1\r\n");
+	expect(b, "SET three 1", OK);
+	assert_string_equal(pushed(a), ">2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\none\r\n>3\r\n$7\r\nmessage\r\n"
+				       "$22\r\n__keyevent@0__:evicted\r\n$3\r\none\r\n");
+	/* What its own command evicts it is told when that has replied. */
+	expect(a, "SET four 1", OK);
+	assert_string_equal(pushed(a), ">2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\ntwo\r\n>3\r\n$7\r\nmessage\r\n"
+				       "$22\r\n__keyevent@0__:evicted\r\n$3\r\ntwo\r\n");
+	client_free(b);
+	close_world(w, a);
+}
+
+static void test_broadcast(void **state) {
+	struct client *a;
+	struct world *w = open_world(NULL, &a);
+	struct client *b = join(w, a);
+	(void)state;
+	expect_part(a, "HELLO 3", "%7");
+	expect(a, "CLIENT TRACKING ON BCAST PREFIX p NOLOOP", OK);
+	expect(b, "MSET p2 1 q 1 p1 1 p2 2", OK);
+	expect(a, "SET p3 1", OK);
+	assert_string_equal(pushed(a), "");
+	session_turn_ended(a->session.env);
+	assert_string_equal(pushed(a), ">2\r\n$10\r\ninvalidate\r\n*2\r\n$2\r\np1\r\n$2\r\np2\r\n");
+	/* A client that leaves takes what was to be told with it. */
+	expect(b, "SET p1 1", OK);
+	expect(a, "RESET", "+RESET\r\n");
+	assert_null(b->session.env->broadcasts);
+	session_turn_ended(b->session.env);
+	client_free(b);
+	close_world(w, a);
+}
+
+static void test_event_classes(void **state) {
+	static const struct {
+		const char *given, *kept;
+	} table[] = {{"", ""},         {"KEA", "AKE"},     {"g$lshzxetd", "A"}, {"KEn", "nKE"},
+		     {"nmKE", "nKEm"}, {"mnKE$", "$nKEm"}, {"xg", "gx"},        {"AAm", "Am"}};
+	char text[NOTIFY_TEXT];
+	uint32_t classes = 7;
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		assert_true(notify_parse(slice_of(table[i].given), &classes));
+		notify_format(classes, text);
+		assert_string_equal(text, table[i].kept);
+	}
+	assert_false(notify_parse(SLICE("Kq"), &classes));
+	assert_false(notify_parse(SLICE("k"), &classes));
+}
+
+static void test_pause(void **state) {
+	struct client *a;
+	struct world *w = open_world(NULL, &a);
+	struct client *b = join(w, a);
+	(void)state;
+	expect(a, "CLIENT PAUSE 100 WRITE", OK);
+	expect(a, "CLIENT PAUSE 50 WRITE", OK);
+	expect(b, "GET k", "$-1\r\n");
+	expect(b, "SET k 1", "");
+	assert_int_equal(b->outcome, OUTCOME_LATER);
+	world_pass(w, 99);
+	expect(b, "SET k 1", "");
+	world_pass(w, 1);
+	expect(b, "SET k 1", OK);
+	assert_false(b->session.tenant->attention);
+	client_free(b);
+	close_world(w, a);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nothing_is_left), cmocka_unit_test(test_watch_and_flush),
+		cmocka_unit_test(test_full_tenant),     cmocka_unit_test(test_eviction_tells),
+		cmocka_unit_test(test_broadcast),       cmocka_unit_test(test_event_classes),
+		cmocka_unit_test(test_pause),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
