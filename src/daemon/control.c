@@ -129,6 +129,8 @@ static int tick(sd_event_source *source, uint64_t usec, void *context) {
 	(void)usec;
 	struct daemon *d = context;
 	daemon_watch(d);
+	if (!d->stopping)
+		daemon_watch_memory(d);
 	d->ticks++;
 	if (!d->stopping && d->ticks % STATUS_TICKS == 0)
 		daemon_notify_status(d);

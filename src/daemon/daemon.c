@@ -121,7 +121,8 @@ static int prepare(struct daemon *d) {
 	unsigned count = daemon_count_workers(d->config);
 	d->client_room = daemon_client_room(count);
 	d->memory_room = cgroup_memory_limit(CGROUP_MEMBERSHIP, CGROUP_ROOT);
-	atomic_init(&d->budget.limit, daemon_memory_budget(d, d->config));
+	d->memory_allowed = daemon_memory_budget(d, d->config);
+	atomic_init(&d->budget.limit, d->memory_allowed);
 	d->shared.workers = d->workers;
 	d->shared.worker_count = count;
 	d->shared.events = d->events;

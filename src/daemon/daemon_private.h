@@ -39,6 +39,7 @@ struct daemon {
 	unsigned started; /* workers whose thread runs or ran */
 	struct worker_shared shared;
 	struct arena_budget budget;
+	uint64_t memory_allowed;   /* its limit without memory pressure */
 	struct registry *registry; /* owned */
 	struct metrics_worker figures[CONFIG_WORKERS];
 	struct metrics_sources sources;
@@ -79,6 +80,9 @@ struct settings daemon_settings(struct daemon *d, const struct config *config);
 /* Bytes that all tenants together may have, 0: no limit: what the configuration says, or less where the control group
  * allows less, which is reported. */
 uint64_t daemon_memory_budget(struct daemon *d, const struct config *config);
+
+/* Lowers and raises what tenants may have as the memory of the control group gets short and does not; each second. */
+void daemon_watch_memory(struct daemon *d);
 
 /* control.c: the loop and its sources. */
 int daemon_open_loop(struct daemon *d);

@@ -5,6 +5,7 @@
 
 #include "atomdb/util/size.h"
 #include "daemon/daemon_private.h"
+#include "daemon/pressure.h"
 
 /* Files that are no clients: the standard three, the loop's, listening sockets, HTTP, and those of each worker. */
 #define FILES_OF_DAEMON 96
@@ -53,6 +54,27 @@ uint64_t daemon_memory_budget(struct daemon *d, const struct config *config) {
 	event_report(d->events,
 		     &(struct event){.id = wanted != 0 ? EVENT_MEMORY_DIFFERS : EVENT_MEMORY_LIMIT, .detail = detail});
 	return share_of(d->memory_room);
+}
+
+void daemon_watch_memory(struct daemon *d) {
+	struct cgroup_memory memory;
+	if (!cgroup_memory_read(CGROUP_MEMBERSHIP, CGROUP_ROOT, &memory))
+		return;
+	uint64_t resident = atomic_load_explicit(&d->budget.used, memory_order_relaxed);
+	struct pressure p = {d->memory_allowed, atomic_load_explicit(&d->budget.limit, memory_order_relaxed)};
+	uint64_t limit = pressure_limit(&p, &memory, resident);
+	if (limit == p.in_force)
+		return;
+	atomic_store_explicit(&d->budget.limit, limit, memory_order_relaxed);
+	if (limit == p.allowed) {
+		event_report(d->events, &(struct event){.id = EVENT_MEMORY_RELIEVED});
+		return;
+	}
+	char have[32], may[32], detail[128];
+	size_format(resident, have, sizeof(have));
+	size_format(limit, may, sizeof(may));
+	snprintf(detail, sizeof(detail), "tenants have %s together, and may have %s for now", have, may);
+	event_report(d->events, &(struct event){.id = EVENT_MEMORY_PRESSURE, .detail = detail});
 }
 
 struct settings daemon_settings(struct daemon *d, const struct config *config) {

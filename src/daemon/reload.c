@@ -64,8 +64,9 @@ static void apply(struct daemon *d, struct config *wanted) {
 	struct settings settings = daemon_settings(d, wanted);
 	for (unsigned i = 0; i < d->worker_count; i++)
 		lost(d, worker_post_settings(d->workers[i], &settings));
-	atomic_store(&d->budget.limit, daemon_memory_budget(d, wanted));
-	d->sources.max_memory = atomic_load(&d->budget.limit);
+	d->memory_allowed = daemon_memory_budget(d, wanted);
+	atomic_store(&d->budget.limit, d->memory_allowed);
+	d->sources.max_memory = d->memory_allowed;
 	d->sources.max_clients = settings.max_clients;
 	d->sources.tenants_shown = wanted->tenants_shown;
 	journal_set_level(d->journal, wanted->log_level);

@@ -5,6 +5,9 @@
 
 #include "daemon/daemon_private.h"
 
+/* What each second of stopping asks systemd for. */
+#define STOP_EXTENSION_USEC 5000000u
+
 static void build_status(struct daemon *d, char *out, size_t size) {
 	uint64_t keys = 0;
 	for (unsigned i = 0; i < d->worker_count; i++)
@@ -44,8 +47,11 @@ static void set_stuck(struct daemon *d, bool stuck, unsigned worker) {
 
 void daemon_watch(struct daemon *d) {
 	if (d->stopping) {
-		/* The workers end one after the other; the stop has its own time limit. */
-		sd_notify(0, "WATCHDOG=1");
+		/* The workers end one after the other, within the time that a stop gives their clients: as long as that
+		 * goes on, systemd is not to lose patience. */
+		sd_notifyf(
+			0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=%u\nSTATUS=Stopping, %" PRIu64 " clients are still served",
+			STOP_EXTENSION_USEC, (uint64_t)atomic_load_explicit(&d->shared.clients, memory_order_relaxed));
 		return;
 	}
 	bool answered = true, stuck = false;

@@ -132,6 +132,7 @@ static void collect_shards(struct sample *s, const struct metrics_sources *sourc
 		row->keys = counter_get(&f->keys);
 		row->resizes = counter_get(&f->resizes);
 		row->swept = counter_get(&f->swept);
+		row->shed = counter_get(&f->shed);
 		row->lag_ms = counter_get(&f->lag_ms_total);
 		s->global.memory_used += row->used;
 	}

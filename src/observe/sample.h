@@ -51,7 +51,7 @@ struct worker_sample {
 
 struct shard_sample {
 	struct labels labels;
-	uint64_t resident, used, tenants, keys, resizes, swept, lag_ms;
+	uint64_t resident, used, tenants, keys, resizes, swept, shed, lag_ms;
 };
 
 /* How long a command took in all. The length of a tick is known ever better, so each tick is converted once: the sum

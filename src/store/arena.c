@@ -95,6 +95,16 @@ bool arena_trim(struct arena *a, size_t max_bytes, bool all) {
 	return (uint64_t)h->dirty * ARENA_PAGE > slack;
 }
 
+uint64_t arena_excess(const struct arena *a) {
+	if (a->budget == NULL)
+		return 0;
+	uint64_t limit = atomic_load_explicit(&a->budget->limit, memory_order_relaxed);
+	uint64_t used = atomic_load_explicit(&a->budget->used, memory_order_relaxed);
+	if (limit == 0 || used <= limit)
+		return 0;
+	return (uint64_t)((double)(used - limit) * (double)counter_get(&a->figures.resident) / (double)used);
+}
+
 /* ---- blocks ---- */
 
 static inline bool slab_full(const struct descriptor *d, unsigned units) {

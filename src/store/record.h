@@ -60,7 +60,9 @@ struct shard {
 	uint32_t *dropped;       /* owned array, by slot: databases that are waiting to be freed */
 	uint32_t slots;          /* allocated */
 	struct tenant_limits defaults;
-	struct list over; /* tenants above a lowered quota */
+	struct list over;    /* tenants above a lowered quota */
+	struct tenant *shed; /* whose entries go while the budget is exceeded, or NULL */
+	unsigned shed_left;  /* how many of them, until the largest tenant is looked for again */
 	unsigned id;
 	unsigned worker;
 	struct shard_figures figures;

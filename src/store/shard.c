@@ -12,6 +12,10 @@
 #define SWEEP_BATCH 16
 /* Bytes of free pages given back in a slice of work. */
 #define TRIM_SLICE ((size_t)256 << 10)
+/* Entries of the largest tenant that go for the budget before it is looked for again. */
+#define SHED_RUN 4096
+/* Of the arena's pages, what may be lost in them: a 32nd. */
+#define FRAGMENTED_SHARE 32
 
 int shard_new(struct shard **out, const struct shard_options *options) {
 	struct shard *s = calloc(1, sizeof *s);
@@ -139,6 +143,8 @@ static void retire(struct retired_figures *r, const struct tenant_figures *f) {
 void shard_close_tenant(struct shard *s, struct tenant *t) {
 	retire(&s->figures.retired, &t->figures);
 	list_remove(&t->over);
+	if (s->shed == t)
+		s->shed = NULL;
 	if (t->forget != NULL)
 		t->forget(t);
 	if (t->record == NULL)
@@ -199,10 +205,63 @@ static void shed(struct shard *s, unsigned units) {
 		}
 }
 
+/* The tenant with the most memory among those whose entries may be evicted. */
+static struct tenant *largest_evictable(struct shard *s) {
+	struct tenant *largest = NULL;
+	for (uint32_t i = 1; i < s->slots; i++) {
+		struct tenant *t = s->tenants[i];
+		if (t != NULL && t->limits.eviction != EVICTION_NONE && t->record->lru.oldest != 0 &&
+		    (largest == NULL || counter_get(&t->figures.bytes) > counter_get(&largest->figures.bytes)))
+			largest = t;
+	}
+	return largest;
+}
+
+/* Whether there is more in blocks than the shard's part of the budget, but for a share that is lost in pages which are
+ * in part free: then giving back free pages does not do. */
+static bool blocks_exceed_budget(const struct shard *s, uint64_t excess) {
+	const struct arena_figures *a = arena_figures(s->arena);
+	uint64_t resident = counter_get(&a->resident);
+	return counter_get(&a->used) + excess + resident / FRAGMENTED_SHARE > resident;
+}
+
+/* Evicts while more memory is in use than the budget, which may have been lowered, allows: the least recently used
+ * entries of the largest tenants first. */
+static void shed_budget(struct shard *s, unsigned units) {
+	uint64_t excess = arena_excess(s->arena);
+	if (excess == 0) {
+		s->shed = NULL;
+		s->shed_left = 0;
+		return;
+	}
+	arena_trim(s->arena, TRIM_SLICE, true);
+	for (; units > 0 && blocks_exceed_budget(s, excess); units--) {
+		if (s->shed_left == 0 || s->shed == NULL) {
+			s->shed = largest_evictable(s);
+			s->shed_left = SHED_RUN;
+			if (s->shed == NULL)
+				return;
+		}
+		s->shed_left--;
+		if (keyspace_evict(s->shed, 0))
+			counter_add(&s->figures.shed, 1);
+		else
+			s->shed = NULL;
+	}
+}
+
+/* Whether a slice of work brings the shard nearer to its part of the budget. */
+static bool budget_waits(const struct shard *s) {
+	uint64_t excess = arena_excess(s->arena);
+	return excess != 0 && (arena_trim(s->arena, 0, true) ||
+			       (blocks_exceed_budget(s, excess) && (s->shed != NULL || s->shed_left == 0)));
+}
+
 bool shard_work(struct shard *s, unsigned units) {
 	sweep(s, units);
 	if (!list_empty(&s->over))
 		shed(s, units);
+	shed_budget(s, units);
 	move_table(s, units);
 	keyspace_free_dropped(s, units);
 	arena_trim(s->arena, TRIM_SLICE, false);
@@ -211,7 +270,8 @@ bool shard_work(struct shard *s, unsigned units) {
 }
 
 int64_t shard_deadline(const struct shard *s) {
-	if (s->root->dropped != 0 || s->root->resizing != 0 || !list_empty(&s->over) || arena_trim(s->arena, 0, false))
+	if (s->root->dropped != 0 || s->root->resizing != 0 || !list_empty(&s->over) ||
+	    arena_trim(s->arena, 0, false) || budget_waits(s))
 		return s->now_ms;
 	return wheel_deadline(&s->root->wheel);
 }

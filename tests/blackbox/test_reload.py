@@ -179,3 +179,20 @@ def test_somebody_may_wait_for_a_reload(atomdb):
     assert ask() == 1
     assert "The configuration could not be read" in atomdb.log()
     assert keys_kept() == 8
+
+
+def test_less_memory_for_all_takes_from_the_largest(atomdb):
+    unlimited = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "0"; };\n'
+    atomdb.start(unlimited)
+    with atomdb.client("large") as large, atomdb.client("small") as small:
+        large.many(("SET", f"k{number}", "v" * 1000) for number in range(40000))
+        small.many(("SET", f"k{number}", "v" * 1000) for number in range(4000))
+        atomdb.reload(unlimited + 'max_memory = "24M";\n')
+        wait_for(lambda: large.cmd("DBSIZE") < 24000, 10, "the largest tenant to shrink")
+        wait_for(lambda: atomdb.metric("atomdb_arena_resident_bytes", shard="0") <= 24 << 20, 10, "the memory to go")
+        left = large.cmd("DBSIZE")
+        assert left > 10000, "more went than had to"
+        assert small.cmd("DBSIZE") == 4000
+        assert large.cmd("GET", "k0") is None and large.cmd("EXISTS", "k39999") == 1
+        assert atomdb.metric("atomdb_shed_keys_total", shard="0") >= 40000 - left
+        assert atomdb.metric("redis_evicted_keys_total") >= 40000 - left

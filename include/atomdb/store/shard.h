@@ -34,6 +34,7 @@ struct shard_figures {
 	counter resizes;      /* tables that began to grow or shrink */
 	counter lag_ms_total; /* summed delay between deadline and removal by the wheel */
 	counter swept;        /* entries removed by the wheel */
+	counter shed;         /* entries evicted because all tenants together had too much, not their own */
 	struct retired_figures retired;
 };
 

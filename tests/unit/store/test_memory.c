@@ -158,9 +158,72 @@ static void test_arena_refuses(void **state) {
 	shard_free(s);
 }
 
+static void fill(struct tenant *t, unsigned count, size_t size) {
+	char name[16], value[1024] = "";
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(name, sizeof name, "%u", i);
+		struct key key = keyspace_key(t, 0, slice_of(name));
+		struct entry *old = keyspace_find(t, &key, LOOKUP_WRITE);
+		assert_int_equal(keyspace_set(t, &key, old, (struct slice){value, size}, DEADLINE_NONE), 0);
+	}
+}
+
+/* A budget that is lowered takes from the largest tenants that may lose keys, oldest first, and only so much. */
+static void test_lowered_budget(void **state) {
+	(void)state;
+	struct arena_budget budget = {0};
+	struct shard *s = new_shard(&budget);
+	struct tenant large, small, kept;
+	struct tenant_limits none = {.eviction = EVICTION_NONE};
+	shard_set_defaults(s, &(struct tenant_limits){0});
+	tenant_init(&large, s, &(struct tenant_limits){0});
+	tenant_init(&small, s, &(struct tenant_limits){0});
+	tenant_init(&kept, s, &none);
+	assert_int_equal(shard_open_tenant(s, &large), 0);
+	assert_int_equal(shard_open_tenant(s, &small), 0);
+	assert_int_equal(shard_open_tenant(s, &kept), 0);
+	tenant_set_limits(&kept, &none, 1);
+	fill(&large, 20000, 1000);
+	fill(&small, 1000, 1000);
+	fill(&kept, 20000, 1000);
+	uint64_t resident = atomic_load(&budget.used);
+	uint64_t target = resident - resident / 8;
+	atomic_store(&budget.limit, target);
+	assert_true(shard_deadline(s) <= 1700000000000);
+	unsigned slices = 0;
+	while (shard_deadline(s) <= 1700000000000) {
+		shard_work(s, 64);
+		assert_true(++slices < 100000);
+	}
+	assert_true(slices > 10); /* in steps */
+	uint64_t gone = counter_get(&s->figures.shed);
+	assert_int_equal(counter_get(&large.figures.keys), 20000 - gone);
+	assert_int_equal(counter_get(&large.figures.evictions), gone);
+	assert_int_equal(counter_get(&small.figures.keys), 1000);
+	assert_int_equal(counter_get(&kept.figures.keys), 20000);
+	assert_true(gone >= 4000 && gone <= 6500); /* an eighth of 41,000, and what is lost in pages */
+	struct key oldest = keyspace_key(&large, 0, SLICE("0")), latest = keyspace_key(&large, 0, SLICE("19999"));
+	assert_null(keyspace_find(&large, &oldest, LOOKUP_PEEK));
+	assert_non_null(keyspace_find(&large, &latest, LOOKUP_PEEK));
+	assert_true(atomic_load(&budget.used) <= target);
+	/* With nothing that may go, the shard does not work in vain. */
+	shard_close_tenant(s, &large);
+	shard_close_tenant(s, &small);
+	while (shard_deadline(s) <= 1700000000000)
+		shard_work(s, 64);
+	atomic_store(&budget.limit, 1);
+	for (slices = 0; slices < 1000 && shard_deadline(s) <= 1700000000000; slices++)
+		shard_work(s, 64);
+	assert_true(slices < 1000);
+	assert_int_equal(counter_get(&kept.figures.keys), 20000);
+	shard_close_tenant(s, &kept);
+	shard_free(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shard),
+		cmocka_unit_test(test_lowered_budget),
 		cmocka_unit_test(test_registry),
 		cmocka_unit_test(test_arena_refuses),
 	};

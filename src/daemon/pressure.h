@@ -1,0 +1,18 @@
+/* Memory pressure: how much tenants may have while the control group, or the machine, runs short of memory.
+ *
+ * AtomDB is a cache to most of its tenants: what is least recently used is worth less than the process, which the
+ * kernel would end. */
+#pragma once
+
+#include <stdint.h>
+
+#include "daemon/cgroup.h"
+
+/* What holds without pressure, and what is in force. Bytes; 0: no limit. */
+struct pressure {
+	uint64_t allowed;
+	uint64_t in_force;
+};
+
+/* What tenants may have from now on, in bytes, 0 for no limit; `resident` is what they have now. For each second. */
+uint64_t pressure_limit(const struct pressure *p, const struct cgroup_memory *m, uint64_t resident);
