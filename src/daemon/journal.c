@@ -1,27 +1,27 @@
 #include "atomdb/daemon/journal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
-
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
 
 #include "atomdb/util/clock.h"
 #include "atomdb/util/error.h"
 
 #define MINUTE_NS  UINT64_C(60000000000)
 #define SETTLE_NS  200000000
-#define FIELDS_MAX 9
+#define FIELDS_MAX 10
 #define FIELD_MAX  (JOURNAL_MESSAGE_MAX + 32)
 
 struct kind {
@@ -41,10 +41,11 @@ static const struct kind kinds[EVENT_COUNT] = {
 struct journal {
 	struct event_sink sink;
 	int fd;
-	bool native; /* stderr is the journal's: speak its own protocol */
+	int socket; /* owned: to the journal, where stderr is its; -1: lines go to fd */
 	_Atomic int level;
 	counter suppressed;
-	pthread_mutex_t mutex; /* guards the rest; events are rare, or suppressed after a few instructions */
+	/* Guards the rest, and keeps lines apart; events are rare, or suppressed after a few instructions. */
+	pthread_mutex_t mutex;
 	struct journal_rate rates[EVENT_COUNT];
 };
 
@@ -114,7 +115,8 @@ size_t journal_render(const struct event *event, char out[JOURNAL_MESSAGE_MAX]) 
 	return l.len;
 }
 
-/* The fields of one journal entry. */
+/* The fields of one journal entry, each with the newline behind it that ends it: in its own protocol, which systemd
+ * documents as "native journal protocol", values without newlines are plain text. */
 struct entry {
 	struct iovec fields[FIELDS_MAX];
 	int count;
@@ -125,7 +127,8 @@ static void entry_add(struct entry *e, const char *name, const char *bytes, size
 	struct line l = {.text = e->text[e->count], .room = FIELD_MAX};
 	line_text(&l, name, "=");
 	line_bytes(&l, bytes, len);
-	e->fields[e->count++] = (struct iovec){l.text, l.len};
+	l.text[l.len] = '\n';
+	e->fields[e->count++] = (struct iovec){l.text, l.len + 1};
 }
 
 static void entry_add_text(struct entry *e, const char *name, const char *text) {
@@ -133,13 +136,28 @@ static void entry_add_text(struct entry *e, const char *name, const char *text) 
 		entry_add(e, name, text, strlen(text));
 }
 
-static void write_native(const struct event *event, const char *message, size_t len) {
+/* Neither the journal nor a pipe that nobody reads may hold a worker up: what is not taken at once is lost, and
+ * counted.
+ */
+static bool send_entry(const struct journal *j, struct entry *e) {
+	static const struct sockaddr_un journal = {.sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket"};
+	const struct msghdr datagram = {
+		.msg_name = (void *)(uintptr_t)&journal,
+		.msg_namelen = sizeof(journal),
+		.msg_iov = e->fields,
+		.msg_iovlen = (size_t)e->count,
+	};
+	return sendmsg(j->socket, &datagram, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+static bool write_native(const struct journal *j, const struct event *event, const char *message, size_t len) {
 	const struct kind *kind = &kinds[event->id];
 	struct entry e = {.count = 0};
 	char number[16];
 	/* The message is escaped already. */
-	int n = snprintf(e.text[0], FIELD_MAX, "MESSAGE=%.*s", (int)len, message);
+	int n = snprintf(e.text[0], FIELD_MAX, "MESSAGE=%.*s\n", (int)len, message);
 	e.fields[e.count++] = (struct iovec){e.text[0], n > 0 ? (size_t)n : 0};
+	entry_add_text(&e, "SYSLOG_IDENTIFIER", "atomdb");
 	snprintf(number, sizeof(number), "%d", kind->priority);
 	entry_add_text(&e, "PRIORITY", number);
 	entry_add_text(&e, "MESSAGE_ID", kind->message_id);
@@ -153,7 +171,7 @@ static void write_native(const struct event *event, const char *message, size_t 
 	snprintf(number, sizeof(number), "%d", -event->error);
 	if (event->error < 0 && event->error > -4096)
 		entry_add_text(&e, "ERRNO", number);
-	sd_journal_sendv(e.fields, e.count);
+	return send_entry(j, &e);
 }
 
 static const char *level_name(int priority) {
@@ -162,7 +180,7 @@ static const char *level_name(int priority) {
 	return names[priority & 7];
 }
 
-static void write_line(const struct journal *j, int priority, const char *message, size_t len) {
+static bool write_line(const struct journal *j, int priority, const char *message, size_t len) {
 	struct timespec now;
 	struct tm local;
 	char stamp[32] = "", line[JOURNAL_MESSAGE_MAX + 64];
@@ -172,24 +190,27 @@ static void write_line(const struct journal *j, int priority, const char *messag
 	int n = snprintf(line, sizeof(line), "%s.%03ld %s: %.*s\n", stamp, now.tv_nsec / 1000000, level_name(priority),
 			 (int)len, message);
 	if (n <= 0)
-		return;
-	/* One write keeps the lines of several threads apart; a log that cannot be written stops nothing. */
+		return false;
+	/* A pipe that can be written to takes a page. */
+	struct pollfd ready = {.fd = j->fd, .events = POLLOUT};
+	if (poll(&ready, 1, 0) != 1 || !(ready.revents & POLLOUT))
+		return false;
 	ssize_t written;
 	do
 		written = write(j->fd, line, (size_t)n);
 	while (written < 0 && errno == EINTR);
+	return written == n;
 }
 
-static void write_event(const struct journal *j, const struct event *event) {
+static void write_event(struct journal *j, const struct event *event) {
 	char message[JOURNAL_MESSAGE_MAX];
 	size_t len = journal_render(event, message);
-	if (j->native)
-		write_native(event, message, len);
-	else
-		write_line(j, kinds[event->id].priority, message, len);
+	if (!(j->socket >= 0 ? write_native(j, event, message, len)
+			     : write_line(j, kinds[event->id].priority, message, len)))
+		counter_add(&j->suppressed, 1);
 }
 
-static void write_suppressed(const struct journal *j, enum event_id id, uint64_t count) {
+static void write_suppressed(struct journal *j, enum event_id id, uint64_t count) {
 	char detail[64];
 	snprintf(detail, sizeof(detail), "%llu more were suppressed", (unsigned long long)count);
 	const struct event event = {.id = id, .detail = detail};
@@ -209,27 +230,24 @@ static void report(void *context, const struct event *event) {
 		rate->suppressed = 0;
 	else
 		counter_add(&j->suppressed, 1);
-	pthread_mutex_unlock(&j->mutex);
 	if (missed > 0)
 		write_suppressed(j, event->id, missed);
 	if (admitted)
 		write_event(j, event);
+	pthread_mutex_unlock(&j->mutex);
 }
 
 void journal_flush(struct journal *j) {
 	uint64_t now = clock_monotonic_ns();
+	pthread_mutex_lock(&j->mutex);
 	for (unsigned i = 0; i < EVENT_COUNT; i++) {
 		struct journal_rate *rate = &j->rates[i];
-		uint64_t missed = 0;
-		pthread_mutex_lock(&j->mutex);
-		if (rate->suppressed > 0 && now - rate->since_ns >= MINUTE_NS) {
-			missed = rate->suppressed;
-			rate->suppressed = 0;
-		}
-		pthread_mutex_unlock(&j->mutex);
-		if (missed > 0)
-			write_suppressed(j, (enum event_id)i, missed);
+		if (rate->suppressed == 0 || now - rate->since_ns < MINUTE_NS)
+			continue;
+		write_suppressed(j, (enum event_id)i, rate->suppressed);
+		rate->suppressed = 0;
 	}
+	pthread_mutex_unlock(&j->mutex);
 }
 
 /* systemd tells in $JOURNAL_STREAM which file it made of stdout and stderr; somebody may have redirected them since. */
@@ -247,7 +265,7 @@ int journal_new(struct journal **out, int fd, int level) {
 		return -ENOMEM;
 	j->sink = (struct event_sink){report, j};
 	j->fd = fd;
-	j->native = connected_to_journal(fd);
+	j->socket = connected_to_journal(fd) ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
 	atomic_init(&j->level, level);
 	pthread_mutex_init(&j->mutex, NULL);
 	*out = j;
@@ -258,6 +276,8 @@ void journal_free(struct journal *j) {
 	if (j == NULL)
 		return;
 	pthread_mutex_destroy(&j->mutex);
+	if (j->socket >= 0)
+		close(j->socket);
 	free(j);
 }
 
@@ -271,7 +291,7 @@ void journal_set_level(struct journal *j, int level) {
 
 void journal_settle(const struct journal *j) {
 	const struct timespec moment = {.tv_nsec = SETTLE_NS};
-	if (j != NULL && j->native)
+	if (j != NULL && j->socket >= 0)
 		nanosleep(&moment, NULL);
 }
 

@@ -1,4 +1,5 @@
-/* The log: takes events from every floor to systemd's journal, or as readable lines to stderr. */
+/* The log: takes events from every floor to systemd's journal, or as readable lines to stderr. It never waits for
+ * either: what cannot be written at once is left out and counted. */
 #pragma once
 
 #include <stdbool.h>
@@ -40,5 +41,5 @@ void journal_flush(struct journal *j);
 /* Waits a moment for the journal to have read what was said, before the process ends: of a process that is gone, it can
  * no longer tell the unit. For failures; `j` may be NULL. */
 void journal_settle(const struct journal *j);
-/* How many events the rate limit suppressed. */
+/* How many events were left out: by the rate limit, or because nobody took them. */
 const counter *journal_suppressed(const struct journal *j);

@@ -114,6 +114,26 @@ static void a_flood_is_suppressed_and_counted(void **state) {
 	fclose(f);
 }
 
+/* A pipe that nobody reads holds nobody up. */
+static void what_nobody_reads_is_left_out(void **state) {
+	(void)state;
+	int ends[2];
+	struct journal *j;
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(journal_new(&j, ends[1], LOG_INFO), 0);
+	for (int i = 0; i < 5000; i++)
+		event_report(journal_sink(j), &(struct event){.id = EVENT_STARTED});
+	uint64_t left_out = counter_get(journal_suppressed(j));
+	assert_in_range(left_out, 1, 4999);
+	char text[65536];
+	assert_true(read(ends[0], text, sizeof(text)) > 4096);
+	event_report(journal_sink(j), &(struct event){.id = EVENT_STARTED});
+	assert_int_equal(counter_get(journal_suppressed(j)), left_out);
+	journal_free(j);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_are_rendered),
@@ -121,6 +141,7 @@ int main(void) {
 		cmocka_unit_test(the_rate_is_limited_by_the_minute),
 		cmocka_unit_test(lines_have_time_and_level),
 		cmocka_unit_test(a_flood_is_suppressed_and_counted),
+		cmocka_unit_test(what_nobody_reads_is_left_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
