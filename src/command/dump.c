@@ -22,10 +22,11 @@ enum outcome dump_dump(struct session *s, const struct request *r) {
 struct restore_options {
 	bool replace;
 	bool absolute;
+	int64_t idle; /* seconds */
 };
 
-/* Reads the options from argument 4 on. What a value's age and its frequency of use are is not kept, but must be well
- * formed. False: an error was answered. */
+/* Reads the options from argument 4 on. How often a value was used is not kept, but must be well formed. False: an error
+ * was answered. */
 static bool parse_options(struct session *s, const struct request *r, struct restore_options *o) {
 	bool idle = false, frequency = false;
 	for (uint32_t i = 4; i < r->argc; i++) {
@@ -39,6 +40,7 @@ static bool parse_options(struct session *s, const struct request *r, struct res
 			if (!request_integer(s, r->argv[++i], &value))
 				return false;
 			idle = true;
+			o->idle = value;
 			if (value < 0) {
 				writer_error(s->reply, "ERR Invalid IDLETIME value, must be >= 0");
 				return false;
@@ -91,6 +93,9 @@ enum outcome dump_restore(struct session *s, const struct request *r) {
 	error = keyspace_set(s->tenant, &key, old, value, ttl == 0 ? DEADLINE_NONE : ttl);
 	bool past = ttl != 0 && ttl <= session_now(s);
 	if (error == 0 && !past) {
+		struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
+		if (e != NULL && options.idle != 0)
+			keyspace_set_idle(s->tenant, e, options.idle);
 		if (old != NULL)
 			notify_key(s, NOTIFY_NEW, "new", &key);
 		notify_key(s, NOTIFY_GENERIC, "restore", &key);

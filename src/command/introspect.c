@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "atomdb/util/glob.h"
+#include "command/arguments.h"
 #include "command/handlers.h"
 
 static const char *const group_names[] = {
@@ -190,7 +191,8 @@ static void reply_docs(struct session *s, const struct command *c, bool with_sub
 	size_t count = 0;
 	const struct command *sub = with_subcommands ? command_subcommands(c, &count) : NULL;
 	reply_text(s, c->name);
-	writer_map(s->reply, count == 0 ? 4 : 5);
+	const char *arguments = arguments_of(c);
+	writer_map(s->reply, 4 + (size_t)(arguments != NULL) + (count != 0));
 	reply_text(s, "summary");
 	reply_text(s, c->summary);
 	reply_text(s, "since");
@@ -199,6 +201,10 @@ static void reply_docs(struct session *s, const struct command *c, bool with_sub
 	reply_text(s, group_names[c->group]);
 	reply_text(s, "complexity");
 	reply_text(s, c->complexity);
+	if (arguments != NULL) {
+		reply_text(s, "arguments");
+		arguments_reply(s->reply, arguments);
+	}
 	if (count == 0)
 		return;
 	reply_text(s, "subcommands");
@@ -291,7 +297,50 @@ enum outcome introspect_list(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome introspect_getkeys(struct session *s, const struct request *r) {
+/* What SET does with its key: GET reads the old value. */
+static uint32_t set_flags(const struct slice *argv, uint32_t argc) {
+	for (uint32_t i = 3; i < argc; i++) {
+		if (slice_is(argv[i], "GET"))
+			return KEY_RW | KEY_ACCESS | KEY_UPDATE;
+	}
+	return KEY_OW | KEY_UPDATE;
+}
+
+/* What BITFIELD does with its key: nothing but GET only reads. */
+static uint32_t bitfield_flags(const struct slice *argv, uint32_t argc) {
+	for (uint32_t i = 2; i < argc;) {
+		if (slice_is(argv[i], "GET"))
+			i += 3;
+		else if (slice_is(argv[i], "OVERFLOW"))
+			i += 2;
+		else
+			return KEY_RW | KEY_ACCESS | KEY_UPDATE;
+	}
+	return KEY_RO | KEY_ACCESS;
+}
+
+/* What a command does with its key at argument `at`. */
+static uint32_t flags_of_key(const struct command *c, const struct slice *argv, uint32_t argc, uint32_t at) {
+	if (c->id == COMMAND_SET)
+		return set_flags(argv, argc);
+	if (c->id == COMMAND_BITFIELD)
+		return bitfield_flags(argv, argc);
+	for (const struct key_spec *spec = c->more_keys; spec != NULL && spec->flags != 0; spec++) {
+		if (spec->first != 0 && at >= (uint32_t)spec->first && (spec->last < 0 || at <= (uint32_t)spec->last))
+			return spec->flags;
+	}
+	return c->key_flags;
+}
+
+static void reply_key(struct session *s, struct slice key, uint32_t flags, bool with_flags) {
+	if (with_flags)
+		writer_array(s->reply, 2);
+	writer_bulk(s->reply, key);
+	if (with_flags)
+		reply_bits(s, flags & ~(uint32_t)KEY_VARIABLE_FLAGS, key_flag_names, LENGTH(key_flag_names));
+}
+
+static enum outcome get_keys(struct session *s, const struct request *r, bool with_flags) {
 	uint32_t argc = r->argc - 2;
 	const struct slice *argv = r->argv + 2;
 	const struct command *c = command_find(argv[0]);
@@ -311,10 +360,18 @@ enum outcome introspect_getkeys(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR Invalid arguments specified for command");
 	writer_array(s->reply, (last - first) / step + 1 + (store != 0));
 	for (uint32_t i = first; i <= last; i += step)
-		writer_bulk(s->reply, argv[i]);
+		reply_key(s, argv[i], flags_of_key(c, argv, argc, i), with_flags);
 	if (store != 0)
-		writer_bulk(s->reply, argv[store]);
+		reply_key(s, argv[store], KEY_OW | KEY_UPDATE, with_flags);
 	return OUTCOME_DONE;
+}
+
+enum outcome introspect_getkeys(struct session *s, const struct request *r) {
+	return get_keys(s, r, false);
+}
+
+enum outcome introspect_getkeysandflags(struct session *s, const struct request *r) {
+	return get_keys(s, r, true);
 }
 
 enum outcome introspect_help(struct session *s, const struct request *r) {
@@ -328,6 +385,8 @@ enum outcome introspect_help(struct session *s, const struct request *r) {
 		"    Explains the named commands, or all.",
 		"GETKEYS <command> [<arg> ...]",
 		"    Finds the keys among the arguments of a command.",
+		"GETKEYSANDFLAGS <command> [<arg> ...]",
+		"    Finds the keys among the arguments of a command, and what it does with each.",
 		"INFO [<command> ...]",
 		"    Describes the named commands, or all.",
 		"LIST [FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]",

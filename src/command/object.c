@@ -25,6 +25,13 @@ enum outcome object_freq(struct session *s, const struct request *r) {
 			      "adjust.");
 }
 
+enum outcome object_idletime(struct session *s, const struct request *r) {
+	const struct entry *e = object_find(s, r);
+	if (e != NULL)
+		writer_integer(s->reply, keyspace_idle(s->tenant, e));
+	return OUTCOME_DONE;
+}
+
 /* Values are never shared between keys. */
 enum outcome object_refcount(struct session *s, const struct request *r) {
 	if (object_find(s, r) != NULL)
@@ -37,6 +44,7 @@ enum outcome object_help(struct session *s, const struct request *r) {
 	static const char *const lines[] = {
 		"ENCODING <key>", "    Tells how the value of a key is stored.",
 		"FREQ <key>",     "    Tells how often a key is used; needs a policy that AtomDB does not have.",
+		"IDLETIME <key>", "    Tells for how many seconds a key has not been used, at least.",
 		"REFCOUNT <key>", "    Tells how many keys share the value.",
 	};
 	return reply_help_lines(s, "object", lines);

@@ -5,7 +5,8 @@
  *            | owner  | sizes  |lru prev|lru next| deadline | wheel prev|next | key len|val len| key | value |
  *            +--------+--------+--------+--------+----------------------------+----------------+-----+-------+
  *   owner:   tenant 20 bits | database 4 | flags 4 | type 4     0: not an entry (a free block)
- *   sizes:   narrow: key length 8 bits | value length 12 | reserved 12     wide: the 8-byte lengths count instead
+ *   sizes:   narrow: key length 8 bits | value length 12 | used 12         wide: the 8-byte lengths count instead
+ *   used:    when the entry was last read or written, in ticks of 262 seconds, of which it is the lower bits
  *
  * The value of an entry with ENTRY_INT is an int64_t in native order, 8 bytes, unaligned: chosen where the decimal text
  * would be longer. Everything else is the bytes themselves. */
@@ -32,6 +33,14 @@ enum entry_type { ENTRY_STRING = 0 };
 #define ENTRY_NARROW_VALUE 4095u
 #define ENTRY_VALUE_MAX    ((size_t)512 << 20)
 
+/* The part of `sizes` that says when an entry was last used, for a time in milliseconds since 1970. */
+#define ENTRY_USED_SHIFT 20
+#define ENTRY_USED_MAX   4095u
+#define ENTRY_TICK_SHIFT 18 /* 2^18 ms */
+static inline uint32_t entry_used_at(int64_t ms) {
+	return (uint32_t)(ms >> ENTRY_TICK_SHIFT) << ENTRY_USED_SHIFT;
+}
+
 struct entry {
 	uint32_t owner;
 	uint32_t sizes;
@@ -49,6 +58,11 @@ struct entry_wide {
 	uint32_t key_len;
 	uint32_t value_len;
 };
+
+/* Notes when the entry was last used: entry_used_at. */
+static inline void entry_set_used(struct entry *e, uint32_t used) {
+	e->sizes = (e->sizes & ((1u << ENTRY_USED_SHIFT) - 1)) | used;
+}
 
 static inline uint32_t entry_tenant(const struct entry *e) {
 	return e->owner & ENTRY_TENANT_MAX;

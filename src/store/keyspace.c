@@ -213,8 +213,10 @@ struct entry *keyspace_find(struct tenant *t, const struct key *key, enum lookup
 	if (block != 0) {
 		struct entry *e = entry_at(s, block);
 		if (__builtin_expect(!entry_due(s, e), 1)) {
-			if (how & LOOKUP_TOUCH)
+			if (how & LOOKUP_TOUCH) {
 				lru_touch(s->arena, &t->record->lru, block);
+				entry_set_used(e, s->used_now);
+			}
 			if (how & LOOKUP_COUNT)
 				counter_add(&t->figures.hits, 1);
 			return e;
@@ -315,11 +317,11 @@ int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, 
 
 	struct entry *e = entry_at(s, block);
 	e->owner = entry_owner(t->slot, key->place, flags, ENTRY_STRING);
-	e->sizes = 0;
+	e->sizes = s->used_now;
 	if (flags & ENTRY_WIDE)
 		*entry_wide(e) = (struct entry_wide){(uint32_t)key->name.len, (uint32_t)len};
 	else
-		e->sizes = (uint32_t)(key->name.len | len << 8);
+		e->sizes |= (uint32_t)(key->name.len | len << 8);
 	if (deadline != 0)
 		*entry_ttl(e) = (struct entry_ttl){.deadline = deadline};
 	char *name = (char *)e + header;
@@ -370,6 +372,18 @@ void keyspace_publish(struct tenant *t, struct database *d, const struct key *ke
 	old->owner = 0;
 	arena_free(a, block, size, ARENA_ENTRY);
 	tell(t, CHANGE_VALUE, key->place, key->name);
+}
+
+int64_t keyspace_idle(const struct tenant *t, const struct entry *e) {
+	uint32_t ticks = ((t->shard->used_now - e->sizes) >> ENTRY_USED_SHIFT) & ENTRY_USED_MAX;
+	/* It was used at some time of the first of these ticks, and now is some time of the last. */
+	return ticks <= 1 ? 0 : ((int64_t)(ticks - 1) << ENTRY_TICK_SHIFT) / 1000;
+}
+
+void keyspace_set_idle(struct tenant *t, struct entry *e, int64_t seconds) {
+	const int64_t most = ((int64_t)ENTRY_USED_MAX << ENTRY_TICK_SHIFT) / 1000;
+	int64_t ms = (seconds < most ? seconds : most) * 1000;
+	entry_set_used(e, entry_used_at(t->shard->now_ms - ms));
 }
 
 /* Stores `len` bytes under `key`. */

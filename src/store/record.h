@@ -54,6 +54,7 @@ struct shard {
 	struct table_context context;
 	struct shard_root *root;
 	int64_t now_ms;
+	uint32_t used_now; /* entry_used_at(now_ms) */
 	uint64_t now_ns;
 	uint64_t draws;          /* of random keys */
 	struct tenant **tenants; /* owned array, by slot; NULL: free, or still being freed */

@@ -66,6 +66,7 @@ static void publish_memory(struct shard *s) {
 void shard_set_now(struct shard *s, int64_t realtime_ms, uint64_t monotonic_ns) {
 	if (realtime_ms > s->now_ms)
 		s->now_ms = realtime_ms;
+	s->used_now = entry_used_at(s->now_ms);
 	s->now_ns = monotonic_ns;
 	publish_memory(s);
 }

@@ -158,7 +158,7 @@ def test_all_other_commands_leave_a_alone(pair):
     calls = {
         "ping": [], "echo": ["x"], "select": ["5"], "keys": ["*"], "scan": ["0"], "randomkey": [], "dbsize": [],
         "flushdb": [], "flushall": [], "info": [], "time": [], "command": [], "command|count": [], "command|docs": ["get"],
-        "command|getkeys": ["get", "key:1"], "command|help": [], "command|info": ["get"], "command|list": [],
+        "command|getkeys": ["get", "key:1"], "command|getkeysandflags": ["get", "key:1"], "command|help": [], "command|info": ["get"], "command|list": [],
         "config|get": ["*"], "config|help": [], "client|getname": [], "client|help": [], "client|id": [],
         "client|info": [], "client|list": [], "client|no-evict": ["on"], "client|setinfo": ["lib-name", "x"],
         "client|setname": ["b"], "hello": ["3"], "auth": ["secret-b"], "reset": [], "quit": [], "config": ["nosuch"],

@@ -31,6 +31,11 @@ def _is_error(value):
     return value[0] == "-"
 
 
+@rule("object idletime", why="AtomDB tells a lower bound, in steps of some minutes.")
+def _idle(redis, atomdb, _):
+    return redis[0] == atomdb[0] == ":" and 0 <= int(atomdb[1]) <= int(redis[1])
+
+
 @rule("keys", "randomkey", why="The order of keys is that of the table, which is another one (keyed by a random seed).")
 def _unordered(redis, atomdb, command):
     if command[0].lower() == b"randomkey":
@@ -159,13 +164,13 @@ def _command_info(redis, atomdb, _):
     return True
 
 
-@rule("command docs", why="The texts are AtomDB's own; the names, since and group agree.")
+@rule("command docs", why="The texts are AtomDB's own; the names, since, group and arguments agree.")
 def _command_docs(redis, atomdb, _):
     def known(value):
         docs = {}
         for name, doc in zip(value[1][::2], value[1][1::2]):
             fields = dict(zip((field[1] for field in doc[1][::2]), doc[1][1::2]))
-            docs[name] = fields.get(b"since"), fields.get(b"group")
+            docs[name] = fields.get(b"since"), fields.get(b"group"), fields.get(b"arguments")
         return docs
 
     return redis[0] == atomdb[0] and not _is_error(redis) and known(redis) == known(atomdb)

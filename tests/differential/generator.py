@@ -188,7 +188,7 @@ def _multi(g):
 def _command(g):
     name = g.pick([b"get", b"set", b"MGET", b"nosuch", b"client|list", b"client", b"config|get", b"scan", b"expire", b"auth",
                    b"command|docs", b"client|nosuch", b""])
-    return g.pick([
+    words = g.pick([
         [b"INFO", name], [b"INFO", name, b"del", b"ttl"], [b"GETKEYS", b"get", g.key()], [b"GETKEYS", b"get"],
         [b"GETKEYS", b"mset", b"a", b"1", b"b", b"2"], [b"GETKEYS", b"mset", b"a", b"1", b"b"], [b"GETKEYS", b"ping"],
         [b"GETKEYS", b"nosuch"], [b"GETKEYS", b"sort", b"a", b"GET", b"x", b"STORE", b"d", b"STORE", b"e"], [b"GETKEYS", b"sort", b"a", b"BY", b"STORE"],
@@ -200,7 +200,15 @@ def _command(g):
         [b"LIST", b"FILTERBY"], [b"LIST", b"FILTERBY", b"PATTERN"], [b"LIST", b"FILTERBY", b"PATTERN", b"getex*"],
         [b"LIST", b"bogus"], [b"LIST", b"FILTERBY", b"bogus", b"x"], [b"LIST", b"FILTERBY", b"PATTERN", b"ttl"],
         [b"LIST", b"FILTERBY", b"MODULE", b"nosuch"], [b"LIST", b"FILTERBY", b"ACLCAT", b"nosuch"],
+        [b"GETKEYS", b"set", b"k", b"v", b"EX", b"1", b"get"], [b"GETKEYS", b"copy", b"a", b"b"],
+        [b"GETKEYS", b"bitfield", b"k", b"GET", b"u8", b"0", b"OVERFLOW", b"SAT"], [b"GETKEYS", b"pfcount", b"a", b"b"],
+        [b"GETKEYS", b"bitfield", b"k", b"GET", b"u8", b"0", b"SET", b"u8", b"0", b"1"], [b"GETKEYS", b"pfmerge", b"a", b"b"],
+        [b"GETKEYS", b"sort", b"a", b"STORE", b"d"], [b"GETKEYS", b"restore", b"a", b"0", b"x"], [b"GETKEYS", b"getex", b"a"],
+        [b"GETKEYS", b"memory", b"usage", b"k"], [b"GETKEYS", b"watch", b"a", b"b"], [b"GETKEYS", b"spublish", b"a", b"b"],
     ])
+    if words[0] == b"GETKEYS" and g.chance(0.5):
+        words[0] = b"GETKEYSANDFLAGS"
+    return words
 
 
 def _lcs(g):
@@ -296,7 +304,7 @@ def _sort(g, reading=False):
 
 
 def _object(g):
-    return g.pick([[b"ENCODING", g.key()], [b"ENCODING", g.key()], [b"FREQ", g.key()], [b"REFCOUNT", g.key()], [b"nosuch"],
+    return g.pick([[b"ENCODING", g.key()], [b"ENCODING", g.key()], [b"FREQ", g.key()], [b"REFCOUNT", g.key()], [b"IDLETIME", g.key()], [b"nosuch"],
                    [b"ENCODING"], [b"FREQ"], [b"ENCODING", g.key(), b"x"], []])
 
 

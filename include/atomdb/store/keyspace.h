@@ -55,6 +55,11 @@ bool keyspace_integer(const struct entry *e, int64_t *value);
 const char *keyspace_encoding(const struct entry *e);
 /* The key's name, in the arena. */
 struct slice keyspace_name(const struct entry *e);
+/* For how many seconds the entry has been neither read nor written, at least: up to nine minutes less than it was, and
+ * less than 13 days, where counting begins anew. */
+int64_t keyspace_idle(const struct tenant *t, const struct entry *e);
+/* Makes it look as if it had not been used for so long, but for its place in the LRU. */
+void keyspace_set_idle(struct tenant *t, struct entry *e, int64_t seconds);
 /* Absolute deadline in milliseconds since 1970, or 0 for none. */
 int64_t keyspace_deadline(const struct entry *e);
 

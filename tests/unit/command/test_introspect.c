@@ -75,6 +75,9 @@ static void test_command(void **state) {
 		 "+loading\r\n+stale\r\n:0\r\n:0\r\n:0\r\n*3\r\n+@admin\r\n+@slow\r\n+@dangerous\r\n*0\r\n*0\r\n*"
 		 "0\r\n"},
 		{"COMMAND GETKEYS get a", "*1\r\n$1\r\na\r\n"},
+		{"COMMAND GETKEYSANDFLAGS get a", "*1\r\n*2\r\n$1\r\na\r\n*2\r\n+RO\r\n+access\r\n"},
+		{"COMMAND GETKEYSANDFLAGS set a b get",
+		 "*1\r\n*2\r\n$1\r\na\r\n*3\r\n+RW\r\n+access\r\n+update\r\n"},
 		{"COMMAND GETKEYS set a b EX 10", "*1\r\n$1\r\na\r\n"},
 		{"COMMAND GETKEYS mset a b c d", "*2\r\n$1\r\na\r\n$1\r\nc\r\n"},
 		{"COMMAND GETKEYS mset a b c", "*2\r\n$1\r\na\r\n$1\r\nc\r\n"},
@@ -109,7 +112,7 @@ static void test_command(void **state) {
 	expect_part(c, "COMMAND INFO", want);
 	expect_part(c, "COMMAND INFO set",
 		    "$5\r\nnotes\r\n$48\r\nRW and ACCESS due to the optional `GET` argument\r\n");
-	expect_part(c, "COMMAND DOCS", "$11\r\nclient|list\r\n*8\r\n$7\r\nsummary\r\n");
+	expect_part(c, "COMMAND DOCS", "$11\r\nclient|list\r\n*10\r\n$7\r\nsummary\r\n");
 	expect_part(c, "COMMAND LIST FILTERBY ACLCAT string", "$5\r\nsetnx\r\n");
 	assert_null(strstr(ask(c, "COMMAND LIST FILTERBY ACLCAT string"), "ping"));
 	expect_part(c, "COMMAND HELP", "+COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n");

@@ -559,6 +559,34 @@ static void test_encodings(void **state) {
 	shard_free(s);
 }
 
+/* How long a key was not used is told in steps, and never as more than it was. */
+static void test_idle(void **state) {
+	(void)state;
+	struct shard *s = new_shard(NULL);
+	struct tenant t;
+	open_tenant(s, &t, &(struct tenant_limits){0});
+	int64_t begin = shard_now(s);
+	struct key key = key_of(&t, 0, "k");
+	assert_int_equal(put(&t, 0, "k", "value", 0), 0);
+	static const int64_t seconds[] = {0, 1, 600, 3600, 86400, 12 * 86400};
+	for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
+		shard_set_now(s, begin + seconds[i] * 1000, 1);
+		struct entry *e = keyspace_find(&t, &key, LOOKUP_PEEK);
+		assert_true(keyspace_idle(&t, e) <= seconds[i]);
+		assert_true(keyspace_idle(&t, e) >= seconds[i] - 525);
+	}
+	struct entry *e = keyspace_find(&t, &key, LOOKUP_READ);
+	char text[KEYSPACE_TEXT];
+	assert_int_equal(keyspace_idle(&t, e), 0);
+	assert_true(slice_equal(keyspace_value(e, text), SLICE("value")));
+	keyspace_set_idle(&t, e, 7200);
+	assert_in_range(keyspace_idle(&t, e), 7200 - 525, 7200);
+	keyspace_set_idle(&t, e, INT64_MAX);
+	assert_in_range(keyspace_idle(&t, e), 12 * 86400, 13 * 86400);
+	shard_close_tenant(s, &t);
+	shard_free(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_model),
@@ -571,6 +599,7 @@ int main(void) {
 		cmocka_unit_test(test_large_values),
 		cmocka_unit_test(test_dropped_do_not_pile_up),
 		cmocka_unit_test(test_encodings),
+		cmocka_unit_test(test_idle),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
