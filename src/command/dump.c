@@ -25,8 +25,8 @@ struct restore_options {
 	int64_t idle; /* seconds */
 };
 
-/* Reads the options from argument 4 on. How often a value was used is not kept, but must be well formed. False: an error
- * was answered. */
+/* Reads the options from argument 4 on. How often a value was used is not kept, but must be well formed. False: an
+ * error was answered. */
 static bool parse_options(struct session *s, const struct request *r, struct restore_options *o) {
 	bool idle = false, frequency = false;
 	for (uint32_t i = 4; i < r->argc; i++) {

@@ -375,7 +375,8 @@ void keyspace_publish(struct tenant *t, struct database *d, const struct key *ke
 }
 
 int64_t keyspace_idle(const struct tenant *t, const struct entry *e) {
-	uint32_t ticks = ((t->shard->used_now - e->sizes) >> ENTRY_USED_SHIFT) & ENTRY_USED_MAX;
+	uint32_t now = t->shard->used_now >> ENTRY_USED_SHIFT, used = e->sizes >> ENTRY_USED_SHIFT;
+	uint32_t ticks = (now - used) & ENTRY_USED_MAX;
 	/* It was used at some time of the first of these ticks, and now is some time of the last. */
 	return ticks <= 1 ? 0 : ((int64_t)(ticks - 1) << ENTRY_TICK_SHIFT) / 1000;
 }

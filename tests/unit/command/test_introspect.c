@@ -117,7 +117,7 @@ static void test_command(void **state) {
 	assert_null(strstr(ask(c, "COMMAND LIST FILTERBY ACLCAT string"), "ping"));
 	expect_part(c, "COMMAND HELP", "+COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n");
 	ask(c, "HELLO 3");
-	expect_part(c, "COMMAND DOCS get", "%1\r\n$3\r\nget\r\n%4\r\n");
+	expect_part(c, "COMMAND DOCS get", "%1\r\n$3\r\nget\r\n%5\r\n");
 	expect_part(c, "COMMAND INFO get", "*1\r\n*10\r\n$3\r\nget\r\n:2\r\n~2\r\n");
 	expect_part(c, "COMMAND INFO none", "*1\r\n_\r\n");
 	close_world(w, c);
