@@ -16,6 +16,7 @@ const char *config_policy(const struct tenant *t) {
 
 enum parameter_kind {
 	CONSTANT,
+	DEBUG_COMMAND,
 	FIXED, /* a constant that Redis, too, lets nobody set */
 	MAXMEMORY,
 	POLICY,
@@ -44,6 +45,7 @@ static const struct parameter {
 	{"client-query-buffer-limit", QUERY_BUFFER, NULL},
 	{"cluster-enabled", FIXED, "no"},
 	{"databases", FIXED, "16"},
+	{"enable-debug-command", DEBUG_COMMAND, NULL},
 	{"io-threads", FIXED, "1"},
 	{"latency-monitor-threshold", LATENCY_MS, NULL},
 	{"latency-tracking", LATENCY_TRACKING, NULL},
@@ -89,6 +91,7 @@ static int64_t number_of(const struct session *s, enum parameter_kind kind) {
 	case OUTPUT_BUFFER:
 		return (int64_t)settings->output_buffer;
 	case CONSTANT:
+	case DEBUG_COMMAND:
 	case FIXED:
 	case POLICY:
 	case LATENCY_TRACKING:
@@ -107,6 +110,8 @@ static const char *value_of(const struct session *s, const struct parameter *p, 
 		return config_policy(s->tenant);
 	if (p->kind == LATENCY_TRACKING)
 		return notes_settings_of(s->tenant).tracking ? "yes" : "no";
+	if (p->kind == DEBUG_COMMAND)
+		return s->env->settings.debug ? "yes" : "no";
 	if (p->kind == NOTIFY)
 		notify_format(s->tenant->notify, text);
 	else if (p->kind == OUTPUT_BUFFER)
@@ -183,7 +188,7 @@ static bool check_names(struct session *s, const struct request *r) {
 				      ECHO_TEXT(name, ECHO_LONG));
 			return false;
 		}
-		if (p->kind == FIXED)
+		if (p->kind == FIXED || p->kind == DEBUG_COMMAND)
 			return refuse(s, name, "can't set immutable config");
 		for (uint32_t k = 2; k < i; k += 2) {
 			if (find_parameter(r->argv[k]) == p)

@@ -309,3 +309,26 @@ def test_a_closed_client_raises(shared):
 def test_ipv4_only_listens_where_told(shared):
     with pytest.raises(OSError):
         Client(shared.port, host="127.0.0.2", timeout=2)
+
+
+def test_debug_is_the_operators_choice(atomdb, client):
+    assert client.cmd("DEBUG", "SLEEP", 0).startswith("ERR DEBUG command not allowed.")
+    assert client.cmd("CONFIG", "GET", "enable-debug-command") == [b"enable-debug-command", b"no"]
+    atomdb.start('enable_debug_command = true;\ndefaults: { max_entries = 0; };\nworkers = 1;\n')
+    with atomdb.client("a") as a, atomdb.client("a") as second, atomdb.client("b") as other:
+        assert a.cmd("CONFIG", "GET", "enable-debug-command") == [b"enable-debug-command", b"yes"]
+        assert a.cmd("DEBUG", "POPULATE", 5000, "p", 10) == "OK"
+        assert a.cmd("DBSIZE") == 5000 and other.cmd("DBSIZE") == 0
+        assert a.cmd("GET", "p:7") == b"value:7\0\0\0"
+        assert a.cmd("DEBUG", "RELOAD") == "OK"
+        assert a.cmd("DBSIZE") == 5000
+        # The tenant's clients wait until it is over, and nobody else.
+        a.send(encode("DEBUG", "SLEEP", "1.5"))
+        waited = False
+        while not waited:
+            begin = time.monotonic()
+            assert other.cmd("PING") == second.cmd("PING") == "PONG"
+            waited = time.monotonic() - begin > 0.5
+        assert a.read() == "OK"
+        a.many([("DEBUG", "SLEEP", "0.001"), ("MULTI",), ("DEBUG", "SLEEP", "0.001"), ("EXEC",)])
+        assert a.cmd("PING") == "PONG"

@@ -31,6 +31,11 @@ def _is_error(value):
     return value[0] == "-"
 
 
+@rule("debug object", why="Where the value lies; when it was last used, which AtomDB tells in steps of some minutes.")
+def _debug_object(redis, atomdb, _):
+    return redis[0] == atomdb[0] == "+" and redis[1].split()[2:-2] == atomdb[1].split()[2:-2]
+
+
 @rule("object idletime", why="AtomDB tells a lower bound, in steps of some minutes.")
 def _idle(redis, atomdb, _):
     return redis[0] == atomdb[0] == ":" and 0 <= int(atomdb[1]) <= int(redis[1])

@@ -409,6 +409,12 @@ def _server(g):
     return {
         b"MEMORY": [[b"USAGE", g.key()], [b"USAGE", g.key(), b"SAMPLES", g.pick([b"0", b"5", b"-1", b"x", b""])],
                     [b"USAGE", g.key(), b"bogus", b"1"], [b"USAGE", g.key(), b"SAMPLES"], [b"PURGE"], [b"nosuch"], [b"USAGE"]],
+        b"DEBUG": [[b"SLEEP", b"0"], [b"SLEEP", b"x"], [b"SLEEP", b"-1"], [b"SLEEP"], [b"SET-ACTIVE-EXPIRE", b"1"], [b"nosuch"],
+                   [b"RELOAD", b"x"], [b"CHANGE-REPL-ID"], [b"ERROR", b"CODE text"], [b"OBJECT", g.key()], [b"OBJECT"],
+                   [b"POPULATE", b"x"], [b"POPULATE", b"3", b"pop"], [b"POPULATE", b"2", b"pop:", b"9"], [b"POPULATE", b"-1"],
+                   [b"SLEEP", b"0.001"],
+                   [b"PROTOCOL", g.pick([b"string", b"integer", b"double", b"null", b"array", b"set", b"map", b"verbatim",
+                                         b"true", b"false"])]],
         b"ACL": [[b"WHOAMI"], [b"USERS"], [b"CAT"], [b"CAT", b"nosuch"], [b"CAT", b"string"], [b"CAT", b"a", b"b"],
                  [b"LOG"], [b"LOG", b"RESET"], [b"LOG", b"5"], [b"LOG", b"x"], [b"LOG", b"1", b"2"], [b"nosuch"],
                  [b"GENPASS"], [b"GENPASS", g.pick([b"5", b"0", b"-1", b"x", b"4096", b"4097", b"13"])], [b"GENPASS", b"1", b"2"]],

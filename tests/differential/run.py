@@ -27,10 +27,11 @@ from protocol import end_of_reply
 SECRET = "reference"
 CONFIG = """
 workers = 1;
+enable_debug_command = true;
 tenancy = "listed";
 tenants: ( { name = "reference"; secret = "%s"; max_entries = 0; max_memory = "1G"; } );
 """ % SECRET
-REFERENCE = ["--maxmemory-policy", "allkeys-lru"]
+REFERENCE = ["--maxmemory-policy", "allkeys-lru", "--enable-debug-command", "yes"]
 
 
 class Raw(Client):

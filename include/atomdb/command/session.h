@@ -83,6 +83,7 @@ enum session_flag {
 	/* What is between the tenant's clients. */
 	SESSION_BETWEEN = SESSION_MULTI | SESSION_EXECUTING | SESSION_DIRTY_KEYS | SESSION_DIRTY_QUEUE |
 			  SESSION_SUBSCRIBED | SESSION_TRACKING,
+	SESSION_SLEEPING = 1 << 13, /* its DEBUG SLEEP waits */
 	/* With any of these a command is not simply run. */
 	SESSION_ATTENTION = SESSION_REPLY_SKIP_NEXT | SESSION_REPLY_SKIP | SESSION_MULTI | SESSION_SUBSCRIBED |
 			    SESSION_TRACKING | SESSION_TENANT_ATTENTION,
@@ -95,6 +96,7 @@ struct session {
 	struct list tenant_link; /* in tenant->sessions */
 	uint64_t id;
 	int64_t created_ms;
+	int64_t populated;            /* keys that the running DEBUG POPULATE has made */
 	int64_t last_ms;              /* of the last command: idle time */
 	char *name;                   /* owned, or NULL: CLIENT SETNAME */
 	char *lib_name, *lib_version; /* owned, or NULL: CLIENT SETINFO */

@@ -14,5 +14,6 @@ struct settings {
 	uint64_t query_buffer;               /* bytes a client's unfinished command may take */
 	uint64_t output_buffer;              /* bytes of unsent replies at which a client is closed */
 	uint16_t port;                       /* of the first TCP address; 0: none */
+	bool debug;                          /* DEBUG may be used */
 	char anonymous[TENANT_NAME_MAX + 1]; /* "": AUTH is required */
 };
