@@ -33,7 +33,8 @@ install(FILES "${documents}/atomdb.catalog" DESTINATION lib/systemd/catalog)
 install(FILES "${documents}/atomdb.bash" DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" RENAME atomdb)
 install(FILES README.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 install(FILES conf/fail2ban/filter.conf conf/fail2ban/jail.conf DESTINATION "${CMAKE_INSTALL_DOCDIR}/fail2ban")
-install(FILES conf/prometheus.yml DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(FILES packaging/prometheus/scrape.yml packaging/prometheus/rules.yml DESTINATION "${CMAKE_INSTALL_DOCDIR}/prometheus")
+install(FILES packaging/grafana/atomdb.json DESTINATION "${CMAKE_INSTALL_DOCDIR}/grafana")
 
 # Compressed without the time and the name, so that the same source gives the same bytes.
 foreach(page atomdb.8 atomdb.conf.5)

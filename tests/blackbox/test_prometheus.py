@@ -1,7 +1,9 @@
-"""The metrics as Prometheus takes them: promtool's rules, and a real server that scrapes for some seconds."""
+"""The metrics as Prometheus takes them: promtool's rules, and a real server that scrapes for some seconds. The alerts and
+the dashboard that come with the package ask for what is there."""
 
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -12,15 +14,19 @@ import pytest
 
 import harness
 
+PACKAGING = pathlib.Path(__file__).parents[2] / "packaging"
+RULES = PACKAGING / "prometheus" / "rules.yml"
+
 
 class Prometheus:
     """Debian's prometheus, with data and port of its own, scraping one target each second."""
 
-    def __init__(self, directory, target):
+    def __init__(self, directory, target, rules=None):
         self.port = harness.free_port()
         config = os.path.join(directory, "prometheus.yml")
         with open(config, "w", encoding="utf-8") as out:
-            out.write("global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+            out.write("global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\n"
+                      + (f"rule_files: ['{rules}']\n" if rules else "") +
                       "scrape_configs:\n"
                       "- job_name: atomdb\n"
                       f"  static_configs: [{{targets: ['127.0.0.1:{target}']}}]\n")
@@ -213,3 +219,104 @@ def test_page_of_a_thousand_tenants_is_quick(atomdb):
         times.append(time.perf_counter() - start)
     assert page.count("\natomdb_tenant_keys{") == 1001
     assert sorted(times)[len(times) // 2] < 0.010 * harness.PATIENCE, times
+
+
+def alerts():
+    """The names of the alerts, and what each looks for."""
+    found = re.findall(r"- alert: (\w+)\n\s+expr: (?:\|\n((?:\s{10}.*\n)+)|(.*)\n)", RULES.read_text())
+    return {name: (block or line).strip() for name, block, line in found}
+
+
+def test_promtool_takes_the_alerts():
+    said = subprocess.run(["promtool", "check", "rules", RULES], capture_output=True, text=True, timeout=60, check=False)
+    assert said.returncode == 0 and f"{len(alerts())} rules found" in said.stdout, said
+
+
+def rule_test(series, minutes, name, fires):
+    """A test for promtool: whether the alert fires on these series after so many minutes. None: is not asked."""
+    lines = "".join(f"      - {{series: '{key}', values: '{values}'}}\n" for key, values in series.items())
+    return (f"  - interval: 1m\n    input_series:\n{lines}    promql_expr_test:\n"
+            f"      - expr: count(ALERTS{{alertname=\"{name}\", alertstate=\"firing\"}})\n        eval_time: {minutes}m\n"
+            f"        exp_samples: {'[{value: 1}]' if fires else '[]'}\n")
+
+
+def of(name, labels=""):
+    return f'{name}{{job="atomdb", instance="a"{labels}}}'
+
+
+UP = {'up{job="atomdb", instance="a"}': "1x60"}
+RATES = of("redis_keyspace_hits_total"), of("redis_keyspace_misses_total")
+# For each alert: the series on which it fires, and those on which it does not; after how many minutes.
+CONDITIONS = {
+    "AtomDBDown": (20, {'up{job="atomdb", instance="a"}': "1x10 0x20"}, UP),
+    "AtomDBRestarted": (12, {of("process_start_time_seconds"): "100x10 700x10"}, {of("process_start_time_seconds"): "100x30"}),
+    "AtomDBWorkerSlow": (10, {of("atomdb_worker_longest_turn_seconds", ', worker="0"'): "2x20"},
+                         {of("atomdb_worker_longest_turn_seconds", ', worker="0"'): "0.01x20"}),
+    "AtomDBTenantNearlyFull": (20, {of("atomdb_tenant_memory_bytes", ', tenant="t"'): "95x30",
+                                    of("atomdb_tenant_quota_memory_bytes", ', tenant="t"'): "100x30"},
+                               {of("atomdb_tenant_keys", ', tenant="t"'): "95x30",
+                                of("atomdb_tenant_quota_keys", ', tenant="t"'): "0x30"}),
+    "AtomDBEvictionsSurging": (75, {of("redis_evicted_keys_total"): "0+60x60 3600+6000x30"},
+                               {of("redis_evicted_keys_total"): "0+6000x90"}),
+    "AtomDBHitRatioFalling": (260, {RATES[0]: "0+1000x240 240000+100x60", RATES[1]: "0+100x240 24000+1000x60"},
+                              {RATES[0]: "0+1000x300", RATES[1]: "0+100x300"}),
+    "AtomDBClientsRejected": (8, {of("redis_rejected_connections_total"): "0x5 3x20"},
+                              {of("redis_rejected_connections_total"): "3x20"}),
+    "AtomDBAuthFailures": (20, {of("redis_acl_access_denied_auth_total"): "0+600x30"},
+                           {of("redis_acl_access_denied_auth_total"): "0+6x30"}),
+    "AtomDBExpiryLag": (20, {of("atomdb_expiry_lag_seconds_total", ', shard="0"'): "0+300x30",
+                             of("atomdb_expiry_swept_keys_total", ', shard="0"'): "0+100x30"},
+                        {of("atomdb_expiry_lag_seconds_total", ', shard="0"'): "0+1x30",
+                         of("atomdb_expiry_swept_keys_total", ', shard="0"'): "0+100x30"}),
+    "AtomDBMemoryNearLimit": (20, {of("atomdb_arena_resident_bytes", ', shard="0"'): "50x30",
+                                   of("atomdb_arena_resident_bytes", ', shard="1"'): "45x30",
+                                   of("redis_memory_max_bytes"): "100x30"},
+                              {of("atomdb_arena_resident_bytes", ', shard="0"'): "95x30", of("redis_memory_max_bytes"): "0x30"}),
+    "AtomDBSheddingMemory": (8, {of("atomdb_shed_keys_total", ', shard="0"'): "0x5 9x20"},
+                             {of("atomdb_shed_keys_total", ', shard="0"'): "0x20"}),
+}
+
+
+def test_each_alert_fires_when_it_should(tmp_path):
+    assert set(CONDITIONS) == set(alerts())
+    tests = "".join(rule_test(series, minutes, name, fires)
+                    for name, (minutes, bad, good) in CONDITIONS.items() for series, fires in ((bad, True), (good, False)))
+    path = tmp_path / "test.yml"
+    path.write_text(f"rule_files: ['{RULES}']\nevaluation_interval: 1m\ntests:\n{tests}")
+    said = subprocess.run(["promtool", "test", "rules", path], capture_output=True, text=True, timeout=60, check=False)
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+def panel_queries():
+    """The title of each panel of the dashboard, with its queries as Grafana would ask them."""
+    dashboard = json.loads((PACKAGING / "grafana" / "atomdb.json").read_text())
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            query = target["expr"].replace("$__rate_interval", "10s").replace("$job", "atomdb")
+            yield panel["title"], query.replace("$instance", ".*").replace("$tenant", ".*")
+
+
+def test_dashboard_and_alerts_ask_for_what_is_there(served, tmp_path):
+    """With a real Prometheus: each panel shows something, and alerts fire on a live server."""
+    rules = tmp_path / "live.yml"
+    rules.write_text(re.sub(r"\n\s+for: \w+", "", RULES.read_text()))
+    queries = list(panel_queries())
+    assert len(queries) > 30
+    prometheus = Prometheus(str(tmp_path), served.http_port, rules)
+    firing = lambda name: f'ALERTS{{alertname="{name}", alertstate="firing"}}'
+    try:
+        prometheus.wait("up == 1")
+        with served.client("the shop's") as client:
+            for i in range(95):
+                client.cmd("SET", f"full:{i}", "value", "PX", 1_000_000)
+            prometheus.wait(firing("AtomDBTenantNearlyFull"), lambda samples: "shop" in [labels["tenant"] for labels, _ in samples])
+            client.cmd("GET", "key:1")
+            for title, query in queries:
+                prometheus.wait(query, lambda samples: samples and not any(value != value for _, value in samples))
+        for name, query in alerts().items():
+            assert prometheus.query(query) is not None, name
+        assert prometheus.query(firing("AtomDBDown")) == []
+        served.stop()
+        prometheus.wait(firing("AtomDBDown"))
+    finally:
+        prometheus.stop()
