@@ -15,6 +15,7 @@
 
 #include "atomdb/util/clock.h"
 #include "atomdb/util/list.h"
+#include "observe/negotiate.h"
 
 /* A few scrapers and a person; each may hold a page's bytes while it reads them. */
 #define CONNECTIONS_MAX 32
@@ -24,6 +25,8 @@
 #define IDLE_TIMEOUT 5u
 /* Time for a request to be sent, answered and the answer read. */
 #define REQUEST_TIMEOUT_NS (15 * (uint64_t)1000000000)
+/* Bytes below which a body is not worth packing. */
+#define GZIP_MIN ((size_t)1024)
 
 struct http {
 	struct MHD_Daemon *daemon; /* owned */
@@ -57,7 +60,8 @@ static int render_index(struct http *h, struct buffer *out) {
 	int r = append(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>AtomDB</title>"
 			    "</head>\n<body>\n<h1>AtomDB</h1>\n<ul>\n"
 			    "<li><a href=\"/metrics\">/metrics</a>: figures for Prometheus</li>\n"
-			    "<li><a href=\"/health\">/health</a>: whether it serves</li>\n</ul>\n</body>\n</html>\n");
+			    "<li><a href=\"/health\">/health</a>: whether it serves; also /health/live and "
+			    "/health/ready</li>\n</ul>\n</body>\n</html>\n");
 	return r != 0 ? r : MHD_HTTP_OK;
 }
 
@@ -68,18 +72,40 @@ static int render_health(struct http *h, struct buffer *out) {
 	return health_ok(h->health) ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
+/* That the loop has come here is the answer: a worker that hangs is the watchdog's affair. */
+static int render_live(struct http *h, struct buffer *out) {
+	(void)h;
+	int r = append(out, "{\"status\":\"ok\"}\n");
+	return r != 0 ? r : MHD_HTTP_OK;
+}
+
 static int render_metrics(struct http *h, struct buffer *out) {
-	int r = metrics_render(h->metrics, out);
+	int r = metrics_render(h->metrics, METRICS_TEXT, out);
+	return r != 0 ? r : MHD_HTTP_OK;
+}
+
+static int render_openmetrics(struct http *h, struct buffer *out) {
+	int r = metrics_render(h->metrics, METRICS_OPENMETRICS, out);
 	return r != 0 ? r : MHD_HTTP_OK;
 }
 
 static const struct resource resources[] = {
 	{"/", "text/html; charset=utf-8", render_index},
 	{"/health", "application/json", render_health},
+	{"/health/live", "application/json", render_live},
+	{"/health/ready", "application/json", render_health},
 	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", render_metrics},
 };
 
-static const struct resource *find_resource(const char *path) {
+#define OPENMETRICS "application/openmetrics-text"
+static const struct resource openmetrics = {"/metrics", OPENMETRICS "; version=1.0.0; charset=utf-8",
+					    render_openmetrics};
+
+/* What a path answers to this client. */
+static const struct resource *find_resource(struct MHD_Connection *connection, const char *path) {
+	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+	if (strcmp(path, openmetrics.path) == 0 && negotiate_accepts(accept, OPENMETRICS))
+		return &openmetrics;
 	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
 		if (strcmp(resources[i].path, path) == 0)
 			return &resources[i];
@@ -87,26 +113,30 @@ static const struct resource *find_resource(const char *path) {
 	return NULL;
 }
 
-static bool add_headers(struct MHD_Response *response, const char *type, bool allow) {
+static bool add_headers(struct MHD_Response *response, const char *type, bool allow, bool packed) {
 	return MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
 	       MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES &&
 	       MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
 	       MHD_add_response_header(response, "Content-Security-Policy",
 				       "default-src 'none'; frame-ancestors 'none'") == MHD_YES &&
 	       MHD_add_response_header(response, "Referrer-Policy", "no-referrer") == MHD_YES &&
+	       MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding") == MHD_YES &&
+	       (!packed || MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip") == MHD_YES) &&
 	       (!allow || MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD") == MHD_YES);
 }
 
 /* Sends `body`, whose bytes it takes over. */
 static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type,
 			      struct buffer *body) {
+	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+	bool packed = body->len >= GZIP_MIN && negotiate_accepts(accept, "gzip") && negotiate_gzip(body) == 0;
 	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(body->len, body->data, free);
 	if (response == NULL) {
 		buffer_deinit(body);
 		return MHD_NO;
 	}
 	enum MHD_Result r = MHD_NO;
-	if (add_headers(response, type, status == MHD_HTTP_METHOD_NOT_ALLOWED))
+	if (add_headers(response, type, status == MHD_HTTP_METHOD_NOT_ALLOWED, packed))
 		r = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return r;
@@ -116,7 +146,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 			      const char *version, const char *upload, size_t *upload_size, void **state) {
 	static const char text[] = "text/plain; charset=utf-8";
 	struct http *h = context;
-	const struct resource *resource = find_resource(path);
+	const struct resource *resource = find_resource(connection, path);
 	bool get = strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 	struct buffer body;
 	(void)version;
@@ -132,7 +162,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 	buffer_init(&body);
 	int status;
 	if (resource == NULL) {
-		status = append(&body, "Not found. There are /metrics and /health.\n") ?: MHD_HTTP_NOT_FOUND;
+		status = append(&body, "Not found. There are /metrics, /health, /health/live and /health/ready.\n")
+				 ?: MHD_HTTP_NOT_FOUND;
 	} else if (!get) {
 		status = append(&body, "Only GET and HEAD are answered here.\n") ?: MHD_HTTP_METHOD_NOT_ALLOWED;
 	} else {

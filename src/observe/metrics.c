@@ -76,8 +76,13 @@ void metrics_free(struct metrics *m) {
 	free(m);
 }
 
-static void write_metric(struct text *t, const struct metric *metric, const struct rows *rows) {
+/* Bytes of a counter's name that OpenMetrics keeps out of its head: "_total". */
+#define TOTAL 6
+
+static void write_metric(struct text *t, const struct metric *metric, enum metrics_format format,
+			 const struct rows *rows) {
 	size_t name_len = strlen(metric->name);
+	size_t family_len = format == METRICS_OPENMETRICS && metric->type == COUNTER ? name_len - TOTAL : name_len;
 	bool headed = false;
 	for (size_t i = 0; i < rows->count; i++) {
 		const char *row = (const char *)rows->first + i * rows->stride;
@@ -88,11 +93,11 @@ static void write_metric(struct text *t, const struct metric *metric, const stru
 			continue;
 		if (!headed) {
 			text_string(t, "# HELP ");
-			text_bytes(t, metric->name, name_len);
+			text_bytes(t, metric->name, family_len);
 			text_string(t, " ");
 			text_string(t, metric->help);
 			text_string(t, "\n# TYPE ");
-			text_bytes(t, metric->name, name_len);
+			text_bytes(t, metric->name, family_len);
 			text_string(t, metric->type == COUNTER ? " counter\n" : " gauge\n");
 			headed = true;
 		}
@@ -104,7 +109,7 @@ static void write_metric(struct text *t, const struct metric *metric, const stru
 	}
 }
 
-int metrics_render(struct metrics *m, struct buffer *out) {
+int metrics_render(struct metrics *m, enum metrics_format format, struct buffer *out) {
 	struct sample *s = &m->sample;
 	int r = sample_collect(s, m->sources);
 	if (r != 0)
@@ -121,6 +126,8 @@ int metrics_render(struct metrics *m, struct buffer *out) {
 	};
 	struct text t = {.out = out};
 	for (size_t i = 0; i < sizeof(metric_table) / sizeof(metric_table[0]); i++)
-		write_metric(&t, &metric_table[i], &scopes[metric_table[i].scope]);
+		write_metric(&t, &metric_table[i], format, &scopes[metric_table[i].scope]);
+	if (format == METRICS_OPENMETRICS)
+		text_string(&t, "# EOF\n");
 	return t.error;
 }

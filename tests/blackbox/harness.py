@@ -1,6 +1,7 @@
 """Starts servers and talks to them: what the black-box and the differential tests share."""
 
 import errno
+import gzip
 import os
 import random
 import re
@@ -222,14 +223,16 @@ class Response:
         self.status, self.headers, self.body = status, headers, body
 
 
-def http_get(port, path, host="127.0.0.1", method="GET", timeout=5):
-    request = urllib.request.Request(f"http://{host}:{port}{path}", method=method)
+def http_get(port, path, host="127.0.0.1", method="GET", timeout=5, headers=None):
+    """Packed bodies are unpacked."""
+    request = urllib.request.Request(f"http://{host}:{port}{path}", method=method, headers=headers or {})
+    text = lambda answer: (gzip.decompress(data) if (data := answer.read())[:2] == b"\x1f\x8b" else data).decode()
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=timeout * PATIENCE) as answer:
-            return Response(answer.status, answer.headers, answer.read().decode())
+            return Response(answer.status, answer.headers, text(answer))
     except urllib.error.HTTPError as error:
-        return Response(error.code, error.headers, error.read().decode())
+        return Response(error.code, error.headers, text(error))
 
 
 class Server:

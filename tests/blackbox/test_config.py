@@ -154,6 +154,37 @@ def test_health_and_pages(atomdb):
     assert http_get(atomdb.http_port, "/metrics", method="DELETE").status == 405
 
 
+def test_health_of_the_process_and_of_the_service(atomdb):
+    atomdb.start()
+    for path in ("/health", "/health/live", "/health/ready"):
+        answer = atomdb.http(path)
+        assert (answer.status, answer.body) == (200, '{"status":"ok"}\n')
+    missing = atomdb.http("/health/nosuch")
+    assert missing.status == 404 and "/health/live" in missing.body
+    refused = http_get(atomdb.http_port, "/health/live", method="POST")
+    assert refused.status == 405 and refused.headers["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("accept, encoding, openmetrics, packed", [
+    (None, None, False, False),
+    ("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1", "gzip", True, True),
+    ("text/plain, Application/OpenMetrics-Text", "deflate, GZIP;q=0.1", True, True),
+    ("application/openmetrics-text; q=0", "gzip;q=0", False, False),
+    ("application/openmetrics-text-not, */*", "*", False, False),
+])
+def test_metrics_as_the_client_wants_them(atomdb, accept, encoding, openmetrics, packed):
+    atomdb.start()
+    headers = {name: value for name, value in (("Accept", accept), ("Accept-Encoding", encoding)) if value}
+    answer = http_get(atomdb.http_port, "/metrics", headers=headers)
+    assert answer.status == 200
+    assert answer.headers.get("Content-Encoding") == ("gzip" if packed else None)
+    assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0" if openmetrics else "text/plain")
+    assert answer.body.endswith("# EOF\n") == openmetrics
+    assert ("# TYPE redis_commands_processed counter\n" in answer.body) == openmetrics
+    assert ("# TYPE redis_commands_processed_total counter\n" in answer.body) != openmetrics
+    assert "\nredis_commands_processed_total " in answer.body
+
+
 def test_metrics_count(atomdb):
     atomdb.start()
     with atomdb.client("s") as client:

@@ -118,6 +118,16 @@ def test_promtool_has_nothing_to_say(served):
     assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
 
 
+def test_openmetrics_is_what_prometheus_asks_for(served, tmp_path):
+    """Prometheus prefers OpenMetrics, and refuses a page that is not."""
+    prometheus = Prometheus(str(tmp_path), served.http_port)
+    try:
+        prometheus.wait("up", lambda samples: [value for _, value in samples] == [1])
+        assert prometheus.value('redis_commands_total{cmd="set"}') == 36
+    finally:
+        prometheus.stop()
+
+
 def test_promtool_would_speak():
     said = promtool("# TYPE a_counter counter\na_counter 1\n")
     assert said.returncode != 0 and "a_counter" in said.stdout + said.stderr

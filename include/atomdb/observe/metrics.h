@@ -51,5 +51,11 @@ struct metrics;
 int metrics_new(struct metrics **out, const struct metrics_sources *sources);
 void metrics_free(struct metrics *m);
 
-/* Appends the page in Prometheus's text format, version 0.0.4. 0 or -ENOMEM. */
-int metrics_render(struct metrics *m, struct buffer *out);
+enum metrics_format {
+	METRICS_TEXT,        /* Prometheus's text format, version 0.0.4 */
+	METRICS_OPENMETRICS, /* OpenMetrics 1.0.0: counters are named without _total in their heads, and the end is told
+			      */
+};
+
+/* Appends the page. 0 or -ENOMEM. */
+int metrics_render(struct metrics *m, enum metrics_format format, struct buffer *out);
