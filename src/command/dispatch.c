@@ -11,38 +11,34 @@
 /* Scratch that a rare large reply made is not kept. */
 #define SCRATCH_KEPT ((size_t)64 << 10)
 
-static const struct command *resolve(const struct environment *env, const struct request *r) {
+static inline const struct command *resolve(const struct environment *env, const struct request *r) {
 	const struct command *c = command_index_find(&env->index, r->argv[0]);
 	if (c == NULL || __builtin_expect(!(c->flags & CMD_PARENT), 1) || r->argc == 1)
 		return c;
 	return command_find_subcommand(c, r->argv[1]);
 }
 
-void dispatch_prepare(struct session *s, struct request *requests, unsigned count) {
+void dispatch_prepare(struct session *s, struct request *r) {
 	if (__builtin_expect(!s->env->index.ready, 0))
 		command_index_build(&s->env->index);
-	for (unsigned i = 0; i < count; i++) {
-		struct request *r = &requests[i];
-		const struct command *c = resolve(s->env, r);
-		r->command = c;
-		r->hashed = 0;
-		if (c == NULL || c->first_key == 0 || (uint32_t)c->first_key >= r->argc || s->tenant == NULL)
-			continue;
-		r->key = keyspace_key(s->tenant, s->place, r->argv[c->first_key]);
-		r->hashed = s->attachments;
-		if (count > 1)
-			keyspace_prefetch(s->tenant, &r->key);
-	}
-	if (count == 1)
+	const struct command *c = resolve(s->env, r);
+	r->command = c;
+	r->hashed = 0;
+	if (c == NULL || c->first_key == 0 || (uint32_t)c->first_key >= r->argc || s->tenant == NULL)
 		return;
-	for (unsigned i = 0; i < count; i++) {
-		if (requests[i].hashed != 0)
-			keyspace_prefetch_entry(s->tenant, &requests[i].key);
-	}
-	for (unsigned i = 0; i < count; i++) {
-		if (requests[i].hashed != 0)
-			keyspace_prefetch_links(s->tenant, &requests[i].key);
-	}
+	r->key = keyspace_key(s->tenant, s->place, r->argv[c->first_key]);
+	r->hashed = s->attachments;
+	keyspace_prefetch(s->tenant, &r->key);
+}
+
+void dispatch_fetch_entry(const struct session *s, const struct request *r) {
+	if (r->hashed == s->attachments && s->tenant != NULL)
+		keyspace_prefetch_entry(s->tenant, &r->key);
+}
+
+void dispatch_fetch_links(const struct session *s, const struct request *r) {
+	if (r->hashed == s->attachments && s->tenant != NULL)
+		keyspace_prefetch_links(s->tenant, &r->key);
 }
 
 static void reply_unknown_subcommand(struct session *s, const struct command *parent, struct slice name) {

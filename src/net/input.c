@@ -26,6 +26,8 @@
 #define SLOTS_KEPT 1024
 /* How much of the offending bytes is reported. */
 #define REPORTED ((size_t)128)
+/* Commands between the steps that prepare one: about as long as memory takes to answer. */
+#define FETCH_AHEAD 8
 /* Time for the commands of one client before the others have theirs, in clock_ticks: some milliseconds at most. Bytes
  * alone do not bound it, since a few of them can ask for a walk through all keys. */
 #define SLICE_TICKS ((uint64_t)1 << 22)
@@ -122,6 +124,9 @@ static unsigned parse(struct connection *c, struct feed *f, enum verdict *stop, 
 			at += consumed;
 			w->requests[n] = (struct request){.argv = r->argv, .argc = r->argc};
 			w->bulky |= r->cap > SLOTS_KEPT;
+			dispatch_prepare(&c->session, &w->requests[n]);
+			if (n >= FETCH_AHEAD)
+				dispatch_fetch_entry(&c->session, &w->requests[n - FETCH_AHEAD]);
 			w->ends[n++] = at;
 		} else if (got == READER_EMPTY) {
 			at += consumed;
@@ -139,11 +144,23 @@ static unsigned parse(struct connection *c, struct feed *f, enum verdict *stop, 
 	return n;
 }
 
+/* What is left of fetching before the first command of a window runs. */
+static void fetch(const struct session *s, const struct request *requests, unsigned count) {
+	for (unsigned i = count > FETCH_AHEAD ? count - FETCH_AHEAD : 0; i < count; i++)
+		dispatch_fetch_entry(s, &requests[i]);
+	for (unsigned i = 0; i < FETCH_AHEAD && i < count; i++)
+		dispatch_fetch_links(s, &requests[i]);
+}
+
 /* Runs the first `count` of the window. VERDICT_DONE when all ran, or the time is over and nothing is left. */
 static enum verdict run_window(struct connection *c, struct feed *f, unsigned count, uint64_t *ticks, uint64_t end) {
 	struct worker *w = c->worker;
 	struct session *s = &c->session;
+	if (count > 1)
+		fetch(s, w->requests, count);
 	for (unsigned i = 0; i < count; i++) {
+		if (i + FETCH_AHEAD < count)
+			dispatch_fetch_links(s, &w->requests[i + FETCH_AHEAD]);
 		enum outcome outcome = dispatch_run(s, &w->requests[i], ticks);
 		if (__builtin_expect(outcome == OUTCOME_AGAIN, 0))
 			return VERDICT_AGAIN;
@@ -216,7 +233,6 @@ static enum verdict run_feed(struct connection *c, struct feed *f) {
 		if (count > 0) {
 			connection_uncharge(c);
 			c->session.last_ms = w->env.now_ms;
-			dispatch_prepare(&c->session, w->requests, count);
 			enum verdict ran = run_window(c, f, count, &ticks, end);
 			if (__builtin_expect(ran != VERDICT_DONE, 0)) {
 				stop = ran;

@@ -80,6 +80,11 @@ static uint64_t hash_of(const struct table_context *c, ref entry) {
 	return hash_bytes(&c->seed, key.data, key.len);
 }
 
+/* To the compiler a function that only prefetches has no effect, and it drops the calls of it: this keeps them. */
+static inline void prefetching(void) {
+	__asm__ volatile("");
+}
+
 static inline void prefetch_entry(const struct table_context *c, ref entry) {
 	const char *e = arena_at(c->arena, entry);
 
@@ -274,6 +279,7 @@ bool table_step(const struct table_context *c, struct table *t, unsigned buckets
 /* ---- the table ---- */
 
 void table_prefetch(const struct table_context *c, const struct table *t, uint64_t hash) {
+	prefetching();
 	if (t->now.buckets != 0)
 		__builtin_prefetch(&buckets_of(c, &t->now)[hash & mask_of(&t->now)]);
 	if (t->old.buckets != 0)
@@ -283,6 +289,7 @@ void table_prefetch(const struct table_context *c, const struct table *t, uint64
 static void prefetch_matches(const struct table_context *c, const struct table_array *t, uint64_t hash) {
 	const struct bucket *b = &buckets_of(c, t)[hash & mask_of(t)];
 
+	prefetching();
 	for (unsigned bits = match(b, tag_of(hash)); bits != 0; bits &= bits - 1)
 		prefetch_entry(c, b->refs[__builtin_ctz(bits)]);
 }
@@ -299,6 +306,7 @@ void table_prefetch_links(const struct table_context *c, const struct table *t, 
 		return;
 	const struct bucket *b = &buckets_of(c, &t->now)[hash & mask_of(&t->now)];
 
+	prefetching();
 	for (unsigned bits = match(b, tag_of(hash)); bits != 0; bits &= bits - 1) {
 		const struct entry *e = arena_at(c->arena, b->refs[__builtin_ctz(bits)]);
 		struct slice stored = entry_stored(e);
