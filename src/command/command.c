@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "atomdb/util/word.h"
 #include "command/handlers.h"
 
 #define A_ADMIN          ACL_ADMIN
@@ -174,39 +175,11 @@ const struct command *command_find(struct slice name) {
 	return NULL;
 }
 
-/* ASCII capitals of 8 bytes at once to small letters: the high bit of each byte of `upper` says whether it is one. */
-static inline uint64_t lower8(uint64_t w) {
-	const uint64_t ones = 0x0101010101010101;
-	uint64_t low7 = w & (ones * 0x7f);
-	uint64_t from_a = low7 + ones * (0x80 - 'A');
-	uint64_t beyond_z = low7 + ones * (0x7f - 'Z');
-	uint64_t upper = (from_a ^ beyond_z) & ~w & (ones * 0x80);
-	return w | upper >> 2;
-}
-
-static inline uint64_t load(const char *p, size_t n) {
-	uint64_t w = 0;
-	memcpy(&w, p, n);
-	return w;
-}
-
-/* A name's bytes as two words, small letters: all of up to 8 in the first, else the first 8 and the last 8, which may
- * overlap. Together with the length they tell every name of up to 16 bytes apart. */
+/* A name's bytes as two words, small letters: the first 8, and the last 8 of a longer one, which may overlap. Together
+ * with the length they tell every name of up to 16 bytes apart. */
 static inline void pack(struct slice name, uint64_t *head, uint64_t *tail) {
-	const char *p = name.data;
-	size_t n = name.len;
-	*tail = 0;
-	if (n > 8) {
-		*head = load(p, 8);
-		*tail = lower8(load(p + n - 8, 8));
-	} else if (n >= 4) {
-		*head = load(p, 4) | load(p + n - 4, 4) << 32;
-	} else if (n >= 2) {
-		*head = load(p, 2) | load(p + n - 2, 2) << 16;
-	} else {
-		*head = n == 0 ? 0 : load(p, 1);
-	}
-	*head = lower8(*head);
+	*head = word_of(name);
+	*tail = name.len > 8 ? word_lower(word_load(name.data + name.len - 8, 8)) : 0;
 }
 
 static inline unsigned slot_of(uint64_t head, uint64_t tail, size_t length) {

@@ -24,21 +24,22 @@ void dispatch_prepare(struct session *s, struct request *r) {
 	const struct command *c = resolve(s->env, r);
 	r->command = c;
 	r->hashed = 0;
+	r->bucket = r->entry = NULL;
 	if (c == NULL || c->first_key == 0 || (uint32_t)c->first_key >= r->argc || s->tenant == NULL)
 		return;
 	r->key = keyspace_key(s->tenant, s->place, r->argv[c->first_key]);
 	r->hashed = s->attachments;
-	keyspace_prefetch(s->tenant, &r->key);
+	r->bucket = keyspace_fetch_bucket(s->tenant, &r->key);
 }
 
-void dispatch_fetch_entry(const struct session *s, const struct request *r) {
-	if (r->hashed == s->attachments && s->tenant != NULL)
-		keyspace_prefetch_entry(s->tenant, &r->key);
+void dispatch_fetch_entry(const struct session *s, struct request *r) {
+	if (r->bucket != NULL)
+		r->entry = keyspace_fetch_entry(s->tenant, &r->key, r->bucket);
 }
 
 void dispatch_fetch_links(const struct session *s, const struct request *r) {
-	if (r->hashed == s->attachments && s->tenant != NULL)
-		keyspace_prefetch_links(s->tenant, &r->key);
+	if (r->entry != NULL)
+		keyspace_fetch_links(s->tenant, r->entry);
 }
 
 static void reply_unknown_subcommand(struct session *s, const struct command *parent, struct slice name) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "atomdb/util/word.h"
 #include "command/handlers.h"
 
 /* Answers the value of `e`, or null. */
@@ -45,20 +46,22 @@ enum option_flag {
 	OPTIONS_GETEX = OPTION_PERSIST | OPTION_TIMES,
 };
 
+#define NAMED(text) text, sizeof(text) - 1
 static const struct option {
-	const char *name;
+	char name[sizeof(uint64_t)]; /* in small letters, zeros behind them */
+	size_t length;
 	unsigned flag;
 	unsigned excludes; /* what may not come before it; the same time option may come twice, the last one counts */
 } options[] = {
-	{"NX", OPTION_NX, OPTION_XX},
-	{"XX", OPTION_XX, OPTION_NX},
-	{"GET", OPTION_GET, 0},
-	{"KEEPTTL", OPTION_KEEPTTL, OPTION_TIMES},
-	{"PERSIST", OPTION_PERSIST, OPTION_TIMES},
-	{"EX", OPTION_EX, OPTION_KEEPTTL | OPTION_PERSIST | OPTION_PX | OPTION_EXAT | OPTION_PXAT},
-	{"PX", OPTION_PX, OPTION_KEEPTTL | OPTION_PERSIST | OPTION_EX | OPTION_EXAT | OPTION_PXAT},
-	{"EXAT", OPTION_EXAT, OPTION_KEEPTTL | OPTION_PERSIST | OPTION_EX | OPTION_PX | OPTION_PXAT},
-	{"PXAT", OPTION_PXAT, OPTION_KEEPTTL | OPTION_PERSIST | OPTION_EX | OPTION_PX | OPTION_EXAT},
+	{NAMED("nx"), OPTION_NX, OPTION_XX},
+	{NAMED("xx"), OPTION_XX, OPTION_NX},
+	{NAMED("get"), OPTION_GET, 0},
+	{NAMED("keepttl"), OPTION_KEEPTTL, OPTION_TIMES},
+	{NAMED("persist"), OPTION_PERSIST, OPTION_TIMES},
+	{NAMED("ex"), OPTION_EX, OPTION_KEEPTTL | OPTION_PERSIST | OPTION_PX | OPTION_EXAT | OPTION_PXAT},
+	{NAMED("px"), OPTION_PX, OPTION_KEEPTTL | OPTION_PERSIST | OPTION_EX | OPTION_EXAT | OPTION_PXAT},
+	{NAMED("exat"), OPTION_EXAT, OPTION_KEEPTTL | OPTION_PERSIST | OPTION_EX | OPTION_PX | OPTION_PXAT},
+	{NAMED("pxat"), OPTION_PXAT, OPTION_KEEPTTL | OPTION_PERSIST | OPTION_EX | OPTION_PX | OPTION_EXAT},
 };
 
 /* Reads the options from argument `i` on: their flags, and the argument of the time option. False: a syntax error. */
@@ -66,8 +69,9 @@ static bool parse_options(const struct request *r, uint32_t i, unsigned allowed,
 	unsigned seen = 0;
 	for (; i < r->argc; i++) {
 		const struct option *o = NULL;
+		uint64_t word = word_of(r->argv[i]);
 		for (size_t k = 0; k < sizeof(options) / sizeof(options[0]) && o == NULL; k++) {
-			if (slice_is(r->argv[i], options[k].name))
+			if (word_load(options[k].name, sizeof(o->name)) == word && options[k].length == r->argv[i].len)
 				o = &options[k];
 		}
 		if (o == NULL || !(o->flag & allowed) || (o->excludes & seen))

@@ -27,7 +27,7 @@
 /* How much of the offending bytes is reported. */
 #define REPORTED ((size_t)128)
 /* Commands between the steps that prepare one: about as long as memory takes to answer. */
-#define FETCH_AHEAD 8
+#define FETCH_AHEAD 8u
 /* Time for the commands of one client before the others have theirs, in clock_ticks: some milliseconds at most. Bytes
  * alone do not bound it, since a few of them can ask for a walk through all keys. */
 #define SLICE_TICKS ((uint64_t)1 << 22)
@@ -96,6 +96,15 @@ static enum verdict protocol_error(struct connection *c, const struct feed *f, c
 	return VERDICT_CLOSE;
 }
 
+/* The fetching that is due when `step` commands have been prepared, of `count` in all: each has its entry fetched
+ * FETCH_AHEAD steps after its bucket, and the entry's neighbours as many after that. */
+static inline void fetch(const struct session *s, struct request *requests, unsigned count, unsigned step) {
+	if (step - FETCH_AHEAD < count)
+		dispatch_fetch_entry(s, &requests[step - FETCH_AHEAD]);
+	if (step - 2 * FETCH_AHEAD < count)
+		dispatch_fetch_links(s, &requests[step - 2 * FETCH_AHEAD]);
+}
+
 /* Parses up to a window of commands, from byte f->done on, and prepares them. `*stop` says why no more were parsed;
  * `*result` what the reader said last. */
 static unsigned parse(struct connection *c, struct feed *f, enum verdict *stop, int *result) {
@@ -122,11 +131,11 @@ static unsigned parse(struct connection *c, struct feed *f, enum verdict *stop, 
 		int got = reader_read(r, f->data + at, f->len - at, &limits, &consumed);
 		if (__builtin_expect(got == READER_COMMAND, 1)) {
 			at += consumed;
-			w->requests[n] = (struct request){.argv = r->argv, .argc = r->argc};
+			w->requests[n].argv = r->argv;
+			w->requests[n].argc = r->argc;
 			w->bulky |= r->cap > SLOTS_KEPT;
 			dispatch_prepare(&c->session, &w->requests[n]);
-			if (n >= FETCH_AHEAD)
-				dispatch_fetch_entry(&c->session, &w->requests[n - FETCH_AHEAD]);
+			fetch(&c->session, w->requests, n, n);
 			w->ends[n++] = at;
 		} else if (got == READER_EMPTY) {
 			at += consumed;
@@ -141,33 +150,25 @@ static unsigned parse(struct connection *c, struct feed *f, enum verdict *stop, 
 			break;
 		}
 	}
+	for (unsigned step = n; n > 1 && step < n + 2 * FETCH_AHEAD; step++)
+		fetch(&c->session, w->requests, n, step);
 	return n;
-}
-
-/* What is left of fetching before the first command of a window runs. */
-static void fetch(const struct session *s, const struct request *requests, unsigned count) {
-	for (unsigned i = count > FETCH_AHEAD ? count - FETCH_AHEAD : 0; i < count; i++)
-		dispatch_fetch_entry(s, &requests[i]);
-	for (unsigned i = 0; i < FETCH_AHEAD && i < count; i++)
-		dispatch_fetch_links(s, &requests[i]);
 }
 
 /* Runs the first `count` of the window. VERDICT_DONE when all ran, or the time is over and nothing is left. */
 static enum verdict run_window(struct connection *c, struct feed *f, unsigned count, uint64_t *ticks, uint64_t end) {
 	struct worker *w = c->worker;
 	struct session *s = &c->session;
-	if (count > 1)
-		fetch(s, w->requests, count);
 	for (unsigned i = 0; i < count; i++) {
-		if (i + FETCH_AHEAD < count)
-			dispatch_fetch_links(s, &w->requests[i + FETCH_AHEAD]);
 		enum outcome outcome = dispatch_run(s, &w->requests[i], ticks);
-		if (__builtin_expect(outcome == OUTCOME_AGAIN, 0))
-			return VERDICT_AGAIN;
-		if (__builtin_expect(outcome == OUTCOME_LATER, 0))
-			return VERDICT_LATER;
-		if (__builtin_expect(outcome == OUTCOME_ELSEWHERE, 0))
-			return VERDICT_ELSEWHERE;
+		if (__builtin_expect(outcome != OUTCOME_DONE, 0)) {
+			if (outcome == OUTCOME_AGAIN)
+				return VERDICT_AGAIN;
+			if (outcome == OUTCOME_LATER)
+				return VERDICT_LATER;
+			if (outcome == OUTCOME_ELSEWHERE)
+				return VERDICT_ELSEWHERE;
+		}
 		f->done = w->ends[i];
 		if (__builtin_expect(w->writer.failed, 0)) {
 			counter_add(&w->figures.output_limit, 1);

@@ -29,22 +29,17 @@ unsigned keyspace_number(const struct tenant *t, unsigned place) {
 	return t->record->numbers[place];
 }
 
-void keyspace_prefetch(const struct tenant *t, const struct key *key) {
+const void *keyspace_fetch_bucket(const struct tenant *t, const struct key *key) {
 	const struct database *d = tenant_database(t, key->place);
-	if (d != NULL)
-		table_prefetch(&t->shard->context, &d->table, key->hash);
+	return d == NULL ? NULL : table_fetch_bucket(&t->shard->context, &d->table, key->hash);
 }
 
-void keyspace_prefetch_entry(const struct tenant *t, const struct key *key) {
-	const struct database *d = tenant_database(t, key->place);
-	if (d != NULL)
-		table_prefetch_entry(&t->shard->context, &d->table, key->hash);
+const struct entry *keyspace_fetch_entry(const struct tenant *t, const struct key *key, const void *bucket) {
+	return table_fetch_entry(&t->shard->context, bucket, key->hash);
 }
 
-void keyspace_prefetch_links(const struct tenant *t, const struct key *key) {
-	const struct database *d = tenant_database(t, key->place);
-	if (d != NULL)
-		table_prefetch_links(&t->shard->context, &d->table, key->hash);
+void keyspace_fetch_links(const struct tenant *t, const struct entry *e) {
+	table_fetch_links(&t->shard->context, e);
 }
 
 void keyspace_account_table(struct tenant *t, struct database *d) {

@@ -175,7 +175,7 @@ static void sweep(struct shard *s, unsigned steps) {
 			struct tenant *t = s->tenants[entry_tenant(e)];
 			hashes[taken] = hash_bytes(&s->context.seed, name.data, name.len);
 			if (t != NULL)
-				keyspace_prefetch(t, &(struct key){name, hashes[taken], entry_database(e)});
+				(void)keyspace_fetch_bucket(t, &(struct key){name, hashes[taken], entry_database(e)});
 		}
 		for (unsigned i = 0; i < taken; i++)
 			keyspace_expire_due(s, due[i], hashes[i]);

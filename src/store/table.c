@@ -80,11 +80,6 @@ static uint64_t hash_of(const struct table_context *c, ref entry) {
 	return hash_bytes(&c->seed, key.data, key.len);
 }
 
-/* To the compiler a function that only prefetches has no effect, and it drops the calls of it: this keeps them. */
-static inline void prefetching(void) {
-	__asm__ volatile("");
-}
-
 static inline void prefetch_entry(const struct table_context *c, ref entry) {
 	const char *e = arena_at(c->arena, entry);
 
@@ -278,43 +273,43 @@ bool table_step(const struct table_context *c, struct table *t, unsigned buckets
 
 /* ---- the table ---- */
 
-void table_prefetch(const struct table_context *c, const struct table *t, uint64_t hash) {
-	prefetching();
-	if (t->now.buckets != 0)
-		__builtin_prefetch(&buckets_of(c, &t->now)[hash & mask_of(&t->now)]);
-	if (t->old.buckets != 0)
-		__builtin_prefetch(&buckets_of(c, &t->old)[hash & mask_of(&t->old)]);
+/* To the compiler a function that only prefetches has no effect, and it drops the calls of it: but for this. */
+static inline void prefetching(void) {
+	__asm__ volatile("");
 }
 
-static void prefetch_matches(const struct table_context *c, const struct table_array *t, uint64_t hash) {
-	const struct bucket *b = &buckets_of(c, t)[hash & mask_of(t)];
+const void *table_fetch_bucket(const struct table_context *c, const struct table *t, uint64_t hash) {
+	const struct bucket *b = NULL;
 
 	prefetching();
-	for (unsigned bits = match(b, tag_of(hash)); bits != 0; bits &= bits - 1)
-		prefetch_entry(c, b->refs[__builtin_ctz(bits)]);
-}
-
-void table_prefetch_entry(const struct table_context *c, const struct table *t, uint64_t hash) {
-	if (t->now.buckets != 0)
-		prefetch_matches(c, &t->now, hash);
-	if (t->old.buckets != 0)
-		prefetch_matches(c, &t->old, hash);
-}
-
-void table_prefetch_links(const struct table_context *c, const struct table *t, uint64_t hash) {
-	if (t->now.buckets == 0)
-		return;
-	const struct bucket *b = &buckets_of(c, &t->now)[hash & mask_of(&t->now)];
-
-	prefetching();
-	for (unsigned bits = match(b, tag_of(hash)); bits != 0; bits &= bits - 1) {
-		const struct entry *e = arena_at(c->arena, b->refs[__builtin_ctz(bits)]);
-		struct slice stored = entry_stored(e);
-
-		__builtin_prefetch(stored.data + stored.len);
-		__builtin_prefetch(arena_at(c->arena, e->lru_prev), 1);
-		__builtin_prefetch(arena_at(c->arena, e->lru_next), 1);
+	if (t->now.buckets != 0) {
+		b = &buckets_of(c, &t->now)[hash & mask_of(&t->now)];
+		__builtin_prefetch(b);
 	}
+	if (__builtin_expect(t->old.buckets != 0, 0))
+		__builtin_prefetch(&buckets_of(c, &t->old)[hash & mask_of(&t->old)]);
+	return b;
+}
+
+const struct entry *table_fetch_entry(const struct table_context *c, const void *bucket, uint64_t hash) {
+	const struct bucket *b = bucket;
+	unsigned found = match(b, tag_of(hash));
+
+	if (found == 0)
+		return NULL;
+	ref entry = b->refs[__builtin_ctz(found)];
+
+	prefetch_entry(c, entry);
+	return arena_at(c->arena, entry);
+}
+
+void table_fetch_links(const struct table_context *c, const struct entry *e) {
+	struct slice stored = entry_stored(e);
+
+	prefetching();
+	__builtin_prefetch(stored.data + stored.len);
+	__builtin_prefetch(arena_at(c->arena, e->lru_prev), 1);
+	__builtin_prefetch(arena_at(c->arena, e->lru_next), 1);
 }
 
 ref table_find(const struct table_context *c, const struct table *t, uint64_t hash, struct slice key) {

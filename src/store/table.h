@@ -47,11 +47,13 @@ size_t table_memory(const struct table *t);
 /* Bytes more that table_reserve would take for one more entry; 0 mostly. */
 size_t table_growth(const struct table *t);
 
-void table_prefetch(const struct table_context *c, const struct table *t, uint64_t hash);
-/* Prefetches the entries whose tags match; the buckets should be in the cache by then. */
-void table_prefetch_entry(const struct table_context *c, const struct table *t, uint64_t hash);
-/* Prefetches the ends of their values and what their LRU links name, once the entries are in the cache. */
-void table_prefetch_links(const struct table_context *c, const struct table *t, uint64_t hash);
+/* Bring what a later search needs into the cache, one step after the other, with time between them. Nothing may be
+ * written to the store from the first step to the last; what they return is valid as long, NULL when there is nothing
+ * to fetch. First the bucket (of the present array), then the entry that is likely to be the one, then the end of its
+ * value and its neighbours in the LRU list. */
+const void *table_fetch_bucket(const struct table_context *c, const struct table *t, uint64_t hash);
+const struct entry *table_fetch_entry(const struct table_context *c, const void *bucket, uint64_t hash);
+void table_fetch_links(const struct table_context *c, const struct entry *e);
 
 /* The entry with that key, or 0. */
 ref table_find(const struct table_context *c, const struct table *t, uint64_t hash, struct slice key);

@@ -9,9 +9,9 @@
 /* Finds the command of `r` (argv and argc set), hashes its first key, and starts to load the key's bucket. Changes
  * nothing but `r`. */
 void dispatch_prepare(struct session *s, struct request *r);
-/* Optional, some time after it: starts to load the entry. */
-void dispatch_fetch_entry(const struct session *s, const struct request *r);
-/* Optional, some time after that and shortly before it runs: starts to load the entry's neighbours in the LRU list. */
+/* Optional, some time after it and before any command runs: starts to load the entry. */
+void dispatch_fetch_entry(const struct session *s, struct request *r);
+/* Optional, some time after that and before any command runs: starts to load the entry's neighbours in the LRU list. */
 void dispatch_fetch_links(const struct session *s, const struct request *r);
 
 /* Runs one prepared request: writes its reply to s->reply, counts it, and returns the handler's outcome. Checks in

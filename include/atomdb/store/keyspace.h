@@ -30,11 +30,12 @@ unsigned keyspace_place(const struct tenant *t, unsigned database);
 /* Which database is at a place. */
 unsigned keyspace_number(const struct tenant *t, unsigned place);
 
-/* Starts to bring what a later lookup of `key` needs into the cache: first the bucket, then the entry, then its
- * neighbours in the LRU list. Each step reads what the one before has brought: do one for all keys, then the next. */
-void keyspace_prefetch(const struct tenant *t, const struct key *key);
-void keyspace_prefetch_entry(const struct tenant *t, const struct key *key);
-void keyspace_prefetch_links(const struct tenant *t, const struct key *key);
+/* Start to bring what a later lookup of `key` needs into the cache: the bucket, then the entry that is likely to be the
+ * key's, then its neighbours in the LRU list. Each step reads what the one before has brought, so do one for several
+ * keys before the next. NULL: there is nothing to fetch. What they return is valid until the shard is written to. */
+const void *keyspace_fetch_bucket(const struct tenant *t, const struct key *key);
+const struct entry *keyspace_fetch_entry(const struct tenant *t, const struct key *key, const void *bucket);
+void keyspace_fetch_links(const struct tenant *t, const struct entry *e);
 
 enum lookup {
 	LOOKUP_PEEK = 0,

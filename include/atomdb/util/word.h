@@ -1,0 +1,41 @@
+/* Short names as one number: up to 8 bytes in small letters, for comparing without regard to ASCII case at once. */
+#pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+#include "atomdb/util/slice.h"
+
+/* ASCII capitals of 8 bytes at once to small letters: the high bit of each byte of `upper` says whether it is one. */
+static inline uint64_t word_lower(uint64_t w) {
+	const uint64_t ones = 0x0101010101010101;
+	uint64_t low7 = w & (ones * 0x7f);
+	uint64_t from_a = low7 + ones * (0x80 - 'A');
+	uint64_t beyond_z = low7 + ones * (0x7f - 'Z');
+	uint64_t upper = (from_a ^ beyond_z) & ~w & (ones * 0x80);
+	return w | upper >> 2;
+}
+
+static inline uint64_t word_load(const char *p, size_t n) {
+	uint64_t w = 0;
+	memcpy(&w, p, n);
+	return w;
+}
+
+/* The first 8 bytes of `s` (all, where there are fewer), zeros behind them. Two names without a NUL are equal without
+ * regard to case exactly when their words are, up to 8 bytes. */
+static inline uint64_t word_of(struct slice s) {
+	const char *p = s.data;
+	size_t n = s.len;
+	uint64_t w;
+	/* First and last bytes, which may overlap. */
+	if (n >= 8)
+		w = word_load(p, 8);
+	else if (n >= 4)
+		w = word_load(p, 4) | word_load(p + n - 4, 4) << (8 * (n - 4));
+	else if (n >= 2)
+		w = word_load(p, 2) | word_load(p + n - 2, 2) << (8 * (n - 2));
+	else
+		w = n == 0 ? 0 : word_load(p, 1);
+	return word_lower(w);
+}
