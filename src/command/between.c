@@ -3,6 +3,7 @@
 #include "command/between.h"
 
 #include "command/handlers.h"
+#include "command/monitor.h"
 
 /* What MULTI does not keep. */
 static bool runs_at_once(const struct command *c) {
@@ -68,13 +69,23 @@ static enum outcome step(struct session *s, const struct request *r, uint64_t *t
 		between_refused(s, r, mark);
 		return OUTCOME_DONE;
 	}
+	if ((s->flags & SESSION_MONITOR) && monitor_may_not(c)) {
+		writer_error(s->reply, "ERR Replica can't interact with the keyspace");
+		between_refused(s, r, mark);
+		return OUTCOME_DONE;
+	}
 	if (s->tenant != NULL && is_paused(s, c))
 		return OUTCOME_LATER;
+	if ((s->flags & SESSION_MULTI) && (c->flags & CMD_NO_MULTI)) {
+		writer_error(s->reply, "ERR Command not allowed inside a transaction");
+		between_refused(s, r, mark);
+		return OUTCOME_DONE;
+	}
 	if ((s->flags & SESSION_MULTI) && !runs_at_once(c)) {
 		transaction_queue(s, r);
 		return OUTCOME_DONE;
 	}
-	enum outcome outcome = dispatch_call(s, r, ticks);
+	enum outcome outcome = monitor_call(s, r, ticks);
 	if (outcome == OUTCOME_DONE && (s->flags & SESSION_TRACKING))
 		tracking_remember(s, r);
 	return outcome;

@@ -7,6 +7,7 @@
 
 #include "command/between.h"
 #include "command/handlers.h"
+#include "command/operator.h"
 
 #define LINE_MAX_BYTES 1024
 
@@ -107,37 +108,40 @@ enum outcome client_no_evict(struct session *s, const struct request *r) {
 static void describe_flags(const struct session *of, char out[CLIENT_FLAGS]) {
 	char tracking[4];
 	tracking_letters(of, tracking);
-	int n = snprintf(out, CLIENT_FLAGS, "%s%s%s%s%s%s", of->flags & SESSION_SUBSCRIBED ? "P" : "",
-			 of->flags & SESSION_MULTI ? "x" : "", tracking, of->flags & SESSION_DIRTY_KEYS ? "d" : "",
-			 of->flags & SESSION_CLOSING ? "c" : "", of->flags & SESSION_NO_EVICT ? "e" : "");
+	int n = snprintf(out, CLIENT_FLAGS, "%s%s%s%s%s%s%s", of->flags & SESSION_MONITOR ? "O" : "",
+			 of->flags & SESSION_SUBSCRIBED ? "P" : "", of->flags & SESSION_MULTI ? "x" : "", tracking,
+			 of->flags & SESSION_DIRTY_KEYS ? "d" : "", of->flags & SESSION_CLOSING ? "c" : "",
+			 of->flags & SESSION_NO_EVICT ? "e" : "");
 	if (n == 0)
 		snprintf(out, CLIENT_FLAGS, "N");
 }
 
-/* Appends a session's line of CLIENT LIST to scratch. 0, or as buffer_append. */
-static int append_line(struct session *caller, struct session *of) {
-	struct environment *env = caller->env;
+int client_append_line(struct environment *env, struct session *of, const char *user, struct buffer *out) {
 	struct client_facts facts = {.fd = -1};
 	if (env->host != NULL)
 		env->host->describe(of, &facts);
 	char line[LINE_MAX_BYTES], flags[CLIENT_FLAGS];
 	describe_flags(of, flags);
-	int n = snprintf(line, sizeof(line),
-			 "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u sub=%llu "
-			 "psub=%llu ssub=%llu multi=%lld qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=%llu rbs=0 rbp=0 "
-			 "obl=0 oll=0 omem=%llu "
-			 "tot-mem=%llu events=r cmd=%s user=default redir=%lld resp=%u lib-name=%s lib-ver=%s\n",
-			 (unsigned long long)of->id, facts.address, facts.local_address, facts.fd,
-			 of->name == NULL ? "" : of->name, (long long)((env->now_ms - of->created_ms) / 1000),
-			 (long long)((env->now_ms - of->last_ms) / 1000), flags, of->database,
-			 (unsigned long long)hub_joined(of, TOPIC_CHANNEL),
-			 (unsigned long long)hub_joined(of, TOPIC_PATTERN),
-			 (unsigned long long)hub_joined(of, TOPIC_SHARD_CHANNEL), (long long)transaction_length(of),
-			 (unsigned long long)facts.query_bytes, (unsigned long long)transaction_memory(of),
-			 (unsigned long long)facts.output_bytes, (unsigned long long)facts.memory,
-			 of->last == NULL ? "NULL" : of->last->name, (long long)tracking_redirection(of), of->protocol,
-			 of->lib_name == NULL ? "" : of->lib_name, of->lib_version == NULL ? "" : of->lib_version);
-	return buffer_append(&env->scratch, line, (size_t)n, SIZE_MAX);
+	int n = snprintf(
+		line, sizeof(line),
+		"id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u sub=%llu "
+		"psub=%llu ssub=%llu multi=%lld qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=%llu rbs=0 rbp=0 "
+		"obl=0 oll=0 omem=%llu "
+		"tot-mem=%llu events=r cmd=%s user=%s redir=%lld resp=%u lib-name=%s lib-ver=%s\n",
+		(unsigned long long)of->id, facts.address, facts.local_address, facts.fd,
+		of->name == NULL ? "" : of->name, (long long)((env->now_ms - of->created_ms) / 1000),
+		(long long)((env->now_ms - of->last_ms) / 1000), flags, of->database,
+		(unsigned long long)hub_joined(of, TOPIC_CHANNEL), (unsigned long long)hub_joined(of, TOPIC_PATTERN),
+		(unsigned long long)hub_joined(of, TOPIC_SHARD_CHANNEL), (long long)transaction_length(of),
+		(unsigned long long)facts.query_bytes, (unsigned long long)transaction_memory(of),
+		(unsigned long long)facts.output_bytes, (unsigned long long)facts.memory,
+		of->last == NULL ? "NULL" : of->last->name, user, (long long)tracking_redirection(of), of->protocol,
+		of->lib_name == NULL ? "" : of->lib_name, of->lib_version == NULL ? "" : of->lib_version);
+	return buffer_append(out, line, (size_t)n, SIZE_MAX);
+}
+
+static int append_line(struct session *caller, struct session *of) {
+	return client_append_line(caller->env, of, "default", &caller->env->scratch);
 }
 
 static enum outcome reply_lines(struct session *s, int error) {
@@ -175,26 +179,23 @@ enum client_type client_type_of(const struct session *s) {
 	return s->flags & SESSION_SUBSCRIBED ? CLIENT_PUBSUB : CLIENT_NORMAL;
 }
 
-/* Which sessions CLIENT LIST shows: those of a type, or those of the ids from argument 3 on. */
-enum list_filter { LIST_ALL, LIST_TYPE, LIST_IDS, LIST_ERROR };
-
-static enum list_filter parse_filter(struct session *s, const struct request *r, enum client_type *type) {
+enum client_list client_parse_list(struct session *s, const struct request *r, enum client_type *type) {
 	if (r->argc == 2)
-		return LIST_ALL;
+		return CLIENT_LIST_ALL;
 	if (r->argc == 4 && slice_is(r->argv[2], "TYPE"))
-		return client_parse_type(s, r->argv[3], type) ? LIST_TYPE : LIST_ERROR;
+		return client_parse_type(s, r->argv[3], type) ? CLIENT_LIST_TYPE : CLIENT_LIST_ERROR;
 	if (r->argc < 4 || !slice_is(r->argv[2], "ID")) {
 		reply_syntax_error(s);
-		return LIST_ERROR;
+		return CLIENT_LIST_ERROR;
 	}
 	for (uint32_t i = 3; i < r->argc; i++) {
 		int64_t id;
 		if (!number_parse(r->argv[i], &id)) {
 			writer_error(s->reply, "ERR Invalid client ID");
-			return LIST_ERROR;
+			return CLIENT_LIST_ERROR;
 		}
 	}
-	return LIST_IDS;
+	return CLIENT_LIST_IDS;
 }
 
 struct session *client_by_id(const struct tenant *t, uint64_t id) {
@@ -208,11 +209,13 @@ struct session *client_by_id(const struct tenant *t, uint64_t id) {
 
 enum outcome client_list(struct session *s, const struct request *r) {
 	enum client_type type = CLIENT_NORMAL;
-	enum list_filter filter = parse_filter(s, r, &type);
+	if (operator_asks(s))
+		return operator_client_list(s, r);
+	enum client_list filter = client_parse_list(s, r, &type);
 	int error = 0;
-	if (filter == LIST_ERROR)
+	if (filter == CLIENT_LIST_ERROR)
 		return OUTCOME_DONE;
-	if (filter == LIST_IDS) {
+	if (filter == CLIENT_LIST_IDS) {
 		for (uint32_t i = 3; i < r->argc && error == 0; i++) {
 			int64_t id = 0;
 			(void)number_parse(r->argv[i], &id);
@@ -223,7 +226,7 @@ enum outcome client_list(struct session *s, const struct request *r) {
 	} else {
 		list_for_each (node, &s->tenant->sessions) {
 			struct session *of = list_entry(node, struct session, tenant_link);
-			if (error == 0 && (filter == LIST_ALL || client_type_of(of) == type))
+			if (error == 0 && (filter == CLIENT_LIST_ALL || client_type_of(of) == type))
 				error = append_line(s, of);
 		}
 	}

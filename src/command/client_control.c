@@ -2,18 +2,14 @@
 #include "command/between.h"
 #include "command/client.h"
 #include "command/handlers.h"
+#include "command/operator.h"
 
-/* Which sessions CLIENT KILL closes. */
-struct kill_filter {
-	struct slice address, local_address; /* no data: any */
-	int64_t id;                          /* 0: any */
-	bool typed;
-	enum client_type type;
-	bool skip_caller;
-};
-
-/* Reads pairs of a filter's name and value. False: an error was answered. */
-static bool parse_kill(struct session *s, const struct request *r, struct kill_filter *f) {
+bool client_parse_kill(struct session *s, const struct request *r, struct client_kill *f) {
+	*f = (struct client_kill){.skip_caller = r->argc != 3};
+	if (r->argc == 3) {
+		f->address = r->argv[2];
+		return true;
+	}
 	for (uint32_t i = 2; i < r->argc; i += 2) {
 		struct slice name = r->argv[i];
 		struct slice value = i + 1 < r->argc ? r->argv[i + 1] : (struct slice){NULL, 0};
@@ -35,8 +31,10 @@ static bool parse_kill(struct session *s, const struct request *r, struct kill_f
 		} else if (slice_is(name, "LADDR")) {
 			f->local_address = value;
 		} else if (slice_is(name, "USER")) {
-			/* All clients of a tenant are its one user. */
-			if (!slice_equal(value, SLICE("default"))) {
+			/* All clients of a tenant are its one user. The operator's users are the tenants. */
+			if (s->tenant == NULL || s->tenant->is_operator) {
+				f->user = value;
+			} else if (!slice_equal(value, SLICE("default"))) {
 				writer_errorf(s->reply, "ERR No such user '%.*s'", ECHO_TEXT(value, ECHO_LONG));
 				return false;
 			}
@@ -50,28 +48,27 @@ static bool parse_kill(struct session *s, const struct request *r, struct kill_f
 	return true;
 }
 
-static bool kill_matches(struct session *caller, struct session *of, const struct kill_filter *f) {
-	if ((of == caller && f->skip_caller) || (f->id != 0 && of->id != (uint64_t)f->id) ||
-	    (f->typed && client_type_of(of) != f->type))
+bool client_matches(struct environment *env, struct session *of, const struct client_kill *f) {
+	if ((f->id != 0 && of->id != (uint64_t)f->id) || (f->typed && client_type_of(of) != f->type))
 		return false;
 	if (f->address.data == NULL && f->local_address.data == NULL)
 		return true;
 	struct client_facts facts = {.fd = -1};
-	caller->env->host->describe(of, &facts);
+	env->host->describe(of, &facts);
 	return (f->address.data == NULL || slice_equal(f->address, slice_of(facts.address))) &&
 	       (f->local_address.data == NULL || slice_equal(f->local_address, slice_of(facts.local_address)));
 }
 
 enum outcome client_kill(struct session *s, const struct request *r) {
-	struct kill_filter f = {.skip_caller = r->argc != 3};
-	if (r->argc == 3)
-		f.address = r->argv[2];
-	else if (!parse_kill(s, r, &f))
+	struct client_kill f;
+	if (operator_asks(s))
+		return operator_client_kill(s, r);
+	if (!client_parse_kill(s, r, &f))
 		return OUTCOME_DONE;
 	int64_t killed = 0;
 	list_for_each (node, &s->tenant->sessions) {
 		struct session *of = list_entry(node, struct session, tenant_link);
-		if (!kill_matches(s, of, &f))
+		if ((of == s && f.skip_caller) || !client_matches(s->env, of, &f))
 			continue;
 		s->env->host->close(of);
 		killed++;

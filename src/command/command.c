@@ -29,6 +29,7 @@
 #define F_PARENT         CMD_PARENT
 #define F_PUBSUB         CMD_PUBSUB
 #define F_SKIP_SLOWLOG   CMD_SKIP_SLOWLOG
+#define F_NO_MULTI       CMD_NO_MULTI
 #define F_ALLOW_BUSY     CMD_ALLOW_BUSY
 #define K_RO             KEY_RO
 #define K_RW             KEY_RW
@@ -95,6 +96,7 @@ enum subcommand_id {
 #define PARENT_GROUP_OBJECT   GROUP_GENERIC
 #define PARENT_GROUP_PUBSUB   GROUP_PUBSUB
 #define PARENT_GROUP_SLOWLOG  GROUP_SERVER
+#define PARENT_GROUP_TENANT   GROUP_SERVER
 
 static const struct command subcommands[] = {
 #define COMMAND(...)

@@ -7,6 +7,7 @@
 #include "atomdb/util/glob.h"
 #include "command/handlers.h"
 #include "command/notes.h"
+#include "command/operator.h"
 
 #define VALUE_MAX 160
 
@@ -147,9 +148,10 @@ static struct slice asked_as(const struct request *r, const struct parameter *p)
 	return (struct slice){NULL, 0};
 }
 
-enum outcome config_get(struct session *s, const struct request *r) {
+/* Replies with what matches, and `more` pairs that are RESP already. */
+static void reply_matches(struct session *s, const struct request *r, size_t more, struct slice pairs) {
 	struct slice names[PARAMETER_COUNT];
-	size_t count = 0;
+	size_t count = more;
 	for (size_t i = 0; i < PARAMETER_COUNT; i++) {
 		names[i] = asked_as(r, &parameters[i]);
 		count += names[i].data != NULL;
@@ -159,6 +161,20 @@ enum outcome config_get(struct session *s, const struct request *r) {
 		if (names[i].data != NULL)
 			reply_parameter(s, &parameters[i], names[i]);
 	}
+	writer_raw(s->reply, pairs);
+}
+
+/* The operator is told of the server's settings too. */
+static void reply_with_server(struct session *s, struct call *c) {
+	const struct request r = {.argv = c->argv, .argc = c->argc};
+	reply_matches(s, &r, (size_t)c->answers[0].number, buffer_slice(&c->answers[0].text));
+}
+
+enum outcome config_get(struct session *s, const struct request *r) {
+	static const struct call_kind kind = {.control = CONTROL_CONFIG_GET, .reply = reply_with_server};
+	if (operator_asks(s))
+		return call_run(s, r, &kind, 0);
+	reply_matches(s, r, 0, (struct slice){NULL, 0});
 	return OUTCOME_DONE;
 }
 
@@ -242,10 +258,28 @@ static bool read_value(struct session *s, const struct parameter *p, struct slic
 	}
 }
 
+/* Parameters that are the server's: the operator sets them as a whole, or none. */
+static uint32_t count_server_names(const struct request *r) {
+	uint32_t count = 0;
+	for (uint32_t i = 2; i < r->argc; i += 2) {
+		const struct parameter *p = find_parameter(r->argv[i]);
+		count += p == NULL || p->kind == MAXCLIENTS || p->kind == TIMEOUT || p->kind == KEEPALIVE ||
+			 p->kind == QUERY_BUFFER;
+	}
+	return count;
+}
+
 enum outcome config_set(struct session *s, const struct request *r) {
+	static const struct call_kind kind = {.control = CONTROL_CONFIG_SET, .reply = operator_reply_text};
 	struct set set = {notes_settings_of(s->tenant), s->tenant->notify};
 	if (r->argc % 2 != 0)
 		return reply_syntax_error(s);
+	uint32_t server = operator_asks(s) ? count_server_names(r) : 0;
+	if (server != 0 && server != (r->argc - 2) / 2)
+		return reply_error(s,
+				   "ERR CONFIG SET takes parameters of the server or of the tenant, not both at once");
+	if (server != 0)
+		return call_run(s, r, &kind, 0);
 	if (!check_names(s, r))
 		return OUTCOME_DONE;
 	for (uint32_t i = 2; i < r->argc; i += 2) {

@@ -142,7 +142,7 @@ enum outcome dispatch_call(struct session *s, const struct request *r, uint64_t 
 		if (s->env->scratch.cap > SCRATCH_KEPT)
 			buffer_deinit(&s->env->scratch);
 	}
-	if (__builtin_expect(outcome == OUTCOME_AGAIN || outcome == OUTCOME_ELSEWHERE, 0))
+	if (__builtin_expect(outcome >= OUTCOME_AGAIN, 0))
 		return outcome;
 	uint64_t spent = count_run(s, c, s->reply->errors != errors, ticks);
 	if (s->tenant != NULL) {

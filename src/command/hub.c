@@ -7,6 +7,7 @@
 #include "atomdb/util/error.h"
 #include "command/between.h"
 #include "command/handlers.h"
+#include "command/monitor.h"
 
 /* A message buffer that a rare large message made is not kept. */
 #define MESSAGE_KEPT ((size_t)64 << 10)
@@ -34,6 +35,7 @@ static struct hub *hub_new(struct session *s) {
 	h->env = s->env;
 	h->tenant = s->tenant;
 	list_init(&h->tracking);
+	list_init(&h->monitors);
 	for (unsigned i = 0; i < TOPIC_KINDS; i++)
 		list_init(&h->kinds[i].topics);
 	return s->tenant->hub = h;
@@ -71,6 +73,8 @@ struct peer *hub_peer(struct session *s) {
 	for (unsigned i = 0; i < TOPIC_KINDS; i++)
 		list_init(&p->kinds[i].memberships);
 	list_init(&p->redirected);
+	list_init(&p->monitor);
+	p->session = s;
 	h->peers++;
 	return s->peer = p;
 }
@@ -86,6 +90,7 @@ void hub_leave(struct session *s) {
 		return;
 	transaction_end(s);
 	tracking_leave(s);
+	monitor_leave(s);
 	for (unsigned i = 0; i < TOPIC_KINDS; i++)
 		hub_part_all(s, (enum topic_kind)i);
 	s->flags &= ~(uint32_t)SESSION_BETWEEN;
@@ -102,7 +107,8 @@ void hub_refresh(struct tenant *t) {
 	const struct hub *h = t->hub;
 	bool told = h != NULL && (h->kinds[TOPIC_WATCHED].count != 0 || h->kinds[TOPIC_TRACKED].count != 0 ||
 				  h->trackers != 0 || notify_wants_changes(t));
-	bool attention = t->pause_end_ms != 0 || (h != NULL && h->trackers != 0);
+	bool attention =
+		t->pause_end_ms != 0 || t->watched || (h != NULL && (h->trackers != 0 || !list_empty(&h->monitors)));
 	t->watcher = told ? between_changed : NULL;
 	if (attention == t->attention)
 		return;

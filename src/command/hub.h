@@ -49,6 +49,8 @@ struct peer {
 	struct transaction *transaction; /* owned: MULTI; NULL: none */
 	struct tracking *tracking;       /* owned: CLIENT TRACKING; NULL: off */
 	struct list redirected;          /* tracking.redirect_link of those that send their invalidations here */
+	struct list monitor;             /* in hub->monitors: MONITOR */
+	struct session *session;
 };
 
 struct hub {
@@ -63,6 +65,7 @@ struct hub {
 	uint64_t peers;
 	uint64_t trackers;       /* sessions with CLIENT TRACKING */
 	struct list tracking;    /* tracking.link */
+	struct list monitors;    /* peer.monitor */
 	struct session *current; /* runs a command; known only where somebody must know */
 	struct buffer message;   /* being built, for many */
 	struct buffer deferred;  /* pushes to `current` that must not come into the middle of its reply */

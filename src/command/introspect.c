@@ -13,8 +13,9 @@ static const char *const group_names[] = {
 	[GROUP_PUBSUB] = "pubsub",
 };
 
-static const char *const flag_names[] = {"write", "readonly", "denyoom", "admin",      "noscript", "loading",
-					 "stale", "fast",     "no_auth", "allow_busy", "pubsub",   "skip_slowlog"};
+static const char *const flag_names[] = {"write",   "readonly",     "denyoom", "admin",   "noscript",
+					 "loading", "stale",        "fast",    "no_auth", "allow_busy",
+					 "pubsub",  "skip_slowlog", "no_multi"};
 static const char *const key_flag_names[] = {
 	"RO", "RW", "OW", "RM", "access", "update", "insert", "delete", "variable_flags", "not_key"};
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))

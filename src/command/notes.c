@@ -116,10 +116,12 @@ int notes_configure(struct session *s, const struct notes_settings *settings) {
 
 /* --- the slow log ----------------------------------------------------------------------------------------------- */
 
-/* Which arguments are secrets: those of AUTH, and the two behind AUTH in HELLO. */
-static bool is_secret(const struct request *r, uint32_t i) {
+/* Those of AUTH, the two behind AUTH in HELLO, and those behind the secret options of TENANT. */
+bool notes_is_secret(const struct request *r, uint32_t i) {
 	if (r->command->id == COMMAND_AUTH)
 		return i > 0;
+	if (r->command->id == COMMAND_TENANT)
+		return i >= 4 && (slice_is(r->argv[i - 1], "secret") || slice_is(r->argv[i - 1], "secret_sha256"));
 	if (r->command->id != COMMAND_HELLO)
 		return false;
 	return (i >= 2 && slice_is(r->argv[i - 1], "AUTH")) || (i >= 3 && slice_is(r->argv[i - 2], "AUTH"));
@@ -138,7 +140,7 @@ static struct kept keep_argument(const struct request *r, uint32_t i, uint32_t c
 	if (count != r->argc && i == count - 1) {
 		k.head.len = 0;
 		n = snprintf(k.note, sizeof(k.note), "... (%u more arguments)", r->argc - count + 1);
-	} else if (is_secret(r, i)) {
+	} else if (notes_is_secret(r, i)) {
 		k.head = SLICE("(redacted)");
 	} else if (k.head.len > SLOW_BYTES) {
 		n = snprintf(k.note, sizeof(k.note), "... (%zu more bytes)", k.head.len - SLOW_BYTES);

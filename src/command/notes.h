@@ -72,6 +72,11 @@ int notes_reset_figures(struct tenant *t);
 /* A counter of the tenant's figures since notes_reset_figures. */
 uint64_t notes_figure(const struct tenant *t, const counter *figure);
 
+/* Replies with an entry as SLOWLOG GET shows it; `tenant` is added for the operator, NULL for others. */
+void slowlog_reply_entry(struct writer *w, const struct slow_entry *e, const char *tenant);
+/* Whether argument `i` is a secret, which is shown nowhere. */
+bool notes_is_secret(const struct request *r, uint32_t i);
+
 /* The name of a latency event; its series is t->notes->events[i]. */
 const char *notes_event_name(unsigned i);
 /* Forgets what is in the slow log. */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "atomdb/command/call.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
 #include "command/hub.h"
@@ -47,6 +48,10 @@ int session_attach(struct session *s, struct tenant *t) {
 	s->tenant = t;
 	s->attachments++;
 	session_select(s, s->database);
+	if (t->watched != (s->env->feed.watchers != 0)) {
+		t->watched = !t->watched;
+		hub_refresh(t);
+	}
 	if (t->attention)
 		s->flags |= SESSION_TENANT_ATTENTION;
 	return 0;
@@ -58,6 +63,7 @@ void session_detach(struct session *s) {
 		return;
 	if (s->env->host != NULL && s->env->host->leaving != NULL)
 		s->env->host->leaving(s);
+	call_abandon(s);
 	hub_leave(s);
 	s->flags &= ~(uint32_t)SESSION_TENANT_ATTENTION;
 	s->tenant = NULL;

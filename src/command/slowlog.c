@@ -1,12 +1,13 @@
 /* SLOWLOG: the tenant's commands that took long. */
 #include "command/handlers.h"
 #include "command/notes.h"
+#include "command/operator.h"
 
 #define DEFAULT_COUNT 10
 
-static void reply_entry(struct writer *w, const struct slow_entry *e) {
+void slowlog_reply_entry(struct writer *w, const struct slow_entry *e, const char *tenant) {
 	const char *at = e->text;
-	writer_array(w, 6);
+	writer_array(w, tenant == NULL ? 6 : 7);
 	writer_integer(w, e->id);
 	writer_integer(w, e->time_s);
 	writer_integer(w, e->micros);
@@ -19,6 +20,8 @@ static void reply_entry(struct writer *w, const struct slow_entry *e) {
 	}
 	writer_bulk(w, slice_of(at));
 	writer_bulk(w, slice_of(at + strlen(at) + 1));
+	if (tenant != NULL)
+		writer_bulk(w, slice_of(tenant));
 }
 
 enum outcome slowlog_get(struct session *s, const struct request *r) {
@@ -28,24 +31,28 @@ enum outcome slowlog_get(struct session *s, const struct request *r) {
 		return reply_wrong_count(s, r);
 	if (r->argc == 3 && (!number_parse(r->argv[2], &count) || count < -1))
 		return reply_error(s, "ERR count should be greater than or equal to -1");
+	if (operator_asks(s))
+		return operator_slowlog_get(s, r, count);
 	if (count == -1 || count > have)
 		count = have;
 	writer_array(s->reply, (size_t)count);
 	if (n == NULL)
 		return OUTCOME_DONE;
 	for (const struct list *node = n->slow.prev; count-- > 0; node = node->prev)
-		reply_entry(s->reply, list_entry(node, struct slow_entry, link));
+		slowlog_reply_entry(s->reply, list_entry(node, struct slow_entry, link), NULL);
 	return OUTCOME_DONE;
 }
 
 enum outcome slowlog_len(struct session *s, const struct request *r) {
-	(void)r;
+	if (operator_asks(s))
+		return operator_slowlog_len(s, r);
 	writer_integer(s->reply, s->tenant->notes == NULL ? 0 : s->tenant->notes->slow_count);
 	return OUTCOME_DONE;
 }
 
 enum outcome slowlog_reset(struct session *s, const struct request *r) {
-	(void)r;
+	if (operator_asks(s))
+		return operator_slowlog_reset(s, r);
 	notes_drop_slow(s->tenant);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;

@@ -5,6 +5,7 @@
 #include "atomdb/util/error.h"
 #include "command/between.h"
 #include "command/handlers.h"
+#include "command/monitor.h"
 
 /* Entries' worth of work in one go, where a kept command has to wait for the shard. */
 #define CATCH_UP 4096
@@ -166,7 +167,7 @@ static void run_all(struct session *s, struct transaction *x) {
 	writer_array(s->reply, x->count);
 	for (const struct kept *k = x->first; k != NULL && !s->reply->failed; k = k->next) {
 		struct request r = {.argv = k->argv, .argc = k->argc, .command = k->command};
-		while (dispatch_call(s, &r, &ticks) == OUTCOME_AGAIN)
+		while (monitor_call(s, &r, &ticks) == OUTCOME_AGAIN)
 			(void)shard_work(s->tenant->shard, CATCH_UP);
 		if (s->flags & SESSION_TRACKING)
 			tracking_remember(s, &r);

@@ -137,8 +137,7 @@ static int read_root(struct config_reader *r, const config_setting_t *root) {
 	return tenants != NULL ? config_read_tenants(r, tenants) : 0;
 }
 
-/* Overwrites the strings that libconfig holds, for there may be secrets among them. */
-static void wipe_strings(const config_setting_t *setting) {
+void config_wipe(const config_setting_t *setting) {
 	if (setting == NULL)
 		return;
 	if (config_setting_type(setting) == CONFIG_TYPE_STRING) {
@@ -147,12 +146,11 @@ static void wipe_strings(const config_setting_t *setting) {
 			explicit_bzero((char *)(uintptr_t)text, strlen(text));
 	} else if (config_setting_is_aggregate(setting)) {
 		for (int i = 0; i < config_setting_length(setting); i++)
-			wipe_strings(config_setting_get_elem(setting, (unsigned)i));
+			config_wipe(config_setting_get_elem(setting, (unsigned)i));
 	}
 }
 
-/* Requirements between keys. */
-static int check_together(struct config_reader *r) {
+int config_check_together(struct config_reader *r) {
 	const struct config *c = r->config;
 	for (unsigned i = 0; i < c->resp_listen.count; i++) {
 		const char *address = c->resp_listen.text[i];
@@ -168,7 +166,7 @@ static int check_together(struct config_reader *r) {
 	for (size_t i = 0; i < c->tenancy.tenant_count && !found; i++)
 		found = strcmp(c->tenancy.tenants[i].name, anonymous) == 0;
 	if (!found)
-		return config_reader_fail(r, config_setting_source_line(r->anonymous),
+		return config_reader_fail(r, r->anonymous != NULL ? config_setting_source_line(r->anonymous) : 0,
 					  "anonymous names '%s', which is not among the tenants", anonymous);
 	return 0;
 }
@@ -184,8 +182,8 @@ static int read_text(struct config_reader *r, const char *text, bool check) {
 	else
 		error = read_root(r, config_root_setting(&parsed));
 	if (error == 0 && check)
-		error = check_together(r);
-	wipe_strings(config_root_setting(&parsed));
+		error = config_check_together(r);
+	config_wipe(config_root_setting(&parsed));
 	config_destroy(&parsed);
 	return error;
 }
@@ -248,6 +246,7 @@ int config_parse(const char *text, size_t len, const char *name, const char *cre
 	}
 	snprintf(c->settings.anonymous, sizeof(c->settings.anonymous), "%s", c->tenancy.anonymous);
 	c->settings.port = first_port(&c->resp_listen);
+	c->tenancy.admin = c->admin.set ? &c->admin.secret : NULL;
 	*out = c;
 	return 0;
 }

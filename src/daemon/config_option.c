@@ -90,6 +90,22 @@ static int read_size(struct config_reader *r, const struct option_row *row, cons
 	return 0;
 }
 
+static const struct choice *choices_of(const struct option_row *row) {
+	return row->type == OPTION_TENANCY    ? tenancy_choices
+	       : row->type == OPTION_EVICTION ? eviction_choices
+					      : level_choices;
+}
+
+const char *option_choice_text(const struct option_row *row, const void *field) {
+	int value = row->type == OPTION_TENANCY    ? *(const bool *)field
+		    : row->type == OPTION_EVICTION ? (int)*(const enum eviction *)field
+						   : *(const int *)field;
+	const struct choice *c = choices_of(row);
+	while (c->value != value)
+		c++;
+	return c->text;
+}
+
 static int read_choice(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,
 		       const struct choice *choices, int *out) {
 	if (config_setting_type(setting) == CONFIG_TYPE_STRING) {
@@ -219,11 +235,8 @@ static int read_numeric(struct config_reader *r, const struct option_row *row, c
 
 static int read_chosen(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,
 		       void *field) {
-	const struct choice *choices = row->type == OPTION_TENANCY    ? tenancy_choices
-				       : row->type == OPTION_EVICTION ? eviction_choices
-								      : level_choices;
 	int chosen = 0;
-	int error = read_choice(r, row, setting, choices, &chosen);
+	int error = read_choice(r, row, setting, choices_of(row), &chosen);
 	if (error != 0)
 		return error;
 	if (row->type == OPTION_TENANCY)

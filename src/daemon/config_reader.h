@@ -52,6 +52,8 @@ extern const size_t option_count;
 /* The row of that key, or NULL. */
 const struct option_row *option_find(const char *section, const char *key);
 bool option_is_section(const char *name);
+/* How the file writes the value of a row with words to choose from. */
+const char *option_choice_text(const struct option_row *row, const void *field);
 
 /* Checks the setting against the row and stores it in `base`, a struct config. 0 or ATOMDB_E_SYNTAX. */
 int option_read(struct config_reader *r, const struct option_row *row, const config_setting_t *setting, void *base);
@@ -61,7 +63,13 @@ int option_read_limit(struct config_reader *r, const struct option_row *row, con
 
 /* Reads a secret from a file; its digest. */
 int config_read_secret_file(struct config_reader *r, const config_setting_t *setting, struct secret *out);
-/* Whether `name` is one that a tenant may have. */
-bool config_name_valid(const char *name);
+/* Reads one key of a tenant. */
+int config_read_tenant_key(struct config_reader *r, const config_setting_t *setting, struct tenant_config *tenant);
+/* Notes that the tenant has a value of its own for a row of the defaults. */
+void config_note_own(struct tenant_config *t, const struct option_row *row);
+/* Requirements between keys. 0 or ATOMDB_E_SYNTAX. */
+int config_check_together(struct config_reader *r);
+/* Overwrites the strings that libconfig holds, for there may be secrets among them. */
+void config_wipe(const config_setting_t *setting);
 /* Reads the list of tenants into r->config; the other keys have been read. 0, ATOMDB_E_SYNTAX or -ENOMEM. */
 int config_read_tenants(struct config_reader *r, const config_setting_t *tenants);

@@ -172,7 +172,7 @@ static int read_secrets(struct config_reader *r, const config_setting_t *list, s
 	return error;
 }
 
-static int read_tenant_key(struct config_reader *r, const config_setting_t *setting, struct tenant_config *tenant) {
+int config_read_tenant_key(struct config_reader *r, const config_setting_t *setting, struct tenant_config *tenant) {
 	const char *key = config_setting_name(setting);
 	unsigned line = config_setting_source_line(setting);
 	if (strcmp(key, "name") == 0) {
@@ -192,6 +192,7 @@ static int read_tenant_key(struct config_reader *r, const config_setting_t *sett
 	const struct option_row *row = option_find("defaults", key);
 	if (row == NULL)
 		return config_reader_fail(r, line, "a tenant has no key '%.64s'", key);
+	config_note_own(tenant, row);
 	return option_read_limit(r, row, setting, &tenant->limits);
 }
 
@@ -201,7 +202,7 @@ static int read_tenant(struct config_reader *r, const config_setting_t *group, s
 		return config_reader_fail(r, line, "tenants must have groups such as { name = \"shop\"; ... }");
 	tenant->limits = r->config->tenancy.defaults;
 	for (int i = 0; i < config_setting_length(group); i++) {
-		int error = read_tenant_key(r, config_setting_get_elem(group, (unsigned)i), tenant);
+		int error = config_read_tenant_key(r, config_setting_get_elem(group, (unsigned)i), tenant);
 		if (error != 0)
 			return error;
 	}

@@ -69,12 +69,20 @@ static int stopped(sd_event_source *source, int fd, uint32_t events, void *conte
 	return sd_event_exit(d->loop, 0);
 }
 
-/* Asks the workers to finish; the loop, and with it /health, goes on until they have. A second signal does not wait. */
+/* A second signal does not wait. */
 static int stop(sd_event_source *source, const struct signalfd_siginfo *info, void *context) {
 	(void)source;
 	struct daemon *d = context;
 	if (d->stopping)
 		_exit(128 + (int)info->ssi_signo);
+	daemon_stop(d);
+	return 0;
+}
+
+/* Asks the workers to finish; the loop, and with it /health, goes on until they have. */
+void daemon_stop(struct daemon *d) {
+	if (d->stopping)
+		return;
 	d->stopping = true;
 	d->health.state = HEALTH_STOPPING;
 	sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
@@ -83,7 +91,8 @@ static int stop(sd_event_source *source, const struct signalfd_siginfo *info, vo
 		worker_stop(d->workers[i], STOP_MS);
 	int error = pthread_create(&d->reaper, NULL, reap, d);
 	d->reaper_started = error == 0;
-	return error == 0 ? 0 : sd_event_exit(d->loop, 0);
+	if (error != 0)
+		sd_event_exit(d->loop, 0);
 }
 
 /* A signal with the mark is of somebody who waits for what became of it. */
@@ -146,6 +155,12 @@ static int tick(sd_event_source *source, uint64_t usec, void *context) {
 	return error < 0 ? error : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
+static int answer_calls(sd_event_source *source, int fd, uint32_t events, void *context) {
+	(void)source, (void)fd, (void)events;
+	daemon_answer_calls(context);
+	return 0;
+}
+
 static int add_signals(struct daemon *d) {
 	/* The sources float: the loop owns them. */
 	int error = sd_event_add_signal(d->loop, NULL, SIGTERM, stop, d);
@@ -167,13 +182,16 @@ int daemon_open_loop(struct daemon *d) {
 	else if (d->watchdog_usec * 1000 / 2 < STUCK_NS)
 		d->watch_limit_ns = d->watchdog_usec * 1000 / 2;
 	d->stopped_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (d->stopped_fd < 0)
+	d->calls_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (d->stopped_fd < 0 || d->calls_fd < 0)
 		return -errno;
 	int error = sd_event_new(&d->loop);
 	if (error >= 0)
 		error = add_signals(d);
 	if (error >= 0)
 		error = sd_event_add_io(d->loop, NULL, d->stopped_fd, EPOLLIN, stopped, d);
+	if (error >= 0)
+		error = sd_event_add_io(d->loop, NULL, d->calls_fd, EPOLLIN, answer_calls, d);
 	if (error >= 0)
 		error = sd_event_add_time_relative(d->loop, &d->tick, CLOCK_MONOTONIC, 0, ANY_ACCURACY, tick, d);
 	for (unsigned i = 0; i < d->http_count && error >= 0; i++)
@@ -198,4 +216,6 @@ void daemon_close_loop(struct daemon *d) {
 	sd_event_unref(d->loop);
 	if (d->stopped_fd >= 0)
 		close(d->stopped_fd);
+	if (d->calls_fd >= 0)
+		close(d->calls_fd);
 }

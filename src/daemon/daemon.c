@@ -126,6 +126,7 @@ static int prepare(struct daemon *d) {
 	d->shared.workers = d->workers;
 	d->shared.worker_count = count;
 	d->shared.events = d->events;
+	d->shared.control = (struct control_plane){daemon_ask, d};
 	clock_rate_init(&d->shared.clock_start);
 	d->shared.start_ms = clock_realtime_ms();
 	d->shared.run_id = d->run_id;
@@ -179,7 +180,9 @@ static void dismantle(struct daemon *d) {
 		for (unsigned i = 0; i < d->started; i++)
 			worker_join(d->workers[i]);
 	}
+	daemon_discard_calls(d);
 	daemon_close_loop(d);
+	live_free(d);
 	metrics_free(d->metrics);
 	if (d->registry != NULL)
 		registry_free(d->registry);
@@ -199,13 +202,16 @@ int daemon_run(const struct daemon_options *options, struct config *config, stru
 	d->journal = journal;
 	d->events = journal_sink(journal);
 	d->config = config;
-	d->stopped_fd = -1;
+	d->stopped_fd = d->calls_fd = -1;
+	pthread_mutex_init(&d->calls_mutex, NULL);
+	list_init(&d->live);
 	set_signals();
 	int error = serve(d);
 	bool orderly = error == 0;
 	dismantle(d);
 	if (orderly)
 		event_report(journal_sink(journal), &(struct event){.id = EVENT_STOPPED});
+	pthread_mutex_destroy(&d->calls_mutex);
 	free(d);
 	return error;
 }

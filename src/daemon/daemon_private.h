@@ -19,6 +19,15 @@ struct http_source {
 	sd_event_source *timer; /* owned */
 };
 
+/* What the operator changed and the file does not say. */
+struct live_change {
+	struct list link;
+	char tenant[TENANT_NAME_MAX + 1]; /* "": of the server */
+	char what[CONFIG_KEY_MAX];        /* a key, LIVE_CREATED or LIVE_DROPPED */
+};
+#define LIVE_CREATED "created"
+#define LIVE_DROPPED "dropped"
+
 struct daemon {
 	const struct daemon_options *options;
 	struct journal *journal;
@@ -50,6 +59,14 @@ struct daemon {
 	uint64_t watchdog_usec;  /* of systemd; 0: none */
 	uint32_t client_room;    /* clients that the limit on open files allows */
 	uint64_t memory_room;    /* bytes that the control group allows; UINT64_MAX: no limit */
+
+	/* Calls of workers; the mutex guards these two. */
+	pthread_mutex_t calls_mutex;
+	struct call *calls; /* the latest first */
+	int calls_fd;       /* eventfd: there are some */
+
+	struct list live; /* struct live_change, owned */
+	uint64_t live_count;
 
 	sd_event *loop;        /* owned */
 	sd_event_source *tick; /* owned */
@@ -89,8 +106,28 @@ int daemon_open_loop(struct daemon *d);
 int daemon_run_loop(struct daemon *d);
 void daemon_close_loop(struct daemon *d);
 
+void daemon_stop(struct daemon *d);
+
 /* reload.c */
 void daemon_reload(struct daemon *d);
+/* Replaces the configuration by `wanted`, which the registry has already, and tells who goes by it. */
+void daemon_put_in_force(struct daemon *d, struct config *wanted);
+/* Whether what is open now may be under `wanted`. 0 or ATOMDB_E_SYNTAX. */
+int daemon_check_sockets(struct daemon *d, const struct config *wanted, struct config_error *error);
+
+/* operator.c: the control plane's part in the operator's commands. */
+void daemon_ask(void *context, struct call *c); /* struct control_plane's */
+void daemon_answer_calls(struct daemon *d);
+/* Ends the calls that were not answered; the workers have stopped. */
+void daemon_discard_calls(struct daemon *d);
+
+/* live.c: what differs from the file. `tenant` may be empty. */
+void live_note(struct daemon *d, const char *tenant, const char *what);
+/* Forgets what is noted of a tenant; whether it was created live. */
+bool live_forget_tenant(struct daemon *d, const char *tenant);
+/* The configuration was read again and is in force: the log says what became of each, and there is none any more. */
+void live_end(struct daemon *d);
+void live_free(struct daemon *d);
 extern const struct registry_hooks daemon_hooks; /* context to be set */
 
 /* status.c */

@@ -41,7 +41,7 @@ static void report_restart(void *context, const char *key) {
 }
 
 /* What is open now against a tenancy that may have become open. */
-static int check_sockets(struct daemon *d, const struct config *wanted, struct config_error *error) {
+int daemon_check_sockets(struct daemon *d, const struct config *wanted, struct config_error *error) {
 	for (unsigned i = 0; i < d->resp_count; i++) {
 		const char *address = listener_address(d->resp[i]);
 		if (config_allows_address(wanted, address))
@@ -53,7 +53,7 @@ static int check_sockets(struct daemon *d, const struct config *wanted, struct c
 	return 0;
 }
 
-/* Replaces the configuration in force. What needs a restart keeps its running value, so that the next reload compares
+/* The file was read. What needs a restart keeps its running value, so that the next reload compares
  * with what runs. */
 static void apply(struct daemon *d, struct config *wanted) {
 	config_needs_restart(d->config, wanted, report_restart, d);
@@ -61,6 +61,10 @@ static void apply(struct daemon *d, struct config *wanted) {
 	wanted->workers = d->config->workers;
 	wanted->resp_listen = d->config->resp_listen;
 	wanted->http_listen = d->config->http_listen;
+	daemon_put_in_force(d, wanted);
+}
+
+void daemon_put_in_force(struct daemon *d, struct config *wanted) {
 	struct settings settings = daemon_settings(d, wanted);
 	for (unsigned i = 0; i < d->worker_count; i++)
 		lost(d, worker_post_settings(d->workers[i], &settings));
@@ -80,7 +84,7 @@ void daemon_reload(struct daemon *d) {
 	struct config_error error = {""};
 	int result = daemon_load_config(d->options, &wanted, &error);
 	if (result == 0)
-		result = check_sockets(d, wanted, &error);
+		result = daemon_check_sockets(d, wanted, &error);
 	if (result == 0) {
 		result = registry_reload(d->registry, &wanted->tenancy);
 		if (result != 0)
@@ -91,6 +95,7 @@ void daemon_reload(struct daemon *d) {
 		event_report(d->events, &(struct event){.id = EVENT_RELOAD_FAILED, .detail = error.text});
 	} else {
 		apply(d, wanted);
+		live_end(d);
 		event_report(d->events, &(struct event){.id = EVENT_RELOADED});
 	}
 	d->reload_failed = result != 0;

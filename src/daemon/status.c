@@ -16,6 +16,9 @@ static void build_status(struct daemon *d, char *out, size_t size) {
 			 keys, (uint64_t)atomic_load_explicit(&d->shared.clients, memory_order_relaxed));
 	if (n > 0 && (size_t)n < size && d->health.stuck)
 		n += snprintf(out + n, size - (size_t)n, "; worker %u does not answer", d->health.stuck_worker);
+	if (n > 0 && (size_t)n < size && d->live_count != 0)
+		n += snprintf(out + n, size - (size_t)n, "; changed live, unlike the configuration: %" PRIu64,
+			      d->live_count);
 	if (n > 0 && (size_t)n < size && d->reload_failed)
 		snprintf(out + n, size - (size_t)n, "; the changed configuration could not be read");
 }

@@ -331,6 +331,18 @@ static void host_wake(struct environment *env) {
 	list_entry(env, struct worker, env)->resume_ms = 0;
 }
 
+static void visit_list(struct list *l, void (*visit)(void *context, struct session *s), void *context) {
+	list_for_each (node, l)
+		visit(context, &list_entry(node, struct connection, link)->session);
+}
+
+static void host_each(struct environment *env, void (*visit)(void *context, struct session *s), void *context) {
+	struct worker *w = list_entry(env, struct worker, env);
+	visit_list(&w->strangers, visit, context);
+	visit_list(&w->members, visit, context);
+	visit_list(&w->lingering, visit, context);
+}
+
 static void host_leaving(struct session *s) {
 	connection_uncharge(connection_of(s));
 }
@@ -340,5 +352,8 @@ const struct session_host connection_host = {
 	.close = host_close,
 	.push = host_push,
 	.wake = host_wake,
+	.each = host_each,
+	.prepare_call = worker_prepare_call,
+	.send_call = worker_send_call,
 	.leaving = host_leaving,
 };

@@ -39,7 +39,7 @@ enum verdict {
 	VERDICT_UNFINISHED, /* the rest is the beginning of a command */
 	VERDICT_STALLED,    /* the rest waits until replies are sent */
 	VERDICT_AGAIN,      /* the rest waits until the shard has caught up, or the others have been served */
-	VERDICT_LATER,      /* the rest waits until the tenant's pause ends */
+	VERDICT_LATER,      /* the rest waits until the tenant's pause ends, or the session is woken */
 	VERDICT_ELSEWHERE,  /* the rest is for another worker */
 	VERDICT_CLOSE,      /* close after the replies */
 	VERDICT_DROP,       /* close at once */
@@ -76,14 +76,16 @@ static size_t query_limit(const struct connection *c) {
 
 /* --- parsing and running ---------------------------------------------------------------------------------------- */
 
-/* The offending bytes, as far as they may be reported: what follows the word AUTH may be a secret. */
+/* The offending bytes, as far as they may be reported: what follows these words may be a secret. */
 static struct slice reported(struct slice bytes) {
-	static const char word[] = "AUTH";
+	static const struct slice words[] = {{"AUTH", 4}, {"SECRET", 6}};
 	if (bytes.len > REPORTED)
 		bytes.len = REPORTED;
-	for (size_t end = sizeof(word) - 1; end < bytes.len; end++) {
-		if (strncasecmp(bytes.data + end - (sizeof(word) - 1), word, sizeof(word) - 1) == 0)
-			bytes.len = end;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		for (size_t end = words[i].len; end < bytes.len; end++) {
+			if (strncasecmp(bytes.data + end - words[i].len, words[i].data, words[i].len) == 0)
+				bytes.len = end;
+		}
 	}
 	return bytes;
 }
@@ -337,12 +339,13 @@ static void refuse_query(struct connection *c) {
 		connection_finish(c);
 }
 
+/* Until the tenant's pause ends, or the session is woken. */
 static void wait_for_pause(struct connection *c) {
 	struct worker *w = c->worker;
 	int64_t end = c->session.tenant->pause_end_ms;
 	c->flags |= CONNECTION_WAITING | CONNECTION_RUNNABLE;
 	list_push_back(&w->paused, &c->pending->wait);
-	if (end < w->resume_ms)
+	if (end > w->env.now_ms && end < w->resume_ms)
 		w->resume_ms = end;
 }
 

@@ -104,6 +104,11 @@ static void handle(struct worker *w, struct message *m) {
 	case MESSAGE_REMOVAL:
 		remove_tenant(w, t->tenant);
 		break;
+	case MESSAGE_CALL:
+	case MESSAGE_ANSWER:
+	case MESSAGE_WATCH:
+		worker_take_call(w, m);
+		return;
 	}
 	free(m);
 }
@@ -130,6 +135,8 @@ void worker_discard_inbox(struct worker *w) {
 			session_deinit(&c->session);
 			connection_discard(c);
 			atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
+		} else if (m->kind >= MESSAGE_CALL) {
+			worker_drop_call(m);
 		} else {
 			free(m);
 		}

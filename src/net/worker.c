@@ -177,6 +177,8 @@ static void turn(struct worker *w, int wait_ms) {
 	work(w);
 	if (__builtin_expect(w->env.broadcasts != NULL, 0))
 		session_turn_ended(&w->env);
+	if (__builtin_expect(w->env.feed.lines.len != 0, 0))
+		worker_send_watched(w);
 	if (__builtin_expect(!list_empty(&w->pushed), 0))
 		output_flush_pushed(w);
 	if (__builtin_expect(!list_empty(&w->graveyard), 0))
@@ -255,6 +257,7 @@ static void init_environment(struct worker *w, const struct settings *settings) 
 	const struct worker_shared *shared = w->shared;
 	w->env.registry = shared->registry;
 	w->env.worker = w->number;
+	w->env.worker_count = shared->worker_count;
 	w->env.settings = *settings;
 	w->env.host = &connection_host;
 	w->env.events = shared->events;
@@ -263,6 +266,7 @@ static void init_environment(struct worker *w, const struct settings *settings) 
 	w->env.run_id = shared->run_id;
 	w->env.config_file = shared->config_file;
 	buffer_init(&w->env.scratch);
+	buffer_init(&w->env.feed.lines);
 }
 
 static int watch_source(struct worker *w, int fd, enum source source) {
@@ -372,6 +376,7 @@ void worker_free(struct worker *w) {
 		reader_deinit(&w->readers[i]);
 	buffer_deinit(&w->output);
 	buffer_deinit(&w->env.scratch);
+	buffer_deinit(&w->env.feed.lines);
 	free(w->input);
 	shard_free(w->shard);
 	free(w);

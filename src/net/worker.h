@@ -104,5 +104,14 @@ void worker_sweep_lingering(struct worker *w);
 void worker_want_sweep(struct worker *w);
 /* Takes and handles the messages of the inbox. */
 void worker_read_inbox(struct worker *w);
+/* call.c: what calls ask of session_host. */
+int worker_prepare_call(struct environment *env, struct call *c);
+void worker_send_call(struct environment *env, struct call *c);
+/* Handles and frees a message of those kinds. */
+void worker_take_call(struct worker *w, struct message *m);
+/* Frees one that nobody will take. */
+void worker_drop_call(struct message *m);
+/* Sends the lines of this turn to the operator's worker. */
+void worker_send_watched(struct worker *w);
 /* Frees what nobody will take any more. */
 void worker_discard_inbox(struct worker *w);

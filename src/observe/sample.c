@@ -204,6 +204,7 @@ int sample_collect(struct sample *s, const struct metrics_sources *sources) {
 	g->start_ms = (uint64_t)sources->start_ms;
 	g->max_clients = sources->max_clients;
 	g->memory_max = sources->max_memory;
+	g->live_changes = sources->live_changes;
 	g->log_suppressed = sources->log_suppressed != NULL ? counter_get(sources->log_suppressed) : SAMPLE_ABSENT;
 	collect_commands(s, sources);
 	collect_workers(s, sources);

@@ -20,6 +20,7 @@ struct global_sample {
 	uint64_t memory_used, memory_max;
 	uint64_t tenants;
 	uint64_t log_suppressed;
+	uint64_t live_changes;
 	uint64_t cpu_us, cpu_user_us, cpu_system_us, resident_bytes, virtual_bytes, open_fds, max_fds;
 	uint64_t process_start_ms;
 };

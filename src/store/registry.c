@@ -147,9 +147,18 @@ static void set_name(struct registered *g, const char *name) {
 	atomic_store_explicit(&g->tenant.listed, true, memory_order_release);
 }
 
+static bool has_secret(const struct tenant_config *c, const struct secret *secret) {
+	for (unsigned i = 0; i < c->secret_count; i++)
+		if (sodium_memcmp(&c->secrets[i], secret, SECRET_DIGEST) == 0)
+			return true;
+	return false;
+}
+
 /* Two tenants of one name or secret in a configuration. */
 static bool is_ambiguous(const struct tenancy *y) {
-	for (size_t i = 0; i < y->tenant_count; i++)
+	for (size_t i = 0; i < y->tenant_count; i++) {
+		if (y->admin != NULL && has_secret(&y->tenants[i], y->admin))
+			return true;
 		for (size_t j = i; j < y->tenant_count; j++) {
 			const struct tenant_config *a = &y->tenants[i], *b = &y->tenants[j];
 			if (i != j && strcmp(a->name, b->name) == 0)
@@ -159,6 +168,7 @@ static bool is_ambiguous(const struct tenancy *y) {
 					if (sodium_memcmp(&a->secrets[k], &b->secrets[l], SECRET_DIGEST) == 0)
 						return true;
 		}
+	}
 	return false;
 }
 
@@ -216,11 +226,15 @@ static void remove_rivals(struct registry *r, const struct registered *g, const 
 /* A configured tenant: changed if it is there, adopted if clients opened it before with the same secret, else added. */
 static int put_tenant(struct registry *r, const struct tenant_config *c) {
 	struct registered *g = find_listed(r, c->name);
-	for (unsigned i = 0; g == NULL && i < c->secret_count; i++)
+	bool is_operator = strcmp(c->name, TENANT_OPERATOR) == 0;
+	/* What a client opened is never the operator's. */
+	for (unsigned i = 0; g == NULL && !is_operator && i < c->secret_count; i++)
 		g = find_secret(r, &c->secrets[i]);
 	bool added = g == NULL;
 	if (added && (g = add_tenant(r, &c->limits)) == NULL)
 		return -ENOMEM;
+	if (added)
+		g->tenant.is_operator = is_operator;
 	remove_rivals(r, g, c);
 	if (!added) {
 		forget_secrets(r, g);
@@ -236,9 +250,19 @@ static int put_tenant(struct registry *r, const struct tenant_config *c) {
 	return 0;
 }
 
+/* The operator's tenant has no limits, so that none is in his way. */
+static int put_operator(struct registry *r, const struct secret *secret) {
+	struct tenant_config c = {.name = TENANT_OPERATOR, .secrets = {*secret}, .secret_count = 1};
+	int error = put_tenant(r, &c);
+	sodium_memzero(&c, sizeof c);
+	return error;
+}
+
 static bool is_wanted(const struct tenancy *y, const struct registered *g) {
 	if (!is_listed(g))
 		return y->open;
+	if (g->tenant.is_operator)
+		return y->admin != NULL;
 	return config_of(y, g->tenant.name) != NULL || strcmp(y->anonymous, g->tenant.name) == 0;
 }
 
@@ -264,16 +288,44 @@ int registry_reload(struct registry *r, const struct tenancy *y) {
 		struct registered *g = list_entry(node, struct registered, link);
 		if (is_listed(g))
 			forget_secrets(r, g);
-		if (is_listed(g) && config_of(y, g->tenant.name) == NULL)
+		if (is_listed(g) && !g->tenant.is_operator && config_of(y, g->tenant.name) == NULL)
 			change_limits(r, g, &r->defaults);
 	}
 	if (r->hooks.defaults_changed != NULL)
 		r->hooks.defaults_changed(r->hooks.context, &r->defaults);
-	int error = 0;
+	int error = y->admin == NULL ? 0 : put_operator(r, y->admin);
 	for (size_t i = 0; i < y->tenant_count && error == 0; i++)
 		error = put_tenant(r, &y->tenants[i]);
 	if (error == 0)
 		error = want_anonymous(r, y->anonymous);
+	pthread_mutex_unlock(&r->mutex);
+	return error;
+}
+
+int registry_put(struct registry *r, const struct tenant_config *c) {
+	pthread_mutex_lock(&r->mutex);
+	int error = 0;
+	for (unsigned i = 0; i < c->secret_count; i++) {
+		const struct registered *g = find_secret(r, &c->secrets[i]);
+		if (g != NULL && is_listed(g) && strcmp(g->tenant.name, c->name) != 0)
+			error = ATOMDB_E_RANGE;
+	}
+	if (error == 0)
+		error = put_tenant(r, c);
+	pthread_mutex_unlock(&r->mutex);
+	return error;
+}
+
+int registry_remove(struct registry *r, struct slice name) {
+	int error = -ENOENT;
+	pthread_mutex_lock(&r->mutex);
+	list_for_each (node, &r->tenants) {
+		struct registered *g = list_entry(node, struct registered, link);
+		if (error != 0 && slice_equal(name, slice_of(tenant_name(&g->tenant)))) {
+			remove_tenant(r, g);
+			error = 0;
+		}
+	}
 	pthread_mutex_unlock(&r->mutex);
 	return error;
 }

@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import signal
+import tempfile
 
 import pytest
 
@@ -128,3 +129,10 @@ def client(shared, secret):
     with shared.client(secret) as connection:
         connection.cmd("FLUSHALL")
         yield connection
+
+
+@pytest.fixture
+def short_directory():
+    """A directory whose path leaves room: that of a Unix socket, and what CLIENT INFO shows of it, are short."""
+    with tempfile.TemporaryDirectory(prefix="atomdb-", dir="/tmp") as path:
+        yield path

@@ -3,7 +3,6 @@
 import re
 import signal
 import subprocess
-import tempfile
 
 import pytest
 
@@ -103,13 +102,6 @@ def test_open_mode_beyond_loopback_must_be_said(binary, tmp_path):
                     'resp: { listen = [ "0.0.0.0:1" ]; };\ntenancy = "listed";\n'):
         path.write_text(allowed)
         assert run(binary, "--check-config", "--config", str(path)).returncode == 0
-
-
-@pytest.fixture
-def short_directory():
-    """A directory whose path leaves room: that of a Unix socket, and what CLIENT INFO shows of it, are short."""
-    with tempfile.TemporaryDirectory(prefix="atomdb-", dir="/tmp") as path:
-        yield path
 
 
 def test_listens_where_the_configuration_says(atomdb, short_directory):

@@ -181,6 +181,9 @@ def test_all_other_commands_leave_a_alone(pair):
         "psubscribe": ["*"], "punsubscribe": ["*"], "publish": ["c", "key"], "pubsub": ["nosuch"], "pubsub|channels": [],
         "pubsub|help": [], "pubsub|numpat": [], "pubsub|numsub": ["c"], "pubsub|shardchannels": [],
         "pubsub|shardnumsub": ["c"],
+        "monitor": [], "shutdown": ["NOSAVE"], "tenant": ["nosuch"], "tenant|create": ["x", "secret", "y"],
+        "tenant|drop": ["a"], "tenant|help": [], "tenant|info": ["a"], "tenant|kill": ["a"], "tenant|list": [],
+        "tenant|set": ["a", "max_entries", "1"],
     }
     for row in TABLE:
         if row.keys == "NO_KEYS":

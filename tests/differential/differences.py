@@ -27,6 +27,11 @@ def agree(command, redis, atomdb):
     return bool(found) and found[0](tree(redis), tree(atomdb), command)
 
 
+def _without_own(names):
+    """Names of commands that Redis 7.0 has too: without CLIENT SETINFO of 7.2, and the operator's TENANT."""
+    return {name for name in names if name[1] != b"client|setinfo" and name[1].split(b"|")[0] != b"tenant"}
+
+
 def _is_error(value):
     return value[0] == "-"
 
@@ -185,7 +190,7 @@ def _command_docs(redis, atomdb, _):
 def _command_list(redis, atomdb, _):
     if redis[0] != atomdb[0] or _is_error(redis):
         return False
-    return set(atomdb[1]) - {("$", b"client|setinfo")} <= set(redis[1])
+    return _without_own(atomdb[1]) <= set(redis[1])
 
 
 @rule("config get", why="The order of parameters.")
@@ -215,7 +220,7 @@ def _genpass(redis, atomdb, _):
 def _acl_cat(redis, atomdb, command):
     if redis[0] != "*" or atomdb[0] != "*" or len(command) == 2:
         return False
-    return set(atomdb[1]) - {("$", b"client|setinfo")} <= set(redis[1])
+    return _without_own(atomdb[1]) <= set(redis[1])
 
 
 @rule("acl list", why="AtomDB shows no digest of a secret.")

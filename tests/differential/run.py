@@ -116,8 +116,8 @@ def whole_table(servers, report):
     pair = both(servers)
     commands = []
     for row in commands_table():
-        if row.name == "client|setinfo":
-            continue  # Redis 7.2
+        if row.name == "client|setinfo" or row.name.split("|")[0] == "tenant":
+            continue  # of Redis 7.2, and AtomDB's own
         words = [word.encode() for word in row.words]
         least = abs(row.arity)
         for count in range(len(words), 9):

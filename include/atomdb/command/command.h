@@ -48,7 +48,8 @@ enum command_flag {
 	CMD_ALLOW_BUSY = 1 << 9,
 	CMD_PUBSUB = 1 << 10,
 	CMD_SKIP_SLOWLOG = 1 << 11,
-	CMD_PARENT = 1 << 12, /* has subcommands; not shown */
+	CMD_NO_MULTI = 1 << 12,
+	CMD_PARENT = 1 << 13, /* has subcommands; not shown */
 };
 
 /* Redis's ACL categories, in the order in which COMMAND INFO names them. */

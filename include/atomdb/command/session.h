@@ -20,6 +20,7 @@ struct session;
 struct environment;
 struct peer;
 struct hub;
+struct call;
 
 /* What INFO, CLIENT INFO and CLIENT LIST say of a connection, beyond what the session knows. */
 struct client_facts {
@@ -41,14 +42,27 @@ struct session_host {
 	void (*push)(struct session *s, struct slice bytes);
 	/* Sessions whose commands had OUTCOME_LATER may be tried again. */
 	void (*wake)(struct environment *env);
+	/* Calls visit for every session of this worker. It may close that one. */
+	void (*each)(struct environment *env, void (*visit)(void *context, struct session *s), void *context);
+	/* What is needed to send a call: 0 or -ENOMEM. Then it goes to all other workers, or the control plane. */
+	int (*prepare_call)(struct environment *env, struct call *c);
+	void (*send_call)(struct environment *env, struct call *c);
 	/* The session is about to leave its tenant: takes back what the connection charged it. May be NULL. */
 	void (*leaving)(struct session *s);
+};
+
+/* Lines for the operator's MONITOR: sent to its worker at the end of the turn. */
+struct watch_feed {
+	unsigned watchers; /* 0: none, and nothing is written */
+	unsigned worker;   /* the operator's */
+	struct buffer lines;
 };
 
 /* What the sessions of one worker share. Only its thread uses it, but for the figures. */
 struct environment {
 	struct registry *registry;
 	unsigned worker; /* this worker's number */
+	unsigned worker_count;
 	struct settings settings;
 	const struct session_host *host;
 	const struct event_sink *events;
@@ -58,6 +72,9 @@ struct environment {
 	const char *config_file;    /* "" when none was given */
 	int64_t now_ms;             /* this turn: CLOCK_REALTIME */
 	uint64_t now_ns;            /* this turn: CLOCK_MONOTONIC */
+	struct call *calls;         /* of sessions here that wait: see call.h */
+	struct watch_feed feed;     /* what the operator's MONITOR is told of commands here */
+	struct hub *watching;       /* of the operator's tenant, where its clients MONITOR; NULL elsewhere */
 	struct hub *broadcasts;     /* tenants whose clients are to be told at the end of the turn */
 	struct buffer scratch;      /* for handlers that build text; empty between commands */
 	struct command_index index; /* built at the first use */
@@ -80,13 +97,14 @@ enum session_flag {
 	SESSION_SUBSCRIBED = 1 << 10,       /* to a channel or a pattern */
 	SESSION_TRACKING = 1 << 11,         /* CLIENT TRACKING */
 	SESSION_TENANT_ATTENTION = 1 << 12, /* tenant->attention */
+	SESSION_MONITOR = 1 << 13,          /* is told of every command */
 	/* What is between the tenant's clients. */
 	SESSION_BETWEEN = SESSION_MULTI | SESSION_EXECUTING | SESSION_DIRTY_KEYS | SESSION_DIRTY_QUEUE |
-			  SESSION_SUBSCRIBED | SESSION_TRACKING,
-	SESSION_SLEEPING = 1 << 13, /* its DEBUG SLEEP waits */
+			  SESSION_SUBSCRIBED | SESSION_TRACKING | SESSION_MONITOR,
+	SESSION_SLEEPING = 1 << 14, /* its DEBUG SLEEP waits */
 	/* With any of these a command is not simply run. */
 	SESSION_ATTENTION = SESSION_REPLY_SKIP_NEXT | SESSION_REPLY_SKIP | SESSION_MULTI | SESSION_SUBSCRIBED |
-			    SESSION_TRACKING | SESSION_TENANT_ATTENTION,
+			    SESSION_TRACKING | SESSION_TENANT_ATTENTION | SESSION_MONITOR,
 };
 
 struct session {
@@ -135,5 +153,8 @@ void session_detach(struct session *s);
 void session_select(struct session *s, unsigned database);
 /* Tells the clients what waited for the end of the turn: invalidations by prefix. */
 void session_turn_ended(struct environment *env);
+/* Lines that another worker gathered for the operator's MONITOR here; `lost`: some did not find room, so that those who
+ * are told of all are closed. */
+void session_watched(struct environment *env, struct slice lines, bool lost);
 /* Whether the client may run commands: it has a tenant, or the anonymous one waits for it. */
 bool session_authenticated(const struct session *s);

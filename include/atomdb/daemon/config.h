@@ -17,6 +17,7 @@
 #define CONFIG_SECONDS_MAX 1000000000000ll
 #define CONFIG_FILE_MAX    ((size_t)16 << 20)
 #define CONFIG_ERROR_MAX   512
+#define CONFIG_KEY_MAX     64
 
 struct config_addresses {
 	char text[CONFIG_ADDRESSES][CONFIG_ADDRESS_MAX + 1];
@@ -66,6 +67,30 @@ bool config_allows_address(const struct config *c, const char *address);
 /* Calls `changed` with "section.key" for each key that differs and takes effect at a restart only; returns how many. */
 unsigned config_needs_restart(const struct config *running, const struct config *wanted,
 			      void (*changed)(void *context, const char *key), void *context);
+
+/* Whether `name` is one that a tenant may have. */
+bool config_name_valid(const char *name);
+/* A copy that the caller frees, with room for `more` tenants; NULL for want of memory. */
+struct config *config_copy(const struct config *c, size_t more);
+
+/* The calls below are for changes while AtomDB runs. Texts end in a NUL beyond their length. */
+
+/* Calls `visit` with "section.key" and the value of every key that can be changed so; of the limits of a tenant, with
+ * "key". */
+void config_show(const struct config *c, void (*visit)(void *context, const char *key, const char *value),
+		 void *context);
+void config_show_limits(const struct tenant_limits *l, void (*visit)(void *context, const char *key, const char *value),
+			void *context);
+/* The key that `name` stands for, which may be Redis's; false: there is none. */
+bool config_key(struct slice name, char key[CONFIG_KEY_MAX]);
+/* Sets one key, called as in the file or as Redis calls it. 0; -ENOENT: there is no such key; or as config_load, with
+ * `error` free of a place. */
+int config_change(struct config *c, struct slice key, struct slice value, struct config_error *error);
+/* Whether the keys go together, as config_load demands. */
+int config_check(const struct config *c, struct config_error *error);
+/* Sets an option of a tenant of `c`; a secret is added to those that it has. As config_change. */
+int config_change_tenant(const struct config *c, const char *credentials, struct tenant_config *tenant,
+			 struct slice key, struct slice value, struct config_error *error);
 
 /* Writes the commented file with every key at its default (conf/atomdb.conf); with `active` the keys are not
  * commented out. */

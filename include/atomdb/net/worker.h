@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "atomdb/command/call.h"
 #include "atomdb/command/session.h"
 #include "atomdb/net/listener.h"
 #include "atomdb/store/registry.h"
@@ -32,6 +33,13 @@ struct worker_figures {
 	counter pongs;           /* answers to worker_ping */
 };
 
+/* Who answers the calls that workers do not: see command/call.h. */
+struct control_plane {
+	/* Takes a call, and has it answered with worker_answer or worker_ask_all; from any worker's thread. */
+	void (*ask)(void *context, struct call *c);
+	void *context;
+};
+
 /* What all workers share. */
 struct worker_shared {
 	struct registry *registry;     /* set before worker_start */
@@ -40,6 +48,8 @@ struct worker_shared {
 	const struct event_sink *events;
 	_Atomic uint64_t clients; /* connections of all workers, against max_clients */
 	_Atomic uint64_t next_client_id;
+	_Atomic uint64_t watch_bytes; /* of lines for the operator's MONITOR on their way */
+	struct control_plane control;
 	struct clock_rate clock_start;
 	int64_t start_ms;
 	const char *run_id;
@@ -70,6 +80,13 @@ int worker_post_settings(struct worker *w, const struct settings *settings);
 int worker_post_limits(struct worker *w, struct tenant *t, const struct tenant_limits *limits);
 int worker_post_defaults(struct worker *w, const struct tenant_limits *limits);
 int worker_post_removal(struct worker *w, struct tenant *t);
+
+/* Gives the control plane's answer to a call. */
+void worker_answer(struct worker_shared *shared, struct call *c);
+/* The same once every worker has handled what it was sent before. */
+void worker_answer_behind_all(struct worker_shared *shared, struct call *c);
+/* Ends a call that nobody will answer: the threads have ended. */
+void worker_discard_call(struct call *c);
 
 #ifdef ATOMDB_TEST_HOOKS
 /* Makes the worker's thread hang until it is told otherwise: what a watchdog must notice. From any thread. */

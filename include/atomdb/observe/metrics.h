@@ -42,6 +42,7 @@ struct metrics_sources {
 	unsigned tenants_shown;        /* the largest N by bytes have rows of their own; the others are one, "_other" */
 	const counter *log_suppressed; /* may be NULL */
 	uint64_t max_memory;           /* bytes; 0: none */
+	uint64_t live_changes;         /* of the configuration, by the operator */
 	uint32_t max_clients;          /* 0: no limit */
 };
 

@@ -28,6 +28,7 @@ struct tenant_config {
 	struct secret secrets[TENANT_SECRETS];
 	unsigned secret_count; /* 0 is allowed for the anonymous tenant only */
 	struct tenant_limits limits;
+	uint32_t own; /* options that it has of its own, not of the defaults: the configuration's */
 };
 
 struct tenancy {
@@ -37,7 +38,11 @@ struct tenancy {
 	struct tenant_limits defaults;
 	const struct tenant_config *tenants;
 	size_t tenant_count;
+	const struct secret *admin; /* opens the operator's tenant; NULL: there is none */
 };
+
+/* The operator's tenant. No tenant of a configuration can have this name. */
+#define TENANT_OPERATOR "@operator"
 
 struct registry;
 
@@ -61,6 +66,12 @@ void registry_free(struct registry *r);
 /* Puts a changed tenancy in force: adds, changes and removes listed tenants, leaves the others alone. 0;
  * ATOMDB_E_RANGE as registry_new, and nothing changed; -ENOMEM, and the rest is not in force yet. */
 int registry_reload(struct registry *r, const struct tenancy *tenancy);
+
+/* Adds or changes one listed tenant, as registry_reload does for all. ATOMDB_E_RANGE: another listed tenant has one of
+ * its secrets, and nothing changed. */
+int registry_put(struct registry *r, const struct tenant_config *c);
+/* Removes a tenant, named as tenant_name shows it. 0 or -ENOENT. */
+int registry_remove(struct registry *r, struct slice name);
 
 /* The tenant that `secret` opens. `name` is that of AUTH with two arguments, "default" for one. In open mode an
  * unknown secret makes a tenant, in the shard with the least load. `*worker` is the worker that owns it: any other must

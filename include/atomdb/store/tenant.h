@@ -77,6 +77,7 @@ struct tenant {
 	char name[TENANT_NAME_MAX + 1];           /* of the configuration: valid once `listed` is set */
 	_Atomic bool listed;                      /* known to the configuration, not only opened by a client */
 	struct shard *shard;                      /* never changes */
+	bool is_operator;                         /* what the admin secret opens; never changes */
 	struct tenant_figures figures;
 
 	/* The worker's own. */
@@ -95,6 +96,7 @@ struct tenant {
 	int64_t pause_end_ms;             /* until when its clients wait, CLIENT PAUSE; 0: they do not. Likewise */
 	bool pause_all;                   /* and not only for what may write: likewise */
 	bool attention;                   /* its sessions are to be looked at before each command: likewise */
+	bool watched;                     /* the operator is told of its commands: likewise */
 	bool removed;                     /* no longer to be used: its clients are being closed */
 };
 

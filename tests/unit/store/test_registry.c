@@ -1,4 +1,5 @@
 /* The registry: who gets in where, what a reload does to whom, and that nothing is left behind. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -249,6 +250,73 @@ static void test_anonymous(void **state) {
 	world_close(&w);
 }
 
+/* One tenant at a time, as the operator changes them. */
+static void test_put_and_remove(void **state) {
+	(void)state;
+	struct world w;
+	struct tenancy y = {.open = true};
+	struct tenant *t, *again;
+	world_open(&w, &y);
+	struct tenant_config shop = tenant_named("shop", "one"), other = tenant_named("other", "one");
+	assert_int_equal(auth(&w, "default", "one", &t), 0);
+	use(t);
+	assert_int_equal(registry_put(w.registry, &shop), 0);
+	assert_int_equal(auth(&w, "shop", "one", &again), 0);
+	assert_ptr_equal(t, again);
+	assert_int_equal(t->limits.max_entries, 5);
+	assert_int_equal(registry_put(w.registry, &other), ATOMDB_E_RANGE);
+	shop.limits.max_entries = 7;
+	secret_digest(SLICE("two"), &shop.secrets[0]);
+	assert_int_equal(registry_put(w.registry, &shop), 0);
+	assert_int_equal(t->limits.max_entries, 7);
+	assert_int_equal(registry_put(w.registry, &other), 0);
+	assert_int_equal(auth(&w, "default", "two", &again), 0);
+	assert_ptr_equal(t, again);
+	assert_int_equal(registry_remove(w.registry, SLICE("nobody")), -ENOENT);
+	assert_int_equal(registry_remove(w.registry, SLICE("shop")), 0);
+	assert_ptr_equal(w.last_removed, t);
+	assert_int_equal(registry_remove(w.registry, SLICE("shop")), -ENOENT);
+	registry_remove_done(w.registry, t);
+	assert_int_equal(registry_count(w.registry), 1);
+	world_close(&w);
+}
+
+/* The operator's tenant is made anew: nobody who used the secret before becomes the operator. */
+static void test_operator(void **state) {
+	(void)state;
+	struct world w;
+	struct secret admin;
+	struct tenancy y = {.open = true, .defaults = {.max_entries = 3}};
+	struct tenant *stranger, *t;
+	secret_digest(SLICE("root"), &admin);
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "default", "root", &stranger), 0);
+	use(stranger);
+	assert_false(stranger->is_operator);
+	y.admin = &admin;
+	assert_int_equal(registry_reload(w.registry, &y), 0);
+	assert_ptr_equal(w.last_removed, stranger);
+	assert_int_equal(auth(&w, "default", "root", &t), 0);
+	assert_true(t->is_operator);
+	assert_string_equal(tenant_name(t), TENANT_OPERATOR);
+	assert_int_equal(t->limits.max_entries, 0);
+	struct tenant_config thief = tenant_named("thief", "root");
+	assert_int_equal(registry_put(w.registry, &thief), ATOMDB_E_RANGE);
+	y.tenants = &thief;
+	y.tenant_count = 1;
+	assert_int_equal(registry_reload(w.registry, &y), ATOMDB_E_RANGE);
+	y.tenant_count = 0;
+	assert_int_equal(registry_reload(w.registry, &y), 0);
+	assert_int_equal(t->limits.max_entries, 0);
+	y.admin = NULL;
+	assert_int_equal(registry_reload(w.registry, &y), 0);
+	assert_ptr_equal(w.last_removed, t);
+	registry_remove_done(w.registry, stranger);
+	registry_remove_done(w.registry, t);
+	assert_int_equal(registry_count(w.registry), 0);
+	world_close(&w);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open_mode),
@@ -257,6 +325,8 @@ int main(void) {
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_second_secret_in_use),
 		cmocka_unit_test(test_anonymous),
+		cmocka_unit_test(test_put_and_remove),
+		cmocka_unit_test(test_operator),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,242 @@
+/* Changes that the operator makes while AtomDB runs, in the terms of the file: a value becomes what libconfig would
+ * have read, and is checked as that. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "atomdb/util/error.h"
+#include "atomdb/util/number.h"
+#include "daemon/config_reader.h"
+
+/* What the reader puts in front of its messages: there is neither a file nor a line. */
+#define NO_PLACE ":0: "
+
+#define VALUE_MAX 128
+
+/* Redis's names of keys that it has too. */
+static const struct {
+	const char *name, *key;
+} aliases[] = {
+	{"client-query-buffer-limit", "resp.query_buffer"},
+	{"maxclients", "resp.max_clients"},
+	{"tcp-keepalive", "resp.tcp_keepalive"},
+	{"timeout", "resp.idle_timeout"},
+};
+
+static void full_name(const struct option_row *row, char out[CONFIG_KEY_MAX]) {
+	snprintf(out, CONFIG_KEY_MAX, "%s%s%s", row->section, *row->section != '\0' ? "." : "", row->key);
+}
+
+static const struct option_row *find_row(struct slice name) {
+	for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++) {
+		if (slice_is(name, aliases[i].name))
+			name = slice_of(aliases[i].key);
+	}
+	for (size_t i = 0; i < option_count; i++) {
+		char full[CONFIG_KEY_MAX];
+		full_name(&option_rows[i], full);
+		if (slice_is(name, full))
+			return &option_rows[i];
+	}
+	return NULL;
+}
+
+bool config_key(struct slice name, char key[CONFIG_KEY_MAX]) {
+	const struct option_row *row = find_row(name);
+	if (row != NULL)
+		full_name(row, key);
+	return row != NULL;
+}
+
+/* Which bit of tenant_config.own stands for a row of the defaults. */
+static uint32_t own_bit(const struct option_row *row) {
+	unsigned i = 0;
+	while (strcmp(option_rows[i].section, "defaults") != 0)
+		i++;
+	return UINT32_C(1) << (row - &option_rows[i]);
+}
+
+void config_note_own(struct tenant_config *t, const struct option_row *row) {
+	t->own |= own_bit(row);
+}
+
+/* --- showing ---------------------------------------------------------------------------------------------------- */
+
+static const char *format_field(const struct option_row *row, const void *field, char text[VALUE_MAX]) {
+	switch (row->type) {
+	case OPTION_BOOL:
+		return *(const bool *)field ? "true" : "false";
+	case OPTION_COUNT:
+		snprintf(text, VALUE_MAX, "%" PRIu32, *(const uint32_t *)field);
+		return text;
+	case OPTION_LIMIT:
+	case OPTION_SIZE:
+		snprintf(text, VALUE_MAX, "%" PRIu64, *(const uint64_t *)field);
+		return text;
+	case OPTION_SECONDS:
+		snprintf(text, VALUE_MAX, "%" PRId64, *(const int64_t *)field / 1000);
+		return text;
+	case OPTION_NAME:
+		return field;
+	default:
+		return option_choice_text(row, field);
+	}
+}
+
+/* A key that can change while AtomDB runs, and that is no secret. */
+static bool is_live(const struct option_row *row) {
+	return !row->restart && row->type != OPTION_ADDRESSES && row->type != OPTION_SECRET_FILE;
+}
+
+void config_show(const struct config *c, void (*visit)(void *context, const char *key, const char *value),
+		 void *context) {
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option_row *row = &option_rows[i];
+		char full[CONFIG_KEY_MAX], text[VALUE_MAX];
+		if (!is_live(row))
+			continue;
+		full_name(row, full);
+		visit(context, full, format_field(row, (const char *)c + row->offset, text));
+	}
+}
+
+void config_show_limits(const struct tenant_limits *l, void (*visit)(void *context, const char *key, const char *value),
+			void *context) {
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option_row *row = &option_rows[i];
+		char text[VALUE_MAX];
+		if (strcmp(row->section, "defaults") != 0)
+			continue;
+		size_t offset = row->offset - offsetof(struct config, tenancy.defaults);
+		visit(context, row->key, format_field(row, (const char *)l + offset, text));
+	}
+}
+
+/* --- changing --------------------------------------------------------------------------------------------------- */
+
+/* The setting that the file would have; NULL for want of memory. */
+static config_setting_t *make_setting(config_t *document, const char *key, enum option_type type, struct slice value) {
+	config_setting_t *root = config_root_setting(document), *setting;
+	int64_t number;
+	bool numeric = type == OPTION_COUNT || type == OPTION_LIMIT || type == OPTION_SECONDS;
+	if (numeric && number_parse(value, &number)) {
+		setting = config_setting_add(root, key, CONFIG_TYPE_INT64);
+		if (setting != NULL)
+			config_setting_set_int64(setting, number);
+	} else if (type == OPTION_BOOL && (slice_is(value, "true") || slice_is(value, "false"))) {
+		setting = config_setting_add(root, key, CONFIG_TYPE_BOOL);
+		if (setting != NULL)
+			config_setting_set_bool(setting, slice_is(value, "true"));
+	} else {
+		setting = config_setting_add(root, key, CONFIG_TYPE_STRING);
+		if (setting != NULL)
+			config_setting_set_string(setting, value.data);
+	}
+	return setting;
+}
+
+static int fail(struct config_error *error, const char *text) {
+	snprintf(error->text, sizeof(error->text), "%s", text);
+	return ATOMDB_E_SYNTAX;
+}
+
+/* Takes the place away from the reader's message. */
+static int failed(struct config_error *error, int result) {
+	size_t n = sizeof(NO_PLACE) - 1;
+	if (result == -ENOMEM)
+		snprintf(error->text, sizeof(error->text), "%s", error_text(result));
+	else if (result != 0 && strncmp(error->text, NO_PLACE, n) == 0)
+		memmove(error->text, error->text + n, strlen(error->text + n) + 1);
+	return result;
+}
+
+static struct config_reader reader_of(const struct config *c, const char *credentials, struct config_error *error) {
+	return (struct config_reader){
+		.config = (struct config *)(uintptr_t)c, .name = "", .credentials = credentials, .error = error};
+}
+
+/* Stores the value in the configuration, and in the tenants that inherit it. */
+static int store(struct config_reader *r, const struct option_row *row, const config_setting_t *setting) {
+	struct tenancy *y = &r->config->tenancy;
+	int result = option_read(r, row, setting, r->config);
+	if (strcmp(row->section, "defaults") != 0)
+		return result;
+	struct tenant_config *tenants = (struct tenant_config *)(uintptr_t)y->tenants;
+	for (size_t i = 0; i < y->tenant_count && result == 0; i++) {
+		if (!(tenants[i].own & own_bit(row)))
+			result = option_read_limit(r, row, setting, &tenants[i].limits);
+	}
+	return result;
+}
+
+int config_change(struct config *c, struct slice key, struct slice value, struct config_error *error) {
+	const struct option_row *row = find_row(key);
+	if (row == NULL)
+		return -ENOENT;
+	if (!is_live(row))
+		return fail(error,
+			    row->restart ? "it is read at the start only" : "only the configuration file sets it");
+	if (strlen(value.data) != value.len)
+		return fail(error, "a NUL byte is not text");
+	struct config_reader r = reader_of(c, NULL, error);
+	config_t document;
+	config_init(&document);
+	const config_setting_t *setting = make_setting(&document, row->key, row->type, value);
+	int result = setting == NULL ? -ENOMEM : store(&r, row, setting);
+	config_destroy(&document);
+	return failed(error, result);
+}
+
+int config_check(const struct config *c, struct config_error *error) {
+	struct config_reader r = reader_of(c, NULL, error);
+	return failed(error, config_check_together(&r));
+}
+
+int config_change_tenant(const struct config *c, const char *credentials, struct tenant_config *tenant,
+			 struct slice key, struct slice value, struct config_error *error) {
+	static const char *const secrets[] = {"secret", "secret_sha256", "secret_file"};
+	const char *name = NULL;
+	const struct option_row *row = NULL;
+	for (size_t i = 0; i < option_count && name == NULL; i++) {
+		row = &option_rows[i];
+		if (strcmp(row->section, "defaults") == 0 && slice_is(key, row->key))
+			name = row->key;
+	}
+	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]) && name == NULL; i++) {
+		row = NULL;
+		if (slice_is(key, secrets[i]))
+			name = secrets[i];
+	}
+	if (name == NULL)
+		return -ENOENT;
+	if (strlen(value.data) != value.len)
+		return fail(error, "a NUL byte is not text");
+	struct config_reader r = reader_of(c, credentials, error);
+	config_t document;
+	config_init(&document);
+	const config_setting_t *setting = make_setting(&document, name, row == NULL ? OPTION_NAME : row->type, value);
+	int result = setting == NULL ? -ENOMEM : config_read_tenant_key(&r, setting, tenant);
+	config_wipe(config_root_setting(&document));
+	config_destroy(&document);
+	return failed(error, result);
+}
+
+/* --- copying ---------------------------------------------------------------------------------------------------- */
+
+struct config *config_copy(const struct config *c, size_t more) {
+	struct config *copy = malloc(sizeof(*copy));
+	struct tenant_config *tenants = calloc(c->tenancy.tenant_count + more + 1, sizeof(*tenants));
+	if (copy == NULL || tenants == NULL) {
+		free(copy);
+		free(tenants);
+		return NULL;
+	}
+	*copy = *c;
+	if (c->tenancy.tenant_count != 0)
+		memcpy(tenants, c->tenancy.tenants, c->tenancy.tenant_count * sizeof(*tenants));
+	copy->tenancy.tenants = tenants;
+	if (c->tenancy.admin != NULL)
+		copy->tenancy.admin = &copy->admin.secret;
+	return copy;
+}

@@ -1,0 +1,64 @@
+/* Any bytes as the operator's changes of a configuration: pairs of a key and a value, each ended by a NUL. They are
+ * refused with a reason, or every value is one that can be shown and set again. */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "atomdb/daemon/config.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+const char *__lsan_default_suppressions(void);
+
+/* libconfig 1.5 loses strings when it meets a syntax error. */
+const char *__lsan_default_suppressions(void) {
+	return "leak:libconfig\n";
+}
+
+static void set_again(void *context, const char *key, const char *value) {
+	struct config_error error = {""};
+	if (config_change(context, slice_of(key), slice_of(value), &error) != 0)
+		abort();
+}
+
+static void check(int result, const struct config_error *error) {
+	if (result != 0 && result != -ENOENT && error->text[0] == '\0')
+		abort();
+}
+
+/* The next text; its length may be cut at a NUL inside of what remains. */
+static struct slice take(const char **at, const char *end) {
+	struct slice s = {*at, strlen(*at)};
+	*at += s.len < (size_t)(end - *at) ? s.len + 1 : s.len;
+	return s;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+	struct config *c = NULL;
+	struct config_error error = {""};
+	char *text = malloc(size + 1);
+	if (text == NULL || config_load(NULL, NULL, &c, &error) != 0)
+		abort();
+	if (size != 0)
+		memcpy(text, data, size);
+	text[size] = '\0';
+	struct tenant_config tenant = {.limits = c->tenancy.defaults};
+	for (const char *at = text, *end = text + size; at < end;) {
+		struct slice key = take(&at, end), value = take(&at, end);
+		check(config_change(c, key, value, &error), &error);
+		/* No input may make the target open files of its choice. */
+		if (!slice_is(key, "secret_file"))
+			check(config_change_tenant(c, NULL, &tenant, key, value, &error), &error);
+		if (tenant.secret_count > TENANT_SECRETS)
+			abort();
+	}
+	(void)config_check(c, &error);
+	struct config *copy = config_copy(c, 1);
+	if (copy == NULL)
+		abort();
+	config_show(c, set_again, copy);
+	config_free(copy);
+	config_free(c);
+	free(text);
+	return 0;
+}
