@@ -179,8 +179,7 @@ static enum outcome debug_help(struct session *s, const struct request *r) {
 		"POPULATE <count> [<prefix>] [<size>]",
 		"    Makes so many keys, prefix:0 and so on, where there are none of the name.",
 		"PROTOCOL <type>",
-		"    Answers a value of the type: string, integer, double, null, array, set, map, verbatim, true or "
-		"false.",
+		"    Answers a value of a type: string, integer, double, null, array, set, map, verbatim, true, false.",
 		"RELOAD [<option> ...]",
 		"    Does nothing: what is in memory is what would be read back.",
 		"SET-ACTIVE-EXPIRE <0|1>",

@@ -36,9 +36,9 @@ def _is_error(value):
     return value[0] == "-"
 
 
-@rule("debug object", why="Where the value lies; when it was last used, which AtomDB tells in steps of some minutes.")
+@rule("debug object", why="Where the value lies; whether Redis shares it with other keys; when it was last used, which AtomDB tells in steps of some minutes.")
 def _debug_object(redis, atomdb, _):
-    return redis[0] == atomdb[0] == "+" and redis[1].split()[2:-2] == atomdb[1].split()[2:-2]
+    return redis[0] == atomdb[0] == "+" and redis[1].split()[3:-2] == atomdb[1].split()[3:-2]
 
 
 @rule("object idletime", why="AtomDB tells a lower bound, in steps of some minutes.")
