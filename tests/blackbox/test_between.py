@@ -307,8 +307,8 @@ def test_client_pause(trio):
     assert a.cmd("EXISTS", "k") == 0
     assert b.cmd("CLIENT", "UNPAUSE") == "OK"
     assert [c.read(), c.read()] == ["OK", b"1"]
-    b.cmd("CLIENT", "PAUSE", 100)
     begin = time.monotonic()
+    b.cmd("CLIENT", "PAUSE", 100)
     assert c.cmd("GET", "k") == b"1" and time.monotonic() - begin >= 0.09
 
 
