@@ -207,6 +207,40 @@ struct session *client_by_id(const struct tenant *t, uint64_t id) {
 	return NULL;
 }
 
+/* Whether the lines can still be sent: a list beyond the client's limit of output closes it, and need not be made. */
+static bool fits(const struct session *s) {
+	return s->env->scratch.len <= s->reply->limit;
+}
+
+static int compare_ids(const void *a, const void *b) {
+	uint64_t x = (*(struct session *const *)a)->id, y = (*(struct session *const *)b)->id;
+	return (x > y) - (x < y);
+}
+
+/* Appends the lines of the ids from argument 3 on. There may be a million of them, and thousands of sessions. */
+static int append_ids(struct session *s, const struct request *r) {
+	size_t count = 0;
+	list_for_each (node, &s->tenant->sessions)
+		count++;
+	struct session **sorted = malloc(count * sizeof(*sorted)), **end = sorted;
+	if (sorted == NULL)
+		return -ENOMEM;
+	list_for_each (node, &s->tenant->sessions)
+		*end++ = list_entry(node, struct session, tenant_link);
+	qsort(sorted, count, sizeof(*sorted), compare_ids);
+	int error = 0;
+	for (uint32_t i = 3; i < r->argc && error == 0 && fits(s); i++) {
+		int64_t id = 0;
+		(void)number_parse(r->argv[i], &id);
+		struct session wanted = {.id = (uint64_t)id}, *key = &wanted;
+		struct session **of = bsearch(&key, sorted, count, sizeof(*sorted), compare_ids);
+		if (of != NULL)
+			error = append_line(s, *of);
+	}
+	free(sorted);
+	return error;
+}
+
 enum outcome client_list(struct session *s, const struct request *r) {
 	enum client_type type = CLIENT_NORMAL;
 	if (operator_asks(s))
@@ -216,17 +250,11 @@ enum outcome client_list(struct session *s, const struct request *r) {
 	if (filter == CLIENT_LIST_ERROR)
 		return OUTCOME_DONE;
 	if (filter == CLIENT_LIST_IDS) {
-		for (uint32_t i = 3; i < r->argc && error == 0; i++) {
-			int64_t id = 0;
-			(void)number_parse(r->argv[i], &id);
-			struct session *of = client_by_id(s->tenant, (uint64_t)id);
-			if (of != NULL)
-				error = append_line(s, of);
-		}
+		error = append_ids(s, r);
 	} else {
 		list_for_each (node, &s->tenant->sessions) {
 			struct session *of = list_entry(node, struct session, tenant_link);
-			if (error == 0 && (filter == CLIENT_LIST_ALL || client_type_of(of) == type))
+			if (error == 0 && fits(s) && (filter == CLIENT_LIST_ALL || client_type_of(of) == type))
 				error = append_line(s, of);
 		}
 	}

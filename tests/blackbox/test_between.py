@@ -307,8 +307,8 @@ def test_client_pause(trio):
     assert a.cmd("EXISTS", "k") == 0
     assert b.cmd("CLIENT", "UNPAUSE") == "OK"
     assert [c.read(), c.read()] == ["OK", b"1"]
-    b.cmd("CLIENT", "PAUSE", 100)
     begin = time.monotonic()
+    b.cmd("CLIENT", "PAUSE", 100)
     assert c.cmd("GET", "k") == b"1" and time.monotonic() - begin >= 0.09
 
 
@@ -368,3 +368,17 @@ def test_all_is_given_back(atomdb):
             run(b, "WATCH x y", "MULTI", "SET x 1", "PUBLISH a x")
     with atomdb.client("other") as other:
         assert other.cmd("PING") == "PONG"
+
+
+def test_client_list_of_many_ids(atomdb):
+    """Ids may be repeated; a list beyond the limit of output closes the client, and takes no memory before."""
+    atomdb.start('resp: { output_buffer = "1M"; };\n')
+    with atomdb.client("one") as a, atomdb.client("one") as b:
+        ids = [a.cmd("CLIENT", "ID"), b.cmd("CLIENT", "ID")]
+        lines = a.cmd("CLIENT", "LIST", "ID", *reversed(ids), 0, ids[0]).decode().splitlines()
+        assert [int(line.split()[0][3:]) for line in lines] == [*reversed(ids), ids[0]]
+        before = atomdb.status("VmHWM")
+        a.send(encode("CLIENT", "LIST", "ID", *[ids[0]] * 400_000))
+        assert a.closed()
+        assert b.cmd("PING") == "PONG"
+        assert atomdb.status("VmHWM") - before < 64 << 20

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import commands_table, info
+from harness import Closed, commands_table, encode, info
 
 CONFIG = 'defaults: { max_entries = 0; max_memory = "0"; };\n'
 KEYS = [f"key:{number}" for number in range(8)] + ["number", "expiring"]
@@ -151,10 +151,8 @@ def test_secrets_are_nowhere(atomdb, pair):
     assert "secret-" not in seen
 
 
-def test_all_other_commands_leave_a_alone(pair):
-    """Commands without keys, with whatever arguments make sense, run by b."""
-    a, b = pair
-    before = snapshot(a)
+def calls_without_keys():
+    """How each command without keys is called, with whatever arguments make sense."""
     calls = {
         "ping": [], "echo": ["x"], "select": ["5"], "keys": ["*"], "scan": ["0"], "randomkey": [], "dbsize": [],
         "flushdb": [], "flushall": [], "info": [], "time": [], "command": [], "command|count": [], "command|docs": ["get"],
@@ -185,6 +183,14 @@ def test_all_other_commands_leave_a_alone(pair):
         "tenant|drop": ["a"], "tenant|help": [], "tenant|info": ["a"], "tenant|kill": ["a"], "tenant|list": [],
         "tenant|set": ["a", "max_entries", "1"],
     }
+    return calls
+
+
+def test_all_other_commands_leave_a_alone(pair):
+    """Commands without keys, run by b."""
+    a, b = pair
+    before = snapshot(a)
+    calls = calls_without_keys()
     for row in TABLE:
         if row.keys == "NO_KEYS":
             assert row.name in calls, f"say here how {row.name} is called"
@@ -192,3 +198,40 @@ def test_all_other_commands_leave_a_alone(pair):
         reply = b.cmd(*name.split("|"), *calls[name])
         assert b"private to a" not in repr(reply).encode() and b"key:3" not in repr(reply).encode(), name
     assert snapshot(a) == before
+
+
+def test_no_command_reaches_the_listeners_of_another(atomdb):
+    """Whatever b calls, nothing comes to a client of a that listens to all, nor aborts a transaction that watches."""
+    atomdb.start(CONFIG + "enable_debug_command = true;\n")
+    others = calls_without_keys()
+    with atomdb.client("secret-a") as a, atomdb.client("secret-a") as listener, atomdb.client("secret-a") as cached:
+        a.cmd("CONFIG", "SET", "notify-keyspace-events", "KEAmn", "slowlog-log-slower-than", "0")
+        for client in (listener, cached):
+            client.cmd("HELLO", 3)
+            client.cmd("CLIENT", "SETNAME", "same")
+        a.many(("SET", key, "private to a") for key in KEYS)
+        listener.many([("SUBSCRIBE", "c"), ("PSUBSCRIBE", "*"), ("SSUBSCRIBE", "c")])
+        cached.cmd("CLIENT", "TRACKING", "ON", "BCAST")
+        for row in TABLE:
+            a.cmd("WATCH", *KEYS, "renamed", "copied")
+            a.cmd("SLOWLOG", "RESET")
+            clients = a.cmd("CLIENT", "LIST").count(b"\n")
+            with atomdb.client("secret-b") as b:
+                b.cmd("HELLO", 3)
+                b.cmd("CONFIG", "SET", "notify-keyspace-events", "KEAmn", "slowlog-log-slower-than", "0")
+                b.cmd("CLIENT", "SETNAME", "same")
+                b.many(("SET", key, "7") for key in KEYS)
+                call = _call(row, KEYS[:2]) if row in WITH_KEYS else [*row.words, *others.get(row.name, ["c"])]
+                b.send_anyway(encode(*call) + encode("DISCARD") + encode("AUTH", "secret-b") + encode("ECHO", "done"))
+                try:
+                    while b.read() != b"done":
+                        pass
+                except (Closed, ConnectionError):  # QUIT, CLIENT KILL
+                    pass
+            for client in (listener, cached):
+                assert client.cmd("ECHO", "quiet") == b"quiet", row.name
+            slow = a.cmd("SLOWLOG", "GET", "-1")
+            assert {entry[3][0].lower() for entry in slow} <= {b"slowlog", b"client", b"echo"}, (row.name, slow)
+            assert a.cmd("CLIENT", "LIST").count(b"\n") == clients, row.name
+            assert a.cmd("MULTI") == "OK" and a.cmd("PING") == "QUEUED"
+            assert a.cmd("EXEC") == ["PONG"], row.name
