@@ -1,5 +1,7 @@
 /* ACL and FUNCTION, as far as there is something true to answer: a tenant has one user, who may do everything in it,
  * and no library of functions. */
+#include "command/acl.h"
+
 #include <stdio.h>
 #include <sys/random.h>
 

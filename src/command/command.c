@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "atomdb/util/word.h"
+#include "command/acl.h"
 #include "command/handlers.h"
 
 #define A_ADMIN          ACL_ADMIN

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "atomdb/util/glob.h"
+#include "command/acl.h"
 #include "command/arguments.h"
 #include "command/handlers.h"
 
