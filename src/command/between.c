@@ -159,10 +159,14 @@ void between_changed(struct tenant *t, enum change what, unsigned database, stru
 		return;
 	}
 	h->unplanned = what == CHANGE_EXPIRED || what == CHANGE_EVICTED;
+	/* As in Redis the message about an evicted key comes behind the invalidation, others before it. */
+	if (what != CHANGE_EVICTED)
+		notify_changed(h, what, database, name);
 	if (what != CHANGE_MISSED) {
 		watch_touch(h, database, name);
 		tracking_changed(h, name);
 	}
-	notify_changed(h, what, database, name);
+	if (what == CHANGE_EVICTED)
+		notify_changed(h, what, database, name);
 	h->unplanned = false;
 }

@@ -130,22 +130,38 @@ static bool parse_fields(struct session *s, const struct request *r, struct fiel
 	return true;
 }
 
-/* Runs one field; `bytes` is NULL where nothing is written. Returns whether it wrote. */
+/* What a field that is written becomes. False: nothing, it overflows. */
+static bool field_next(const struct field *f, int64_t before, int64_t *after) {
+	bool over =
+		f->action == FIELD_SET ? field_add(f, f->operand, 0, after) : field_add(f, before, f->operand, after);
+	return !over || f->overflow != OVERFLOW_FAIL;
+}
+
+/* Runs one field; `bytes` is NULL where nothing is to be changed. Returns whether it writes. */
 static bool field_run(struct writer *w, const struct field *f, struct slice value, char *bytes) {
 	int64_t before = field_number(f, field_load(value, f)), after;
 	if (f->action == FIELD_GET) {
 		writer_integer(w, before);
 		return false;
 	}
-	bool over =
-		f->action == FIELD_SET ? field_add(f, f->operand, 0, &after) : field_add(f, before, f->operand, &after);
-	if (over && f->overflow == OVERFLOW_FAIL) {
+	if (!field_next(f, before, &after)) {
 		writer_null(w);
 		return false;
 	}
-	field_store(bytes, f, (uint64_t)after);
+	if (bytes != NULL)
+		field_store(bytes, f, (uint64_t)after);
 	writer_integer(w, f->action == FIELD_SET ? before : after);
 	return true;
+}
+
+/* Whether fields change a value that is long enough: up to the first that does, it is as it was. */
+static bool fields_change(const struct field *fields, size_t count, struct slice value) {
+	for (size_t i = 0; i < count; i++) {
+		int64_t before = field_number(&fields[i], field_load(value, &fields[i])), after;
+		if (fields[i].action != FIELD_GET && field_next(&fields[i], before, &after) && after != before)
+			return true;
+	}
+	return false;
 }
 
 static enum outcome run_fields(struct session *s, const struct request *r, const struct field *fields, size_t count) {
@@ -163,7 +179,8 @@ static enum outcome run_fields(struct session *s, const struct request *r, const
 	struct entry *e = keyspace_find(s->tenant, &key, needed != 0 ? LOOKUP_WRITE : LOOKUP_READ);
 	char text[KEYSPACE_TEXT], *bytes = NULL;
 	struct slice value = value_or_nothing(e, text);
-	if (needed != 0) {
+	bool news = needed > value.len || fields_change(fields, count, value);
+	if (news || (needed != 0 && !keyspace_make_raw(e))) {
 		size_t length = value.len > needed ? value.len : needed;
 		int error = keyspace_resize(s->tenant, &key, e, length, &bytes);
 		if (error < 0)
@@ -174,7 +191,7 @@ static enum outcome run_fields(struct session *s, const struct request *r, const
 	bool wrote = false;
 	for (size_t i = 0; i < count; i++)
 		wrote |= field_run(s->reply, &fields[i], value, bytes);
-	if (wrote)
+	if (wrote && news)
 		notify_key(s, NOTIFY_STRING, "setbit", &key);
 	return OUTCOME_DONE;
 }

@@ -36,7 +36,7 @@ enum outcome bitmap_setbit(struct session *s, const struct request *r) {
 	unsigned before = byte >> shift & 1;
 	/* What changes nothing is no write, but for the encoding, which is raw behind it, as in Redis. */
 	bool same = at < value.len && before == (unsigned)bit;
-	if (same && strcmp(keyspace_encoding(old), "raw") == 0) {
+	if (same && keyspace_make_raw(old)) {
 		writer_integer(s->reply, before);
 		return OUTCOME_DONE;
 	}

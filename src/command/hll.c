@@ -278,6 +278,11 @@ int hll_add(struct hll *h, struct slice element) {
 	return hll_raise(h, index, count);
 }
 
+bool hll_lacks_dense(const uint8_t *bytes, struct slice element) {
+	unsigned index, count = count_of(element, &index);
+	return count > dense_get(bytes + HLL_HEADER, index);
+}
+
 bool hll_add_dense(uint8_t *bytes, struct slice element) {
 	unsigned index, count = count_of(element, &index);
 	return dense_raise(bytes, index, count);

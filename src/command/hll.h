@@ -36,6 +36,8 @@ int hll_load(struct hll *h, struct slice value);
 int hll_add(struct hll *h, struct slice element);
 /* The same on a dense value, in place. */
 bool hll_add_dense(uint8_t *bytes, struct slice element);
+/* Whether that would raise a register. */
+bool hll_lacks_dense(const uint8_t *bytes, struct slice element);
 /* Makes register `index` at least `count` (1 to 63); 1 where that changed it, else 0. */
 int hll_raise(struct hll *h, unsigned index, unsigned count);
 int hll_make_dense(struct hll *h);

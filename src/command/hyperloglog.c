@@ -29,18 +29,23 @@ static int store_hll(struct session *s, const struct key *key, struct entry *old
 	return error;
 }
 
-/* Adds to a dense one, where it is. */
-static enum outcome add_in_place(struct session *s, const struct request *r, const struct key *key, struct entry *e) {
-	bool changed = false;
+/* Adds to a dense one, `value`, where it is. What raises no register is no write. */
+static enum outcome add_in_place(struct session *s, const struct request *r, const struct key *key, struct entry *e,
+				 struct slice value) {
+	uint32_t i = 2;
 	char *bytes;
-	int error = keyspace_resize(s->tenant, key, e, HLL_DENSE_SIZE, &bytes);
-	if (error < 0)
-		return reply_store_error(s, error);
-	for (uint32_t i = 2; i < r->argc; i++)
-		changed |= hll_add_dense((uint8_t *)bytes, r->argv[i]);
-	if (changed)
+	while (i < r->argc && !hll_lacks_dense((const uint8_t *)value.data, r->argv[i]))
+		i++;
+	if (i < r->argc) {
+		int error = keyspace_resize(s->tenant, key, e, HLL_DENSE_SIZE, &bytes);
+		if (error < 0)
+			return reply_store_error(s, error);
+		for (uint32_t k = i; k < r->argc; k++)
+			hll_add_dense((uint8_t *)bytes, r->argv[k]);
 		hll_forget((uint8_t *)bytes);
-	writer_integer(s->reply, changed);
+		notify_key(s, NOTIFY_STRING, "pfadd", key);
+	}
+	writer_integer(s->reply, i < r->argc);
 	return OUTCOME_DONE;
 }
 
@@ -56,7 +61,7 @@ enum outcome hyperloglog_pfadd(struct session *s, const struct request *r) {
 		if (!take_hll(s, e, &value))
 			return OUTCOME_DONE;
 		if (hll_is_dense(value))
-			return add_in_place(s, r, &key, e);
+			return add_in_place(s, r, &key, e, value);
 		if (hll_load(&h, value) != 0)
 			return reply_damaged(s);
 	}

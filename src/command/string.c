@@ -120,6 +120,8 @@ static enum outcome set_with_options(struct session *s, const struct request *r)
 		notify_key(s, NOTIFY_STRING, "set", &key);
 		if (flags & OPTION_TIMES)
 			notify_key(s, NOTIFY_GENERIC, "expire", &key);
+		if ((flags & OPTION_TIMES) && deadline <= session_now(s))
+			notify_key(s, NOTIFY_EXPIRED, "expired", &key);
 	}
 	if (!(flags & OPTION_GET))
 		return reply_result(s, error);

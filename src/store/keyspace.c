@@ -252,6 +252,13 @@ const char *keyspace_encoding(const struct entry *e) {
 	return entry_stored(e).len <= 44 ? "embstr" : "raw";
 }
 
+bool keyspace_make_raw(struct entry *e) {
+	if (entry_has(e, ENTRY_INT))
+		return false;
+	e->owner |= (uint32_t)ENTRY_RAW << 24;
+	return true;
+}
+
 struct slice keyspace_name(const struct entry *e) {
 	return entry_key(e);
 }

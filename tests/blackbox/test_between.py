@@ -176,8 +176,11 @@ MORE_EVENTS = [
     ("SETBIT bit 7 1", "new@0 bit", "setbit@0 bit"), ("SETBIT bit 7 1",), ("SETBIT bit 6 1", "setbit@0 bit"),
     ("BITOP OR all bit k", "new@0 all", "set@0 all"), ("BITOP OR all nosuch", "del@0 all"), ("BITOP OR all nosuch",),
     ("BITFIELD bit SET u8 0 1 GET u8 0", "setbit@0 bit"), ("BITFIELD bit GET u8 0",),
-    ("BITFIELD bit OVERFLOW FAIL INCRBY u8 0 999",),
+    ("BITFIELD bit OVERFLOW FAIL INCRBY u8 0 999",), ("BITFIELD bit SET u8 0 1",), ("BITFIELD bit INCRBY u8 0 0",),
+    ("BITFIELD bit SET u8 0 2 SET u8 0 1", "setbit@0 bit"), ("BITFIELD bit SET u8 8 0", "setbit@0 bit"),
+    ("BITFIELD bit OVERFLOW FAIL INCRBY u8 16 999",), ("SETBIT bit 31 0", "setbit@0 bit"),
     ("PFADD h x", "new@0 h", "pfadd@0 h"), ("PFADD h x",), ("PFCOUNT h",), ("PFMERGE g h", "new@0 g", "pfadd@0 g"),
+    ("PFDEBUG TODENSE h",), ("PFADD h x",), ("PFADD h y", "pfadd@0 h"), ("PFADD h x y",),
     ("RENAME k l", "new@0 l", "rename_from@0 k", "rename_to@0 l"),
     ("RENAME l a", "new@0 a", "rename_from@0 l", "rename_to@0 a"), ("RENAME a a",), ("RENAMENX a b",),
     ("RENAMENX a n", "new@0 n", "rename_from@0 a", "rename_to@0 n"),
@@ -208,6 +211,8 @@ def test_keyspace_notifications_of_all_writes(trio):
         reply = b.cmd(*(word.replace("''", "") for word in command.split()))
         assert not isinstance(reply, Error), (command, reply)
         assert events() == expected, command
+    run(b, "SET late 1", "SET late 2 PXAT 1", "EXISTS late")
+    assert events() == ["new@0 late", "set@0 late", "set@0 late", "expire@0 late", "expired@0 late"]
     b.cmd("SET", "d", "x")
     payload = b.cmd("DUMP", "d")
     events()
@@ -215,6 +220,47 @@ def test_keyspace_notifications_of_all_writes(trio):
                                 (["e", 1, "REPLACE", "ABSTTL"], ["del@0 e"]), (["e", 1, "ABSTTL"], [])):
         assert b.cmd("RESTORE", *arguments[:2], payload, *arguments[2:]) == "OK"
         assert events() == expected, arguments
+    b.cmd("CONFIG", "SET", "notify-keyspace-events", "")
+
+
+@pytest.mark.like_redis
+@pytest.mark.parametrize("value", ["0", "x", "0" * 50, "\0" * 100])
+def test_what_changes_no_bit_is_no_change(trio, value):
+    a, b, _ = trio
+    b.cmd("SET", "k", value)
+    a.cmd("WATCH", "k")
+    assert b.cmd("SETBIT", "k", 0, 0) == 0
+    assert b.cmd("BITFIELD", "k", "INCRBY", "u4", 0, 0, "SET", "u1", 0, 0, "OVERFLOW", "FAIL", "INCRBY", "u4", 0, 99) != []
+    assert b.cmd("OBJECT", "ENCODING", "k") == b"raw"
+    assert run(a, "MULTI", "GET k", "EXEC")[-1] == [value.encode()]
+    a.cmd("WATCH", "k")
+    b.cmd("BITFIELD", "k", "INCRBY", "u4", 0, 1)
+    assert run(a, "MULTI", "PING", "EXEC")[-1] is None
+
+
+@pytest.mark.like_redis
+def test_adding_what_is_there_is_no_change(trio):
+    a, b, _ = trio
+    for form in ("sparse", "dense"):
+        run(b, "PFADD h x y")
+        a.cmd("WATCH", "h")
+        assert b.cmd("PFDEBUG", "ENCODING", "h") == form and b.cmd("PFADD", "h", "y", "x") == 0
+        assert run(a, "MULTI", "PING", "EXEC")[-1] == ["PONG"]
+        a.cmd("WATCH", "h")
+        assert b.cmd("PFADD", "h", "x", form) == 1
+        assert run(a, "MULTI", "PING", "EXEC")[-1] is None
+        b.cmd("PFDEBUG", "TODENSE", "h")
+
+
+@pytest.mark.like_redis
+def test_order_of_news_and_invalidations(trio):
+    a, b, _ = trio
+    b.cmd("CONFIG", "SET", "notify-keyspace-events", "EAn")
+    run(a, "PSUBSCRIBE __key*", "CLIENT TRACKING ON", "GET k")
+    b.cmd("SET", "k", 1, "PX", 1)
+    assert [a.read()[-1] for _ in range(4)] == [b"k", [b"k"], b"k", b"k"]  # new, invalidation, set, expire
+    time.sleep(0.01)
+    a.cmd("EXISTS", "k")  # whatever has expired it
     b.cmd("CONFIG", "SET", "notify-keyspace-events", "")
 
 

@@ -6,6 +6,7 @@ message comes into the middle of EXEC's array."""
 
 import random
 
+from generator import sealed
 from harness import encode
 
 KEYS = [b"k", b"j", b"key:1", b"p:1", b"p:2", b""]
@@ -13,6 +14,8 @@ CHANNELS = [b"c", b"news", b"n2", b"", b"__redis__:invalidate"]
 PATTERNS = [b"*", b"n*", b"__key*", b"?", b"c"]
 MESSAGES = (b"message", b"pmessage", b"smessage")
 CLASSES = [b"", b"KEA", b"KEg$xemn", b"Kx", b"E$g", b"bogus"]
+DENSE = b"HYLL" + bytes(12) + bytes(12288)  # a HyperLogLog without elements
+PAYLOAD = sealed(b"\x00\x01p")  # of DUMP
 
 
 def _is_message(raw):
@@ -31,7 +34,24 @@ def _write(r):
         [b"SET", key, b"1"], [b"SET", key, b"v", b"EX", b"1000"], [b"INCR", key], [b"DEL", key, _pick(r, KEYS)],
         [b"APPEND", key, b"x"], [b"MSET", key, b"1", _pick(r, KEYS), b"2"], [b"EXPIRE", key, b"1000"], [b"PERSIST", key],
         [b"SETNX", key, b"1"], [b"GETSET", key, b"2"], [b"GETDEL", key], [b"GETEX", key, b"PERSIST"], [b"FLUSHDB"],
-        [b"EXPIRE", key, b"-1"], [b"SET", key, b"2", b"XX", b"GET"], [b"DECRBY", key, b"x"], [b"FLUSHALL"]])
+        [b"EXPIRE", key, b"-1"], [b"SET", key, b"2", b"XX", b"GET"], [b"DECRBY", key, b"x"], [b"FLUSHALL"],
+        *_rarer_writes(r, key, _pick(r, KEYS))])
+
+
+def _rarer_writes(r, key, other):
+    element, number = _pick(r, [b"a", b"b", b"c"]), b"%d" % r.randrange(3)
+    return [
+        [b"SETRANGE", key, number, _pick(r, [b"", b"x"])], [b"MSETNX", key, b"1", other, b"2"], [b"INCRBYFLOAT", key, b"0.5"],
+        [b"SETBIT", key, number, _pick(r, [b"0", b"1"])], [b"BITOP", _pick(r, [b"OR", b"NOT"]), key, other],
+        [b"BITFIELD", key, b"OVERFLOW", b"FAIL", b"INCRBY", b"u2", b"0", number], [b"BITFIELD", key, b"GET", b"u8", b"0"],
+        [b"BITFIELD", key, b"SET", b"u2", b"0", number], [b"PFADD", key, element], [b"PFADD", key], [b"PFCOUNT", key],
+        [b"PFCOUNT", key, other], [b"PFMERGE", key, other], [b"SET", key, DENSE], [b"PFADD", key, element, b"d"],
+        [b"RENAME", key, other], [b"RENAMENX", key, other], [b"COPY", key, other], [b"COPY", key, other, b"REPLACE"],
+        [b"COPY", key, other, b"DB", b"1"], [b"MOVE", key, _pick(r, [b"0", b"1"])], [b"SWAPDB", b"0", b"1"],
+        [b"RESTORE", key, b"0", PAYLOAD, *_pick(r, [[], [b"REPLACE"], [b"REPLACE", b"ABSTTL"]])],
+        [b"RESTORE", key, b"1", PAYLOAD, b"REPLACE", b"ABSTTL"], [b"SORT", b"nosuch", b"STORE", key], [b"UNLINK", key, other],
+        [b"GETEX", key, b"EX", b"1000"], [b"GETEX", key, b"PXAT", b"1"], [b"SETEX", key, b"1000", b"v"], [b"TOUCH", key, other],
+        [b"PEXPIRE", key, b"100000", _pick(r, [b"NX", b"XX", b"GT", b"LT"])]]
 
 
 def _actor(r):
@@ -89,7 +109,7 @@ class Trio:
     def _until_reply(self, who, seen, subscribing):
         while True:
             raw = self.clients[who].reply()
-            seen[who].append(b":(c)\r\n" if raw == b":%b\r\n" % self.listener_id else raw)
+            seen[who].append(raw.replace(b":%b\r\n" % self.listener_id, b":(c)\r\n"))
             if not _is_message(raw) or (subscribing and b"subscribe\r\n" in raw):
                 return
 
@@ -105,10 +125,15 @@ def several_connections(servers, report, raw, secret, seed, steps):
         protocols = [3, r.choice([2, 3]), r.choice([2, 3])]
         trios = [Trio(lambda server=server: raw(server.port, secret), protocols) for server in servers]
         start = [[b"FLUSHALL"], [b"CONFIG", b"SET", b"notify-keyspace-events", b""]]
-        history = []
+        history, multi = [], [False] * 3
         for number in range(min(200, steps - first)):
             who = 2 if number >= len(start) and r.random() < 0.15 else r.randrange(2)
             command = start[number] if number < len(start) else _listener(r) if who == 2 else _actor(r)
+            if command[0] in (b"MULTI", b"EXEC", b"DISCARD"):
+                multi[who] = command[0] == b"MULTI"
+            elif multi[who] and command[:2] == [b"CLIENT", b"TRACKING"]:
+                # Redis tells a client of its own changes as EXEC ends, whatever it tracked when it made them.
+                command = [b"PING"]
             seen = [trio.step(who, command) for trio in trios]
             shown = [b"-" if word is None else word for word in command]
             for client in range(3):
@@ -125,10 +150,11 @@ def several_connections(servers, report, raw, secret, seed, steps):
 
 
 def _in_order(replies):
-    """All bytes, with what one message sends through several patterns sorted: Redis's order is that of its table."""
+    """All bytes, but sorted what one message sends through several patterns, as Redis's order is that of its table, and
+    with it the invalidations of one command's keys."""
     result, run = b"", []
     for raw in [*replies, b""]:
-        if raw[4:].startswith(b"$8\r\npmessage"):
+        if raw[4:].startswith((b"$8\r\npmessage", b"$10\r\ninvalidate")):
             run.append(raw)
             continue
         result += b"".join(sorted(run)) + raw

@@ -4,8 +4,8 @@
     run.py [--binary build/atomdb] [--commands 100000] [--seed N] [--differences]
 
 Four parts: every command of the table with every wrong number of arguments; random bytes on connections of their own;
-several connections at once; random commands, in RESP2 and RESP3. What may differ, and why, is in differences.py. Prints the seed; the same seed gives
-the same commands. Ends with `N passed, N failed`, and with 1 when something failed."""
+several connections at once; random commands, in RESP2 and RESP3. What may differ, and why, is in differences.py. Prints
+the seed; the same seed gives the same commands. Ends with `N passed, N failed`, and with 1 when something failed."""
 
 import argparse
 import os
@@ -63,7 +63,7 @@ class Report:
             self.passed += 1
             return True
         self.failed += 1
-        kind = command[0].upper()
+        kind = command[2 if command[0] == b"(several)" else 0].upper()
         self.shown[kind] = self.shown.get(kind, 0) + 1
         if self.shown[kind] <= 3:
             print(f"\n{show(command)}\n  redis:  {short(redis)}\n  atomdb: {short(atomdb)}")

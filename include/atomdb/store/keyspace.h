@@ -80,6 +80,10 @@ int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *
  * `*bytes`; creates the key where `old` is NULL. An integer becomes its text. Same errors as keyspace_set. */
 int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, char **bytes);
 
+/* Only what keyspace_resize does to OBJECT ENCODING, for a write that leaves all bytes as they are: nobody is told.
+ * False where it takes more than that: the value is stored as an integer. */
+bool keyspace_make_raw(struct entry *e);
+
 /* Changes the deadline: milliseconds since 1970, DEADLINE_NONE to persist. One that has passed deletes the key.
  * max_ttl applies. 0, or ATOMDB_E_OOM. */
 int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, int64_t deadline);
