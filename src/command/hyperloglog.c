@@ -23,23 +23,26 @@ static int store_hll(struct session *s, const struct key *key, struct entry *old
 	char *bytes;
 	if (old == NULL)
 		return keyspace_set_raw(s->tenant, key, NULL, value, DEADLINE_NONE);
-	int error = keyspace_resize(s->tenant, key, old, h->len, &bytes);
-	if (error == 0)
-		memcpy(bytes, h->bytes, h->len);
-	return error;
+	int error = keyspace_resize(s->tenant, key, old, h->len, (struct span){0, h->len}, &bytes);
+	if (error != 0)
+		return error;
+	memcpy(bytes, h->bytes, h->len);
+	keyspace_commit(s->tenant->shard);
+	return 0;
 }
 
 /* Adds to a dense one, where it is. */
 static enum outcome add_in_place(struct session *s, const struct request *r, const struct key *key, struct entry *e) {
 	bool changed = false;
 	char *bytes;
-	int error = keyspace_resize(s->tenant, key, e, HLL_DENSE_SIZE, &bytes);
+	int error = keyspace_resize(s->tenant, key, e, HLL_DENSE_SIZE, (struct span){0, HLL_DENSE_SIZE}, &bytes);
 	if (error < 0)
 		return reply_store_error(s, error);
 	for (uint32_t i = 2; i < r->argc; i++)
 		changed |= hll_add_dense((uint8_t *)bytes, r->argv[i]);
 	if (changed)
 		hll_forget((uint8_t *)bytes);
+	keyspace_commit(s->tenant->shard);
 	writer_integer(s->reply, changed);
 	return OUTCOME_DONE;
 }
@@ -120,10 +123,12 @@ enum outcome hyperloglog_pfcount(struct session *s, const struct request *r) {
 			if (hll_count(value, &count) != 0)
 				return reply_damaged(s);
 			char *bytes;
-			int error = keyspace_resize(s->tenant, &key, e, value.len, &bytes);
+			int error =
+				keyspace_resize(s->tenant, &key, e, value.len, (struct span){0, HLL_HEADER}, &bytes);
 			if (error < 0)
 				return reply_store_error(s, error);
 			hll_cache((uint8_t *)bytes, count);
+			keyspace_commit(s->tenant->shard);
 		}
 	}
 	writer_integer(s->reply, (int64_t)count);
