@@ -166,10 +166,13 @@ static bool fields_change(const struct field *fields, size_t count, struct slice
 
 static enum outcome run_fields(struct session *s, const struct request *r, const struct field *fields, size_t count) {
 	uint64_t needed = 0; /* bytes that the fields that are written reach to */
+	uint64_t first = UINT64_MAX;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t end = (fields[i].offset + fields[i].width + 7) / 8;
-		if (fields[i].action != FIELD_GET && end > needed)
-			needed = end;
+		if (fields[i].action == FIELD_GET)
+			continue;
+		needed = end > needed ? end : needed;
+		first = fields[i].offset / 8 < first ? fields[i].offset / 8 : first;
 	}
 	if (needed != 0 && !(r->command->flags & CMD_WRITE))
 		return reply_error(s, "ERR BITFIELD_RO only supports the GET subcommand");
@@ -182,7 +185,7 @@ static enum outcome run_fields(struct session *s, const struct request *r, const
 	bool news = needed > value.len || fields_change(fields, count, value);
 	if (news || (needed != 0 && !keyspace_make_raw(e))) {
 		size_t length = value.len > needed ? value.len : needed;
-		int error = keyspace_resize(s->tenant, &key, e, length, &bytes);
+		int error = keyspace_resize(s->tenant, &key, e, length, (struct span){first, needed - first}, &bytes);
 		if (error < 0)
 			return reply_store_error(s, error);
 		value = (struct slice){bytes, length};
@@ -191,6 +194,8 @@ static enum outcome run_fields(struct session *s, const struct request *r, const
 	bool wrote = false;
 	for (size_t i = 0; i < count; i++)
 		wrote |= field_run(s->reply, &fields[i], value, bytes);
+	if (bytes != NULL)
+		keyspace_commit(s->tenant->shard);
 	if (wrote && news)
 		notify_key(s, NOTIFY_STRING, "setbit", &key);
 	return OUTCOME_DONE;

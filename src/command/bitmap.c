@@ -40,10 +40,12 @@ enum outcome bitmap_setbit(struct session *s, const struct request *r) {
 		writer_integer(s->reply, before);
 		return OUTCOME_DONE;
 	}
-	int error = keyspace_resize(s->tenant, &key, old, at < value.len ? value.len : at + 1, &bytes);
+	int error = keyspace_resize(s->tenant, &key, old, at < value.len ? value.len : at + 1, (struct span){at, 1},
+				    &bytes);
 	if (error < 0)
 		return reply_store_error(s, error);
 	bytes[at] = (char)((byte & ~(1u << shift)) | (unsigned)bit << shift);
+	keyspace_commit(s->tenant->shard);
 	writer_integer(s->reply, before);
 	if (!same)
 		notify_key(s, NOTIFY_STRING, "setbit", &key);

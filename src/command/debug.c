@@ -114,10 +114,12 @@ static int populate_one(struct session *s, const struct request *r, int64_t numb
 	if (size == 0)
 		return keyspace_set(s->tenant, &key, NULL, (struct slice){text, length}, DEADLINE_NONE);
 	char *bytes;
-	int error = keyspace_resize(s->tenant, &key, NULL, size, &bytes);
-	if (error == 0)
-		memcpy(bytes, text, length < size ? length : size);
-	return error;
+	int error = keyspace_resize(s->tenant, &key, NULL, size, (struct span){0}, &bytes);
+	if (error != 0)
+		return error;
+	memcpy(bytes, text, length < size ? length : size);
+	keyspace_commit(s->tenant->shard);
+	return 0;
 }
 
 static enum outcome debug_populate(struct session *s, const struct request *r) {

@@ -12,6 +12,8 @@
 
 enum outcome generic_del(struct session *s, const struct request *r) {
 	int64_t removed = 0;
+	if (r->argc > 2)
+		keyspace_begin(s->tenant->shard);
 	for (uint32_t i = 1; i < r->argc; i++) {
 		struct key key = request_key(s, r, i);
 		struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
@@ -21,6 +23,8 @@ enum outcome generic_del(struct session *s, const struct request *r) {
 		notify_key(s, NOTIFY_GENERIC, "del", &key);
 		removed++;
 	}
+	if (r->argc > 2)
+		keyspace_commit(s->tenant->shard);
 	writer_integer(s->reply, removed);
 	return OUTCOME_DONE;
 }

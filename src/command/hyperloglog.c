@@ -23,10 +23,12 @@ static int store_hll(struct session *s, const struct key *key, struct entry *old
 	char *bytes;
 	if (old == NULL)
 		return keyspace_set_raw(s->tenant, key, NULL, value, DEADLINE_NONE);
-	int error = keyspace_resize(s->tenant, key, old, h->len, &bytes);
-	if (error == 0)
-		memcpy(bytes, h->bytes, h->len);
-	return error;
+	int error = keyspace_resize(s->tenant, key, old, h->len, (struct span){0, h->len}, &bytes);
+	if (error != 0)
+		return error;
+	memcpy(bytes, h->bytes, h->len);
+	keyspace_commit(s->tenant->shard);
+	return 0;
 }
 
 /* Adds to a dense one, `value`, where it is. What raises no register is no write. */
@@ -37,12 +39,14 @@ static enum outcome add_in_place(struct session *s, const struct request *r, con
 	while (i < r->argc && !hll_lacks_dense((const uint8_t *)value.data, r->argv[i]))
 		i++;
 	if (i < r->argc) {
-		int error = keyspace_resize(s->tenant, key, e, HLL_DENSE_SIZE, &bytes);
+		int error =
+			keyspace_resize(s->tenant, key, e, HLL_DENSE_SIZE, (struct span){0, HLL_DENSE_SIZE}, &bytes);
 		if (error < 0)
 			return reply_store_error(s, error);
 		for (uint32_t k = i; k < r->argc; k++)
 			hll_add_dense((uint8_t *)bytes, r->argv[k]);
 		hll_forget((uint8_t *)bytes);
+		keyspace_commit(s->tenant->shard);
 		notify_key(s, NOTIFY_STRING, "pfadd", key);
 	}
 	writer_integer(s->reply, i < r->argc);
@@ -125,10 +129,12 @@ enum outcome hyperloglog_pfcount(struct session *s, const struct request *r) {
 			if (hll_count(value, &count) != 0)
 				return reply_damaged(s);
 			char *bytes;
-			int error = keyspace_resize(s->tenant, &key, e, value.len, &bytes);
+			int error =
+				keyspace_resize(s->tenant, &key, e, value.len, (struct span){0, HLL_HEADER}, &bytes);
 			if (error < 0)
 				return reply_store_error(s, error);
 			hll_cache((uint8_t *)bytes, count);
+			keyspace_commit(s->tenant->shard);
 		}
 	}
 	writer_integer(s->reply, (int64_t)count);

@@ -45,10 +45,11 @@ enum outcome range_setrange(struct session *s, const struct request *r) {
 	if (length < (size_t)offset + part.len)
 		length = (size_t)offset + part.len;
 	char *bytes;
-	int error = keyspace_resize(s->tenant, &key, old, length, &bytes);
+	int error = keyspace_resize(s->tenant, &key, old, length, (struct span){(size_t)offset, part.len}, &bytes);
 	if (error < 0)
 		return reply_store_error(s, error);
 	memcpy(bytes + offset, part.data, part.len);
+	keyspace_commit(s->tenant->shard);
 	notify_key(s, NOTIFY_STRING, "setrange", &key);
 	writer_integer(s->reply, (int64_t)length);
 	return OUTCOME_DONE;

@@ -241,17 +241,27 @@ enum outcome string_mget(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
+/* Sets pairs of keys and values, as one. */
+static int set_all(struct session *s, const struct request *r) {
+	int error = 0;
+	keyspace_begin(s->tenant->shard);
+	for (uint32_t i = 1; i < r->argc && error == 0; i += 2) {
+		struct key key = request_key(s, r, i);
+		struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE); /* the same key may come twice */
+		error = keyspace_set(s->tenant, &key, old, r->argv[i + 1], DEADLINE_NONE);
+		if (error == 0)
+			notify_key(s, NOTIFY_STRING, "set", &key);
+	}
+	keyspace_commit(s->tenant->shard);
+	return error;
+}
+
 enum outcome string_mset(struct session *s, const struct request *r) {
 	if (r->argc % 2 == 0)
 		return reply_error(s, "ERR wrong number of arguments for 'mset' command");
-	for (uint32_t i = 1; i < r->argc; i += 2) {
-		struct key key = request_key(s, r, i);
-		struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
-		int error = keyspace_set(s->tenant, &key, old, r->argv[i + 1], DEADLINE_NONE);
-		if (error < 0)
-			return reply_store_error(s, error);
-		notify_key(s, NOTIFY_STRING, "set", &key);
-	}
+	int error = set_all(s, r);
+	if (error < 0)
+		return reply_store_error(s, error);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
@@ -266,14 +276,9 @@ enum outcome string_msetnx(struct session *s, const struct request *r) {
 		writer_integer(s->reply, 0);
 		return OUTCOME_DONE;
 	}
-	for (uint32_t i = 1; i < r->argc; i += 2) {
-		struct key key = request_key(s, r, i);
-		struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE); /* the same key may come twice */
-		int error = keyspace_set(s->tenant, &key, old, r->argv[i + 1], DEADLINE_NONE);
-		if (error < 0)
-			return reply_store_error(s, error);
-		notify_key(s, NOTIFY_STRING, "set", &key);
-	}
+	int error = set_all(s, r);
+	if (error < 0)
+		return reply_store_error(s, error);
 	writer_integer(s->reply, 1);
 	return OUTCOME_DONE;
 }
@@ -295,11 +300,12 @@ enum outcome string_append(struct session *s, const struct request *r) {
 	if (more.len > KEYSPACE_VALUE_MAX - length)
 		return reply_too_long(s);
 	char *bytes;
-	int error = keyspace_resize(s->tenant, &key, old, length + more.len, &bytes);
+	int error = keyspace_resize(s->tenant, &key, old, length + more.len, (struct span){length, more.len}, &bytes);
 	if (error < 0)
 		return reply_store_error(s, error);
 	if (more.len != 0)
 		memcpy(bytes + length, more.data, more.len);
+	keyspace_commit(s->tenant->shard);
 	notify_key(s, NOTIFY_STRING, "append", &key);
 	writer_integer(s->reply, (int64_t)(length + more.len));
 	return OUTCOME_DONE;

@@ -193,7 +193,10 @@ enum outcome transaction_exec(struct session *s, const struct request *r) {
 		return OUTCOME_AGAIN;
 	hub_part_all(s, TOPIC_WATCHED);
 	s->flags |= SESSION_EXECUTING;
+	struct shard *shard = s->tenant->shard;
+	keyspace_begin(shard);
 	run_all(s, x);
+	keyspace_commit(shard);
 	drop(s);
 	return OUTCOME_DONE;
 }

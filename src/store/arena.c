@@ -15,6 +15,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "atomdb/util/error.h"
+#include "store/crash.h"
 #include "store/pages.h"
 
 #ifdef __has_feature
@@ -33,25 +35,15 @@
 #define unpoison(at, size) ((void)(at), (void)(size))
 #endif
 
-#define MAGIC          0x414e4552414d4f54u
-#define FORMAT_VERSION 1
-#define UNITS_PER_PAGE (ARENA_PAGE / ARENA_UNIT)
-#define SLAB_UNITS     (SLAB_PAGES * UNITS_PER_PAGE)
-#define SLACK_MIN      MIB
-#define SLACK_SHARE    64
-
-static inline unsigned class_of(size_t size) {
-	if (size <= ARENA_FINE_MAX)
-		return (unsigned)((size + ARENA_UNIT - 1) / ARENA_UNIT) - 1;
-	unsigned log = 63 - (unsigned)__builtin_clzll((unsigned long long)size - 1);
-
-	return ARENA_FINE_MAX / ARENA_UNIT + (log - 10) * 8 + (unsigned)((size - 1) >> (log - 3) & 7);
-}
+#define SLACK_MIN   MIB
+#define SLACK_SHARE 64
 
 static void slab_release(struct arena *a, uint32_t *head, uint32_t page) {
 	struct descriptor *d = descriptor(a, page);
 
 	pages_list_unlink(a, head, page);
+	d->state = PAGE_NONE;
+	crash_point();
 	memset(d, 0, sizeof *d);
 	unpoison(page_at(a, page), (size_t)SLAB_PAGES * ARENA_PAGE);
 	pages_free(a, page, SLAB_PAGES, PAGE_DIRTY);
@@ -119,14 +111,17 @@ static uint32_t slab_new(struct arena *a, enum arena_kind kind, unsigned class) 
 		return 0;
 	struct descriptor *d = descriptor(a, page);
 
-	*d = (struct descriptor){.state = (uint8_t)(PAGE_SLAB + kind), .size = (uint8_t) class};
+	*d = (struct descriptor){.size = (uint8_t) class};
+	crash_point();
+	d->state = (uint8_t)(PAGE_SLAB + kind);
+	crash_point();
 	pages_list_push(a, &a->header->partial[kind][class], page);
 	a->header->idle++;
 	return page;
 }
 
 static ref slab_alloc(struct arena *a, size_t block, enum arena_kind kind) {
-	unsigned class = class_of(block), units = (unsigned)(block / ARENA_UNIT), unit;
+	unsigned class = arena_class(block), units = (unsigned)(block / ARENA_UNIT), unit;
 	uint32_t *head = &a->header->partial[kind][class];
 	uint32_t page = *head != 0 ? *head : slab_new(a, kind, class);
 
@@ -144,6 +139,7 @@ static ref slab_alloc(struct arena *a, size_t block, enum arena_kind kind) {
 		unit = d->mark;
 		words = arena_at(a, page * UNITS_PER_PAGE + unit);
 		words[0] = 0;
+		crash_point();
 		d->mark = (uint16_t)(d->mark + units);
 	}
 	unpoison(words, block);
@@ -155,7 +151,7 @@ static ref slab_alloc(struct arena *a, size_t block, enum arena_kind kind) {
 }
 
 static void slab_free(struct arena *a, ref block, size_t size, enum arena_kind kind) {
-	unsigned class = class_of(size), unit = block % SLAB_UNITS;
+	unsigned class = arena_class(size), unit = block % SLAB_UNITS;
 	uint32_t page = block / SLAB_UNITS * SLAB_PAGES;
 	uint32_t *head = &a->header->partial[kind][class];
 	struct descriptor *d = descriptor(a, page);
@@ -199,7 +195,10 @@ static ref run_alloc(struct arena *a, size_t block, enum arena_kind kind, bool z
 		memset(page_at(a, page), 0, ARENA_UNIT);
 	struct descriptor *d = descriptor(a, page);
 
-	*d = (struct descriptor){.state = (uint8_t)(PAGE_RUN + kind), .pages = pages};
+	*d = (struct descriptor){.pages = pages};
+	crash_point();
+	d->state = (uint8_t)(PAGE_RUN + kind);
+	crash_point();
 	return page * UNITS_PER_PAGE;
 }
 
@@ -208,6 +207,8 @@ static void run_free(struct arena *a, ref block, size_t size, enum arena_kind ki
 	struct descriptor *d = descriptor(a, page);
 
 	assert(d->state == PAGE_RUN + kind && d->pages == pages && block % UNITS_PER_PAGE == 0);
+	d->state = PAGE_NONE;
+	crash_point();
 	memset(d, 0, sizeof *d);
 	pages_free(a, page, pages, PAGE_DIRTY);
 }
@@ -255,6 +256,8 @@ void arena_free(struct arena *a, ref block, size_t size, enum arena_kind kind) {
 ref arena_root(struct arena *a, size_t size) {
 	assert(a->header->root == 0);
 	a->header->root = arena_alloc_zero(a, size, ARENA_OTHER);
+	a->header->root_size = size;
+	a->header->identity = arena_identity(a->header);
 	return a->header->root;
 }
 
@@ -286,24 +289,34 @@ static void *reserve(struct arena *a) {
 	return base;
 }
 
+int arena_map(struct arena *a, uint32_t end) {
+	void *base = reserve(a);
+
+	if (base == MAP_FAILED)
+		return -errno;
+	a->map.base = base;
+	if (end > a->reserved)
+		return -ENOMEM;
+	int rc = pages_map(a, 0, end);
+
+	if (rc < 0)
+		return rc;
+	a->header = base;
+	a->descriptors = (void *)page_at(a, HEADER_PAGES);
+	return 0;
+}
+
 static int arena_init(struct arena *a, const char *name) {
 	int rc = create_memfd(name);
 
 	if (rc < 0)
 		return rc;
 	a->fd = rc;
-	void *base = reserve(a);
-
-	if (base == MAP_FAILED)
-		return -errno;
-	a->map.base = base;
-	rc = pages_map(a, 0, FIRST_PAGE);
+	rc = arena_map(a, FIRST_PAGE);
 	if (rc < 0)
 		return rc;
-	a->header = base;
-	a->descriptors = (void *)page_at(a, HEADER_PAGES);
-	a->header->magic = MAGIC;
-	a->header->version = FORMAT_VERSION;
+	a->header->magic = ARENA_MAGIC;
+	a->header->version = ATOMDB_FORMAT_VERSION;
 	a->header->end = FIRST_PAGE;
 	return 0;
 }

@@ -42,6 +42,18 @@ struct arena;
 /* Creates an arena in a new memfd. `budget` may be NULL and is not owned; it must outlive the arena.
  * Returns 0, -ENOMEM, or the -errno of memfd_create or mmap. */
 int arena_open(struct arena **out, const char *name, struct arena_budget *budget);
+/* Takes over the memfd of an arena: `fd` is the arena's then. `*clean` says that arena_save was the last to change it;
+ * else it must go through arena_rebuild. No budget limits it yet. 0; -ENOMEM or -errno; ATOMDB_E_FORMAT, _VERSION,
+ * _CHECKSUM or _TRUNCATED, and nothing has changed. */
+int arena_adopt(struct arena **out, int fd, bool *clean);
+/* From here on its pages are charged, all that it has at once. */
+void arena_set_budget(struct arena *a, struct arena_budget *budget);
+/* Makes the arena what arena_adopt finds clean; nothing may write to it after that. 0 or -errno. */
+int arena_save(struct arena *a);
+/* From here on it has to be rebuilt. */
+void arena_unsave(struct arena *a);
+/* Lets arena_close leave the memfd open: it is the caller's again. */
+void arena_disown(struct arena *a);
 /* Unmaps and closes; NULL is fine. */
 void arena_close(struct arena *a);
 
@@ -58,6 +70,18 @@ ref arena_root(struct arena *a, size_t size);
 #define ARENA_FINE_MAX  1024u
 #define ARENA_SLAB_MAX  16384u
 #define ARENA_ALLOC_MAX ((size_t)16 << 30)
+
+/* The first block of an arena that was taken over, 0 where none of that size is where it should be. */
+ref arena_find_root(const struct arena *a, size_t size);
+
+/* Whether a block of that kind begins there, in use or free; `*size` is what it takes. */
+bool arena_find_block(const struct arena *a, ref block, enum arena_kind kind, size_t *size);
+/* Makes all bookkeeping new from what the descriptors say of slabs and runs. `keep` says of each block whether it is in
+ * use; it may change it, but not allocate. Returns how many descriptors were damaged. */
+uint64_t arena_rebuild(struct arena *a, bool (*keep)(void *context, ref block, size_t size, enum arena_kind kind),
+		       void *context);
+/* Visits the blocks of that kind that a slab or run has handed out once: also those that are free now. */
+void arena_each(const struct arena *a, enum arena_kind kind, void (*visit)(void *context, ref block), void *context);
 
 /* How many bytes a block of `size` takes: what a tenant is charged. */
 static inline size_t arena_block_size(size_t size) {

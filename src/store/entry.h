@@ -4,9 +4,14 @@
  *            +--------+--------+--------+--------+----------------------------+----------------+-----+-------+
  *            | owner  | sizes  |lru prev|lru next| deadline | wheel prev|next | key len|val len| key | value |
  *            +--------+--------+--------+--------+----------------------------+----------------+-----+-------+
- *   owner:   tenant 20 bits | database 4 | flags 4 | type 4     0: not an entry (a free block)
+ *   owner:   tenant 20 bits | database 4 | flags 4 | type 3 | fresh 1     0: not an entry (a free block)
  *   sizes:   narrow: key length 8 bits | value length 12 | used 12         wide: the 8-byte lengths count instead
  *   used:    when the entry was last read or written, in ticks of 262 seconds, of which it is the lower bits
+ *   fresh:   made by the scope that is open; a wide one has the number of its note in the place of the lengths
+ * (scope.h)
+ *
+ * The owner is written last when an entry comes, and cleared first when it goes: an entry is in the arena as long as
+ * its owner is not 0, whatever the tables and lists say, and that is what a crash leaves (see recover.c).
  *
  * The value of an entry with ENTRY_INT is an int64_t in native order, 8 bytes, unaligned: chosen where the decimal text
  * would be longer. Everything else is the bytes themselves. */
@@ -32,6 +37,8 @@ enum entry_type { ENTRY_STRING = 0 };
 #define ENTRY_NARROW_KEY   255u
 #define ENTRY_NARROW_VALUE 4095u
 #define ENTRY_VALUE_MAX    ((size_t)512 << 20)
+#define ENTRY_FRESH        (1u << 31)
+#define ENTRY_NUMBER_MAX   ((1u << 20) - 1)
 
 /* The part of `sizes` that says when an entry was last used, for a time in milliseconds since 1970. */
 #define ENTRY_USED_SHIFT 20
@@ -77,7 +84,10 @@ static inline bool entry_has(const struct entry *e, enum entry_flag flag) {
 	return (entry_flags(e) & (unsigned)flag) != 0;
 }
 static inline unsigned entry_type(const struct entry *e) {
-	return e->owner >> 28;
+	return e->owner >> 28 & 7;
+}
+static inline bool entry_fresh(const struct entry *e) {
+	return (e->owner & ENTRY_FRESH) != 0;
 }
 static inline uint32_t entry_owner(uint32_t tenant, unsigned database, unsigned flags, unsigned type) {
 	return tenant | database << 20 | flags << 24 | type << 28;

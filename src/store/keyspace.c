@@ -8,7 +8,9 @@
 
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
+#include "store/crash.h"
 #include "store/record.h"
+#include "store/scope.h"
 
 /* Old buckets moved with each change of a table that is being resized. */
 #define MOVE_PER_CHANGE 2
@@ -96,8 +98,8 @@ static inline void tell(struct tenant *t, enum change what, unsigned place, stru
 		t->watcher(t, what, keyspace_number(t, place), name);
 }
 
-/* Frees an entry that is no longer in the table. */
-static void entry_free(struct tenant *t, struct database *d, ref block) {
+/* Frees an entry that is no longer in the table. `keep`: it is part of what a scope does. */
+static void entry_free(struct tenant *t, struct database *d, ref block, bool keep) {
 	struct shard *s = t->shard;
 	struct entry *e = entry_at(s, block);
 	size_t size = entry_size(e);
@@ -105,7 +107,13 @@ static void entry_free(struct tenant *t, struct database *d, ref block) {
 	if (entry_has(e, ENTRY_TTL))
 		wheel_remove(s->arena, &s->root->wheel, block);
 	keyspace_count(t, d, entry_database(e), entry_has(e, ENTRY_TTL), arena_block_size(size), false);
+	if (scope_active(s)) {
+		scope_kill(s, block, size, keep);
+		return;
+	}
+	crash_point();
 	e->owner = 0;
+	crash_point();
 	arena_free(s->arena, block, size, ARENA_ENTRY);
 }
 
@@ -115,7 +123,7 @@ static void entry_delete(struct tenant *t, struct database *d, uint64_t hash, re
 	(void)there;
 	const struct entry *e = entry_at(t->shard, block);
 	tell(t, why, entry_database(e), entry_key(e));
-	entry_free(t, d, block);
+	entry_free(t, d, block, why == CHANGE_REMOVED);
 	table_moved(t, d);
 }
 
@@ -129,7 +137,7 @@ void keyspace_expire_due(struct shard *s, ref due, uint64_t hash) {
 	counter_add(&s->figures.lag_ms_total, (uint64_t)(s->now_ms - entry_deadline(e)));
 	counter_add(&t->figures.expirations, 1);
 	tell(t, CHANGE_EXPIRED, entry_database(e), entry_key(e));
-	entry_free(t, d, due);
+	entry_free(t, d, due, false);
 	table_moved(t, d);
 }
 
@@ -147,7 +155,7 @@ bool keyspace_evict(struct tenant *t, ref keep) {
 			bool due = entry_due(s, e);
 			counter_add(due ? &t->figures.expirations : &t->figures.evictions, 1);
 			tell(t, due ? CHANGE_EXPIRED : CHANGE_EVICTED, entry_database(e), name);
-			entry_free(t, d, oldest);
+			entry_free(t, d, oldest, false);
 			table_moved(t, d);
 			return true;
 		}
@@ -195,6 +203,7 @@ struct database *keyspace_database_for_write(struct tenant *t, unsigned place, r
 		return NULL;
 	d = database_at(t->shard, block);
 	d->tenant = t->slot;
+	d->place = place;
 	d->bytes = bytes;
 	counter_add(&t->figures.bytes, bytes);
 	t->record->databases[place] = block;
@@ -318,17 +327,17 @@ int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, 
 		return ATOMDB_E_OOM;
 
 	struct entry *e = entry_at(s, block);
-	e->owner = entry_owner(t->slot, key->place, flags, ENTRY_STRING);
+	char *name = (char *)e + header;
 	e->sizes = s->used_now;
 	if (flags & ENTRY_WIDE)
-		*entry_wide(e) = (struct entry_wide){(uint32_t)key->name.len, (uint32_t)len};
+		*((struct entry_wide *)(void *)name - 1) = (struct entry_wide){(uint32_t)key->name.len, (uint32_t)len};
 	else
 		e->sizes |= (uint32_t)(key->name.len | len << 8);
 	if (deadline != 0)
 		*entry_ttl(e) = (struct entry_ttl){.deadline = deadline};
-	char *name = (char *)e + header;
 	memcpy(name, key->name.data, key->name.len);
-	*out = (struct draft){block, e, name + key->name.len};
+	*out = (struct draft){block, entry_owner(t->slot, key->place, flags, ENTRY_STRING), size, e,
+			      name + key->name.len};
 	return 0;
 }
 
@@ -337,8 +346,17 @@ void keyspace_publish(struct tenant *t, struct database *d, const struct key *ke
 	struct shard *s = t->shard;
 	struct arena *a = s->arena;
 	struct wheel *w = &s->root->wheel;
-	bool ttl = entry_has(draft->entry, ENTRY_TTL);
-	size_t bytes = arena_block_size(entry_size(draft->entry));
+	struct entry *e = draft->entry;
+	size_t bytes = arena_block_size(draft->size);
+	uint32_t owner = draft->owner;
+	if (scope_active(s))
+		owner = scope_create(s, draft->block, owner);
+	else if (old != NULL)
+		s->root->replaced = entry_ref(s, old) | (uint64_t)draft->block << 32;
+	crash_point();
+	e->owner = owner;
+	crash_point();
+	bool ttl = entry_has(e, ENTRY_TTL);
 	if (old == NULL) {
 		table_add(&s->context, &d->table, key->hash, draft->block);
 		lru_push(a, &t->record->lru, draft->block);
@@ -358,7 +376,7 @@ void keyspace_publish(struct tenant *t, struct database *d, const struct key *ke
 	assert(there);
 	(void)there;
 	lru_replace(a, &t->record->lru, block, draft->block);
-	if (had_ttl && ttl && entry_deadline(old) == entry_deadline(draft->entry)) {
+	if (had_ttl && ttl && entry_deadline(old) == entry_deadline(e)) {
 		wheel_replace(a, w, block, draft->block);
 	} else {
 		if (had_ttl)
@@ -371,8 +389,13 @@ void keyspace_publish(struct tenant *t, struct database *d, const struct key *ke
 	counter_add(&t->figures.bytes, bytes);
 	if (__builtin_expect(had_ttl != ttl, 0))
 		count_expiring(t, d, key->place, ttl);
-	old->owner = 0;
-	arena_free(a, block, size, ARENA_ENTRY);
+	if (scope_active(s)) {
+		scope_kill(s, block, size, true);
+	} else {
+		old->owner = 0;
+		crash_point();
+		arena_free(a, block, size, ARENA_ENTRY);
+	}
 	tell(t, CHANGE_VALUE, key->place, key->name);
 }
 
@@ -424,24 +447,40 @@ int keyspace_set_raw(struct tenant *t, const struct key *key, struct entry *old,
 int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *old, int64_t value, int64_t deadline) {
 	if (old == NULL || !entry_has(old, ENTRY_INT) || deadline != DEADLINE_KEEP)
 		return store(t, key, old, &value, sizeof value, ENTRY_INT, deadline);
-	memcpy((char *)(uintptr_t)entry_stored(old).data, &value, sizeof value);
+	struct slice stored = entry_stored(old);
+	if (!scope_is_free(t->shard, old))
+		(void)scope_note_bytes(t->shard, old, (size_t)(stored.data - (char *)old), sizeof value);
+	memcpy((char *)(uintptr_t)stored.data, &value, sizeof value); /* one store */
+	crash_point();
 	lru_touch(t->shard->arena, &t->record->lru, entry_ref(t->shard, old));
 	tell(t, CHANGE_VALUE, key->place, key->name);
 	return 0;
 }
 
+/* Notes what is going to be written over in a value; false where there is no memory for that. */
+static bool note_value(struct shard *s, struct entry *e, size_t length, struct span span) {
+	struct slice stored = entry_stored(e);
+	size_t end = length < stored.len ? length : stored.len;
+	end = span.len < end && span.at < end - span.len ? span.at + span.len : end;
+	if (span.at < end && !scope_note_bytes(s, e, (size_t)(stored.data - (char *)e) + span.at, end - span.at))
+		return false;
+	scope_note_header(s, e);
+	return true;
+}
+
 /* Grows or shrinks a value within its block; false where it needs another one. */
-static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, char **bytes) {
+static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, struct span span, char **bytes) {
 	struct slice stored = entry_stored(e);
 	size_t size = entry_size(e) - stored.len + length;
-	if (entry_has(e, ENTRY_INT) || arena_block_size(size) != arena_block_size(entry_size(e)))
+	if (entry_has(e, ENTRY_INT) || arena_block_size(size) != arena_block_size(entry_size(e)) ||
+	    (!entry_has(e, ENTRY_WIDE) && length > ENTRY_NARROW_VALUE))
+		return false;
+	if (!scope_is_free(t->shard, e) && !note_value(t->shard, e, length, span))
 		return false;
 	if (entry_has(e, ENTRY_WIDE))
 		entry_wide(e)->value_len = (uint32_t)length;
-	else if (length <= ENTRY_NARROW_VALUE)
-		e->sizes = (e->sizes & ~(ENTRY_NARROW_VALUE << 8)) | (uint32_t)length << 8;
 	else
-		return false;
+		e->sizes = (e->sizes & ~(ENTRY_NARROW_VALUE << 8)) | (uint32_t)length << 8;
 	e->owner |= (uint32_t)ENTRY_RAW << 24;
 	*bytes = (char *)(uintptr_t)stored.data;
 	if (length > stored.len)
@@ -450,8 +489,9 @@ static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, ch
 	return true;
 }
 
-int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, char **bytes) {
-	if (old != NULL && resize_in_place(t, old, length, bytes)) {
+static int resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, struct span span,
+		  char **bytes) {
+	if (old != NULL && resize_in_place(t, old, length, span, bytes)) {
 		tell(t, CHANGE_VALUE, key->place, key->name);
 		return 0;
 	}
@@ -476,6 +516,15 @@ int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, 
 	return 0;
 }
 
+int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, struct span span,
+		    char **bytes) {
+	keyspace_begin(t->shard);
+	int error = resize(t, key, old, length, span, bytes);
+	if (error != 0)
+		keyspace_commit(t->shard);
+	return error;
+}
+
 int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, int64_t deadline) {
 	struct shard *s = t->shard;
 	int64_t max = t->limits.max_ttl;
@@ -491,7 +540,10 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 		if (deadline == entry_deadline(e))
 			return 0;
 		wheel_remove(s->arena, &s->root->wheel, block);
-		entry_ttl(e)->deadline = deadline;
+		if (!scope_is_free(s, e))
+			(void)scope_note_bytes(s, e, sizeof *e, sizeof deadline);
+		entry_ttl(e)->deadline = deadline; /* one store */
+		crash_point();
 		wheel_add(s->arena, &s->root->wheel, block);
 		return 0;
 	}
@@ -509,131 +561,4 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 
 void keyspace_delete(struct tenant *t, const struct key *key, struct entry *e) {
 	entry_delete(t, tenant_database(t, key->place), key->hash, entry_ref(t->shard, e), CHANGE_REMOVED);
-}
-
-int keyspace_size(struct tenant *t, unsigned database, uint64_t *keys, uint64_t *expiring) {
-	const struct database *d = tenant_database(t, keyspace_place(t, database));
-	if (d != NULL && d->expiring != 0 && wheel_due(&t->shard->root->wheel, t->shard->now_ms))
-		return ATOMDB_E_AGAIN;
-	if (keys != NULL)
-		*keys = d == NULL ? 0 : table_count(&d->table);
-	if (expiring != NULL)
-		*expiring = d == NULL ? 0 : d->expiring;
-	return 0;
-}
-
-/* table_scan's visit, with what is due left out. */
-struct scan {
-	struct shard *shard;
-	void (*visit)(void *context, const struct entry *e);
-	void *context;
-};
-
-static void scan_visit(void *context, ref block) {
-	const struct scan *scan = context;
-	const struct entry *e = entry_at(scan->shard, block);
-	if (!entry_due(scan->shard, e))
-		scan->visit(scan->context, e);
-}
-
-uint64_t keyspace_scan(struct tenant *t, unsigned database, uint64_t cursor,
-		       void (*visit)(void *context, const struct entry *e), void *context) {
-	const struct database *d = tenant_database(t, keyspace_place(t, database));
-	struct scan scan = {t->shard, visit, context};
-	return d == NULL ? 0 : table_scan(&t->shard->context, &d->table, cursor, scan_visit, &scan);
-}
-
-int keyspace_random(struct tenant *t, unsigned database, struct entry **e) {
-	struct shard *s = t->shard;
-	uint64_t ignored;
-	int error = keyspace_size(t, database, &ignored, NULL);
-	const struct database *d = tenant_database(t, keyspace_place(t, database));
-	if (error != 0)
-		return error;
-	if (d == NULL || table_count(&d->table) == 0)
-		return 0;
-	/* A Weyl sequence through SipHash: even enough, and no more state than one counter. */
-	uint64_t random = hash_bytes(&s->context.seed, &s->draws, sizeof s->draws);
-	s->draws++;
-	*e = entry_at(s, table_random(&s->context, &d->table, random));
-	return 1;
-}
-
-/* Takes a database out of the list of those being moved. */
-static void resizing_remove(struct shard *s, ref block) {
-	ref *link = &s->root->resizing;
-	while (*link != block)
-		link = &database_at(s, *link)->next_resizing;
-	*link = database_at(s, block)->next_resizing;
-}
-
-/* Unlinks a database from its tenant; its entries are freed in slices. */
-static void database_drop(struct tenant *t, unsigned place) {
-	struct shard *s = t->shard;
-	struct database *d = tenant_database(t, place);
-	unsigned number = t->record->numbers[place];
-	uint64_t keys = table_count(&d->table);
-	if (d->resizing)
-		resizing_remove(s, t->record->databases[place]);
-	counter_sub(&t->figures.keys, keys);
-	counter_sub(&t->shard->figures.keys, keys);
-	counter_sub(&t->figures.keys_expiring, d->expiring);
-	counter_set(&t->figures.db_keys[number], 0);
-	counter_set(&t->figures.db_expiring[number], 0);
-	counter_sub(&t->figures.bytes, d->bytes);
-	d->lru = t->record->lru_number;
-	d->next_dropped = s->root->dropped;
-	s->root->dropped = t->record->databases[place];
-	s->dropped[t->slot]++;
-	t->record->databases[place] = 0;
-}
-
-void keyspace_flush(struct tenant *t, unsigned database) {
-	if (t->watcher != NULL)
-		t->watcher(t, CHANGE_FLUSH, database, SLICE(""));
-	for (unsigned i = 0; i < TENANT_DATABASES; i++)
-		if ((database == t->record->numbers[i] || database == TENANT_DATABASES) && t->record->databases[i] != 0)
-			database_drop(t, i);
-	/* What still hangs in the list of a tenant without entries belongs to dropped databases. */
-	if (counter_get(&t->figures.keys) == 0 && t->record->lru.newest != 0) {
-		t->record->lru = (struct lru){0, 0};
-		t->record->lru_number++;
-	}
-}
-
-struct drop {
-	struct shard *shard;
-	struct lru *lru; /* that the entries hang in; NULL: it was given up */
-};
-
-static void drop_entry(void *context, ref block) {
-	const struct drop *drop = context;
-	struct shard *s = drop->shard;
-	struct entry *e = entry_at(s, block);
-	size_t size = entry_size(e);
-	if (entry_has(e, ENTRY_TTL))
-		wheel_remove(s->arena, &s->root->wheel, block);
-	if (drop->lru != NULL)
-		lru_remove(s->arena, drop->lru, block);
-	e->owner = 0;
-	arena_free(s->arena, block, size, ARENA_ENTRY);
-}
-
-bool keyspace_free_dropped(struct shard *s, unsigned units) {
-	ref block;
-	while (units != 0 && (block = s->root->dropped) != 0) {
-		struct database *d = database_at(s, block);
-		struct tenant *t = s->tenants[d->tenant];
-		bool hangs = t != NULL && t->record->lru_number == d->lru;
-		struct drop drop = {s, hangs ? &t->record->lru : NULL};
-		uint64_t before = table_count(&d->table);
-		if (table_drain(&s->context, &d->table, &d->cursor, units, drop_entry, &drop))
-			return true;
-		units -= before < units ? (unsigned)before : units;
-		units -= units != 0;
-		s->root->dropped = d->next_dropped;
-		s->dropped[d->tenant]--;
-		arena_free(s->arena, block, sizeof *d, ARENA_OTHER);
-	}
-	return s->root->dropped != 0;
 }

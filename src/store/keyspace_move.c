@@ -5,7 +5,9 @@
  * used, the one that is read before the one that is replaced, and eviction, which goes by age, stops at the first of
  * them. */
 #include "atomdb/util/error.h"
+#include "store/crash.h"
 #include "store/record.h"
+#include "store/scope.h"
 
 int keyspace_copy(struct tenant *t, struct entry *e, const struct key *to, struct entry *old) {
 	struct shard *s = t->shard;
@@ -33,10 +35,12 @@ int keyspace_move(struct tenant *t, const struct key *from, struct entry *e, con
 	size_t bytes = keyspace_memory(e);
 	/* It will be gone when the other is there: the quota has room for one of them only. */
 	keyspace_count(t, d, from->place, ttl, bytes, false);
+	keyspace_begin(t->shard);
 	int error = keyspace_copy(t, e, to, old);
 	keyspace_count(t, d, from->place, ttl, bytes, true);
 	if (error == 0)
 		keyspace_delete(t, from, e);
+	keyspace_commit(t->shard);
 	return error;
 }
 
@@ -48,11 +52,12 @@ static void swap_counters(counter *a, counter *b) {
 
 void keyspace_swap(struct tenant *t, unsigned a, unsigned b) {
 	struct tenant_record *record = t->record;
-	uint8_t place = record->places[a];
-	record->places[a] = record->places[b];
-	record->places[b] = place;
-	record->numbers[record->places[a]] = (uint8_t)a;
-	record->numbers[record->places[b]] = (uint8_t)b;
+	unsigned differ = record->places[a] ^ record->places[b];
+	if (scope_active(t->shard))
+		scope_note_order(t->shard, record);
+	record->order ^= (uint64_t)differ << 4 * a ^ (uint64_t)differ << 4 * b; /* one store */
+	crash_point();
+	tenant_read_order(record);
 	swap_counters(&t->figures.db_keys[a], &t->figures.db_keys[b]);
 	swap_counters(&t->figures.db_expiring[a], &t->figures.db_expiring[b]);
 }

@@ -195,6 +195,17 @@ uint32_t pages_take(struct arena *a, uint32_t pages, bool clean, enum page_state
 	}
 }
 
+void pages_recover(struct arena *a, uint32_t page, uint32_t pages) {
+	enum page_state state = PAGE_CLEAN;
+
+	if (fallocate(a->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)page * ARENA_PAGE,
+		      (off_t)pages * ARENA_PAGE) != 0) {
+		state = PAGE_DIRTY;
+		counter_add(&a->figures.resident, (uint64_t)pages * ARENA_PAGE);
+	}
+	pages_free(a, page, pages, state);
+}
+
 bool pages_punch(struct arena *a, uint32_t pages) {
 	const struct header *h = a->header;
 	unsigned order = 31 - (unsigned)__builtin_clz(pages > PUNCH_PAGES ? PUNCH_PAGES : pages);

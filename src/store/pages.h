@@ -25,6 +25,14 @@
 #define SLAB_PAGES   (1u << SLAB_ORDER)
 #define CLASSES      96
 
+#define ARENA_MAGIC 0x414e4552414d4f54u
+/* Of everything that lies in the arena. Tests build another one. */
+#ifndef ATOMDB_FORMAT_VERSION
+#define ATOMDB_FORMAT_VERSION 1
+#endif
+#define UNITS_PER_PAGE (ARENA_PAGE / ARENA_UNIT)
+#define SLAB_UNITS     (SLAB_PAGES * UNITS_PER_PAGE)
+
 enum page_state {
 	PAGE_NONE = 0, /* not the first of anything */
 	PAGE_CLEAN,
@@ -52,6 +60,12 @@ struct header {
 	uint64_t magic;
 	uint32_t version;
 	ref root;
+	uint64_t identity; /* checksum of the above */
+	uint64_t saved;    /* checksum of the header, without this, and of the root block; 0: not saved */
+	uint64_t seal;     /* the memfd's time of modification when saved: it changes with the next write */
+	uint64_t root_size;
+	uint64_t resident; /* the figures when saved */
+	uint64_t used_by_kind[ARENA_KINDS];
 	uint32_t end;         /* pages of the file */
 	uint32_t dirty;       /* free pages that are resident */
 	uint32_t idle;        /* slabs kept though empty: each the only one of its list */
@@ -79,6 +93,27 @@ static inline char *page_at(const struct arena *a, uint32_t page) {
 	return a->map.base + (size_t)page * ARENA_PAGE;
 }
 
+/* The size class of a block from a slab, and the largest size of a class. */
+static inline unsigned arena_class(size_t size) {
+	if (size <= ARENA_FINE_MAX)
+		return (unsigned)((size + ARENA_UNIT - 1) / ARENA_UNIT) - 1;
+	unsigned log = 63 - (unsigned)__builtin_clzll((unsigned long long)size - 1);
+
+	return ARENA_FINE_MAX / ARENA_UNIT + (log - 10) * 8 + (unsigned)((size - 1) >> (log - 3) & 7);
+}
+static inline size_t arena_class_size(unsigned class) {
+	if (class < ARENA_FINE_MAX / ARENA_UNIT)
+		return ((size_t) class + 1) * ARENA_UNIT;
+	unsigned above = class - ARENA_FINE_MAX / ARENA_UNIT;
+
+	return (size_t)(9 + above % 8) << (above / 8 + 7);
+}
+
+/* Reserves the address space and maps the first `end` pages of the memfd. 0 or -errno. */
+int arena_map(struct arena *a, uint32_t end);
+/* The checksum of the header's part that never changes. */
+uint64_t arena_identity(const struct header *h);
+
 /* Maps pages [from, to) of the file, which becomes that long; 0 or -errno. */
 int pages_map(struct arena *a, uint32_t from, uint32_t to);
 
@@ -92,6 +127,9 @@ void pages_free(struct arena *a, uint32_t page, uint32_t pages, enum page_state 
 bool pages_punch(struct arena *a, uint32_t pages);
 /* Takes `bytes` off what is resident and off the budget. */
 void pages_refund(struct arena *a, uint64_t bytes);
+
+/* Gives back what is behind pages that nothing uses, and makes them free. */
+void pages_recover(struct arena *a, uint32_t page, uint32_t pages);
 
 /* Lists through descriptors; `head` is a page, 0 for none. */
 void pages_list_push(struct arena *a, uint32_t *head, uint32_t page);

@@ -27,8 +27,9 @@ struct database {
 	ref next_dropped;
 	ref next_resizing;
 	uint32_t tenant; /* slot */
-	uint32_t lru;    /* once dropped: the lru_number of the list that its entries hang in */
-	bool resizing;   /* in the list of tables under way */
+	uint32_t place;
+	uint32_t lru;  /* once dropped: the lru_number of the list that its entries hang in */
+	bool resizing; /* in the list of tables under way */
 };
 
 /* In the arena. */
@@ -39,14 +40,31 @@ struct tenant_record {
 	uint8_t places[TENANT_DATABASES];  /* where a database is, by number */
 	uint8_t numbers[TENANT_DATABASES]; /* which database is there, by place */
 	ref databases[TENANT_DATABASES];   /* by place */
+	uint64_t order;                    /* the places again, 4 bits each: changed by one store */
+	struct tenant_identity identity;
+	uint64_t digest_sum;         /* of identity.digest */
+	uint64_t name_sum;           /* of identity.name; 0: it has none yet */
+	struct retired_figures kept; /* what the tenant has counted, when saved */
+};
+
+/* In the arena: a slot of the directory of tenants. */
+struct tenant_slot {
+	ref record;       /* 0: free, or still being freed */
+	uint32_t dropped; /* databases that are waiting to be freed */
 };
 
 /* In the arena, its first block. */
 struct shard_root {
 	struct wheel wheel;
 	struct hash_seed seed;
+	uint64_t seed_sum;  /* a hash with that seed */
+	uint64_t directory; /* a block of struct tenant_slot, and how many << 32 */
+	uint64_t undo;      /* a block of struct undo, and how many << 32: see scope.h */
+	uint64_t replaced;  /* an entry, and << 32 the one that took its place last: of the two, it counts */
+	uint32_t undo_count;
 	ref dropped;  /* databases being freed in slices */
 	ref resizing; /* databases whose table is being moved */
+	struct retired_figures retired;
 };
 
 struct shard {
@@ -58,8 +76,9 @@ struct shard {
 	uint64_t now_ns;
 	uint64_t draws;          /* of random keys */
 	struct tenant **tenants; /* owned array, by slot; NULL: free, or still being freed */
-	uint32_t *dropped;       /* owned array, by slot: databases that are waiting to be freed */
-	uint32_t slots;          /* allocated */
+	uint32_t slots;          /* of that array and of the directory */
+	unsigned scopes;         /* keyspace_begin without keyspace_commit */
+	bool scoped;             /* changes are noted in the undo log */
 	struct tenant_limits defaults;
 	struct list over;    /* tenants above a lowered quota */
 	struct tenant *shed; /* whose entries go while the budget is exceeded, or NULL */
@@ -67,7 +86,12 @@ struct shard {
 	unsigned id;
 	unsigned worker;
 	struct shard_figures figures;
+	struct shard_recovery recovery;
 };
+
+static inline struct tenant_slot *shard_directory(const struct shard *s) {
+	return arena_at(s->arena, (ref)s->root->directory);
+}
 
 static inline struct database *database_at(const struct shard *s, ref block) {
 	return block == 0 ? NULL : arena_at(s->arena, block);
@@ -92,6 +116,8 @@ static inline bool entry_due(const struct shard *s, const struct entry *e) {
 /* A new block for a key, filled but for its value, not yet in the table. */
 struct draft {
 	ref block;
+	uint32_t owner; /* of the entry, once published */
+	size_t size;
 	struct entry *entry;
 	char *value;
 };
@@ -107,6 +133,16 @@ void keyspace_publish(struct tenant *t, struct database *d, const struct key *ke
 		      const struct draft *draft);
 /* Counts one entry more, or less, and `bytes` of its block. */
 void keyspace_count(struct tenant *t, struct database *d, unsigned place, bool ttl, size_t bytes, bool more);
+
+/* Makes a shard of an arena that was taken over and not saved. 0 or ATOMDB_E_…. */
+int shard_rebuild(struct shard *s);
+/* Writes the name of a tenant that has one now to its record, for the next process. */
+void tenant_write_identity(struct tenant *t);
+
+/* Fills places and numbers from the order. */
+void tenant_read_order(struct tenant_record *record);
+/* The order in which each database is at the place of its number. */
+#define TENANT_ORDER 0xfedcba9876543210u
 
 /* A tenant that no worker knows yet. */
 void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *limits);

@@ -43,6 +43,7 @@ struct registry {
 	bool open;
 	uint32_t max_tenants;
 	struct tenant_limits defaults;
+	bool starting; /* no worker runs yet: nothing is posted, and what goes goes at once */
 	struct registered *anonymous;
 	struct list tenants;
 	struct list leaving; /* removed by a reload, until their workers are done with them */
@@ -116,18 +117,28 @@ static unsigned lightest_shard(const struct registry *r) {
 	return best;
 }
 
-static struct registered *add_tenant(struct registry *r, const struct tenant_limits *limits) {
+static struct registered *place_tenant(struct registry *r, unsigned shard, const struct tenant_limits *limits) {
 	struct registered *g = malloc(sizeof *g);
 	if (g == NULL)
 		return NULL;
 	g->opener_count = 0;
 	g->leaving = false;
-	g->shard = lightest_shard(r);
+	g->shard = shard;
 	tenant_init(&g->tenant, r->shards[g->shard], limits);
 	list_push_back(&r->tenants, &g->link);
 	r->assigned[g->shard]++;
 	r->count++;
 	return g;
+}
+
+static struct registered *add_tenant(struct registry *r, const struct tenant_limits *limits) {
+	return place_tenant(r, lightest_shard(r), limits);
+}
+
+/* What a tenant that a client opened is known by. */
+static void name_by_secret(struct registered *g, const struct secret *secret) {
+	sodium_bin2hex(g->tenant.fingerprint, sizeof g->tenant.fingerprint, secret->digest, TENANT_FINGERPRINT / 2);
+	memcpy(g->tenant.digest, secret->digest, sizeof g->tenant.digest);
 }
 
 /* Takes a tenant out of all that finds it; its worker may still use it. */
@@ -179,11 +190,15 @@ static const struct tenant_config *config_of(const struct tenancy *y, const char
 	return NULL;
 }
 
+static void close_and_free(struct registered *g);
+
 static void report(const struct registry *r, enum event_id id, const struct registered *g) {
 	event_report(r->events, &(struct event){.id = id, .tenant = tenant_name(&g->tenant)});
 }
 
 static void change_limits(struct registry *r, struct registered *g, const struct tenant_limits *limits) {
+	if (r->starting)
+		tenant_set_limits(&g->tenant, limits, 0);
 	if (r->hooks.limits_changed != NULL)
 		r->hooks.limits_changed(r->hooks.context, &g->tenant, limits);
 }
@@ -207,9 +222,13 @@ static int want_anonymous(struct registry *r, const char *name) {
 /* Ends a tenant: its worker closes its clients and frees it. */
 static void remove_tenant(struct registry *r, struct registered *g) {
 	unlist(r, g);
+	report(r, EVENT_TENANT_REMOVED, g);
+	if (r->starting) {
+		close_and_free(g);
+		return;
+	}
 	g->leaving = true;
 	list_push_back(&r->leaving, &g->link);
-	report(r, EVENT_TENANT_REMOVED, g);
 	if (r->hooks.removed != NULL)
 		r->hooks.removed(r->hooks.context, &g->tenant);
 }
@@ -236,16 +255,17 @@ static int put_tenant(struct registry *r, const struct tenant_config *c) {
 	if (added)
 		g->tenant.is_operator = is_operator;
 	remove_rivals(r, g, c);
-	if (!added) {
+	if (!added)
 		forget_secrets(r, g);
-		change_limits(r, g, &c->limits);
-	}
 	if (!is_listed(g)) {
 		set_name(g, c->name);
 		r->opened -= !added;
 	}
+	/* Only now: the worker that is told writes the name to the arena. */
+	if (!added)
+		change_limits(r, g, &c->limits);
 	learn_secrets(r, g, c->secrets, c->secret_count);
-	if (added)
+	if (added && !r->starting)
 		report(r, EVENT_TENANT_CREATED, g);
 	return 0;
 }
@@ -330,6 +350,51 @@ int registry_remove(struct registry *r, struct slice name) {
 	return error;
 }
 
+/* Where a tenant of an arena that was taken over goes. */
+struct restoration {
+	struct registry *registry;
+	unsigned shard;
+	int error;
+};
+
+static void restore_tenant(void *context, uint32_t slot, const struct tenant_identity *identity) {
+	struct restoration *restoration = context;
+	struct registry *r = restoration->registry;
+	struct shard *s = r->shards[restoration->shard];
+	struct secret secret;
+	memcpy(secret.digest, identity->digest, sizeof secret.digest);
+	struct registered *g = restoration->error != 0 ? NULL : place_tenant(r, restoration->shard, &r->defaults);
+	if (g == NULL) {
+		restoration->error = -ENOMEM;
+		return;
+	}
+	bool named = identity->name[0] != '\0', known = sodium_is_zero(secret.digest, sizeof secret.digest) == 0;
+	bool twice = named ? find_listed(r, identity->name) != NULL : !known || find_secret(r, &secret) != NULL;
+	if (named && !twice)
+		set_name(g, identity->name);
+	else
+		name_by_secret(g, &secret);
+	g->tenant.is_operator = named && strcmp(identity->name, TENANT_OPERATOR) == 0;
+	shard_adopt_tenant(s, slot, &g->tenant);
+	if (!named && !twice)
+		learn_secrets(r, g, &secret, 1);
+	if (!named)
+		r->opened++;
+	/* One that a client opened lives no longer than its last key. */
+	if (twice || (!named && counter_get(&g->tenant.figures.keys) == 0)) {
+		unlist(r, g);
+		close_and_free(g);
+	}
+}
+
+/* Brings back the tenants of all arenas that were taken over. */
+static int restore(struct registry *r) {
+	struct restoration restoration = {r, 0, 0};
+	for (; restoration.shard < r->shard_count; restoration.shard++)
+		shard_each_tenant(r->shards[restoration.shard], restore_tenant, &restoration);
+	return restoration.error;
+}
+
 int registry_new(struct registry **out, struct shard *const *shards, size_t shard_count, const struct tenancy *y,
 		 const struct registry_hooks *hooks, const struct event_sink *events) {
 	struct registry *r = calloc(1, sizeof *r);
@@ -343,15 +408,19 @@ int registry_new(struct registry **out, struct shard *const *shards, size_t shar
 	r->assigned = calloc(shard_count, sizeof *r->assigned);
 	for (size_t i = 0; i < shard_count; i++)
 		shard_set_defaults(shards[i], &y->defaults);
-	/* Nobody uses the tenants yet: nothing is posted. */
-	int error = r->assigned == NULL ? -ENOMEM : registry_reload(r, y);
+	r->starting = true;
+	r->events = events;
+	r->defaults = y->defaults;
+	int error = r->assigned == NULL ? -ENOMEM : restore(r);
+	if (error == 0)
+		error = registry_reload(r, y);
+	r->starting = false;
 	if (error != 0) {
 		registry_free(r);
 		return error;
 	}
 	if (hooks != NULL)
 		r->hooks = *hooks;
-	r->events = events;
 	*out = r;
 	return 0;
 }
@@ -384,7 +453,7 @@ static int open_tenant(struct registry *r, const struct secret *secret, struct r
 	struct registered *g = add_tenant(r, &r->defaults);
 	if (g == NULL)
 		return -ENOMEM;
-	sodium_bin2hex(g->tenant.fingerprint, sizeof g->tenant.fingerprint, secret->digest, TENANT_FINGERPRINT / 2);
+	name_by_secret(g, secret);
 	learn_secrets(r, g, secret, 1);
 	r->opened++;
 	*out = g;

@@ -1,9 +1,6 @@
 #include "atomdb/store/shard.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "atomdb/util/error.h"
 #include "store/record.h"
@@ -16,38 +13,6 @@
 #define SHED_RUN 4096
 /* Of the arena's pages, what may be lost in them: a 32nd. */
 #define FRAGMENTED_SHARE 32
-
-int shard_new(struct shard **out, const struct shard_options *options) {
-	struct shard *s = calloc(1, sizeof *s);
-	if (s == NULL)
-		return -ENOMEM;
-	list_init(&s->over);
-	s->id = options->id;
-	s->worker = options->worker;
-	char name[32];
-	snprintf(name, sizeof name, "atomdb-shard-%u", options->id);
-	int error = arena_open(&s->arena, name, options->budget);
-	if (error == 0) {
-		s->root = arena_at(s->arena, arena_root(s->arena, sizeof *s->root));
-		error = hash_seed_random(&s->root->seed);
-		s->context = (struct table_context){s->arena, s->root->seed};
-	}
-	if (error != 0) {
-		shard_free(s);
-		return error;
-	}
-	*out = s;
-	return 0;
-}
-
-void shard_free(struct shard *s) {
-	if (s == NULL)
-		return;
-	arena_close(s->arena);
-	free(s->tenants);
-	free(s->dropped);
-	free(s);
-}
 
 unsigned shard_worker(const struct shard *s) {
 	return s->worker;
@@ -73,91 +38,6 @@ void shard_set_now(struct shard *s, int64_t realtime_ms, uint64_t monotonic_ns) 
 
 int64_t shard_now(const struct shard *s) {
 	return s->now_ms;
-}
-
-void shard_set_defaults(struct shard *s, const struct tenant_limits *limits) {
-	s->defaults = *limits;
-	for (uint32_t i = 0; i < s->slots; i++) {
-		struct tenant *t = s->tenants[i];
-		if (t != NULL && !atomic_load_explicit(&t->listed, memory_order_acquire))
-			tenant_set_limits(t, limits, s->now_ns);
-	}
-}
-
-/* A slot that no tenant and no entry uses; slot 0 is not one, since an entry's owner must not be 0. */
-static int slot_find(struct shard *s, uint32_t *slot) {
-	for (uint32_t i = 1; i < s->slots; i++)
-		if (s->tenants[i] == NULL && s->dropped[i] == 0) {
-			*slot = i;
-			return 0;
-		}
-	uint32_t grown = s->slots == 0 ? 16 : s->slots * 2;
-	if (grown > ENTRY_TENANT_MAX)
-		return ATOMDB_E_FULL;
-	struct tenant **tenants = realloc(s->tenants, grown * sizeof *tenants);
-	if (tenants == NULL)
-		return -ENOMEM;
-	s->tenants = tenants;
-	uint32_t *dropped = realloc(s->dropped, grown * sizeof *dropped);
-	if (dropped == NULL)
-		return -ENOMEM;
-	s->dropped = dropped;
-	memset(tenants + s->slots, 0, (grown - s->slots) * sizeof *tenants);
-	memset(dropped + s->slots, 0, (grown - s->slots) * sizeof *dropped);
-	*slot = s->slots == 0 ? 1 : s->slots;
-	s->slots = grown;
-	return 0;
-}
-
-int shard_open_tenant(struct shard *s, struct tenant *t) {
-	if (t->record != NULL)
-		return 0;
-	uint32_t slot;
-	if (slot_find(s, &slot) != 0)
-		return ATOMDB_E_OOM;
-	ref block = arena_alloc_zero(s->arena, sizeof *t->record, ARENA_OTHER);
-	if (block == 0)
-		return ATOMDB_E_OOM;
-	t->record = arena_at(s->arena, block);
-	for (unsigned i = 0; i < TENANT_DATABASES; i++)
-		t->record->places[i] = t->record->numbers[i] = (uint8_t)i;
-	t->slot = slot;
-	s->tenants[slot] = t;
-	if (!atomic_load_explicit(&t->listed, memory_order_acquire))
-		tenant_set_limits(t, &s->defaults, s->now_ns);
-	counter_add(&t->figures.bytes, arena_block_size(sizeof *t->record));
-	counter_add(&s->figures.tenants, 1);
-	return 0;
-}
-
-static void retire(struct retired_figures *r, const struct tenant_figures *f) {
-	counter_add(&r->commands, counter_get(&f->commands));
-	counter_add(&r->hits, counter_get(&f->hits));
-	counter_add(&r->misses, counter_get(&f->misses));
-	counter_add(&r->evictions, counter_get(&f->evictions));
-	counter_add(&r->expirations, counter_get(&f->expirations));
-	counter_add(&r->throttled, counter_get(&f->throttled));
-	counter_add(&r->input_bytes, counter_get(&f->input_bytes));
-	counter_add(&r->output_bytes, counter_get(&f->output_bytes));
-}
-
-void shard_close_tenant(struct shard *s, struct tenant *t) {
-	retire(&s->figures.retired, &t->figures);
-	list_remove(&t->over);
-	if (s->shed == t)
-		s->shed = NULL;
-	if (t->forget != NULL)
-		t->forget(t);
-	if (t->record == NULL)
-		return;
-	keyspace_flush(t, TENANT_DATABASES);
-	ref block = (ref)((size_t)((char *)t->record - (char *)arena_at(s->arena, 0)) / ARENA_UNIT);
-	arena_free(s->arena, block, sizeof *t->record, ARENA_OTHER);
-	counter_sub(&t->figures.bytes, arena_block_size(sizeof *t->record));
-	assert(counter_get(&t->figures.bytes) == 0 && counter_get(&t->figures.keys) == 0);
-	t->record = NULL;
-	s->tenants[t->slot] = NULL;
-	counter_sub(&s->figures.tenants, 1);
 }
 
 /* Removes what is due, about `steps` entries' worth. */

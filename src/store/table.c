@@ -14,6 +14,7 @@
 #endif
 
 #include "atomdb/util/error.h"
+#include "store/crash.h"
 #include "store/entry.h"
 
 #define SLOTS        12
@@ -172,9 +173,13 @@ static bool array_remove(const struct table_context *c, struct table_array *t, u
 }
 
 static void array_free(const struct table_context *c, struct table_array *t) {
-	if (t->buckets != 0)
-		arena_free(c->arena, t->buckets, bytes_of(t->bits), ARENA_OTHER);
+	struct table_array gone = *t;
+
+	/* A database that is being dropped must not name what has become something else. */
 	*t = (struct table_array){0};
+	crash_point();
+	if (gone.buckets != 0)
+		arena_free(c->arena, gone.buckets, bytes_of(gone.bits), ARENA_OTHER);
 }
 
 static size_t array_memory(const struct table_array *t) {
@@ -438,6 +443,37 @@ ref table_random(const struct table_context *c, const struct table *t, uint64_t 
 	}
 }
 
+int table_prepare(const struct table_context *c, struct table *t, uint64_t count) {
+	unsigned bits = 0;
+
+	while (count + 1 > ((uint64_t)SLOTS << bits) - ((uint64_t)SLOTS << bits) / 8)
+		if (++bits > BITS_MAX)
+			return ATOMDB_E_OOM;
+	*t = (struct table){0};
+	return resize(c, t, bits) ? 0 : ATOMDB_E_OOM;
+}
+
+static void each_of_array(const struct table_context *c, const struct table_array *t,
+			  void (*visit)(void *context, ref entry), void *context) {
+	size_t size;
+
+	if (t->buckets == 0 || t->count == 0 || t->bits > BITS_MAX ||
+	    !arena_find_block(c->arena, t->buckets, ARENA_OTHER, &size) || size < bytes_of(t->bits))
+		return;
+	for (uint64_t i = 0; i <= mask_of(t); i++) {
+		const struct bucket *b = &buckets_of(c, t)[i];
+
+		for (unsigned bits = used_slots(b); bits != 0; bits &= bits - 1)
+			visit(context, b->refs[__builtin_ctz(bits)]);
+	}
+}
+
+void table_each(const struct table_context *c, const struct table *t, void (*visit)(void *context, ref entry),
+		void *context) {
+	each_of_array(c, &t->now, visit, context);
+	each_of_array(c, &t->old, visit, context);
+}
+
 bool table_drain(const struct table_context *c, struct table *t, uint64_t *cursor, unsigned max,
 		 void (*drop)(void *context, ref entry), void *context) {
 	uint64_t total = bucket_total(t);
@@ -457,9 +493,10 @@ bool table_drain(const struct table_context *c, struct table *t, uint64_t *curso
 
 			if (dropped++ == max)
 				return true;
+			/* The entry first: while it is there, the table must say that it is to go. */
+			drop(context, b->refs[slot]);
 			b->tags[slot] = 0;
 			(old ? &t->old : &t->now)->count--;
-			drop(context, b->refs[slot]);
 		}
 	}
 	if (table_count(t) != 0)

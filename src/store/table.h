@@ -80,6 +80,12 @@ uint64_t table_scan(const struct table_context *c, const struct table *t, uint64
 /* An entry chosen about evenly by the random number; 0 when empty. */
 ref table_random(const struct table_context *c, const struct table *t, uint64_t random);
 
+/* An empty table with room for `count` entries. 0 or ATOMDB_E_OOM. */
+int table_prepare(const struct table_context *c, struct table *t, uint64_t count);
+/* Visits all that an array of a table may name, which nobody vouches for: the refs may be anything. */
+void table_each(const struct table_context *c, const struct table *t, void (*visit)(void *context, ref entry),
+		void *context);
+
 /* Takes any entries out for good, at most `max` of them, calling `drop` for each, in order of the arrays and without
  * hashing; frees the arrays at the end and returns false then. `*cursor` starts at 0. No other call may come between.
  */

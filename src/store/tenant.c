@@ -20,6 +20,8 @@ void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *
 void tenant_set_limits(struct tenant *t, const struct tenant_limits *limits, uint64_t now_ns) {
 	take_limits(t, limits);
 	token_bucket_set_rate(&t->commands, limits->commands_per_second, now_ns);
+	if (t->record != NULL)
+		tenant_write_identity(t);
 	if (t->record != NULL && !list_linked(&t->over) && keyspace_over(t, 0, 0))
 		list_push_back(&t->shard->over, &t->over);
 }

@@ -21,7 +21,15 @@ const char *error_text(int error) {
 	case ATOMDB_E_FULL:
 		return "Limit reached";
 	case ATOMDB_E_FORMAT:
-		return "Arena of an unknown version or damaged";
+		return "Not an arena, or damaged beyond use";
+	case ATOMDB_E_VERSION:
+		return "Arena of another format version";
+	case ATOMDB_E_CHECKSUM:
+		return "Checksum of the arena's header is wrong";
+	case ATOMDB_E_TRUNCATED:
+		return "Arena is cut off";
+	case ATOMDB_E_SEED:
+		return "Hash seed of the arena is damaged";
 	default:
 		break;
 	}

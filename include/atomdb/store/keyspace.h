@@ -76,9 +76,21 @@ int keyspace_set(struct tenant *t, const struct key *key, struct entry *old, str
 int keyspace_set_raw(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline);
 int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *old, int64_t value, int64_t deadline);
 
+/* What happens from the first to the commit, also to several keys, is either all there after a crash or not at all.
+ * They nest; only the outermost commit counts. A single call of this header needs neither. */
+void keyspace_begin(struct shard *s);
+void keyspace_commit(struct shard *s);
+
+/* The part of a value that a caller is about to write to. */
+struct span {
+	size_t at, len;
+};
+
 /* Makes the value of `key` `length` bytes long (<= KEYSPACE_VALUE_MAX), new bytes zero, for the caller to write to at
- * `*bytes`; creates the key where `old` is NULL. An integer becomes its text. Same errors as keyspace_set. */
-int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, char **bytes);
+ * `*bytes`, within `span` and what is new; creates the key where `old` is NULL. An integer becomes its text. Success
+ * begins what keyspace_commit ends, once the bytes are written. Same errors as keyspace_set. */
+int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, struct span span,
+		    char **bytes);
 
 /* Only what keyspace_resize does to OBJECT ENCODING, for a write that leaves all bytes as they are: nobody is told.
  * False where it takes more than that: the value is stored as an integer. */

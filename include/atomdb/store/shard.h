@@ -1,7 +1,10 @@
 /* A shard: a partition of all tenants, with one arena and one wheel. Owned by one worker.
  *
  * The worker tells it the time at each turn and lets it work when it asks for it: expiring what is due, freeing what
- * was dropped, moving tables, evicting down to lowered quotas, giving pages back. Each slice of work is bounded. */
+ * was dropped, moving tables, evicting down to lowered quotas, giving pages back. Each slice of work is bounded.
+ *
+ * A shard outlives the process in its memfd: shard_fd is handed on, shard_new takes it over. After shard_save it goes
+ * on where it was, at once; after a crash it is rebuilt from the headers of its blocks. */
 #pragma once
 
 #include <stdbool.h>
@@ -38,14 +41,50 @@ struct shard_figures {
 	struct retired_figures retired;
 };
 
+enum recovery_kind {
+	RECOVERY_NEW,     /* nothing was taken over */
+	RECOVERY_CLEAN,   /* saved by shard_save, and untouched since */
+	RECOVERY_CRASHED, /* rebuilt */
+};
+
+/* What a take-over found. */
+struct shard_recovery {
+	enum recovery_kind kind;
+	uint64_t entries;
+	uint64_t bytes;   /* of their blocks */
+	uint64_t dropped; /* blocks that failed their checks */
+	uint64_t duration_ns;
+};
+
 struct shard_options {
 	unsigned id;                 /* 0, 1, …: part of the memfd's name */
 	unsigned worker;             /* the worker that owns it */
 	struct arena_budget *budget; /* not owned; NULL: no limit */
+	int fd;                      /* the memfd to take over: the shard's, once shard_new succeeds; <= 0: a new one */
+	int64_t now_ms;              /* of a take-over: milliseconds since 1970 */
 };
 
+/* 0; -errno; of a memfd that cannot be taken over, which is left as it was: ATOMDB_E_FORMAT (not an arena), _VERSION
+ * (of another format), _CHECKSUM (its header is damaged), _TRUNCATED (too short for one), _SEED (its hash seed is
+ * damaged). Several threads may do it at once, each for a shard of its own. Before a shard that was taken over is used,
+ * registry_new must see it: it brings its tenants back. */
 int shard_new(struct shard **out, const struct shard_options *options);
 void shard_free(struct shard *s);
+
+/* The memfd, owned by the shard. */
+int shard_fd(const struct shard *s);
+const struct shard_recovery *shard_recovery(const struct shard *s);
+/* Called once, when the worker has stopped and before registry_free: makes the arena what the next process can take
+ * over at once. Nothing but shard_fd and shard_free may follow. 0 or -errno: the next process will have to rebuild it.
+ */
+int shard_save(struct shard *s);
+
+/* Visits the tenants that came with the arena and have no struct tenant yet. `visit` may adopt them. */
+void shard_each_tenant(struct shard *s,
+		       void (*visit)(void *context, uint32_t slot, const struct tenant_identity *identity),
+		       void *context);
+/* Makes `t`, which tenant_init has seen, the tenant of a slot that shard_each_tenant told: its keys and figures. */
+void shard_adopt_tenant(struct shard *s, uint32_t slot, struct tenant *t);
 
 unsigned shard_worker(const struct shard *s);
 const struct shard_figures *shard_figures(const struct shard *s);

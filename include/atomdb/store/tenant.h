@@ -20,6 +20,14 @@
 
 enum eviction { EVICTION_LRU, EVICTION_NONE };
 
+#define TENANT_DIGEST 32
+
+/* By which the next process finds a tenant again; kept in the arena. */
+struct tenant_identity {
+	uint8_t digest[TENANT_DIGEST];  /* SHA-256 of the secret that a client opened it with; zeros: it was not */
+	char name[TENANT_NAME_MAX + 1]; /* of the configuration, or "" */
+};
+
 /* 0 means no limit. */
 struct tenant_limits {
 	uint64_t max_entries;
@@ -75,6 +83,7 @@ typedef void (*change_watcher)(struct tenant *t, enum change what, unsigned data
 struct tenant {
 	char fingerprint[TENANT_FINGERPRINT + 1]; /* of the secret's digest; "" for a tenant of the configuration */
 	char name[TENANT_NAME_MAX + 1];           /* of the configuration: valid once `listed` is set */
+	uint8_t digest[TENANT_DIGEST];            /* of the secret that a client opened it with, or zeros */
 	_Atomic bool listed;                      /* known to the configuration, not only opened by a client */
 	struct shard *shard;                      /* never changes */
 	bool is_operator;                         /* what the admin secret opens; never changes */

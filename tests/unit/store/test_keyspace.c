@@ -2,6 +2,7 @@
  * operations of two tenants, with time passing and work done in slices of random size. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "atomdb/util/error.h"
 #include "harness.h"
@@ -208,8 +209,9 @@ static void model_append(struct model *m, unsigned d, unsigned number, const str
 	assert_non_null(copy);
 	memcpy(copy, k->value, k->len);
 	memset(copy + k->len, 'z', more);
-	assert_int_equal(keyspace_resize(&m->tenant, key, old, k->len + more, &bytes), 0);
+	assert_int_equal(keyspace_resize(&m->tenant, key, old, k->len + more, (struct span){0}, &bytes), 0);
 	memset(bytes + k->len, 'z', more);
+	keyspace_commit(m->tenant.shard);
 	model_put(k, copy, k->len + more);
 	k->used = ++m->clock;
 	free(copy);
@@ -268,6 +270,33 @@ static void model_close(struct model *m) {
 	shard_close_tenant(m->tenant.shard, &m->tenant);
 }
 
+static void meet(void *context, uint32_t slot, const struct tenant_identity *identity) {
+	struct model *models = context;
+	assert_true(slot == 1 || slot == 2);
+	assert_string_equal(identity->name, "");
+	shard_adopt_tenant(models[0].tenant.shard, slot, &models[slot - 1].tenant);
+}
+
+/* The next process goes on exactly where this one was. */
+static struct shard *hand_over(struct shard *s, struct model *models, int64_t now) {
+	struct tenant_limits limits[2] = {models[0].tenant.limits, models[1].tenant.limits};
+	struct shard *next = NULL;
+	int fd = dup(shard_fd(s));
+	assert_true(fd > 0);
+	assert_int_equal(shard_save(s), 0);
+	shard_free(s);
+	assert_int_equal(shard_new(&next, &(struct shard_options){.fd = fd, .now_ms = now}), 0);
+	assert_int_equal(shard_recovery(next)->kind, RECOVERY_CLEAN);
+	assert_int_equal(shard_recovery(next)->dropped, 0);
+	shard_set_now(next, now, 1);
+	for (unsigned i = 0; i < 2; i++)
+		tenant_init(&models[i].tenant, next, &limits[i]);
+	shard_each_tenant(next, meet, models);
+	for (unsigned i = 0; i < 2; i++)
+		tenant_set_limits(&models[i].tenant, &limits[i], 1);
+	return next;
+}
+
 static void test_model(void **state) {
 	(void)state;
 	random_state = random_seed();
@@ -288,6 +317,8 @@ static void test_model(void **state) {
 				shard_set_now(s, now, 1);
 				settle(models, 2, s);
 			}
+			if (round > 2 && draw(1000) == 0)
+				s = hand_over(s, models, now);
 			if (i % 64 == 0) {
 				settle(models, 2, s);
 				check_all(&models[0]);
@@ -485,10 +516,11 @@ static void test_large_values(void **state) {
 	while (size < 8 << 20) {
 		size += 1000;
 		struct entry *e = keyspace_find(&t, &key, LOOKUP_WRITE);
-		assert_int_equal(keyspace_resize(&t, &key, e, size, &bytes), 0);
+		assert_int_equal(keyspace_resize(&t, &key, e, size, (struct span){0}, &bytes), 0);
 		moves += bytes != last;
 		last = bytes;
 		bytes[size - 1] = (char)size;
+		keyspace_commit(s);
 	}
 	assert_true(moves < 200);
 	struct entry *e = keyspace_find(&t, &key, LOOKUP_PEEK);

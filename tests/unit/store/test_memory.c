@@ -131,9 +131,11 @@ static void test_arena_refuses(void **state) {
 			len = lengths[n] + len % 50 + 1;
 			if (len > sizeof value)
 				continue;
-			error = keyspace_resize(&t, &key, e, len, &bytes);
-			if (error == 0)
+			error = keyspace_resize(&t, &key, e, len, (struct span){0}, &bytes);
+			if (error == 0) {
 				memset(bytes + lengths[n], (int)('a' + n % 26), len - lengths[n]);
+				keyspace_commit(s);
+			}
 			break;
 		case 2:
 			if (e != NULL)

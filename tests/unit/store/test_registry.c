@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "atomdb/store/keyspace.h"
 #include "atomdb/store/registry.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
@@ -127,6 +129,99 @@ static void test_listed_mode(void **state) {
 	assert_int_equal(auth(&w, "default", "s1", &t), 0);
 	assert_ptr_equal(t, shop);
 	world_close(&w);
+}
+
+static void put_key(struct tenant *t, const char *name) {
+	use(t);
+	struct key key = keyspace_key(t, 0, slice_of(name));
+	assert_int_equal(keyspace_set(t, &key, keyspace_find(t, &key, LOOKUP_PEEK), slice_of(name), DEADLINE_NONE), 0);
+}
+
+static bool has_key(struct tenant *t, const char *name) {
+	use(t);
+	struct key key = keyspace_key(t, 0, slice_of(name));
+	return keyspace_find(t, &key, LOOKUP_PEEK) != NULL;
+}
+
+/* The process ends, saved or not; the next one has the arenas, but other workers. */
+static void world_restart(struct world *w, const struct tenancy *y, bool saved) {
+	for (unsigned i = 0; i < SHARDS && saved; i++)
+		assert_int_equal(shard_save(w->shards[i]), 0);
+	registry_free(w->registry);
+	for (unsigned i = 0; i < SHARDS; i++) {
+		int fd = dup(shard_fd(w->shards[i]));
+		assert_true(fd > 0);
+		shard_free(w->shards[i]);
+		struct shard_options options = {.id = i, .worker = i % 2, .fd = fd, .now_ms = 1700000000000};
+		assert_int_equal(shard_new(&w->shards[i], &options), 0);
+		shard_set_now(w->shards[i], 1700000000000, 1);
+	}
+	struct registry_hooks hooks = {on_limits, on_defaults, on_removed, w};
+	assert_int_equal(registry_new(&w->registry, w->shards, SHARDS, y, &hooks, NULL), 0);
+}
+
+static void restart(bool saved) {
+	struct world w;
+	struct tenant_config list[3] = {tenant_named("shop", "s1"), tenant_named("blog", "b1"),
+					tenant_named("new", "one")};
+	struct tenancy y = {.open = true, .tenants = list, .tenant_count = 2, .anonymous = "public"};
+	struct tenant *t, *first;
+	unsigned worker;
+	world_open(&w, &y);
+	const char *secrets[] = {"s1", "b1", "one", "two", "empty"};
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(auth(&w, "default", secrets[i], &t), 0);
+		put_key(t, secrets[i]);
+	}
+	assert_int_equal(auth(&w, "default", "empty", &t), 0);
+	use(t);
+	assert_int_equal(registry_anonymous(w.registry, &t, &worker), 0);
+	put_key(t, "anybody's");
+	counter_add(&t->figures.commands, 7);
+	/* One gets a name by a reload, and another secret. */
+	y.tenant_count = 3;
+	assert_int_equal(registry_reload(w.registry, &y), 0);
+	secret_digest(SLICE("renewed"), &list[2].secrets[0]);
+
+	world_restart(&w, &y, saved);
+	assert_int_equal(registry_count(w.registry), 5); /* not the empty one */
+	for (unsigned i = 0; i < 4; i++) {
+		if (i == 2)
+			continue;
+		assert_int_equal(auth(&w, "default", secrets[i], &t), 0);
+		assert_true(has_key(t, secrets[i]));
+		assert_int_equal(counter_get(&t->figures.keys), 1);
+	}
+	assert_int_equal(auth(&w, "new", "renewed", &t), 0);
+	assert_true(has_key(t, "one"));
+	assert_int_equal(t->limits.max_entries, 5);
+	assert_int_equal(registry_anonymous(w.registry, &t, &worker), 0);
+	assert_true(has_key(t, "anybody's"));
+	assert_int_equal(counter_get(&t->figures.commands), saved ? 7 : 0);
+
+	/* What the configuration no longer has is gone, with its keys. */
+	struct tenancy narrow = {.tenants = list, .tenant_count = 1};
+	world_restart(&w, &narrow, saved);
+	assert_int_equal(registry_count(w.registry), 1);
+	assert_int_equal(auth(&w, "default", "s1", &first), 0);
+	assert_true(has_key(first, "s1"));
+	uint64_t entries = 0;
+	for (unsigned i = 0; i < SHARDS; i++) {
+		while (shard_work(w.shards[i], 100)) {
+		}
+		entries += counter_get(&shard_figures(w.shards[i])->keys);
+	}
+	assert_int_equal(entries, 1);
+	world_restart(&w, &y, saved);
+	assert_int_equal(auth(&w, "default", "two", &t), 0);
+	assert_false(has_key(t, "two"));
+	world_close(&w);
+}
+
+static void test_restart(void **state) {
+	(void)state;
+	restart(true);
+	restart(false);
 }
 
 static void test_ambiguous(void **state) {
@@ -319,13 +414,10 @@ static void test_operator(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_open_mode),
-		cmocka_unit_test(test_listed_mode),
-		cmocka_unit_test(test_ambiguous),
-		cmocka_unit_test(test_reload),
-		cmocka_unit_test(test_second_secret_in_use),
-		cmocka_unit_test(test_anonymous),
-		cmocka_unit_test(test_put_and_remove),
+		cmocka_unit_test(test_open_mode), cmocka_unit_test(test_listed_mode),
+		cmocka_unit_test(test_restart),   cmocka_unit_test(test_ambiguous),
+		cmocka_unit_test(test_reload),    cmocka_unit_test(test_second_secret_in_use),
+		cmocka_unit_test(test_anonymous), cmocka_unit_test(test_put_and_remove),
 		cmocka_unit_test(test_operator),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
