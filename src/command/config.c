@@ -286,7 +286,7 @@ enum outcome config_set(struct session *s, const struct request *r) {
 		if (!read_value(s, find_parameter(r->argv[i]), r->argv[i + 1], &set))
 			return OUTCOME_DONE;
 	}
-	int error = notes_configure(s, &set.notes);
+	int error = notes_configure(s->tenant, s->env, &set.notes);
 	if (error == 0)
 		notify_set(s->tenant, set.notify);
 	return reply_result(s, error);

@@ -95,8 +95,7 @@ static void set_threshold(const struct environment *env, struct tenant *t) {
 	t->slow_ticks = least < 0 || ticks >= 1e18 ? UINT64_MAX : (uint64_t)ticks;
 }
 
-int notes_configure(struct session *s, const struct notes_settings *settings) {
-	struct tenant *t = s->tenant;
+int notes_configure(struct tenant *t, const struct environment *env, const struct notes_settings *settings) {
 	struct notes *n = make_notes(t);
 	if (n == NULL)
 		return ATOMDB_E_OOM;
@@ -110,7 +109,7 @@ int notes_configure(struct session *s, const struct notes_settings *settings) {
 		n->histograms = NULL;
 	}
 	n->settings = *settings;
-	set_threshold(s->env, t);
+	set_threshold(env, t);
 	return 0;
 }
 

@@ -63,7 +63,7 @@ struct notes {
 /* The settings in force, those of a new tenant where nothing is noted yet. */
 struct notes_settings notes_settings_of(const struct tenant *t);
 /* Puts settings in force; 0 or ATOMDB_E_OOM. */
-int notes_configure(struct session *s, const struct notes_settings *settings);
+int notes_configure(struct tenant *t, const struct environment *env, const struct notes_settings *settings);
 /* Notes that a command took `ticks`, and sets the tenant's slow_ticks for the next. For commands that took at least
  * that. */
 __attribute__((cold, noinline)) void notes_command(struct session *s, const struct request *r, uint64_t ticks);

@@ -75,8 +75,7 @@ void tracking_leave(struct session *s) {
 	}
 }
 
-int tracking_enable(struct session *s, struct session *redirect, uint32_t options, const struct slice *prefixes,
-		    size_t count) {
+int tracking_turn_on(struct session *s, struct session *redirect, uint32_t options) {
 	struct hub *h = s->tenant->hub;
 	struct tracking *x = s->peer->tracking;
 	if (x == NULL) {
@@ -101,7 +100,14 @@ int tracking_enable(struct session *s, struct session *redirect, uint32_t option
 	x->redirect_id = redirect == NULL ? 0 : (int64_t)redirect->id;
 	if (redirect != NULL)
 		list_push_back(&redirect->peer->redirected, &x->redirect_link);
-	int error = 0;
+	return 0;
+}
+
+int tracking_enable(struct session *s, struct session *redirect, uint32_t options, const struct slice *prefixes,
+		    size_t count) {
+	int error = tracking_turn_on(s, redirect, options);
+	if (error < 0)
+		return error;
 	if ((options & TRACKING_BCAST) && count == 0)
 		error = hub_join(s, TOPIC_PREFIX, 0, SLICE(""));
 	for (size_t i = 0; i < count && error >= 0; i++)

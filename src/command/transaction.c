@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "atomdb/command/dispatch.h"
 #include "atomdb/util/error.h"
 #include "command/between.h"
 #include "command/handlers.h"
@@ -68,38 +69,46 @@ void transaction_end(struct session *s) {
 	hub_part_all(s, TOPIC_WATCHED);
 }
 
+static int begin(struct session *s) {
+	struct transaction *x = NULL;
+	if (tenant_charge(s->tenant, sizeof(*x)) < 0)
+		return ATOMDB_E_OOM;
+	x = calloc(1, sizeof(*x));
+	if (x == NULL) {
+		tenant_discharge(s->tenant, sizeof(*x));
+		return ATOMDB_E_OOM;
+	}
+	x->last = &x->first;
+	x->bytes = sizeof(*x);
+	s->peer->transaction = x;
+	s->flags |= SESSION_MULTI;
+	return 0;
+}
+
 enum outcome transaction_multi(struct session *s, const struct request *r) {
 	(void)r;
 	if (s->flags & SESSION_MULTI)
 		return reply_error(s, "ERR MULTI calls can not be nested");
 	if (hub_peer(s) == NULL)
 		return OUTCOME_DONE;
-	struct transaction *x = NULL;
-	if (tenant_charge(s->tenant, sizeof(*x)) == 0) {
-		x = calloc(1, sizeof(*x));
-		if (x == NULL)
-			tenant_discharge(s->tenant, sizeof(*x));
-	}
-	if (x == NULL)
+	if (begin(s) < 0)
 		return reply_store_error(s, ATOMDB_E_OOM);
-	x->last = &x->first;
-	x->bytes = sizeof(*x);
-	s->peer->transaction = x;
-	s->flags |= SESSION_MULTI;
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
 
-static struct kept *keep(struct session *s, const struct request *r) {
+/* Puts a command behind those that are kept; 0 or ATOMDB_E_OOM. */
+static int keep(struct session *s, const struct request *r) {
+	struct transaction *x = transaction_of(s);
 	size_t bytes = sizeof(struct kept) + r->argc * sizeof(struct slice);
 	for (uint32_t i = 0; i < r->argc; i++)
 		bytes += r->argv[i].len;
 	if (tenant_charge(s->tenant, bytes) < 0)
-		return NULL;
+		return ATOMDB_E_OOM;
 	struct kept *k = malloc(bytes);
 	if (k == NULL) {
 		tenant_discharge(s->tenant, bytes);
-		return NULL;
+		return ATOMDB_E_OOM;
 	}
 	*k = (struct kept){.command = r->command, .bytes = bytes, .argc = r->argc};
 	char *text = (char *)&k->argv[r->argc];
@@ -109,28 +118,26 @@ static struct kept *keep(struct session *s, const struct request *r) {
 			memcpy(text, r->argv[i].data, r->argv[i].len);
 		text += r->argv[i].len;
 	}
-	return k;
-}
-
-void transaction_queue(struct session *s, const struct request *r) {
-	struct transaction *x = transaction_of(s);
-	/* A transaction that cannot run any more takes no memory. */
-	if (s->flags & (SESSION_DIRTY_QUEUE | SESSION_DIRTY_KEYS)) {
-		writer_constant(s->reply, "+QUEUED\r\n");
-		return;
-	}
-	struct kept *k = keep(s, r);
-	if (k == NULL) {
-		s->flags |= SESSION_DIRTY_QUEUE;
-		reply_store_error(s, ATOMDB_E_OOM);
-		return;
-	}
 	*x->last = k;
 	x->last = &k->next;
 	x->count++;
 	x->bytes += k->bytes;
 	x->flags |= k->command->flags;
 	x->keyless |= k->command->first_key == 0;
+	return 0;
+}
+
+void transaction_queue(struct session *s, const struct request *r) {
+	/* A transaction that cannot run any more takes no memory. */
+	if (s->flags & (SESSION_DIRTY_QUEUE | SESSION_DIRTY_KEYS)) {
+		writer_constant(s->reply, "+QUEUED\r\n");
+		return;
+	}
+	if (keep(s, r) < 0) {
+		s->flags |= SESSION_DIRTY_QUEUE;
+		reply_store_error(s, ATOMDB_E_OOM);
+		return;
+	}
 	writer_constant(s->reply, "+QUEUED\r\n");
 }
 
@@ -230,6 +237,55 @@ enum outcome transaction_unwatch(struct session *s, const struct request *r) {
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
+
+/* --- from one process to the next ------------------------------------------------------------------------------- */
+
+void transaction_pack(const struct session *s, struct pack *p) {
+	const struct transaction *x = transaction_of(s);
+	pack_number(p, x != NULL);
+	if (x == NULL)
+		return;
+	pack_number(p, x->count);
+	for (const struct kept *k = x->first; k != NULL; k = k->next) {
+		pack_number(p, k->argc);
+		for (uint32_t i = 0; i < k->argc; i++)
+			pack_bytes(p, k->argv[i]);
+	}
+}
+
+/* One command. What this version does not know, or takes with other arguments, makes EXEC fail. */
+static int unpack_kept(struct session *s, struct unpack *u) {
+	uint64_t argc = unpack_number(u);
+	/* Each argument takes a number at least: what is announced is allocated only where it can be there. */
+	if (u->failed || argc == 0 || argc > u->rest.len / sizeof(uint64_t))
+		return ATOMDB_E_FORMAT;
+	struct slice *argv = calloc(argc, sizeof(*argv));
+	if (argv == NULL)
+		return ATOMDB_E_OOM;
+	for (uint64_t i = 0; i < argc; i++)
+		argv[i] = unpack_bytes(u);
+	struct request r = {.argv = argv, .argc = (uint32_t)argc};
+	int error = u->failed ? ATOMDB_E_FORMAT : 0;
+	if (error == 0)
+		dispatch_prepare(s, &r);
+	if (error == 0 && (r.command == NULL || !command_arity_ok(r.command, r.argc)))
+		s->flags |= SESSION_DIRTY_QUEUE;
+	else if (error == 0)
+		error = keep(s, &r);
+	free(argv);
+	return error;
+}
+
+int transaction_unpack(struct session *s, struct unpack *u) {
+	if (unpack_up_to(u, 1) == 0)
+		return u->failed ? ATOMDB_E_FORMAT : 0;
+	int error = begin(s);
+	for (uint64_t count = unpack_number(u); count > 0 && error == 0; count--)
+		error = unpack_kept(s, u);
+	return u->failed ? ATOMDB_E_FORMAT : error;
+}
+
+/* --- watched keys ----------------------------------------------------------------------------------------------- */
 
 static void mark_dirty(const struct topic *topic) {
 	list_for_each (node, &topic->members)

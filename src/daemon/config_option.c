@@ -23,6 +23,7 @@ struct choice {
 };
 
 static const struct choice tenancy_choices[] = {{"open", 1}, {"listed", 0}, {NULL, 0}};
+static const struct choice unreadable_choices[] = {{"refuse", 0}, {"start_empty", 1}, {NULL, 0}};
 static const struct choice eviction_choices[] = {{"lru", EVICTION_LRU}, {"none", EVICTION_NONE}, {NULL, 0}};
 static const struct choice level_choices[] = {{"error", LOG_ERR}, {"warning", LOG_WARNING}, {"notice", LOG_NOTICE},
 					      {"info", LOG_INFO}, {"debug", LOG_DEBUG},     {NULL, 0}};
@@ -91,15 +92,16 @@ static int read_size(struct config_reader *r, const struct option_row *row, cons
 }
 
 static const struct choice *choices_of(const struct option_row *row) {
-	return row->type == OPTION_TENANCY    ? tenancy_choices
-	       : row->type == OPTION_EVICTION ? eviction_choices
-					      : level_choices;
+	return row->type == OPTION_TENANCY      ? tenancy_choices
+	       : row->type == OPTION_UNREADABLE ? unreadable_choices
+	       : row->type == OPTION_EVICTION   ? eviction_choices
+						: level_choices;
 }
 
 const char *option_choice_text(const struct option_row *row, const void *field) {
-	int value = row->type == OPTION_TENANCY    ? *(const bool *)field
-		    : row->type == OPTION_EVICTION ? (int)*(const enum eviction *)field
-						   : *(const int *)field;
+	int value = row->type == OPTION_TENANCY || row->type == OPTION_UNREADABLE ? *(const bool *)field
+		    : row->type == OPTION_EVICTION                                ? (int)*(const enum eviction *)field
+										  : *(const int *)field;
 	const struct choice *c = choices_of(row);
 	while (c->value != value)
 		c++;
@@ -239,7 +241,7 @@ static int read_chosen(struct config_reader *r, const struct option_row *row, co
 	int error = read_choice(r, row, setting, choices_of(row), &chosen);
 	if (error != 0)
 		return error;
-	if (row->type == OPTION_TENANCY)
+	if (row->type == OPTION_TENANCY || row->type == OPTION_UNREADABLE)
 		*(bool *)field = chosen != 0;
 	else if (row->type == OPTION_EVICTION)
 		*(enum eviction *)field = (enum eviction)chosen;
@@ -269,6 +271,7 @@ static int read_field(struct config_reader *r, const struct option_row *row, con
 	case OPTION_SECRET_FILE:
 		return read_secret_option(r, row, setting, field);
 	case OPTION_TENANCY:
+	case OPTION_UNREADABLE:
 	case OPTION_EVICTION:
 	case OPTION_LEVEL:
 		return read_chosen(r, row, setting, field);

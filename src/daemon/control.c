@@ -87,8 +87,13 @@ void daemon_stop(struct daemon *d) {
 	d->health.state = HEALTH_STOPPING;
 	sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
 	event_report(d->events, &(struct event){.id = EVENT_STOPPING});
-	for (unsigned i = 0; i < d->worker_count; i++)
-		worker_stop(d->workers[i], STOP_MS);
+	/* systemd does not tell a restart from a stop: where there can be a next process, all is left to it. */
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		if (d->has_store)
+			worker_freeze(d->workers[i]);
+		else
+			worker_stop(d->workers[i], STOP_MS);
+	}
 	int error = pthread_create(&d->reaper, NULL, reap, d);
 	d->reaper_started = error == 0;
 	if (error != 0)

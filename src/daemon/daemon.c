@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "atomdb/util/error.h"
 #include "daemon/cgroup.h"
 #include "daemon/daemon_private.h"
+#include "daemon/fdstore.h"
 
 static void use_port(struct config_addresses *addresses, uint16_t port) {
 	addresses->count = 1;
@@ -59,7 +61,6 @@ static void describe_worker(struct metrics_worker *m, struct worker *w) {
 	const struct environment *e = worker_environment(w);
 	*m = (struct metrics_worker){
 		.commands = e->commands,
-		.shard = shard_figures(worker_shard(w)),
 		.clients = &f->clients,
 		.connections = &f->connections,
 		.rejected_max_clients = &f->rejected[REJECT_MAX_CLIENTS],
@@ -79,7 +80,7 @@ static void describe_worker(struct metrics_worker *m, struct worker *w) {
 
 static int make_workers(struct daemon *d, const struct settings *settings, unsigned count) {
 	for (unsigned i = 0; i < count; i++) {
-		int error = worker_new(&d->workers[i], i, &d->shared, settings, d->resp, d->resp_count, &d->budget);
+		int error = worker_new(&d->workers[i], i, &d->shared, settings, d->resp, d->resp_count);
 		if (error != 0)
 			return error;
 		d->worker_count++;
@@ -89,11 +90,9 @@ static int make_workers(struct daemon *d, const struct settings *settings, unsig
 }
 
 static int make_registry(struct daemon *d) {
-	for (unsigned i = 0; i < d->worker_count; i++)
-		d->shards[i] = worker_shard(d->workers[i]);
 	struct registry_hooks hooks = daemon_hooks;
 	hooks.context = d;
-	int error = registry_new(&d->registry, d->shards, d->worker_count, &d->config->tenancy, &hooks, d->events);
+	int error = registry_new(&d->registry, d->shards, d->shard_count, &d->config->tenancy, &hooks, d->events);
 	if (error == 0)
 		d->shared.registry = d->registry;
 	return error;
@@ -103,6 +102,9 @@ static int make_metrics(struct daemon *d, const struct settings *settings) {
 	d->sources = (struct metrics_sources){
 		.workers = d->figures,
 		.worker_count = d->worker_count,
+		.shards = d->shard_figures,
+		.shard_count = d->shard_count,
+		.recovery = &d->recovery,
 		.registry = d->registry,
 		.clock_start = d->shared.clock_start,
 		.start_ms = d->shared.start_ms,
@@ -137,7 +139,13 @@ static int prepare(struct daemon *d) {
 	struct settings settings = daemon_settings(d, d->config);
 	error = make_workers(d, &settings, count);
 	if (error == 0)
+		error = daemon_make_shards(d);
+	if (error == 0)
 		error = make_registry(d);
+	if (error == 0)
+		daemon_resume_clients(d);
+	if (error == 0)
+		error = daemon_store_shards(d);
 	if (error == 0)
 		error = make_metrics(d, &settings);
 	return error != 0 ? error : daemon_open_loop(d);
@@ -156,11 +164,11 @@ static int serve(struct daemon *d) {
 	int error = daemon_open_sockets(d);
 	if (error != 0)
 		return error;
+	d->has_store = fdstore_works();
 	error = prepare(d);
 	if (error == 0)
 		error = start_workers(d);
 	if (error == 0) {
-		event_report(d->events, &(struct event){.id = EVENT_VOLATILE});
 		d->health.state = HEALTH_SERVING;
 		event_report(d->events, &(struct event){.id = EVENT_STARTED, .detail = "version " ATOMDB_VERSION});
 		daemon_notify_ready(d);
@@ -171,6 +179,18 @@ static int serve(struct daemon *d) {
 			d->events,
 			&(struct event){.id = EVENT_WORKER_FAILED, .error = error, .detail = "AtomDB cannot go on"});
 	return error;
+}
+
+static void close_stored(struct daemon *d) {
+	for (unsigned i = 0; i < CONFIG_WORKERS; i++) {
+		if (d->stored.shards[i] >= 0)
+			close(d->stored.shards[i]);
+	}
+	const int others[] = {d->stored.state, d->stored.clients, d->stored.ledger};
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (others[i] >= 0)
+			close(others[i]);
+	}
 }
 
 static void dismantle(struct daemon *d) {
@@ -184,12 +204,24 @@ static void dismantle(struct daemon *d) {
 	daemon_close_loop(d);
 	live_free(d);
 	metrics_free(d->metrics);
-	if (d->registry != NULL)
+	if (d->registry != NULL) {
+		daemon_save_shards(d);
 		registry_free(d->registry);
+	}
 	for (unsigned i = 0; i < d->worker_count; i++)
 		worker_free(d->workers[i]);
 	daemon_close_sockets(d);
+	close_stored(d);
 	config_free(d->config);
+}
+
+/* Leaves the clients, and says what becomes of all. */
+static void leave(struct daemon *d, char *detail, size_t size) {
+	/* Without a reaper the workers run on. */
+	if (!d->has_store || !d->reaper_started)
+		return;
+	size_t clients = daemon_leave_clients(d);
+	snprintf(detail, size, "systemd keeps the data and %zu clients, until the unit is stopped", clients);
 }
 
 int daemon_run(const struct daemon_options *options, struct config *config, struct journal *journal) {
@@ -205,12 +237,20 @@ int daemon_run(const struct daemon_options *options, struct config *config, stru
 	d->stopped_fd = d->calls_fd = -1;
 	pthread_mutex_init(&d->calls_mutex, NULL);
 	list_init(&d->live);
+	d->stored.state = d->stored.clients = d->stored.ledger = -1;
+	memset(d->stored.shards, -1, sizeof(d->stored.shards));
 	set_signals();
 	int error = serve(d);
-	bool orderly = error == 0;
+	bool orderly = error == 0, stored = d->has_store;
+	char detail[128] = "";
+	if (orderly)
+		leave(d, detail, sizeof(detail));
 	dismantle(d);
 	if (orderly)
-		event_report(journal_sink(journal), &(struct event){.id = EVENT_STOPPED});
+		event_report(journal_sink(journal),
+			     &(struct event){.id = EVENT_STOPPED, .detail = stored ? detail : NULL});
+	if (stored)
+		fdstore_settle();
 	pthread_mutex_destroy(&d->calls_mutex);
 	free(d);
 	return error;

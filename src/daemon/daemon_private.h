@@ -12,6 +12,20 @@
 
 #define RUN_ID_DIGITS 40
 
+/* What systemd keeps for the next process, and how it is called there. */
+#define STORED_NAME    32
+#define STORED_SHARD   "atomdb-shard-" /* and the number */
+#define STORED_STATE   "atomdb-state"
+#define STORED_CLIENTS "atomdb-clients"
+#define STORED_LEDGER  "atomdb-ledger"
+
+/* What it handed to this one: descriptors, owned, or -1. */
+struct stored {
+	int shards[CONFIG_WORKERS];
+	unsigned shard_count; /* the highest number and one */
+	int state, clients, ledger;
+};
+
 /* One HTTP address in the loop. */
 struct http_source {
 	struct http *http;      /* owned */
@@ -44,6 +58,12 @@ struct daemon {
 
 	struct worker *workers[CONFIG_WORKERS]; /* owned */
 	struct shard *shards[CONFIG_WORKERS];   /* the workers' */
+	int shard_errors[CONFIG_WORKERS];       /* of those that could not be made */
+	const struct shard_figures *shard_figures[CONFIG_WORKERS];
+	unsigned shard_count; /* at least as many as workers */
+	bool has_store;       /* systemd keeps the shards */
+	struct stored stored;
+	struct recovery_figures recovery;
 	unsigned worker_count;
 	unsigned started; /* workers whose thread runs or ran */
 	struct worker_shared shared;
@@ -86,6 +106,25 @@ int daemon_open_sockets(struct daemon *d);
 void daemon_close_sockets(struct daemon *d);
 /* Warns of each address that the operator's configuration names and systemd's sockets, which are used, are not at. */
 void daemon_compare_sockets(struct daemon *d, const struct config *config);
+
+/* shards.c */
+
+/* Takes over a file that systemd kept under that name; false where it is none of AtomDB's, or there is one already. */
+bool daemon_keep_stored(struct daemon *d, int fd, const char *name);
+/* Makes the shards, from what was kept where there is something, for the workers, which are made. Errors are reported,
+ * where they are about the data. */
+int daemon_make_shards(struct daemon *d);
+/* Gives them to systemd to keep, and tells what was recovered. */
+int daemon_store_shards(struct daemon *d);
+/* Leaves them to the next process. When nothing uses them any more. */
+void daemon_save_shards(struct daemon *d);
+
+/* handover.c */
+
+/* Leaves the clients of the workers, which are frozen and joined, to the next process; how many. */
+size_t daemon_leave_clients(struct daemon *d);
+/* Brings back those that were left to this one. Before the workers start. */
+void daemon_resume_clients(struct daemon *d);
 
 /* limits.c */
 unsigned daemon_count_workers(const struct config *config);

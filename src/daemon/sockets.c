@@ -31,8 +31,14 @@ static bool is_resp(const char *name) {
 static int adopt(struct daemon *d, int fd, const char *name) {
 	bool http = is_http(name);
 	unsigned *count = http ? &d->http_count : &d->resp_count;
-	if (!http && !is_resp(name))
-		return complain(d, name, -EINVAL, "systemd passed a file under this name, which is not known");
+	if (daemon_keep_stored(d, fd, name))
+		return 0;
+	if (!http && !is_resp(name)) {
+		/* systemd keeps it: another release may know it. */
+		event_report(d->events, &(struct event){.id = EVENT_STORED_UNKNOWN, .detail = name});
+		close(fd);
+		return 0;
+	}
 	if (*count == CONFIG_ADDRESSES)
 		return complain(d, name, -E2BIG, "systemd passed too many sockets");
 	struct listener *l = NULL;

@@ -10,8 +10,8 @@
 
 static void build_status(struct daemon *d, char *out, size_t size) {
 	uint64_t keys = 0;
-	for (unsigned i = 0; i < d->worker_count; i++)
-		keys += counter_get(&shard_figures(worker_shard(d->workers[i]))->keys);
+	for (unsigned i = 0; i < d->shard_count; i++)
+		keys += counter_get(&d->shard_figures[i]->keys);
 	int n = snprintf(out, size, "%zu tenants, %" PRIu64 " keys, %" PRIu64 " clients", registry_count(d->registry),
 			 keys, (uint64_t)atomic_load_explicit(&d->shared.clients, memory_order_relaxed));
 	if (n > 0 && (size_t)n < size && d->health.stuck)

@@ -57,25 +57,29 @@ static int enter(struct worker *w, struct connection *c) {
 	return 0;
 }
 
-void connection_open(struct worker *w, int fd, bool tcp) {
+struct connection *connection_new(struct worker *w, int fd, uint64_t id) {
 	struct connection *c = calloc(1, sizeof(*c));
 	if (c == NULL) {
 		close(fd);
-		atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
-		return;
+		return NULL;
 	}
-	if (tcp)
-		set_tcp_options(fd, w->env.settings.tcp_keepalive);
 	c->fd = fd;
 	list_init(&c->link);
-	uint64_t id = 1 + atomic_fetch_add_explicit(&w->shared->next_client_id, 1, memory_order_relaxed);
 	session_init(&c->session, &w->env, id, w->env.now_ms);
+	if (enter(w, c) == 0)
+		return c;
+	session_deinit(&c->session);
+	connection_discard(c);
+	return NULL;
+}
+
+void connection_open(struct worker *w, int fd, bool tcp) {
+	if (tcp)
+		set_tcp_options(fd, w->env.settings.tcp_keepalive);
 	counter_add(&w->figures.connections, 1);
-	if (enter(w, c) < 0) {
-		session_deinit(&c->session);
-		connection_discard(c);
+	uint64_t id = 1 + atomic_fetch_add_explicit(&w->shared->next_client_id, 1, memory_order_relaxed);
+	if (connection_new(w, fd, id) == NULL)
 		atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
-	}
 }
 
 void connection_discard(struct connection *c) {

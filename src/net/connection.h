@@ -60,6 +60,8 @@ struct connection {
 /* Unsent replies beyond which a client's commands are not run: 1 MiB, none before it has authenticated. */
 size_t connection_backlog(const struct connection *c);
 
+/* A client on `fd`, which it takes over: watched and counted, with a session and no tenant. NULL: it was closed. */
+struct connection *connection_new(struct worker *w, int fd, uint64_t id);
 /* A new client on `fd`, which it takes over: also on failure. `tcp` for the options of TCP. */
 void connection_open(struct worker *w, int fd, bool tcp);
 /* One that another worker sent: runs what it brought. */
@@ -97,6 +99,8 @@ void input_discard(struct connection *c);
 /* Runs what is pending, if the replies allow it. */
 void input_resume(struct connection *c);
 void input_drop(struct connection *c);
+/* Makes bytes pending that are to be tried in the next turn; 0 or -ENOMEM. */
+int input_hold(struct connection *c, struct slice bytes);
 
 /* output.c */
 
@@ -108,6 +112,8 @@ int output_flush(struct connection *c);
 void output_push(struct connection *c, struct slice bytes);
 /* Sends what was pushed in this turn. */
 void output_flush_pushed(struct worker *w);
+/* Makes bytes unsent; 0 or -ENOMEM. */
+int output_hold(struct connection *c, struct slice bytes);
 void output_drop(struct connection *c);
 size_t output_unsent(const struct connection *c);
 /* What the writer may put into the worker's output for this client. */

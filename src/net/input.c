@@ -312,6 +312,17 @@ static int keep_rest(struct connection *c, const struct feed *f, bool unfinished
 	return 0;
 }
 
+int input_hold(struct connection *c, struct slice bytes) {
+	struct worker *w = c->worker;
+	struct pending *p = make_pending(c);
+	if (p == NULL || buffer_append(&p->bytes, bytes.data, bytes.len, SIZE_MAX) < 0)
+		return -ENOMEM;
+	c->flags |= CONNECTION_WAITING | CONNECTION_RUNNABLE;
+	list_push_back(&w->waiting, &p->wait);
+	w->busy = true;
+	return 0;
+}
+
 /* The client holds more than it may: it is told so, and closed. */
 static void refuse_memory(struct connection *c) {
 	struct worker *w = c->worker;

@@ -61,6 +61,11 @@ void worker_stop(struct worker *w, unsigned timeout_ms) {
 	inbox_wake(&w->inbox);
 }
 
+void worker_freeze(struct worker *w) {
+	atomic_store_explicit(&w->stop_request, STOP_FROZEN, memory_order_release);
+	inbox_wake(&w->inbox);
+}
+
 #ifdef ATOMDB_TEST_HOOKS
 void worker_test_hang(struct worker *w, bool hang) {
 	atomic_store(&w->hang, hang);
@@ -99,7 +104,8 @@ static void handle(struct worker *w, struct message *m) {
 		tenant_set_limits(t->tenant, &t->limits, w->env.now_ns);
 		break;
 	case MESSAGE_DEFAULTS:
-		shard_set_defaults(w->shard, &t->limits);
+		for (unsigned i = 0; i < w->shard_count; i++)
+			shard_set_defaults(w->shards[i], &t->limits);
 		break;
 	case MESSAGE_REMOVAL:
 		remove_tenant(w, t->tenant);

@@ -141,6 +141,11 @@ int output_flush(struct connection *c) {
 	return r;
 }
 
+int output_hold(struct connection *c, struct slice bytes) {
+	int r = make_output(c);
+	return r < 0 ? r : buffer_append(&c->output->bytes, bytes.data, bytes.len, SIZE_MAX);
+}
+
 void output_push(struct connection *c, struct slice bytes) {
 	struct worker *w = c->worker;
 	if (c->flags & (CONNECTION_FINISHED | CONNECTION_OVERRUN))

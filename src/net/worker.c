@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "atomdb/net/handover.h"
 #include "atomdb/util/error.h"
 #include "net/connection.h"
 
@@ -114,18 +115,32 @@ static void retry(struct list *waiting) {
 
 static void read_clocks(struct worker *w) {
 	w->env.now_ns = clock_monotonic_ns();
-	shard_set_now(w->shard, clock_realtime_ms(), w->env.now_ns);
-	w->env.now_ms = shard_now(w->shard);
+	int64_t now_ms = clock_realtime_ms();
+	for (unsigned i = 0; i < w->shard_count; i++)
+		shard_set_now(w->shards[i], now_ms, w->env.now_ns);
+	/* All have been told the same times since they were added. */
+	w->env.now_ms = w->shard_count > 0 ? shard_now(w->shards[0]) : now_ms;
 }
 
-/* Lets the shard work, and sees to it that the worker wakes up in time for what comes next. */
-static void work(struct worker *w) {
-	int64_t next = shard_deadline(w->shard);
+/* Lets the shards work where something is due; when the first of them needs it next. */
+static int64_t work_shards(struct worker *w) {
+	int64_t first = INT64_MAX;
 	w->busy = false;
-	if (next <= w->env.now_ms) {
-		w->busy = shard_work(w->shard, WORK_UNITS);
-		next = shard_deadline(w->shard);
+	for (unsigned i = 0; i < w->shard_count; i++) {
+		int64_t next = shard_deadline(w->shards[i]);
+		if (next <= w->env.now_ms) {
+			w->busy |= shard_work(w->shards[i], WORK_UNITS);
+			next = shard_deadline(w->shards[i]);
+		}
+		if (next < first)
+			first = next;
 	}
+	return first;
+}
+
+/* Works, and sees to it that the worker wakes up in time for what comes next. */
+static void work(struct worker *w) {
+	int64_t next = work_shards(w);
 	if (__builtin_expect(!list_empty(&w->waiting), 0)) {
 		retry(&w->waiting);
 		w->busy |= !list_empty(&w->waiting);
@@ -219,6 +234,13 @@ static void close_list(struct list *l) {
 		connection_close(list_entry(l->next, struct connection, link));
 }
 
+void worker_close_clients(struct worker *w) {
+	close_list(&w->strangers);
+	close_list(&w->members);
+	close_list(&w->lingering);
+	connection_bury(w);
+}
+
 static void stop(struct worker *w) {
 	w->stopping = true;
 	worker_listen(w, false);
@@ -232,10 +254,7 @@ static void stop(struct worker *w) {
 		turn(w, w->busy ? 0 : STOP_STEP_MS);
 		worker_sweep_lingering(w);
 	}
-	close_list(&w->strangers);
-	close_list(&w->members);
-	close_list(&w->lingering);
-	connection_bury(w);
+	worker_close_clients(w);
 }
 
 static void *run(void *argument) {
@@ -247,7 +266,8 @@ static void *run(void *argument) {
 	pthread_setname_np(pthread_self(), name);
 	while (atomic_load_explicit(&w->stop_request, memory_order_acquire) == 0)
 		turn(w, w->busy ? 0 : -1);
-	stop(w);
+	if (atomic_load_explicit(&w->stop_request, memory_order_acquire) != STOP_FROZEN)
+		stop(w);
 	return NULL;
 }
 
@@ -313,7 +333,7 @@ static struct worker *allocate(void) {
 }
 
 int worker_new(struct worker **out, unsigned number, struct worker_shared *shared, const struct settings *settings,
-	       struct listener *const *listeners, unsigned listener_count, struct arena_budget *budget) {
+	       struct listener *const *listeners, unsigned listener_count) {
 	if (listener_count > SOURCE_END - SOURCE_LISTENER)
 		return ATOMDB_E_RANGE;
 	struct worker *w = allocate();
@@ -326,8 +346,6 @@ int worker_new(struct worker **out, unsigned number, struct worker_shared *share
 	init_environment(w, settings);
 	w->input = malloc(WORKER_HEAD + WORKER_READ);
 	int r = w->input == NULL ? -ENOMEM : open_sources(w);
-	if (r == 0)
-		r = shard_new(&w->shard, &(struct shard_options){.id = number, .worker = number, .budget = budget});
 	if (r < 0) {
 		worker_free(w);
 		return r;
@@ -378,12 +396,20 @@ void worker_free(struct worker *w) {
 	buffer_deinit(&w->env.scratch);
 	buffer_deinit(&w->env.feed.lines);
 	free(w->input);
-	shard_free(w->shard);
+	for (unsigned i = 0; i < w->shard_count; i++)
+		shard_free(w->shards[i]);
+	free(w->shards);
 	free(w);
 }
 
-struct shard *worker_shard(struct worker *w) {
-	return w->shard;
+int worker_add_shard(struct worker *w, struct shard *s) {
+	struct shard **shards = realloc(w->shards, (w->shard_count + 1) * sizeof(struct shard *));
+	if (shards == NULL)
+		return -ENOMEM;
+	w->shards = shards;
+	shards[w->shard_count++] = s;
+	read_clocks(w);
+	return 0;
 }
 
 const struct worker_figures *worker_figures(const struct worker *w) {

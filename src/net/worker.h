@@ -40,7 +40,8 @@ struct worker {
 	struct environment env;
 	struct worker_figures figures;
 	struct worker_shared *shared;
-	struct shard *shard; /* owned */
+	struct shard **shards; /* owned, with the array: one at least, once worker_add_shard was called */
+	unsigned shard_count;
 	struct listener *const *listeners;
 	unsigned listener_count;
 	unsigned number;
@@ -70,7 +71,7 @@ struct worker {
 	int64_t armed_ms;  /* the timerfd's deadline; INT64_MAX: none */
 	int64_t resume_ms; /* when to try the paused again; INT64_MAX: there are none */
 	int64_t tick_ms;   /* when to look for timeouts; INT64_MAX: not needed */
-	bool busy;         /* the shard has more to do now */
+	bool busy;         /* a shard has more to do now */
 	bool accepting;    /* the listeners are in the epoll set */
 	bool stopping;
 	uint64_t stop_ns;        /* when it ends at the latest */
@@ -83,11 +84,14 @@ struct worker {
 	/* Written by other threads. */
 	_Alignas(64) struct inbox inbox;
 	_Atomic uint64_t pings;
-	_Atomic uint64_t stop_request; /* 1 + milliseconds; 0: none */
+	_Atomic uint64_t stop_request; /* 1 + milliseconds, or STOP_FROZEN; 0: none */
 #ifdef ATOMDB_TEST_HOOKS
 	_Atomic bool hang;
 #endif
 };
+
+/* The stop_request of worker_freeze. */
+#define STOP_FROZEN UINT64_MAX
 
 /* What epoll says of anything but a connection: smaller than any pointer. */
 enum source { SOURCE_INBOX, SOURCE_TIMER, SOURCE_LISTENER, SOURCE_END = 4096 };

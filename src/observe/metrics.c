@@ -122,7 +122,7 @@ int metrics_render(struct metrics *m, enum metrics_format format, struct buffer 
 		[SCOPE_command] = {s->commands, sizeof(s->commands[0]), s->command_count},
 		[SCOPE_tenant] = {s->tenants.rows, sizeof(s->tenants.rows[0]), s->tenants.count + 1},
 		[SCOPE_worker] = {s->workers, sizeof(s->workers[0]), s->worker_count},
-		[SCOPE_shard] = {s->shards, sizeof(s->shards[0]), s->worker_count},
+		[SCOPE_shard] = {s->shards, sizeof(s->shards[0]), s->shard_count},
 	};
 	struct text t = {.out = out};
 	for (size_t i = 0; i < sizeof(metric_table) / sizeof(metric_table[0]); i++)

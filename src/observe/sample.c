@@ -33,16 +33,17 @@ int sample_init(struct sample *s, const struct metrics_sources *sources) {
 	memset(s, 0, sizeof(*s));
 	tenant_set_init(&s->tenants);
 	s->worker_count = sources->worker_count;
+	s->shard_count = sources->shard_count;
 	s->workers = calloc((size_t)s->worker_count + 1, sizeof(*s->workers));
-	s->shards = calloc((size_t)s->worker_count + 1, sizeof(*s->shards));
+	s->shards = calloc((size_t)s->shard_count + 1, sizeof(*s->shards));
 	if (s->workers == NULL || s->shards == NULL) {
 		sample_deinit(s);
 		return -ENOMEM;
 	}
-	for (unsigned i = 0; i < s->worker_count; i++) {
+	for (unsigned i = 0; i < s->worker_count; i++)
 		labels_add_u64(&s->workers[i].labels, "worker", i);
+	for (unsigned i = 0; i < s->shard_count; i++)
 		labels_add_u64(&s->shards[i].labels, "shard", i);
-	}
 	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
 		char name[16];
 		snprintf(name, sizeof(name), "db%u", i);
@@ -123,8 +124,8 @@ static void collect_workers(struct sample *s, const struct metrics_sources *sour
 
 static void collect_shards(struct sample *s, const struct metrics_sources *sources) {
 	s->global.memory_used = 0;
-	for (unsigned i = 0; i < sources->worker_count; i++) {
-		const struct shard_figures *f = sources->workers[i].shard;
+	for (unsigned i = 0; i < sources->shard_count; i++) {
+		const struct shard_figures *f = sources->shards[i];
 		struct shard_sample *row = &s->shards[i];
 		row->resident = counter_get(&f->resident);
 		row->used = counter_get(&f->used);
@@ -147,8 +148,8 @@ struct tenant_walk {
 static void add_retired(struct tenant_walk *walk) {
 	if (walk->retired_added)
 		return;
-	for (unsigned i = 0; i < walk->sources->worker_count; i++)
-		tenant_set_add_retired(&walk->sample->tenants, &walk->sources->workers[i].shard->retired);
+	for (unsigned i = 0; i < walk->sources->shard_count; i++)
+		tenant_set_add_retired(&walk->sample->tenants, &walk->sources->shards[i]->retired);
 	walk->retired_added = true;
 }
 
@@ -182,6 +183,16 @@ static int collect_tenants(struct sample *s, const struct metrics_sources *sourc
 	return 0;
 }
 
+static void collect_recovery(struct global_sample *g, const struct recovery_figures *r) {
+	g->recovered_keys = r->entries;
+	g->recovered_bytes = r->bytes;
+	g->recovered_clients = r->clients;
+	g->recovery_ns = r->duration_ns;
+	g->restarts = r->restarts;
+	g->crashes = r->crashes;
+	g->dropped_blocks = r->dropped_total;
+}
+
 _Static_assert(PROCESS_UNKNOWN == SAMPLE_ABSENT, "figures that the kernel does not tell are left out");
 
 static void collect_process(struct global_sample *g) {
@@ -209,6 +220,7 @@ int sample_collect(struct sample *s, const struct metrics_sources *sources) {
 	collect_commands(s, sources);
 	collect_workers(s, sources);
 	collect_shards(s, sources);
+	collect_recovery(g, sources->recovery);
 	collect_process(g);
 	return collect_tenants(s, sources);
 }

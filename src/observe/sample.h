@@ -21,6 +21,8 @@ struct global_sample {
 	uint64_t tenants;
 	uint64_t log_suppressed;
 	uint64_t live_changes;
+	uint64_t recovered_keys, recovered_bytes, recovered_clients, recovery_ns;
+	uint64_t restarts, crashes, dropped_blocks;
 	uint64_t cpu_us, cpu_user_us, cpu_system_us, resident_bytes, virtual_bytes, open_fds, max_fds;
 	uint64_t process_start_ms;
 };
@@ -68,8 +70,8 @@ struct sample {
 	struct command_sample commands[COMMAND_COUNT];
 	unsigned command_count;
 	struct worker_sample *workers; /* owned: worker_count */
-	struct shard_sample *shards;   /* owned: worker_count */
-	unsigned worker_count;
+	struct shard_sample *shards;   /* owned: shard_count */
+	unsigned worker_count, shard_count;
 	struct tenant_set tenants;
 	struct spent spent[COMMAND_COUNT];
 };

@@ -43,6 +43,7 @@ struct registry {
 	bool open;
 	uint32_t max_tenants;
 	struct tenant_limits defaults;
+	bool held;     /* tenants do not end any more */
 	bool starting; /* no worker runs yet: nothing is posted, and what goes goes at once */
 	struct registered *anonymous;
 	struct list tenants;
@@ -508,7 +509,7 @@ static void close_and_free(struct registered *g) {
 }
 
 static void release(struct registry *r, struct registered *g) {
-	if (is_listed(g) || g->leaving || counter_get(&g->tenant.figures.keys) != 0 ||
+	if (is_listed(g) || g->leaving || r->held || counter_get(&g->tenant.figures.keys) != 0 ||
 	    counter_get(&g->tenant.figures.clients) != 0)
 		return;
 	report(r, EVENT_TENANT_REMOVED, g);
@@ -516,9 +517,36 @@ static void release(struct registry *r, struct registered *g) {
 	close_and_free(g);
 }
 
+int registry_resume(struct registry *r, const struct tenant_identity *identity, struct tenant **out) {
+	struct secret secret;
+	struct registered *g = NULL;
+	int error = 0;
+	memcpy(secret.digest, identity->digest, sizeof secret.digest);
+	pthread_mutex_lock(&r->mutex);
+	bool has_secret = !sodium_is_zero(secret.digest, sizeof secret.digest);
+	if (identity->name[0] != '\0')
+		g = find_listed(r, identity->name);
+	/* A reload may have named it, or no longer. */
+	if (g == NULL && has_secret)
+		g = find_secret(r, &secret);
+	if (g == NULL)
+		error = has_secret && r->open ? open_tenant(r, &secret, &g) : ATOMDB_E_WRONGPASS;
+	if (error == 0)
+		*out = &g->tenant;
+	pthread_mutex_unlock(&r->mutex);
+	sodium_memzero(&secret, sizeof secret);
+	return error;
+}
+
 void registry_release(struct registry *r, struct tenant *t) {
 	pthread_mutex_lock(&r->mutex);
 	release(r, list_entry(t, struct registered, tenant));
+	pthread_mutex_unlock(&r->mutex);
+}
+
+void registry_hold(struct registry *r) {
+	pthread_mutex_lock(&r->mutex);
+	r->held = true;
 	pthread_mutex_unlock(&r->mutex);
 }
 

@@ -56,20 +56,24 @@ struct worker_shared {
 	const char *config_file;
 };
 
-/* Makes a worker with its shard; no thread yet. `shared` and `listeners` are not owned and outlive it. */
+/* Makes a worker; no thread yet. `shared` and `listeners` are not owned and outlive it. */
 int worker_new(struct worker **out, unsigned number, struct worker_shared *shared, const struct settings *settings,
-	       struct listener *const *listeners, unsigned listener_count, struct arena_budget *budget);
+	       struct listener *const *listeners, unsigned listener_count);
+/* Gives it a shard that names it as its worker, and frees it with the worker. Before worker_start, once at least.
+ * 0 or -ENOMEM. */
+int worker_add_shard(struct worker *w, struct shard *s);
 /* Starts the thread. 0 or -errno. */
 int worker_start(struct worker *w);
 /* Asks it to finish: no more accepting, answer what was read, send what was answered for at most `timeout_ms`, close.
  * From any thread. */
 void worker_stop(struct worker *w, unsigned timeout_ms);
+/* Asks it to end between two commands and to leave all clients as they are: see handover.h. From any thread. */
+void worker_freeze(struct worker *w);
 /* Waits for the thread to end. */
 void worker_join(struct worker *w);
 /* After worker_join of all workers. */
 void worker_free(struct worker *w);
 
-struct shard *worker_shard(struct worker *w);
 const struct worker_figures *worker_figures(const struct worker *w);
 const struct environment *worker_environment(const struct worker *w); /* for its figures */
 uint64_t worker_take_longest_turn(struct worker *w);

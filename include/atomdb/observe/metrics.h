@@ -13,7 +13,6 @@
  * net. None may be NULL. */
 struct metrics_worker {
 	const struct command_figures *commands; /* COMMAND_COUNT */
-	const struct shard_figures *shard;
 	const counter *clients;
 	const counter *connections;
 	const counter *rejected_max_clients;
@@ -30,10 +29,26 @@ struct metrics_worker {
 	const counter *unknown_commands;
 };
 
+/* What this process found of the one before. */
+struct recovery_figures {
+	uint64_t entries;
+	uint64_t bytes;
+	uint64_t dropped; /* blocks that failed their checks */
+	uint64_t clients; /* connections that were handed over */
+	uint64_t duration_ns;
+	/* Since the unit was started, over all its processes. */
+	uint64_t restarts; /* that found the data as it was left */
+	uint64_t crashes;  /* that had to rebuild it */
+	uint64_t dropped_total;
+};
+
 /* Not owned, and may change between two pages, but for the workers, versions and times. */
 struct metrics_sources {
 	const struct metrics_worker *workers;
 	unsigned worker_count;
+	const struct shard_figures *const *shards;
+	unsigned shard_count;
+	const struct recovery_figures *recovery;
 	struct registry *registry;
 	struct clock_rate clock_start;
 	int64_t start_ms;

@@ -82,6 +82,11 @@ int registry_authenticate(struct registry *r, struct slice name, struct slice se
 /* The tenant of clients that sent no AUTH, as registry_authenticate; ATOMDB_E_WRONGPASS where there is none. */
 int registry_anonymous(struct registry *r, struct tenant **out, unsigned *worker);
 
+/* The tenant of a client that comes from the process before, and its identity there. Where nothing of an open tenant is
+ * left it is made anew. 0; ATOMDB_E_WRONGPASS: the configuration has no such tenant any more; as registry_authenticate
+ * otherwise. */
+int registry_resume(struct registry *r, const struct tenant_identity *identity, struct tenant **out);
+
 /* Called by the tenant's worker when its last client left: a tenant that a client opened and that holds no key is
  * closed and freed. */
 void registry_release(struct registry *r, struct tenant *t);
@@ -90,6 +95,9 @@ void registry_release(struct registry *r, struct tenant *t);
 void registry_tidy(struct registry *r, unsigned worker);
 /* Called by the tenant's worker after `removed`, when no client uses it any more: closes and frees it. */
 void registry_remove_done(struct registry *r, struct tenant *t);
+
+/* From here on no tenant ends with its last client: the next process is to find them all. */
+void registry_hold(struct registry *r);
 
 /* Visits every tenant, for the control plane; only identity and figures may be read. The mutex is held meanwhile:
  * be quick. */

@@ -76,8 +76,9 @@ static inline struct server *server_start(const struct settings *settings, const
 	};
 	clock_rate_init(&s->shared.clock_start);
 	for (unsigned i = 0; i < WORKERS; i++) {
-		assert_int_equal(worker_new(&s->workers[i], i, &s->shared, settings, s->listeners, 2, NULL), 0);
-		s->shards[i] = worker_shard(s->workers[i]);
+		assert_int_equal(worker_new(&s->workers[i], i, &s->shared, settings, s->listeners, 2), 0);
+		assert_int_equal(shard_new(&s->shards[i], &(struct shard_options){.id = i, .worker = i}), 0);
+		assert_int_equal(worker_add_shard(s->workers[i], s->shards[i]), 0);
 	}
 	struct registry_hooks hooks = {
 		.limits_changed = server_limits_changed,

@@ -19,6 +19,8 @@ struct figures_worker {
 struct figures {
 	struct figures_worker workers[FIGURES_WORKERS];
 	struct metrics_worker views[FIGURES_WORKERS];
+	const struct shard_figures *shards[FIGURES_WORKERS];
+	struct recovery_figures recovery;
 	struct metrics_sources sources;
 	struct shard *shard; /* where the registry's tenants live */
 	counter log_suppressed;
@@ -27,7 +29,6 @@ struct figures {
 static inline void figures_view(struct metrics_worker *view, const struct figures_worker *w) {
 	*view = (struct metrics_worker){
 		.commands = w->commands,
-		.shard = &w->shard,
 		.clients = &w->clients,
 		.connections = &w->connections,
 		.rejected_max_clients = &w->rejected_max_clients,
@@ -50,11 +51,16 @@ static inline struct figures *figures_new(void) {
 	struct figures *f = calloc(1, sizeof(*f));
 	if (f == NULL)
 		return NULL;
-	for (unsigned i = 0; i < FIGURES_WORKERS; i++)
+	for (unsigned i = 0; i < FIGURES_WORKERS; i++) {
 		figures_view(&f->views[i], &f->workers[i]);
+		f->shards[i] = &f->workers[i].shard;
+	}
 	f->sources = (struct metrics_sources){
 		.workers = f->views,
 		.worker_count = FIGURES_WORKERS,
+		.shards = f->shards,
+		.shard_count = FIGURES_WORKERS,
+		.recovery = &f->recovery,
 		.start_ms = clock_realtime_ms() - 2500,
 		.version = "1.2.3",
 		.redis_version = "7.0.15",

@@ -1,0 +1,233 @@
+/* The shards: taken over from the process before where systemd kept them, made where not, and given to the workers.
+ *
+ * There are as many as workers, or as many as there were: tenants stay in their shards. With fewer workers each owns
+ * several; with more, the new ones begin with a shard that is empty. */
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "atomdb/util/error.h"
+#include "atomdb/util/number.h"
+#include "atomdb/util/size.h"
+#include "daemon/daemon_private.h"
+#include "daemon/fdstore.h"
+#include "daemon/ledger.h"
+
+static void shard_name(unsigned shard, char out[STORED_NAME]) {
+	snprintf(out, STORED_NAME, STORED_SHARD "%u", shard);
+}
+
+bool daemon_keep_stored(struct daemon *d, int fd, const char *name) {
+	static const char prefix[] = STORED_SHARD;
+	struct stored *s = &d->stored;
+	int64_t number;
+	int *slot = NULL;
+	if (strcmp(name, STORED_STATE) == 0)
+		slot = &s->state;
+	else if (strcmp(name, STORED_CLIENTS) == 0)
+		slot = &s->clients;
+	else if (strcmp(name, STORED_LEDGER) == 0)
+		slot = &s->ledger;
+	else if (strncmp(name, prefix, sizeof(prefix) - 1) == 0 &&
+		 number_parse(slice_of(name + sizeof(prefix) - 1), &number) && number >= 0 && number < CONFIG_WORKERS)
+		slot = &s->shards[number];
+	if (slot == NULL || *slot >= 0)
+		return false;
+	*slot = fd;
+	if (slot >= s->shards && slot < s->shards + CONFIG_WORKERS && slot - s->shards >= s->shard_count)
+		s->shard_count = (unsigned)(slot - s->shards) + 1;
+	return true;
+}
+
+/* --- making ----------------------------------------------------------------------------------------------------- */
+
+/* What one thread makes: shards `first`, `first` + `step`, … */
+struct maker {
+	struct daemon *d;
+	unsigned first, step;
+	pthread_t thread;
+	bool started;
+};
+
+static int errors_of_data[] = {ATOMDB_E_FORMAT, ATOMDB_E_VERSION, ATOMDB_E_CHECKSUM, ATOMDB_E_TRUNCATED, ATOMDB_E_SEED};
+
+static bool is_unreadable(int error) {
+	for (size_t i = 0; i < sizeof(errors_of_data) / sizeof(errors_of_data[0]); i++) {
+		if (error == errors_of_data[i])
+			return true;
+	}
+	return false;
+}
+
+static int make_shard(struct daemon *d, unsigned i) {
+	struct shard_options options = {.id = i,
+					.worker = i % d->worker_count,
+					.budget = &d->budget,
+					.fd = d->stored.shards[i],
+					.now_ms = d->shared.start_ms};
+	int error = shard_new(&d->shards[i], &options);
+	if (error == 0) {
+		d->stored.shards[i] = -1;
+		return 0;
+	}
+	if (options.fd < 0)
+		return error;
+	char name[STORED_NAME];
+	shard_name(i, name);
+	bool begin_anew = is_unreadable(error) && d->config->start_empty;
+	event_report(d->events, &(struct event){.id = begin_anew ? EVENT_DATA_DROPPED : EVENT_DATA_REFUSED,
+						.error = error,
+						.detail = name});
+	if (!begin_anew)
+		return error;
+	fdstore_remove(name);
+	options.fd = -1;
+	return shard_new(&d->shards[i], &options);
+}
+
+static void *make_some(void *context) {
+	const struct maker *m = context;
+	for (unsigned i = m->first; i < m->d->shard_count; i += m->step)
+		m->d->shard_errors[i] = make_shard(m->d, i);
+	return NULL;
+}
+
+/* A rebuild takes a second or so for ten million keys: each worker's shards are made by a thread of their own. */
+static int make_all(struct daemon *d) {
+	struct maker *makers = calloc(d->worker_count, sizeof(*makers));
+	if (makers == NULL)
+		return -ENOMEM;
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		makers[i] = (struct maker){.d = d, .first = i, .step = d->worker_count};
+		makers[i].started = d->stored.shard_count > 1 &&
+				    pthread_create(&makers[i].thread, NULL, make_some, &makers[i]) == 0;
+		if (!makers[i].started)
+			make_some(&makers[i]);
+	}
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		if (makers[i].started)
+			pthread_join(makers[i].thread, NULL);
+	}
+	free(makers);
+	int error = 0;
+	for (unsigned i = 0; i < d->shard_count; i++)
+		error = error == 0 ? d->shard_errors[i] : error;
+	return error;
+}
+
+/* Lets go of those that were made, when one could not be: the next process finds them as this one did. */
+static void free_all(struct daemon *d) {
+	for (unsigned i = 0; i < d->shard_count; i++) {
+		struct shard *s = d->shards[i];
+		if (s != NULL && shard_recovery(s)->kind == RECOVERY_CLEAN)
+			(void)shard_save(s);
+		shard_free(s);
+		d->shards[i] = NULL;
+	}
+}
+
+int daemon_make_shards(struct daemon *d) {
+	uint64_t begin = clock_monotonic_ns();
+	d->shard_count = d->worker_count > d->stored.shard_count ? d->worker_count : d->stored.shard_count;
+	int error = make_all(d);
+	unsigned given = 0;
+	for (; given < d->shard_count && error == 0; given++) {
+		error = worker_add_shard(d->workers[given % d->worker_count], d->shards[given]);
+		d->shard_figures[given] = shard_figures(d->shards[given]);
+	}
+	/* Those that a worker has are its own. */
+	if (error != 0 && given == 0)
+		free_all(d);
+	d->recovery.duration_ns = clock_monotonic_ns() - begin;
+	return error;
+}
+
+/* --- what came of it -------------------------------------------------------------------------------------------- */
+
+static enum recovery_kind sum_up(struct daemon *d) {
+	enum recovery_kind kind = RECOVERY_NEW;
+	for (unsigned i = 0; i < d->shard_count; i++) {
+		const struct shard_recovery *r = shard_recovery(d->shards[i]);
+		if (r->kind > kind)
+			kind = r->kind;
+		d->recovery.entries += r->entries;
+		d->recovery.bytes += r->bytes;
+		d->recovery.dropped += r->dropped;
+	}
+	return kind;
+}
+
+static void report_recovery(struct daemon *d, enum recovery_kind kind) {
+	const struct recovery_figures *r = &d->recovery;
+	char bytes[32], detail[192];
+	size_format(r->bytes, bytes, sizeof(bytes));
+	snprintf(detail, sizeof(detail),
+		 "%s: %" PRIu64 " keys, %s, %" PRIu64 " clients, %" PRIu64 " damaged blocks dropped, %" PRIu64 " ms",
+		 kind == RECOVERY_CRASHED ? "after a crash" : "after a restart", r->entries, bytes, r->clients,
+		 r->dropped, r->duration_ns / 1000000);
+	event_report(d->events, &(struct event){.id = EVENT_RECOVERED, .detail = detail});
+}
+
+/* What of a changed configuration the data of the process before stands in the way of. */
+static void report_limits(struct daemon *d) {
+	char detail[128], have[32], may[32];
+	unsigned before = d->stored.shard_count;
+	if (before != d->worker_count) {
+		snprintf(detail, sizeof(detail), "%u workers, and tenants of %u", d->worker_count, before);
+		event_report(d->events, &(struct event){.id = EVENT_SHARDS_KEPT, .detail = detail});
+	}
+	uint64_t limit = atomic_load(&d->budget.limit), used = atomic_load(&d->budget.used);
+	if (limit != 0 && used > limit) {
+		size_format(used, have, sizeof(have));
+		size_format(limit, may, sizeof(may));
+		snprintf(detail, sizeof(detail), "tenants have %s together, and may have %s", have, may);
+		event_report(d->events, &(struct event){.id = EVENT_MEMORY_EXCEEDED, .detail = detail});
+	}
+}
+
+/* From now on a crash finds the data. */
+static int put_shards(struct daemon *d) {
+	char name[STORED_NAME];
+	int error = 0;
+	for (unsigned i = 0; i < d->shard_count && error == 0; i++) {
+		if (shard_recovery(d->shards[i])->kind != RECOVERY_NEW)
+			continue;
+		shard_name(i, name);
+		error = fdstore_put(name, shard_fd(d->shards[i]));
+	}
+	return error;
+}
+
+int daemon_store_shards(struct daemon *d) {
+	enum recovery_kind kind = sum_up(d);
+	if (!d->has_store) {
+		event_report(d->events, &(struct event){.id = EVENT_VOLATILE});
+		return 0;
+	}
+	int error = put_shards(d);
+	if (error != 0)
+		return error;
+	struct ledger counts = ledger_count(d->stored.ledger, kind, d->recovery.dropped);
+	d->stored.ledger = -1;
+	d->recovery.restarts = counts.restarts;
+	d->recovery.crashes = counts.crashes;
+	d->recovery.dropped_total = counts.dropped;
+	if (kind == RECOVERY_NEW)
+		event_report(d->events, &(struct event){.id = EVENT_EMPTY});
+	else
+		report_recovery(d, kind);
+	if (kind != RECOVERY_NEW)
+		report_limits(d);
+	return 0;
+}
+
+void daemon_save_shards(struct daemon *d) {
+	for (unsigned i = 0; i < d->shard_count && d->has_store; i++) {
+		int error = d->shards[i] == NULL ? 0 : shard_save(d->shards[i]);
+		if (error != 0)
+			event_report(d->events, &(struct event){.id = EVENT_NOT_SAVED, .error = error});
+	}
+}

@@ -1,0 +1,143 @@
+#include "atomdb/net/handover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "atomdb/command/handover.h"
+#include "atomdb/util/error.h"
+#include "net/connection.h"
+#include "net/worker.h"
+
+/* The flags that are a state of their own. */
+#define KEPT_FLAGS ((unsigned)(CONNECTION_GREETED | CONNECTION_FINISHED | CONNECTION_ENDED))
+
+/* --- writing ---------------------------------------------------------------------------------------------------- */
+
+static void pack_connection(const struct connection *c, struct pack *p) {
+	const struct pending *in = c->pending;
+	const struct output *out = c->output;
+	size_t begin = pack_begin(p);
+	pack_number(p, c->session.tenant != NULL);
+	if (c->session.tenant != NULL)
+		tenant_pack_identity(c->session.tenant, p);
+	session_pack(&c->session, p);
+	pack_number(p, c->flags & KEPT_FLAGS);
+	pack_bytes(p, in != NULL ? buffer_slice(&in->bytes) : (struct slice){NULL, 0});
+	pack_bytes(p, out != NULL ? (struct slice){out->bytes.data + out->sent, out->bytes.len - out->sent}
+				  : (struct slice){NULL, 0});
+	pack_end(p, begin);
+}
+
+static size_t pack_one(const struct connection *c, struct pack *p, struct buffer *sockets) {
+	pack_connection(c, p);
+	if (p->error == 0)
+		p->error = buffer_append(sockets, &c->fd, sizeof(c->fd), SIZE_MAX);
+	return 1;
+}
+
+/* Those that were on their way to this worker when it stopped come in as if they had arrived. */
+static void take_arrivals(struct worker *w, struct list *arrivals) {
+	struct message *m = inbox_take(&w->inbox);
+	while (m != NULL) {
+		struct message *next = m->next;
+		if (m->kind == MESSAGE_CONNECTION) {
+			struct connection *c = ((struct pending *)(void *)m)->connection;
+			c->worker = w;
+			c->session.env = &w->env;
+			list_push_back(arrivals, &c->link);
+			counter_add(&w->figures.clients, 1);
+		} else if (m->kind >= MESSAGE_CALL) {
+			worker_drop_call(m);
+		} else {
+			free(m);
+		}
+		m = next;
+	}
+}
+
+size_t worker_pack_clients(struct worker *w, struct pack *p, struct buffer *sockets) {
+	const struct list *lists[] = {&w->strangers, &w->members, &w->lingering};
+	size_t count = 0;
+	take_arrivals(w, &w->strangers);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		for (const struct list *node = lists[i]->next; node != lists[i]; node = node->next)
+			count += pack_one(list_entry(node, struct connection, link), p, sockets);
+	}
+	return count;
+}
+
+/* --- reading ---------------------------------------------------------------------------------------------------- */
+
+static int check_socket(int fd) {
+	int type = 0;
+	socklen_t size = sizeof(type);
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+		return -errno;
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0)
+		return -errno;
+	return type == SOCK_STREAM && (flags & O_NONBLOCK) ? 0 : ATOMDB_E_FORMAT;
+}
+
+/* NULL: it has none. */
+static int find_tenant(struct worker_shared *shared, struct unpack *u, struct tenant **out) {
+	*out = NULL;
+	if (unpack_up_to(u, 1) == 0)
+		return u->failed ? ATOMDB_E_FORMAT : 0;
+	struct tenant_identity identity;
+	int error = tenant_unpack_identity(u, &identity);
+	return error != 0 ? error : registry_resume(shared->registry, &identity, out);
+}
+
+/* Brings back what is behind the session. */
+static int unpack_rest(struct connection *c, struct unpack *u) {
+	unsigned flags = (unsigned)unpack_up_to(u, UINT8_MAX);
+	struct slice in = unpack_bytes(u), out = unpack_bytes(u);
+	if (u->failed)
+		return ATOMDB_E_FORMAT;
+	c->flags |= (uint8_t)(flags & KEPT_FLAGS & ~(unsigned)CONNECTION_FINISHED);
+	int error = out.len > 0 ? output_hold(c, out) : 0;
+	if (error == 0 && in.len > 0)
+		error = input_hold(c, in);
+	if (error == 0)
+		error = connection_charge(c);
+	if (error == 0 && (flags & CONNECTION_FINISHED))
+		connection_finish(c);
+	else if (error == 0)
+		connection_settle(c);
+	return error;
+}
+
+int worker_resume_client(struct worker_shared *shared, unsigned turn, int fd, struct slice state) {
+	struct unpack u = {.rest = state};
+	struct tenant *t;
+	int error = check_socket(fd);
+	if (error == 0)
+		error = find_tenant(shared, &u, &t);
+	if (error != 0) {
+		close(fd);
+		return error;
+	}
+	struct worker *w = shared->workers[t != NULL ? shard_worker(t->shard) : turn % shared->worker_count];
+	w->env.registry = shared->registry;
+	struct connection *c = connection_new(w, fd, 0);
+	if (c == NULL)
+		return -ENOMEM;
+	atomic_fetch_add_explicit(&shared->clients, 1, memory_order_relaxed);
+	if (t != NULL)
+		error = session_attach(&c->session, t);
+	if (error == 0)
+		error = session_unpack(&c->session, &u);
+	if (error == 0)
+		error = unpack_rest(c, &u);
+	if (error != 0)
+		connection_close(c);
+	connection_bury(w);
+	return error;
+}
+
+void worker_link_clients(struct worker *w) {
+	list_for_each (node, &w->members)
+		session_link(&list_entry(node, struct connection, link)->session);
+}

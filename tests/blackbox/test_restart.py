@@ -1,0 +1,563 @@
+"""Nothing is lost: restarts, crashes and changed settings, with a supervisor that plays systemd's part."""
+
+import os
+import random
+import re
+import signal
+import threading
+import time
+
+import pytest
+
+from harness import Closed, Error, Push, encode, wait_for
+from supervisor import Supervised
+
+UNLIMITED = 'defaults: { max_entries = 0; max_memory = "0"; };\n'
+TWO = "workers = 2;\n" + UNLIMITED
+
+
+@pytest.fixture
+def service(binary, tmp_path):
+    server = Supervised(binary, tmp_path)
+    yield server
+    server.stop()
+
+
+# --- data --------------------------------------------------------------------------------------------------------
+
+
+def fill(service):
+    """Keys of several tenants; what they must be afterwards."""
+    for secret in ("one", "two", "three", "four"):
+        with service.client(secret) as client:
+            client.many([("SET", f"{secret}:{i}", f"value {i}" * (i % 50)) for i in range(1000)])
+            client.many([("SELECT", 5), ("SET", "number", 41), ("SET", "big", b"x" * 300000), ("SETBIT", "bits", 77, 1)])
+            client.cmd("SET", "fleeting", "x", "EX", 1000)
+
+
+def check(service):
+    for secret in ("one", "two", "three", "four"):
+        with service.client(secret) as client:
+            assert client.many([("GET", f"{secret}:{i}") for i in range(1000)]) == [
+                (f"value {i}" * (i % 50)).encode() for i in range(1000)]
+            assert client.cmd("DBSIZE") == 1000
+            client.cmd("SELECT", 5)
+            assert client.cmd("DBSIZE") == 4
+            assert client.cmd("GET", "number") == b"41"
+            assert client.cmd("GET", "big") == b"x" * 300000
+            assert client.cmd("GETBIT", "bits", 77) == 1
+            assert 990 < client.cmd("TTL", "fleeting") <= 1000
+
+
+@pytest.mark.threads
+def test_data_outlives_restarts_and_crashes(service):
+    service.start(TWO)
+    assert "begins empty" in service.log()
+    fill(service)
+    for end in (service.restart, service.crash, service.restart, service.crash):
+        end()
+        check(service)
+    assert service.metric("atomdb_restarts_total") == 2
+    assert service.metric("atomdb_crashes_total") == 2
+    assert service.metric("atomdb_recovered_keys") == 4 * 1004
+    assert service.metric("atomdb_recovery_dropped_blocks_total") == 0
+    assert re.search(r"after a crash: 4016 keys, \S+, 0 clients, 0 damaged blocks dropped, \d+ ms", service.recovered())
+    assert service.metric("redis_db_keys") == 4 * 1004
+
+
+def test_a_stop_drops_it_all(service):
+    service.start(TWO)
+    fill(service)
+    client = service.client("one")
+    service.stop_unit()
+    assert client.closed()
+    service.start(TWO)
+    assert service.log().count("begins empty") == 2
+    with service.client("one") as client:
+        assert client.cmd("DBSIZE") == 0
+
+
+def test_without_a_store_it_says_so_and_answers_first(binary, tmp_path):
+    service = Supervised(binary, tmp_path, keeps=False)
+    service.start(UNLIMITED)
+    assert "will not outlive the process" in service.log()
+    assert not service.names()
+    with service.client("one") as client:
+        client.cmd("SET", "a", 1)
+        service.restart()
+        assert client.closed()
+    with service.client("one") as client:
+        assert client.cmd("DBSIZE") == 0
+    service.stop()
+
+
+def test_lru_order_is_exact_after_a_restart(service):
+    service.start('defaults: { max_entries = 100; max_memory = "0"; };\n')
+    order = list(range(100))
+    with service.client("one") as client:
+        client.many([("SET", i, i) for i in order])
+        random.Random(7).shuffle(order)
+        client.many([("GET", i) for i in order])
+        service.restart()
+        for i, oldest in enumerate(order):
+            client.cmd("SET", f"new{i}", 1)
+            assert client.cmd("EXISTS", oldest) == 0
+            assert client.cmd("DBSIZE") == 100
+
+
+def test_deadlines_run_on_while_nobody_serves(service):
+    service.start(UNLIMITED)
+    with service.client("one") as client:
+        client.many([("SET", i, i, "PX", 300) for i in range(100)] + [("SET", "stays", 1, "EX", 100)])
+    service.end()
+    time.sleep(0.4)
+    service.start(UNLIMITED)
+    with service.client("one") as client:
+        assert client.cmd("DBSIZE") == 1
+        assert client.cmd("KEYS", "*") == [b"stays"]
+
+
+@pytest.mark.parametrize("end", ["restart", "crash"])
+def test_workers_may_change(service, end):
+    service.start(TWO)
+    fill(service)
+    client = service.client("one")
+    client.cmd("SELECT", 5)
+    for workers in (1, 3, 2):
+        getattr(service, end)(config=f"workers = {workers};\n" + UNLIMITED)
+        check(service)
+        assert sum("shard" in name for name in service.names()) == max(workers, 2 if workers == 1 else 3)
+        if end == "restart":
+            assert client.cmd("GET", "number") == b"41"
+    assert "Tenants stay in the shards that they are in: 1 workers, and tenants of 2" in service.log()
+
+
+def test_listed_tenants_come_back_and_removed_ones_do_not(service):
+    def config(*names):
+        return 'tenancy = "listed"; tenants: (' + ",".join(
+            f'{{ name = "{name}"; secret = "secret of {name}"; max_entries = 0; }}' for name in names) + ");\n"
+
+    service.start(config("shop", "blog"))
+    clients = {name: service.client(f"secret of {name}") for name in ("shop", "blog")}
+    for name, client in clients.items():
+        client.cmd("SET", "name", name)
+    service.restart(config("shop"))
+    assert clients["shop"].cmd("GET", "name") == b"shop"
+    assert clients["blog"].closed()
+    assert "Tenant removed: tenant blog" in service.log()
+    assert "1 of them" in service.log()
+    service.restart(config("shop", "blog"))
+    with service.client("secret of blog") as client:
+        assert client.cmd("DBSIZE") == 0
+    assert clients["shop"].cmd("GET", "name") == b"shop"
+
+
+# --- what cannot be taken over -----------------------------------------------------------------------------------
+
+
+def test_data_of_another_version_waits_for_its_release(service):
+    """The version is the second word of the arena: as another release would have written it."""
+    service.start(TWO)
+    client = service.client("one")
+    client.cmd("SET", "a", "kept")
+    service.end()
+    (fd,) = service.kept("atomdb-shard-1")
+    before, stat = os.pread(fd, 1, 8), os.fstat(fd)
+    os.pwrite(fd, bytes([before[0] + 1]), 8)
+    assert "cannot be read; AtomDB does not start" in service.refuses(1)
+    assert service.kept("atomdb-shard-0") and service.kept("atomdb-clients")
+    # "Installing" the release that wrote it.
+    os.pwrite(fd, before, 8)
+    os.utime(fd, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    service.start(TWO)
+    assert client.cmd("GET", "a") == b"kept"
+    assert "after a restart" in service.recovered()
+
+
+def test_unreadable_data_is_given_up_only_if_the_operator_says_so(service):
+    service.start(UNLIMITED)
+    with service.client("one") as client:
+        client.cmd("SET", "a", 1)
+    service.die()
+    os.pwrite(service.kept("atomdb-shard-0")[0], b"\xff" * 64, 0)
+    service.refuses(1)
+    service.refuses(1)
+    service.start(UNLIMITED + 'on_unreadable_data = "start_empty";\n')
+    assert "it is given up" in service.log()
+    with service.client("one") as client:
+        assert client.cmd("DBSIZE") == 0
+        client.cmd("SET", "b", 1)
+    service.crash(config=UNLIMITED)
+    with service.client("one") as client:
+        assert client.cmd("GET", "b") == b"1"
+
+
+def test_a_bad_configuration_loses_nothing(service):
+    service.start(UNLIMITED)
+    client = service.client("one")
+    client.cmd("SET", "a", "kept")
+    service.end()
+    service.refuses(78, 'workers = "many";\n')
+    service.start(UNLIMITED)
+    assert client.cmd("GET", "a") == b"kept"
+    assert service.metric("atomdb_crashes_total") == 0
+
+
+def test_unknown_files_stay_where_they_are(service):
+    service.start(UNLIMITED)
+    service.end()
+    read, write = os.pipe()
+    os.close(read)
+    service.store.append(("of-another-release", write))
+    service.start(UNLIMITED)
+    assert "a file under a name that is not known: of-another-release" in service.log()
+    assert "of-another-release" in service.names()
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "zero", "swap"])
+@pytest.mark.parametrize("how", ["end", "die"])
+def test_damage_spares_what_is_intact(service, damage, how):
+    """Nothing crashes, and what comes back is what was written: but for the bytes of values, which have no check of their
+    own, where these were hit."""
+    service.start(UNLIMITED)
+    values = {b"key %d" % i: b"%d:" % i + b"v" * (i % 300) for i in range(5000)}
+    random.seed(damage + how)
+    with service.client("one") as client:
+        client.many([("SET", key, value) for key, value in values.items()])
+    hits = 0
+    for _ in range(3):
+        getattr(service, how)()
+        (fd,) = service.kept("atomdb-shard-0")
+        # A page has two entries that reach beyond it.
+        hits += 20 if damage == "flip" else 4
+        # The blocks, behind the header and the table of pages, which is mostly a hole.
+        first, size = os.lseek(fd, 1 << 28, os.SEEK_DATA), os.fstat(fd).st_size
+        if damage == "flip":
+            for _ in range(20):
+                at = random.randrange(first, size)
+                os.pwrite(fd, bytes([os.pread(fd, 1, at)[0] ^ 1 << random.randrange(8)]), at)
+        elif damage == "cut":
+            os.ftruncate(fd, size - random.randrange(1, 1 << 16))
+        else:
+            one, other = (random.randrange(first // 4096, size // 4096) * 4096 for _ in range(2))
+            pages = bytes(4096), os.pread(fd, 4096, one), os.pread(fd, 4096, other)
+            os.pwrite(fd, pages[0] if damage == "zero" else pages[2], one)
+            if damage == "swap":
+                os.pwrite(fd, pages[1], other)
+        try:
+            service.start(UNLIMITED)
+        except AssertionError:
+            # Refused, with a reason: the header, or the directory of tenants, is part of the damage.
+            service._ended(1)
+            assert "cannot be read; AtomDB does not start" in service.log()
+            service.drop_store()
+            service.start(UNLIMITED)
+            continue
+        with service.client("one") as client:
+            found = dict(zip(values, client.many([("GET", key) for key in values])))
+        assert sum(value is not None and value != values[key] for key, value in found.items()) <= hits
+        # A damaged table of pages may cost a slab of 64 KiB.
+        assert sum(value is not None for value in found.values()) > 3000
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
+def test_damaged_clients_are_let_go(service, damage):
+    service.start(UNLIMITED)
+    clients = [service.client("one") for _ in range(5)]
+    clients[0].cmd("SET", "a", 1)
+    service.end()
+    (fd,) = service.kept("atomdb-state")
+    if damage == "flip":
+        at = random.randrange(os.fstat(fd).st_size)
+        os.pwrite(fd, bytes([os.pread(fd, 1, at)[0] ^ 16]), at)
+    else:
+        os.ftruncate(fd, 0 if damage == "empty" else os.fstat(fd).st_size - 9)
+    service.start(UNLIMITED)
+    assert "Connections could not be handed over" in service.log()
+    for client in clients:
+        assert client.closed()
+    with service.client("one") as client:
+        assert client.cmd("GET", "a") == b"1"
+
+
+# --- clients -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.threads
+def test_clients_in_every_state_go_on(service):
+    service.start(TWO)
+    plain, named, multi, clean, dirty, expired, off, skip = (service.client("one") for _ in range(8))
+    resp3, listener, sharded, watcher, redirected, half, stranger = (
+        service.client("one"), service.client("one"), service.client("one"), service.client("one"),
+        service.client("one"), service.client("one"), service.client())
+    named.many([("CLIENT", "SETNAME", "Bob"), ("CLIENT", "SETINFO", "LIB-NAME", "test"), ("SELECT", 7),
+                ("CLIENT", "NO-EVICT", "ON")])
+    plain.many([("SET", "a", 1), ("SET", "watched", 1), ("SET", "soon", 1, "PX", 600)])
+    multi.many([("MULTI",), ("SET", "in multi", "x"), ("INCR", "a"), ("CLIENT", "GETNAME"), ("GET", "in multi")])
+    clean.many([("WATCH", "watched"), ("MULTI",), ("INCR", "a")])
+    dirty.many([("WATCH", "a"), ("MULTI",), ("INCR", "a")])
+    expired.many([("WATCH", "soon"), ("MULTI",), ("INCR", "a")])
+    plain.cmd("SET", "a", 10)
+    off.send(encode("CLIENT", "REPLY", "OFF"))
+    skip.send(encode("CLIENT", "REPLY", "SKIP"))
+    resp3.cmd("HELLO", 3)
+    resp3.many([("CLIENT", "TRACKING", "ON"), ("GET", "a")])
+    listener.many([("SUBSCRIBE", "news"), ("PSUBSCRIBE", "n*")])
+    sharded.cmd("SSUBSCRIBE", "shard")
+    ids = {"redirected": redirected.cmd("CLIENT", "ID")}
+    redirected.cmd("SUBSCRIBE", "__redis__:invalidate")
+    watcher.many([("CLIENT", "TRACKING", "ON", "REDIRECT", ids["redirected"], "BCAST", "PREFIX", "b:")])
+    plain.cmd("CONFIG", "SET", "notify-keyspace-events", "K$")
+    listener.cmd("SUBSCRIBE", "__keyspace@0__:noted")
+    half.send(encode("SET", "half", "whole")[:-9])
+    # Everybody was heard.
+    plain.cmd("PING")
+    wait_for(lambda: service.metric("redis_connected_clients") == 15)
+    time.sleep(0.05)
+
+    service.restart()
+
+    assert service.metric("atomdb_recovered_clients") == 15
+    assert named.cmd("CLIENT", "GETNAME") == b"Bob"
+    line = named.cmd("CLIENT", "INFO").decode()
+    assert " db=7 " in line and " lib-name=test " in line and "flags=e" in line
+    assert multi.cmd("EXEC") == ["OK", 11, None, b"x"]
+    assert dirty.cmd("EXEC") is None
+    assert clean.cmd("EXEC") == [12]
+    time.sleep(0.6)
+    assert expired.cmd("EXEC") is None
+    off.send(encode("SET", "off", 1) + encode("CLIENT", "REPLY", "ON"))
+    assert off.read() == "OK" and off.cmd("GET", "off") == b"1"
+    skip.send(encode("GET", "a") + encode("ECHO", "heard"))
+    assert skip.read() == b"heard"
+    # The invalidations of what others wrote since, then those after it.
+    assert resp3.read() == Push([b"invalidate", [b"a"]])
+    assert resp3.cmd("HELLO")[b"proto"] == 3
+    assert plain.cmd("PUBLISH", "news", "today") == 2
+    assert listener.read() == [b"message", b"news", b"today"]
+    assert listener.read() == [b"pmessage", b"n*", b"news", b"today"]
+    assert plain.cmd("SPUBLISH", "shard", "x") == 1
+    assert sharded.read() == [b"smessage", b"shard", b"x"]
+    plain.cmd("SET", "noted", 1)
+    assert listener.read() == [b"message", b"__keyspace@0__:noted", b"set"]
+    plain.cmd("SET", "b:1", 1)
+    assert redirected.read() == [b"message", b"__redis__:invalidate", [b"b:1"]]
+    half.send(encode("SET", "half", "whole")[-9:])
+    assert half.read() == "OK" and half.cmd("GET", "half") == b"whole"
+    assert isinstance(stranger.cmd("GET", "a"), Error)
+    assert stranger.cmd("AUTH", "one") == "OK" and stranger.cmd("GET", "a") == b"12"
+    # Nobody's number is given away again.
+    taken = {client.cmd("CLIENT", "ID") for client in (plain, named, multi, clean, dirty)}
+    assert service.client("one").cmd("CLIENT", "ID") > max(taken)
+
+
+def test_replies_that_were_not_read_arrive(service):
+    service.start(UNLIMITED)
+    client = service.client("one")
+    value = os.urandom(1 << 20)
+    client.cmd("SET", "k", value)
+    client.send(encode("GET", "k") * 40 + encode("PING"))
+    time.sleep(0.3)
+    service.restart()
+    service.restart()
+    for _ in range(40):
+        assert client.read() == value
+    assert client.read() == "PONG"
+
+
+def test_a_client_that_has_said_all_gets_its_replies(service):
+    service.start(UNLIMITED)
+    client = service.client("one")
+    value = os.urandom(1 << 20)
+    client.cmd("SET", "k", value)
+    client.send(encode("GET", "k") * 30 + encode("QUIT"))
+    time.sleep(0.3)
+    service.restart()
+    for _ in range(30):
+        assert client.read() == value
+    assert client.read() == "OK"
+    assert client.closed()
+
+
+def test_who_waits_for_the_end_of_a_pause_waits_on(service):
+    service.start(UNLIMITED)
+    one, other = service.client("one"), service.client("one")
+    one.cmd("CLIENT", "PAUSE", 100000, "WRITE")
+    other.send(encode("SET", "a", 1) + encode("GET", "a"))
+    wait_for(lambda: b"qbuf=27" not in one.cmd("CLIENT", "LIST"))
+    time.sleep(0.1)
+    service.restart()
+    assert one.cmd("GET", "a") is None
+    one.cmd("CLIENT", "UNPAUSE")
+    assert other.read() == "OK" and other.read() == b"1"
+
+
+def test_ends_while_a_client_connects(service):
+    """Connections that nobody has accepted wait in the listening socket."""
+    service.start(UNLIMITED)
+    service.end()
+    clients = [service.client() for _ in range(20)]
+    for client in clients:
+        client.send(encode("AUTH", "one") + encode("PING"))
+    service.start(UNLIMITED)
+    for client in clients:
+        assert client.read() == "OK" and client.read() == "PONG"
+
+
+class Counter(threading.Thread):
+    """A client with its own counter: each reply must be the next number, over any number of restarts."""
+
+    def __init__(self, service, number):
+        super().__init__(daemon=True)
+        self.client, self.name, self.done = service.client(f"secret {number % 7}"), f"counter {number}", False
+        self.replies, self.error = 0, None
+
+    def run(self):
+        try:
+            while not self.done:
+                self.client.send(encode("INCR", self.name) * 10)
+                for _ in range(10):
+                    self.replies += 1
+                    assert self.client.read() == self.replies
+                time.sleep(0.002)
+        except BaseException as error:  # shown by the test
+            self.error = error
+
+
+def test_no_reply_is_lost_twice_or_out_of_order(service, request):
+    """Clients under load and clients in every other state, over ten restarts."""
+    long = request.config.getoption("--long")
+    idle_count, busy_count = (4900, 100) if long else (900, 30)
+    service.start("resp: { auth_timeout = 0; };\n" + TWO, nofile=None)
+    busy = [Counter(service, i) for i in range(busy_count)]
+    idle = [service.client(f"secret {i % 7}" if i % 10 else None) for i in range(idle_count)]
+    for i, client in enumerate(idle):
+        if i % 10 == 1:
+            client.cmd("SUBSCRIBE", f"channel {i}")
+        elif i % 10 == 2:
+            client.many([("WATCH", f"nobody's {i}"), ("MULTI",), ("INCR", f"multi {i}")])
+        elif i % 10 == 3:
+            client.many([("CLIENT", "SETNAME", f"name-{i}"), ("SELECT", i % 16)])
+        elif i % 10 == 4:
+            client.cmd("HELLO", 3)
+            client.cmd("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", f"prefix {i}")
+    for thread in busy:
+        thread.start()
+    for turn in range(10):
+        service.restart()
+        time.sleep(0.05)
+        for i, client in enumerate(idle):
+            if i % 10 == 2 and turn == 4:
+                assert client.cmd("EXEC") == [1]
+            elif i % 10 == 3 and i % 50 == turn:
+                assert client.cmd("CLIENT", "GETNAME") == f"name-{i}".encode()
+    for thread in busy:
+        thread.done = True
+    for thread in busy:
+        thread.join(20)
+        assert thread.error is None, thread.error
+        assert thread.replies > 100
+    with service.client("secret 1") as client:
+        for i in range(1, idle_count, 70):
+            if i % 10 == 1:
+                assert client.cmd("PUBLISH", f"channel {i}", "x") == 1
+                assert idle[i].read() == [b"message", f"channel {i}".encode(), b"x"]
+    for i, client in enumerate(idle):
+        if i % 10 not in (0, 1, 2):
+            assert client.cmd("PING") == "PONG"
+    assert service.metric("atomdb_restarts_total") == 10
+    assert service.metric("redis_connected_clients") == idle_count + busy_count
+
+
+# --- a model, and a daemon that is killed ------------------------------------------------------------------------
+
+
+class Writer:
+    """Writes at random, keeps what was acknowledged, and knows what may be there of what was not."""
+
+    def __init__(self, service, number):
+        self.service, self.random, self.secret = service, random.Random(number), f"writer {number}"
+        self.number, self.keys, self.sent = number, {}, []
+
+    def key(self):
+        return b"key %d" % self.random.randrange(300)
+
+    def value(self):
+        return b"%d" % self.random.randrange(10**6) + b"." * self.random.choice((0, 3, 20, 200, 5000, 70000))
+
+    def command(self):
+        """A batch of commands, and what it makes of the keys."""
+        kind = self.random.randrange(9)
+        one, other, value = self.key(), self.key(), self.value()
+        if kind < 3:
+            return [("SET", one, value)], {one: value}
+        if kind == 3:
+            return [("DEL", one)], {one: None}
+        if kind == 4:
+            third = self.key()
+            return [("MSET", one, value, other, value + b"2", third, value + b"3")], {
+                one: value, other: value + b"2", third: value + b"3"}
+        if kind == 5 and self.keys.get(one) is not None and one != other:
+            return [("RENAME", one, other)], {one: None, other: self.keys[one]}
+        if kind == 6:
+            return [("MULTI",), ("SET", one, value), ("DEL", other), ("APPEND", other, "x"), ("EXEC",)], {
+                one: value if one != other else b"x", other: b"x"}
+        if kind == 7:
+            return [("SETRANGE", one, 0, b"#####")], {one: b"#####" + (self.keys.get(one) or b"")[5:]}
+        return [("SET", one, value), ("PEXPIRE", one, 0)], {one: None}
+
+    def run(self, stop):
+        """Until the daemon is gone: the last batch that was not acknowledged is in self.sent."""
+        try:
+            with self.service.client(self.secret) as client:
+                while not stop.is_set():
+                    commands, effect = self.command()
+                    self.sent = [(commands, effect)]
+                    for reply in client.many(commands):
+                        assert not isinstance(reply, Error), (commands, reply)
+                    self.keys.update(effect)
+                    self.sent = []
+        except (Closed, OSError):
+            pass
+
+    def check(self):
+        """Everything is as it was, or as the one batch without an answer would have made it, step by step."""
+        with self.service.client(self.secret) as client:
+            names = [b"key %d" % i for i in range(300)]
+            found = dict(zip(names, client.many([("GET", name) for name in names])))
+            size = client.cmd("DBSIZE")
+        states = [dict(self.keys)]
+        for commands, effect in self.sent:
+            if commands[0][0] == "SET" and len(commands) == 2:
+                states.append(self.keys | {commands[0][1]: commands[0][2]})
+            states.append(self.keys | effect)
+        for state in states:
+            if all(found[name] == state.get(name) for name in names):
+                break
+        else:
+            name = next(name for name in names if found[name] != states[0].get(name))
+            raise AssertionError((self.number, self.sent, name, found[name], states[0].get(name)))
+        assert size == sum(value is not None for value in found.values())
+        self.keys, self.sent = state, []
+
+
+def test_a_model_survives_kills_at_random(service, request):
+    kills = 500 if request.config.getoption("--long") else 50
+    if request.config.getoption("--long"):
+        signal.alarm(1800)
+    service.start(TWO)
+    chance = random.Random(28)
+    writers = [Writer(service, i) for i in range(4)]
+    for _ in range(kills):
+        stop = threading.Event()
+        threads = [threading.Thread(target=writer.run, args=(stop,), daemon=True) for writer in writers]
+        for thread in threads:
+            thread.start()
+        time.sleep(chance.uniform(0.01, 0.25))
+        service.crash(chance.choice((signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)))
+        stop.set()
+        for thread in threads:
+            thread.join(20)
+        assert "0 damaged blocks dropped" in service.recovered()
+        for writer in writers:
+            writer.check()

@@ -1,0 +1,83 @@
+/* Any bytes as what the process before left of a session and of its tenant's settings: an error, or a session that
+ * answers; nothing is left behind. */
+#include <stdint.h>
+#include <string.h>
+
+#include "atomdb/command/dispatch.h"
+#include "atomdb/command/handover.h"
+#include "atomdb/store/shard.h"
+#include "daemon/handover.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define MUST(condition)                   \
+	do {                              \
+		if (!(condition))         \
+			__builtin_trap(); \
+	} while (0)
+
+#define MEMORY ((uint64_t)1 << 20)
+
+static void describe(struct session *s, struct client_facts *facts) {
+	(void)s;
+	memset(facts, 0, sizeof(*facts));
+}
+
+static void close_session(struct session *s) {
+	s->flags |= SESSION_CLOSING;
+}
+
+static void push(struct session *s, struct slice bytes) {
+	(void)s, (void)bytes;
+}
+
+static void use(struct session *s) {
+	static const struct slice exec[] = {SLICE("EXEC")};
+	static const struct slice set[] = {SLICE("SET"), SLICE("a"), SLICE("1")};
+	static const struct slice *const commands[] = {exec, set};
+	static const uint32_t counts[] = {1, 3};
+	struct buffer out;
+	struct writer w;
+	uint64_t ticks = clock_ticks();
+	buffer_init(&out);
+	writer_init(&w, &out, (size_t)1 << 30);
+	w.protocol = s->protocol;
+	s->reply = &w;
+	for (unsigned i = 0; i < 2 && !(s->flags & SESSION_CLOSING); i++) {
+		struct request r = {.argv = commands[i], .argc = counts[i]};
+		dispatch_prepare(s, &r);
+		(void)dispatch_run(s, &r, &ticks);
+	}
+	session_turn_ended(s->env);
+	buffer_deinit(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+	static const struct session_host host = {.describe = describe, .close = close_session, .push = push};
+	const struct tenancy tenancy = {.open = true, .defaults = {.max_memory = MEMORY}};
+	struct environment env = {.host = &host, .now_ms = INT64_C(1700000000000), .now_ns = 1};
+	struct unpack body, bytes = {.rest = {(const char *)data, size}};
+	struct shard *shard;
+	struct tenant *t;
+	struct session s;
+	unsigned worker;
+	(void)handover_open(bytes.rest, &body);
+	MUST(shard_new(&shard, &(struct shard_options){.id = 0}) == 0);
+	MUST(registry_new(&env.registry, &shard, 1, &tenancy, NULL, NULL) == 0);
+	MUST(registry_authenticate(env.registry, SLICE("default"), SLICE("one"), &t, &worker) == 0);
+	shard_set_now(shard, env.now_ms, env.now_ns);
+	session_init(&s, &env, 1, env.now_ms);
+	MUST(session_attach(&s, t) == 0);
+	if (session_unpack(&s, &bytes) == 0) {
+		session_link(&s);
+		(void)tenant_unpack(t, &env, &bytes);
+		use(&s);
+	}
+	struct tenant_identity identity;
+	(void)tenant_unpack_identity(&bytes, &identity);
+	session_deinit(&s);
+	registry_free(env.registry);
+	shard_free(shard);
+	buffer_deinit(&env.scratch);
+	return 0;
+}

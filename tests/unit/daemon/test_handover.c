@@ -1,0 +1,112 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "atomdb/util/error.h"
+#include "daemon/carrier.h"
+#include "daemon/handover.h"
+#include "harness.h"
+
+static struct buffer written(void) {
+	struct buffer b;
+	buffer_init(&b);
+	struct pack p = {.out = &b};
+	handover_begin(&p);
+	pack_text(&p, "what is left");
+	handover_end(&p);
+	assert_int_equal(p.error, 0);
+	return b;
+}
+
+static void opens_what_was_written(void **state) {
+	(void)state;
+	struct buffer b = written();
+	struct unpack body;
+	assert_int_equal(handover_open(buffer_slice(&b), &body), 0);
+	assert_true(slice_equal(unpack_bytes(&body), SLICE("what is left")));
+	assert_int_equal(body.rest.len, 0);
+	buffer_deinit(&b);
+}
+
+static void refuses_another_version(void **state) {
+	(void)state;
+	struct buffer b = written();
+	struct unpack body;
+	b.data[8]++;
+	assert_int_equal(handover_open(buffer_slice(&b), &body), ATOMDB_E_VERSION);
+	b.data[0]++;
+	assert_int_equal(handover_open(buffer_slice(&b), &body), ATOMDB_E_FORMAT);
+	buffer_deinit(&b);
+}
+
+static void refuses_what_is_damaged_or_cut(void **state) {
+	(void)state;
+	struct buffer b = written();
+	struct unpack body;
+	for (size_t i = 0; i < b.len; i++) {
+		assert_true(handover_open((struct slice){b.data, i}, &body) < 0);
+		b.data[i] ^= 4;
+		assert_true(handover_open(buffer_slice(&b), &body) < 0);
+		b.data[i] ^= 4;
+	}
+	assert_int_equal(handover_open(buffer_slice(&b), &body), 0);
+	buffer_deinit(&b);
+}
+
+/* Files are known by their inodes. */
+static void a_carrier_brings_files_in_order(void **state) {
+	enum { FILES = 2 * CARRIER_BATCH + 5 };
+	(void)state;
+	int files[FILES], batch[CARRIER_BATCH];
+	struct stat was[FILES], is;
+	for (int i = 0; i < FILES; i++) {
+		files[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_true(files[i] >= 0);
+		assert_int_equal(fstat(files[i], &was[i]), 0);
+	}
+	int carrier = carrier_load(files, FILES);
+	assert_true(carrier >= 0);
+	for (int i = 0; i < FILES; i++)
+		close(files[i]);
+	int seen = 0, n;
+	while ((n = carrier_take(carrier, batch)) > 0) {
+		for (int i = 0; i < n; i++, seen++) {
+			assert_true(seen < FILES);
+			assert_int_equal(fstat(batch[i], &is), 0);
+			assert_int_equal(is.st_ino, was[seen].st_ino);
+			assert_true(fcntl(batch[i], F_GETFD) & FD_CLOEXEC);
+			close(batch[i]);
+		}
+	}
+	assert_int_equal(n, 0);
+	assert_int_equal(seen, FILES);
+	close(carrier);
+}
+
+static void a_carrier_may_be_empty_or_no_socket(void **state) {
+	(void)state;
+	int batch[CARRIER_BATCH];
+	int carrier = carrier_load(NULL, 0);
+	assert_true(carrier >= 0);
+	assert_int_equal(carrier_take(carrier, batch), 0);
+	close(carrier);
+	int ends[2];
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(carrier_take(ends[0], batch), -ENOTSOCK);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(opens_what_was_written),
+		cmocka_unit_test(refuses_another_version),
+		cmocka_unit_test(refuses_what_is_damaged_or_cut),
+		cmocka_unit_test(a_carrier_brings_files_in_order),
+		cmocka_unit_test(a_carrier_may_be_empty_or_no_socket),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
