@@ -183,13 +183,16 @@ static enum outcome run_fields(struct session *s, const struct request *r, const
 	char text[KEYSPACE_TEXT], *bytes = NULL;
 	struct slice value = value_or_nothing(e, text);
 	bool news = needed > value.len || fields_change(fields, count, value);
-	if (news || (needed != 0 && !keyspace_make_raw(e))) {
-		size_t length = value.len > needed ? value.len : needed;
-		int error = keyspace_resize(s->tenant, &key, e, length, (struct span){first, needed - first}, &bytes);
-		if (error < 0)
-			return reply_store_error(s, error);
+	size_t length = value.len > needed ? value.len : needed;
+	int error = 0;
+	if (news)
+		error = keyspace_resize(s->tenant, &key, e, length, (struct span){first, needed - first}, &bytes);
+	else if (needed != 0)
+		error = keyspace_make_raw(s->tenant, &key, e);
+	if (error < 0)
+		return reply_store_error(s, error);
+	if (news)
 		value = (struct slice){bytes, length};
-	}
 	writer_array(s->reply, count);
 	bool wrote = false;
 	for (size_t i = 0; i < count; i++)

@@ -36,19 +36,17 @@ enum outcome bitmap_setbit(struct session *s, const struct request *r) {
 	unsigned before = byte >> shift & 1;
 	/* What changes nothing is no write, but for the encoding, which is raw behind it, as in Redis. */
 	bool same = at < value.len && before == (unsigned)bit;
-	if (same && keyspace_make_raw(old)) {
-		writer_integer(s->reply, before);
-		return OUTCOME_DONE;
-	}
-	int error = keyspace_resize(s->tenant, &key, old, at < value.len ? value.len : at + 1, (struct span){at, 1},
-				    &bytes);
+	int error = same ? keyspace_make_raw(s->tenant, &key, old)
+			 : keyspace_resize(s->tenant, &key, old, at < value.len ? value.len : at + 1,
+					   (struct span){at, 1}, &bytes);
 	if (error < 0)
 		return reply_store_error(s, error);
+	writer_integer(s->reply, before);
+	if (same)
+		return OUTCOME_DONE;
 	bytes[at] = (char)((byte & ~(1u << shift)) | (unsigned)bit << shift);
 	keyspace_commit(s->tenant->shard);
-	writer_integer(s->reply, before);
-	if (!same)
-		notify_key(s, NOTIFY_STRING, "setbit", &key);
+	notify_key(s, NOTIFY_STRING, "setbit", &key);
 	return OUTCOME_DONE;
 }
 

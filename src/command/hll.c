@@ -177,18 +177,16 @@ int hll_merge(uint8_t registers[HLL_REGISTERS], struct slice value) {
 		return 0;
 	}
 	for (struct opcode o; opcode_read(p, end, &o); p += o.bytes) {
-		if (o.registers > HLL_REGISTERS - index) {
-			/* Counts behind the last register are passed over, as in Redis. */
-			if (o.count == 0)
-				return ATOMDB_E_FORMAT;
-			break;
-		}
+		/* Counts behind the last register are passed over, as in Redis. */
+		if (o.registers > HLL_REGISTERS - index)
+			return o.count != 0 && index == HLL_REGISTERS ? 0 : ATOMDB_E_FORMAT;
 		for (unsigned i = 0; i < o.registers; i++, index++) {
 			if (o.count > registers[index])
 				registers[index] = (uint8_t)o.count;
 		}
 	}
-	return index == HLL_REGISTERS ? 0 : ATOMDB_E_FORMAT;
+	/* An opcode may have been cut off. */
+	return index == HLL_REGISTERS && p == end ? 0 : ATOMDB_E_FORMAT;
 }
 
 int hll_make_dense(struct hll *h) {

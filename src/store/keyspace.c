@@ -261,13 +261,6 @@ const char *keyspace_encoding(const struct entry *e) {
 	return entry_stored(e).len <= 44 ? "embstr" : "raw";
 }
 
-bool keyspace_make_raw(struct entry *e) {
-	if (entry_has(e, ENTRY_INT))
-		return false;
-	e->owner |= (uint32_t)ENTRY_RAW << 24;
-	return true;
-}
-
 struct slice keyspace_name(const struct entry *e) {
 	return entry_key(e);
 }
@@ -523,6 +516,28 @@ int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, 
 	if (error != 0)
 		keyspace_commit(t->shard);
 	return error;
+}
+
+int keyspace_make_raw(struct tenant *t, const struct key *key, struct entry *e) {
+	if (!entry_has(e, ENTRY_INT)) {
+		if (!scope_is_free(t->shard, e))
+			scope_note_header(t->shard, e);
+		e->owner |= (uint32_t)ENTRY_RAW << 24;
+		return 0;
+	}
+	struct database *d = tenant_database(t, key->place);
+	char text[KEYSPACE_TEXT];
+	struct slice value = keyspace_value(e, text);
+	struct draft draft;
+	int error = keyspace_draft(t, d, key, e, value.len, ENTRY_RAW, entry_deadline(e), 0, &draft);
+	if (error != 0)
+		return error;
+	memcpy(draft.value, value.data, value.len);
+	change_watcher watcher = t->watcher;
+	t->watcher = NULL;
+	keyspace_publish(t, d, key, e, &draft);
+	t->watcher = watcher;
+	return 0;
 }
 
 int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, int64_t deadline) {

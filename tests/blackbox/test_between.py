@@ -224,10 +224,13 @@ def test_keyspace_notifications_of_all_writes(trio):
 
 
 @pytest.mark.like_redis
-@pytest.mark.parametrize("value", ["0", "x", "0" * 50, "\0" * 100])
-def test_what_changes_no_bit_is_no_change(trio, value):
+@pytest.mark.parametrize("value, change", [("0", None), ("123456789012", None), ("1", ("INCRBY", "k", 0)), ("x", None),
+                                           ("0" * 50, None), ("\0" * 100, None)])
+def test_what_changes_no_bit_is_no_change(trio, value, change):
     a, b, _ = trio
     b.cmd("SET", "k", value)
+    if change:
+        b.cmd(*change)
     a.cmd("WATCH", "k")
     assert b.cmd("SETBIT", "k", 0, 0) == 0
     assert b.cmd("BITFIELD", "k", "INCRBY", "u4", 0, 0, "SET", "u1", 0, 0, "OVERFLOW", "FAIL", "INCRBY", "u4", 0, 99) != []

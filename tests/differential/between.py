@@ -154,7 +154,7 @@ def _in_order(replies):
     with it the invalidations of one command's keys."""
     result, run = b"", []
     for raw in [*replies, b""]:
-        if raw[4:].startswith((b"$8\r\npmessage", b"$10\r\ninvalidate")):
+        if raw[4:].startswith((b"$8\r\npmessage", b"$10\r\ninvalidate", b"$7\r\nmessage\r\n$20\r\n__redis__:invalidate")):
             run.append(raw)
             continue
         result += b"".join(sorted(run)) + raw

@@ -92,9 +92,8 @@ struct span {
 int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, struct span span,
 		    char **bytes);
 
-/* Only what keyspace_resize does to OBJECT ENCODING, for a write that leaves all bytes as they are: nobody is told.
- * False where it takes more than that: the value is stored as an integer. */
-bool keyspace_make_raw(struct entry *e);
+/* Only what keyspace_resize does to OBJECT ENCODING, for a write that leaves all bytes as they are: nobody is told. */
+int keyspace_make_raw(struct tenant *t, const struct key *key, struct entry *e);
 
 /* Changes the deadline: milliseconds since 1970, DEADLINE_NONE to persist. One that has passed deletes the key.
  * max_ttl applies. 0, or ATOMDB_E_OOM. */

@@ -123,6 +123,9 @@ static void test_commands(void **state) {
 		{"PFCOUNT a s", "-WRONGTYPE Key is not a valid HyperLogLog string value.\r\n"},
 		{"SETRANGE b 16 AA", ":24\r\n"},
 		{"PFCOUNT b none", "-INVALIDOBJ Corrupted HLL object detected\r\n"},
+		{"PFADD d x", ":1\r\n"},
+		{"APPEND d x", ":21\r\n"},
+		{"PFCOUNT d none", "-INVALIDOBJ Corrupted HLL object detected\r\n"},
 		{"PFSELFTEST", "+OK\r\n"},
 	};
 	struct client *c;
