@@ -104,6 +104,7 @@ static void persistence_section(struct page *p) {
 static void stats_section(struct page *p) {
 	const struct tenant *t = p->session->tenant;
 	const struct tenant_figures *f = &t->figures;
+	figure(p, "total_connections_received", notes_figure(t, &f->connections));
 	figure(p, "total_commands_processed", notes_figure(t, &f->commands));
 	figure(p, "total_net_input_bytes", notes_figure(t, &f->input_bytes));
 	figure(p, "total_net_output_bytes", notes_figure(t, &f->output_bytes));

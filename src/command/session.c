@@ -45,6 +45,7 @@ int session_attach(struct session *s, struct tenant *t) {
 	}
 	list_push_back(&t->sessions, &s->tenant_link);
 	counter_add(&t->figures.clients, 1);
+	counter_add(&t->figures.connections, 1);
 	s->tenant = t;
 	s->attachments++;
 	session_select(s, s->database);

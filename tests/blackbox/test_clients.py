@@ -39,6 +39,21 @@ def test_redis_cli(shared, secret, protocol):
     assert run("--pipe", stdin="".join(f"SET p{number} {number}\r\n" for number in range(500))).endswith("errors: 0, replies: 500")
 
 
+def test_redis_cli_looks_at_the_server(shared, secret):
+    """Its modes for those who watch: figures, sampled keys, latency."""
+    with shared.client(secret) as client:
+        client.many(("SET", f"key:{number}", "x" * number) for number in range(1, 20))
+    assert 'Biggest string found \'"key:19"\' has 19 bytes' in cli(shared, secret, "--bigkeys")
+    assert "19 strings with " in cli(shared, secret, "--memkeys")
+    assert cli(shared, secret, "--raw", "--latency", "-i", "0.05").split()[2].replace(".", "").isdigit()
+    command = ["redis-cli", "-p", str(shared.port), "--no-auth-warning", "-a", secret, "--stat", "-i", "0.05"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stat:
+        rows = [stat.stdout.readline().split() for _ in range(5)]
+        stat.kill()
+    keys, _, clients, _, requests, _, connections = rows[-1][:7]
+    assert int(keys) == 19 and int(clients) >= 1 and int(requests) > 19 and int(connections) >= 2, rows
+
+
 def test_redis_cli_help_knows_the_commands(shared, secret):
     # It reads COMMAND DOCS when it starts to be used by hand.
     said = cli(shared, secret, stdin="help set\nhelp @string\n")

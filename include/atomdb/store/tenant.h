@@ -45,6 +45,7 @@ struct tenant_figures {
 	counter keys_expiring;
 	counter bytes; /* charged: entries, tables, connections' buffers */
 	counter clients;
+	counter connections; /* clients that there were */
 	counter commands;
 	counter hits;
 	counter misses;
