@@ -36,9 +36,18 @@ def _is_error(value):
     return value[0] == "-"
 
 
-@rule("debug object", why="Where the value lies; whether Redis shares it with other keys; when it was last used, which AtomDB tells in steps of some minutes.")
+@rule("debug object", why="Where the value lies; whether Redis shares it with other keys; when it was last used, which AtomDB "
+      "tells in steps of some minutes; the encoding as for OBJECT.")
 def _debug_object(redis, atomdb, _):
-    return redis[0] == atomdb[0] == "+" and redis[1].split()[3:-2] == atomdb[1].split()[3:-2]
+    if not redis[0] == atomdb[0] == "+":
+        return False
+    a, b = (value[1].split()[3:-2] for value in (redis, atomdb))
+    return a[1:] == b[1:] and (a[0] == b[0] or (a[0], b[0]) == (b"encoding:embstr", b"encoding:int"))
+
+
+@rule("debug protocol", why="The error for other types lists those that there are.")
+def _debug_protocol(redis, atomdb, _):
+    return all(_is_error(value) and value[1].startswith(b"ERR Wrong protocol type name.") for value in (redis, atomdb))
 
 
 @rule("object idletime", why="AtomDB tells a lower bound, in steps of some minutes.")
