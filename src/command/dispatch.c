@@ -144,11 +144,12 @@ enum outcome dispatch_call(struct session *s, const struct request *r, uint64_t 
 	}
 	if (__builtin_expect(outcome >= OUTCOME_AGAIN, 0))
 		return outcome;
-	uint64_t spent = count_run(s, c, s->reply->errors != errors, ticks);
+	bool failed = s->reply->errors != errors;
+	uint64_t spent = count_run(s, c, failed, ticks);
 	if (s->tenant != NULL) {
 		counter_add(&s->tenant->figures.commands, 1);
 		if (__builtin_expect(spent >= s->tenant->slow_ticks, 0))
-			notes_command(s, r, spent);
+			notes_command(s, r, spent, failed);
 	}
 	return outcome;
 }
@@ -167,6 +168,7 @@ enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks)
 	if (__builtin_expect(!admit(s, r, &outcome), 0)) {
 		if (outcome != OUTCOME_ELSEWHERE) {
 			counter_add(&s->env->commands[c->id].rejected, 1);
+			notes_rejected(s, c);
 			between_refused(s, r, mark);
 		}
 		return outcome;

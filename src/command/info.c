@@ -7,6 +7,7 @@
 #include "atomdb/util/error.h"
 #include "atomdb/util/size.h"
 #include "command/handlers.h"
+#include "command/hub.h"
 #include "command/notes.h"
 
 /* The text being made, in scratch; `error` is sticky. */
@@ -79,7 +80,7 @@ static void clients_section(struct page *p) {
 	figure(p, "cluster_connections", 0);
 	figure(p, "maxclients", max);
 	figure(p, "blocked_clients", 0);
-	figure(p, "tracking_clients", 0);
+	figure(p, "tracking_clients", t->hub == NULL ? 0 : t->hub->trackers);
 	figure(p, "clients_in_timeout_table", 0);
 }
 
@@ -101,6 +102,11 @@ static void persistence_section(struct page *p) {
 	figure(p, "aof_rewrite_scheduled", 0);
 }
 
+/* Topics of a kind that have members. */
+static uint64_t topics(const struct tenant *t, enum topic_kind kind) {
+	return t->hub == NULL ? 0 : t->hub->kinds[kind].count;
+}
+
 static void stats_section(struct page *p) {
 	const struct tenant *t = p->session->tenant;
 	const struct tenant_figures *f = &t->figures;
@@ -113,8 +119,11 @@ static void stats_section(struct page *p) {
 	figure(p, "evicted_keys", notes_figure(t, &f->evictions));
 	figure(p, "keyspace_hits", notes_figure(t, &f->hits));
 	figure(p, "keyspace_misses", notes_figure(t, &f->misses));
-	figure(p, "pubsub_channels", 0);
-	figure(p, "pubsub_patterns", 0);
+	figure(p, "pubsub_channels", topics(t, TOPIC_CHANNEL));
+	figure(p, "pubsub_patterns", topics(t, TOPIC_PATTERN));
+	figure(p, "pubsubshard_channels", topics(t, TOPIC_SHARD_CHANNEL));
+	figure(p, "tracking_total_keys", topics(t, TOPIC_TRACKED));
+	figure(p, "tracking_total_prefixes", topics(t, TOPIC_PREFIX));
 	figure(p, "latest_fork_usec", 0);
 	figure(p, "total_forks", 0);
 }
@@ -150,29 +159,80 @@ static void keyspace_section(struct page *p) {
 	}
 }
 
+static void command_line(struct page *p, const struct command *c, const struct histogram *h) {
+	double micros = (double)h->nanoseconds / 1000;
+	line(p, "cmdstat_%s:calls=%llu,usec=%.0f,usec_per_call=%.2f,rejected_calls=%llu,failed_calls=%llu", c->name,
+	     (unsigned long long)h->calls, micros, h->calls == 0 ? 0 : micros / (double)h->calls,
+	     (unsigned long long)h->rejected, (unsigned long long)h->failed);
+}
+
+/* The upper bound, in microseconds, of the bucket that a part of all durations does not exceed. */
+static double percentile(const struct histogram *h, double part) {
+	uint64_t below = 0;
+	for (unsigned k = 0; k < LATENCY_BUCKETS; k++) {
+		below += h->buckets[k];
+		if ((double)below >= part * (double)h->calls)
+			return (double)notes_bucket_end(k) / 1000;
+	}
+	return 0;
+}
+
+static void latency_line(struct page *p, const struct command *c, const struct histogram *h) {
+	if (h->calls != 0)
+		line(p, "latency_percentiles_usec_%s:p50=%.3f,p99=%.3f,p99.9=%.3f", c->name, percentile(h, 0.5),
+		     percentile(h, 0.99), percentile(h, 0.999));
+}
+
+/* A line for each command and subcommand that the tenant has called since it set latency-tracking. */
+static void write_commands(struct page *p,
+			   void (*write)(struct page *p, const struct command *c, const struct histogram *h)) {
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		const struct command *c = &command_table[i];
+		size_t count = 0;
+		const struct command *sub = command_subcommands(c, &count);
+		for (size_t k = 0; k <= count; k++) {
+			const struct histogram *h = notes_histogram(p->session->tenant, c);
+			if (h != NULL && h->calls + h->rejected != 0)
+				write(p, c, h);
+			c = &sub[k];
+		}
+	}
+}
+
+static void commandstats_section(struct page *p) {
+	write_commands(p, command_line);
+}
+
+static void latencystats_section(struct page *p) {
+	write_commands(p, latency_line);
+}
+
 static const struct section {
 	const char *name;
 	const char *title;
 	void (*write)(struct page *p);
+	bool asked; /* only where it, or all, is asked for */
 } sections[] = {
-	{"server", "Server", server_section},
-	{"clients", "Clients", clients_section},
-	{"memory", "Memory", memory_section},
-	{"persistence", "Persistence", persistence_section},
-	{"stats", "Stats", stats_section},
-	{"replication", "Replication", replication_section},
-	{"cpu", "CPU", empty_section},
-	{"modules", "Modules", empty_section},
-	{"errorstats", "Errorstats", empty_section},
-	{"cluster", "Cluster", cluster_section},
-	{"keyspace", "Keyspace", keyspace_section},
+	{"server", "Server", server_section, false},
+	{"clients", "Clients", clients_section, false},
+	{"memory", "Memory", memory_section, false},
+	{"persistence", "Persistence", persistence_section, false},
+	{"stats", "Stats", stats_section, false},
+	{"replication", "Replication", replication_section, false},
+	{"cpu", "CPU", empty_section, false},
+	{"modules", "Modules", empty_section, false},
+	{"commandstats", "Commandstats", commandstats_section, true},
+	{"errorstats", "Errorstats", empty_section, false},
+	{"latencystats", "Latencystats", latencystats_section, true},
+	{"cluster", "Cluster", cluster_section, false},
+	{"keyspace", "Keyspace", keyspace_section, false},
 };
 
 static bool wanted(const struct request *r, const struct section *section) {
 	if (r->argc == 1)
-		return true;
+		return !section->asked;
 	for (uint32_t i = 1; i < r->argc; i++) {
-		if (slice_is(r->argv[i], section->name) || slice_is(r->argv[i], "default") ||
+		if (slice_is(r->argv[i], section->name) || (slice_is(r->argv[i], "default") && !section->asked) ||
 		    slice_is(r->argv[i], "all") || slice_is(r->argv[i], "everything"))
 			return true;
 	}

@@ -235,11 +235,8 @@ enum outcome latency_doctor(struct session *s, const struct request *r) {
 /* --- histograms ------------------------------------------------------------------------------------------------- */
 
 static const struct histogram *histogram_of(const struct session *s, const struct command *c) {
-	const struct notes *n = s->tenant->notes;
-	if (n == NULL || n->histograms == NULL)
-		return NULL;
-	const struct histogram *h = &n->histograms[command_number(c)];
-	return h->calls == 0 ? NULL : h;
+	const struct histogram *h = notes_histogram(s->tenant, c);
+	return h == NULL || h->calls == 0 ? NULL : h;
 }
 
 /* Each bucket that has something: its upper bound in microseconds, and how many durations are not above it. */
@@ -252,8 +249,7 @@ static size_t reply_buckets(struct writer *w, const struct histogram *h, bool wr
 		below += h->buckets[k];
 		count++;
 		if (write) {
-			uint64_t nanos = (UINT64_C(1) << (10 + k)) + (UINT64_C(1) << (3 + k)) - 1;
-			writer_integer(w, (int64_t)(nanos / 1000));
+			writer_integer(w, (int64_t)(notes_bucket_end(k) / 1000));
 			writer_integer(w, (int64_t)below);
 		}
 	}

@@ -214,16 +214,32 @@ static void note_event(struct latency_series *e, int64_t now_s, int64_t latency)
 	e->next = (e->next + 1) % LATENCY_SAMPLES;
 }
 
+uint64_t notes_bucket_end(unsigned k) {
+	return (UINT64_C(1) << (10 + k)) + (UINT64_C(1) << (3 + k)) - 1;
+}
+
 static void note_duration(struct histogram *h, double seconds) {
 	uint64_t nanos = seconds >= 1 ? 1000000000 : (uint64_t)(seconds * 1e9);
 	unsigned k = 0;
-	while (k < LATENCY_BUCKETS - 1 && nanos >= (UINT64_C(1) << (10 + k)) + (UINT64_C(1) << (3 + k)))
+	while (k < LATENCY_BUCKETS - 1 && nanos > notes_bucket_end(k))
 		k++;
 	h->calls++;
+	h->nanoseconds += nanos;
 	h->buckets[k]++;
 }
 
-void notes_command(struct session *s, const struct request *r, uint64_t ticks) {
+void notes_rejected(struct session *s, const struct command *c) {
+	struct notes *n = s->tenant == NULL ? NULL : s->tenant->notes;
+	if (n != NULL && n->histograms != NULL)
+		n->histograms[command_number(c)].rejected++;
+}
+
+const struct histogram *notes_histogram(const struct tenant *t, const struct command *c) {
+	const struct notes *n = t->notes;
+	return n == NULL || n->histograms == NULL ? NULL : &n->histograms[command_number(c)];
+}
+
+void notes_command(struct session *s, const struct request *r, uint64_t ticks, bool failed) {
 	struct tenant *t = s->tenant;
 	struct notes_settings set = notes_settings_of(t);
 	double seconds = clock_ticks_to_seconds(&s->env->clock_start, ticks);
@@ -236,8 +252,11 @@ void notes_command(struct session *s, const struct request *r, uint64_t ticks) {
 		if (n != NULL)
 			note_event(&n->events[event], s->env->now_ms / 1000, micros / 1000);
 	}
-	if (t->notes != NULL && t->notes->histograms != NULL)
-		note_duration(&t->notes->histograms[command_number(r->command)], seconds);
+	if (t->notes != NULL && t->notes->histograms != NULL) {
+		struct histogram *h = &t->notes->histograms[command_number(r->command)];
+		note_duration(h, seconds);
+		h->failed += failed;
+	}
 	set_threshold(s->env, t);
 }
 

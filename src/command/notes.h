@@ -46,6 +46,9 @@ struct latency_series {
 /* Bucket k counts the durations up to 2^(10+k) nanoseconds and a little more, as Redis's do. */
 struct histogram {
 	uint64_t calls;
+	uint64_t nanoseconds; /* of all calls together */
+	uint64_t failed;      /* of them: answered with an error */
+	uint64_t rejected;    /* refused before they ran; not among the calls */
 	uint64_t buckets[LATENCY_BUCKETS];
 };
 
@@ -66,7 +69,14 @@ struct notes_settings notes_settings_of(const struct tenant *t);
 int notes_configure(struct tenant *t, const struct environment *env, const struct notes_settings *settings);
 /* Notes that a command took `ticks`, and sets the tenant's slow_ticks for the next. For commands that took at least
  * that. */
-__attribute__((cold, noinline)) void notes_command(struct session *s, const struct request *r, uint64_t ticks);
+__attribute__((cold, noinline)) void notes_command(struct session *s, const struct request *r, uint64_t ticks,
+						   bool failed);
+/* Notes that a command was refused before it ran. */
+void notes_rejected(struct session *s, const struct command *c);
+/* The histogram of a command, or NULL where there is none. */
+const struct histogram *notes_histogram(const struct tenant *t, const struct command *c);
+/* The longest duration, in nanoseconds, that bucket `k` counts. */
+uint64_t notes_bucket_end(unsigned k);
 /* INFO counts from here on; histograms begin anew. 0 or ATOMDB_E_OOM. */
 int notes_reset_figures(struct tenant *t);
 /* A counter of the tenant's figures since notes_reset_figures. */

@@ -229,3 +229,42 @@ def test_users_and_functions(client):
 def test_users_are_refused(client):
     for arguments in (["SETUSER", "x"], ["DELUSER", "x"], ["GETUSER", "default"], ["LOAD"], ["SAVE"]):
         assert client.cmd("ACL", *arguments).startswith("ERR AtomDB has no ACL users")
+
+
+def fields(client, section):
+    """The lines of a section of INFO, with their fields."""
+    lines = client.cmd("INFO", section).decode().split("\r\n")
+    assert lines[0].lower() == f"# {section}"
+    return {name: dict(part.split("=") for part in text.split(",")) for name, text in (line.split(":") for line in lines[1:] if line)}
+
+
+@pytest.mark.like_redis
+def test_info_about_commands(client):
+    client.cmd("CONFIG", "SET", "latency-tracking", "yes")
+    client.cmd("CONFIG", "RESETSTAT")
+    assert b"Commandstats" not in client.cmd("INFO") and b"# Latencystats" in client.cmd("INFO", "all")
+    client.many([("SET", "k", "x")] * 3 + [("INCR", "k"), ("GET",), ("GET", "k"), ("CLIENT", "ID")])
+    stats = fields(client, "commandstats")
+    counts = {name: (int(row["calls"]), int(row["rejected_calls"]), int(row["failed_calls"])) for name, row in stats.items()}
+    assert {name: counts[name] for name in ("cmdstat_set", "cmdstat_incr", "cmdstat_get", "cmdstat_client|id")} == {
+        "cmdstat_set": (3, 0, 0), "cmdstat_incr": (1, 0, 1), "cmdstat_get": (1, 1, 0), "cmdstat_client|id": (1, 0, 0)}
+    assert float(stats["cmdstat_set"]["usec_per_call"]) == pytest.approx(int(stats["cmdstat_set"]["usec"]) / 3, abs=0.5)
+    percentiles = fields(client, "latencystats")
+    assert 0 < float(percentiles["latency_percentiles_usec_set"]["p50"]) <= float(percentiles["latency_percentiles_usec_set"]["p99.9"])
+    assert "latency_percentiles_usec_del" not in percentiles and "cmdstat_del" not in stats
+
+
+@pytest.mark.like_redis
+def test_info_about_listeners(shared, secret, client):
+    client.cmd("HELLO", 3)
+    with shared.client(secret) as listener:
+        listener.cmd("HELLO", 3)
+        for command in (("SUBSCRIBE", "a", "b"), ("PSUBSCRIBE", "p*"), ("SSUBSCRIBE", "s"), ("CLIENT", "TRACKING", "ON")):
+            listener.cmd(*command)
+        listener.many([("PING",)])
+        listener.cmd("GET", "key")
+        assert client.cmd("PUBSUB", "NUMPAT") == 1
+        figures = info(client)
+        wanted = {"pubsub_channels": "2", "pubsub_patterns": "1", "pubsubshard_channels": "1", "tracking_clients": "1",
+                  "tracking_total_keys": "1"}
+        assert {name: figures.get(name) for name in wanted} == wanted
