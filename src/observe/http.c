@@ -25,8 +25,9 @@
 #define IDLE_TIMEOUT 5u
 /* Time for a request to be sent, answered and the answer read. */
 #define REQUEST_TIMEOUT_NS (15 * (uint64_t)1000000000)
-/* Bytes below which a body is not worth packing. */
-#define GZIP_MIN ((size_t)1024)
+/* Bytes of a body that is worth packing, and that does not hold the loop up: a megabyte would take 10 ms. */
+#define GZIP_MIN ((size_t)1 << 10)
+#define GZIP_MAX ((size_t)512 << 10)
 
 struct http {
 	struct MHD_Daemon *daemon; /* owned */
@@ -129,7 +130,8 @@ static bool add_headers(struct MHD_Response *response, const char *type, bool al
 static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type,
 			      struct buffer *body) {
 	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT_ENCODING);
-	bool packed = body->len >= GZIP_MIN && negotiate_accepts(accept, "gzip") && negotiate_gzip(body) == 0;
+	bool worth = body->len >= GZIP_MIN && body->len <= GZIP_MAX;
+	bool packed = worth && negotiate_accepts(accept, "gzip") && negotiate_gzip(body) == 0;
 	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(body->len, body->data, free);
 	if (response == NULL) {
 		buffer_deinit(body);
