@@ -183,19 +183,22 @@ static void latency_line(struct page *p, const struct command *c, const struct h
 		     percentile(h, 0.99), percentile(h, 0.999));
 }
 
+typedef void (*command_writer)(struct page *p, const struct command *c, const struct histogram *h);
+
+static void write_command(struct page *p, const struct command *c, command_writer write) {
+	const struct histogram *h = notes_histogram(p->session->tenant, c);
+	if (h != NULL && h->calls + h->rejected != 0)
+		write(p, c, h);
+}
+
 /* A line for each command and subcommand that the tenant has called since it set latency-tracking. */
-static void write_commands(struct page *p,
-			   void (*write)(struct page *p, const struct command *c, const struct histogram *h)) {
+static void write_commands(struct page *p, command_writer write) {
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
-		const struct command *c = &command_table[i];
 		size_t count = 0;
-		const struct command *sub = command_subcommands(c, &count);
-		for (size_t k = 0; k <= count; k++) {
-			const struct histogram *h = notes_histogram(p->session->tenant, c);
-			if (h != NULL && h->calls + h->rejected != 0)
-				write(p, c, h);
-			c = &sub[k];
-		}
+		const struct command *sub = command_subcommands(&command_table[i], &count);
+		write_command(p, &command_table[i], write);
+		for (size_t k = 0; k < count; k++)
+			write_command(p, &sub[k], write);
 	}
 }
 

@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define MAX_ENTRIES 8
 #define MAX_MEMORY  65536
-#define DEPTH       12
+#define DEPTH       24
 
 /* The first byte's bits. */
 enum limit_choice {
@@ -55,8 +55,6 @@ static void close_session(struct session *s) {
 	s->flags |= SESSION_CLOSING;
 }
 
-static const struct session_host host = {.describe = describe, .close = close_session};
-
 /* The end of the line at `p`, behind its CRLF; NULL where there is none. */
 static const char *line_end(const char *p, const char *end) {
 	const char *cr = memchr(p, '\r', (size_t)(end - p));
@@ -69,9 +67,9 @@ static const char *value_end(const char *p, const char *end, unsigned depth) {
 		return NULL;
 	char type = *p;
 	const char *next = line_end(p, end);
-	if (next == NULL || memchr("+-:_$=*%~", type, 9) == NULL)
+	if (next == NULL || memchr("+-:_,#$=*%~>", type, 12) == NULL)
 		return NULL;
-	if (memchr("+-:_", type, 4) != NULL)
+	if (memchr("+-:_,#", type, 6) != NULL)
 		return next;
 	long long n = strtoll(p + 1, NULL, 10);
 	if (n == -1 && (type == '$' || type == '*'))
@@ -86,6 +84,29 @@ static const char *value_end(const char *p, const char *end, unsigned depth) {
 	for (long long i = type == '%' ? 2 * n : n; i > 0 && next != NULL; i--)
 		next = value_end(next, end, depth + 1);
 	return next;
+}
+
+/* Whether the bytes are values, one behind the other. */
+static bool are_values(struct slice bytes) {
+	const char *p = bytes.data, *end = bytes.data + bytes.len;
+	while (p != NULL && p != end)
+		p = value_end(p, end, 0);
+	return p == end;
+}
+
+/* A message or an invalidation, which comes when it comes. */
+static void push(struct session *s, struct slice bytes) {
+	MUST(s->tenant != NULL && bytes.len != 0 && are_values(bytes));
+}
+
+static const struct session_host host = {.describe = describe, .close = close_session, .push = push};
+
+/* What makes a command have no reply, or several. */
+static bool replies_freely(const struct session *s, uint32_t flags_before) {
+	const uint32_t mute = SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT;
+	return ((flags_before | s->flags) & mute) != 0 ||
+	       (s->last != NULL &&
+		(s->last->group == GROUP_PUBSUB || s->last->id == COMMAND_CLIENT || s->last->id == COMMAND_MONITOR));
 }
 
 static void check_figures(const struct tenant *t) {
@@ -104,6 +125,7 @@ static void check_figures(const struct tenant *t) {
 
 static enum outcome run(struct server *server, struct client *c, const struct slice *argv, uint32_t argc) {
 	uint64_t ticks = clock_ticks();
+	uint32_t flags = c->session.flags;
 	enum outcome outcome;
 	c->out.len = 0;
 	for (;;) {
@@ -116,11 +138,19 @@ static enum outcome run(struct server *server, struct client *c, const struct sl
 		MUST(shard_work(server->shard, 64) || c->session.tenant != NULL);
 	}
 	MUST(outcome != OUTCOME_ELSEWHERE);
+	if (outcome == OUTCOME_LATER)
+		return outcome;
 	MUST(server->env.scratch.len == 0);
 	MUST(!c->writer.failed);
 	MUST(c->writer.protocol == c->session.protocol);
 	const char *end = c->out.data + c->out.len;
-	MUST(c->out.len != 0 && value_end(c->out.data, end, 0) == end);
+	/* EXEC answers as many as it ran, of which some may have several replies or none. */
+	if (c->session.last != NULL && c->session.last->id == COMMAND_EXEC)
+		return outcome;
+	if (replies_freely(&c->session, flags))
+		MUST(are_values(buffer_slice(&c->out)));
+	else
+		MUST(c->out.len != 0 && value_end(c->out.data, end, 0) == end);
 	return outcome;
 }
 
@@ -174,7 +204,8 @@ static void serve(struct server *server, struct client *c, const char *p, size_t
 		if (r != READER_COMMAND && r != READER_EMPTY)
 			break;
 		MUST(consumed >= 1 && consumed <= left);
-		if (r == READER_COMMAND && run(server, c, reader.argv, reader.argc) == OUTCOME_CLOSE)
+		/* A tenant that is paused may stay so for ever. */
+		if (r == READER_COMMAND && run(server, c, reader.argv, reader.argc) >= OUTCOME_CLOSE)
 			break;
 		if (c->session.tenant != NULL)
 			check_figures(c->session.tenant);
