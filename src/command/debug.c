@@ -12,8 +12,9 @@
 #include "command/payload.h"
 
 /* Keys that POPULATE makes before others are served. */
-#define POPULATE_STEP 1024
-#define PAYLOAD_EXTRA 11 /* of a payload, the bytes that are not the value's: type, version and checksum */
+#define POPULATE_STEP  1024
+#define POPULATE_BYTES ((size_t)1 << 20)
+#define PAYLOAD_EXTRA  11 /* of a payload, the bytes that are not the value's: type, version and checksum */
 
 struct debug {
 	const char *name;
@@ -128,8 +129,14 @@ static enum outcome debug_populate(struct session *s, const struct request *r) {
 		return OUTCOME_DONE;
 	if ((uint64_t)size > KEYSPACE_VALUE_MAX)
 		return reply_too_long(s);
+	/* There, nobody would be served until it ends. */
+	if ((s->flags & SESSION_EXECUTING) &&
+	    (count > POPULATE_STEP || size > (int64_t)(POPULATE_BYTES / POPULATE_STEP)))
+		return reply_error(s, "ERR DEBUG POPULATE of so much is not possible inside a transaction");
 	int error = 0;
-	for (unsigned step = 0; step < POPULATE_STEP && s->populated < count && error == 0; step++)
+	size_t bytes = 0;
+	for (unsigned step = 0; step < POPULATE_STEP && bytes < POPULATE_BYTES && s->populated < count && error == 0;
+	     step++, bytes += (size_t)size)
 		error = populate_one(s, r, s->populated++, (size_t)size);
 	if (error == 0 && s->populated < count)
 		return OUTCOME_AGAIN;

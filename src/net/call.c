@@ -113,6 +113,12 @@ void worker_take_call(struct worker *w, struct message *m) {
 	}
 }
 
+void worker_end_call(struct worker *w, struct message *m) {
+	struct call *c = ((struct envelope *)(void *)m)->call;
+	if (m->kind == MESSAGE_ANSWER || call_answered(c))
+		call_done(&w->shared->workers[c->worker]->env, c);
+}
+
 void worker_drop_call(struct message *m) {
 	if (m->kind == MESSAGE_WATCH)
 		free_watched((struct watch_message *)(void *)m);

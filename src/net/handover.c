@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "atomdb/command/call.h"
 #include "atomdb/command/handover.h"
 #include "atomdb/util/error.h"
 #include "net/connection.h"
@@ -47,7 +48,9 @@ static void take_arrivals(struct worker *w, struct list *arrivals) {
 			c->session.env = &w->env;
 			list_push_back(arrivals, &c->link);
 			counter_add(&w->figures.clients, 1);
-		} else if (m->kind >= MESSAGE_CALL) {
+		} else if (m->kind == MESSAGE_CALL || m->kind == MESSAGE_ANSWER) {
+			worker_end_call(w, m);
+		} else if (m->kind == MESSAGE_WATCH) {
 			worker_drop_call(m);
 		} else {
 			free(m);
@@ -56,13 +59,23 @@ static void take_arrivals(struct worker *w, struct list *arrivals) {
 	}
 }
 
+/* Whether the control plane did what the client waits to hear of: the next process would do it again. To stop is done
+ * in any case, and nothing that the next one should do. */
+static bool was_obeyed(const struct session *s) {
+	const struct call *call = call_of(s);
+	return call != NULL && call->kind->part == NULL && (call->done || call->kind->control == CONTROL_SHUTDOWN);
+}
+
 size_t worker_pack_clients(struct worker *w, struct pack *p, struct buffer *sockets) {
 	const struct list *lists[] = {&w->strangers, &w->members, &w->lingering};
 	size_t count = 0;
 	take_arrivals(w, &w->strangers);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		for (const struct list *node = lists[i]->next; node != lists[i]; node = node->next)
-			count += pack_one(list_entry(node, struct connection, link), p, sockets);
+		for (const struct list *node = lists[i]->next; node != lists[i]; node = node->next) {
+			const struct connection *c = list_entry(node, struct connection, link);
+			if (!was_obeyed(&c->session))
+				count += pack_one(c, p, sockets);
+		}
 	}
 	return count;
 }

@@ -115,6 +115,8 @@ void worker_send_call(struct environment *env, struct call *c);
 void worker_take_call(struct worker *w, struct message *m);
 /* Frees one that nobody will take. */
 void worker_drop_call(struct message *m);
+/* The same once no worker runs any more, of a call or an answer: the call is its session's yet, and ends with that. */
+void worker_end_call(struct worker *w, struct message *m);
 /* Sends the lines of this turn to the operator's worker. */
 void worker_send_watched(struct worker *w);
 /* Frees what nobody will take any more. */

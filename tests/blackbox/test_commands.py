@@ -330,5 +330,11 @@ def test_debug_is_the_operators_choice(atomdb, client):
             assert other.cmd("PING") == second.cmd("PING") == "PONG"
             waited = time.monotonic() - begin > 0.5
         assert a.read() == "OK"
+        # It does not keep others waiting, however large.
+        replies = a.many([("MULTI",), ("DEBUG", "POPULATE", 2**62), ("DEBUG", "POPULATE", 9, "p", 2000), ("EXEC",)])
+        assert isinstance(replies[-1][0], Error) and isinstance(replies[-1][1], Error)
+        a.send(encode("DEBUG", "POPULATE", 64, "large", 30_000_000))
+        assert other.cmd("PING") == "PONG"
+        assert a.read() == "OK"
         a.many([("DEBUG", "SLEEP", "0.001"), ("MULTI",), ("DEBUG", "SLEEP", "0.001"), ("EXEC",)])
         assert a.cmd("PING") == "PONG"

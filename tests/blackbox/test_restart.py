@@ -49,6 +49,24 @@ def check(service):
             assert 990 < client.cmd("TTL", "fleeting") <= 1000
 
 
+def test_a_shutdown_is_not_asked_for_again(service, tmp_path):
+    """The operator's command is still unread when the clients are handed over."""
+    (tmp_path / "admin").write_text("root-secret\n")
+    config = TWO + f'admin: {{ secret_file = "{tmp_path}/admin"; }};\n'
+    service.start(config)
+    with service.client("root-secret") as operator, service.client("one") as client:
+        client.cmd("SET", "k", "v")
+        operator.send(encode("SHUTDOWN", "NOSAVE"))
+        assert service.process.wait(20) == 0
+        service.process = None
+        service.start(config)
+        assert operator.closed()
+        for _ in range(20):
+            assert client.cmd("GET", "k") == b"v"
+            time.sleep(0.01)
+        assert service.alive()
+
+
 @pytest.mark.threads
 def test_data_outlives_restarts_and_crashes(service):
     service.start(TWO)
