@@ -235,7 +235,8 @@ struct set {
 };
 
 /* Takes one value into the settings to be; answers an error where it is none. */
-static bool read_value(struct session *s, const struct parameter *p, struct slice text, struct set *set) {
+static bool read_value(struct session *s, const struct request *r, const struct parameter *p, struct slice text,
+		       struct set *set) {
 	struct slice name = slice_of(p->name);
 	char now[VALUE_MAX];
 	switch (p->kind) {
@@ -254,7 +255,9 @@ static bool read_value(struct session *s, const struct parameter *p, struct slic
 		return notify_parse(text, &set->notify) ||
 		       refuse(s, name, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
 	default:
-		return slice_is(text, value_of(s, p, now)) || refuse(s, name, "only the operator changes it");
+		if (slice_is(text, value_of(s, p, now)))
+			return true;
+		return operator_only(s, r) && refuse(s, name, "nobody changes it while the server runs");
 	}
 }
 
@@ -283,7 +286,7 @@ enum outcome config_set(struct session *s, const struct request *r) {
 	if (!check_names(s, r))
 		return OUTCOME_DONE;
 	for (uint32_t i = 2; i < r->argc; i += 2) {
-		if (!read_value(s, find_parameter(r->argv[i]), r->argv[i + 1], &set))
+		if (!read_value(s, r, find_parameter(r->argv[i]), r->argv[i + 1], &set))
 			return OUTCOME_DONE;
 	}
 	int error = notes_configure(s->tenant, s->env, &set.notes);

@@ -113,12 +113,12 @@ def _client_id(redis, atomdb, _):
     return redis[0] == atomdb[0] == ":" and int(redis[1]) > 0 and int(atomdb[1]) > 0
 
 
-SAME_FIELDS = ("name", "sub", "psub", "ssub", "multi", "events", "cmd", "user", "redir", "resp", "db", "flags")
+SAME_FIELDS = ("name", "sub", "psub", "ssub", "multi", "cmd", "user", "redir", "resp", "db", "flags")
 
 
 @rule("client info", "client list",
-      why="Ids, addresses, file descriptors, ages and memory figures are those of the process; lib-name and lib-ver are of "
-          "Redis 7.2.")
+      why="Ids, addresses, file descriptors, ages and memory figures are those of the process, and whether "
+          "replies wait to be written is that moment's; lib-name and lib-ver are of Redis 7.2.")
 def _client_line(redis, atomdb, _):
     if redis[0] != atomdb[0] or redis[0] not in "$=":
         return False
