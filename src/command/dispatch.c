@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "atomdb/util/error.h"
+#include "atomdb/util/word.h"
 #include "command/between.h"
 #include "command/handlers.h"
 #include "command/notes.h"
@@ -11,35 +12,54 @@
 /* Scratch that a rare large reply made is not kept. */
 #define SCRATCH_KEPT ((size_t)64 << 10)
 
-static inline const struct command *resolve(const struct environment *env, const struct request *r) {
+static const struct command *resolve(const struct environment *env, const struct request *r) {
 	const struct command *c = command_index_find(&env->index, r->argv[0]);
 	if (c == NULL || __builtin_expect(!(c->flags & CMD_PARENT), 1) || r->argc == 1)
 		return c;
 	return command_find_subcommand(c, r->argv[1]);
 }
 
-void dispatch_prepare(struct session *s, struct request *r) {
+/* Finds the commands. A name that is spelled as the one before needs no search. */
+static void resolve_all(struct session *s, struct request *requests, unsigned count) {
+	const struct command *last = NULL;
+	uint64_t spelled = 0;
+	for (struct request *r = requests; r < requests + count; r++) {
+		uint64_t word = word_as_is(r->argv[0]);
+		if (last != NULL && word == spelled && r->argv[0].len <= sizeof(word)) {
+			r->command = last;
+			continue;
+		}
+		const struct command *c = r->command = resolve(s->env, r);
+		/* What a parent stands for depends on the argument behind it. */
+		bool alone = c != NULL && c == &command_table[c->id] && !(c->flags & CMD_PARENT);
+		last = alone ? c : NULL;
+		spelled = word;
+	}
+}
+
+void dispatch_prepare(struct session *s, struct request *requests, unsigned count) {
+	const struct tenant *t = s->tenant;
+	struct request *end = requests + count;
 	if (__builtin_expect(!s->env->index.ready, 0))
 		command_index_build(&s->env->index);
-	const struct command *c = resolve(s->env, r);
-	r->command = c;
-	r->hashed = 0;
-	r->bucket = r->entry = NULL;
-	if (c == NULL || c->first_key == 0 || (uint32_t)c->first_key >= r->argc || s->tenant == NULL)
+	resolve_all(s, requests, count);
+	for (struct request *r = requests; r < end; r++) {
+		const struct command *c = r->command;
+		r->hashed = 0;
+		r->bucket = NULL;
+		if (c == NULL || c->first_key == 0 || (uint32_t)c->first_key >= r->argc || t == NULL)
+			continue;
+		r->key = keyspace_key(t, s->place, r->argv[c->first_key]);
+		r->hashed = s->attachments;
+		r->bucket = keyspace_fetch_bucket(t, &r->key);
+	}
+	if (count == 1)
 		return;
-	r->key = keyspace_key(s->tenant, s->place, r->argv[c->first_key]);
-	r->hashed = s->attachments;
-	r->bucket = keyspace_fetch_bucket(s->tenant, &r->key);
-}
-
-void dispatch_fetch_entry(const struct session *s, struct request *r) {
-	if (r->bucket != NULL)
-		r->entry = keyspace_fetch_entry(s->tenant, &r->key, r->bucket);
-}
-
-void dispatch_fetch_links(const struct session *s, const struct request *r) {
-	if (r->entry != NULL)
-		keyspace_fetch_links(s->tenant, r->entry);
+	for (struct request *r = requests; r < end; r++)
+		r->entry = r->bucket == NULL ? NULL : keyspace_fetch_entry(t, &r->key, r->bucket);
+	for (const struct request *r = requests; r < end; r++)
+		if (r->entry != NULL)
+			keyspace_fetch_links(t, r->entry);
 }
 
 static void reply_unknown_subcommand(struct session *s, const struct command *parent, struct slice name) {

@@ -267,7 +267,7 @@ static int unpack_kept(struct session *s, struct unpack *u) {
 	struct request r = {.argv = argv, .argc = (uint32_t)argc};
 	int error = u->failed ? ATOMDB_E_FORMAT : 0;
 	if (error == 0)
-		dispatch_prepare(s, &r);
+		dispatch_prepare(s, &r, 1);
 	if (error == 0 && (r.command == NULL || !command_arity_ok(r.command, r.argc)))
 		s->flags |= SESSION_DIRTY_QUEUE;
 	else if (error == 0)

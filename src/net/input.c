@@ -22,15 +22,16 @@
 #define STRANGER_ARGS  10
 #define STRANGER_BULK  ((uint64_t)16 << 10)
 #define STRANGER_BYTES ((size_t)256 << 10)
-/* Argument slots beyond which a reader of the window is trimmed after the batch. */
+/* Argument slots beyond which the reader is trimmed after the batch. */
 #define SLOTS_KEPT 1024
 /* How much of the offending bytes is reported. */
 #define REPORTED ((size_t)128)
-/* Commands between the steps that prepare one: about as long as memory takes to answer. */
-#define FETCH_AHEAD 8u
 /* Time for the commands of one client before the others have theirs, in clock_ticks: some milliseconds at most. Bytes
  * alone do not bound it, since a few of them can ask for a walk through all keys. */
 #define SLICE_TICKS ((uint64_t)1 << 22)
+
+/* Parsing and running are loops that each want the processor's registers to themselves. */
+#define APART __attribute__((noinline))
 
 /* How the commands at hand ended. */
 enum verdict {
@@ -49,8 +50,7 @@ enum verdict {
 struct feed {
 	char *data;
 	size_t len;
-	size_t done;     /* bytes whose commands have run */
-	unsigned reader; /* with VERDICT_UNFINISHED: the one that knows how far the command is understood */
+	size_t done; /* bytes whose commands have run */
 };
 
 void input_drop(struct connection *c) {
@@ -98,69 +98,52 @@ static enum verdict protocol_error(struct connection *c, const struct feed *f, c
 	return VERDICT_CLOSE;
 }
 
-/* The fetching that is due when `step` commands have been prepared, of `count` in all: each has its entry fetched
- * FETCH_AHEAD steps after its bucket, and the entry's neighbours as many after that. */
-static inline void fetch(const struct session *s, struct request *requests, unsigned count, unsigned step) {
-	if (step - FETCH_AHEAD < count)
-		dispatch_fetch_entry(s, &requests[step - FETCH_AHEAD]);
-	if (step - 2 * FETCH_AHEAD < count)
-		dispatch_fetch_links(s, &requests[step - 2 * FETCH_AHEAD]);
-}
-
-/* Parses up to a window of commands, from byte f->done on, and prepares them. `*stop` says why no more were parsed;
- * `*result` what the reader said last. */
-static unsigned parse(struct connection *c, struct feed *f, enum verdict *stop, int *result) {
+/* Reads one command of any kind; 1, or 0 with `*stop` and `*result`, as parse. */
+static APART unsigned parse_any(struct connection *c, struct feed *f, enum verdict *stop, int *result) {
 	struct worker *w = c->worker;
 	bool member = session_authenticated(&c->session);
-	/* A stranger's next command may be AUTH, which changes the limits of those behind it. */
-	unsigned window = member ? WORKER_WINDOW : 1;
 	struct reader_limits limits = {
 		.max_args = member ? INT32_MAX : STRANGER_ARGS,
 		.max_bulk = member ? KEYSPACE_VALUE_MAX : STRANGER_BULK,
 		.authenticated = member,
 		.max_bytes = query_limit(c),
 	};
-	unsigned n = 0;
-	size_t at = f->done;
-	*stop = VERDICT_DONE;
-	while (at < f->len) {
-		if (n == window) {
-			*stop = VERDICT_WINDOW;
-			break;
-		}
-		size_t consumed = 0;
-		struct reader *r = &w->readers[n];
-		int got = reader_read(r, f->data + at, f->len - at, &limits, &consumed);
-		if (__builtin_expect(got == READER_COMMAND, 1)) {
-			at += consumed;
-			w->requests[n].argv = r->argv;
-			w->requests[n].argc = r->argc;
-			w->bulky |= r->cap > SLOTS_KEPT;
-			dispatch_prepare(&c->session, &w->requests[n]);
-			fetch(&c->session, w->requests, n, n);
-			w->ends[n++] = at;
-		} else if (got == READER_EMPTY) {
-			at += consumed;
-			if (n == 0)
-				f->done = at;
-			else
-				w->ends[n - 1] = at;
-		} else {
-			f->reader = n;
-			*result = got;
-			*stop = got == READER_UNFINISHED ? VERDICT_UNFINISHED : VERDICT_CLOSE;
-			break;
-		}
+	size_t consumed = 0;
+	*result = reader_read(&w->reader, f->data + f->done, f->len - f->done, &limits, &consumed);
+	size_t end = f->done + consumed;
+	*stop = end < f->len ? VERDICT_WINDOW : VERDICT_DONE;
+	if (*result == READER_COMMAND) {
+		w->commands[0] = (struct reader_command){w->reader.argv, w->reader.argc, consumed};
+		return 1;
 	}
-	for (unsigned step = n; n > 1 && step < n + 2 * FETCH_AHEAD; step++)
-		fetch(&c->session, w->requests, n, step);
+	if (*result == READER_EMPTY)
+		f->done = end;
+	else
+		*stop = *result == READER_UNFINISHED ? VERDICT_UNFINISHED : VERDICT_CLOSE;
+	return 0;
+}
+
+/* Reads up to a window of commands, from byte f->done on. `*stop` says what is behind them: nothing, or more; where
+ * there are none it may say more, and `*result` is what the reader said. */
+static APART unsigned parse(struct connection *c, struct feed *f, enum verdict *stop, int *result) {
+	struct worker *w = c->worker;
+	unsigned n = 0;
+	size_t left = f->len - f->done;
+	/* A stranger's next command may be AUTH, which changes the limits of those behind it. */
+	if (c->session.tenant != NULL && !reader_busy(&w->reader))
+		n = reader_read_usual(f->data + f->done, left, w->slots, WORKER_SLOTS, w->commands, WORKER_WINDOW);
+	if (n == 0)
+		return parse_any(c, f, stop, result);
+	*stop = w->commands[n - 1].end < left ? VERDICT_WINDOW : VERDICT_DONE;
 	return n;
 }
 
 /* Runs the first `count` of the window. VERDICT_DONE when all ran, or the time is over and nothing is left. */
-static enum verdict run_window(struct connection *c, struct feed *f, unsigned count, uint64_t *ticks, uint64_t end) {
+static APART enum verdict run_window(struct connection *c, struct feed *f, unsigned count, uint64_t *ticks,
+				     uint64_t end) {
 	struct worker *w = c->worker;
 	struct session *s = &c->session;
+	const size_t begin = f->done;
 	for (unsigned i = 0; i < count; i++) {
 		enum outcome outcome = dispatch_run(s, &w->requests[i], ticks);
 		if (__builtin_expect(outcome != OUTCOME_DONE, 0)) {
@@ -171,7 +154,7 @@ static enum verdict run_window(struct connection *c, struct feed *f, unsigned co
 			if (outcome == OUTCOME_ELSEWHERE)
 				return VERDICT_ELSEWHERE;
 		}
-		f->done = w->ends[i];
+		f->done = begin + w->commands[i].end;
 		if (__builtin_expect(w->writer.failed, 0)) {
 			counter_add(&w->figures.output_limit, 1);
 			connection_report(c, EVENT_OUTPUT_LIMIT, (struct slice){0}, NULL);
@@ -194,7 +177,7 @@ static enum verdict run_window(struct connection *c, struct feed *f, unsigned co
 
 static enum verdict reader_failed(struct connection *c, const struct feed *f, int result) {
 	if (result == ATOMDB_E_PROTOCOL)
-		return protocol_error(c, f, c->worker->readers[f->reader].error);
+		return protocol_error(c, f, c->worker->reader.error);
 	if (result == ATOMDB_E_RANGE)
 		return protocol_error(c, f, "Protocol error: query buffer limit exceeded");
 	return VERDICT_DROP;
@@ -234,14 +217,16 @@ static enum verdict run_feed(struct connection *c, struct feed *f) {
 		int result = 0;
 		unsigned count = parse(c, f, &stop, &result);
 		if (count > 0) {
+			for (unsigned i = 0; i < count; i++) {
+				w->requests[i].argv = w->commands[i].argv;
+				w->requests[i].argc = w->commands[i].argc;
+			}
+			dispatch_prepare(&c->session, w->requests, count);
 			connection_uncharge(c);
 			c->session.last_ms = w->env.now_ms;
 			enum verdict ran = run_window(c, f, count, &ticks, end);
 			if (__builtin_expect(ran != VERDICT_DONE, 0)) {
 				stop = ran;
-				/* What was parsed behind it is parsed anew. */
-				for (unsigned i = 0; i < WORKER_WINDOW; i++)
-					reader_reset(&w->readers[i]);
 				break;
 			}
 		}
@@ -300,7 +285,7 @@ static int keep_rest(struct connection *c, const struct feed *f, bool unfinished
 	if (r < 0)
 		return r;
 	if (unfinished) {
-		struct reader *from = &c->worker->readers[f->reader];
+		struct reader *from = &c->worker->reader;
 		struct reader state = *from;
 		*from = p->reader;
 		p->reader = state;
@@ -364,13 +349,8 @@ static void wait_for_pause(struct connection *c) {
 static void conclude(struct connection *c, const struct feed *f, enum verdict verdict) {
 	struct worker *w = c->worker;
 	bool rest = false;
-	if (__builtin_expect(w->bulky, 0)) {
-		w->bulky = false;
-		for (unsigned i = 0; i < WORKER_WINDOW; i++) {
-			if (verdict != VERDICT_UNFINISHED || i != f->reader)
-				reader_reset(&w->readers[i]);
-		}
-	}
+	if (__builtin_expect(w->reader.cap > SLOTS_KEPT, 0) && verdict != VERDICT_UNFINISHED)
+		reader_reset(&w->reader);
 	if (verdict == VERDICT_DROP || output_flush(c) < 0) {
 		w->output.len = 0;
 		connection_close(c);
@@ -443,11 +423,11 @@ static bool count_input(struct connection *c, ssize_t n) {
 /* Takes over what is known of the pending command, whose bytes are at `to` now. */
 static void resume_reader(struct connection *c, const char *to) {
 	struct pending *p = c->pending;
-	struct reader *first = &c->worker->readers[0];
-	struct reader state = *first;
-	*first = p->reader;
+	struct reader *r = &c->worker->reader;
+	struct reader state = *r;
+	*r = p->reader;
 	p->reader = state;
-	reader_rebase(first, p->bytes.data, to);
+	reader_rebase(r, p->bytes.data, to);
 }
 
 /* Reads a piece of a large command into the pending buffer. The room follows the bytes that have arrived: what a client

@@ -325,8 +325,7 @@ static struct worker *allocate(void) {
 	list_init(&w->paused);
 	list_init(&w->pushed);
 	list_init(&w->graveyard);
-	for (unsigned i = 0; i < WORKER_WINDOW; i++)
-		reader_init(&w->readers[i]);
+	reader_init(&w->reader);
 	buffer_init(&w->output);
 	w->armed_ms = w->resume_ms = w->tick_ms = INT64_MAX;
 	return w;
@@ -390,8 +389,7 @@ void worker_free(struct worker *w) {
 	close_fd(w->epoll);
 	close_fd(w->timer);
 	close_fd(w->reserve);
-	for (unsigned i = 0; i < WORKER_WINDOW; i++)
-		reader_deinit(&w->readers[i]);
+	reader_deinit(&w->reader);
 	buffer_deinit(&w->output);
 	buffer_deinit(&w->env.scratch);
 	buffer_deinit(&w->env.feed.lines);

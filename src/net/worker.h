@@ -14,6 +14,8 @@
 
 /* Commands parsed ahead of the first one that runs. */
 #define WORKER_WINDOW 32
+/* Argument slots for them: four of each, for keys, values and options as they mostly come. */
+#define WORKER_SLOTS ((size_t)4 * WORKER_WINDOW)
 #define WORKER_EVENTS 256
 /* Bytes that one read(2) takes at most, and so what a connection can have run in one turn. */
 #define WORKER_READ ((size_t)64 << 10)
@@ -62,11 +64,11 @@ struct worker {
 	struct connection *current;
 	struct writer writer;
 	struct buffer output;
-	bool bulky;  /* a reader of the window has many slots */
-	char *input; /* owned: WORKER_HEAD + WORKER_READ bytes */
-	struct reader readers[WORKER_WINDOW];
+	char *input;          /* owned: WORKER_HEAD + WORKER_READ bytes */
+	struct reader reader; /* for what reader_read_usual does not read */
+	struct slice slots[WORKER_SLOTS];
+	struct reader_command commands[WORKER_WINDOW];
 	struct request requests[WORKER_WINDOW];
-	size_t ends[WORKER_WINDOW]; /* where each command's bytes end */
 
 	int64_t armed_ms;  /* the timerfd's deadline; INT64_MAX: none */
 	int64_t resume_ms; /* when to try the paused again; INT64_MAX: there are none */

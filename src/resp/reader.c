@@ -9,6 +9,7 @@
  * skipped without a look. Unlike there, a NUL byte is a byte as any other, not the end of what is searched. */
 #include "atomdb/resp/reader.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,8 @@ enum {
 	TEXT_KEPT = 1024,
 	/* Digits that the short way of reading a header line takes: enough for any length, and far from overflow. */
 	SHORT_DIGITS = 10,
+	/* And what the way for usual commands takes. */
+	USUAL_DIGITS = 5,
 };
 /* Beyond it a bulk is invalid for everybody, however it is announced. */
 #define BULK_LIMIT (UINT64_C(512) * 1024 * 1024)
@@ -264,51 +267,75 @@ static int read_multibulk(struct reader *r, const char *data, size_t len, const 
 	return r->argc > 0 ? READER_COMMAND : READER_EMPTY;
 }
 
-/* The shortest way, for nearly every command: a count of one digit and lengths of up to three, all of it there. Returns
- * the bytes it took, or 0 where anything is unusual: the way through read_multibulk then starts from the beginning. */
-static inline size_t read_short(struct reader *r, const char *data, size_t len, const struct reader_limits *limits) {
-	const char *p = data, *end = data + len;
-	if (len < 4 || p[2] != '\r')
+/* Four bytes, the first lowest: "$5\r\n" at once. */
+static inline uint32_t load4(const char *p) {
+	uint32_t v;
+	memcpy(&v, p, sizeof(v));
+	return le32toh(v);
+}
+
+/* The digit in byte `i` of what was loaded; more than 9 for anything else. */
+static inline uint32_t digit_of(uint32_t four, unsigned i) {
+	return (four >> (8 * i) & 0xff) - '0';
+}
+
+/* A header line of one digit, "$5\r?", without its digit and its last byte; one of two digits, "$42\r", without them.
+ */
+#define ONE_DIGIT_MASK  0x00ff00ffu
+#define ONE_DIGIT(c)    ((uint32_t)(c) | (uint32_t)'\r' << 16)
+#define TWO_DIGITS_MASK 0xff0000ffu
+#define TWO_DIGITS(c)   ((uint32_t)(c) | (uint32_t)'\r' << 24)
+/* Bytes of the shortest argument: "$0\r\n\r\n". */
+#define ARGUMENT_MIN 6
+
+/* A length of up to USUAL_DIGITS digits behind the '$' at `at`; returns where its line ends, or 0 for anything else. */
+static size_t usual_length(const char *data, size_t at, size_t len, uint32_t *length) {
+	uint32_t value = 0;
+	size_t first = ++at;
+	for (; at < len && at - first <= USUAL_DIGITS && data[at] >= '0' && data[at] <= '9'; at++)
+		value = value * 10 + (uint32_t)(data[at] - '0');
+	size_t digits = at - first;
+	*length = value;
+	if (digits == 0 || digits > USUAL_DIGITS || (digits > 1 && data[first] == '0') || at == len || data[at] != '\r')
 		return 0;
-	uint32_t count = (uint32_t)(unsigned char)p[1] - '0';
-	if (count - 1 >= r->cap || count > 9 || count > limits->max_args || limits->max_bulk < 999)
-		return 0;
-	p += 4;
-	for (uint32_t i = 0; i < count; i++) {
-		if (end - p < 6 || p[0] != '$')
-			return 0;
-		uint32_t bulk = (uint32_t)(unsigned char)p[1] - '0', digit = (uint32_t)(unsigned char)p[2] - '0';
-		if (bulk > 9)
-			return 0;
-		if (digit <= 9) {
-			uint32_t third = (uint32_t)(unsigned char)p[3] - '0';
-			if (bulk == 0)
-				return 0;
-			bulk = bulk * 10 + digit;
-			p++;
-			if (third <= 9) {
-				bulk = bulk * 10 + third;
-				p++;
+	return at + 2;
+}
+
+unsigned reader_read_usual(const char *data, size_t len, struct slice *slots, size_t slot_count,
+			   struct reader_command *out, unsigned max) {
+	unsigned n = 0;
+	for (size_t at = 0; n < max && at + 4 <= len; n++) {
+		uint32_t header = load4(data + at), count = digit_of(header, 1);
+		if ((header & ONE_DIGIT_MASK) != ONE_DIGIT('*') || count - 1 > 8 || count > slot_count)
+			break;
+		at += 4;
+		for (struct slice *arg = slots, *end = slots + count; arg < end; arg++) {
+			if (at + ARGUMENT_MIN > len)
+				return n;
+			header = load4(data + at);
+			uint32_t bulk = digit_of(header, 1), second = digit_of(header, 2);
+			if ((header & ONE_DIGIT_MASK) == ONE_DIGIT('$') && bulk <= 9) {
+				at += 4;
+			} else if ((header & TWO_DIGITS_MASK) == TWO_DIGITS('$') && bulk - 1 <= 8 && second <= 9) {
+				bulk = bulk * 10 + second;
+				at += 5;
+			} else {
+				if (data[at] != '$' || (at = usual_length(data, at, len, &bulk)) == 0)
+					return n;
 			}
+			*arg = (struct slice){data + at, bulk};
+			at += bulk + 2;
 		}
-		if (p[2] != '\r' || end - p < (ptrdiff_t)bulk + 6)
-			return 0;
-		p += 4;
-		r->argv[i] = (struct slice){p, bulk};
-		p += bulk + 2;
+		if (at > len)
+			break;
+		out[n] = (struct reader_command){slots, count, at};
+		slots += count;
+		slot_count -= count;
 	}
-	r->argc = count;
-	return (size_t)(p - data);
+	return n;
 }
 
 int reader_read(struct reader *r, const char *data, size_t len, const struct reader_limits *limits, size_t *consumed) {
-	if (__builtin_expect(len > 0 && *data == '*' && (r->position | r->scanned) == 0, 1)) {
-		size_t taken = read_short(r, data, len, limits);
-		if (__builtin_expect(taken != 0, 1)) {
-			*consumed = taken;
-			return READER_COMMAND;
-		}
-	}
 	if (r->position == 0 && r->scanned == 0 && (r->cap > SLOTS_KEPT || r->text_cap > TEXT_KEPT))
 		trim(r);
 	if (len == 0)

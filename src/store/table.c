@@ -70,9 +70,7 @@ static inline unsigned used_slots(const struct bucket *b) {
 }
 
 static inline bool has_key(const struct table_context *c, ref entry, struct slice key) {
-	struct slice k = entry_key(arena_at(c->arena, entry));
-
-	return k.len == key.len && memcmp(k.data, key.data, key.len) == 0;
+	return slice_equal(entry_key(arena_at(c->arena, entry)), key);
 }
 
 static uint64_t hash_of(const struct table_context *c, ref entry) {
@@ -317,12 +315,26 @@ void table_fetch_links(const struct table_context *c, const struct entry *e) {
 	__builtin_prefetch(arena_at(c->arena, e->lru_next), 1);
 }
 
-ref table_find(const struct table_context *c, const struct table *t, uint64_t hash, struct slice key) {
+static __attribute__((noinline)) ref find_any(const struct table_context *c, const struct table *t, uint64_t hash,
+					      struct slice key) {
 	ref entry = t->now.buckets != 0 ? array_find(c, &t->now, hash, key) : 0;
 
 	if (entry == 0 && __builtin_expect(t->old.buckets != 0, 0))
 		entry = array_find(c, &t->old, hash, key);
 	return entry;
+}
+
+/* Nearly always the first slot whose tag fits holds the key, and then no call is needed. */
+ref table_find(const struct table_context *c, const struct table *t, uint64_t hash, struct slice key) {
+	if (__builtin_expect(t->now.buckets != 0, 1)) {
+		const struct bucket *b = &buckets_of(c, &t->now)[hash & mask_of(&t->now)];
+		unsigned found = match(b, tag_of(hash));
+		ref entry = b->refs[__builtin_ctz(found | 1u << (SLOTS - 1))];
+
+		if (found != 0 && slice_equal_short(entry_key(arena_at(c->arena, entry)), key))
+			return entry;
+	}
+	return find_any(c, t, hash, key);
 }
 
 void table_add(const struct table_context *c, struct table *t, uint64_t hash, ref entry) {

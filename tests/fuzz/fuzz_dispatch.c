@@ -130,7 +130,7 @@ static enum outcome run(struct server *server, struct client *c, const struct sl
 	c->out.len = 0;
 	for (;;) {
 		struct request r = {.argv = argv, .argc = argc};
-		dispatch_prepare(&c->session, &r);
+		dispatch_prepare(&c->session, &r, 1);
 		outcome = dispatch_run(&c->session, &r, &ticks);
 		if (outcome != OUTCOME_AGAIN)
 			break;

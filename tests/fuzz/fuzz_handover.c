@@ -45,7 +45,7 @@ static void use(struct session *s) {
 	s->reply = &w;
 	for (unsigned i = 0; i < 2 && !(s->flags & SESSION_CLOSING); i++) {
 		struct request r = {.argv = commands[i], .argc = counts[i]};
-		dispatch_prepare(s, &r);
+		dispatch_prepare(s, &r, 1);
 		(void)dispatch_run(s, &r, &ticks);
 	}
 	session_turn_ended(s->env);

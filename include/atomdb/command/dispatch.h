@@ -6,13 +6,10 @@
 
 #include "atomdb/command/session.h"
 
-/* Finds the command of `r` (argv and argc set), hashes its first key, and starts to load the key's bucket. Changes
- * nothing but `r`. */
-void dispatch_prepare(struct session *s, struct request *r);
-/* Optional, some time after it and before any command runs: starts to load the entry. */
-void dispatch_fetch_entry(const struct session *s, struct request *r);
-/* Optional, some time after that and before any command runs: starts to load the entry's neighbours in the LRU list. */
-void dispatch_fetch_links(const struct session *s, const struct request *r);
+/* Prepares `count` requests (argv and argc set), before any of them runs: finds their commands, hashes their first
+ * keys, and starts to load the keys' buckets, then their entries, then the entries' neighbours in the LRU list. Changes
+ * nothing but the requests. */
+void dispatch_prepare(struct session *s, struct request *requests, unsigned count);
 
 /* Runs one prepared request: writes its reply to s->reply, counts it, and returns the handler's outcome. Checks in
  * Redis's order: unknown command, arity, NOAUTH, then the tenant's rate. `*ticks` is clock_ticks() at the end of the

@@ -52,6 +52,26 @@ void reader_reset(struct reader *r);
  * After READER_COMMAND argv stays valid until the next reader_read or reader_reset and as long as `data` does. */
 int reader_read(struct reader *r, const char *data, size_t len, const struct reader_limits *limits, size_t *consumed);
 
+/* A command that was read: its arguments, and where the bytes behind it begin. */
+struct reader_command {
+	const struct slice *argv;
+	uint32_t argc;
+	size_t end; /* from the first byte that reader_read_usual was given */
+};
+
+/* Reads commands as clients nearly always send them: up to `max` of them that follow one another from the first of
+ * `len` bytes on, each complete, of at most nine arguments of at most 99,999 bytes. Their arguments fill `slots`, of
+ * which there are `slot_count`. Returns how many were read: what comes then is for reader_read, which accepts the same
+ * commands and gives the same for them. It keeps nothing, and knows no limits but these: it is for clients that have
+ * authenticated. */
+unsigned reader_read_usual(const char *data, size_t len, struct slice *slots, size_t slot_count,
+			   struct reader_command *out, unsigned max);
+
+/* Whether the reader is in the middle of a command. */
+static inline bool reader_busy(const struct reader *r) {
+	return (r->position | r->scanned) != 0;
+}
+
 /* Tells that the bytes of the unfinished command now begin at `to` instead of `from`. */
 void reader_rebase(struct reader *r, const char *from, const char *to);
 

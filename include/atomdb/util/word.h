@@ -22,20 +22,22 @@ static inline uint64_t word_load(const char *p, size_t n) {
 	return w;
 }
 
-/* The first 8 bytes of `s` (all, where there are fewer), zeros behind them. Two names without a NUL are equal without
- * regard to case exactly when their words are, up to 8 bytes. */
-static inline uint64_t word_of(struct slice s) {
+/* The first 8 bytes of `s` (all, where there are fewer), zeros behind them. */
+static inline uint64_t word_as_is(struct slice s) {
 	const char *p = s.data;
 	size_t n = s.len;
-	uint64_t w;
 	/* First and last bytes, which may overlap. */
 	if (n >= 8)
-		w = word_load(p, 8);
-	else if (n >= 4)
-		w = word_load(p, 4) | word_load(p + n - 4, 4) << (8 * (n - 4));
-	else if (n >= 2)
-		w = word_load(p, 2) | word_load(p + n - 2, 2) << (8 * (n - 2));
-	else
-		w = n == 0 ? 0 : word_load(p, 1);
-	return word_lower(w);
+		return word_load(p, 8);
+	if (n >= 4)
+		return word_load(p, 4) | word_load(p + n - 4, 4) << (8 * (n - 4));
+	if (n >= 2)
+		return word_load(p, 2) | word_load(p + n - 2, 2) << (8 * (n - 2));
+	return n == 0 ? 0 : word_load(p, 1);
+}
+
+/* The same in small letters. Two names without a NUL are equal without regard to case exactly when their words are, up
+ * to 8 bytes. */
+static inline uint64_t word_of(struct slice s) {
+	return word_lower(word_as_is(s));
 }

@@ -278,7 +278,7 @@ static void test_waiting_costs_once(void **state) {
 	c->out.len = 0;
 	for (unsigned i = 0; i < 5; i++) {
 		struct request r = {.argv = argv, .argc = 1};
-		dispatch_prepare(&c->session, &r);
+		dispatch_prepare(&c->session, &r, 1);
 		assert_int_equal(dispatch_run(&c->session, &r, &ticks), OUTCOME_AGAIN);
 		assert_int_equal(c->out.len, 0);
 	}
@@ -352,12 +352,7 @@ static void test_a_batch_is_run_in_order(void **state) {
 	uint64_t ticks = clock_ticks();
 	(void)state;
 	c->out.len = 0;
-	for (unsigned i = 0; i < count; i++)
-		dispatch_prepare(&c->session, &batch[i]);
-	for (unsigned i = 0; i < count; i++)
-		dispatch_fetch_entry(&c->session, &batch[i]);
-	for (unsigned i = 0; i < count; i++)
-		dispatch_fetch_links(&c->session, &batch[i]);
+	dispatch_prepare(&c->session, batch, count);
 	for (unsigned i = 0; i < count; i++)
 		assert_int_equal(dispatch_run(&c->session, &batch[i], &ticks), OUTCOME_DONE);
 	const char want[] = "+OK\r\n+OK\r\n+OK\r\n$3\r\none\r\n+RESET\r\n" NOAUTH;

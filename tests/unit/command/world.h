@@ -150,7 +150,7 @@ static const char *client_run(struct client *c, const struct slice *argv, uint32
 	c->out.len = 0;
 	for (unsigned tries = 0;; tries++) {
 		struct request r = {.argv = argv, .argc = argc};
-		dispatch_prepare(s, &r);
+		dispatch_prepare(s, &r, 1);
 		c->outcome = dispatch_run(s, &r, &ticks);
 		assert_true(s->env->scratch.len == 0);
 		if (c->outcome != OUTCOME_AGAIN)

@@ -5,6 +5,7 @@
 #include "atomdb/resp/reader.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
+#include "transcript.h"
 
 static const struct reader_limits authenticated = {INT32_MAX, UINT64_C(512) << 20, true, 1 << 20};
 static const struct reader_limits unauthenticated = {10, 16384, false, 4096};
@@ -232,10 +233,58 @@ static void a_large_argument_tells_its_size(void **state) {
 	reader_deinit(&r);
 }
 
+static void usual_commands_at_once(void **state) {
+	static const struct {
+		const char *input;
+		unsigned taken;
+	} cases[] = {
+		{"*1\r\n$4\r\nPING\r\n", 1},
+		{"*2\r\n$3\r\nGET\r\n$1\r\na\r\n*1\r\n$4\r\nPING\r\n", 2},
+		{"*2\r\n$3\r\nGET\r\n$0\r\n\r\n", 1},
+		{"*2\r\n$3\r\nGET\r\n$12\r\nabcdefghijkl\r\n", 1},
+		{"*2\r\n$3\r\nGET\r\n$12\r\nabcdefghijkl\r", 0},
+		{"*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPIN", 1},
+		{"*1\r\n$4\r\nPING\r\nPING\r\n", 1},
+		{"*1\rX$4\rXPINGXX*1\r\n$4\r\nPING\r\n", 2},
+		/* For reader_read. */
+		{"PING\r\n", 0},
+		{"*0\r\n", 0},
+		{"*-1\r\n", 0},
+		{"*01\r\n$4\r\nPING\r\n", 0},
+		{"*1\r\n$04\r\nPING\r\n", 0},
+		{"*1\r\n$0004\r\nPING\r\n", 0},
+		{"*1\r\n$-1\r\nPING\r\n", 0},
+		{"*1\r\n$999999\r\nPING\r\n", 0},
+		{"*1\r\n$12345", 0},
+		{"*1\r\n$123456", 0},
+		{"*1\r\n$", 0},
+		{"*1\r\n#4\r\nPING\r\n", 0},
+		{"*10\r\n$4\r\nPING\r\n", 0},
+		{"*", 0},
+		{"", 0},
+	};
+	char large[2000];
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(transcript_usual(cases[i].input, strlen(cases[i].input)), cases[i].taken);
+	/* Lengths of three digits; then more commands than there is room for. */
+	int n = snprintf(large, sizeof(large),
+			 "*2\r\n$4\r\nECHO\r\n$123\r\n%0123d\r\n*2\r\n$4\r\nECHO\r\n$1000\r\n%01000d\r\n", 1, 2);
+	assert_int_equal(transcript_usual(large, (size_t)n), 2);
+	for (n = 0; n < 20; n++)
+		memcpy(large + n * 14, "*1\r\n$4\r\nPING\r\n", 14);
+	assert_int_equal(transcript_usual(large, (size_t)n * 14), 16);
+	for (n = 0; n < 7; n++)
+		memcpy(large + n * 46, "*7\r\n$0\r\n\r\n$0\r\n\r\n$0\r\n\r\n$0\r\n\r\n$0\r\n\r\n$0\r\n\r\n$0\r\n\r\n",
+		       46);
+	assert_int_equal(transcript_usual(large, (size_t)n * 46), 5);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(multibulk_commands),
 		cmocka_unit_test(inline_commands),
+		cmocka_unit_test(usual_commands_at_once),
 		cmocka_unit_test(nothing_to_run),
 		cmocka_unit_test(errors_have_the_texts_of_redis),
 		cmocka_unit_test(limits_are_inclusive),

@@ -90,3 +90,30 @@ static inline void transcript_write(struct buffer *out, const char *data, size_t
 	free(pending);
 	reader_deinit(&r);
 }
+
+/* Reads what reader_read_usual takes from the start of `data`, and demands that reader_read says the same of each.
+ * Returns how many commands it took. */
+static inline unsigned transcript_usual(const char *data, size_t len) {
+	struct slice slots[40];
+	struct reader_command commands[16];
+	const struct reader_limits limits = {INT32_MAX, UINT64_C(512) << 20, true, 1 << 20};
+	struct reader r;
+	size_t begin = 0;
+	char *copy = transcript_move(NULL, NULL, data, len);
+	unsigned n = reader_read_usual(copy, len, slots, 40, commands, 16);
+	transcript_demand(n <= 16);
+	reader_init(&r);
+	for (unsigned i = 0; i < n; i++) {
+		const struct reader_command *c = &commands[i];
+		size_t consumed = 0;
+		transcript_demand(reader_read(&r, copy + begin, len - begin, &limits, &consumed) == READER_COMMAND);
+		transcript_demand(begin + consumed == c->end && r.argc == c->argc);
+		transcript_demand(c->argv >= slots && c->argv + c->argc <= slots + 40);
+		for (uint32_t a = 0; a < r.argc; a++)
+			transcript_demand(c->argv[a].data == r.argv[a].data && c->argv[a].len == r.argv[a].len);
+		begin = c->end;
+	}
+	reader_deinit(&r);
+	free(copy);
+	return n;
+}
