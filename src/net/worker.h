@@ -15,7 +15,7 @@
 /* Commands parsed ahead of the first one that runs. */
 #define WORKER_WINDOW 32
 /* Argument slots for them: four of each, for keys, values and options as they mostly come. */
-#define WORKER_SLOTS ((size_t)4 * WORKER_WINDOW)
+#define WORKER_SLOTS  ((size_t)4 * WORKER_WINDOW)
 #define WORKER_EVENTS 256
 /* Bytes that one read(2) takes at most, and so what a connection can have run in one turn. */
 #define WORKER_READ ((size_t)64 << 10)
