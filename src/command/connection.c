@@ -18,6 +18,7 @@ static enum outcome refuse(struct session *s, int error) {
 		report_failure(s);
 		return reply_error(s, "WRONGPASS invalid username-password pair or user is disabled.");
 	case ATOMDB_E_FULL:
+		counter_add(&s->env->rejected_tenants, 1);
 		return reply_error(s, "ERR max number of tenants reached");
 	default:
 		return reply_store_error(s, error);
@@ -48,6 +49,7 @@ static bool authenticate(struct session *s, struct slice name, struct slice secr
 	}
 	r = session_attach(s, t);
 	if (r == ATOMDB_E_FULL) {
+		counter_add(&s->env->rejected_clients, 1);
 		writer_error(s->reply, "ERR max number of clients reached");
 		*outcome = OUTCOME_CLOSE;
 		return false;

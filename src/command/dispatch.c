@@ -104,6 +104,7 @@ static bool enter_anonymous(struct session *s, enum outcome *outcome) {
 	if (r == 0)
 		return true;
 	if (r == ATOMDB_E_FULL) {
+		counter_add(&s->env->rejected_clients, 1);
 		writer_error(s->reply, "ERR max number of clients reached");
 		*outcome = OUTCOME_CLOSE;
 	} else if (r == ATOMDB_E_WRONGPASS) {
@@ -145,8 +146,10 @@ static bool admit(struct session *s, const struct request *r, enum outcome *outc
 static uint64_t count_run(struct session *s, const struct command *c, bool failed, uint64_t *ticks) {
 	struct command_figures *f = &s->env->commands[c->id];
 	uint64_t now = clock_ticks(), spent = now > *ticks ? now - *ticks : 0;
-	counter_add(&f->calls, 1);
+	/* In halves of a unit, so that even none has a highest bit. */
+	uint64_t halves = spent * s->env->duration_scale >> (DURATION_SCALE_BITS - 1);
 	counter_add(&f->ticks, spent);
+	counter_add(&f->runs[63 - __builtin_clzll(halves | 1)], 1);
 	if (__builtin_expect(failed, 0))
 		counter_add(&f->failed, 1);
 	*ticks = now;

@@ -62,21 +62,32 @@ static void describe_worker(struct metrics_worker *m, struct worker *w) {
 	*m = (struct metrics_worker){
 		.commands = e->commands,
 		.clients = &f->clients,
+		.states = f->states,
 		.connections = &f->connections,
-		.rejected_max_clients = &f->rejected[REJECT_MAX_CLIENTS],
-		.rejected_files = &f->rejected[REJECT_FILES],
+		.rejected =
+			{
+				[METRICS_REJECT_MAX_CLIENTS] = &f->rejected[REJECT_MAX_CLIENTS],
+				[METRICS_REJECT_OPEN_FILES] = &f->rejected[REJECT_FILES],
+				[METRICS_REJECT_MEMORY] = &f->rejected[REJECT_MEMORY],
+				[METRICS_REJECT_TENANT_MAX_CLIENTS] = &e->rejected_clients,
+				[METRICS_REJECT_MAX_TENANTS] = &e->rejected_tenants,
+			},
 		.moved = &f->moved,
+		.messages = &f->messages,
 		.input_bytes = &f->input_bytes,
 		.output_bytes = &f->output_bytes,
 		.protocol_errors = &f->protocol_errors,
 		.output_limit = &f->output_limit,
 		.idle_closed = &f->idle_closed,
 		.turns = &f->turns,
+		.busy_ticks = &f->busy_ticks,
 		.longest_turn_ns = &f->longest_turn_ns,
 		.auth_failures = &e->auth_failures,
 		.unknown_commands = &e->unknown_commands,
 	};
 }
+
+_Static_assert(CLIENT_STATES <= METRICS_STATES, "each state of clients has a row");
 
 static int make_workers(struct daemon *d, const struct settings *settings, unsigned count) {
 	for (unsigned i = 0; i < count; i++) {
@@ -102,6 +113,8 @@ static int make_metrics(struct daemon *d, const struct settings *settings) {
 	d->sources = (struct metrics_sources){
 		.workers = d->figures,
 		.worker_count = d->worker_count,
+		.state_names = client_state_names,
+		.state_count = CLIENT_STATES,
 		.shards = d->shard_figures,
 		.shard_count = d->shard_count,
 		.recovery = &d->recovery,

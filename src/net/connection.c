@@ -52,6 +52,8 @@ static int enter(struct worker *w, struct connection *c) {
 	if (epoll_ctl(w->epoll, EPOLL_CTL_ADD, c->fd, &event) < 0)
 		return -errno;
 	list_push_back(&w->strangers, &c->link);
+	c->state = CLIENT_STRANGER;
+	counter_add(&w->figures.states[c->state], 1);
 	counter_add(&w->figures.clients, 1);
 	worker_want_sweep(w);
 	return 0;
@@ -78,8 +80,10 @@ void connection_open(struct worker *w, int fd, bool tcp) {
 		set_tcp_options(fd, w->env.settings.tcp_keepalive);
 	counter_add(&w->figures.connections, 1);
 	uint64_t id = 1 + atomic_fetch_add_explicit(&w->shared->next_client_id, 1, memory_order_relaxed);
-	if (connection_new(w, fd, id) == NULL)
-		atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
+	if (connection_new(w, fd, id) != NULL)
+		return;
+	counter_add(&w->figures.rejected[REJECT_MEMORY], 1);
+	atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
 }
 
 void connection_discard(struct connection *c) {
@@ -106,6 +110,7 @@ void connection_close(struct connection *c) {
 	list_remove(&c->link);
 	list_push_back(&w->graveyard, &c->link);
 	counter_sub(&w->figures.clients, 1);
+	counter_sub(&w->figures.states[c->state], 1);
 	atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
 }
 
@@ -138,6 +143,26 @@ static bool is_sending(const struct connection *c) {
 	return ioctl(c->fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
+static void set_state(struct connection *c, enum client_state state) {
+	struct worker_figures *f = &c->worker->figures;
+	counter_sub(&f->states[c->state], 1);
+	c->state = (uint8_t)state;
+	counter_add(&f->states[state], 1);
+}
+
+static inline enum client_state find_state(const struct connection *c) {
+	uint32_t flags = c->session.flags;
+	if (__builtin_expect((flags & (SESSION_MULTI | SESSION_SUBSCRIBED | SESSION_MONITOR)) == 0 &&
+				     (c->flags & CONNECTION_WAITING) == 0,
+			     1))
+		return c->session.tenant != NULL ? CLIENT_AUTHENTICATED : CLIENT_STRANGER;
+	if (c->flags & CONNECTION_WAITING)
+		return CLIENT_WAITING;
+	if (flags & SESSION_MONITOR)
+		return CLIENT_MONITOR;
+	return flags & SESSION_MULTI ? CLIENT_TRANSACTION : CLIENT_SUBSCRIBED;
+}
+
 void connection_finish(struct connection *c) {
 	input_drop(c);
 	connection_uncharge(c);
@@ -154,6 +179,7 @@ void connection_finish(struct connection *c) {
 		c->session.last_ms = c->worker->env.now_ms;
 		list_remove(&c->link);
 		list_push_back(&c->worker->lingering, &c->link);
+		set_state(c, CLIENT_CLOSING);
 		worker_want_sweep(c->worker);
 	}
 	if (!unsent)
@@ -169,6 +195,9 @@ void connection_settle(struct connection *c) {
 		list_push_back(&w->members, &c->link);
 		worker_want_sweep(w);
 	}
+	enum client_state state = find_state(c);
+	if (__builtin_expect(c->state != state, 0))
+		set_state(c, state);
 	size_t unsent = output_unsent(c);
 	bool held_back = (c->flags & CONNECTION_RUNNABLE) || unsent > connection_backlog(c);
 	watch(c, (unsent > 0 ? (uint32_t)EPOLLOUT : 0) | (held_back ? 0 : (uint32_t)EPOLLIN));
@@ -205,6 +234,7 @@ void connection_depart(struct connection *c) {
 	c->session.env = NULL;
 	c->worker = NULL;
 	counter_sub(&w->figures.clients, 1);
+	counter_sub(&w->figures.states[c->state], 1);
 	counter_add(&w->figures.moved, 1);
 	c->pending->message.kind = MESSAGE_CONNECTION;
 	inbox_post(&w->shared->workers[home]->inbox, &c->pending->message);

@@ -55,6 +55,7 @@ struct connection {
 	int fd;                  /* owned; -1: closed */
 	uint32_t interest;       /* what epoll watches */
 	uint8_t flags;           /* enum connection_flag */
+	uint8_t state;           /* enum client_state, as counted */
 };
 
 /* Unsent replies beyond which a client's commands are not run: 1 MiB, none before it has authenticated. */

@@ -124,6 +124,7 @@ void worker_read_inbox(struct worker *w) {
 	while (m != NULL) {
 		/* Handling ends the message's life. */
 		struct message *next = m->next;
+		counter_add(&w->figures.messages, 1);
 		handle(w, m);
 		m = next;
 	}

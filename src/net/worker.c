@@ -24,6 +24,8 @@
 #define WORK_UNITS 512
 /* How often a worker that is stopping looks at the clock. */
 #define STOP_STEP_MS 10
+/* Turns after which the rate of ticks is looked at again. */
+#define SCALE_TURNS 1024
 
 /* --- the timer -------------------------------------------------------------------------------------------------- */
 
@@ -159,6 +161,15 @@ static void work(struct worker *w) {
 		set_timer(w, next > w->env.now_ms ? next : w->env.now_ms + 1);
 }
 
+/* The rate of ticks is known ever better. */
+static void set_scale(struct worker *w) {
+	double seconds = clock_ticks_to_seconds(&w->env.clock_start, 1000000000);
+	double scale = seconds / DURATION_UNIT_NS * (double)(UINT64_C(1) << DURATION_SCALE_BITS);
+	/* A tick lasts between a hundredth of a nanosecond and a microsecond. */
+	if (scale >= 1e4 && scale <= 1.1e9)
+		w->env.duration_scale = (uint64_t)scale;
+}
+
 static void note_turn(struct worker *w, uint64_t ticks) {
 	if (__builtin_expect(counter_get(&w->figures.longest_turn_ns) == 0, 0))
 		w->longest_ticks = 0;
@@ -167,7 +178,10 @@ static void note_turn(struct worker *w, uint64_t ticks) {
 		double seconds = clock_ticks_to_seconds(&w->env.clock_start, ticks);
 		counter_set(&w->figures.longest_turn_ns, 1 + (uint64_t)(seconds * 1e9));
 	}
+	counter_add(&w->figures.busy_ticks, ticks);
 	counter_add(&w->figures.turns, 1);
+	if (__builtin_expect(counter_get(&w->figures.turns) % SCALE_TURNS == 0, 0))
+		set_scale(w);
 }
 
 static void hang(struct worker *w) {
@@ -357,6 +371,7 @@ int worker_new(struct worker **out, unsigned number, struct worker_shared *share
 int worker_start(struct worker *w) {
 	sigset_t all, before;
 	w->env.registry = w->shared->registry;
+	set_scale(w);
 	int r = worker_listen(w, true);
 	if (r < 0)
 		return r;
@@ -409,6 +424,10 @@ int worker_add_shard(struct worker *w, struct shard *s) {
 	read_clocks(w);
 	return 0;
 }
+
+const char *const client_state_names[CLIENT_STATES] = {
+	"stranger", "authenticated", "transaction", "subscribed", "monitor", "waiting", "closing",
+};
 
 const struct worker_figures *worker_figures(const struct worker *w) {
 	return &w->figures;

@@ -10,10 +10,10 @@
 #include "observe/sample.h"
 #include "observe/text.h"
 
-enum metric_type { COUNTER, GAUGE };
+enum metric_type { COUNTER, GAUGE, HISTOGRAM };
 
-/* Decimal places of a second; counts and bytes have none. */
-enum metric_unit { ONE = 0, MS = 3, US = 6, NS = 9 };
+/* Decimal places of a second, or of a ratio; counts and bytes have none. */
+enum metric_unit { ONE = 0, MS = 3, US = 6, PPM = 6, NS = 9 };
 
 enum metric_scope {
 	SCOPE_global,
@@ -21,16 +21,20 @@ enum metric_scope {
 	SCOPE_build,
 	SCOPE_database,
 	SCOPE_command,
+	SCOPE_state,
+	SCOPE_reject,
 	SCOPE_tenant,
 	SCOPE_worker,
 	SCOPE_shard,
+	SCOPE_use,
 	SCOPE_COUNT
 };
 
 struct metric {
 	const char *name;
 	const char *help;
-	size_t offset; /* of a uint64_t in a row of the scope */
+	const struct histogram_bounds *bounds; /* of a histogram */
+	size_t offset;                         /* of a uint64_t, or a struct histogram_sample, in a row of the scope */
 	enum metric_scope scope;
 	enum metric_type type;
 	enum metric_unit unit;
@@ -38,9 +42,12 @@ struct metric {
 
 static const struct metric metric_table[] = {
 #define METRIC(scope, name, type, unit, member, help) \
-	{#name, help, offsetof(struct scope##_sample, member), SCOPE_##scope, type, unit},
+	{#name, help, NULL, offsetof(struct scope##_sample, member), SCOPE_##scope, type, unit},
+#define HISTOGRAM(scope, name, unit, member, bounds, help) \
+	{#name, help, &(bounds), offsetof(struct scope##_sample, member), SCOPE_##scope, HISTOGRAM, unit},
 #include "observe/metrics.def"
 #undef METRIC
+#undef HISTOGRAM
 };
 
 struct metrics {
@@ -79,6 +86,51 @@ void metrics_free(struct metrics *m) {
 /* Bytes of a counter's name that OpenMetrics keeps out of its head: "_total". */
 #define TOTAL 6
 
+static void write_head(struct text *t, const struct metric *metric, size_t family_len) {
+	static const char *const types[] = {
+		[COUNTER] = " counter\n", [GAUGE] = " gauge\n", [HISTOGRAM] = " histogram\n"};
+	text_string(t, "# HELP ");
+	text_bytes(t, metric->name, family_len);
+	text_string(t, " ");
+	text_string(t, metric->help);
+	text_string(t, "\n# TYPE ");
+	text_bytes(t, metric->name, family_len);
+	text_string(t, types[metric->type]);
+}
+
+static void write_value(struct text *t, const struct metric *metric, const struct labels *labels, const char *suffix,
+			uint64_t value, unsigned decimals) {
+	text_string(t, metric->name);
+	text_string(t, suffix);
+	text_bytes(t, labels->text, labels->len);
+	text_string(t, " ");
+	text_decimal(t, value, decimals);
+	text_string(t, "\n");
+}
+
+/* A row of a histogram: its buckets, each with what those before it count. The label of the bound comes last. */
+static void write_histogram(struct text *t, const struct metric *metric, const struct labels *labels,
+			    const struct histogram_sample *h) {
+	uint64_t count = 0;
+	for (unsigned i = 0; i <= metric->bounds->count; i++) {
+		count += h->counts[i];
+		text_string(t, metric->name);
+		text_string(t, "_bucket");
+		if (labels->len > 0)
+			text_bytes(t, labels->text, labels->len - 1);
+		text_string(t, labels->len > 0 ? ",le=\"" : "{le=\"");
+		if (i < metric->bounds->count)
+			text_decimal(t, metric->bounds->first << (metric->bounds->shift * i), (unsigned)metric->unit);
+		else
+			text_string(t, "+Inf");
+		text_string(t, "\"} ");
+		text_u64(t, count);
+		text_string(t, "\n");
+	}
+	write_value(t, metric, labels, "_sum", h->sum, (unsigned)metric->unit);
+	write_value(t, metric, labels, "_count", count, 0);
+}
+
 static void write_metric(struct text *t, const struct metric *metric, enum metrics_format format,
 			 const struct rows *rows) {
 	size_t name_len = strlen(metric->name);
@@ -87,25 +139,18 @@ static void write_metric(struct text *t, const struct metric *metric, enum metri
 	for (size_t i = 0; i < rows->count; i++) {
 		const char *row = (const char *)rows->first + i * rows->stride;
 		const struct labels *labels = (const void *)row;
-		uint64_t value;
-		memcpy(&value, row + metric->offset, sizeof(value));
+		uint64_t value = 0;
+		if (metric->type != HISTOGRAM)
+			memcpy(&value, row + metric->offset, sizeof(value));
 		if (value == SAMPLE_ABSENT)
 			continue;
-		if (!headed) {
-			text_string(t, "# HELP ");
-			text_bytes(t, metric->name, family_len);
-			text_string(t, " ");
-			text_string(t, metric->help);
-			text_string(t, "\n# TYPE ");
-			text_bytes(t, metric->name, family_len);
-			text_string(t, metric->type == COUNTER ? " counter\n" : " gauge\n");
-			headed = true;
-		}
-		text_bytes(t, metric->name, name_len);
-		text_bytes(t, labels->text, labels->len);
-		text_string(t, " ");
-		text_decimal(t, value, (unsigned)metric->unit);
-		text_string(t, "\n");
+		if (!headed)
+			write_head(t, metric, family_len);
+		headed = true;
+		if (metric->type == HISTOGRAM)
+			write_histogram(t, metric, labels, (const void *)(row + metric->offset));
+		else
+			write_value(t, metric, labels, "", value, (unsigned)metric->unit);
 	}
 }
 
@@ -120,9 +165,12 @@ int metrics_render(struct metrics *m, enum metrics_format format, struct buffer 
 		[SCOPE_build] = {&s->build, sizeof(s->build), 1},
 		[SCOPE_database] = {s->databases, sizeof(s->databases[0]), TENANT_DATABASES},
 		[SCOPE_command] = {s->commands, sizeof(s->commands[0]), s->command_count},
+		[SCOPE_state] = {s->states, sizeof(s->states[0]), s->state_count},
+		[SCOPE_reject] = {s->rejects, sizeof(s->rejects[0]), METRICS_REJECTS},
 		[SCOPE_tenant] = {s->tenants.rows, sizeof(s->tenants.rows[0]), s->tenants.count + 1},
 		[SCOPE_worker] = {s->workers, sizeof(s->workers[0]), s->worker_count},
 		[SCOPE_shard] = {s->shards, sizeof(s->shards[0]), s->shard_count},
+		[SCOPE_use] = {s->uses, sizeof(s->uses[0]), (size_t)s->shard_count * ARENA_USES},
 	};
 	struct text t = {.out = out};
 	for (size_t i = 0; i < sizeof(metric_table) / sizeof(metric_table[0]); i++)

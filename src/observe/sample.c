@@ -7,6 +7,13 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "atomdb/store/shard.h"
+
+const struct histogram_bounds duration_bounds = {.count = HISTOGRAM_BOUNDS, .first = DURATION_UNIT_NS, .shift = 2};
+const struct histogram_bounds lag_bounds = {.count = LAG_BUCKETS - 1, .first = 1, .shift = 2};
+const struct histogram_bounds age_bounds = {.count = AGE_BUCKETS - 1, .first = AGE_TICK_MS, .shift = 1};
+_Static_assert(LAG_BUCKETS <= HISTOGRAM_BOUNDS + 1 && AGE_BUCKETS <= HISTOGRAM_BOUNDS + 1, "each bucket has room");
+
 static void label_info(struct sample *s, const struct metrics_sources *sources) {
 	struct utsname system;
 	char os[3 * sizeof(system.sysname)];
@@ -29,21 +36,49 @@ static void label_info(struct sample *s, const struct metrics_sources *sources) 
 	s->instance.one = s->build.one = 1;
 }
 
+static const char *const reject_reasons[METRICS_REJECTS] = {
+	[METRICS_REJECT_MAX_CLIENTS] = "max_clients", [METRICS_REJECT_OPEN_FILES] = "open_files",
+	[METRICS_REJECT_MEMORY] = "memory",           [METRICS_REJECT_TENANT_MAX_CLIENTS] = "tenant_max_clients",
+	[METRICS_REJECT_MAX_TENANTS] = "max_tenants",
+};
+
+static void label_shards(struct sample *s) {
+	static const char *const uses[ARENA_USES] = {
+		[USE_ENTRIES] = "entries",
+		[USE_TABLES] = "tables",
+		[USE_FREE] = "free",
+	};
+	for (unsigned i = 0; i < s->shard_count; i++) {
+		labels_add_u64(&s->shards[i].labels, "shard", i);
+		for (unsigned j = 0; j < ARENA_USES; j++) {
+			struct labels *l = &s->uses[i * ARENA_USES + j].labels;
+			labels_add_u64(l, "shard", i);
+			labels_add(l, "use", uses[j]);
+		}
+	}
+}
+
 int sample_init(struct sample *s, const struct metrics_sources *sources) {
 	memset(s, 0, sizeof(*s));
 	tenant_set_init(&s->tenants);
 	s->worker_count = sources->worker_count;
 	s->shard_count = sources->shard_count;
+	s->state_count = sources->state_count;
 	s->workers = calloc((size_t)s->worker_count + 1, sizeof(*s->workers));
 	s->shards = calloc((size_t)s->shard_count + 1, sizeof(*s->shards));
-	if (s->workers == NULL || s->shards == NULL) {
+	s->uses = calloc((size_t)s->shard_count * ARENA_USES + 1, sizeof(*s->uses));
+	s->busy = calloc((size_t)s->worker_count + 1, sizeof(*s->busy));
+	if (s->workers == NULL || s->shards == NULL || s->uses == NULL || s->busy == NULL) {
 		sample_deinit(s);
 		return -ENOMEM;
 	}
 	for (unsigned i = 0; i < s->worker_count; i++)
 		labels_add_u64(&s->workers[i].labels, "worker", i);
-	for (unsigned i = 0; i < s->shard_count; i++)
-		labels_add_u64(&s->shards[i].labels, "shard", i);
+	label_shards(s);
+	for (unsigned i = 0; i < s->state_count; i++)
+		labels_add(&s->states[i].labels, "state", sources->state_names[i]);
+	for (unsigned i = 0; i < METRICS_REJECTS; i++)
+		labels_add(&s->rejects[i].labels, "reason", reject_reasons[i]);
 	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
 		char name[16];
 		snprintf(name, sizeof(name), "db%u", i);
@@ -58,8 +93,31 @@ void sample_deinit(struct sample *s) {
 	tenant_set_deinit(&s->tenants);
 	free(s->workers);
 	free(s->shards);
+	free(s->uses);
+	free(s->busy);
 	s->workers = NULL;
 	s->shards = NULL;
+	s->uses = NULL;
+	s->busy = NULL;
+}
+
+/* Brings a sum of time up to date with the ticks it is made of. */
+static uint64_t spend(struct spent *spent, const struct metrics_sources *sources, uint64_t ticks) {
+	if (ticks > spent->ticks) {
+		double seconds = clock_ticks_to_seconds(&sources->clock_start, ticks - spent->ticks);
+		if (seconds > 0)
+			spent->nanoseconds += (uint64_t)(seconds * 1e9);
+		spent->ticks = ticks;
+	}
+	return spent->nanoseconds;
+}
+
+/* Adds the runs of a command, counted by powers of two, to those by powers of four. */
+static void add_durations(struct histogram_sample *h, const struct command_figures *f) {
+	for (unsigned i = 0; i < DURATION_BUCKETS; i++) {
+		unsigned k = (i + 1) / 2;
+		h->counts[k < HISTOGRAM_BOUNDS ? k : HISTOGRAM_BOUNDS] += counter_get(&f->runs[i]);
+	}
 }
 
 static void collect_commands(struct sample *s, const struct metrics_sources *sources) {
@@ -67,23 +125,18 @@ static void collect_commands(struct sample *s, const struct metrics_sources *sou
 	s->global.calls = 0;
 	for (unsigned id = 0; id < COMMAND_COUNT; id++) {
 		struct command_sample *row = &s->commands[s->command_count];
-		struct spent *spent = &s->spent[id];
 		uint64_t ticks = 0;
 		memset(row, 0, sizeof(*row));
 		for (unsigned i = 0; i < sources->worker_count; i++) {
 			const struct command_figures *f = &sources->workers[i].commands[id];
-			row->calls += counter_get(&f->calls);
+			add_durations(&row->durations, f);
 			row->rejected += counter_get(&f->rejected);
 			row->failed += counter_get(&f->failed);
 			ticks += counter_get(&f->ticks);
 		}
-		if (ticks > spent->ticks) {
-			double seconds = clock_ticks_to_seconds(&sources->clock_start, ticks - spent->ticks);
-			if (seconds > 0)
-				spent->nanoseconds += (uint64_t)(seconds * 1e9);
-			spent->ticks = ticks;
-		}
-		row->nanoseconds = spent->nanoseconds;
+		for (unsigned i = 0; i <= HISTOGRAM_BOUNDS; i++)
+			row->calls += row->durations.counts[i];
+		row->nanoseconds = row->durations.sum = spend(&s->spent[id], sources, ticks);
 		s->global.calls += row->calls;
 		/* Most commands are never called by anybody: they would be most of the page. */
 		if (row->calls == 0 && row->rejected == 0)
@@ -95,35 +148,62 @@ static void collect_commands(struct sample *s, const struct metrics_sources *sou
 
 static void collect_workers(struct sample *s, const struct metrics_sources *sources) {
 	struct global_sample *g = &s->global;
-	g->clients = g->connections = g->rejected_max_clients = g->auth_failures = g->unknown_commands = 0;
+	g->clients = g->connections = g->auth_failures = g->unknown_commands = 0;
 	g->input_bytes = g->output_bytes = 0;
+	for (unsigned i = 0; i < s->state_count; i++)
+		s->states[i].clients = 0;
+	for (unsigned i = 0; i < METRICS_REJECTS; i++)
+		s->rejects[i].connections = 0;
 	for (unsigned i = 0; i < sources->worker_count; i++) {
 		const struct metrics_worker *w = &sources->workers[i];
 		struct worker_sample *row = &s->workers[i];
 		row->clients = counter_get(w->clients);
 		row->connections = counter_get(w->connections);
 		row->moved = counter_get(w->moved);
-		row->rejected_max_clients = counter_get(w->rejected_max_clients);
-		row->rejected_files = counter_get(w->rejected_files);
+		row->messages = counter_get(w->messages);
 		row->input_bytes = counter_get(w->input_bytes);
 		row->output_bytes = counter_get(w->output_bytes);
 		row->protocol_errors = counter_get(w->protocol_errors);
 		row->output_limit = counter_get(w->output_limit);
 		row->idle_closed = counter_get(w->idle_closed);
 		row->turns = counter_get(w->turns);
+		row->busy_ns = spend(&s->busy[i], sources, counter_get(w->busy_ticks));
 		row->longest_turn_ns = counter_get(w->longest_turn_ns);
 		g->clients += row->clients;
 		g->connections += row->connections;
-		g->rejected_max_clients += row->rejected_max_clients;
 		g->input_bytes += row->input_bytes;
 		g->output_bytes += row->output_bytes;
 		g->auth_failures += counter_get(w->auth_failures);
 		g->unknown_commands += counter_get(w->unknown_commands);
+		for (unsigned j = 0; j < s->state_count; j++)
+			s->states[j].clients += counter_get(&w->states[j]);
+		for (unsigned j = 0; j < METRICS_REJECTS; j++)
+			s->rejects[j].connections += counter_get(w->rejected[j]);
 	}
+	g->rejected_max_clients = s->rejects[METRICS_REJECT_MAX_CLIENTS].connections;
+}
+
+static void collect_uses(struct use_sample *uses, const struct shard_sample *row, const struct shard_figures *f) {
+	uint64_t entries = counter_get(&f->used_by_entries);
+	uses[USE_ENTRIES].bytes = entries;
+	/* They are written one after the other. */
+	uses[USE_TABLES].bytes = row->used > entries ? row->used - entries : 0;
+	uses[USE_FREE].bytes = row->resident > row->used ? row->resident - row->used : 0;
+}
+
+static void collect_ages(struct global_sample *g, const struct shard_figures *f) {
+	for (unsigned i = 0; i < LAG_BUCKETS; i++)
+		g->expiry_lags.counts[i] += counter_get(&f->lags[i]);
+	g->expiry_lags.sum += counter_get(&f->lag_ms_total);
+	for (unsigned i = 0; i < AGE_BUCKETS; i++)
+		g->eviction_ages.counts[i] += counter_get(&f->eviction_ages[i]);
+	g->eviction_ages.sum += counter_get(&f->eviction_age_ticks) * AGE_TICK_MS;
 }
 
 static void collect_shards(struct sample *s, const struct metrics_sources *sources) {
 	s->global.memory_used = 0;
+	memset(&s->global.expiry_lags, 0, sizeof(s->global.expiry_lags));
+	memset(&s->global.eviction_ages, 0, sizeof(s->global.eviction_ages));
 	for (unsigned i = 0; i < sources->shard_count; i++) {
 		const struct shard_figures *f = sources->shards[i];
 		struct shard_sample *row = &s->shards[i];
@@ -134,7 +214,8 @@ static void collect_shards(struct sample *s, const struct metrics_sources *sourc
 		row->resizes = counter_get(&f->resizes);
 		row->swept = counter_get(&f->swept);
 		row->shed = counter_get(&f->shed);
-		row->lag_ms = counter_get(&f->lag_ms_total);
+		collect_uses(&s->uses[i * ARENA_USES], row, f);
+		collect_ages(&s->global, f);
 		s->global.memory_used += row->used;
 	}
 }

@@ -8,6 +8,23 @@
 #include "observe/tenants.h"
 #include "observe/text.h"
 
+/* Bucket i counts values up to first << (shift * i); behind these there is one for what is larger. Bounds are the same
+ * everywhere, so that histograms of any two servers can be added. */
+#define HISTOGRAM_BOUNDS 12
+struct histogram_bounds {
+	unsigned count; /* HISTOGRAM_BOUNDS at most */
+	uint64_t first;
+	unsigned shift;
+};
+extern const struct histogram_bounds duration_bounds; /* nanoseconds */
+extern const struct histogram_bounds lag_bounds;      /* milliseconds */
+extern const struct histogram_bounds age_bounds;      /* milliseconds */
+
+struct histogram_sample {
+	uint64_t counts[HISTOGRAM_BOUNDS + 1];
+	uint64_t sum;
+};
+
 /* Rows begin with their labels; all other members that metrics.def names are uint64_t. */
 struct global_sample {
 	struct labels labels; /* none */
@@ -25,6 +42,7 @@ struct global_sample {
 	uint64_t restarts, crashes, dropped_blocks;
 	uint64_t cpu_us, cpu_user_us, cpu_system_us, resident_bytes, virtual_bytes, open_fds, max_fds;
 	uint64_t process_start_ms;
+	struct histogram_sample expiry_lags, eviction_ages;
 };
 
 /* A row whose labels are what it tells. */
@@ -44,20 +62,36 @@ struct database_sample {
 struct command_sample {
 	struct labels labels;
 	uint64_t calls, nanoseconds, rejected, failed;
+	struct histogram_sample durations;
 };
+
+/* A row that its label tells from the others of its metric. */
+struct state_sample {
+	struct labels labels;
+	uint64_t clients;
+};
+struct reject_sample {
+	struct labels labels;
+	uint64_t connections;
+};
+struct use_sample {
+	struct labels labels; /* a shard, and what its bytes are for */
+	uint64_t bytes;
+};
+enum arena_use { USE_ENTRIES, USE_TABLES, USE_FREE, ARENA_USES };
 
 struct worker_sample {
 	struct labels labels;
-	uint64_t clients, connections, moved, rejected_max_clients, rejected_files, input_bytes, output_bytes;
-	uint64_t protocol_errors, output_limit, idle_closed, turns, longest_turn_ns;
+	uint64_t clients, connections, moved, messages, input_bytes, output_bytes;
+	uint64_t protocol_errors, output_limit, idle_closed, turns, busy_ns, longest_turn_ns;
 };
 
 struct shard_sample {
 	struct labels labels;
-	uint64_t resident, used, tenants, keys, resizes, swept, shed, lag_ms;
+	uint64_t resident, used, tenants, keys, resizes, swept, shed;
 };
 
-/* How long a command took in all. The length of a tick is known ever better, so each tick is converted once: the sum
+/* How long something took in all. The length of a tick is known ever better, so each tick is converted once: the sum
  * would run backwards if all were converted anew. */
 struct spent {
 	uint64_t ticks, nanoseconds;
@@ -71,7 +105,11 @@ struct sample {
 	unsigned command_count;
 	struct worker_sample *workers; /* owned: worker_count */
 	struct shard_sample *shards;   /* owned: shard_count */
-	unsigned worker_count, shard_count;
+	struct use_sample *uses;       /* owned: ARENA_USES for each shard */
+	struct spent *busy;            /* owned: worker_count */
+	unsigned worker_count, shard_count, state_count;
+	struct state_sample states[METRICS_STATES];
+	struct reject_sample rejects[METRICS_REJECTS];
 	struct tenant_set tenants;
 	struct spent spent[COMMAND_COUNT];
 };

@@ -59,6 +59,11 @@ int tenant_set_begin(struct tenant_set *s, unsigned limit) {
 	return 0;
 }
 
+/* In millionths. */
+static uint64_t ratio(uint64_t used, uint64_t quota) {
+	return quota == 0 ? SAMPLE_ABSENT : (uint64_t)((double)used / (double)quota * 1e6);
+}
+
 static void sample_tenant(struct tenant_sample *row, const struct tenant *t) {
 	const struct tenant_figures *f = &t->figures;
 	snprintf(row->name, sizeof(row->name), "%s", tenant_name(t));
@@ -69,6 +74,8 @@ static void sample_tenant(struct tenant_sample *row, const struct tenant *t) {
 	row->clients = counter_get(&f->clients);
 	row->quota_entries = counter_get(&f->quota_entries);
 	row->quota_bytes = counter_get(&f->quota_bytes);
+	row->keys_ratio = ratio(row->keys, row->quota_entries);
+	row->bytes_ratio = ratio(row->bytes, row->quota_bytes);
 	row->counts[COUNT_COMMANDS] = counter_get(&f->commands);
 	row->counts[COUNT_HITS] = counter_get(&f->hits);
 	row->counts[COUNT_MISSES] = counter_get(&f->misses);
@@ -239,7 +246,7 @@ void tenant_set_finish(struct tenant_set *s) {
 			other.counts[i] = s->other[i];
 		s->other[i] = other.counts[i];
 	}
-	other.quota_entries = other.quota_bytes = SAMPLE_ABSENT;
+	other.quota_entries = other.quota_bytes = other.keys_ratio = other.bytes_ratio = SAMPLE_ABSENT;
 	for (unsigned i = 0; i < s->count; i++)
 		labels_add(&s->rows[i].labels, "tenant", s->rows[i].name);
 	labels_add(&other.labels, "tenant", other_name);

@@ -43,6 +43,7 @@ struct tenant_sample {
 	uint64_t clients;
 	uint64_t quota_entries;
 	uint64_t quota_bytes;
+	uint64_t keys_ratio, bytes_ratio; /* used of the quotas, in millionths */
 	uint64_t counts[TENANT_COUNTS];
 };
 

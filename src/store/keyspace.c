@@ -8,6 +8,7 @@
 
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
+#include "store/ages.h"
 #include "store/crash.h"
 #include "store/record.h"
 #include "store/scope.h"
@@ -134,7 +135,7 @@ void keyspace_expire_due(struct shard *s, ref due, uint64_t hash) {
 	if (d == NULL || !table_remove(&s->context, &d->table, hash, due))
 		return;
 	counter_add(&s->figures.swept, 1);
-	counter_add(&s->figures.lag_ms_total, (uint64_t)(s->now_ms - entry_deadline(e)));
+	ages_expired(&s->figures, (uint64_t)(s->now_ms - entry_deadline(e)));
 	counter_add(&t->figures.expirations, 1);
 	tell(t, CHANGE_EXPIRED, entry_database(e), entry_key(e));
 	entry_free(t, d, due, false);
@@ -153,6 +154,8 @@ bool keyspace_evict(struct tenant *t, ref keep) {
 		uint64_t hash = hash_bytes(&s->context.seed, name.data, name.len);
 		if (d != NULL && table_remove(&s->context, &d->table, hash, oldest)) {
 			bool due = entry_due(s, e);
+			if (!due)
+				ages_evicted(&s->figures, s->used_now, e);
 			counter_add(due ? &t->figures.expirations : &t->figures.evictions, 1);
 			tell(t, due ? CHANGE_EXPIRED : CHANGE_EVICTED, entry_database(e), name);
 			entry_free(t, d, oldest, false);

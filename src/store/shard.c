@@ -26,6 +26,7 @@ static void publish_memory(struct shard *s) {
 	const struct arena_figures *a = arena_figures(s->arena);
 	counter_set(&s->figures.resident, counter_get(&a->resident));
 	counter_set(&s->figures.used, counter_get(&a->used));
+	counter_set(&s->figures.used_by_entries, counter_get(&a->used_by_kind[ARENA_ENTRY]));
 }
 
 void shard_set_now(struct shard *s, int64_t realtime_ms, uint64_t monotonic_ns) {

@@ -173,7 +173,7 @@ def test_no_files_left(atomdb):
         for other in clients + waiting:
             other.close()
         wait_for(lambda: connect_many(atomdb, 1)[0], 10, "a new connection")
-        assert atomdb.metric("atomdb_worker_rejected_files_total") >= refused
+        assert atomdb.metric("atomdb_rejected_connections_total", reason="open_files") >= refused
 
 
 def test_few_files_from_the_start(atomdb):

@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "atomdb/util/counter.h"
 #include "atomdb/util/slice.h"
 
 struct session;
@@ -132,11 +131,3 @@ const struct command *command_index_find(const struct command_index *index, stru
 static inline bool command_arity_ok(const struct command *c, uint32_t argc) {
 	return c->arity >= 0 ? argc == (uint32_t)c->arity : argc >= (uint32_t)-c->arity;
 }
-
-/* Figures of a command on one worker: written by it, read by anybody. */
-struct command_figures {
-	counter calls;
-	counter ticks;    /* clock_ticks spent */
-	counter rejected; /* refused before it ran: arity, authentication, rate */
-	counter failed;   /* ran and answered an error */
-};

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "atomdb/command/command.h"
+#include "atomdb/command/figures.h"
 #include "atomdb/command/settings.h"
 #include "atomdb/resp/writer.h"
 #include "atomdb/store/keyspace.h"
@@ -78,8 +79,11 @@ struct environment {
 	struct hub *broadcasts;     /* tenants whose clients are to be told at the end of the turn */
 	struct buffer scratch;      /* for handlers that build text; empty between commands */
 	struct command_index index; /* built at the first use */
+	uint64_t duration_scale;    /* units of a command's duration in a tick: see figures.h */
 	struct command_figures commands[COMMAND_COUNT];
 	counter auth_failures;
+	counter rejected_clients; /* for max_clients of their tenant */
+	counter rejected_tenants; /* for max_tenants */
 	counter unknown_commands;
 };
 

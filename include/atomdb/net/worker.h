@@ -15,12 +15,26 @@
 
 struct worker;
 
-enum reject { REJECT_MAX_CLIENTS, REJECT_FILES, REJECT_COUNT };
+enum reject { REJECT_MAX_CLIENTS, REJECT_FILES, REJECT_MEMORY, REJECT_COUNT };
+
+/* What a connection is at, as its last turn left it. */
+enum client_state {
+	CLIENT_STRANGER,      /* has no tenant yet */
+	CLIENT_AUTHENTICATED, /* none of those below */
+	CLIENT_TRANSACTION,   /* between MULTI and EXEC */
+	CLIENT_SUBSCRIBED,
+	CLIENT_MONITOR,
+	CLIENT_WAITING, /* its commands wait: for a pause to end, for the shard, for others to be served */
+	CLIENT_CLOSING, /* until its replies have arrived */
+	CLIENT_STATES
+};
+extern const char *const client_state_names[CLIENT_STATES];
 
 /* Written by the worker's thread, read by anybody. */
 struct worker_figures {
-	counter clients;     /* connections here now */
-	counter connections; /* accepted here */
+	counter clients;               /* connections here now */
+	counter states[CLIENT_STATES]; /* how many of them are at what */
+	counter connections;           /* accepted here */
 	counter rejected[REJECT_COUNT];
 	counter moved; /* connections sent to another worker */
 	counter input_bytes;
@@ -29,6 +43,8 @@ struct worker_figures {
 	counter output_limit;    /* clients closed for not reading */
 	counter idle_closed;     /* by auth_timeout and idle_timeout */
 	counter turns;           /* of the loop */
+	counter busy_ticks;      /* clock_ticks that they took, waiting for events left out */
+	counter messages;        /* taken from the inbox */
 	counter longest_turn_ns; /* since the last worker_take_longest_turn */
 	counter pongs;           /* answers to worker_ping */
 };

@@ -4,26 +4,41 @@
 #include <stdint.h>
 
 #include "atomdb/command/command.h"
+#include "atomdb/command/figures.h"
 #include "atomdb/store/registry.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/util/buffer.h"
 #include "atomdb/util/clock.h"
+
+#define METRICS_STATES 8
+
+/* Why a connection was turned away. */
+enum metrics_reject {
+	METRICS_REJECT_MAX_CLIENTS,
+	METRICS_REJECT_OPEN_FILES,
+	METRICS_REJECT_MEMORY,
+	METRICS_REJECT_TENANT_MAX_CLIENTS,
+	METRICS_REJECT_MAX_TENANTS,
+	METRICS_REJECTS
+};
 
 /* Where a worker's figures are. The workers are seen through what net exposes as counters, so that observe needs no
  * net. None may be NULL. */
 struct metrics_worker {
 	const struct command_figures *commands; /* COMMAND_COUNT */
 	const counter *clients;
+	const counter *states; /* METRICS_STATES at most, as many as there are state_names */
 	const counter *connections;
-	const counter *rejected_max_clients;
-	const counter *rejected_files;
+	const counter *rejected[METRICS_REJECTS];
 	const counter *moved;
+	const counter *messages;
 	const counter *input_bytes;
 	const counter *output_bytes;
 	const counter *protocol_errors;
 	const counter *output_limit;
 	const counter *idle_closed;
 	const counter *turns;
+	const counter *busy_ticks;
 	const counter *longest_turn_ns;
 	const counter *auth_failures;
 	const counter *unknown_commands;
@@ -46,6 +61,8 @@ struct recovery_figures {
 struct metrics_sources {
 	const struct metrics_worker *workers;
 	unsigned worker_count;
+	const char *const *state_names; /* of the states of clients */
+	unsigned state_count;
 	const struct shard_figures *const *shards;
 	unsigned shard_count;
 	const struct recovery_figures *recovery;

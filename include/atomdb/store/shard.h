@@ -16,6 +16,10 @@
 struct arena_budget;
 struct shard;
 
+#define LAG_BUCKETS 9
+#define AGE_BUCKETS 13
+#define AGE_TICK_MS 262144 /* as fine as entries know when they were used */
+
 /* What closed tenants counted in their lives, so that sums over all tenants never run backwards. */
 struct retired_figures {
 	counter commands;
@@ -32,12 +36,18 @@ struct retired_figures {
 struct shard_figures {
 	counter tenants; /* open */
 	counter keys;
-	counter resident;     /* bytes of arena pages that are in memory */
-	counter used;         /* bytes of blocks */
-	counter resizes;      /* tables that began to grow or shrink */
-	counter lag_ms_total; /* summed delay between deadline and removal by the wheel */
-	counter swept;        /* entries removed by the wheel */
-	counter shed;         /* entries evicted because all tenants together had too much, not their own */
+	counter resident;          /* bytes of arena pages that are in memory */
+	counter used;              /* bytes of blocks */
+	counter resizes;           /* tables that began to grow or shrink */
+	counter lag_ms_total;      /* summed delay between deadline and removal by the wheel */
+	counter swept;             /* entries removed by the wheel */
+	counter shed;              /* entries evicted because all tenants together had too much, not their own */
+	counter used_by_entries;   /* bytes, of `used`; the rest are tables and bookkeeping */
+	counter lags[LAG_BUCKETS]; /* `swept` by lag: bucket k up to 4^k ms, the last what is longer */
+	/* Evicted entries by how long they had not been used: bucket k less than 2^k ticks of AGE_TICK_MS, the last
+	 * what is longer. */
+	counter eviction_ages[AGE_BUCKETS];
+	counter eviction_age_ticks; /* summed */
 	struct retired_figures retired;
 };
 

@@ -283,7 +283,7 @@ static void test_waiting_costs_once(void **state) {
 		assert_int_equal(c->out.len, 0);
 	}
 	assert_int_equal(counter_get(&c->session.tenant->figures.commands), commands);
-	assert_int_equal(counter_get(&c->session.env->commands[COMMAND_DBSIZE].calls), 0);
+	assert_int_equal(command_calls(&c->session.env->commands[COMMAND_DBSIZE]), 0);
 	expect(c, "DBSIZE", ":0\r\n");
 	expect(c, "DBSIZE", ":0\r\n");
 	expect(c, "DBSIZE", "-ERR commands_per_second of this tenant exceeded\r\n");
@@ -389,7 +389,7 @@ static void test_figures_of_commands(void **state) {
 	ask(c, "INCR k");
 	ask(c, "INCR");
 	ask(c, "INCR n");
-	assert_int_equal(counter_get(&f->calls), 2);
+	assert_int_equal(command_calls(f), 2);
 	assert_int_equal(counter_get(&f->failed), 1);
 	assert_int_equal(counter_get(&f->rejected), 1);
 	assert_int_equal(counter_get(&c->session.tenant->figures.commands), 4);

@@ -12,8 +12,9 @@
 struct figures_worker {
 	struct command_figures commands[COMMAND_COUNT];
 	struct shard_figures shard;
-	counter clients, connections, rejected_max_clients, rejected_files, moved, input_bytes, output_bytes;
-	counter protocol_errors, output_limit, idle_closed, turns, longest_turn_ns, auth_failures, unknown_commands;
+	counter clients, states[2], connections, rejected[METRICS_REJECTS], moved, messages, input_bytes, output_bytes;
+	counter protocol_errors, output_limit, idle_closed, turns, busy_ticks, longest_turn_ns, auth_failures;
+	counter unknown_commands;
 };
 
 struct figures {
@@ -31,20 +32,25 @@ static inline void figures_view(struct metrics_worker *view, const struct figure
 		.commands = w->commands,
 		.clients = &w->clients,
 		.connections = &w->connections,
-		.rejected_max_clients = &w->rejected_max_clients,
-		.rejected_files = &w->rejected_files,
+		.states = w->states,
 		.moved = &w->moved,
+		.messages = &w->messages,
 		.input_bytes = &w->input_bytes,
 		.output_bytes = &w->output_bytes,
 		.protocol_errors = &w->protocol_errors,
 		.output_limit = &w->output_limit,
 		.idle_closed = &w->idle_closed,
 		.turns = &w->turns,
+		.busy_ticks = &w->busy_ticks,
 		.longest_turn_ns = &w->longest_turn_ns,
 		.auth_failures = &w->auth_failures,
 		.unknown_commands = &w->unknown_commands,
 	};
+	for (unsigned i = 0; i < METRICS_REJECTS; i++)
+		view->rejected[i] = &w->rejected[i];
 }
+
+static const char *const figures_states[] = {"here", "there"};
 
 /* NULL where something could not be made. */
 static inline struct figures *figures_new(void) {
@@ -58,6 +64,8 @@ static inline struct figures *figures_new(void) {
 	f->sources = (struct metrics_sources){
 		.workers = f->views,
 		.worker_count = FIGURES_WORKERS,
+		.state_names = figures_states,
+		.state_count = 2,
 		.shards = f->shards,
 		.shard_count = FIGURES_WORKERS,
 		.recovery = &f->recovery,

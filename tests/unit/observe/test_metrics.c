@@ -40,8 +40,8 @@ static void fill_workers(struct figures *f) {
 		counter *figures[] = {
 			&w->clients,
 			&w->connections,
-			&w->rejected_max_clients,
-			&w->rejected_files,
+			&w->rejected[METRICS_REJECT_MAX_CLIENTS],
+			&w->rejected[METRICS_REJECT_OPEN_FILES],
 			&w->moved,
 			&w->input_bytes,
 			&w->output_bytes,
@@ -59,10 +59,15 @@ static void fill_workers(struct figures *f) {
 			&w->shard.resizes,
 			&w->shard.swept,
 			&w->shard.lag_ms_total,
+			&w->messages,
+			&w->states[1],
+			&w->rejected[METRICS_REJECT_MAX_TENANTS],
+			&w->shard.used_by_entries,
 		};
 		for (unsigned j = 0; j < sizeof(figures) / sizeof(figures[0]); j++)
 			counter_set(figures[j], 100 * (i + 1) + j);
-		counter_set(&w->commands[COMMAND_GET].calls, 10 + i);
+		counter_set(&w->commands[COMMAND_GET].runs[0], 10 + i);
+		counter_set(&w->shard.resident, 1000);
 		counter_set(&w->commands[COMMAND_GET].failed, 1);
 		counter_set(&w->commands[COMMAND_SET].rejected, 2);
 	}
@@ -88,8 +93,15 @@ static void test_workers_and_shards(void **state) {
 		"atomdb_worker_clients{worker=\"0\"} 100",
 		"atomdb_worker_clients{worker=\"1\"} 200",
 		"atomdb_worker_connections_total{worker=\"1\"} 201",
-		"atomdb_worker_rejected_max_clients_total{worker=\"0\"} 102",
-		"atomdb_worker_rejected_files_total{worker=\"0\"} 103",
+		"atomdb_rejected_connections_total{reason=\"max_clients\"} 304",
+		"atomdb_rejected_connections_total{reason=\"open_files\"} 306",
+		"atomdb_rejected_connections_total{reason=\"max_tenants\"} 346",
+		"atomdb_clients{state=\"here\"} 0",
+		"atomdb_clients{state=\"there\"} 344",
+		"atomdb_worker_inbox_messages_total{worker=\"0\"} 121",
+		"atomdb_arena_bytes{shard=\"1\",use=\"entries\"} 224",
+		"atomdb_arena_bytes{shard=\"1\",use=\"tables\"} 0",
+		"atomdb_arena_bytes{shard=\"1\",use=\"free\"} 785",
 		"atomdb_worker_moved_connections_total{worker=\"0\"} 104",
 		"atomdb_worker_input_bytes_total{worker=\"0\"} 105",
 		"atomdb_worker_output_bytes_total{worker=\"0\"} 106",
@@ -98,13 +110,13 @@ static void test_workers_and_shards(void **state) {
 		"atomdb_worker_idle_closed_total{worker=\"0\"} 109",
 		"atomdb_worker_turns_total{worker=\"0\"} 110",
 		"atomdb_worker_longest_turn_seconds{worker=\"0\"} 0.000000111",
-		"atomdb_arena_resident_bytes{shard=\"0\"} 114",
+		"atomdb_arena_resident_bytes{shard=\"0\"} 1000",
 		"atomdb_arena_used_bytes{shard=\"1\"} 215",
 		"atomdb_shard_tenants{shard=\"0\"} 116",
 		"atomdb_shard_keys{shard=\"0\"} 117",
 		"atomdb_shard_table_resizes_total{shard=\"0\"} 118",
 		"atomdb_expiry_swept_keys_total{shard=\"0\"} 119",
-		"atomdb_expiry_lag_seconds_total{shard=\"0\"} 0.12",
+		"atomdb_expiry_lag_seconds_sum 0.34",
 		"redis_commands_total{cmd=\"get\"} 21",
 		"redis_commands_total{cmd=\"set\"} 0",
 		"redis_commands_failed_calls_total{cmd=\"get\"} 2",
@@ -205,6 +217,47 @@ static void test_tenants_are_summed(void **state) {
 	figures_free(f);
 }
 
+static void test_histograms(void **state) {
+	struct figures *f = figures_new();
+	struct metrics *m = new_metrics(f);
+	(void)state;
+	struct shard_figures *shard = &f->workers[0].shard;
+	counter *runs = f->workers[0].commands[COMMAND_GET].runs;
+	/* Less than a unit, less than two, less than four, less than eight; and the longest there is. */
+	for (unsigned i = 0; i < 4; i++)
+		counter_set(&runs[i], 1 + i);
+	counter_set(&runs[DURATION_BUCKETS - 1], 100);
+	counter_set(&f->workers[1].commands[COMMAND_GET].runs[0], 10);
+	counter_set(&shard->lags[0], 5);
+	counter_set(&shard->lags[LAG_BUCKETS - 1], 1);
+	counter_set(&shard->eviction_ages[1], 7);
+	counter_set(&shard->eviction_age_ticks, 7);
+	char *page = render(m);
+	const char *lines[] = {
+		"# TYPE atomdb_command_duration_seconds histogram",
+		"atomdb_command_duration_seconds_bucket{cmd=\"get\",le=\"0.000001024\"} 11",
+		"atomdb_command_duration_seconds_bucket{cmd=\"get\",le=\"0.000004096\"} 16",
+		"atomdb_command_duration_seconds_bucket{cmd=\"get\",le=\"0.000016384\"} 20",
+		"atomdb_command_duration_seconds_bucket{cmd=\"get\",le=\"4.294967296\"} 20",
+		"atomdb_command_duration_seconds_bucket{cmd=\"get\",le=\"+Inf\"} 120",
+		"atomdb_command_duration_seconds_sum{cmd=\"get\"} 0",
+		"atomdb_command_duration_seconds_count{cmd=\"get\"} 120",
+		"redis_commands_total{cmd=\"get\"} 120",
+		"atomdb_expiry_lag_seconds_bucket{le=\"0.001\"} 5",
+		"atomdb_expiry_lag_seconds_bucket{le=\"16.384\"} 5",
+		"atomdb_expiry_lag_seconds_bucket{le=\"+Inf\"} 6",
+		"atomdb_expiry_lag_seconds_count 6",
+		"atomdb_eviction_age_seconds_bucket{le=\"262.144\"} 0",
+		"atomdb_eviction_age_seconds_bucket{le=\"524.288\"} 7",
+		"atomdb_eviction_age_seconds_sum 1835.008",
+	};
+	for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		assert_true(has_line(page, lines[i]));
+	free(page);
+	metrics_free(m);
+	figures_free(f);
+}
+
 static double duration(const char *page) {
 	const char *at = strstr(page, "\nredis_commands_duration_seconds_total{cmd=\"get\"} ");
 	assert_non_null(at);
@@ -216,7 +269,7 @@ static void test_durations_only_rise(void **state) {
 	struct metrics *m = new_metrics(f);
 	double last = 0;
 	(void)state;
-	counter_set(&f->workers[0].commands[COMMAND_GET].calls, 1);
+	counter_set(&f->workers[0].commands[COMMAND_GET].runs[0], 1);
 	for (unsigned i = 0; i < 200; i++) {
 		/* The rate is known best after a while; whatever it is at first must not be taken back. */
 		if (i % 2 == 0)
@@ -250,7 +303,7 @@ static void test_format_rules(void **state) {
 	struct metrics *m = new_metrics(f);
 	char family[128] = "", name[128], seen[200][128];
 	unsigned families = 0;
-	bool counts = false;
+	bool counts = false, buckets = false;
 	(void)state;
 	fill_workers(f);
 	assert_non_null(figures_tenant(f, "x"));
@@ -259,6 +312,8 @@ static void test_format_rules(void **state) {
 	char *rest = NULL;
 	for (char *line = strtok_r(page, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
 		family_of(line, name);
+		if (buckets && *line != '#')
+			*strrchr(name, '_') = '\0';
 		if (strncmp(line, "# HELP ", 7) == 0) {
 			/* Each family once, all of its lines together. */
 			for (unsigned i = 0; i < families; i++)
@@ -272,6 +327,7 @@ static void test_format_rules(void **state) {
 		assert_string_equal(name, family);
 		if (strncmp(line, "# TYPE ", 7) == 0) {
 			counts = strcmp(strrchr(line, ' '), " counter") == 0;
+			buckets = strcmp(strrchr(line, ' '), " histogram") == 0;
 			size_t len = strlen(name);
 			assert_int_equal(counts, len > 6 && strcmp(name + len - 6, "_total") == 0);
 			continue;
@@ -314,9 +370,10 @@ static void test_a_thousand_tenants(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_workers_and_shards), cmocka_unit_test(test_process_and_identity),
-		cmocka_unit_test(test_tenants_are_summed), cmocka_unit_test(test_durations_only_rise),
-		cmocka_unit_test(test_format_rules),       cmocka_unit_test(test_a_thousand_tenants),
+		cmocka_unit_test(test_workers_and_shards),  cmocka_unit_test(test_process_and_identity),
+		cmocka_unit_test(test_tenants_are_summed),  cmocka_unit_test(test_histograms),
+		cmocka_unit_test(test_durations_only_rise), cmocka_unit_test(test_format_rules),
+		cmocka_unit_test(test_a_thousand_tenants),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
