@@ -145,6 +145,8 @@ static int tick(sd_event_source *source, uint64_t usec, void *context) {
 	daemon_watch(d);
 	if (!d->stopping)
 		daemon_watch_memory(d);
+	for (unsigned i = 0; i < d->shard_count && d->config->huge_pages && !d->stopping; i++)
+		shard_collapse(d->shards[i]);
 	d->ticks++;
 	if (!d->stopping && d->ticks % STATUS_TICKS == 0)
 		daemon_notify_status(d);

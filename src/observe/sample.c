@@ -208,6 +208,7 @@ static void collect_shards(struct sample *s, const struct metrics_sources *sourc
 		const struct shard_figures *f = sources->shards[i];
 		struct shard_sample *row = &s->shards[i];
 		row->resident = counter_get(&f->resident);
+		row->huge = counter_get(&f->huge);
 		row->used = counter_get(&f->used);
 		row->tenants = counter_get(&f->tenants);
 		row->keys = counter_get(&f->keys);

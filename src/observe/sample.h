@@ -88,7 +88,7 @@ struct worker_sample {
 
 struct shard_sample {
 	struct labels labels;
-	uint64_t resident, used, tenants, keys, resizes, swept, shed;
+	uint64_t resident, used, huge, tenants, keys, resizes, swept, shed;
 };
 
 /* How long something took in all. The length of a tick is known ever better, so each tick is converted once: the sum

@@ -276,17 +276,24 @@ static int create_memfd(const char *name) {
 	return fd < 0 ? -errno : fd;
 }
 
-/* Address space for the arena's whole life. Less of it than there are refs (a limit on it, a debugger) is less room. */
+/* Address space for the arena's whole life, where huge pages can lie. Less of it than there are refs (a limit on it, a
+ * debugger) is less room. */
 static void *reserve(struct arena *a) {
-	void *base = MAP_FAILED;
-
 	for (a->reserved = PAGES_MAX; a->reserved >= 2 * FIRST_PAGE; a->reserved /= 2) {
-		base = mmap(NULL, (size_t)a->reserved * ARENA_PAGE, PROT_NONE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (base != MAP_FAILED)
-			break;
+		size_t size = (size_t)a->reserved * ARENA_PAGE;
+		char *base =
+			mmap(NULL, size + HUGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		if (base == MAP_FAILED)
+			continue;
+		size_t before = (HUGE_BYTES - (uintptr_t)base % HUGE_BYTES) % HUGE_BYTES;
+
+		if (before > 0)
+			(void)munmap(base, before);
+		(void)munmap(base + before + size, HUGE_BYTES - before);
+		return base + before;
 	}
-	return base;
+	return MAP_FAILED;
 }
 
 int arena_map(struct arena *a, uint32_t end) {

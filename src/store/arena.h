@@ -35,6 +35,7 @@ struct arena_figures {
 	counter resident; /* bytes of pages in use or kept as slack */
 	counter used;     /* bytes of blocks handed out, rounding included */
 	counter used_by_kind[ARENA_KINDS];
+	counter huge; /* bytes that were laid on huge pages; written by the thread that calls arena_collapse */
 };
 
 struct arena;
@@ -56,6 +57,9 @@ void arena_unsave(struct arena *a);
 void arena_disown(struct arena *a);
 /* Unmaps and closes; NULL is fine. */
 void arena_close(struct arena *a);
+
+/* Lays some more of what is full on huge pages; see huge.c. For one thread, any, while the owner works. */
+void arena_collapse(struct arena *a);
 
 /* The memfd, owned by the arena. */
 int arena_fd(const struct arena *a);

@@ -31,7 +31,10 @@
 #define ATOMDB_FORMAT_VERSION 1
 #endif
 #define UNITS_PER_PAGE (ARENA_PAGE / ARENA_UNIT)
-#define SLAB_UNITS     (SLAB_PAGES * UNITS_PER_PAGE)
+/* Huge pages, the kernel's: see huge.c. */
+#define HUGE_BYTES (2 * MIB)
+#define HUGE_PAGES ((uint32_t)(HUGE_BYTES / ARENA_PAGE))
+#define SLAB_UNITS (SLAB_PAGES * UNITS_PER_PAGE)
 
 enum page_state {
 	PAGE_NONE = 0, /* not the first of anything */
@@ -83,6 +86,10 @@ struct arena {
 	struct arena_figures figures;
 	uint32_t reserved; /* pages of address space: PAGES_MAX, or less where the system has no more to give */
 	int fd;            /* owned */
+	struct {
+		uint32_t next;                              /* the one to look at next */
+		uint64_t done[PAGES_MAX / HUGE_PAGES / 64]; /* those that were collapsed, a bit each */
+	} huge;                                             /* of the thread that calls arena_collapse */
 };
 
 static inline struct descriptor *descriptor(const struct arena *a, uint32_t page) {

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import resource
 import socket
 import threading
@@ -252,3 +253,27 @@ def test_connections_come_and_go(atomdb):
     wait_for(lambda: atomdb.metric("redis_connected_clients") == 0, 10, "all to be gone")
     with atomdb.client("s") as client:
         assert client.cmd("PING") == "PONG"
+
+
+def has_huge_pages():
+    """Whether this kernel lays shared memory on huge pages when it is asked to."""
+    release = tuple(int(n) for n in re.match(r"(\d+)\.(\d+)", os.uname().release).groups())
+    return release >= (6, 1) and os.path.exists("/sys/kernel/mm/transparent_hugepage/shmem_enabled")
+
+
+@pytest.mark.skipif(not has_huge_pages(), reason="the kernel has no MADV_COLLAPSE for shared memory")
+def test_full_memory_lies_on_huge_pages(atomdb):
+    value = b"v" * 1000
+
+    def fill(client):
+        for start in range(0, 20000, 1000):
+            client.send(b"".join(encode("SET", f"key:{n}", value) for n in range(start, start + 1000)))
+            assert [client.read() for _ in range(1000)] == ["OK"] * 1000
+
+    atomdb.start(UNLIMITED)
+    with atomdb.client("s") as client:
+        fill(client)
+        wait_for(lambda: atomdb.metric("atomdb_arena_huge_page_bytes") > 10 << 20, what="huge pages")
+        assert client.cmd("GET", "key:19999") == value
+        client.cmd("FLUSHALL")
+        wait_for(lambda: atomdb.metric("atomdb_arena_resident_bytes") < 4 << 20, what="memory to go back")

@@ -38,6 +38,7 @@ struct config {
 	uint32_t tenants_shown;
 	uint32_t workers;           /* 0: one for each CPU */
 	uint64_t max_memory;        /* bytes; 0: no limit */
+	bool huge_pages;            /* for memory that is full */
 	bool start_empty;           /* where data that was kept cannot be read */
 	struct tenancy tenancy;     /* tenants: owned by the config */
 	struct config_secret admin; /* of the operator */

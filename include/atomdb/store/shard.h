@@ -38,6 +38,7 @@ struct shard_figures {
 	counter keys;
 	counter resident;          /* bytes of arena pages that are in memory */
 	counter used;              /* bytes of blocks */
+	counter huge;              /* bytes on huge pages; written by the thread that calls shard_collapse */
 	counter resizes;           /* tables that began to grow or shrink */
 	counter lag_ms_total;      /* summed delay between deadline and removal by the wheel */
 	counter swept;             /* entries removed by the wheel */
@@ -80,6 +81,10 @@ struct shard_options {
  * registry_new must see it: it brings its tenants back. */
 int shard_new(struct shard **out, const struct shard_options *options);
 void shard_free(struct shard *s);
+
+/* Lays some more of the shard's memory on huge pages, where it is full: a cheaper way to the same bytes. Takes some
+ * milliseconds where there is something to do. For one thread, which need not be the owner's. */
+void shard_collapse(struct shard *s);
 
 /* The memfd, owned by the shard. */
 int shard_fd(const struct shard *s);

@@ -81,7 +81,7 @@ static void every_key_is_read(void **state) {
 		     "  max_clients = 1; auth_timeout = 2; idle_timeout = 3; tcp_keepalive = 4;\n"
 		     "  query_buffer = \"2M\"; output_buffer = 131072; open_to_network = true; };\n"
 		     "http: { listen = [ ]; tenants_shown = 5; };\n"
-		     "workers = 6; max_memory = \"7G\"; tenancy = \"listed\"; max_tenants = 8;\n"
+		     "workers = 6; max_memory = \"7G\"; huge_pages = false; tenancy = \"listed\"; max_tenants = 8;\n"
 		     "anonymous = \"guest\";\n"
 		     "tenants: ( { name = \"guest\"; },\n"
 		     "  { name = \"shop\"; secret = \"abc\"; max_entries = 5000000000L; max_memory = \"9K\";\n"
@@ -104,6 +104,7 @@ static void every_key_is_read(void **state) {
 	assert_int_equal(c->http_listen.count, 0);
 	assert_int_equal(c->tenants_shown, 5);
 	assert_int_equal(c->workers, 6);
+	assert_false(c->huge_pages);
 	assert_int_equal(c->max_memory, UINT64_C(7) << 30);
 	assert_false(c->tenancy.open);
 	assert_int_equal(c->tenancy.max_tenants, 8);
