@@ -328,6 +328,7 @@ void config_free(struct config *c) {
 		explicit_bzero(tenants, c->tenancy.tenant_count * sizeof(*tenants));
 	free(tenants);
 	explicit_bzero(&c->admin, sizeof(c->admin));
+	explicit_bzero(&c->http_secret, sizeof(c->http_secret));
 	free(c);
 }
 

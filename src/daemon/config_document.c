@@ -72,6 +72,7 @@ static bool field_equal(const struct option_row *row, const struct config *a, co
 	case OPTION_BOOL:
 	case OPTION_TENANCY:
 	case OPTION_UNREADABLE:
+	case OPTION_GUARDED:
 		return *(const bool *)x == *(const bool *)y;
 	case OPTION_COUNT:
 		return *(const uint32_t *)x == *(const uint32_t *)y;

@@ -24,6 +24,7 @@ struct choice {
 
 static const struct choice tenancy_choices[] = {{"open", 1}, {"listed", 0}, {NULL, 0}};
 static const struct choice unreadable_choices[] = {{"refuse", 0}, {"start_empty", 1}, {NULL, 0}};
+static const struct choice guarded_choices[] = {{"everything", 1}, {"tenants", 0}, {NULL, 0}};
 static const struct choice eviction_choices[] = {{"lru", EVICTION_LRU}, {"none", EVICTION_NONE}, {NULL, 0}};
 static const struct choice level_choices[] = {{"error", LOG_ERR}, {"warning", LOG_WARNING}, {"notice", LOG_NOTICE},
 					      {"info", LOG_INFO}, {"debug", LOG_DEBUG},     {NULL, 0}};
@@ -94,14 +95,20 @@ static int read_size(struct config_reader *r, const struct option_row *row, cons
 static const struct choice *choices_of(const struct option_row *row) {
 	return row->type == OPTION_TENANCY      ? tenancy_choices
 	       : row->type == OPTION_UNREADABLE ? unreadable_choices
+	       : row->type == OPTION_GUARDED    ? guarded_choices
 	       : row->type == OPTION_EVICTION   ? eviction_choices
 						: level_choices;
 }
 
+/* Whether the two words of a row stand for true and false. */
+static bool is_flag(const struct option_row *row) {
+	return row->type == OPTION_TENANCY || row->type == OPTION_UNREADABLE || row->type == OPTION_GUARDED;
+}
+
 const char *option_choice_text(const struct option_row *row, const void *field) {
-	int value = row->type == OPTION_TENANCY || row->type == OPTION_UNREADABLE ? *(const bool *)field
-		    : row->type == OPTION_EVICTION                                ? (int)*(const enum eviction *)field
-										  : *(const int *)field;
+	int value = is_flag(row)                   ? *(const bool *)field
+		    : row->type == OPTION_EVICTION ? (int)*(const enum eviction *)field
+						   : *(const int *)field;
 	const struct choice *c = choices_of(row);
 	while (c->value != value)
 		c++;
@@ -210,7 +217,8 @@ static int read_secret_option(struct config_reader *r, const struct option_row *
 		int error = config_read_secret_file(r, setting, &found.secret);
 		if (error != 0)
 			return error;
-		r->admin_line = config_setting_source_line(setting);
+		if (row->offset == offsetof(struct config, admin))
+			r->admin_line = config_setting_source_line(setting);
 	}
 	*out = found;
 	return 0;
@@ -241,7 +249,7 @@ static int read_chosen(struct config_reader *r, const struct option_row *row, co
 	int error = read_choice(r, row, setting, choices_of(row), &chosen);
 	if (error != 0)
 		return error;
-	if (row->type == OPTION_TENANCY || row->type == OPTION_UNREADABLE)
+	if (is_flag(row))
 		*(bool *)field = chosen != 0;
 	else if (row->type == OPTION_EVICTION)
 		*(enum eviction *)field = (enum eviction)chosen;
@@ -272,6 +280,7 @@ static int read_field(struct config_reader *r, const struct option_row *row, con
 		return read_secret_option(r, row, setting, field);
 	case OPTION_TENANCY:
 	case OPTION_UNREADABLE:
+	case OPTION_GUARDED:
 	case OPTION_EVICTION:
 	case OPTION_LEVEL:
 		return read_chosen(r, row, setting, field);

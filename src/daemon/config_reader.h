@@ -32,6 +32,7 @@ enum option_type {
 	OPTION_SECRET_FILE,
 	OPTION_TENANCY,
 	OPTION_UNREADABLE, /* bool: start empty */
+	OPTION_GUARDED,    /* bool: everything */
 	OPTION_EVICTION,
 	OPTION_LEVEL,
 };

@@ -46,7 +46,7 @@ static int http_timer(sd_event_source *source, uint64_t usec, void *context) {
 
 static int add_http(struct daemon *d, unsigned i) {
 	struct http_source *s = &d->http[i];
-	int error = http_new(&s->http, listener_fd(d->http_listeners[i]), &d->health, d->metrics);
+	int error = http_new(&s->http, listener_fd(d->http_listeners[i]), &d->content);
 	if (error == 0)
 		error = sd_event_add_io(d->loop, &s->input, http_fd(s->http), EPOLLIN, http_input, s);
 	if (error >= 0)
@@ -188,6 +188,7 @@ int daemon_open_loop(struct daemon *d) {
 		d->watchdog_usec = 0;
 	else if (d->watchdog_usec * 1000 / 2 < STUCK_NS)
 		d->watch_limit_ns = d->watchdog_usec * 1000 / 2;
+	d->content = (struct http_content){.health = &d->health, .metrics = d->metrics, .guard = &d->guard};
 	d->stopped_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	d->calls_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (d->stopped_fd < 0 || d->calls_fd < 0)

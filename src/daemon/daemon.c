@@ -125,6 +125,7 @@ static int make_metrics(struct daemon *d, const struct settings *settings) {
 		.redis_version = "7.0.15",
 		.tenants_shown = d->config->tenants_shown,
 		.log_suppressed = journal_suppressed(d->journal),
+		.http_failures = &d->guard.failures,
 		.max_memory = atomic_load(&d->budget.limit),
 		.max_clients = settings->max_clients,
 	};
@@ -143,6 +144,8 @@ static int prepare(struct daemon *d) {
 	d->shared.events = d->events;
 	d->shared.control = (struct control_plane){daemon_ask, d};
 	clock_rate_init(&d->shared.clock_start);
+	d->guard.events = d->events;
+	daemon_set_guard(d, d->config);
 	d->shared.start_ms = clock_realtime_ms();
 	d->shared.run_id = d->run_id;
 	d->shared.config_file = d->options->config_file != NULL ? d->options->config_file : "";
@@ -226,6 +229,7 @@ static void dismantle(struct daemon *d) {
 	daemon_close_sockets(d);
 	close_stored(d);
 	config_free(d->config);
+	explicit_bzero(&d->guard, sizeof(d->guard));
 }
 
 /* Leaves the clients, and says what becomes of all. */

@@ -74,6 +74,8 @@ struct daemon {
 	struct metrics_sources sources;
 	struct metrics *metrics; /* owned */
 	struct health health;
+	struct guard guard; /* of HTTP */
+	struct http_content content;
 	struct watch watch[CONFIG_WORKERS];
 	uint64_t watch_limit_ns; /* a worker that owes an answer for longer is stuck */
 	uint64_t watchdog_usec;  /* of systemd; 0: none */
@@ -151,6 +153,8 @@ void daemon_stop(struct daemon *d);
 void daemon_reload(struct daemon *d);
 /* Replaces the configuration by `wanted`, which the registry has already, and tells who goes by it. */
 void daemon_put_in_force(struct daemon *d, struct config *wanted);
+/* Lets HTTP show what that configuration says. */
+void daemon_set_guard(struct daemon *d, const struct config *config);
 /* Whether what is open now may be under `wanted`. 0 or ATOMDB_E_SYNTAX. */
 int daemon_check_sockets(struct daemon *d, const struct config *wanted, struct config_error *error);
 

@@ -64,6 +64,12 @@ static void apply(struct daemon *d, struct config *wanted) {
 	daemon_put_in_force(d, wanted);
 }
 
+void daemon_set_guard(struct daemon *d, const struct config *config) {
+	d->guard.set = config->http_secret.set;
+	d->guard.secret = config->http_secret.secret;
+	d->guard.everything = config->http_secret_for_all;
+}
+
 void daemon_put_in_force(struct daemon *d, struct config *wanted) {
 	struct settings settings = daemon_settings(d, wanted);
 	for (unsigned i = 0; i < d->worker_count; i++)
@@ -73,6 +79,7 @@ void daemon_put_in_force(struct daemon *d, struct config *wanted) {
 	d->sources.max_memory = d->memory_allowed;
 	d->sources.max_clients = settings.max_clients;
 	d->sources.tenants_shown = wanted->tenants_shown;
+	daemon_set_guard(d, wanted);
 	journal_set_level(d->journal, wanted->log_level);
 	config_free(d->config);
 	d->config = wanted;

@@ -4,10 +4,12 @@
  * away when they are set, so a list in the order of setting is in the order of deadlines. */
 #include "atomdb/observe/http.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -33,8 +35,7 @@ struct http {
 	struct MHD_Daemon *daemon; /* owned */
 	int listen_fd;             /* owned, a duplicate */
 	int epoll_fd;              /* the daemon's */
-	const struct health *health;
-	struct metrics *metrics;
+	const struct http_content *content;
 	struct list connections; /* by deadline */
 };
 
@@ -48,16 +49,18 @@ struct http_connection {
 struct resource {
 	const char *path;
 	const char *type;
-	/* Appends the body; returns the status, or a negative error. */
-	int (*render)(struct http *h, struct buffer *out);
+	bool guarded; /* it shows figures: by the operator's choice they need the secret */
+	/* Appends the body, without `tenants` that of a page that says nothing of any; returns the status, or a
+	 * negative error. */
+	int (*render)(const struct http_content *content, bool tenants, struct buffer *out);
 };
 
 static int append(struct buffer *out, const char *body) {
 	return buffer_append(out, body, strlen(body), SIZE_MAX);
 }
 
-static int render_index(struct http *h, struct buffer *out) {
-	(void)h;
+static int render_index(const struct http_content *content, bool tenants, struct buffer *out) {
+	(void)content, (void)tenants;
 	int r = append(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>AtomDB</title>"
 			    "</head>\n<body>\n<h1>AtomDB</h1>\n<ul>\n"
 			    "<li><a href=\"/metrics\">/metrics</a>: figures for Prometheus</li>\n"
@@ -66,40 +69,41 @@ static int render_index(struct http *h, struct buffer *out) {
 	return r != 0 ? r : MHD_HTTP_OK;
 }
 
-static int render_health(struct http *h, struct buffer *out) {
-	int r = health_render(h->health, out);
+static int render_health(const struct http_content *content, bool tenants, struct buffer *out) {
+	(void)tenants;
+	int r = health_render(content->health, out);
 	if (r != 0)
 		return r;
-	return health_ok(h->health) ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+	return health_ok(content->health) ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
 /* That the loop has come here is the answer: a worker that hangs is the watchdog's affair. */
-static int render_live(struct http *h, struct buffer *out) {
-	(void)h;
+static int render_live(const struct http_content *content, bool tenants, struct buffer *out) {
+	(void)content, (void)tenants;
 	int r = append(out, "{\"status\":\"ok\"}\n");
 	return r != 0 ? r : MHD_HTTP_OK;
 }
 
-static int render_metrics(struct http *h, struct buffer *out) {
-	int r = metrics_render(h->metrics, METRICS_TEXT, out);
+static int render_metrics(const struct http_content *content, bool tenants, struct buffer *out) {
+	int r = metrics_render(content->metrics, METRICS_TEXT, tenants, out);
 	return r != 0 ? r : MHD_HTTP_OK;
 }
 
-static int render_openmetrics(struct http *h, struct buffer *out) {
-	int r = metrics_render(h->metrics, METRICS_OPENMETRICS, out);
+static int render_openmetrics(const struct http_content *content, bool tenants, struct buffer *out) {
+	int r = metrics_render(content->metrics, METRICS_OPENMETRICS, tenants, out);
 	return r != 0 ? r : MHD_HTTP_OK;
 }
 
 static const struct resource resources[] = {
-	{"/", "text/html; charset=utf-8", render_index},
-	{"/health", "application/json", render_health},
-	{"/health/live", "application/json", render_live},
-	{"/health/ready", "application/json", render_health},
-	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", render_metrics},
+	{"/", "text/html; charset=utf-8", false, render_index},
+	{"/health", "application/json", false, render_health},
+	{"/health/live", "application/json", false, render_live},
+	{"/health/ready", "application/json", false, render_health},
+	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", true, render_metrics},
 };
 
 #define OPENMETRICS "application/openmetrics-text"
-static const struct resource openmetrics = {"/metrics", OPENMETRICS "; version=1.0.0; charset=utf-8",
+static const struct resource openmetrics = {"/metrics", OPENMETRICS "; version=1.0.0; charset=utf-8", true,
 					    render_openmetrics};
 
 /* What a path answers to this client. */
@@ -114,7 +118,8 @@ static const struct resource *find_resource(struct MHD_Connection *connection, c
 	return NULL;
 }
 
-static bool add_headers(struct MHD_Response *response, const char *type, bool allow, bool packed) {
+static bool add_headers(struct MHD_Response *response, unsigned status, const char *type, bool packed) {
+	bool allow = status == MHD_HTTP_METHOD_NOT_ALLOWED, challenge = status == MHD_HTTP_UNAUTHORIZED;
 	return MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
 	       MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES &&
 	       MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
@@ -123,6 +128,10 @@ static bool add_headers(struct MHD_Response *response, const char *type, bool al
 	       MHD_add_response_header(response, "Referrer-Policy", "no-referrer") == MHD_YES &&
 	       MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding") == MHD_YES &&
 	       (!packed || MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip") == MHD_YES) &&
+	       (!challenge || (MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+						       "Bearer realm=\"AtomDB\"") == MHD_YES &&
+			       MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+						       "Basic realm=\"AtomDB\", charset=\"UTF-8\"") == MHD_YES)) &&
 	       (!allow || MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD") == MHD_YES);
 }
 
@@ -138,10 +147,46 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
 		return MHD_NO;
 	}
 	enum MHD_Result r = MHD_NO;
-	if (add_headers(response, type, status == MHD_HTTP_METHOD_NOT_ALLOWED, packed))
+	if (add_headers(response, status, type, packed))
 		r = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return r;
+}
+
+/* Writes the client's address as the log shows it elsewhere. */
+static void describe_client(struct MHD_Connection *connection, char *out, size_t size) {
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *address = info != NULL ? info->client_addr : NULL;
+	char host[INET6_ADDRSTRLEN];
+	if (address != NULL && address->sa_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const void *)address;
+		inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+		snprintf(out, size, "%s:%u", host, ntohs(v4->sin_port));
+	} else if (address != NULL && address->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *v6 = (const void *)address;
+		inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+		snprintf(out, size, "[%s]:%u", host, ntohs(v6->sin6_port));
+	} else {
+		snprintf(out, size, "unix");
+	}
+}
+
+/* Whether the client may see the resource; `*tenants`: also what it says of tenants. */
+static bool admit(const struct http *h, struct MHD_Connection *connection, const struct resource *resource,
+		  bool *tenants) {
+	struct guard *g = h->content->guard;
+	*tenants = false;
+	if (!resource->guarded)
+		return true;
+	enum guard_verdict verdict =
+		guard_check(g, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION));
+	if (verdict == GUARD_WRONG) {
+		char client[INET6_ADDRSTRLEN + 16];
+		describe_client(connection, client, sizeof(client));
+		guard_report(g, client);
+	}
+	*tenants = verdict == GUARD_KNOWN;
+	return *tenants || (verdict == GUARD_UNKNOWN && !g->everything);
 }
 
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path, const char *method,
@@ -163,13 +208,18 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 	}
 	buffer_init(&body);
 	int status;
+	bool tenants;
 	if (resource == NULL) {
 		status = append(&body, "Not found. There are /metrics, /health, /health/live and /health/ready.\n")
 				 ?: MHD_HTTP_NOT_FOUND;
 	} else if (!get) {
 		status = append(&body, "Only GET and HEAD are answered here.\n") ?: MHD_HTTP_METHOD_NOT_ALLOWED;
+	} else if (!admit(h, connection, resource, &tenants)) {
+		status = append(&body, "This needs the secret, as a bearer token or as the password of any user.\n")
+				 ?: MHD_HTTP_UNAUTHORIZED;
+		resource = NULL;
 	} else {
-		status = resource->render(h, &body);
+		status = resource->render(h->content, tenants, &body);
 	}
 	if (status < 0) {
 		buffer_deinit(&body);
@@ -218,12 +268,11 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 		set_deadline(context, info->socket_context);
 }
 
-int http_new(struct http **out, int listen_fd, const struct health *health, struct metrics *metrics) {
+int http_new(struct http **out, int listen_fd, const struct http_content *content) {
 	struct http *h = calloc(1, sizeof(*h));
 	if (h == NULL)
 		return -ENOMEM;
-	h->health = health;
-	h->metrics = metrics;
+	h->content = content;
 	list_init(&h->connections);
 	int error = 0;
 	/* The daemon takes its listening socket with it when it goes. */

@@ -154,7 +154,7 @@ static void write_metric(struct text *t, const struct metric *metric, enum metri
 	}
 }
 
-int metrics_render(struct metrics *m, enum metrics_format format, struct buffer *out) {
+int metrics_render(struct metrics *m, enum metrics_format format, bool tenants, struct buffer *out) {
 	struct sample *s = &m->sample;
 	int r = sample_collect(s, m->sources);
 	if (r != 0)
@@ -167,7 +167,7 @@ int metrics_render(struct metrics *m, enum metrics_format format, struct buffer 
 		[SCOPE_command] = {s->commands, sizeof(s->commands[0]), s->command_count},
 		[SCOPE_state] = {s->states, sizeof(s->states[0]), s->state_count},
 		[SCOPE_reject] = {s->rejects, sizeof(s->rejects[0]), METRICS_REJECTS},
-		[SCOPE_tenant] = {s->tenants.rows, sizeof(s->tenants.rows[0]), s->tenants.count + 1},
+		[SCOPE_tenant] = {s->tenants.rows, sizeof(s->tenants.rows[0]), tenants ? s->tenants.count + 1 : 0},
 		[SCOPE_worker] = {s->workers, sizeof(s->workers[0]), s->worker_count},
 		[SCOPE_shard] = {s->shards, sizeof(s->shards[0]), s->shard_count},
 		[SCOPE_use] = {s->uses, sizeof(s->uses[0]), (size_t)s->shard_count * ARENA_USES},

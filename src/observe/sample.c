@@ -299,6 +299,7 @@ int sample_collect(struct sample *s, const struct metrics_sources *sources) {
 	g->memory_max = sources->max_memory;
 	g->live_changes = sources->live_changes;
 	g->log_suppressed = sources->log_suppressed != NULL ? counter_get(sources->log_suppressed) : SAMPLE_ABSENT;
+	g->http_failures = counter_get(sources->http_failures);
 	collect_commands(s, sources);
 	collect_workers(s, sources);
 	collect_shards(s, sources);

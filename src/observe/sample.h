@@ -30,7 +30,7 @@ struct global_sample {
 	struct labels labels; /* none */
 	uint64_t up;
 	uint64_t uptime_ms, start_ms;
-	uint64_t clients, max_clients, connections, rejected_max_clients, auth_failures;
+	uint64_t clients, max_clients, connections, rejected_max_clients, auth_failures, http_failures;
 	uint64_t input_bytes, output_bytes;
 	uint64_t calls, unknown_commands;
 	uint64_t hits, misses, expirations, evictions;

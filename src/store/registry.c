@@ -57,6 +57,10 @@ void secret_digest(struct slice text, struct secret *out) {
 	crypto_hash_sha256(out->digest, (const unsigned char *)text.data, text.len);
 }
 
+bool secret_equal(const struct secret *a, const struct secret *b) {
+	return sodium_memcmp(a->digest, b->digest, SECRET_DIGEST) == 0;
+}
+
 static struct opener **bucket_of(struct registry *r, const struct secret *secret) {
 	uint16_t hash;
 	memcpy(&hash, secret->digest, sizeof hash);
@@ -66,7 +70,7 @@ static struct opener **bucket_of(struct registry *r, const struct secret *secret
 static struct registered *find_secret(struct registry *r, const struct secret *secret) {
 	struct registered *found = NULL;
 	for (struct opener *o = *bucket_of(r, secret); o != NULL; o = o->next)
-		if (sodium_memcmp(o->secret.digest, secret->digest, SECRET_DIGEST) == 0)
+		if (secret_equal(&o->secret, secret))
 			found = o->tenant;
 	return found;
 }
@@ -161,7 +165,7 @@ static void set_name(struct registered *g, const char *name) {
 
 static bool has_secret(const struct tenant_config *c, const struct secret *secret) {
 	for (unsigned i = 0; i < c->secret_count; i++)
-		if (sodium_memcmp(&c->secrets[i], secret, SECRET_DIGEST) == 0)
+		if (secret_equal(&c->secrets[i], secret))
 			return true;
 	return false;
 }
@@ -177,7 +181,7 @@ static bool is_ambiguous(const struct tenancy *y) {
 				return true;
 			for (unsigned k = 0; k < a->secret_count; k++)
 				for (unsigned l = i == j ? k + 1 : 0; l < b->secret_count; l++)
-					if (sodium_memcmp(&a->secrets[k], &b->secrets[l], SECRET_DIGEST) == 0)
+					if (secret_equal(&a->secrets[k], &b->secrets[l]))
 						return true;
 		}
 	}

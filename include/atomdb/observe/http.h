@@ -6,14 +6,22 @@
 
 #include <stdint.h>
 
+#include "atomdb/observe/guard.h"
 #include "atomdb/observe/health.h"
 #include "atomdb/observe/metrics.h"
 
+/* What is shown, and to whom. Not owned; used while http_run runs. */
+struct http_content {
+	const struct health *health;
+	struct metrics *metrics;
+	struct guard *guard;
+};
+
 struct http;
 
-/* Serves on `listen_fd`, a listening stream socket that stays the caller's and becomes non-blocking. `health` and
- * `metrics` are not owned, and read while http_run runs. 0, -ENOMEM, -errno of dup, or -EIO. */
-int http_new(struct http **out, int listen_fd, const struct health *health, struct metrics *metrics);
+/* Serves on `listen_fd`, a listening stream socket that stays the caller's and becomes non-blocking. `content` is not
+ * owned. 0, -ENOMEM, -errno of dup, or -EIO. */
+int http_new(struct http **out, int listen_fd, const struct http_content *content);
 /* Closes the connections; NULL is fine. */
 void http_free(struct http *h);
 /* An epoll fd, owned by `h`. */

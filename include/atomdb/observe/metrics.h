@@ -1,6 +1,7 @@
 /* The Prometheus page: every figure of the daemon, one row a metric in src/observe/metrics.def. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "atomdb/command/command.h"
@@ -73,6 +74,7 @@ struct metrics_sources {
 	const char *redis_version;     /* the one whose behaviour clients may expect */
 	unsigned tenants_shown;        /* the largest N by bytes have rows of their own; the others are one, "_other" */
 	const counter *log_suppressed; /* may be NULL */
+	const counter *http_failures;  /* wrong secrets over HTTP */
 	uint64_t max_memory;           /* bytes; 0: none */
 	uint64_t live_changes;         /* of the configuration, by the operator */
 	uint32_t max_clients;          /* 0: no limit */
@@ -90,5 +92,5 @@ enum metrics_format {
 			      */
 };
 
-/* Appends the page. 0 or -ENOMEM. */
-int metrics_render(struct metrics *m, enum metrics_format format, struct buffer *out);
+/* Appends the page; without `tenants` it says nothing of any tenant. 0 or -ENOMEM. */
+int metrics_render(struct metrics *m, enum metrics_format format, bool tenants, struct buffer *out);

@@ -21,6 +21,8 @@ struct secret {
 };
 
 void secret_digest(struct slice text, struct secret *out);
+/* In constant time. */
+bool secret_equal(const struct secret *a, const struct secret *b);
 
 /* A tenant of the configuration. */
 struct tenant_config {

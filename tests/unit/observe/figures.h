@@ -24,7 +24,7 @@ struct figures {
 	struct recovery_figures recovery;
 	struct metrics_sources sources;
 	struct shard *shard; /* where the registry's tenants live */
-	counter log_suppressed;
+	counter log_suppressed, http_failures;
 };
 
 static inline void figures_view(struct metrics_worker *view, const struct figures_worker *w) {
@@ -74,6 +74,7 @@ static inline struct figures *figures_new(void) {
 		.redis_version = "7.0.15",
 		.tenants_shown = 50,
 		.log_suppressed = &f->log_suppressed,
+		.http_failures = &f->http_failures,
 		.max_memory = 1 << 20,
 		.max_clients = 77,
 	};

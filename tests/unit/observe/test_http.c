@@ -15,6 +15,8 @@ struct site {
 	struct figures *figures;
 	struct metrics *metrics;
 	struct health health;
+	struct guard guard;
+	struct http_content content;
 	struct http *http;
 	int listen_fd;
 	struct sockaddr_in address;
@@ -33,7 +35,8 @@ static struct site *site_new(void) {
 	assert_int_equal(bind(s->listen_fd, (struct sockaddr *)&s->address, len), 0);
 	assert_int_equal(listen(s->listen_fd, 128), 0);
 	assert_int_equal(getsockname(s->listen_fd, (struct sockaddr *)&s->address, &len), 0);
-	assert_int_equal(http_new(&s->http, s->listen_fd, &s->health, s->metrics), 0);
+	s->content = (struct http_content){.health = &s->health, .metrics = s->metrics, .guard = &s->guard};
+	assert_int_equal(http_new(&s->http, s->listen_fd, &s->content), 0);
 	return s;
 }
 
@@ -300,13 +303,13 @@ static void test_socket_stays_the_callers(void **state) {
 	fd = site_connect(s);
 	static const char request[] = REQUEST("GET", "/health");
 	assert_int_equal(send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL), sizeof(request) - 1);
-	assert_int_equal(http_new(&s->http, s->listen_fd, &s->health, s->metrics), 0);
+	assert_int_equal(http_new(&s->http, s->listen_fd, &s->content), 0);
 	char *a = receive(s, fd, 15, &closed);
 	assert_true(starts(a, "HTTP/1.1 200 OK\r\n"));
 	free(a);
 	close(fd);
 	struct http *none = NULL;
-	assert_int_equal(http_new(&none, -1, &s->health, s->metrics), -EBADF);
+	assert_int_equal(http_new(&none, -1, &s->content), -EBADF);
 	assert_null(none);
 	http_free(NULL);
 	site_free(s);

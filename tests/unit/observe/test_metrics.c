@@ -12,7 +12,7 @@ static char *render(struct metrics *m) {
 	struct buffer b;
 	buffer_init(&b);
 	assert_int_equal(buffer_append(&b, "\n", 1, SIZE_MAX), 0);
-	assert_int_equal(metrics_render(m, METRICS_TEXT, &b), 0);
+	assert_int_equal(metrics_render(m, METRICS_TEXT, true, &b), 0);
 	assert_int_equal(buffer_append(&b, "", 1, SIZE_MAX), 0);
 	return b.data;
 }

@@ -1,0 +1,38 @@
+/* The heads of a request over HTTP that AtomDB reads itself: Authorization, Accept and Accept-Encoding. An
+ * authorization passes only where the secret is in it. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "atomdb/observe/guard.h"
+#include "observe/negotiate.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char secret[] = "ab";
+/* "ab" behind a colon, at each of the three places that a byte has in base64. */
+static const char *const packed[] = {"OmFi", "phY", "6YW"};
+
+static void demand(bool condition) {
+	if (!condition)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+	struct guard g = {.set = true};
+	char *header = malloc(size + 1);
+	demand(header != NULL);
+	memcpy(header, data, size);
+	header[size] = '\0';
+	secret_digest(SLICE("ab"), &g.secret);
+	if (guard_check(&g, header) == GUARD_KNOWN) {
+		bool there = strstr(header, secret) != NULL;
+		for (size_t i = 0; i < sizeof(packed) / sizeof(packed[0]); i++)
+			there |= strstr(header, packed[i]) != NULL;
+		demand(there);
+	}
+	demand(!negotiate_accepts(header, "gzip") || strcasestr(header, "gzip") != NULL);
+	demand(!negotiate_accepts(header, "application/openmetrics-text") || strcasestr(header, "openmetrics") != NULL);
+	free(header);
+	return 0;
+}
