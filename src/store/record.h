@@ -14,6 +14,7 @@
 #include "store/arena.h"
 #include "store/entry.h"
 #include "store/lru.h"
+#include "store/sparse.h"
 #include "store/table.h"
 #include "store/wheel.h"
 
@@ -67,6 +68,12 @@ struct shard_root {
 	struct retired_figures retired;
 };
 
+struct compaction {
+	uint64_t least; /* bytes lost in slabs: the least since it last ended */
+	bool purge;     /* the slack goes back as well, when it ends */
+	struct sparse sparse;
+};
+
 struct shard {
 	struct arena *arena; /* owned */
 	struct table_context context;
@@ -85,6 +92,7 @@ struct shard {
 	unsigned shed_left;  /* how many of them, until the largest tenant is looked for again */
 	unsigned id;
 	unsigned worker;
+	struct compaction compaction;
 	struct shard_figures figures;
 	struct shard_recovery recovery;
 };

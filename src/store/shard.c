@@ -3,7 +3,7 @@
 #include <assert.h>
 
 #include "atomdb/util/error.h"
-#include "store/record.h"
+#include "store/compact.h"
 
 /* Due entries taken from the wheel at a time: their buckets are fetched together, so that the misses overlap. */
 #define SWEEP_BATCH 16
@@ -35,6 +35,7 @@ void shard_set_now(struct shard *s, int64_t realtime_ms, uint64_t monotonic_ns) 
 	s->used_now = entry_used_at(s->now_ms);
 	s->now_ns = monotonic_ns;
 	publish_memory(s);
+	compact_watch(s);
 }
 
 int64_t shard_now(const struct shard *s) {
@@ -139,6 +140,18 @@ static bool budget_waits(const struct shard *s) {
 			       (blocks_exceed_budget(s, excess) && (s->shed != NULL || s->shed_left == 0)));
 }
 
+bool shard_compacting(const struct shard *s) {
+	return s->compaction.sparse.phase != SPARSE_IDLE;
+}
+
+/* Gives free pages back, and with a purge, once all is moved, the slack too. */
+static void give_back(struct shard *s) {
+	struct compaction *c = &s->compaction;
+	bool all = c->purge && !shard_compacting(s);
+	if (!arena_trim(s->arena, TRIM_SLICE, all) && all)
+		c->purge = false;
+}
+
 bool shard_work(struct shard *s, unsigned units) {
 	sweep(s, units);
 	if (!list_empty(&s->over))
@@ -146,14 +159,15 @@ bool shard_work(struct shard *s, unsigned units) {
 	shed_budget(s, units);
 	move_table(s, units);
 	keyspace_free_dropped(s, units);
-	arena_trim(s->arena, TRIM_SLICE, false);
+	compact_work(s, units);
+	give_back(s);
 	publish_memory(s);
 	return shard_deadline(s) <= s->now_ms;
 }
 
 int64_t shard_deadline(const struct shard *s) {
-	if (s->root->dropped != 0 || s->root->resizing != 0 || !list_empty(&s->over) ||
-	    arena_trim(s->arena, 0, false) || budget_waits(s))
+	if (s->root->dropped != 0 || s->root->resizing != 0 || !list_empty(&s->over) || shard_compacting(s) ||
+	    s->compaction.purge || arena_trim(s->arena, 0, false) || budget_waits(s))
 		return s->now_ms;
 	return wheel_deadline(&s->root->wheel);
 }

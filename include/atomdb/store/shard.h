@@ -1,7 +1,8 @@
 /* A shard: a partition of all tenants, with one arena and one wheel. Owned by one worker.
  *
  * The worker tells it the time at each turn and lets it work when it asks for it: expiring what is due, freeing what
- * was dropped, moving tables, evicting down to lowered quotas, giving pages back. Each slice of work is bounded.
+ * was dropped, moving tables, evicting down to lowered quotas, moving entries together where slabs are sparse, giving
+ * pages back. Each slice of work is bounded.
  *
  * A shard outlives the process in its memfd: shard_fd is handed on, shard_new takes it over. After shard_save it goes
  * on where it was, at once; after a crash it is rebuilt from the headers of its blocks. */
@@ -43,6 +44,8 @@ struct shard_figures {
 	counter lag_ms_total;      /* summed delay between deadline and removal by the wheel */
 	counter swept;             /* entries removed by the wheel */
 	counter shed;              /* entries evicted because all tenants together had too much, not their own */
+	counter moved;             /* entries that compaction moved */
+	counter moved_bytes;       /* of their blocks */
 	counter used_by_entries;   /* bytes, of `used`; the rest are tables and bookkeeping */
 	counter lags[LAG_BUCKETS]; /* `swept` by lag: bucket k up to 4^k ms, the last what is longer */
 	/* Evicted entries by how long they had not been used: bucket k less than 2^k ticks of AGE_TICK_MS, the last
@@ -116,6 +119,11 @@ int shard_open_tenant(struct shard *s, struct tenant *t);
 /* Adds the tenant's counters to the figures of the retired, and drops all that it has; its slot is reused when the last
  * of it is freed. The struct stays the caller's. */
 void shard_close_tenant(struct shard *s, struct tenant *t);
+
+/* Asks for compaction to the last page: shard_work does it, in slices. */
+void shard_purge(struct shard *s);
+/* Whether entries are being moved together. */
+bool shard_compacting(const struct shard *s);
 
 /* Does a slice of work, about `units` entries' worth; returns whether there is more to do now. */
 bool shard_work(struct shard *s, unsigned units);

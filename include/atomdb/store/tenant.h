@@ -51,6 +51,7 @@ struct tenant_figures {
 	counter misses;
 	counter evictions;
 	counter expirations;
+	counter moved;         /* entries that compaction moved */
 	counter throttled;     /* commands refused by commands_per_second */
 	counter quota_entries; /* the limits in force, for those who may not read `limits`; 0: none */
 	counter quota_bytes;

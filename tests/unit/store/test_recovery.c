@@ -9,6 +9,7 @@
 
 #include "atomdb/util/error.h"
 #include "harness.h"
+#include "store/compact.h"
 #include "store/crash.h"
 #include "store/random.h"
 #include "store/record.h"
@@ -208,6 +209,18 @@ static void change(unsigned t) {
 	}
 }
 
+/* As compaction does, to some keys. */
+static void move_blocks(unsigned t) {
+	while (keyspace_free_dropped(shard, 100)) {
+	}
+	for (uint64_t i = 1 + draw(3); i > 0; i--) {
+		struct key key = key_of(t, (unsigned)draw(DATABASES), (unsigned)draw(KEYS));
+		const struct entry *e = keyspace_find(&tenants[t], &key, LOOKUP_PEEK);
+		if (e != NULL)
+			assert_true(compact_move(shard, entry_ref(shard, e)));
+	}
+}
+
 /* One operation, which may consist of many: `after` is what it leads to. */
 static void operate(unsigned t) {
 	if (t != 0) {
@@ -224,6 +237,9 @@ static void operate(unsigned t) {
 		for (uint64_t i = draw(draw(10) == 0 ? 80 : 6); i > 0; i--)
 			change(t);
 		keyspace_commit(shard);
+		break;
+	case 3:
+		move_blocks(t);
 		break;
 	default:
 		change(t);

@@ -1,0 +1,119 @@
+#include "store/compact.h"
+
+#include <assert.h>
+
+#include "store/crash.h"
+
+/* Entries that move together: their buckets and neighbours are fetched first, so that the misses overlap. */
+#define BATCH 16
+/* What moving costs, in blocks looked at: some, and one for each of so many bytes. */
+#define MOVE_UNITS 2u
+#define UNIT_BYTES 1024u
+
+static struct database *database_of(const struct shard *s, const struct entry *e) {
+	ref record = shard_directory(s)[entry_tenant(e)].record;
+
+	return record == 0 ? NULL
+			   : database_at(s, ((const struct tenant_record *)arena_at(s->arena, record))
+						    ->databases[entry_database(e)]);
+}
+
+static uint64_t hash_of(const struct shard *s, const struct entry *e) {
+	struct slice name = entry_key(e);
+
+	return hash_bytes(&s->context.seed, name.data, name.len);
+}
+
+/* As when a value is replaced (keyspace.c): the new header is published with a note that says which of the two counts,
+ * then everything that names the old block names the new one. */
+static bool move(struct shard *s, ref from, uint64_t hash) {
+	struct entry *old = entry_at(s, from);
+	struct database *d = database_of(s, old);
+	struct tenant *t = s->tenants[entry_tenant(old)];
+	size_t size = entry_size(old);
+
+	if (d == NULL || t == NULL)
+		return false;
+	ref to = arena_alloc(s->arena, size, ARENA_ENTRY);
+
+	if (to == 0)
+		return false;
+	struct entry *e = entry_at(s, to);
+
+	memcpy(&e->sizes, &old->sizes, size - offsetof(struct entry, sizes));
+	s->root->replaced = from | (uint64_t)to << 32;
+	crash_point();
+	e->owner = old->owner;
+	crash_point();
+	bool there = table_replace(&s->context, &d->table, hash, from, to);
+
+	assert(there);
+	(void)there;
+	lru_replace(s->arena, &t->record->lru, from, to);
+	if (entry_has(e, ENTRY_TTL))
+		wheel_replace(s->arena, &s->root->wheel, from, to);
+	old->owner = 0;
+	crash_point();
+	arena_free(s->arena, from, size, ARENA_ENTRY);
+	counter_add(&t->figures.moved, 1);
+	counter_add(&s->figures.moved, 1);
+	counter_add(&s->figures.moved_bytes, arena_block_size(size));
+	return true;
+}
+
+bool compact_move(struct shard *s, ref from) {
+	return move(s, from, hash_of(s, entry_at(s, from)));
+}
+
+/* Takes one step after the other for all of a batch: each reads what the one before has brought. */
+static void fetch(const struct shard *s, const ref *blocks, unsigned count, uint64_t *hashes) {
+	for (unsigned i = 0; i < count; i++) {
+		const struct entry *e = entry_at(s, blocks[i]);
+		const struct database *d = database_of(s, e);
+
+		hashes[i] = hash_of(s, e);
+		if (d != NULL)
+			(void)table_fetch_bucket(&s->context, &d->table, hashes[i]);
+		table_fetch_links(&s->context, e);
+	}
+}
+
+static unsigned move_batch(struct shard *s, unsigned units) {
+	struct sparse *p = &s->compaction.sparse;
+	ref blocks[BATCH];
+	uint64_t hashes[BATCH];
+	unsigned count = sparse_take(p, s->arena, blocks, BATCH, &units);
+
+	fetch(s, blocks, count, hashes);
+	for (unsigned i = 0; i < count && sparse_make_way(p, s->arena, blocks[i]); i++) {
+		size_t size = entry_size(entry_at(s, blocks[i]));
+		unsigned cost = MOVE_UNITS + (unsigned)(size / UNIT_BYTES);
+
+		(void)move(s, blocks[i], hashes[i]);
+		units -= cost < units ? cost : units;
+	}
+	return units;
+}
+
+void compact_work(struct shard *s, unsigned units) {
+	struct sparse *p = &s->compaction.sparse;
+
+	/* What is dropped, or may have to come back, is in no table. */
+	if (p->phase == SPARSE_IDLE || s->root->dropped != 0 || s->scopes != 0)
+		return;
+	if (p->phase == SPARSE_SURVEY)
+		sparse_survey(p, s->arena, &units);
+	while (units != 0 && p->phase == SPARSE_PASS)
+		units = move_batch(s, units);
+	if (p->phase == SPARSE_IDLE)
+		s->compaction.least = sparse_waste(s->arena);
+}
+
+void shard_purge(struct shard *s) {
+	struct compaction *c = &s->compaction;
+
+	/* Who asks again and again must not make it begin again and again. */
+	if (c->sparse.phase == SPARSE_IDLE || !c->sparse.thorough)
+		sparse_start(&c->sparse, true);
+	c->purge = true;
+}
