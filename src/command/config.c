@@ -40,6 +40,7 @@ static const struct parameter {
 	enum parameter_kind kind;
 	const char *value; /* of CONSTANT and FIXED */
 } parameters[] = {
+	{"activedefrag", FIXED, "yes"},
 	{"appendfsync", CONSTANT, "no"},
 	{"appendonly", CONSTANT, "no"},
 	{"client-output-buffer-limit", OUTPUT_BUFFER, NULL},

@@ -200,16 +200,27 @@ static void collect_ages(struct global_sample *g, const struct shard_figures *f)
 	g->eviction_ages.sum += counter_get(&f->eviction_age_ticks) * AGE_TICK_MS;
 }
 
+/* Pages for each million of blocks; as good as it can be where there are none. */
+static uint64_t fragmentation(uint64_t resident, uint64_t used) {
+	return used == 0 ? 1000000 : (uint64_t)((double)resident * 1e6 / (double)used);
+}
+
 static void collect_shards(struct sample *s, const struct metrics_sources *sources) {
+	uint64_t resident = 0;
 	s->global.memory_used = 0;
 	memset(&s->global.expiry_lags, 0, sizeof(s->global.expiry_lags));
 	memset(&s->global.eviction_ages, 0, sizeof(s->global.eviction_ages));
+	s->global.compacting = 0;
 	for (unsigned i = 0; i < sources->shard_count; i++) {
 		const struct shard_figures *f = sources->shards[i];
 		struct shard_sample *row = &s->shards[i];
 		row->resident = counter_get(&f->resident);
 		row->huge = counter_get(&f->huge);
 		row->used = counter_get(&f->used);
+		row->fragmentation = fragmentation(row->resident, row->used);
+		row->compacting = counter_get(&f->compacting);
+		row->moved = counter_get(&f->moved);
+		row->moved_bytes = counter_get(&f->moved_bytes);
 		row->tenants = counter_get(&f->tenants);
 		row->keys = counter_get(&f->keys);
 		row->resizes = counter_get(&f->resizes);
@@ -218,7 +229,10 @@ static void collect_shards(struct sample *s, const struct metrics_sources *sourc
 		collect_uses(&s->uses[i * ARENA_USES], row, f);
 		collect_ages(&s->global, f);
 		s->global.memory_used += row->used;
+		s->global.compacting |= row->compacting;
+		resident += row->resident;
 	}
+	s->global.fragmentation = fragmentation(resident, s->global.memory_used);
 }
 
 struct tenant_walk {

@@ -34,7 +34,7 @@ struct global_sample {
 	uint64_t input_bytes, output_bytes;
 	uint64_t calls, unknown_commands;
 	uint64_t hits, misses, expirations, evictions;
-	uint64_t memory_used, memory_max;
+	uint64_t memory_used, memory_max, fragmentation, compacting;
 	uint64_t tenants;
 	uint64_t log_suppressed;
 	uint64_t live_changes;
@@ -88,7 +88,8 @@ struct worker_sample {
 
 struct shard_sample {
 	struct labels labels;
-	uint64_t resident, used, huge, tenants, keys, resizes, swept, shed;
+	uint64_t resident, used, huge, fragmentation, compacting, moved, moved_bytes, tenants, keys, resizes, swept,
+		shed;
 };
 
 /* How long something took in all. The length of a tick is known ever better, so each tick is converted once: the sum

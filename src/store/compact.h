@@ -6,6 +6,10 @@
 
 #include "store/record.h"
 
+static inline bool compact_under_way(const struct shard *s) {
+	return s->compaction.sparse.phase != SPARSE_IDLE;
+}
+
 /* Looks whether it is time to begin: once a turn. */
 static inline void compact_watch(struct shard *s) {
 	struct compaction *c = &s->compaction;

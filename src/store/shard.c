@@ -27,6 +27,7 @@ static void publish_memory(struct shard *s) {
 	counter_set(&s->figures.resident, counter_get(&a->resident));
 	counter_set(&s->figures.used, counter_get(&a->used));
 	counter_set(&s->figures.used_by_entries, counter_get(&a->used_by_kind[ARENA_ENTRY]));
+	counter_set(&s->figures.compacting, compact_under_way(s));
 }
 
 void shard_set_now(struct shard *s, int64_t realtime_ms, uint64_t monotonic_ns) {
@@ -140,14 +141,10 @@ static bool budget_waits(const struct shard *s) {
 			       (blocks_exceed_budget(s, excess) && (s->shed != NULL || s->shed_left == 0)));
 }
 
-bool shard_compacting(const struct shard *s) {
-	return s->compaction.sparse.phase != SPARSE_IDLE;
-}
-
 /* Gives free pages back, and with a purge, once all is moved, the slack too. */
 static void give_back(struct shard *s) {
 	struct compaction *c = &s->compaction;
-	bool all = c->purge && !shard_compacting(s);
+	bool all = c->purge && !compact_under_way(s);
 	if (!arena_trim(s->arena, TRIM_SLICE, all) && all)
 		c->purge = false;
 }
@@ -166,7 +163,7 @@ bool shard_work(struct shard *s, unsigned units) {
 }
 
 int64_t shard_deadline(const struct shard *s) {
-	if (s->root->dropped != 0 || s->root->resizing != 0 || !list_empty(&s->over) || shard_compacting(s) ||
+	if (s->root->dropped != 0 || s->root->resizing != 0 || !list_empty(&s->over) || compact_under_way(s) ||
 	    s->compaction.purge || arena_trim(s->arena, 0, false) || budget_waits(s))
 		return s->now_ms;
 	return wheel_deadline(&s->root->wheel);

@@ -46,6 +46,7 @@ struct shard_figures {
 	counter shed;              /* entries evicted because all tenants together had too much, not their own */
 	counter moved;             /* entries that compaction moved */
 	counter moved_bytes;       /* of their blocks */
+	counter compacting;        /* 1: entries are being moved together */
 	counter used_by_entries;   /* bytes, of `used`; the rest are tables and bookkeeping */
 	counter lags[LAG_BUCKETS]; /* `swept` by lag: bucket k up to 4^k ms, the last what is longer */
 	/* Evicted entries by how long they had not been used: bucket k less than 2^k ticks of AGE_TICK_MS, the last
@@ -122,8 +123,6 @@ void shard_close_tenant(struct shard *s, struct tenant *t);
 
 /* Asks for compaction to the last page: shard_work does it, in slices. */
 void shard_purge(struct shard *s);
-/* Whether entries are being moved together. */
-bool shard_compacting(const struct shard *s);
 
 /* Does a slice of work, about `units` entries' worth; returns whether there is more to do now. */
 bool shard_work(struct shard *s, unsigned units);

@@ -117,7 +117,7 @@ static void work_to_the_end(void) {
 	turn();
 	while (shard_work(shard, 64 + (unsigned)draw(600)))
 		assert_true(++slices < 200000);
-	assert_false(shard_compacting(shard));
+	assert_false(compact_under_way(shard));
 }
 
 static int setup(void **state) {
@@ -216,7 +216,7 @@ static void test_commands_run_meanwhile(void **state) {
 		turn();
 	}
 	assert_true(slices > 50 && moved() > 0);
-	assert_false(shard_compacting(shard));
+	assert_false(compact_under_way(shard));
 	check();
 }
 

@@ -1,0 +1,96 @@
+"""Memory goes back to the system where deletes leave gaps."""
+
+from harness import wait_for
+
+OPEN = "workers = 1; defaults: { max_entries = 0; max_memory = \"0\"; };"
+KEYS = 200_000
+
+
+def fill(client):
+    value = "v" * 64
+    for start in range(0, KEYS, 10_000):
+        client.many([("SET", "key:%d" % i, value) for i in range(start, start + 10_000)])
+
+
+def gone(number):
+    return number % 2 == 0
+
+
+def delete(client, which):
+    numbers = [i for i in range(KEYS) if which(i)]
+    for start in range(0, len(numbers), 1000):
+        client.cmd("UNLINK", *("key:%d" % i for i in numbers[start:start + 1000]))
+
+
+def check(client, which):
+    assert client.cmd("DBSIZE") == sum(not which(i) for i in range(KEYS))
+    for start in range(0, KEYS, 1000):
+        reply = client.cmd("MGET", *("key:%d" % i for i in range(start, start + 1000)))
+        assert reply == [None if which(i) else b"v" * 64 for i in range(start, start + 1000)]
+
+
+def resident(server):
+    return server.metric("atomdb_arena_resident_bytes", shard="0")
+
+
+def used(server):
+    return server.metric("atomdb_arena_used_bytes", shard="0")
+
+
+def quiet(server):
+    return server.metric("atomdb_compaction_running", shard="0") == 0
+
+
+def test_what_stays_is_moved_together(atomdb):
+    atomdb.start(OPEN)
+    with atomdb.client("one") as client:
+        fill(client)
+        before = resident(atomdb)
+        delete(client, lambda i: i % 4 != 0)
+        wait_for(lambda: quiet(atomdb) and resident(atomdb) < 1.25 * used(atomdb) + (2 << 20), what="compaction")
+        assert resident(atomdb) < before / 2
+        assert atomdb.metric("atomdb_compaction_moved_keys_total", shard="0") > KEYS / 20
+        assert atomdb.metric("atomdb_arena_fragmentation_ratio", shard="0") < 1.5
+        check(client, lambda i: i % 4 != 0)
+
+
+def test_purge(atomdb):
+    atomdb.start(OPEN)
+    with atomdb.client("one") as client, atomdb.client("two") as other:
+        fill(client)
+        before = resident(atomdb)
+        delete(client, gone)
+        assert client.cmd("MEMORY", "PURGE") == "OK"
+        turns = 0
+
+        def other_works():
+            nonlocal turns
+            for _ in range(20):
+                assert other.cmd("SET", "counter", str(turns)) == "OK"
+                assert other.cmd("GET", "counter") == str(turns).encode()
+                turns += 1
+            return quiet(atomdb) and resident(atomdb) < used(atomdb) + (1 << 20)
+
+        wait_for(other_works, what="purge")
+        assert resident(atomdb) < 0.7 * before
+        check(client, gone)
+        client.cmd("FLUSHALL")
+        assert client.cmd("MEMORY", "PURGE") == "OK"
+        wait_for(lambda: resident(atomdb) < before / 20, what="purge")
+
+
+def test_order_of_use_and_deadlines_stay(atomdb):
+    atomdb.start(OPEN)
+    with atomdb.client("one") as client:
+        fill(client)
+        delete(client, gone)
+        kept = ["key:%d" % i for i in range(1, KEYS, 2)]
+        deadline = client.cmd("TIME")[0]
+        for key in kept[:100]:
+            client.cmd("EXPIRE", key, 5000)
+        client.cmd("MEMORY", "PURGE")
+        wait_for(lambda: quiet(atomdb) and resident(atomdb) < used(atomdb) + (1 << 20), what="purge")
+        assert all(0 <= client.cmd("EXPIRETIME", key) - int(deadline) - 5000 < 60 for key in kept[:100])
+        atomdb.reload(OPEN.replace("max_entries = 0", "max_entries = %d" % 101))
+        wait_for(lambda: client.cmd("DBSIZE") == 101, what="eviction")
+        assert client.cmd("EXISTS", *kept[:100], kept[-1]) == 101, "used last: by EXPIRE, and before that by SET"
