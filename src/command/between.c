@@ -4,6 +4,7 @@
 
 #include "command/handlers.h"
 #include "command/monitor.h"
+#include "command/notes.h"
 
 /* What MULTI does not keep. */
 static bool runs_at_once(const struct command *c) {
@@ -83,6 +84,8 @@ static enum outcome step(struct session *s, const struct request *r, uint64_t *t
 	}
 	if ((s->flags & SESSION_MULTI) && !runs_at_once(c)) {
 		transaction_queue(s, r);
+		if (s->reply->errors != 0)
+			notes_failed(s);
 		return OUTCOME_DONE;
 	}
 	enum outcome outcome = monitor_call(s, r, ticks);
@@ -129,13 +132,8 @@ enum outcome between_run(struct session *s, struct request *r, uint64_t *ticks) 
 	return outcome;
 }
 
-void between_refused(struct session *s, const struct request *r, size_t mark) {
-	if (s->flags & SESSION_MULTI)
-		s->flags |= SESSION_DIRTY_QUEUE;
-	if (r->command == NULL || r->command->id != COMMAND_EXEC)
-		return;
-	/* "-ERR reason\r\n" becomes the reason of an EXECABORT, which ends the transaction; other codes than ERR stay.
-	 */
+/* "-ERR reason\r\n" becomes the reason of an EXECABORT, which ends the transaction; other codes than ERR stay. */
+static void abort_transaction(struct session *s, size_t mark) {
 	const struct buffer *out = s->reply->out;
 	char reason[256] = "";
 	if (!s->reply->muted && out->len > mark) {
@@ -149,6 +147,14 @@ void between_refused(struct session *s, const struct request *r, size_t mark) {
 	if (s->peer != NULL)
 		transaction_end(s);
 	writer_errorf(s->reply, "EXECABORT Transaction discarded because of: %s", reason);
+}
+
+void between_refused(struct session *s, const struct request *r, size_t mark) {
+	if (s->flags & SESSION_MULTI)
+		s->flags |= SESSION_DIRTY_QUEUE;
+	if (r->command != NULL && r->command->id == COMMAND_EXEC)
+		abort_transaction(s, mark);
+	notes_rejected(s, r->command);
 }
 
 void between_changed(struct tenant *t, enum change what, unsigned database, struct slice name) {

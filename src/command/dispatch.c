@@ -158,7 +158,6 @@ static uint64_t count_run(struct session *s, const struct command *c, bool faile
 
 enum outcome dispatch_call(struct session *s, const struct request *r, uint64_t *ticks) {
 	const struct command *c = r->command;
-	uint64_t errors = s->reply->errors;
 	enum outcome outcome = c->run(s, r);
 	if (__builtin_expect(s->env->scratch.len != 0, 0)) {
 		s->env->scratch.len = 0;
@@ -167,7 +166,7 @@ enum outcome dispatch_call(struct session *s, const struct request *r, uint64_t 
 	}
 	if (__builtin_expect(outcome >= OUTCOME_AGAIN, 0))
 		return outcome;
-	bool failed = s->reply->errors != errors;
+	bool failed = __builtin_expect(s->reply->errors != 0, 0) && notes_failed(s);
 	uint64_t spent = count_run(s, c, failed, ticks);
 	if (s->tenant != NULL) {
 		counter_add(&s->tenant->figures.commands, 1);
@@ -191,7 +190,6 @@ enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks)
 	if (__builtin_expect(!admit(s, r, &outcome), 0)) {
 		if (outcome != OUTCOME_ELSEWHERE) {
 			counter_add(&s->env->commands[c->id].rejected, 1);
-			notes_rejected(s, c);
 			between_refused(s, r, mark);
 		}
 		return outcome;

@@ -99,5 +99,16 @@ bool expire_parse(struct session *s, const struct request *r, struct slice text,
 /* Where the key is that SORT's last STORE names; 0: nowhere. */
 uint32_t sort_destination(const struct slice *argv, uint32_t argc);
 
+/* The tenant's charge, taken apart. */
+struct memory_usage {
+	uint64_t total, peak;
+	uint64_t tables;  /* of all databases */
+	uint64_t dataset; /* blocks of entries */
+	uint64_t other;   /* clients' buffers and what is kept about the tenant */
+	uint64_t keys;
+};
+struct memory_usage memory_take_apart(const struct tenant *t);
+double memory_percentage(uint64_t part, uint64_t whole);
+
 /* The configured value of a parameter that more than CONFIG GET tells. */
 const char *config_policy(const struct tenant *t);

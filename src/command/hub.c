@@ -214,6 +214,7 @@ int hub_join(struct session *s, enum topic_kind kind, unsigned database, struct 
 	list_push_back(&topic->members, &m->by_topic);
 	list_push_back(&s->peer->kinds[kind].memberships, &m->by_peer);
 	topic->count++;
+	h->kinds[kind].memberships++;
 	s->peer->kinds[kind].count++;
 	if (topic->count == 1)
 		hub_refresh(t);
@@ -227,6 +228,7 @@ void hub_end_membership(struct membership *m) {
 	list_remove(&m->by_topic);
 	list_remove(&m->by_peer);
 	m->session->peer->kinds[topic->kind].count--;
+	t->hub->kinds[topic->kind].memberships--;
 	free(m);
 	tenant_discharge(t, MEMBERSHIP_BYTES);
 	if (--topic->count == 0)

@@ -61,6 +61,7 @@ struct hub {
 	struct {
 		struct list topics;
 		uint64_t count;
+		uint64_t memberships;
 	} kinds[TOPIC_KINDS];
 	uint64_t peers;
 	uint64_t trackers;       /* sessions with CLIENT TRACKING */

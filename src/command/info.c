@@ -1,6 +1,7 @@
 /* INFO: what clients and exporters read of a server, as far as it is the caller's tenant's to see. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -9,6 +10,10 @@
 #include "command/handlers.h"
 #include "command/hub.h"
 #include "command/notes.h"
+
+/* How many keys the average time to live is of, and after how many steps of a scan they are looked for no more. */
+#define TTL_SAMPLES 20
+#define TTL_STEPS   100
 
 /* The text being made, in scratch; `error` is sticky. */
 struct page {
@@ -34,6 +39,12 @@ static void line(struct page *p, const char *format, ...) {
 
 static void figure(struct page *p, const char *name, uint64_t value) {
 	line(p, "%s:%llu", name, (unsigned long long)value);
+}
+
+/* Lines that are always the same: each ends with CRLF. */
+static void constant(struct page *p, const char *lines) {
+	if (p->error == 0)
+		p->error = buffer_append(p->out, lines, strlen(lines), SIZE_MAX);
 }
 
 /* Bytes as a number and as people read them. */
@@ -70,6 +81,7 @@ static void server_section(struct page *p) {
 	line(p, "configured_hz:10");
 	line(p, "lru_clock:%lld", (long long)(env->now_ms / 1000 & 0xffffff));
 	line(p, "config_file:%s", env->config_file == NULL ? "" : env->config_file);
+	figure(p, "io_threads_active", 0);
 	line(p, "tenant:%s", tenant_name(p->session->tenant));
 }
 
@@ -86,20 +98,43 @@ static void clients_section(struct page *p) {
 
 static void memory_section(struct page *p) {
 	const struct tenant *t = p->session->tenant;
-	figure_bytes(p, "used_memory", counter_get(&t->figures.bytes));
+	struct memory_usage u = memory_take_apart(t);
+	figure_bytes(p, "used_memory", u.total);
+	/* A block is charged all that it takes, and is in memory. */
+	figure_bytes(p, "used_memory_rss", u.total);
+	figure_bytes(p, "used_memory_peak", u.peak);
+	line(p, "used_memory_peak_perc:%.2f%%", memory_percentage(u.total, u.peak));
+	figure(p, "used_memory_overhead", u.total - u.dataset);
+	figure(p, "used_memory_startup", 0);
+	figure(p, "used_memory_dataset", u.dataset);
+	line(p, "used_memory_dataset_perc:%.2f%%", memory_percentage(u.dataset, u.total));
+	constant(p, "used_memory_lua:0\r\nused_memory_vm_eval:0\r\nused_memory_lua_human:0B\r\n"
+		    "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:0\r\nnumber_of_functions:0\r\n"
+		    "number_of_libraries:0\r\nused_memory_vm_functions:0\r\nused_memory_vm_total:0\r\n"
+		    "used_memory_vm_total_human:0B\r\nused_memory_functions:0\r\nused_memory_scripts:0\r\n"
+		    "used_memory_scripts_human:0B\r\n");
 	figure_bytes(p, "maxmemory", t->limits.max_memory);
 	line(p, "maxmemory_policy:%s", config_policy(t));
 	figure(p, "max_entries", t->limits.max_entries);
-	line(p, "mem_allocator:atomdb");
+	constant(p, "mem_fragmentation_ratio:1.00\r\nmem_fragmentation_bytes:0\r\nmem_not_counted_for_evict:0\r\n"
+		    "mem_replication_backlog:0\r\nmem_total_replication_buffers:0\r\nmem_clients_slaves:0\r\n");
+	figure(p, "mem_clients_normal", u.other);
+	constant(p, "mem_cluster_links:0\r\nmem_aof_buffer:0\r\nmem_allocator:atomdb\r\n"
+		    "active_defrag_running:0\r\nlazyfree_pending_objects:0\r\n");
 }
 
 static void persistence_section(struct page *p) {
-	figure(p, "loading", 0);
-	figure(p, "async_loading", 0);
-	figure(p, "rdb_bgsave_in_progress", 0);
-	figure(p, "aof_enabled", 0);
-	figure(p, "aof_rewrite_in_progress", 0);
-	figure(p, "aof_rewrite_scheduled", 0);
+	constant(p, "loading:0\r\nasync_loading:0\r\ncurrent_cow_peak:0\r\ncurrent_cow_size:0\r\n"
+		    "current_cow_size_age:0\r\ncurrent_fork_perc:0.00\r\ncurrent_save_keys_processed:0\r\n"
+		    "current_save_keys_total:0\r\nrdb_changes_since_last_save:0\r\nrdb_bgsave_in_progress:0\r\n");
+	line(p, "rdb_last_save_time:%lld", (long long)(p->session->env->start_ms / 1000));
+	constant(p, "rdb_last_bgsave_status:ok\r\nrdb_last_bgsave_time_sec:-1\r\nrdb_current_bgsave_time_sec:-1\r\n"
+		    "rdb_saves:0\r\nrdb_last_cow_size:0\r\nrdb_last_load_keys_expired:0\r\n"
+		    "rdb_last_load_keys_loaded:0\r\naof_enabled:0\r\naof_rewrite_in_progress:0\r\n"
+		    "aof_rewrite_scheduled:0\r\naof_last_rewrite_time_sec:-1\r\naof_current_rewrite_time_sec:-1\r\n"
+		    "aof_last_bgrewrite_status:ok\r\naof_rewrites:0\r\naof_rewrites_consecutive_failures:0\r\n"
+		    "aof_last_write_status:ok\r\naof_last_cow_size:0\r\nmodule_fork_in_progress:0\r\n"
+		    "module_fork_last_cow_size:0\r\n");
 }
 
 /* Topics of a kind that have members. */
@@ -110,22 +145,43 @@ static uint64_t topics(const struct tenant *t, enum topic_kind kind) {
 static void stats_section(struct page *p) {
 	const struct tenant *t = p->session->tenant;
 	const struct tenant_figures *f = &t->figures;
+	struct rates rates = notes_rates(p->session->tenant, p->session->env);
 	figure(p, "total_connections_received", notes_figure(t, &f->connections));
 	figure(p, "total_commands_processed", notes_figure(t, &f->commands));
+	line(p, "instantaneous_ops_per_sec:%.0f", rates.commands);
 	figure(p, "total_net_input_bytes", notes_figure(t, &f->input_bytes));
 	figure(p, "total_net_output_bytes", notes_figure(t, &f->output_bytes));
+	constant(p, "total_net_repl_input_bytes:0\r\ntotal_net_repl_output_bytes:0\r\n");
+	line(p, "instantaneous_input_kbps:%.2f", rates.input_bytes / 1024);
+	line(p, "instantaneous_output_kbps:%.2f", rates.output_bytes / 1024);
+	constant(p, "instantaneous_input_repl_kbps:0.00\r\ninstantaneous_output_repl_kbps:0.00\r\n");
+	figure(p, "rejected_connections", notes_figure(t, &f->refused));
+	constant(p, "sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n");
 	figure(p, "throttled_commands", notes_figure(t, &f->throttled));
 	figure(p, "expired_keys", notes_figure(t, &f->expirations));
+	/* What is due is gone for every command, and no more than the quota is ever kept. */
+	constant(p, "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\n");
 	figure(p, "evicted_keys", notes_figure(t, &f->evictions));
+	constant(p, "evicted_clients:0\r\ntotal_eviction_exceeded_time:0\r\ncurrent_eviction_exceeded_time:0\r\n");
 	figure(p, "keyspace_hits", notes_figure(t, &f->hits));
 	figure(p, "keyspace_misses", notes_figure(t, &f->misses));
 	figure(p, "pubsub_channels", topics(t, TOPIC_CHANNEL));
 	figure(p, "pubsub_patterns", topics(t, TOPIC_PATTERN));
 	figure(p, "pubsubshard_channels", topics(t, TOPIC_SHARD_CHANNEL));
+	constant(p, "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:0\r\n"
+		    "slave_expires_tracked_keys:0\r\nactive_defrag_hits:0\r\nactive_defrag_misses:0\r\n"
+		    "active_defrag_key_hits:0\r\nactive_defrag_key_misses:0\r\ntotal_active_defrag_time:0\r\n"
+		    "current_active_defrag_time:0\r\n");
 	figure(p, "tracking_total_keys", topics(t, TOPIC_TRACKED));
+	figure(p, "tracking_total_items", t->hub == NULL ? 0 : t->hub->kinds[TOPIC_TRACKED].memberships);
 	figure(p, "tracking_total_prefixes", topics(t, TOPIC_PREFIX));
-	figure(p, "latest_fork_usec", 0);
-	figure(p, "total_forks", 0);
+	figure(p, "unexpected_error_replies", 0);
+	figure(p, "total_error_replies", notes_figure(t, &f->errors));
+	figure(p, "dump_payload_sanitizations", 0);
+	figure(p, "total_reads_processed", notes_figure(t, &f->reads));
+	figure(p, "total_writes_processed", notes_figure(t, &f->writes));
+	constant(p, "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\n"
+		    "reply_buffer_shrinks:0\r\nreply_buffer_expands:0\r\n");
 }
 
 static void replication_section(struct page *p) {
@@ -134,8 +190,9 @@ static void replication_section(struct page *p) {
 	figure(p, "connected_slaves", 0);
 	line(p, "master_failover_state:no-failover");
 	line(p, "master_replid:%s", env->run_id == NULL ? "" : env->run_id);
-	figure(p, "master_repl_offset", 0);
-	figure(p, "repl_backlog_active", 0);
+	line(p, "master_replid2:%040d", 0);
+	constant(p, "master_repl_offset:0\r\nsecond_repl_offset:-1\r\nrepl_backlog_active:0\r\n"
+		    "repl_backlog_size:0\r\nrepl_backlog_first_byte_offset:0\r\nrepl_backlog_histlen:0\r\n");
 }
 
 /* The processor's time is the whole host's affair: a tenant would see the others' work in it. */
@@ -147,6 +204,44 @@ static void cluster_section(struct page *p) {
 	figure(p, "cluster_enabled", 0);
 }
 
+static void errorstats_section(struct page *p) {
+	unsigned count;
+	const struct error_count *errors = notes_errors(p->session->tenant, &count);
+	for (unsigned i = 0; i < count; i++) {
+		char code[WRITER_CODE + 1];
+		size_t n = 0;
+		/* What would look like another line, or field, of this text. */
+		for (const char *from = errors[i].code; *from != '\0'; from++)
+			code[n++] = strchr("#:\n\r", *from) != NULL ? '_' : *from;
+		code[n] = '\0';
+		line(p, "errorstat_%s:count=%llu", code, (unsigned long long)errors[i].count);
+	}
+}
+
+/* Some keys' times to live. */
+struct sample {
+	int64_t now_ms, sum_ms;
+	int64_t count;
+};
+
+static void sample_key(void *context, const struct entry *e) {
+	struct sample *sample = context;
+	int64_t deadline = keyspace_deadline(e);
+	if (deadline == 0)
+		return;
+	sample->sum_ms += deadline - sample->now_ms;
+	sample->count++;
+}
+
+/* The average time to live, in milliseconds, of some of the keys that have one. */
+static long long average_ttl(const struct session *s, unsigned database) {
+	struct sample sample = {.now_ms = session_now(s)};
+	uint64_t cursor = s->env->now_ns * UINT64_C(0x9e3779b97f4a7c15);
+	for (unsigned step = 0; step < TTL_STEPS && sample.count < TTL_SAMPLES; step++)
+		cursor = keyspace_scan(s->tenant, database, cursor, sample_key, &sample);
+	return sample.count == 0 ? 0 : sample.sum_ms / sample.count;
+}
+
 static void keyspace_section(struct page *p) {
 	for (unsigned i = 0; i < TENANT_DATABASES && p->error == 0; i++) {
 		uint64_t keys, expiring;
@@ -154,8 +249,8 @@ static void keyspace_section(struct page *p) {
 		if (r < 0)
 			p->error = r;
 		else if (keys != 0)
-			line(p, "db%u:keys=%llu,expires=%llu,avg_ttl=0", i, (unsigned long long)keys,
-			     (unsigned long long)expiring);
+			line(p, "db%u:keys=%llu,expires=%llu,avg_ttl=%lld", i, (unsigned long long)keys,
+			     (unsigned long long)expiring, expiring == 0 ? 0 : average_ttl(p->session, i));
 	}
 }
 
@@ -225,7 +320,7 @@ static const struct section {
 	{"cpu", "CPU", empty_section, false},
 	{"modules", "Modules", empty_section, false},
 	{"commandstats", "Commandstats", commandstats_section, true},
-	{"errorstats", "Errorstats", empty_section, false},
+	{"errorstats", "Errorstats", errorstats_section, false},
 	{"latencystats", "Latencystats", latencystats_section, true},
 	{"cluster", "Cluster", cluster_section, false},
 	{"keyspace", "Keyspace", keyspace_section, false},

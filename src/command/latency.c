@@ -16,7 +16,7 @@
 /* The series of an event by name or by number; NULL where none was seen. */
 static struct latency_series *series_at(const struct session *s, unsigned i) {
 	struct notes *n = s->tenant->notes;
-	return n == NULL || n->events[i].worst == 0 ? NULL : &n->events[i];
+	return n == NULL || n->events == NULL || n->events[i].worst == 0 ? NULL : &n->events[i];
 }
 
 static struct latency_series *series_of(const struct session *s, struct slice name) {

@@ -6,17 +6,8 @@
 
 #define REPORT_MAX 512
 
-/* The tenant's charge, taken apart. */
-struct usage {
-	uint64_t total;
-	uint64_t tables;  /* of all databases */
-	uint64_t dataset; /* blocks of entries */
-	uint64_t other;   /* clients' buffers and what is kept about the tenant */
-	uint64_t keys;
-};
-
-static struct usage take_apart(const struct tenant *t) {
-	struct usage u = {.total = counter_get(&t->figures.bytes), .keys = counter_get(&t->figures.keys)};
+struct memory_usage memory_take_apart(const struct tenant *t) {
+	struct memory_usage u = {.total = counter_get(&t->figures.bytes), .keys = counter_get(&t->figures.keys)};
 	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
 		uint64_t all, table;
 		tenant_database_bytes(t, i, &all, &table);
@@ -24,7 +15,14 @@ static struct usage take_apart(const struct tenant *t) {
 		u.dataset += all - table;
 	}
 	u.other = u.total - u.tables - u.dataset;
+	u.peak = counter_get(&t->figures.peak_bytes);
+	if (u.peak < u.total)
+		u.peak = u.total;
 	return u;
+}
+
+double memory_percentage(uint64_t part, uint64_t whole) {
+	return whole == 0 ? 0 : (double)part * 100 / (double)whole;
 }
 
 enum outcome memory_usage(struct session *s, const struct request *r) {
@@ -77,8 +75,9 @@ static void reply_databases(struct writer *w, const struct tenant *t) {
 enum outcome memory_stats(struct session *s, const struct request *r) {
 	(void)r;
 	struct writer *w = s->reply;
-	struct usage u = take_apart(s->tenant);
-	writer_map(w, 13 + count_databases(s->tenant));
+	struct memory_usage u = memory_take_apart(s->tenant);
+	writer_map(w, 18 + count_databases(s->tenant));
+	figure(w, "peak.allocated", u.peak);
 	figure(w, "total.allocated", u.total);
 	figure(w, "startup.allocated", 0);
 	figure(w, "replication.backlog", 0);
@@ -93,13 +92,21 @@ enum outcome memory_stats(struct session *s, const struct request *r) {
 	figure(w, "keys.count", u.keys);
 	figure(w, "keys.bytes-per-key", u.keys == 0 ? 0 : u.total / u.keys);
 	figure(w, "dataset.bytes", u.dataset);
+	writer_bulk(w, SLICE("dataset.percentage"));
+	writer_double(w, memory_percentage(u.dataset, u.total));
+	writer_bulk(w, SLICE("peak.percentage"));
+	writer_double(w, memory_percentage(u.total, u.peak));
+	/* A block is charged all that it takes. */
+	writer_bulk(w, SLICE("fragmentation"));
+	writer_double(w, 1);
+	figure(w, "fragmentation.bytes", 0);
 	return OUTCOME_DONE;
 }
 
 enum outcome memory_doctor(struct session *s, const struct request *r) {
 	(void)r;
 	const struct tenant_limits *limits = &s->tenant->limits;
-	struct usage u = take_apart(s->tenant);
+	struct memory_usage u = memory_take_apart(s->tenant);
 	char text[REPORT_MAX], used[32], most[32];
 	size_format(u.total, used, sizeof(used));
 	size_format(limits->max_memory, most, sizeof(most));

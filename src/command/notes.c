@@ -60,6 +60,8 @@ static void forget(struct tenant *t) {
 	notes_drop_slow(t);
 	tenant_discharge(t, t->notes->charged);
 	free(t->notes->histograms);
+	free(t->notes->events);
+	free(t->notes->errors);
 	free(t->notes);
 	t->notes = NULL;
 	t->forget = NULL;
@@ -230,7 +232,8 @@ static void note_duration(struct histogram *h, double seconds) {
 
 void notes_rejected(struct session *s, const struct command *c) {
 	struct notes *n = s->tenant == NULL ? NULL : s->tenant->notes;
-	if (n != NULL && n->histograms != NULL)
+	notes_failed(s);
+	if (n != NULL && n->histograms != NULL && c != NULL)
 		n->histograms[command_number(c)].rejected++;
 }
 
@@ -249,7 +252,9 @@ void notes_command(struct session *s, const struct request *r, uint64_t ticks, b
 	if (set.latency_ms > 0 && micros / 1000 >= set.latency_ms) {
 		struct notes *n = make_notes(t);
 		unsigned event = (r->command->flags & CMD_FAST) != 0;
-		if (n != NULL)
+		if (n != NULL && n->events == NULL)
+			n->events = take(t, &n->charged, LATENCY_EVENTS * sizeof(*n->events));
+		if (n != NULL && n->events != NULL)
 			note_event(&n->events[event], s->env->now_ms / 1000, micros / 1000);
 	}
 	if (t->notes != NULL && t->notes->histograms != NULL) {
@@ -258,6 +263,56 @@ void notes_command(struct session *s, const struct request *r, uint64_t ticks, b
 		h->failed += failed;
 	}
 	set_threshold(s->env, t);
+}
+
+/* --- errors ------------------------------------------------------------------------------------------------------ */
+
+/* Makes room for one more code, or says that there is none. */
+static bool room_for_code(struct tenant *t, struct notes *n) {
+	unsigned room = n->error_room == 0 ? 4 : 2 * n->error_room;
+	if (n->error_count < n->error_room)
+		return true;
+	if (n->error_count == ERROR_CODES)
+		return false;
+	struct error_count *more = take(t, &n->charged, room * sizeof(*more));
+	if (more == NULL)
+		return false;
+	if (n->error_count != 0)
+		memcpy(more, n->errors, n->error_count * sizeof(*more));
+	if (n->errors != NULL)
+		give_back(t, n->errors, n->error_room * sizeof(*more));
+	n->errors = more;
+	n->error_room = room;
+	return true;
+}
+
+bool notes_failed(struct session *s) {
+	struct tenant *t = s->tenant;
+	s->reply->errors = 0;
+	if (t == NULL)
+		return true;
+	counter_add(&t->figures.errors, 1);
+	struct notes *n = make_notes(t);
+	if (n == NULL)
+		return true;
+	unsigned i = 0;
+	while (i < n->error_count && strcmp(n->errors[i].code, s->reply->code) < 0)
+		i++;
+	if (i == n->error_count || strcmp(n->errors[i].code, s->reply->code) != 0) {
+		if (!room_for_code(t, n))
+			return true;
+		memmove(&n->errors[i + 1], &n->errors[i], (n->error_count - i) * sizeof(*n->errors));
+		n->errors[i].count = 0;
+		memcpy(n->errors[i].code, s->reply->code, sizeof(n->errors[i].code));
+		n->error_count++;
+	}
+	n->errors[i].count++;
+	return true;
+}
+
+const struct error_count *notes_errors(const struct tenant *t, unsigned *count) {
+	*count = t->notes == NULL ? 0 : t->notes->error_count;
+	return t->notes == NULL ? NULL : t->notes->errors;
 }
 
 /* --- figures ---------------------------------------------------------------------------------------------------- */
@@ -272,6 +327,7 @@ int notes_reset_figures(struct tenant *t) {
 		counter_set(&to[i], counter_get(&from[i]));
 	if (n->histograms != NULL)
 		memset(n->histograms, 0, histograms_size());
+	n->error_count = 0;
 	return 0;
 }
 
@@ -280,4 +336,25 @@ uint64_t notes_figure(const struct tenant *t, const counter *figure) {
 	if (t->notes != NULL)
 		before = counter_get((const counter *)&t->notes->start + (figure - (const counter *)&t->figures));
 	return counter_get(figure) - before;
+}
+
+struct rates notes_rates(struct tenant *t, const struct environment *env) {
+	struct notes *n = make_notes(t);
+	if (n == NULL)
+		return (struct rates){0};
+	struct rate_mark now = {env->now_ms, counter_get(&t->figures.commands), counter_get(&t->figures.input_bytes),
+				counter_get(&t->figures.output_bytes)};
+	if (n->marks[1].time_ms == 0)
+		n->marks[0].time_ms = n->marks[1].time_ms = env->start_ms;
+	if (now.time_ms - n->marks[1].time_ms >= RATE_MS) {
+		n->marks[0] = n->marks[1];
+		n->marks[1] = now;
+	}
+	const struct rate_mark *then = &n->marks[0];
+	double seconds = (double)(now.time_ms - then->time_ms) / 1000;
+	if (seconds <= 0)
+		return (struct rates){0};
+	return (struct rates){(double)(now.commands - then->commands) / seconds,
+			      (double)(now.input_bytes - then->input_bytes) / seconds,
+			      (double)(now.output_bytes - then->output_bytes) / seconds};
 }

@@ -10,6 +10,7 @@
 #define LATENCY_SAMPLES 160
 #define LATENCY_EVENTS  2
 #define LATENCY_BUCKETS 21
+#define ERROR_CODES     128 /* that are counted, each by itself */
 
 /* What CONFIG SET chooses. */
 struct notes_settings {
@@ -52,15 +53,30 @@ struct histogram {
 	uint64_t buckets[LATENCY_BUCKETS];
 };
 
+/* How often clients were answered an error with this code. */
+struct error_count {
+	char code[WRITER_CODE + 1];
+	uint64_t count;
+};
+
+/* The counters that INFO makes rates of, and when that was. */
+struct rate_mark {
+	int64_t time_ms;
+	uint64_t commands, input_bytes, output_bytes;
+};
+
 struct notes {
 	struct notes_settings settings;
 	struct list slow; /* struct slow_entry, oldest first */
 	int64_t slow_count;
-	int64_t slow_next; /* id */
-	struct latency_series events[LATENCY_EVENTS];
-	struct histogram *histograms; /* owned: one for each command_number; NULL without tracking */
-	struct tenant_figures start;  /* figures at the last CONFIG RESETSTAT */
-	uint64_t charged;             /* bytes */
+	int64_t slow_next;             /* id */
+	struct latency_series *events; /* owned: LATENCY_EVENTS of them; NULL: none was seen */
+	struct histogram *histograms;  /* owned: one for each command_number; NULL without tracking */
+	struct tenant_figures start;   /* figures at the last CONFIG RESETSTAT */
+	struct error_count *errors;    /* owned, in alphabetical order */
+	unsigned error_count, error_room;
+	struct rate_mark marks[2]; /* the older one first */
+	uint64_t charged;          /* bytes */
 };
 
 /* The settings in force, those of a new tenant where nothing is noted yet. */
@@ -71,8 +87,12 @@ int notes_configure(struct tenant *t, const struct environment *env, const struc
  * that. */
 __attribute__((cold, noinline)) void notes_command(struct session *s, const struct request *r, uint64_t ticks,
 						   bool failed);
-/* Notes that a command was refused before it ran. */
+/* Counts the error that was just answered; true. */
+__attribute__((cold, noinline)) bool notes_failed(struct session *s);
+/* Notes that a command, NULL for one that is unknown, was refused before it ran, with an error. */
 void notes_rejected(struct session *s, const struct command *c);
+/* The error replies since the last CONFIG RESETSTAT by their codes, in alphabetical order: `*count` of them. */
+const struct error_count *notes_errors(const struct tenant *t, unsigned *count);
 /* The histogram of a command, or NULL where there is none. */
 const struct histogram *notes_histogram(const struct tenant *t, const struct command *c);
 /* The longest duration, in nanoseconds, that bucket `k` counts. */
@@ -81,6 +101,16 @@ uint64_t notes_bucket_end(unsigned k);
 int notes_reset_figures(struct tenant *t);
 /* A counter of the tenant's figures since notes_reset_figures. */
 uint64_t notes_figure(const struct tenant *t, const counter *figure);
+
+/* Commands, and bytes in and out, a second. */
+struct rates {
+	double commands, input_bytes, output_bytes;
+};
+
+/* The rates since they were asked for before, at least RATE_MS ago; since the start of the daemon where that was not.
+ */
+#define RATE_MS 100
+struct rates notes_rates(struct tenant *t, const struct environment *env);
 
 /* Replies with an entry as SLOWLOG GET shows it; `tenant` is added for the operator, NULL for others. */
 void slowlog_reply_entry(struct writer *w, const struct slow_entry *e, const char *tenant);

@@ -56,8 +56,9 @@ void operator_reply_sum(struct session *s, struct call *c) {
 void operator_reply_text(struct session *s, struct call *c) {
 	struct slice text = buffer_slice(&c->answers[0].text);
 	if (text.len != 0 && text.data[0] == '-')
-		s->reply->errors++;
-	writer_raw(s->reply, text);
+		writer_errorf(s->reply, "%.*s", (int)text.len - 1, text.data + 1);
+	else
+		writer_raw(s->reply, text);
 }
 
 /* --- TENANT ----------------------------------------------------------------------------------------------------- */

@@ -35,8 +35,10 @@ int session_attach(struct session *s, struct tenant *t) {
 	if (t->removed)
 		return ATOMDB_E_WRONGPASS;
 	uint64_t clients = counter_get(&t->figures.clients);
-	if (t->limits.max_clients != 0 && clients >= t->limits.max_clients)
+	if (t->limits.max_clients != 0 && clients >= t->limits.max_clients) {
+		counter_add(&t->figures.refused, 1);
 		return ATOMDB_E_FULL;
+	}
 	int r = shard_open_tenant(t->shard, t);
 	if (r < 0) {
 		if (clients == 0)

@@ -408,7 +408,7 @@ static bool count_input(struct connection *c, ssize_t n) {
 	if (__builtin_expect(n > 0, 1)) {
 		counter_add(&c->worker->figures.input_bytes, (uint64_t)n);
 		if (c->session.tenant != NULL)
-			counter_add(&c->session.tenant->figures.input_bytes, (uint64_t)n);
+			tenant_count_input(c->session.tenant, (uint64_t)n);
 		return true;
 	}
 	if (n == 0) {

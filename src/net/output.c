@@ -46,7 +46,7 @@ static ssize_t send_some(struct connection *c, const char *data, size_t len) {
 	}
 	counter_add(&c->worker->figures.output_bytes, (uint64_t)n);
 	if (c->session.tenant != NULL)
-		counter_add(&c->session.tenant->figures.output_bytes, (uint64_t)n);
+		tenant_count_output(c->session.tenant, (uint64_t)n);
 	return n;
 }
 

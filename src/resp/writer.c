@@ -13,7 +13,12 @@
 enum { LINE_MAX_BYTES = 1 + NUMBER_TEXT_MAX + 2 };
 
 void writer_init(struct writer *w, struct buffer *out, size_t limit) {
-	*w = (struct writer){.out = out, .limit = limit, .protocol = 2};
+	/* Every turn of a connection begins here: what has no meaning yet is left as it is. */
+	w->out = out;
+	w->limit = limit;
+	w->protocol = 2;
+	w->muted = w->failed = false;
+	w->errors = 0;
 }
 
 /* Room for `n` bytes that is there already, without asking for more; NULL otherwise. */
@@ -131,8 +136,20 @@ static void finish_error(struct writer *w, char *p, size_t n) {
 	written_to(w, text + n + 2);
 }
 
-void writer_error(struct writer *w, const char *text) {
+/* Counts an error that begins with `text`. */
+static void count_error(struct writer *w, const char *text) {
+	size_t n = strcspn(text, " ");
 	w->errors++;
+	if (n == 0 || n >= WRITER_CODE || text[n] == '\0') {
+		text = "ERR";
+		n = 3;
+	}
+	memcpy(w->code, text, n);
+	w->code[n] = '\0';
+}
+
+void writer_error(struct writer *w, const char *text) {
+	count_error(w, text);
 	size_t n = strlen(text);
 	char *p = room(w, n + 3);
 	if (p == NULL)
@@ -143,11 +160,12 @@ void writer_error(struct writer *w, const char *text) {
 
 void writer_errorf(struct writer *w, const char *format, ...) {
 	va_list arguments, again;
-	w->errors++;
+	char head[WRITER_CODE + 1] = "";
 	va_start(arguments, format);
 	va_copy(again, arguments);
-	int n = vsnprintf(NULL, 0, format, arguments);
+	int n = vsnprintf(head, sizeof(head), format, arguments);
 	va_end(arguments);
+	count_error(w, head);
 	if (n < 0) {
 		w->failed = true;
 	} else {

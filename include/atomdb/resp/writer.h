@@ -12,13 +12,17 @@
 #include "atomdb/util/buffer.h"
 #include "atomdb/util/slice.h"
 
+/* Of an error's code, the word in front, the bytes that are looked at. */
+#define WRITER_CODE 31
+
 struct writer {
-	struct buffer *out; /* where the bytes go */
-	size_t limit;       /* bytes that `out` may hold in all */
-	uint8_t protocol;   /* 2 or 3 */
-	bool muted;         /* drop everything: CLIENT REPLY OFF and SKIP */
-	bool failed;        /* memory or limit ran out */
-	uint64_t errors;    /* count of error replies written, for the failed-calls figure */
+	struct buffer *out;         /* where the bytes go */
+	size_t limit;               /* bytes that `out` may hold in all */
+	uint8_t protocol;           /* 2 or 3 */
+	bool muted;                 /* drop everything: CLIENT REPLY OFF and SKIP */
+	bool failed;                /* memory or limit ran out */
+	uint64_t errors;            /* count of error replies written, for the failed-calls figure */
+	char code[WRITER_CODE + 1]; /* of the latest of them, "ERR" where it has none; valid once there was one */
 };
 
 void writer_init(struct writer *w, struct buffer *out, size_t limit);

@@ -57,6 +57,11 @@ struct tenant_figures {
 	counter quota_bytes;
 	counter input_bytes;
 	counter output_bytes;
+	counter reads; /* turns in which a client's socket gave something */
+	counter writes;
+	counter peak_bytes; /* of `bytes`, as seen when replies went out */
+	counter errors;     /* error replies */
+	counter refused;    /* clients that found max_clients of others */
 	counter db_keys[TENANT_DATABASES];
 	counter db_expiring[TENANT_DATABASES];
 };
@@ -110,6 +115,20 @@ struct tenant {
 	bool watched;                     /* the operator is told of its commands: likewise */
 	bool removed;                     /* no longer to be used: its clients are being closed */
 };
+
+/* Counts what a client's socket gave, or took. */
+static inline void tenant_count_input(struct tenant *t, uint64_t bytes) {
+	counter_add(&t->figures.input_bytes, bytes);
+	counter_add(&t->figures.reads, 1);
+}
+
+static inline void tenant_count_output(struct tenant *t, uint64_t bytes) {
+	struct tenant_figures *f = &t->figures;
+	counter_add(&f->output_bytes, bytes);
+	counter_add(&f->writes, 1);
+	if (__builtin_expect(counter_get(&f->bytes) > counter_get(&f->peak_bytes), 0))
+		counter_set(&f->peak_bytes, counter_get(&f->bytes));
+}
 
 /* What the tenant is called in logs, metrics and replies. */
 static inline const char *tenant_name(const struct tenant *t) {

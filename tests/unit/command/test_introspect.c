@@ -148,7 +148,7 @@ static void test_info(void **state) {
 		"\r\nexpired_keys:1\r\n",
 		"\r\nrole:master\r\n",
 		"\r\ncluster_enabled:0\r\n",
-		"\r\n\r\n# Keyspace\r\ndb0:keys=2,expires=0,avg_ttl=0\r\ndb2:keys=1,expires=1,avg_ttl=0\r\n",
+		"\r\n\r\n# Keyspace\r\ndb0:keys=2,expires=0,avg_ttl=0\r\ndb2:keys=1,expires=1,avg_ttl=5000\r\n",
 	};
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		if (strstr(info, lines[i]) == NULL)

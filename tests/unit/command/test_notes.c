@@ -76,7 +76,7 @@ static void test_slow_log_is_bounded_and_charged(void **state) {
 }
 
 static void test_full_tenant_notes_nothing(void **state) {
-	const struct tenant_limits limits = {.max_memory = 2048, .eviction = EVICTION_NONE};
+	const struct tenant_limits limits = {.max_memory = 600, .eviction = EVICTION_NONE};
 	struct client *c;
 	struct world *w = timed_world(&limits, &c);
 	(void)state;
