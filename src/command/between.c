@@ -50,7 +50,7 @@ static bool is_paused(struct session *s, const struct command *c) {
 	struct tenant *t = s->tenant;
 	if (t->pause_end_ms == 0 || c->id == COMMAND_QUIT)
 		return false;
-	if (t->pause_end_ms <= s->env->now_ms) {
+	if (t->pause_end_ms <= s->env->steady_ms) {
 		t->pause_end_ms = 0;
 		hub_refresh(t);
 		return false;

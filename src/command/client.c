@@ -129,8 +129,8 @@ int client_append_line(struct environment *env, struct session *of, const char *
 		"obl=0 oll=0 omem=%llu "
 		"tot-mem=%llu events=r cmd=%s user=%s redir=%lld resp=%u lib-name=%s lib-ver=%s\n",
 		(unsigned long long)of->id, facts.address, facts.local_address, facts.fd,
-		of->name == NULL ? "" : of->name, (long long)((env->now_ms - of->created_ms) / 1000),
-		(long long)((env->now_ms - of->last_ms) / 1000), flags, of->database,
+		of->name == NULL ? "" : of->name, (long long)((env->steady_ms - of->created_ms) / 1000),
+		(long long)((env->steady_ms - of->last_ms) / 1000), flags, of->database,
 		(unsigned long long)hub_joined(of, TOPIC_CHANNEL), (unsigned long long)hub_joined(of, TOPIC_PATTERN),
 		(unsigned long long)hub_joined(of, TOPIC_SHARD_CHANNEL), (long long)transaction_length(of),
 		(unsigned long long)facts.query_bytes, (unsigned long long)transaction_memory(of),

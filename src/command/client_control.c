@@ -103,8 +103,8 @@ enum outcome client_pause(struct session *s, const struct request *r) {
 	if (timeout > INT64_MAX - s->env->now_ms)
 		return reply_error(s, "ERR timeout is out of range");
 	/* A pause under way is made stricter and longer, never less. */
-	bool under_way = t->pause_end_ms > s->env->now_ms;
-	int64_t end = s->env->now_ms + timeout;
+	bool under_way = t->pause_end_ms > s->env->steady_ms;
+	int64_t end = s->env->steady_ms + timeout;
 	t->pause_all = all || (under_way && t->pause_all);
 	if (!under_way || end > t->pause_end_ms)
 		t->pause_end_ms = end;

@@ -41,7 +41,7 @@ static enum outcome debug_sleep(struct session *s, const struct request *r) {
 		return OUTCOME_DONE;
 	}
 	struct tenant *t = s->tenant;
-	int64_t end = s->env->now_ms + (int64_t)(seconds * 1000);
+	int64_t end = s->env->steady_ms + (int64_t)(seconds * 1000);
 	t->pause_all = true;
 	if (end > t->pause_end_ms)
 		t->pause_end_ms = end;

@@ -179,7 +179,7 @@ enum outcome dispatch_call(struct session *s, const struct request *r, uint64_t 
 enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks) {
 	const struct command *c = r->command;
 	size_t mark = s->reply->out->len;
-	s->last_ms = s->env->now_ms;
+	s->last_ms = s->env->steady_ms;
 	if (__builtin_expect(c == NULL, 0)) {
 		counter_add(&s->env->unknown_commands, 1);
 		reply_unknown(s, r);

@@ -7,11 +7,11 @@
 #include "atomdb/util/error.h"
 #include "command/hub.h"
 
-void session_init(struct session *s, struct environment *env, uint64_t id, int64_t now_ms) {
+void session_init(struct session *s, struct environment *env, uint64_t id) {
 	memset(s, 0, sizeof(*s));
 	s->env = env;
 	s->id = id;
-	s->created_ms = s->last_ms = now_ms;
+	s->created_ms = s->last_ms = env->steady_ms;
 	s->protocol = 2;
 	list_init(&s->tenant_link);
 }

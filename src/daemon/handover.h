@@ -10,7 +10,7 @@
 /* Raised with each change of what follows, also in the floors below. A build of another number stands for another
  * release in the tests. */
 #ifndef ATOMDB_HANDOVER_VERSION
-#define ATOMDB_HANDOVER_VERSION 1
+#define ATOMDB_HANDOVER_VERSION 2
 #endif
 
 #define HANDOVER_HEADER (4 * sizeof(uint64_t))

@@ -38,7 +38,7 @@ static void report_failure(struct worker *w, const struct listener *l, int error
 
 static void pause_accepting(struct worker *w) {
 	worker_listen(w, false);
-	int64_t until = w->env.now_ms + ACCEPT_PAUSE_MS;
+	int64_t until = w->env.steady_ms + ACCEPT_PAUSE_MS;
 	if (until < w->tick_ms)
 		w->tick_ms = until;
 }
@@ -102,7 +102,7 @@ static void sweep_strangers(struct worker *w) {
 		return;
 	while (!list_empty(&w->strangers)) {
 		struct connection *c = list_entry(w->strangers.next, struct connection, link);
-		if (w->env.now_ms - c->session.created_ms < limit)
+		if (w->env.steady_ms - c->session.created_ms < limit)
 			return;
 		if (session_authenticated(&c->session)) {
 			/* The anonymous tenant waits for its first command. */
@@ -118,7 +118,7 @@ static void sweep_strangers(struct worker *w) {
 void worker_sweep_lingering(struct worker *w) {
 	list_for_each (node, &w->lingering) {
 		struct connection *c = list_entry(node, struct connection, link);
-		if (w->env.now_ms - c->session.last_ms < LINGER_MS)
+		if (w->env.steady_ms - c->session.last_ms < LINGER_MS)
 			connection_finish(c);
 		else
 			connection_close(c);
@@ -137,7 +137,7 @@ static void sweep_members(struct worker *w) {
 	list_init(&seen);
 	while (count-- > 0 && !list_empty(&w->members)) {
 		struct connection *c = list_entry(w->members.next, struct connection, link);
-		if (w->env.now_ms - c->session.last_ms >= limit) {
+		if (w->env.steady_ms - c->session.last_ms >= limit) {
 			close_idle(w, c);
 		} else {
 			list_remove(&c->link);
@@ -157,7 +157,7 @@ void worker_want_sweep(struct worker *w) {
 		return;
 	if ((s->auth_timeout > 0 && !list_empty(&w->strangers)) || !list_empty(&w->lingering) ||
 	    (s->idle_timeout > 0 && !list_empty(&w->members)))
-		w->tick_ms = w->env.now_ms + SWEEP_MS;
+		w->tick_ms = w->env.steady_ms + SWEEP_MS;
 }
 
 void worker_sweep(struct worker *w) {
@@ -167,6 +167,6 @@ void worker_sweep(struct worker *w) {
 	sweep_members(w);
 	/* What cannot be watched now is tried again later. */
 	if (!w->stopping && worker_listen(w, true) < 0)
-		w->tick_ms = w->env.now_ms + SWEEP_MS;
+		w->tick_ms = w->env.steady_ms + SWEEP_MS;
 	worker_want_sweep(w);
 }

@@ -67,7 +67,7 @@ struct connection *connection_new(struct worker *w, int fd, uint64_t id) {
 	}
 	c->fd = fd;
 	list_init(&c->link);
-	session_init(&c->session, &w->env, id, w->env.now_ms);
+	session_init(&c->session, &w->env, id);
 	if (enter(w, c) == 0)
 		return c;
 	session_deinit(&c->session);
@@ -176,7 +176,7 @@ void connection_finish(struct connection *c) {
 	}
 	if (!(c->flags & CONNECTION_FINISHED)) {
 		c->flags |= CONNECTION_FINISHED;
-		c->session.last_ms = c->worker->env.now_ms;
+		c->session.last_ms = c->worker->env.steady_ms;
 		list_remove(&c->link);
 		list_push_back(&c->worker->lingering, &c->link);
 		set_state(c, CLIENT_CLOSING);

@@ -223,7 +223,7 @@ static enum verdict run_feed(struct connection *c, struct feed *f) {
 			}
 			dispatch_prepare(&c->session, w->requests, count);
 			connection_uncharge(c);
-			c->session.last_ms = w->env.now_ms;
+			c->session.last_ms = w->env.steady_ms;
 			enum verdict ran = run_window(c, f, count, &ticks, end);
 			if (__builtin_expect(ran != VERDICT_DONE, 0)) {
 				stop = ran;
@@ -341,7 +341,7 @@ static void wait_for_pause(struct connection *c) {
 	int64_t end = c->session.tenant->pause_end_ms;
 	c->flags |= CONNECTION_WAITING | CONNECTION_RUNNABLE;
 	list_push_back(&w->paused, &c->pending->wait);
-	if (end > w->env.now_ms && end < w->resume_ms)
+	if (end > w->env.steady_ms && end < w->resume_ms)
 		w->resume_ms = end;
 }
 

@@ -117,11 +117,12 @@ static void retry(struct list *waiting) {
 
 static void read_clocks(struct worker *w) {
 	w->env.now_ns = clock_monotonic_ns();
-	int64_t now_ms = clock_realtime_ms();
+	w->env.steady_ms = (int64_t)(w->env.now_ns / 1000000);
+	w->real_ms = clock_realtime_ms();
 	for (unsigned i = 0; i < w->shard_count; i++)
-		shard_set_now(w->shards[i], now_ms, w->env.now_ns);
+		shard_set_now(w->shards[i], w->real_ms, w->env.now_ns);
 	/* All have been told the same times since they were added. */
-	w->env.now_ms = w->shard_count > 0 ? shard_now(w->shards[0]) : now_ms;
+	w->env.now_ms = w->shard_count > 0 ? shard_now(w->shards[0]) : w->real_ms;
 }
 
 /* Lets the shards work where something is due; when the first of them needs it next. */
@@ -147,18 +148,17 @@ static void work(struct worker *w) {
 		retry(&w->waiting);
 		w->busy |= !list_empty(&w->waiting);
 	}
-	if (__builtin_expect(w->resume_ms <= w->env.now_ms, 0)) {
+	if (__builtin_expect(w->resume_ms <= w->env.steady_ms, 0)) {
 		w->resume_ms = INT64_MAX;
 		retry(&w->paused);
 	}
-	if (w->resume_ms < next)
-		next = w->resume_ms;
-	if (w->tick_ms <= w->env.now_ms)
+	if (w->tick_ms <= w->env.steady_ms)
 		worker_sweep(w);
-	if (w->tick_ms < next)
-		next = w->tick_ms;
+	int64_t wake_ms = w->resume_ms < w->tick_ms ? w->resume_ms : w->tick_ms;
+	if (wake_ms != INT64_MAX && w->real_ms + (wake_ms - w->env.steady_ms) < next)
+		next = w->real_ms + (wake_ms - w->env.steady_ms);
 	if (next < w->armed_ms && !w->busy)
-		set_timer(w, next > w->env.now_ms ? next : w->env.now_ms + 1);
+		set_timer(w, next > w->real_ms ? next : w->real_ms + 1);
 }
 
 /* The rate of ticks is known ever better. */

@@ -70,9 +70,10 @@ struct worker {
 	struct reader_command commands[WORKER_WINDOW];
 	struct request requests[WORKER_WINDOW];
 
+	int64_t real_ms;   /* this turn: CLOCK_REALTIME, also where it was set back */
 	int64_t armed_ms;  /* the timerfd's deadline; INT64_MAX: none */
-	int64_t resume_ms; /* when to try the paused again; INT64_MAX: there are none */
-	int64_t tick_ms;   /* when to look for timeouts; INT64_MAX: not needed */
+	int64_t resume_ms; /* when to try the paused again, by env.steady_ms; INT64_MAX: there are none */
+	int64_t tick_ms;   /* when to look for timeouts, likewise; INT64_MAX: not needed */
 	bool busy;         /* a shard has more to do now */
 	bool accepting;    /* the listeners are in the epoll set */
 	bool stopping;

@@ -155,7 +155,7 @@ static enum outcome run(struct server *server, struct client *c, const struct sl
 }
 
 static void client_init(struct server *server, struct client *c, uint64_t id) {
-	session_init(&c->session, &server->env, id, server->env.now_ms);
+	session_init(&c->session, &server->env, id);
 	buffer_init(&c->out);
 	writer_init(&c->writer, &c->out, (size_t)1 << 30);
 	c->session.reply = &c->writer;
@@ -169,6 +169,7 @@ static void client_deinit(struct client *c) {
 static void pass(struct server *server, int64_t ms) {
 	struct environment *env = &server->env;
 	env->now_ms += ms;
+	env->steady_ms += ms;
 	env->now_ns += (uint64_t)ms * 1000000;
 	shard_set_now(server->shard, env->now_ms, env->now_ns);
 }

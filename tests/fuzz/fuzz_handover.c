@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	MUST(registry_new(&env.registry, &shard, 1, &tenancy, NULL, NULL) == 0);
 	MUST(registry_authenticate(env.registry, SLICE("default"), SLICE("one"), &t, &worker) == 0);
 	shard_set_now(shard, env.now_ms, env.now_ns);
-	session_init(&s, &env, 1, env.now_ms);
+	session_init(&s, &env, 1);
 	MUST(session_attach(&s, t) == 0);
 	if (session_unpack(&s, &bytes) == 0) {
 		session_link(&s);

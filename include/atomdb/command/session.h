@@ -72,6 +72,7 @@ struct environment {
 	const char *run_id;         /* 40 hex digits */
 	const char *config_file;    /* "" when none was given */
 	int64_t now_ms;             /* this turn: CLOCK_REALTIME */
+	int64_t steady_ms;          /* this turn: CLOCK_MONOTONIC, which nobody sets: ages, timeouts */
 	uint64_t now_ns;            /* this turn: CLOCK_MONOTONIC */
 	struct call *calls;         /* of sessions here that wait: see call.h */
 	struct watch_feed feed;     /* what the operator's MONITOR is told of commands here */
@@ -117,7 +118,7 @@ struct session {
 	struct writer *reply;    /* set by the worker for the batch being run */
 	struct list tenant_link; /* in tenant->sessions */
 	uint64_t id;
-	int64_t created_ms;
+	int64_t created_ms;           /* by environment.steady_ms, as last_ms */
 	int64_t populated;            /* keys that the running DEBUG POPULATE has made */
 	int64_t last_ms;              /* of the last command: idle time */
 	char *name;                   /* owned, or NULL: CLIENT SETNAME */
@@ -144,7 +145,7 @@ struct request {
 };
 
 /* `id` is unique over all workers and the daemon's life. */
-void session_init(struct session *s, struct environment *env, uint64_t id, int64_t now_ms);
+void session_init(struct session *s, struct environment *env, uint64_t id);
 /* Leaves the tenant (which may end it: registry_release) and frees what the session owns. */
 void session_deinit(struct session *s);
 

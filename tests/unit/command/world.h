@@ -74,6 +74,7 @@ static void world_set_time(struct world *w, int64_t ms, uint64_t ns) {
 	for (unsigned i = 0; i < 2; i++) {
 		w->env[i].now_ms = ms;
 		w->env[i].now_ns = ns;
+		w->env[i].steady_ms = (int64_t)(ns / 1000000);
 		shard_set_now(w->shards[i], ms, ns);
 	}
 }
@@ -127,7 +128,7 @@ static void world_free(struct world *w) {
 static struct client *client_new(struct world *w, unsigned worker) {
 	struct client *c = calloc(1, sizeof(*c));
 	assert_non_null(c);
-	session_init(&c->session, &w->env[worker], ++w->next_id, w->env[worker].now_ms);
+	session_init(&c->session, &w->env[worker], ++w->next_id);
 	buffer_init(&c->out);
 	writer_init(&c->writer, &c->out, (size_t)1 << 30);
 	c->session.reply = &c->writer;
