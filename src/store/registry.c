@@ -13,7 +13,7 @@
 
 /* What a tenant that holds nothing yet weighs against bytes, when a shard is chosen for a new one. */
 #define TENANT_WEIGHT 4096
-#define BUCKETS       4096
+#define BUCKETS       16384
 
 struct registered;
 
@@ -29,8 +29,10 @@ struct registered {
 	struct opener openers[TENANT_SECRETS];
 	unsigned opener_count;
 	unsigned shard;   /* index */
+	bool wanted;      /* of the running reload: the configuration names it */
 	bool leaving;     /* removed by a reload: its worker has been told, and will say when it is done */
 	struct list link; /* in one of the registry's lists */
+	struct registered *next_named;
 };
 
 struct registry {
@@ -51,6 +53,7 @@ struct registry {
 	size_t count;
 	size_t opened; /* of them, by clients */
 	struct opener *buckets[BUCKETS];
+	struct registered *named[BUCKETS]; /* those with a name of their own, which only the operator gives */
 };
 
 void secret_digest(struct slice text, struct secret *out) {
@@ -79,13 +82,16 @@ static bool is_listed(const struct registered *g) {
 	return atomic_load_explicit(&g->tenant.listed, memory_order_relaxed);
 }
 
+static struct registered **place_of(struct registry *r, const char *name) {
+	static const struct hash_seed seed = {0, 0};
+	return &r->named[hash_bytes(&seed, name, strlen(name)) % BUCKETS];
+}
+
 static struct registered *find_listed(struct registry *r, const char *name) {
-	list_for_each (node, &r->tenants) {
-		struct registered *g = list_entry(node, struct registered, link);
-		if (is_listed(g) && strcmp(g->tenant.name, name) == 0)
-			return g;
-	}
-	return NULL;
+	struct registered *g = *place_of(r, name);
+	while (g != NULL && strcmp(g->tenant.name, name) != 0)
+		g = g->next_named;
+	return g;
 }
 
 static void forget_secrets(struct registry *r, struct registered *g) {
@@ -128,6 +134,7 @@ static struct registered *place_tenant(struct registry *r, unsigned shard, const
 		return NULL;
 	g->opener_count = 0;
 	g->leaving = false;
+	g->next_named = NULL;
 	g->shard = shard;
 	tenant_init(&g->tenant, r->shards[g->shard], limits);
 	list_push_back(&r->tenants, &g->link);
@@ -146,9 +153,18 @@ static void name_by_secret(struct registered *g, const struct secret *secret) {
 	memcpy(g->tenant.digest, secret->digest, sizeof g->tenant.digest);
 }
 
+static void forget_name(struct registry *r, const struct registered *g) {
+	struct registered **link = place_of(r, g->tenant.name);
+	while (*link != g)
+		link = &(*link)->next_named;
+	*link = g->next_named;
+}
+
 /* Takes a tenant out of all that finds it; its worker may still use it. */
 static void unlist(struct registry *r, struct registered *g) {
 	forget_secrets(r, g);
+	if (is_listed(g))
+		forget_name(r, g);
 	list_remove(&g->link);
 	r->assigned[g->shard]--;
 	r->count--;
@@ -158,41 +174,12 @@ static void unlist(struct registry *r, struct registered *g) {
 		r->anonymous = NULL;
 }
 
-static void set_name(struct registered *g, const char *name) {
+static void set_name(struct registry *r, struct registered *g, const char *name) {
 	memcpy(g->tenant.name, name, sizeof g->tenant.name);
+	struct registered **place = place_of(r, name);
+	g->next_named = *place;
+	*place = g;
 	atomic_store_explicit(&g->tenant.listed, true, memory_order_release);
-}
-
-static bool has_secret(const struct tenant_config *c, const struct secret *secret) {
-	for (unsigned i = 0; i < c->secret_count; i++)
-		if (secret_equal(&c->secrets[i], secret))
-			return true;
-	return false;
-}
-
-/* Two tenants of one name or secret in a configuration. */
-static bool is_ambiguous(const struct tenancy *y) {
-	for (size_t i = 0; i < y->tenant_count; i++) {
-		if (y->admin != NULL && has_secret(&y->tenants[i], y->admin))
-			return true;
-		for (size_t j = i; j < y->tenant_count; j++) {
-			const struct tenant_config *a = &y->tenants[i], *b = &y->tenants[j];
-			if (i != j && strcmp(a->name, b->name) == 0)
-				return true;
-			for (unsigned k = 0; k < a->secret_count; k++)
-				for (unsigned l = i == j ? k + 1 : 0; l < b->secret_count; l++)
-					if (secret_equal(&a->secrets[k], &b->secrets[l]))
-						return true;
-		}
-	}
-	return false;
-}
-
-static const struct tenant_config *config_of(const struct tenancy *y, const char *name) {
-	for (size_t i = 0; i < y->tenant_count; i++)
-		if (strcmp(y->tenants[i].name, name) == 0)
-			return &y->tenants[i];
-	return NULL;
 }
 
 static void close_and_free(struct registered *g);
@@ -219,7 +206,7 @@ static int want_anonymous(struct registry *r, const char *name) {
 			return -ENOMEM;
 		char padded[TENANT_NAME_MAX + 1] = "";
 		memcpy(padded, name, strnlen(name, TENANT_NAME_MAX));
-		set_name(r->anonymous, padded);
+		set_name(r, r->anonymous, padded);
 	}
 	return 0;
 }
@@ -263,7 +250,7 @@ static int put_tenant(struct registry *r, const struct tenant_config *c) {
 	if (!added)
 		forget_secrets(r, g);
 	if (!is_listed(g)) {
-		set_name(g, c->name);
+		set_name(r, g, c->name);
 		r->opened -= !added;
 	}
 	/* Only now: the worker that is told writes the name to the arena. */
@@ -288,7 +275,17 @@ static bool is_wanted(const struct tenancy *y, const struct registered *g) {
 		return y->open;
 	if (g->tenant.is_operator)
 		return y->admin != NULL;
-	return config_of(y, g->tenant.name) != NULL || strcmp(y->anonymous, g->tenant.name) == 0;
+	return g->wanted || strcmp(y->anonymous, g->tenant.name) == 0;
+}
+
+static void mark_wanted(struct registry *r, const struct tenancy *y) {
+	list_for_each (node, &r->tenants)
+		list_entry(node, struct registered, link)->wanted = false;
+	for (size_t i = 0; i < y->tenant_count; i++) {
+		struct registered *g = find_listed(r, y->tenants[i].name);
+		if (g != NULL)
+			g->wanted = true;
+	}
 }
 
 static void remove_unwanted(struct registry *r, const struct tenancy *y) {
@@ -300,25 +297,27 @@ static void remove_unwanted(struct registry *r, const struct tenancy *y) {
 }
 
 int registry_reload(struct registry *r, const struct tenancy *y) {
-	if (is_ambiguous(y))
-		return ATOMDB_E_RANGE;
+	int error = tenancy_check(y);
+	if (error != 0)
+		return error;
 	pthread_mutex_lock(&r->mutex);
 	r->open = y->open;
 	r->max_tenants = y->max_tenants;
 	r->defaults = y->defaults;
 	r->anonymous = NULL;
+	mark_wanted(r, y);
 	remove_unwanted(r, y);
 	/* All secrets go before any comes, so that two tenants may exchange theirs. */
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
 		if (is_listed(g))
 			forget_secrets(r, g);
-		if (is_listed(g) && !g->tenant.is_operator && config_of(y, g->tenant.name) == NULL)
+		if (is_listed(g) && !g->tenant.is_operator && !g->wanted)
 			change_limits(r, g, &r->defaults);
 	}
 	if (r->hooks.defaults_changed != NULL)
 		r->hooks.defaults_changed(r->hooks.context, &r->defaults);
-	int error = y->admin == NULL ? 0 : put_operator(r, y->admin);
+	error = y->admin == NULL ? 0 : put_operator(r, y->admin);
 	for (size_t i = 0; i < y->tenant_count && error == 0; i++)
 		error = put_tenant(r, &y->tenants[i]);
 	if (error == 0)
@@ -376,14 +375,14 @@ static void restore_tenant(void *context, uint32_t slot, const struct tenant_ide
 	bool named = identity->name[0] != '\0', known = sodium_is_zero(secret.digest, sizeof secret.digest) == 0;
 	bool twice = named ? find_listed(r, identity->name) != NULL : !known || find_secret(r, &secret) != NULL;
 	if (named && !twice)
-		set_name(g, identity->name);
+		set_name(r, g, identity->name);
 	else
 		name_by_secret(g, &secret);
 	g->tenant.is_operator = named && strcmp(identity->name, TENANT_OPERATOR) == 0;
 	shard_adopt_tenant(s, slot, &g->tenant);
 	if (!named && !twice)
 		learn_secrets(r, g, &secret, 1);
-	if (!named)
+	if (!is_listed(g))
 		r->opened++;
 	/* One that a client opened lives no longer than its last key. */
 	if (twice || (!named && counter_get(&g->tenant.figures.keys) == 0)) {

@@ -46,6 +46,9 @@ struct tenancy {
 /* The operator's tenant. No tenant of a configuration can have this name. */
 #define TENANT_OPERATOR "@operator"
 
+/* That no two tenants have one name or secret, the operator among them: 0, ATOMDB_E_RANGE or -ENOMEM. */
+int tenancy_check(const struct tenancy *y);
+
 struct registry;
 
 /* What the registry asks of the workers; called with its mutex held, so it must only post a message. */
@@ -65,8 +68,9 @@ int registry_new(struct registry **out, struct shard *const *shards, size_t shar
 /* Frees all tenants; the workers have stopped. */
 void registry_free(struct registry *r);
 
-/* Puts a changed tenancy in force: adds, changes and removes listed tenants, leaves the others alone. 0;
- * ATOMDB_E_RANGE as registry_new, and nothing changed; -ENOMEM, and the rest is not in force yet. */
+/* Puts a changed tenancy in force: adds, changes and removes listed tenants, leaves the others alone. It takes time in
+ * proportion to how many there are. 0; ATOMDB_E_RANGE as registry_new, and nothing changed; -ENOMEM, and the rest is
+ * not in force yet. */
 int registry_reload(struct registry *r, const struct tenancy *tenancy);
 
 /* Adds or changes one listed tenant, as registry_reload does for all. ATOMDB_E_RANGE: another listed tenant has one of

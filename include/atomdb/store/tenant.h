@@ -109,11 +109,11 @@ struct tenant {
 	change_watcher watcher;           /* NULL: nobody wants to know */
 	struct hub *hub;                  /* what is between its clients, or NULL; the command floor's */
 	uint32_t notify;                  /* keyspace events that clients are told of: the command floor's */
-	int64_t pause_end_ms;             /* until when its clients wait, CLIENT PAUSE, by CLOCK_MONOTONIC; 0: they do not */
-	bool pause_all;                   /* and not only for what may write: likewise */
-	bool attention;                   /* its sessions are to be looked at before each command: likewise */
-	bool watched;                     /* the operator is told of its commands: likewise */
-	bool removed;                     /* no longer to be used: its clients are being closed */
+	int64_t pause_end_ms; /* until when its clients wait, CLIENT PAUSE, by CLOCK_MONOTONIC; 0: they do not */
+	bool pause_all;       /* and not only for what may write: likewise */
+	bool attention;       /* its sessions are to be looked at before each command: likewise */
+	bool watched;         /* the operator is told of its commands: likewise */
+	bool removed;         /* no longer to be used: its clients are being closed */
 };
 
 /* Counts what a client's socket gave, or took. */

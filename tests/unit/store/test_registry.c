@@ -1,5 +1,6 @@
 /* The registry: who gets in where, what a reload does to whom, and that nothing is left behind. */
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,6 +12,21 @@
 #include "harness.h"
 
 #define SHARDS 3
+
+/* In the place of the libraries': what names and secrets are compared with counts its work. */
+static uint64_t comparisons;
+
+int strcmp(const char *a, const char *b) {
+	comparisons++;
+	while (*a != '\0' && *a == *b)
+		a++, b++;
+	return (unsigned char)*a - (unsigned char)*b;
+}
+
+int sodium_memcmp(const void *a, const void *b, size_t len) {
+	comparisons++;
+	return memcmp(a, b, len) == 0 ? 0 : -1;
+}
 
 struct world {
 	struct shard *shards[SHARDS];
@@ -238,6 +254,33 @@ static void test_ambiguous(void **state) {
 	shard_free(s);
 }
 
+/* Each of so many is looked up in a few steps, and not among all. */
+static void test_reload_of_many(void **state) {
+	(void)state;
+	enum { MANY = 10000 };
+	struct world w;
+	struct tenant *t;
+	struct tenant_config *list = calloc(MANY, sizeof *list);
+	assert_non_null(list);
+	for (unsigned i = 0; i < MANY; i++) {
+		char name[32];
+		snprintf(name, sizeof name, "tenant-%u", i);
+		list[i] = tenant_named(name, name);
+	}
+	struct tenancy y = {.tenants = list, .tenant_count = MANY};
+	world_open(&w, &y);
+	comparisons = 0;
+	y.tenant_count--;
+	assert_int_equal(registry_reload(w.registry, &y), 0);
+	assert_in_range(comparisons, 1, 50 * MANY);
+	assert_int_equal(w.limits_changed, MANY - 1);
+	assert_int_equal(w.removed, 1);
+	assert_int_equal(auth(&w, "tenant-9998", "tenant-9998", &t), 0);
+	assert_int_equal(auth(&w, "tenant-9999", "tenant-9999", &t), ATOMDB_E_WRONGPASS);
+	world_close(&w);
+	free(list);
+}
+
 static void test_reload(void **state) {
 	(void)state;
 	struct world w;
@@ -414,10 +457,15 @@ static void test_operator(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_open_mode), cmocka_unit_test(test_listed_mode),
-		cmocka_unit_test(test_restart),   cmocka_unit_test(test_ambiguous),
-		cmocka_unit_test(test_reload),    cmocka_unit_test(test_second_secret_in_use),
-		cmocka_unit_test(test_anonymous), cmocka_unit_test(test_put_and_remove),
+		cmocka_unit_test(test_open_mode),
+		cmocka_unit_test(test_listed_mode),
+		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_ambiguous),
+		cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_reload_of_many),
+		cmocka_unit_test(test_second_secret_in_use),
+		cmocka_unit_test(test_anonymous),
+		cmocka_unit_test(test_put_and_remove),
 		cmocka_unit_test(test_operator),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
