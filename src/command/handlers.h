@@ -108,6 +108,11 @@ struct memory_usage {
 	uint64_t keys;
 };
 struct memory_usage memory_take_apart(const struct tenant *t);
+/* What the caller sees of the arenas: the operator all of them; a tenant none that others share, only its own blocks,
+ * each of which is charged all that it takes. */
+struct arenas memory_arenas(const struct session *s);
+/* Bytes of pages for each byte of blocks. */
+double memory_fragmentation(const struct arenas *a);
 double memory_percentage(uint64_t part, uint64_t whole);
 
 /* The configured value of a parameter that more than CONFIG GET tells. */

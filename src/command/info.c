@@ -99,8 +99,10 @@ static void clients_section(struct page *p) {
 static void memory_section(struct page *p) {
 	const struct tenant *t = p->session->tenant;
 	struct memory_usage u = memory_take_apart(t);
+	struct arenas arenas = memory_arenas(p->session);
 	figure_bytes(p, "used_memory", u.total);
-	/* A block is charged all that it takes, and is in memory. */
+	/* A block is charged all that it takes, and is in memory; what is lost between blocks is the operator's affair.
+	 */
 	figure_bytes(p, "used_memory_rss", u.total);
 	figure_bytes(p, "used_memory_peak", u.peak);
 	line(p, "used_memory_peak_perc:%.2f%%", memory_percentage(u.total, u.peak));
@@ -116,11 +118,14 @@ static void memory_section(struct page *p) {
 	figure_bytes(p, "maxmemory", t->limits.max_memory);
 	line(p, "maxmemory_policy:%s", config_policy(t));
 	figure(p, "max_entries", t->limits.max_entries);
-	constant(p, "mem_fragmentation_ratio:1.00\r\nmem_fragmentation_bytes:0\r\nmem_not_counted_for_evict:0\r\n"
+	line(p, "mem_fragmentation_ratio:%.2f", memory_fragmentation(&arenas));
+	figure(p, "mem_fragmentation_bytes", arenas.resident - arenas.used);
+	constant(p, "mem_not_counted_for_evict:0\r\n"
 		    "mem_replication_backlog:0\r\nmem_total_replication_buffers:0\r\nmem_clients_slaves:0\r\n");
 	figure(p, "mem_clients_normal", u.other);
-	constant(p, "mem_cluster_links:0\r\nmem_aof_buffer:0\r\nmem_allocator:atomdb\r\n"
-		    "active_defrag_running:0\r\nlazyfree_pending_objects:0\r\n");
+	constant(p, "mem_cluster_links:0\r\nmem_aof_buffer:0\r\nmem_allocator:atomdb\r\n");
+	figure(p, "active_defrag_running", arenas.compacting);
+	figure(p, "lazyfree_pending_objects", 0);
 }
 
 static void persistence_section(struct page *p) {
@@ -169,9 +174,11 @@ static void stats_section(struct page *p) {
 	figure(p, "pubsub_patterns", topics(t, TOPIC_PATTERN));
 	figure(p, "pubsubshard_channels", topics(t, TOPIC_SHARD_CHANNEL));
 	constant(p, "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:0\r\n"
-		    "slave_expires_tracked_keys:0\r\nactive_defrag_hits:0\r\nactive_defrag_misses:0\r\n"
-		    "active_defrag_key_hits:0\r\nactive_defrag_key_misses:0\r\ntotal_active_defrag_time:0\r\n"
-		    "current_active_defrag_time:0\r\n");
+		    "slave_expires_tracked_keys:0\r\n");
+	figure(p, "active_defrag_hits", notes_figure(t, &f->moved));
+	figure(p, "active_defrag_misses", 0);
+	figure(p, "active_defrag_key_hits", notes_figure(t, &f->moved));
+	constant(p, "active_defrag_key_misses:0\r\ntotal_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\n");
 	figure(p, "tracking_total_keys", topics(t, TOPIC_TRACKED));
 	figure(p, "tracking_total_items", t->hub == NULL ? 0 : t->hub->kinds[TOPIC_TRACKED].memberships);
 	figure(p, "tracking_total_prefixes", topics(t, TOPIC_PREFIX));

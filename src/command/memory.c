@@ -1,5 +1,6 @@
 /* MEMORY: what the tenant is charged, and for what. */
 #include <stdio.h>
+#include <string.h>
 
 #include "atomdb/util/size.h"
 #include "command/handlers.h"
@@ -19,6 +20,15 @@ struct memory_usage memory_take_apart(const struct tenant *t) {
 	if (u.peak < u.total)
 		u.peak = u.total;
 	return u;
+}
+
+struct arenas memory_arenas(const struct session *s) {
+	uint64_t own = counter_get(&s->tenant->figures.bytes);
+	return s->tenant->is_operator ? registry_arenas(s->env->registry) : (struct arenas){own, own, false};
+}
+
+double memory_fragmentation(const struct arenas *a) {
+	return a->used == 0 || a->resident < a->used ? 1 : (double)a->resident / (double)a->used;
 }
 
 double memory_percentage(uint64_t part, uint64_t whole) {
@@ -76,6 +86,7 @@ enum outcome memory_stats(struct session *s, const struct request *r) {
 	(void)r;
 	struct writer *w = s->reply;
 	struct memory_usage u = memory_take_apart(s->tenant);
+	struct arenas arenas = memory_arenas(s);
 	writer_map(w, 18 + count_databases(s->tenant));
 	figure(w, "peak.allocated", u.peak);
 	figure(w, "total.allocated", u.total);
@@ -96,11 +107,20 @@ enum outcome memory_stats(struct session *s, const struct request *r) {
 	writer_double(w, memory_percentage(u.dataset, u.total));
 	writer_bulk(w, SLICE("peak.percentage"));
 	writer_double(w, memory_percentage(u.total, u.peak));
-	/* A block is charged all that it takes. */
 	writer_bulk(w, SLICE("fragmentation"));
-	writer_double(w, 1);
-	figure(w, "fragmentation.bytes", 0);
+	writer_double(w, memory_fragmentation(&arenas));
+	figure(w, "fragmentation.bytes", arenas.resident - arenas.used);
 	return OUTCOME_DONE;
+}
+
+static void add_arenas(const struct session *s, char *text, size_t size) {
+	struct arenas a = memory_arenas(s);
+	char used[32], pages[32];
+	size_t len = strlen(text);
+	size_format(a.used, used, sizeof(used));
+	size_format(a.resident, pages, sizeof(pages));
+	snprintf(text + len, size - len, "All tenants have %s in pages of %s (fragmentation %.2f)%s.\n", used, pages,
+		 memory_fragmentation(&a), a.compacting ? "; keys are being moved together" : "");
 }
 
 enum outcome memory_doctor(struct session *s, const struct request *r) {
@@ -118,6 +138,8 @@ enum outcome memory_doctor(struct session *s, const struct request *r) {
 		snprintf(text, sizeof(text), "This tenant uses %s of %s: it is nearly full, and then %s.\n", used, most,
 			 limits->eviction == EVICTION_LRU ? "its least recently used keys are evicted"
 							  : "its writes are refused");
+	if (s->tenant->is_operator)
+		add_arenas(s, text, sizeof(text));
 	writer_verbatim(s->reply, "txt", slice_of(text));
 	return OUTCOME_DONE;
 }

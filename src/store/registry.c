@@ -580,6 +580,16 @@ void registry_each(struct registry *r, void (*visit)(void *context, const struct
 	pthread_mutex_unlock(&r->mutex);
 }
 
+struct arenas registry_arenas(const struct registry *r) {
+	struct arenas sum = {0};
+	for (size_t i = 0; i < r->shard_count; i++) {
+		sum.used += counter_get(&shard_figures(r->shards[i])->used);
+		sum.resident += counter_get(&shard_figures(r->shards[i])->resident);
+		sum.compacting |= counter_get(&shard_figures(r->shards[i])->compacting) != 0;
+	}
+	return sum;
+}
+
 size_t registry_count(struct registry *r) {
 	pthread_mutex_lock(&r->mutex);
 	size_t count = r->count;

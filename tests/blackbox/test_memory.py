@@ -1,6 +1,6 @@
 """Memory goes back to the system where deletes leave gaps."""
 
-from harness import wait_for
+from harness import info, wait_for
 
 OPEN = "workers = 1; defaults: { max_entries = 0; max_memory = \"0\"; };"
 KEYS = 200_000
@@ -52,6 +52,10 @@ def test_what_stays_is_moved_together(atomdb):
         assert atomdb.metric("atomdb_compaction_moved_keys_total", shard="0") > KEYS / 20
         assert atomdb.metric("atomdb_arena_fragmentation_ratio", shard="0") < 1.5
         check(client, lambda i: i % 4 != 0)
+        moved = int(info(client)["active_defrag_key_hits"])
+        assert moved == atomdb.metric("atomdb_compaction_moved_keys_total", shard="0")
+    with atomdb.client("two") as other:
+        assert info(other)["active_defrag_key_hits"] == "0", "of the tenant's own keys"
 
 
 def test_purge(atomdb):
@@ -94,3 +98,25 @@ def test_order_of_use_and_deadlines_stay(atomdb):
         atomdb.reload(OPEN.replace("max_entries = 0", "max_entries = %d" % 101))
         wait_for(lambda: client.cmd("DBSIZE") == 101, what="eviction")
         assert client.cmd("EXISTS", *kept[:100], kept[-1]) == 101, "used last: by EXPIRE, and before that by SET"
+
+
+def test_the_operator_sees_fragmentation(atomdb, tmp_path):
+    path = tmp_path / "admin-secret"
+    path.write_text("admin")
+    atomdb.start(OPEN + 'admin: { secret_file = "%s"; };' % path)
+    with atomdb.client("one") as client, atomdb.client("admin") as operator:
+        fill(client)
+        # Too little of it to move anything.
+        delete(client, lambda i: i % 20 == 0)
+        wait_for(lambda: quiet(atomdb), what="compaction")
+        figures = info(operator)
+        assert 1 < float(figures["mem_fragmentation_ratio"]) < 1.3
+        assert int(figures["mem_fragmentation_bytes"]) == resident(atomdb) - used(atomdb) > 0
+        assert figures["active_defrag_running"] == "0"
+        reply = operator.cmd("MEMORY", "STATS")
+        stats = dict(zip(reply[::2], reply[1::2]))
+        assert stats[b"fragmentation.bytes"] == int(figures["mem_fragmentation_bytes"])
+        assert 1 < float(stats[b"fragmentation"]) < 1.3
+        assert b"fragmentation 1." in operator.cmd("MEMORY", "DOCTOR")
+        assert info(client)["mem_fragmentation_ratio"] == "1.00", "not a tenant's to see"
+        assert b"fragmentation" not in client.cmd("MEMORY", "DOCTOR")

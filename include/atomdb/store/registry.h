@@ -109,3 +109,10 @@ void registry_hold(struct registry *r);
  * be quick. */
 void registry_each(struct registry *r, void (*visit)(void *context, const struct tenant *t), void *context);
 size_t registry_count(struct registry *r);
+
+/* The memory of all shards: bytes of blocks, and of the pages that they are in. */
+struct arenas {
+	uint64_t used, resident;
+	bool compacting;
+};
+struct arenas registry_arenas(const struct registry *r);
