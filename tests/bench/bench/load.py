@@ -11,11 +11,7 @@ LIMIT_SECONDS = 600
 def arguments(bench, server, options):
     """The command line for `options`: names as the generator's, underscores for dashes; None and False leave out."""
     command = [bench.tool("load"), "--port", str(server.port)]
-    if server.secret:
-        command += ["--auth", server.secret]
-    if server.memcached:
-        command += ["--memcached"]
-    for name, value in options.items():
+    for name, value in {"auth": server.secret, "memcached": server.memcached, **options}.items():
         flag = "--" + name.replace("_", "-")
         if value is True:
             command.append(flag)
@@ -42,15 +38,14 @@ def pinned_first(bench):
 
 
 def run(bench, server, **options):
-    """Runs it and returns its figures; errors in replies raise Failure, unless allow_errors."""
-    allow_errors = options.pop("allow_errors", False)
+    """Runs it and returns its figures; errors in replies raise Failure."""
     done = subprocess.run(arguments(bench, server, dict(options, server_pid=server.pid)), stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False,
                           preexec_fn=pinned(bench))
     if done.returncode != 0:
         raise Failure(f"load on {server.name}: {done.stderr.strip()[-300:]}: {server.log_tail()}")
     figures = json.loads(done.stdout)
-    if figures["errors"] and not allow_errors:
+    if figures["errors"]:
         raise Failure(f"load on {server.name}: {figures['errors']} errors, the first: {figures['error']}")
     return figures
 
@@ -65,9 +60,9 @@ def fill(bench, server, **options):
 class Held:
     """A generator in a mode that lasts until its input closes; result() ends it and returns its figures."""
 
-    def __init__(self, bench, server, **options):
+    def __init__(self, bench, server, pin, **options):
         self.process = subprocess.Popen(arguments(bench, server, options), stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True, preexec_fn=pinned_first(bench))
+                                        stdout=subprocess.PIPE, text=True, preexec_fn=pin(bench))
 
     def first_line(self):
         line = self.process.stdout.readline()
@@ -99,8 +94,26 @@ class Held:
 
 
 def probe(bench, server, **options):
-    return Held(bench, server, mode="probe", **options)
+    return Held(bench, server, pinned_first, mode="probe", **options)
 
 
 def idle(bench, server, clients):
-    return Held(bench, server, mode="idle", clients=clients)
+    return Held(bench, server, pinned, mode="idle", clients=clients)
+
+
+def background(bench, server, **options):
+    """Load for as long as something else is measured: the generator of a run, killed when the block ends."""
+    return Held(bench, server, pinned, duration=LIMIT_SECONDS * 1000, **options)
+
+
+def together(bench, server, count, **options):
+    """The figures of `count` generators at once, as of one: where one would be the bottleneck."""
+    generators = [Held(bench, server, pinned, server_pid=server.pid, seed=number + 1, **options)
+                  for number in range(count)]
+    each = []
+    for generator in generators:
+        with generator:
+            each.append(generator.result_at_end())
+    if any(figures["errors"] for figures in each):
+        raise Failure(f"load on {server.name}: errors: {each}")
+    return {**each[0], "ops": sum(figures["ops"] for figures in each)}

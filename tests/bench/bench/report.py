@@ -3,6 +3,7 @@ import datetime
 import os
 import platform
 import statistics
+import textwrap
 
 COLUMNS = ["floor", "atomdb", "redis", "memcached"]
 HEADINGS = {"floor": "floor", "atomdb": "AtomDB", "redis": "redis-server", "memcached": "memcached"}
@@ -85,12 +86,25 @@ def stolen(before):
 
 def table(rows, command, rounds, before):
     shown = [column for column in COLUMNS if any(column in row.samples for row in rows)]
-    lines = [f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC, {machine()}. `{command}`. Medians "
-             f"of {rounds} rounds; a multiple of the floor is the median of the ratios within a round. {stolen(before)}",
-             "",
+    text = (f"Measured on {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d} by `{command}` on {machine()}. "
+            f"{stolen(before)} Medians of {rounds} rounds in turn. AtomDB as shipped: AUTH done, LRU and metrics on, "
+            "quota lifted, one worker but where it says two.")
+    if "floor" in shown:
+        text += (" The floor is a server that answers every command with a fixed reply and keeps nothing: what the "
+                 "kernel alone costs. Multiples of it are medians of the ratios within a round.")
+    lines = [*textwrap.wrap(text, 120, break_long_words=False, break_on_hyphens=False), "",
              "| what | unit | " + " | ".join(HEADINGS[column] for column in shown) + " | target |",
              "|---|---|" + "---:|" * len(shown) + "---|"]
     for row in rows:
         cells = " | ".join(row.cell(column) for column in shown)
         lines.append(f"| {row.what} | {row.unit} | {cells} | {row.verdict()} |")
     return "\n".join(lines)
+
+
+def into_readme(path, text):
+    """Between its markers for it."""
+    with open(path, encoding="utf-8") as readme:
+        before, rest = readme.read().split("<!-- bench -->", 1)
+        after = rest.split("<!-- /bench -->", 1)[1]
+    with open(path, "w", encoding="utf-8") as readme:
+        readme.write(f"{before}<!-- bench -->\n{text}\n<!-- /bench -->{after}")

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.request
 
 SECRET = "bench"
 START_TIMEOUT = 15.0
@@ -143,6 +144,10 @@ class Atomdb(Server):
     secret = SECRET
     has_memfds = True
 
+    def __init__(self, bench, port, **options):
+        super().__init__(bench, port, **options)
+        self.http_port = bench.port()
+
     def command(self):
         path = os.path.join(self.bench.directory, f"atomdb-{self.port}.conf")
         defaults = 'max_entries = %d; max_memory = "0";' % self.options.get("max_entries", 0)
@@ -150,7 +155,20 @@ class Atomdb(Server):
             conf.write(f'workers = {self.options.get("workers", 1)};\n'
                        'tenancy = "open";\n'
                        f"defaults: {{ {defaults} }};\n")
-        return [self.bench.atomdb, "--config", path, "--port", str(self.port), "--http-port", str(self.port + 500)]
+        return [self.bench.atomdb, "--config", path, "--port", str(self.port), "--http-port", str(self.http_port)]
+
+    def page(self, path="/metrics"):
+        """What it tells over HTTP."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=60) as answer:
+            return answer.read().decode()
+
+    def worker_thread(self, number):
+        """The kernel's number of a worker's thread."""
+        for task in os.listdir(f"/proc/{self.pid}/task"):
+            with open(f"/proc/{self.pid}/task/{task}/comm", encoding="ascii") as comm:
+                if comm.read().strip() == f"atomdb-worker-{number}":
+                    return int(task)
+        raise Failure(f"no worker {number}")
 
 
 class Redis(Server):

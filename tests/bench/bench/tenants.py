@@ -1,0 +1,141 @@
+"""The cases of many tenants and of several workers: who disturbs whom, and what looking at all of them costs."""
+import os
+import statistics
+import threading
+import time
+
+from . import load
+from .cases import All, case
+from .report import Row
+from .servers import SECRET, Failure
+
+
+def flood(bench, server, tenant):
+    return load.background(bench, server, auth=tenant, clients=8, pipeline=1000, keys=100000, stream=100000)
+
+
+def quiet_p99(bench, server, tenant, duration):
+    """Of a client that asks once a millisecond, and is never kept from the processor by the load."""
+    with load.probe(bench, server, auth=tenant, duration=duration) as probe:
+        return probe.result_at_end()["p99_ns"]
+
+
+def own_processor(bench, server, workers):
+    """Each worker's thread has a processor; the second one's is the load's, where none is to spare. They are first in
+    line for it: what is measured is what AtomDB makes a client wait for, not what else runs on this machine."""
+    spare = set(range(os.cpu_count())) - bench.load_cores - {0}
+    for number, cores in zip(range(workers), ({0}, spare or bench.load_cores)):
+        thread = server.worker_thread(number)
+        os.sched_setaffinity(thread, cores)
+        try:
+            os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(50))
+        except OSError:
+            bench.say("no permission for SCHED_FIFO: the workers wait for a processor, too")
+
+
+@case("noisy", "p99 of a quiet tenant while another floods with deep pipelines: on the same worker, on another", True)
+def noisy(bench):
+    rows, duration = [], bench.sized(4000, 700)
+    for workers, where, target in ((1, "the same worker", 3), (2, "another worker", 1.2)):
+        alone = Row(f"p99 of a quiet tenant, alone, {workers} worker{'s' * (workers > 1)}", "µs", 1e-3, 0)
+        beside = Row(f"the same, another tenant floods with pipelines of 1,000 on {where}", "µs", 1e-3, 0)
+        ratio = Row("the same, against alone", "×", target=target)
+        rows += [alone, beside, ratio]
+        with bench.server("atomdb", workers=workers) as server:
+            # Tenants are spread: the second is on the other worker.
+            loud, still = f"{SECRET}-loud", f"{SECRET}-quiet"
+            for tenant in (loud, still):
+                load.fill(bench, server, auth=tenant, keys=100000, value_size=64)
+            own_processor(bench, server, workers)
+            for _ in range(bench.rounds):
+                before = quiet_p99(bench, server, still, duration)
+                with flood(bench, server, loud):
+                    time.sleep(0.3)
+                    after = quiet_p99(bench, server, still, duration)
+                alone.add("atomdb", before)
+                beside.add("atomdb", after)
+                ratio.add("atomdb", after / before)
+    return rows
+
+
+class Scraper:
+    """Fetches /metrics at a rate, and knows how long each took."""
+
+    def __init__(self, server, rate):
+        self.server, self.rate, self.stop, self.took = server, rate, threading.Event(), []
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        due = time.monotonic()
+        while not self.stop.wait(max(0, due - time.monotonic())):
+            begin = time.monotonic()
+            self.server.page()
+            self.took.append(time.monotonic() - begin)
+            due = max(due + 1 / self.rate, begin)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+
+
+@case("scrape", "a scrape of /metrics with 1,000 tenants: how long it takes, and the p99 of the load meanwhile", True)
+def scrape(bench):
+    tenants = 1000
+    duration = bench.sized(4000, 1000)
+    page = Row(f"scrape of /metrics with {tenants:,} tenants, at half of the highest load", "ms", 1e3, target=10)
+    rates = {0: "no scrape", 1: "a scrape a second", 100: "100 scrapes a second"}
+    waits = {rate: Row(f"p99 of the load, {what}", "µs", 1e-3, 0) for rate, what in rates.items()}
+    moved = {rate: Row(f"the same, {rates[rate]} against none", "×", target=1.1 if rate == 1 else None)
+             for rate in rates if rate}
+    spread = {"clients": 50, "tenants": 50, "keys": 100}
+    # This process fetches the pages, on the load's processor.
+    os.sched_setaffinity(0, bench.load_cores)
+    with bench.server("atomdb") as server:
+        load.fill(bench, server, tenants=tenants, clients=tenants, keys=100, pipeline=8)
+        figures = load.run(bench, server, duration=1000, **spread)
+        half = int(figures["ops"] / figures["wall_ns"] * 1e9 / 2)
+        if f"atomdb_tenants {tenants}\n" not in server.page():
+            raise Failure("/metrics does not tell of all tenants")
+        with load.background(bench, server, rate=half, **spread):
+            for _ in range(bench.rounds):
+                for rate, row in waits.items():
+                    if not rate:
+                        row.add("atomdb", quiet_p99(bench, server, f"{SECRET}-0", duration))
+                        continue
+                    with Scraper(server, rate) as scraper:
+                        row.add("atomdb", quiet_p99(bench, server, f"{SECRET}-0", duration))
+                    moved[rate].add("atomdb", row.samples["atomdb"][-1] / waits[0].samples["atomdb"][-1])
+                    if rate == 1:
+                        page.add("atomdb", statistics.median(scraper.took))
+    return [page, *waits.values(), *moved.values()]
+
+
+def workers(bench, title, pipeline):
+    """One worker and two on the same processors, under the same load of two generators."""
+    counts = (1, 2)
+    used = {n: Row(f"server CPU per op, {title}, {n} worker{'s' * (n > 1)}", "µs", 1e-3) for n in counts}
+    speed = {n: Row("throughput of the same", "k op/s", 1e-3, 1) for n in counts}
+    ratio = Row("CPU per op, two workers against one", "×", target=1.05)
+    options = {"clients": 28, "tenants": 8, "keys": 10000, "pipeline": pipeline,
+               "duration": bench.sized(3000, 700), "warmup": bench.sized(500, 200)}
+    cores = {0, *bench.load_cores} if os.cpu_count() < 4 else {0, 1}
+    with All([bench.server("atomdb", workers=n, cores=cores) for n in counts]) as servers:
+        for server in servers:
+            load.fill(bench, server, tenants=8, clients=8, keys=10000, value_size=64)
+        for _ in range(bench.rounds):
+            for n, server in zip(counts, servers):
+                figures = load.together(bench, server, 2, **options)
+                used[n].add("atomdb", figures["server_cpu_ns"] / figures["ops"])
+                speed[n].add("atomdb", figures["ops"] / figures["wall_ns"] * 1e9)
+            ratio.add("atomdb", used[2].samples["atomdb"][-1] / used[1].samples["atomdb"][-1])
+    return [used[1], speed[1], used[2], speed[2], ratio]
+
+
+@case("workers", "CPU per op of two workers against one, 8 tenants, no pipeline and pipelines of 50", quick=True)
+def workers_case(bench):
+    rows = workers(bench, "56 clients of 8 tenants, pipeline of 50", 50)
+    return rows if bench.quick else rows + workers(bench, "56 clients of 8 tenants, no pipeline", 1)
