@@ -63,6 +63,7 @@ static void describe_worker(struct metrics_worker *m, struct worker *w) {
 		.commands = e->commands,
 		.clients = &f->clients,
 		.states = f->states,
+		.waiting = &f->states[CLIENT_WAITING],
 		.connections = &f->connections,
 		.rejected =
 			{

@@ -86,6 +86,8 @@ int sample_init(struct sample *s, const struct metrics_sources *sources) {
 	}
 	label_info(s, sources);
 	s->global.process_start_ms = process_start_ms();
+	s->global.process_id = (uint64_t)getpid();
+	s->global.system_memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 	return 0;
 }
 
@@ -149,7 +151,7 @@ static void collect_commands(struct sample *s, const struct metrics_sources *sou
 static void collect_workers(struct sample *s, const struct metrics_sources *sources) {
 	struct global_sample *g = &s->global;
 	g->clients = g->connections = g->auth_failures = g->unknown_commands = 0;
-	g->input_bytes = g->output_bytes = 0;
+	g->input_bytes = g->output_bytes = g->waiting = 0;
 	for (unsigned i = 0; i < s->state_count; i++)
 		s->states[i].clients = 0;
 	for (unsigned i = 0; i < METRICS_REJECTS; i++)
@@ -175,6 +177,7 @@ static void collect_workers(struct sample *s, const struct metrics_sources *sour
 		g->output_bytes += row->output_bytes;
 		g->auth_failures += counter_get(w->auth_failures);
 		g->unknown_commands += counter_get(w->unknown_commands);
+		g->waiting += counter_get(w->waiting);
 		for (unsigned j = 0; j < s->state_count; j++)
 			s->states[j].clients += counter_get(&w->states[j]);
 		for (unsigned j = 0; j < METRICS_REJECTS; j++)
@@ -207,7 +210,7 @@ static uint64_t fragmentation(uint64_t resident, uint64_t used) {
 
 static void collect_shards(struct sample *s, const struct metrics_sources *sources) {
 	uint64_t resident = 0;
-	s->global.memory_used = 0;
+	s->global.memory_used = s->global.memory_entries = s->global.memory_overhead = 0;
 	memset(&s->global.expiry_lags, 0, sizeof(s->global.expiry_lags));
 	memset(&s->global.eviction_ages, 0, sizeof(s->global.eviction_ages));
 	s->global.compacting = 0;
@@ -231,6 +234,8 @@ static void collect_shards(struct sample *s, const struct metrics_sources *sourc
 		s->global.memory_used += row->used;
 		s->global.compacting |= row->compacting;
 		resident += row->resident;
+		s->global.memory_entries += s->uses[i * ARENA_USES + USE_ENTRIES].bytes;
+		s->global.memory_overhead += s->uses[i * ARENA_USES + USE_TABLES].bytes;
 	}
 	s->global.fragmentation = fragmentation(resident, s->global.memory_used);
 }

@@ -35,6 +35,9 @@ struct global_sample {
 	uint64_t calls, unknown_commands;
 	uint64_t hits, misses, expirations, evictions;
 	uint64_t memory_used, memory_max, fragmentation, compacting;
+	uint64_t memory_entries, memory_overhead, system_memory;
+	uint64_t waiting, process_id;
+	uint64_t none; /* 0 */
 	uint64_t tenants;
 	uint64_t log_suppressed;
 	uint64_t live_changes;

@@ -28,7 +28,8 @@ enum metrics_reject {
 struct metrics_worker {
 	const struct command_figures *commands; /* COMMAND_COUNT */
 	const counter *clients;
-	const counter *states; /* METRICS_STATES at most, as many as there are state_names */
+	const counter *states;  /* METRICS_STATES at most, as many as there are state_names */
+	const counter *waiting; /* clients whose commands wait */
 	const counter *connections;
 	const counter *rejected[METRICS_REJECTS];
 	const counter *moved;

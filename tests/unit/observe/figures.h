@@ -33,6 +33,7 @@ static inline void figures_view(struct metrics_worker *view, const struct figure
 		.clients = &w->clients,
 		.connections = &w->connections,
 		.states = w->states,
+		.waiting = &w->states[0],
 		.moved = &w->moved,
 		.messages = &w->messages,
 		.input_bytes = &w->input_bytes,
