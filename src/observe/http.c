@@ -17,6 +17,7 @@
 
 #include "atomdb/util/clock.h"
 #include "atomdb/util/list.h"
+#include "observe/lines.h"
 #include "observe/negotiate.h"
 
 /* A few scrapers and a person; each may hold a page's bytes while it reads them. */
@@ -27,9 +28,10 @@
 #define IDLE_TIMEOUT 5u
 /* Time for a request to be sent, answered and the answer read. */
 #define REQUEST_TIMEOUT_NS (15 * (uint64_t)1000000000)
-/* Bytes of a body that is worth packing, and that does not hold the loop up: a megabyte would take 10 ms. */
+/* Bytes of a body that is worth packing, and of one that zlib packs without holding the loop up: a megabyte would take
+ * it 10 ms. */
 #define GZIP_MIN ((size_t)1 << 10)
-#define GZIP_MAX ((size_t)512 << 10)
+#define GZIP_MAX ((size_t)256 << 10)
 
 struct http {
 	struct MHD_Daemon *daemon; /* owned */
@@ -139,8 +141,8 @@ static bool add_headers(struct MHD_Response *response, unsigned status, const ch
 static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type,
 			      struct buffer *body) {
 	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT_ENCODING);
-	bool worth = body->len >= GZIP_MIN && body->len <= GZIP_MAX;
-	bool packed = worth && negotiate_accepts(accept, "gzip") && negotiate_gzip(body) == 0;
+	bool packed = body->len >= GZIP_MIN && negotiate_accepts(accept, "gzip") &&
+		      (body->len <= GZIP_MAX ? negotiate_gzip(body) : lines_gzip(body)) == 0;
 	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(body->len, body->data, free);
 	if (response == NULL) {
 		buffer_deinit(body);
