@@ -17,7 +17,6 @@
 
 #include "atomdb/util/clock.h"
 #include "atomdb/util/list.h"
-#include "observe/lines.h"
 #include "observe/negotiate.h"
 
 /* A few scrapers and a person; each may hold a page's bytes while it reads them. */
@@ -28,10 +27,10 @@
 #define IDLE_TIMEOUT 5u
 /* Time for a request to be sent, answered and the answer read. */
 #define REQUEST_TIMEOUT_NS (15 * (uint64_t)1000000000)
-/* Bytes of a body that is worth packing, and of one that zlib packs without holding the loop up: a megabyte would take
- * it 10 ms. */
-#define GZIP_MIN ((size_t)1 << 10)
-#define GZIP_MAX ((size_t)256 << 10)
+/* Bytes of a body that is worth packing, and of one that is packed with care without holding the loop up: a megabyte
+ * would take 10 ms. */
+#define GZIP_MIN  ((size_t)1 << 10)
+#define GZIP_CARE ((size_t)256 << 10)
 
 struct http {
 	struct MHD_Daemon *daemon; /* owned */
@@ -142,7 +141,7 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
 			      struct buffer *body) {
 	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT_ENCODING);
 	bool packed = body->len >= GZIP_MIN && negotiate_accepts(accept, "gzip") &&
-		      (body->len <= GZIP_MAX ? negotiate_gzip(body) : lines_gzip(body)) == 0;
+		      (body->len <= GZIP_CARE ? negotiate_gzip(body) : negotiate_gzip_lines(body)) == 0;
 	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(body->len, body->data, free);
 	if (response == NULL) {
 		buffer_deinit(body);

@@ -1,8 +1,9 @@
-/* Gzip for long pages of lines that are much like the line above, several times as fast as a packer for all there is.
- */
+/* Deflate for long pages of lines that are much like the line above, several times as fast as a packer for all there
+ * is. */
 #pragma once
 
 #include "atomdb/util/buffer.h"
+#include "atomdb/util/slice.h"
 
-/* Replaces the bytes by their gzip. 0 or -ENOMEM, and nothing has changed. */
-int lines_gzip(struct buffer *body);
+/* Appends the page as a whole deflate stream (RFC 1951). 0 or -ENOMEM, and nothing was appended. */
+int lines_deflate(struct slice page, struct buffer *out);

@@ -7,6 +7,8 @@
 #include <strings.h>
 #include <zlib.h>
 
+#include "observe/lines.h"
+
 /* zlib's: the largest window, and a gzip head instead of its own. */
 #define GZIP_WINDOW (15 + 16)
 /* Pages repeat themselves so much that more effort saves little. */
@@ -55,6 +57,34 @@ int negotiate_gzip(struct buffer *body) {
 	}
 	out.len = z.total_out;
 	deflateEnd(&z);
+	if (error != 0) {
+		buffer_deinit(&out);
+		return error;
+	}
+	buffer_deinit(body);
+	*body = out;
+	return 0;
+}
+
+/* Lowest byte first. */
+static void put_u32(char out[4], uint32_t value) {
+	for (unsigned i = 0; i < 4; i++)
+		out[i] = (char)(value >> (8 * i));
+}
+
+int negotiate_gzip_lines(struct buffer *body) {
+	static const unsigned char head[] = {0x1f, 0x8b, 8 /* deflate */, 0, 0, 0, 0, 0, 4 /* the fastest */, 255};
+	struct buffer out;
+	buffer_init(&out);
+	char tail[8];
+	int error = body->len > UINT32_MAX ? -ENOMEM : buffer_append(&out, head, sizeof(head), SIZE_MAX);
+	if (error == 0)
+		error = lines_deflate((struct slice){body->data, body->len}, &out);
+	if (error == 0) {
+		put_u32(tail, (uint32_t)crc32(crc32(0, NULL, 0), (const Bytef *)body->data, (uInt)body->len));
+		put_u32(tail + 4, (uint32_t)body->len);
+		error = buffer_append(&out, tail, sizeof(tail), SIZE_MAX);
+	}
 	if (error != 0) {
 		buffer_deinit(&out);
 		return error;

@@ -41,6 +41,8 @@ SAID = {
     "redis_memory_used_rss_bytes": (GAUGE, None),
     "redis_memory_used_dataset_bytes": (GAUGE, None),
     "redis_memory_used_overhead_bytes": (GAUGE, None),
+    "redis_mem_fragmentation_ratio": (GAUGE, None),
+    "redis_active_defrag_running": (GAUGE, None),
     "redis_config_maxmemory": (GAUGE, None),
     "redis_cpu_sys_seconds_total": (COUNTER, None),
     "redis_cpu_user_seconds_total": (COUNTER, None),
@@ -70,10 +72,9 @@ UNSAID = {
     "there are no scripts": """
         redis_memory_used_lua_bytes redis_memory_used_scripts_bytes redis_number_of_cached_scripts""",
     "there is no jemalloc: of the arenas atomdb_arena_* tells": """
-        redis_active_defrag_running redis_allocator_active_bytes redis_allocator_allocated_bytes redis_allocator_frag_bytes
+        redis_allocator_active_bytes redis_allocator_allocated_bytes redis_allocator_frag_bytes
         redis_allocator_frag_ratio redis_allocator_resident_bytes redis_allocator_rss_bytes redis_allocator_rss_ratio
-        redis_defrag_hits redis_defrag_key_hits redis_defrag_key_misses redis_defrag_misses redis_mem_fragmentation_bytes
-        redis_mem_fragmentation_ratio""",
+        redis_defrag_hits redis_defrag_key_hits redis_defrag_key_misses redis_defrag_misses redis_mem_fragmentation_bytes""",
     "there are workers, each with all that a client needs: atomdb_worker_*": """
         redis_config_io_threads redis_cpu_sys_main_thread_seconds_total redis_cpu_user_main_thread_seconds_total
         redis_io_threaded_reads_processed redis_io_threaded_writes_processed redis_io_threads_active

@@ -7,7 +7,6 @@ import pathlib
 import re
 import signal
 import subprocess
-import time
 import urllib.parse
 
 import pytest
@@ -225,15 +224,17 @@ def test_page_of_a_thousand_tenants_is_quick(atomdb):
     for i in range(1000):
         with atomdb.client(f"secret {i}") as client:
             assert client.cmd("SET", "key", "value") == "OK"
-    times = []
-    for _ in range(20):
-        start = time.perf_counter()
-        answer = atomdb.http("/metrics", headers={"Accept-Encoding": "gzip"})
-        times.append(time.perf_counter() - start)
-    page = answer.body
-    assert answer.headers.get("Content-Encoding") == "gzip"
-    assert page.count("\natomdb_tenant_keys{") == 1001
-    assert sorted(times)[len(times) // 2] < 0.010 * harness.PATIENCE, times
+    # The main thread's time on a processor, in seconds: what others have meanwhile is not its own.
+    spent = lambda: int(pathlib.Path(f"/proc/{atomdb.pid}/schedstat").read_text().split()[0]) / 1e9
+    for packed, headers in ((False, {}), (True, {"Accept-Encoding": "gzip"})):
+        times = []
+        for _ in range(20):
+            start = spent()
+            answer = atomdb.http("/metrics", headers=headers)
+            times.append(spent() - start)
+        assert (answer.headers.get("Content-Encoding") == "gzip") == packed
+        assert answer.body.count("\natomdb_tenant_keys{") == 1001
+        assert sorted(times)[len(times) // 2] < 0.010 * harness.PATIENCE, times
 
 
 def alerts():

@@ -4,7 +4,6 @@
 #include <zlib.h>
 
 #include "harness.h"
-#include "observe/lines.h"
 #include "observe/negotiate.h"
 
 static void what_is_named_is_accepted(void **state) {
@@ -59,7 +58,7 @@ static void what_is_packed_can_be_unpacked(void **state) {
 		bytes[k] = k % 7 == 0 ? 'x' : 'y';
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		check_packed(negotiate_gzip, bytes, sizes[i]);
-		check_packed(lines_gzip, bytes, sizes[i]);
+		check_packed(negotiate_gzip_lines, bytes, sizes[i]);
 	}
 }
 
@@ -81,7 +80,7 @@ static void any_lines_can_be_packed(void **state) {
 			else
 				bytes[k] = (char)(random >> 24);
 		}
-		check_packed(lines_gzip, bytes, size);
+		check_packed(negotiate_gzip_lines, bytes, size);
 	}
 }
 
@@ -96,7 +95,7 @@ static void a_page_gets_much_smaller(void **state) {
 					 "atomdb_tenant_keys{tenant=\"%012llx\"} %u\n",
 					 (unsigned long long)(name >> 16), (unsigned)(name % 1000));
 	}
-	assert_true(check_packed(lines_gzip, page, size) < size / 2);
+	assert_true(check_packed(negotiate_gzip_lines, page, size) < size / 2);
 }
 
 int main(void) {
