@@ -187,7 +187,7 @@ static int reload(pid_t pid) {
 }
 
 int main(int argc, char **argv) {
-	struct command_line line = {.check = false};
+	struct command_line line = {.daemon = {.cgroup = "/proc/self/cgroup", .cgroup_root = "/sys/fs/cgroup"}};
 	int code = 0;
 	if (parse(argc, argv, &line, &code) != 0)
 		return code;
@@ -196,6 +196,13 @@ int main(int argc, char **argv) {
 		return reload(line.reload);
 	char *owned = NULL;
 	line.daemon.credentials = getenv("CREDENTIALS_DIRECTORY");
+#ifdef ATOMDB_TEST_HOOKS
+	/* One of a test's own. */
+	if (getenv("ATOMDB_TEST_CGROUP") != NULL) {
+		line.daemon.cgroup = getenv("ATOMDB_TEST_CGROUP");
+		line.daemon.cgroup_root = getenv("ATOMDB_TEST_CGROUP_ROOT");
+	}
+#endif
 	line.daemon.config_file = absolute(line.daemon.config_file, &owned);
 	code = start(&line);
 	free(owned);

@@ -142,9 +142,10 @@ static int hang(sd_event_source *source, const struct signalfd_siginfo *info, vo
 static int tick(sd_event_source *source, uint64_t usec, void *context) {
 	(void)usec;
 	struct daemon *d = context;
-	daemon_watch(d);
+	/* Before the workers are pinged, which wakes those that have memory to give up. */
 	if (!d->stopping)
 		daemon_watch_memory(d);
+	daemon_watch(d);
 	for (unsigned i = 0; i < d->shard_count && d->config->huge_pages && !d->stopping; i++)
 		shard_collapse(d->shards[i]);
 	d->ticks++;

@@ -137,7 +137,7 @@ static int make_metrics(struct daemon *d, const struct settings *settings) {
 static int prepare(struct daemon *d) {
 	unsigned count = daemon_count_workers(d->config);
 	d->client_room = daemon_client_room(count);
-	d->memory_room = cgroup_memory_limit(CGROUP_MEMBERSHIP, CGROUP_ROOT);
+	d->memory_room = cgroup_memory_limit(d->options->cgroup, d->options->cgroup_root);
 	d->memory_allowed = daemon_memory_budget(d, d->config);
 	atomic_init(&d->budget.limit, d->memory_allowed);
 	d->shared.workers = d->workers;
@@ -238,6 +238,7 @@ static void leave(struct daemon *d, char *detail, size_t size) {
 	/* Without a reaper the workers run on. */
 	if (!d->has_store || !d->reaper_started)
 		return;
+	daemon_notify_leaving(d);
 	size_t clients = daemon_leave_clients(d);
 	snprintf(detail, size, "systemd keeps the data and %zu clients, until the unit is stopped", clients);
 }

@@ -176,5 +176,7 @@ extern const struct registry_hooks daemon_hooks; /* context to be set */
 /* status.c */
 void daemon_notify_ready(struct daemon *d);
 void daemon_notify_status(struct daemon *d);
+/* The clients are about to be left to the next process, or to none. */
+void daemon_notify_leaving(struct daemon *d);
 /* Looks at the workers, pings them and systemd, and says what is wrong with them. */
 void daemon_watch(struct daemon *d);

@@ -58,7 +58,7 @@ uint64_t daemon_memory_budget(struct daemon *d, const struct config *config) {
 
 void daemon_watch_memory(struct daemon *d) {
 	struct cgroup_memory memory;
-	if (!cgroup_memory_read(CGROUP_MEMBERSHIP, CGROUP_ROOT, &memory))
+	if (!cgroup_memory_read(d->options->cgroup, d->options->cgroup_root, &memory))
 		return;
 	uint64_t resident = atomic_load_explicit(&d->budget.used, memory_order_relaxed);
 	struct pressure p = {d->memory_allowed, atomic_load_explicit(&d->budget.limit, memory_order_relaxed)};

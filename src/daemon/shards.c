@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
@@ -44,8 +46,17 @@ bool daemon_keep_stored(struct daemon *d, int fd, const char *name) {
 
 /* --- making ----------------------------------------------------------------------------------------------------- */
 
+/* How often systemd is asked for more time while there is progress, and for how much. */
+#ifdef ATOMDB_TEST_HOOKS
+#define PROGRESS_NS 1000000
+#else
+#define PROGRESS_NS 1000000000
+#endif
+#define EXTENSION_USEC 15000000u
+
 /* What one thread makes: shards `first`, `first` + `step`, … */
 struct maker {
+	counter progress; /* entries that it has come by, in either pass over them */
 	struct daemon *d;
 	unsigned first, step;
 	pthread_t thread;
@@ -62,12 +73,13 @@ static bool is_unreadable(int error) {
 	return false;
 }
 
-static int make_shard(struct daemon *d, unsigned i) {
+static int make_shard(struct daemon *d, unsigned i, counter *progress) {
 	struct shard_options options = {.id = i,
 					.worker = i % d->worker_count,
 					.budget = &d->budget,
 					.fd = d->stored.shards[i],
-					.now_ms = d->shared.start_ms};
+					.now_ms = d->shared.start_ms,
+					.progress = progress};
 	int error = shard_new(&d->shards[i], &options);
 	if (error == 0) {
 		d->stored.shards[i] = -1;
@@ -89,10 +101,32 @@ static int make_shard(struct daemon *d, unsigned i) {
 }
 
 static void *make_some(void *context) {
-	const struct maker *m = context;
+	struct maker *m = context;
 	for (unsigned i = m->first; i < m->d->shard_count; i += m->step)
-		m->d->shard_errors[i] = make_shard(m->d, i);
+		m->d->shard_errors[i] = make_shard(m->d, i, &m->progress);
 	return NULL;
+}
+
+/* Waits for a thread, and asks systemd for more time as long as any gets on: one that hangs is not waited for. */
+static void join(struct daemon *d, struct maker *makers, struct maker *m, uint64_t *before) {
+	struct timespec until;
+	for (;;) {
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += PROGRESS_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		if (pthread_clockjoin_np(m->thread, NULL, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
+			return;
+		uint64_t now = 0;
+		for (unsigned i = 0; i < d->worker_count; i++)
+			now += counter_get(&makers[i].progress);
+		if (now != *before)
+			sd_notifyf(0,
+				   "EXTEND_TIMEOUT_USEC=%u\nSTATUS=Rebuilding after a crash, %" PRIu64
+				   " entries looked at",
+				   EXTENSION_USEC, now);
+		*before = now;
+	}
 }
 
 /* A rebuild takes a second or so for ten million keys: each worker's shards are made by a thread of their own. */
@@ -102,14 +136,15 @@ static int make_all(struct daemon *d) {
 		return -ENOMEM;
 	for (unsigned i = 0; i < d->worker_count; i++) {
 		makers[i] = (struct maker){.d = d, .first = i, .step = d->worker_count};
-		makers[i].started = d->stored.shard_count > 1 &&
+		makers[i].started = d->stored.shard_count > 0 &&
 				    pthread_create(&makers[i].thread, NULL, make_some, &makers[i]) == 0;
 		if (!makers[i].started)
 			make_some(&makers[i]);
 	}
+	uint64_t progress = 0;
 	for (unsigned i = 0; i < d->worker_count; i++) {
 		if (makers[i].started)
-			pthread_join(makers[i].thread, NULL);
+			join(d, makers, &makers[i], &progress);
 	}
 	free(makers);
 	int error = 0;

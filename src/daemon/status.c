@@ -48,13 +48,20 @@ static void set_stuck(struct daemon *d, bool stuck, unsigned worker) {
 	d->health.stuck_worker = worker;
 }
 
+/* As long as a stop goes on, systemd is not to lose patience. */
+static void notify_stopping(struct daemon *d, const char *what) {
+	sd_notifyf(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=%u\nSTATUS=Stopping, %" PRIu64 " clients are %s",
+		   STOP_EXTENSION_USEC, (uint64_t)atomic_load_explicit(&d->shared.clients, memory_order_relaxed), what);
+}
+
+void daemon_notify_leaving(struct daemon *d) {
+	notify_stopping(d, "handed over");
+}
+
 void daemon_watch(struct daemon *d) {
 	if (d->stopping) {
-		/* The workers end one after the other, within the time that a stop gives their clients: as long as that
-		 * goes on, systemd is not to lose patience. */
-		sd_notifyf(
-			0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=%u\nSTATUS=Stopping, %" PRIu64 " clients are still served",
-			STOP_EXTENSION_USEC, (uint64_t)atomic_load_explicit(&d->shared.clients, memory_order_relaxed));
+		/* The workers end one after the other, within the time that a stop gives their clients. */
+		notify_stopping(d, "still served");
 		return;
 	}
 	bool answered = true, stuck = false;

@@ -92,6 +92,7 @@ struct shard {
 	unsigned shed_left;  /* how many of them, until the largest tenant is looked for again */
 	unsigned id;
 	unsigned worker;
+	counter *progress; /* of recovery: shard_options */
 	struct compaction compaction;
 	struct shard_figures figures;
 	struct shard_recovery recovery;

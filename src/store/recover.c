@@ -37,6 +37,11 @@ static struct tenant_record *record_of(const struct shard *s, uint32_t slot) {
 	return record == 0 ? NULL : arena_at(s->arena, record);
 }
 
+static void note_progress(const struct recovery *r, unsigned entries) {
+	if (r->shard->progress != NULL)
+		counter_add(r->shard->progress, entries);
+}
+
 /* ---- entries ---- */
 
 /* Whether a header makes sense in a block of that size. */
@@ -173,6 +178,7 @@ static bool keep(void *context, ref block, size_t size, enum arena_kind kind) {
 		return false;
 	}
 	r->keys[entry_tenant(e)][entry_database(e)]++;
+	note_progress(r, 1);
 	return true;
 }
 
@@ -253,6 +259,7 @@ static void insert_batch(struct recovery *r) {
 	}
 	for (unsigned i = 0; i < r->batched; i++)
 		insert(r, r->batch[i], r->hashes[i]);
+	note_progress(r, r->batched);
 	r->batched = 0;
 }
 

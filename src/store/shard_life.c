@@ -62,6 +62,7 @@ static int take_over(struct shard *s, const struct shard_options *options) {
 	if (error != 0)
 		return error;
 	s->now_ms = options->now_ms > 0 ? options->now_ms : 0;
+	s->progress = options->progress;
 	ref root = arena_find_root(s->arena, sizeof *s->root);
 	if (root == 0)
 		return ATOMDB_E_FORMAT;

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ class Supervised(harness.AtomDB):
         super().__init__(binary, directory)
         self.keeps = keeps  # False: a unit without FileDescriptorStoreMax=
         self.store = []  # (name, fd)
+        self.said = []  # what the daemon told, a dict each, since its latest start
         self.lock = threading.Lock()
         self.ready = threading.Event()
         self.listeners = [(name, self._listen()) for name in ("atomdb.socket", "atomdb-http.socket")]
@@ -60,6 +62,7 @@ class Supervised(harness.AtomDB):
                 return
             lines = dict(line.split("=", 1) for line in data.decode().splitlines() if "=" in line)
             with self.lock:
+                self.said.append(lines)
                 self._obey(lines, fds)
             if "READY" in lines:
                 self.ready.set()
@@ -94,6 +97,8 @@ class Supervised(harness.AtomDB):
                 os.dup2(fd, FIRST_FD + i)
 
         self.ready.clear()
+        with self.lock:
+            self.said = []
         with open(self.errors, "ab") as errors:
             # The shell's process becomes the daemon's, and knows its number.
             self.process = subprocess.Popen(
@@ -186,6 +191,13 @@ class Supervised(harness.AtomDB):
     def names(self):
         with self.lock:
             return sorted(name for name, _ in self.store)
+
+    def extensions(self, status):
+        """The numbers in the status lines that came with a wish for more time and match."""
+        with self.lock:
+            found = [re.fullmatch(status, lines.get("STATUS", "")) for lines in self.said
+                     if int(lines.get("EXTEND_TIMEOUT_USEC", 0)) > 1000000]
+        return [int(match[1]) for match in found if match]
 
     def recovered(self):
         """The latest line about what was taken over."""

@@ -170,6 +170,46 @@ def test_listed_tenants_come_back_and_removed_ones_do_not(service):
     assert clients["shop"].cmd("GET", "name") == b"shop"
 
 
+# --- time --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.hooks
+def test_a_long_recovery_asks_for_more_time(service):
+    """With the hooks it is a millisecond that is long."""
+    service.start(TWO)
+    fill(service)
+    with service.client("one") as client:
+        client.many([("SET", f"more:{i}", i) for i in range(30000)])
+    service.crash()
+    told = service.extensions(r"Rebuilding after a crash, (\d+) entries looked at")
+    assert len(told) > 1
+    assert told == sorted(set(told)), "it asks again only where it got on"
+
+
+def test_a_stop_asks_for_more_time(service):
+    service.start(TWO)
+    with service.client("one"), service.client("two"):
+        service.restart()
+        # What the process before said last.
+        service.end()
+        wait_for(lambda: service.extensions(r"Stopping, (\d+) clients are handed over") == [2], 10, "the clients")
+        service.start(TWO)
+
+
+def test_a_long_stop_asks_for_more_time(binary, tmp_path):
+    """Without a store a client gets its replies before the end: here it does not take them at once."""
+    service = Supervised(binary, tmp_path, keeps=False)
+    service.start(UNLIMITED)
+    with service.client("one") as client:
+        client.cmd("SET", "big", b"x" * (8 << 20))
+        client.send(encode("GET", "big"))
+        service.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: service.extensions(r"Stopping, (\d+) clients are still served") == [1], 10, "the wish")
+        client.read()
+        service._ended(0)
+    service.stop()
+
+
 # --- what cannot be taken over -----------------------------------------------------------------------------------
 
 

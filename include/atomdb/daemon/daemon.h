@@ -11,6 +11,8 @@
 struct daemon_options {
 	const char *config_file; /* NULL: the built-in defaults */
 	const char *credentials; /* directory of secrets, or NULL */
+	const char *cgroup;      /* the file that names the control group of this process */
+	const char *cgroup_root; /* the directory of all control groups */
 	uint16_t port;           /* instead of resp.listen, on 127.0.0.1; 0: not given */
 	uint16_t http_port;      /* likewise */
 };

@@ -77,6 +77,7 @@ struct shard_options {
 	struct arena_budget *budget; /* not owned; NULL: no limit */
 	int fd;                      /* the memfd to take over: the shard's, once shard_new succeeds; <= 0: a new one */
 	int64_t now_ms;              /* of a take-over: milliseconds since 1970 */
+	counter *progress;           /* of a take-over after a crash: grows as it goes on; not owned, or NULL */
 };
 
 /* 0; -errno; of a memfd that cannot be taken over, which is left as it was: ATOMDB_E_FORMAT (not an arena), _VERSION
