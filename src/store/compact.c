@@ -1,9 +1,5 @@
 #include "store/compact.h"
 
-#include <assert.h>
-
-#include "store/crash.h"
-
 /* Entries that move together: their buckets and neighbours are fetched first, so that the misses overlap. */
 #define BATCH 16
 /* What moving costs, in blocks looked at: some, and one for each of so many bytes. */
@@ -24,40 +20,29 @@ static uint64_t hash_of(const struct shard *s, const struct entry *e) {
 	return hash_bytes(&s->context.seed, name.data, name.len);
 }
 
-/* As when a value is replaced (keyspace.c): the new header is published with a note that says which of the two counts,
- * then everything that names the old block names the new one. */
+/* To everything but its watcher this is a value that is replaced by itself. */
 static bool move(struct shard *s, ref from, uint64_t hash) {
 	struct entry *old = entry_at(s, from);
 	struct database *d = database_of(s, old);
 	struct tenant *t = s->tenants[entry_tenant(old)];
-	size_t size = entry_size(old);
+	struct draft draft = {.owner = old->owner, .size = entry_size(old)};
 
 	if (d == NULL || t == NULL)
 		return false;
-	ref to = arena_alloc(s->arena, size, ARENA_ENTRY);
-
-	if (to == 0)
+	draft.block = arena_alloc(s->arena, draft.size, ARENA_ENTRY);
+	if (draft.block == 0)
 		return false;
-	struct entry *e = entry_at(s, to);
+	draft.entry = entry_at(s, draft.block);
+	memcpy(&draft.entry->sizes, &old->sizes, draft.size - offsetof(struct entry, sizes));
+	const struct key key = {entry_key(old), hash, entry_database(old)};
+	change_watcher watcher = t->watcher;
 
-	memcpy(&e->sizes, &old->sizes, size - offsetof(struct entry, sizes));
-	s->root->replaced = from | (uint64_t)to << 32;
-	crash_point();
-	e->owner = old->owner;
-	crash_point();
-	bool there = table_replace(&s->context, &d->table, hash, from, to);
-
-	assert(there);
-	(void)there;
-	lru_replace(s->arena, &t->record->lru, from, to);
-	if (entry_has(e, ENTRY_TTL))
-		wheel_replace(s->arena, &s->root->wheel, from, to);
-	old->owner = 0;
-	crash_point();
-	arena_free(s->arena, from, size, ARENA_ENTRY);
+	t->watcher = NULL;
+	keyspace_publish(t, d, &key, old, &draft);
+	t->watcher = watcher;
 	counter_add(&t->figures.moved, 1);
 	counter_add(&s->figures.moved, 1);
-	counter_add(&s->figures.moved_bytes, arena_block_size(size));
+	counter_add(&s->figures.moved_bytes, arena_block_size(draft.size));
 	return true;
 }
 
