@@ -148,6 +148,7 @@ static int tick(sd_event_source *source, uint64_t usec, void *context) {
 	daemon_watch(d);
 	for (unsigned i = 0; i < d->shard_count && d->config->huge_pages && !d->stopping; i++)
 		shard_collapse(d->shards[i]);
+	(void)view_tick(d->view, clock_monotonic_ns(), clock_realtime_ms());
 	d->ticks++;
 	if (!d->stopping && d->ticks % STATUS_TICKS == 0)
 		daemon_notify_status(d);
@@ -189,7 +190,8 @@ int daemon_open_loop(struct daemon *d) {
 		d->watchdog_usec = 0;
 	else if (d->watchdog_usec * 1000 / 2 < STUCK_NS)
 		d->watch_limit_ns = d->watchdog_usec * 1000 / 2;
-	d->content = (struct http_content){.health = &d->health, .metrics = d->metrics, .guard = &d->guard};
+	d->content = (struct http_content){
+		.health = &d->health, .metrics = d->metrics, .guard = &d->guard, .view = d->view, .page = d->page};
 	d->stopped_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	d->calls_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (d->stopped_fd < 0 || d->calls_fd < 0)

@@ -130,7 +130,10 @@ static int make_metrics(struct daemon *d, const struct settings *settings) {
 		.max_memory = atomic_load(&d->budget.limit),
 		.max_clients = settings->max_clients,
 	};
-	return metrics_new(&d->metrics, &d->sources);
+	int error = metrics_new(&d->metrics, &d->sources);
+	if (error == 0)
+		error = view_new(&d->view, &d->sources, &d->health, clock_monotonic_ns());
+	return error != 0 ? error : page_new(&d->page);
 }
 
 /* Everything but the threads. */
@@ -220,6 +223,8 @@ static void dismantle(struct daemon *d) {
 	daemon_discard_calls(d);
 	daemon_close_loop(d);
 	live_free(d);
+	page_free(d->page);
+	view_free(d->view);
 	metrics_free(d->metrics);
 	if (d->registry != NULL) {
 		daemon_save_shards(d);

@@ -75,6 +75,8 @@ struct daemon {
 	struct metrics *metrics; /* owned */
 	struct health health;
 	struct guard guard; /* of HTTP */
+	struct view *view;  /* owned */
+	struct page *page;  /* owned */
 	struct http_content content;
 	struct watch watch[CONFIG_WORKERS];
 	uint64_t watch_limit_ns; /* a worker that owes an answer for longer is stuck */

@@ -17,6 +17,7 @@
 
 #include "atomdb/util/clock.h"
 #include "atomdb/util/list.h"
+#include "atomdb/util/number.h"
 #include "observe/negotiate.h"
 
 /* A few scrapers and a person; each may hold a page's bytes while it reads them. */
@@ -46,32 +47,44 @@ struct http_connection {
 	int fd; /* the daemon's */
 };
 
+/* What is asked for, beside the path. */
+struct asked {
+	bool tenants;   /* by somebody who may see them */
+	uint64_t after; /* ?after= */
+};
+
 /* What a path answers. */
 struct resource {
 	const char *path;
 	const char *type;
 	bool guarded; /* it shows figures: by the operator's choice they need the secret */
-	/* Appends the body, without `tenants` that of a page that says nothing of any; returns the status, or a
-	 * negative error. */
-	int (*render)(const struct http_content *content, bool tenants, struct buffer *out);
+	/* Appends the body; returns the status, or a negative error. */
+	int (*render)(const struct http_content *content, const struct asked *asked, struct buffer *out);
 };
 
 static int append(struct buffer *out, const char *body) {
 	return buffer_append(out, body, strlen(body), SIZE_MAX);
 }
 
-static int render_index(const struct http_content *content, bool tenants, struct buffer *out) {
-	(void)content, (void)tenants;
-	int r = append(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>AtomDB</title>"
-			    "</head>\n<body>\n<h1>AtomDB</h1>\n<ul>\n"
-			    "<li><a href=\"/metrics\">/metrics</a>: figures for Prometheus</li>\n"
-			    "<li><a href=\"/health\">/health</a>: whether it serves; also /health/live and "
-			    "/health/ready</li>\n</ul>\n</body>\n</html>\n");
+static int render_page(const struct http_content *content, const struct asked *asked, struct buffer *out) {
+	struct slice html = page_html(content->page);
+	(void)asked;
+	int r = buffer_append(out, html.data, html.len, SIZE_MAX);
 	return r != 0 ? r : MHD_HTTP_OK;
 }
 
-static int render_health(const struct http_content *content, bool tenants, struct buffer *out) {
-	(void)tenants;
+static int render_status(const struct http_content *content, const struct asked *asked, struct buffer *out) {
+	int r = view_render_status(content->view, asked->tenants, out);
+	return r != 0 ? r : MHD_HTTP_OK;
+}
+
+static int render_history(const struct http_content *content, const struct asked *asked, struct buffer *out) {
+	int r = view_render_history(content->view, asked->after, out);
+	return r != 0 ? r : MHD_HTTP_OK;
+}
+
+static int render_health(const struct http_content *content, const struct asked *asked, struct buffer *out) {
+	(void)asked;
 	int r = health_render(content->health, out);
 	if (r != 0)
 		return r;
@@ -79,24 +92,26 @@ static int render_health(const struct http_content *content, bool tenants, struc
 }
 
 /* That the loop has come here is the answer: a worker that hangs is the watchdog's affair. */
-static int render_live(const struct http_content *content, bool tenants, struct buffer *out) {
-	(void)content, (void)tenants;
+static int render_live(const struct http_content *content, const struct asked *asked, struct buffer *out) {
+	(void)content, (void)asked;
 	int r = append(out, "{\"status\":\"ok\"}\n");
 	return r != 0 ? r : MHD_HTTP_OK;
 }
 
-static int render_metrics(const struct http_content *content, bool tenants, struct buffer *out) {
-	int r = metrics_render(content->metrics, METRICS_TEXT, tenants, out);
+static int render_metrics(const struct http_content *content, const struct asked *asked, struct buffer *out) {
+	int r = metrics_render(content->metrics, METRICS_TEXT, asked->tenants, out);
 	return r != 0 ? r : MHD_HTTP_OK;
 }
 
-static int render_openmetrics(const struct http_content *content, bool tenants, struct buffer *out) {
-	int r = metrics_render(content->metrics, METRICS_OPENMETRICS, tenants, out);
+static int render_openmetrics(const struct http_content *content, const struct asked *asked, struct buffer *out) {
+	int r = metrics_render(content->metrics, METRICS_OPENMETRICS, asked->tenants, out);
 	return r != 0 ? r : MHD_HTTP_OK;
 }
 
 static const struct resource resources[] = {
-	{"/", "text/html; charset=utf-8", false, render_index},
+	{"/", "text/html; charset=utf-8", false, render_page},
+	{"/api/history", "application/json", true, render_history},
+	{"/api/status", "application/json", true, render_status},
 	{"/health", "application/json", false, render_health},
 	{"/health/live", "application/json", false, render_live},
 	{"/health/ready", "application/json", false, render_health},
@@ -119,13 +134,16 @@ static const struct resource *find_resource(struct MHD_Connection *connection, c
 	return NULL;
 }
 
-static bool add_headers(struct MHD_Response *response, unsigned status, const char *type, bool packed) {
+/* Of what is no page. */
+static const char closed_policy[] = "default-src 'none'; frame-ancestors 'none'";
+
+static bool add_headers(struct MHD_Response *response, unsigned status, const char *type, const char *policy,
+			bool packed) {
 	bool allow = status == MHD_HTTP_METHOD_NOT_ALLOWED, challenge = status == MHD_HTTP_UNAUTHORIZED;
 	return MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
 	       MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES &&
 	       MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
-	       MHD_add_response_header(response, "Content-Security-Policy",
-				       "default-src 'none'; frame-ancestors 'none'") == MHD_YES &&
+	       MHD_add_response_header(response, "Content-Security-Policy", policy) == MHD_YES &&
 	       MHD_add_response_header(response, "Referrer-Policy", "no-referrer") == MHD_YES &&
 	       MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding") == MHD_YES &&
 	       (!packed || MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip") == MHD_YES) &&
@@ -137,7 +155,7 @@ static bool add_headers(struct MHD_Response *response, unsigned status, const ch
 }
 
 /* Sends `body`, whose bytes it takes over. */
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type,
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type, const char *policy,
 			      struct buffer *body) {
 	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT_ENCODING);
 	bool packed = body->len >= GZIP_MIN && negotiate_accepts(accept, "gzip") &&
@@ -148,7 +166,7 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
 		return MHD_NO;
 	}
 	enum MHD_Result r = MHD_NO;
-	if (add_headers(response, status, type, packed))
+	if (add_headers(response, status, type, policy, packed))
 		r = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return r;
@@ -190,6 +208,13 @@ static bool admit(const struct http *h, struct MHD_Connection *connection, const
 	return *tenants || (verdict == GUARD_UNKNOWN && !g->everything);
 }
 
+/* A number of the query; 0 where it has none. */
+static uint64_t argument(struct MHD_Connection *connection, const char *name) {
+	const char *text = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
+	int64_t number;
+	return text != NULL && number_parse(slice_of(text), &number) && number > 0 ? (uint64_t)number : 0;
+}
+
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path, const char *method,
 			      const char *version, const char *upload, size_t *upload_size, void **state) {
 	static const char text[] = "text/plain; charset=utf-8";
@@ -209,24 +234,26 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 	}
 	buffer_init(&body);
 	int status;
-	bool tenants;
+	struct asked asked = {.after = argument(connection, "after")};
 	if (resource == NULL) {
-		status = append(&body, "Not found. There are /metrics, /health, /health/live and /health/ready.\n")
+		status = append(&body, "Not found. There are /, /metrics, /health, /health/live and /health/ready.\n")
 				 ?: MHD_HTTP_NOT_FOUND;
 	} else if (!get) {
 		status = append(&body, "Only GET and HEAD are answered here.\n") ?: MHD_HTTP_METHOD_NOT_ALLOWED;
-	} else if (!admit(h, connection, resource, &tenants)) {
+	} else if (!admit(h, connection, resource, &asked.tenants)) {
 		status = append(&body, "This needs the secret, as a bearer token or as the password of any user.\n")
 				 ?: MHD_HTTP_UNAUTHORIZED;
 		resource = NULL;
 	} else {
-		status = resource->render(h->content, tenants, &body);
+		status = resource->render(h->content, &asked, &body);
 	}
 	if (status < 0) {
 		buffer_deinit(&body);
 		return MHD_NO;
 	}
-	return answer(connection, (unsigned)status, resource != NULL && get ? resource->type : text, &body);
+	bool page = resource != NULL && resource->render == render_page;
+	return answer(connection, (unsigned)status, resource != NULL && get ? resource->type : text,
+		      page ? page_policy(h->content->page) : closed_policy, &body);
 }
 
 static void set_deadline(struct http *h, struct http_connection *c) {

@@ -1,6 +1,7 @@
 #include "observe/text.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* Digits of the longest uint64_t. */
@@ -48,6 +49,19 @@ void text_decimal(struct text *t, uint64_t value, unsigned decimals) {
 	while (end[-1] == '0')
 		end--;
 	text_bytes(t, begin, (size_t)(end - begin));
+}
+
+void text_json(struct text *t, const char *string) {
+	static const char hex[] = "0123456789abcdef";
+	text_string(t, "\"");
+	for (; *string != '\0'; string++) {
+		unsigned char c = (unsigned char)*string;
+		const char escaped[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+		/* A page that forgets itself and takes a name for markup finds none in it. */
+		bool plain = c >= 0x20 && c < 0x7f && strchr("\"\\<>&", c) == NULL;
+		text_bytes(t, plain ? string : escaped, plain ? 1 : sizeof(escaped));
+	}
+	text_string(t, "\"");
 }
 
 #define ESCAPE_MAX 5

@@ -1,4 +1,4 @@
-/* Writes the parts of a metrics page: numbers, seconds, labels. */
+/* Writes the parts of pages: numbers, seconds, labels, strings of JSON. */
 #pragma once
 
 #include <stddef.h>
@@ -17,6 +17,9 @@ void text_string(struct text *t, const char *string);
 void text_u64(struct text *t, uint64_t value);
 /* `value` / 10^`decimals` (0 to 9), without the zeros that a fraction ends in. */
 void text_decimal(struct text *t, uint64_t value, unsigned decimals);
+
+/* A string of JSON, in its quotes. All but printable ASCII is escaped; a byte beyond ASCII is taken as Latin-1. */
+void text_json(struct text *t, const char *string);
 
 /* The labels of a row, ready to be copied: {name="value",other="value"}, or nothing. */
 #define LABELS_MAX 400

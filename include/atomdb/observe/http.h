@@ -1,4 +1,5 @@
-/* The HTTP side, on libmicrohttpd without threads of its own: /metrics, /health and a short page at /.
+/* The HTTP side, on libmicrohttpd without threads of its own: the live page
+ * at / and what it shows under /api, /metrics, /health.
  *
  * Driven by the caller's loop: poll http_fd for input and call http_run when it is readable or http_timeout is over.
  * One object a listening socket. */
@@ -9,12 +10,16 @@
 #include "atomdb/observe/guard.h"
 #include "atomdb/observe/health.h"
 #include "atomdb/observe/metrics.h"
+#include "atomdb/observe/page.h"
+#include "atomdb/observe/view.h"
 
 /* What is shown, and to whom. Not owned; used while http_run runs. */
 struct http_content {
 	const struct health *health;
 	struct metrics *metrics;
 	struct guard *guard;
+	struct view *view;
+	const struct page *page;
 };
 
 struct http;

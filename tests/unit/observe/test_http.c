@@ -16,6 +16,8 @@ struct site {
 	struct metrics *metrics;
 	struct health health;
 	struct guard guard;
+	struct view *view;
+	struct page *page;
 	struct http_content content;
 	struct http *http;
 	int listen_fd;
@@ -35,13 +37,18 @@ static struct site *site_new(void) {
 	assert_int_equal(bind(s->listen_fd, (struct sockaddr *)&s->address, len), 0);
 	assert_int_equal(listen(s->listen_fd, 128), 0);
 	assert_int_equal(getsockname(s->listen_fd, (struct sockaddr *)&s->address, &len), 0);
-	s->content = (struct http_content){.health = &s->health, .metrics = s->metrics, .guard = &s->guard};
+	assert_int_equal(view_new(&s->view, &s->figures->sources, &s->health, 0), 0);
+	assert_int_equal(page_new(&s->page), 0);
+	s->content = (struct http_content){
+		.health = &s->health, .metrics = s->metrics, .guard = &s->guard, .view = s->view, .page = s->page};
 	assert_int_equal(http_new(&s->http, s->listen_fd, &s->content), 0);
 	return s;
 }
 
 static void site_free(struct site *s) {
 	http_free(s->http);
+	page_free(s->page);
+	view_free(s->view);
 	metrics_free(s->metrics);
 	figures_free(s->figures);
 	close(s->listen_fd);
@@ -148,8 +155,8 @@ static void test_metrics_and_index(void **state) {
 	a = ask(s, REQUEST("GET", "/"));
 	assert_true(starts(a, "HTTP/1.1 200 OK\r\n"));
 	assert_non_null(strstr(a, "\r\nContent-Type: text/html; charset=utf-8\r\n"));
-	assert_non_null(strstr(body(a), "href=\"/metrics\""));
-	assert_non_null(strstr(body(a), "href=\"/health\""));
+	assert_non_null(strstr(a, "\r\nContent-Security-Policy: default-src 'none'; style-src 'sha256-"));
+	assert_non_null(strstr(body(a), "<title>"));
 	free(a);
 	site_free(s);
 }

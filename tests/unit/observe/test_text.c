@@ -76,12 +76,24 @@ static void test_label_without_room_is_left_out(void **state) {
 	}
 }
 
+static void test_json(void **state) {
+	struct buffer b;
+	buffer_init(&b);
+	struct text t = {.out = &b};
+	static const char expected[] = "\"a\\u0022b\\u005cc\\u003cimg\\u003e\\u0026\\u000a\\u007f\\u00c3\\u00ff/'\"";
+	(void)state;
+	text_json(&t, "a\"b\\c<img>&\n\x7f\xc3\xff/'");
+	assert_int_equal(t.error, 0);
+	assert_int_equal(b.len, sizeof(expected) - 1);
+	assert_memory_equal(b.data, expected, b.len);
+	buffer_deinit(&b);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_decimals),
-		cmocka_unit_test(test_labels),
-		cmocka_unit_test(test_label_escapes),
-		cmocka_unit_test(test_label_without_room_is_left_out),
+		cmocka_unit_test(test_decimals),      cmocka_unit_test(test_labels),
+		cmocka_unit_test(test_label_escapes), cmocka_unit_test(test_label_without_room_is_left_out),
+		cmocka_unit_test(test_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

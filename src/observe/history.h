@@ -1,0 +1,71 @@
+/* The last hour, in steps of five seconds: what happened within each step, and how things stood at its end.
+ *
+ * It knows no clock: the caller says what time it is, and what the counters are. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "atomdb/command/figures.h"
+#include "observe/text.h"
+
+#define HISTORY_STEP_NS UINT64_C(5000000000)
+#define HISTORY_POINTS  720
+
+/* What only rises. */
+enum history_count {
+	HISTORY_COMMANDS,
+	HISTORY_HITS,
+	HISTORY_MISSES,
+	HISTORY_EVICTIONS,
+	HISTORY_EXPIRATIONS,
+	HISTORY_INPUT_BYTES,
+	HISTORY_OUTPUT_BYTES,
+	HISTORY_COUNTS
+};
+
+/* What stands at some value. */
+enum history_gauge {
+	HISTORY_KEYS,
+	HISTORY_USED_BYTES,
+	HISTORY_RESIDENT_BYTES,
+	HISTORY_CLIENTS,
+	HISTORY_TENANTS,
+	HISTORY_GAUGES
+};
+
+/* The figures of a moment. */
+struct history_figures {
+	uint64_t counts[HISTORY_COUNTS]; /* since some start */
+	uint64_t gauges[HISTORY_GAUGES];
+	uint64_t runs[DURATION_BUCKETS]; /* of commands, by length: see figures.h */
+};
+
+struct history_point {
+	uint64_t number;                 /* 1 for the first one */
+	int64_t at_ms;                   /* its end: since 1970 */
+	uint64_t span_ms;                /* its length */
+	uint64_t counts[HISTORY_COUNTS]; /* within it */
+	uint64_t gauges[HISTORY_GAUGES];
+	uint64_t median_ns, p99_ns, longest_ns; /* of the commands within it; 0 where there were none */
+};
+
+struct history {
+	uint64_t taken; /* points so far; point n is in points[(n - 1) % HISTORY_POINTS] */
+	uint64_t last_ns, due_ns;
+	struct history_figures last;
+	struct history_point points[HISTORY_POINTS];
+};
+
+/* Begins at the monotonic time `now_ns`, when the figures are `f`. */
+void history_init(struct history *h, uint64_t now_ns, const struct history_figures *f);
+/* Whether a step is over, and history_add is to be called. */
+bool history_is_due(const struct history *h, uint64_t now_ns);
+/* Ends a step; `now_ms`: milliseconds since 1970. A figure that fell is taken to have stood still. */
+void history_add(struct history *h, uint64_t now_ns, int64_t now_ms, const struct history_figures *f);
+/* Appends, as a JSON object, the points that are there of those after number `after`: names of columns, and a row a
+ * point. */
+void history_render(const struct history *h, uint64_t after, struct text *t);
+
+/* Nanoseconds that `permille` of the runs were not longer than, as well as their buckets tell; 0 for no run. */
+uint64_t history_quantile(const uint64_t runs[DURATION_BUCKETS], unsigned permille);
