@@ -55,7 +55,8 @@ struct connection {
 	int fd;                  /* owned; -1: closed */
 	uint32_t interest;       /* what epoll watches */
 	uint8_t flags;           /* enum connection_flag */
-	uint8_t state;           /* enum client_state, as counted */
+	uint8_t greedy; /* > 0: lately it had many commands at once; served behind the others, and less at once */
+	uint8_t state;  /* enum client_state, as counted */
 };
 
 /* Unsent replies beyond which a client's commands are not run: 1 MiB, none before it has authenticated. */

@@ -29,6 +29,11 @@
 /* Time for the commands of one client before the others have theirs, in clock_ticks: some milliseconds at most. Bytes
  * alone do not bound it, since a few of them can ask for a walk through all keys. */
 #define SLICE_TICKS ((uint64_t)1 << 22)
+/* A client that had so many commands run at once is greedy until some of its turns in a row were short, as the end of a
+ * long pipeline is, too. It is read less at once then. */
+#define GREEDY_COMMANDS 256u
+#define GREEDY_TURNS    8
+#define GREEDY_READ     ((size_t)16 << 10)
 
 /* Parsing and running are loops that each want the processor's registers to themselves. */
 #define APART __attribute__((noinline))
@@ -212,11 +217,13 @@ static enum verdict run_feed(struct connection *c, struct feed *f) {
 	w->current = c;
 	uint64_t ticks = clock_ticks();
 	const uint64_t end = ticks + SLICE_TICKS;
+	unsigned commands = 0;
 	enum verdict stop;
 	do {
 		int result = 0;
 		unsigned count = parse(c, f, &stop, &result);
 		if (count > 0) {
+			commands += count;
 			for (unsigned i = 0; i < count; i++) {
 				w->requests[i].argv = w->commands[i].argv;
 				w->requests[i].argc = w->commands[i].argc;
@@ -233,6 +240,10 @@ static enum verdict run_feed(struct connection *c, struct feed *f) {
 		if (stop == VERDICT_CLOSE)
 			stop = reader_failed(c, f, result);
 	} while (stop == VERDICT_WINDOW);
+	if (__builtin_expect(commands > GREEDY_COMMANDS, 0))
+		c->greedy = GREEDY_TURNS;
+	else if (__builtin_expect(c->greedy > 0, 0))
+		c->greedy--;
 	w->current = NULL;
 	return stop;
 }
@@ -471,7 +482,7 @@ void input_ready(struct connection *c) {
 		}
 		memcpy(w->input, c->pending->bytes.data, have);
 	}
-	ssize_t n = socket_recv(c->fd, w->input + have, WORKER_READ);
+	ssize_t n = socket_recv(c->fd, w->input + have, __builtin_expect(c->greedy > 0, 0) ? GREEDY_READ : WORKER_READ);
 	if (__builtin_expect(n <= 0, 0)) {
 		count_input(c, n);
 		return;

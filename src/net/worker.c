@@ -22,6 +22,8 @@
 
 /* Entries' worth of the shard's work in one turn: some tenths of a millisecond. */
 #define WORK_UNITS 512
+/* Time in a turn for clients that keep the worker long, beyond the first of them, in clock_ticks. */
+#define GREEDY_TICKS ((uint64_t)1 << 18)
 /* How often a worker that is stopping looks at the clock. */
 #define STOP_STEP_MS 10
 /* Turns after which the rate of ticks is looked at again. */
@@ -98,21 +100,63 @@ static void prefetch_connection(const struct epoll_event *event) {
 		__builtin_prefetch(c + at);
 }
 
-/* Tries the commands again that waited for the shard; each once. */
-static void retry(struct list *waiting) {
-	if (list_empty(waiting))
-		return;
-	struct list tries = {.next = waiting->next, .prev = waiting->prev};
-	tries.next->prev = &tries;
-	tries.prev->next = &tries;
-	list_init(waiting);
-	while (!list_empty(&tries)) {
+static bool is_greedy(const struct epoll_event *event) {
+	if (event->data.u64 < SOURCE_END)
+		return false;
+	return ((const struct connection *)event->data.ptr)->greedy > 0;
+}
+
+/* Serves some of the greedy clients, from where the last turn stopped. The others stay ready, and come again with the
+ * next turn: behind those who ask for little, who so wait for one greedy client and not for all. */
+static void serve_greedy(struct worker *w, unsigned count) {
+	uint64_t end = clock_ticks() + GREEDY_TICKS;
+	unsigned first = w->greedy_next % count, served = 0;
+	do {
+		serve(w, &w->events[(first + served) % count]);
+		served++;
+	} while (served < count && clock_ticks() < end);
+	w->greedy_next = first + served;
+}
+
+/* Serves what is ready: the greedy ones are gathered at the front of the events, until the others are done. */
+static void serve_ready(struct worker *w, int count) {
+	unsigned greedy = 0;
+	for (int i = 0; i < count; i++) {
+		if (i + 1 < count)
+			prefetch_connection(&w->events[i + 1]);
+		if (__builtin_expect(is_greedy(&w->events[i]), 0))
+			w->events[greedy++] = w->events[i];
+		else
+			serve(w, &w->events[i]);
+	}
+	if (__builtin_expect(greedy > 0, 0))
+		serve_greedy(w, greedy);
+}
+
+static void move_all(struct list *to, struct list *from) {
+	while (!list_empty(from)) {
+		struct list *node = from->next;
+		list_remove(node);
+		list_push_back(to, node);
+	}
+}
+
+/* Tries the commands again that waited, each once, until it takes longer than `most` ticks: the rest is the first to
+ * be tried the next time. */
+static void retry(struct list *waiting, uint64_t most) {
+	struct list tries;
+	list_init(&tries);
+	move_all(&tries, waiting);
+	uint64_t begin = clock_ticks();
+	while (!list_empty(&tries) && clock_ticks() - begin <= most) {
 		struct pending *p = list_entry(tries.next, struct pending, wait);
 		list_remove(&p->wait);
 		/* If it does not run for the replies that are to be sent first, it runs behind those. */
 		p->connection->flags &= (uint8_t)~CONNECTION_WAITING;
 		input_resume(p->connection);
 	}
+	move_all(&tries, waiting);
+	move_all(waiting, &tries);
 }
 
 static void read_clocks(struct worker *w) {
@@ -145,12 +189,12 @@ static int64_t work_shards(struct worker *w) {
 static void work(struct worker *w) {
 	int64_t next = work_shards(w);
 	if (__builtin_expect(!list_empty(&w->waiting), 0)) {
-		retry(&w->waiting);
+		retry(&w->waiting, GREEDY_TICKS);
 		w->busy |= !list_empty(&w->waiting);
 	}
 	if (__builtin_expect(w->resume_ms <= w->env.steady_ms, 0)) {
 		w->resume_ms = INT64_MAX;
-		retry(&w->paused);
+		retry(&w->paused, UINT64_MAX);
 	}
 	if (w->tick_ms <= w->env.steady_ms)
 		worker_sweep(w);
@@ -198,11 +242,7 @@ static void turn(struct worker *w, int wait_ms) {
 	uint64_t begin = clock_ticks();
 	hang(w);
 	read_clocks(w);
-	for (int i = 0; i < n; i++) {
-		if (i + 1 < n)
-			prefetch_connection(&w->events[i + 1]);
-		serve(w, &w->events[i]);
-	}
+	serve_ready(w, n);
 	work(w);
 	if (__builtin_expect(w->env.broadcasts != NULL, 0))
 		session_turn_ended(&w->env);

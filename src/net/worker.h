@@ -80,6 +80,7 @@ struct worker {
 	uint64_t stop_ns;        /* when it ends at the latest */
 	uint64_t stranger_bytes; /* held by clients that have not authenticated */
 	uint64_t longest_ticks;  /* of figures.longest_turn_ns */
+	unsigned greedy_next;    /* of the greedy clients that are ready, the one to be served first */
 	struct epoll_event events[WORKER_EVENTS];
 	pthread_t thread;
 	bool started;

@@ -1,5 +1,7 @@
 """One client that does all it may to take what is the others': the worker's time, its memory, a tenant's place."""
 
+import contextlib
+import signal
 import socket
 import time
 
@@ -111,3 +113,21 @@ def test_no_secret_in_the_log(atomdb, stream):
         client.rest()
     wait_for(lambda: "rotocol" in server.log(), what="the log line")
     assert "mySecret" not in server.log()
+
+
+def test_who_asks_for_little_is_served_before_long_pipelines(atomdb):
+    """Twenty clients have sent long pipelines when one more sends a command. It is answered when at most one of them
+    has had a turn, not all; and they all get what they asked for."""
+    server = atomdb.start(ROOMY)
+    with contextlib.ExitStack() as stack:
+        floods = [stack.enter_context(server.client("t")) for _ in range(20)]
+        quiet = stack.enter_context(server.client("t"))
+        for one in floods:  # By this it is known what they are like.
+            assert one.many([("INCR", "seen")] * 4000)[-1] > 0
+        server.process.send_signal(signal.SIGSTOP)
+        for one in floods:
+            one.send(encode("INCR", "n") * 2000)
+        quiet.send(encode("GET", "n"))
+        server.process.send_signal(signal.SIGCONT)
+        assert int(quiet.read() or 0) < 2 * 2000
+        assert max(max(one.read() for _ in range(2000)) for one in floods) == 20 * 2000
