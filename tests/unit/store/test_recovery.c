@@ -447,9 +447,68 @@ static void test_crashes(void **state) {
 	assert_true(crashes > operations / 20);
 }
 
+#define ORDERED 500
+
+static struct key ordered_key(unsigned number) {
+	static char name[32];
+	int len = snprintf(name, sizeof name, "ordered:%u", number);
+	return keyspace_key(&tenants[0], 0, (struct slice){name, (size_t)len});
+}
+
+/* The links that are intact give the order, the oldest and the newest; what is between two gaps comes between them. */
+static void test_order_of_use(void **state) {
+	(void)state;
+	random_state = random_seed();
+	now = 1700000000000;
+	for (unsigned round = 0; round < 20; round++) {
+		unsigned order[ORDERED];
+		start();
+		for (unsigned i = 0; i < ORDERED; i++) {
+			struct key key = ordered_key(i);
+			order[i] = i;
+			assert_int_equal(keyspace_set(&tenants[0], &key, NULL, SLICE("x"), DEADLINE_NONE), 0);
+		}
+		for (unsigned i = ORDERED - 1; i > 0; i--) {
+			unsigned j = (unsigned)draw(i + 1), kept = order[i];
+			order[i] = order[j];
+			order[j] = kept;
+		}
+		for (unsigned i = 0; i < ORDERED; i++) {
+			struct key key = ordered_key(order[i]);
+			assert_non_null(keyspace_find(&tenants[0], &key, LOOKUP_READ));
+		}
+		/* Two links are broken, or none is. */
+		unsigned low = ORDERED, high = ORDERED;
+		if (round % 2 != 0) {
+			low = 1 + (unsigned)draw(ORDERED - 2);
+			high = low + (unsigned)draw(ORDERED - low);
+			struct key key = ordered_key(order[low]);
+			struct entry *e = keyspace_find(&tenants[0], &key, LOOKUP_PEEK);
+			e->lru_next = draw(2) ? (ref)draw(UINT32_MAX) : entry_ref(shard, e);
+			key = ordered_key(order[high]);
+			e = keyspace_find(&tenants[0], &key, LOOKUP_PEEK);
+			e->lru_prev = draw(2) ? (ref)draw(UINT32_MAX) : entry_ref(shard, e);
+		}
+		int fd = dup(shard_fd(shard));
+		shard_free(shard);
+		assert_int_equal(take_over(fd), 0);
+		for (unsigned i = 0; i < ORDERED; i++) {
+			struct key key = ordered_key(order[i]);
+			ref oldest = tenants[0].record->lru.oldest;
+			if (i < low || i > high)
+				assert_ptr_equal(keyspace_find(&tenants[0], &key, LOOKUP_PEEK),
+						 entry_at(shard, oldest));
+			assert_true(keyspace_evict(&tenants[0], 0));
+		}
+		assert_int_equal(tenants[0].record->lru.newest, 0);
+		shard_free(shard);
+	}
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_crashes),
+		cmocka_unit_test(test_order_of_use),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
