@@ -109,14 +109,17 @@ def test_without_a_store_it_says_so_and_answers_first(binary, tmp_path):
     service.stop()
 
 
-def test_lru_order_is_exact_after_a_restart(service):
+@pytest.mark.parametrize("end", ["restart", "crash"])
+def test_lru_order_is_exact_afterwards(service, end):
+    """After a crash in the middle of a command but for what that was about; here there is none."""
     service.start('defaults: { max_entries = 100; max_memory = "0"; };\n')
     order = list(range(100))
     with service.client("one") as client:
         client.many([("SET", i, i) for i in order])
         random.Random(7).shuffle(order)
         client.many([("GET", i) for i in order])
-        service.restart()
+        getattr(service, end)()
+    with service.client("one") as client:
         for i, oldest in enumerate(order):
             client.cmd("SET", f"new{i}", 1)
             assert client.cmd("EXISTS", oldest) == 0
@@ -213,23 +216,46 @@ def test_a_long_stop_asks_for_more_time(binary, tmp_path):
 # --- what cannot be taken over -----------------------------------------------------------------------------------
 
 
-def test_data_of_another_version_waits_for_its_release(service):
-    """The version is the second word of the arena: as another release would have written it."""
-    service.start(TWO)
-    client = service.client("one")
-    client.cmd("SET", "a", "kept")
-    service.end()
-    (fd,) = service.kept("atomdb-shard-1")
-    before, stat = os.pread(fd, 1, 8), os.fstat(fd)
-    os.pwrite(fd, bytes([before[0] + 1]), 8)
-    assert "cannot be read; AtomDB does not start" in service.refuses(1)
-    assert service.kept("atomdb-shard-0") and service.kept("atomdb-clients")
-    # "Installing" the release that wrote it.
-    os.pwrite(fd, before, 8)
-    os.utime(fd, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    service.start(TWO)
-    assert client.cmd("GET", "a") == b"kept"
-    assert "after a restart" in service.recovered()
+@pytest.mark.parametrize("way", ["upgrade", "downgrade"])
+@pytest.mark.parametrize("end", ["end", "die"])
+def test_data_of_another_format_waits_for_its_release(binary, tmp_path, way, end):
+    """Two releases whose formats differ, installed one after the other."""
+    other = os.path.join(os.path.dirname(binary), "tests/atomdb-other-format")
+    before, after = (binary, other) if way == "upgrade" else (other, binary)
+    service = Supervised(before, tmp_path)
+    try:
+        service.start(TWO)
+        client = service.client("one")
+        client.cmd("SET", "a", "kept")
+        getattr(service, end)()
+        kept = service.names()
+        assert {"atomdb-shard-0", "atomdb-shard-1"} <= set(kept)
+        service.binary = after
+        for _ in range(2):
+            log = service.refuses(1)
+            assert log.count("cannot be read; AtomDB does not start") == 2
+            assert all("Arena of another format version" in line for line in log.splitlines() if "cannot be read" in line)
+            assert service.names() == kept
+        # Back to the release that wrote it: nothing is lost, not even the connection.
+        service.binary = before
+        service.start(TWO)
+        with service.client("one") as again:
+            assert again.cmd("GET", "a") == b"kept"
+        if end == "end":
+            assert client.cmd("GET", "a") == b"kept"
+            assert "after a restart: 1 keys" in service.recovered()
+            service.end()
+        else:
+            assert client.closed()
+            service.die()
+        # The operator gives it up.
+        service.binary = after
+        service.start(TWO + 'on_unreadable_data = "start_empty";\n')
+        assert service.log().count("it is given up") == 2
+        with service.client("one") as fresh:
+            assert fresh.cmd("DBSIZE") == 0
+    finally:
+        service.stop()
 
 
 def test_unreadable_data_is_given_up_only_if_the_operator_says_so(service):
