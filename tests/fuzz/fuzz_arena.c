@@ -87,10 +87,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	shard_set_now(s, NOW + 5000, 1);
 	struct meeting m = {.shard = s};
 	shard_each_tenant(s, adopt, &m);
-	for (unsigned i = 0; i < m.count; i++) {
+	for (unsigned i = 0; i < m.count; i++)
 		work(&m.tenants[i]);
-		shard_close_tenant(s, &m.tenants[i]);
+	/* Moves what was found. */
+	shard_purge(s);
+	for (unsigned i = 0; i < 100 && shard_work(s, 100); i++) {
 	}
+	for (unsigned i = 0; i < m.count; i++)
+		shard_close_tenant(s, &m.tenants[i]);
 	while (m.count == 1 && shard_work(s, 1000)) {
 	}
 	shard_free(s);
