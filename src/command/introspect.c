@@ -4,6 +4,7 @@
 #include "atomdb/util/glob.h"
 #include "command/acl.h"
 #include "command/arguments.h"
+#include "command/documents.h"
 #include "command/handlers.h"
 
 static const char *const group_names[] = {
@@ -194,15 +195,19 @@ static void reply_docs(struct session *s, const struct command *c, bool with_sub
 	const struct command *sub = with_subcommands ? command_subcommands(c, &count) : NULL;
 	reply_text(s, c->name);
 	const char *arguments = arguments_of(c);
-	writer_map(s->reply, 4 + (size_t)(arguments != NULL) + (count != 0));
+	bool complexity = c->complexity[0] != '\0';
+	writer_map(s->reply, 3 + (size_t)complexity + documents_count(c) + (arguments != NULL) + (count != 0));
 	reply_text(s, "summary");
 	reply_text(s, c->summary);
 	reply_text(s, "since");
 	reply_text(s, c->since);
 	reply_text(s, "group");
 	reply_text(s, group_names[c->group]);
-	reply_text(s, "complexity");
-	reply_text(s, c->complexity);
+	if (complexity) {
+		reply_text(s, "complexity");
+		reply_text(s, c->complexity);
+	}
+	documents_reply(s->reply, c);
 	if (arguments != NULL) {
 		reply_text(s, "arguments");
 		arguments_reply(s->reply, arguments);
