@@ -1,19 +1,21 @@
 /* DEBUG, where the operator enabled it: what test suites and scripts of Redis's users call, within the caller's tenant.
  *
- * Nothing here stops the server: SLEEP makes the tenant's clients wait, as CLIENT PAUSE does. What would crash Redis,
- * or shows its insides, is not there. */
+ * Nothing here stops the server: SLEEP makes the tenant's clients wait, as CLIENT PAUSE does. What would end it or
+ * waste its memory is refused, and what sets something that AtomDB does not have does nothing. */
+#include "command/debug.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "atomdb/util/error.h"
-#include "command/handlers.h"
 #include "command/hub.h"
 #include "command/payload.h"
 
 /* Keys that POPULATE makes before others are served. */
 #define POPULATE_STEP  1024
 #define POPULATE_BYTES ((size_t)1 << 20)
+#define BIG_NUMBER     "1234567999999999999999999999999999999"
 #define PAYLOAD_EXTRA  11 /* of a payload, the bytes that are not the value's: type, version and checksum */
 
 struct debug {
@@ -77,6 +79,7 @@ static enum outcome debug_error(struct session *s, const struct request *r) {
 	snprintf(text, sizeof(text), "%.*s", given.len < sizeof(text) ? (int)given.len : (int)sizeof(text) - 1,
 		 given.data);
 	writer_error(s->reply, text);
+	s->reply->errors--; /* as in Redis it is no failure */
 	return OUTCOME_DONE;
 }
 
@@ -169,46 +172,136 @@ static enum outcome debug_protocol(struct session *s, const struct request *r) {
 		writer_verbatim(w, "txt", SLICE("This is a verbatim\nstring"));
 	} else if (slice_is(type, "true") || slice_is(type, "false")) {
 		writer_bool(w, slice_is(type, "true"));
+	} else if (slice_is(type, "bignum")) {
+		w->protocol >= 3 ? writer_constant(w, "(" BIG_NUMBER "\r\n") : writer_bulk(w, SLICE(BIG_NUMBER));
+	} else if (slice_is(type, "attrib")) {
+		if (w->protocol >= 3)
+			writer_constant(w, "|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n");
+		writer_bulk(w, SLICE("Some real reply following the attribute"));
+	} else if (slice_is(type, "push")) {
+		if (w->protocol < 3)
+			return reply_error(s, "ERR RESP2 is not supported by this command");
+		writer_push(w, 2);
+		writer_bulk(w, SLICE("server-cpu-usage"));
+		writer_integer(w, 42);
+		writer_bulk(w, SLICE("Some real reply following the push reply"));
 	} else {
-		return reply_error(s, "ERR Wrong protocol type name. Please use one of the following: "
-				      "string|integer|double|null|array|set|map|verbatim|true|false");
+		return reply_error(s,
+				   "ERR Wrong protocol type name. Please use one of the following: "
+				   "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false");
 	}
+	return OUTCOME_DONE;
+}
+
+static enum outcome debug_structsize(struct session *s, const struct request *r) {
+	char text[96];
+	(void)r;
+	snprintf(text, sizeof(text), "bits:%zu tenant:%zu session:%zu ", sizeof(void *) * 8, sizeof(struct tenant),
+		 sizeof(struct session));
+	writer_bulk(s->reply, slice_of(text));
+	return OUTCOME_DONE;
+}
+
+static enum outcome debug_log(struct session *s, const struct request *r) {
+	event_report(s->env->events,
+		     &(struct event){.id = EVENT_DEBUG_LOG, .tenant = tenant_name(s->tenant), .bytes = r->argv[2]});
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+static enum outcome no_client_eviction(struct session *s, const struct request *r) {
+	(void)r;
+	return reply_error(s, "ERR maxmemory-clients is disabled.");
+}
+
+static enum outcome no_cluster(struct session *s, const struct request *r) {
+	(void)r;
+	return reply_error(s, "ERR Debug option only available for cluster mode enabled setup!");
+}
+
+static enum outcome refuse(struct session *s, const struct request *r) {
+	writer_errorf(s->reply, "ERR DEBUG %.*s is not possible here", ECHO_TEXT(r->argv[1], ECHO_MAX));
 	return OUTCOME_DONE;
 }
 
 static enum outcome debug_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
-		"CHANGE-REPL-ID",
-		"    Does nothing: there are no replicas.",
+		"AOF-FLUSH-SLEEP, CHANGE-REPL-ID, DROP-CLUSTER-PACKET-FILTER, PAUSE-CRON, QUICKLIST-PACKED-THRESHOLD,",
+		"REPLICATE, REPLYBUFFER, SET-DISABLE-DENY-SCRIPTS",
+		"    Do nothing: there is nothing of that kind.",
+		"DIGEST",
+		"    Answers a digest of all keys: equal to that of a Redis with the same keys. Others wait meanwhile.",
+		"DIGEST-VALUE <key> [<key> ...]",
+		"    Answers a digest of the value of each key.",
 		"ERROR <string>",
 		"    Answers an error with this text.",
+		"HTSTATS <database>",
+		"    Tells the size of a database's table.",
+		"LOG <message>",
+		"    Writes a line to the daemon's log.",
 		"OBJECT <key>",
 		"    Tells how the value of a key is stored.",
 		"POPULATE <count> [<prefix>] [<size>]",
 		"    Makes so many keys, prefix:0 and so on, where there are none of the name.",
 		"PROTOCOL <type>",
-		"    Answers a value of a type: string, integer, double, null, array, set, map, verbatim, true, false.",
+		"    Answers a value of a type: string, integer, double, bignum, null, array, set, ",
+		"    map, attrib, push, verbatim, true, false.",
 		"RELOAD [<option> ...]",
 		"    Does nothing: what is in memory is what would be read back.",
+		"SDSLEN <key>",
+		"    Tells the lengths of a key and its value.",
 		"SET-ACTIVE-EXPIRE <0|1>",
 		"    Does nothing: a key that is due is gone for every command, whether its memory is free yet or not.",
 		"SLEEP <seconds>",
 		"    Makes the tenant's clients wait.",
+		"STRUCTSIZE",
+		"    Tells the sizes of some structures.",
 	};
 	return reply_help_lines(s, "debug", lines);
 }
 
 static const struct debug debugs[] = {
+	{"AOF-FLUSH-SLEEP", 3, 3, do_nothing},
+	{"ASSERT", 2, 2, refuse},
 	{"CHANGE-REPL-ID", 2, 2, do_nothing},
+	{"CLIENT-EVICTION", 2, 2, no_client_eviction},
+	{"CLUSTERLINK", 5, 5, no_cluster},
+	{"CONFIG-REWRITE-FORCE-ALL", 2, 2, refuse},
+	{"CRASH-AND-RECOVER", 2, 3, refuse},
+	{"DIGEST", 2, 2, debug_digest},
+	{"DIGEST-VALUE", 2, UINT32_MAX, debug_digest_value},
+	{"DROP-CLUSTER-PACKET-FILTER", 3, 3, do_nothing},
 	{"ERROR", 3, 3, debug_error},
 	{"HELP", 2, 2, debug_help},
+	{"HTSTATS", 3, 3, debug_htstats},
+	{"HTSTATS-KEY", 3, 3, debug_htstats_key},
+	{"LEAK", 3, 3, refuse},
+	{"LISTPACK", 3, 3, debug_not_encoded},
+	{"LOADAOF", 2, 2, refuse},
+	{"LOG", 3, 3, debug_log},
+	{"MALLCTL", 3, 4, refuse},
+	{"MALLCTL-STR", 3, 4, refuse},
 	{"OBJECT", 3, 3, debug_object},
+	{"OOM", 2, 2, refuse},
+	{"PANIC", 2, 2, refuse},
+	{"PAUSE-CRON", 3, 3, do_nothing},
 	{"POPULATE", 3, 5, debug_populate},
 	{"PROTOCOL", 3, 3, debug_protocol},
+	{"QUICKLIST", 3, 4, debug_not_encoded},
+	{"QUICKLIST-PACKED-THRESHOLD", 3, 3, do_nothing},
 	{"RELOAD", 2, UINT32_MAX, debug_reload},
+	{"REPLICATE", 3, UINT32_MAX, do_nothing},
+	{"REPLYBUFFER", 4, 4, do_nothing},
+	{"RESTART", 2, 3, refuse},
+	{"SDSLEN", 3, 3, debug_sdslen},
+	{"SEGFAULT", 2, 2, refuse},
 	{"SET-ACTIVE-EXPIRE", 3, 3, do_nothing},
+	{"SET-DISABLE-DENY-SCRIPTS", 3, 3, do_nothing},
+	{"SET-SKIP-CHECKSUM-VALIDATION", 3, 3, refuse},
 	{"SLEEP", 3, 3, debug_sleep},
+	{"STRINGMATCH-TEST", 2, 2, refuse},
+	{"STRUCTSIZE", 2, 2, debug_structsize},
 };
 
 enum outcome debug_debug(struct session *s, const struct request *r) {

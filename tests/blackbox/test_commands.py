@@ -338,3 +338,27 @@ def test_debug_is_the_operators_choice(atomdb, client):
         assert a.read() == "OK"
         a.many([("DEBUG", "SLEEP", "0.001"), ("MULTI",), ("DEBUG", "SLEEP", "0.001"), ("EXEC",)])
         assert a.cmd("PING") == "PONG"
+
+
+def test_debug_tells_and_refuses(atomdb):
+    atomdb.start("enable_debug_command = true;\nworkers = 1;\n")
+    with atomdb.client("one") as a, atomdb.client("two") as b:
+        empty = "0" * 40
+        assert a.cmd("DEBUG", "DIGEST") == empty
+        a.many([("SET", "a", "b"), ("SET", "n", "12"), ("SET", "t", "x", "EX", 100000)])
+        assert a.cmd("DEBUG", "DIGEST") == "2cbabb11fa09ad355eb55445d507c0e85da0f15d"  # as Redis makes it
+        a.many([("SELECT", 1), ("SET", "a", "b")])
+        assert a.cmd("DEBUG", "DIGEST") == "2cbd2e9cab6a6f740fb152bf4b5e72d61c1489cc"
+        assert a.cmd("DEBUG", "DIGEST-VALUE", "a", "nosuch") == ["b78559cd22bce6e6df712eb99ce7f3b08e8f8f1f", empty]
+        assert b.cmd("DEBUG", "DIGEST") == empty
+        assert b"number of elements: 3" in a.cmd("DEBUG", "HTSTATS", 0)
+        assert a.cmd("DEBUG", "SDSLEN", "a").startswith("key_sds_len:1, key_sds_avail:0,")
+        for word in ("SEGFAULT", "PANIC", "OOM", "ASSERT", "RESTART", "CRASH-AND-RECOVER", "LOADAOF", "CONFIG-REWRITE-FORCE-ALL"):
+            assert a.cmd("DEBUG", word) == f"ERR DEBUG {word} is not possible here"
+        assert a.cmd("DEBUG", "LOG", "hello\nworld") == "OK" and "\nworld" not in atomdb.log()
+        wait_for(lambda: "hello" in atomdb.log(), 5, "the line in the log")
+        assert a.cmd("DEBUG", "PROTOCOL", "attrib") == b"Some real reply following the attribute"
+        a.cmd("HELLO", 3)
+        a.send(encode("DEBUG", "PROTOCOL", "attrib") + encode("QUIT"))
+        assert a.rest() == (b"|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n"
+                            b"$39\r\nSome real reply following the attribute\r\n+OK\r\n")

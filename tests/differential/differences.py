@@ -45,9 +45,12 @@ def _debug_object(redis, atomdb, _):
     return a[1:] == b[1:] and (a[0] == b[0] or (a[0], b[0]) == (b"encoding:embstr", b"encoding:int"))
 
 
-@rule("debug protocol", why="The error for other types lists those that there are.")
-def _debug_protocol(redis, atomdb, _):
-    return all(_is_error(value) and value[1].startswith(b"ERR Wrong protocol type name.") for value in (redis, atomdb))
+@rule("debug sdslen", why="What memory a key and its value take; the encoding as for OBJECT.")
+def _debug_sdslen(redis, atomdb, _):
+    if _is_error(atomdb):
+        return redis[0] == "+" and atomdb[1] == b"ERR Not an sds encoded string."
+    lengths = [[field for field in value[1].split(b", ") if b"_len:" in field] for value in (redis, atomdb)]
+    return redis[0] == atomdb[0] == "+" and lengths[0] == lengths[1] and b"avail:0" in atomdb[1]
 
 
 @rule("object idletime", why="AtomDB tells a lower bound, in steps of some minutes.")
@@ -146,7 +149,8 @@ def _dbsize(redis, atomdb, _):
     return redis[0] == atomdb[0] == ":" and 0 <= int(redis[1]) - int(atomdb[1]) <= LATE
 
 
-@rule("info", why="Figures of the process and of the tenant; here the keys of each database are compared, as with DBSIZE.")
+@rule("info", why="Figures of the process and of the tenant; here the keys of each database are compared, as with DBSIZE, and "
+      "the errors by code: AtomDB says NOPERM where the operator alone may set a parameter.")
 def _info(redis, atomdb, _):
     if redis[0] != atomdb[0]:
         return False
@@ -154,11 +158,17 @@ def _info(redis, atomdb, _):
     def lines(value):
         found = {}
         for line in value[1].split(b"\r\n"):
+            if line.startswith(b"errorstat_"):
+                code, _, count = line.replace(b"_NOPERM", b"_ERR").partition(b":count=")
+                found[code] = [found.get(code, [0])[0] + int(count)]
+                continue
             name, _, figures = line.partition(b":keys=")
             found[name] = [int(figure.rpartition(b"=")[2]) for figure in figures.split(b",")[:2] if figure]
         return found
 
     first, second = lines(redis), lines(atomdb)
+    if any(first[name] != second.get(name) for name in first if name.startswith(b"errorstat_")):
+        return False
     late = [a - b for name in first for a, b in zip(first[name], second.get(name) or [0, 0])]
     return set(second) <= set(first) and all(0 <= number <= LATE for number in late)
 

@@ -414,7 +414,12 @@ def _server(g):
                    [b"POPULATE", b"x"], [b"POPULATE", b"3", b"pop"], [b"POPULATE", b"2", b"pop:", b"9"], [b"POPULATE", b"-1"],
                    [b"SLEEP", b"0.001"],
                    [b"PROTOCOL", g.pick([b"string", b"integer", b"double", b"null", b"array", b"set", b"map", b"verbatim",
-                                         b"true", b"false"])]],
+                                         b"true", b"false", b"bignum", b"push", b"nosuch"])],
+                   [b"DIGEST"], [b"DIGEST"], [b"DIGEST", b"x"], [b"DIGEST-VALUE"], [b"DIGEST-VALUE", g.key(), g.key()],
+                   [b"HTSTATS", g.pick([b"16", b"-1", b"x"])], [b"HTSTATS"], [b"HTSTATS-KEY", g.key()], [b"SDSLEN", g.key()],
+                   [b"LISTPACK", g.key()], [b"QUICKLIST", g.key()], [b"QUICKLIST", g.key(), b"1"], [b"LOG", b"x"], [b"LOG"],
+                   [b"REPLICATE", b"x"], [b"CLIENT-EVICTION"], [b"CLUSTERLINK", b"kill", b"all", b"x"], [b"PAUSE-CRON", b"0"],
+                   [b"SET-DISABLE-DENY-SCRIPTS", b"0"], [b"AOF-FLUSH-SLEEP", b"0"]],
         b"ACL": [[b"WHOAMI"], [b"USERS"], [b"CAT"], [b"CAT", b"nosuch"], [b"CAT", b"string"], [b"CAT", b"a", b"b"],
                  [b"LOG"], [b"LOG", b"RESET"], [b"LOG", b"5"], [b"LOG", b"x"], [b"LOG", b"1", b"2"], [b"nosuch"],
                  [b"GENPASS"], [b"GENPASS", g.pick([b"5", b"0", b"-1", b"x", b"4096", b"4097", b"13"])], [b"GENPASS", b"1", b"2"]],
@@ -511,7 +516,7 @@ def _makers(g):
     yield 1, b"PING", lambda: g.pick([[], [b"hello"], [b""], [b"a", b"b"]])
     yield 1, b"ECHO", lambda: [g.value()]
     yield 0.3, b"TIME", none
-    yield 0.5, b"INFO", lambda: g.pick([[b"keyspace"], [b"KEYSPACE"], [b"nosuch"]])
+    yield 0.5, b"INFO", lambda: g.pick([[b"keyspace"], [b"KEYSPACE"], [b"nosuch"], [b"errorstats"], [b"errorstats", b"nosuch"]])
     yield 0.6, b"HELLO", lambda: _hello(g)
     yield 0.3, b"AUTH", lambda: g.pick([[b"reference"], [b"default", b"reference"], [b"wrong"], [b"default", b"wrong"],
                                         [b"nobody", b"reference"], [b"a", b"b", b"c"], [b""], [b"default", b""]])

@@ -193,7 +193,7 @@ def random_commands(servers, report, seed, count):
         if since >= 5000:
             # In a batch of their own: Redis closes a client without AUTH that has more than 1 KB of replies to take.
             run_batch(pair, [[b"RESET"], [b"GET", b"a"], [b"AUTH", SECRET.encode()]], report, history)
-            start = [[b"HELLO", b"3" if (done * 4 // count) % 2 else b"2"], [b"FLUSHALL"], [b"SELECT", b"0"]]
+            start = [[b"HELLO", b"3" if (done * 4 // count) % 2 else b"2"], [b"FLUSHALL"], [b"CONFIG", b"RESETSTAT"], [b"SELECT", b"0"]]
             run_batch(pair, start, report, history)
             since = 0
         batch = []

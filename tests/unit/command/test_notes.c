@@ -105,6 +105,40 @@ static void test_histograms(void **state) {
 	close_world(w, c);
 }
 
+static void fail_with(struct client *c, const char *error) {
+	writer_error(&c->writer, error);
+	assert_true(notes_failed(&c->session));
+	assert_int_equal(c->writer.errors, 0);
+	c->out.len = 0;
+}
+
+static void test_errors_are_bounded(void **state) {
+	struct client *c;
+	struct world *w = timed_world(NULL, &c);
+	struct tenant *t = c->session.tenant;
+	char text[64];
+	unsigned count;
+	(void)state;
+	for (unsigned i = 0; i < 300; i++) {
+		snprintf(text, sizeof(text), "CODE%03u text", (i * 7) % 300);
+		fail_with(c, text);
+		fail_with(c, "CODE007 again");
+	}
+	const struct error_count *errors = notes_errors(t, &count);
+	assert_int_equal(count, ERROR_CODES);
+	for (unsigned i = 1; i < count; i++)
+		assert_true(strcmp(errors[i - 1].code, errors[i].code) < 0);
+	expect_part(c, "INFO errorstats", "errorstat_CODE007:count=301\r\n");
+	assert_int_equal(counter_get(&t->figures.errors), 600);
+	ask(c, "CONFIG RESETSTAT");
+	fail_with(c, "A:B#C text");
+	fail_with(c, "NOSPACE");
+	fail_with(c, "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX is too long for a code");
+	expect_part(c, "INFO errorstats", "# Errorstats\r\nerrorstat_A_B_C:count=1\r\nerrorstat_ERR:count=2\r\n");
+	expect_part(c, "INFO stats", "total_error_replies:3\r\n");
+	close_world(w, c);
+}
+
 static void test_events(void **state) {
 	struct client *c;
 	struct world *w = timed_world(NULL, &c);
@@ -158,6 +192,7 @@ int main(void) {
 		cmocka_unit_test(test_slow_log_is_bounded_and_charged),
 		cmocka_unit_test(test_full_tenant_notes_nothing),
 		cmocka_unit_test(test_histograms),
+		cmocka_unit_test(test_errors_are_bounded),
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_figures_begin_anew),
 	};
