@@ -111,7 +111,7 @@ static void test_command(void **state) {
 	expect_part(c, "COMMAND INFO", want);
 	expect_part(c, "COMMAND INFO set",
 		    "$5\r\nnotes\r\n$48\r\nRW and ACCESS due to the optional `GET` argument\r\n");
-	expect_part(c, "COMMAND DOCS", "$11\r\nclient|list\r\n*10\r\n$7\r\nsummary\r\n");
+	expect_part(c, "COMMAND DOCS", "$11\r\nclient|list\r\n*12\r\n$7\r\nsummary\r\n");
 	expect_part(c, "COMMAND LIST FILTERBY ACLCAT string", "$5\r\nsetnx\r\n");
 	assert_null(strstr(ask(c, "COMMAND LIST FILTERBY ACLCAT string"), "ping"));
 	expect_part(c, "COMMAND HELP", "+COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n");
