@@ -103,11 +103,10 @@ static void command_done(struct hub *h) {
 			h->env->host->push(s, buffer_slice(&h->deferred));
 		buffer_deinit(&h->deferred);
 	}
-	if (h->forwarded.len != 0) {
-		if (h->forward_to != NULL)
-			h->env->host->push(h->forward_to, buffer_slice(&h->forwarded));
-		h->forward_to = NULL;
-		buffer_deinit(&h->forwarded);
+	if (h->own.len != 0) {
+		if (s != NULL)
+			tracking_tell_own(h, s);
+		buffer_deinit(&h->own);
 	}
 }
 

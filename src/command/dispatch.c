@@ -23,17 +23,19 @@ static const struct command *resolve(const struct environment *env, const struct
 static void resolve_all(struct session *s, struct request *requests, unsigned count) {
 	const struct command *last = NULL;
 	uint64_t spelled = 0;
+	size_t length = SIZE_MAX; /* of that name; this one is nobody's */
 	for (struct request *r = requests; r < requests + count; r++) {
 		uint64_t word = word_as_is(r->argv[0]);
-		if (last != NULL && word == spelled && r->argv[0].len <= sizeof(word)) {
+		if (word == spelled && r->argv[0].len == length) {
 			r->command = last;
 			continue;
 		}
 		const struct command *c = r->command = resolve(s->env, r);
 		/* What a parent stands for depends on the argument behind it. */
 		bool alone = c != NULL && c == &command_table[c->id] && !(c->flags & CMD_PARENT);
-		last = alone ? c : NULL;
+		last = c;
 		spelled = word;
+		length = alone && r->argv[0].len <= sizeof(word) ? r->argv[0].len : SIZE_MAX;
 	}
 }
 

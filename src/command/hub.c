@@ -49,7 +49,7 @@ static void hub_free(struct hub *h) {
 	hub_refresh(t);
 	buffer_deinit(&h->message);
 	buffer_deinit(&h->deferred);
-	buffer_deinit(&h->forwarded);
+	buffer_deinit(&h->own);
 	free(h);
 	tenant_discharge(t, sizeof(*h));
 }
@@ -84,8 +84,6 @@ void hub_leave(struct session *s) {
 	struct hub *h = s->tenant->hub;
 	if (h != NULL && h->current == s)
 		h->current = NULL;
-	if (h != NULL && h->forward_to == s)
-		h->forward_to = NULL;
 	if (p == NULL)
 		return;
 	transaction_end(s);
@@ -264,19 +262,12 @@ struct writer hub_message(struct hub *h, size_t elements) {
 	return w;
 }
 
-void hub_send(struct hub *h, struct session *to, bool later) {
+void hub_send(struct hub *h, struct session *to) {
 	if (h->message.len == 0 || h->env->host == NULL || h->env->host->push == NULL)
 		return;
 	h->message.data[0] = to->protocol == 2 ? '*' : '>';
-	struct buffer *kept = NULL;
-	if (to == h->current && (later || h->unplanned))
-		kept = &h->deferred;
-	else if (later)
-		kept = &h->forwarded;
-	if (kept == &h->forwarded)
-		h->forward_to = to;
-	if (kept != NULL)
-		(void)buffer_append(kept, h->message.data, h->message.len, SIZE_MAX);
+	if (to == h->current && h->unplanned)
+		(void)buffer_append(&h->deferred, h->message.data, h->message.len, SIZE_MAX);
 	else
 		h->env->host->push(to, buffer_slice(&h->message));
 }

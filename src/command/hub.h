@@ -70,11 +70,10 @@ struct hub {
 	struct session *current; /* runs a command; known only where somebody must know */
 	struct buffer message;   /* being built, for many */
 	struct buffer deferred;  /* pushes to `current` that must not come into the middle of its reply */
-	struct buffer forwarded; /* the same, to where its invalidations are redirected: */
-	struct session *forward_to;
-	bool unplanned;   /* the change at hand is not of the running command's making: expired, evicted */
-	struct hub *next; /* in env->broadcasts */
-	bool broadcasts;  /* is in there */
+	struct buffer own;       /* its invalidations: it is told as the command ends, each with its size_t in front */
+	bool unplanned;          /* the change at hand is not of the running command's making: expired, evicted */
+	struct hub *next;        /* in env->broadcasts */
+	bool broadcasts;         /* is in there */
 };
 
 /* The session's peer, and with it the tenant's hub. NULL: the quota leaves no room, and that was answered. */
@@ -104,8 +103,7 @@ static inline struct slice topic_name(const struct topic *t) {
 /* Decides anew whether the store is to tell of changes, and whether sessions are to be looked at. */
 void hub_refresh(struct tenant *t);
 
-/* Sends what is in h->message, which begins with '*' or '>', to a session in its protocol. `later`: it is an
- * invalidation of the session that runs a command, and goes when that has replied. */
-void hub_send(struct hub *h, struct session *to, bool later);
+/* Sends what is in h->message, which begins with '*' or '>', to a session in its protocol. */
+void hub_send(struct hub *h, struct session *to);
 /* Begins a message of `elements` in h->message. */
 struct writer hub_message(struct hub *h, size_t elements);

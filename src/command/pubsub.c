@@ -101,7 +101,7 @@ enum outcome pubsub_sunsubscribe(struct session *s, const struct request *r) {
 
 static void send_to_members(struct hub *h, const struct topic *topic) {
 	list_for_each (node, &topic->members)
-		hub_send(h, list_entry(node, struct membership, by_topic)->session, false);
+		hub_send(h, list_entry(node, struct membership, by_topic)->session);
 }
 
 static uint64_t publish_to_patterns(struct hub *h, struct slice channel, struct slice message) {

@@ -133,14 +133,17 @@ static void tell_broken(struct hub *h, struct tracking *x) {
 	writer_bulk(&w, SLICE("tracking-redir-broken"));
 	writer_integer(&w, x->redirect_id);
 	if (!w.failed)
-		hub_send(h, x->session, true);
+		hub_send(h, x->session);
 }
 
-/* Tells whoever gets a session's invalidations; `body` is RESP: an array of keys, or null. */
-static void send_invalidation(struct hub *h, struct tracking *x, struct slice body) {
-	struct session *to = x->session;
+/* Tells whoever gets a session's invalidations, itself where it does not track; `body` is RESP: an array of keys, or
+ * null. */
+static void tell(struct hub *h, struct session *s, struct slice body) {
+	struct tracking *x = s->peer == NULL ? NULL : s->peer->tracking;
+	struct session *to = s;
+	bool redirected = x != NULL && x->redirect_id != 0;
 	struct writer w;
-	if (x->redirect_id != 0) {
+	if (redirected) {
 		if (x->redirect == NULL) {
 			tell_broken(h, x);
 			return;
@@ -150,7 +153,7 @@ static void send_invalidation(struct hub *h, struct tracking *x, struct slice bo
 	if (to->protocol > 2) {
 		w = hub_message(h, 2);
 		writer_bulk(&w, SLICE("invalidate"));
-	} else if (x->redirect_id != 0 && (to->flags & SESSION_SUBSCRIBED)) {
+	} else if (redirected && (to->flags & SESSION_SUBSCRIBED)) {
 		w = hub_message(h, 3);
 		writer_bulk(&w, SLICE("message"));
 		writer_bulk(&w, CHANNEL);
@@ -159,7 +162,27 @@ static void send_invalidation(struct hub *h, struct tracking *x, struct slice bo
 	}
 	writer_raw(&w, body);
 	if (!w.failed)
-		hub_send(h, to, x->session == h->current);
+		hub_send(h, to);
+}
+
+/* The same, for what a session tracks; of what its command changes it hears as that ends. */
+static void send_invalidation(struct hub *h, struct tracking *x, struct slice body) {
+	if (x->session != h->current || h->unplanned)
+		tell(h, x->session, body);
+	else if (buffer_reserve(&h->own, sizeof(body.len) + body.len, SIZE_MAX) == 0) {
+		(void)buffer_append(&h->own, &body.len, sizeof(body.len), SIZE_MAX);
+		(void)buffer_append(&h->own, body.data, body.len, SIZE_MAX);
+	}
+}
+
+void tracking_tell_own(struct hub *h, struct session *s) {
+	struct slice body;
+	for (size_t at = 0; at < h->own.len; at += body.len) {
+		memcpy(&body.len, h->own.data + at, sizeof(body.len));
+		at += sizeof(body.len);
+		body.data = h->own.data + at;
+		tell(h, s, body);
+	}
 }
 
 static void send_key(struct hub *h, struct tracking *x, struct slice name) {

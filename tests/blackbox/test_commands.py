@@ -359,6 +359,15 @@ def test_debug_tells_and_refuses(atomdb):
         wait_for(lambda: "hello" in atomdb.log(), 5, "the line in the log")
         assert a.cmd("DEBUG", "PROTOCOL", "attrib") == b"Some real reply following the attribute"
         a.cmd("HELLO", 3)
+        assert a.cmd("DEBUG", "PROTOCOL", "push") == [b"server-cpu-usage", 42]
+        assert a.read() == b"Some real reply following the push reply"
         a.send(encode("DEBUG", "PROTOCOL", "attrib") + encode("QUIT"))
         assert a.rest() == (b"|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n"
                             b"$39\r\nSome real reply following the attribute\r\n+OK\r\n")
+
+
+@pytest.mark.like_redis
+def test_a_name_that_begins_as_the_one_before(client):
+    replies = client.many([("BITFIELD_RO", "k", "GET", "u8", 0), ("BITFIELD", "k", "SET", "u8", 0, 65), ("GET", "k"),
+                           ("GET\0", "k"), ("GET", "k")])
+    assert replies[:3] == [[0], [0], b"A"] and replies[3].startswith("ERR unknown command") and replies[4] == b"A"

@@ -414,7 +414,7 @@ def _server(g):
                    [b"POPULATE", b"x"], [b"POPULATE", b"3", b"pop"], [b"POPULATE", b"2", b"pop:", b"9"], [b"POPULATE", b"-1"],
                    [b"SLEEP", b"0.001"],
                    [b"PROTOCOL", g.pick([b"string", b"integer", b"double", b"null", b"array", b"set", b"map", b"verbatim",
-                                         b"true", b"false", b"bignum", b"push", b"nosuch"])],
+                                         b"true", b"false", b"bignum", b"nosuch"])],
                    [b"DIGEST"], [b"DIGEST"], [b"DIGEST", b"x"], [b"DIGEST-VALUE"], [b"DIGEST-VALUE", g.key(), g.key()],
                    [b"HTSTATS", g.pick([b"16", b"-1", b"x"])], [b"HTSTATS"], [b"HTSTATS-KEY", g.key()], [b"SDSLEN", g.key()],
                    [b"LISTPACK", g.key()], [b"QUICKLIST", g.key()], [b"QUICKLIST", g.key(), b"1"], [b"LOG", b"x"], [b"LOG"],
