@@ -33,6 +33,12 @@ struct http_source {
 	sd_event_source *timer; /* owned */
 };
 
+/* Whether something was refused lately, from a counter of it. */
+struct refusals {
+	uint64_t seen;
+	unsigned hold; /* ticks for which it still counts as lately */
+};
+
 /* What the operator changed and the file does not say. */
 struct live_change {
 	struct list link;
@@ -74,6 +80,7 @@ struct daemon {
 	struct metrics_sources sources;
 	struct metrics *metrics; /* owned */
 	struct health health;
+	struct refusals refused_memory, refused_tenants;
 	struct guard guard; /* of HTTP */
 	struct view *view;  /* owned */
 	struct page *page;  /* owned */

@@ -105,6 +105,6 @@ void daemon_reload(struct daemon *d) {
 		live_end(d);
 		event_report(d->events, &(struct event){.id = EVENT_RELOADED});
 	}
-	d->reload_failed = result != 0;
+	d->reload_failed = d->health.reload_failed = result != 0;
 	daemon_notify_ready(d);
 }

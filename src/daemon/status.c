@@ -7,6 +7,8 @@
 
 /* What each second of stopping asks systemd for. */
 #define STOP_EXTENSION_USEC 5000000u
+/* Seconds, about, for which /health tells of a refusal. */
+#define LATELY_TICKS 10
 
 static void build_status(struct daemon *d, char *out, size_t size) {
 	uint64_t keys = 0;
@@ -58,7 +60,30 @@ void daemon_notify_leaving(struct daemon *d) {
 	notify_stopping(d, "handed over");
 }
 
+static bool refused_lately(struct refusals *r, uint64_t count) {
+	if (count != r->seen)
+		r->hold = LATELY_TICKS;
+	else if (r->hold > 0)
+		r->hold--;
+	r->seen = count;
+	return r->hold > 0;
+}
+
+/* What /health tells beyond the workers' answers. */
+static void check_room(struct daemon *d) {
+	uint64_t memory = 0, tenants = 0;
+	for (unsigned i = 0; i < d->shard_count; i++)
+		memory += counter_get(&d->shard_figures[i]->refused);
+	for (unsigned i = 0; i < d->worker_count; i++)
+		tenants += counter_get(&worker_environment(d->workers[i])->rejected_tenants);
+	uint64_t clients = atomic_load_explicit(&d->shared.clients, memory_order_relaxed);
+	d->health.clients_full = d->sources.max_clients != 0 && clients >= d->sources.max_clients;
+	d->health.memory_full = refused_lately(&d->refused_memory, memory);
+	d->health.tenants_full = refused_lately(&d->refused_tenants, tenants);
+}
+
 void daemon_watch(struct daemon *d) {
+	check_room(d);
 	if (d->stopping) {
 		/* The workers end one after the other, within the time that a stop gives their clients. */
 		notify_stopping(d, "still served");

@@ -7,29 +7,58 @@
 #include "observe/text.h"
 
 bool health_ok(const struct health *h) {
-	return h->state == HEALTH_SERVING && !h->stuck;
+	return h->state == HEALTH_SERVING && !h->stuck && !h->clients_full;
+}
+
+static const char *status_word(const struct health *h) {
+	if (h->state != HEALTH_SERVING)
+		return h->state == HEALTH_LOADING ? "loading" : "stopping";
+	if (h->stuck)
+		return "stuck";
+	if (h->clients_full)
+		return "full";
+	return h->memory_full || h->tenants_full || h->reload_failed ? "degraded" : "ok";
+}
+
+/* One check; `reason` is NULL where all is well. The stuck worker's number goes into its reason. */
+static void render_check(struct text *t, const char *name, const char *reason, const unsigned *worker) {
+	text_string(t, "\"");
+	text_string(t, name);
+	text_string(t, reason == NULL ? "\":{\"status\":\"ok\"" : "\":{\"status\":\"failed\",\"reason\":\"");
+	if (reason != NULL && worker != NULL) {
+		text_string(t, "worker ");
+		text_u64(t, *worker);
+		text_string(t, " ");
+	}
+	if (reason != NULL) {
+		text_string(t, reason);
+		text_string(t, "\"");
+	}
+	text_string(t, "}");
 }
 
 int health_render(const struct health *h, struct buffer *out) {
+	const struct {
+		const char *name, *reason;
+		const unsigned *worker;
+	} checks[] = {
+		{"data", h->state == HEALTH_LOADING ? "it is not ready yet" : NULL, NULL},
+		{"service", h->state == HEALTH_STOPPING ? "it stops" : NULL, NULL},
+		{"workers", h->stuck ? "does not answer" : NULL, &h->stuck_worker},
+		{"clients", h->clients_full ? "there are as many as there may be" : NULL, NULL},
+		{"memory", h->memory_full ? "writes are refused: all tenants together have what they may" : NULL, NULL},
+		{"tenants", h->tenants_full ? "there are as many as there may be" : NULL, NULL},
+		{"configuration",
+		 h->reload_failed ? "the changed file could not be read, the one before is in force" : NULL, NULL},
+	};
 	struct text t = {.out = out};
-	switch (h->state) {
-	case HEALTH_LOADING:
-		text_string(&t, "{\"status\":\"loading\",\"reason\":\"the data is not ready yet\"}\n");
-		break;
-	case HEALTH_STOPPING:
-		text_string(&t, "{\"status\":\"stopping\",\"reason\":\"the server stops\"}\n");
-		break;
-	case HEALTH_SERVING:
-		if (!h->stuck) {
-			text_string(&t, "{\"status\":\"ok\"}\n");
-			break;
-		}
-		text_string(&t, "{\"status\":\"stuck\",\"reason\":\"worker ");
-		text_u64(&t, h->stuck_worker);
-		text_string(&t, " does not answer\",\"worker\":");
-		text_u64(&t, h->stuck_worker);
-		text_string(&t, "}\n");
-		break;
+	text_string(&t, "{\"status\":\"");
+	text_string(&t, status_word(h));
+	text_string(&t, "\",\"checks\":{");
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		text_string(&t, i == 0 ? "" : ",");
+		render_check(&t, checks[i].name, checks[i].reason, checks[i].worker);
 	}
+	text_string(&t, "}}\n");
 	return t.error;
 }

@@ -188,8 +188,10 @@ static ref allocate(struct tenant *t, size_t size, enum arena_kind kind, bool ze
 		ref block = zero ? arena_alloc_zero(a, size, kind) : arena_alloc(a, size, kind);
 		if (__builtin_expect(block != 0, 1))
 			return block;
-		if (tries == EVICTIONS_FOR_SPACE || t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, keep))
+		if (tries == EVICTIONS_FOR_SPACE || t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, keep)) {
+			counter_add(&t->shard->figures.refused, 1);
 			return 0;
+		}
 		arena_trim(a, SIZE_MAX, true);
 	}
 }

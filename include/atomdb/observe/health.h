@@ -1,4 +1,4 @@
-/* Whether the daemon serves, and if not why: a state that the control plane sets and /health tells. */
+/* Whether the daemon serves, and if not why: what the control plane found, and /health tells. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,9 +11,14 @@ struct health {
 	enum health_state state;
 	unsigned stuck_worker; /* with `stuck` */
 	bool stuck;            /* a worker does not answer */
+	bool clients_full;     /* new clients are turned away */
+	/* With these those who are in are served, but not all that they ask for. */
+	bool memory_full;   /* writes were refused lately: all tenants together have all that they may */
+	bool tenants_full;  /* new tenants were refused lately */
+	bool reload_failed; /* the configuration in force is not the one that was last to be read */
 };
 
-/* Whether the state is one in which clients are served. */
+/* Whether clients are served. */
 bool health_ok(const struct health *h);
-/* Appends the JSON body, one line. 0 or -ENOMEM. */
+/* Appends the JSON body, one line: the state in a word, and each check. 0 or -ENOMEM. */
 int health_render(const struct health *h, struct buffer *out);

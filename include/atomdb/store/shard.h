@@ -43,6 +43,7 @@ struct shard_figures {
 	counter resizes;           /* tables that began to grow or shrink */
 	counter lag_ms_total;      /* summed delay between deadline and removal by the wheel */
 	counter swept;             /* entries removed by the wheel */
+	counter refused;           /* blocks that there was no memory for, beyond what the tenant could evict */
 	counter shed;              /* entries evicted because all tenants together had too much, not their own */
 	counter moved;             /* entries that compaction moved */
 	counter moved_bytes;       /* of their blocks */

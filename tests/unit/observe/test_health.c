@@ -1,32 +1,69 @@
 /* Each state's answer, whole. */
 
+#include <stdio.h>
+
 #include "atomdb/observe/health.h"
 #include "harness.h"
 
-static void check(struct health h, bool ok, const char *expected) {
+#define CHECKS 7
+static const char *const names[CHECKS] = {"data",   "service", "workers",      "clients",
+					  "memory", "tenants", "configuration"};
+
+/* The whole answer: the state's word, and of all checks only `failed`, unless NULL, is not well. */
+static void check(struct health h, bool ok, const char *status, const char *failed, const char *reason) {
+	char expected[1024];
+	int n = snprintf(expected, sizeof(expected), "{\"status\":\"%s\",\"checks\":{", status);
+	for (unsigned i = 0; i < CHECKS; i++) {
+		const char *comma = i == 0 ? "" : ",";
+		if (failed != NULL && strcmp(names[i], failed) == 0)
+			n += snprintf(expected + n, sizeof(expected) - (size_t)n,
+				      "%s\"%s\":{\"status\":\"failed\",\"reason\":\"%s\"}", comma, names[i], reason);
+		else
+			n += snprintf(expected + n, sizeof(expected) - (size_t)n, "%s\"%s\":{\"status\":\"ok\"}", comma,
+				      names[i]);
+	}
+	snprintf(expected + n, sizeof(expected) - (size_t)n, "}}\n");
 	struct buffer b;
 	buffer_init(&b);
 	assert_int_equal(health_ok(&h), ok);
 	assert_int_equal(health_render(&h, &b), 0);
-	assert_int_equal(b.len, strlen(expected));
-	assert_memory_equal(b.data, expected, b.len);
+	assert_int_equal(buffer_append(&b, "", 1, SIZE_MAX), 0);
+	assert_string_equal(b.data, expected);
 	buffer_deinit(&b);
 }
 
 static void test_states(void **state) {
 	(void)state;
-	check((struct health){.state = HEALTH_SERVING}, true, "{\"status\":\"ok\"}\n");
-	check((struct health){.state = HEALTH_LOADING}, false,
-	      "{\"status\":\"loading\",\"reason\":\"the data is not ready yet\"}\n");
-	check((struct health){.state = HEALTH_STOPPING}, false,
-	      "{\"status\":\"stopping\",\"reason\":\"the server stops\"}\n");
-	check((struct health){.state = HEALTH_SERVING, .stuck = true, .stuck_worker = 12}, false,
-	      "{\"status\":\"stuck\",\"reason\":\"worker 12 does not answer\",\"worker\":12}\n");
-	check((struct health){.state = HEALTH_STOPPING, .stuck = true}, false,
-	      "{\"status\":\"stopping\",\"reason\":\"the server stops\"}\n");
+	check((struct health){.state = HEALTH_SERVING}, true, "ok", NULL, NULL);
+	check((struct health){.state = HEALTH_LOADING}, false, "loading", "data", "it is not ready yet");
+	check((struct health){.state = HEALTH_STOPPING}, false, "stopping", "service", "it stops");
+	check((struct health){.state = HEALTH_SERVING, .stuck = true, .stuck_worker = 12}, false, "stuck", "workers",
+	      "worker 12 does not answer");
+	check((struct health){.state = HEALTH_SERVING, .clients_full = true}, false, "full", "clients",
+	      "there are as many as there may be");
+	check((struct health){.state = HEALTH_SERVING, .memory_full = true}, true, "degraded", "memory",
+	      "writes are refused: all tenants together have what they may");
+	check((struct health){.state = HEALTH_SERVING, .tenants_full = true}, true, "degraded", "tenants",
+	      "there are as many as there may be");
+	check((struct health){.state = HEALTH_SERVING, .reload_failed = true}, true, "degraded", "configuration",
+	      "the changed file could not be read, the one before is in force");
+}
+
+/* The gravest is what the answer is called. */
+static void test_several_at_once(void **state) {
+	(void)state;
+	struct health h = {.state = HEALTH_STOPPING, .stuck = true, .memory_full = true};
+	struct buffer b;
+	buffer_init(&b);
+	assert_int_equal(health_render(&h, &b), 0);
+	assert_int_equal(buffer_append(&b, "", 1, SIZE_MAX), 0);
+	assert_ptr_equal(strstr(b.data, "{\"status\":\"stopping\""), b.data);
+	assert_non_null(strstr(b.data, "\"workers\":{\"status\":\"failed\""));
+	assert_non_null(strstr(b.data, "\"memory\":{\"status\":\"failed\""));
+	buffer_deinit(&b);
 }
 
 int main(void) {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_states)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_states), cmocka_unit_test(test_several_at_once)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,72 @@
+"""What /health says in each state that a service can come into, and that it is well again when that is over."""
+
+import json
+
+import harness
+
+CHECKS = ["data", "service", "workers", "clients", "memory", "tenants", "configuration"]
+
+
+def health(server, path="/health"):
+    """The status, the word for the whole, and the checks that failed."""
+    answer = server.http(path)
+    body = json.loads(answer.body)
+    assert list(body["checks"]) == CHECKS
+    failed = [name for name, check in body["checks"].items() if check["status"] != "ok"]
+    assert all(body["checks"][name]["reason"] for name in failed)
+    return answer.status, body["status"], failed
+
+
+def becomes(server, *state):
+    harness.wait_for(lambda: health(server) == state, 20, f"/health to be {state}")
+    assert health(server, "/health/ready") == state
+    assert server.http("/health/live").status == 200
+
+
+WELL = (200, "ok", [])
+
+
+def test_well(atomdb):
+    atomdb.start()
+    assert health(atomdb) == WELL
+    atomdb.reload("defaults: { max_entries = 7; };\n")
+    assert health(atomdb) == WELL
+
+
+def test_a_configuration_that_cannot_be_read(atomdb):
+    atomdb.start()
+    atomdb.reload("nonsense = 1;\n", good=False)
+    assert health(atomdb) == (200, "degraded", ["configuration"])
+    atomdb.reload("")
+    assert health(atomdb) == WELL
+
+
+def test_as_many_clients_as_there_may_be(atomdb):
+    atomdb.start("resp: { max_clients = 2; };\n")
+    with atomdb.client("s") as client, atomdb.client("s"):
+        becomes(atomdb, 503, "full", ["clients"])
+        assert client.cmd("PING") == "PONG"
+    becomes(atomdb, *WELL)
+
+
+def test_as_many_tenants_as_there_may_be(atomdb):
+    atomdb.start("max_tenants = 1;\n")
+    with atomdb.client("first") as client, atomdb.client() as other:
+        client.cmd("SET", "key", "value")
+        assert health(atomdb) == WELL
+        assert isinstance(other.cmd("AUTH", "second"), harness.Error)
+        becomes(atomdb, 200, "degraded", ["tenants"])
+    becomes(atomdb, *WELL)
+
+
+def test_out_of_memory(atomdb):
+    """Nothing may be evicted, and all tenants together have what they may: writes are refused, reads are not."""
+    atomdb.start('max_memory = "8M"; workers = 1;\n'
+                 'defaults: { max_entries = 0; max_memory = "0"; eviction = "none"; };\n')
+    with atomdb.client("s") as client:
+        replies = [client.cmd("SET", f"key:{i}", "x" * 100_000) for i in range(200)]
+        assert replies[0] == "OK" and isinstance(replies[-1], harness.Error)
+        becomes(atomdb, 200, "degraded", ["memory"])
+        assert client.cmd("GET", "key:0") == b"x" * 100_000
+        client.cmd("FLUSHALL")
+    becomes(atomdb, *WELL)
