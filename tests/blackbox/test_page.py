@@ -141,7 +141,7 @@ def test_says_when_the_daemon_is_gone_and_back(atomdb, browser):
     atomdb.stop()
     browser.wait("!document.querySelector('#gone').hidden")
     assert "has not answered since" in browser.text("#gone") and browser.text("#state") == "Gone"
-    assert browser.js("document.title").startswith("Gone")
+    assert browser.js("document.title").startswith("Gone") and "Serving" not in browser.text()
     atomdb.start("", attempts=1)
     browser.wait("document.querySelector('#gone').hidden")
     assert "Serving" in browser.text("#state") and browser.js("document.title") == "AtomDB"

@@ -306,6 +306,8 @@ function gone() {
 	say($("gone"), since + " This page asks again every few seconds and goes on by itself.");
 	$("gone").hidden = false;
 	$("body").classList.add("stale");
+	const shown = $("service").querySelector("dd");
+	if (shown) say(shown, "Gone");
 	document.title = "Gone \u2013 AtomDB";
 }
 
