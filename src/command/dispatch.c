@@ -55,13 +55,17 @@ void dispatch_prepare(struct session *s, struct request *requests, unsigned coun
 		r->hashed = s->attachments;
 		r->bucket = keyspace_fetch_bucket(t, &r->key);
 	}
-	if (count == 1)
-		return;
-	for (struct request *r = requests; r < end; r++)
-		r->entry = r->bucket == NULL ? NULL : keyspace_fetch_entry(t, &r->key, r->bucket);
-	for (const struct request *r = requests; r < end; r++)
+}
+
+void dispatch_fetch_entries(const struct session *s, struct request *requests, unsigned count) {
+	for (struct request *r = requests; r < requests + count; r++)
+		r->entry = r->bucket == NULL ? NULL : keyspace_fetch_entry(s->tenant, &r->key, r->bucket);
+}
+
+void dispatch_fetch_links(const struct session *s, const struct request *requests, unsigned count) {
+	for (const struct request *r = requests; r < requests + count; r++)
 		if (r->entry != NULL)
-			keyspace_fetch_links(t, r->entry);
+			keyspace_fetch_links(s->tenant, r->entry);
 }
 
 static void reply_unknown_subcommand(struct session *s, const struct command *parent, struct slice name) {

@@ -16,6 +16,7 @@
 #include "atomdb/resp/reader.h"
 #include "net/inbox.h"
 
+struct window;
 struct worker;
 
 enum connection_flag {
@@ -96,6 +97,12 @@ extern const struct session_host connection_host;
 
 /* Reads once and runs every complete command. */
 void input_ready(struct connection *c);
+/* Whether the client is one of those whose commands may be staged: nothing of it is pending, nothing ends. */
+bool input_usual(const struct connection *c);
+/* Reads once, and prepares the commands that have come; false where there is nothing to run. What runs before input_run
+ * runs them may do to this connection whatever it likes. */
+bool input_stage(struct connection *c, struct window *v);
+void input_run(struct connection *c, struct window *v);
 /* Reads once and drops it, for a connection that is finished. */
 void input_discard(struct connection *c);
 /* Runs what is pending, if the replies allow it. */

@@ -103,9 +103,19 @@ static enum verdict protocol_error(struct connection *c, const struct feed *f, c
 	return VERDICT_CLOSE;
 }
 
-/* Reads one command of any kind; 1, or 0 with `*stop` and `*result`, as parse. */
-static APART unsigned parse_any(struct connection *c, struct feed *f, enum verdict *stop, int *result) {
-	struct worker *w = c->worker;
+/* Reads usual commands, up to a window of them. */
+static APART unsigned parse_usual(struct window *v, const char *data, size_t len) {
+	unsigned n = reader_read_usual(data, len, v->slots, WORKER_SLOTS, v->commands, WORKER_WINDOW);
+	for (unsigned i = 0; i < n; i++) {
+		v->requests[i].argv = v->commands[i].argv;
+		v->requests[i].argc = v->commands[i].argc;
+	}
+	return n;
+}
+
+/* Reads one command of any kind. Returns what the reader says. */
+static APART int parse_any(struct connection *c, struct feed *f, struct window *v) {
+	struct reader *r = &c->worker->reader;
 	bool member = session_authenticated(&c->session);
 	struct reader_limits limits = {
 		.max_args = member ? INT32_MAX : STRANGER_ARGS,
@@ -114,43 +124,42 @@ static APART unsigned parse_any(struct connection *c, struct feed *f, enum verdi
 		.max_bytes = query_limit(c),
 	};
 	size_t consumed = 0;
-	*result = reader_read(&w->reader, f->data + f->done, f->len - f->done, &limits, &consumed);
-	size_t end = f->done + consumed;
-	*stop = end < f->len ? VERDICT_WINDOW : VERDICT_DONE;
-	if (*result == READER_COMMAND) {
-		w->commands[0] = (struct reader_command){w->reader.argv, w->reader.argc, consumed};
-		return 1;
+	int result = reader_read(r, f->data + f->done, f->len - f->done, &limits, &consumed);
+	if (result == READER_COMMAND) {
+		v->commands[0].end = consumed;
+		v->requests[0].argv = r->argv;
+		v->requests[0].argc = r->argc;
+		v->count = 1;
+	} else if (result == READER_EMPTY) {
+		f->done += consumed;
 	}
-	if (*result == READER_EMPTY)
-		f->done = end;
-	else
-		*stop = *result == READER_UNFINISHED ? VERDICT_UNFINISHED : VERDICT_CLOSE;
-	return 0;
+	return result;
 }
 
-/* Reads up to a window of commands, from byte f->done on. `*stop` says what is behind them: nothing, or more; where
- * there are none it may say more, and `*result` is what the reader said. */
-static APART unsigned parse(struct connection *c, struct feed *f, enum verdict *stop, int *result) {
-	struct worker *w = c->worker;
-	unsigned n = 0;
-	size_t left = f->len - f->done;
+/* Fills the window from byte f->done on, and prepares it. Returns what the reader says. */
+static int parse(struct connection *c, struct feed *f, struct window *v) {
+	int result = READER_COMMAND;
 	/* A stranger's next command may be AUTH, which changes the limits of those behind it. */
-	if (c->session.tenant != NULL && !reader_busy(&w->reader))
-		n = reader_read_usual(f->data + f->done, left, w->slots, WORKER_SLOTS, w->commands, WORKER_WINDOW);
-	if (n == 0)
-		return parse_any(c, f, stop, result);
-	*stop = w->commands[n - 1].end < left ? VERDICT_WINDOW : VERDICT_DONE;
-	return n;
+	if (c->session.tenant != NULL && !reader_busy(&c->worker->reader))
+		v->count = parse_usual(v, f->data + f->done, f->len - f->done);
+	if (v->count == 0)
+		result = parse_any(c, f, v);
+	dispatch_prepare(&c->session, v->requests, v->count);
+	if (v->count > 1) {
+		dispatch_fetch_entries(&c->session, v->requests, v->count);
+		dispatch_fetch_links(&c->session, v->requests, v->count);
+	}
+	return result;
 }
 
-/* Runs the first `count` of the window. VERDICT_DONE when all ran, or the time is over and nothing is left. */
-static APART enum verdict run_window(struct connection *c, struct feed *f, unsigned count, uint64_t *ticks,
+/* Runs the window's commands. VERDICT_DONE when all ran, or the time is over and nothing is left. */
+static APART enum verdict run_window(struct connection *c, struct feed *f, struct window *v, uint64_t *ticks,
 				     uint64_t end) {
 	struct worker *w = c->worker;
 	struct session *s = &c->session;
 	const size_t begin = f->done;
-	for (unsigned i = 0; i < count; i++) {
-		enum outcome outcome = dispatch_run(s, &w->requests[i], ticks);
+	for (unsigned i = 0; i < v->count; i++) {
+		enum outcome outcome = dispatch_run(s, &v->requests[i], ticks);
 		if (__builtin_expect(outcome != OUTCOME_DONE, 0)) {
 			if (outcome == OUTCOME_AGAIN)
 				return VERDICT_AGAIN;
@@ -159,7 +168,7 @@ static APART enum verdict run_window(struct connection *c, struct feed *f, unsig
 			if (outcome == OUTCOME_ELSEWHERE)
 				return VERDICT_ELSEWHERE;
 		}
-		f->done = begin + w->commands[i].end;
+		f->done = begin + v->commands[i].end;
 		if (__builtin_expect(w->writer.failed, 0)) {
 			counter_add(&w->figures.output_limit, 1);
 			connection_report(c, EVENT_OUTPUT_LIMIT, (struct slice){0}, NULL);
@@ -180,7 +189,12 @@ static APART enum verdict run_window(struct connection *c, struct feed *f, unsig
 	return VERDICT_DONE;
 }
 
-static enum verdict reader_failed(struct connection *c, const struct feed *f, int result) {
+/* What comes behind the commands that have run, when the reader said `result` of the last that it read. */
+static enum verdict behind(struct connection *c, const struct feed *f, int result) {
+	if (result == READER_COMMAND || result == READER_EMPTY)
+		return f->done < f->len ? VERDICT_WINDOW : VERDICT_DONE;
+	if (result == READER_UNFINISHED)
+		return VERDICT_UNFINISHED;
 	if (result == ATOMDB_E_PROTOCOL)
 		return protocol_error(c, f, c->worker->reader.error);
 	if (result == ATOMDB_E_RANGE)
@@ -206,7 +220,8 @@ static bool check_greeting(struct connection *c, const struct feed *f) {
 	}
 }
 
-static enum verdict run_feed(struct connection *c, struct feed *f) {
+/* Runs every complete command, those first that are in the window already. */
+static enum verdict run_feed(struct connection *c, struct feed *f, struct window *v) {
 	struct worker *w = c->worker;
 	if (__builtin_expect(!(c->flags & CONNECTION_GREETED), 0) && !check_greeting(c, f))
 		return VERDICT_DROP;
@@ -218,34 +233,25 @@ static enum verdict run_feed(struct connection *c, struct feed *f) {
 	uint64_t ticks = clock_ticks();
 	const uint64_t end = ticks + SLICE_TICKS;
 	unsigned commands = 0;
-	enum verdict stop;
+	enum verdict verdict;
 	do {
-		int result = 0;
-		unsigned count = parse(c, f, &stop, &result);
-		if (count > 0) {
-			commands += count;
-			for (unsigned i = 0; i < count; i++) {
-				w->requests[i].argv = w->commands[i].argv;
-				w->requests[i].argc = w->commands[i].argc;
-			}
-			dispatch_prepare(&c->session, w->requests, count);
+		int result = v->count > 0 ? READER_COMMAND : parse(c, f, v);
+		verdict = VERDICT_DONE;
+		if (__builtin_expect(v->count > 0, 1)) {
+			commands += v->count;
 			connection_uncharge(c);
-			c->session.last_ms = w->env.steady_ms;
-			enum verdict ran = run_window(c, f, count, &ticks, end);
-			if (__builtin_expect(ran != VERDICT_DONE, 0)) {
-				stop = ran;
-				break;
-			}
+			verdict = run_window(c, f, v, &ticks, end);
+			v->count = 0;
 		}
-		if (stop == VERDICT_CLOSE)
-			stop = reader_failed(c, f, result);
-	} while (stop == VERDICT_WINDOW);
+		if (__builtin_expect(verdict == VERDICT_DONE, 1))
+			verdict = behind(c, f, result);
+	} while (verdict == VERDICT_WINDOW);
 	if (__builtin_expect(commands > GREEDY_COMMANDS, 0))
 		c->greedy = GREEDY_TURNS;
 	else if (__builtin_expect(c->greedy > 0, 0))
 		c->greedy--;
 	w->current = NULL;
-	return stop;
+	return verdict;
 }
 
 /* --- what is left over ------------------------------------------------------------------------------------------ */
@@ -467,7 +473,7 @@ static void read_large(struct connection *c, size_t need) {
 	p->bytes.len += (size_t)n;
 	struct feed f = {.data = p->bytes.data, .len = p->bytes.len};
 	resume_reader(c, f.data);
-	conclude(c, &f, run_feed(c, &f));
+	conclude(c, &f, run_feed(c, &f, c->worker->windows));
 }
 
 void input_ready(struct connection *c) {
@@ -491,7 +497,35 @@ void input_ready(struct connection *c) {
 	struct feed f = {.data = w->input, .len = have + (size_t)n};
 	if (__builtin_expect(have > 0, 0))
 		resume_reader(c, f.data);
-	conclude(c, &f, run_feed(c, &f));
+	conclude(c, &f, run_feed(c, &f, c->worker->windows));
+}
+
+bool input_usual(const struct connection *c) {
+	const uint8_t flags = CONNECTION_GREETED | CONNECTION_RUNNABLE | CONNECTION_WAITING | CONNECTION_FINISHED;
+	return c->fd >= 0 && c->pending == NULL && c->session.tenant != NULL && (c->interest & EPOLLIN) != 0 &&
+	       (c->flags & flags) == CONNECTION_GREETED;
+}
+
+static char *staged_bytes(struct worker *w, const struct window *v) {
+	return w->input + WORKER_HEAD + (size_t)(v - w->windows) * WORKER_READ;
+}
+
+bool input_stage(struct connection *c, struct window *v) {
+	char *bytes = staged_bytes(c->worker, v);
+	ssize_t n = socket_recv(c->fd, bytes, WORKER_READ);
+	if (!count_input(c, n))
+		return false;
+	v->connection = c;
+	v->len = (size_t)n;
+	v->count = parse_usual(v, bytes, v->len);
+	dispatch_prepare(&c->session, v->requests, v->count);
+	return true;
+}
+
+void input_run(struct connection *c, struct window *v) {
+	struct feed f = {.data = staged_bytes(c->worker, v), .len = v->len};
+	if (c->fd >= 0 && !(c->flags & CONNECTION_FINISHED))
+		conclude(c, &f, run_feed(c, &f, v));
 }
 
 void input_discard(struct connection *c) {
@@ -514,5 +548,5 @@ void input_resume(struct connection *c) {
 	c->flags &= (uint8_t) ~(CONNECTION_RUNNABLE | CONNECTION_WAITING);
 	struct feed f = {.data = c->pending->bytes.data, .len = c->pending->bytes.len};
 	resume_reader(c, f.data);
-	conclude(c, &f, run_feed(c, &f));
+	conclude(c, &f, run_feed(c, &f, c->worker->windows));
 }

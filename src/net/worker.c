@@ -118,17 +118,48 @@ static void serve_greedy(struct worker *w, unsigned count) {
 	w->greedy_next = first + served;
 }
 
+/* Runs what was staged. Each step is one for all of them, so that the misses of one overlap with the others'. */
+static void run_staged(struct worker *w) {
+	struct window *begin = &w->windows[1], *end = begin + w->staged;
+	if (w->staged_commands > 1) {
+		for (struct window *v = begin; v < end; v++)
+			dispatch_fetch_entries(&v->connection->session, v->requests, v->count);
+		for (struct window *v = begin; v < end; v++)
+			dispatch_fetch_links(&v->connection->session, v->requests, v->count);
+	}
+	for (struct window *v = begin; v < end; v++)
+		input_run(v->connection, v);
+	w->staged = w->staged_commands = 0;
+}
+
+/* Reads what a client has sent; what it asks for runs with what the next ones do. */
+static void stage(struct worker *w, struct connection *c) {
+	struct window *v = &w->windows[1 + w->staged];
+	if (!input_stage(c, v))
+		return;
+	w->staged++;
+	w->staged_commands += v->count;
+	if (w->staged == WORKER_STAGED || w->staged_commands >= WORKER_WINDOW)
+		run_staged(w);
+}
+
 /* Serves what is ready: the greedy ones are gathered at the front of the events, until the others are done. */
 static void serve_ready(struct worker *w, int count) {
 	unsigned greedy = 0;
 	for (int i = 0; i < count; i++) {
+		struct epoll_event *event = &w->events[i];
 		if (i + 1 < count)
-			prefetch_connection(&w->events[i + 1]);
-		if (__builtin_expect(is_greedy(&w->events[i]), 0))
-			w->events[greedy++] = w->events[i];
-		else
-			serve(w, &w->events[i]);
+			prefetch_connection(event + 1);
+		if (__builtin_expect(is_greedy(event), 0)) {
+			w->events[greedy++] = *event;
+		} else if (event->data.u64 >= SOURCE_END && event->events == EPOLLIN && input_usual(event->data.ptr)) {
+			stage(w, event->data.ptr);
+		} else {
+			run_staged(w);
+			serve(w, event);
+		}
 	}
+	run_staged(w);
 	if (__builtin_expect(greedy > 0, 0))
 		serve_greedy(w, greedy);
 }
@@ -397,7 +428,7 @@ int worker_new(struct worker **out, unsigned number, struct worker_shared *share
 	w->listeners = listeners;
 	w->listener_count = listener_count;
 	init_environment(w, settings);
-	w->input = malloc(WORKER_HEAD + WORKER_READ);
+	w->input = malloc(WORKER_HEAD + (1 + WORKER_STAGED) * WORKER_READ);
 	int r = w->input == NULL ? -ENOMEM : open_sources(w);
 	if (r < 0) {
 		worker_free(w);

@@ -12,8 +12,10 @@
 #include "atomdb/resp/reader.h"
 #include "net/inbox.h"
 
-/* Commands parsed ahead of the first one that runs. */
+/* Commands of a client parsed ahead of the first one that runs. */
 #define WORKER_WINDOW 32
+/* Clients whose commands are read and prepared before those of the first of them run. */
+#define WORKER_STAGED 8
 /* Argument slots for them: four of each, for keys, values and options as they mostly come. */
 #define WORKER_SLOTS  ((size_t)4 * WORKER_WINDOW)
 #define WORKER_EVENTS 256
@@ -37,6 +39,17 @@ static inline int epoll_take(int epoll, struct epoll_event *events, int most, in
 }
 
 struct connection;
+
+/* Commands of one client, from reading them to running them. The first window is for those that run as soon as they are
+ * read; what is read to the others is their number's part of worker->input. */
+struct window {
+	struct connection *connection;
+	size_t len; /* bytes read */
+	unsigned count;
+	struct reader_command commands[WORKER_WINDOW];
+	struct request requests[WORKER_WINDOW];
+	struct slice slots[WORKER_SLOTS];
+};
 
 struct worker {
 	struct environment env;
@@ -64,11 +77,10 @@ struct worker {
 	struct connection *current;
 	struct writer writer;
 	struct buffer output;
-	char *input;          /* owned: WORKER_HEAD + WORKER_READ bytes */
+	char *input;          /* owned: WORKER_HEAD bytes, and WORKER_READ for each window */
 	struct reader reader; /* for what reader_read_usual does not read */
-	struct slice slots[WORKER_SLOTS];
-	struct reader_command commands[WORKER_WINDOW];
-	struct request requests[WORKER_WINDOW];
+	struct window windows[1 + WORKER_STAGED];
+	unsigned staged, staged_commands; /* windows that wait to be run, from the second on, and what is in them */
 
 	int64_t real_ms;   /* this turn: CLOCK_REALTIME, also where it was set back */
 	int64_t armed_ms;  /* the timerfd's deadline; INT64_MAX: none */

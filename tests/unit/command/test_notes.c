@@ -31,10 +31,10 @@ static void test_defaults(void **state) {
 	struct client *c;
 	struct world *w = timed_world(NULL, &c);
 	(void)state;
-	note(c, "get", "key", 0.009);
+	note(c, "get", "key", 0.005);
 	assert_null(c->session.tenant->notes);
-	assert_in_range(c->session.tenant->slow_ticks, ticks_of(c, 0.0095), ticks_of(c, 0.0101));
-	note(c, "get", "key", 0.011);
+	assert_in_range(c->session.tenant->slow_ticks, ticks_of(c, 0.008), ticks_of(c, 0.0125));
+	note(c, "get", "key", 0.02);
 	expect(c, "SLOWLOG LEN", ":1\r\n");
 	expect_part(c, "SLOWLOG GET", "*2\r\n$3\r\nget\r\n$3\r\nkey\r\n$15\r\n127.0.0.1:40001\r\n$0\r\n\r\n");
 	close_world(w, c);

@@ -353,6 +353,8 @@ static void test_a_batch_is_run_in_order(void **state) {
 	(void)state;
 	c->out.len = 0;
 	dispatch_prepare(&c->session, batch, count);
+	dispatch_fetch_entries(&c->session, batch, count);
+	dispatch_fetch_links(&c->session, batch, count);
 	for (unsigned i = 0; i < count; i++)
 		assert_int_equal(dispatch_run(&c->session, &batch[i], &ticks), OUTCOME_DONE);
 	const char want[] = "+OK\r\n+OK\r\n+OK\r\n$3\r\none\r\n+RESET\r\n" NOAUTH;
