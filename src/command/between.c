@@ -108,6 +108,7 @@ static void command_done(struct hub *h) {
 			tracking_tell_own(h, s);
 		buffer_deinit(&h->own);
 	}
+	h->own_redirect = 0;
 }
 
 enum outcome between_run(struct session *s, struct request *r, uint64_t *ticks) {

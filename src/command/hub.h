@@ -70,10 +70,11 @@ struct hub {
 	struct session *current; /* runs a command; known only where somebody must know */
 	struct buffer message;   /* being built, for many */
 	struct buffer deferred;  /* pushes to `current` that must not come into the middle of its reply */
-	struct buffer own;       /* its invalidations: it is told as the command ends, each with its size_t in front */
-	bool unplanned;          /* the change at hand is not of the running command's making: expired, evicted */
-	struct hub *next;        /* in env->broadcasts */
-	bool broadcasts;         /* is in there */
+	int64_t own_redirect; /* where they go if the command turned tracking off: the id that it had; 0: to itself */
+	struct buffer own;    /* its invalidations: it is told as the command ends, each with its size_t in front */
+	bool unplanned;       /* the change at hand is not of the running command's making: expired, evicted */
+	struct hub *next;     /* in env->broadcasts */
+	bool broadcasts;      /* is in there */
 };
 
 /* The session's peer, and with it the tenant's hub. NULL: the quota leaves no room, and that was answered. */

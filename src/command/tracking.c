@@ -56,6 +56,8 @@ static void disable(struct session *s) {
 		return;
 	/* What it has read stays remembered, in case it comes back before that changes. */
 	hub_part_all(s, TOPIC_PREFIX);
+	if (s == h->current)
+		h->own_redirect = x->redirect_id;
 	list_remove(&x->redirect_link);
 	list_remove(&x->link);
 	free(x);
@@ -136,14 +138,29 @@ static void tell_broken(struct hub *h, struct tracking *x) {
 		hub_send(h, x->session);
 }
 
+static struct session *session_of(const struct hub *h, int64_t id) {
+	list_for_each (node, &h->tenant->sessions) {
+		struct session *s = list_entry(node, struct session, tenant_link);
+		if ((int64_t)s->id == id)
+			return s;
+	}
+	return NULL;
+}
+
 /* Tells whoever gets a session's invalidations, itself where it does not track; `body` is RESP: an array of keys, or
  * null. */
 static void tell(struct hub *h, struct session *s, struct slice body) {
 	struct tracking *x = s->peer == NULL ? NULL : s->peer->tracking;
 	struct session *to = s;
 	bool redirected = x != NULL && x->redirect_id != 0;
+	if (x == NULL && h->own_redirect != 0) {
+		redirected = true;
+		to = session_of(h, h->own_redirect);
+		if (to == NULL)
+			return;
+	}
 	struct writer w;
-	if (redirected) {
+	if (redirected && x != NULL) {
 		if (x->redirect == NULL) {
 			tell_broken(h, x);
 			return;
