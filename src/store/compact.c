@@ -33,7 +33,9 @@ static bool move(struct shard *s, ref from, uint64_t hash) {
 	if (draft.block == 0)
 		return false;
 	draft.entry = entry_at(s, draft.block);
-	memcpy(&draft.entry->sizes, &old->sizes, draft.size - offsetof(struct entry, sizes));
+	/* With what is behind the value: the check includes it. */
+	size_t whole = (draft.size + ARENA_UNIT - 1) / ARENA_UNIT * ARENA_UNIT;
+	memcpy(&draft.entry->sizes, &old->sizes, whole - offsetof(struct entry, sizes));
 	const struct key key = {entry_key(old), hash, entry_database(old)};
 	change_watcher watcher = t->watcher;
 

@@ -4,8 +4,10 @@
  *            +--------+--------+--------+--------+----------------------------+----------------+-----+-------+
  *            | owner  | sizes  |lru prev|lru next| deadline | wheel prev|next | key len|val len| key | value |
  *            +--------+--------+--------+--------+----------------------------+----------------+-----+-------+
- *   owner:   tenant 20 bits | database 4 | flags 4 | type 3 | fresh 1     0: not an entry (a free block)
- *   sizes:   narrow: key length 8 bits | value length 12 | used 12         wide: the 8-byte lengths count instead
+ *   owner:   tenant 20 bits | database 4 | flags 4 | check 3 | fresh 1     0: not an entry (a free block)
+ *   sizes:   narrow: key length 7 bits | check 1 | value length 8 | check 4 | used 12
+ *            wide: the 8-byte lengths count instead
+ *   check:   of the entry's bytes, 8 bits in three places (check.h)
  *   used:    when the entry was last read or written, in ticks of 262 seconds, of which it is the lower bits
  *   fresh:   made by the scope that is open; a wide one has the number of its note in the place of the lengths
  * (scope.h)
@@ -14,7 +16,7 @@
  * its owner is not 0, whatever the tables and lists say, and that is what a crash leaves (see recover.c).
  *
  * The value of an entry with ENTRY_INT is an int64_t in native order, 8 bytes, unaligned: chosen where the decimal text
- * would be longer. Everything else is the bytes themselves. */
+ * would be longer. Everything else is the bytes themselves. ENTRY_INT with ENTRY_RAW is left for what is no string. */
 #pragma once
 
 #include <stdbool.h>
@@ -31,14 +33,17 @@ enum entry_flag {
 	ENTRY_RAW = 8,  /* was modified in place: OBJECT ENCODING says raw */
 };
 
-enum entry_type { ENTRY_STRING = 0 };
-
 #define ENTRY_TENANT_MAX   ((1u << 20) - 1)
-#define ENTRY_NARROW_KEY   255u
-#define ENTRY_NARROW_VALUE 4095u
+#define ENTRY_NARROW_KEY   127u
+#define ENTRY_NARROW_VALUE 255u
+#define ENTRY_VALUE_SHIFT  8
 #define ENTRY_VALUE_MAX    ((size_t)512 << 20)
 #define ENTRY_FRESH        (1u << 31)
-#define ENTRY_NUMBER_MAX   ((1u << 20) - 1)
+#define ENTRY_NUMBER_MAX   ((1u << 15) - 1)
+/* Of the owner, what it is for: without the check and who made it. */
+#define ENTRY_OWNER       ((1u << 28) - 1)
+#define ENTRY_OWNER_CHECK (7u << 28)
+#define ENTRY_SIZES_CHECK (1u << 7 | 15u << 16)
 
 /* The part of `sizes` that says when an entry was last used, for a time in milliseconds since 1970. */
 #define ENTRY_USED_SHIFT 20
@@ -83,14 +88,31 @@ static inline unsigned entry_flags(const struct entry *e) {
 static inline bool entry_has(const struct entry *e, enum entry_flag flag) {
 	return (entry_flags(e) & (unsigned)flag) != 0;
 }
-static inline unsigned entry_type(const struct entry *e) {
-	return e->owner >> 28 & 7;
-}
 static inline bool entry_fresh(const struct entry *e) {
 	return (e->owner & ENTRY_FRESH) != 0;
 }
-static inline uint32_t entry_owner(uint32_t tenant, unsigned database, unsigned flags, unsigned type) {
-	return tenant | database << 20 | flags << 24 | type << 28;
+static inline uint32_t entry_owner(uint32_t tenant, unsigned database, unsigned flags) {
+	return tenant | database << 20 | flags << 24;
+}
+
+/* The check, and the parts of it in owner and sizes. */
+static inline uint8_t entry_check(const struct entry *e) {
+	return (uint8_t)((e->owner >> 28 & 7) << 5 | (e->sizes >> 16 & 15) << 1 | (e->sizes >> 7 & 1));
+}
+static inline uint32_t entry_owner_check(uint8_t check) {
+	return (uint32_t)(check >> 5) << 28;
+}
+static inline uint32_t entry_sizes_check(uint8_t check) {
+	return (uint32_t)(check >> 1 & 15) << 16 | (uint32_t)(check & 1) << 7;
+}
+
+/* Of a wide entry, a number in the place of the lengths. */
+static inline uint32_t entry_number(const struct entry *e) {
+	return (e->sizes >> ENTRY_VALUE_SHIFT & ENTRY_NARROW_VALUE) << 7 | (e->sizes & ENTRY_NARROW_KEY);
+}
+static inline void entry_set_number(struct entry *e, uint32_t number) {
+	e->sizes &= ~(ENTRY_NARROW_VALUE << ENTRY_VALUE_SHIFT | ENTRY_NARROW_KEY);
+	e->sizes |= (number >> 7) << ENTRY_VALUE_SHIFT | (number & ENTRY_NARROW_KEY);
 }
 
 static inline struct entry_ttl *entry_ttl(struct entry *e) {
@@ -117,7 +139,7 @@ static inline struct slice entry_key(const struct entry *e) {
 /* The value's bytes as stored: 8 bytes of int64_t with ENTRY_INT. */
 static inline struct slice entry_stored(const struct entry *e) {
 	struct slice key = entry_key(e);
-	size_t len = (e->sizes >> 8) & ENTRY_NARROW_VALUE;
+	size_t len = e->sizes >> ENTRY_VALUE_SHIFT & ENTRY_NARROW_VALUE;
 	if (__builtin_expect(entry_has(e, ENTRY_WIDE), 0))
 		len = entry_wide((struct entry *)(uintptr_t)e)->value_len;
 	return (struct slice){key.data + key.len, len};

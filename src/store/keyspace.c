@@ -9,6 +9,7 @@
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
 #include "store/ages.h"
+#include "store/check.h"
 #include "store/crash.h"
 #include "store/record.h"
 #include "store/scope.h"
@@ -335,13 +336,18 @@ int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, 
 	if (flags & ENTRY_WIDE)
 		*((struct entry_wide *)(void *)name - 1) = (struct entry_wide){(uint32_t)key->name.len, (uint32_t)len};
 	else
-		e->sizes |= (uint32_t)(key->name.len | len << 8);
+		e->sizes |= (uint32_t)(key->name.len | len << ENTRY_VALUE_SHIFT);
 	if (deadline != 0)
 		*entry_ttl(e) = (struct entry_ttl){.deadline = deadline};
 	memcpy(name, key->name.data, key->name.len);
-	*out = (struct draft){block, entry_owner(t->slot, key->place, flags, ENTRY_STRING), size, e,
-			      name + key->name.len};
+	*out = (struct draft){block, entry_owner(t->slot, key->place, flags), size, e, name + key->name.len};
 	return 0;
+}
+
+void keyspace_seal(struct draft *draft) {
+	uint8_t check = check_of(draft->entry, draft->owner, draft->size);
+	draft->entry->sizes |= entry_sizes_check(check);
+	draft->owner |= entry_owner_check(check);
 }
 
 void keyspace_publish(struct tenant *t, struct database *d, const struct key *key, struct entry *old,
@@ -432,6 +438,7 @@ static int store(struct tenant *t, const struct key *key, struct entry *old, con
 	if (error != 0)
 		return error;
 	memcpy(draft.value, stored, len);
+	keyspace_seal(&draft);
 	keyspace_publish(t, d, key, old, &draft);
 	return 0;
 }
@@ -453,8 +460,11 @@ int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *
 	struct slice stored = entry_stored(old);
 	if (!scope_is_free(t->shard, old))
 		(void)scope_note_bytes(t->shard, old, (size_t)(stored.data - (char *)old), sizeof value);
+	size_t at = (size_t)(stored.data - (char *)old);
+	check_begin(t->shard, old, at, at + sizeof value);
 	memcpy((char *)(uintptr_t)stored.data, &value, sizeof value); /* one store */
 	crash_point();
+	check_end(t->shard);
 	lru_touch(t->shard->arena, &t->record->lru, entry_ref(t->shard, old));
 	tell(t, CHANGE_VALUE, key->place, key->name);
 	return 0;
@@ -471,6 +481,18 @@ static bool note_value(struct shard *s, struct entry *e, size_t length, struct s
 	return true;
 }
 
+/* Opens the change of a value to `length` bytes, of which those of the span are going to be written. */
+static void check_begin_value(struct shard *s, struct entry *e, size_t length, struct span span) {
+	struct slice stored = entry_stored(e);
+	size_t at = (size_t)(stored.data - (char *)e), least = length < stored.len ? length : stored.len;
+	size_t from = span.at, to = span.len < length && span.at < length - span.len ? span.at + span.len : length;
+	if (length != stored.len) {
+		from = from < least ? from : least;
+		to = length > stored.len ? length : stored.len;
+	}
+	check_begin(s, e, at + from, at + to);
+}
+
 /* Grows or shrinks a value within its block; false where it needs another one. */
 static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, struct span span, char **bytes) {
 	struct slice stored = entry_stored(e);
@@ -480,10 +502,12 @@ static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, st
 		return false;
 	if (!scope_is_free(t->shard, e) && !note_value(t->shard, e, length, span))
 		return false;
+	check_begin_value(t->shard, e, length, span);
 	if (entry_has(e, ENTRY_WIDE))
 		entry_wide(e)->value_len = (uint32_t)length;
 	else
-		e->sizes = (e->sizes & ~(ENTRY_NARROW_VALUE << 8)) | (uint32_t)length << 8;
+		e->sizes = (e->sizes & ~(ENTRY_NARROW_VALUE << ENTRY_VALUE_SHIFT)) | (uint32_t)length
+											     << ENTRY_VALUE_SHIFT;
 	e->owner |= (uint32_t)ENTRY_RAW << 24;
 	*bytes = (char *)(uintptr_t)stored.data;
 	if (length > stored.len)
@@ -514,6 +538,7 @@ static int resize(struct tenant *t, const struct key *key, struct entry *old, si
 		memcpy(draft.value, value.data, kept);
 	}
 	memset(draft.value + kept, 0, length - kept);
+	check_begin_new(t->shard, draft.block);
 	keyspace_publish(t, d, key, old, &draft);
 	*bytes = draft.value;
 	return 0;
@@ -532,7 +557,9 @@ int keyspace_make_raw(struct tenant *t, const struct key *key, struct entry *e) 
 	if (!entry_has(e, ENTRY_INT)) {
 		if (!scope_is_free(t->shard, e))
 			scope_note_header(t->shard, e);
+		check_begin(t->shard, e, 0, 0);
 		e->owner |= (uint32_t)ENTRY_RAW << 24;
+		check_end(t->shard);
 		return 0;
 	}
 	struct database *d = tenant_database(t, key->place);
@@ -543,6 +570,7 @@ int keyspace_make_raw(struct tenant *t, const struct key *key, struct entry *e) 
 	if (error != 0)
 		return error;
 	memcpy(draft.value, value.data, value.len);
+	keyspace_seal(&draft);
 	change_watcher watcher = t->watcher;
 	t->watcher = NULL;
 	keyspace_publish(t, d, key, e, &draft);
@@ -567,8 +595,10 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 		wheel_remove(s->arena, &s->root->wheel, block);
 		if (!scope_is_free(s, e))
 			(void)scope_note_bytes(s, e, sizeof *e, sizeof deadline);
+		check_begin(s, e, 0, 0);
 		entry_ttl(e)->deadline = deadline; /* one store */
 		crash_point();
+		check_end(s);
 		wheel_add(s->arena, &s->root->wheel, block);
 		return 0;
 	}
@@ -580,6 +610,7 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 	if (error != 0)
 		return error;
 	memcpy(draft.value, stored.data, stored.len);
+	keyspace_seal(&draft);
 	keyspace_publish(t, d, key, e, &draft);
 	return 0;
 }

@@ -25,6 +25,7 @@ int keyspace_copy(struct tenant *t, struct entry *e, const struct key *to, struc
 	if (error != 0)
 		return error;
 	memcpy(draft.value, stored.data, stored.len);
+	keyspace_seal(&draft);
 	keyspace_publish(t, d, to, old, &draft);
 	return 0;
 }

@@ -28,7 +28,7 @@
 #define ARENA_MAGIC 0x414e4552414d4f54u
 /* Of everything that lies in the arena. Tests build another one. */
 #ifndef ATOMDB_FORMAT_VERSION
-#define ATOMDB_FORMAT_VERSION 1
+#define ATOMDB_FORMAT_VERSION 2
 #endif
 #define UNITS_PER_PAGE (ARENA_PAGE / ARENA_UNIT)
 /* Huge pages, the kernel's: see huge.c. */

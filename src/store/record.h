@@ -63,6 +63,7 @@ struct shard_root {
 	uint64_t undo;      /* a block of struct undo, and how many << 32: see scope.h */
 	uint64_t replaced;  /* an entry, and << 32 the one that took its place last: of the two, it counts */
 	uint32_t undo_count;
+	ref changing; /* an entry whose check may not fit, since it is being changed in place; 0: none */
 	ref dropped;  /* databases being freed in slices */
 	ref resizing; /* databases whose table is being moved */
 	struct retired_figures retired;
@@ -72,6 +73,13 @@ struct compaction {
 	uint64_t least; /* bytes lost in slabs: the least since it last ended */
 	bool purge;     /* the slack goes back as well, when it ends */
 	struct sparse sparse;
+};
+
+/* A change of an entry in place: see check.h. */
+struct entry_change {
+	size_t from, to; /* the bytes */
+	uint8_t rest;    /* the check without those units */
+	bool whole;      /* all is to be summed up again */
 };
 
 struct shard {
@@ -86,6 +94,7 @@ struct shard {
 	uint32_t slots;          /* of that array and of the directory */
 	unsigned scopes;         /* keyspace_begin without keyspace_commit */
 	bool scoped;             /* changes are noted in the undo log */
+	struct entry_change change;
 	struct tenant_limits defaults;
 	struct list over;    /* tenants above a lowered quota */
 	struct tenant *shed; /* whose entries go while the budget is exceeded, or NULL */
@@ -137,6 +146,8 @@ struct database *keyspace_database_for_write(struct tenant *t, unsigned place, r
  * evicted is older than `keep`, or than `old` where that is 0. 0 or ATOMDB_E_OOM. */
 int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
 		   unsigned flags, int64_t deadline, ref keep, struct draft *out);
+/* Gives a draft whose value is written its check; without that, check_begin_new comes before it is published. */
+void keyspace_seal(struct draft *draft);
 /* Puts a finished draft in the place of `old`, or into the table. */
 void keyspace_publish(struct tenant *t, struct database *d, const struct key *key, struct entry *old,
 		      const struct draft *draft);

@@ -18,6 +18,7 @@
 
 #include "atomdb/util/crc64.h"
 #include "atomdb/util/error.h"
+#include "store/check.h"
 #include "store/crash.h"
 #include "store/scope.h"
 
@@ -57,7 +58,8 @@ static void note_progress(const struct recovery *r, unsigned entries) {
 /* Whether a header makes sense in a block of that size. */
 static bool is_sound(const struct shard *s, const struct entry *e, size_t block) {
 	size_t header = entry_header_size(entry_flags(e));
-	if (entry_type(e) != ENTRY_STRING || header > block || record_of(s, entry_tenant(e)) == NULL)
+	if ((entry_has(e, ENTRY_INT) && entry_has(e, ENTRY_RAW)) || header > block ||
+	    record_of(s, entry_tenant(e)) == NULL)
 		return false;
 	struct slice key = entry_key(e), stored = entry_stored(e);
 	if (key.len > block || stored.len > block || key.len > ENTRY_VALUE_MAX || stored.len > ENTRY_VALUE_MAX)
@@ -83,12 +85,19 @@ static struct entry *live_entry(const struct shard *s, ref block) {
 	return e->owner != 0 && is_sound(s, e, size) ? e : NULL;
 }
 
+/* An entry that was being changed in place has no check to go by. */
+static void renew(struct shard *s, ref block) {
+	struct entry *e = live_entry(s, block);
+	if (e != NULL)
+		check_renew(e);
+}
+
 /* ---- what had not come to its end ---- */
 
 static void settle_replaced(struct shard *s) {
 	struct entry *old = live_entry(s, (ref)s->root->replaced);
 	const struct entry *new = live_entry(s, (ref)(s->root->replaced >> 32));
-	if (old != NULL && new != NULL && old != new &&is_same_key(old, new))
+	if (old != NULL && new != NULL && old != new &&is_same_key(old, new) && check_fits(new))
 		old->owner = 0;
 }
 
@@ -183,7 +192,7 @@ static bool keep(void *context, ref block, size_t size, enum arena_kind kind) {
 	if (kind != ARENA_ENTRY)
 		return bsearch(&block, r->kept, r->kept_count, sizeof block, compare_refs) != NULL;
 	struct entry *e = entry_at(r->shard, block);
-	if (!is_sound(r->shard, e, size)) {
+	if (!is_sound(r->shard, e, size) || !check_fits(e)) {
 		e->owner = 0;
 		r->dropped++;
 		return false;
@@ -351,8 +360,10 @@ static int rebuild(struct recovery *r) {
 	struct shard *s = r->shard;
 	struct shard_root *root = s->root;
 	check_tenants(r);
+	renew(s, root->changing);
 	settle_replaced(s);
-	scope_recover(s);
+	scope_recover(s, renew);
+	renew(s, root->changing);
 	settle_dropped(r);
 	int error = list_kept(r);
 	if (error != 0)
@@ -360,6 +371,7 @@ static int rebuild(struct recovery *r) {
 	crash_point();
 	root->replaced = 0;
 	root->undo_count = 0;
+	root->changing = 0;
 	root->undo = 0;
 	crash_point();
 	root->resizing = 0;

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "store/check.h"
 #include "store/crash.h"
 
 #define ROOM_MIN  64u
@@ -90,6 +91,8 @@ void keyspace_begin(struct shard *s) {
 
 void keyspace_commit(struct shard *s) {
 	assert(s->scopes != 0);
+	if (s->root->changing != 0)
+		check_end(s);
 	if (--s->scopes == 0 && s->scoped)
 		finish(s);
 }
@@ -103,7 +106,7 @@ uint32_t scope_create(struct shard *s, ref block, uint32_t owner) {
 	if (!append(s, &(struct undo){.kind = UNDO_CREATED, .block = block}))
 		return owner;
 	if (owner & (uint32_t)ENTRY_WIDE << 24)
-		e->sizes = (e->sizes & ~ENTRY_NUMBER_MAX) | (number < ENTRY_NUMBER_MAX ? number : ENTRY_NUMBER_MAX);
+		entry_set_number(e, number < ENTRY_NUMBER_MAX ? number : ENTRY_NUMBER_MAX);
 	return owner | ENTRY_FRESH;
 }
 
@@ -113,7 +116,7 @@ void scope_kill(struct shard *s, ref block, size_t size, bool keep) {
 
 	/* Large ones that come and go within one scope shall not pile up: the note that they came is taken back. That
 	 * of a narrow one is not found, so its block must stay what it is. */
-	uint32_t number = e->sizes & ENTRY_NUMBER_MAX;
+	uint32_t number = entry_number(e);
 	bool known = entry_fresh(e) && entry_has(e, ENTRY_WIDE) && number != ENTRY_NUMBER_MAX;
 	struct undo *came = known ? scope_log(s) + number : NULL;
 
@@ -207,21 +210,31 @@ static void take_back_of_entry(struct shard *s, const struct undo *u) {
 	}
 }
 
-void scope_recover(struct shard *s) {
+static void take_back(struct shard *s, const struct undo *u) {
+	size_t block;
+
+	if (u->kind == UNDO_DROPPED) {
+		s->root->dropped = (ref)u->value;
+	} else if (u->kind == UNDO_ORDER) {
+		if (arena_find_block(s->arena, u->block, ARENA_OTHER, &block) && block >= sizeof(struct tenant_record))
+			((struct tenant_record *)arena_at(s->arena, u->block))->order = u->value;
+	} else {
+		take_back_of_entry(s, u);
+	}
+}
+
+void scope_recover(struct shard *s, void (*changed)(struct shard *s, ref block)) {
 	uint32_t count = s->root->undo_count;
 	size_t block;
 
-	if (count != 0 && arena_find_block(s->arena, (ref)s->root->undo, ARENA_OTHER, &block) &&
-	    count <= block / sizeof(struct undo))
-		for (const struct undo *u = scope_log(s) + count; u-- > scope_log(s);) {
-			if (u->kind == UNDO_DROPPED) {
-				s->root->dropped = (ref)u->value;
-			} else if (u->kind == UNDO_ORDER) {
-				if (arena_find_block(s->arena, u->block, ARENA_OTHER, &block) &&
-				    block >= sizeof(struct tenant_record))
-					((struct tenant_record *)arena_at(s->arena, u->block))->order = u->value;
-			} else {
-				take_back_of_entry(s, u);
-			}
-		}
+	if (count == 0 || !arena_find_block(s->arena, (ref)s->root->undo, ARENA_OTHER, &block) ||
+	    count > block / sizeof(struct undo))
+		return;
+	const struct undo *log = scope_log(s);
+
+	for (uint32_t i = count; i-- > 0;)
+		take_back(s, &log[i]);
+	for (uint32_t i = count; i-- > 0;)
+		if (log[i].kind == UNDO_HEADER || log[i].kind == UNDO_BYTES || log[i].kind == UNDO_SAVED)
+			changed(s, log[i].block);
 }

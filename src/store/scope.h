@@ -57,5 +57,6 @@ bool scope_note_bytes(struct shard *s, const struct entry *e, size_t at, size_t 
 void scope_note_dropped(struct shard *s);
 void scope_note_order(struct shard *s, const struct tenant_record *record);
 
-/* Takes back what an arena's last owner did not commit. Every note is checked: the arena may be damaged. */
-void scope_recover(struct shard *s);
+/* Takes back what an arena's last owner did not commit, and visits what may be an entry of which something was put
+ * back. Every note is checked: the arena may be damaged. */
+void scope_recover(struct shard *s, void (*changed)(struct shard *s, ref block));

@@ -301,19 +301,16 @@ def test_unknown_files_stay_where_they_are(service):
 @pytest.mark.parametrize("damage", ["flip", "cut", "zero", "swap"])
 @pytest.mark.parametrize("how", ["end", "die"])
 def test_damage_spares_what_is_intact(service, damage, how):
-    """Nothing crashes, and what comes back is what was written: but for the bytes of values, which have no check of their
-    own, where these were hit."""
+    """Nothing crashes, and what comes back is what was written. A byte that was hit is always found; of an entry with
+    more than that, the check misses 1 in 256."""
     service.start(UNLIMITED)
     values = {b"key %d" % i: b"%d:" % i + b"v" * (i % 300) for i in range(5000)}
     random.seed(damage + how)
     with service.client("one") as client:
         client.many([("SET", key, value) for key, value in values.items()])
-    hits = 0
     for _ in range(3):
         getattr(service, how)()
         (fd,) = service.kept("atomdb-shard-0")
-        # A page has two entries that reach beyond it.
-        hits += 20 if damage == "flip" else 4
         # The blocks, behind the header and the table of pages, which is mostly a hole.
         first, size = os.lseek(fd, 1 << 28, os.SEEK_DATA), os.fstat(fd).st_size
         if damage == "flip":
@@ -339,7 +336,8 @@ def test_damage_spares_what_is_intact(service, damage, how):
             continue
         with service.client("one") as client:
             found = dict(zip(values, client.many([("GET", key) for key in values])))
-        assert sum(value is not None and value != values[key] for key, value in found.items()) <= hits
+        # A page has two entries that reach beyond it.
+        assert sum(value is not None and value != values[key] for key, value in found.items()) <= (damage == "swap")
         # A damaged table of pages may cost a slab of 64 KiB.
         assert sum(value is not None for value in found.values()) > 3000
 

@@ -7,14 +7,13 @@ static void test_owner(void **state) {
 	(void)state;
 	struct entry e = {0};
 
-	e.owner = entry_owner(ENTRY_TENANT_MAX, 15, ENTRY_TTL | ENTRY_RAW, 3);
+	e.owner = entry_owner(ENTRY_TENANT_MAX, 15, ENTRY_TTL | ENTRY_RAW);
 	assert_int_equal(entry_tenant(&e), ENTRY_TENANT_MAX);
 	assert_int_equal(entry_database(&e), 15);
 	assert_int_equal(entry_flags(&e), ENTRY_TTL | ENTRY_RAW);
-	assert_int_equal(entry_type(&e), 3);
 	assert_true(entry_has(&e, ENTRY_TTL));
 	assert_false(entry_has(&e, ENTRY_INT));
-	e.owner = entry_owner(1, 0, 0, ENTRY_STRING);
+	e.owner = entry_owner(1, 0, 0);
 	assert_int_equal(e.owner, 1);
 }
 
@@ -26,12 +25,12 @@ static void test_layout(void **state) {
 	assert_int_equal(arena_block_size(entry_header_size(0) + 16 + 32), 64);
 
 	for (unsigned flags = 0; flags < 4; flags++) {
-		_Alignas(8) char block[6000];
+		_Alignas(16) char block[6000];
 		struct entry *e = (void *)block;
-		size_t key_len = flags & ENTRY_WIDE ? 300 : 255, value_len = flags & ENTRY_WIDE ? 5000 : 4095;
+		size_t key_len = flags & ENTRY_WIDE ? 300 : 127, value_len = flags & ENTRY_WIDE ? 5000 : 255;
 
 		memset(block, 0, sizeof block);
-		e->owner = entry_owner(7, 2, flags, ENTRY_STRING);
+		e->owner = entry_owner(7, 2, flags);
 		if (flags & ENTRY_WIDE)
 			*entry_wide(e) = (struct entry_wide){(uint32_t)key_len, (uint32_t)value_len};
 		else
@@ -49,7 +48,7 @@ static void test_layout(void **state) {
 
 static void test_empty(void **state) {
 	(void)state;
-	struct entry e = {.owner = entry_owner(1, 0, 0, ENTRY_STRING)};
+	struct entry e = {.owner = entry_owner(1, 0, 0)};
 
 	assert_int_equal(entry_key(&e).len, 0);
 	assert_int_equal(entry_stored(&e).len, 0);

@@ -9,6 +9,7 @@
 
 #include "atomdb/util/error.h"
 #include "harness.h"
+#include "store/check.h"
 #include "store/compact.h"
 #include "store/crash.h"
 #include "store/random.h"
@@ -395,6 +396,18 @@ static void settle(void) {
 	forget_due(&before);
 }
 
+static void check_block(void *context, ref block) {
+	(void)context;
+	const struct entry *e = entry_at(shard, block);
+	assert_true(e->owner == 0 || check_fits(e));
+}
+
+/* Whatever was done in place, the checks fit, also of what recovery would not have to read. */
+static void check_checks(void) {
+	assert_int_equal(shard->root->changing, 0);
+	arena_each(shard->arena, ARENA_ENTRY, check_block, NULL);
+}
+
 static unsigned run(unsigned operations) {
 	static unsigned crashes;
 	static volatile unsigned i;
@@ -408,6 +421,8 @@ static unsigned run(unsigned operations) {
 		t = draw(4) == 0;
 		fd = dup(shard_fd(shard));
 		assert_true(fd > 0);
+		if (i % 16 == 0)
+			check_checks();
 		crash_in = draw(3) == 0 ? 1 + draw(draw(5) == 0 ? 200 : 12) : 0;
 		if (setjmp(crashed) == 0) {
 			operate(t);

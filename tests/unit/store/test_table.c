@@ -36,7 +36,7 @@ static ref new_entry(struct fixture *f, unsigned number) {
 
 	assert_int_not_equal(at, 0);
 	struct entry *e = arena_at(f->c.arena, at);
-	e->owner = entry_owner(1, 0, 0, ENTRY_STRING);
+	e->owner = entry_owner(1, 0, 0);
 	e->sizes = (uint32_t)len;
 	memcpy(e + 1, text, (size_t)len);
 	return at;

@@ -30,7 +30,7 @@ static ref new_entry(const struct fixture *f, int64_t deadline) {
 	ref e = arena_alloc_zero(f->a, SIZE, ARENA_ENTRY);
 
 	assert_int_not_equal(e, 0);
-	((struct entry *)arena_at(f->a, e))->owner = entry_owner(1, 0, ENTRY_TTL, ENTRY_STRING);
+	((struct entry *)arena_at(f->a, e))->owner = entry_owner(1, 0, ENTRY_TTL);
 	ttl(f, e)->deadline = deadline;
 	return e;
 }
