@@ -67,7 +67,7 @@ def processor():
 
 
 def machine():
-    return f"{processor()}, {os.cpu_count()} cores, Linux {platform.release()}"
+    return f"{processor()}, {os.cpu_count()} cores, Linux {'.'.join(platform.release().split('.')[:2])}"
 
 
 def processor_time():
