@@ -227,7 +227,8 @@ static void errorstats_section(struct page *p) {
 
 /* Some keys' times to live. */
 struct sample {
-	int64_t now_ms, sum_ms;
+	int64_t now_ms;
+	double sum_ms; /* deadlines may be as far away as 64 bits reach */
 	int64_t count;
 };
 
@@ -236,7 +237,7 @@ static void sample_key(void *context, const struct entry *e) {
 	int64_t deadline = keyspace_deadline(e);
 	if (deadline == 0)
 		return;
-	sample->sum_ms += deadline - sample->now_ms;
+	sample->sum_ms += (double)(deadline - sample->now_ms);
 	sample->count++;
 }
 
@@ -246,7 +247,8 @@ static long long average_ttl(const struct session *s, unsigned database) {
 	uint64_t cursor = s->env->now_ns * UINT64_C(0x9e3779b97f4a7c15);
 	for (unsigned step = 0; step < TTL_STEPS && sample.count < TTL_SAMPLES; step++)
 		cursor = keyspace_scan(s->tenant, database, cursor, sample_key, &sample);
-	return sample.count == 0 ? 0 : sample.sum_ms / sample.count;
+	double average = sample.count == 0 ? 0 : sample.sum_ms / (double)sample.count;
+	return average < 9e18 ? (long long)average : INT64_MAX;
 }
 
 static void keyspace_section(struct page *p) {

@@ -235,7 +235,10 @@ static enum verdict run_feed(struct connection *c, struct feed *f, struct window
 	unsigned commands = 0;
 	enum verdict verdict;
 	do {
-		int result = v->count > 0 ? READER_COMMAND : parse(c, f, v);
+		/* A connection that waited for its replies to be sent may have nothing left to run. */
+		int result = READER_EMPTY;
+		if (v->count > 0 || f->done < f->len)
+			result = v->count > 0 ? READER_COMMAND : parse(c, f, v);
 		verdict = VERDICT_DONE;
 		if (__builtin_expect(v->count > 0, 1)) {
 			commands += v->count;
