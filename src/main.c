@@ -124,7 +124,7 @@ static int parse(int argc, char **argv, struct command_line *out, int *code) {
 		}
 	}
 	if (error == 0 && optind < argc)
-		error = complain("an argument that is no option");
+		error = complain("an argument that is no option (a configuration file follows --config)");
 	*code = BAD_USAGE;
 	return error != 0;
 }

@@ -298,5 +298,7 @@ int option_read(struct config_reader *r, const struct option_row *row, const con
 
 int option_read_limit(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,
 		      struct tenant_limits *limits) {
-	return read_field(r, row, setting, (char *)limits + (row->offset - offsetof(struct config, tenancy.defaults)));
+	struct option_row own = *row;
+	own.section = ""; /* messages call the key as the tenant has it */
+	return read_field(r, &own, setting, (char *)limits + (row->offset - offsetof(struct config, tenancy.defaults)));
 }

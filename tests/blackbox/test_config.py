@@ -28,6 +28,11 @@ def test_bad_arguments(binary, arguments):
     assert result.returncode != 0 and result.stderr
 
 
+def test_a_file_without_its_option(binary):
+    result = run(binary, "atomdb.conf")
+    assert result.returncode == 2 and "--config" in result.stderr
+
+
 def test_check_config_accepts(binary, tmp_path):
     path = tmp_path / "good.conf"
     path.write_text('workers = 2;\ntenants: ( { name = "a"; secret = "x"; } );\n')

@@ -292,7 +292,7 @@ static void bad_tenants_are_refused(void **state) {
 	    "a.conf:1: secret_sha256 must be 64 hexadecimal digits");
 	bad("tenants: ( { name = \"a\"; colour = 1; } );", "a.conf:1: a tenant has no key 'colour'");
 	bad("tenants: ( { name = \"a\"; secret = \"x\"; max_entries = -1; } );",
-	    "a.conf:1: defaults.max_entries must be from 0 to 1125899906842624, not -1");
+	    "a.conf:1: max_entries must be from 0 to 1125899906842624, not -1");
 	bad("tenants: ( { name = \"a\"; secrets = ( { secret = \"x\"; },\n{ secret = \"y\"; },\n{ secret = \"z\"; } ); "
 	    "} );",
 	    "a.conf:3: a tenant has at most 2 secrets");
