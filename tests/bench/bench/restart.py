@@ -74,7 +74,7 @@ def restart(bench):
 def crash(bench):
     keys, rows = bench.sized(10_000_000, 1_000_000), []
     for workers in (1, 2):
-        row = Row(f"SIGKILL with {keys / 1e6:g} M keys under load, {workers} workers: first reply, and all is there", "s",
+        row = Row(f"SIGKILL with {keys / 1e6:g} M keys under load, {workers} worker{'s' * (workers > 1)}: first reply, and all is there", "s",
                   target=2)
         rows.append(row)
         with Service(bench, workers) as service:
