@@ -154,6 +154,12 @@ static void test_info(void **state) {
 		if (strstr(info, lines[i]) == NULL)
 			fail_msg("INFO lacks \"%s\": %s", lines[i], info);
 	}
+	/* Times to live whose sum no integer holds. */
+	ask(c, "SELECT 3");
+	ask(c, "SET e 5 PXAT 9223372036854775807");
+	ask(c, "SET f 6 PXAT 9223372036854775807");
+	expect_part(c, "INFO keyspace", "db3:keys=2,expires=2,avg_ttl=922337");
+	ask(c, "SELECT 2");
 	expect(c, "INFO none", "$0\r\n\r\n");
 	expect(c, "INFO cluster modules", "$43\r\n# Modules\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n");
 	expect(c, "INFO CLUSTER cluster", "$30\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n");
