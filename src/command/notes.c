@@ -342,10 +342,10 @@ struct rates notes_rates(struct tenant *t, const struct environment *env) {
 	struct notes *n = make_notes(t);
 	if (n == NULL)
 		return (struct rates){0};
-	struct rate_mark now = {env->now_ms, counter_get(&t->figures.commands), counter_get(&t->figures.input_bytes),
+	struct rate_mark now = {env->steady_ms, counter_get(&t->figures.commands), counter_get(&t->figures.input_bytes),
 				counter_get(&t->figures.output_bytes)};
 	if (n->marks[1].time_ms == 0)
-		n->marks[0].time_ms = n->marks[1].time_ms = env->start_ms;
+		n->marks[0].time_ms = n->marks[1].time_ms = env->steady_ms - (env->now_ms - env->start_ms);
 	if (now.time_ms - n->marks[1].time_ms >= RATE_MS) {
 		n->marks[0] = n->marks[1];
 		n->marks[1] = now;

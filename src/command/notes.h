@@ -61,7 +61,7 @@ struct error_count {
 
 /* The counters that INFO makes rates of, and when that was. */
 struct rate_mark {
-	int64_t time_ms;
+	int64_t time_ms; /* by environment.steady_ms */
 	uint64_t commands, input_bytes, output_bytes;
 };
 

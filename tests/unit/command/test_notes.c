@@ -139,6 +139,23 @@ static void test_errors_are_bounded(void **state) {
 	close_world(w, c);
 }
 
+static void test_rates_outlast_a_clock_that_is_set_back(void **state) {
+	struct client *c;
+	struct world *w = timed_world(NULL, &c);
+	(void)state;
+	world_pass(w, 1000);
+	ask(c, "INFO stats");
+	world_pass(w, 1000);
+	ask(c, "INFO stats");
+	world_set_time(w, w->env[0].now_ms - 3600000, w->env[0].now_ns + 1000000000);
+	for (int i = 0; i < 100; i++)
+		ask(c, "GET key");
+	ask(c, "INFO stats");
+	struct rates rates = notes_rates(c->session.tenant, c->session.env);
+	assert_in_range((uint64_t)rates.commands, 50, 102);
+	close_world(w, c);
+}
+
 static void test_events(void **state) {
 	struct client *c;
 	struct world *w = timed_world(NULL, &c);
@@ -193,6 +210,7 @@ int main(void) {
 		cmocka_unit_test(test_full_tenant_notes_nothing),
 		cmocka_unit_test(test_histograms),
 		cmocka_unit_test(test_errors_are_bounded),
+		cmocka_unit_test(test_rates_outlast_a_clock_that_is_set_back),
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_figures_begin_anew),
 	};
