@@ -18,7 +18,8 @@ uint64_t pressure_limit(const struct pressure *p, const struct cgroup_memory *m,
 		uint64_t missing = m->limit / AMPLE_SHARE - m->room;
 		before = less(before, resident > missing ? resident - missing : 1);
 	} else if (m->stalled >= STALLED) {
-		before = less(before, resident - resident / SHORT_SHARE);
+		/* 0 would be no limit. */
+		before = less(before, resident > 0 ? resident - resident / SHORT_SHARE : 1);
 	} else if (!limited || m->room >= m->limit / AMPLE_SHARE) {
 		before = limit;
 	}

@@ -37,6 +37,8 @@ static void stalls_take_a_sixteenth_each_time(void **state) {
 	struct pressure p = {0, 0};
 	struct cgroup_memory none = {.limit = UINT64_MAX, .room = UINT64_MAX, .stalled = 2000};
 	assert_int_equal(pressure_limit(&p, &none, 160 * MIB_), 150 * MIB_);
+	/* Where there is nothing yet, the limit is not lifted. */
+	assert_int_equal(decide(1400 * MIB_, 1400 * MIB_, 1000 * MIB_, 4000, 0), 1);
 }
 
 static void relief_waits_for_ample_room(void **state) {
