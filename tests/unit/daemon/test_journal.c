@@ -134,9 +134,25 @@ static void what_nobody_reads_is_left_out(void **state) {
 	close(ends[1]);
 }
 
+/* By its id the journal finds what to do about a message. */
+static void each_message_has_an_id_of_its_own(void **state) {
+	(void)state;
+	static const char *const ids[] = {
+#define EVENT(name, message_id, ...) message_id,
+#include "atomdb/util/events.def"
+#undef EVENT
+	};
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		assert_int_equal(strlen(ids[i]), 32);
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(ids[i], ids[k]);
+	}
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_are_rendered),
+		cmocka_unit_test(each_message_has_an_id_of_its_own),
 		cmocka_unit_test(hostile_bytes_are_escaped_and_cut),
 		cmocka_unit_test(the_rate_is_limited_by_the_minute),
 		cmocka_unit_test(lines_have_time_and_level),
