@@ -110,10 +110,11 @@ def test_hostile_names_are_text(atomdb, browser):
         browser.open(url(atomdb))
         browser.wait(SHOWN)
         assert "shop" in browser.text("#tenants") and "onerror" not in browser.text()
+        assert browser.text("#state").startswith("Degraded; configuration: the changed file could not be read")
     # What the page would do if there were one all the same.
     status = json.loads(atomdb.http("/api/status").body)
     status["version"] = status["tenants"][0]["name"] = status["slowest_commands"][0]["name"] = evil
-    status["health"] = {"status": evil, "reason": evil}
+    status["health"] = {"status": evil, "checks": {evil: {"status": "failed", "reason": evil}}}
     browser.call("Fetch.enable", patterns=[{"urlPattern": "*/api/status*"}])
     wait_for(lambda: (browser.pump(0.1), browser.held)[1], 15, "the page to ask")
     body = base64.b64encode(json.dumps(status).encode()).decode()

@@ -288,9 +288,10 @@ function showService(status) {
 /* --- state --------------------------------------------------------------------------------------------------------- */
 
 function health(h) {
-	const words = {ok: "Serving", loading: "Loading", stopping: "Stopping", stuck: "Stuck"};
+	const words = {ok: "Serving", degraded: "Degraded", full: "Full", loading: "Loading", stopping: "Stopping", stuck: "Stuck"};
 	const first = Object.hasOwn(words, h.status) ? words[h.status] : String(h.status);
-	return h.reason ? first + ": " + h.reason : first;
+	const failed = Object.entries(h.checks).filter(([, check]) => check.status !== "ok");
+	return [first, ...failed.map(([name, check]) => name + ": " + check.reason)].join("; ");
 }
 
 function state(kind, text) {
