@@ -5,6 +5,7 @@
 
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
+#include "command/hotkeys.h"
 
 /* What the slow log keeps of a command. */
 #define SLOW_ARGUMENTS 32
@@ -21,14 +22,21 @@ struct notes_settings notes_settings_of(const struct tenant *t) {
 
 /* --- life ------------------------------------------------------------------------------------------------------- */
 
-/* Charged memory of zeros, or NULL. */
-static void *take(struct tenant *t, uint64_t *charged, size_t bytes) {
-	if (tenant_charge(t, bytes) < 0)
+void *notes_take(struct tenant *t, size_t bytes, bool ask) {
+	if (!ask)
+		tenant_charge_anyway(t, bytes);
+	else if (tenant_charge(t, bytes) < 0)
 		return NULL;
 	void *memory = calloc(1, bytes);
 	if (memory == NULL)
 		tenant_discharge(t, bytes);
-	else
+	return memory;
+}
+
+/* The same for what the notes keep. */
+static void *take(struct tenant *t, uint64_t *charged, size_t bytes) {
+	void *memory = notes_take(t, bytes, true);
+	if (memory != NULL)
 		*charged += bytes;
 	return memory;
 }
@@ -58,6 +66,7 @@ static size_t histograms_size(void) {
 /* The tenant ends. */
 static void forget(struct tenant *t) {
 	notes_drop_slow(t);
+	hotkeys_free(t, t->notes->hotkeys);
 	tenant_discharge(t, t->notes->charged);
 	free(t->notes->histograms);
 	free(t->notes->events);
@@ -67,19 +76,22 @@ static void forget(struct tenant *t) {
 	t->forget = NULL;
 }
 
-static struct notes *make_notes(struct tenant *t) {
+struct notes *notes_open(struct tenant *t, bool ask) {
 	if (t->notes == NULL) {
-		uint64_t charged = 0;
-		struct notes *n = take(t, &charged, sizeof(*n));
+		struct notes *n = notes_take(t, sizeof(*n), ask);
 		if (n == NULL)
 			return NULL;
 		n->settings = defaults;
-		n->charged = charged;
+		n->charged = sizeof(*n);
 		list_init(&n->slow);
 		t->notes = n;
 		t->forget = forget;
 	}
 	return t->notes;
+}
+
+static struct notes *make_notes(struct tenant *t) {
+	return notes_open(t, true);
 }
 
 /* --- settings --------------------------------------------------------------------------------------------------- */
@@ -328,6 +340,7 @@ int notes_reset_figures(struct tenant *t) {
 	if (n->histograms != NULL)
 		memset(n->histograms, 0, histograms_size());
 	n->error_count = 0;
+	hotkeys_reset(t);
 	return 0;
 }
 

@@ -76,9 +76,15 @@ struct notes {
 	struct error_count *errors;    /* owned, in alphabetical order */
 	unsigned error_count, error_room;
 	struct rate_mark marks[2]; /* the older one first */
+	struct hotkeys *hotkeys;   /* owned, hotkeys.c's; or NULL */
 	uint64_t charged;          /* bytes */
 };
 
+/* The tenant's notes, made where there are none yet; NULL without memory. `ask` as in notes_take. */
+struct notes *notes_open(struct tenant *t, bool ask);
+/* Memory of zeros that the tenant is charged, or NULL. Where it does not `ask` whether the quota has room, nothing is
+ * evicted and nothing refused. */
+void *notes_take(struct tenant *t, size_t bytes, bool ask);
 /* The settings in force, those of a new tenant where nothing is noted yet. */
 struct notes_settings notes_settings_of(const struct tenant *t);
 /* Puts settings in force; 0 or ATOMDB_E_OOM. */

@@ -5,6 +5,7 @@
 #include "atomdb/command/call.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
+#include "command/hotkeys.h"
 #include "command/hub.h"
 
 void session_init(struct session *s, struct environment *env, uint64_t id) {
@@ -46,6 +47,7 @@ int session_attach(struct session *s, struct tenant *t) {
 		return r;
 	}
 	list_push_back(&t->sessions, &s->tenant_link);
+	t->written_large = hotkeys_written;
 	counter_add(&t->figures.clients, 1);
 	counter_add(&t->figures.connections, 1);
 	s->tenant = t;

@@ -243,6 +243,7 @@ static enum verdict run_feed(struct connection *c, struct feed *f, struct window
 		if (__builtin_expect(v->count > 0, 1)) {
 			commands += v->count;
 			connection_uncharge(c);
+			dispatch_sample(&c->session, v->requests, v->count);
 			verdict = run_window(c, f, v, &ticks, end);
 			v->count = 0;
 		}

@@ -333,10 +333,13 @@ int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, 
 	struct entry *e = entry_at(s, block);
 	char *name = (char *)e + header;
 	e->sizes = s->used_now;
-	if (flags & ENTRY_WIDE)
+	if (flags & ENTRY_WIDE) {
 		*((struct entry_wide *)(void *)name - 1) = (struct entry_wide){(uint32_t)key->name.len, (uint32_t)len};
-	else
+		if (t->written_large != NULL && arena_block_size(size) > t->large)
+			t->written_large(t, key, arena_block_size(size));
+	} else {
 		e->sizes |= (uint32_t)(key->name.len | len << ENTRY_VALUE_SHIFT);
+	}
 	if (deadline != 0)
 		*entry_ttl(e) = (struct entry_ttl){.deadline = deadline};
 	memcpy(name, key->name.data, key->name.len);

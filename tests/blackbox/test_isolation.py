@@ -161,7 +161,7 @@ def calls_without_keys():
         "client|info": [], "client|list": [], "client|no-evict": ["on"], "client|setinfo": ["lib-name", "x"],
         "client|setname": ["b"], "hello": ["3"], "auth": ["secret-b"], "reset": [], "quit": [], "config": ["nosuch"],
         "client": ["nosuch"], "object": ["nosuch"], "object|help": [], "swapdb": ["0", "5"], "pfselftest": [], "wait": ["0", "0"],
-        "lolwut": [], "role": [], "debug": ["POPULATE", "10"], "config|resetstat": [], "config|rewrite": [],
+        "hotkeys": [], "bigkeys": [], "lolwut": [], "role": [], "debug": ["POPULATE", "10"], "config|resetstat": [], "config|rewrite": [],
         "config|set": ["slowlog-log-slower-than", "0", "latency-tracking", "yes", "notify-keyspace-events", "KEA"],
         "memory": ["nosuch"], "memory|doctor": [], "memory|help": [], "memory|malloc-stats": [], "memory|purge": [],
         "memory|stats": [], "slowlog": ["nosuch"], "slowlog|get": ["-1"], "slowlog|help": [], "slowlog|len": [],

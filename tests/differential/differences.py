@@ -27,9 +27,13 @@ def agree(command, redis, atomdb):
     return bool(found) and found[0](tree(redis), tree(atomdb), command)
 
 
+# Commands that only AtomDB has.
+OWN = ("bigkeys", "hotkeys", "tenant")
+
+
 def _without_own(names):
-    """Names of commands that Redis 7.0 has too: without CLIENT SETINFO of 7.2, and the operator's TENANT."""
-    return {name for name in names if name[1] != b"client|setinfo" and name[1].split(b"|")[0] != b"tenant"}
+    """Names of commands that Redis 7.0 has too: without CLIENT SETINFO of 7.2, and AtomDB's own."""
+    return {name for name in names if name[1] != b"client|setinfo" and name[1].split(b"|")[0].decode() not in OWN}
 
 
 def _is_error(value):

@@ -116,7 +116,7 @@ def whole_table(servers, report):
     pair = both(servers)
     commands = []
     for row in commands_table():
-        if row.name == "client|setinfo" or row.name.split("|")[0] == "tenant":
+        if row.name == "client|setinfo" or row.name.split("|")[0] in differences.OWN:
             continue  # of Redis 7.2, and AtomDB's own
         words = [word.encode() for word in row.words]
         least = abs(row.arity)

@@ -18,3 +18,13 @@ void dispatch_fetch_links(const struct session *s, const struct request *request
  * Redis's order: unknown command, arity, NOAUTH, then the tenant's rate. `*ticks` is clock_ticks() at the end of the
  * previous command (or the start of the batch) and is set to that of this one. */
 enum outcome dispatch_run(struct session *s, struct request *request, uint64_t *ticks);
+
+/* How many commands there are for one that HOTKEYS looks at, on average. */
+#define HOTKEYS_EVERY 256
+/* Looks at one of `count` prepared requests: the one in which environment.sample_in came down to 0. */
+void hotkeys_sample(struct session *s, const struct request *requests, unsigned count);
+/* Call this for prepared requests that are about to run. */
+static inline void dispatch_sample(struct session *s, const struct request *requests, unsigned count) {
+	if (__builtin_expect((s->env->sample_in -= (int)count) <= 0, 0))
+		hotkeys_sample(s, requests, count);
+}

@@ -80,6 +80,8 @@ struct environment {
 	struct hub *broadcasts;     /* tenants whose clients are to be told at the end of the turn */
 	struct buffer scratch;      /* for handlers that build text; empty between commands */
 	struct command_index index; /* built at the first use */
+	int sample_in;              /* commands up to the next that HOTKEYS looks at */
+	uint64_t sample_random;     /* state of the generator behind that */
 	uint64_t duration_scale;    /* units of a command's duration in a tick: see figures.h */
 	struct command_figures commands[COMMAND_COUNT];
 	counter auth_failures;

@@ -87,6 +87,11 @@ struct hub;
  * write to the tenant. */
 typedef void (*change_watcher)(struct tenant *t, enum change what, unsigned database, struct slice name);
 
+/* Told of each entry of more than tenant->large bytes that is about to be written, before it is found. It must not
+ * touch the tenant's keys. */
+struct key;
+typedef void (*large_watcher)(struct tenant *t, const struct key *key, size_t bytes);
+
 struct tenant {
 	char fingerprint[TENANT_FINGERPRINT + 1]; /* of the secret's digest; "" for a tenant of the configuration */
 	char name[TENANT_NAME_MAX + 1];           /* of the configuration: valid once `listed` is set */
@@ -107,6 +112,8 @@ struct tenant {
 	struct notes *notes;              /* of its commands, or NULL; the command floor's */
 	void (*forget)(struct tenant *t); /* frees and discharges the notes as the tenant ends, or NULL */
 	change_watcher watcher;           /* NULL: nobody wants to know */
+	large_watcher written_large;      /* of entries too long for the short header; NULL: nobody wants to know */
+	uint64_t large;                   /* bytes: see large_watcher */
 	struct hub *hub;                  /* what is between its clients, or NULL; the command floor's */
 	uint32_t notify;                  /* keyspace events that clients are told of: the command floor's */
 	int64_t pause_end_ms; /* until when its clients wait, CLIENT PAUSE, by CLOCK_MONOTONIC; 0: they do not */

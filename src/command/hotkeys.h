@@ -1,0 +1,23 @@
+/* HOTKEYS and BIGKEYS: which keys of a tenant are used most, and which take most memory, without a walk through them.
+ *
+ * About one of HOTKEYS_EVERY commands is looked at, before it runs, and the keys that it names are counted. What is
+ * large is noted as it is written, and of the keys that were looked at; what is noted is looked up again, some with
+ * each sample and all when somebody asks. */
+#pragma once
+
+#include "atomdb/command/session.h"
+#include "command/top_keys.h"
+
+struct hotkeys {
+	struct top_keys hot, big;
+	uint32_t samples; /* since the weights of `hot` were halved */
+	unsigned next;    /* of `big`, the one to be looked up with the next sample */
+	size_t charged;   /* for the names */
+};
+
+/* Frees and discharges, when the tenant ends; NULL is nothing. */
+void hotkeys_free(struct tenant *t, struct hotkeys *h);
+/* Forgets which keys were hot. */
+void hotkeys_reset(struct tenant *t);
+/* For tenant->written_large. */
+void hotkeys_written(struct tenant *t, const struct key *key, size_t bytes);

@@ -1,0 +1,141 @@
+"""HOTKEYS and BIGKEYS: which keys are used most and which are large, as the tenant's own commands show it."""
+
+import random
+
+import pytest
+
+from harness import Error
+
+EVERY = 256  # commands, for one that is looked at
+
+
+def rows(reply):
+    return dict(zip(reply[::2], reply[1::2]))
+
+
+def use(client, hot, times, pipeline=100):
+    """Every second command names the hot key, the others one of many."""
+    pick = random.Random(1)
+    for start in range(0, times, pipeline):
+        client.many([("GET", hot) if n % 2 else ("SET", "cold:%d" % pick.randrange(100_000), n)
+                     for n in range(start, start + pipeline)])
+
+
+@pytest.mark.parametrize("pipeline", [1, 20, 1000])
+def test_the_hot_key_is_found(client, pipeline):
+    use(client, "hot", 60_000, pipeline)
+    reply = client.cmd("HOTKEYS")
+    assert reply[0] == b"hot"
+    assert 60_000 / 2 * 0.7 < reply[1] < 60_000 / 2 * 1.3
+    assert len(reply) <= 20 and reply[1::2] == sorted(reply[1::2], reverse=True)
+    assert all(estimate % EVERY == 0 and estimate < reply[1] / 4 for estimate in reply[3::2])
+    assert client.cmd("HOTKEYS", "COUNT", 1) == reply[:2]
+    assert len(client.cmd("hotkeys", "count", 1_000_000)) >= len(reply)
+
+
+def test_keys_of_one_command_all_count(client):
+    for _ in range(5000):
+        client.cmd("MGET", "a", "b", "c")
+    found = rows(client.cmd("HOTKEYS"))
+    assert set(found) == {b"a", b"b", b"c"} and len(set(found.values())) == 1
+    # A shard channel is no key, though it stands where one would.
+    for _ in range(1000):
+        client.cmd("SPUBLISH", "channel", "x")
+    assert rows(client.cmd("HOTKEYS")) == found
+
+
+def test_each_database_has_its_own(client):
+    use(client, "zero", 5000)
+    client.cmd("SELECT", 1)
+    assert client.cmd("HOTKEYS") == [] and client.cmd("BIGKEYS") == []
+    use(client, "one", 5000)
+    assert client.cmd("HOTKEYS")[0] == b"one"
+    client.cmd("SELECT", 0)
+    assert client.cmd("HOTKEYS")[0] == b"zero"
+    client.cmd("SWAPDB", 0, 1)
+    assert client.cmd("HOTKEYS")[0] == b"one"
+
+
+def test_resetstat_forgets_what_was_hot(client):
+    use(client, "hot", 5000)
+    client.cmd("SET", "large", "v" * 100_000)
+    assert client.cmd("HOTKEYS")
+    assert client.cmd("CONFIG", "RESETSTAT") == "OK"
+    assert client.cmd("HOTKEYS") == []
+    assert client.cmd("BIGKEYS", "COUNT", 1)[0] == b"large"
+
+
+def test_what_is_written_is_known(client):
+    """Of large values each write is seen, whichever command it was."""
+    assert client.cmd("BIGKEYS") == []
+    client.cmd("SET", "set", "v" * 5000)
+    client.cmd("APPEND", "append", "v" * 6000)
+    client.cmd("SETRANGE", "setrange", 7000, "v")
+    client.cmd("SETBIT", "setbit", 8 * 8000, 1)
+    client.cmd("RESTORE", "restore", 0, client.cmd("DUMP", "set"))
+    client.cmd("COPY", "append", "copy")
+    client.cmd("RENAME", "setrange", "renamed")
+    client.cmd("MSET", "mset", "v" * 9000, "small", "v")
+    client.cmd("SETEX", "setex", 100, "v" * 10_000)
+    reply = client.cmd("BIGKEYS", "COUNT", 20)
+    assert set(rows(reply)) == {b"set", b"append", b"renamed", b"setbit", b"restore", b"copy", b"mset", b"setex"}
+    assert reply[1::2] == sorted(reply[1::2], reverse=True) and reply[0] == b"setex"
+    for key, size in rows(reply).items():
+        assert size == client.cmd("MEMORY", "USAGE", key)
+
+
+def test_what_has_changed_is_not_told(client):
+    for n in range(200):
+        client.cmd("SET", "key:%d" % n, "v" * (1000 + 20 * n))
+    for n in range(4):
+        client.cmd("SET", "large:%d" % n, "v" * (10_000 << n))
+    assert client.cmd("BIGKEYS", "COUNT", 4)[::2] == [b"large:3", b"large:2", b"large:1", b"large:0"]
+    client.cmd("DEL", "large:3")
+    client.cmd("SET", "large:2", "short")
+    client.cmd("PEXPIREAT", "large:1", 1)
+    reply = client.cmd("BIGKEYS", "COUNT", 100)
+    assert reply[0] == b"large:0" and not {b"large:1", b"large:3"} & set(rows(reply))
+    client.cmd("FLUSHDB")
+    assert client.cmd("BIGKEYS") == []
+    client.cmd("SET", "again", "v" * 1000)
+    assert client.cmd("BIGKEYS")[0] == b"again"
+
+
+def test_keys_that_are_read_are_known_too(client):
+    """Small values are not seen when they are written: those that are in use are."""
+    client.many([("SET", "small:%d" % n, "v" * 20) for n in range(20)])
+    for _ in range(6000):
+        client.many([("GET", "small:%d" % n) for n in range(20)])
+    assert set(rows(client.cmd("BIGKEYS", "COUNT", 100))) == {b"small:%d" % n for n in range(20)}
+
+
+def test_nobody_elses(shared):
+    with shared.client("hot-a") as a, shared.client("hot-b") as b:
+        use(a, "private", 5000)
+        a.cmd("SET", "large", "v" * 100_000)
+        use(b, "mine", 5000)
+        assert a.cmd("HOTKEYS")[0] == b"private" and b.cmd("HOTKEYS")[0] == b"mine"
+        assert b"private" not in b.cmd("HOTKEYS", "COUNT", 100) and b"large" not in b.cmd("BIGKEYS", "COUNT", 100)
+        assert "private" not in shared.http("/metrics").body
+
+
+def test_what_is_kept_is_charged(client):
+    before = int(client.cmd("INFO", "memory").split(b"used_memory:")[1].split()[0])
+    client.cmd("SET", "k" * 256, "v" * 300)
+    client.cmd("SET", "k" * 257, "v" * 300)
+    assert client.cmd("BIGKEYS")[::2] == [b"k" * 256]
+    client.cmd("FLUSHALL")
+    assert client.cmd("BIGKEYS") == []
+    after = int(client.cmd("INFO", "memory").split(b"used_memory:")[1].split()[0])
+    assert 0 < after - before < 20_000
+
+
+@pytest.mark.parametrize("command", ["HOTKEYS", "BIGKEYS"])
+def test_arguments(client, command):
+    for arguments, error in (
+        (["COUNT"], "ERR syntax error"), (["10"], "ERR syntax error"), (["SIZE", "10"], "ERR syntax error"),
+        (["COUNT", "1", "2"], "ERR syntax error"), (["COUNT", "x"], "ERR value is not an integer or out of range"),
+        (["COUNT", "0"], "ERR count should be greater than 0"), (["COUNT", "-1"], "ERR count should be greater than 0"),
+    ):
+        reply = client.cmd(command, *arguments)
+        assert isinstance(reply, Error) and str(reply) == error, arguments
