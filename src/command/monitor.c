@@ -107,21 +107,19 @@ bool monitor_may_not(const struct command *c) {
 
 /* --- the operator's --------------------------------------------------------------------------------------------- */
 
-static void refresh_watched(void *context, const struct tenant *t) {
+static void refresh_watched(void *context, struct tenant *t) {
 	const struct environment *env = context;
-	/* Those of this worker are its own, and end on its thread alone. */
-	struct tenant *own = (struct tenant *)(uintptr_t)t;
-	if (shard_worker(t->shard) != env->worker || own->watched == (env->feed.watchers != 0))
+	if (t->watched == (env->feed.watchers != 0))
 		return;
-	own->watched = !own->watched;
-	hub_refresh(own);
+	t->watched = !t->watched;
+	hub_refresh(t);
 }
 
 static void watch_part(struct environment *env, struct call *c, struct call_answer *answer) {
 	(void)answer;
 	env->feed.watchers += (unsigned)c->number;
 	env->feed.worker = c->worker;
-	registry_each(env->registry, refresh_watched, env);
+	registry_each_of(env->registry, env->worker, refresh_watched, env);
 }
 
 static void begin_monitor(struct session *s) {

@@ -16,13 +16,12 @@ bool operator_only(struct session *s, const struct request *r) {
 struct collection {
 	struct tenant_array *out;
 	size_t room;
-	unsigned worker;
 	int error;
 };
 
-static void collect(void *context, const struct tenant *t) {
+static void collect(void *context, struct tenant *t) {
 	struct collection *c = context;
-	if (shard_worker(t->shard) != c->worker || c->error != 0)
+	if (c->error != 0)
 		return;
 	if (c->out->count == c->room) {
 		size_t room = c->room == 0 ? 64 : c->room * 2;
@@ -34,13 +33,13 @@ static void collect(void *context, const struct tenant *t) {
 		c->out->at = larger;
 		c->room = room;
 	}
-	c->out->at[c->out->count++] = (struct tenant *)(uintptr_t)t;
+	c->out->at[c->out->count++] = t;
 }
 
 int operator_own_tenants(struct environment *env, struct tenant_array *out) {
 	*out = (struct tenant_array){NULL, 0};
-	struct collection c = {.out = out, .worker = env->worker};
-	registry_each(env->registry, collect, &c);
+	struct collection c = {.out = out};
+	registry_each_of(env->registry, env->worker, collect, &c);
 	if (c.error != 0)
 		free(out->at);
 	return c.error;

@@ -130,6 +130,8 @@ void worker_read_inbox(struct worker *w) {
 	}
 	uint64_t pings = atomic_exchange_explicit(&w->pings, 0, memory_order_relaxed);
 	counter_add(&w->figures.pongs, pings);
+	if (pings > 0)
+		registry_take_up(w->env.registry, w->number);
 }
 
 void worker_discard_inbox(struct worker *w) {

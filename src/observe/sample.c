@@ -256,7 +256,7 @@ static void add_retired(struct tenant_walk *walk) {
 
 static void visit_tenant(void *context, const struct tenant *t) {
 	struct tenant_walk *walk = context;
-	/* Here the registry's mutex is held, and no tenant can retire. */
+	/* No tenant can retire here. */
 	add_retired(walk);
 	tenant_set_add(&walk->sample->tenants, t);
 	for (unsigned i = 0; i < TENANT_DATABASES; i++) {

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,51 +9,10 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
 #include "store/record.h"
+#include "store/registry_private.h"
 
 /* What a tenant that holds nothing yet weighs against bytes, when a shard is chosen for a new one. */
 #define TENANT_WEIGHT 4096
-#define BUCKETS       16384
-
-struct registered;
-
-/* A secret in the hash table: its digest is uniform, so its first bytes are the hash. */
-struct opener {
-	struct secret secret;
-	struct registered *tenant;
-	struct opener *next;
-};
-
-struct registered {
-	struct tenant tenant;
-	struct opener openers[TENANT_SECRETS];
-	unsigned opener_count;
-	unsigned shard;   /* index */
-	bool wanted;      /* of the running reload: the configuration names it */
-	bool leaving;     /* removed by a reload: its worker has been told, and will say when it is done */
-	struct list link; /* in one of the registry's lists */
-	struct registered *next_named;
-};
-
-struct registry {
-	pthread_mutex_t mutex;
-	struct shard *const *shards;
-	size_t shard_count;
-	size_t *assigned; /* owned: tenants of each shard */
-	struct registry_hooks hooks;
-	const struct event_sink *events;
-	bool open;
-	uint32_t max_tenants;
-	struct tenant_limits defaults;
-	bool held;     /* tenants do not end any more */
-	bool starting; /* no worker runs yet: nothing is posted, and what goes goes at once */
-	struct registered *anonymous;
-	struct list tenants;
-	struct list leaving; /* removed by a reload, until their workers are done with them */
-	size_t count;
-	size_t opened; /* of them, by clients */
-	struct opener *buckets[BUCKETS];
-	struct registered *named[BUCKETS]; /* those with a name of their own, which only the operator gives */
-};
 
 void secret_digest(struct slice text, struct secret *out) {
 	crypto_hash_sha256(out->digest, (const unsigned char *)text.data, text.len);
@@ -78,23 +36,19 @@ static struct registered *find_secret(struct registry *r, const struct secret *s
 	return found;
 }
 
-static bool is_listed(const struct registered *g) {
-	return atomic_load_explicit(&g->tenant.listed, memory_order_relaxed);
-}
-
-static struct registered **place_of(struct registry *r, const char *name) {
+struct registered **registry_named(struct registry *r, const char *name) {
 	static const struct hash_seed seed = {0, 0};
 	return &r->named[hash_bytes(&seed, name, strlen(name)) % BUCKETS];
 }
 
 static struct registered *find_listed(struct registry *r, const char *name) {
-	struct registered *g = *place_of(r, name);
+	struct registered *g = *registry_named(r, name);
 	while (g != NULL && strcmp(g->tenant.name, name) != 0)
 		g = g->next_named;
 	return g;
 }
 
-static void forget_secrets(struct registry *r, struct registered *g) {
+void registry_forget_secrets(struct registry *r, struct registered *g) {
 	for (unsigned i = 0; i < g->opener_count; i++) {
 		struct opener **link = bucket_of(r, &g->openers[i].secret);
 		while (*link != &g->openers[i])
@@ -134,6 +88,7 @@ static struct registered *place_tenant(struct registry *r, unsigned shard, const
 		return NULL;
 	g->opener_count = 0;
 	g->leaving = false;
+	g->done = g->postponed = false;
 	g->next_named = NULL;
 	g->shard = shard;
 	tenant_init(&g->tenant, r->shards[g->shard], limits);
@@ -141,6 +96,15 @@ static struct registered *place_tenant(struct registry *r, unsigned shard, const
 	r->assigned[g->shard]++;
 	r->count++;
 	return g;
+}
+
+/* Lets those who look at all tenants find it: it is complete. */
+static void show_tenant(struct registry *r, struct registered *g) {
+	struct registered *last = r->shown_last;
+	g->shown_before = last;
+	atomic_store_explicit(&g->shown_next, NULL, memory_order_relaxed);
+	atomic_store_explicit(last == NULL ? &r->shown : &last->shown_next, g, memory_order_release);
+	r->shown_last = g;
 }
 
 static struct registered *add_tenant(struct registry *r, const struct tenant_limits *limits) {
@@ -153,39 +117,12 @@ static void name_by_secret(struct registered *g, const struct secret *secret) {
 	memcpy(g->tenant.digest, secret->digest, sizeof g->tenant.digest);
 }
 
-static void forget_name(struct registry *r, const struct registered *g) {
-	struct registered **link = place_of(r, g->tenant.name);
-	while (*link != g)
-		link = &(*link)->next_named;
-	*link = g->next_named;
-}
-
-/* Takes a tenant out of all that finds it; its worker may still use it. */
-static void unlist(struct registry *r, struct registered *g) {
-	forget_secrets(r, g);
-	if (is_listed(g))
-		forget_name(r, g);
-	list_remove(&g->link);
-	r->assigned[g->shard]--;
-	r->count--;
-	if (!is_listed(g))
-		r->opened--;
-	if (r->anonymous == g)
-		r->anonymous = NULL;
-}
-
 static void set_name(struct registry *r, struct registered *g, const char *name) {
 	memcpy(g->tenant.name, name, sizeof g->tenant.name);
-	struct registered **place = place_of(r, name);
+	struct registered **place = registry_named(r, name);
 	g->next_named = *place;
 	*place = g;
 	atomic_store_explicit(&g->tenant.listed, true, memory_order_release);
-}
-
-static void close_and_free(struct registered *g);
-
-static void report(const struct registry *r, enum event_id id, const struct registered *g) {
-	event_report(r->events, &(struct event){.id = id, .tenant = tenant_name(&g->tenant)});
 }
 
 static void change_limits(struct registry *r, struct registered *g, const struct tenant_limits *limits) {
@@ -207,22 +144,9 @@ static int want_anonymous(struct registry *r, const char *name) {
 		char padded[TENANT_NAME_MAX + 1] = "";
 		memcpy(padded, name, strnlen(name, TENANT_NAME_MAX));
 		set_name(r, r->anonymous, padded);
+		show_tenant(r, r->anonymous);
 	}
 	return 0;
-}
-
-/* Ends a tenant: its worker closes its clients and frees it. */
-static void remove_tenant(struct registry *r, struct registered *g) {
-	unlist(r, g);
-	report(r, EVENT_TENANT_REMOVED, g);
-	if (r->starting) {
-		close_and_free(g);
-		return;
-	}
-	g->leaving = true;
-	list_push_back(&r->leaving, &g->link);
-	if (r->hooks.removed != NULL)
-		r->hooks.removed(r->hooks.context, &g->tenant);
 }
 
 /* Ends what clients opened with secrets that are another tenant's now: they would go on to find that one. */
@@ -230,7 +154,7 @@ static void remove_rivals(struct registry *r, const struct registered *g, const 
 	for (unsigned i = 0; i < c->secret_count; i++) {
 		struct registered *rival = find_secret(r, &c->secrets[i]);
 		if (rival != NULL && rival != g)
-			remove_tenant(r, rival);
+			registry_end(r, rival);
 	}
 }
 
@@ -248,17 +172,19 @@ static int put_tenant(struct registry *r, const struct tenant_config *c) {
 		g->tenant.is_operator = is_operator;
 	remove_rivals(r, g, c);
 	if (!added)
-		forget_secrets(r, g);
-	if (!is_listed(g)) {
+		registry_forget_secrets(r, g);
+	if (!registered_listed(g)) {
 		set_name(r, g, c->name);
 		r->opened -= !added;
 	}
+	if (added)
+		show_tenant(r, g);
 	/* Only now: the worker that is told writes the name to the arena. */
 	if (!added)
 		change_limits(r, g, &c->limits);
 	learn_secrets(r, g, c->secrets, c->secret_count);
 	if (added && !r->starting)
-		report(r, EVENT_TENANT_CREATED, g);
+		registry_report(r, EVENT_TENANT_CREATED, g);
 	return 0;
 }
 
@@ -271,7 +197,7 @@ static int put_operator(struct registry *r, const struct secret *secret) {
 }
 
 static bool is_wanted(const struct tenancy *y, const struct registered *g) {
-	if (!is_listed(g))
+	if (!registered_listed(g))
 		return y->open;
 	if (g->tenant.is_operator)
 		return y->admin != NULL;
@@ -292,7 +218,7 @@ static void remove_unwanted(struct registry *r, const struct tenancy *y) {
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
 		if (!is_wanted(y, g))
-			remove_tenant(r, g);
+			registry_end(r, g);
 	}
 }
 
@@ -310,9 +236,9 @@ int registry_reload(struct registry *r, const struct tenancy *y) {
 	/* All secrets go before any comes, so that two tenants may exchange theirs. */
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
-		if (is_listed(g))
-			forget_secrets(r, g);
-		if (is_listed(g) && !g->tenant.is_operator && !g->wanted)
+		if (registered_listed(g))
+			registry_forget_secrets(r, g);
+		if (registered_listed(g) && !g->tenant.is_operator && !g->wanted)
 			change_limits(r, g, &r->defaults);
 	}
 	if (r->hooks.defaults_changed != NULL)
@@ -331,7 +257,7 @@ int registry_put(struct registry *r, const struct tenant_config *c) {
 	int error = 0;
 	for (unsigned i = 0; i < c->secret_count; i++) {
 		const struct registered *g = find_secret(r, &c->secrets[i]);
-		if (g != NULL && is_listed(g) && strcmp(g->tenant.name, c->name) != 0)
+		if (g != NULL && registered_listed(g) && strcmp(g->tenant.name, c->name) != 0)
 			error = ATOMDB_E_RANGE;
 	}
 	if (error == 0)
@@ -346,7 +272,7 @@ int registry_remove(struct registry *r, struct slice name) {
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
 		if (error != 0 && slice_equal(name, slice_of(tenant_name(&g->tenant)))) {
-			remove_tenant(r, g);
+			registry_end(r, g);
 			error = 0;
 		}
 	}
@@ -380,14 +306,15 @@ static void restore_tenant(void *context, uint32_t slot, const struct tenant_ide
 		name_by_secret(g, &secret);
 	g->tenant.is_operator = named && strcmp(identity->name, TENANT_OPERATOR) == 0;
 	shard_adopt_tenant(s, slot, &g->tenant);
+	show_tenant(r, g);
 	if (!named && !twice)
 		learn_secrets(r, g, &secret, 1);
-	if (!is_listed(g))
+	if (!registered_listed(g))
 		r->opened++;
 	/* One that a client opened lives no longer than its last key. */
 	if (twice || (!named && counter_get(&g->tenant.figures.keys) == 0)) {
-		unlist(r, g);
-		close_and_free(g);
+		registry_unlist(r, g);
+		registry_close(r, g);
 	}
 }
 
@@ -405,6 +332,7 @@ int registry_new(struct registry **out, struct shard *const *shards, size_t shar
 	if (r == NULL)
 		return -ENOMEM;
 	pthread_mutex_init(&r->mutex, NULL);
+	pthread_mutex_init(&r->looking, NULL);
 	list_init(&r->tenants);
 	list_init(&r->leaving);
 	r->shards = shards;
@@ -447,6 +375,7 @@ void registry_free(struct registry *r) {
 	free_all(&r->leaving);
 	free(r->assigned);
 	pthread_mutex_destroy(&r->mutex);
+	pthread_mutex_destroy(&r->looking);
 	free(r);
 }
 
@@ -458,6 +387,7 @@ static int open_tenant(struct registry *r, const struct secret *secret, struct r
 	if (g == NULL)
 		return -ENOMEM;
 	name_by_secret(g, secret);
+	show_tenant(r, g);
 	learn_secrets(r, g, secret, 1);
 	r->opened++;
 	*out = g;
@@ -474,7 +404,7 @@ int registry_authenticate(struct registry *r, struct slice name, struct slice se
 	secret_digest(secret, &digest);
 	pthread_mutex_lock(&r->mutex);
 	g = find_secret(r, &digest);
-	if (g != NULL && !any_name && (!is_listed(g) || !slice_equal(name, slice_of(g->tenant.name))))
+	if (g != NULL && !any_name && (!registered_listed(g) || !slice_equal(name, slice_of(g->tenant.name))))
 		error = ATOMDB_E_WRONGPASS;
 	else if (g == NULL && (!r->open || !any_name))
 		error = ATOMDB_E_WRONGPASS;
@@ -484,7 +414,7 @@ int registry_authenticate(struct registry *r, struct slice name, struct slice se
 		*out = &g->tenant;
 		*worker = shard_worker(g->tenant.shard);
 		if (opened)
-			report(r, EVENT_TENANT_CREATED, g);
+			registry_report(r, EVENT_TENANT_CREATED, g);
 	}
 	pthread_mutex_unlock(&r->mutex);
 	if (error == ATOMDB_E_FULL)
@@ -503,21 +433,6 @@ int registry_anonymous(struct registry *r, struct tenant **out, unsigned *worker
 	}
 	pthread_mutex_unlock(&r->mutex);
 	return error;
-}
-
-/* Closing and leaving the list are one step to whoever sums over the tenants: see registry_each. */
-static void close_and_free(struct registered *g) {
-	shard_close_tenant(g->tenant.shard, &g->tenant);
-	free(g);
-}
-
-static void release(struct registry *r, struct registered *g) {
-	if (is_listed(g) || g->leaving || r->held || counter_get(&g->tenant.figures.keys) != 0 ||
-	    counter_get(&g->tenant.figures.clients) != 0)
-		return;
-	report(r, EVENT_TENANT_REMOVED, g);
-	unlist(r, g);
-	close_and_free(g);
 }
 
 int registry_resume(struct registry *r, const struct tenant_identity *identity, struct tenant **out) {
@@ -539,45 +454,6 @@ int registry_resume(struct registry *r, const struct tenant_identity *identity, 
 	pthread_mutex_unlock(&r->mutex);
 	sodium_memzero(&secret, sizeof secret);
 	return error;
-}
-
-void registry_release(struct registry *r, struct tenant *t) {
-	pthread_mutex_lock(&r->mutex);
-	release(r, list_entry(t, struct registered, tenant));
-	pthread_mutex_unlock(&r->mutex);
-}
-
-void registry_hold(struct registry *r) {
-	pthread_mutex_lock(&r->mutex);
-	r->held = true;
-	pthread_mutex_unlock(&r->mutex);
-}
-
-void registry_tidy(struct registry *r, unsigned worker) {
-	pthread_mutex_lock(&r->mutex);
-	list_for_each (node, &r->tenants) {
-		struct registered *g = list_entry(node, struct registered, link);
-		if (shard_worker(g->tenant.shard) == worker)
-			release(r, g);
-	}
-	pthread_mutex_unlock(&r->mutex);
-}
-
-void registry_remove_done(struct registry *r, struct tenant *t) {
-	struct registered *g = list_entry(t, struct registered, tenant);
-	pthread_mutex_lock(&r->mutex);
-	list_remove(&g->link);
-	close_and_free(g);
-	pthread_mutex_unlock(&r->mutex);
-}
-
-void registry_each(struct registry *r, void (*visit)(void *context, const struct tenant *t), void *context) {
-	pthread_mutex_lock(&r->mutex);
-	list_for_each (node, &r->tenants)
-		visit(context, &list_entry(node, struct registered, link)->tenant);
-	list_for_each (node, &r->leaving)
-		visit(context, &list_entry(node, struct registered, link)->tenant);
-	pthread_mutex_unlock(&r->mutex);
 }
 
 struct arenas registry_arenas(const struct registry *r) {

@@ -1,8 +1,8 @@
 /* The registry: which secret opens which tenant, and in which shard each tenant lives.
  *
  * The only part of the store that threads share: a mutex guards it. It is asked at AUTH, at reload and by the control
- * plane, never per command. Secrets are known by their SHA-256 digest only (libsodium), compared in constant time, and
- * a wrong one costs what a right one does. */
+ * plane, never per command, nor for a look at all tenants, which takes its time. Secrets are known by their SHA-256
+ * digest only (libsodium), compared in constant time, and a wrong one costs what a right one does. */
 #pragma once
 
 #include <stdbool.h>
@@ -102,12 +102,19 @@ void registry_tidy(struct registry *r, unsigned worker);
 /* Called by the tenant's worker after `removed`, when no client uses it any more: closes and frees it. */
 void registry_remove_done(struct registry *r, struct tenant *t);
 
+/* Ends those tenants of `worker`, by its thread, that could not end while somebody looked at them. To be called now and
+ * then; mostly it costs one load. */
+void registry_take_up(struct registry *r, unsigned worker);
+
 /* From here on no tenant ends with its last client: the next process is to find them all. */
 void registry_hold(struct registry *r);
 
-/* Visits every tenant, for the control plane; only identity and figures may be read. The mutex is held meanwhile:
- * be quick. */
+/* Visits every tenant, the oldest first, for the control plane; only identity and figures may be read. A worker never
+ * waits for it: what would end meanwhile ends when its worker calls registry_take_up. */
 void registry_each(struct registry *r, void (*visit)(void *context, const struct tenant *t), void *context);
+/* Visits every tenant of a worker, for its thread. The mutex is held meanwhile: be quick. */
+void registry_each_of(struct registry *r, unsigned worker, void (*visit)(void *context, struct tenant *t),
+		      void *context);
 size_t registry_count(struct registry *r);
 
 /* The memory of all shards: bytes of blocks, and of the pages that they are in. */

@@ -1,0 +1,156 @@
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "atomdb/store/shard.h"
+#include "store/registry_private.h"
+
+static void forget_name(struct registry *r, const struct registered *g) {
+	struct registered **link = registry_named(r, g->tenant.name);
+	while (*link != g)
+		link = &(*link)->next_named;
+	*link = g->next_named;
+}
+
+void registry_unlist(struct registry *r, struct registered *g) {
+	registry_forget_secrets(r, g);
+	if (registered_listed(g))
+		forget_name(r, g);
+	list_remove(&g->link);
+	r->assigned[g->shard]--;
+	r->count--;
+	if (!registered_listed(g))
+		r->opened--;
+	if (r->anonymous == g)
+		r->anonymous = NULL;
+}
+
+/* Takes it out of what registry_each shows. Nobody looks meanwhile. */
+static void hide(struct registry *r, struct registered *g) {
+	struct registered *next = atomic_load_explicit(&g->shown_next, memory_order_relaxed);
+	if (g->shown_before != NULL)
+		atomic_store_explicit(&g->shown_before->shown_next, next, memory_order_relaxed);
+	else
+		atomic_store_explicit(&r->shown, next, memory_order_relaxed);
+	if (next != NULL)
+		next->shown_before = g->shown_before;
+	else
+		r->shown_last = g->shown_before;
+}
+
+void registry_close(struct registry *r, struct registered *g) {
+	hide(r, g);
+	shard_close_tenant(g->tenant.shard, &g->tenant);
+	free(g);
+}
+
+/* Whether a worker may end tenants now: somebody looks at them otherwise, and `g` is to be tried again. */
+static bool begin_end(struct registry *r, struct registered *g) {
+	if (pthread_mutex_trylock(&r->looking) == 0)
+		return true;
+	if (!g->postponed)
+		atomic_fetch_add_explicit(&r->postponed, 1, memory_order_relaxed);
+	g->postponed = true;
+	return false;
+}
+
+static void end_end(struct registry *r) {
+	pthread_mutex_unlock(&r->looking);
+}
+
+void registry_end(struct registry *r, struct registered *g) {
+	registry_unlist(r, g);
+	registry_report(r, EVENT_TENANT_REMOVED, g);
+	if (r->starting) {
+		registry_close(r, g);
+		return;
+	}
+	g->leaving = true;
+	list_push_back(&r->leaving, &g->link);
+	if (r->hooks.removed != NULL)
+		r->hooks.removed(r->hooks.context, &g->tenant);
+}
+
+static void release(struct registry *r, struct registered *g) {
+	if (registered_listed(g) || g->leaving || r->held || counter_get(&g->tenant.figures.keys) != 0 ||
+	    counter_get(&g->tenant.figures.clients) != 0 || !begin_end(r, g))
+		return;
+	registry_report(r, EVENT_TENANT_REMOVED, g);
+	registry_unlist(r, g);
+	registry_close(r, g);
+	end_end(r);
+}
+
+static void remove_done(struct registry *r, struct registered *g) {
+	g->done = true;
+	if (!begin_end(r, g))
+		return;
+	list_remove(&g->link);
+	registry_close(r, g);
+	end_end(r);
+}
+
+void registry_release(struct registry *r, struct tenant *t) {
+	pthread_mutex_lock(&r->mutex);
+	release(r, list_entry(t, struct registered, tenant));
+	pthread_mutex_unlock(&r->mutex);
+}
+
+void registry_remove_done(struct registry *r, struct tenant *t) {
+	pthread_mutex_lock(&r->mutex);
+	remove_done(r, list_entry(t, struct registered, tenant));
+	pthread_mutex_unlock(&r->mutex);
+}
+
+void registry_hold(struct registry *r) {
+	pthread_mutex_lock(&r->mutex);
+	r->held = true;
+	pthread_mutex_unlock(&r->mutex);
+}
+
+/* What was postponed is tried now, and may be again. */
+static void take_up(struct registry *r, struct registered *g) {
+	if (g->postponed)
+		atomic_fetch_sub_explicit(&r->postponed, 1, memory_order_relaxed);
+	g->postponed = false;
+}
+
+void registry_tidy(struct registry *r, unsigned worker) {
+	pthread_mutex_lock(&r->mutex);
+	list_for_each (node, &r->tenants) {
+		struct registered *g = list_entry(node, struct registered, link);
+		if (shard_worker(g->tenant.shard) == worker) {
+			take_up(r, g);
+			release(r, g);
+		}
+	}
+	list_for_each (node, &r->leaving) {
+		struct registered *g = list_entry(node, struct registered, link);
+		if (shard_worker(g->tenant.shard) == worker && g->done) {
+			take_up(r, g);
+			remove_done(r, g);
+		}
+	}
+	pthread_mutex_unlock(&r->mutex);
+}
+
+void registry_take_up(struct registry *r, unsigned worker) {
+	if (atomic_load_explicit(&r->postponed, memory_order_relaxed) != 0)
+		registry_tidy(r, worker);
+}
+
+void registry_each(struct registry *r, void (*visit)(void *context, const struct tenant *t), void *context) {
+	pthread_mutex_lock(&r->looking);
+	struct registered *g = atomic_load_explicit(&r->shown, memory_order_acquire);
+	for (; g != NULL; g = atomic_load_explicit(&g->shown_next, memory_order_acquire))
+		visit(context, &g->tenant);
+	pthread_mutex_unlock(&r->looking);
+}
+
+void registry_each_of(struct registry *r, unsigned worker, void (*visit)(void *context, struct tenant *t),
+		      void *context) {
+	pthread_mutex_lock(&r->mutex);
+	for (struct registered *g = r->shown; g != NULL; g = g->shown_next)
+		if (shard_worker(g->tenant.shard) == worker)
+			visit(context, &g->tenant);
+	pthread_mutex_unlock(&r->mutex);
+}
