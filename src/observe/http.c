@@ -118,6 +118,16 @@ static const struct resource resources[] = {
 	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", true, render_metrics},
 };
 
+static int name_resources(struct buffer *out) {
+	int r = append(out, "Not found. There are");
+	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]) && r == 0; i++) {
+		r = append(out, i == 0 ? " " : ", ");
+		if (r == 0)
+			r = append(out, resources[i].path);
+	}
+	return r != 0 ? r : append(out, ".\n");
+}
+
 #define OPENMETRICS "application/openmetrics-text"
 static const struct resource openmetrics = {"/metrics", OPENMETRICS "; version=1.0.0; charset=utf-8", true,
 					    render_openmetrics};
@@ -236,10 +246,10 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 	int status;
 	struct asked asked = {.after = argument(connection, "after")};
 	if (resource == NULL) {
-		status = append(&body, "Not found. There are /, /metrics, /health, /health/live and /health/ready.\n")
-				 ?: MHD_HTTP_NOT_FOUND;
+		status = name_resources(&body) ?: MHD_HTTP_NOT_FOUND;
 	} else if (!get) {
-		status = append(&body, "Only GET and HEAD are answered here.\n") ?: MHD_HTTP_METHOD_NOT_ALLOWED;
+		status = append(&body, "Not allowed: only GET and HEAD are answered here.\n")
+				 ?: MHD_HTTP_METHOD_NOT_ALLOWED;
 	} else if (!admit(h, connection, resource, &asked.tenants)) {
 		status = append(&body, "This needs the secret, as a bearer token or as the password of any user.\n")
 				 ?: MHD_HTTP_UNAUTHORIZED;

@@ -10,7 +10,8 @@
 #include "observe/sample.h"
 #include "observe/text.h"
 
-enum metric_type { COUNTER, GAUGE, HISTOGRAM };
+/* LASTING: a counter that goes on where the process before left it. */
+enum metric_type { COUNTER, LASTING, GAUGE, HISTOGRAM };
 
 /* Decimal places of a second, or of a ratio; counts and bytes have none. */
 enum metric_unit { ONE = 0, MS = 3, US = 6, PPM = 6, NS = 9 };
@@ -88,7 +89,7 @@ void metrics_free(struct metrics *m) {
 
 static void write_head(struct text *t, const struct metric *metric, size_t family_len) {
 	static const char *const types[] = {
-		[COUNTER] = " counter\n", [GAUGE] = " gauge\n", [HISTOGRAM] = " histogram\n"};
+		[COUNTER] = " counter\n", [LASTING] = " counter\n", [GAUGE] = " gauge\n", [HISTOGRAM] = " histogram\n"};
 	text_string(t, "# HELP ");
 	text_bytes(t, metric->name, family_len);
 	text_string(t, " ");
@@ -131,10 +132,25 @@ static void write_histogram(struct text *t, const struct metric *metric, const s
 	write_value(t, metric, labels, "_count", count, 0);
 }
 
-static void write_metric(struct text *t, const struct metric *metric, enum metrics_format format,
-			 const struct rows *rows) {
+/* When it began to count: for OpenMetrics, of histograms and of what the server counts as a whole. Those of workers,
+ * commands and shards began then too, and a tenant's when it came, which nobody knows any more. */
+static void write_created(struct text *t, const struct metric *metric, const struct labels *labels, size_t family_len,
+			  uint64_t start_ms) {
+	if (metric->type != HISTOGRAM && (metric->type != COUNTER || metric->scope != SCOPE_global))
+		return;
+	text_bytes(t, metric->name, family_len);
+	text_string(t, "_created");
+	text_bytes(t, labels->text, labels->len);
+	text_string(t, " ");
+	text_decimal(t, start_ms, MS);
+	text_string(t, "\n");
+}
+
+/* `start_ms` when the server started, for OpenMetrics; 0 for the other format. */
+static void write_metric(struct text *t, const struct metric *metric, const struct rows *rows, uint64_t start_ms) {
 	size_t name_len = strlen(metric->name);
-	size_t family_len = format == METRICS_OPENMETRICS && metric->type == COUNTER ? name_len - TOTAL : name_len;
+	bool counts = metric->type == COUNTER || metric->type == LASTING;
+	size_t family_len = start_ms != 0 && counts ? name_len - TOTAL : name_len;
 	bool headed = false;
 	for (size_t i = 0; i < rows->count; i++) {
 		const char *row = (const char *)rows->first + i * rows->stride;
@@ -151,6 +167,8 @@ static void write_metric(struct text *t, const struct metric *metric, enum metri
 			write_histogram(t, metric, labels, (const void *)(row + metric->offset));
 		else
 			write_value(t, metric, labels, "", value, (unsigned)metric->unit);
+		if (start_ms != 0)
+			write_created(t, metric, labels, family_len, start_ms);
 	}
 }
 
@@ -174,7 +192,8 @@ int metrics_render(struct metrics *m, enum metrics_format format, bool tenants, 
 	};
 	struct text t = {.out = out};
 	for (size_t i = 0; i < sizeof(metric_table) / sizeof(metric_table[0]); i++)
-		write_metric(&t, &metric_table[i], format, &scopes[metric_table[i].scope]);
+		write_metric(&t, &metric_table[i], &scopes[metric_table[i].scope],
+			     format == METRICS_OPENMETRICS ? s->global.start_ms : 0);
 	if (format == METRICS_OPENMETRICS)
 		text_string(&t, "# EOF\n");
 	return t.error;

@@ -158,7 +158,8 @@ def test_health_of_the_process_and_of_the_service(atomdb):
         answer = atomdb.http(path)
         assert (answer.status, json.loads(answer.body)["status"]) == (200, "ok")
     missing = atomdb.http("/health/nosuch")
-    assert missing.status == 404 and "/health/live" in missing.body
+    assert missing.status == 404
+    assert all(f" {path}" in missing.body for path in ("/,", "/api/history", "/api/status", "/health/live", "/metrics"))
     refused = http_get(atomdb.http_port, "/health/live", method="POST")
     assert refused.status == 405 and refused.headers["Allow"] == "GET, HEAD"
 

@@ -123,6 +123,13 @@ def test_openmetrics_is_what_prometheus_asks_for(served, tmp_path):
     try:
         prometheus.wait("up", lambda samples: [value for _, value in samples] == [1])
         assert prometheus.value('redis_commands_total{cmd="set"}') == 36
+        # What is counted from the start of the process on says when that was; tenants' counters began with the tenant.
+        started = served.metric("redis_start_time_seconds")
+        assert prometheus.value("redis_commands_processed_created") == started
+        assert prometheus.value("atomdb_expiry_lag_seconds_created") == started
+        for absent in ("atomdb_crashes_created", "atomdb_tenant_commands_created", "redis_connected_clients_created"):
+            assert f"{absent} " not in served.http("/metrics", headers={"Accept": "application/openmetrics-text"}).body
+        assert "_created" not in served.http("/metrics").body
     finally:
         prometheus.stop()
 
