@@ -17,9 +17,34 @@ static void reply_value(struct session *s, const struct entry *e) {
 		writer_bulk(s->reply, keyspace_value(e, text));
 }
 
+/* Lends the value of `e`, which is large, as the last thing that the command answers; not where somebody between has to
+ * see the reply, or to hold it back. */
+static __attribute__((noinline)) enum outcome reply_large(struct session *s, const struct entry *e,
+							  struct slice value) {
+	struct loan *loan = NULL;
+	if (!(s->flags & SESSION_ATTENTION) && !s->reply->muted)
+		loan = loan_take(s->tenant, e);
+	if (loan == NULL) {
+		writer_bulk(s->reply, value);
+		return OUTCOME_DONE;
+	}
+	writer_bulk_head(s->reply, value.len);
+	s->env->lent = (struct lent){loan, value};
+	return OUTCOME_LENT;
+}
+
 enum outcome string_get(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
-	reply_value(s, keyspace_find(s->tenant, &key, LOOKUP_READ));
+	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
+	if (e == NULL) {
+		writer_null(s->reply);
+		return OUTCOME_DONE;
+	}
+	char text[KEYSPACE_TEXT];
+	struct slice value = keyspace_value(e, text);
+	if (__builtin_expect(value.len >= LOAN_MIN, 0))
+		return reply_large(s, e, value);
+	writer_bulk(s->reply, value);
 	return OUTCOME_DONE;
 }
 

@@ -26,8 +26,10 @@ static struct connection *connection_of(struct session *s) {
 	return list_entry(s, struct connection, session);
 }
 
-size_t connection_backlog(const struct connection *c) {
-	return c->session.tenant != NULL ? BACKLOG_MEMBER : 0;
+bool connection_is_behind(const struct connection *c) {
+	if (__builtin_expect(c->output == NULL, 1))
+		return false;
+	return output_unsent(c) > (c->session.tenant != NULL ? BACKLOG_MEMBER : 0) || c->output->lent.loan != NULL;
 }
 
 static void set_tcp_options(int fd, uint32_t keepalive) {
@@ -100,6 +102,8 @@ void connection_close(struct connection *c) {
 	/* It may have been sent here to open a tenant that its secret made, and goes before it was let in. */
 	bool kept_out = c->session.tenant == NULL && (c->flags & CONNECTION_RUNNABLE) != 0;
 	connection_uncharge(c);
+	/* Its tenant may end with the session, and what it lends with it. */
+	output_drop(c);
 	session_deinit(&c->session);
 	if (kept_out)
 		registry_tidy(w->env.registry, w->number);
@@ -199,7 +203,7 @@ void connection_settle(struct connection *c) {
 	if (__builtin_expect(c->state != state, 0))
 		set_state(c, state);
 	size_t unsent = output_unsent(c);
-	bool held_back = (c->flags & CONNECTION_RUNNABLE) || unsent > connection_backlog(c);
+	bool held_back = (c->flags & CONNECTION_RUNNABLE) || connection_is_behind(c);
 	watch(c, (unsent > 0 ? (uint32_t)EPOLLOUT : 0) | (held_back ? 0 : (uint32_t)EPOLLIN));
 }
 
@@ -213,7 +217,7 @@ void connection_arrive(struct worker *w, struct connection *c) {
 	}
 	c->flags &= (uint8_t)~CONNECTION_MEMBER;
 	c->flags |= CONNECTION_RUNNABLE;
-	if (output_unsent(c) <= connection_backlog(c))
+	if (!connection_is_behind(c))
 		input_resume(c);
 	else if (connection_charge(c) < 0)
 		connection_close(c);

@@ -14,6 +14,7 @@
 
 #include "atomdb/command/session.h"
 #include "atomdb/resp/reader.h"
+#include "atomdb/util/pack.h"
 #include "net/inbox.h"
 
 struct window;
@@ -38,10 +39,13 @@ struct pending {
 	struct buffer bytes;
 };
 
-/* Replies that the socket had no room for. Allocated only when there are some. */
+/* Replies that the socket had no room for. Allocated only when there are some. A large value is not among the bytes but
+ * sent from where it is, and its part of them comes behind. */
 struct output {
 	struct buffer bytes;
-	size_t sent; /* of them */
+	size_t sent;      /* of them */
+	struct lent lent; /* what is left of a value to be sent; owned; its loan NULL: none */
+	size_t lent_at;   /* the bytes from here on come behind it */
 	struct connection *connection;
 	struct list push; /* in worker->pushed */
 };
@@ -60,8 +64,9 @@ struct connection {
 	uint8_t state;  /* enum client_state, as counted */
 };
 
-/* Unsent replies beyond which a client's commands are not run: 1 MiB, none before it has authenticated. */
-size_t connection_backlog(const struct connection *c);
+/* Whether so much is unsent that the client's commands are not run: more than 1 MiB, anything before it has
+ * authenticated, or a value that is lent. */
+bool connection_is_behind(const struct connection *c);
 
 /* A client on `fd`, which it takes over: watched and counted, with a session and no tenant. NULL: it was closed. */
 struct connection *connection_new(struct worker *w, int fd, uint64_t id);
@@ -116,6 +121,11 @@ int input_hold(struct connection *c, struct slice bytes);
 /* Sends what is held, then the worker's output; holds what does not fit. The worker's output is empty after it.
  * 0; -errno of the socket, -ENOMEM, or ATOMDB_E_RANGE past the output limit (counted and reported): close then. */
 int output_flush(struct connection *c);
+/* Sends what is held and the worker's output, then what was lent to this client, and CRLF. Errors as output_flush. The
+ * loan is taken over, also on failure; there is no other. */
+int output_lend(struct connection *c, struct lent lent);
+/* Writes down what is unsent, as pack_bytes would. */
+void output_pack(const struct connection *c, struct pack *p);
 /* Adds bytes that are not the reply to a command, to a connection that is not being served; they are sent at the end of
  * the turn. */
 void output_push(struct connection *c, struct slice bytes);

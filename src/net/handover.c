@@ -17,7 +17,6 @@
 
 static void pack_connection(const struct connection *c, struct pack *p) {
 	const struct pending *in = c->pending;
-	const struct output *out = c->output;
 	size_t begin = pack_begin(p);
 	pack_number(p, c->session.tenant != NULL);
 	if (c->session.tenant != NULL)
@@ -25,8 +24,7 @@ static void pack_connection(const struct connection *c, struct pack *p) {
 	session_pack(&c->session, p);
 	pack_number(p, c->flags & KEPT_FLAGS);
 	pack_bytes(p, in != NULL ? buffer_slice(&in->bytes) : (struct slice){NULL, 0});
-	pack_bytes(p, out != NULL ? (struct slice){out->bytes.data + out->sent, out->bytes.len - out->sent}
-				  : (struct slice){NULL, 0});
+	output_pack(c, p);
 	pack_end(p, begin);
 }
 

@@ -152,12 +152,28 @@ static int parse(struct connection *c, struct feed *f, struct window *v) {
 	return result;
 }
 
+/* Sends the value that the reply ends with. */
+static APART enum verdict lend(struct connection *c) {
+	struct worker *w = c->worker;
+	struct lent lent = w->env.lent;
+	w->env.lent = (struct lent){0};
+	if (w->writer.failed) {
+		loan_return(lent.loan);
+		return VERDICT_DONE;
+	}
+	if (output_lend(c, lent) < 0)
+		return VERDICT_DROP;
+	w->writer.limit = output_limit(c);
+	return connection_is_behind(c) ? VERDICT_STALLED : VERDICT_DONE;
+}
+
 /* Runs the window's commands. VERDICT_DONE when all ran, or the time is over and nothing is left. */
 static APART enum verdict run_window(struct connection *c, struct feed *f, struct window *v, uint64_t *ticks,
 				     uint64_t end) {
 	struct worker *w = c->worker;
 	struct session *s = &c->session;
 	const size_t begin = f->done;
+	enum verdict verdict;
 	for (unsigned i = 0; i < v->count; i++) {
 		enum outcome outcome = dispatch_run(s, &v->requests[i], ticks);
 		if (__builtin_expect(outcome != OUTCOME_DONE, 0)) {
@@ -167,6 +183,10 @@ static APART enum verdict run_window(struct connection *c, struct feed *f, struc
 				return VERDICT_LATER;
 			if (outcome == OUTCOME_ELSEWHERE)
 				return VERDICT_ELSEWHERE;
+			if (outcome == OUTCOME_LENT && (verdict = lend(c)) != VERDICT_DONE) {
+				f->done = begin + v->commands[i].end;
+				return verdict;
+			}
 		}
 		f->done = begin + v->commands[i].end;
 		if (__builtin_expect(w->writer.failed, 0)) {
@@ -180,7 +200,7 @@ static APART enum verdict run_window(struct connection *c, struct feed *f, struc
 			if (output_flush(c) < 0)
 				return VERDICT_DROP;
 			w->writer.limit = output_limit(c);
-			if (output_unsent(c) > connection_backlog(c))
+			if (connection_is_behind(c))
 				return VERDICT_STALLED;
 		}
 		if (__builtin_expect(*ticks > end, 0) && f->done < f->len)
@@ -405,8 +425,7 @@ static void conclude(struct connection *c, const struct feed *f, enum verdict ve
 		if (verdict == VERDICT_LATER)
 			wait_for_pause(c);
 		/* Where the socket has taken the replies meanwhile, it will not tell that it can take more. */
-		if (verdict == VERDICT_AGAIN ||
-		    (verdict == VERDICT_STALLED && output_unsent(c) <= connection_backlog(c))) {
+		if (verdict == VERDICT_AGAIN || (verdict == VERDICT_STALLED && !connection_is_behind(c))) {
 			c->flags |= CONNECTION_WAITING | CONNECTION_RUNNABLE;
 			list_push_back(&w->waiting, &c->pending->wait);
 		}
@@ -546,7 +565,7 @@ void input_discard(struct connection *c) {
 }
 
 void input_resume(struct connection *c) {
-	if (c->pending == NULL || output_unsent(c) > connection_backlog(c))
+	if (c->pending == NULL || connection_is_behind(c))
 		return;
 	list_remove(&c->pending->wait);
 	c->flags &= (uint8_t) ~(CONNECTION_RUNNABLE | CONNECTION_WAITING);

@@ -1,7 +1,12 @@
 /* Replies on their way to the socket.
  *
  * The replies of a batch are in the worker's output buffer. What the socket takes at once never leaves it; the rest is
- * copied to a buffer of the connection's own, or, when it is large, the two change buffers and nothing is copied. */
+ * copied to a buffer of the connection's own, or, when it is large, the two change buffers and nothing is copied. A
+ * large value is in neither: it is lent, and sent from the store piece by piece, one a turn.
+ *
+ *   bytes:  | sent | ...$100000000\r\n | \r\n ... |
+ *                                      ^ lent_at: here the value belongs */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -14,9 +19,11 @@
 #define OUTPUT_KEPT ((size_t)1 << 20)
 /* What others push is sent before the turn ends when it is more than this. */
 #define PUSH_EARLY ((size_t)256 << 10)
+/* Of a value that is lent, what is sent in one turn. */
+#define PIECE ((size_t)256 << 10)
 
 size_t output_unsent(const struct connection *c) {
-	return c->output == NULL ? 0 : c->output->bytes.len - c->output->sent;
+	return c->output == NULL ? 0 : c->output->bytes.len - c->output->sent + c->output->lent.bytes.len;
 }
 
 size_t output_limit(const struct connection *c) {
@@ -31,6 +38,7 @@ void output_drop(struct connection *c) {
 	if (c->output == NULL)
 		return;
 	list_remove(&c->output->push);
+	loan_return(c->output->lent.loan);
 	buffer_deinit(&c->output->bytes);
 	free(c->output);
 	c->output = NULL;
@@ -70,6 +78,7 @@ static void compact(struct output *o) {
 	if (o->sent <= o->bytes.len / 2)
 		return;
 	buffer_consume(&o->bytes, o->sent);
+	o->lent_at -= o->lent.loan != NULL ? o->sent : 0;
 	o->sent = 0;
 }
 
@@ -90,6 +99,51 @@ static int hold(struct connection *c, size_t from) {
 	struct output *o = c->output;
 	compact(o);
 	return buffer_append(&o->bytes, fresh->data + from, fresh->len - from, SIZE_MAX);
+}
+
+/* Sends the bytes up to `end` once. 0 or -errno. */
+static int send_bytes(struct connection *c, size_t end) {
+	struct output *o = c->output;
+	if (o->sent == end)
+		return 0;
+	ssize_t n = send_some(c, o->bytes.data + o->sent, end - o->sent);
+	if (n < 0)
+		return (int)n;
+	o->sent += (size_t)n;
+	return 0;
+}
+
+/* Sends once of what is held, and of what is lent a piece, so that the others come in between. 0 or -errno. */
+static int send_held(struct connection *c) {
+	struct output *o = c->output;
+	if (__builtin_expect(o->lent.loan == NULL, 1))
+		return send_bytes(c, o->bytes.len);
+	int r = send_bytes(c, o->lent_at);
+	if (r < 0 || o->sent < o->lent_at)
+		return r;
+	struct slice *rest = &o->lent.bytes;
+	ssize_t n = send_some(c, rest->data, rest->len < PIECE ? rest->len : PIECE);
+	if (n < 0)
+		return (int)n;
+	rest->data += n;
+	rest->len -= (size_t)n;
+	if (rest->len > 0)
+		return 0;
+	loan_return(o->lent.loan);
+	o->lent.loan = NULL;
+	return send_bytes(c, o->bytes.len);
+}
+
+void output_pack(const struct connection *c, struct pack *p) {
+	const struct output *o = c->output;
+	size_t begin = pack_begin(p);
+	if (o != NULL) {
+		size_t middle = o->lent.loan != NULL ? o->lent_at : o->bytes.len;
+		pack_piece(p, (struct slice){o->bytes.data + o->sent, middle - o->sent});
+		pack_piece(p, o->lent.bytes);
+		pack_piece(p, (struct slice){o->bytes.data + middle, o->bytes.len - middle});
+	}
+	pack_end(p, begin);
 }
 
 static bool is_over_limit(const struct connection *c) {
@@ -113,11 +167,10 @@ static int flush_held(struct connection *c) {
 	if (r < 0)
 		return r;
 	struct output *o = c->output;
-	ssize_t n = send_some(c, o->bytes.data + o->sent, o->bytes.len - o->sent);
-	if (n < 0)
-		return (int)n;
-	o->sent += (size_t)n;
-	if (o->sent == o->bytes.len) {
+	r = send_held(c);
+	if (r < 0)
+		return r;
+	if (o->sent == o->bytes.len && o->lent.loan == NULL) {
 		output_drop(c);
 		return 0;
 	}
@@ -141,6 +194,23 @@ int output_flush(struct connection *c) {
 	return r;
 }
 
+int output_lend(struct connection *c, struct lent lent) {
+	int r = hold(c, 0);
+	shrink(&c->worker->output);
+	if (r == 0)
+		r = buffer_reserve(&c->output->bytes, 2, SIZE_MAX);
+	if (r < 0) {
+		loan_return(lent.loan);
+		return r;
+	}
+	struct output *o = c->output;
+	assert(o->lent.loan == NULL);
+	o->lent = lent;
+	o->lent_at = o->bytes.len;
+	buffer_append(&o->bytes, "\r\n", 2, SIZE_MAX);
+	return output_flush(c);
+}
+
 int output_hold(struct connection *c, struct slice bytes) {
 	int r = make_output(c);
 	return r < 0 ? r : buffer_append(&c->output->bytes, bytes.data, bytes.len, SIZE_MAX);
@@ -161,10 +231,8 @@ void output_push(struct connection *c, struct slice bytes) {
 		c->flags |= CONNECTION_OVERRUN;
 		return;
 	}
-	if (output_unsent(c) > PUSH_EARLY) {
-		ssize_t n = send_some(c, o->bytes.data + o->sent, o->bytes.len - o->sent);
-		o->sent += n > 0 ? (size_t)n : 0;
-	}
+	if (output_unsent(c) > PUSH_EARLY)
+		(void)send_held(c);
 	if (is_over_limit(c))
 		c->flags |= CONNECTION_OVERRUN;
 }

@@ -201,6 +201,13 @@ void writer_bulk(struct writer *w, struct slice bytes) {
 	memcpy(p + 2, bytes.data, n);
 }
 
+void writer_bulk_head(struct writer *w, size_t len) {
+	size_t used = w->out->len + LINE_MAX_BYTES + 2;
+	if (w->limit < used || len > w->limit - used)
+		w->failed = true;
+	line(w, '$', (int64_t)len);
+}
+
 void writer_bulk_integer(struct writer *w, int64_t value) {
 	char text[NUMBER_TEXT_MAX];
 	writer_bulk(w, (struct slice){text, number_format(value, text)});

@@ -11,6 +11,7 @@
 #include "store/ages.h"
 #include "store/check.h"
 #include "store/crash.h"
+#include "store/loan.h"
 #include "store/record.h"
 #include "store/scope.h"
 
@@ -116,7 +117,7 @@ static void entry_free(struct tenant *t, struct database *d, ref block, bool kee
 	crash_point();
 	e->owner = 0;
 	crash_point();
-	arena_free(s->arena, block, size, ARENA_ENTRY);
+	loan_free_entry(s, block, size);
 }
 
 static void entry_delete(struct tenant *t, struct database *d, uint64_t hash, ref block, enum change why) {
@@ -406,7 +407,7 @@ void keyspace_publish(struct tenant *t, struct database *d, const struct key *ke
 	} else {
 		old->owner = 0;
 		crash_point();
-		arena_free(a, block, size, ARENA_ENTRY);
+		loan_free_entry(s, block, size);
 	}
 	tell(t, CHANGE_VALUE, key->place, key->name);
 }
@@ -502,6 +503,8 @@ static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, st
 	size_t size = entry_size(e) - stored.len + length;
 	if (entry_has(e, ENTRY_INT) || arena_block_size(size) != arena_block_size(entry_size(e)) ||
 	    (!entry_has(e, ENTRY_WIDE) && length > ENTRY_NARROW_VALUE))
+		return false;
+	if (entry_size(e) >= LOAN_MIN && loan_has(t->shard, entry_ref(t->shard, e)))
 		return false;
 	if (!scope_is_free(t->shard, e) && !note_value(t->shard, e, length, span))
 		return false;

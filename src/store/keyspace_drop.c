@@ -4,6 +4,7 @@
  * That they are gone is said by the list of dropped databases alone, whose tables still name them: so a database comes
  * on the list by the store that drops it, and leaves it when none of its entries is left. */
 #include "store/crash.h"
+#include "store/loan.h"
 #include "store/record.h"
 #include "store/scope.h"
 
@@ -73,7 +74,7 @@ static void drop_entry(void *context, ref block) {
 		lru_remove(s->arena, drop->lru, block);
 	e->owner = 0;
 	crash_point();
-	arena_free(s->arena, block, size, ARENA_ENTRY);
+	loan_free_entry(s, block, size);
 }
 
 bool keyspace_free_dropped(struct shard *s, unsigned units) {

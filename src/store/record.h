@@ -97,6 +97,7 @@ struct shard {
 	struct entry_change change;
 	struct tenant_limits defaults;
 	struct list over;    /* tenants above a lowered quota */
+	struct list loans;   /* values that are being sent: see loan.h */
 	struct tenant *shed; /* whose entries go while the budget is exceeded, or NULL */
 	unsigned shed_left;  /* how many of them, until the largest tenant is looked for again */
 	unsigned id;

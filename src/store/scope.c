@@ -5,6 +5,7 @@
 
 #include "store/check.h"
 #include "store/crash.h"
+#include "store/loan.h"
 
 #define ROOM_MIN  64u
 #define ROOM_KEPT 1024u
@@ -62,7 +63,7 @@ static void finish(struct shard *s) {
 		if (u->kind == UNDO_CREATED && e->owner != 0)
 			e->owner &= ~ENTRY_FRESH;
 		else if (u->kind == UNDO_KILLED)
-			arena_free(s->arena, u->block, (size_t)(u->value >> 32) * ARENA_UNIT, ARENA_ENTRY);
+			loan_free_entry(s, u->block, (size_t)(u->value >> 32) * ARENA_UNIT);
 		else if (u->kind == UNDO_SAVED)
 			arena_free(s->arena, (ref)u->value, (size_t)(u->value >> 32), ARENA_OTHER);
 	}
@@ -127,7 +128,7 @@ void scope_kill(struct shard *s, ref block, size_t size, bool keep) {
 	if (came != NULL)
 		came->kind = UNDO_NOTHING;
 	if (!keep)
-		arena_free(s->arena, block, size, ARENA_ENTRY);
+		loan_free_entry(s, block, size);
 }
 
 void scope_note_header(struct shard *s, struct entry *e) {

@@ -101,6 +101,7 @@ int shard_new(struct shard **out, const struct shard_options *options) {
 	if (s == NULL)
 		return -ENOMEM;
 	list_init(&s->over);
+	list_init(&s->loans);
 	s->id = options->id;
 	s->worker = options->worker;
 	char name[32];

@@ -11,9 +11,13 @@ void pack_number(struct pack *p, uint64_t value) {
 	append(p, &value, sizeof(value));
 }
 
+void pack_piece(struct pack *p, struct slice piece) {
+	append(p, piece.data, piece.len);
+}
+
 void pack_bytes(struct pack *p, struct slice bytes) {
 	pack_number(p, bytes.len);
-	append(p, bytes.data, bytes.len);
+	pack_piece(p, bytes);
 }
 
 void pack_text(struct pack *p, const char *text) {

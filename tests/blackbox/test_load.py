@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import Client, Closed, encode, wait_for
+from harness import Client, Closed, Error, encode, info, wait_for
 
 UNLIMITED = 'defaults: { max_entries = 0; max_memory = "0"; };\n'
 
@@ -277,3 +277,103 @@ def test_full_memory_lies_on_huge_pages(atomdb):
         assert client.cmd("GET", "key:19999") == value
         client.cmd("FLUSHALL")
         wait_for(lambda: atomdb.metric("atomdb_arena_resident_bytes") < 4 << 20, what="memory to go back")
+
+
+CHANGES = {
+    "overwrite": [("SET", "big", "small")],
+    "delete": [("DEL", "big")],
+    "take": [("GETDEL", "big")],
+    "part": [("SETRANGE", "big", 1, b"changed"), ("SETBIT", "big", 8_000_000, 1)],
+    "append": [("APPEND", "big", b"more")],
+    "expire": [("EXPIRE", "big", 100), ("PEXPIREAT", "big", 1)],
+    "rename": [("RENAME", "big", "other"), ("SET", "other", "small")],
+    "transaction": [("MULTI",), ("DEL", "big"), ("SET", "big", "small"), ("GET", "big"), ("EXEC",)],
+    "flush": [("FLUSHALL",)],
+    "swap": [("SWAPDB", 0, 1), ("FLUSHALL",)],
+    "copy": [("COPY", "big", "other"), ("SET", "other", "small"), ("DEL", "big")],
+}
+
+
+@pytest.mark.like_redis
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_value_that_is_being_sent_stays_as_it_was(shared, secret, client, change):
+    value = os.urandom(1 << 20) * 8
+    client.cmd("SET", "big", value)
+    readers = [shared.client(secret) for _ in range(3)]
+    for reader in readers:
+        reader.send(encode("GET", "big") + encode("PING"))
+        assert reader.sock.recv(1) == b"$"
+    for command in CHANGES[change]:
+        assert not isinstance(client.cmd(*command), Error)
+    # What is freed is used again.
+    for number in range(8):
+        client.cmd("SET", f"k{number}", b"x" * (1 << 20))
+    for reader in readers:
+        reader.data += b"$"
+        assert reader.read() == value
+        assert reader.read() == "PONG"
+        assert reader.cmd("GET", "k0") == b"x" * (1 << 20)
+        reader.close()
+
+
+def test_a_large_value_is_not_copied_for_each_client(atomdb):
+    """It counts once while the key has it, once more while others are still sent what the key had, and no more then."""
+    size = 24 << 20
+    atomdb.start('defaults: { max_memory = "64M"; eviction = "none"; };')
+    with atomdb.client("s") as client:
+        used = lambda: int(info(client, "memory")["used_memory"])
+        value = os.urandom(1 << 20) * 24
+        client.cmd("SET", "big", value)
+        one, resident = used(), atomdb.status("VmRSS")
+        readers = [atomdb.client("s") for _ in range(20)]
+        for reader in readers:
+            reader.send(encode("GET", "big"))
+            assert reader.sock.recv(1) == b"$"
+        unsent = [int(n) for n in re.findall(rb"omem=(\d+)", client.cmd("CLIENT", "LIST"))]
+        assert len([n for n in unsent if n > size // 2]) == 20
+        assert used() < one + (1 << 20) and atomdb.status("VmRSS") < resident + (8 << 20)
+        assert client.cmd("SETRANGE", "big", 0, b"new") == size
+        assert one + size <= used() < one + size + (4 << 20)
+        # There is no room for a third.
+        assert client.cmd("SETRANGE", "other", size, b"x").code == "OOM"
+        assert client.cmd("DEL", "big") == 1
+        assert size <= used() < size + (4 << 20)
+        readers.pop().close()
+        for reader in readers:
+            reader.data += b"$"
+            assert reader.read() == value
+        wait_for(lambda: used() < 1 << 20, 10, "the tenant to be charged no more")
+        client.cmd("SET", "big", value)
+        assert client.cmd("GET", "big") == value
+        for reader in readers:
+            reader.close()
+
+
+def test_a_lent_value_counts_for_the_output_limit(atomdb):
+    atomdb.start(UNLIMITED + 'resp: { output_buffer = "8M"; };')
+    with atomdb.client("s") as client:
+        client.cmd("SET", "big", b"x" * (9 << 20))
+        with atomdb.client("s") as reader:
+            reader.send(encode("GET", "big"))
+            assert reader.closed()
+        assert client.cmd("STRLEN", "big") == 9 << 20
+
+
+def test_clients_that_go_while_they_are_sent_a_value(atomdb):
+    """With the reader goes its tenant, or the reader with its tenant's last key."""
+    atomdb.start(UNLIMITED)
+    value = b"x" * (16 << 20)
+    for how in ("kill", "close", "half"):
+        with atomdb.client("s") as client:
+            client.cmd("SET", "big", value)
+            reader = atomdb.client("s")
+            reader.send(encode("CLIENT", "ID") + encode("GET", "big"))
+            number = reader.read()
+            client.cmd("DEL", "big")
+            if how == "kill":
+                assert client.cmd("CLIENT", "KILL", "ID", number) == 1
+            elif how == "half":
+                reader.sock.shutdown(socket.SHUT_WR)
+                assert reader.read() == value
+        reader.close()
+        wait_for(lambda: atomdb.metric("atomdb_tenants") == 0, 10, "the tenant to be gone")

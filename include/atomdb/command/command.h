@@ -69,6 +69,7 @@ enum key_flag {
 enum outcome {
 	OUTCOME_DONE = 0,
 	OUTCOME_CLOSE,     /* write what is there, then close: QUIT */
+	OUTCOME_LENT,      /* the reply ends with environment->lent, which is the caller's, and CRLF */
 	OUTCOME_AGAIN,     /* nothing was replied: run the same request again when the shard has caught up */
 	OUTCOME_ELSEWHERE, /* nothing was replied: run the same request on worker session->home */
 	OUTCOME_LATER, /* nothing was replied: run it again when session_host.wake says so, or the tenant's pause ends

@@ -11,7 +11,7 @@
 #include "atomdb/command/figures.h"
 #include "atomdb/command/settings.h"
 #include "atomdb/resp/writer.h"
-#include "atomdb/store/keyspace.h"
+#include "atomdb/store/loan.h"
 #include "atomdb/store/registry.h"
 #include "atomdb/util/clock.h"
 #include "atomdb/util/event.h"
@@ -59,6 +59,12 @@ struct watch_feed {
 	struct buffer lines;
 };
 
+/* Bytes of a value that a reply ends with, but for CRLF. */
+struct lent {
+	struct loan *loan; /* NULL: none */
+	struct slice bytes;
+};
+
 /* What the sessions of one worker share. Only its thread uses it, but for the figures. */
 struct environment {
 	struct registry *registry;
@@ -79,6 +85,7 @@ struct environment {
 	struct hub *watching;       /* of the operator's tenant, where its clients MONITOR; NULL elsewhere */
 	struct hub *broadcasts;     /* tenants whose clients are to be told at the end of the turn */
 	struct buffer scratch;      /* for handlers that build text; empty between commands */
+	struct lent lent;           /* of the command that had OUTCOME_LENT */
 	struct command_index index; /* built at the first use */
 	int sample_in;              /* commands up to the next that HOTKEYS looks at */
 	uint64_t sample_random;     /* state of the generator behind that */

@@ -15,6 +15,8 @@ struct pack {
 void pack_number(struct pack *p, uint64_t value);
 /* A number of bytes, then these. */
 void pack_bytes(struct pack *p, struct slice bytes);
+/* A piece of the bytes of a run: pack_begin, the pieces, and pack_end are read by unpack_bytes. */
+void pack_piece(struct pack *p, struct slice piece);
 /* NULL is as the empty text. */
 void pack_text(struct pack *p, const char *text);
 /* Begins a run of bytes that pack_end ends; returns what pack_end is to be given. They nest. */

@@ -220,7 +220,7 @@ static void *stop_server(void *argument) {
 
 /* Stopping answers what was read, however slowly the client takes it, and closes then. */
 static void stops_when_all_is_answered(void **state) {
-	enum { COUNT = 32, SIZE = 1 << 20 };
+	enum { COUNT = 32, SIZE = (1 << 20) - 1 };
 	struct server *s = start_plain();
 	pthread_t stopper;
 	(void)state;
