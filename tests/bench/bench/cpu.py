@@ -12,7 +12,7 @@ def cpu_rows(title, target):
 def cpu(bench, title, target=None, keys=100000, clients=50, pipeline=1, value_size=64, kinds=RESP, tenants=1,
         **options):
     used, speed = cpu_rows(title, target)
-    duration = bench.sized(3000, 700) if pipeline < 50 else bench.sized(2000, 500)
+    duration = bench.sized(3000, 500) if pipeline < 50 else bench.sized(2000, 400)
     with All(started(bench, kinds, value_size=value_size)) as servers:
         for server in servers:
             if server.name == "floor":
@@ -24,7 +24,7 @@ def cpu(bench, title, target=None, keys=100000, clients=50, pipeline=1, value_si
         for _ in range(bench.rounds):
             for server in servers:
                 figures = load.run(bench, server, keys=keys, clients=clients, pipeline=pipeline, tenants=tenants,
-                                   value_size=value_size, duration=duration, warmup=bench.sized(500, 200), **options)
+                                   value_size=value_size, duration=duration, warmup=bench.sized(500, 100), **options)
                 used.add(server.name, figures["server_cpu_ns"] / figures["ops"])
                 speed.add(server.name, figures["ops"] / figures["wall_ns"] * 1e9)
                 used.note(server.name, core_share=figures["server_cpu_ns"] / figures["wall_ns"], **figures)
@@ -67,7 +67,7 @@ cpu_case("-t1000", "1,000 tenants, a client each", clients=1000, tenants=1000, k
 @case("latency", "p50, p99, p99.9 at half of the highest load that all reach", quick=True)
 def latency(bench):
     marks = {"p50_ns": "p50", "p99_ns": "p99", "p999_ns": "p99.9"}
-    duration = bench.sized(5000, 1000)
+    duration = bench.sized(5000, 600)
     with All(started(bench, RESP)) as servers:
         highest = []
         for server in servers:
@@ -102,7 +102,7 @@ def redis_for_entries(bench, entries, samples):
 @case("evict", "hit ratio, Zipf 0.99 over 10 M keys with room for 1 M entries, and CPU per SET that evicts",
       quick=True)
 def evict(bench):
-    keys = bench.sized(10_000_000, 200_000)
+    keys = bench.sized(10_000_000, 100_000)
     entries, operations = keys // 10, 3 * keys
     hits, costs = {}, {}
     for n in (5, 10):

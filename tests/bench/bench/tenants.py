@@ -35,7 +35,7 @@ def own_processor(bench, server, workers):
 
 @case("noisy", "p99 of a quiet tenant while another floods with deep pipelines: on the same worker, on another", True)
 def noisy(bench):
-    rows, duration = [], bench.sized(4000, 700)
+    rows, duration = [], bench.sized(4000, 500)
     for workers, where, target in ((1, "the same worker", 3), (2, "another worker", 1.2)):
         alone = Row(f"p99 of a quiet tenant, alone, {workers} worker{'s' * (workers > 1)}", "µs", 1e-3, 0)
         beside = Row(f"the same, another tenant floods with pipelines of 1,000 on {where}", "µs", 1e-3, 0)
@@ -85,7 +85,7 @@ class Scraper:
 @case("scrape", "a scrape of /metrics with 1,000 tenants: how long it takes, and the p99 of the load meanwhile", True)
 def scrape(bench):
     tenants = 1000
-    duration = bench.sized(4000, 1000)
+    duration = bench.sized(4000, 600)
     page = Row(f"scrape of /metrics with {tenants:,} tenants, at half of the highest load", "ms", 1e3, target=10)
     rates = {0: "no scrape", 1: "a scrape a second", 100: "100 scrapes a second"}
     waits = {rate: Row(f"p99 of the load, {what}", "µs", 1e-3, 0) for rate, what in rates.items()}
@@ -96,7 +96,7 @@ def scrape(bench):
     os.sched_setaffinity(0, bench.load_cores)
     with bench.server("atomdb") as server:
         load.fill(bench, server, tenants=tenants, clients=tenants, keys=100, pipeline=8)
-        figures = load.run(bench, server, duration=1000, **spread)
+        figures = load.run(bench, server, duration=bench.sized(1000, 500), **spread)
         half = int(figures["ops"] / figures["wall_ns"] * 1e9 / 2)
         if f"atomdb_tenants {tenants}\n" not in server.page():
             raise Failure("/metrics does not tell of all tenants")
@@ -121,7 +121,7 @@ def workers(bench, title, pipeline):
     speed = {n: Row("throughput of the same", "k op/s", 1e-3, 1) for n in counts}
     ratio = Row("CPU per op, two workers against one", "×", target=1.05)
     options = {"clients": 28, "tenants": 8, "keys": 10000, "pipeline": pipeline,
-               "duration": bench.sized(3000, 700), "warmup": bench.sized(500, 200)}
+               "duration": bench.sized(3000, 500), "warmup": bench.sized(500, 100)}
     cores = {0, *bench.load_cores} if os.cpu_count() < 4 else {0, 1}
     with All([bench.server("atomdb", workers=n, cores=cores) for n in counts]) as servers:
         for server in servers:

@@ -52,7 +52,7 @@ def storm_one(bench, server, keys, spread, lead):
     time.sleep(left)
     connection = server.connect()
     with load.probe(bench, server) as probe:
-        gone, free = storm_watch(server, connection, (deadline + spread) / 1000, empty, full, bench.sized(20.0, 3.0))
+        gone, free = storm_watch(server, connection, (deadline + spread) / 1000, empty, full, bench.sized(20.0, 2.0))
         time.sleep(0.2)
         longest = probe.result()["max_ns"]
     connection.close()
@@ -67,7 +67,7 @@ def storm(bench, keys, spread, lead, target):
     for _ in range(1 if bench.quick else min(bench.rounds, 3)):
         for kind in [kind for kind in RESP if kind in bench.kinds]:
             if kind == "floor":
-                with bench.server(kind) as server, load.probe(bench, server, duration=2000) as probe:
+                with bench.server(kind) as server, load.probe(bench, server, duration=bench.sized(2000, 1000)) as probe:
                     longest.add(kind, probe.result_at_end()["max_ns"])
                 continue
             figures = storm_round(bench, kind, keys, spread, lead)
@@ -83,7 +83,7 @@ def storm_case(bench):
 
 @case("storm-5m", "5 M keys due within ten seconds")
 def storm_large(bench):
-    return storm(bench, bench.sized(5_000_000, 500_000), 10_000, bench.sized(40.0, 5.0), None)
+    return storm(bench, bench.sized(5_000_000, 500_000), 10_000, bench.sized(20.0, 5.0), None)
 
 
 @case("resize", "the longest round trip of another client while a table grows from 1 M to 10 M keys", quick=True)
@@ -94,7 +94,7 @@ def resize(bench):
         with server:
             load.fill(bench, server, keys=keys // 10, value_size=32)
             with load.probe(bench, server) as probe:
-                load.fill(bench, server, keys=keys, value_size=32, clients=1, pipeline=8)
+                load.fill(bench, server, keys=keys, value_size=32, clients=1)
                 row.add(server.name, probe.result()["max_ns"])
     return [row]
 
