@@ -9,6 +9,7 @@
 #include "command/notes.h"
 
 #define DEFAULT_COUNT 10
+#define MOST_COUNT    1000
 /* Keys of one command that are looked at. */
 #define KEYS_LOOKED_AT 16
 /* Samples after which what was counted before weighs half: 2 million commands. */
@@ -131,13 +132,13 @@ static bool read_count(struct session *s, const struct request *r, int64_t *coun
 	}
 	if (!request_integer(s, r->argv[2], count))
 		return false;
-	if (*count > 0)
+	if (*count >= 1 && *count <= MOST_COUNT)
 		return true;
-	reply_error(s, "ERR count should be greater than 0");
+	reply_error(s, "ERR value is out of range, value must between 1 and 1000");
 	return false;
 }
 
-/* Answers the heaviest `count` keys of the database, each with its weight times `scale`. */
+/* Answers the heaviest `count` keys of the database, each a row of its name and its weight times `scale`. */
 static enum outcome reply_top(struct session *s, const struct top_keys *top, int64_t count, uint64_t scale) {
 	uint8_t order[TOP_KEYS];
 	unsigned n = top_keys_order(top, s->place, order);
@@ -145,9 +146,10 @@ static enum outcome reply_top(struct session *s, const struct top_keys *top, int
 		n--;
 	if (count < n)
 		n = (unsigned)count;
-	writer_array(s->reply, (size_t)n * 2);
+	writer_array(s->reply, n);
 	for (unsigned i = 0; i < n; i++) {
 		const struct top_key *k = &top->keys[order[i]];
+		writer_array(s->reply, 2);
 		writer_bulk(s->reply, (struct slice){k->name, k->len});
 		writer_integer(s->reply, (int64_t)((k->weight - k->error) * scale));
 	}

@@ -10,7 +10,15 @@ EVERY = 256  # commands, for one that is looked at
 
 
 def rows(reply):
-    return dict(zip(reply[::2], reply[1::2]))
+    return {key: number for key, number in reply}
+
+
+def names(reply):
+    return [row[0] for row in reply]
+
+
+def numbers(reply):
+    return [row[1] for row in reply]
 
 
 def use(client, hot, times, pipeline=100):
@@ -25,12 +33,13 @@ def use(client, hot, times, pipeline=100):
 def test_the_hot_key_is_found(client, pipeline):
     use(client, "hot", 60_000, pipeline)
     reply = client.cmd("HOTKEYS")
-    assert reply[0] == b"hot"
-    assert 60_000 / 2 * 0.7 < reply[1] < 60_000 / 2 * 1.3
-    assert len(reply) <= 20 and reply[1::2] == sorted(reply[1::2], reverse=True)
-    assert all(estimate % EVERY == 0 and estimate < reply[1] / 4 for estimate in reply[3::2])
-    assert client.cmd("HOTKEYS", "COUNT", 1) == reply[:2]
-    assert len(client.cmd("hotkeys", "count", 1_000_000)) >= len(reply)
+    key, times = reply[0]
+    assert key == b"hot"
+    assert 60_000 / 2 * 0.7 < times < 60_000 / 2 * 1.3
+    assert len(reply) <= 10 and numbers(reply) == sorted(numbers(reply), reverse=True)
+    assert all(estimate % EVERY == 0 and estimate < times / 4 for estimate in numbers(reply)[1:])
+    assert client.cmd("HOTKEYS", "COUNT", 1) == reply[:1]
+    assert len(client.cmd("hotkeys", "count", 1000)) >= len(reply)
 
 
 def test_keys_of_one_command_all_count(client):
@@ -49,11 +58,11 @@ def test_each_database_has_its_own(client):
     client.cmd("SELECT", 1)
     assert client.cmd("HOTKEYS") == [] and client.cmd("BIGKEYS") == []
     use(client, "one", 5000)
-    assert client.cmd("HOTKEYS")[0] == b"one"
+    assert client.cmd("HOTKEYS")[0][0] == b"one"
     client.cmd("SELECT", 0)
-    assert client.cmd("HOTKEYS")[0] == b"zero"
+    assert client.cmd("HOTKEYS")[0][0] == b"zero"
     client.cmd("SWAPDB", 0, 1)
-    assert client.cmd("HOTKEYS")[0] == b"one"
+    assert client.cmd("HOTKEYS")[0][0] == b"one"
 
 
 def test_resetstat_forgets_what_was_hot(client):
@@ -62,7 +71,7 @@ def test_resetstat_forgets_what_was_hot(client):
     assert client.cmd("HOTKEYS")
     assert client.cmd("CONFIG", "RESETSTAT") == "OK"
     assert client.cmd("HOTKEYS") == []
-    assert client.cmd("BIGKEYS", "COUNT", 1)[0] == b"large"
+    assert client.cmd("BIGKEYS", "COUNT", 1)[0][0] == b"large"
 
 
 def test_what_is_written_is_known(client):
@@ -79,7 +88,7 @@ def test_what_is_written_is_known(client):
     client.cmd("SETEX", "setex", 100, "v" * 10_000)
     reply = client.cmd("BIGKEYS", "COUNT", 20)
     assert set(rows(reply)) == {b"set", b"append", b"renamed", b"setbit", b"restore", b"copy", b"mset", b"setex"}
-    assert reply[1::2] == sorted(reply[1::2], reverse=True) and reply[0] == b"setex"
+    assert numbers(reply) == sorted(numbers(reply), reverse=True) and reply[0][0] == b"setex"
     for key, size in rows(reply).items():
         assert size == client.cmd("MEMORY", "USAGE", key)
 
@@ -89,16 +98,16 @@ def test_what_has_changed_is_not_told(client):
         client.cmd("SET", "key:%d" % n, "v" * (1000 + 20 * n))
     for n in range(4):
         client.cmd("SET", "large:%d" % n, "v" * (10_000 << n))
-    assert client.cmd("BIGKEYS", "COUNT", 4)[::2] == [b"large:3", b"large:2", b"large:1", b"large:0"]
+    assert names(client.cmd("BIGKEYS", "COUNT", 4)) == [b"large:3", b"large:2", b"large:1", b"large:0"]
     client.cmd("DEL", "large:3")
     client.cmd("SET", "large:2", "short")
     client.cmd("PEXPIREAT", "large:1", 1)
     reply = client.cmd("BIGKEYS", "COUNT", 100)
-    assert reply[0] == b"large:0" and not {b"large:1", b"large:3"} & set(rows(reply))
+    assert reply[0][0] == b"large:0" and not {b"large:1", b"large:3"} & set(rows(reply))
     client.cmd("FLUSHDB")
     assert client.cmd("BIGKEYS") == []
     client.cmd("SET", "again", "v" * 1000)
-    assert client.cmd("BIGKEYS")[0] == b"again"
+    assert client.cmd("BIGKEYS")[0][0] == b"again"
 
 
 def test_keys_that_are_read_are_known_too(client):
@@ -114,8 +123,9 @@ def test_nobody_elses(shared):
         use(a, "private", 5000)
         a.cmd("SET", "large", "v" * 100_000)
         use(b, "mine", 5000)
-        assert a.cmd("HOTKEYS")[0] == b"private" and b.cmd("HOTKEYS")[0] == b"mine"
-        assert b"private" not in b.cmd("HOTKEYS", "COUNT", 100) and b"large" not in b.cmd("BIGKEYS", "COUNT", 100)
+        assert a.cmd("HOTKEYS")[0][0] == b"private" and b.cmd("HOTKEYS")[0][0] == b"mine"
+        assert b"private" not in names(b.cmd("HOTKEYS", "COUNT", 100))
+        assert b"large" not in names(b.cmd("BIGKEYS", "COUNT", 100))
         assert "private" not in shared.http("/metrics").body
 
 
@@ -123,7 +133,7 @@ def test_what_is_kept_is_charged(client):
     before = int(client.cmd("INFO", "memory").split(b"used_memory:")[1].split()[0])
     client.cmd("SET", "k" * 256, "v" * 300)
     client.cmd("SET", "k" * 257, "v" * 300)
-    assert client.cmd("BIGKEYS")[::2] == [b"k" * 256]
+    assert names(client.cmd("BIGKEYS")) == [b"k" * 256]
     client.cmd("FLUSHALL")
     assert client.cmd("BIGKEYS") == []
     after = int(client.cmd("INFO", "memory").split(b"used_memory:")[1].split()[0])
@@ -135,7 +145,7 @@ def test_arguments(client, command):
     for arguments, error in (
         (["COUNT"], "ERR syntax error"), (["10"], "ERR syntax error"), (["SIZE", "10"], "ERR syntax error"),
         (["COUNT", "1", "2"], "ERR syntax error"), (["COUNT", "x"], "ERR value is not an integer or out of range"),
-        (["COUNT", "0"], "ERR count should be greater than 0"), (["COUNT", "-1"], "ERR count should be greater than 0"),
+        *((["COUNT", n], "ERR value is out of range, value must between 1 and 1000") for n in ("0", "-1", "1001")),
     ):
         reply = client.cmd(command, *arguments)
         assert isinstance(reply, Error) and str(reply) == error, arguments
