@@ -60,7 +60,8 @@ struct connection {
 	int fd;                  /* owned; -1: closed */
 	uint32_t interest;       /* what epoll watches */
 	uint8_t flags;           /* enum connection_flag */
-	uint8_t greedy; /* > 0: lately it had many commands at once; served behind the others, and less at once */
+	uint8_t greedy; /* > 0: lately it had many commands, or much of a value, at once; served behind the others, and
+			   less at once */
 	uint8_t state;  /* enum client_state, as counted */
 };
 
@@ -121,8 +122,8 @@ int input_hold(struct connection *c, struct slice bytes);
 /* Sends what is held, then the worker's output; holds what does not fit. The worker's output is empty after it.
  * 0; -errno of the socket, -ENOMEM, or ATOMDB_E_RANGE past the output limit (counted and reported): close then. */
 int output_flush(struct connection *c);
-/* Sends what is held and the worker's output, then what was lent to this client, and CRLF. Errors as output_flush. The
- * loan is taken over, also on failure; there is no other. */
+/* Holds the worker's output, then what was lent to this client, and CRLF: it is sent with the next output_flush, and
+ * when the socket has room. 0 or -ENOMEM. The loan is taken over, also on failure; there is no other. */
 int output_lend(struct connection *c, struct lent lent);
 /* Writes down what is unsent, as pack_bytes would. */
 void output_pack(const struct connection *c, struct pack *p);

@@ -152,7 +152,7 @@ static int parse(struct connection *c, struct feed *f, struct window *v) {
 	return result;
 }
 
-/* Sends the value that the reply ends with. */
+/* The value that the reply ends with is to be sent before anything else. */
 static APART enum verdict lend(struct connection *c) {
 	struct worker *w = c->worker;
 	struct lent lent = w->env.lent;
@@ -161,10 +161,7 @@ static APART enum verdict lend(struct connection *c) {
 		loan_return(lent.loan);
 		return VERDICT_DONE;
 	}
-	if (output_lend(c, lent) < 0)
-		return VERDICT_DROP;
-	w->writer.limit = output_limit(c);
-	return connection_is_behind(c) ? VERDICT_STALLED : VERDICT_DONE;
+	return output_lend(c, lent) < 0 ? VERDICT_DROP : VERDICT_STALLED;
 }
 
 /* Runs the window's commands. VERDICT_DONE when all ran, or the time is over and nothing is left. */
