@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import Closed, Error, Push, encode, wait_for
+from harness import Closed, Error, Push, encode, info, wait_for
 from supervisor import Supervised
 
 UNLIMITED = 'defaults: { max_entries = 0; max_memory = "0"; };\n'
@@ -549,6 +549,25 @@ def test_no_reply_is_lost_twice_or_out_of_order(service, request):
             assert client.cmd("PING") == "PONG"
     assert service.metric("atomdb_restarts_total") == 10
     assert service.metric("redis_connected_clients") == idle_count + busy_count
+
+@pytest.mark.parametrize("change", [("GET", "other"), ("DEL", "big"), ("APPEND", "big", "more")])
+def test_a_value_that_is_being_sent_is_sent_to_its_end(service, change):
+    """The next process has it from the one before, whatever its key has meanwhile; nothing of it is left over."""
+    service.start(UNLIMITED)
+    value = os.urandom(1 << 20) * 8
+    with service.client("one") as reader, service.client("one") as other:
+        before = int(info(other, "memory")["used_memory"])
+        other.cmd("SET", "big", value)
+        reader.send(encode("GET", "big") + encode("PING"))
+        reader.data += reader.sock.recv(1)
+        other.cmd(*change)
+        service.restart()
+        assert reader.read() == value and reader.read() == "PONG"
+        other.cmd("DEL", "big")
+        assert int(info(other, "memory")["used_memory"]) < before + (1 << 20)
+        service.crash(signal.SIGKILL)
+    with service.client("one") as client:
+        assert client.cmd("DBSIZE") == 0
 
 
 # --- a model, and a daemon that is killed ------------------------------------------------------------------------
