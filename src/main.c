@@ -181,8 +181,11 @@ static int start(const struct command_line *line) {
 
 static int reload(pid_t pid) {
 	int error = daemon_ask_reload(pid);
-	if (error != 0)
-		fprintf(stderr, "atomdb: process %d did not take the configuration: %s\n", (int)pid, error_text(error));
+	const char *why = error == ATOMDB_E_SYNTAX ? "its log says why" : error_text(error);
+	if (error == -EINVAL)
+		fprintf(stderr, "atomdb: process %d is not AtomDB\n", (int)pid);
+	else if (error != 0)
+		fprintf(stderr, "atomdb: process %d did not take the configuration: %s\n", (int)pid, why);
 	return error == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -1,6 +1,8 @@
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <systemd/sd-daemon.h>
@@ -112,7 +114,24 @@ static int reload(sd_event_source *source, const struct signalfd_siginfo *info, 
 	return 0;
 }
 
+/* False where /proc tells that the process does not hold SIGHUP back, as a daemon does: the signal would end it. */
+static bool takes_reload(pid_t pid) {
+	char path[32], line[256];
+	bool takes = true;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	FILE *file = fopen(path, "re");
+	if (file == NULL)
+		return true; /* hidden, or gone, which the signal finds out */
+	while (fgets(line, sizeof(line), file) != NULL)
+		if (strncmp(line, "SigBlk:", 7) == 0)
+			takes = (strtoull(line + 7, NULL, 16) & UINT64_C(1) << (SIGHUP - 1)) != 0;
+	fclose(file);
+	return takes;
+}
+
 int daemon_ask_reload(pid_t pid) {
+	if (!takes_reload(pid))
+		return -EINVAL;
 	sigset_t answer;
 	sigemptyset(&answer);
 	sigaddset(&answer, SIGUSR1);

@@ -163,7 +163,10 @@ def test_many_reloads_under_load(atomdb):
 def test_somebody_may_wait_for_a_reload(atomdb):
     def ask():
         command = [atomdb.binary, "--reload", str(atomdb.pid)]
-        return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode
+        result = subprocess.run(command, capture_output=True, timeout=60, check=False, text=True)
+        assert result.stderr == (f"atomdb: process {atomdb.pid} did not take the configuration: its log says why\n"
+                                 if result.returncode else "")
+        return result.returncode
 
     def keys_kept():
         with atomdb.client("sa") as a:
@@ -179,6 +182,16 @@ def test_somebody_may_wait_for_a_reload(atomdb):
     assert ask() == 1
     assert "The configuration could not be read" in atomdb.log()
     assert keys_kept() == 8
+
+
+def test_another_process_is_not_signalled(atomdb):
+    with subprocess.Popen(["sleep", "60"]) as other:
+        command = [atomdb.binary, "--reload", str(other.pid)]
+        result = subprocess.run(command, capture_output=True, timeout=60, check=False, text=True)
+        alive = other.poll() is None
+        other.kill()
+    assert alive and result.returncode == 1
+    assert result.stderr == f"atomdb: process {other.pid} is not AtomDB\n"
 
 
 def test_less_memory_for_all_takes_from_the_largest(atomdb):

@@ -25,6 +25,6 @@ int daemon_load_config(const struct daemon_options *options, struct config **out
 int daemon_run(const struct daemon_options *options, struct config *config, struct journal *journal);
 
 /* Makes the daemon of process `pid`, which runs as the same user, read its configuration again, and waits for what
- * became of it. 0, ATOMDB_E_SYNTAX where the daemon refuses it and goes on with what it has, -ETIMEDOUT, or the -errno
- * of the signal. */
+ * became of it. 0, ATOMDB_E_SYNTAX where the daemon refuses it and goes on with what it has, -EINVAL where the process
+ * is another one, which gets no signal, -ETIMEDOUT, or the -errno of the signal. */
 int daemon_ask_reload(pid_t pid);
