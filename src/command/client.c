@@ -11,7 +11,8 @@
 
 #define LINE_MAX_BYTES 1024
 
-bool client_text_ok(struct slice text) {
+/* A client may call itself, its library and its version by printable ASCII without spaces. */
+static bool text_ok(struct slice text) {
 	for (size_t i = 0; i < text.len; i++) {
 		if (text.data[i] < '!' || text.data[i] > '~')
 			return false;
@@ -44,7 +45,7 @@ static bool set_text(struct session *s, char **field, struct slice text) {
 }
 
 bool client_set_name(struct session *s, struct slice name) {
-	if (!client_text_ok(name)) {
+	if (!text_ok(name)) {
 		writer_error(s->reply, "ERR Client names cannot contain spaces, newlines or special characters.");
 		return false;
 	}
@@ -76,7 +77,7 @@ enum outcome client_setinfo(struct session *s, const struct request *r) {
 		writer_errorf(s->reply, "ERR Unrecognized option '%.*s'", ECHO_TEXT(r->argv[2], ECHO_LONG));
 		return OUTCOME_DONE;
 	}
-	if (!client_text_ok(r->argv[3])) {
+	if (!text_ok(r->argv[3])) {
 		writer_errorf(s->reply, "ERR %.*s cannot contain spaces, newlines or special characters.",
 			      ECHO_TEXT(r->argv[2], ECHO_LONG));
 		return OUTCOME_DONE;

@@ -81,8 +81,6 @@ bool range_resolve(int64_t length, int64_t *start, int64_t *end);
 enum outcome reply_help(struct session *s, const char *name, const char *const *lines, size_t count);
 #define reply_help_lines(s, name, lines) reply_help((s), (name), (lines), sizeof(lines) / sizeof((lines)[0]))
 
-/* A client may call itself, its library and its version by printable ASCII without spaces. */
-bool client_text_ok(struct slice text);
 /* Sets `*field`, an owned string, to a copy of `text`; to NULL for an empty one. 0 or -ENOMEM. */
 int client_text_set(char **field, struct slice text);
 /* CLIENT SETNAME's effect: answers an error and returns false where the name is not allowed. */

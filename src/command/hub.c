@@ -144,10 +144,6 @@ static struct membership *find_membership(const struct session *s, const struct 
 	return NULL;
 }
 
-bool hub_is_member(const struct session *s, const struct topic *topic) {
-	return s->peer != NULL && find_membership(s, topic) != NULL;
-}
-
 /* The share of a thing in the table's array of buckets is part of what it is charged. */
 static uint64_t topic_bytes(const struct topic *topic) {
 	return sizeof(*topic) + topic->length + 2 * sizeof(void *);

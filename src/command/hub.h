@@ -95,7 +95,6 @@ void hub_end_membership(struct membership *m);
 void hub_part_all(struct session *s, enum topic_kind kind);
 /* NULL for none. */
 struct topic *hub_find(const struct hub *h, enum topic_kind kind, unsigned database, struct slice name);
-bool hub_is_member(const struct session *s, const struct topic *topic);
 
 static inline struct slice topic_name(const struct topic *t) {
 	return (struct slice){t->name, t->length};

@@ -7,9 +7,6 @@
 #include "command/handlers.h"
 #include "command/notes.h"
 
-/* A line of a rare large command is not kept. */
-#define LINE_KEPT ((size_t)64 << 10)
-
 /* --- a line ----------------------------------------------------------------------------------------------------- */
 
 static int append(struct buffer *b, const char *text, size_t n) {
