@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "atomdb/util/error.h"
 #include "command/handlers.h"
 
 struct call *call_of(const struct session *s) {

@@ -2,7 +2,6 @@
  * every command where latency-tracking is on. */
 #include <stdio.h>
 
-#include "atomdb/util/error.h"
 #include "command/handlers.h"
 #include "command/notes.h"
 

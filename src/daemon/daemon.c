@@ -7,7 +7,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "atomdb/util/error.h"
 #include "daemon/cgroup.h"
 #include "daemon/daemon_private.h"
 #include "daemon/fdstore.h"

@@ -4,7 +4,6 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "atomdb/util/error.h"
 #include "daemon/daemon_private.h"
 
 static int complain(struct daemon *d, const char *address, int error, const char *detail) {
