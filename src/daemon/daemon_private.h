@@ -177,8 +177,9 @@ void daemon_discard_calls(struct daemon *d);
 void live_note(struct daemon *d, const char *tenant, const char *what);
 /* Forgets what is noted of a tenant; whether it was created live. */
 bool live_forget_tenant(struct daemon *d, const char *tenant);
-/* The configuration was read again and is in force: the log says what became of each, and there is none any more. */
-void live_end(struct daemon *d);
+/* The configuration was read again and is about to take the place of d->config: the log says what becomes of each
+ * change, and there is none any more. */
+void live_end(struct daemon *d, const struct config *file);
 void live_free(struct daemon *d);
 extern const struct registry_hooks daemon_hooks; /* context to be set */
 

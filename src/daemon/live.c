@@ -4,17 +4,19 @@
 
 #include "daemon/daemon_private.h"
 
+#define VALUE_MAX 128
+
 static void count(struct daemon *d, int more) {
 	d->live_count += (uint64_t)more;
 	d->sources.live_changes = d->live_count;
 	daemon_notify_status(d);
 }
 
-static void report(struct daemon *d, enum event_id id, const struct live_change *c, const char *verdict) {
-	char detail[CONFIG_KEY_MAX + 64];
-	snprintf(detail, sizeof(detail), "%s%s", c->what, verdict);
-	event_report(d->events,
-		     &(struct event){.id = id, .tenant = *c->tenant != '\0' ? c->tenant : NULL, .detail = detail});
+static void report(struct daemon *d, enum event_id id, const struct live_change *c, const char *what) {
+	char detail[CONFIG_KEY_MAX + 2 * VALUE_MAX + 96];
+	const char *tenant = *c->tenant != '\0' ? c->tenant : NULL;
+	snprintf(detail, sizeof(detail), "%s%s", tenant == NULL ? "server-wide " : "", what);
+	event_report(d->events, &(struct event){.id = id, .tenant = tenant, .detail = detail});
 }
 
 static bool is_noted(const struct daemon *d, const struct live_change *wanted) {
@@ -32,7 +34,7 @@ void live_note(struct daemon *d, const char *tenant, const char *what) {
 	struct live_change *noted = c != NULL ? c : &lost;
 	snprintf(noted->tenant, sizeof(noted->tenant), "%s", tenant);
 	snprintf(noted->what, sizeof(noted->what), "%s", what);
-	report(d, EVENT_LIVE_CHANGE, noted, "");
+	report(d, EVENT_LIVE_CHANGE, noted, noted->what);
 	if (c == NULL || is_noted(d, c)) {
 		free(c);
 		return;
@@ -59,30 +61,69 @@ bool live_forget_tenant(struct daemon *d, const char *tenant) {
 	return created;
 }
 
-static bool is_in_file(const struct daemon *d, const char *tenant) {
-	for (size_t i = 0; i < d->config->tenancy.tenant_count; i++) {
-		if (strcmp(d->config->tenancy.tenants[i].name, tenant) == 0)
-			return true;
+/* --- the end ---------------------------------------------------------------------------------------------------- */
+
+/* A key's value, as a configuration has it. */
+struct value {
+	const char *key;
+	char text[VALUE_MAX];
+};
+
+static void take_value(void *context, const char *key, const char *text) {
+	struct value *v = context;
+	if (strcmp(key, v->key) == 0)
+		snprintf(v->text, sizeof(v->text), "%s", *text != '\0' ? text : "\"\"");
+}
+
+static const struct tenant_config *find_tenant(const struct config *c, const char *name) {
+	for (size_t i = 0; i < c->tenancy.tenant_count; i++) {
+		if (strcmp(c->tenancy.tenants[i].name, name) == 0)
+			return &c->tenancy.tenants[i];
 	}
-	return false;
+	return NULL;
 }
 
-/* What the file, which is in force, made of a change. */
-static const char *verdict(const struct daemon *d, const struct live_change *c) {
-	if (*c->tenant == '\0')
-		return ": the file's value is in force";
-	bool kept = is_in_file(d, c->tenant);
-	if (strcmp(c->what, LIVE_CREATED) == 0)
-		return kept ? " live: in the file by now, which is in force" : " live: not in the file, so removed";
-	if (strcmp(c->what, LIVE_DROPPED) == 0)
-		return kept ? " live: in the file, so it is back" : " live: not in the file either";
-	return kept ? ": the file's value is in force" : ": the tenant is not in the file";
+/* Without text for a secret, which has none to show. */
+static struct value find_value(const struct config *c, const struct live_change *change) {
+	struct value v = {.key = change->what};
+	const struct tenant_config *t = find_tenant(c, change->tenant);
+	if (*change->tenant == '\0')
+		config_show(c, take_value, &v);
+	else if (t != NULL)
+		config_show_limits(&t->limits, take_value, &v);
+	return v;
 }
 
-void live_end(struct daemon *d) {
+/* What the file makes of a setting. */
+static void judge_setting(const struct daemon *d, const struct config *file, const struct live_change *c, char *out,
+			  size_t size) {
+	struct value live = find_value(d->config, c), wanted = find_value(file, c);
+	if (*c->tenant != '\0' && find_tenant(file, c->tenant) == NULL)
+		snprintf(out, size, "%s: the tenant is not in the file, so it is removed", c->what);
+	else if (*live.text == '\0' || *wanted.text == '\0')
+		snprintf(out, size, "%s: those of the file are in force", c->what);
+	else if (strcmp(live.text, wanted.text) == 0)
+		snprintf(out, size, "%s: stays %s, which the file says by now", c->what, live.text);
+	else
+		snprintf(out, size, "%s: was %s, and is %s now, as in the file", c->what, live.text, wanted.text);
+}
+
+void live_end(struct daemon *d, const struct config *file) {
 	list_for_each (node, &d->live) {
 		struct live_change *c = list_entry(node, struct live_change, link);
-		report(d, EVENT_LIVE_END, c, verdict(d, c));
+		char detail[CONFIG_KEY_MAX + 2 * VALUE_MAX + 64];
+		bool kept = find_tenant(file, c->tenant) != NULL;
+		if (strcmp(c->what, LIVE_CREATED) == 0)
+			snprintf(detail, sizeof(detail), "created live: %s",
+				 kept ? "in the file by now, so it stays"
+				      : "not in the file, so removed with its data");
+		else if (strcmp(c->what, LIVE_DROPPED) == 0)
+			snprintf(detail, sizeof(detail), "dropped live: %s",
+				 kept ? "in the file, so it is back, without its data"
+				      : "not in the file any more either");
+		else
+			judge_setting(d, file, c, detail, sizeof(detail));
+		report(d, EVENT_LIVE_END, c, detail);
 		forget(d, c);
 	}
 }

@@ -101,8 +101,8 @@ void daemon_reload(struct daemon *d) {
 		config_free(wanted);
 		event_report(d->events, &(struct event){.id = EVENT_RELOAD_FAILED, .detail = error.text});
 	} else {
+		live_end(d, wanted);
 		apply(d, wanted);
-		live_end(d);
 		event_report(d->events, &(struct event){.id = EVENT_RELOADED});
 	}
 	d->reload_failed = d->health.reload_failed = result != 0;

@@ -135,26 +135,29 @@ def test_refuses_what_the_file_could_not_say(server, operator):
 
 def test_a_reload_puts_the_file_in_force_and_says_so(server, operator, admin):
     operator.cmd("TENANT", "CREATE", "new", "secret", "s3")
-    operator.cmd("TENANT", "SET", "shop", "max_entries", "4")
+    operator.cmd("TENANT", "SET", "shop", "max_entries", "4", "secret", "s1")
     operator.cmd("TENANT", "DROP", "blog")
-    assert operator.cmd("CONFIG", "SET", "maxclients", "77") == "OK"
+    assert operator.cmd("CONFIG", "SET", "maxclients", "77", "max_memory", "1G") == "OK"
     assert operator.cmd("CONFIG", "GET", "resp.max_c*") == [b"resp.max_clients", b"77"]
     assert operator.cmd("CONFIG", "GET", "maxclients") == [b"maxclients", b"77"]
-    assert server.metric("atomdb_live_changes") == 4
-    assert server.log().count("The operator changed what the configuration says") == 4
+    assert server.metric("atomdb_live_changes") == 6
+    assert server.log().count("The operator changed what the configuration says") == 6
     with server.client("s3") as new, server.client("s1") as shop, server.client() as blog:
         assert blog.cmd("AUTH", "s2").code == "WRONGPASS"
         shop.many(("SET", f"k{number}", "v") for number in range(20))
         assert shop.cmd("DBSIZE") == 4
-        server.reload(TWO % admin)
+        server.reload(TWO % admin + 'max_memory = "1G";\n')
         assert new.closed()
         assert blog.cmd("AUTH", "s2") == "OK"
         shop.many(("SET", f"k{number}", "v") for number in range(20))
         wait_for(lambda: shop.cmd("SET", "x", "y") and shop.cmd("DBSIZE") == 10, 5, "the file's quota")
     log = server.log()
-    for verdict in ("created live: not in the file, so removed", "max_entries: the file's value is in force",
-                    "dropped live: in the file, so it is back", "resp.max_clients: the file's value is in force"):
-        assert any("A live change ended with the reload" in line and verdict in line for line in log.splitlines()), verdict
+    for verdict in ("tenant new, created live: not in the file, so removed with its data",
+                    "tenant shop, max_entries: was 4, and is 10 now, as in the file",
+                    "tenant shop, secret: those of the file are in force", "server-wide max_memory: stays 1073741824, which the file says",
+                    "tenant blog, dropped live: in the file, so it is back, without its data",
+                    "server-wide resp.max_clients: was 77, and is 10000 now, as in the file"):
+        assert f"A live change ended with the reload: {verdict}" in log, verdict
     assert server.metric("atomdb_live_changes") == 0
     assert info(operator, "shop")["changed_live"] == []
     assert operator.cmd("CONFIG", "GET", "resp.max_clients") == [b"resp.max_clients", b"10000"]
