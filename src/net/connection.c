@@ -99,6 +99,8 @@ void connection_close(struct connection *c) {
 	struct worker *w = c->worker;
 	if (c->fd < 0)
 		return;
+	if (c->flags & CONNECTION_REPLIED)
+		output_send_replies(w);
 	/* It may have been sent here to open a tenant that its secret made, and goes before it was let in. */
 	bool kept_out = c->session.tenant == NULL && (c->flags & CONNECTION_RUNNABLE) != 0;
 	connection_uncharge(c);
@@ -168,6 +170,8 @@ static inline enum client_state find_state(const struct connection *c) {
 }
 
 void connection_finish(struct connection *c) {
+	if (c->flags & CONNECTION_REPLIED)
+		output_send_replies(c->worker);
 	input_drop(c);
 	connection_uncharge(c);
 	bool unsent = output_unsent(c) > 0;

@@ -28,6 +28,7 @@ enum connection_flag {
 	CONNECTION_FINISHED = 1 << 4, /* nothing more is run; closed when its replies have arrived */
 	CONNECTION_ENDED = 1 << 5,    /* the client has sent all that it will */
 	CONNECTION_OVERRUN = 1 << 6,  /* it does not read what others send it: closed at the end of the turn */
+	CONNECTION_REPLIED = 1 << 7,  /* among worker->replies */
 };
 
 /* Input that was read and not run. Allocated only when there is some. */
@@ -114,19 +115,30 @@ void input_discard(struct connection *c);
 /* Runs what is pending, if the replies allow it. */
 void input_resume(struct connection *c);
 void input_drop(struct connection *c);
+/* Has what was kept back until replies are sent tried in the next turn, if they are. */
+void input_wake(struct connection *c);
 /* Makes bytes pending that are to be tried in the next turn; 0 or -ENOMEM. */
 int input_hold(struct connection *c, struct slice bytes);
 
 /* output.c */
 
-/* Sends what is held, then the worker's output; holds what does not fit. The worker's output is empty after it.
- * 0; -errno of the socket, -ENOMEM, or ATOMDB_E_RANGE past the output limit (counted and reported): close then. */
+/* Sends what is held, then the client's part of the worker's output; holds what does not fit. The output is empty after
+ * it. 0; -errno of the socket, -ENOMEM, or ATOMDB_E_RANGE past the output limit (counted and reported): close then. */
 int output_flush(struct connection *c);
 /* Holds the worker's output, then what was lent to this client, and CRLF: it is sent with the next output_flush, and
  * when the socket has room. 0 or -ENOMEM. The loan is taken over, also on failure; there is no other. */
 int output_lend(struct connection *c, struct lent lent);
 /* Writes down what is unsent, as pack_bytes would. */
 void output_pack(const struct connection *c, struct pack *p);
+/* Leaves the replies in the worker's output, to be sent with other clients': a peer that sleeps is woken once for all
+ * that it gets. False where they are not for that; flush them then. */
+bool output_later(struct connection *c);
+/* Sends what was left. Closes nobody, and charges nobody: that is for the end of the turn, so call it at any time. */
+void output_send_replies(struct worker *w);
+/* The same, before a client is served and when none will be: the output is empty after it. */
+void output_end_replies(struct worker *w);
+/* Whether they have waited long enough, by clock_ticks(). */
+bool output_is_due(const struct worker *w, uint64_t ticks);
 /* Adds bytes that are not the reply to a command, to a connection that is not being served; they are sent at the end of
  * the turn. */
 void output_push(struct connection *c, struct slice bytes);

@@ -242,12 +242,14 @@ static enum verdict run_feed(struct connection *c, struct feed *f, struct window
 	struct worker *w = c->worker;
 	if (__builtin_expect(!(c->flags & CONNECTION_GREETED), 0) && !check_greeting(c, f))
 		return VERDICT_DROP;
+	uint64_t ticks = clock_ticks();
+	if (__builtin_expect(output_is_due(w, ticks), 0) || __builtin_expect(c->flags & CONNECTION_REPLIED, 0))
+		output_end_replies(w);
 	writer_init(&w->writer, &w->output, output_limit(c));
 	w->writer.protocol = c->session.protocol;
 	w->writer.muted = (c->session.flags & SESSION_REPLY_OFF) != 0;
 	c->session.reply = &w->writer;
 	w->current = c;
-	uint64_t ticks = clock_ticks();
 	const uint64_t end = ticks + SLICE_TICKS;
 	unsigned commands = 0;
 	enum verdict verdict;
@@ -346,6 +348,15 @@ int input_hold(struct connection *c, struct slice bytes) {
 	return 0;
 }
 
+void input_wake(struct connection *c) {
+	struct worker *w = c->worker;
+	if ((c->flags & (CONNECTION_RUNNABLE | CONNECTION_WAITING)) != CONNECTION_RUNNABLE || connection_is_behind(c))
+		return;
+	c->flags |= CONNECTION_WAITING;
+	list_push_back(&w->waiting, &c->pending->wait);
+	w->busy = true;
+}
+
 /* The client holds more than it may: it is told so, and closed. */
 static void refuse_memory(struct connection *c) {
 	struct worker *w = c->worker;
@@ -389,8 +400,9 @@ static void conclude(struct connection *c, const struct feed *f, enum verdict ve
 	bool rest = false;
 	if (__builtin_expect(w->reader.cap > SLOTS_KEPT, 0) && verdict != VERDICT_UNFINISHED)
 		reader_reset(&w->reader);
-	if (verdict == VERDICT_DROP || output_flush(c) < 0) {
-		w->output.len = 0;
+	bool later = verdict == VERDICT_DONE && !w->stopping && output_later(c);
+	if (!later && (verdict == VERDICT_DROP || output_flush(c) < 0)) {
+		w->output.len = w->output_begin;
 		connection_close(c);
 		return;
 	}

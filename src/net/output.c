@@ -5,7 +5,13 @@
  * large value is in neither: it is lent, and sent from the store piece by piece, one a turn.
  *
  *   bytes:  | sent | ...$100000000\r\n | \r\n ... |
- *                                      ^ lent_at: here the value belongs */
+ *                                      ^ lent_at: here the value belongs
+ *
+ *   output:  | replies of A | of B | of C, being served ...
+ *                                  ^ output_begin
+ *
+ * Small replies to several clients are gathered there and sent one after another: most of what a reply costs is to wake
+ * the process that waits for it, and that is awake for the second. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -17,6 +23,10 @@
 
 /* What the worker's output buffer keeps allocated from batch to batch; more changes hands instead of being copied. */
 #define OUTPUT_KEPT ((size_t)1 << 20)
+/* Bytes of replies that are gathered at most, and for how long before the next client is served, in clock_ticks: some
+ * tens of microseconds. */
+#define GATHERED_MOST  ((size_t)64 << 10)
+#define GATHERED_TICKS ((uint64_t)1 << 17)
 /* What others push is sent before the turn ends when it is more than this. */
 #define PUSH_EARLY ((size_t)256 << 10)
 /* Of a value that is lent, what is sent in one turn: a tenth of a millisecond or two of the kernel's. */
@@ -31,7 +41,7 @@ size_t output_limit(const struct connection *c) {
 	size_t unsent = output_unsent(c);
 	if (most == 0)
 		return SIZE_MAX;
-	return most > unsent ? (size_t)most - unsent : 0;
+	return c->worker->output_begin + (most > unsent ? (size_t)most - unsent : 0);
 }
 
 void output_drop(struct connection *c) {
@@ -58,10 +68,10 @@ static ssize_t send_some(struct connection *c, const char *data, size_t len) {
 	return n;
 }
 
-static void shrink(struct buffer *b) {
-	if (b->cap > OUTPUT_KEPT)
-		buffer_deinit(b);
-	b->len = 0;
+static void empty(struct worker *w) {
+	if (w->output.cap > OUTPUT_KEPT)
+		buffer_deinit(&w->output);
+	w->output.len = w->output_begin = 0;
 }
 
 static int make_output(struct connection *c) {
@@ -164,8 +174,9 @@ static int check_limit(struct connection *c) {
 /* Something is held already: the new replies go behind it. */
 static int flush_held(struct connection *c) {
 	struct buffer *fresh = &c->worker->output;
-	int r = fresh->len > 0 ? hold(c, 0) : 0;
-	shrink(fresh);
+	size_t begin = c->worker->output_begin;
+	int r = fresh->len > begin ? hold(c, begin) : 0;
+	empty(c->worker);
 	if (r < 0)
 		return r;
 	struct output *o = c->output;
@@ -180,25 +191,28 @@ static int flush_held(struct connection *c) {
 }
 
 int output_flush(struct connection *c) {
-	struct buffer *fresh = &c->worker->output;
+	struct worker *w = c->worker;
+	struct buffer *fresh = &w->output;
+	output_send_replies(w);
 	if (c->output != NULL)
 		return flush_held(c);
-	if (fresh->len == 0)
-		return 0;
-	ssize_t n = send_some(c, fresh->data, fresh->len);
+	size_t begin = w->output_begin, len = fresh->len - begin;
+	ssize_t n = len == 0 ? 0 : send_some(c, fresh->data + begin, len);
 	int r = n < 0 ? (int)n : 0;
-	if (__builtin_expect(n >= 0 && (size_t)n < fresh->len, 0)) {
-		r = hold(c, (size_t)n);
+	if (__builtin_expect(n >= 0 && (size_t)n < len, 0)) {
+		r = hold(c, begin + (size_t)n);
 		if (r == 0)
 			r = check_limit(c);
 	}
-	shrink(fresh);
+	empty(w);
 	return r;
 }
 
 int output_lend(struct connection *c, struct lent lent) {
-	int r = hold(c, 0);
-	shrink(&c->worker->output);
+	struct worker *w = c->worker;
+	output_send_replies(w);
+	int r = hold(c, w->output_begin);
+	empty(w);
 	if (r == 0)
 		r = buffer_reserve(&c->output->bytes, 2, SIZE_MAX);
 	if (r < 0) {
@@ -212,6 +226,51 @@ int output_lend(struct connection *c, struct lent lent) {
 	return buffer_append(&o->bytes, "\r\n", 2, SIZE_MAX);
 }
 
+bool output_later(struct connection *c) {
+	struct worker *w = c->worker;
+	if (c->output != NULL || w->output.len > GATHERED_MOST)
+		return false;
+	if (w->output.len == w->output_begin)
+		return true;
+	if (w->reply_count == 0)
+		w->reply_ticks = clock_ticks();
+	w->replies[w->reply_count++] = (struct reply){c, w->output_begin, w->output.len - w->output_begin};
+	w->output_begin = w->output.len;
+	c->flags |= CONNECTION_REPLIED;
+	return true;
+}
+
+bool output_is_due(const struct worker *w, uint64_t ticks) {
+	return w->reply_count == WORKER_REPLIES || (w->reply_count > 0 && ticks - w->reply_ticks > GATHERED_TICKS);
+}
+
+/* What is left of a reply waits for the end of the turn. A socket that failed is closed when epoll tells of it. */
+static void keep_reply(struct connection *c, struct slice rest, ssize_t sent) {
+	if (sent < 0 || output_hold(c, rest) < 0)
+		shutdown(c->fd, SHUT_RDWR);
+	else
+		list_push_back(&c->worker->pushed, &c->output->push);
+}
+
+void output_send_replies(struct worker *w) {
+	for (struct reply *r = w->replies; r < w->replies + w->reply_count; r++) {
+		const char *data = w->output.data + r->at;
+		r->connection->flags &= (uint8_t)~CONNECTION_REPLIED;
+		ssize_t n = send_some(r->connection, data, r->len);
+		size_t sent = n > 0 ? (size_t)n : 0;
+		if (__builtin_expect(sent != r->len, 0))
+			keep_reply(r->connection, (struct slice){data + sent, r->len - sent}, n);
+	}
+	w->reply_count = 0;
+}
+
+void output_end_replies(struct worker *w) {
+	if (w->reply_count == 0)
+		return;
+	output_send_replies(w);
+	empty(w);
+}
+
 int output_hold(struct connection *c, struct slice bytes) {
 	int r = make_output(c);
 	return r < 0 ? r : buffer_append(&c->output->bytes, bytes.data, bytes.len, SIZE_MAX);
@@ -221,6 +280,9 @@ void output_push(struct connection *c, struct slice bytes) {
 	struct worker *w = c->worker;
 	if (c->flags & (CONNECTION_FINISHED | CONNECTION_OVERRUN))
 		return;
+	/* What it is told comes behind its replies. */
+	if (c->flags & CONNECTION_REPLIED)
+		output_send_replies(w);
 	if (c->output == NULL && make_output(c) < 0)
 		return;
 	struct output *o = c->output;
@@ -248,9 +310,12 @@ void output_flush_pushed(struct worker *w) {
 		}
 		if (c->flags & CONNECTION_FINISHED)
 			continue;
-		if (connection_charge(c) < 0)
+		if (connection_charge(c) < 0) {
 			connection_close(c);
-		else
-			connection_settle(c);
+			continue;
+		}
+		/* Where the socket took all of it, it will not tell that it can take more. */
+		input_wake(c);
+		connection_settle(c);
 	}
 }

@@ -160,6 +160,7 @@ static void serve_ready(struct worker *w, int count) {
 		}
 	}
 	run_staged(w);
+	output_end_replies(w);
 	if (__builtin_expect(greedy > 0, 0))
 		serve_greedy(w, greedy);
 }
@@ -275,6 +276,7 @@ static void turn(struct worker *w, int wait_ms) {
 	read_clocks(w);
 	serve_ready(w, n);
 	work(w);
+	output_end_replies(w);
 	if (__builtin_expect(w->env.broadcasts != NULL, 0))
 		session_turn_ended(&w->env);
 	if (__builtin_expect(w->env.feed.lines.len != 0, 0))

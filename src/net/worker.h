@@ -17,8 +17,10 @@
 /* Clients whose commands are read and prepared before those of the first of them run. */
 #define WORKER_STAGED 8
 /* Argument slots for them: four of each, for keys, values and options as they mostly come. */
-#define WORKER_SLOTS  ((size_t)4 * WORKER_WINDOW)
-#define WORKER_EVENTS 256
+#define WORKER_SLOTS ((size_t)4 * WORKER_WINDOW)
+/* Clients whose replies are sent together. */
+#define WORKER_REPLIES 32
+#define WORKER_EVENTS  256
 /* Bytes that one read(2) takes at most, and so what a connection can have run in one turn. */
 #define WORKER_READ ((size_t)64 << 10)
 /* An unfinished command of at most this size is copied in front of the next bytes. */
@@ -51,6 +53,12 @@ struct window {
 	struct slice slots[WORKER_SLOTS];
 };
 
+/* A client whose replies wait in the worker's output. */
+struct reply {
+	struct connection *connection;
+	size_t at, len;
+};
+
 struct worker {
 	struct environment env;
 	struct worker_figures figures;
@@ -77,9 +85,13 @@ struct worker {
 	struct connection *current;
 	struct writer writer;
 	struct buffer output;
+	size_t output_begin;  /* where its replies begin in the output, behind those that wait */
 	char *input;          /* owned: WORKER_HEAD bytes, and WORKER_READ for each window */
 	struct reader reader; /* for what reader_read_usual does not read */
 	struct window windows[1 + WORKER_STAGED];
+	struct reply replies[WORKER_REPLIES];
+	unsigned reply_count;
+	uint64_t reply_ticks;             /* clock_ticks() since when the first of them waits */
 	unsigned staged, staged_commands; /* windows that wait to be run, from the second on, and what is in them */
 
 	int64_t real_ms;   /* this turn: CLOCK_REALTIME, also where it was set back */
