@@ -13,7 +13,7 @@
 #include "net/inbox.h"
 
 /* Commands of a client parsed ahead of the first one that runs. */
-#define WORKER_WINDOW 32
+#define WORKER_WINDOW 64
 /* Clients whose commands are read and prepared before those of the first of them run. */
 #define WORKER_STAGED 8
 /* Argument slots for them: four of each, for keys, values and options as they mostly come. */
