@@ -1,7 +1,7 @@
 /* A shard after a crash: rebuilt from the headers of its blocks.
  *
- * First what had not come to its end is settled, by clearing headers: an entry that was being replaced, a scope that
- * was not committed, databases that were being freed. From then on an entry is in the arena if and only if its owner is
+ * First what had not come to its end is settled, by clearing headers: a scope that was not committed, databases that
+ * were being freed, an entry that was being replaced. From then on an entry is in the arena if and only if its owner is
  * not 0, and a second crash changes nothing. Then one pass over all blocks checks each header and makes the bookkeeping
  * of the pages new; what fails its checks is cleared and counted. A second pass puts the entries into new tables, lists
  * and the wheel. Of what was there before only the root, the directory and the tenants' records are kept.
@@ -94,6 +94,8 @@ static void renew(struct shard *s, ref block) {
 
 /* ---- what had not come to its end ---- */
 
+/* The note of a replacement outlives it, and its blocks may have become other entries. By now two with one key are a
+ * replacement that did not come to its end: what a scope or a dropped database had beside it is cleared. */
 static void settle_replaced(struct shard *s) {
 	struct entry *old = live_entry(s, (ref)s->root->replaced);
 	const struct entry *new = live_entry(s, (ref)(s->root->replaced >> 32));
@@ -361,10 +363,10 @@ static int rebuild(struct recovery *r) {
 	struct shard_root *root = s->root;
 	check_tenants(r);
 	renew(s, root->changing);
-	settle_replaced(s);
 	scope_recover(s, renew);
 	renew(s, root->changing);
 	settle_dropped(r);
+	settle_replaced(s);
 	int error = list_kept(r);
 	if (error != 0)
 		return error;

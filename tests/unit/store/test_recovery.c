@@ -470,6 +470,37 @@ static struct key ordered_key(unsigned number) {
 	return keyspace_key(&tenants[0], 0, (struct slice){name, (size_t)len});
 }
 
+/* The block that a key was replaced in is its block again, and the one that took its place lies in a dropped database:
+ * the note of that replacement says nothing any more. */
+static void test_note_of_a_replacement_outlives_it(void **state) {
+	(void)state;
+	struct key key = ordered_key(0);
+	now = 1700000000000;
+	start();
+	int fd = dup(shard_fd(shard));
+	for (unsigned n = 1; n < ORDERED; n++) {
+		struct key other = ordered_key(n);
+		assert_int_equal(keyspace_set(&tenants[0], &other, NULL, SLICE("other"), 0), 0);
+	}
+	key = ordered_key(0);
+	assert_int_equal(keyspace_set(&tenants[0], &key, NULL, SLICE("first"), 0), 0);
+	struct entry *first = keyspace_find(&tenants[0], &key, LOOKUP_PEEK);
+	assert_int_equal(keyspace_set(&tenants[0], &key, first, SLICE("second"), 0), 0);
+	keyspace_flush(&tenants[0], 0);
+	assert_int_equal(keyspace_set(&tenants[0], &key, NULL, SLICE("third"), 0), 0);
+	assert_ptr_equal(keyspace_find(&tenants[0], &key, LOOKUP_PEEK), first);
+	shard_free(shard);
+	assert_int_equal(take_over(fd), 0);
+	char text[KEYSPACE_TEXT];
+	const struct entry *e = keyspace_find(&tenants[0], &key, LOOKUP_PEEK);
+	assert_non_null(e);
+	assert_true(slice_equal(keyspace_value(e, text), SLICE("third")));
+	assert_int_equal(counter_get(&tenants[0].figures.keys), 1);
+	for (unsigned n = 0; n < TENANTS; n++)
+		shard_close_tenant(shard, &tenants[n]);
+	shard_free(shard);
+}
+
 /* The links that are intact give the order, the oldest and the newest; what is between two gaps comes between them. */
 static void test_order_of_use(void **state) {
 	(void)state;
@@ -524,6 +555,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_crashes),
 		cmocka_unit_test(test_order_of_use),
+		cmocka_unit_test(test_note_of_a_replacement_outlives_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
