@@ -474,7 +474,6 @@ static struct key ordered_key(unsigned number) {
  * the note of that replacement says nothing any more. */
 static void test_note_of_a_replacement_outlives_it(void **state) {
 	(void)state;
-	struct key key = ordered_key(0);
 	now = 1700000000000;
 	start();
 	int fd = dup(shard_fd(shard));
@@ -482,7 +481,7 @@ static void test_note_of_a_replacement_outlives_it(void **state) {
 		struct key other = ordered_key(n);
 		assert_int_equal(keyspace_set(&tenants[0], &other, NULL, SLICE("other"), 0), 0);
 	}
-	key = ordered_key(0);
+	struct key key = ordered_key(0);
 	assert_int_equal(keyspace_set(&tenants[0], &key, NULL, SLICE("first"), 0), 0);
 	struct entry *first = keyspace_find(&tenants[0], &key, LOOKUP_PEEK);
 	assert_int_equal(keyspace_set(&tenants[0], &key, first, SLICE("second"), 0), 0);
