@@ -221,7 +221,9 @@ void connection_arrive(struct worker *w, struct connection *c) {
 	}
 	c->flags &= (uint8_t)~CONNECTION_MEMBER;
 	c->flags |= CONNECTION_RUNNABLE;
-	if (!connection_is_behind(c))
+	if (c->flags & CONNECTION_OVERRUN)
+		connection_close(c);
+	else if (!connection_is_behind(c))
 		input_resume(c);
 	else if (connection_charge(c) < 0)
 		connection_close(c);
@@ -238,6 +240,9 @@ void connection_depart(struct connection *c) {
 		session_detach(&c->session);
 	epoll_ctl(w->epoll, EPOLL_CTL_DEL, c->fd, NULL);
 	list_remove(&c->link);
+	/* What was pushed to it in this turn goes with it, and is sent from there. */
+	if (c->output != NULL)
+		list_remove(&c->output->push);
 	c->session.reply = NULL;
 	c->session.env = NULL;
 	c->worker = NULL;

@@ -1,6 +1,8 @@
 """Two workers: a connection is served by the worker that owns its tenant, wherever it was accepted."""
 
+import socket
 import threading
+import time
 
 import pytest
 
@@ -197,3 +199,39 @@ def test_client_ids_are_unique(two):
         assert info(client)["connected_clients"] == "8"
     for client in clients:
         client.close()
+
+
+def test_leaving_for_another_worker_with_messages_unsent(two):
+    """A subscriber that reads nothing changes tenants in the turn in which one more message was pushed to it."""
+    slow = encode("LCS", "a", "b", "LEN")
+    with two.client("here") as busy, two.client("here") as publisher:
+        busy.cmd("MSET", "a", "ab" * 5000, "b", "ba" * 5000)
+        # One of them lives on the other worker.
+        for secret in SECRETS[:3]:
+            with two.client("here") as subscriber, two.client(secret) as other:
+                other.cmd("MSET", "a", "ab" * 5000, "b", "ba" * 5000, "k", "v")
+                # What the kernel takes for it does not grow.
+                subscriber.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+                subscriber.cmd("HELLO", "3")
+                subscriber.cmd("SUBSCRIBE", "channel")
+                unsent = 0
+                while unsent < 300000:
+                    publisher.cmd("PUBLISH", "channel", "m" * 60000)
+                    lines = busy.cmd("CLIENT", "LIST").decode().splitlines()
+                    unsent = max(int(line.split(" omem=")[1].split()[0]) for line in lines)
+                # While its worker is busy the two commands come in together, and the other one, which is busy for
+                # longer, takes the subscriber when the turn is over.
+                busy.send(slow)
+                other.send(slow * 3)
+                time.sleep(0.02)
+                publisher.send(encode("PUBLISH", "channel", "the last one"))
+                time.sleep(0.01)
+                subscriber.send(encode("AUTH", secret) + encode("GET", "k"))
+                assert busy.read() == 9999
+                assert [other.read() for _ in range(3)] == [9999] * 3
+                assert publisher.read() == 1
+                message = subscriber.read()
+                while message[2] != b"the last one":
+                    message = subscriber.read()
+                assert subscriber.read() == "OK"
+                assert subscriber.read() == b"v"
