@@ -394,6 +394,12 @@ static void wait_for_pause(struct connection *c) {
 		w->resume_ms = end;
 }
 
+/* Closes the connection, maybe in the middle of a command, of which the next client must find nothing in the reader. */
+static void abandon(struct connection *c) {
+	reader_reset(&c->worker->reader);
+	connection_close(c);
+}
+
 /* Brings the connection into the state that the verdict on its bytes asks for. It may be gone after it. */
 static void conclude(struct connection *c, const struct feed *f, enum verdict verdict) {
 	struct worker *w = c->worker;
@@ -403,18 +409,19 @@ static void conclude(struct connection *c, const struct feed *f, enum verdict ve
 	bool later = verdict == VERDICT_DONE && !w->stopping && output_later(c);
 	if (!later && (verdict == VERDICT_DROP || output_flush(c) < 0)) {
 		w->output.len = w->output_begin;
-		connection_close(c);
+		abandon(c);
 		return;
 	}
 	if (__builtin_expect(verdict == VERDICT_DONE, 1)) {
 		input_drop(c);
 	} else if (verdict == VERDICT_CLOSE) {
+		reader_reset(&w->reader);
 		connection_finish(c);
 		return;
 	} else {
 		rest = true;
 		if (keep_rest(c, f, verdict == VERDICT_UNFINISHED) < 0) {
-			connection_close(c);
+			abandon(c);
 			return;
 		}
 		if (verdict == VERDICT_ELSEWHERE) {

@@ -172,3 +172,31 @@ def test_random_bytes(shared, seed):
             assert client.closed(), "neither answered nor closed"
     with shared.client("after") as client:
         assert client.cmd("PING") == "PONG"
+
+
+def test_a_refused_command_is_not_the_next_clients(atomdb):
+    """What is known of a client's unfinished command goes with the client: the next one's bytes come behind nothing."""
+    atomdb.start('workers = 1;\nresp: { query_buffer = "1M"; };')
+    with atomdb.client("a") as refused:
+        refused.send_anyway(b"*100000\r\n" + b"$0\r\n\r\n" * 70000)
+        assert b"query buffer limit exceeded" in refused.rest()
+    with atomdb.client() as other:
+        assert other.cmd("AUTH", "b") == "OK"
+        assert other.cmd("SET", "k", "v") == "OK"
+
+
+def test_a_client_that_left_in_the_middle_of_a_command(atomdb):
+    """Its replies can't be sent, and the rest of what it sent is nobody's."""
+    atomdb.start('workers = 1;\ndefaults: { max_memory = "0"; };')
+    with atomdb.client("a") as busy, atomdb.client("a") as leaving:
+        busy.cmd("MSET", "a", "ab" * 2500, "b", "ba" * 2500, "large", "x" * 100000)
+        busy.send(encode("LCS", "a", "b", "LEN"))
+        # The first replies are sent early, and a socket that was closed says so to those behind them.
+        leaving.send(encode("GET", "large") * 3 + encode("PING") + encode("SET", "k", "v" * 60)[:-32])
+        leaving.close()
+        assert busy.read() == 4999
+        wait_for(lambda: len(busy.cmd("CLIENT", "LIST").splitlines()) == 1, 5, "the client to be gone")
+    for secret in ("b", "c"):
+        with atomdb.client() as other:
+            assert other.cmd("AUTH", secret) == "OK"
+            assert other.cmd("SET", "k", "v") == "OK"
