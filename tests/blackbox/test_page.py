@@ -189,6 +189,23 @@ def test_asks_for_the_secret(atomdb, browser, tmp_path):
     assert not browser.js(asked)
 
 
+def test_a_late_refusal_is_not_for_the_secret_entered_since(atomdb, browser, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("right")
+    atomdb.start('http: { secret_file = "%s"; secret_for = "everything"; };' % secret)
+    browser.open(url(atomdb))
+    browser.js("sessionStorage.clear()")
+    browser.open(url(atomdb))
+    browser.wait("!document.querySelector('#ask').hidden")
+    browser.call("Fetch.enable", patterns=[{"urlPattern": "*/api/status*"}])
+    enter(browser, "wrong")
+    wait_for(lambda: (browser.pump(0.1), browser.held)[1], 15, "the page to ask")
+    enter(browser, "right")
+    browser.call("Fetch.disable")
+    browser.wait(SHOWN)
+    assert browser.text("#ask-wrong") in (None, "")
+
+
 @pytest.mark.parametrize("width", (320, 390, 768, 1280))
 def test_fits(atomdb, browser, width, tmp_path):
     atomdb.start('tenants: ( { name = "%s"; secret = "s1"; } );' % ("n" * 64))

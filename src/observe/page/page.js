@@ -408,12 +408,16 @@ function again(after) {
 async function poll() {
 	if (running) return again(100);
 	running = true;
+	const sent = secret.get();
 	try {
 		await turn();
 		again(STEP);
 	} catch (error) {
-		if (error instanceof Refused) {
-			const wrong = secret.get() !== null;
+		/* One that was entered meanwhile is not what was refused. */
+		if (error instanceof Refused && secret.get() !== sent) {
+			again(0);
+		} else if (error instanceof Refused) {
+			const wrong = sent !== null;
 			secret.set(null);
 			$("gone").hidden = true;
 			/* Without it some of the figures may be open. */
