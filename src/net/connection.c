@@ -53,7 +53,8 @@ static int enter(struct worker *w, struct connection *c) {
 	struct epoll_event event = {.events = c->interest, .data.ptr = c};
 	if (epoll_ctl(w->epoll, EPOLL_CTL_ADD, c->fd, &event) < 0)
 		return -errno;
-	list_push_back(&w->strangers, &c->link);
+	/* Who came from another worker may have been there for longer than a stranger may stay. */
+	list_push_back((c->flags & CONNECTION_MEMBER) ? &w->members : &w->strangers, &c->link);
 	c->state = CLIENT_STRANGER;
 	counter_add(&w->figures.states[c->state], 1);
 	counter_add(&w->figures.clients, 1);
@@ -219,7 +220,6 @@ void connection_arrive(struct worker *w, struct connection *c) {
 		atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
 		return;
 	}
-	c->flags &= (uint8_t)~CONNECTION_MEMBER;
 	c->flags |= CONNECTION_RUNNABLE;
 	if (c->flags & CONNECTION_OVERRUN)
 		connection_close(c);

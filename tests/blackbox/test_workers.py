@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness import encode, info
+from harness import Push, encode, info, wait_for
 
 pytestmark = pytest.mark.threads
 CONFIG = 'workers = 2;\ndefaults: { max_entries = 0; max_memory = "0"; };\n'
@@ -201,6 +201,44 @@ def test_client_ids_are_unique(two):
         client.close()
 
 
+def subscribe_without_reading(server, publisher, subscribers):
+    """Until each of them has messages that the kernel does not take."""
+    for subscriber in subscribers:
+        # What it takes does not grow.
+        subscriber.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        subscriber.cmd("HELLO", "3")
+        subscriber.cmd("SUBSCRIBE", "channel")
+    with server.client("here") as other:
+        unsent = [0]
+        while min(unsent) < 300000:
+            publisher.cmd("PUBLISH", "channel", "m" * 60000)
+            lines = [line for line in other.cmd("CLIENT", "LIST").decode().splitlines() if " sub=1 " in line]
+            unsent = [int(line.split(" omem=")[1].split()[0]) for line in lines]
+
+
+def test_leaving_for_another_worker_later_than_a_stranger_may_stay(atomdb):
+    """Behind unsent messages AUTH has to wait there, and the client is older than auth_timeout by then."""
+    two = atomdb.start("resp: { auth_timeout = 1; };\n" + CONFIG)
+    # One of them lives on the other worker.
+    secrets = SECRETS[:3]
+    with two.client("here") as publisher:
+        subscribers = [two.client("here") for _ in secrets]
+        subscribe_without_reading(two, publisher, subscribers)
+        time.sleep(2.5)
+        moved = two.metric("atomdb_worker_moved_connections_total")
+        for subscriber, secret in zip(subscribers, secrets):
+            subscriber.send(encode("AUTH", secret) + encode("PING"))
+        wait_for(lambda: two.metric("atomdb_worker_moved_connections_total") > moved, 10, "one to move")
+        time.sleep(2.5)
+        for subscriber in subscribers:
+            message = subscriber.read()
+            while isinstance(message, Push):
+                message = subscriber.read()
+            assert message == "OK"
+            assert subscriber.read() == "PONG"
+            subscriber.close()
+
+
 def test_leaving_for_another_worker_with_messages_unsent(two):
     """A subscriber that reads nothing changes tenants in the turn in which one more message was pushed to it."""
     slow = encode("LCS", "a", "b", "LEN")
@@ -210,15 +248,7 @@ def test_leaving_for_another_worker_with_messages_unsent(two):
         for secret in SECRETS[:3]:
             with two.client("here") as subscriber, two.client(secret) as other:
                 other.cmd("MSET", "a", "ab" * 5000, "b", "ba" * 5000, "k", "v")
-                # What the kernel takes for it does not grow.
-                subscriber.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-                subscriber.cmd("HELLO", "3")
-                subscriber.cmd("SUBSCRIBE", "channel")
-                unsent = 0
-                while unsent < 300000:
-                    publisher.cmd("PUBLISH", "channel", "m" * 60000)
-                    lines = busy.cmd("CLIENT", "LIST").decode().splitlines()
-                    unsent = max(int(line.split(" omem=")[1].split()[0]) for line in lines)
+                subscribe_without_reading(two, publisher, [subscriber])
                 # While its worker is busy the two commands come in together, and the other one, which is busy for
                 # longer, takes the subscriber when the turn is over.
                 busy.send(slow)
