@@ -11,6 +11,10 @@
 
 /* Scratch that a rare large reply made is not kept. */
 #define SCRATCH_KEPT ((size_t)64 << 10)
+/* So many commands before the one that needs it an entry is fetched, and then its neighbours: far enough for a miss of
+ * all caches, and not so far that the first level loses it again. */
+#define ENTRIES_AHEAD 16u
+#define LINKS_AHEAD   8u
 
 static const struct command *resolve(const struct environment *env, const struct request *r) {
 	const struct command *c = command_index_find(&env->index, r->argv[0]);
@@ -49,6 +53,7 @@ void dispatch_prepare(struct session *s, struct request *requests, unsigned coun
 		const struct command *c = r->command;
 		r->hashed = 0;
 		r->bucket = NULL;
+		r->entry = NULL;
 		if (c == NULL || c->first_key == 0 || (uint32_t)c->first_key >= r->argc || t == NULL)
 			continue;
 		r->key = keyspace_key(t, s->place, r->argv[c->first_key]);
@@ -57,15 +62,31 @@ void dispatch_prepare(struct session *s, struct request *requests, unsigned coun
 	}
 }
 
+static inline void fetch_entry(const struct session *s, struct request *r) {
+	if (r->bucket != NULL && s->tenant != NULL)
+		r->entry = keyspace_fetch_entry(s->tenant, &r->key, r->bucket);
+}
+
+static inline void fetch_links(const struct session *s, const struct request *r) {
+	if (r->entry != NULL && s->tenant != NULL)
+		keyspace_fetch_links(s->tenant, r->entry);
+}
+
 void dispatch_fetch_entries(const struct session *s, struct request *requests, unsigned count) {
-	for (struct request *r = requests; r < requests + count; r++)
-		r->entry = r->bucket == NULL ? NULL : keyspace_fetch_entry(s->tenant, &r->key, r->bucket);
+	for (unsigned i = 0; i < count && i < ENTRIES_AHEAD; i++)
+		fetch_entry(s, &requests[i]);
 }
 
 void dispatch_fetch_links(const struct session *s, const struct request *requests, unsigned count) {
-	for (const struct request *r = requests; r < requests + count; r++)
-		if (r->entry != NULL)
-			keyspace_fetch_links(s->tenant, r->entry);
+	for (unsigned i = 0; i < count && i < LINKS_AHEAD; i++)
+		fetch_links(s, &requests[i]);
+}
+
+void dispatch_fetch_ahead(const struct session *s, struct request *r, unsigned left) {
+	if (left > ENTRIES_AHEAD)
+		fetch_entry(s, r + ENTRIES_AHEAD);
+	if (left > LINKS_AHEAD)
+		fetch_links(s, r + LINKS_AHEAD);
 }
 
 static void reply_unknown_subcommand(struct session *s, const struct command *parent, struct slice name) {

@@ -172,6 +172,7 @@ static APART enum verdict run_window(struct connection *c, struct feed *f, struc
 	const size_t begin = f->done;
 	enum verdict verdict;
 	for (unsigned i = 0; i < v->count; i++) {
+		dispatch_fetch_ahead(s, &v->requests[i], v->count - i);
 		enum outcome outcome = dispatch_run(s, &v->requests[i], ticks);
 		if (__builtin_expect(outcome != OUTCOME_DONE, 0)) {
 			if (outcome == OUTCOME_AGAIN)

@@ -117,11 +117,17 @@ bool arena_trim(struct arena *a, size_t max_bytes, bool all);
  * of the budget have; 0 below. */
 uint64_t arena_excess(const struct arena *a);
 
-/* Where the arena is mapped: the base of arena_at. */
+/* Where the arena is mapped: the base of arena_at, and how many pages there are. */
 struct arena_base {
 	char *base;
+	uint32_t pages;
 };
 
 static inline void *arena_at(const struct arena *a, ref block) {
 	return ((const struct arena_base *)(const void *)a)->base + (uint64_t)block * ARENA_UNIT;
+}
+
+/* Whether the unit that a number names is memory: for numbers that may be no refs. */
+static inline bool arena_has(const struct arena *a, ref block) {
+	return block / (ARENA_PAGE / ARENA_UNIT) < ((const struct arena_base *)(const void *)a)->pages;
 }

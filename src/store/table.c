@@ -302,15 +302,15 @@ const struct entry *table_fetch_entry(const struct table_context *c, const void 
 		return NULL;
 	ref entry = b->refs[__builtin_ctz(found)];
 
+	if (__builtin_expect(!arena_has(c->arena, entry), 0))
+		return NULL;
 	prefetch_entry(c, entry);
 	return arena_at(c->arena, entry);
 }
 
 void table_fetch_links(const struct table_context *c, const struct entry *e) {
-	struct slice stored = entry_stored(e);
-
 	prefetching();
-	__builtin_prefetch(stored.data + stored.len);
+	__builtin_prefetch(entry_narrow_end(e));
 	__builtin_prefetch(arena_at(c->arena, e->lru_prev), 1);
 	__builtin_prefetch(arena_at(c->arena, e->lru_next), 1);
 }

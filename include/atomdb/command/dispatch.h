@@ -9,10 +9,13 @@
 /* Prepares `count` requests (argv and argc set), before any of them runs: finds their commands, hashes their first
  * keys, and starts to load the keys' buckets. Changes nothing but the requests. */
 void dispatch_prepare(struct session *s, struct request *requests, unsigned count);
-/* Optional, with time between: start to load the entries of what was prepared, then what will be touched with them, the
- * entries' neighbours in the LRU list. No command of anybody may run between dispatch_prepare and the last of them. */
+/* Optional, with time between: start to load the entries of the first of what was prepared, then what will be touched
+ * with them, the entries' neighbours in the LRU list. Then call dispatch_fetch_ahead before each request `r` runs, the
+ * first of `left` in a row: it does the same for requests some places behind, so that their misses pass while others
+ * run. */
 void dispatch_fetch_entries(const struct session *s, struct request *requests, unsigned count);
 void dispatch_fetch_links(const struct session *s, const struct request *requests, unsigned count);
+void dispatch_fetch_ahead(const struct session *s, struct request *r, unsigned left);
 
 /* Runs one prepared request: writes its reply to s->reply, counts it, and returns the handler's outcome. Checks in
  * Redis's order: unknown command, arity, NOAUTH, then the tenant's rate. `*ticks` is clock_ticks() at the end of the

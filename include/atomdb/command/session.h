@@ -149,7 +149,7 @@ struct request {
 	const struct command *command; /* NULL: unknown; set by dispatch_prepare */
 	struct key key;                /* its first key with the hash, when `hashed` */
 	uint32_t hashed;               /* session->attachments when the key was hashed; 0: it was not */
-	const void *bucket;            /* dispatch_prepare's own, up to dispatch_fetch_links: what to fetch next; */
+	const void *bucket;            /* dispatch's own: what to fetch next; */
 	const struct entry *entry;     /* NULL: nothing */
 };
 

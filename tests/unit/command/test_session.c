@@ -355,8 +355,10 @@ static void test_a_batch_is_run_in_order(void **state) {
 	dispatch_prepare(&c->session, batch, count);
 	dispatch_fetch_entries(&c->session, batch, count);
 	dispatch_fetch_links(&c->session, batch, count);
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = 0; i < count; i++) {
+		dispatch_fetch_ahead(&c->session, &batch[i], count - i);
 		assert_int_equal(dispatch_run(&c->session, &batch[i], &ticks), OUTCOME_DONE);
+	}
 	const char want[] = "+OK\r\n+OK\r\n+OK\r\n$3\r\none\r\n+RESET\r\n" NOAUTH;
 	assert_int_equal(c->out.len, sizeof(want) - 1);
 	assert_memory_equal(c->out.data, want, sizeof(want) - 1);

@@ -271,6 +271,28 @@ static void test_empty(void **state) {
 	close_table(&f);
 }
 
+/* Where a bucket or an entry was that is to be fetched, there may be anything by then. */
+static void test_fetch_believes_nothing(void **state) {
+	(void)state;
+	struct fixture f = open_table(1, UINT64_MAX, 0, NULL);
+	struct entry *e = arena_at(f.c.arena, f.entries[0]);
+
+	add(&f, 0);
+	const void *bucket = table_fetch_bucket(&f.c, &f.t, hash_of(&f, 0));
+	assert_ptr_equal(table_fetch_entry(&f.c, bucket, hash_of(&f, 0)), e);
+	for (int byte = 0; byte < 256; byte++) {
+		_Alignas(64) char gone[64];
+		struct entry was = *e;
+
+		memset(gone, byte, sizeof gone);
+		assert_null(table_fetch_entry(&f.c, gone, hash_of(&f, 0)));
+		memset(e, byte, sizeof *e);
+		table_fetch_links(&f.c, e);
+		*e = was;
+	}
+	close_table(&f);
+}
+
 /* What is there throughout is seen, whatever happens meanwhile. */
 static void test_scan_guarantee(void **state) {
 	(void)state;
@@ -465,12 +487,12 @@ static void test_drain(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty),          cmocka_unit_test(test_random),
-		cmocka_unit_test(test_random_small),   cmocka_unit_test(test_same_tags),
-		cmocka_unit_test(test_few_homes),      cmocka_unit_test(test_one_hash),
-		cmocka_unit_test(test_scan_guarantee), cmocka_unit_test(test_no_memory),
-		cmocka_unit_test(test_pace),           cmocka_unit_test(test_random_entry),
-		cmocka_unit_test(test_drain),
+		cmocka_unit_test(test_empty),        cmocka_unit_test(test_fetch_believes_nothing),
+		cmocka_unit_test(test_random),       cmocka_unit_test(test_random_small),
+		cmocka_unit_test(test_same_tags),    cmocka_unit_test(test_few_homes),
+		cmocka_unit_test(test_one_hash),     cmocka_unit_test(test_scan_guarantee),
+		cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_pace),
+		cmocka_unit_test(test_random_entry), cmocka_unit_test(test_drain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
