@@ -145,11 +145,10 @@ static inline struct slice entry_stored(const struct entry *e) {
 	return (struct slice){key.data + key.len, len};
 }
 
-/* Where the value of an entry ends that is not wide. Looks at the header alone, and so at nothing that is not there,
- * even where the entry is gone. */
-static inline const char *entry_narrow_end(const struct entry *e) {
-	return (const char *)e + entry_header_size(entry_flags(e) & ~(unsigned)ENTRY_WIDE) +
-	       (e->sizes & ENTRY_NARROW_KEY) + (e->sizes >> ENTRY_VALUE_SHIFT & ENTRY_NARROW_VALUE);
+/* Bytes of an entry that is not wide, told by its header alone. */
+static inline size_t entry_narrow_size(const struct entry *e) {
+	return entry_header_size(entry_flags(e) & ~(unsigned)ENTRY_WIDE) + (e->sizes & ENTRY_NARROW_KEY) +
+	       (e->sizes >> ENTRY_VALUE_SHIFT & ENTRY_NARROW_VALUE);
 }
 
 /* Bytes that the entry needs: what its block was allocated with. */
