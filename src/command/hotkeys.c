@@ -57,6 +57,21 @@ void hotkeys_reset(struct tenant *t) {
 	settle(t, h);
 }
 
+/* What Redis's counter is after so many uses, on average, with its default lfu-log-factor of 10: a new key has 5, and
+ * from c on the next one needs 10 (c - 5) + 1 of them ("LFU eviction" in Redis's documentation of key eviction). */
+unsigned hotkeys_frequency(const struct tenant *t, const struct key *key) {
+	const struct hotkeys *h = t->notes == NULL ? NULL : t->notes->hotkeys;
+	uint64_t uses = h == NULL ? 0 : top_keys_weight(&h->hot, key) * HOTKEYS_EVERY, needed = 1;
+	if (uses == 0)
+		return 0;
+	unsigned frequency = 5;
+	for (; frequency < 255 && uses >= needed; frequency++) {
+		uses -= needed;
+		needed += 10;
+	}
+	return frequency;
+}
+
 void hotkeys_written(struct tenant *t, const struct key *key, size_t bytes) {
 	/* An entry is about to be written: the room that was made for it is not to be asked for. */
 	struct hotkeys *h = open_hotkeys(t, false);
@@ -142,7 +157,7 @@ static bool read_count(struct session *s, const struct request *r, int64_t *coun
 static enum outcome reply_top(struct session *s, const struct top_keys *top, int64_t count, uint64_t scale) {
 	uint8_t order[TOP_KEYS];
 	unsigned n = top_keys_order(top, s->place, order);
-	while (n > 0 && top->keys[order[n - 1]].weight == top->keys[order[n - 1]].error)
+	while (n > 0 && top_key_sure(&top->keys[order[n - 1]]) == 0)
 		n--;
 	if (count < n)
 		n = (unsigned)count;
@@ -151,7 +166,7 @@ static enum outcome reply_top(struct session *s, const struct top_keys *top, int
 		const struct top_key *k = &top->keys[order[i]];
 		writer_array(s->reply, 2);
 		writer_bulk(s->reply, (struct slice){k->name, k->len});
-		writer_integer(s->reply, (int64_t)((k->weight - k->error) * scale));
+		writer_integer(s->reply, (int64_t)(top_key_sure(k) * scale));
 	}
 	return OUTCOME_DONE;
 }

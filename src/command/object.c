@@ -1,5 +1,9 @@
-/* OBJECT: what the server knows of a value beside its bytes. */
+/* OBJECT: what the server knows of a value beside its bytes.
+ *
+ * FREQ answers without an LFU policy too, unlike Redis, for how often keys are used is known here whatever the policy:
+ * that is what redis-cli --hotkeys asks for each key. */
 #include "command/handlers.h"
+#include "command/hotkeys.h"
 
 /* The entry that a subcommand is about, left as it was; NULL where there is none, which was answered. */
 static struct entry *object_find(struct session *s, const struct request *r) {
@@ -18,11 +22,10 @@ enum outcome object_encoding(struct session *s, const struct request *r) {
 }
 
 enum outcome object_freq(struct session *s, const struct request *r) {
-	if (object_find(s, r) == NULL)
-		return OUTCOME_DONE;
-	return reply_error(s, "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note "
-			      "that when switching between policies at runtime LRU and LFU data will take some time to "
-			      "adjust.");
+	struct key key = request_key(s, r, 2);
+	if (object_find(s, r) != NULL)
+		writer_integer(s->reply, hotkeys_frequency(s->tenant, &key));
+	return OUTCOME_DONE;
 }
 
 enum outcome object_idletime(struct session *s, const struct request *r) {
@@ -42,10 +45,14 @@ enum outcome object_refcount(struct session *s, const struct request *r) {
 enum outcome object_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
-		"ENCODING <key>", "    Tells how the value of a key is stored.",
-		"FREQ <key>",     "    Tells how often a key is used; needs a policy that AtomDB does not have.",
-		"IDLETIME <key>", "    Tells for how many seconds a key has not been used, at least.",
-		"REFCOUNT <key>", "    Tells how many keys share the value.",
+		"ENCODING <key>",
+		"    Tells how the value of a key is stored.",
+		"FREQ <key>",
+		"    Tells how often a key was used lately, if it is one of the hot ones: 0 to 255, as a logarithm.",
+		"IDLETIME <key>",
+		"    Tells for how many seconds a key has not been used, at least.",
+		"REFCOUNT <key>",
+		"    Tells how many keys share the value.",
 	};
 	return reply_help_lines(s, "object", lines);
 }

@@ -8,12 +8,16 @@ void top_keys_clear(struct top_keys *top) {
 		top_keys_remove(top, top->count - 1);
 }
 
+static bool is(const struct top_key *k, const struct key *key) {
+	return k->hash == key->hash && k->place == key->place && k->len == key->name.len &&
+	       memcmp(k->name, key->name.data, k->len) == 0;
+}
+
 /* The place of `key`, or NULL; then `*least` is the one to give up, NULL where there is room for another. */
 static struct top_key *find(struct top_keys *top, const struct key *key, struct top_key **least) {
 	struct top_key *lightest = top->keys;
 	for (struct top_key *k = top->keys; k < top->keys + top->count; k++) {
-		if (k->hash == key->hash && k->place == key->place && k->len == key->name.len &&
-		    memcmp(k->name, key->name.data, k->len) == 0)
+		if (is(k, key))
 			return k;
 		lightest = k->weight < lightest->weight ? k : lightest;
 	}
@@ -73,6 +77,13 @@ void top_keys_set(struct top_keys *top, const struct key *key, uint64_t weight) 
 	}
 }
 
+uint64_t top_keys_weight(const struct top_keys *top, const struct key *key) {
+	for (const struct top_key *k = top->keys; k < top->keys + top->count; k++)
+		if (is(k, key))
+			return top_key_sure(k);
+	return 0;
+}
+
 uint64_t top_keys_least(const struct top_keys *top) {
 	uint64_t least = UINT64_MAX;
 	for (const struct top_key *k = top->keys; k < top->keys + top->count; k++)
@@ -87,17 +98,13 @@ void top_keys_remove(struct top_keys *top, unsigned i) {
 	*k = top->keys[--top->count];
 }
 
-static uint64_t sure(const struct top_key *k) {
-	return k->weight - k->error;
-}
-
 unsigned top_keys_order(const struct top_keys *top, unsigned place, uint8_t order[TOP_KEYS]) {
 	unsigned n = 0;
 	for (unsigned i = 0; i < top->count; i++) {
 		if (top->keys[i].place != place)
 			continue;
 		unsigned at = n++;
-		for (; at > 0 && sure(&top->keys[order[at - 1]]) < sure(&top->keys[i]); at--)
+		for (; at > 0 && top_key_sure(&top->keys[order[at - 1]]) < top_key_sure(&top->keys[i]); at--)
 			order[at] = order[at - 1];
 		order[at] = (uint8_t)i;
 	}

@@ -49,6 +49,13 @@ uint64_t top_keys_least(const struct top_keys *top);
 /* Leaves out number `i` (< count); the last takes its place. */
 void top_keys_remove(struct top_keys *top, unsigned i);
 
+/* Of its weight, what is no other key's. */
+static inline uint64_t top_key_sure(const struct top_key *k) {
+	return k->weight - k->error;
+}
+/* That of `key`; 0 when it is not kept. */
+uint64_t top_keys_weight(const struct top_keys *top, const struct key *key);
+
 static inline struct key top_keys_at(const struct top_keys *top, unsigned i) {
 	const struct top_key *k = &top->keys[i];
 	return (struct key){.name = {k->name, k->len}, .hash = k->hash, .place = k->place};

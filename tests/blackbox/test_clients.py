@@ -45,6 +45,10 @@ def test_redis_cli_looks_at_the_server(shared, secret):
         client.many(("SET", f"key:{number}", "x" * number) for number in range(1, 20))
     assert 'Biggest string found \'"key:19"\' has 19 bytes' in cli(shared, secret, "--bigkeys")
     assert "19 strings with " in cli(shared, secret, "--memkeys")
+    with shared.client(secret) as client:
+        client.many([("GET", f"key:{2 + number % 2}") for number in range(20_000)])
+    hottest = [line.split() for line in cli(shared, secret, "--hotkeys").splitlines() if line.startswith("hot key found")]
+    assert {row[-1] for row in hottest[:2]} == {'"key:2"', '"key:3"'} and int(hottest[0][5]) > 20, hottest
     assert cli(shared, secret, "--raw", "--latency", "-i", "0.05").split()[2].replace(".", "").isdigit()
     command = ["redis-cli", "-p", str(shared.port), "--no-auth-warning", "-a", secret, "--stat", "-i", "0.05"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stat:

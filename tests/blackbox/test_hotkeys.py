@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from harness import Error
+from harness import Error, Redis
 
 EVERY = 256  # commands, for one that is looked at
 
@@ -40,6 +40,31 @@ def test_the_hot_key_is_found(client, pipeline):
     assert all(estimate % EVERY == 0 and estimate < times / 4 for estimate in numbers(reply)[1:])
     assert client.cmd("HOTKEYS", "COUNT", 1) == reply[:1]
     assert len(client.cmd("hotkeys", "count", 1000)) >= len(reply)
+
+
+def test_object_freq_is_about_redis_counter(client, tmp_path):
+    """What redis-cli --hotkeys asks for. Redis has it with a policy of LFU only, for its counter is in the place of the
+    time that LRU needs."""
+    reference = Redis(tmp_path).start("--maxmemory-policy", "allkeys-lfu")
+    try:
+        with reference.client(reference.secret) as redis:
+            redis.cmd("SET", "hot", "v")
+            client.cmd("SET", "hot", "v")
+            for times in (4000, 20_000, 60_000):
+                for server in (redis, client):
+                    use(server, "hot", times)
+                theirs, mine = (server.cmd("OBJECT", "FREQ", "hot") for server in (redis, client))
+                assert abs(theirs - mine) < 10 + 0.2 * theirs, (times, theirs, mine)
+            client.cmd("SET", "idle", "v")
+            assert client.cmd("OBJECT", "FREQ", "idle") == 0
+            assert redis.cmd("OBJECT", "FREQ", "none") is client.cmd("OBJECT", "FREQ", "none") is None
+            # It does not go beyond, and fades where Redis's counter does, when the key is used no more.
+            use(client, "hot", 1_000_000, pipeline=1000)
+            assert client.cmd("OBJECT", "FREQ", "hot") > 230
+    finally:
+        reference.stop()
+    client.cmd("CONFIG", "RESETSTAT")
+    assert client.cmd("OBJECT", "FREQ", "hot") == 0
 
 
 def test_keys_of_one_command_all_count(client):

@@ -307,7 +307,7 @@ def _sort(g, reading=False):
 
 
 def _object(g):
-    return g.pick([[b"ENCODING", g.key()], [b"ENCODING", g.key()], [b"FREQ", g.key()], [b"REFCOUNT", g.key()], [b"IDLETIME", g.key()], [b"nosuch"],
+    return g.pick([[b"ENCODING", g.key()], [b"ENCODING", g.key()], [b"FREQ", b"never"], [b"REFCOUNT", g.key()], [b"IDLETIME", g.key()], [b"nosuch"],
                    [b"ENCODING"], [b"FREQ"], [b"ENCODING", g.key(), b"x"], []])
 
 
