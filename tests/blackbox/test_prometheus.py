@@ -1,12 +1,14 @@
 """The metrics as Prometheus takes them: promtool's rules, and a real server that scrapes for some seconds. The alerts and
 the dashboard that come with the package ask for what is there."""
 
+import contextlib
 import json
 import os
 import pathlib
 import re
 import signal
 import subprocess
+import time
 import urllib.parse
 
 import pytest
@@ -304,6 +306,106 @@ def test_each_alert_fires_when_it_should(tmp_path):
     path.write_text(f"rule_files: ['{RULES}']\nevaluation_interval: 1m\ntests:\n{tests}")
     said = subprocess.run(["promtool", "test", "rules", path], capture_output=True, text=True, timeout=60, check=False)
     assert said.returncode == 0, said.stdout + said.stderr
+
+
+def hurried_rules(directory):
+    """The rules with seconds in the place of minutes and hours, and no wait before they fire."""
+    spans = {"5m": "6s", "10m": "6s", "15m": "40s", "1h": "30s", "6h": "30s"}
+    text = re.sub(r"\n\s+for: \w+", "", RULES.read_text())
+    text = re.sub(r"(?<=\[)\w+(?=\])|(?<=offset )\w+", lambda span: spans[span[0]], text)
+    path = directory / "hurried.yml"
+    path.write_text(text)
+    return path
+
+
+def reject_clients(server):
+    """As many clients as there may be, and one more."""
+    with contextlib.ExitStack() as clients:
+        for _ in range(10):
+            clients.enter_context(server.client())
+            if server.metric("atomdb_rejected_connections_total", reason="max_clients"):
+                return
+    raise AssertionError("all clients were let in")
+
+
+def take_a_long_turn(server):
+    """A transaction is one piece: it takes twice as long each time, until it is long enough."""
+    with server.client("roomy", timeout=60) as client:
+        client.many([("SET", name, name * 3000) for name in "ab"])
+        times = 4
+        while server.metric("atomdb_worker_longest_turn_seconds") <= 0.5:
+            client.many([("MULTI",)] + [("LCS", "a", "b", "LEN")] * times + [("EXEC",)])
+            times *= 2
+            time.sleep(1)  # for the sample that is published as a turn begins
+
+
+def expire_late(server):
+    """Keys that are due while the daemon stands still."""
+    with server.client("roomy") as client:
+        client.many([("SET", f"due:{i}", "v", "PX", 300) for i in range(1000)])
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            time.sleep(3)
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+
+
+def fill_memory(server):
+    """Nearly all that max_memory lets all tenants have."""
+    with server.client("roomy") as client:
+        limit = server.metric("redis_memory_max_bytes")
+        while server.metric("atomdb_arena_resident_bytes") <= 0.95 * limit:
+            client.many([("SET", f"large:{os.urandom(8).hex()}", "v" * 10_000) for _ in range(50)])
+
+
+def commands_of(secret, *commands):
+    def run(server):
+        with server.client(secret) as client:
+            client.many(commands)
+    return run
+
+
+ALERTS_CONFIG = '''
+    workers = 1; tenancy = "listed"; max_memory = "%s"; resp: { max_clients = 8; };
+    tenants: ( { name = "tight"; secret = "tight"; max_entries = 100; },
+               { name = "roomy"; secret = "roomy"; max_entries = 0; max_memory = "0"; } );
+'''
+# What makes each alert fire, once or, with True, again and again until it does; in an order in which none disturbs
+# another: what is to fall is high before.
+CAUSES = {
+    "AtomDBHitRatioFalling": (True, commands_of("roomy", *[("GET", "none")] * 100)),
+    "AtomDBTenantNearlyFull": (False, commands_of("tight", *[("SET", f"key:{i}", "v") for i in range(95)])),
+    "AtomDBEvictionsSurging": (True, commands_of("tight", *[("SET", f"key:{i}", "v") for i in range(1000)])),
+    "AtomDBAuthFailures": (True, commands_of(None, *[("AUTH", "wrong")] * 10)),
+    "AtomDBClientsRejected": (False, reject_clients),
+    "AtomDBWorkerSlow": (False, take_a_long_turn),
+    "AtomDBExpiryLag": (True, expire_late),
+    "AtomDBMemoryNearLimit": (False, fill_memory),
+    "AtomDBSheddingMemory": (False, lambda server: server.reload(ALERTS_CONFIG % "16M")),
+    "AtomDBRestarted": (False, lambda server: (server.stop(), server.start(ALERTS_CONFIG % "16M"))),
+    "AtomDBDown": (False, lambda server: server.stop()),
+}
+
+
+def test_each_alert_fires_on_a_live_server(atomdb, tmp_path):
+    assert set(CAUSES) == set(alerts())
+    atomdb.start(ALERTS_CONFIG % "32M")
+    ports = atomdb.port, atomdb.http_port
+    prometheus = Prometheus(str(tmp_path), atomdb.http_port, hurried_rules(tmp_path))
+    try:
+        # As much of the past as the longest spans want.
+        with atomdb.client("roomy") as client:
+            client.cmd("SET", "key", "value")
+            prometheus.wait("count_over_time(redis_keyspace_hits_total[30s]) >= 10",
+                            lambda samples: client.many([("GET", "key")] * 100) and samples)
+        for name, (again, cause) in CAUSES.items():
+            firing = f'ALERTS{{alertname="{name}", alertstate="firing"}}'
+            assert prometheus.query(firing) == [], name
+            cause(atomdb)
+            prometheus.wait(firing, lambda samples: samples or (again and cause(atomdb)))
+        assert ports == (atomdb.port, atomdb.http_port)
+    finally:
+        prometheus.stop()
 
 
 def panel_queries():
