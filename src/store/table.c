@@ -315,7 +315,7 @@ MAY_BE_GONE void table_fetch_links(const struct table_context *c, const struct e
 	const struct entry header = *e;
 
 	prefetching();
-	__builtin_prefetch((const char *)e + entry_narrow_size(&header));
+	__builtin_prefetch((const char *)e + entry_narrow_size(&header) - 1);
 	__builtin_prefetch(arena_at(c->arena, header.lru_prev), 1);
 	__builtin_prefetch(arena_at(c->arena, header.lru_next), 1);
 }
