@@ -20,9 +20,9 @@ def arguments(bench, server, options):
     return command
 
 
-def pinned(bench):
+def pinned(bench, cores=None):
     def pin():
-        os.sched_setaffinity(0, bench.load_cores)
+        os.sched_setaffinity(0, cores or bench.load_cores)
     return pin
 
 
@@ -101,9 +101,9 @@ def idle(bench, server, clients):
     return Held(bench, server, pinned, mode="idle", clients=clients)
 
 
-def background(bench, server, **options):
+def background(bench, server, cores=None, **options):
     """Load for as long as something else is measured: the generator of a run, killed when the block ends."""
-    return Held(bench, server, pinned, duration=LIMIT_SECONDS * 1000, **options)
+    return Held(bench, server, lambda bench: pinned(bench, cores), duration=LIMIT_SECONDS * 1000, **options)
 
 
 def together(bench, server, count, **options):

@@ -1,5 +1,6 @@
 """The cases of many tenants and of several workers: who disturbs whom, and what looking at all of them costs."""
 import os
+import re
 import statistics
 import threading
 import time
@@ -10,8 +11,8 @@ from .report import Row
 from .servers import SECRET, Failure
 
 
-def flood(bench, server, tenant):
-    return load.background(bench, server, auth=tenant, clients=8, pipeline=1000, keys=100000, stream=100000)
+def flood(bench, server, tenant, cores):
+    return load.background(bench, server, cores, auth=tenant, clients=8, pipeline=1000, keys=100000, stream=100000)
 
 
 def quiet_p99(bench, server, tenant, duration):
@@ -20,17 +21,27 @@ def quiet_p99(bench, server, tenant, duration):
         return probe.result_at_end()["p99_ns"]
 
 
-def own_processor(bench, server, workers):
-    """Each worker's thread has a processor; the second one's is the load's, where none is to spare. They are first in
-    line for it: what is measured is what AtomDB makes a client wait for, not what else runs on this machine."""
+def home(server):
+    """The worker of the only tenant that has keys."""
+    used = re.findall(r'^atomdb_arena_bytes\{shard="(\d+)",use="entries"\} (\d+)$', server.page(), re.M)
+    worker, = (int(shard) for shard, count in used if int(count))
+    return worker
+
+
+def own_processors(bench, server, loud, workers):
+    """Each worker's thread has a processor: the loud tenant's the server's, the other the load's where none is to
+    spare. They are first in line for it: what is measured is what AtomDB makes a client wait for, not what else runs
+    on this machine. Returns the processors for the flood: its worker's own, where the load's has the other worker."""
     spare = set(range(os.cpu_count())) - bench.load_cores - {0}
-    for number, cores in zip(range(workers), ({0}, spare or bench.load_cores)):
+    for number in range(workers):
+        cores = {0} if number == loud else spare or bench.load_cores
         thread = server.worker_thread(number)
         os.sched_setaffinity(thread, cores)
         try:
             os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(50))
         except OSError:
             bench.say("no permission for SCHED_FIFO: the workers wait for a processor, too")
+    return bench.load_cores if spare or workers == 1 else {0}
 
 
 @case("noisy", "p99 of a quiet tenant while another floods with deep pipelines: on the same worker, on another", True)
@@ -44,12 +55,12 @@ def noisy(bench):
         with bench.server("atomdb", workers=workers) as server:
             # Tenants are spread: the second is on the other worker.
             loud, still = f"{SECRET}-loud", f"{SECRET}-quiet"
-            for tenant in (loud, still):
-                load.fill(bench, server, auth=tenant, keys=100000, value_size=64)
-            own_processor(bench, server, workers)
+            load.fill(bench, server, auth=loud, keys=100000, value_size=64)
+            cores = own_processors(bench, server, home(server), workers)
+            load.fill(bench, server, auth=still, keys=100000, value_size=64)
             for _ in range(bench.rounds):
                 before = quiet_p99(bench, server, still, duration)
-                with flood(bench, server, loud):
+                with flood(bench, server, loud, cores):
                     time.sleep(0.3)
                     after = quiet_p99(bench, server, still, duration)
                 alone.add("atomdb", before)
