@@ -87,7 +87,7 @@ def stolen(before):
 def table(rows, command, rounds, before):
     shown = [column for column in COLUMNS if any(column in row.samples for row in rows)]
     text = (f"Measured on {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d} by `{command}` on {machine()}. "
-            f"{stolen(before)} Medians of {rounds} rounds in turn. AtomDB as shipped: AUTH done, LRU and metrics on, "
+            f"{stolen(before)} Medians of {rounds}. AtomDB as shipped: AUTH done, LRU and metrics on, "
             "quota lifted, one worker but where it says two.")
     if "floor" in shown:
         text += (" The floor is a server that answers every command with a fixed reply and keeps nothing: what the "
