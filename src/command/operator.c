@@ -175,8 +175,8 @@ enum outcome server_shutdown(struct session *s, const struct request *r) {
 		return reply_syntax_error(s);
 	if (abort)
 		return reply_error(s, "ERR No shutdown in progress.");
-	/* Nothing can be saved. */
 	if (save && !force)
-		return reply_error(s, "ERR Errors trying to SHUTDOWN. Check logs.");
+		return reply_error(s,
+				   "ERR Errors trying to SHUTDOWN: nothing can be saved. FORCE stops it all the same.");
 	return call_run(s, r, &kind, 0);
 }

@@ -41,7 +41,7 @@ static void post(struct worker_shared *shared, struct call *c, unsigned worker) 
 	inbox_post(&shared->workers[worker]->inbox, &all[worker].message);
 }
 
-void worker_answer(struct worker_shared *shared, struct call *c) {
+static void answer(struct worker_shared *shared, struct call *c) {
 	struct envelope *all = c->envelopes;
 	if (call_answered(c))
 		inbox_post(&shared->workers[c->worker]->inbox, &all[c->workers].message);
@@ -102,7 +102,7 @@ void worker_take_call(struct worker *w, struct message *m) {
 	case MESSAGE_CALL:
 		if (c->kind->part != NULL)
 			c->kind->part(&w->env, c, &c->answers[w->number]);
-		worker_answer(w->shared, c);
+		answer(w->shared, c);
 		break;
 	case MESSAGE_ANSWER:
 		call_done(&w->env, c);

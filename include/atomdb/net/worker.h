@@ -51,7 +51,7 @@ struct worker_figures {
 
 /* Who answers the calls that workers do not: see command/call.h. */
 struct control_plane {
-	/* Takes a call, and has it answered with worker_answer or worker_ask_all; from any worker's thread. */
+	/* Takes a call, and has it answered with worker_answer_behind_all; from any worker's thread. */
 	void (*ask)(void *context, struct call *c);
 	void *context;
 };
@@ -101,9 +101,7 @@ int worker_post_limits(struct worker *w, struct tenant *t, const struct tenant_l
 int worker_post_defaults(struct worker *w, const struct tenant_limits *limits);
 int worker_post_removal(struct worker *w, struct tenant *t);
 
-/* Gives the control plane's answer to a call. */
-void worker_answer(struct worker_shared *shared, struct call *c);
-/* The same once every worker has handled what it was sent before. */
+/* Gives the control plane's answer to a call once every worker has handled what it was sent before. */
 void worker_answer_behind_all(struct worker_shared *shared, struct call *c);
 /* Ends a call that nobody will answer: the threads have ended. */
 void worker_discard_call(struct call *c);
