@@ -67,7 +67,7 @@ def test_shows_what_metrics_say(atomdb, browser):
         assert figure(browser, "gone-keys") > 0
         assert 0 < figure(browser, "latency") < 1e9
         tenants = browser.text("#tenants")
-        assert re.search(r"shop\s.*\sKiB\s.*\s100\s.*blog\s.*\s5\s", tenants, re.S), tenants
+        assert re.search(r"shop\s.*\sKiB\s.*\s100\s.*blog\s.*\s100\s%\s+5\s", tenants, re.S), tenants
         assert re.search(r"SET", browser.text("#slow")) and "Serving" in browser.text("#state")
         drawn = browser.js("[...document.querySelectorAll('.chart')].map((c) => c.querySelectorAll('path[d^=M]').length)")
         assert len(drawn) == 8 and min(drawn) >= 1

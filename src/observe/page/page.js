@@ -251,7 +251,8 @@ function showTenants(status) {
 	$("tenants").replaceChildren(table(
 		[["Tenant"], ["", "bar"], ["Memory"], ["of quota", "wide"], ["Keys"], ["Clients", "wide"], ["Commands/s", "wide"], ["Hits", "wide"]],
 		rows.map((t) => {
-			const used = t.quota_bytes > 0 ? t.bytes / t.quota_bytes : null;
+			const shares = [[t.bytes, t.quota_bytes], [t.keys, t.quota_keys]].filter(([, quota]) => quota > 0).map(([has, quota]) => has / quota);
+			const used = shares.length > 0 ? Math.max(...shares) : null;
 			const others = t.name === null;
 			return [[others ? "all others" : t.name, others ? "faint" : ""], [bar(t.bytes / most, used !== null && used > .9), "bar"],
 				[bytes(t.bytes)], [others ? "\u2013" : used === null ? "no quota" : percent(used * 100), "wide"], [count(t.keys)],
