@@ -43,15 +43,27 @@ static void resolve_all(struct session *s, struct request *requests, unsigned co
 	}
 }
 
+/* Of a session with a tenant: changes with the tenant, and when what is remembered of its store is not to be used. */
+static inline uint64_t present(const struct session *s) {
+	return (uint64_t)s->attachments << 32 | keyspace_generation(s->tenant);
+}
+
+/* Whether what was remembered for the requests that were prepared with `r` may be used. */
+static inline bool is_fresh(const struct session *s, const struct request *r) {
+	return s->tenant != NULL && r->prepared == present(s);
+}
+
 void dispatch_prepare(struct session *s, struct request *requests, unsigned count) {
 	const struct tenant *t = s->tenant;
 	struct request *end = requests + count;
+	const uint64_t now = t != NULL ? present(s) : 0;
 	if (__builtin_expect(!s->env->index.ready, 0))
 		command_index_build(&s->env->index);
 	resolve_all(s, requests, count);
 	for (struct request *r = requests; r < end; r++) {
 		const struct command *c = r->command;
 		r->hashed = 0;
+		r->prepared = now;
 		r->bucket = NULL;
 		r->entry = NULL;
 		if (c == NULL || c->first_key == 0 || (uint32_t)c->first_key >= r->argc || t == NULL)
@@ -63,30 +75,35 @@ void dispatch_prepare(struct session *s, struct request *requests, unsigned coun
 }
 
 static inline void fetch_entry(const struct session *s, struct request *r) {
-	if (r->bucket != NULL && s->tenant != NULL)
+	if (r->bucket != NULL)
 		r->entry = keyspace_fetch_entry(s->tenant, &r->key, r->bucket);
 }
 
 static inline void fetch_links(const struct session *s, const struct request *r) {
-	if (r->entry != NULL && s->tenant != NULL)
+	if (r->entry != NULL)
 		keyspace_fetch_links(s->tenant, r->entry);
 }
 
 void dispatch_fetch_entries(const struct session *s, struct request *requests, unsigned count) {
+	if (count == 0 || !is_fresh(s, requests))
+		return;
 	for (unsigned i = 0; i < count && i < ENTRIES_AHEAD; i++)
 		fetch_entry(s, &requests[i]);
 }
 
 void dispatch_fetch_links(const struct session *s, const struct request *requests, unsigned count) {
+	if (count == 0 || !is_fresh(s, requests))
+		return;
 	for (unsigned i = 0; i < count && i < LINKS_AHEAD; i++)
 		fetch_links(s, &requests[i]);
 }
 
 void dispatch_fetch_ahead(const struct session *s, struct request *r, unsigned left) {
+	if (left <= LINKS_AHEAD || !is_fresh(s, r))
+		return;
+	fetch_links(s, r + LINKS_AHEAD);
 	if (left > ENTRIES_AHEAD)
 		fetch_entry(s, r + ENTRIES_AHEAD);
-	if (left > LINKS_AHEAD)
-		fetch_links(s, r + LINKS_AHEAD);
 }
 
 static void reply_unknown_subcommand(struct session *s, const struct command *parent, struct slice name) {

@@ -117,17 +117,23 @@ bool arena_trim(struct arena *a, size_t max_bytes, bool all);
  * of the budget have; 0 below. */
 uint64_t arena_excess(const struct arena *a);
 
-/* Where the arena is mapped: the base of arena_at, and how many pages there are. */
+/* Where the arena is mapped: the base of arena_at. */
 struct arena_base {
 	char *base;
-	uint32_t pages;
+	uint32_t generation;
 };
 
 static inline void *arena_at(const struct arena *a, ref block) {
 	return ((const struct arena_base *)(const void *)a)->base + (uint64_t)block * ARENA_UNIT;
 }
 
-/* Whether the unit that a number names is memory: for numbers that may be no refs. */
-static inline bool arena_has(const struct arena *a, ref block) {
-	return block / (ARENA_PAGE / ARENA_UNIT) < ((const struct arena_base *)(const void *)a)->pages;
+/* Changes when a page is freed, and with arena_next_generation. Until then, where a block was there is memory, and of
+ * its kind: also to read a page that is not in use makes the kernel fill it, uncounted. */
+static inline uint32_t arena_generation(const struct arena *a) {
+	return ((const struct arena_base *)(const void *)a)->generation;
+}
+
+/* For the owner of a block that refs are read from, before it is freed. */
+static inline void arena_next_generation(struct arena *a) {
+	((struct arena_base *)(void *)a)->generation++;
 }

@@ -47,6 +47,10 @@ void keyspace_fetch_links(const struct tenant *t, const struct entry *e) {
 	table_fetch_links(&t->shard->context, e);
 }
 
+uint32_t keyspace_generation(const struct tenant *t) {
+	return arena_generation(t->shard->context.arena);
+}
+
 void keyspace_account_table(struct tenant *t, struct database *d) {
 	struct shard *s = t->shard;
 	uint64_t bytes = table_memory(&d->table);

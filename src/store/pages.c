@@ -95,6 +95,7 @@ static void free_block(struct arena *a, uint32_t page, unsigned order, enum page
 }
 
 void pages_free(struct arena *a, uint32_t page, uint32_t pages, enum page_state state) {
+	arena_next_generation(a);
 	while (pages != 0) {
 		unsigned order = 31 - (unsigned)__builtin_clz(pages), aligned = (unsigned)__builtin_ctz(page);
 
@@ -131,7 +132,6 @@ int pages_map(struct arena *a, uint32_t from, uint32_t to) {
 	if (mmap(page_at(a, from), bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, a->fd,
 		 (off_t)from * ARENA_PAGE) == MAP_FAILED)
 		return -errno;
-	a->map.pages = to;
 	/* Secrets of tenants do not belong into a core dump. A kernel without it changes nothing else. */
 	(void)madvise(page_at(a, from), bytes, MADV_DONTDUMP);
 	return 0;

@@ -50,11 +50,8 @@ static inline size_t bytes_of(unsigned bits) {
 	return sizeof(struct bucket) << bits;
 }
 
-/* For functions that read what may be freed, and believe nothing of it. What they call is to be a part of them. */
-#define MAY_BE_GONE __attribute__((no_sanitize("address")))
-
 /* The slots whose tag is `tag`, a bit each. */
-static inline __attribute__((always_inline)) unsigned match(const struct bucket *b, uint8_t tag) {
+static inline unsigned match(const struct bucket *b, uint8_t tag) {
 #ifdef __SSE2__
 	__m128i tags = _mm_load_si128((const __m128i *)(const void *)b);
 
@@ -179,8 +176,10 @@ static void array_free(const struct table_context *c, struct table_array *t) {
 	/* A database that is being dropped must not name what has become something else. */
 	*t = (struct table_array){0};
 	crash_point();
-	if (gone.buckets != 0)
-		arena_free(c->arena, gone.buckets, bytes_of(gone.bits), ARENA_OTHER);
+	if (gone.buckets == 0)
+		return;
+	arena_next_generation(c->arena);
+	arena_free(c->arena, gone.buckets, bytes_of(gone.bits), ARENA_OTHER);
 }
 
 static size_t array_memory(const struct table_array *t) {
@@ -297,7 +296,7 @@ const void *table_fetch_bucket(const struct table_context *c, const struct table
 	return b;
 }
 
-MAY_BE_GONE const struct entry *table_fetch_entry(const struct table_context *c, const void *bucket, uint64_t hash) {
+const struct entry *table_fetch_entry(const struct table_context *c, const void *bucket, uint64_t hash) {
 	const struct bucket *b = bucket;
 	unsigned found = match(b, tag_of(hash));
 
@@ -305,13 +304,12 @@ MAY_BE_GONE const struct entry *table_fetch_entry(const struct table_context *c,
 		return NULL;
 	ref entry = b->refs[__builtin_ctz(found)];
 
-	if (__builtin_expect(!arena_has(c->arena, entry), 0))
-		return NULL;
 	prefetch_entry(c, entry);
 	return arena_at(c->arena, entry);
 }
 
-MAY_BE_GONE void table_fetch_links(const struct table_context *c, const struct entry *e) {
+/* The entry may have been freed, and its block be another's: what is read there is not believed. */
+__attribute__((no_sanitize("address"))) void table_fetch_links(const struct table_context *c, const struct entry *e) {
 	const struct entry header = *e;
 
 	prefetching();

@@ -49,8 +49,8 @@ size_t table_growth(const struct table *t);
 
 /* Bring what a later search needs into the cache, one step after the other, with time between them: first the bucket
  * (of the present array), then the entry that is likely to be the one, then the end of its value and its neighbours in
- * the LRU list. NULL: there is nothing to fetch. What is written to the store between the steps makes them fetch in
- * vain, and no more: where a bucket or an entry was, anything may be by then, and nothing is believed of it. */
+ * the LRU list. NULL: there is nothing to fetch. What is written to the store between the steps may make them fetch in
+ * vain, and no more while arena_generation is what it was at the first: else what was returned is not to be used. */
 const void *table_fetch_bucket(const struct table_context *c, const struct table *t, uint64_t hash);
 const struct entry *table_fetch_entry(const struct table_context *c, const void *bucket, uint64_t hash);
 void table_fetch_links(const struct table_context *c, const struct entry *e);

@@ -149,8 +149,9 @@ struct request {
 	const struct command *command; /* NULL: unknown; set by dispatch_prepare */
 	struct key key;                /* its first key with the hash, when `hashed` */
 	uint32_t hashed;               /* session->attachments when the key was hashed; 0: it was not */
-	const void *bucket;            /* dispatch's own: what to fetch next; */
-	const struct entry *entry;     /* NULL: nothing */
+	uint64_t prepared;             /* dispatch's own, as what follows: when it was prepared */
+	const void *bucket;            /* what to fetch next; NULL: nothing */
+	const struct entry *entry;     /* likewise */
 };
 
 /* `id` is unique over all workers and the daemon's life. */

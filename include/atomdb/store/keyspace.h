@@ -32,11 +32,12 @@ unsigned keyspace_number(const struct tenant *t, unsigned place);
 
 /* Start to bring what a later lookup of `key` needs into the cache: the bucket, then the entry that is likely to be the
  * key's, then its neighbours in the LRU list. NULL: there is nothing to fetch. Each step reads what the one before has
- * brought, so leave time between them. Whatever is done meanwhile, with the tenant too, makes a step fetch in vain, and
- * no more: any tenant of the worker will do, and what was returned may be gone. */
+ * brought, so leave time between them. What is done to the tenant meanwhile may make a step fetch in vain, and no more
+ * while keyspace_generation is what it was at the first: else what was returned is not to be used. */
 const void *keyspace_fetch_bucket(const struct tenant *t, const struct key *key);
 const struct entry *keyspace_fetch_entry(const struct tenant *t, const struct key *key, const void *bucket);
 void keyspace_fetch_links(const struct tenant *t, const struct entry *e);
+uint32_t keyspace_generation(const struct tenant *t);
 
 enum lookup {
 	LOOKUP_PEEK = 0,

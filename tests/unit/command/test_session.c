@@ -1,4 +1,6 @@
 /* Who a session is: authentication, tenants, limits, and the commands of the connection. */
+#include <sys/stat.h>
+
 #include "command/world.h"
 
 #define OK     "+OK\r\n"
@@ -365,6 +367,64 @@ static void test_a_batch_is_run_in_order(void **state) {
 	close_world(w, c);
 }
 
+static blkcnt_t blocks_of(const struct shard *s) {
+	struct stat file;
+	assert_int_equal(fstat(shard_fd(s), &file), 0);
+	return file.st_blocks;
+}
+
+/* What was fetched ahead for the commands behind one that ends all is of no use, and is not even to be read: that would
+ * give it memory again. */
+static void test_a_long_batch_reads_nothing_that_is_gone(void **state) {
+	enum { KEYS = 20000, GETS = 60 };
+	static const struct {
+		const char *first, *reply, *replies;
+	} cases[] = {
+		{"FLUSHALL", OK, "$-1\r\n"}, {"RESET", "+RESET\r\n", NOAUTH}, {"PING", "+PONG\r\n", "$1\r\nv\r\n"}};
+	(void)state;
+	for (size_t n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+		struct client *c;
+		struct world *w = open_world(NULL, &c);
+		struct shard *shard = w->shards[c->session.env->worker];
+		char names[GETS][24], line[64];
+		struct slice argv[1 + GETS][2] = {{slice_of(cases[n].first)}};
+		struct request batch[1 + GETS] = {{.argv = argv[0], .argc = 1}};
+		for (unsigned i = 0; i < KEYS; i++) {
+			snprintf(line, sizeof(line), "SET key:%u v", i);
+			expect(c, line, OK);
+		}
+		for (unsigned i = 0; i < GETS; i++) {
+			snprintf(names[i], sizeof(names[i]), "key:%u", i * 313);
+			argv[1 + i][0] = SLICE("GET");
+			argv[1 + i][1] = slice_of(names[i]);
+			batch[1 + i] = (struct request){.argv = argv[1 + i], .argc = 2};
+		}
+		uint64_t ticks = clock_ticks();
+		blkcnt_t before = 0;
+		c->out.len = 0;
+		dispatch_prepare(&c->session, batch, 1 + GETS);
+		dispatch_fetch_entries(&c->session, batch, 1 + GETS);
+		dispatch_fetch_links(&c->session, batch, 1 + GETS);
+		for (unsigned i = 0; i <= GETS; i++) {
+			dispatch_fetch_ahead(&c->session, &batch[i], 1 + GETS - i);
+			assert_int_equal(dispatch_run(&c->session, &batch[i], &ticks), OUTCOME_DONE);
+			if (i > 0)
+				continue;
+			shard_purge(shard);
+			while (shard_work(shard, 1000))
+				;
+			before = blocks_of(shard);
+		}
+		assert_int_equal(blocks_of(shard), before);
+		size_t reply = strlen(cases[n].reply), replies = strlen(cases[n].replies);
+		assert_int_equal(c->out.len, reply + GETS * replies);
+		assert_memory_equal(c->out.data, cases[n].reply, reply);
+		for (unsigned i = 0; i < GETS; i++)
+			assert_memory_equal(c->out.data + reply + i * replies, cases[n].replies, replies);
+		close_world(w, c);
+	}
+}
+
 static void test_long_unknown_commands(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
@@ -414,6 +474,7 @@ int main(void) {
 		cmocka_unit_test(test_waiting_costs_once),
 		cmocka_unit_test(test_connection_commands),
 		cmocka_unit_test(test_a_batch_is_run_in_order),
+		cmocka_unit_test(test_a_long_batch_reads_nothing_that_is_gone),
 		cmocka_unit_test(test_long_unknown_commands),
 		cmocka_unit_test(test_figures_of_commands),
 	};
