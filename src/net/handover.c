@@ -11,7 +11,7 @@
 #include "net/worker.h"
 
 /* The flags that are a state of their own. */
-#define KEPT_FLAGS ((unsigned)(CONNECTION_GREETED | CONNECTION_FINISHED | CONNECTION_ENDED))
+#define KEPT_FLAGS ((unsigned)(CONNECTION_GREETED | CONNECTION_MEMBER | CONNECTION_FINISHED | CONNECTION_ENDED))
 
 /* --- writing ---------------------------------------------------------------------------------------------------- */
 
@@ -108,6 +108,10 @@ static int unpack_rest(struct connection *c, struct unpack *u) {
 	if (u->failed)
 		return ATOMDB_E_FORMAT;
 	c->flags |= (uint8_t)(flags & KEPT_FLAGS & ~(unsigned)CONNECTION_FINISHED);
+	if (c->flags & CONNECTION_MEMBER) {
+		list_remove(&c->link);
+		list_push_back(&c->worker->members, &c->link);
+	}
 	int error = out.len > 0 ? output_hold(c, out) : 0;
 	if (error == 0 && in.len > 0)
 		error = input_hold(c, in);

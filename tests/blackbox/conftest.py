@@ -10,6 +10,7 @@ import tempfile
 import pytest
 
 import harness
+from supervisor import Supervised
 
 
 def pytest_addoption(parser):
@@ -94,6 +95,14 @@ class Shared:
                 server.stop()
             finally:
                 server.kill() if server.process else None
+
+
+@pytest.fixture
+def service(binary, tmp_path):
+    """A daemon as a service, which keeps its data over service.restart(); not started yet."""
+    server = Supervised(binary, tmp_path)
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -16,13 +16,6 @@ UNLIMITED = 'defaults: { max_entries = 0; max_memory = "0"; };\n'
 TWO = "workers = 2;\n" + UNLIMITED
 
 
-@pytest.fixture
-def service(binary, tmp_path):
-    server = Supervised(binary, tmp_path)
-    yield server
-    server.stop()
-
-
 # --- data --------------------------------------------------------------------------------------------------------
 
 

@@ -201,42 +201,59 @@ def test_client_ids_are_unique(two):
         client.close()
 
 
-def subscribe_without_reading(server, publisher, subscribers):
-    """Until each of them has messages that the kernel does not take."""
+def leave_unsent(publisher):
+    """Publishes until each subscriber has messages that the kernel does not take."""
+    for _ in range(1000):
+        publisher.cmd("PUBLISH", "channel", "m" * 60000)
+        lines = [line for line in publisher.cmd("CLIENT", "LIST").decode().splitlines() if " sub=1 " in line]
+        if min(int(line.split(" omem=")[1].split()[0]) for line in lines) >= 300000:
+            return
+    raise AssertionError("the kernel takes all")
+
+
+def subscribe_without_reading(publisher, subscribers):
     for subscriber in subscribers:
         # What it takes does not grow.
         subscriber.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         subscriber.cmd("HELLO", "3")
         subscriber.cmd("SUBSCRIBE", "channel")
-    with server.client("here") as other:
-        unsent = [0]
-        while min(unsent) < 300000:
-            publisher.cmd("PUBLISH", "channel", "m" * 60000)
-            lines = [line for line in other.cmd("CLIENT", "LIST").decode().splitlines() if " sub=1 " in line]
-            unsent = [int(line.split(" omem=")[1].split()[0]) for line in lines]
+    leave_unsent(publisher)
 
 
-def test_leaving_for_another_worker_later_than_a_stranger_may_stay(atomdb):
-    """Behind unsent messages AUTH has to wait there, and the client is older than auth_timeout by then."""
-    two = atomdb.start("resp: { auth_timeout = 1; };\n" + CONFIG)
+def leave_behind_unsent_messages(server):
+    """Subscribers with a pending AUTH each, of which one at least moved to the other worker, and cannot be let in there
+    before they have read; they are older than auth_timeout."""
     # One of them lives on the other worker.
     secrets = SECRETS[:3]
-    with two.client("here") as publisher:
-        subscribers = [two.client("here") for _ in secrets]
-        subscribe_without_reading(two, publisher, subscribers)
+    with server.client("here") as publisher:
+        subscribers = [server.client("here") for _ in secrets]
+        subscribe_without_reading(publisher, subscribers)
         time.sleep(2.5)
-        moved = two.metric("atomdb_worker_moved_connections_total")
-        for subscriber, secret in zip(subscribers, secrets):
-            subscriber.send(encode("AUTH", secret) + encode("PING"))
-        wait_for(lambda: two.metric("atomdb_worker_moved_connections_total") > moved, 10, "one to move")
-        time.sleep(2.5)
-        for subscriber in subscribers:
+        # The kernel has taken more meanwhile.
+        leave_unsent(publisher)
+    moved = server.metric("atomdb_worker_moved_connections_total")
+    for subscriber, secret in zip(subscribers, secrets):
+        subscriber.send(encode("AUTH", secret) + encode("PING"))
+    moves = wait_for(lambda: server.metric("atomdb_worker_moved_connections_total") - moved, 10, "one to move")
+    assert server.metric("atomdb_clients", state="stranger") == moves
+    return subscribers
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_leaving_for_another_worker_later_than_a_stranger_may_stay(service, restart):
+    """Behind unsent messages AUTH has to wait there, and the client is older than auth_timeout by then."""
+    two = service.start("resp: { auth_timeout = 1; };\n" + CONFIG)
+    subscribers = leave_behind_unsent_messages(two)
+    if restart:
+        two.restart()
+    time.sleep(2.5)
+    for subscriber in subscribers:
+        message = subscriber.read()
+        while isinstance(message, Push):
             message = subscriber.read()
-            while isinstance(message, Push):
-                message = subscriber.read()
-            assert message == "OK"
-            assert subscriber.read() == "PONG"
-            subscriber.close()
+        assert message == "OK"
+        assert subscriber.read() == "PONG"
+        subscriber.close()
 
 
 def test_leaving_for_another_worker_with_messages_unsent(two):
@@ -248,7 +265,7 @@ def test_leaving_for_another_worker_with_messages_unsent(two):
         for secret in SECRETS[:3]:
             with two.client("here") as subscriber, two.client(secret) as other:
                 other.cmd("MSET", "a", "ab" * 5000, "b", "ba" * 5000, "k", "v")
-                subscribe_without_reading(two, publisher, [subscriber])
+                subscribe_without_reading(publisher, [subscriber])
                 # While its worker is busy the two commands come in together, and the other one, which is busy for
                 # longer, takes the subscriber when the turn is over.
                 busy.send(slow)
