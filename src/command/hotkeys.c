@@ -107,6 +107,11 @@ static void look_at(struct session *s, struct hotkeys *h, const struct request *
 	}
 }
 
+/* Channels are no keys; and to ask about a key, as redis-cli does of all keys on its walks, is not to use it. */
+static bool uses_its_keys(const struct command *c) {
+	return (c->key_flags & KEY_NOT_KEY) == 0 && (c->key_flags & (KEY_RO | KEY_ACCESS)) != KEY_RO;
+}
+
 void hotkeys_sample(struct session *s, const struct request *requests, unsigned count) {
 	struct environment *env = s->env;
 	int at = (int)count - 1 + env->sample_in;
@@ -119,7 +124,7 @@ void hotkeys_sample(struct session *s, const struct request *requests, unsigned 
 	env->sample_random = x;
 	env->sample_in += GAP_LEAST + (int)(x % (HOTKEYS_EVERY + 1));
 	if (r->hashed == 0 || r->hashed != s->attachments || !command_arity_ok(r->command, r->argc) ||
-	    (r->command->key_flags & KEY_NOT_KEY))
+	    !uses_its_keys(r->command))
 		return;
 	struct hotkeys *h = open_hotkeys(s->tenant, true);
 	if (h == NULL)

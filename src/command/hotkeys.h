@@ -19,8 +19,8 @@ struct hotkeys {
 void hotkeys_free(struct tenant *t, struct hotkeys *h);
 /* Forgets which keys were hot. */
 void hotkeys_reset(struct tenant *t);
-/* How often `key` was used lately, as Redis's LFU counter tells it: 0 to 255, and nearly the logarithm. 0 is also what
- * is not among the keys that are kept. */
+/* How often a key of that name was used lately, told as by Redis's LFU counter: 0 to 255, and nearly the logarithm. It
+ * fades as the tenant's clients use other keys, not with time. 0 is also what is not among the keys that are kept. */
 unsigned hotkeys_frequency(const struct tenant *t, const struct key *key);
 /* For tenant->written_large. */
 void hotkeys_written(struct tenant *t, const struct key *key, size_t bytes);

@@ -58,11 +58,18 @@ def test_object_freq_is_about_redis_counter(client, tmp_path):
             client.cmd("SET", "idle", "v")
             assert client.cmd("OBJECT", "FREQ", "idle") == 0
             assert redis.cmd("OBJECT", "FREQ", "none") is client.cmd("OBJECT", "FREQ", "none") is None
-            # It does not go beyond, and fades where Redis's counter does, when the key is used no more.
+            # There is an end to it.
             use(client, "hot", 1_000_000, pipeline=1000)
             assert client.cmd("OBJECT", "FREQ", "hot") > 230
     finally:
         reference.stop()
+    # Who only asks changes nothing.
+    client.cmd("SET", "idle", "v")
+    before = client.cmd("HOTKEYS"), client.cmd("OBJECT", "FREQ", "hot")
+    for question in (("OBJECT", "FREQ"), ("MEMORY", "USAGE"), ("TYPE",), ("STRLEN",), ("EXISTS",)):
+        client.many([(*question, "idle")] * 5000)
+    assert (client.cmd("HOTKEYS"), client.cmd("OBJECT", "FREQ", "hot")) == before
+    assert client.cmd("OBJECT", "FREQ", "idle") == 0
     client.cmd("CONFIG", "RESETSTAT")
     assert client.cmd("OBJECT", "FREQ", "hot") == 0
 
