@@ -378,7 +378,7 @@ CAUSES = {
     "AtomDBEvictionsSurging": (True, commands_of("tight", *[("SET", f"key:{i}", "v") for i in range(1000)])),
     "AtomDBAuthFailures": (True, commands_of(None, *[("AUTH", "wrong")] * 10)),
     "AtomDBClientsRejected": (False, reject_clients),
-    "AtomDBWorkerSlow": (False, take_a_long_turn),
+    "AtomDBWorkerSlow": (True, take_a_long_turn),
     "AtomDBExpiryLag": (True, expire_late),
     "AtomDBMemoryNearLimit": (False, fill_memory),
     "AtomDBSheddingMemory": (False, lambda server: server.reload(ALERTS_CONFIG % "16M")),

@@ -3,6 +3,10 @@ from . import load
 from .cases import All, MIB, RESP, case, started
 from .report import Row
 
+# Rounds of the CPU cases for one of the others: many short ones, for what disturbs this machine for a second is in a
+# floor's part and in its neighbour's, too.
+SHORT_ROUNDS = 5
+
 
 def cpu_rows(title, target):
     return (Row(f"server CPU per op, {title}", "µs", 1e-3, relative=True, target=target),
@@ -12,8 +16,7 @@ def cpu_rows(title, target):
 def cpu(bench, title, target=None, keys=100000, clients=50, pipeline=1, value_size=64, kinds=RESP, tenants=1,
         **options):
     used, speed = cpu_rows(title, target)
-    # Many short rounds: what disturbs this machine for a second is in a floor's part and in its neighbour's, too.
-    duration, rounds = bench.sized(500, 400), bench.rounds * bench.sized(5, 1)
+    duration, rounds = bench.sized(500, 400), bench.rounds * bench.sized(SHORT_ROUNDS, 1)
     with All(started(bench, kinds, value_size=value_size)) as servers:
         for server in servers:
             if server.name == "floor":

@@ -22,7 +22,7 @@ def quiet_p99(bench, server, tenant, duration):
 
 
 def home(server):
-    """The worker of the only tenant that has keys."""
+    """The worker of the only tenant that has keys: here each has one shard, of its own number."""
     used = re.findall(r'^atomdb_arena_bytes\{shard="(\d+)",use="entries"\} (\d+)$', server.page(), re.M)
     worker, = (int(shard) for shard, count in used if int(count))
     return worker
