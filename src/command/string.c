@@ -419,7 +419,7 @@ enum outcome string_incrbyfloat(struct session *s, const struct request *r) {
 	if (isnan(value) || isinf(value))
 		return reply_error(s, "ERR increment would produce NaN or Infinity");
 	struct slice sum = {text, format_float(value, text)};
-	int error = keyspace_set(s->tenant, &key, old, sum, old == NULL ? DEADLINE_NONE : DEADLINE_KEEP);
+	int error = keyspace_set_text(s->tenant, &key, old, sum, old == NULL ? DEADLINE_NONE : DEADLINE_KEEP);
 	if (error < 0)
 		return reply_store_error(s, error);
 	notify_key(s, NOTIFY_STRING, "incrbyfloat", &key);

@@ -15,8 +15,9 @@
  * The owner is written last when an entry comes, and cleared first when it goes: an entry is in the arena as long as
  * its owner is not 0, whatever the tables and lists say, and that is what a crash leaves (see recover.c).
  *
- * The value of an entry with ENTRY_INT is an int64_t in native order, 8 bytes, unaligned: chosen where the decimal text
- * would be longer. Everything else is the bytes themselves. ENTRY_INT with ENTRY_RAW is left for what is no string. */
+ * The value of an entry with ENTRY_INT alone is an int64_t in native order, 8 bytes, unaligned: chosen where the
+ * decimal text would be longer. With ENTRY_INT and ENTRY_RAW the first byte tells what follows it: enum entry_tag.
+ * Every other value is the bytes themselves. */
 #pragma once
 
 #include <stdbool.h>
@@ -31,6 +32,11 @@ enum entry_flag {
 	ENTRY_WIDE = 2, /* lengths beyond the narrow fields */
 	ENTRY_INT = 4,  /* the value is stored as an int64_t */
 	ENTRY_RAW = 8,  /* was modified in place: OBJECT ENCODING says raw */
+};
+
+/* The first byte of a value with ENTRY_INT and ENTRY_RAW. */
+enum entry_tag {
+	ENTRY_TAG_DIGITS = 0, /* the text of a number, for which OBJECT ENCODING says embstr */
 };
 
 #define ENTRY_TENANT_MAX   ((1u << 20) - 1)
@@ -87,6 +93,12 @@ static inline unsigned entry_flags(const struct entry *e) {
 }
 static inline bool entry_has(const struct entry *e, enum entry_flag flag) {
 	return (entry_flags(e) & (unsigned)flag) != 0;
+}
+static inline bool entry_is_integer(const struct entry *e) {
+	return (entry_flags(e) & (ENTRY_INT | ENTRY_RAW)) == ENTRY_INT;
+}
+static inline bool entry_is_tagged(const struct entry *e) {
+	return (entry_flags(e) & (ENTRY_INT | ENTRY_RAW)) == (ENTRY_INT | ENTRY_RAW);
 }
 static inline bool entry_fresh(const struct entry *e) {
 	return (e->owner & ENTRY_FRESH) != 0;

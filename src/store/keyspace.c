@@ -255,6 +255,8 @@ struct slice keyspace_value(const struct entry *e, char text[KEYSPACE_TEXT]) {
 	struct slice stored = entry_stored(e);
 	if (__builtin_expect(!entry_has(e, ENTRY_INT), 1))
 		return stored;
+	if (entry_is_tagged(e))
+		return (struct slice){stored.data + 1, stored.len - 1};
 	int64_t value;
 	memcpy(&value, stored.data, sizeof value);
 	return (struct slice){text, number_format(value, text)};
@@ -262,14 +264,18 @@ struct slice keyspace_value(const struct entry *e, char text[KEYSPACE_TEXT]) {
 
 bool keyspace_integer(const struct entry *e, int64_t *value) {
 	struct slice stored = entry_stored(e);
-	if (!entry_has(e, ENTRY_INT))
-		return number_parse(stored, value);
+	if (!entry_is_integer(e)) {
+		size_t tag = entry_is_tagged(e);
+		return number_parse((struct slice){stored.data + tag, stored.len - tag}, value);
+	}
 	memcpy(value, stored.data, sizeof *value);
 	return true;
 }
 
 const char *keyspace_encoding(const struct entry *e) {
 	int64_t ignored;
+	if (entry_is_tagged(e))
+		return "embstr";
 	if (entry_has(e, ENTRY_RAW))
 		return "raw";
 	if (keyspace_integer(e, &ignored))
@@ -462,8 +468,18 @@ int keyspace_set_raw(struct tenant *t, const struct key *key, struct entry *old,
 	return store(t, key, old, value.data, value.len, ENTRY_RAW, deadline);
 }
 
+int keyspace_set_text(struct tenant *t, const struct key *key, struct entry *old, struct slice value,
+		      int64_t deadline) {
+	int64_t ignored;
+	char tagged[1 + NUMBER_TEXT_MAX] = {ENTRY_TAG_DIGITS};
+	if (!number_parse(value, &ignored))
+		return store(t, key, old, value.data, value.len, 0, deadline);
+	memcpy(tagged + 1, value.data, value.len);
+	return store(t, key, old, tagged, 1 + value.len, ENTRY_INT | ENTRY_RAW, deadline);
+}
+
 int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *old, int64_t value, int64_t deadline) {
-	if (old == NULL || !entry_has(old, ENTRY_INT) || deadline != DEADLINE_KEEP)
+	if (old == NULL || !entry_is_integer(old) || deadline != DEADLINE_KEEP)
 		return store(t, key, old, &value, sizeof value, ENTRY_INT, deadline);
 	struct slice stored = entry_stored(old);
 	if (!scope_is_free(t->shard, old))

@@ -39,6 +39,36 @@ def test_there_and_back(redis, atomdb_client, value):
     assert redis.cmd("GET", "back") == value
 
 
+# What makes or changes a value, each with the key "k"; of those that come from elsewhere, "other" has a short text.
+WRITES = [f"{write} {value}" for value in ("7", "-12345678", "123456789012", "text", "9" * 20, "x" * 50)
+          for write in ("SET k", "GETSET k", "SETEX k 100", "SETNX k", "APPEND k", "SETRANGE k 0", "MSET k", "MSETNX k")]
+WRITES += ["INCRBYFLOAT k 1", "INCRBYFLOAT k 0.25", "INCRBYFLOAT k 1e18", "INCRBYFLOAT k 1e40", "INCR k", "DECRBY k 3", "APPEND k",
+           "SETBIT k 3 1", "SETBIT k 0 0", "BITFIELD k INCRBY u8 0 1", "BITFIELD k GET u8 0", "BITOP NOT k k", "EXPIRE k 100",
+           "PERSIST k", "COPY k other REPLACE", "COPY other k REPLACE", "RENAME other k", "MOVE k 1", "GETRANGE k 0 3", "SETRANGE k 2",
+           "PFADD k a", "SET other 5", "INCRBYFLOAT other 5", "GETEX k EX 50", "DEL k"]
+
+
+def test_encodings_are_those_of_redis(redis, atomdb_client):
+    draw = random.Random(9)
+    for _ in range(300):
+        history = []
+        for _ in range(draw.randint(2, 12)):
+            words = draw.choice(WRITES).split(" ")
+            words += [""] if words[0] in ("APPEND", "SETRANGE") and len(words) == (2 if words[0] == "APPEND" else 3) else []
+            history.append(words)
+            answers = [client.many([words, ("OBJECT", "ENCODING", "k"), ("OBJECT", "ENCODING", "other"), ("GET", "k")])
+                       for client in (redis, atomdb_client)]
+            assert answers[0] == answers[1], history
+        payloads = [client.cmd("DUMP", "k") for client in (redis, atomdb_client)]
+        assert payloads[0] == payloads[1], history
+        for client in (redis, atomdb_client):
+            client.cmd("FLUSHALL")
+        if payloads[0] is not None:
+            answers = [client.many([("RESTORE", "k", 0, payloads[0]), ("OBJECT", "ENCODING", "k")])
+                       for client in (redis, atomdb_client)]
+            assert answers[0] == answers[1], history
+
+
 def test_each_byte_changed_is_refused(redis, atomdb_client):
     redis.cmd("SET", "k", b"abcabcabcabcabcabcabcabcabcabc and more")
     payload = redis.cmd("DUMP", "k")

@@ -41,18 +41,18 @@ def _is_error(value):
 
 
 @rule("debug object", why="Where the value lies; whether Redis shares it with other keys; when it was last used, which AtomDB "
-      "tells in steps of some minutes; the encoding as for OBJECT.")
+      "tells in steps of some minutes.")
 def _debug_object(redis, atomdb, _):
     if not redis[0] == atomdb[0] == "+":
         return False
     a, b = (value[1].split()[3:-2] for value in (redis, atomdb))
-    return a[1:] == b[1:] and (a[0] == b[0] or (a[0], b[0]) == (b"encoding:embstr", b"encoding:int"))
+    return a == b
 
 
-@rule("debug sdslen", why="What memory a key and its value take; the encoding as for OBJECT.")
+@rule("debug sdslen", why="What memory a key and its value take.")
 def _debug_sdslen(redis, atomdb, _):
-    if _is_error(atomdb):
-        return redis[0] == "+" and atomdb[1] == b"ERR Not an sds encoded string."
+    if _is_error(redis) or _is_error(atomdb):
+        return False
     lengths = [[field for field in value[1].split(b", ") if b"_len:" in field] for value in (redis, atomdb)]
     return redis[0] == atomdb[0] == "+" and lengths[0] == lengths[1] and b"avail:0" in atomdb[1]
 
@@ -90,12 +90,10 @@ def _time_left(redis, atomdb, command):
     return abs(a - b) <= (1500 if milliseconds else 2)
 
 
-@rule("object", why="Redis shares small integers, and keeps what INCRBYFLOAT made as text where it is whole; the help.")
+@rule("object", why="Redis shares small integers; the help.")
 def _object(redis, atomdb, command):
     about = command[1].lower() if len(command) > 1 else b""
-    if about == b"refcount":
-        return (redis[0], redis[1], atomdb[0], atomdb[1]) == (":", b"2147483647", ":", b"1")
-    return about == b"encoding" and redis == ("$", b"embstr") and atomdb == ("$", b"int")
+    return about == b"refcount" and (redis[0], redis[1], atomdb[0], atomdb[1]) == (":", b"2147483647", ":", b"1")
 
 
 @rule("time", why="The time itself.")

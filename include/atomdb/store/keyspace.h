@@ -76,6 +76,8 @@ int64_t keyspace_deadline(const struct entry *e);
 int keyspace_set(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline);
 /* The same for what is made byte by byte: OBJECT ENCODING says raw, and digits stay digits. */
 int keyspace_set_raw(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline);
+/* The same for a text that stays one where it is a number: OBJECT ENCODING says embstr or raw, never int. */
+int keyspace_set_text(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline);
 int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *old, int64_t value, int64_t deadline);
 
 /* What happens from the first to the commit, also to several keys, is either all there after a crash or not at all.

@@ -591,6 +591,32 @@ static void test_encodings(void **state) {
 	shard_free(s);
 }
 
+static void test_digits_that_were_set_as_text_stay_text(void **state) {
+	(void)state;
+	struct shard *s = new_shard(NULL);
+	struct tenant t;
+	open_tenant(s, &t, &(struct tenant_limits){0});
+	static const char *const values[] = {"0", "-5", "12345678", "9223372036854775807", "0.5"};
+	struct key key = key_of(&t, 0, "k"), copy = key_of(&t, 0, "copy");
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+		char text[KEYSPACE_TEXT];
+		int64_t number = 0;
+		struct entry *old = keyspace_find(&t, &key, LOOKUP_PEEK);
+		assert_int_equal(keyspace_set_text(&t, &key, old, slice_of(values[i]), 0), 0);
+		assert_int_equal(keyspace_expire(&t, &key, keyspace_find(&t, &key, LOOKUP_PEEK), shard_now(s) + 9), 0);
+		old = keyspace_find(&t, &copy, LOOKUP_PEEK);
+		assert_int_equal(keyspace_copy(&t, keyspace_find(&t, &key, LOOKUP_PEEK), &copy, old), 0);
+		struct entry *e = keyspace_find(&t, &copy, LOOKUP_PEEK);
+		assert_string_equal(keyspace_encoding(e), "embstr");
+		assert_true(slice_equal(keyspace_value(e, text), slice_of(values[i])));
+		assert_int_equal(keyspace_integer(e, &number), i < 4);
+		assert_int_equal(keyspace_set_integer(&t, &copy, e, number, DEADLINE_KEEP), 0);
+		assert_string_equal(keyspace_encoding(keyspace_find(&t, &copy, LOOKUP_PEEK)), "int");
+	}
+	shard_close_tenant(s, &t);
+	shard_free(s);
+}
+
 /* How long a key was not used is told in steps, and never as more than it was. */
 static void test_idle(void **state) {
 	(void)state;
@@ -631,6 +657,7 @@ int main(void) {
 		cmocka_unit_test(test_large_values),
 		cmocka_unit_test(test_dropped_do_not_pile_up),
 		cmocka_unit_test(test_encodings),
+		cmocka_unit_test(test_digits_that_were_set_as_text_stay_text),
 		cmocka_unit_test(test_idle),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

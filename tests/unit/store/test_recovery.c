@@ -76,7 +76,11 @@ static void set(unsigned t, unsigned d, unsigned n) {
 	k->there = true;
 	k->deadline = draw(3) == 0 ? now + 1 + (int64_t)draw(100000) : 0;
 	struct entry *old = keyspace_find(&tenants[t], &key, LOOKUP_WRITE);
-	assert_int_equal(keyspace_set(&tenants[t], &key, old, (struct slice){k->value, k->len}, k->deadline), 0);
+	struct slice value = {k->value, k->len};
+	if (draw(3) == 0)
+		assert_int_equal(keyspace_set_text(&tenants[t], &key, old, value, k->deadline), 0);
+	else
+		assert_int_equal(keyspace_set(&tenants[t], &key, old, value, k->deadline), 0);
 }
 
 static void del(unsigned t, unsigned d, unsigned n) {
