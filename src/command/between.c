@@ -94,33 +94,16 @@ static enum outcome step(struct session *s, const struct request *r, uint64_t *t
 	return outcome;
 }
 
-/* The running command has replied: its session gets what was held back for it. */
-static void command_done(struct hub *h) {
-	struct session *s = h->current;
-	h->current = NULL;
-	if (h->deferred.len != 0) {
-		if (s != NULL)
-			h->env->host->push(s, buffer_slice(&h->deferred));
-		buffer_deinit(&h->deferred);
-	}
-	if (h->own.len != 0) {
-		if (s != NULL)
-			tracking_tell_own(h, s);
-		buffer_deinit(&h->own);
-	}
-	h->own_redirect = 0;
-}
-
 enum outcome between_run(struct session *s, struct request *r, uint64_t *ticks) {
 	if (s->tenant != NULL && s->tenant->hub != NULL)
-		s->tenant->hub->current = s;
+		hub_begin_command(s->tenant->hub, s);
 	if (s->flags & SESSION_REPLY_SKIP_NEXT)
 		s->flags ^= SESSION_REPLY_SKIP_NEXT | SESSION_REPLY_SKIP;
 	if (s->flags & SESSION_REPLY_SKIP)
 		s->reply->muted = true;
 	enum outcome outcome = step(s, r, ticks);
 	if (s->tenant != NULL && s->tenant->hub != NULL)
-		command_done(s->tenant->hub);
+		hub_end_command(s->tenant->hub);
 	if (outcome == OUTCOME_AGAIN || outcome == OUTCOME_LATER || outcome == OUTCOME_ELSEWHERE)
 		return outcome;
 	if (s->flags & SESSION_TRACKING)

@@ -130,15 +130,21 @@ enum outcome client_reply(struct session *s, const struct request *r) {
 		s->flags &= ~(uint32_t)(SESSION_REPLY_OFF | SESSION_REPLY_SKIP);
 		s->reply->muted = false;
 		writer_ok(s->reply);
-	} else if (slice_is(r->argv[2], "OFF")) {
+		return OUTCOME_DONE;
+	}
+	if (slice_is(r->argv[2], "OFF")) {
 		s->flags |= SESSION_REPLY_OFF;
-		s->reply->muted = true;
 	} else if (slice_is(r->argv[2], "SKIP")) {
 		if (!(s->flags & SESSION_REPLY_OFF))
 			s->flags |= SESSION_REPLY_SKIP_NEXT;
 	} else {
 		return reply_syntax_error(s);
 	}
+	/* The array of EXEC is whole. */
+	if (s->flags & SESSION_EXECUTING)
+		writer_null(s->reply);
+	else
+		s->reply->muted |= (s->flags & SESSION_REPLY_OFF) != 0;
 	return OUTCOME_DONE;
 }
 

@@ -147,6 +147,15 @@ static enum outcome debug_populate(struct session *s, const struct request *r) {
 	return reply_result(s, error);
 }
 
+/* Within EXEC the push comes behind the array. */
+static void push_example(struct session *s) {
+	struct slice push = SLICE(">2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n");
+	if (s->flags & SESSION_EXECUTING)
+		hub_push(s->tenant->hub, s, push);
+	else
+		writer_raw(s->reply, push);
+}
+
 static enum outcome debug_protocol(struct session *s, const struct request *r) {
 	struct writer *w = s->reply;
 	struct slice type = r->argv[2];
@@ -181,9 +190,7 @@ static enum outcome debug_protocol(struct session *s, const struct request *r) {
 	} else if (slice_is(type, "push")) {
 		if (w->protocol < 3)
 			return reply_error(s, "ERR RESP2 is not supported by this command");
-		writer_push(w, 2);
-		writer_bulk(w, SLICE("server-cpu-usage"));
-		writer_integer(w, 42);
+		push_example(s);
 		writer_bulk(w, SLICE("Some real reply following the push reply"));
 	} else {
 		return reply_error(s,

@@ -48,8 +48,6 @@ static void hub_free(struct hub *h) {
 	t->hub = NULL;
 	hub_refresh(t);
 	buffer_deinit(&h->message);
-	buffer_deinit(&h->deferred);
-	buffer_deinit(&h->own);
 	free(h);
 	tenant_discharge(t, sizeof(*h));
 }
@@ -79,11 +77,22 @@ struct peer *hub_peer(struct session *s) {
 	return s->peer = p;
 }
 
+/* Forgets what was kept for the session that runs a command. */
+static void drop_held(struct hub *h) {
+	buffer_deinit(&h->deferred);
+	buffer_deinit(&h->own);
+	tenant_discharge(h->tenant, h->held);
+	h->held = 0;
+	h->own_redirect = 0;
+}
+
 void hub_leave(struct session *s) {
 	struct peer *p = s->peer;
 	struct hub *h = s->tenant->hub;
-	if (h != NULL && h->current == s)
+	if (h != NULL && h->current == s) {
 		h->current = NULL;
+		drop_held(h);
+	}
 	if (p == NULL)
 		return;
 	transaction_end(s);
@@ -258,12 +267,54 @@ struct writer hub_message(struct hub *h, size_t elements) {
 	return w;
 }
 
+/* --- pushes to the session that runs a command ------------------------------------------------------------------ */
+
+/* A push must not come into the middle of a reply. One that a command makes before it has begun to reply comes in front
+ * of the reply, as in Redis 7.0; what the store tells of keys that expire or are evicted comes behind it. */
+
+void hub_begin_command(struct hub *h, struct session *s) {
+	h->current = s;
+	h->reply_begin = s->reply->out->len;
+}
+
+void hub_end_command(struct hub *h) {
+	struct session *s = h->current;
+	h->current = NULL;
+	if (s != NULL && !s->reply->failed) {
+		if (h->deferred.len != 0)
+			hub_push(h, s, buffer_slice(&h->deferred));
+		tracking_tell_own(h, s);
+	}
+	drop_held(h);
+}
+
+void hub_hold(struct hub *h, struct buffer *to, const void *bytes, size_t len) {
+	struct writer *w = h->current->reply;
+	size_t used = w->out->len + h->held;
+	if (used > w->limit || len > w->limit - used || buffer_append(to, bytes, len, SIZE_MAX) < 0) {
+		w->failed = true;
+		return;
+	}
+	tenant_charge_anyway(h->tenant, len);
+	h->held += len;
+}
+
+void hub_push(struct hub *h, struct session *to, struct slice bytes) {
+	if (h->env->host == NULL || h->env->host->push == NULL)
+		return;
+	if (to != h->current) {
+		h->env->host->push(to, bytes);
+	} else if (h->unplanned || to->reply->out->len > h->reply_begin) {
+		hub_hold(h, &h->deferred, bytes.data, bytes.len);
+	} else {
+		h->env->host->push(to, bytes);
+		h->reply_begin = to->reply->out->len;
+	}
+}
+
 void hub_send(struct hub *h, struct session *to) {
-	if (h->message.len == 0 || h->env->host == NULL || h->env->host->push == NULL)
+	if (h->message.len == 0)
 		return;
 	h->message.data[0] = to->protocol == 2 ? '*' : '>';
-	if (to == h->current && h->unplanned)
-		(void)buffer_append(&h->deferred, h->message.data, h->message.len, SIZE_MAX);
-	else
-		h->env->host->push(to, buffer_slice(&h->message));
+	hub_push(h, to, buffer_slice(&h->message));
 }

@@ -68,10 +68,12 @@ struct hub {
 	struct list tracking;    /* tracking.link */
 	struct list monitors;    /* peer.monitor */
 	struct session *current; /* runs a command; known only where somebody must know */
+	size_t reply_begin;      /* where its reply begins in its writer's buffer */
 	struct buffer message;   /* being built, for many */
 	struct buffer deferred;  /* pushes to `current` that must not come into the middle of its reply */
+	struct buffer own;       /* its invalidations: it is told as the command ends, each with its size_t in front */
+	uint64_t held;           /* bytes charged for these two */
 	int64_t own_redirect; /* where they go if the command turned tracking off: the id that it had; 0: to itself */
-	struct buffer own;    /* its invalidations: it is told as the command ends, each with its size_t in front */
 	bool unplanned;       /* the change at hand is not of the running command's making: expired, evicted */
 	struct hub *next;     /* in env->broadcasts */
 	bool broadcasts;      /* is in there */
@@ -103,6 +105,16 @@ static inline struct slice topic_name(const struct topic *t) {
 /* Decides anew whether the store is to tell of changes, and whether sessions are to be looked at. */
 void hub_refresh(struct tenant *t);
 
+/* A session begins to run a command. */
+void hub_begin_command(struct hub *h, struct session *s);
+/* The command has replied. Sends its session the pushes that were kept for it. */
+void hub_end_command(struct hub *h);
+/* Appends bytes to `to`, which is h->deferred or h->own, and charges them until the command ends. If they are more than
+ * the session's reply may take, its writer fails. */
+void hub_hold(struct hub *h, struct buffer *to, const void *bytes, size_t len);
+/* Sends bytes that are RESP to a session. A session that runs a command gets them behind its reply once that has begun.
+ */
+void hub_push(struct hub *h, struct session *to, struct slice bytes);
 /* Sends what is in h->message, which begins with '*' or '>', to a session in its protocol. */
 void hub_send(struct hub *h, struct session *to);
 /* Begins a message of `elements` in h->message. */

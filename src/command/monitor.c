@@ -80,7 +80,7 @@ static void tell(struct session *s, struct tenant *t, const struct request *r, c
 	list_for_each (node, &t->hub->monitors) {
 		struct session *to = list_entry(node, struct peer, monitor)->session;
 		if (to != but)
-			env->host->push(to, buffer_slice(&line));
+			hub_push(t->hub, to, buffer_slice(&line));
 	}
 	buffer_deinit(&line);
 }

@@ -14,39 +14,81 @@ static const struct kind channels = {TOPIC_CHANNEL, "subscribe", "unsubscribe"};
 static const struct kind patterns = {TOPIC_PATTERN, "psubscribe", "punsubscribe"};
 static const struct kind shard_channels = {TOPIC_SHARD_CHANNEL, "ssubscribe", "sunsubscribe"};
 
-/* What is told of a change of the session's subscriptions; also to a client that wants no replies. */
-static void tell(struct session *s, enum topic_kind kind, const char *what, const struct slice *name) {
-	struct writer *w = s->reply;
-	bool muted = w->muted;
-	uint64_t count = kind == TOPIC_SHARD_CHANNEL ? hub_joined(s, kind)
-						     : hub_joined(s, TOPIC_CHANNEL) + hub_joined(s, TOPIC_PATTERN);
-	w->muted = false;
-	writer_push(w, 3);
+static void write_confirmation(struct writer *w, const char *what, const struct slice *name, uint64_t count) {
 	writer_bulk(w, slice_of(what));
 	if (name != NULL)
 		writer_bulk(w, *name);
 	else
 		writer_null(w);
 	writer_integer(w, (int64_t)count);
+}
+
+/* Confirms a change of the session's subscriptions, of which it has `count` now; also to a client that wants no
+ * replies. Within EXEC a command has one element of the array: that is its first confirmation. The others come behind
+ * the array, as pushes. */
+static void confirm(struct session *s, const char *what, const struct slice *name, uint64_t count, bool first) {
+	struct writer *w = s->reply;
+	bool executing = (s->flags & SESSION_EXECUTING) != 0, muted = w->muted;
+	if (executing && (!first || muted)) {
+		struct writer push = hub_message(s->tenant->hub, 3);
+		push.protocol = s->protocol;
+		write_confirmation(&push, what, name, count);
+		if (push.failed)
+			w->failed = true;
+		else
+			hub_send(s->tenant->hub, s);
+		return;
+	}
+	w->muted = false;
+	if (executing)
+		writer_array(w, 3);
+	else
+		writer_push(w, 3);
+	write_confirmation(w, what, name, count);
 	w->muted = muted;
+}
+
+/* Subscriptions as they are counted for `kind`: those of shard channels apart. */
+static uint64_t count_of(const struct session *s, const struct kind *kind) {
+	return kind->topic == TOPIC_SHARD_CHANNEL ? hub_joined(s, TOPIC_SHARD_CHANNEL)
+						  : hub_joined(s, TOPIC_CHANNEL) + hub_joined(s, TOPIC_PATTERN);
+}
+
+/* Subscribes to all arguments, or to none. Appends a byte for each to `is_new`: whether the session had no such
+ * subscription yet. 0 or ATOMDB_E_OOM. */
+static int join_all(struct session *s, const struct request *r, enum topic_kind kind, struct buffer *is_new) {
+	const struct list *memberships = &s->peer->kinds[kind].memberships;
+	uint64_t before = hub_joined(s, kind);
+	for (uint32_t i = 1; i < r->argc; i++) {
+		int result = hub_join(s, kind, 0, r->argv[i]);
+		char added = (char)(result > 0);
+		if (result >= 0 && buffer_append(is_new, &added, 1, SIZE_MAX) == 0)
+			continue;
+		while (hub_joined(s, kind) > before)
+			hub_end_membership(list_entry(memberships->prev, struct membership, by_peer));
+		return ATOMDB_E_OOM;
+	}
+	return 0;
 }
 
 static enum outcome subscribe(struct session *s, const struct request *r, const struct kind *kind) {
 	if (hub_peer(s) == NULL)
 		return OUTCOME_DONE;
+	uint64_t count = count_of(s, kind);
+	if (join_all(s, r, kind->topic, &s->env->scratch) < 0)
+		return reply_store_error(s, ATOMDB_E_OOM);
+	s->flags |= SESSION_SUBSCRIBED;
 	for (uint32_t i = 1; i < r->argc; i++) {
-		int result = hub_join(s, kind->topic, 0, r->argv[i]);
-		if (result < 0)
-			return reply_store_error(s, ATOMDB_E_OOM);
-		s->flags |= SESSION_SUBSCRIBED;
-		tell(s, kind->topic, kind->subscribe, &r->argv[i]);
+		count += (uint64_t)s->env->scratch.data[i - 1];
+		confirm(s, kind->subscribe, &r->argv[i], count, i == 1);
 	}
 	return OUTCOME_DONE;
 }
 
 static void unsubscribe_all(struct session *s, const struct kind *kind) {
+	bool first = true;
 	if (hub_joined(s, kind->topic) == 0) {
-		tell(s, kind->topic, kind->unsubscribe, NULL);
+		confirm(s, kind->unsubscribe, NULL, count_of(s, kind), first);
 		return;
 	}
 	list_for_each (node, &s->peer->kinds[kind->topic].memberships) {
@@ -56,7 +98,8 @@ static void unsubscribe_all(struct session *s, const struct kind *kind) {
 		(void)buffer_append(&s->env->scratch, m->topic->name, length, SIZE_MAX);
 		struct slice name = {s->env->scratch.data, s->env->scratch.len};
 		hub_end_membership(m);
-		tell(s, kind->topic, kind->unsubscribe, &name);
+		confirm(s, kind->unsubscribe, &name, count_of(s, kind), first);
+		first = false;
 		s->env->scratch.len = 0;
 	}
 }
@@ -66,7 +109,7 @@ static enum outcome unsubscribe(struct session *s, const struct request *r, cons
 		unsubscribe_all(s, kind);
 	for (uint32_t i = 1; i < r->argc; i++) {
 		(void)hub_part(s, kind->topic, 0, r->argv[i]);
-		tell(s, kind->topic, kind->unsubscribe, &r->argv[i]);
+		confirm(s, kind->unsubscribe, &r->argv[i], count_of(s, kind), i == 1);
 	}
 	if (hub_joined(s, TOPIC_CHANNEL) + hub_joined(s, TOPIC_PATTERN) + hub_joined(s, TOPIC_SHARD_CHANNEL) == 0)
 		s->flags &= ~(uint32_t)SESSION_SUBSCRIBED;

@@ -187,8 +187,8 @@ static void send_invalidation(struct hub *h, struct tracking *x, struct slice bo
 	if (x->session != h->current || h->unplanned)
 		tell(h, x->session, body);
 	else if (buffer_reserve(&h->own, sizeof(body.len) + body.len, SIZE_MAX) == 0) {
-		(void)buffer_append(&h->own, &body.len, sizeof(body.len), SIZE_MAX);
-		(void)buffer_append(&h->own, body.data, body.len, SIZE_MAX);
+		hub_hold(h, &h->own, &body.len, sizeof(body.len));
+		hub_hold(h, &h->own, body.data, body.len);
 	}
 }
 

@@ -205,6 +205,8 @@ enum outcome transaction_exec(struct session *s, const struct request *r) {
 	run_all(s, x);
 	keyspace_commit(shard);
 	drop(s);
+	/* A CLIENT REPLY OFF that was among them. */
+	s->reply->muted |= (s->flags & SESSION_REPLY_OFF) != 0;
 	return OUTCOME_DONE;
 }
 

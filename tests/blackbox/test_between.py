@@ -109,6 +109,85 @@ def test_pubsub(trio):
     assert b.cmd("PUBLISH", "news", "x") == 0 and c.cmd("GET", "k") is None
 
 
+def until_pong(client):
+    """Everything that came before the answer to a question asked now."""
+    client.send(encode("ECHO", "the end"))
+    seen = []
+    while (value := client.read()) != b"the end":
+        seen.append(value)
+    return seen
+
+
+def has_push(value):
+    return isinstance(value, Push) or (isinstance(value, list) and any(has_push(part) for part in value))
+
+
+MESSAGE = Push([b"message", b"c", b"m"])
+MISSED = [Push([b"message", b"__keyevent@0__:keymiss", key]) for key in (b"a", b"b")]
+INVALID = Push([b"invalidate", [b"k"]])
+
+
+@pytest.mark.parametrize("before, kept, reply, pushes", [
+    ([], ["PING", "PUBLISH c m", "ECHO x"], ["PONG", 1, b"x"], [MESSAGE]),
+    (["UNSUBSCRIBE c", "SSUBSCRIBE c"], ["PING", "SPUBLISH c m"], ["PONG", 1], [Push([b"smessage", b"c", b"m"])]),
+    ([], ["MGET a b", "GET a"], [[None, None], None], [*MISSED, MISSED[0]]),
+    (["CLIENT TRACKING ON", "GET k"], ["SET k 1", "GET k", "SET k 2"], ["OK", b"1", "OK"], [INVALID, INVALID]),
+    ([], ["CLIENT TRACKING ON", "SET j 0", "SUBSCRIBE c", "FLUSHALL"], ["OK", "OK", [b"subscribe", b"c", 2], "OK"],
+     [Push([b"invalidate", None])]),
+    ([], ["SUBSCRIBE x y", "PING"], [[b"subscribe", b"x", 3], "PONG"], [Push([b"subscribe", b"y", 4])]),
+    ([], ["UNSUBSCRIBE", "PING"], [[b"unsubscribe", b"c", 1], "PONG"],
+     [Push([b"unsubscribe", b"__keyevent@0__:keymiss", 0])]),
+    (["UNSUBSCRIBE"], ["PUNSUBSCRIBE", "UNSUBSCRIBE p q"],
+     [[b"punsubscribe", None, 0], [b"unsubscribe", b"p", 0]], [Push([b"unsubscribe", b"q", 0])]),
+    ([], ["PSUBSCRIBE c* d*", "PUBLISH c m"], [[b"psubscribe", b"c*", 3], 2],
+     [Push([b"psubscribe", b"d*", 4]), MESSAGE, Push([b"pmessage", b"c*", b"c", b"m"])])])
+def test_pushes_come_behind_the_array_of_a_transaction(client, before, kept, reply, pushes):
+    run(client, "HELLO 3", "CONFIG SET notify-keyspace-events Em", "SUBSCRIBE c", "SUBSCRIBE __keyevent@0__:keymiss")
+    run(client, *before)
+    until_pong(client)
+    assert run(client, "MULTI", *kept) == ["OK"] + ["QUEUED"] * len(kept)
+    result = client.cmd("EXEC")
+    assert result == reply and not has_push(result)
+    seen = until_pong(client)
+    assert seen == pushes and all(isinstance(push, Push) for push in seen)
+
+
+def test_pushes_of_one_command_stand_around_its_reply(client):
+    run(client, "HELLO 3", "CONFIG SET notify-keyspace-events Em", "SUBSCRIBE c", "SUBSCRIBE __keyevent@0__:keymiss")
+    assert client.cmd("PUBLISH", "c", "m") == MESSAGE and client.read() == 1
+    assert client.cmd("GET", "a") == MISSED[0] and client.read() is None
+    assert client.cmd("MGET", "a", "b") == [None, None]
+    assert until_pong(client) == MISSED
+
+
+def test_subscribing_in_a_transaction_of_resp2(client):
+    """Each command has one element; the other confirmations, and messages, come like messages behind the array."""
+    assert run(client, "MULTI", "SUBSCRIBE x y", "PUBLISH x m", "SUBSCRIBE x", "ECHO z", "EXEC")[-1] == [
+        [b"subscribe", b"x", 1], 1, [b"subscribe", b"x", 2], b"z"]
+    assert [client.read(), client.read()] == [[b"subscribe", b"y", 2], [b"message", b"x", b"m"]]
+    assert client.cmd("UNSUBSCRIBE", "x") == [b"unsubscribe", b"x", 1]
+    assert client.cmd("UNSUBSCRIBE") == [b"unsubscribe", b"y", 0]
+    assert client.cmd("PING") == "PONG"
+
+
+def test_monitor_of_its_own_transaction(client):
+    assert client.cmd("MONITOR") == "OK"
+    assert client.cmd("MULTI") == "OK" and client.read().endswith('"MULTI"')
+    assert run(client, "PING", "ECHO x") == ["QUEUED"] * 2
+    assert client.cmd("EXEC") == ["PONG", b"x"]
+    assert [client.read().split("] ")[1] for _ in range(3)] == ['"PING"', '"ECHO" "x"', '"EXEC"']
+
+
+def test_replies_turned_off_in_a_transaction(client):
+    """The array of EXEC is whole: what CLIENT REPLY says begins behind it."""
+    assert run(client, "MULTI", "CLIENT REPLY OFF", "PING", "EXEC")[-1] == [None, "PONG"]
+    client.send(encode("PING"))
+    assert client.cmd("CLIENT", "REPLY", "ON") == "OK"
+    assert run(client, "MULTI", "CLIENT REPLY SKIP", "PING", "EXEC")[-1] == [None, "PONG"]
+    client.send(encode("PING"))
+    assert client.cmd("ECHO", "x") == b"x"
+
+
 @pytest.mark.like_redis
 def test_shard_channels_are_apart(trio):
     a, b, _ = trio

@@ -105,6 +105,54 @@ static void test_full_tenant(void **state) {
 	close_world(w, a);
 }
 
+/* A subscription that does not fit as a whole leaves nothing behind. */
+static void test_subscribing_to_all_or_none(void **state) {
+	struct tenant_limits limits = {.max_memory = 16384, .eviction = EVICTION_NONE};
+	struct client *a;
+	struct world *w = open_world(&limits, &a);
+	static char names[40][600];
+	struct slice argv[41] = {SLICE("SUBSCRIBE")};
+	(void)state;
+	for (unsigned i = 0; i < 40; i++) {
+		memset(names[i], 'a' + (int)i % 26, sizeof(names[i]));
+		names[i][0] = (char)('0' + i);
+		argv[i + 1] = (struct slice){names[i], sizeof(names[i])};
+	}
+	expect(a, "SUBSCRIBE kept", "*3\r\n$9\r\nsubscribe\r\n$4\r\nkept\r\n:1\r\n");
+	assert_true(strncmp(client_run(a, argv, 41), "-OOM", 4) == 0);
+	uint64_t before = charged(a); /* the count of this error stays */
+	assert_true(strncmp(client_run(a, argv, 41), "-OOM", 4) == 0);
+	assert_int_equal(charged(a), before);
+	expect(a, "UNSUBSCRIBE", "*3\r\n$11\r\nunsubscribe\r\n$4\r\nkept\r\n:0\r\n");
+	close_world(w, a);
+}
+
+static void test_pushes_to_oneself_are_held_and_charged(void **state) {
+	static const char message[] = ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n";
+	struct client *a;
+	struct world *w = open_world(NULL, &a);
+	(void)state;
+	expect_part(a, "HELLO 3", "%7");
+	expect_part(a, "SUBSCRIBE c", "subscribe");
+	uint64_t before = charged(a);
+	expect(a, "MULTI", OK);
+	expect(a, "PUBLISH c m", QUEUED);
+	expect(a, "PING", QUEUED);
+	expect(a, "EXEC", "*2\r\n:1\r\n+PONG\r\n");
+	assert_string_equal(pushed(a), message);
+	assert_int_equal(charged(a), before);
+	/* They count for the limit of the reply. */
+	expect(a, "MULTI", OK);
+	expect(a, "PUBLISH c m", QUEUED);
+	expect(a, "PUBLISH c m", QUEUED);
+	a->writer.limit = sizeof(message) + 20;
+	ask(a, "EXEC");
+	assert_true(a->writer.failed);
+	assert_string_equal(pushed(a), "");
+	assert_int_equal(charged(a), before);
+	close_world(w, a);
+}
+
 static void test_eviction_tells(void **state) {
 	struct tenant_limits limits = {.max_entries = 2};
 	struct client *a;
@@ -190,10 +238,15 @@ static void test_pause(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nothing_is_left), cmocka_unit_test(test_watch_and_flush),
-		cmocka_unit_test(test_full_tenant),     cmocka_unit_test(test_eviction_tells),
-		cmocka_unit_test(test_broadcast),       cmocka_unit_test(test_event_classes),
+		cmocka_unit_test(test_nothing_is_left),
+		cmocka_unit_test(test_watch_and_flush),
+		cmocka_unit_test(test_full_tenant),
+		cmocka_unit_test(test_eviction_tells),
+		cmocka_unit_test(test_broadcast),
+		cmocka_unit_test(test_event_classes),
 		cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_subscribing_to_all_or_none),
+		cmocka_unit_test(test_pushes_to_oneself_are_held_and_charged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
