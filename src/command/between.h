@@ -64,8 +64,8 @@ void tracking_flushed(struct hub *h);
 void tracking_tell_own(struct hub *h, struct session *s);
 /* Ends CLIENT TRACKING of a session, and that of others is no longer sent to it. */
 void tracking_leave(struct session *s);
-/* The id that invalidations are sent to; 0: its own; -1: no tracking. */
-int64_t tracking_redirection(const struct session *s);
+/* The id that invalidations are sent to, with `global` as the operator knows it; 0: its own; -1: no tracking. */
+int64_t tracking_redirection(const struct session *s, bool global);
 /* Letters of CLIENT LIST's flags, up to 3 and a NUL. */
 void tracking_letters(const struct session *s, char letters[4]);
 void tracking_forget_changes(struct topic *prefix);

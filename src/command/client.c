@@ -117,7 +117,11 @@ static void describe_flags(const struct session *of, char out[CLIENT_FLAGS]) {
 		snprintf(out, CLIENT_FLAGS, "N");
 }
 
-int client_append_line(struct environment *env, struct session *of, const char *user, struct buffer *out) {
+uint64_t client_number(const struct session *of, bool global) {
+	return global ? of->global_id : of->id;
+}
+
+int client_append_line(struct environment *env, struct session *of, const char *user, bool global, struct buffer *out) {
 	struct client_facts facts = {.fd = -1};
 	if (env->host != NULL)
 		env->host->describe(of, &facts);
@@ -129,20 +133,21 @@ int client_append_line(struct environment *env, struct session *of, const char *
 		"psub=%llu ssub=%llu multi=%lld qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=%llu rbs=0 rbp=0 "
 		"obl=0 oll=0 omem=%llu "
 		"tot-mem=%llu events=r cmd=%s user=%s redir=%lld resp=%u lib-name=%s lib-ver=%s\n",
-		(unsigned long long)of->id, facts.address, facts.local_address, facts.fd,
-		of->name == NULL ? "" : of->name, (long long)((env->steady_ms - of->created_ms) / 1000),
+		(unsigned long long)client_number(of, global), facts.address, facts.local_address,
+		global ? facts.fd : -1, of->name == NULL ? "" : of->name,
+		(long long)((env->steady_ms - of->created_ms) / 1000),
 		(long long)((env->steady_ms - of->last_ms) / 1000), flags, of->database,
 		(unsigned long long)hub_joined(of, TOPIC_CHANNEL), (unsigned long long)hub_joined(of, TOPIC_PATTERN),
 		(unsigned long long)hub_joined(of, TOPIC_SHARD_CHANNEL), (long long)transaction_length(of),
 		(unsigned long long)facts.query_bytes, (unsigned long long)transaction_memory(of),
 		(unsigned long long)facts.output_bytes, (unsigned long long)facts.memory,
-		of->last == NULL ? "NULL" : of->last->name, user, (long long)tracking_redirection(of), of->protocol,
-		of->lib_name == NULL ? "" : of->lib_name, of->lib_version == NULL ? "" : of->lib_version);
+		of->last == NULL ? "NULL" : of->last->name, user, (long long)tracking_redirection(of, global),
+		of->protocol, of->lib_name == NULL ? "" : of->lib_name, of->lib_version == NULL ? "" : of->lib_version);
 	return buffer_append(out, line, (size_t)n, SIZE_MAX);
 }
 
 static int append_line(struct session *caller, struct session *of) {
-	return client_append_line(caller->env, of, "default", &caller->env->scratch);
+	return client_append_line(caller->env, of, "default", caller->tenant->is_operator, &caller->env->scratch);
 }
 
 static enum outcome reply_lines(struct session *s, int error) {

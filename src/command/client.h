@@ -20,6 +20,7 @@ enum client_list client_parse_list(struct session *s, const struct request *r, e
 struct client_kill {
 	struct slice address, local_address, user; /* no data: any */
 	int64_t id;                                /* 0: any */
+	bool global;                               /* the id is a global one */
 	bool typed;
 	enum client_type type;
 	bool skip_caller;
@@ -30,8 +31,10 @@ bool client_parse_kill(struct session *s, const struct request *r, struct client
 /* Whether the filter's rest, beside the user and the caller, is met. */
 bool client_matches(struct environment *env, struct session *of, const struct client_kill *f);
 
-/* Appends a session's line of CLIENT LIST. 0, or as buffer_append. */
-int client_append_line(struct environment *env, struct session *of, const char *user, struct buffer *out);
+/* The number that a client is known by: to its tenant, or, with `global`, to the operator. */
+uint64_t client_number(const struct session *of, bool global);
+/* Appends a session's line of CLIENT LIST, with `global` as the operator sees it. 0, or as buffer_append. */
+int client_append_line(struct environment *env, struct session *of, const char *user, bool global, struct buffer *out);
 
 /* The tenant's session of that number, or NULL. */
 struct session *client_by_id(const struct tenant *t, uint64_t id);

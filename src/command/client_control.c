@@ -49,7 +49,8 @@ bool client_parse_kill(struct session *s, const struct request *r, struct client
 }
 
 bool client_matches(struct environment *env, struct session *of, const struct client_kill *f) {
-	if ((f->id != 0 && of->id != (uint64_t)f->id) || (f->typed && client_type_of(of) != f->type))
+	if ((f->id != 0 && client_number(of, f->global) != (uint64_t)f->id) ||
+	    (f->typed && client_type_of(of) != f->type))
 		return false;
 	if (f->address.data == NULL && f->local_address.data == NULL)
 		return true;

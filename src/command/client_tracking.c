@@ -172,7 +172,7 @@ enum outcome tracking_caching(struct session *s, const struct request *r) {
 
 enum outcome tracking_getredir(struct session *s, const struct request *r) {
 	(void)r;
-	writer_integer(s->reply, tracking_redirection(s));
+	writer_integer(s->reply, tracking_redirection(s, false));
 	return OUTCOME_DONE;
 }
 
@@ -232,7 +232,7 @@ enum outcome tracking_info(struct session *s, const struct request *r) {
 	writer_bulk(s->reply, SLICE("flags"));
 	reply_flags(s);
 	writer_bulk(s->reply, SLICE("redirect"));
-	writer_integer(s->reply, tracking_redirection(s));
+	writer_integer(s->reply, tracking_redirection(s, false));
 	writer_bulk(s->reply, SLICE("prefixes"));
 	reply_prefixes(s);
 	return OUTCOME_DONE;

@@ -46,7 +46,7 @@ static void pack_peer(const struct session *s, struct pack *p) {
 }
 
 void session_pack(const struct session *s, struct pack *p) {
-	pack_number(p, s->id);
+	pack_number(p, s->global_id);
 	pack_number(p, (uint64_t)s->created_ms);
 	pack_number(p, (uint64_t)s->last_ms);
 	pack_number(p, s->flags & KEPT_FLAGS);
@@ -116,7 +116,7 @@ static int unpack_peer(struct session *s, struct unpack *u) {
 }
 
 static int unpack_session(struct session *s, struct unpack *u) {
-	s->id = unpack_number(u);
+	s->global_id = unpack_number(u);
 	s->created_ms = (int64_t)unpack_up_to(u, INT64_MAX);
 	s->last_ms = (int64_t)unpack_up_to(u, INT64_MAX);
 	uint32_t flags = (uint32_t)unpack_up_to(u, UINT32_MAX);
@@ -153,6 +153,20 @@ int session_unpack(struct session *s, struct unpack *u) {
 	s->reply = NULL;
 	buffer_deinit(&text);
 	return error;
+}
+
+void session_pack_id(const struct session *s, struct pack *p) {
+	pack_number(p, s->id);
+}
+
+void session_unpack_id(struct session *s, struct unpack *u) {
+	/* In a release that did not write it, a client's only number was the global one. */
+	uint64_t id = u->rest.len > 0 ? unpack_up_to(u, INT64_MAX) : s->global_id;
+	if (s->tenant == NULL || u->failed)
+		return;
+	if (!s->tenant->is_operator)
+		tenant_keep_client_id(s->tenant, s->id, id);
+	s->id = id;
 }
 
 void session_link(struct session *s) {

@@ -40,7 +40,7 @@ static bool is_listed(const struct listing *l, const struct session *of) {
 	for (uint32_t i = 3; i < l->call->argc && !found; i++) {
 		int64_t id = 0;
 		(void)number_parse(l->call->argv[i], &id);
-		found = of->id == (uint64_t)id;
+		found = client_number(of, true) == (uint64_t)id;
 	}
 	return found;
 }
@@ -48,7 +48,7 @@ static bool is_listed(const struct listing *l, const struct session *of) {
 static void list_one(void *context, struct session *of) {
 	const struct listing *l = context;
 	if (is_listed(l, of))
-		(void)client_append_line(l->env, of, user_of(of), l->out);
+		(void)client_append_line(l->env, of, user_of(of), true, l->out);
 }
 
 static void list_part(struct environment *env, struct call *c, struct call_answer *answer) {
@@ -90,7 +90,7 @@ struct killing {
 static void kill_one(void *context, struct session *of) {
 	struct killing *k = context;
 	const struct client_kill *f = &k->filter;
-	if ((f->skip_caller && of->id == k->caller) || !client_matches(k->env, of, f))
+	if ((f->skip_caller && of->global_id == k->caller) || !client_matches(k->env, of, f))
 		return;
 	if (f->user.data != NULL && !slice_equal(f->user, slice_of(user_of(of))))
 		return;
@@ -103,6 +103,7 @@ static void kill_part(struct environment *env, struct call *c, struct call_answe
 	struct reader again;
 	read_again(&again, c);
 	(void)client_parse_kill(&again.session, &again.request, &k.filter);
+	k.filter.global = true;
 	env->host->each(env, kill_one, &k);
 	answer->number = k.count;
 }
@@ -124,5 +125,5 @@ enum outcome operator_client_kill(struct session *s, const struct request *r) {
 	struct client_kill f;
 	if (!client_parse_kill(s, r, &f))
 		return OUTCOME_DONE;
-	return call_run(s, r, r->argc == 3 ? &one : &many, (int64_t)s->id);
+	return call_run(s, r, r->argc == 3 ? &one : &many, (int64_t)s->global_id);
 }

@@ -8,10 +8,10 @@
 #include "command/hotkeys.h"
 #include "command/hub.h"
 
-void session_init(struct session *s, struct environment *env, uint64_t id) {
+void session_init(struct session *s, struct environment *env, uint64_t global_id) {
 	memset(s, 0, sizeof(*s));
 	s->env = env;
-	s->id = id;
+	s->global_id = global_id;
 	s->created_ms = s->last_ms = env->steady_ms;
 	s->protocol = 2;
 	list_init(&s->tenant_link);
@@ -51,6 +51,7 @@ int session_attach(struct session *s, struct tenant *t) {
 	counter_add(&t->figures.clients, 1);
 	counter_add(&t->figures.connections, 1);
 	s->tenant = t;
+	s->id = t->is_operator ? s->global_id : tenant_new_client_id(t);
 	s->attachments++;
 	session_select(s, s->database);
 	if (t->watched != (s->env->feed.watchers != 0)) {
@@ -72,6 +73,7 @@ void session_detach(struct session *s) {
 	hub_leave(s);
 	s->flags &= ~(uint32_t)SESSION_TENANT_ATTENTION;
 	s->tenant = NULL;
+	s->id = 0;
 	s->database = 0;
 	forget(&s->name);
 	list_remove(&s->tenant_link);

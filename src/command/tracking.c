@@ -30,8 +30,11 @@ struct changes {
 	size_t count, cap;
 };
 
-int64_t tracking_redirection(const struct session *s) {
-	return s->peer == NULL || s->peer->tracking == NULL ? -1 : s->peer->tracking->redirect_id;
+int64_t tracking_redirection(const struct session *s, bool global) {
+	const struct tracking *x = s->peer == NULL ? NULL : s->peer->tracking;
+	if (x == NULL)
+		return -1;
+	return global && x->redirect != NULL ? (int64_t)x->redirect->global_id : x->redirect_id;
 }
 
 void tracking_letters(const struct session *s, char letters[4]) {

@@ -25,6 +25,7 @@ static void pack_connection(const struct connection *c, struct pack *p) {
 	pack_number(p, c->flags & KEPT_FLAGS);
 	pack_bytes(p, in != NULL ? buffer_slice(&in->bytes) : (struct slice){NULL, 0});
 	output_pack(c, p);
+	session_pack_id(&c->session, p);
 	pack_end(p, begin);
 }
 
@@ -107,6 +108,7 @@ static int unpack_rest(struct connection *c, struct unpack *u) {
 	struct slice in = unpack_bytes(u), out = unpack_bytes(u);
 	if (u->failed)
 		return ATOMDB_E_FORMAT;
+	session_unpack_id(&c->session, u);
 	c->flags |= (uint8_t)(flags & KEPT_FLAGS & ~(unsigned)CONNECTION_FINISHED);
 	if (c->flags & CONNECTION_MEMBER) {
 		list_remove(&c->link);

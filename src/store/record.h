@@ -8,6 +8,9 @@
  * Everything in the arena names other things by ref. The process keeps the tenants' limits, figures and sessions. */
 #pragma once
 
+#include <assert.h>
+#include <stddef.h>
+
 #include "atomdb/store/keyspace.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/util/hash.h"
@@ -41,12 +44,18 @@ struct tenant_record {
 	uint8_t places[TENANT_DATABASES];  /* where a database is, by number */
 	uint8_t numbers[TENANT_DATABASES]; /* which database is there, by place */
 	ref databases[TENANT_DATABASES];   /* by place */
+	uint32_t client_ids_low;           /* of the id that a client was given last; 0: none was */
 	uint64_t order;                    /* the places again, 4 bits each: changed by one store */
 	struct tenant_identity identity;
+	uint32_t client_ids_high;    /* the upper half of it: both lie where earlier releases left zeros */
 	uint64_t digest_sum;         /* of identity.digest */
 	uint64_t name_sum;           /* of identity.name; 0: it has none yet */
 	struct retired_figures kept; /* what the tenant has counted, when saved */
 };
+
+static_assert(sizeof(struct tenant_record) == 304 && offsetof(struct tenant_record, order) == 112 &&
+		      offsetof(struct tenant_record, digest_sum) == 224,
+	      "a record keeps its format");
 
 /* In the arena: a slot of the directory of tenants. */
 struct tenant_slot {

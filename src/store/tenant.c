@@ -26,6 +26,27 @@ void tenant_set_limits(struct tenant *t, const struct tenant_limits *limits, uin
 		list_push_back(&t->shard->over, &t->over);
 }
 
+static void set_last_client_id(struct tenant *t, uint64_t id) {
+	t->record->client_ids_low = (uint32_t)id;
+	t->record->client_ids_high = (uint32_t)(id >> 32);
+}
+
+static uint64_t last_client_id(const struct tenant *t) {
+	return t->record->client_ids_low | (uint64_t)t->record->client_ids_high << 32;
+}
+
+uint64_t tenant_new_client_id(struct tenant *t) {
+	set_last_client_id(t, last_client_id(t) + 1);
+	return last_client_id(t);
+}
+
+void tenant_keep_client_id(struct tenant *t, uint64_t fresh, uint64_t id) {
+	if (last_client_id(t) == fresh)
+		set_last_client_id(t, fresh - 1);
+	if (last_client_id(t) < id)
+		set_last_client_id(t, id);
+}
+
 int tenant_charge(struct tenant *t, uint64_t bytes) {
 	while (t->limits.max_memory != 0 && keyspace_over(t, 0, bytes))
 		if (t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, 0))

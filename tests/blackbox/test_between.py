@@ -461,10 +461,13 @@ def test_nothing_crosses_tenants(atomdb):
                    "PUBSUB NUMSUB c") == [0, 0, [], 0, [], [b"c", 0]]
         run(b, "SET k 2", "SET none 1", "GET nothing", "PEXPIRE k 1", "FLUSHALL", "CONFIG GET notify-keyspace-events")
         assert b.cmd("CONFIG", "GET", "notify-keyspace-events") == [b"notify-keyspace-events", b""]
-        assert b.cmd("CLIENT", "KILL", "ID", a.cmd("CLIENT", "ID")) == 0
+        # A third client of the first tenant has a number that no client of the second one has.
+        third = atomdb.client("one")
+        assert b.cmd("CLIENT", "KILL", "ID", third.cmd("CLIENT", "ID")) == 0
         assert b.cmd("CLIENT", "KILL", "TYPE", "pubsub") == 0
-        assert isinstance(b.cmd("CLIENT", "TRACKING", "ON", "REDIRECT", listener.cmd("CLIENT", "ID")), Error)
-        assert b.cmd("CLIENT", "UNBLOCK", a.cmd("CLIENT", "ID")) == 0
+        assert isinstance(b.cmd("CLIENT", "TRACKING", "ON", "REDIRECT", third.cmd("CLIENT", "ID")), Error)
+        assert b.cmd("CLIENT", "UNBLOCK", third.cmd("CLIENT", "ID")) == 0
+        third.close()
         assert b.cmd("CLIENT", "PAUSE", 60_000) == "OK"
         b2.send(encode("SET", "k", 3))
         assert silent(listener) and silent(a)

@@ -122,9 +122,35 @@ def test_client_list_shows_the_own_clients(atomdb, pair):
         b2.cmd("CLIENT", "SETNAME", "client-of-b")
         listing = b.cmd("CLIENT", "LIST")
         assert b"client-of-a" not in listing and b"client-of-b" in listing and len(listing.splitlines()) == 2
-        identity = a.cmd("CLIENT", "ID")
-        assert b"client-of-a" not in b.cmd("CLIENT", "LIST", "ID", identity)
+        for identity in range(1, 20):
+            assert b"client-of-a" not in b.cmd("CLIENT", "LIST", "ID", identity)
         assert b.cmd("CLIENT", "LIST", "TYPE", "normal").count(b"\n") == 2
+
+
+def ids(listing):
+    return [int(line.split()[0].removeprefix("id=")) for line in listing.decode().splitlines()]
+
+
+def test_client_ids_count_the_own_clients(atomdb):
+    """CLIENT ID, HELLO and CLIENT LIST number a tenant's clients from 1, whatever others do meanwhile."""
+    atomdb.start()
+    with atomdb.client("secret-a") as first, atomdb.client("secret-b") as other:
+        assert first.cmd("CLIENT", "ID") == other.cmd("CLIENT", "ID") == 1
+        for _ in range(10):
+            atomdb.client("secret-b").close()
+            atomdb.client().close()
+        with atomdb.client("secret-a") as second, atomdb.client("secret-a") as third:
+            assert second.cmd("CLIENT", "ID") == 2
+            hello = third.cmd("HELLO", 3)
+            assert hello[b"id"] == third.cmd("CLIENT", "ID") == 3
+            listing = first.cmd("CLIENT", "LIST")
+            assert sorted(ids(listing)) == [1, 2, 3] and listing.count(b" fd=-1 ") == 3
+            # Another tenant is another client there, and coming back is coming anew.
+            assert second.cmd("AUTH", "secret-a") == "OK" and second.cmd("CLIENT", "ID") == 2
+            assert second.cmd("AUTH", "secret-b") == "OK" and second.cmd("CLIENT", "ID") == 12
+            assert second.cmd("AUTH", "secret-a") == "OK" and second.cmd("CLIENT", "ID") == 4
+            assert first.cmd("CLIENT", "KILL", "ID", 3) == 1 and third.closed()
+        assert other.cmd("CLIENT", "ID") == 1
 
 
 def test_info_shows_the_own_figures(pair):

@@ -198,7 +198,11 @@ def test_sees_and_closes_clients_of_all(server, operator):
         assert users == ["", "@operator", "blog", "shop", "shop"]
         own = one.cmd("CLIENT", "LIST").decode()
         assert "name=three" not in own and "user=default" in own and len(own.splitlines()) == 2
-        number = blog.cmd("CLIENT", "ID")
+        # The operator numbers all clients together, tenants their own.
+        numbers = {re.search(r" name=(\S*)", line)[1]: int(re.match(r"id=(\d+) ", line)[1]) for line in lines}
+        assert len(set(numbers.values())) == len(numbers) and numbers[""] > 0
+        number = numbers["three"]
+        assert number > 2 and blog.cmd("CLIENT", "ID") == 1
         assert f"id={number} " in operator.cmd("CLIENT", "LIST", "ID", number, 999999).decode()
         assert one.cmd("CLIENT", "KILL", "ID", number) == 0
         assert operator.cmd("CLIENT", "KILL", "ID", number) == 1

@@ -12,6 +12,9 @@ void session_pack(const struct session *s, struct pack *p);
 /* Gives it to a session that session_init has seen, and session_attach where it had a tenant. 0; ATOMDB_E_FORMAT, or
  * ATOMDB_E_OOM where the tenant's quota has no room: the session has to end then. */
 int session_unpack(struct session *s, struct unpack *u);
+/* The id among its tenant's clients: after all else that is packed of a client, for a release that does not know it. */
+void session_pack_id(const struct session *s, struct pack *p);
+void session_unpack_id(struct session *s, struct unpack *u);
 /* Joins it to others that it named. When all sessions of its tenant have been unpacked. */
 void session_link(struct session *s);
 

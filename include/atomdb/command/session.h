@@ -27,7 +27,7 @@ struct call;
 struct client_facts {
 	char address[64]; /* "127.0.0.1:40000", "[::1]:40000", "/run/atomdb/atomdb.sock:0" */
 	char local_address[64];
-	int fd;
+	int fd;                /* for the operator alone: its number counts others' connections */
 	uint64_t query_bytes;  /* unparsed input held */
 	uint64_t output_bytes; /* unsent replies held */
 	uint64_t memory;       /* heap bytes of the connection, its buffers included */
@@ -126,11 +126,12 @@ struct session {
 	struct tenant *tenant;   /* NULL until a secret (or the anonymous tenant) opened one */
 	struct writer *reply;    /* set by the worker for the batch being run */
 	struct list tenant_link; /* in tenant->sessions */
-	uint64_t id;
-	int64_t created_ms;           /* by environment.steady_ms, as last_ms */
-	int64_t populated;            /* keys that the running DEBUG POPULATE has made */
-	int64_t last_ms;              /* of the last command: idle time */
-	char *name;                   /* owned, or NULL: CLIENT SETNAME */
+	uint64_t id;             /* among its tenant's clients; the operator's own have the global one */
+	uint64_t global_id;      /* among all clients: for the operator alone, since it counts others' connections */
+	int64_t created_ms;      /* by environment.steady_ms, as last_ms */
+	int64_t populated;       /* keys that the running DEBUG POPULATE has made */
+	int64_t last_ms;         /* of the last command: idle time */
+	char *name;              /* owned, or NULL: CLIENT SETNAME */
 	char *lib_name, *lib_version; /* owned, or NULL: CLIENT SETINFO */
 	const struct command *last;   /* the last command, for CLIENT LIST */
 	struct peer *peer;            /* owned, or NULL: its part in what is between the tenant's clients */
@@ -154,8 +155,8 @@ struct request {
 	const struct entry *entry;     /* likewise */
 };
 
-/* `id` is unique over all workers and the daemon's life. */
-void session_init(struct session *s, struct environment *env, uint64_t id);
+/* `global_id` is unique over all workers and the daemon's life. */
+void session_init(struct session *s, struct environment *env, uint64_t global_id);
 /* Leaves the tenant (which may end it: registry_release) and frees what the session owns. */
 void session_deinit(struct session *s);
 

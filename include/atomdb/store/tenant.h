@@ -142,6 +142,11 @@ static inline const char *tenant_name(const struct tenant *t) {
 	return atomic_load_explicit(&t->listed, memory_order_acquire) ? t->name : t->fingerprint;
 }
 
+/* The next id for a client of an open tenant: 1, 2, … over restarts too, as long as the tenant lives. */
+uint64_t tenant_new_client_id(struct tenant *t);
+/* A client that was just given `fresh` goes on with `id`, which the process before gave it. */
+void tenant_keep_client_id(struct tenant *t, uint64_t fresh, uint64_t id);
+
 /* Charges `bytes` of memory outside the store (a connection's buffers) before they are taken: evicts where the quota
  * needs it. 0, or ATOMDB_E_OOM and nothing is charged. */
 int tenant_charge(struct tenant *t, uint64_t bytes);

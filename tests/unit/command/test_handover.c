@@ -63,12 +63,12 @@ static void a_session_is_what_it_was(void **state) {
 	struct client *one;
 	struct world *w = open_world(NULL, &one);
 	struct buffer bytes = leave_much(w, one);
-	uint64_t id = one->session.id;
+	uint64_t id = one->session.global_id;
 	int error;
 	struct client *two = resume(w, one, buffer_slice(&bytes), &error);
 	assert_int_equal(error, 0);
 	client_free(one);
-	assert_int_equal(two->session.id, id);
+	assert_int_equal(two->session.global_id, id);
 	expect_part(two, "EXEC", "*2\r\n:2\r\n$3\r\nBob\r\n");
 	expect_part(two, "CLIENT INFO", " db=3 sub=1 psub=1 ssub=1 multi=-1 ");
 	expect_part(two, "CLIENT INFO", " lib-name=test ");
@@ -79,6 +79,52 @@ static void a_session_is_what_it_was(void **state) {
 	expect(other, "PUBLISH one x", ":2\r\n");
 	buffer_deinit(&bytes);
 	client_free(other);
+	close_world(w, two);
+}
+
+/* As the process before packed it: with the id in the tenant behind the rest, or, by an older release, without. */
+static struct client *resume_with_id(struct world *w, struct client *of, bool known) {
+	struct buffer bytes = leave(of);
+	struct pack p = {.out = &bytes};
+	int error;
+	if (known)
+		session_pack_id(&of->session, &p);
+	struct client *c = client_new(w, of->session.env->worker);
+	struct unpack u = {.rest = buffer_slice(&bytes)};
+	assert_int_equal(session_attach(&c->session, of->session.tenant), 0);
+	error = session_unpack(&c->session, &u);
+	assert_int_equal(error, 0);
+	session_unpack_id(&c->session, &u);
+	c->session.reply = &c->writer;
+	buffer_deinit(&bytes);
+	return c;
+}
+
+static void a_client_keeps_its_id_and_the_next_one_has_the_next(void **state) {
+	(void)state;
+	struct client *one;
+	struct world *w = open_world(NULL, &one);
+	expect(one, "CLIENT ID", ":1\r\n");
+	struct client *two = resume_with_id(w, one, true);
+	expect(two, "CLIENT ID", ":1\r\n");
+	struct client *three = friend_of(w, two);
+	expect(three, "CLIENT ID", ":2\r\n");
+	client_free(one);
+	client_free(three);
+	close_world(w, two);
+}
+
+static void a_client_of_an_older_release_keeps_its_only_number(void **state) {
+	(void)state;
+	struct client *one;
+	struct world *w = open_world(NULL, &one);
+	one->session.global_id = 77;
+	struct client *two = resume_with_id(w, one, false);
+	expect(two, "CLIENT ID", ":77\r\n");
+	struct client *three = friend_of(w, two);
+	expect(three, "CLIENT ID", ":78\r\n");
+	client_free(one);
+	client_free(three);
 	close_world(w, two);
 }
 
@@ -194,9 +240,13 @@ static void damage_is_an_error_or_harmless(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_session_is_what_it_was),          cmocka_unit_test(watched_keys_are_watched_on),
-		cmocka_unit_test(a_redirection_finds_its_other_end), cmocka_unit_test(settings_of_a_tenant_come_back),
+		cmocka_unit_test(a_session_is_what_it_was),
+		cmocka_unit_test(watched_keys_are_watched_on),
+		cmocka_unit_test(a_redirection_finds_its_other_end),
+		cmocka_unit_test(settings_of_a_tenant_come_back),
 		cmocka_unit_test(damage_is_an_error_or_harmless),
+		cmocka_unit_test(a_client_keeps_its_id_and_the_next_one_has_the_next),
+		cmocka_unit_test(a_client_of_an_older_release_keeps_its_only_number),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -233,11 +233,11 @@ static void test_client(void **state) {
 	static const char *const commands[] = {"info", "list"};
 	for (size_t i = 0; i < 2; i++) {
 		int n = snprintf(line, sizeof(line),
-				 "id=%u addr=127.0.0.1:%u laddr=127.0.0.1:8080 fd=7 name=me age=5 idle=0 flags=N db=4 "
+				 "id=%u addr=127.0.0.1:%u laddr=127.0.0.1:8080 fd=-1 name=me age=5 idle=0 flags=N db=4 "
 				 "sub=0 psub=0 ssub=0 multi=-1 qbuf=26 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 "
 				 "obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=client|%s user=default redir=-1 resp=2 "
 				 "lib-name=redis-py lib-ver=4.3\n",
-				 id, 40000 + id, commands[i]);
+				 id, 40000 + (unsigned)c->session.global_id, commands[i]);
 		snprintf(want, sizeof(want), "$%d\r\n%s\r\n", n, line);
 		snprintf(line, sizeof(line), "CLIENT %s", commands[i]);
 		expect(c, line, want);

@@ -37,7 +37,7 @@ static void world_report(void *context, const struct event *event) {
 
 static void world_describe(struct session *s, struct client_facts *facts) {
 	memset(facts, 0, sizeof(*facts));
-	snprintf(facts->address, sizeof(facts->address), "127.0.0.1:%u", 40000 + (unsigned)s->id);
+	snprintf(facts->address, sizeof(facts->address), "127.0.0.1:%u", 40000 + (unsigned)s->global_id);
 	snprintf(facts->local_address, sizeof(facts->local_address), "127.0.0.1:8080");
 	facts->fd = 7;
 	facts->query_bytes = 26;
