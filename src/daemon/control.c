@@ -8,6 +8,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "atomdb/util/clock.h"
 #include "atomdb/util/error.h"
 #include "daemon/daemon_private.h"
 
@@ -25,7 +26,7 @@ enum { RELOAD_ASKED = 0x61746f6d, RELOAD_DONE = 1, RELOAD_REFUSED = 2 };
 
 /* Arms the timer of an HTTP address for when libmicrohttpd wants to run without input. */
 static int http_arm(struct http_source *s) {
-	int64_t timeout = http_timeout(s->http);
+	int64_t timeout = http_timeout(s->http, clock_monotonic_ns());
 	if (timeout < 0)
 		return sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
 	int error = sd_event_source_set_time_relative(s->timer, (uint64_t)timeout * 1000);
@@ -35,14 +36,14 @@ static int http_arm(struct http_source *s) {
 static int http_input(sd_event_source *source, int fd, uint32_t events, void *context) {
 	(void)source, (void)fd, (void)events;
 	struct http_source *s = context;
-	http_run(s->http);
+	http_run(s->http, clock_monotonic_ns());
 	return http_arm(s);
 }
 
 static int http_timer(sd_event_source *source, uint64_t usec, void *context) {
 	(void)source, (void)usec;
 	struct http_source *s = context;
-	http_run(s->http);
+	http_run(s->http, clock_monotonic_ns());
 	return http_arm(s);
 }
 

@@ -1,7 +1,8 @@
-/* libmicrohttpd closes connections that send or read nothing for a while, but one that sends a byte now and then could
- * stay for ever, and a few of those would lock everybody else out. So each connection also has a deadline by which its
- * request must be answered and the answer read; whoever misses it is shut down here. All deadlines are equally far
- * away when they are set, so a list in the order of setting is in the order of deadlines. */
+/* The HTTP side on libmicrohttpd.
+ *
+ * libmicrohttpd has no listening socket: at its limit of connections it stops watching one, and does not always begin
+ * again. http_run() accepts the connections, hands them to libmicrohttpd, and decides which client must go
+ * (http_clients.h). */
 #include "atomdb/observe/http.h"
 
 #include <arpa/inet.h>
@@ -12,22 +13,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "atomdb/util/clock.h"
-#include "atomdb/util/list.h"
 #include "atomdb/util/number.h"
+#include "observe/http_clients.h"
 #include "observe/negotiate.h"
 
-/* A few scrapers and a person; each may hold a page's bytes while it reads them. */
-#define CONNECTIONS_MAX 32
+/* Connections that one http_run() accepts: their requests are read before any other connection takes their place. */
+#define ACCEPT_BATCH 16
+/* Sockets that may be open: the clients, and as many that are about to be closed. */
+#define OPEN_MAX (2 * (HTTP_IDLE_MAX + HTTP_ANSWERED_MAX))
+/* Time without accepting after the system had no descriptor or memory for a connection. */
+#define ACCEPT_PAUSE_NS (100 * (uint64_t)1000000)
 /* Bytes for a request's head, of which browsers send many; the answer's head comes from the same memory. */
 #define REQUEST_MAX ((size_t)16 << 10)
-/* Seconds of silence. */
-#define IDLE_TIMEOUT 5u
-/* Time for a request to be sent, answered and the answer read. */
-#define REQUEST_TIMEOUT_NS (15 * (uint64_t)1000000000)
+/* Bytes of a request's body that are read and dropped. */
+#define BODY_MAX ((size_t)64 << 10)
+/* Seconds in which a client that is answered must read something. */
+#define STALL_TIMEOUT 5u
 /* Bytes of a body that is worth packing, and of one that is packed with care without holding the loop up: a megabyte
  * would take 10 ms. */
 #define GZIP_MIN  ((size_t)1 << 10)
@@ -35,16 +40,11 @@
 
 struct http {
 	struct MHD_Daemon *daemon; /* owned */
-	int listen_fd;             /* owned, a duplicate */
-	int epoll_fd;              /* the daemon's */
+	int listen_fd;             /* the caller's */
+	int epoll_fd;              /* owned: watches listen_fd and the daemon's epoll fd */
+	uint64_t resume_ns;        /* when to accept again; 0: listen_fd is watched */
 	const struct http_content *content;
-	struct list connections; /* by deadline */
-};
-
-struct http_connection {
-	struct list link;
-	uint64_t deadline_ns;
-	int fd; /* the daemon's */
+	struct http_clients clients;
 };
 
 /* What is asked for, beside the path. */
@@ -165,17 +165,19 @@ static bool add_headers(struct MHD_Response *response, unsigned status, const ch
 }
 
 /* Sends `body`, whose bytes it takes over. */
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type, const char *policy,
-			      struct buffer *body) {
+static enum MHD_Result answer(struct http *h, struct MHD_Connection *connection, struct http_client *client,
+			      unsigned status, const char *type, const char *policy, struct buffer *body) {
 	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT_ENCODING);
 	bool packed = body->len >= GZIP_MIN && negotiate_accepts(accept, "gzip") &&
 		      (body->len <= GZIP_CARE ? negotiate_gzip(body) : negotiate_gzip_lines(body)) == 0;
-	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(body->len, body->data, free);
+	size_t size = body->len;
+	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(size, body->data, free);
 	if (response == NULL) {
 		buffer_deinit(body);
 		return MHD_NO;
 	}
 	enum MHD_Result r = MHD_NO;
+	http_clients_answer(&h->clients, client, size);
 	if (add_headers(response, status, type, policy, packed))
 		r = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
@@ -225,60 +227,77 @@ static uint64_t argument(struct MHD_Connection *connection, const char *name) {
 	return text != NULL && number_parse(slice_of(text), &number) && number > 0 ? (uint64_t)number : 0;
 }
 
-static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path, const char *method,
-			      const char *version, const char *upload, size_t *upload_size, void **state) {
+static struct http_client *client_of(struct MHD_Connection *connection) {
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info != NULL ? info->socket_context : NULL;
+}
+
+static int render(struct http *h, struct MHD_Connection *connection, const struct resource **resource, bool get,
+		  struct buffer *body) {
+	struct asked asked = {.after = argument(connection, "after")};
+	if (*resource == NULL)
+		return name_resources(body) ?: MHD_HTTP_NOT_FOUND;
+	if (!get)
+		return append(body, "Not allowed: only GET and HEAD are answered here.\n")
+			       ?: MHD_HTTP_METHOD_NOT_ALLOWED;
+	if (!admit(h, connection, *resource, &asked.tenants)) {
+		*resource = NULL;
+		return append(body, "This needs the secret, as a bearer token or as the password of any user.\n")
+			       ?: MHD_HTTP_UNAUTHORIZED;
+	}
+	if ((*resource)->guarded && h->clients.answered.bytes > 2 * HTTP_ANSWERED_BYTES) {
+		*resource = NULL;
+		return append(body, "Too many responses are being read; try again.\n") ?: MHD_HTTP_SERVICE_UNAVAILABLE;
+	}
+	return (*resource)->render(h->content, &asked, body);
+}
+
+static enum MHD_Result respond(struct http *h, struct MHD_Connection *connection, struct http_client *client,
+			       const char *path, const char *method) {
 	static const char text[] = "text/plain; charset=utf-8";
-	struct http *h = context;
 	const struct resource *resource = find_resource(connection, path);
 	bool get = strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 	struct buffer body;
-	(void)version;
-	(void)upload;
-	if (*upload_size > 0)
-		return MHD_NO; /* nothing here takes a body */
-	/* The first call comes when the head is read. An answer to it ends the connection, which is right for a
-	 * request that may bring a body. */
-	if (*state == NULL && get) {
-		*state = h;
-		return MHD_YES;
-	}
 	buffer_init(&body);
-	int status;
-	struct asked asked = {.after = argument(connection, "after")};
-	if (resource == NULL) {
-		status = name_resources(&body) ?: MHD_HTTP_NOT_FOUND;
-	} else if (!get) {
-		status = append(&body, "Not allowed: only GET and HEAD are answered here.\n")
-				 ?: MHD_HTTP_METHOD_NOT_ALLOWED;
-	} else if (!admit(h, connection, resource, &asked.tenants)) {
-		status = append(&body, "This needs the secret, as a bearer token or as the password of any user.\n")
-				 ?: MHD_HTTP_UNAUTHORIZED;
-		resource = NULL;
-	} else {
-		status = resource->render(h->content, &asked, &body);
-	}
+	int status = render(h, connection, &resource, get, &body);
 	if (status < 0) {
 		buffer_deinit(&body);
 		return MHD_NO;
 	}
 	bool page = resource != NULL && resource->render == render_page;
-	return answer(connection, (unsigned)status, resource != NULL && get ? resource->type : text,
+	return answer(h, connection, client, (unsigned)status, resource != NULL && get ? resource->type : text,
 		      page ? page_policy(h->content->page) : closed_policy, &body);
 }
 
-static void set_deadline(struct http *h, struct http_connection *c) {
-	list_remove(&c->link);
-	c->deadline_ns = clock_monotonic_ns() + REQUEST_TIMEOUT_NS;
-	list_push_back(&h->connections, &c->link);
+/* libmicrohttpd calls it once for the head of a request, for each piece of its body, and at its end. */
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path, const char *method,
+			      const char *version, const char *upload, size_t *upload_size, void **state) {
+	struct http *h = context;
+	struct http_client *client = client_of(connection);
+	(void)version, (void)upload;
+	if (client == NULL)
+		return MHD_NO;
+	if (*state == NULL) {
+		*state = client;
+		client->uploaded = 0;
+		return MHD_YES;
+	}
+	if (*upload_size > 0) {
+		/* No resource takes a body. A small one is dropped, so that the client reads the response to it. */
+		client->uploaded += *upload_size;
+		*upload_size = 0;
+		return client->uploaded <= BODY_MAX ? MHD_YES : MHD_NO;
+	}
+	return respond(h, connection, client, path, method);
 }
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **state,
 			  enum MHD_ConnectionNotificationCode code) {
 	struct http *h = context;
-	struct http_connection *c = *state;
+	struct http_client *c = *state;
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
 		if (c != NULL)
-			list_remove(&c->link);
+			http_clients_remove(&h->clients, c);
 		free(c);
 		*state = NULL;
 		return;
@@ -292,63 +311,63 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 		shutdown(info->connect_fd, SHUT_RDWR);
 		return;
 	}
-	c->fd = info->connect_fd;
-	list_init(&c->link);
-	set_deadline(h, c);
+	http_clients_add(&h->clients, c, info->connect_fd);
 	*state = c;
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
 			 enum MHD_RequestTerminationCode code) {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct http *h = context;
+	struct http_client *c = client_of(connection);
 	(void)state;
-	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && info != NULL && info->socket_context != NULL)
-		set_deadline(context, info->socket_context);
+	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && c != NULL)
+		http_clients_answered(&h->clients, c);
+}
+
+static int watch(const struct http *h, int fd) {
+	struct epoll_event event = {.events = EPOLLIN};
+	return epoll_ctl(h->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int start_daemon(struct http *h) {
+	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, handle, h,
+				     MHD_OPTION_CONNECTION_LIMIT, (unsigned)OPEN_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+				     STALL_TIMEOUT, MHD_OPTION_CONNECTION_MEMORY_LIMIT, REQUEST_MAX,
+				     MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_NOTIFY_COMPLETED,
+				     on_completed, h, MHD_OPTION_END);
+	const union MHD_DaemonInfo *info =
+		h->daemon == NULL ? NULL : MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	return info == NULL || info->epoll_fd < 0 ? -EIO : watch(h, info->epoll_fd);
 }
 
 int http_new(struct http **out, int listen_fd, const struct http_content *content) {
+	int flags = fcntl(listen_fd, F_GETFL);
+	if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
 	struct http *h = calloc(1, sizeof(*h));
 	if (h == NULL)
 		return -ENOMEM;
 	h->content = content;
-	list_init(&h->connections);
-	int error = 0;
-	/* The daemon takes its listening socket with it when it goes. */
-	h->listen_fd = fcntl(listen_fd, F_DUPFD_CLOEXEC, 0);
-	int flags = h->listen_fd < 0 ? -1 : fcntl(h->listen_fd, F_GETFL);
-	if (flags < 0 || fcntl(h->listen_fd, F_SETFL, flags | O_NONBLOCK) < 0) {
-		error = -errno;
-		goto fail;
-	}
-	h->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, h, MHD_OPTION_LISTEN_SOCKET, h->listen_fd,
-				     MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-				     MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				     REQUEST_MAX, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
-				     MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_END);
-	const union MHD_DaemonInfo *info =
-		h->daemon == NULL ? NULL : MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	if (info == NULL || info->epoll_fd < 0) {
-		error = -EIO;
-		goto fail;
-	}
-	h->epoll_fd = info->epoll_fd;
-	*out = h;
-	return 0;
-fail:
-	http_free(h);
+	h->listen_fd = listen_fd;
+	http_clients_init(&h->clients);
+	h->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	int error = h->epoll_fd < 0 ? -errno : watch(h, listen_fd);
+	if (error == 0)
+		error = start_daemon(h);
+	if (error != 0)
+		http_free(h);
+	else
+		*out = h;
 	return error;
 }
 
 void http_free(struct http *h) {
 	if (h == NULL)
 		return;
-	if (h->daemon != NULL) {
-		/* Takes the listening socket away from it, so that it is not shut down for the caller too. */
-		MHD_quiesce_daemon(h->daemon);
+	if (h->daemon != NULL)
 		MHD_stop_daemon(h->daemon);
-	}
-	if (h->listen_fd >= 0)
-		close(h->listen_fd);
+	if (h->epoll_fd >= 0)
+		close(h->epoll_fd);
 	free(h);
 }
 
@@ -356,30 +375,60 @@ int http_fd(const struct http *h) {
 	return h->epoll_fd;
 }
 
-int64_t http_timeout(struct http *h) {
+static int64_t earlier(int64_t a, int64_t b) {
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+int64_t http_timeout(const struct http *h, uint64_t now_ns) {
 	MHD_UNSIGNED_LONG_LONG wait;
-	int64_t timeout = -1;
+	int64_t timeout = http_clients_timeout(&h->clients, now_ns);
 	if (MHD_get_timeout(h->daemon, &wait) == MHD_YES)
-		timeout = wait < INT32_MAX ? (int64_t)wait : INT32_MAX;
-	if (!list_empty(&h->connections)) {
-		const struct http_connection *c = list_entry(h->connections.next, struct http_connection, link);
-		uint64_t now = clock_monotonic_ns();
-		int64_t left = c->deadline_ns > now ? (int64_t)((c->deadline_ns - now) / 1000000 + 1) : 0;
-		if (timeout < 0 || left < timeout)
-			timeout = left;
-	}
+		timeout = earlier(timeout, wait < INT32_MAX ? (int64_t)wait : INT32_MAX);
+	if (h->resume_ns != 0)
+		timeout =
+			earlier(timeout, h->resume_ns > now_ns ? (int64_t)((h->resume_ns - now_ns) / 1000000 + 1) : 0);
 	return timeout;
 }
 
-void http_run(struct http *h) {
-	uint64_t now = clock_monotonic_ns();
-	list_for_each (node, &h->connections) {
-		struct http_connection *c = list_entry(node, struct http_connection, link);
-		if (c->deadline_ns > now)
-			break;
-		/* The daemon meets the end of the stream and closes. */
-		shutdown(c->fd, SHUT_RDWR);
-		list_remove(&c->link);
+/* Stops watching the listening socket: it stays readable while nothing can be accepted. */
+static void pause_accepting(struct http *h, int error) {
+	const struct event event = {.id = EVENT_ACCEPT_FAILED, .detail = "HTTP", .error = error};
+	event_report(h->content->guard->events, &event);
+	h->resume_ns = h->clients.now_ns + ACCEPT_PAUSE_NS;
+	epoll_ctl(h->epoll_fd, EPOLL_CTL_DEL, h->listen_fd, NULL);
+}
+
+static void resume_accepting(struct http *h) {
+	if (h->resume_ns == 0 || h->resume_ns > h->clients.now_ns)
+		return;
+	h->resume_ns = watch(h, h->listen_fd) == 0 ? 0 : h->clients.now_ns + ACCEPT_PAUSE_NS;
+}
+
+static void accept_clients(struct http *h) {
+	for (unsigned i = 0; i < ACCEPT_BATCH && h->resume_ns == 0 && h->clients.open < OPEN_MAX; i++) {
+		union {
+			struct sockaddr any;
+			struct sockaddr_storage room;
+		} address;
+		socklen_t size = sizeof(address);
+		int fd = accept4(h->listen_fd, &address.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+				pause_accepting(h, -errno);
+			/* A connection that is gone again is reported likewise (accept(2)): there may be others. */
+			if (errno == EAGAIN || errno == EWOULDBLOCK)
+				return;
+			continue;
+		}
+		/* Closes the socket if it fails. */
+		MHD_add_connection(h->daemon, fd, &address.any, size);
 	}
+}
+
+void http_run(struct http *h, uint64_t now_ns) {
+	http_clients_expire(&h->clients, now_ns);
+	resume_accepting(h);
+	accept_clients(h);
 	MHD_run(h->daemon);
+	http_clients_trim(&h->clients);
 }

@@ -2,6 +2,7 @@
  * at / and what it shows under /api, /metrics, /health.
  *
  * Driven by the caller's loop: poll http_fd for input and call http_run when it is readable or http_timeout is over.
+ * `now_ns` is CLOCK_MONOTONIC.
  * One object a listening socket. */
 #pragma once
 
@@ -25,13 +26,13 @@ struct http_content {
 struct http;
 
 /* Serves on `listen_fd`, a listening stream socket that stays the caller's and becomes non-blocking. `content` is not
- * owned. 0, -ENOMEM, -errno of dup, or -EIO. */
+ * owned. 0, -ENOMEM, -errno of fcntl or epoll, or -EIO. */
 int http_new(struct http **out, int listen_fd, const struct http_content *content);
 /* Closes the connections; NULL is fine. */
 void http_free(struct http *h);
 /* An epoll fd, owned by `h`. */
 int http_fd(const struct http *h);
 /* Milliseconds until http_run must be called even without input; -1 for never. Ask again after each http_run. */
-int64_t http_timeout(struct http *h);
+int64_t http_timeout(const struct http *h, uint64_t now_ns);
 /* Accepts, reads, answers and closes what can be without waiting. */
-void http_run(struct http *h);
+void http_run(struct http *h, uint64_t now_ns);
