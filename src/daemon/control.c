@@ -90,6 +90,7 @@ void daemon_stop(struct daemon *d) {
 	d->health.state = HEALTH_STOPPING;
 	sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
 	event_report(d->events, &(struct event){.id = EVENT_STOPPING});
+	daemon_stop_listening(d);
 	/* systemd does not tell a restart from a stop: where there can be a next process, all is left to it. */
 	for (unsigned i = 0; i < d->worker_count; i++) {
 		if (d->has_store)

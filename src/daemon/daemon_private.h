@@ -114,6 +114,9 @@ struct daemon {
 
 /* sockets.c: opens what the configuration names, or takes what systemd passed. Errors are reported. */
 int daemon_open_sockets(struct daemon *d);
+/* Refuses further clients, and accepts those that wait: systemd's sockets stay open, and who comes there waits for the
+ * next process. Before the workers are asked to end. */
+void daemon_stop_listening(struct daemon *d);
 void daemon_close_sockets(struct daemon *d);
 /* Warns of each address that the operator's configuration names and systemd's sockets, which are used, are not at. */
 void daemon_compare_sockets(struct daemon *d, const struct config *config);

@@ -75,6 +75,8 @@ static void pack_tenant(void *context, const struct tenant *t) {
 static size_t pack_all(struct daemon *d, struct pack *p, struct buffer *sockets) {
 	struct tenants tenants = {.pack = p};
 	size_t clients = 0;
+	for (unsigned i = 0; i < d->worker_count; i++)
+		worker_take_arrivals(d->workers[i]);
 	handover_begin(p);
 	pack_number(p, atomic_load(&d->shared.next_client_id));
 	size_t begin = pack_begin(p);

@@ -124,6 +124,12 @@ int daemon_open_sockets(struct daemon *d) {
 	return 0;
 }
 
+void daemon_stop_listening(struct daemon *d) {
+	atomic_store(&d->shared.deaf, true);
+	for (unsigned i = 0; i < d->resp_count && !d->resp_passed; i++)
+		worker_end_listener(&d->shared, d->resp[i]);
+}
+
 void daemon_close_sockets(struct daemon *d) {
 	for (unsigned i = 0; i < d->resp_count; i++)
 		listener_close(d->resp[i]);

@@ -69,7 +69,21 @@ static void reject(struct worker *w, const struct listener *l, int fd) {
 	close(fd);
 }
 
+void worker_admit(struct worker *w, const struct listener *l, int fd) {
+	uint64_t clients = atomic_fetch_add_explicit(&w->shared->clients, 1, memory_order_relaxed) + 1;
+	uint32_t most = w->env.settings.max_clients;
+	if (most != 0 && clients > most) {
+		atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
+		reject(w, l, fd);
+	} else {
+		connection_open(w, fd, listener_port(l) != 0);
+	}
+}
+
 void worker_accept(struct worker *w, const struct listener *l) {
+	/* A client of another worker that is stopping already may come back while this one still listens. */
+	if (atomic_load_explicit(&w->shared->deaf, memory_order_acquire))
+		return;
 	for (int i = 0; i < ACCEPT_BATCH && w->accepting; i++) {
 		int fd = accept4(listener_fd(l), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0) {
@@ -78,14 +92,7 @@ void worker_accept(struct worker *w, const struct listener *l) {
 			/* Otherwise: taken by another worker, or gone before it was accepted. */
 			return;
 		}
-		uint64_t clients = atomic_fetch_add_explicit(&w->shared->clients, 1, memory_order_relaxed) + 1;
-		uint32_t most = w->env.settings.max_clients;
-		if (most != 0 && clients > most) {
-			atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
-			reject(w, l, fd);
-		} else {
-			connection_open(w, fd, listener_port(l) != 0);
-		}
+		worker_admit(w, l, fd);
 	}
 }
 

@@ -36,8 +36,7 @@ static size_t pack_one(const struct connection *c, struct pack *p, struct buffer
 	return 1;
 }
 
-/* Those that were on their way to this worker when it stopped come in as if they had arrived. */
-static void take_arrivals(struct worker *w, struct list *arrivals) {
+void worker_take_arrivals(struct worker *w) {
 	struct message *m = inbox_take(&w->inbox);
 	while (m != NULL) {
 		struct message *next = m->next;
@@ -45,12 +44,14 @@ static void take_arrivals(struct worker *w, struct list *arrivals) {
 			struct connection *c = ((struct pending *)(void *)m)->connection;
 			c->worker = w;
 			c->session.env = &w->env;
-			list_push_back(arrivals, &c->link);
+			list_push_back(&w->strangers, &c->link);
 			counter_add(&w->figures.clients, 1);
 		} else if (m->kind == MESSAGE_CALL || m->kind == MESSAGE_ANSWER) {
 			worker_end_call(w, m);
 		} else if (m->kind == MESSAGE_WATCH) {
 			worker_drop_call(m);
+		} else if (m->kind == MESSAGE_ACCEPTED) {
+			worker_take_accepted(w, m);
 		} else {
 			free(m);
 		}
@@ -68,7 +69,6 @@ static bool was_obeyed(const struct session *s) {
 size_t worker_pack_clients(struct worker *w, struct pack *p, struct buffer *sockets) {
 	const struct list *lists[] = {&w->strangers, &w->members, &w->lingering};
 	size_t count = 0;
-	take_arrivals(w, &w->strangers);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		for (const struct list *node = lists[i]->next; node != lists[i]; node = node->next) {
 			const struct connection *c = list_entry(node, struct connection, link);

@@ -15,8 +15,6 @@
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
 
-#define BACKLOG 4096
-
 struct listener {
 	int fd; /* owned */
 	uint16_t port;
@@ -170,7 +168,7 @@ static int bind_and_listen(struct listener *l, const union address *to, socklen_
 	r = local ? claim_file(l, to->local.sun_path) : 0;
 	if (r < 0)
 		return r;
-	return listen(l->fd, BACKLOG) < 0 ? -errno : describe(l);
+	return listen(l->fd, LISTENER_BACKLOG) < 0 ? -errno : describe(l);
 }
 
 int listener_open(struct listener **out, const char *address) {
@@ -223,6 +221,10 @@ int listener_adopt(struct listener **out, int fd) {
 	}
 	*out = l;
 	return 0;
+}
+
+void listener_refuse(struct listener *l) {
+	shutdown(l->fd, SHUT_RDWR);
 }
 
 void listener_close(struct listener *l) {

@@ -1,6 +1,7 @@
 /* What is sent to a worker, and what it does with it. */
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "net/connection.h"
 #include "net/worker.h"
@@ -15,6 +16,12 @@ struct tenant_message {
 	struct message message;
 	struct tenant *tenant;
 	struct tenant_limits limits;
+};
+
+struct accepted_message {
+	struct message message;
+	const struct listener *listener;
+	int fd; /* owned */
 };
 
 int worker_post_settings(struct worker *w, const struct settings *settings) {
@@ -49,6 +56,33 @@ int worker_post_defaults(struct worker *w, const struct tenant_limits *limits) {
 
 int worker_post_removal(struct worker *w, struct tenant *t) {
 	return post_tenant(w, MESSAGE_REMOVAL, t, NULL);
+}
+
+static void post_accepted(struct worker *w, const struct listener *l, int fd) {
+	struct accepted_message *m = calloc(1, sizeof(*m));
+	if (m == NULL) {
+		close(fd);
+		return;
+	}
+	*m = (struct accepted_message){{.kind = MESSAGE_ACCEPTED}, l, fd};
+	inbox_post(&w->inbox, &m->message);
+}
+
+/* Gives the workers in turn what waits, up to a full queue. */
+static void accept_waiting(struct worker_shared *shared, const struct listener *l) {
+	for (unsigned i = 0; i < LISTENER_BACKLOG; i++) {
+		int fd = accept4(listener_fd(l), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0)
+			return;
+		post_accepted(shared->workers[i % shared->worker_count], l, fd);
+	}
+}
+
+void worker_end_listener(struct worker_shared *shared, struct listener *l) {
+	accept_waiting(shared, l);
+	listener_refuse(l);
+	/* A Unix socket gives out who came in between. */
+	accept_waiting(shared, l);
 }
 
 void worker_ping(struct worker *w) {
@@ -88,6 +122,12 @@ static void remove_tenant(struct worker *w, struct tenant *t) {
 	} while (!last);
 }
 
+void worker_take_accepted(struct worker *w, struct message *m) {
+	struct accepted_message *a = (struct accepted_message *)(void *)m;
+	worker_admit(w, a->listener, a->fd);
+	free(a);
+}
+
 static void handle(struct worker *w, struct message *m) {
 	struct settings_message *s = (struct settings_message *)(void *)m;
 	struct tenant_message *t = (struct tenant_message *)(void *)m;
@@ -110,6 +150,9 @@ static void handle(struct worker *w, struct message *m) {
 	case MESSAGE_REMOVAL:
 		remove_tenant(w, t->tenant);
 		break;
+	case MESSAGE_ACCEPTED:
+		worker_take_accepted(w, m);
+		return;
 	case MESSAGE_CALL:
 	case MESSAGE_ANSWER:
 	case MESSAGE_WATCH:
@@ -147,6 +190,8 @@ void worker_discard_inbox(struct worker *w) {
 		} else if (m->kind >= MESSAGE_CALL) {
 			worker_drop_call(m);
 		} else {
+			if (m->kind == MESSAGE_ACCEPTED)
+				close(((struct accepted_message *)(void *)m)->fd);
 			free(m);
 		}
 		m = next;

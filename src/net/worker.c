@@ -290,8 +290,9 @@ static void turn(struct worker *w, int wait_ms) {
 
 /* --- the end ---------------------------------------------------------------------------------------------------- */
 
+/* Of any worker: AUTH may still send one here. */
 static bool has_clients(const struct worker *w) {
-	return counter_get(&w->figures.clients) > 0;
+	return atomic_load_explicit(&w->shared->clients, memory_order_relaxed) > 0;
 }
 
 /* Serves what every client has sent so far, and lets each go once it is answered. */
@@ -332,6 +333,8 @@ static void stop(struct worker *w) {
 	w->stopping = true;
 	worker_listen(w, false);
 	read_clocks(w);
+	/* Connections that were accepted for it, and those on their way from another worker. */
+	worker_read_inbox(w);
 	uint64_t most = atomic_load_explicit(&w->stop_request, memory_order_acquire) - 1;
 	w->stop_ns = w->env.now_ns + most * 1000000;
 	finish_list(w, &w->strangers);

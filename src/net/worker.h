@@ -128,6 +128,8 @@ enum source { SOURCE_INBOX, SOURCE_TIMER, SOURCE_LISTENER, SOURCE_END = 4096 };
 int worker_listen(struct worker *w, bool on);
 /* Accepts a few connections of a listener. */
 void worker_accept(struct worker *w, const struct listener *l);
+/* Serves an accepted connection, which it takes over, or rejects it where there are as many as may be. */
+void worker_admit(struct worker *w, const struct listener *l, int fd);
 /* Closes the clients whose time is over and resumes accepting; sets tick_ms. */
 void worker_sweep(struct worker *w);
 /* Closes the finished clients whose replies have arrived, or whose time is over. */
@@ -147,5 +149,7 @@ void worker_drop_call(struct message *m);
 void worker_end_call(struct worker *w, struct message *m);
 /* Sends the lines of this turn to the operator's worker. */
 void worker_send_watched(struct worker *w);
+/* Serves and frees a MESSAGE_ACCEPTED. */
+void worker_take_accepted(struct worker *w, struct message *m);
 /* Frees what nobody will take any more. */
 void worker_discard_inbox(struct worker *w);

@@ -3,8 +3,12 @@
 import signal
 import socket
 import threading
+import time
 
-from harness import encode, wait_for
+import pytest
+
+from harness import Client, Closed, encode, wait_for
+from supervisor import Supervised
 
 UNLIMITED = 'defaults: { max_entries = 0; max_memory = "0"; };\n'
 VALUE = b"x" * 100000
@@ -90,3 +94,78 @@ def test_a_client_that_stops_sending_gets_its_replies(atomdb):
         client.send(encode("GET", "k") * 200)
         client.sock.shutdown(socket.SHUT_WR)
         assert receive(client)[0] == 200 * len(REPLY)
+
+
+# --- clients that come and come back while it stops --------------------------------------------------------------
+
+
+class Returning(threading.Thread):
+    """A client that pings all the time and, once it is closed, comes back at once. `end` is how its first connection
+    ended, `back` what became of the second one."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server, self.first = server, server.client("s")
+        self.end = self.back = None
+        self.start()
+
+    def run(self):
+        try:
+            while True:
+                self.first.cmd("PING")
+        except Closed as closed:
+            self.end = str(closed)
+        except OSError as error:
+            self.end = type(error).__name__
+        try:
+            with self.server.client() as second:
+                self.back = second.cmd("AUTH", "s")
+        except (OSError, Closed) as error:
+            self.back = f"{type(error).__name__} {error}"
+
+
+def test_a_client_that_comes_back_while_it_stops_is_refused(atomdb):
+    for _ in range(3):
+        atomdb.start("workers = 2;")
+        clients = [Returning(atomdb) for _ in range(4)]
+        time.sleep(0.05)
+        atomdb.process.send_signal(signal.SIGTERM)
+        for client in clients:
+            client.join(20)
+            assert client.end in ("end of file", "reset", "BrokenPipeError", "ConnectionResetError")
+            assert client.back.startswith("ConnectionRefusedError"), client.back
+        assert atomdb.process.wait(20) == 0
+
+
+def test_a_client_that_comes_back_while_a_service_stops_waits_for_the_next_start(binary, tmp_path):
+    """Also where systemd keeps no data, so that the clients are closed: its sockets stay open."""
+    service = Supervised(binary, tmp_path, keeps=False)
+    try:
+        service.start("workers = 2;")
+        clients = [Returning(service) for _ in range(4)]
+        time.sleep(0.05)
+        service.end()
+        service.start("workers = 2;")
+        for client in clients:
+            client.join(20)
+            assert client.back == "OK"
+    finally:
+        service.stop()
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_stopping_serves_who_waits_to_be_accepted(atomdb, short_directory, local):
+    """Their commands were sent before the stop, and are answered like those of any other client."""
+    config = f'resp: {{ listen = [ "unix:{short_directory}/s" ]; }};\n' if local else ""
+    atomdb.start("workers = 2;" + config, flags=["--http-port", str(atomdb.http_port)] if local else None)
+    atomdb.process.send_signal(signal.SIGSTOP)
+    clients = [Client(atomdb.port, path=f"{short_directory}/s" if local else None) for _ in range(100)]
+    for i, client in enumerate(clients):
+        client.send(encode("AUTH", f"s{i}") + encode("SET", "k", i) + encode("GET", "k"))
+    atomdb.process.send_signal(signal.SIGTERM)
+    atomdb.process.send_signal(signal.SIGCONT)
+    for i, client in enumerate(clients):
+        assert [client.read() for _ in range(3)] == ["OK", "OK", str(i).encode()]
+        with pytest.raises(Closed, match="end of file"):
+            client.read()
+    assert atomdb.process.wait(20) == 0

@@ -7,6 +7,9 @@
 #include "atomdb/net/worker.h"
 #include "atomdb/util/pack.h"
 
+/* Takes in the connections that were on their way to a worker when it stopped. Before any worker's clients are
+ * packed. */
+void worker_take_arrivals(struct worker *w);
 /* Appends each client to `p`, as one run of bytes, and its socket (an int, still the connection's) to `sockets`.
  * Returns how many; p->error tells where memory was short. */
 size_t worker_pack_clients(struct worker *w, struct pack *p, struct buffer *sockets);

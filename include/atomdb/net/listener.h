@@ -4,6 +4,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Connections that may wait to be accepted. */
+#define LISTENER_BACKLOG 4096
+
 struct listener;
 
 /* Binds and listens. 0, ATOMDB_E_SYNTAX for an address that does not parse, or -errno. A Unix socket file of a dead
@@ -11,6 +14,8 @@ struct listener;
 int listener_open(struct listener **out, const char *address);
 /* Takes over a listening stream socket. */
 int listener_adopt(struct listener **out, int fd);
+/* Refuses further connections; a Unix socket still gives out those that wait, TCP resets them. From any thread. */
+void listener_refuse(struct listener *l);
 /* Closes; removes the file of a Unix socket that it made. */
 void listener_close(struct listener *l);
 

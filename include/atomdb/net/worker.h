@@ -65,6 +65,7 @@ struct worker_shared {
 	_Atomic uint64_t clients; /* connections of all workers, against max_clients */
 	_Atomic uint64_t next_client_id;
 	_Atomic uint64_t watch_bytes; /* of lines for the operator's MONITOR on their way */
+	_Atomic bool deaf;            /* no further connections are accepted */
 	struct control_plane control;
 	struct clock_rate clock_start;
 	int64_t start_ms;
@@ -80,6 +81,9 @@ int worker_new(struct worker **out, unsigned number, struct worker_shared *share
 int worker_add_shard(struct worker *w, struct shard *s);
 /* Starts the thread. 0 or -errno. */
 int worker_start(struct worker *w);
+/* Accepts what waits at a listener for the workers, and refuses whoever comes later. From any thread, before the
+ * workers are asked to end. */
+void worker_end_listener(struct worker_shared *shared, struct listener *l);
 /* Asks it to finish: no more accepting, answer what was read, send what was answered for at most `timeout_ms`, close.
  * From any thread. */
 void worker_stop(struct worker *w, unsigned timeout_ms);
