@@ -60,8 +60,10 @@ static int add_http(struct daemon *d, unsigned i) {
 
 static void *reap(void *context) {
 	struct daemon *d = context;
-	for (unsigned i = 0; i < d->started; i++)
+	for (unsigned i = 0; i < d->started; i++) {
 		worker_join(d->workers[i]);
+		atomic_fetch_add(&d->joined, 1);
+	}
 	eventfd_write(d->stopped_fd, 1);
 	return NULL;
 }

@@ -135,6 +135,10 @@ static int make_metrics(struct daemon *d, const struct settings *settings) {
 	return error != 0 ? error : page_new(&d->page);
 }
 
+static void client_packed(void *context) {
+	daemon_notify_leaving(context);
+}
+
 /* Everything but the threads. */
 static int prepare(struct daemon *d) {
 	unsigned count = daemon_count_workers(d->config);
@@ -145,7 +149,7 @@ static int prepare(struct daemon *d) {
 	d->shared.workers = d->workers;
 	d->shared.worker_count = count;
 	d->shared.events = d->events;
-	d->shared.control = (struct control_plane){daemon_ask, d};
+	d->shared.control = (struct control_plane){daemon_ask, client_packed, d};
 	clock_rate_init(&d->shared.clock_start);
 	d->guard.events = d->events;
 	daemon_set_guard(d, d->config);
@@ -242,6 +246,8 @@ static void leave(struct daemon *d, char *detail, size_t size) {
 	/* Without a reaper the workers run on. */
 	if (!d->has_store || !d->reaper_started)
 		return;
+	/* The first step asks at once. */
+	d->step_ns = 0;
 	daemon_notify_leaving(d);
 	size_t clients = daemon_leave_clients(d);
 	snprintf(detail, size, "systemd keeps the data and %zu clients, until the unit is stopped", clients);

@@ -86,6 +86,8 @@ struct daemon {
 	struct page *page;  /* owned */
 	struct http_content content;
 	struct watch watch[CONFIG_WORKERS];
+	struct watch_stop watch_stop;
+	uint64_t step_ns;        /* when systemd was last asked for more time */
 	uint64_t watch_limit_ns; /* a worker that owes an answer for longer is stuck */
 	uint64_t watchdog_usec;  /* of systemd; 0: none */
 	uint32_t client_room;    /* clients that the limit on open files allows */
@@ -108,8 +110,9 @@ struct daemon {
 	bool reload_failed; /* the last one */
 	bool stopping;
 	bool reaper_started;
-	pthread_t reaper; /* waits for the workers, so that the loop can go on meanwhile */
-	int stopped_fd;   /* eventfd: the reaper is done */
+	_Atomic unsigned joined; /* workers whose thread the reaper has seen the end of, in order */
+	pthread_t reaper;        /* waits for the workers, so that the loop can go on meanwhile */
+	int stopped_fd;          /* eventfd: the reaper is done */
 };
 
 /* sockets.c: opens what the configuration names, or takes what systemd passed. Errors are reported. */
@@ -189,7 +192,8 @@ extern const struct registry_hooks daemon_hooks; /* context to be set */
 /* status.c */
 void daemon_notify_ready(struct daemon *d);
 void daemon_notify_status(struct daemon *d);
-/* The clients are about to be left to the next process, or to none. */
+/* A step was made in leaving clients to the next process, and in taking over those of the one before. */
 void daemon_notify_leaving(struct daemon *d);
+void daemon_notify_resuming(struct daemon *d);
 /* Looks at the workers, pings them and systemd, and says what is wrong with them. */
 void daemon_watch(struct daemon *d);

@@ -55,6 +55,9 @@ int handover_open(struct slice bytes, struct unpack *body) {
 
 /* --- leaving ---------------------------------------------------------------------------------------------------- */
 
+/* The kernel takes at most so much at a time, so that the hand-over shows that it advances. */
+#define WRITE_BYTES ((size_t)64 << 20)
+
 struct tenants {
 	struct pack *pack;
 	uint64_t count;
@@ -90,24 +93,25 @@ static size_t pack_all(struct daemon *d, struct pack *p, struct buffer *sockets)
 	return clients;
 }
 
-static int write_all(int fd, struct slice bytes) {
+static int write_all(struct daemon *d, int fd, struct slice bytes) {
 	while (bytes.len > 0) {
-		ssize_t n = write(fd, bytes.data, bytes.len);
+		ssize_t n = write(fd, bytes.data, bytes.len < WRITE_BYTES ? bytes.len : WRITE_BYTES);
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n > 0) {
 			bytes.data += n;
 			bytes.len -= (size_t)n;
 		}
+		daemon_notify_leaving(d);
 	}
 	return 0;
 }
 
-static int put_state(struct slice bytes) {
+static int put_state(struct daemon *d, struct slice bytes) {
 	int fd = memfd_create(STORED_STATE, MFD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	int error = write_all(fd, bytes);
+	int error = write_all(d, fd, bytes);
 	if (error == 0)
 		error = fdstore_put(STORED_STATE, fd);
 	close(fd);
@@ -131,7 +135,7 @@ size_t daemon_leave_clients(struct daemon *d) {
 	size_t clients = pack_all(d, &p, &sockets);
 	int error = p.error;
 	if (error == 0)
-		error = put_state(buffer_slice(&bytes));
+		error = put_state(d, buffer_slice(&bytes));
 	if (error == 0)
 		error = put_sockets(&sockets);
 	buffer_deinit(&bytes);
@@ -194,6 +198,7 @@ static void resume_all(struct daemon *d, struct unpack *body, struct sockets *so
 			lost++;
 			error = result;
 		}
+		daemon_notify_resuming(d);
 	}
 	resume_tenants(d, &tenants);
 	for (unsigned i = 0; i < d->worker_count; i++) {

@@ -1,12 +1,19 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "daemon/daemon_private.h"
 
-/* What each second of stopping asks systemd for. */
-#define STOP_EXTENSION_USEC 5000000u
+/* What a step of a stop, or of taking clients over, asks systemd for. */
+#define STEP_EXTENSION_USEC 5000000u
+/* How often it is asked at most: more often than any watchdog barks. */
+#define STEP_INTERVAL_NS UINT64_C(100000000)
+/* Looks, a second apart at most, at a stop that stands still, after which the process ends without its workers. That is
+ * below TimeoutStopSec= of the unit, and where there is no systemd nobody else ends it. */
+#define STOP_LOOKS 10
 /* Seconds, about, for which /health tells of a refusal. */
 #define LATELY_TICKS 10
 
@@ -50,14 +57,23 @@ static void set_stuck(struct daemon *d, bool stuck, unsigned worker) {
 	d->health.stuck_worker = worker;
 }
 
-/* As long as a stop goes on, systemd is not to lose patience. */
-static void notify_stopping(struct daemon *d, const char *what) {
-	sd_notifyf(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=%u\nSTATUS=Stopping, %" PRIu64 " clients are %s",
-		   STOP_EXTENSION_USEC, (uint64_t)atomic_load_explicit(&d->shared.clients, memory_order_relaxed), what);
+/* Asks systemd for more time. Called for each step of what may take long, and for nothing else: where it hangs, the
+ * unit's timeouts hold. */
+static void notify_step(struct daemon *d, const char *what) {
+	uint64_t now = clock_monotonic_ns();
+	if (now - d->step_ns < STEP_INTERVAL_NS)
+		return;
+	d->step_ns = now;
+	sd_notifyf(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=%u\nSTATUS=%s, %" PRIu64 " clients", STEP_EXTENSION_USEC, what,
+		   (uint64_t)atomic_load_explicit(&d->shared.clients, memory_order_relaxed));
 }
 
 void daemon_notify_leaving(struct daemon *d) {
-	notify_stopping(d, "handed over");
+	notify_step(d, "Stopping, handing over");
+}
+
+void daemon_notify_resuming(struct daemon *d) {
+	notify_step(d, "Starting, taking over");
 }
 
 static bool refused_lately(struct refusals *r, uint64_t count) {
@@ -82,11 +98,38 @@ static void check_room(struct daemon *d) {
 	d->health.tenants_full = refused_lately(&d->refused_tenants, tenants);
 }
 
+/* Ends the process where a worker's thread does not: as a crash does, which loses nothing that systemd keeps. */
+static void abandon(struct daemon *d) {
+	char detail[96];
+	snprintf(detail, sizeof(detail), "worker %u; %s", atomic_load(&d->joined),
+		 d->has_store ? "the next process rebuilds the data that systemd keeps" : "the data is gone");
+	event_report(d->events, &(struct event){.id = EVENT_STOP_STUCK, .detail = detail});
+	daemon_close_sockets(d);
+	journal_settle(d->journal);
+	_exit(EXIT_FAILURE);
+}
+
+/* Everything that rises while the workers come to their end. */
+static uint64_t stop_progress(struct daemon *d) {
+	uint64_t sum = atomic_load(&d->joined);
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		const struct worker_figures *f = worker_figures(d->workers[i]);
+		sum += counter_get(&f->turns) + counter_get(&f->input_bytes) + counter_get(&f->output_bytes);
+	}
+	return sum;
+}
+
+static void watch_stop(struct daemon *d) {
+	if (watch_advances(&d->watch_stop, stop_progress(d)))
+		notify_step(d, "Stopping, still serving");
+	else if (d->watch_stop.idle >= STOP_LOOKS)
+		abandon(d);
+}
+
 void daemon_watch(struct daemon *d) {
 	check_room(d);
 	if (d->stopping) {
-		/* The workers end one after the other, within the time that a stop gives their clients. */
-		notify_stopping(d, "still served");
+		watch_stop(d);
 		return;
 	}
 	bool answered = true, stuck = false;

@@ -8,3 +8,10 @@ struct watch_turn watch_look(struct watch *w, uint64_t pongs, uint64_t now_ns, u
 	*w = (struct watch){.waiting = true, .pongs = pongs, .since_ns = now_ns};
 	return (struct watch_turn){.ping = true, .answered = true};
 }
+
+bool watch_advances(struct watch_stop *w, uint64_t progress) {
+	bool advances = progress != w->progress;
+	w->progress = progress;
+	w->idle = advances ? 0 : w->idle + 1;
+	return advances;
+}

@@ -19,3 +19,12 @@ struct watch_turn {
 
 /* A look at one worker that has answered `pongs` pings so far. A worker that owes an answer is not pinged again. */
 struct watch_turn watch_look(struct watch *w, uint64_t pongs, uint64_t now_ns, uint64_t limit_ns);
+
+/* A stop under way; zeros before the first look. */
+struct watch_stop {
+	uint64_t progress; /* at the latest look that found some */
+	unsigned idle;     /* looks since then: a look, unlike the clock, stands still while the process does */
+};
+
+/* Looks at a sum of counters that rise as a stop advances; whether it has changed since the look before. */
+bool watch_advances(struct watch_stop *w, uint64_t progress);

@@ -74,6 +74,8 @@ size_t worker_pack_clients(struct worker *w, struct pack *p, struct buffer *sock
 			const struct connection *c = list_entry(node, struct connection, link);
 			if (!was_obeyed(&c->session))
 				count += pack_one(c, p, sockets);
+			if (w->shared->control.packed != NULL)
+				w->shared->control.packed(w->shared->control.context);
 		}
 	}
 	return count;

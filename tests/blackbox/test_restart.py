@@ -188,7 +188,7 @@ def test_a_stop_asks_for_more_time(service):
         service.restart()
         # What the process before said last.
         service.end()
-        wait_for(lambda: service.extensions(r"Stopping, (\d+) clients are handed over") == [2], 10, "the clients")
+        wait_for(lambda: service.extensions(r"Stopping, handing over, (\d+) clients") == [2], 10, "the clients")
         service.start(TWO)
 
 
@@ -200,7 +200,7 @@ def test_a_long_stop_asks_for_more_time(binary, tmp_path):
         client.cmd("SET", "big", b"x" * (8 << 20))
         client.send(encode("GET", "big"))
         service.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: service.extensions(r"Stopping, (\d+) clients are still served") == [1], 10, "the wish")
+        wait_for(lambda: service.extensions(r"Stopping, still serving, (\d+) clients") == [1], 10, "the wish")
         client.read()
         service._ended(0)
     service.stop()

@@ -169,3 +169,42 @@ def test_stopping_serves_who_waits_to_be_accepted(atomdb, short_directory, local
         with pytest.raises(Closed, match="end of file"):
             client.read()
     assert atomdb.process.wait(20) == 0
+
+
+# --- workers that do not end -------------------------------------------------------------------------------------
+
+
+def hang_and_stop(server):
+    """SIGTERM while worker 0 hangs, and when the process ended: its exit code. The ticks of the loop come fast."""
+    server.process.send_signal(signal.SIGUSR2)
+    wait_for(lambda: "stuck" in server.http("/health").body, 15, "/health to know")
+    server.process.send_signal(signal.SIGTERM)
+    code, server.process = server.process.wait(20), None
+    assert "AtomDB ends without a worker that does not: worker 0" in server.log()
+    return code
+
+
+FAST = {"WATCHDOG_USEC": "200000"}
+
+
+@pytest.mark.hooks
+def test_a_stop_does_not_wait_for_a_worker_that_hangs(atomdb):
+    atomdb.start("workers = 2;", environment=FAST)
+    assert hang_and_stop(atomdb) == 1
+
+
+@pytest.mark.hooks
+def test_systemd_gets_no_wishes_while_a_worker_hangs(service):
+    """The data outlives it, as it does a crash."""
+    service.start("workers = 2;", environment=FAST)
+    with service.client("s") as client:
+        client.cmd("SET", "k", "v")
+        assert hang_and_stop(service) == 1
+    with service.lock:
+        stopping = next(i for i, lines in enumerate(service.said) if "STOPPING" in lines)
+        wishes = [lines for lines in service.said[stopping:] if "EXTEND_TIMEOUT_USEC" in lines or "WATCHDOG" in lines]
+    assert len(wishes) <= 2
+    service.start("workers = 2;")
+    with service.client("s") as client:
+        assert client.cmd("GET", "k") == b"v"
+    assert "after a crash" in service.recovered()

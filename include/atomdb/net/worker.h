@@ -53,6 +53,8 @@ struct worker_figures {
 struct control_plane {
 	/* Takes a call, and has it answered with worker_answer_behind_all; from any worker's thread. */
 	void (*ask)(void *context, struct call *c);
+	/* One more client was packed for the next process; from the thread that packs. */
+	void (*packed)(void *context);
 	void *context;
 };
 

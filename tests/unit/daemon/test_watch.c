@@ -30,10 +30,23 @@ static void a_worker_that_owes_an_answer_is_not_pinged_again(void **state) {
 	expect(watch_look(&w, 8, 9020, LIMIT), false, false, false);
 }
 
+static void a_stop_that_stands_still_is_counted_by_looks(void **state) {
+	(void)state;
+	struct watch_stop w = {0};
+	assert_true(watch_advances(&w, 5));
+	assert_true(watch_advances(&w, 6));
+	assert_false(watch_advances(&w, 6));
+	assert_false(watch_advances(&w, 6));
+	assert_int_equal(w.idle, 2);
+	assert_true(watch_advances(&w, 7));
+	assert_int_equal(w.idle, 0);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_worker_that_answers_is_pinged_each_time),
 		cmocka_unit_test(a_worker_that_owes_an_answer_is_not_pinged_again),
+		cmocka_unit_test(a_stop_that_stands_still_is_counted_by_looks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
