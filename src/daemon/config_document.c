@@ -74,6 +74,10 @@ static bool field_equal(const struct option_row *row, const struct config *a, co
 	case OPTION_UNREADABLE:
 	case OPTION_GUARDED:
 		return *(const bool *)x == *(const bool *)y;
+	case OPTION_MODE:
+		return *(const mode_t *)x == *(const mode_t *)y;
+	case OPTION_GROUP:
+		return *(const gid_t *)x == *(const gid_t *)y;
 	case OPTION_COUNT:
 		return *(const uint32_t *)x == *(const uint32_t *)y;
 	case OPTION_LIMIT:

@@ -1,5 +1,8 @@
 #include <arpa/inet.h>
+#include <grp.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <syslog.h>
@@ -187,6 +190,51 @@ static int read_addresses(struct config_reader *r, const struct option_row *row,
 	return 0;
 }
 
+static int read_mode(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,
+		     mode_t *out) {
+	const char *text = config_setting_get_string(setting);
+	unsigned long mode = ULONG_MAX;
+	/* A number would be read as a decimal one. */
+	if (text != NULL && *text != '\0' && strlen(text) <= 8 && text[strspn(text, "01234567")] == '\0')
+		mode = strtoul(text, NULL, 8);
+	if (mode > (unsigned long)row->highest)
+		return config_reader_fail(r, config_setting_source_line(setting),
+					  ROW_FORMAT " must be a string of octal digits up to \"%04" PRIo64
+						     "\", such as \"0660\"",
+					  ROW_ARGS(row), (uint64_t)row->highest);
+	*out = (mode_t)mode;
+	return 0;
+}
+
+/* A group's number by its name, or by the number itself; false: there is none. */
+static bool find_group(const char *text, gid_t *out) {
+	struct group group, *found = NULL;
+	char bytes[65536]; /* its members too */
+	int64_t number;
+	if (number_parse(slice_of(text), &number)) {
+		*out = (gid_t)number;
+		return number >= 0 && number < LISTENER_OWN_GROUP;
+	}
+	if (getgrnam_r(text, &group, bytes, sizeof(bytes), &found) != 0 || found == NULL)
+		return false;
+	*out = group.gr_gid;
+	return true;
+}
+
+static int read_group(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,
+		      gid_t *out) {
+	const char *text = config_setting_get_string(setting);
+	gid_t found = LISTENER_OWN_GROUP;
+	if (text == NULL)
+		return config_reader_fail(r, config_setting_source_line(setting),
+					  ROW_FORMAT " must be the name of a group, or \"\"", ROW_ARGS(row));
+	if (*text != '\0' && !find_group(text, &found))
+		return config_reader_fail(r, config_setting_source_line(setting),
+					  ROW_FORMAT ": there is no group '%.64s'", ROW_ARGS(row), text);
+	*out = found;
+	return 0;
+}
+
 bool config_name_valid(const char *name) {
 	size_t len = strlen(name);
 	return len >= 1 && len <= TENANT_NAME_MAX &&
@@ -276,6 +324,10 @@ static int read_field(struct config_reader *r, const struct option_row *row, con
 		if (row->offset == offsetof(struct config, resp_listen))
 			r->addresses = setting;
 		return read_addresses(r, row, setting, field);
+	case OPTION_MODE:
+		return read_mode(r, row, setting, field);
+	case OPTION_GROUP:
+		return read_group(r, row, setting, field);
 	case OPTION_SECRET_FILE:
 		return read_secret_option(r, row, setting, field);
 	case OPTION_TENANCY:

@@ -35,7 +35,7 @@ const struct registry_hooks daemon_hooks = {limits_changed, defaults_changed, re
 static void report_restart(void *context, const char *key) {
 	struct daemon *d = context;
 	/* A restart would not help where systemd's sockets take the place of these. */
-	if ((d->resp_passed && strcmp(key, "resp.listen") == 0) || (d->http_passed && strcmp(key, "http.listen") == 0))
+	if ((d->resp_passed && strncmp(key, "resp.", 5) == 0) || (d->http_passed && strncmp(key, "http.", 5) == 0))
 		return;
 	event_report(d->events, &(struct event){.id = EVENT_NEEDS_RESTART, .detail = key});
 }
@@ -61,6 +61,8 @@ static void apply(struct daemon *d, struct config *wanted) {
 	wanted->workers = d->config->workers;
 	wanted->resp_listen = d->config->resp_listen;
 	wanted->http_listen = d->config->http_listen;
+	wanted->resp_socket = d->config->resp_socket;
+	wanted->http_socket = d->config->http_socket;
 	daemon_put_in_force(d, wanted);
 }
 

@@ -68,12 +68,13 @@ static int adopt_all(struct daemon *d) {
 	return error;
 }
 
-static int open_list(struct daemon *d, const struct config_addresses *addresses, struct listener **list,
-		     unsigned *count) {
+static int open_list(struct daemon *d, const struct config_addresses *addresses, const struct listener_access *access,
+		     struct listener **list, unsigned *count) {
 	for (unsigned i = 0; i < addresses->count; i++) {
-		int error = listener_open(&list[*count], addresses->text[i]);
+		int error = listener_open(&list[*count], addresses->text[i], access);
 		if (error != 0)
-			return complain(d, addresses->text[i], error, NULL);
+			return complain(d, addresses->text[i], error,
+					error == -EPERM ? "a file can be given to a group of its owner only" : NULL);
 		++*count;
 	}
 	return 0;
@@ -113,9 +114,10 @@ int daemon_open_sockets(struct daemon *d) {
 	d->resp_passed = d->resp_count > 0;
 	d->http_passed = d->http_count > 0;
 	if (error == 0 && d->resp_count == 0)
-		error = open_list(d, &d->config->resp_listen, d->resp, &d->resp_count);
+		error = open_list(d, &d->config->resp_listen, &d->config->resp_socket, d->resp, &d->resp_count);
 	if (error == 0 && d->http_count == 0)
-		error = open_list(d, &d->config->http_listen, d->http_listeners, &d->http_count);
+		error = open_list(d, &d->config->http_listen, &d->config->http_socket, d->http_listeners,
+				  &d->http_count);
 	if (error != 0)
 		return error;
 	announce(d, d->resp, d->resp_count, d->resp_passed ? "RESP, opened by systemd" : "RESP");

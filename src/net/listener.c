@@ -138,19 +138,28 @@ static int remove_dead(const struct sockaddr_un *local, socklen_t size) {
 	return unlink(local->sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* Tenants are told apart by their secrets, not by their users: who may reach the directory may connect, as on TCP. */
-static int claim_file(struct listener *l, const char *path) {
+/* Makes the file of the socket with its mode. Nobody can connect before listen(2), so that the group may follow. */
+static int bind_local(struct listener *l, const struct sockaddr_un *local, socklen_t size,
+		      const struct listener_access *access) {
 	struct stat st;
-	snprintf(l->path, sizeof(l->path), "%s", path);
+	mode_t before = umask(~access->mode & 0777);
+	int r = bind(l->fd, (const struct sockaddr *)local, size) < 0 ? -errno : 0;
+	umask(before);
+	if (r < 0)
+		return r;
+	snprintf(l->path, sizeof(l->path), "%s", local->sun_path);
 	l->made = true;
-	if (lstat(path, &st) < 0)
+	if (lstat(l->path, &st) < 0)
 		return -errno;
 	l->device = st.st_dev;
 	l->inode = st.st_ino;
-	return chmod(path, 0666) < 0 ? -errno : 0;
+	if (access->group != LISTENER_OWN_GROUP && lchown(l->path, (uid_t)-1, access->group) < 0)
+		return -errno;
+	return 0;
 }
 
-static int bind_and_listen(struct listener *l, const union address *to, socklen_t size) {
+static int bind_and_listen(struct listener *l, const union address *to, socklen_t size,
+			   const struct listener_access *access) {
 	int on = 1;
 	bool local = to->any.sa_family == AF_UNIX;
 	l->fd = socket(to->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -163,15 +172,16 @@ static int bind_and_listen(struct listener *l, const union address *to, socklen_
 	int r = local ? remove_dead(&to->local, size) : 0;
 	if (r < 0)
 		return r;
-	if (bind(l->fd, &to->any, size) < 0)
-		return -errno;
-	r = local ? claim_file(l, to->local.sun_path) : 0;
+	if (local)
+		r = bind_local(l, &to->local, size, access);
+	else if (bind(l->fd, &to->any, size) < 0)
+		r = -errno;
 	if (r < 0)
 		return r;
 	return listen(l->fd, LISTENER_BACKLOG) < 0 ? -errno : describe(l);
 }
 
-int listener_open(struct listener **out, const char *address) {
+int listener_open(struct listener **out, const char *address, const struct listener_access *access) {
 	union address to;
 	socklen_t size;
 	int r = parse_address(address, &to, &size);
@@ -181,7 +191,7 @@ int listener_open(struct listener **out, const char *address) {
 	if (l == NULL)
 		return -ENOMEM;
 	l->fd = -1;
-	r = bind_and_listen(l, &to, size);
+	r = bind_and_listen(l, &to, size, access);
 	if (r < 0) {
 		listener_close(l);
 		return r;

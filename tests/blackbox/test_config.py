@@ -1,8 +1,10 @@
 """The command line and the configuration's errors."""
 
 import json
+import os
 import re
 import signal
+import stat
 import subprocess
 
 import pytest
@@ -120,6 +122,27 @@ def test_listens_where_the_configuration_says(atomdb, short_directory):
         assert b"addr=127.0.0.1:" in one.cmd("CLIENT", "INFO")
         assert b"addr=[::1]:" in two.cmd("CLIENT", "INFO")
         assert unix.encode() in three.cmd("CLIENT", "INFO")
+
+
+def test_unix_sockets_are_for_the_group_alone_by_default(atomdb, short_directory):
+    resp, http = short_directory + "/resp.sock", short_directory + "/http.sock"
+    listen = ('resp: { listen = [ "unix:%s" ]; %s };\nhttp: { listen = [ "127.0.0.1:%d", "unix:%s" ]; %s };')
+    found = lambda path: (lambda st: (stat.S_IMODE(st.st_mode), st.st_gid))(os.stat(path))
+    umask = os.umask(0)
+    try:
+        atomdb.start(listen % (resp, "", atomdb.http_port, http, ""), flags=[])
+    finally:
+        os.umask(umask)
+    assert found(resp) == found(http) == (0o660, os.getegid())
+    with Client(path=resp, secret="s") as client:
+        assert client.cmd("PING") == "PONG"
+    atomdb.reload(listen % (resp, 'socket_mode = "0600";', atomdb.http_port, http, ""))
+    assert "next start only: resp.socket_mode" in atomdb.log()
+    atomdb.stop()
+    group = 1 if os.geteuid() == 0 else os.getegid()
+    atomdb.start(listen % (resp, f'socket_mode = "0777"; socket_group = "{group}";', atomdb.http_port, http,
+                           'socket_mode = "0600";'), flags=[])
+    assert (found(resp), found(http)) == ((0o777, group), (0o600, os.getegid()))
 
 
 def test_a_taken_port_is_an_error(atomdb, binary, tmp_path):

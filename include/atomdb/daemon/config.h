@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "atomdb/command/settings.h"
+#include "atomdb/net/listener.h"
 #include "atomdb/store/registry.h"
 
 #define CONFIG_ADDRESSES   16
@@ -33,8 +34,9 @@ struct config_secret {
 struct config {
 	struct config_addresses resp_listen;
 	struct config_addresses http_listen;
-	bool open_to_network;     /* open tenancy on an address other than loopback is meant */
-	struct settings settings; /* port: of the first TCP address of resp_listen */
+	struct listener_access resp_socket, http_socket; /* of their Unix sockets */
+	bool open_to_network;                            /* open tenancy on an address other than loopback is meant */
+	struct settings settings;                        /* port: of the first TCP address of resp_listen */
 	uint32_t tenants_shown;
 	struct config_secret http_secret; /* for figures over HTTP */
 	bool http_secret_for_all;         /* else for those of the tenants only */

@@ -3,15 +3,24 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Connections that may wait to be accepted. */
 #define LISTENER_BACKLOG 4096
 
 struct listener;
 
-/* Binds and listens. 0, ATOMDB_E_SYNTAX for an address that does not parse, or -errno. A Unix socket file of a dead
- * server is replaced. */
-int listener_open(struct listener **out, const char *address);
+/* Who may connect to a Unix socket. */
+struct listener_access {
+	mode_t mode; /* of its file: bits of 0777 */
+	gid_t group; /* LISTENER_OWN_GROUP: the process's own */
+};
+#define LISTENER_OWN_GROUP ((gid_t)-1)
+
+/* Binds and listens. A Unix socket file of a dead server is replaced; the new one has its mode and its group before
+ * anybody can connect. `access` is for Unix sockets. While it binds, the process has another umask: call it before
+ * there are threads that make files. 0, ATOMDB_E_SYNTAX for an address that does not parse, or -errno. */
+int listener_open(struct listener **out, const char *address, const struct listener_access *access);
 /* Takes over a listening stream socket. */
 int listener_adopt(struct listener **out, int fd);
 /* Refuses further connections; a Unix socket still gives out those that wait, TCP resets them. From any thread. */

@@ -187,6 +187,36 @@ static void addresses_are_checked(void **state) {
 					  "\"[::1]:8080\" or \"unix:/run/atomdb/atomdb.sock\"");
 }
 
+static void modes_and_groups_of_sockets_are_checked(void **state) {
+	(void)state;
+	static const char *const wrong[] = {"660",      "\"\"",   "\"0680\"",
+					    "\"1777\"", "\"rw\"", "\"-1\"",
+					    "0x1b0",    "true",   "\"77777777777777777777777\""};
+	struct config *c = good("");
+	assert_int_equal(c->resp_socket.mode, 0660);
+	assert_int_equal(c->resp_socket.group, LISTENER_OWN_GROUP);
+	assert_int_equal(c->http_socket.mode, 0660);
+	config_free(c);
+	c = good("resp: { socket_mode = \"600\"; socket_group = \"root\"; };\n"
+		 "http: { socket_mode = \"0777\"; socket_group = \"12345\"; };");
+	assert_int_equal(c->resp_socket.mode, 0600);
+	assert_int_equal(c->resp_socket.group, 0);
+	assert_int_equal(c->http_socket.mode, 0777);
+	assert_int_equal(c->http_socket.group, 12345);
+	config_free(c);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char text[128];
+		snprintf(text, sizeof(text), "\nresp: { socket_mode = %s; };", wrong[i]);
+		bad(text,
+		    "a.conf:2: resp.socket_mode must be a string of octal digits up to \"0777\", such as \"0660\"");
+	}
+	bad("http: { socket_group = \"no-such-group\"; };",
+	    "a.conf:1: http.socket_group: there is no group 'no-such-group'");
+	bad("http: { socket_group = \"-1\"; };", "a.conf:1: http.socket_group: there is no group '-1'");
+	bad("http: { socket_group = \"4294967295\"; };", "a.conf:1: http.socket_group: there is no group '4294967295'");
+	bad("http: { socket_group = 0; };", "a.conf:1: http.socket_group must be the name of a group, or \"\"");
+}
+
 static void open_tenancy_stays_on_the_host(void **state) {
 	(void)state;
 	bad("resp: {\n listen = [ \"127.0.0.1:1\", \"0.0.0.0:1\" ]; };",
@@ -335,6 +365,11 @@ static void changes_that_need_a_restart_are_told(void **state) {
 	assert_int_equal(config_needs_restart(a, b, collect, keys), 0);
 	assert_int_equal(config_needs_restart(a, c, collect, keys), 3);
 	assert_string_equal(keys, "resp.listen http.listen workers ");
+	struct config *e = good("resp: { socket_mode = \"0600\"; }; http: { socket_group = \"1\"; };");
+	keys[0] = '\0';
+	assert_int_equal(config_needs_restart(a, e, collect, keys), 2);
+	assert_string_equal(keys, "resp.socket_mode http.socket_group ");
+	config_free(e);
 	config_free(a);
 	config_free(b);
 	config_free(c);
@@ -387,6 +422,7 @@ int main(void) {
 		cmocka_unit_test(every_key_is_read),
 		cmocka_unit_test(errors_name_the_line),
 		cmocka_unit_test(addresses_are_checked),
+		cmocka_unit_test(modes_and_groups_of_sockets_are_checked),
 		cmocka_unit_test(open_tenancy_stays_on_the_host),
 		cmocka_unit_test(secrets_become_digests),
 		cmocka_unit_test(secrets_come_from_files),

@@ -61,12 +61,13 @@ static inline struct tenancy server_open_tenancy(void) {
 
 static inline struct server *server_start(const struct settings *settings, const struct tenancy *tenancy) {
 	struct server *s = calloc(1, sizeof(*s));
+	const struct listener_access access = {.mode = 0600, .group = LISTENER_OWN_GROUP};
 	assert_non_null(s);
 	s->sink = (struct event_sink){.report = server_report, .context = s};
 	char address[64];
 	snprintf(address, sizeof(address), "unix:/tmp/atomdb-test-%d.sock", (int)getpid());
-	assert_int_equal(listener_open(&s->listeners[0], "127.0.0.1:0"), 0);
-	assert_int_equal(listener_open(&s->listeners[1], address), 0);
+	assert_int_equal(listener_open(&s->listeners[0], "127.0.0.1:0", &access), 0);
+	assert_int_equal(listener_open(&s->listeners[1], address, &access), 0);
 	s->shared = (struct worker_shared){
 		.workers = s->workers,
 		.worker_count = WORKERS,

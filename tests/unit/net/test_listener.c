@@ -13,6 +13,8 @@
 #include "atomdb/util/error.h"
 #include "harness.h"
 
+static const struct listener_access any = {.mode = 0666, .group = LISTENER_OWN_GROUP};
+
 static char directory[] = "/tmp/atomdb-listener-XXXXXX";
 
 static int make_directory(void **state) {
@@ -53,14 +55,14 @@ static void refuses_what_is_no_address(void **state) {
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct listener *l = NULL;
-		assert_int_equal(listener_open(&l, bad[i]), ATOMDB_E_SYNTAX);
+		assert_int_equal(listener_open(&l, bad[i], &any), ATOMDB_E_SYNTAX);
 		assert_null(l);
 		assert_false(listener_is_local(bad[i]));
 	}
 	char path[200] = "unix:/";
 	memset(path + 6, 'x', sizeof(path) - 7);
 	struct listener *l = NULL;
-	assert_int_equal(listener_open(&l, path), ATOMDB_E_SYNTAX);
+	assert_int_equal(listener_open(&l, path, &any), ATOMDB_E_SYNTAX);
 }
 
 static void knows_local_addresses(void **state) {
@@ -90,7 +92,7 @@ static void listens_on_tcp(void **state) {
 	struct listener *l, *second = NULL;
 	char address[64];
 	(void)state;
-	assert_int_equal(listener_open(&l, "127.0.0.1:0"), 0);
+	assert_int_equal(listener_open(&l, "127.0.0.1:0", &any), 0);
 	uint16_t port = listener_port(l);
 	assert_true(port != 0);
 	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
@@ -102,17 +104,17 @@ static void listens_on_tcp(void **state) {
 	assert_accepts(l, (struct sockaddr *)&to, sizeof(to));
 	assert_int_equal(accept(listener_fd(l), NULL, NULL), -1);
 	assert_int_equal(errno, EAGAIN);
-	assert_int_equal(listener_open(&second, address), -EADDRINUSE);
+	assert_int_equal(listener_open(&second, address, &any), -EADDRINUSE);
 	listener_close(l);
 	/* The address is free at once, although a connection was open. */
-	assert_int_equal(listener_open(&second, address), 0);
+	assert_int_equal(listener_open(&second, address, &any), 0);
 	listener_close(second);
 }
 
 static void listens_on_ipv6(void **state) {
 	struct listener *l;
 	(void)state;
-	int r = listener_open(&l, "[::1]:0");
+	int r = listener_open(&l, "[::1]:0", &any);
 	if (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT)
 		skip();
 	assert_int_equal(r, 0);
@@ -141,7 +143,7 @@ static void listens_on_a_unix_socket(void **state) {
 	struct stat st;
 	(void)state;
 	unix_path("live.sock", address, &to);
-	assert_int_equal(listener_open(&l, address), 0);
+	assert_int_equal(listener_open(&l, address, &any), 0);
 	assert_int_equal(listener_port(l), 0);
 	assert_string_equal(listener_address(l), address);
 	assert_true(listener_is_at(l, address));
@@ -149,10 +151,52 @@ static void listens_on_a_unix_socket(void **state) {
 	assert_int_equal(stat(to.sun_path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0666);
 	/* A living server keeps its socket. */
-	assert_int_equal(listener_open(&second, address), -EADDRINUSE);
+	assert_int_equal(listener_open(&second, address, &any), -EADDRINUSE);
 	assert_accepts(l, (struct sockaddr *)&to, sizeof(to));
 	listener_close(l);
 	assert_int_equal(stat(to.sun_path, &st), -1);
+}
+
+/* What the umask says is of no account, and is as before afterwards. */
+static void a_unix_socket_has_the_mode_that_was_asked_for(void **state) {
+	static const mode_t modes[] = {0660, 0600, 0777, 0};
+	char address[150];
+	struct sockaddr_un to;
+	struct stat st;
+	(void)state;
+	unix_path("mode.sock", address, &to);
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		struct listener *l;
+		const struct listener_access access = {.mode = modes[i], .group = LISTENER_OWN_GROUP};
+		mode_t odd = i % 2 == 0 ? 0 : 0077, before = umask(odd);
+		assert_int_equal(listener_open(&l, address, &access), 0);
+		assert_int_equal(umask(before), odd);
+		assert_int_equal(stat(to.sun_path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, modes[i]);
+		assert_int_equal(st.st_gid, getegid());
+		listener_close(l);
+	}
+}
+
+static void a_unix_socket_is_given_to_a_group(void **state) {
+	struct listener *l = NULL;
+	char address[150];
+	struct sockaddr_un to;
+	struct stat st;
+	(void)state;
+	unix_path("group.sock", address, &to);
+	const struct listener_access access = {.mode = 0660, .group = 54321};
+	int r = listener_open(&l, address, &access);
+	if (geteuid() != 0) {
+		assert_int_equal(r, -EPERM);
+		assert_int_equal(stat(to.sun_path, &st), -1);
+		return;
+	}
+	assert_int_equal(r, 0);
+	assert_int_equal(stat(to.sun_path, &st), 0);
+	assert_int_equal(st.st_gid, 54321);
+	assert_int_equal(st.st_mode & 07777, 0660);
+	listener_close(l);
 }
 
 static void replaces_the_socket_of_a_dead_server(void **state) {
@@ -165,7 +209,7 @@ static void replaces_the_socket_of_a_dead_server(void **state) {
 	assert_int_equal(bind(fd, (struct sockaddr *)&to, sizeof(to)), 0);
 	assert_int_equal(listen(fd, 1), 0);
 	close(fd);
-	assert_int_equal(listener_open(&l, address), 0);
+	assert_int_equal(listener_open(&l, address, &any), 0);
 	assert_accepts(l, (struct sockaddr *)&to, sizeof(to));
 	listener_close(l);
 }
@@ -180,14 +224,14 @@ static void leaves_other_files_alone(void **state) {
 	int fd = open(to.sun_path, O_CREAT | O_WRONLY | O_EXCL, 0600);
 	assert_true(fd >= 0);
 	close(fd);
-	assert_int_equal(listener_open(&l, address), -EADDRINUSE);
+	assert_int_equal(listener_open(&l, address, &any), -EADDRINUSE);
 	assert_int_equal(stat(to.sun_path, &st), 0);
 	unlink(to.sun_path);
 	/* A successor's socket survives its predecessor's end. */
 	struct listener *second;
-	assert_int_equal(listener_open(&l, address), 0);
+	assert_int_equal(listener_open(&l, address, &any), 0);
 	unlink(to.sun_path);
-	assert_int_equal(listener_open(&second, address), 0);
+	assert_int_equal(listener_open(&second, address, &any), 0);
 	listener_close(l);
 	assert_int_equal(stat(to.sun_path, &st), 0);
 	listener_close(second);
@@ -231,6 +275,8 @@ int main(void) {
 		cmocka_unit_test(listens_on_tcp),
 		cmocka_unit_test(listens_on_ipv6),
 		cmocka_unit_test(listens_on_a_unix_socket),
+		cmocka_unit_test(a_unix_socket_has_the_mode_that_was_asked_for),
+		cmocka_unit_test(a_unix_socket_is_given_to_a_group),
 		cmocka_unit_test(replaces_the_socket_of_a_dead_server),
 		cmocka_unit_test(leaves_other_files_alone),
 		cmocka_unit_test(adopts_a_listening_socket),
