@@ -30,7 +30,13 @@ static void removed(void *context, struct tenant *t) {
 	lost(d, worker_post_removal(d->workers[shard_worker(t->shard)], t));
 }
 
-const struct registry_hooks daemon_hooks = {limits_changed, defaults_changed, removed, NULL};
+static void memory_short(void *context) {
+	struct daemon *d = context;
+	for (unsigned i = 0; i < d->worker_count; i++)
+		worker_wake(d->workers[i]);
+}
+
+const struct registry_hooks daemon_hooks = {limits_changed, defaults_changed, removed, memory_short, NULL};
 
 static void report_restart(void *context, const char *key) {
 	struct daemon *d = context;

@@ -90,6 +90,10 @@ void worker_ping(struct worker *w) {
 	inbox_wake(&w->inbox);
 }
 
+void worker_wake(struct worker *w) {
+	inbox_wake(&w->inbox);
+}
+
 void worker_stop(struct worker *w, unsigned timeout_ms) {
 	atomic_store_explicit(&w->stop_request, (uint64_t)timeout_ms + 1, memory_order_release);
 	inbox_wake(&w->inbox);

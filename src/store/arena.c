@@ -87,14 +87,12 @@ bool arena_trim(struct arena *a, size_t max_bytes, bool all) {
 	return (uint64_t)h->dirty * ARENA_PAGE > slack;
 }
 
-uint64_t arena_excess(const struct arena *a) {
-	if (a->budget == NULL)
-		return 0;
-	uint64_t limit = atomic_load_explicit(&a->budget->limit, memory_order_relaxed);
-	uint64_t used = atomic_load_explicit(&a->budget->used, memory_order_relaxed);
-	if (limit == 0 || used <= limit)
-		return 0;
-	return (uint64_t)((double)(used - limit) * (double)counter_get(&a->figures.resident) / (double)used);
+void arena_keep_reserve(struct arena *a, bool keep) {
+	a->keeps_reserve = keep;
+}
+
+struct arena_budget *arena_budget_of(const struct arena *a) {
+	return a->budget;
 }
 
 /* ---- blocks ---- */

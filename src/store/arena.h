@@ -113,9 +113,10 @@ void arena_free(struct arena *a, ref block, size_t size, enum arena_kind kind);
  * more to do. With `all`, the slack too; with 0 bytes it only tells. */
 bool arena_trim(struct arena *a, size_t max_bytes, bool all);
 
-/* Bytes by which this arena is above its part of the budget's limit, which is as large as its part of what all arenas
- * of the budget have; 0 below. */
-uint64_t arena_excess(const struct arena *a);
+/* Whether new pages leave the budget's reserve free. At first they do not. */
+void arena_keep_reserve(struct arena *a, bool keep);
+/* Or NULL. */
+struct arena_budget *arena_budget_of(const struct arena *a);
 
 /* Where the arena is mapped: the base of arena_at. */
 struct arena_base {

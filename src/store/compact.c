@@ -1,5 +1,7 @@
 #include "store/compact.h"
 
+#include "store/share.h"
+
 /* Entries that move together: their buckets and neighbours are fetched first, so that the misses overlap. */
 #define BATCH 16
 /* What moving costs, in blocks looked at: some, and one for each of so many bytes. */
@@ -29,7 +31,7 @@ static bool move(struct shard *s, ref from, uint64_t hash) {
 
 	if (d == NULL || t == NULL)
 		return false;
-	draft.block = arena_alloc(s->arena, draft.size, ARENA_ENTRY);
+	draft.block = share_alloc(s, draft.size, ARENA_ENTRY);
 	if (draft.block == 0)
 		return false;
 	draft.entry = entry_at(s, draft.block);

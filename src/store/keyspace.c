@@ -14,13 +14,12 @@
 #include "store/loan.h"
 #include "store/record.h"
 #include "store/scope.h"
+#include "store/share.h"
 
 /* Old buckets moved with each change of a table that is being resized. */
 #define MOVE_PER_CHANGE 2
 /* Dropped entries or databases freed with each new key. */
 #define FREE_PER_KEY 4
-/* A write evicts at most so many entries to find memory that other tenants have taken. */
-#define EVICTIONS_FOR_SPACE 256
 
 struct key keyspace_key(const struct tenant *t, unsigned place, struct slice name) {
 	return (struct key){name, hash_bytes(&t->shard->context.seed, name.data, name.len), place};
@@ -187,19 +186,31 @@ static int make_room(struct tenant *t, uint64_t entries, uint64_t bytes, ref kee
 	return 0;
 }
 
-/* A block where the shard or the machine may be full: a tenant then makes room among its own entries. */
+/* A block where the shard or the machine may be full: then the tenant, or others, make room. */
 static ref allocate(struct tenant *t, size_t size, enum arena_kind kind, bool zero, ref keep) {
 	struct arena *a = t->shard->arena;
-	for (unsigned tries = 0;; tries++) {
-		ref block = zero ? arena_alloc_zero(a, size, kind) : arena_alloc(a, size, kind);
-		if (__builtin_expect(block != 0, 1))
-			return block;
-		if (tries == EVICTIONS_FOR_SPACE || t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, keep)) {
-			counter_add(&t->shard->figures.refused, 1);
-			return 0;
-		}
-		arena_trim(a, SIZE_MAX, true);
-	}
+	ref block = zero ? arena_alloc_zero(a, size, kind) : arena_alloc(a, size, kind);
+	if (__builtin_expect(block != 0, 1))
+		return block;
+	for (unsigned tries = 0; block == 0 && share_make_way(t, size, keep, tries); tries++)
+		block = zero ? arena_alloc_zero(a, size, kind) : arena_alloc(a, size, kind);
+	share_end(t->shard);
+	if (block == 0)
+		counter_add(&t->shard->figures.refused, 1);
+	return block;
+}
+
+/* Room in the table for one entry more, likewise. */
+static int reserve_slot(struct tenant *t, struct database *d, ref keep) {
+	const struct table_context *c = &t->shard->context;
+	int error = table_reserve(c, &d->table);
+	if (__builtin_expect(error == 0, 1))
+		return 0;
+	size_t size = table_growth(&d->table);
+	for (unsigned tries = 0; error != 0 && share_make_way(t, size, keep, tries); tries++)
+		error = table_reserve(c, &d->table);
+	share_end(t->shard);
+	return error;
 }
 
 struct database *keyspace_database_for_write(struct tenant *t, unsigned place, ref keep) {
@@ -329,10 +340,13 @@ int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, 
 		bytes += table_growth(&d->table);
 	}
 	int error = make_room(t, old == NULL, bytes, keep);
+	s->share.made_up = 0;
+	if (__builtin_expect(error == 0 && share_is_above(t, bytes), 0))
+		error = share_make_up(t, bytes, keep);
 	if (error != 0)
 		return error;
 	if (old == NULL) {
-		error = table_reserve(&s->context, &d->table);
+		error = reserve_slot(t, d, keep);
 		keyspace_account_table(t, d);
 		if (error != 0)
 			return error;

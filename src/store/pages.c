@@ -15,9 +15,10 @@ static bool budget_take(struct arena *a, uint32_t pages) {
 	if (a->budget != NULL) {
 		uint64_t limit = atomic_load_explicit(&a->budget->limit, memory_order_relaxed);
 		uint64_t used = atomic_load_explicit(&a->budget->used, memory_order_relaxed);
+		uint64_t most = limit - (a->keeps_reserve ? limit / BUDGET_RESERVE_SHARE : 0);
 
 		do {
-			if (limit != 0 && (used > limit || bytes > limit - used))
+			if (limit != 0 && (used > most || bytes > most - used))
 				return false;
 		} while (!atomic_compare_exchange_weak_explicit(&a->budget->used, &used, used + bytes,
 								memory_order_relaxed, memory_order_relaxed));

@@ -86,6 +86,7 @@ struct arena {
 	struct arena_figures figures;
 	uint32_t reserved; /* pages of address space: PAGES_MAX, or less where the system has no more to give */
 	int fd;            /* owned */
+	bool keeps_reserve;
 	struct {
 		uint32_t next;                              /* the one to look at next */
 		uint64_t done[PAGES_MAX / HUGE_PAGES / 64]; /* those that were collapsed, a bit each */

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <stddef.h>
 
+#include "atomdb/store/budget.h"
 #include "atomdb/store/keyspace.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/util/hash.h"
@@ -91,6 +92,21 @@ struct entry_change {
 	bool whole;      /* all is to be summed up again */
 };
 
+/* The fair share of memory: see share.h. */
+struct share {
+	/* Publishes the level for the tenants of all shards, if `wanted` bytes more are taken; NULL: there are no
+	 * others. */
+	void (*measure)(void *context, struct arena_budget *b, uint64_t wanted);
+	void *context;
+	struct tenant *furthest; /* whose entries go, or NULL */
+	uint64_t level;          /* in force for this turn: bytes; UINT64_MAX: nobody has to give way */
+	uint64_t made_up;        /* bytes that the running write has evicted for itself */
+	uint64_t none_at;        /* the number of the level that none here was above */
+	uint64_t taken;          /* bytes asked for since the level was worked out */
+	uint64_t look_ns;        /* when to work it out again, if it changes nothing here */
+	uint32_t pause_ms;       /* how long that was put off last */
+};
+
 struct shard {
 	struct arena *arena; /* owned */
 	struct table_context context;
@@ -105,10 +121,9 @@ struct shard {
 	bool scoped;             /* changes are noted in the undo log */
 	struct entry_change change;
 	struct tenant_limits defaults;
-	struct list over;    /* tenants above a lowered quota */
-	struct list loans;   /* values that are being sent: see loan.h */
-	struct tenant *shed; /* whose entries go while the budget is exceeded, or NULL */
-	unsigned shed_left;  /* how many of them, until the largest tenant is looked for again */
+	struct list over;  /* tenants above a lowered quota */
+	struct list loans; /* values that are being sent: see loan.h */
+	struct share share;
 	unsigned id;
 	unsigned worker;
 	counter *progress; /* of recovery: shard_options */

@@ -338,8 +338,11 @@ int registry_new(struct registry **out, struct shard *const *shards, size_t shar
 	r->shards = shards;
 	r->shard_count = shard_count;
 	r->assigned = calloc(shard_count, sizeof *r->assigned);
-	for (size_t i = 0; i < shard_count; i++)
+	for (size_t i = 0; i < shard_count; i++) {
 		shard_set_defaults(shards[i], &y->defaults);
+		shards[i]->share.measure = registry_measure_shares;
+		shards[i]->share.context = r;
+	}
 	r->starting = true;
 	r->events = events;
 	r->defaults = y->defaults;
@@ -371,9 +374,12 @@ static void free_all(struct list *tenants) {
 void registry_free(struct registry *r) {
 	if (r == NULL)
 		return;
+	for (size_t i = 0; i < r->shard_count; i++)
+		r->shards[i]->share.measure = NULL;
 	free_all(&r->tenants);
 	free_all(&r->leaving);
 	free(r->assigned);
+	free(r->demands);
 	pthread_mutex_destroy(&r->mutex);
 	pthread_mutex_destroy(&r->looking);
 	free(r);

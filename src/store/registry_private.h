@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "atomdb/store/registry.h"
+#include "store/share.h"
 
 #define BUCKETS 16384
 
@@ -51,6 +52,8 @@ struct registry {
 	bool starting; /* no worker runs yet: nothing is posted, and what goes goes at once */
 	struct registered *anonymous;
 	struct list tenants;
+	struct share_demand *demands; /* owned: of all tenants, with `looking` */
+	size_t demand_room;
 	struct list leaving; /* removed by a reload, until their workers are done with them */
 	size_t count;
 	size_t opened; /* of them, by clients */
@@ -73,6 +76,9 @@ void registry_forget_secrets(struct registry *r, struct registered *g);
 struct registered **registry_named(struct registry *r, const char *name);
 
 /* registry_end.c */
+
+/* The shards' share.measure; `context` is the registry. From any worker's thread. */
+void registry_measure_shares(void *context, struct arena_budget *b, uint64_t wanted);
 
 /* Takes a tenant out of all that finds it by secret or name; its worker may still use it. */
 void registry_unlist(struct registry *r, struct registered *g);

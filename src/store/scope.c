@@ -6,6 +6,7 @@
 #include "store/check.h"
 #include "store/crash.h"
 #include "store/loan.h"
+#include "store/share.h"
 
 #define ROOM_MIN  64u
 #define ROOM_KEPT 1024u
@@ -31,7 +32,7 @@ static void free_log(struct shard *s) {
 
 static bool grow(struct shard *s) {
 	uint32_t count = s->root->undo_count, room = room_of(s) == 0 ? ROOM_MIN : room_of(s) * 2;
-	ref log = arena_alloc(s->arena, room * sizeof(struct undo), ARENA_OTHER), old = (ref)s->root->undo;
+	ref log = share_alloc(s, room * sizeof(struct undo), ARENA_OTHER), old = (ref)s->root->undo;
 
 	if (log == 0)
 		return false;
@@ -148,7 +149,7 @@ bool scope_note_bytes(struct shard *s, const struct entry *e, size_t at, size_t 
 		(void)append(s, &u);
 		return true;
 	}
-	ref saved = arena_alloc(s->arena, len, ARENA_OTHER);
+	ref saved = share_alloc(s, len, ARENA_OTHER);
 
 	if (saved == 0)
 		return false;

@@ -9,6 +9,7 @@
 #include "atomdb/util/error.h"
 #include "store/crash.h"
 #include "store/record.h"
+#include "store/share.h"
 
 /* ---- the shard ---- */
 
@@ -120,6 +121,7 @@ int shard_new(struct shard **out, const struct shard_options *options) {
 		shard_free(s);
 		return error;
 	}
+	share_end(s);
 	s->recovery.duration_ns = nanoseconds() - start;
 	*out = s;
 	return 0;
@@ -199,7 +201,7 @@ static int grow_directory(struct shard *s) {
 		return -ENOMEM;
 	s->tenants = tenants;
 	memset(tenants + s->slots, 0, (grown - s->slots) * sizeof *tenants);
-	ref block = arena_alloc_zero(s->arena, grown * sizeof(struct tenant_slot), ARENA_OTHER);
+	ref block = share_alloc_zero(s, grown * sizeof(struct tenant_slot));
 	if (block == 0)
 		return ATOMDB_E_OOM;
 	ref old = (ref)s->root->directory;
@@ -262,7 +264,7 @@ int shard_open_tenant(struct shard *s, struct tenant *t) {
 	uint32_t slot;
 	if (slot_find(s, &slot) != 0)
 		return ATOMDB_E_OOM;
-	ref block = arena_alloc_zero(s->arena, sizeof *t->record, ARENA_OTHER);
+	ref block = share_alloc_zero(s, sizeof *t->record);
 	if (block == 0)
 		return ATOMDB_E_OOM;
 	t->record = arena_at(s->arena, block);
@@ -310,8 +312,8 @@ void shard_adopt_tenant(struct shard *s, uint32_t slot, struct tenant *t) {
 void shard_close_tenant(struct shard *s, struct tenant *t) {
 	add_kept(&s->figures.retired, &t->figures);
 	list_remove(&t->over);
-	if (s->shed == t)
-		s->shed = NULL;
+	if (s->share.furthest == t)
+		s->share.furthest = NULL;
 	if (t->forget != NULL)
 		t->forget(t);
 	if (t->record == NULL)

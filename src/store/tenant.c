@@ -7,6 +7,7 @@ static void take_limits(struct tenant *t, const struct tenant_limits *limits) {
 	t->limits = *limits;
 	counter_set(&t->figures.quota_entries, limits->max_entries);
 	counter_set(&t->figures.quota_bytes, limits->max_memory);
+	counter_set(&t->figures.evicts, limits->eviction != EVICTION_NONE);
 }
 
 void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *limits) {

@@ -102,6 +102,7 @@ uint64_t worker_take_longest_turn(struct worker *w);
 
 /* The calls below post to the worker's inbox, from any thread. They return 0 or -ENOMEM. */
 void worker_ping(struct worker *w); /* figures.pongs rises when it is handled */
+void worker_wake(struct worker *w); /* it looks for work of its shards */
 int worker_post_settings(struct worker *w, const struct settings *settings);
 int worker_post_limits(struct worker *w, struct tenant *t, const struct tenant_limits *limits);
 int worker_post_defaults(struct worker *w, const struct tenant_limits *limits);

@@ -59,6 +59,9 @@ struct registry_hooks {
 	void (*defaults_changed)(void *context, const struct tenant_limits *limits);
 	/* The worker closes the tenant's clients, then calls registry_remove_done. */
 	void (*removed)(void *context, struct tenant *t);
+	/* Memory is short: the workers look for tenants that have to give way. From any worker's thread, without the
+	 * mutex. */
+	void (*memory_short)(void *context);
 	void *context;
 };
 

@@ -55,6 +55,7 @@ struct tenant_figures {
 	counter throttled;     /* commands refused by commands_per_second */
 	counter quota_entries; /* the limits in force, for those who may not read `limits`; 0: none */
 	counter quota_bytes;
+	counter evicts; /* 1: its eviction is not "none" */
 	counter input_bytes;
 	counter output_bytes;
 	counter reads; /* turns in which a client's socket gave something */

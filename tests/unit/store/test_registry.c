@@ -68,7 +68,7 @@ static void world_open(struct world *w, const struct tenancy *y) {
 		assert_int_equal(shard_new(&w->shards[i], &(struct shard_options){.id = i, .worker = i}), 0);
 		shard_set_now(w->shards[i], 1700000000000, 1);
 	}
-	struct registry_hooks hooks = {on_limits, on_defaults, on_removed, w};
+	struct registry_hooks hooks = {on_limits, on_defaults, on_removed, NULL, w};
 	assert_int_equal(registry_new(&w->registry, w->shards, SHARDS, y, &hooks, NULL), 0);
 }
 
@@ -172,7 +172,7 @@ static void world_restart(struct world *w, const struct tenancy *y, bool saved) 
 		assert_int_equal(shard_new(&w->shards[i], &options), 0);
 		shard_set_now(w->shards[i], 1700000000000, 1);
 	}
-	struct registry_hooks hooks = {on_limits, on_defaults, on_removed, w};
+	struct registry_hooks hooks = {on_limits, on_defaults, on_removed, NULL, w};
 	assert_int_equal(registry_new(&w->registry, w->shards, SHARDS, y, &hooks, NULL), 0);
 }
 

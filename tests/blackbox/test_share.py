@@ -1,0 +1,89 @@
+"""The memory that all tenants share: who gives way when it is full, and who does not."""
+
+import contextlib
+
+import pytest
+
+from harness import Error, info, wait_for
+
+MIB = 1 << 20
+GREEDY = 40
+VALUE = "x" * 1000
+CONFIG = 'workers = %d;\nmax_memory = "64M";\ndefaults: { max_entries = 0; max_memory = "0"; };\n'
+
+
+def sets(begin, end, value=VALUE):
+    return [("SET", f"k{number}", value) for number in range(begin, end)]
+
+
+def there(client, count):
+    return sum(client.many([("EXISTS", f"k{number}") for number in range(count)]))
+
+
+def resident(server, workers):
+    return sum(server.metric("atomdb_arena_resident_bytes", shard=str(shard)) for shard in range(workers))
+
+
+def fill(clients, rounds, size=VALUE, count=100):
+    """Each writes some more in each round; how many writes were refused."""
+    refused = 0
+    for turn in range(rounds):
+        for client in clients:
+            refused += sum(isinstance(reply, Error) for reply in client.many(sets(turn * count, (turn + 1) * count, size)))
+    return refused
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_small_tenant_keeps_its_keys_while_many_fill_the_memory(atomdb, workers):
+    server = atomdb.start(CONFIG % workers)
+    with contextlib.ExitStack() as stack:
+        victim = stack.enter_context(server.client("victim"))
+        assert set(victim.many(sets(0, 300))) == {"OK"}
+        greedy = [stack.enter_context(server.client(f"greedy-{number}")) for number in range(GREEDY)]
+        assert fill(greedy, 30) == 0  # 120 MB
+        assert there(victim, 300) == 300
+        # It may grow up to its share, and so may another one that comes now.
+        assert set(victim.many(sets(300, 600))) == {"OK"}
+        newcomer = stack.enter_context(server.client("newcomer"))
+        assert set(newcomer.many(sets(0, 300))) == {"OK"}
+        assert fill(greedy, 5) == 0
+        assert there(victim, 600) == 600 and there(newcomer, 300) == 300
+        assert info(victim)["evicted_keys"] == info(newcomer)["evicted_keys"] == "0"
+        wait_for(lambda: resident(server, workers) <= 60 * MIB, what="a sixteenth to be free")
+        # All who want more have about as much as each other.
+        shares = [int(info(client)["used_memory"]) for client in greedy]
+        assert max(shares) < 1.5 * min(shares)
+        assert sum(shares) > 40 * MIB
+
+
+def test_without_eviction_those_above_their_share_are_refused(atomdb):
+    tenants = ", ".join(f'{{ name = "t{number}"; secret = "t{number}"; eviction = "none"; }}'
+                        for number in range(6))
+    server = atomdb.start(CONFIG % 2 + f'tenants: ( {tenants} );\n')
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(server.client(f"t{number}")) for number in range(6)]
+        assert fill(clients[:4], 30, "x" * 10_000) > 0  # 120 MB: some is refused
+        kept = [client.cmd("DBSIZE") for client in clients[:4]]
+        # The two that have little may still write, and a stranger comes in.
+        stranger = stack.enter_context(server.client("stranger"))
+        for client in (clients[4], clients[5], stranger):
+            assert set(client.many(sets(0, 300))) == {"OK"}
+            assert there(client, 300) == 300
+        assert [client.cmd("DBSIZE") for client in clients[:4]] == kept
+        reply = clients[0].cmd("SET", "one-more", "x" * 100_000)
+        assert isinstance(reply, Error) and reply.code == "OOM"
+        # It makes room itself.
+        assert clients[0].cmd("FLUSHALL") == "OK"
+        assert set(clients[0].many(sets(0, 300))) == {"OK"}
+
+
+def test_a_value_beyond_the_share_costs_nobody_a_key(atomdb):
+    server = atomdb.start(CONFIG % 1)
+    with server.client("large") as large, server.client("small") as small:
+        for turn in range(12):
+            large.many(sets(turn * 5000, (turn + 1) * 5000))
+        assert set(small.many(sets(0, 100))) == {"OK"}
+        keys = large.cmd("DBSIZE")
+        assert isinstance(small.cmd("SET", "huge", "x" * (60 * MIB)), Error)
+        assert there(small, 100) == 100
+        assert large.cmd("DBSIZE") >= keys * 0.9
