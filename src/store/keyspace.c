@@ -133,6 +133,12 @@ static void entry_delete(struct tenant *t, struct database *d, uint64_t hash, re
 	table_moved(t, d);
 }
 
+/* Milliseconds since an entry could have been removed. */
+static uint64_t lateness(const struct shard *s, int64_t deadline) {
+	assert(deadline <= s->now_ms);
+	return (uint64_t)(s->now_ms - (deadline > s->stepped_ms ? deadline : s->stepped_ms));
+}
+
 void keyspace_expire_due(struct shard *s, ref due, uint64_t hash) {
 	struct entry *e = entry_at(s, due);
 	struct tenant *t = s->tenants[entry_tenant(e)];
@@ -140,7 +146,7 @@ void keyspace_expire_due(struct shard *s, ref due, uint64_t hash) {
 	if (d == NULL || !table_remove(&s->context, &d->table, hash, due))
 		return;
 	counter_add(&s->figures.swept, 1);
-	ages_expired(&s->figures, (uint64_t)(s->now_ms - entry_deadline(e)));
+	ages_expired(&s->figures, lateness(s, entry_deadline(e)));
 	counter_add(&t->figures.expirations, 1);
 	tell(t, CHANGE_EXPIRED, entry_database(e), entry_key(e));
 	entry_free(t, d, due, false);
@@ -446,7 +452,7 @@ int64_t keyspace_idle(const struct tenant *t, const struct entry *e) {
 void keyspace_set_idle(struct tenant *t, struct entry *e, int64_t seconds) {
 	const int64_t most = ((int64_t)ENTRY_USED_MAX << ENTRY_TICK_SHIFT) / 1000;
 	int64_t ms = (seconds < most ? seconds : most) * 1000;
-	entry_set_used(e, entry_used_at(t->shard->now_ms - ms));
+	entry_set_used(e, entry_used_at(shard_used_ms(t->shard) - ms));
 }
 
 /* Stores `len` bytes under `key`. */

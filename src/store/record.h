@@ -67,6 +67,8 @@ struct tenant_slot {
 /* In the arena, its first block. */
 struct shard_root {
 	struct wheel wheel;
+	int64_t used_skew;  /* what is added to monotonic milliseconds for entry_used_at; 0: not known yet */
+	uint64_t spare[26]; /* 0 */
 	struct hash_seed seed;
 	uint64_t seed_sum;  /* a hash with that seed */
 	uint64_t directory; /* a block of struct tenant_slot, and how many << 32 */
@@ -78,6 +80,8 @@ struct shard_root {
 	ref resizing; /* databases whose table is being moved */
 	struct retired_figures retired;
 };
+
+_Static_assert(offsetof(struct shard_root, seed) == 2912, "the root is part of the arena's format");
 
 struct compaction {
 	uint64_t least; /* bytes lost in slabs: the least since it last ended */
@@ -112,7 +116,9 @@ struct shard {
 	struct table_context context;
 	struct shard_root *root;
 	int64_t now_ms;
-	uint32_t used_now; /* entry_used_at(now_ms) */
+	int64_t skew_ms;    /* of now_ms to monotonic time, but for what follow_clock lets pass */
+	int64_t stepped_ms; /* now_ms when the clock was set last: what became due then is late only since then */
+	uint32_t used_now;  /* entry_used_at(shard_used_ms()) */
 	uint64_t now_ns;
 	uint64_t draws;          /* of random keys */
 	struct tenant **tenants; /* owned array, by slot; NULL: free, or still being freed */
@@ -131,6 +137,11 @@ struct shard {
 	struct shard_figures figures;
 	struct shard_recovery recovery;
 };
+
+/* The time by which the use of entries is noted: nobody sets it. */
+static inline int64_t shard_used_ms(const struct shard *s) {
+	return (int64_t)(s->now_ns / 1000000) + s->root->used_skew;
+}
 
 static inline struct tenant_slot *shard_directory(const struct shard *s) {
 	return arena_at(s->arena, (ref)s->root->directory);

@@ -27,11 +27,29 @@ static void publish_memory(struct shard *s) {
 	counter_set(&s->figures.compacting, compact_under_way(s));
 }
 
-void shard_set_now(struct shard *s, int64_t realtime_ms, uint64_t monotonic_ns) {
-	if (realtime_ms > s->now_ms)
+/* The clock was set, or is read for the first time: deadlines follow it, forward and back. */
+static void step(struct shard *s, int64_t realtime_ms, int64_t skew_ms) {
+	s->skew_ms = skew_ms;
+	s->now_ms = s->stepped_ms = realtime_ms;
+	if (s->root->used_skew == 0)
+		s->root->used_skew = skew_ms;
+	wheel_rewind(&s->root->wheel, realtime_ms);
+}
+
+/* Follows the clock. Within what it may be away from monotonic time, the shard's time stands still rather than run
+ * back. */
+static void follow_clock(struct shard *s, int64_t realtime_ms, int64_t monotonic_ms) {
+	int64_t off = realtime_ms - monotonic_ms - s->skew_ms;
+	if (__builtin_expect(off > SHARD_CLOCK_JITTER_MS || off < -SHARD_CLOCK_JITTER_MS, 0))
+		step(s, realtime_ms, realtime_ms - monotonic_ms);
+	else if (realtime_ms > s->now_ms)
 		s->now_ms = realtime_ms;
-	s->used_now = entry_used_at(s->now_ms);
+}
+
+void shard_set_now(struct shard *s, int64_t realtime_ms, uint64_t monotonic_ns) {
 	s->now_ns = monotonic_ns;
+	follow_clock(s, realtime_ms, (int64_t)(monotonic_ns / 1000000));
+	s->used_now = entry_used_at(shard_used_ms(s));
 	publish_memory(s);
 	share_read_level(s);
 	compact_watch(s);

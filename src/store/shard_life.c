@@ -105,6 +105,7 @@ int shard_new(struct shard **out, const struct shard_options *options) {
 	list_init(&s->loans);
 	s->id = options->id;
 	s->worker = options->worker;
+	s->skew_ms = INT64_MAX / 2; /* none: the first reading of the clock is a step */
 	char name[32];
 	snprintf(name, sizeof name, "atomdb-shard-%u", options->id);
 	int error;

@@ -12,7 +12,13 @@
  * - Moving n forward, short of the start of that slot, leaves every entry where the rule wants it.
  * - When n reaches the start of a slot of level 1 or above, that slot is "open": it is now the group of n, and each of
  *   its entries must move to a lower level. n stays until the slot is empty, so at most one slot is open at a time and
- *   it starts exactly at n. */
+ *   it starts exactly at n.
+ *
+ * When the clock is set back, from n to an earlier m, let L be the highest level in whose group n and m differ. Entries
+ * at L and above lie where m wants them too. Those at lower levels agree with n from L on, so m wants them at L, in the
+ * slot of n (late ones excepted). So n becomes the start of the slot of m at L, and the levels below L are "closing":
+ * wheel_next moves their entries up, one a step. Meanwhile what belongs to a closing level is put into the slot of n at
+ * L. Once the levels below are empty that is an open slot as any other. */
 #include "store/wheel.h"
 
 #include <assert.h>
@@ -30,8 +36,8 @@ static inline unsigned group(int64_t time, unsigned level) {
 	return (unsigned)((uint64_t)time >> (GROUP_BITS * level)) & GROUP_MASK;
 }
 
-static inline uint32_t slot_code(unsigned level, unsigned slot) {
-	return 1 + level * WHEEL_SLOTS + slot;
+static inline bool is_occupied(const struct wheel *w, unsigned level, unsigned slot) {
+	return (w->occupied[level] & (uint64_t)1 << slot) != 0;
 }
 
 /* The time with which `slot` of `level` starts, seen from the wheel's time. */
@@ -45,7 +51,7 @@ static int64_t slot_start(int64_t now, unsigned level, unsigned slot) {
 /* The level of the open slot, or 0. */
 static unsigned open_level(const struct wheel *w) {
 	for (unsigned level = 1; level < WHEEL_LEVELS && group(w->now, level - 1) == 0; level++)
-		if (w->occupied[level] & (uint64_t)1 << group(w->now, level))
+		if (is_occupied(w, level, group(w->now, level)))
 			return level;
 	return 0;
 }
@@ -71,27 +77,31 @@ void wheel_add(struct arena *a, struct wheel *w, ref entry) {
 		level = (unsigned)(63 - __builtin_clzll(differ)) / GROUP_BITS;
 		slot = group(t->deadline, level);
 	}
-	ref head = w->slots[level][slot];
+	if (__builtin_expect(level < w->closing, 0)) {
+		level = (unsigned)w->closing;
+		slot = group(w->now, level);
+	}
+	ref *head = &w->slots[level * WHEEL_SLOTS + slot];
 
-	t->wheel_prev = slot_code(level, slot);
-	t->wheel_next = head;
-	if (head != 0)
-		at(a, head)->wheel_prev = entry;
-	w->slots[level][slot] = entry;
+	t->wheel_prev = 1 + (uint32_t)(head - w->slots);
+	t->wheel_next = *head;
+	if (*head != 0)
+		at(a, *head)->wheel_prev = entry;
+	*head = entry;
 	w->occupied[level] |= (uint64_t)1 << slot;
 }
 
 /* Makes what `prev` names (an entry or a slot) point to `next`. */
 static void link_next(struct arena *a, struct wheel *w, uint32_t prev, ref next) {
-	if (prev > slot_code(WHEEL_LEVELS - 1, WHEEL_SLOTS - 1)) {
+	if (prev > WHEEL_ALL_SLOTS) {
 		at(a, prev)->wheel_next = next;
 		return;
 	}
-	unsigned level = (prev - 1) / WHEEL_SLOTS, slot = (prev - 1) % WHEEL_SLOTS;
+	uint32_t slot = prev - 1;
 
-	w->slots[level][slot] = next;
+	w->slots[slot] = next;
 	if (next == 0)
-		w->occupied[level] &= ~((uint64_t)1 << slot);
+		w->occupied[slot / WHEEL_SLOTS] &= ~((uint64_t)1 << slot % WHEEL_SLOTS);
 }
 
 void wheel_remove(struct arena *a, struct wheel *w, ref entry) {
@@ -120,21 +130,55 @@ void wheel_replace(struct arena *a, struct wheel *w, ref from, ref to) {
 	f->wheel_next = 0;
 }
 
+void wheel_rewind(struct wheel *w, int64_t now) {
+	if (now >= w->now)
+		return;
+	unsigned level = (unsigned)(63 - __builtin_clzll((uint64_t)now ^ (uint64_t)w->now)) / GROUP_BITS;
+
+	/* Its entries may be late ones, which that slot would not make due before the wheel's present time. */
+	while (level < WHEEL_LEVELS - 1 && is_occupied(w, level, group(w->now, level)))
+		level++;
+	/* Levels that are closing stay so: the groups of the present time are zero there, so it differs above. */
+	assert(level >= w->closing);
+	w->closing = level;
+	w->now = (int64_t)((uint64_t)now >> (GROUP_BITS * level) << (GROUP_BITS * level));
+}
+
+/* Moves an entry of the closing levels to its place, by the rule or in the slot that will be open. */
+static void close_step(struct arena *a, struct wheel *w) {
+	for (unsigned level = 0; level < w->closing; level++)
+		if (w->occupied[level] != 0) {
+			ref entry = w->slots[level * WHEEL_SLOTS + (unsigned)__builtin_ctzll(w->occupied[level])];
+
+			wheel_remove(a, w, entry);
+			wheel_add(a, w, entry);
+			return;
+		}
+	w->closing = 0;
+}
+
 ref wheel_next(struct arena *a, struct wheel *w, int64_t now, unsigned *steps) {
 	unsigned level, slot;
 
 	while (now >= w->now) {
+		if (__builtin_expect(w->closing != 0, 0)) {
+			if (*steps == 0)
+				return 0;
+			--*steps;
+			close_step(a, w);
+			continue;
+		}
 		level = open_level(w);
 		if (level != 0) {
 			if (*steps == 0)
 				return 0;
 			--*steps;
-			ref entry = w->slots[level][group(w->now, level)];
+			ref entry = w->slots[level * WHEEL_SLOTS + group(w->now, level)];
 			wheel_remove(a, w, entry);
 			wheel_add(a, w, entry);
 			continue;
 		}
-		ref due = w->slots[0][group(w->now, 0)];
+		ref due = w->slots[group(w->now, 0)];
 		if (due != 0) {
 			wheel_remove(a, w, due);
 			return due;
@@ -161,7 +205,7 @@ bool wheel_due(const struct wheel *w, int64_t now) {
 int64_t wheel_deadline(const struct wheel *w) {
 	unsigned level, slot;
 
-	if (open_level(w) != 0)
+	if (w->closing != 0 || open_level(w) != 0)
 		return w->now;
 	return first_slot(w, &level, &slot) ? slot_start(w->now, level, slot) : INT64_MAX;
 }

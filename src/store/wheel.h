@@ -16,12 +16,15 @@
 
 #define WHEEL_LEVELS 11
 #define WHEEL_SLOTS  64
+/* Of the last level 8 slots are in use: a deadline has 63 bits. */
+#define WHEEL_ALL_SLOTS ((WHEEL_LEVELS - 1) * WHEEL_SLOTS + 8)
 
 /* Lives in the arena; all zeros is an empty wheel at time 0. */
 struct wheel {
 	int64_t now;                     /* milliseconds since 1970: everything due before it has been taken */
 	uint64_t occupied[WHEEL_LEVELS]; /* a bit a slot */
-	ref slots[WHEEL_LEVELS][WHEEL_SLOTS];
+	ref slots[WHEEL_ALL_SLOTS];      /* by level * WHEEL_SLOTS + slot */
+	uint64_t closing;                /* levels below this one are being emptied: see wheel_rewind; 0: none */
 };
 
 /* Adds an entry by its deadline (entry_ttl, which must be > 0); it is in no slot. A deadline that has passed is due. */
@@ -30,6 +33,10 @@ void wheel_add(struct arena *a, struct wheel *w, ref entry);
 void wheel_remove(struct arena *a, struct wheel *w, ref entry);
 /* `to` takes the place of `from`, which is in a slot and has the same deadline. */
 void wheel_replace(struct arena *a, struct wheel *w, ref from, ref to);
+
+/* The clock was set back to `now`; does nothing where the wheel's time is not later. The entries that have to move are
+ * moved by the next calls of wheel_next. */
+void wheel_rewind(struct wheel *w, int64_t now);
 
 /* Takes out one entry whose deadline is <= now, in order of ticks; 0 when there is none, or when `*steps` (moved or
  * passed slots; decremented) is used up: then wheel_due says whether there is more. */

@@ -110,7 +110,11 @@ void shard_adopt_tenant(struct shard *s, uint32_t slot, struct tenant *t);
 unsigned shard_worker(const struct shard *s);
 const struct shard_figures *shard_figures(const struct shard *s);
 
-/* The time of this turn: milliseconds since 1970 (never runs backwards here) and monotonic nanoseconds. */
+/* By so much the clock may be set back without the shard's time following: it stands still until the clock is there. */
+#define SHARD_CLOCK_JITTER_MS 50
+
+/* The time of this turn: milliseconds since 1970 and monotonic nanoseconds. Time may run back, as the clock is set:
+ * then entries that are not due yet stay, or are visible again if they have not been removed. */
 void shard_set_now(struct shard *s, int64_t realtime_ms, uint64_t monotonic_ns);
 int64_t shard_now(const struct shard *s);
 

@@ -107,6 +107,18 @@ static void settle(struct model *models, unsigned count, struct shard *s) {
 					model_drop(&models[i].keys[d][k]);
 }
 
+/* The clock is set back by up to ten years; what has to move in the wheel moves in part. */
+static void set_back(struct shard *s) {
+	static const uint64_t most[] = {10, 1000, 100000, 86400000, 315360000000};
+	int64_t by = (int64_t)draw(most[draw(5)]), now = shard_now(s);
+	if (by > now - 1000000000000)
+		return;
+	shard_set_now(s, now - by, 1);
+	assert_true(shard_now(s) == (by > SHARD_CLOCK_JITTER_MS ? now - by : now));
+	for (unsigned slices = (unsigned)draw(3); slices > 0; slices--)
+		(void)shard_work(s, 1 + (unsigned)draw(8));
+}
+
 static void check_key(struct model *m, unsigned database, unsigned number) {
 	struct model_key *k = &m->keys[database][number];
 	char name[32], text[KEYSPACE_TEXT];
@@ -309,13 +321,18 @@ static void test_model(void **state) {
 			    &(struct tenant_limits){.max_entries = 20,
 						    .eviction = round % 3 ? EVICTION_LRU : EVICTION_NONE});
 		tenant_set_limits(&models[0].tenant, &(struct tenant_limits){.max_entries = round % 2 ? 30 : 0}, 1);
-		int64_t now = 1700000000000;
+		int64_t now = shard_now(s);
 		for (unsigned i = 0; i < 12000; i++) {
 			step(&models[draw(2)]);
 			if (draw(8) == 0) {
-				now += (int64_t)draw(draw(10) == 0 ? 30000 : 100);
+				now += (int64_t)draw(draw(100) == 0 ? 315360000000 : draw(10) == 0 ? 30000 : 100);
 				shard_set_now(s, now, 1);
 				settle(models, 2, s);
+			}
+			if (draw(200) == 0) {
+				settle(models, 2, s);
+				set_back(s);
+				now = shard_now(s);
 			}
 			if (round > 2 && draw(1000) == 0)
 				s = hand_over(s, models, now);
@@ -628,7 +645,9 @@ static void test_idle(void **state) {
 	assert_int_equal(put(&t, 0, "k", "value", 0), 0);
 	static const int64_t seconds[] = {0, 1, 600, 3600, 86400, 12 * 86400};
 	for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
-		shard_set_now(s, begin + seconds[i] * 1000, 1);
+		/* The clock of the calendar is of no account. */
+		shard_set_now(s, begin + (i % 2 == 0 ? -1 : 1) * seconds[i] * 100000,
+			      1 + (uint64_t)seconds[i] * 1000000000);
 		struct entry *e = keyspace_find(&t, &key, LOOKUP_PEEK);
 		assert_true(keyspace_idle(&t, e) <= seconds[i]);
 		assert_true(keyspace_idle(&t, e) >= seconds[i] - 525);
@@ -645,8 +664,132 @@ static void test_idle(void **state) {
 	shard_free(s);
 }
 
+/* The clock is wrong by ten years for a moment. What was removed is gone; the rest goes on by the right time. */
+static void test_clock_set_ahead_and_back(void **state) {
+	(void)state;
+	enum { MANY = 2000 };
+	struct shard *s = new_shard(NULL);
+	struct tenant t;
+	open_tenant(s, &t, &(struct tenant_limits){0});
+	int64_t now = shard_now(s), years = 315360000000;
+	char name[16];
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(name, sizeof name, "k%u", i);
+		assert_int_equal(put(&t, 0, name, "v", now + 60000 + i), 0);
+	}
+	assert_int_equal(put(&t, 0, "far", "v", now + 2 * years), 0);
+	shard_set_now(s, now + years, 1);
+	assert_false(has(&t, 0, "k0"));
+	(void)shard_work(s, 100);
+	uint64_t left = counter_get(&t.figures.keys);
+	assert_in_range(left, MANY / 2, MANY);
+	/* In that time, deadlines are of that time. */
+	assert_int_equal(put(&t, 0, "ahead", "v", now + years + 1000), 0);
+
+	shard_set_now(s, now, 1);
+	assert_int_equal(put(&t, 0, "soon", "v", now + 1000), 0);
+	assert_true(has(&t, 0, "soon"));
+	assert_true(shard_deadline(s) <= now);
+	while (shard_work(s, 100)) {
+	}
+	assert_int_equal(counter_get(&t.figures.keys), left + 2);
+	assert_true(shard_deadline(s) <= now + 1000);
+	shard_set_now(s, now + 1000, 1);
+	assert_false(has(&t, 0, "soon"));
+	while (shard_work(s, 100)) {
+	}
+	assert_int_equal(counter_get(&t.figures.keys), left + 1);
+	shard_set_now(s, now + 60000 + MANY, 1);
+	while (shard_work(s, 100)) {
+	}
+	assert_int_equal(counter_get(&t.figures.keys), 2);
+	assert_true(has(&t, 0, "far"));
+	assert_true(has(&t, 0, "ahead"));
+	/* Nothing is years late because the clock was. */
+	assert_int_equal(counter_get(&shard_figures(s)->lag_ms_total), 0);
+	shard_close_tenant(s, &t);
+	shard_free(s);
+}
+
+/* A little back is no step: the time waits. */
+static void test_clock_jitter(void **state) {
+	(void)state;
+	struct shard *s = new_shard(NULL);
+	int64_t now = shard_now(s);
+	shard_set_now(s, now - SHARD_CLOCK_JITTER_MS, 1);
+	assert_int_equal(shard_now(s), now);
+	assert_int_equal(s->root->wheel.closing, 0);
+	shard_set_now(s, now + 10, 30000001);
+	assert_int_equal(shard_now(s), now + 10);
+	shard_set_now(s, now - SHARD_CLOCK_JITTER_MS, 30000001);
+	assert_int_equal(shard_now(s), now - SHARD_CLOCK_JITTER_MS);
+	shard_free(s);
+}
+
+static void adopt_one(void *context, uint32_t slot, const struct tenant_identity *identity) {
+	struct tenant *t = context;
+	(void)identity;
+	shard_adopt_tenant(t->shard, slot, t);
+}
+
+static void restart_at(struct shard **s, struct tenant *t, int64_t now, bool clean) {
+	struct shard *next = NULL;
+	int fd = dup(shard_fd(*s));
+	assert_true(fd > 0);
+	if (clean)
+		assert_int_equal(shard_save(*s), 0);
+	shard_free(*s);
+	assert_int_equal(shard_new(&next, &(struct shard_options){.fd = fd, .now_ms = now}), 0);
+	assert_int_equal(shard_recovery(next)->kind, clean ? RECOVERY_CLEAN : RECOVERY_CRASHED);
+	shard_set_now(next, now, 1);
+	tenant_init(t, next, &(struct tenant_limits){0});
+	shard_each_tenant(next, adopt_one, t);
+	*s = next;
+}
+
+/* The clock is wrong between two restarts, of which one is clean. */
+static void test_clock_over_restarts(void **state) {
+	(void)state;
+	static const int64_t steps[] = {-315360000000, -86400000, -1000, 1000, 86400000, 315360000000};
+	for (unsigned i = 0; i < 4 * sizeof steps / sizeof *steps; i++) {
+		int64_t step = steps[i / 4];
+		struct shard *s = new_shard(NULL);
+		struct tenant t;
+		open_tenant(s, &t, &(struct tenant_limits){0});
+		int64_t now = shard_now(s);
+		assert_int_equal(put(&t, 0, "near", "v", now + 500), 0);
+		assert_int_equal(put(&t, 0, "then", "v", now + step + 500), 0);
+		assert_int_equal(put(&t, 0, "far", "v", now + 400000000000), 0);
+		assert_int_equal(put(&t, 0, "stays", "v", 0), 0);
+		while (shard_work(s, 100)) {
+		}
+		restart_at(&s, &t, now + step, i % 2 == 0);
+		/* Also with what is to be moved half moved. */
+		while (shard_work(s, 1) && i % 4 < 2) {
+		}
+		assert_true(has(&t, 0, "near") == (step < 500));
+		assert_true(has(&t, 0, "then") == (step > 0));
+		restart_at(&s, &t, now, i % 2 != 0);
+		assert_true(has(&t, 0, "far"));
+		shard_set_now(s, now + 500, 1);
+		while (shard_work(s, 1)) {
+		}
+		assert_false(has(&t, 0, "near"));
+		assert_int_equal(counter_get(&t.figures.keys), step > 0 ? 3 : 2);
+		shard_set_now(s, now + 400000000000, 1);
+		while (shard_work(s, 1)) {
+		}
+		assert_int_equal(counter_get(&t.figures.keys), 1);
+		shard_close_tenant(s, &t);
+		shard_free(s);
+	}
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_clock_set_ahead_and_back),
+		cmocka_unit_test(test_clock_jitter),
+		cmocka_unit_test(test_clock_over_restarts),
 		cmocka_unit_test(test_model),
 		cmocka_unit_test(test_byte_quota),
 		cmocka_unit_test(test_no_eviction),

@@ -392,12 +392,23 @@ static void check_recovered(unsigned t) {
 }
 
 static void settle(void) {
-	now += (int64_t)draw(draw(10) == 0 ? 30000 : 50);
+	now += (int64_t)draw(draw(100) == 0 ? 315360000000 : draw(10) == 0 ? 30000 : 50);
 	shard_set_now(shard, now, 1);
 	if (draw(4) == 0)
 		while (shard_work(shard, 1 + (unsigned)draw(64))) {
 		}
 	forget_due(&before);
+	if (draw(100) != 0)
+		return;
+	int64_t back = (int64_t)draw(draw(2) == 0 ? 60000 : 315360000000);
+	if (back > now - 1000000000000)
+		return;
+	/* The clock is set back; what is due has to be gone before, or it would be there again. */
+	while (shard_work(shard, 64)) {
+	}
+	shard_set_now(shard, now - back, 1);
+	now = shard_now(shard);
+	(void)shard_work(shard, (unsigned)draw(8));
 }
 
 static void check_block(void *context, ref block) {

@@ -94,11 +94,72 @@ static void test_late(void **state) {
 	assert_true(wheel_deadline(f.w) <= EPOCH);
 	assert_int_equal(next(&f, EPOCH), same);
 	assert_int_equal(next(&f, EPOCH), e);
-	/* A clock that ran backwards takes nothing and breaks nothing. */
-	wheel_add(f.a, f.w, e);
-	assert_int_equal(next(&f, EPOCH - 1), 0);
-	assert_false(wheel_due(f.w, EPOCH - 1));
-	assert_int_equal(next(&f, EPOCH), e);
+	arena_close(f.a);
+}
+
+/* Ahead by `by` and back again: what was to be due in between is due at its own time. */
+static void test_clock_set_ahead_and_back(void **state) {
+	(void)state;
+	static const int64_t steps[] = {1, 5, 64, 1000, 4096, 60000, 3600000, 86400000, 315360000000};
+
+	for (unsigned i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		struct fixture f = open_wheel();
+		int64_t ahead = EPOCH + steps[i];
+		ref before = new_entry(&f, EPOCH + 1), after = new_entry(&f, ahead + 1);
+		ref far = new_entry(&f, ahead + 400000000000), late = new_entry(&f, EPOCH - 5000);
+
+		assert_int_equal(next(&f, EPOCH), 0);
+		wheel_add(f.a, f.w, after);
+		wheel_add(f.a, f.w, far);
+		assert_int_equal(next(&f, ahead), 0);
+		wheel_add(f.a, f.w, before);
+		wheel_add(f.a, f.w, late);
+		wheel_rewind(f.w, EPOCH);
+		assert_true(f.w->now <= EPOCH);
+		assert_int_equal(next(&f, EPOCH), late);
+		assert_int_equal(next(&f, EPOCH), 0);
+		assert_true(f.w->now == EPOCH);
+		assert_true(wheel_deadline(f.w) == EPOCH + 1);
+		assert_int_equal(next(&f, EPOCH + 1), before);
+		assert_int_equal(next(&f, ahead), 0);
+		assert_int_equal(next(&f, ahead + 1), after);
+		assert_int_equal(next(&f, ahead + 399999999999), 0);
+		assert_int_equal(next(&f, ahead + 400000000000), far);
+		arena_close(f.a);
+	}
+}
+
+/* The calls that moving takes, 100 steps each. */
+static unsigned calls_to_rewind(const struct fixture *f, int64_t to) {
+	unsigned calls = 0;
+
+	wheel_rewind(f->w, to);
+	do {
+		unsigned steps = 100;
+		assert_int_equal(wheel_next(f->a, f->w, to, &steps), 0);
+		calls++;
+	} while (wheel_due(f->w, to));
+	assert_true(f->w->now == to);
+	return calls;
+}
+
+static void test_rewinding_is_bounded_work(void **state) {
+	(void)state;
+	enum { MANY = 100000 };
+	struct fixture f = open_wheel();
+	/* In the middle of slots of many levels. */
+	int64_t begin = EPOCH >> 30 << 30 | 0x1b8a2f37;
+
+	assert_int_equal(next(&f, begin), 0);
+	for (unsigned i = 0; i < MANY; i++)
+		wheel_add(f.a, f.w, new_entry(&f, begin + 3600000 + i));
+	/* What is due in an hour is not moved for seconds. */
+	assert_int_equal(calls_to_rewind(&f, begin - 5), 1);
+	assert_int_equal(calls_to_rewind(&f, begin - 2000), 1);
+	assert_in_range(calls_to_rewind(&f, begin - 86400000), MANY / 100, MANY / 100 + 10);
+	assert_int_equal(calls_to_rewind(&f, begin - 86400001), 1);
+	for (unsigned i = 0; i < MANY; i++)
+		assert_int_not_equal(next(&f, begin + 3600000 + i), 0);
 	arena_close(f.a);
 }
 
@@ -246,7 +307,7 @@ static void check_deadline(const struct fixture *f, const struct model *m) {
 
 	/* Never after the first deadline, but for what was late already. */
 	assert_true(at <= (earliest > f->w->now ? earliest : f->w->now));
-	assert_true(any || at == INT64_MAX);
+	assert_true(any || at == INT64_MAX || f->w->closing != 0);
 }
 
 static void random_change(const struct fixture *f, struct model *m, uint64_t *seed) {
@@ -302,7 +363,11 @@ static void test_model(void **state) {
 		} else {
 			unsigned shift = random_next(&seed) % 64 == 0 ? 20 + (unsigned)(random_next(&seed) % 41) : 50;
 
-			now += (int64_t)(random_next(&seed) >> 2 >> shift);
+			int64_t by = (int64_t)(random_next(&seed) >> 2 >> shift);
+			bool back = random_next(&seed) % 3 == 0;
+
+			now += back ? -(by < now ? by : now) : by;
+			wheel_rewind(f.w, now);
 			if (now < 0 || now > INT64_MAX / 2) {
 				/* Start again today. */
 				for (unsigned i = 0; i < ENTRIES; i++) {
@@ -328,6 +393,8 @@ int main(void) {
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_due_exactly),
 		cmocka_unit_test(test_late),
+		cmocka_unit_test(test_clock_set_ahead_and_back),
+		cmocka_unit_test(test_rewinding_is_bounded_work),
 		cmocka_unit_test(test_all_levels),
 		cmocka_unit_test(test_deadline_leads_there),
 		cmocka_unit_test(test_bounded_steps),
