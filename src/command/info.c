@@ -58,7 +58,7 @@ static void figure_bytes(struct page *p, const char *name, uint64_t bytes) {
 static void server_section(struct page *p) {
 	const struct environment *env = p->session->env;
 	struct utsname os;
-	int64_t uptime = (env->now_ms - env->start_ms) / 1000;
+	uint64_t uptime = (env->now_ns - env->clock_start.ns) / 1000000000;
 	line(p, "redis_version:7.0.15");
 	line(p, "atomdb_version:%s", ATOMDB_VERSION);
 	line(p, "redis_git_sha1:00000000");
@@ -75,8 +75,8 @@ static void server_section(struct page *p) {
 	line(p, "run_id:%s", env->run_id == NULL ? "" : env->run_id);
 	line(p, "tcp_port:%u", env->settings.port);
 	line(p, "server_time_usec:%lld", (long long)clock_realtime_us());
-	line(p, "uptime_in_seconds:%lld", (long long)uptime);
-	line(p, "uptime_in_days:%lld", (long long)(uptime / 86400));
+	figure(p, "uptime_in_seconds", uptime);
+	figure(p, "uptime_in_days", uptime / 86400);
 	line(p, "hz:10");
 	line(p, "configured_hz:10");
 	line(p, "lru_clock:%lld", (long long)(env->now_ms / 1000 & 0xffffff));

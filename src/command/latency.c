@@ -104,7 +104,8 @@ static void format_age(int64_t seconds, char out[LABEL_MAX]) {
 			return;
 		}
 	}
-	snprintf(out, LABEL_MAX, "%llds", (long long)seconds);
+	/* The clock may have been set back since. */
+	snprintf(out, LABEL_MAX, "%llds", (long long)(seconds > 0 ? seconds : 0));
 }
 
 /* What a bar of `height` steps (0: the lowest) shows in a row that begins `base` steps up. */

@@ -358,7 +358,7 @@ struct rates notes_rates(struct tenant *t, const struct environment *env) {
 	struct rate_mark now = {env->steady_ms, counter_get(&t->figures.commands), counter_get(&t->figures.input_bytes),
 				counter_get(&t->figures.output_bytes)};
 	if (n->marks[1].time_ms == 0)
-		n->marks[0].time_ms = n->marks[1].time_ms = env->steady_ms - (env->now_ms - env->start_ms);
+		n->marks[0].time_ms = n->marks[1].time_ms = (int64_t)(env->clock_start.ns / 1000000);
 	if (now.time_ms - n->marks[1].time_ms >= RATE_MS) {
 		n->marks[0] = n->marks[1];
 		n->marks[1] = now;

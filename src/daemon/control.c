@@ -171,7 +171,9 @@ static int tick(sd_event_source *source, uint64_t usec, void *context) {
 	daemon_watch(d);
 	for (unsigned i = 0; i < d->shard_count && d->config->huge_pages && !d->stopping; i++)
 		shard_collapse(d->shards[i]);
-	(void)view_tick(d->view, clock_monotonic_ns(), clock_realtime_ms());
+	uint64_t now_ns = clock_monotonic_ns();
+	/* The history has the time that the clock would tell if nobody had set it since the start. */
+	(void)view_tick(d->view, now_ns, d->shared.start_ms + (int64_t)((now_ns - d->shared.clock_start.ns) / 1000000));
 	d->ticks++;
 	if (!d->stopping && d->ticks % STATUS_TICKS == 0)
 		daemon_notify_status(d);

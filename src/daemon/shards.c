@@ -111,11 +111,11 @@ static void *make_some(void *context) {
 static void join(struct daemon *d, struct maker *makers, struct maker *m, uint64_t *before) {
 	struct timespec until;
 	for (;;) {
-		clock_gettime(CLOCK_REALTIME, &until);
+		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += PROGRESS_NS;
 		until.tv_sec += until.tv_nsec / 1000000000;
 		until.tv_nsec %= 1000000000;
-		if (pthread_timedjoin_np(m->thread, NULL, &until) != ETIMEDOUT)
+		if (pthread_clockjoin_np(m->thread, NULL, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
 			return;
 		uint64_t now = 0;
 		for (unsigned i = 0; i < d->worker_count; i++)

@@ -310,9 +310,8 @@ static void collect_process(struct global_sample *g) {
 
 int sample_collect(struct sample *s, const struct metrics_sources *sources) {
 	struct global_sample *g = &s->global;
-	int64_t uptime = clock_realtime_ms() - sources->start_ms;
 	g->up = 1;
-	g->uptime_ms = uptime > 0 ? (uint64_t)uptime : 0;
+	g->uptime_ms = (clock_monotonic_ns() - sources->clock_start.ns) / 1000000;
 	g->start_ms = (uint64_t)sources->start_ms;
 	g->max_clients = sources->max_clients;
 	g->memory_max = sources->max_memory;

@@ -18,6 +18,7 @@ static struct world *timed_world(const struct tenant_limits *limits, struct clie
 	for (uint64_t end = clock_monotonic_ns() + 20000000; clock_monotonic_ns() < end;)
 		;
 	w->env[0].clock_start = w->env[1].clock_start = start;
+	world_set_time(w, w->env[0].now_ms, start.ns);
 	return w;
 }
 

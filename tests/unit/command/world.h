@@ -10,6 +10,7 @@
 #include "harness.h"
 
 #define WORLD_START_MS INT64_C(1700000000000)
+#define WORLD_START_NS UINT64_C(1000000000)
 
 struct client {
 	struct session session;
@@ -104,13 +105,14 @@ static struct world *world_new(const struct tenancy *tenancy) {
 		env->host = &host;
 		env->events = sink;
 		env->start_ms = WORLD_START_MS;
+		env->clock_start.ns = WORLD_START_NS;
 		env->run_id = "0123456789012345678901234567890123456789";
 		env->config_file = "";
 		env->settings.port = 8080;
 		env->settings.max_clients = 10000;
 		snprintf(env->settings.anonymous, sizeof(env->settings.anonymous), "%s", tenancy->anonymous);
 	}
-	world_set_time(w, WORLD_START_MS, 1000000000);
+	world_set_time(w, WORLD_START_MS, WORLD_START_NS);
 	return w;
 }
 

@@ -137,6 +137,7 @@ static void test_process_and_identity(void **state) {
 	char line[128];
 	(void)state;
 	counter_set(&f->log_suppressed, 9);
+	f->sources.clock_start.ns -= 2500000000;
 	char *page = render(m);
 	assert_true(has_line(page, "redis_up 1"));
 	assert_true(has_line(page, "redis_max_clients 77"));
