@@ -31,9 +31,26 @@
 
 /* --- the timer -------------------------------------------------------------------------------------------------- */
 
+#ifdef ATOMDB_TEST_HOOKS
+/* The kernel does not know of a clock that a test sets: stands for the cancellation of the timer. */
+static int64_t follow_test_clock(struct worker *w) {
+	int64_t shift_ms = clock_test_shift_ms();
+	if (w->test_shift_ms != shift_ms)
+		w->armed_ms = INT64_MAX;
+	w->test_shift_ms = shift_ms;
+	return shift_ms;
+}
+#else
+static int64_t follow_test_clock(struct worker *w) {
+	(void)w;
+	return 0;
+}
+#endif
+
 static void set_timer(struct worker *w, int64_t at_ms) {
+	int64_t kernel_ms = at_ms - follow_test_clock(w);
 	struct itimerspec spec = {
-		.it_value = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000},
+		.it_value = {.tv_sec = kernel_ms / 1000, .tv_nsec = kernel_ms % 1000 * 1000000},
 	};
 	/* Cancelled when the clock is set: then the deadline is worked out anew. */
 	timerfd_settime(w->timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec, NULL);
@@ -195,6 +212,7 @@ static void read_clocks(struct worker *w) {
 	w->env.now_ns = clock_monotonic_ns();
 	w->env.steady_ms = (int64_t)(w->env.now_ns / 1000000);
 	w->real_ms = clock_realtime_ms();
+	(void)follow_test_clock(w);
 	for (unsigned i = 0; i < w->shard_count; i++)
 		shard_set_now(w->shards[i], w->real_ms, w->env.now_ns);
 	/* All have been told the same times since they were added. */

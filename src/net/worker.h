@@ -115,6 +115,7 @@ struct worker {
 	_Atomic uint64_t stop_request; /* 1 + milliseconds, or STOP_FROZEN; 0: none */
 #ifdef ATOMDB_TEST_HOOKS
 	_Atomic bool hang;
+	int64_t test_shift_ms; /* as last seen */
 #endif
 };
 

@@ -1,7 +1,8 @@
-/* The clock of the calendar is set while clients wait for what monotonic time decides. */
+/* The clock of the calendar is set: what monotonic time decides does not notice, deadlines of keys follow. */
 #include "server.h"
 
 #define HOUR_MS 3600000
+#define YEAR_MS INT64_C(31536000000)
 
 /* In the place of util's: the calendar is the test's. */
 static _Atomic int64_t shift_ms;
@@ -20,6 +21,12 @@ int64_t clock_realtime_us(void) {
 	return read_ns(CLOCK_REALTIME) / 1000 + atomic_load(&shift_ms) * 1000;
 }
 
+#ifdef ATOMDB_TEST_HOOKS
+int64_t clock_test_shift_ms(void) {
+	return atomic_load(&shift_ms);
+}
+#endif
+
 uint64_t clock_monotonic_ns(void) {
 	return (uint64_t)read_ns(CLOCK_MONOTONIC);
 }
@@ -34,9 +41,14 @@ double clock_ticks_to_seconds(const struct clock_rate *start, uint64_t ticks) {
 }
 
 static void set_clock(struct server *s, int64_t by_ms) {
+	unsigned turns[WORKERS];
 	atomic_store(&shift_ms, by_ms);
-	for (unsigned i = 0; i < WORKERS; i++)
+	for (unsigned i = 0; i < WORKERS; i++) {
+		turns[i] = (unsigned)counter_get(&worker_figures(s->workers[i])->turns);
 		worker_ping(s->workers[i]);
+	}
+	for (unsigned i = 0; i < WORKERS; i++)
+		wait_for((unsigned)counter_get(&worker_figures(s->workers[i])->turns) != turns[i]);
 }
 
 static struct server *start(unsigned auth_timeout, unsigned idle_timeout) {
@@ -88,11 +100,76 @@ static void an_hour_ahead_is_no_hour_of_idling(void **state) {
 	server_free(s);
 }
 
+/* The reply to a command, of one line. */
+static const char *ask(int fd, const char *command) {
+	static char line[128];
+	size_t len = 0;
+	client_send(fd, command);
+	do
+		client_read(fd, line + len, 1);
+	while (line[len++] != '\n' && len < sizeof(line) - 1);
+	line[len] = '\0';
+	return line;
+}
+
+static long long number_of(int fd, const char *command) {
+	return strtoll(ask(fd, command) + 1, NULL, 10);
+}
+
+static void deadlines_follow_a_clock_that_is_set_ahead_and_back(void **state) {
+	static const int64_t steps[] = {1000, 24 * HOUR_MS, 10 * YEAR_MS};
+	struct server *s = start(0, 0);
+	(void)state;
+	int fd = client_auth(s, "keys");
+	for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		char command[128];
+		snprintf(command, sizeof(command), "SET far v PX %lld\r\n", (long long)steps[i] + 500000);
+		assert_string_equal(ask(fd, command), "+OK\r\n");
+		set_clock(s, steps[i]);
+		assert_in_range(number_of(fd, "PTTL far\r\n"), 400000, 500000);
+		assert_string_equal(ask(fd, "SET ahead v PX 500000\r\n"), "+OK\r\n");
+		set_clock(s, 0);
+		assert_in_range(number_of(fd, "PTTL far\r\n"), steps[i] + 400000, steps[i] + 500000);
+		assert_in_range(number_of(fd, "PTTL ahead\r\n"), steps[i] + 400000, steps[i] + 500000);
+		/* At the right time again, also if nobody asks. */
+		assert_string_equal(ask(fd, "SET soon v PX 50\r\n"), "+OK\r\n");
+		assert_string_equal(ask(fd, "EXISTS soon\r\n"), ":1\r\n");
+		wait_for(counter_get(&shard_figures(s->shards[0])->keys) +
+				 counter_get(&shard_figures(s->shards[1])->keys) ==
+			 2);
+		snprintf(command, sizeof(command), "SET at v PXAT %lld\r\n", (long long)clock_realtime_ms() + 100000);
+		assert_string_equal(ask(fd, command), "+OK\r\n");
+		assert_in_range(number_of(fd, "PTTL at\r\n"), 1000, 100000);
+		assert_string_equal(ask(fd, "DEL far ahead at\r\n"), ":3\r\n");
+	}
+	close(fd);
+	server_free(s);
+}
+
+/* All of a transaction happens at one time, that of EXEC. */
+static void a_step_within_a_transaction(void **state) {
+	struct server *s = start(0, 0);
+	(void)state;
+	int fd = client_auth(s, "multi");
+	set_clock(s, 10 * YEAR_MS);
+	client_send(fd, "MULTI\r\nSET k v PX 60000\r\nPTTL k\r\n");
+	client_expect(fd, "+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+	set_clock(s, -10 * YEAR_MS);
+	client_send(fd, "EXEC\r\n");
+	client_expect(fd, "*2\r\n+OK\r\n:60000\r\n");
+	set_clock(s, 0);
+	assert_string_equal(ask(fd, "EXISTS k\r\n"), ":0\r\n");
+	close(fd);
+	server_free(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(timeouts_end_on_time),
 		cmocka_unit_test(a_pause_ends_on_time),
 		cmocka_unit_test(an_hour_ahead_is_no_hour_of_idling),
+		cmocka_unit_test(deadlines_follow_a_clock_that_is_set_ahead_and_back),
+		cmocka_unit_test(a_step_within_a_transaction),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
