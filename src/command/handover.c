@@ -6,6 +6,7 @@
 #include "command/between.h"
 #include "command/client.h"
 #include "command/handlers.h"
+#include "command/monitor.h"
 #include "command/notes.h"
 #include "command/tracking.h"
 
@@ -13,6 +14,8 @@
 #define KEPT_FLAGS                                                                                      \
 	((uint32_t)(SESSION_NO_EVICT | SESSION_NO_TOUCH | SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | \
 		    SESSION_REPLY_SKIP | SESSION_DIRTY_KEYS | SESSION_DIRTY_QUEUE | SESSION_SUBSCRIBED))
+/* A state of its own, but one of the other clients too. */
+#define LINKED_FLAGS ((uint32_t)SESSION_MONITOR)
 
 #define TRACKING_OPTIONS \
 	(TRACKING_BCAST | TRACKING_OPTIN | TRACKING_OPTOUT | TRACKING_NOLOOP | TRACKING_CACHING | TRACKING_BROKEN)
@@ -49,7 +52,7 @@ void session_pack(const struct session *s, struct pack *p) {
 	pack_number(p, s->global_id);
 	pack_number(p, (uint64_t)s->created_ms);
 	pack_number(p, (uint64_t)s->last_ms);
-	pack_number(p, s->flags & KEPT_FLAGS);
+	pack_number(p, s->flags & (KEPT_FLAGS | LINKED_FLAGS));
 	pack_number(p, s->database);
 	pack_number(p, s->protocol);
 	pack_text(p, s->name);
@@ -139,7 +142,10 @@ static int unpack_session(struct session *s, struct unpack *u) {
 	s->last = command_find_full(unpack_bytes(u));
 	s->flags |= flags & KEPT_FLAGS;
 	error = unpack_peer(s, u);
-	return u->failed ? ATOMDB_E_FORMAT : error;
+	if (u->failed || ((flags & SESSION_MONITOR) && s->peer == NULL))
+		return ATOMDB_E_FORMAT;
+	s->flags |= flags & SESSION_MONITOR ? SESSION_MONITOR_KEPT : 0;
+	return error;
 }
 
 int session_unpack(struct session *s, struct unpack *u) {
@@ -169,7 +175,7 @@ void session_unpack_id(struct session *s, struct unpack *u) {
 	s->id = id;
 }
 
-void session_link(struct session *s) {
+static void link_tracking(struct session *s) {
 	struct tracking *x = s->peer == NULL ? NULL : s->peer->tracking;
 	if (x == NULL || !x->unlinked)
 		return;
@@ -179,6 +185,17 @@ void session_link(struct session *s) {
 		return;
 	x->redirect = to;
 	list_push_back(&to->peer->redirected, &x->redirect_link);
+}
+
+bool session_link(struct session *s) {
+	link_tracking(s);
+	return monitor_again(s);
+}
+
+void session_feed(const struct session *s, struct environment *env) {
+	/* A worker that has not started has no registry of its own yet. */
+	env->registry = s->env->registry;
+	monitor_feed(env, s->env->worker, 1);
 }
 
 /* --- what is a tenant's ----------------------------------------------------------------------------------------- */

@@ -112,11 +112,15 @@ static void refresh_watched(void *context, struct tenant *t) {
 	hub_refresh(t);
 }
 
+void monitor_feed(struct environment *env, unsigned worker, int64_t change) {
+	env->feed.watchers += (unsigned)change;
+	env->feed.worker = worker;
+	registry_each_of(env->registry, env->worker, refresh_watched, env);
+}
+
 static void watch_part(struct environment *env, struct call *c, struct call_answer *answer) {
 	(void)answer;
-	env->feed.watchers += (unsigned)c->number;
-	env->feed.worker = c->worker;
-	registry_each_of(env->registry, env->worker, refresh_watched, env);
+	monitor_feed(env, c->worker, c->number);
 }
 
 static void begin_monitor(struct session *s) {
@@ -124,13 +128,17 @@ static void begin_monitor(struct session *s) {
 	list_push_back(&h->monitors, &s->peer->monitor);
 	s->flags |= SESSION_MONITOR;
 	hub_refresh(s->tenant);
-	writer_ok(s->reply);
+}
+
+static void begin_monitor_of_all(struct session *s) {
+	s->env->watching = s->tenant->hub;
+	begin_monitor(s);
 }
 
 static void watch_reply(struct session *s, struct call *c) {
 	(void)c;
-	s->env->watching = s->tenant->hub;
-	begin_monitor(s);
+	begin_monitor_of_all(s);
+	writer_ok(s->reply);
 }
 
 static void unwatch(struct environment *env) {
@@ -148,7 +156,20 @@ enum outcome monitor_monitor(struct session *s, const struct request *r) {
 	if (s->tenant->is_operator)
 		return call_run(s, r, &watch, 1);
 	begin_monitor(s);
+	writer_ok(s->reply);
 	return OUTCOME_DONE;
+}
+
+bool monitor_again(struct session *s) {
+	if (!(s->flags & SESSION_MONITOR_KEPT))
+		return false;
+	s->flags &= ~(uint32_t)SESSION_MONITOR_KEPT;
+	if (!s->tenant->is_operator) {
+		begin_monitor(s);
+		return false;
+	}
+	begin_monitor_of_all(s);
+	return true;
 }
 
 void monitor_leave(struct session *s) {

@@ -12,3 +12,7 @@ enum outcome monitor_call(struct session *s, const struct request *r, uint64_t *
 bool monitor_may_not(const struct command *c);
 /* The session, which has a peer, leaves its tenant. */
 void monitor_leave(struct session *s);
+/* Goes on with the MONITOR that the session had in the process before, if any; true for the operator's. */
+bool monitor_again(struct session *s);
+/* The sessions of `env` tell `worker` of their commands, for one watcher more or less. */
+void monitor_feed(struct environment *env, unsigned worker, int64_t change);

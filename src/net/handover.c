@@ -49,7 +49,7 @@ void worker_take_arrivals(struct worker *w) {
 		} else if (m->kind == MESSAGE_CALL || m->kind == MESSAGE_ANSWER) {
 			worker_end_call(w, m);
 		} else if (m->kind == MESSAGE_WATCH) {
-			worker_drop_call(m);
+			worker_take_call(w, m);
 		} else if (m->kind == MESSAGE_ACCEPTED) {
 			worker_take_accepted(w, m);
 		} else {
@@ -157,6 +157,11 @@ int worker_resume_client(struct worker_shared *shared, unsigned turn, int fd, st
 }
 
 void worker_link_clients(struct worker *w) {
-	list_for_each (node, &w->members)
-		session_link(&list_entry(node, struct connection, link)->session);
+	list_for_each (node, &w->members) {
+		struct session *s = &list_entry(node, struct connection, link)->session;
+		if (!session_link(s))
+			continue;
+		for (unsigned i = 0; i < w->shared->worker_count; i++)
+			session_feed(s, &w->shared->workers[i]->env);
+	}
 }

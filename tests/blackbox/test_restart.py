@@ -428,6 +428,46 @@ def test_clients_in_every_state_go_on(service):
     assert service.client("one").cmd("CLIENT", "ID") == 16
 
 
+def test_a_monitor_is_told_on(service):
+    service.start(TWO)
+    with service.client("one") as monitor, service.client("one") as client, service.client("two") as stranger:
+        assert monitor.cmd("MONITOR") == "OK"
+        client.cmd("SET", "before", 1)
+        service.restart()
+        client.cmd("SET", "after", 2)
+        stranger.cmd("SET", "not", "shown")
+        assert '"SET" "before" "1"' in monitor.read()
+        assert '"SET" "after" "2"' in monitor.read()
+        kinds = sorted(re.findall(rb" flags=(\S+) ", client.cmd("CLIENT", "LIST")))
+        assert kinds == [b"N", b"O"]
+        service.restart()
+        client.cmd("GET", "after")
+        assert '"GET" "after"' in monitor.read()
+
+
+def test_the_operators_monitor_is_told_on(service, tmp_path):
+    (tmp_path / "admin").write_text("root-secret\n")
+    service.start(TWO + f'admin: {{ secret_file = "{tmp_path}/admin"; }};\n')
+    with service.client("root-secret") as operator, service.client("one") as one:
+        assert operator.cmd("MONITOR") == "OK"
+        one.cmd("SET", "before", 1)
+        service.restart()
+        assert '"SET" "before" "1"' in operator.read()
+        # Tenants of every worker, those that were there and those that come.
+        for number in range(10):
+            with service.client(f"new{number}") as client:
+                client.cmd("SET", f"k{number}", number)
+                assert f'"SET" "k{number}" "{number}"' in operator.read()
+        assert one.cmd("GET", "before") == b"1"
+        assert '"GET" "before"' in operator.read()
+    # Without the monitor nobody is told, and nothing is counted wrong.
+    with service.client("one") as one, service.client("root-secret") as operator:
+        one.cmd("GET", "before")
+        assert operator.cmd("MONITOR") == "OK"
+        one.cmd("GET", "before")
+        assert '"GET" "before"' in operator.read()
+
+
 def test_replies_that_were_not_read_arrive(service):
     service.start(UNLIMITED)
     client = service.client("one")

@@ -15,8 +15,11 @@ int session_unpack(struct session *s, struct unpack *u);
 /* The id among its tenant's clients: after all else that is packed of a client, for a release that does not know it. */
 void session_pack_id(const struct session *s, struct pack *p);
 void session_unpack_id(struct session *s, struct unpack *u);
-/* Joins it to others that it named. When all sessions of its tenant have been unpacked. */
-void session_link(struct session *s);
+/* Joins it to others that it named, and goes on with its MONITOR. When all sessions of its tenant have been unpacked.
+ * True: it is told of all tenants, and session_feed has to follow for every worker. */
+bool session_link(struct session *s);
+/* The sessions of `env` tell the session of their commands. */
+void session_feed(const struct session *s, struct environment *env);
 
 /* By what the next process finds the tenant, and reads it: 0 or ATOMDB_E_FORMAT. */
 void tenant_pack_identity(const struct tenant *t, struct pack *p);

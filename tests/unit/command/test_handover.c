@@ -177,6 +177,31 @@ static void a_redirection_finds_its_other_end(void **state) {
 	close_world(w, two);
 }
 
+static void a_monitor_is_told_on(void **state) {
+	(void)state;
+	struct client *one;
+	struct world *w = open_world(NULL, &one);
+	struct client *other = friend_of(w, one);
+	expect(one, "MONITOR", "+OK\r\n");
+	struct buffer bytes = leave(one);
+	int error;
+	struct client *two = resume(w, one, buffer_slice(&bytes), &error);
+	assert_int_equal(error, 0);
+	client_free(one);
+	assert_false(session_link(&two->session));
+	expect_part(other, "CLIENT LIST", " flags=O ");
+	two->pushed.len = 0;
+	expect(other, "GET a", "$-1\r\n");
+	assert_non_null(memmem(two->pushed.data, two->pushed.len, "\"GET\" \"a\"\r\n", 11));
+	expect(two, "RESET", "+RESET\r\n");
+	two->pushed.len = 0;
+	expect(other, "GET a", "$-1\r\n");
+	assert_int_equal(two->pushed.len, 0);
+	buffer_deinit(&bytes);
+	client_free(two);
+	close_world(w, other);
+}
+
 static void settings_of_a_tenant_come_back(void **state) {
 	(void)state;
 	struct client *one;
@@ -247,6 +272,7 @@ int main(void) {
 		cmocka_unit_test(damage_is_an_error_or_harmless),
 		cmocka_unit_test(a_client_keeps_its_id_and_the_next_one_has_the_next),
 		cmocka_unit_test(a_client_of_an_older_release_keeps_its_only_number),
+		cmocka_unit_test(a_monitor_is_told_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
