@@ -106,6 +106,12 @@ void dispatch_fetch_ahead(const struct session *s, struct request *r, unsigned l
 		fetch_entry(s, r + ENTRIES_AHEAD);
 }
 
+/* Whether no command but HTTP begins so. Redis closes the connection, too, whatever its state. */
+static bool is_http(struct slice name) {
+	return (name.len >= 4 && strncasecmp(name.data, "POST", 4) == 0) ||
+	       (name.len >= 5 && strncasecmp(name.data, "Host:", 5) == 0);
+}
+
 static void reply_unknown_subcommand(struct session *s, const struct command *parent, struct slice name) {
 	char upper[32];
 	size_t n = 0;
@@ -227,6 +233,8 @@ enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks)
 	size_t mark = s->reply->out->len;
 	s->last_ms = s->env->steady_ms;
 	if (__builtin_expect(c == NULL, 0)) {
+		if (is_http(r->argv[0]))
+			return OUTCOME_HTTP;
 		counter_add(&s->env->unknown_commands, 1);
 		reply_unknown(s, r);
 		between_refused(s, r, mark);

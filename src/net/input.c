@@ -95,10 +95,19 @@ static struct slice reported(struct slice bytes) {
 	return bytes;
 }
 
-static enum verdict protocol_error(struct connection *c, const struct feed *f, const char *reason) {
-	struct slice bytes = reported((struct slice){f->data + f->done, f->len - f->done});
+/* The client does not speak RESP. */
+static void report_foreign(const struct connection *c, enum event_id id, struct slice bytes) {
 	counter_add(&c->worker->figures.protocol_errors, 1);
-	connection_report(c, EVENT_PROTOCOL_ERROR, bytes, NULL);
+	connection_report(c, id, reported(bytes), NULL);
+}
+
+static enum verdict protocol_error(struct connection *c, const struct feed *f, const char *reason) {
+	struct slice bytes = {f->data + f->done, f->len - f->done};
+	if (sniff_begins_like_http(bytes)) {
+		report_foreign(c, EVENT_HTTP_ON_RESP, bytes);
+		return VERDICT_CLOSE;
+	}
+	report_foreign(c, EVENT_PROTOCOL_ERROR, bytes);
 	writer_errorf(&c->worker->writer, "ERR %s", reason);
 	return VERDICT_CLOSE;
 }
@@ -181,6 +190,11 @@ static APART enum verdict run_window(struct connection *c, struct feed *f, struc
 				return VERDICT_LATER;
 			if (outcome == OUTCOME_ELSEWHERE)
 				return VERDICT_ELSEWHERE;
+			if (outcome == OUTCOME_HTTP) {
+				struct slice line = {f->data + f->done, begin + v->commands[i].end - f->done};
+				report_foreign(c, EVENT_HTTP_ON_RESP, line);
+				return VERDICT_CLOSE;
+			}
 			if (outcome == OUTCOME_LENT && (verdict = lend(c)) != VERDICT_DONE) {
 				f->done = begin + v->commands[i].end;
 				return verdict;
@@ -225,10 +239,10 @@ static bool check_greeting(struct connection *c, const struct feed *f) {
 	struct slice line = {0};
 	switch (sniff_first_line((struct slice){f->data, f->len}, &line)) {
 	case SNIFF_HTTP:
-		counter_add(&c->worker->figures.protocol_errors, 1);
-		if (line.len > REPORTED)
-			line.len = REPORTED;
-		connection_report(c, EVENT_HTTP_ON_RESP, line, NULL);
+		report_foreign(c, EVENT_HTTP_ON_RESP, line);
+		return false;
+	case SNIFF_TLS:
+		report_foreign(c, EVENT_TLS_ON_RESP, (struct slice){0});
 		return false;
 	case SNIFF_OTHER:
 		c->flags |= CONNECTION_GREETED;

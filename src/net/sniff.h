@@ -1,10 +1,20 @@
-/* Tells HTTP from RESP by the first line of a connection: a browser page must not be able to send commands. */
+/* Recognizes HTTP and TLS on the port for RESP: a web page must not be able to send commands. */
 #pragma once
+
+#include <stdbool.h>
 
 #include "atomdb/util/slice.h"
 
-enum sniff { SNIFF_MORE, SNIFF_HTTP, SNIFF_OTHER };
+enum sniff {
+	SNIFF_MORE,  /* the first line is not complete */
+	SNIFF_OTHER, /* RESP, or an inline command */
+	SNIFF_HTTP,
+	SNIFF_TLS,
+};
 
-/* Looks at the first bytes of a connection. SNIFF_MORE while the first line is not complete; `*line` is set to the line
- * (without its end) for SNIFF_HTTP. "GET key" is an inline command, "GET / HTTP/1.1" is not. Pure. */
+/* Looks at the first bytes of a connection, behind blank lines. `*line` is set to the line, without its end, for
+ * SNIFF_HTTP. "GET key" is an inline command, "GET / HTTP/1.1" is not. A line longer than an inline command may be is
+ * HTTP if it begins with a method and a target. Pure. */
 enum sniff sniff_first_line(struct slice bytes, struct slice *line);
+/* The same for a line that is no command, wherever it ends. */
+bool sniff_begins_like_http(struct slice bytes);

@@ -20,7 +20,6 @@
 #include "resp/inline.h"
 
 enum {
-	LINE_LIMIT = 64 * 1024,
 	SLOTS_FIRST = 8,
 	/* What is kept from one command to the next; a larger command's memory is given back behind it. */
 	SLOTS_KEPT = 1024,
@@ -97,8 +96,8 @@ static int grow(struct reader *r, const struct reader_limits *limits) {
 static ssize_t find_line_end(struct reader *r, const char *data, size_t len, char end_byte) {
 	const char *line = data + r->position;
 	size_t there = len - r->position;
-	if (there > LINE_LIMIT + 1)
-		there = LINE_LIMIT + 1;
+	if (there > READER_LINE_MAX + 1)
+		there = READER_LINE_MAX + 1;
 	const char *found = there > r->scanned ? memchr(line + r->scanned, end_byte, there - r->scanned) : NULL;
 	if (found != NULL)
 		return found - line;
@@ -122,7 +121,8 @@ static int read_inline(struct reader *r, const char *data, size_t len, const str
 		       size_t *consumed) {
 	ssize_t newline = find_line_end(r, data, len, '\n');
 	if (newline < 0)
-		return r->scanned > LINE_LIMIT ? fail(r, "Protocol error: too big inline request") : READER_UNFINISHED;
+		return r->scanned > READER_LINE_MAX ? fail(r, "Protocol error: too big inline request")
+						    : READER_UNFINISHED;
 	const char *p = data, *end = data + newline;
 	if (end > p && end[-1] == '\r')
 		end--;
@@ -173,7 +173,7 @@ static int long_header(struct reader *r, const char *data, size_t len, int64_t *
 		       const char *invalid) {
 	ssize_t end = find_line_end(r, data, len, '\r');
 	if (end < 0)
-		return r->scanned > LINE_LIMIT ? fail(r, too_big) : 0;
+		return r->scanned > READER_LINE_MAX ? fail(r, too_big) : 0;
 	const char *line = data + r->position;
 	r->scanned = (size_t)end;
 	if (len - r->position < (size_t)end + 2)

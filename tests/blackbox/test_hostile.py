@@ -1,6 +1,7 @@
 """Bytes that no honest client sends: Redis's own answers, nothing crashes, nothing is held."""
 
 import socket
+import time
 
 import pytest
 
@@ -109,14 +110,77 @@ def test_http_is_closed_and_logged(atomdb, request_line):
     wait_for(lambda: "HTTP" in atomdb.log(), 5, "the warning in the log")
 
 
-def test_tls_hello_is_closed_or_ignored(shared):
-    hello = bytes.fromhex("16030100c8010000c40303") + bytes(range(32)) + bytes(150) + b"\n"
-    with shared.client() as client:
-        client.send(hello)
-        client.sock.shutdown(socket.SHUT_WR)
-        assert client.closed()
-    with shared.client("still-serves") as client:
-        assert client.cmd("PING") == "PONG"
+def has_key(server, secret="s"):
+    with server.client(secret) as client:
+        return client.cmd("EXISTS", "hacked") == 1
+
+
+ATTACK = b"\r\nAUTH s\r\nSET hacked 1\r\n"
+
+
+@pytest.mark.parametrize("length", [10, 8 << 10, 16 << 10, (16 << 10) + 1, 40000, 65500, 1 << 16, 100000, 3 << 20])
+@pytest.mark.parametrize("method", [b"POST", b"GET", b"PUT", b"custom-method"])
+def test_http_of_any_length_is_closed(atomdb, method, length):
+    atomdb.start('anonymous = "everybody";')
+    with atomdb.client() as client:
+        client.send_anyway(method + b" /" + b"a" * length + b" HTTP/1.1\r\nHost: localhost" + ATTACK)
+        assert client.rest() == b""
+    assert not has_key(atomdb)
+    wait_for(lambda: "spoke HTTP" in atomdb.log(), 5, "the warning in the log")
+
+
+@pytest.mark.parametrize("request_line", [
+    b"get http://127.0.0.1:8080/ HTTP/1.1", b"\r\n\n  POST /x HTTP/1.1", b"OPTIONS * HTTP/1.1", b"GET\t/\tHTTP/1.1",
+    b"SET /x HTTP/1.0", b"HEAD / HTTP/2", b"PATCH /"])
+def test_http_in_any_split_is_closed(atomdb, request_line):
+    atomdb.start()
+    head = request_line + b"\r\nContent-Type: text/plain"
+    for cut in (1, 3, len(request_line) - 1, len(request_line) + 1):
+        with atomdb.client() as client:
+            client.send(head[:cut])
+            time.sleep(0.02)
+            client.send_anyway(head[cut:] + ATTACK)
+            assert client.rest() == b""
+    with atomdb.client() as client:
+        for byte in range(len(head)):
+            client.send_anyway(head[byte:byte + 1])
+        client.send_anyway(ATTACK)
+        assert client.rest() == b""
+    assert not has_key(atomdb)
+    wait_for(lambda: "spoke HTTP" in atomdb.log(), 5, "the warning in the log")
+
+
+@pytest.mark.parametrize("line", [b"POST", b"post /x HTTP/1.1", b"  Host: localhost", b"hOsT:localhost", b"\"POST\" /",
+                                  b"POST " + b"a" * 100000, b"POST \"", encode("post", "x")])
+@pytest.mark.parametrize("before", [b"PING\r\n", b"\0\xff garbage\r\n", b"AUTH s\r\nMULTI\r\n",
+                                    b"AUTH s\r\nSUBSCRIBE c\r\n"])
+def test_line_of_http_is_closed_and_logged(atomdb, before, line):
+    """As Redis does it for these two, whatever came before."""
+    atomdb.start()
+    with atomdb.client() as client:
+        client.send_anyway(before + line + ATTACK + b"EXEC\r\n" * (b"MULTI" in before))
+        client.rest()
+    assert not has_key(atomdb)
+    wait_for(lambda: "spoke HTTP" in atomdb.log(), 5, "the warning in the log")
+
+
+@like_redis
+def test_inline_commands_that_look_a_little_like_http_run(client):
+    client.send(b"GET /key\r\nSET /key HTTP/x\r\nGET /key\r\nGET http://x/\r\nSET Host: POST\r\nGET Host:\r\n")
+    assert [client.read() for _ in range(6)] == [None, "OK", b"HTTP/x", None, "OK", b"POST"]
+
+
+def test_tls_hello_is_closed(atomdb):
+    """A TLS client repeats bytes that another server chose: they must not run."""
+    atomdb.start()
+    hello = bytes.fromhex("16030100c8010000c40303") + bytes(range(32)) + ATTACK
+    for cut in (0, 1, 5):
+        with atomdb.client() as client:
+            client.send(hello[:cut])
+            client.send_anyway(hello[cut:])
+            assert client.rest() == b""
+    assert not has_key(atomdb)
+    wait_for(lambda: "spoke TLS" in atomdb.log(), 5, "the warning in the log")
 
 
 def test_announced_sizes_cost_nothing(atomdb):

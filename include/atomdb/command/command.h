@@ -69,6 +69,7 @@ enum key_flag {
 enum outcome {
 	OUTCOME_DONE = 0,
 	OUTCOME_CLOSE,     /* write what is there, then close: QUIT */
+	OUTCOME_HTTP,      /* the same, and report it: the command is a line of an HTTP request */
 	OUTCOME_LENT,      /* the reply ends with environment->lent, which is the caller's, and CRLF */
 	OUTCOME_AGAIN,     /* nothing was replied: run the same request again when the shard has caught up */
 	OUTCOME_ELSEWHERE, /* nothing was replied: run the same request on worker session->home */

@@ -10,6 +10,9 @@
 
 #include "atomdb/util/slice.h"
 
+/* Bytes of the longest line, without its end: an inline command or a header. */
+#define READER_LINE_MAX ((size_t)64 * 1024)
+
 enum reader_result {
 	READER_UNFINISHED = 0, /* no complete command yet: feed the same bytes again with more behind them */
 	READER_COMMAND = 1,    /* argc >= 1, argv set; `*consumed` says how many bytes they took (at least one) */
