@@ -36,9 +36,14 @@ size_t output_unsent(const struct connection *c) {
 	return c->output == NULL ? 0 : c->output->bytes.len - c->output->sent + c->output->lent.bytes.len;
 }
 
+/* Unsent bytes that the connection holds itself: a lent value is the store's. */
+static size_t held(const struct connection *c) {
+	return c->output == NULL ? 0 : c->output->bytes.len - c->output->sent;
+}
+
 size_t output_limit(const struct connection *c) {
 	uint64_t most = c->worker->env.settings.output_buffer;
-	size_t unsent = output_unsent(c);
+	size_t unsent = held(c);
 	if (most == 0)
 		return SIZE_MAX;
 	return c->worker->output_begin + (most > unsent ? (size_t)most - unsent : 0);
@@ -160,7 +165,7 @@ void output_pack(const struct connection *c, struct pack *p) {
 
 static bool is_over_limit(const struct connection *c) {
 	uint64_t most = c->worker->env.settings.output_buffer;
-	return most != 0 && output_unsent(c) > most;
+	return most != 0 && held(c) > most;
 }
 
 static int check_limit(struct connection *c) {

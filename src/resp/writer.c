@@ -202,9 +202,6 @@ void writer_bulk(struct writer *w, struct slice bytes) {
 }
 
 void writer_bulk_head(struct writer *w, size_t len) {
-	size_t used = w->out->len + LINE_MAX_BYTES + 2;
-	if (w->limit < used || len > w->limit - used)
-		w->failed = true;
 	line(w, '$', (int64_t)len);
 }
 

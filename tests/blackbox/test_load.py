@@ -349,13 +349,15 @@ def test_a_large_value_is_not_copied_for_each_client(atomdb):
             reader.close()
 
 
-def test_a_lent_value_counts_for_the_output_limit(atomdb):
+def test_a_value_larger_than_the_output_limit_is_read(atomdb):
+    """A value that is sent from where it is takes no output buffer, also while the tenant is watched."""
     atomdb.start(UNLIMITED + 'resp: { output_buffer = "8M"; };')
-    with atomdb.client("s") as client:
-        client.cmd("SET", "big", b"x" * (9 << 20))
-        with atomdb.client("s") as reader:
-            reader.send(encode("GET", "big"))
-            assert reader.closed()
+    value = b"x" * (9 << 20)
+    with atomdb.client("s") as client, atomdb.client("s") as monitor:
+        client.cmd("SET", "big", value)
+        assert client.cmd("GET", "big") == value
+        assert monitor.cmd("MONITOR") == "OK"
+        assert client.cmd("GET", "big") == value
         assert client.cmd("STRLEN", "big") == 9 << 20
 
 

@@ -38,7 +38,7 @@ void writer_error(struct writer *w, const char *text);
 void writer_errorf(struct writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void writer_integer(struct writer *w, int64_t value);
 void writer_bulk(struct writer *w, struct slice bytes);
-/* The head of a bulk string of `len` bytes; the caller sends these, and CRLF, itself. They count for the limit. */
+/* The head of a bulk string of `len` bytes; the caller sends these, and CRLF, itself. */
 void writer_bulk_head(struct writer *w, size_t len);
 void writer_bulk_integer(struct writer *w, int64_t value); /* a bulk string of its decimal text */
 void writer_null(struct writer *w);                        /* $-1 or _ */
