@@ -47,6 +47,7 @@ static void forget_progress(struct reader *r) {
 	r->bulk = -1;
 	r->position = 0;
 	r->scanned = 0;
+	r->skipping = false;
 }
 
 static void trim(struct reader *r) {
@@ -335,11 +336,54 @@ unsigned reader_read_usual(const char *data, size_t len, struct slice *slots, si
 	return n;
 }
 
+size_t reader_give_up(struct reader *r) {
+	size_t done = r->position;
+	if (r->left == 0)
+		return 0;
+	if (!r->skipping && r->bulk >= 0)
+		r->bulk += 2;
+	r->skipping = true;
+	r->position = 0;
+	trim(r);
+	return done;
+}
+
+/* Passes over what comes of a command that was given up. Between two calls `position` is 0. */
+static int skip(struct reader *r, const char *data, size_t len, const struct reader_limits *limits, size_t *consumed) {
+	while (r->left > 0) {
+		if (r->bulk < 0) {
+			int got = read_bulk_header(r, data, len, limits);
+			if (got < 0)
+				return got;
+			if (got == 0)
+				break;
+			r->bulk += 2;
+		}
+		size_t there = len - r->position, bulk = (size_t)r->bulk;
+		if (there < bulk) {
+			r->position = len;
+			r->bulk -= (int64_t)there;
+			break;
+		}
+		r->position += bulk;
+		r->bulk = -1;
+		r->left--;
+	}
+	*consumed = r->position;
+	r->position = 0;
+	if (r->left > 0)
+		return READER_UNFINISHED;
+	forget_progress(r);
+	return READER_EMPTY;
+}
+
 int reader_read(struct reader *r, const char *data, size_t len, const struct reader_limits *limits, size_t *consumed) {
 	if (r->position == 0 && r->scanned == 0 && (r->cap > SLOTS_KEPT || r->text_cap > TEXT_KEPT))
 		trim(r);
 	if (len == 0)
 		return READER_UNFINISHED;
+	if (r->skipping)
+		return skip(r, data, len, limits, consumed);
 	if (*data == '*')
 		return read_multibulk(r, data, len, limits, consumed);
 	return read_inline(r, data, len, limits, consumed);
@@ -353,7 +397,7 @@ void reader_rebase(struct reader *r, const char *from, const char *to) {
 }
 
 size_t reader_need(const struct reader *r) {
-	return r->bulk >= 0 ? r->position + (size_t)r->bulk + 2 : 0;
+	return r->bulk >= 0 && !r->skipping ? r->position + (size_t)r->bulk + 2 : 0;
 }
 
 size_t reader_memory(const struct reader *r) {

@@ -39,6 +39,7 @@ struct reader {
 	int64_t bulk;    /* length of the argument being read, -1 before its header */
 	size_t position; /* bytes of this command already understood */
 	size_t scanned;  /* bytes behind `position` known to hold no end of line */
+	bool skipping;   /* the command was given up: `bulk` counts what is left of its argument, CRLF included */
 	char *text;      /* owned: unquoted inline arguments; NULL until the first */
 	size_t text_cap;
 	const char *error; /* constant text, or points into error_text */
@@ -72,8 +73,14 @@ unsigned reader_read_usual(const char *data, size_t len, struct slice *slots, si
 
 /* Whether the reader is in the middle of a command. */
 static inline bool reader_busy(const struct reader *r) {
-	return (r->position | r->scanned) != 0;
+	return (r->position | r->scanned | r->skipping) != 0;
 }
+
+/* Gives up the unfinished command, which the caller does not want to hold: its arguments are forgotten, and the next
+ * calls of reader_read only pass over it, until they return READER_EMPTY behind its last byte. While they return
+ * READER_UNFINISHED, `*consumed` bytes are done with, and are not to be fed again. Returns how many of the bytes so far
+ * are done with; 0: the command has only begun, and cannot be given up yet. */
+size_t reader_give_up(struct reader *r);
 
 /* Tells that the bytes of the unfinished command now begin at `to` instead of `from`. */
 void reader_rebase(struct reader *r, const char *from, const char *to);

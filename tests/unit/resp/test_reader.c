@@ -280,6 +280,58 @@ static void usual_commands_at_once(void **state) {
 	assert_int_equal(transcript_usual(large, (size_t)n * 46), 5);
 }
 
+/* Feeds `input` in pieces of `piece` bytes as a connection does: what is done with is not fed again. */
+static void skip_in_pieces(const char *input, size_t given_up_at, size_t piece) {
+	struct reader r;
+	const struct reader_limits limits = {
+		.max_args = INT32_MAX, .max_bulk = 1000, .authenticated = true, .max_bytes = SIZE_MAX};
+	size_t len = strlen(input), done = 0, consumed = 0;
+	reader_init(&r);
+	assert_int_equal(reader_read(&r, input, given_up_at, &limits, &consumed), READER_UNFINISHED);
+	size_t dropped = reader_give_up(&r);
+	assert_in_range(dropped, 1, given_up_at);
+	done = dropped;
+	int result = READER_UNFINISHED;
+	for (size_t there = given_up_at; result == READER_UNFINISHED; there += piece) {
+		consumed = 0;
+		result = reader_read(&r, input + done, (there < len ? there : len) - done, &limits, &consumed);
+		done += consumed;
+		assert_int_equal(reader_need(&r), 0);
+		assert_true(result != READER_UNFINISHED || reader_busy(&r));
+		assert_true(result != READER_UNFINISHED || there < len);
+	}
+	assert_int_equal(result, READER_EMPTY);
+	assert_false(reader_busy(&r));
+	assert_int_equal(reader_read(&r, input + done, len - done, &limits, &consumed), READER_COMMAND);
+	assert_int_equal(r.argc, 1);
+	assert_memory_equal(r.argv[0].data, "PING", 4);
+	reader_deinit(&r);
+}
+
+static void a_command_that_was_given_up_is_passed_over(void **state) {
+	static const char input[] = "*4\r\n$3\r\nSET\r\n$0\r\n\r\n$21\r\n*1\r\n$4\r\nPING\r\nPING\r\n\r\r\n$1\r\nx\r\n"
+				    "*1\r\n$4\r\nPING\r\n";
+	(void)state;
+	size_t command = strlen(input) - strlen("*1\r\n$4\r\nPING\r\n");
+	for (size_t at = 4; at < command; at++)
+		for (size_t piece = 1; piece <= strlen(input); piece++)
+			skip_in_pieces(input, at, piece);
+}
+
+static void a_command_that_has_only_begun_is_not_given_up(void **state) {
+	struct reader r;
+	const struct reader_limits limits = {.max_args = 10, .max_bulk = 1000, .max_bytes = SIZE_MAX};
+	size_t consumed;
+	(void)state;
+	reader_init(&r);
+	assert_int_equal(reader_read(&r, "*3\r", 3, &limits, &consumed), READER_UNFINISHED);
+	assert_int_equal(reader_give_up(&r), 0);
+	reader_reset(&r);
+	assert_int_equal(reader_read(&r, "SET a", 5, &limits, &consumed), READER_UNFINISHED);
+	assert_int_equal(reader_give_up(&r), 0);
+	reader_deinit(&r);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(multibulk_commands),
@@ -293,6 +345,8 @@ int main(void) {
 		cmocka_unit_test(slots_are_bounded),
 		cmocka_unit_test(slots_are_reused_and_large_ones_given_back),
 		cmocka_unit_test(a_large_argument_tells_its_size),
+		cmocka_unit_test(a_command_that_was_given_up_is_passed_over),
+		cmocka_unit_test(a_command_that_has_only_begun_is_not_given_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
