@@ -20,6 +20,7 @@ enum parameter_kind {
 	DEBUG_COMMAND,
 	FIXED, /* a constant that Redis, too, lets nobody set */
 	MAXMEMORY,
+	CLIENT_MEMORY,
 	POLICY,
 	MAXCLIENTS,
 	TIMEOUT,
@@ -55,6 +56,7 @@ static const struct parameter {
 	{"lazyfree-lazy-user-flush", CONSTANT, "yes"},
 	{"maxclients", MAXCLIENTS, NULL},
 	{"maxmemory", MAXMEMORY, NULL},
+	{"maxmemory-clients", CLIENT_MEMORY, NULL},
 	{"maxmemory-policy", POLICY, NULL},
 	{"notify-keyspace-events", NOTIFY, NULL},
 	{"port", PORT, NULL},
@@ -80,6 +82,10 @@ static int64_t number_of(const struct session *s, enum parameter_kind kind) {
 		return notes_settings_of(s->tenant).slow_max;
 	case MAXMEMORY:
 		return (int64_t)limits->max_memory;
+	case CLIENT_MEMORY: {
+		uint64_t limit = tenant_client_limit(s->tenant);
+		return limit == UINT64_MAX ? 0 : (int64_t)limit;
+	}
 	case MAXCLIENTS:
 		return limits->max_clients != 0 ? limits->max_clients : settings->max_clients;
 	case TIMEOUT:

@@ -228,6 +228,18 @@ enum outcome dispatch_call(struct session *s, const struct request *r, uint64_t 
 	return outcome;
 }
 
+void dispatch_refuse(struct session *s) {
+	size_t mark = s->reply->out->len;
+	bool muted = s->reply->muted;
+	if (s->flags & SESSION_REPLY_SKIP_NEXT) {
+		s->flags &= ~(uint32_t)SESSION_REPLY_SKIP_NEXT;
+		s->reply->muted = true;
+	}
+	reply_store_error(s, ATOMDB_E_OOM);
+	between_refused(s, &(struct request){.command = NULL}, mark);
+	s->reply->muted = muted;
+}
+
 enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks) {
 	const struct command *c = r->command;
 	size_t mark = s->reply->out->len;

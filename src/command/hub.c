@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "atomdb/command/client_memory.h"
 #include "atomdb/util/error.h"
 #include "command/between.h"
 #include "command/handlers.h"
@@ -25,11 +26,11 @@ static uint64_t membership_hash(const struct session *s, const struct topic *top
 /* --- hub and peer ----------------------------------------------------------------------------------------------- */
 
 static struct hub *hub_new(struct session *s) {
-	if (tenant_charge(s->tenant, sizeof(struct hub)) < 0)
+	if (client_memory_charge(s->tenant, s, sizeof(struct hub), CHARGE_NOW) < 0)
 		return NULL;
 	struct hub *h = calloc(1, sizeof(*h));
 	if (h == NULL) {
-		tenant_discharge(s->tenant, sizeof(*h));
+		client_memory_discharge(s->tenant, sizeof(*h));
 		return NULL;
 	}
 	h->env = s->env;
@@ -49,7 +50,7 @@ static void hub_free(struct hub *h) {
 	hub_refresh(t);
 	buffer_deinit(&h->message);
 	free(h);
-	tenant_discharge(t, sizeof(*h));
+	client_memory_discharge(t, sizeof(*h));
 }
 
 struct peer *hub_peer(struct session *s) {
@@ -57,10 +58,10 @@ struct peer *hub_peer(struct session *s) {
 		return s->peer;
 	struct hub *h = s->tenant->hub != NULL ? s->tenant->hub : hub_new(s);
 	struct peer *p = NULL;
-	if (h != NULL && tenant_charge(s->tenant, sizeof(*p)) == 0) {
+	if (h != NULL && client_memory_charge(s->tenant, s, sizeof(*p), CHARGE_NOW) == 0) {
 		p = calloc(1, sizeof(*p));
 		if (p == NULL)
-			tenant_discharge(s->tenant, sizeof(*p));
+			client_memory_discharge(s->tenant, sizeof(*p));
 	}
 	if (p == NULL) {
 		if (h != NULL && h->peers == 0)
@@ -73,6 +74,7 @@ struct peer *hub_peer(struct session *s) {
 	list_init(&p->redirected);
 	list_init(&p->monitor);
 	p->session = s;
+	p->bytes = sizeof(*p);
 	h->peers++;
 	return s->peer = p;
 }
@@ -81,7 +83,7 @@ struct peer *hub_peer(struct session *s) {
 static void drop_held(struct hub *h) {
 	buffer_deinit(&h->deferred);
 	buffer_deinit(&h->own);
-	tenant_discharge(h->tenant, h->held);
+	client_memory_discharge(h->tenant, h->held);
 	h->held = 0;
 	h->own_redirect = 0;
 }
@@ -102,8 +104,9 @@ void hub_leave(struct session *s) {
 		hub_part_all(s, (enum topic_kind)i);
 	s->flags &= ~(uint32_t)SESSION_BETWEEN;
 	s->peer = NULL;
+	h->tenant->leaving_bytes -= p->leaving;
 	free(p);
-	tenant_discharge(h->tenant, sizeof(*p));
+	client_memory_discharge(h->tenant, sizeof(*p));
 	if (--h->peers == 0)
 		hub_free(h);
 	else
@@ -159,6 +162,25 @@ static uint64_t topic_bytes(const struct topic *topic) {
 }
 #define MEMBERSHIP_BYTES (sizeof(struct membership) + 2 * sizeof(void *))
 
+/* What clients make the tenant hold counts among client_memory. The table of tracked names has a limit of its own. */
+static int charge(struct session *s, enum topic_kind kind, uint64_t bytes) {
+	if (kind != TOPIC_TRACKED)
+		return client_memory_charge(s->tenant, s, bytes, CHARGE_NOW);
+	int error = tenant_charge(s->tenant, bytes);
+	if (error == 0)
+		s->tenant->hub->tracked_bytes += bytes;
+	return error;
+}
+
+static void discharge(struct hub *h, enum topic_kind kind, uint64_t bytes) {
+	if (kind != TOPIC_TRACKED) {
+		client_memory_discharge(h->tenant, bytes);
+		return;
+	}
+	h->tracked_bytes -= bytes;
+	tenant_discharge(h->tenant, bytes);
+}
+
 static struct topic *topic_new(struct hub *h, enum topic_kind kind, unsigned database, struct slice name) {
 	struct topic *topic = malloc(sizeof(*topic) + name.len);
 	if (topic == NULL || hashtable_reserve(&h->topics) < 0) {
@@ -180,10 +202,15 @@ static void topic_free(struct hub *h, struct topic *topic) {
 	tracking_forget_changes(topic);
 	hashtable_remove(&h->topics, &topic->link);
 	list_remove(&topic->order);
-	tenant_discharge(h->tenant, topic_bytes(topic));
+	discharge(h, topic->kind, topic_bytes(topic));
 	if (--h->kinds[topic->kind].count == 0)
 		hub_refresh(h->tenant);
 	free(topic);
+}
+
+/* What a member weighs: as if the topic were its own, but for tracked names. */
+static uint64_t weight_of(const struct topic *topic) {
+	return topic->kind == TOPIC_TRACKED ? 0 : MEMBERSHIP_BYTES + topic_bytes(topic);
 }
 
 int hub_join(struct session *s, enum topic_kind kind, unsigned database, struct slice name) {
@@ -196,12 +223,12 @@ int hub_join(struct session *s, enum topic_kind kind, unsigned database, struct 
 	if (topic == NULL)
 		bytes += topic_bytes(&(struct topic){.length = name.len});
 	/* What is evicted for it may end a topic: it is looked for again. */
-	int error = tenant_charge(t, bytes);
+	int error = charge(s, kind, bytes);
 	if (error < 0)
 		return error;
 	struct topic *again = hub_find(h, kind, database, name);
 	if (topic != NULL && again == NULL) {
-		tenant_discharge(t, bytes);
+		discharge(h, kind, bytes);
 		return ATOMDB_E_OOM;
 	}
 	struct membership *m = malloc(sizeof(*m));
@@ -209,7 +236,7 @@ int hub_join(struct session *s, enum topic_kind kind, unsigned database, struct 
 	if (m == NULL || hashtable_reserve(&h->memberships) < 0 ||
 	    (topic == NULL && (topic = topic_new(h, kind, database, name)) == NULL)) {
 		free(m);
-		tenant_discharge(t, bytes);
+		discharge(h, kind, bytes);
 		return -ENOMEM;
 	}
 	*m = (struct membership){.topic = topic, .session = s, .link.hash = membership_hash(s, topic)};
@@ -219,6 +246,7 @@ int hub_join(struct session *s, enum topic_kind kind, unsigned database, struct 
 	topic->count++;
 	h->kinds[kind].memberships++;
 	s->peer->kinds[kind].count++;
+	s->peer->bytes += weight_of(topic);
 	if (topic->count == 1)
 		hub_refresh(t);
 	return 1;
@@ -231,9 +259,10 @@ void hub_end_membership(struct membership *m) {
 	list_remove(&m->by_topic);
 	list_remove(&m->by_peer);
 	m->session->peer->kinds[topic->kind].count--;
+	m->session->peer->bytes -= weight_of(topic);
 	t->hub->kinds[topic->kind].memberships--;
 	free(m);
-	tenant_discharge(t, MEMBERSHIP_BYTES);
+	discharge(t->hub, topic->kind, MEMBERSHIP_BYTES);
 	if (--topic->count == 0)
 		topic_free(t->hub, topic);
 }
@@ -291,12 +320,14 @@ void hub_end_command(struct hub *h) {
 void hub_hold(struct hub *h, struct buffer *to, const void *bytes, size_t len) {
 	struct writer *w = h->current->reply;
 	size_t used = w->out->len + h->held;
-	if (used > w->limit || len > w->limit - used || buffer_append(to, bytes, len, SIZE_MAX) < 0) {
+	if (used > w->limit || len > w->limit - used ||
+	    client_memory_charge(h->tenant, h->current, len, CHARGE_LATER) < 0) {
 		w->failed = true;
 		return;
 	}
-	tenant_charge_anyway(h->tenant, len);
 	h->held += len;
+	if (buffer_append(to, bytes, len, SIZE_MAX) < 0)
+		w->failed = true;
 }
 
 void hub_push(struct hub *h, struct session *to, struct slice bytes) {

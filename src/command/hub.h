@@ -51,6 +51,8 @@ struct peer {
 	struct list redirected;          /* tracking.redirect_link of those that send their invalidations here */
 	struct list monitor;             /* in hub->monitors: MONITOR */
 	struct session *session;
+	uint64_t bytes;   /* that it would free alone: memberships with their topics, kept commands */
+	uint64_t leaving; /* of tenant->leaving_bytes */
 };
 
 struct hub {
@@ -64,6 +66,7 @@ struct hub {
 		uint64_t memberships;
 	} kinds[TOPIC_KINDS];
 	uint64_t peers;
+	uint64_t tracked_bytes;  /* charged for TOPIC_TRACKED */
 	uint64_t trackers;       /* sessions with CLIENT TRACKING */
 	struct list tracking;    /* tracking.link */
 	struct list monitors;    /* peer.monitor */

@@ -167,7 +167,8 @@ static void stats_section(struct page *p) {
 	/* What is due is gone for every command, and no more than the quota is ever kept. */
 	constant(p, "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\n");
 	figure(p, "evicted_keys", notes_figure(t, &f->evictions));
-	constant(p, "evicted_clients:0\r\ntotal_eviction_exceeded_time:0\r\ncurrent_eviction_exceeded_time:0\r\n");
+	figure(p, "evicted_clients", notes_figure(t, &f->clients_evicted));
+	constant(p, "total_eviction_exceeded_time:0\r\ncurrent_eviction_exceeded_time:0\r\n");
 	figure(p, "keyspace_hits", notes_figure(t, &f->hits));
 	figure(p, "keyspace_misses", notes_figure(t, &f->misses));
 	figure(p, "pubsub_channels", topics(t, TOPIC_CHANNEL));

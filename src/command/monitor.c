@@ -93,7 +93,8 @@ enum outcome monitor_call(struct session *s, const struct request *r, uint64_t *
 	if (told && r->command->id == COMMAND_RESET)
 		tell(s, t, r, s);
 	enum outcome outcome = dispatch_call(s, r, ticks);
-	if (told && (outcome == OUTCOME_DONE || outcome == OUTCOME_LENT) && s->tenant == t && r->command->id != COMMAND_RESET)
+	if (told && (outcome == OUTCOME_DONE || outcome == OUTCOME_LENT) && s->tenant == t &&
+	    r->command->id != COMMAND_RESET)
 		tell(s, t, r, NULL);
 	return outcome;
 }

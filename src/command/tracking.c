@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "atomdb/command/client_memory.h"
 #include "atomdb/util/error.h"
 #include "command/between.h"
 #include "command/handlers.h"
@@ -64,7 +65,7 @@ static void disable(struct session *s) {
 	list_remove(&x->redirect_link);
 	list_remove(&x->link);
 	free(x);
-	tenant_discharge(s->tenant, sizeof(*x));
+	client_memory_discharge(s->tenant, sizeof(*x));
 	s->peer->tracking = NULL;
 	s->flags &= ~(uint32_t)SESSION_TRACKING;
 	h->trackers--;
@@ -84,11 +85,11 @@ int tracking_turn_on(struct session *s, struct session *redirect, uint32_t optio
 	struct hub *h = s->tenant->hub;
 	struct tracking *x = s->peer->tracking;
 	if (x == NULL) {
-		if (tenant_charge(s->tenant, sizeof(*x)) < 0)
+		if (client_memory_charge(s->tenant, s, sizeof(*x), CHARGE_NOW) < 0)
 			return ATOMDB_E_OOM;
 		x = calloc(1, sizeof(*x));
 		if (x == NULL) {
-			tenant_discharge(s->tenant, sizeof(*x));
+			client_memory_discharge(s->tenant, sizeof(*x));
 			return ATOMDB_E_OOM;
 		}
 		x->session = s;

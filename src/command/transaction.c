@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "atomdb/command/client_memory.h"
 #include "atomdb/command/dispatch.h"
 #include "atomdb/util/error.h"
 #include "command/between.h"
@@ -60,7 +61,8 @@ static void drop(struct session *s) {
 		free(k);
 	}
 	s->peer->transaction = NULL;
-	tenant_discharge(s->tenant, x->bytes);
+	s->peer->bytes -= x->bytes;
+	client_memory_discharge(s->tenant, x->bytes);
 	free(x);
 }
 
@@ -71,15 +73,16 @@ void transaction_end(struct session *s) {
 
 static int begin(struct session *s) {
 	struct transaction *x = NULL;
-	if (tenant_charge(s->tenant, sizeof(*x)) < 0)
+	if (client_memory_charge(s->tenant, s, sizeof(*x), CHARGE_NOW) < 0)
 		return ATOMDB_E_OOM;
 	x = calloc(1, sizeof(*x));
 	if (x == NULL) {
-		tenant_discharge(s->tenant, sizeof(*x));
+		client_memory_discharge(s->tenant, sizeof(*x));
 		return ATOMDB_E_OOM;
 	}
 	x->last = &x->first;
 	x->bytes = sizeof(*x);
+	s->peer->bytes += x->bytes;
 	s->peer->transaction = x;
 	s->flags |= SESSION_MULTI;
 	return 0;
@@ -103,11 +106,11 @@ static int keep(struct session *s, const struct request *r) {
 	size_t bytes = sizeof(struct kept) + r->argc * sizeof(struct slice);
 	for (uint32_t i = 0; i < r->argc; i++)
 		bytes += r->argv[i].len;
-	if (tenant_charge(s->tenant, bytes) < 0)
+	if (client_memory_charge(s->tenant, s, bytes, CHARGE_NOW) < 0)
 		return ATOMDB_E_OOM;
 	struct kept *k = malloc(bytes);
 	if (k == NULL) {
-		tenant_discharge(s->tenant, bytes);
+		client_memory_discharge(s->tenant, bytes);
 		return ATOMDB_E_OOM;
 	}
 	*k = (struct kept){.command = r->command, .bytes = bytes, .argc = r->argc};
@@ -122,6 +125,7 @@ static int keep(struct session *s, const struct request *r) {
 	x->last = &k->next;
 	x->count++;
 	x->bytes += k->bytes;
+	s->peer->bytes += k->bytes;
 	x->flags |= k->command->flags;
 	x->keyless |= k->command->first_key == 0;
 	return 0;
@@ -220,13 +224,17 @@ enum outcome transaction_watch(struct session *s, const struct request *r) {
 	}
 	if (hub_peer(s) == NULL)
 		return OUTCOME_DONE;
+	const struct list *watched = &s->peer->kinds[TOPIC_WATCHED].memberships;
+	uint64_t before = hub_joined(s, TOPIC_WATCHED);
 	for (uint32_t i = 1; i < r->argc; i++) {
 		/* What is due is gone now, rather than later and as a change. */
 		struct key key = request_key(s, r, i);
 		(void)keyspace_find(s->tenant, &key, LOOKUP_PEEK);
-		int error = hub_join(s, TOPIC_WATCHED, s->database, r->argv[i]);
-		if (error < 0)
-			return reply_store_error(s, ATOMDB_E_OOM);
+		if (hub_join(s, TOPIC_WATCHED, s->database, r->argv[i]) >= 0)
+			continue;
+		while (hub_joined(s, TOPIC_WATCHED) > before)
+			hub_end_membership(list_entry(watched->prev, struct membership, by_peer));
+		return reply_store_error(s, ATOMDB_E_OOM);
 	}
 	writer_ok(s->reply);
 	return OUTCOME_DONE;

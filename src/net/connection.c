@@ -13,15 +13,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "atomdb/command/client_memory.h"
 #include "atomdb/util/error.h"
 #include "net/worker.h"
 
 /* Unsent replies beyond which a client is no longer served. A client may write a long pipeline before it reads: this,
  * with the kernel's buffers, is how long its replies may be. */
 #define BACKLOG_MEMBER ((size_t)1 << 20)
-/* What a client may hold even where its tenant has no room left: the DEL that makes some must get through. */
-#define GRACE_BYTES ((uint64_t)16 << 10)
-
 static struct connection *connection_of(struct session *s) {
 	return list_entry(s, struct connection, session);
 }
@@ -119,6 +117,23 @@ void connection_close(struct connection *c) {
 	counter_sub(&w->figures.clients, 1);
 	counter_sub(&w->figures.states[c->state], 1);
 	atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
+}
+
+void connection_overrun(struct connection *c) {
+	struct worker *w = c->worker;
+	if (c->flags & CONNECTION_REPLIED)
+		output_send_replies(w);
+	c->flags |= CONNECTION_OVERRUN;
+	input_drop(c);
+	output_drop(c);
+	connection_uncharge(c);
+	list_remove(&c->link);
+	list_push_back(&w->evicted, &c->link);
+}
+
+void connection_close_evicted(struct worker *w) {
+	while (!list_empty(&w->evicted))
+		connection_close(list_entry(w->evicted.next, struct connection, link));
 }
 
 void connection_bury(struct worker *w) {
@@ -264,35 +279,49 @@ static uint64_t held_bytes(const struct connection *c) {
 	return n;
 }
 
-int connection_charge(struct connection *c) {
-	uint64_t held = held_bytes(c);
+/* A charge may make the tenant evict keys, which clients are told of, and so change what this one holds. */
+static int charge_more(struct connection *c, uint64_t more, enum client_charge how) {
 	struct worker *w = c->worker;
-	if (held <= c->charged) {
-		uint64_t less = c->charged - held;
-		if (less > 0 && c->session.tenant != NULL)
-			tenant_discharge(c->session.tenant, less);
-		else
-			w->stranger_bytes -= less;
-	} else if (c->session.tenant != NULL) {
-		int r = tenant_charge(c->session.tenant, held - c->charged);
-		if (r < 0 && held > GRACE_BYTES)
-			return r;
-		if (r < 0)
-			tenant_charge_anyway(c->session.tenant, held - c->charged);
+	if (c->session.tenant != NULL) {
+		int error = client_memory_charge(c->session.tenant, &c->session, more, how);
+		if (error < 0)
+			return error;
 	} else {
-		if (held - c->charged > WORKER_STRANGER_BYTES - w->stranger_bytes)
+		if (more > WORKER_STRANGER_BYTES - w->stranger_bytes)
 			return ATOMDB_E_OOM;
-		w->stranger_bytes += held - c->charged;
+		w->stranger_bytes += more;
 	}
+	c->charged += more;
+	return 0;
+}
+
+static int charge(struct connection *c, enum client_charge how) {
+	uint64_t held = held_bytes(c);
+	if (held > c->charged)
+		return charge_more(c, held - c->charged,
+				   how == CHARGE_NOW && held <= GRACE_BYTES ? CHARGE_LITTLE : how);
+	uint64_t less = c->charged - held;
+	if (less > 0 && c->session.tenant != NULL)
+		client_memory_discharge(c->session.tenant, less);
+	else
+		c->worker->stranger_bytes -= less;
 	c->charged = held;
 	return 0;
+}
+
+int connection_charge(struct connection *c) {
+	return charge(c, CHARGE_NOW);
+}
+
+int connection_charge_later(struct connection *c) {
+	return charge(c, CHARGE_LATER);
 }
 
 void connection_uncharge(struct connection *c) {
 	if (c->charged == 0)
 		return;
 	if (c->session.tenant != NULL)
-		tenant_discharge(c->session.tenant, c->charged);
+		client_memory_discharge(c->session.tenant, c->charged);
 	else
 		c->worker->stranger_bytes -= c->charged;
 	c->charged = 0;
@@ -359,7 +388,7 @@ static void host_describe(struct session *s, struct client_facts *facts) {
 
 static void host_close(struct session *s) {
 	struct connection *c = connection_of(s);
-	if (c->worker->current == c)
+	if (s->env->running == s)
 		s->flags |= SESSION_CLOSING;
 	else
 		connection_close(c);
@@ -368,7 +397,7 @@ static void host_close(struct session *s) {
 static void host_push(struct session *s, struct slice bytes) {
 	struct connection *c = connection_of(s);
 	struct worker *w = c->worker;
-	if (w->current != c)
+	if (s->env->running != s)
 		output_push(c, bytes);
 	else if (buffer_append(&w->output, bytes.data, bytes.len, w->writer.limit) < 0)
 		w->writer.failed = true;
@@ -390,6 +419,33 @@ static void host_each(struct environment *env, void (*visit)(void *context, stru
 	visit_list(&w->lingering, visit, context);
 }
 
+static uint64_t host_held(const struct session *s) {
+	return list_entry(s, const struct connection, session)->charged;
+}
+
+static void report_evicted(const struct connection *c, uint64_t held) {
+	char detail[64];
+	snprintf(detail, sizeof(detail), "%llu bytes", (unsigned long long)held);
+	connection_report(c, EVENT_CLIENT_EVICTED, (struct slice){0}, detail);
+}
+
+static void host_evict(struct session *s, uint64_t held) {
+	struct connection *c = connection_of(s);
+	report_evicted(c, held);
+	connection_overrun(c);
+}
+
+void connection_report_evicted(const struct connection *c) {
+	if (c->session.tenant != NULL)
+		counter_add(&c->session.tenant->figures.clients_evicted, 1);
+	report_evicted(c, held_bytes(c));
+}
+
+void connection_evict(struct connection *c) {
+	connection_report_evicted(c);
+	connection_overrun(c);
+}
+
 static void host_leaving(struct session *s) {
 	connection_uncharge(connection_of(s));
 }
@@ -403,4 +459,6 @@ const struct session_host connection_host = {
 	.prepare_call = worker_prepare_call,
 	.send_call = worker_send_call,
 	.leaving = host_leaving,
+	.held = host_held,
+	.evict = host_evict,
 };

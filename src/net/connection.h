@@ -17,6 +17,9 @@
 #include "atomdb/util/pack.h"
 #include "net/inbox.h"
 
+/* What a client may hold if its tenant has no room left: the DEL that makes some must get through. */
+#define GRACE_BYTES ((uint64_t)16 << 10)
+
 struct window;
 struct worker;
 
@@ -27,7 +30,7 @@ enum connection_flag {
 	CONNECTION_WAITING = 1 << 3,  /* in one of the worker's lists of those whose commands are tried again */
 	CONNECTION_FINISHED = 1 << 4, /* nothing more is run; closed when its replies have arrived */
 	CONNECTION_ENDED = 1 << 5,    /* the client has sent all that it will */
-	CONNECTION_OVERRUN = 1 << 6,  /* it does not read what others send it: closed at the end of the turn */
+	CONNECTION_OVERRUN = 1 << 6,  /* it holds too much: closed at the end of the turn, and nothing is done for it */
 	CONNECTION_REPLIED = 1 << 7,  /* among worker->replies */
 };
 
@@ -83,6 +86,14 @@ void connection_close(struct connection *c);
 /* Closes as soon as its replies have arrived, and some seconds later if they do not. Called again for one that is
  * finished it looks whether they have. */
 void connection_finish(struct connection *c);
+/* Frees the buffers of a client that has no command running, and closes it at the end of the turn: whoever walks over
+ * sessions may do it to any of them. */
+void connection_overrun(struct connection *c);
+/* The same for one that holds too much of its tenant's memory, which is counted and reported. */
+void connection_evict(struct connection *c);
+/* Counts and reports that alone. */
+void connection_report_evicted(const struct connection *c);
+void connection_close_evicted(struct worker *w);
 /* Frees what was closed in this turn. */
 void connection_bury(struct worker *w);
 /* Frees one that no worker has: left over in an inbox. */
@@ -90,6 +101,8 @@ void connection_discard(struct connection *c);
 
 /* Brings the charge in line with what the connection holds; 0, or ATOMDB_E_OOM with the charge as it was. */
 int connection_charge(struct connection *c);
+/* The same, and no key is evicted now. */
+int connection_charge_later(struct connection *c);
 /* Takes the whole charge back. */
 void connection_uncharge(struct connection *c);
 /* Brings epoll's interest in line with the connection's state, and the lists with its session's. */

@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "atomdb/command/client_memory.h"
 #include "atomdb/util/error.h"
 #include "net/connection.h"
 #include "net/sniff.h"
@@ -43,6 +44,7 @@ enum verdict {
 	VERDICT_DONE,       /* no byte is left */
 	VERDICT_WINDOW,     /* the window was used up: there is more */
 	VERDICT_UNFINISHED, /* the rest is the beginning of a command */
+	VERDICT_TOO_LARGE,  /* the same, and its client may not hold it */
 	VERDICT_STALLED,    /* the rest waits until replies are sent */
 	VERDICT_AGAIN,      /* the rest waits until the shard has caught up, or the others have been served */
 	VERDICT_LATER,      /* the rest waits until the tenant's pause ends, or the session is woken */
@@ -132,6 +134,8 @@ static APART int parse_any(struct connection *c, struct feed *f, struct window *
 		.authenticated = member,
 		.max_bytes = query_limit(c),
 	};
+	if (c->session.tenant != NULL && tenant_client_limit(c->session.tenant) < limits.max_bytes)
+		limits.max_bytes = (size_t)tenant_client_limit(c->session.tenant);
 	size_t consumed = 0;
 	int result = reader_read(r, f->data + f->done, f->len - f->done, &limits, &consumed);
 	if (result == READER_COMMAND) {
@@ -139,7 +143,7 @@ static APART int parse_any(struct connection *c, struct feed *f, struct window *
 		v->requests[0].argv = r->argv;
 		v->requests[0].argc = r->argc;
 		v->count = 1;
-	} else if (result == READER_EMPTY) {
+	} else if (result == READER_EMPTY || result == READER_UNFINISHED) {
 		f->done += consumed;
 	}
 	return result;
@@ -229,6 +233,9 @@ static enum verdict behind(struct connection *c, const struct feed *f, int resul
 		return VERDICT_UNFINISHED;
 	if (result == ATOMDB_E_PROTOCOL)
 		return protocol_error(c, f, c->worker->reader.error);
+	if (result == ATOMDB_E_RANGE && c->session.tenant != NULL &&
+	    tenant_client_limit(c->session.tenant) < query_limit(c))
+		return VERDICT_TOO_LARGE;
 	if (result == ATOMDB_E_RANGE)
 		return protocol_error(c, f, "Protocol error: query buffer limit exceeded");
 	return VERDICT_DROP;
@@ -252,6 +259,15 @@ static bool check_greeting(struct connection *c, const struct feed *f) {
 	}
 }
 
+/* The client's replies go to the worker's output. */
+static inline void begin_replies(struct connection *c) {
+	struct worker *w = c->worker;
+	writer_init(&w->writer, &w->output, output_limit(c));
+	w->writer.protocol = c->session.protocol;
+	w->writer.muted = (c->session.flags & SESSION_REPLY_OFF) != 0;
+	c->session.reply = &w->writer;
+}
+
 /* Runs every complete command, those first that are in the window already. */
 static enum verdict run_feed(struct connection *c, struct feed *f, struct window *v) {
 	struct worker *w = c->worker;
@@ -260,11 +276,8 @@ static enum verdict run_feed(struct connection *c, struct feed *f, struct window
 	uint64_t ticks = clock_ticks();
 	if (__builtin_expect(output_is_due(w, ticks), 0) || __builtin_expect(c->flags & CONNECTION_REPLIED, 0))
 		output_end_replies(w);
-	writer_init(&w->writer, &w->output, output_limit(c));
-	w->writer.protocol = c->session.protocol;
-	w->writer.muted = (c->session.flags & SESSION_REPLY_OFF) != 0;
-	c->session.reply = &w->writer;
-	w->current = c;
+	begin_replies(c);
+	w->env.running = &c->session;
 	const uint64_t end = ticks + SLICE_TICKS;
 	unsigned commands = 0;
 	enum verdict verdict;
@@ -288,7 +301,7 @@ static enum verdict run_feed(struct connection *c, struct feed *f, struct window
 		c->greedy = GREEDY_TURNS;
 	else if (__builtin_expect(c->greedy > 0, 0))
 		c->greedy--;
-	w->current = NULL;
+	w->env.running = NULL;
 	return verdict;
 }
 
@@ -310,7 +323,11 @@ static struct pending *make_pending(struct connection *c) {
 /* Moves the bytes to the front of a buffer that is not much larger than they are. */
 static int keep_bytes(struct buffer *b, const char *rest, size_t len) {
 	bool inside = b->data != NULL && (uintptr_t)rest - (uintptr_t)b->data <= b->cap;
-	if (inside && (b->cap <= WORKER_READ || len >= b->cap / 4)) {
+	if (len == 0) {
+		buffer_deinit(b);
+		return 0;
+	}
+	if (inside && (b->cap <= GRACE_BYTES || len >= b->cap / 4)) {
 		memmove(b->data, rest, len);
 		b->len = len;
 		return 0;
@@ -372,9 +389,10 @@ void input_wake(struct connection *c) {
 	w->busy = true;
 }
 
-/* The client holds more than it may: it is told so, and closed. */
+/* The client holds more than it may, and what it holds cannot be passed over: it is told so, and closed. */
 static void refuse_memory(struct connection *c) {
 	struct worker *w = c->worker;
+	connection_report_evicted(c);
 	input_drop(c);
 	writer_init(&w->writer, &w->output, SIZE_MAX);
 	writer_error(&w->writer, "OOM command not allowed when used memory > 'maxmemory'.");
@@ -415,11 +433,49 @@ static void abandon(struct connection *c) {
 	connection_close(c);
 }
 
+/* Takes over what is known of the pending command, whose bytes are at `to` now. */
+static void resume_reader(struct connection *c, const char *to) {
+	struct pending *p = c->pending;
+	struct reader *r = &c->worker->reader;
+	struct reader state = *r;
+	*r = p->reader;
+	p->reader = state;
+	reader_rebase(r, p->bytes.data, to);
+}
+
+/* An unfinished command that its client may not hold, whatever else there is room for. */
+static bool never_fits(const struct connection *c) {
+	const struct tenant *t = c->session.tenant;
+	return t != NULL && client_memory_never(t, reader_need(&c->pending->reader));
+}
+
+static void conclude(struct connection *c, const struct feed *f, enum verdict verdict);
+
+/* Answers an unfinished command that cannot be held, and passes over the rest of it. */
+static void refuse_command(struct connection *c) {
+	struct pending *p = c->pending;
+	size_t done = c->session.tenant == NULL ? 0 : reader_give_up(&p->reader);
+	if (done == 0 || keep_bytes(&p->bytes, p->bytes.data + done, p->bytes.len - done) < 0) {
+		refuse_memory(c);
+		return;
+	}
+	begin_replies(c);
+	dispatch_refuse(&c->session);
+	if (output_flush(c) < 0) {
+		connection_close(c);
+		return;
+	}
+	struct feed f = {.data = p->bytes.data, .len = p->bytes.len};
+	resume_reader(c, f.data);
+	conclude(c, &f, run_feed(c, &f, c->worker->windows));
+}
+
 /* Brings the connection into the state that the verdict on its bytes asks for. It may be gone after it. */
 static void conclude(struct connection *c, const struct feed *f, enum verdict verdict) {
 	struct worker *w = c->worker;
 	bool rest = false;
-	if (__builtin_expect(w->reader.cap > SLOTS_KEPT, 0) && verdict != VERDICT_UNFINISHED)
+	if (__builtin_expect(w->reader.cap > SLOTS_KEPT, 0) && verdict != VERDICT_UNFINISHED &&
+	    verdict != VERDICT_TOO_LARGE)
 		reader_reset(&w->reader);
 	bool later = verdict == VERDICT_DONE && !w->stopping && output_later(c);
 	if (!later && (verdict == VERDICT_DROP || output_flush(c) < 0)) {
@@ -435,7 +491,7 @@ static void conclude(struct connection *c, const struct feed *f, enum verdict ve
 		return;
 	} else {
 		rest = true;
-		if (keep_rest(c, f, verdict == VERDICT_UNFINISHED) < 0) {
+		if (keep_rest(c, f, verdict == VERDICT_UNFINISHED || verdict == VERDICT_TOO_LARGE) < 0) {
 			abandon(c);
 			return;
 		}
@@ -445,6 +501,10 @@ static void conclude(struct connection *c, const struct feed *f, enum verdict ve
 		}
 		if (verdict == VERDICT_UNFINISHED && is_too_large(c)) {
 			refuse_query(c);
+			return;
+		}
+		if (verdict == VERDICT_TOO_LARGE || (verdict == VERDICT_UNFINISHED && never_fits(c))) {
+			refuse_command(c);
 			return;
 		}
 		if (verdict == VERDICT_LATER && w->stopping) {
@@ -466,7 +526,10 @@ static void conclude(struct connection *c, const struct feed *f, enum verdict ve
 		return;
 	}
 	if (__builtin_expect((rest || c->output != NULL || c->charged > 0) && connection_charge(c) < 0, 0)) {
-		refuse_memory(c);
+		if (verdict == VERDICT_UNFINISHED)
+			refuse_command(c);
+		else
+			refuse_memory(c);
 		return;
 	}
 	connection_settle(c);
@@ -491,16 +554,6 @@ static bool count_input(struct connection *c, ssize_t n) {
 	return false;
 }
 
-/* Takes over what is known of the pending command, whose bytes are at `to` now. */
-static void resume_reader(struct connection *c, const char *to) {
-	struct pending *p = c->pending;
-	struct reader *r = &c->worker->reader;
-	struct reader state = *r;
-	*r = p->reader;
-	p->reader = state;
-	reader_rebase(r, p->bytes.data, to);
-}
-
 /* Reads a piece of a large command into the pending buffer. The room follows the bytes that have arrived: what a client
  * announces costs nothing. */
 static void read_large(struct connection *c, size_t need) {
@@ -518,7 +571,7 @@ static void read_large(struct connection *c, size_t need) {
 	}
 	reader_rebase(&p->reader, from, p->bytes.data);
 	if (connection_charge(c) < 0) {
-		refuse_memory(c);
+		refuse_command(c);
 		return;
 	}
 	ssize_t n = socket_recv(c->fd, p->bytes.data + have, more);
@@ -540,7 +593,8 @@ void input_ready(struct connection *c) {
 			read_large(c, need);
 			return;
 		}
-		memcpy(w->input, c->pending->bytes.data, have);
+		if (have > 0)
+			memcpy(w->input, c->pending->bytes.data, have);
 	}
 	ssize_t n = socket_recv(c->fd, w->input + have, __builtin_expect(c->greedy > 0, 0) ? GREEDY_READ : WORKER_READ);
 	if (__builtin_expect(n <= 0, 0)) {
@@ -549,13 +603,14 @@ void input_ready(struct connection *c) {
 	}
 	count_input(c, n);
 	struct feed f = {.data = w->input, .len = have + (size_t)n};
-	if (__builtin_expect(have > 0, 0))
+	if (__builtin_expect(c->pending != NULL, 0))
 		resume_reader(c, f.data);
 	conclude(c, &f, run_feed(c, &f, c->worker->windows));
 }
 
 bool input_usual(const struct connection *c) {
-	const uint8_t flags = CONNECTION_GREETED | CONNECTION_RUNNABLE | CONNECTION_WAITING | CONNECTION_FINISHED;
+	const uint8_t flags = CONNECTION_GREETED | CONNECTION_RUNNABLE | CONNECTION_WAITING | CONNECTION_FINISHED |
+			      CONNECTION_OVERRUN;
 	return c->fd >= 0 && c->pending == NULL && c->session.tenant != NULL && (c->interest & EPOLLIN) != 0 &&
 	       (c->flags & flags) == CONNECTION_GREETED;
 }
@@ -578,7 +633,7 @@ bool input_stage(struct connection *c, struct window *v) {
 
 void input_run(struct connection *c, struct window *v) {
 	struct feed f = {.data = staged_bytes(c->worker, v), .len = v->len};
-	if (c->fd >= 0 && !(c->flags & CONNECTION_FINISHED))
+	if (c->fd >= 0 && !(c->flags & (CONNECTION_FINISHED | CONNECTION_OVERRUN)))
 		conclude(c, &f, run_feed(c, &f, v));
 }
 

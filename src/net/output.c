@@ -294,29 +294,32 @@ void output_push(struct connection *c, struct slice bytes) {
 	if (!list_linked(&o->push))
 		list_push_back(&w->pushed, &o->push);
 	compact(o);
+	size_t cap = o->bytes.cap;
+	/* A message that is lost must be known to the client, and this is how. */
 	if (buffer_append(&o->bytes, bytes.data, bytes.len, SIZE_MAX) < 0) {
-		/* A message is lost: the client must know, and this is how. */
-		c->flags |= CONNECTION_OVERRUN;
+		connection_overrun(c);
 		return;
 	}
-	if (output_unsent(c) > PUSH_EARLY)
+	if (held(c) > PUSH_EARLY)
 		(void)send_held(c);
-	if (is_over_limit(c))
-		c->flags |= CONNECTION_OVERRUN;
+	if (check_limit(c) < 0)
+		connection_overrun(c);
+	else if (o->bytes.cap != cap && connection_charge_later(c) < 0)
+		connection_evict(c);
 }
 
 void output_flush_pushed(struct worker *w) {
 	while (!list_empty(&w->pushed)) {
 		struct connection *c = list_entry(w->pushed.next, struct output, push)->connection;
 		list_remove(&c->output->push);
-		if (output_flush(c) < 0 || (c->flags & CONNECTION_OVERRUN)) {
+		if (output_flush(c) < 0) {
 			connection_close(c);
 			continue;
 		}
 		if (c->flags & CONNECTION_FINISHED)
 			continue;
 		if (connection_charge(c) < 0) {
-			connection_close(c);
+			connection_evict(c);
 			continue;
 		}
 		/* Where the socket took all of it, it will not tell that it can take more. */

@@ -66,7 +66,7 @@ static void read_timer(struct worker *w) {
 /* --- a turn ----------------------------------------------------------------------------------------------------- */
 
 static void serve_connection(struct connection *c, uint32_t events) {
-	if (__builtin_expect(c->fd < 0, 0))
+	if (__builtin_expect(c->fd < 0 || (c->flags & CONNECTION_OVERRUN), 0))
 		return;
 	if (__builtin_expect(events & EPOLLOUT, 0)) {
 		if (output_flush(c) < 0) {
@@ -299,8 +299,10 @@ static void turn(struct worker *w, int wait_ms) {
 		session_turn_ended(&w->env);
 	if (__builtin_expect(w->env.feed.lines.len != 0, 0))
 		worker_send_watched(w);
-	if (__builtin_expect(!list_empty(&w->pushed), 0))
+	while (__builtin_expect(!list_empty(&w->pushed) || !list_empty(&w->evicted), 0)) {
+		connection_close_evicted(w);
 		output_flush_pushed(w);
+	}
 	if (__builtin_expect(!list_empty(&w->graveyard), 0))
 		connection_bury(w);
 	note_turn(w, clock_ticks() - begin);
@@ -344,6 +346,7 @@ void worker_close_clients(struct worker *w) {
 	close_list(&w->strangers);
 	close_list(&w->members);
 	close_list(&w->lingering);
+	close_list(&w->evicted);
 	connection_bury(w);
 }
 
@@ -432,6 +435,7 @@ static struct worker *allocate(void) {
 	list_init(&w->waiting);
 	list_init(&w->paused);
 	list_init(&w->pushed);
+	list_init(&w->evicted);
 	list_init(&w->graveyard);
 	reader_init(&w->reader);
 	buffer_init(&w->output);

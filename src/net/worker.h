@@ -79,10 +79,10 @@ struct worker {
 	struct list waiting;   /* pending commands to be tried again each turn */
 	struct list paused;    /* the same, but not before resume_ms */
 	struct list pushed;    /* output that is to be sent at the end of the turn */
+	struct list evicted;   /* to be closed at the end of the turn; they hold no buffers any more */
 	struct list graveyard; /* closed in this turn, freed at its end: an event may still name them */
 
-	/* For the connection that is being served. */
-	struct connection *current;
+	/* For the connection that is being served: env.running is its session. */
 	struct writer writer;
 	struct buffer output;
 	size_t output_begin;  /* where its replies begin in the output, behind those that wait */

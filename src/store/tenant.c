@@ -18,13 +18,18 @@ void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *
 	token_bucket_init(&t->commands, limits->commands_per_second, 0);
 }
 
+static void shed_later(struct tenant *t) {
+	if (!list_linked(&t->over) && keyspace_over(t, 0, 0))
+		list_push_back(&t->shard->over, &t->over);
+}
+
 void tenant_set_limits(struct tenant *t, const struct tenant_limits *limits, uint64_t now_ns) {
 	take_limits(t, limits);
 	token_bucket_set_rate(&t->commands, limits->commands_per_second, now_ns);
 	if (t->record != NULL)
 		tenant_write_identity(t);
-	if (t->record != NULL && !list_linked(&t->over) && keyspace_over(t, 0, 0))
-		list_push_back(&t->shard->over, &t->over);
+	if (t->record != NULL)
+		shed_later(t);
 }
 
 static void set_last_client_id(struct tenant *t, uint64_t id) {
@@ -48,6 +53,23 @@ void tenant_keep_client_id(struct tenant *t, uint64_t fresh, uint64_t id) {
 		set_last_client_id(t, id);
 }
 
+/* The part of max_memory that clients may hold by default, and what they always may. */
+#define CLIENT_SHARE      4
+#define CLIENT_MEMORY_MIN ((uint64_t)64 << 10)
+
+uint64_t tenant_client_limit(const struct tenant *t) {
+	const struct tenant_limits *l = &t->limits;
+	const struct arena_budget *budget = arena_budget_of(t->shard->arena);
+	uint64_t server = budget == NULL ? 0 : atomic_load_explicit(&budget->limit, memory_order_relaxed);
+	uint64_t most = l->max_memory == 0 || (server != 0 && server < l->max_memory) ? server : l->max_memory;
+	uint64_t limit = l->client_memory;
+	if (most != 0 && (limit == 0 || limit > most))
+		limit = limit == 0 ? most / CLIENT_SHARE : most;
+	if (limit == 0)
+		return UINT64_MAX;
+	return limit > CLIENT_MEMORY_MIN ? limit : CLIENT_MEMORY_MIN;
+}
+
 int tenant_charge(struct tenant *t, uint64_t bytes) {
 	while (t->limits.max_memory != 0 && keyspace_over(t, 0, bytes))
 		if (t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, 0))
@@ -58,6 +80,11 @@ int tenant_charge(struct tenant *t, uint64_t bytes) {
 
 void tenant_charge_anyway(struct tenant *t, uint64_t bytes) {
 	counter_add(&t->figures.bytes, bytes);
+}
+
+void tenant_charge_later(struct tenant *t, uint64_t bytes) {
+	counter_add(&t->figures.bytes, bytes);
+	shed_later(t);
 }
 
 void tenant_discharge(struct tenant *t, uint64_t bytes) {

@@ -319,7 +319,7 @@ def test_a_value_that_is_being_sent_stays_as_it_was(shared, secret, client, chan
 def test_a_large_value_is_not_copied_for_each_client(atomdb):
     """It counts once while the key has it, once more while others are still sent what the key had, and no more then."""
     size = 24 << 20
-    atomdb.start('defaults: { max_memory = "64M"; eviction = "none"; };')
+    atomdb.start('defaults: { max_memory = "64M"; client_memory = "32M"; eviction = "none"; };')
     with atomdb.client("s") as client:
         used = lambda: int(info(client, "memory")["used_memory"])
         value = os.urandom(1 << 20) * 24

@@ -21,6 +21,9 @@ void dispatch_fetch_ahead(const struct session *s, struct request *r, unsigned l
  * Redis's order: unknown command, arity, NOAUTH, then the tenant's rate. `*ticks` is clock_ticks() at the end of the
  * previous command (or the start of the batch) and is set to that of this one. */
 enum outcome dispatch_run(struct session *s, struct request *request, uint64_t *ticks);
+/* Answers Redis's OOM error in place of a command that takes more memory than its client may hold. A transaction that
+ * it would be part of fails. */
+void dispatch_refuse(struct session *s);
 
 /* How many commands there are for one that HOTKEYS looks at, on average. */
 #define HOTKEYS_EVERY 256

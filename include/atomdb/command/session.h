@@ -50,6 +50,11 @@ struct session_host {
 	void (*send_call)(struct environment *env, struct call *c);
 	/* The session is about to leave its tenant: takes back what the connection charged it. May be NULL. */
 	void (*leaving)(struct session *s);
+	/* Bytes of memory that the connection makes its tenant hold. May be NULL. */
+	uint64_t (*held)(const struct session *s);
+	/* Frees the buffers of another session's connection, of `held` bytes with what the session itself holds, and
+	 * closes it at the end of the turn. NULL: it cannot. */
+	void (*evict)(struct session *s, uint64_t held);
 };
 
 /* Lines for the operator's MONITOR: sent to its worker at the end of the turn. */
@@ -84,6 +89,7 @@ struct environment {
 	struct watch_feed feed;     /* what the operator's MONITOR is told of commands here */
 	struct hub *watching;       /* of the operator's tenant, where its clients MONITOR; NULL elsewhere */
 	struct hub *broadcasts;     /* tenants whose clients are to be told at the end of the turn */
+	struct session *running;    /* whose commands run now, or NULL */
 	struct buffer scratch;      /* for handlers that build text; empty between commands */
 	struct lent lent;           /* of the command that had OUTCOME_LENT */
 	struct command_index index; /* built at the first use */
@@ -118,6 +124,7 @@ enum session_flag {
 	SESSION_SLEEPING = 1 << 14, /* its DEBUG SLEEP waits */
 	/* It had MONITOR in the process before: see session_link. */
 	SESSION_MONITOR_KEPT = 1 << 15,
+	SESSION_EVICTED = 1 << 16, /* closed at the end of the turn */
 	/* With any of these a command is not simply run. */
 	SESSION_ATTENTION = SESSION_REPLY_SKIP_NEXT | SESSION_REPLY_SKIP | SESSION_MULTI | SESSION_SUBSCRIBED |
 			    SESSION_TRACKING | SESSION_TENANT_ATTENTION | SESSION_MONITOR,

@@ -31,7 +31,8 @@ struct tenant_identity {
 /* 0 means no limit. */
 struct tenant_limits {
 	uint64_t max_entries;
-	uint64_t max_memory; /* bytes */
+	uint64_t max_memory;    /* bytes */
+	uint64_t client_memory; /* bytes; 0: see tenant_client_limit */
 	uint32_t max_clients;
 	uint32_t commands_per_second;
 	enum eviction eviction;
@@ -43,7 +44,8 @@ struct tenant_limits {
 struct tenant_figures {
 	counter keys;
 	counter keys_expiring;
-	counter bytes; /* charged: entries, tables, connections' buffers */
+	counter bytes;        /* charged: entries, tables, connections' buffers */
+	counter client_bytes; /* of these: what its clients hold: buffers, subscriptions, kept commands */
 	counter clients;
 	counter connections; /* clients that there were */
 	counter commands;
@@ -60,9 +62,10 @@ struct tenant_figures {
 	counter output_bytes;
 	counter reads; /* turns in which a client's socket gave something */
 	counter writes;
-	counter peak_bytes; /* of `bytes`, as seen when replies went out */
-	counter errors;     /* error replies */
-	counter refused;    /* clients that found max_clients of others */
+	counter peak_bytes;      /* of `bytes`, as seen when replies went out */
+	counter errors;          /* error replies */
+	counter refused;         /* clients that found max_clients of others */
+	counter clients_evicted; /* closed because all clients together held too much */
 	counter db_keys[TENANT_DATABASES];
 	counter db_expiring[TENANT_DATABASES];
 };
@@ -117,11 +120,12 @@ struct tenant {
 	uint64_t large;                   /* bytes: see large_watcher */
 	struct hub *hub;                  /* what is between its clients, or NULL; the command floor's */
 	uint32_t notify;                  /* keyspace events that clients are told of: the command floor's */
-	int64_t pause_end_ms; /* until when its clients wait, CLIENT PAUSE, by CLOCK_MONOTONIC; 0: they do not */
-	bool pause_all;       /* and not only for what may write: likewise */
-	bool attention;       /* its sessions are to be looked at before each command: likewise */
-	bool watched;         /* the operator is told of its commands: likewise */
-	bool removed;         /* no longer to be used: its clients are being closed */
+	int64_t pause_end_ms;   /* until when its clients wait, CLIENT PAUSE, by CLOCK_MONOTONIC; 0: they do not */
+	bool pause_all;         /* and not only for what may write: likewise */
+	bool attention;         /* its sessions are to be looked at before each command: likewise */
+	bool watched;           /* the operator is told of its commands: likewise */
+	bool removed;           /* no longer to be used: its clients are being closed */
+	uint64_t leaving_bytes; /* of client_bytes: of clients that are closed at the end of the turn */
 };
 
 /* Counts what a client's socket gave, or took. */
@@ -148,11 +152,17 @@ uint64_t tenant_new_client_id(struct tenant *t);
 /* A client that was just given `fresh` goes on with `id`, which the process before gave it. */
 void tenant_keep_client_id(struct tenant *t, uint64_t fresh, uint64_t id);
 
+/* Bytes that all clients of the tenant together may make it hold; UINT64_MAX: no limit. Without client_memory it is a
+ * quarter of max_memory, the tenant's or the server's, whichever is less; 64 KiB at least. */
+uint64_t tenant_client_limit(const struct tenant *t);
+
 /* Charges `bytes` of memory outside the store (a connection's buffers) before they are taken: evicts where the quota
  * needs it. 0, or ATOMDB_E_OOM and nothing is charged. */
 int tenant_charge(struct tenant *t, uint64_t bytes);
 /* The same without asking: for the little that a full tenant's client needs to say what is to go. */
 void tenant_charge_anyway(struct tenant *t, uint64_t bytes);
+/* The same, and the shard evicts what is above the quota in its next slices of work. */
+void tenant_charge_later(struct tenant *t, uint64_t bytes);
 void tenant_discharge(struct tenant *t, uint64_t bytes);
 
 /* Bytes charged for a database: `*all` of it, and of these `*table` for its table. For the tenant's own worker. */

@@ -174,8 +174,8 @@ static void test_config(void **state) {
 	static const struct exchange table[] = {
 		{"CONFIG GET save", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n"},
 		{"CONFIG GET APPENDONLY none", "*2\r\n$10\r\nAPPENDONLY\r\n$2\r\nno\r\n"},
-		{"CONFIG GET maxmemory*",
-		 "*4\r\n$9\r\nmaxmemory\r\n$4\r\n4096\r\n$16\r\nmaxmemory-policy\r\n$10\r\nnoeviction\r\n"},
+		{"CONFIG GET maxmemory*", "*6\r\n$9\r\nmaxmemory\r\n$4\r\n4096\r\n$17\r\nmaxmemory-clients\r\n$"
+					  "5\r\n65536\r\n$16\r\nmaxmemory-policy\r\n$10\r\nnoeviction\r\n"},
 		{"CONFIG GET port p[o]rt", "*2\r\n$4\r\nport\r\n$4\r\n8080\r\n"},
 		{"CONFIG GET none", "*0\r\n"},
 		{"CONFIG GET", "-ERR wrong number of arguments for 'config|get' command\r\n"},
