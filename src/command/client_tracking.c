@@ -221,7 +221,7 @@ static void reply_prefixes(struct session *s) {
 		names[i++] = topic_name(list_entry(node, struct membership, by_peer)->topic);
 	qsort(names, count, sizeof(*names), compare_names);
 	writer_array(s->reply, count);
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count && !writer_drops(s->reply); i++)
 		writer_bulk(s->reply, names[i]);
 	free(names);
 }

@@ -79,7 +79,7 @@ enum outcome debug_digest(struct session *s, const struct request *r) {
 
 enum outcome debug_digest_value(struct session *s, const struct request *r) {
 	writer_array(s->reply, r->argc - 2);
-	for (uint32_t i = 2; i < r->argc; i++) {
+	for (uint32_t i = 2; i < r->argc && !writer_drops(s->reply); i++) {
 		struct digest value = {{0}};
 		struct key key = request_key(s, r, i);
 		const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);

@@ -109,7 +109,7 @@ enum outcome generic_keys(struct session *s, const struct request *r) {
 	uint64_t cursor = 0;
 	do {
 		cursor = keyspace_scan(s->tenant, s->database, cursor, pick, &sel);
-	} while (cursor != 0 && !s->reply->failed && sel.work != 0);
+	} while (cursor != 0 && !writer_drops(s->reply) && sel.work != 0);
 	if (sel.work == 0)
 		return refuse_pattern(s, mark);
 	writer_array_at(s->reply, mark, sel.count);

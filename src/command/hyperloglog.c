@@ -189,7 +189,7 @@ static enum outcome reply_registers(struct session *s, struct slice value) {
 	if (hll_merge(registers, value) != 0)
 		return reply_damaged(s);
 	writer_array(s->reply, HLL_REGISTERS);
-	for (unsigned i = 0; i < HLL_REGISTERS; i++)
+	for (unsigned i = 0; i < HLL_REGISTERS && !writer_drops(s->reply); i++)
 		writer_integer(s->reply, registers[i]);
 	return OUTCOME_DONE;
 }

@@ -147,7 +147,7 @@ static void reply_row(struct session *s, const struct command *c, bool with_subc
 	reply_tips(s, c->tips);
 	reply_key_specs(s, c);
 	writer_set(w, count);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count && !writer_drops(w); i++)
 		reply_row(s, &sub[i], false);
 }
 
@@ -159,7 +159,7 @@ static const struct command *find_full(struct slice name, bool *is_sub) {
 
 static enum outcome reply_all(struct session *s) {
 	writer_array(s->reply, COMMAND_COUNT);
-	for (size_t i = 0; i < COMMAND_COUNT; i++)
+	for (size_t i = 0; i < COMMAND_COUNT && !writer_drops(s->reply); i++)
 		reply_row(s, &command_table[i], true);
 	return OUTCOME_DONE;
 }
@@ -173,7 +173,7 @@ enum outcome introspect_info(struct session *s, const struct request *r) {
 	if (r->argc == 2)
 		return reply_all(s);
 	writer_array(s->reply, r->argc - 2);
-	for (uint32_t i = 2; i < r->argc; i++) {
+	for (uint32_t i = 2; i < r->argc && !writer_drops(s->reply); i++) {
 		bool is_sub;
 		const struct command *c = find_full(r->argv[i], &is_sub);
 		if (c == NULL)
@@ -216,14 +216,14 @@ static void reply_docs(struct session *s, const struct command *c, bool with_sub
 		return;
 	reply_text(s, "subcommands");
 	writer_map(s->reply, count);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count && !writer_drops(s->reply); i++)
 		reply_docs(s, &sub[i], false);
 }
 
 enum outcome introspect_docs(struct session *s, const struct request *r) {
 	if (r->argc == 2) {
 		writer_map(s->reply, COMMAND_COUNT);
-		for (size_t i = 0; i < COMMAND_COUNT; i++)
+		for (size_t i = 0; i < COMMAND_COUNT && !writer_drops(s->reply); i++)
 			reply_docs(s, &command_table[i], true);
 		return OUTCOME_DONE;
 	}
@@ -232,7 +232,7 @@ enum outcome introspect_docs(struct session *s, const struct request *r) {
 	for (uint32_t i = 2; i < r->argc; i++)
 		found += find_full(r->argv[i], &is_sub) != NULL;
 	writer_map(s->reply, found);
-	for (uint32_t i = 2; i < r->argc; i++) {
+	for (uint32_t i = 2; i < r->argc && !writer_drops(s->reply); i++) {
 		const struct command *c = find_full(r->argv[i], &is_sub);
 		if (c != NULL)
 			reply_docs(s, c, !is_sub);
@@ -366,7 +366,7 @@ static enum outcome get_keys(struct session *s, const struct request *r, bool wi
 	if (c->more_keys != NULL && c->last_key < 0 && first == last)
 		return reply_error(s, "ERR Invalid arguments specified for command");
 	writer_array(s->reply, (last - first) / step + 1 + (store != 0));
-	for (uint32_t i = first; i <= last; i += step)
+	for (uint32_t i = first; i <= last && !writer_drops(s->reply); i += step)
 		reply_key(s, argv[i], flags_of_key(c, argv, argc, i), with_flags);
 	if (store != 0)
 		reply_key(s, argv[store], KEY_OW | KEY_UPDATE, with_flags);

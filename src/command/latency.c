@@ -280,7 +280,7 @@ static size_t reply_wanted(struct session *s, const struct request *r, bool writ
 	size_t count = 0;
 	for (size_t i = 0; r->argc == 2 && i < COMMAND_COUNT; i++)
 		count += reply_histograms(s, &command_table[i], write);
-	for (uint32_t i = 2; i < r->argc; i++) {
+	for (uint32_t i = 2; i < r->argc && !writer_drops(s->reply); i++) {
 		const struct command *c = command_find_full(r->argv[i]);
 		if (c != NULL)
 			count += reply_histograms(s, c, write);
@@ -289,8 +289,10 @@ static size_t reply_wanted(struct session *s, const struct request *r, bool writ
 }
 
 enum outcome latency_histogram(struct session *s, const struct request *r) {
-	writer_map(s->reply, reply_wanted(s, r, false));
-	reply_wanted(s, r, true);
+	if (!writer_drops(s->reply)) {
+		writer_map(s->reply, reply_wanted(s, r, false));
+		reply_wanted(s, r, true);
+	}
 	return OUTCOME_DONE;
 }
 

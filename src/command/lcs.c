@@ -70,7 +70,7 @@ static void reply_pair(struct writer *w, size_t first, size_t last) {
  * NULL), and the ranges to `w` (where not NULL); returns the count of ranges written. */
 static size_t lcs_trace(const struct lcs *l, const struct lcs_options *o, char *text, struct writer *w) {
 	size_t i = l->a.len, j = l->b.len, at = l->length, ranges = 0;
-	while (i > 0 && j > 0) {
+	while (i > 0 && j > 0 && (w == NULL || !writer_drops(w))) {
 		size_t n = 0;
 		for (; i > 0 && j > 0 && l->a.data[i - 1] == l->b.data[j - 1]; i--, j--, n++) {
 			if (text != NULL)

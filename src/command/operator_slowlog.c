@@ -89,7 +89,7 @@ static void get_reply(struct session *s, struct call *c) {
 	if (total > c->number)
 		total = c->number;
 	writer_array(s->reply, (size_t)total);
-	while (total-- > 0) {
+	while (total-- > 0 && !writer_drops(s->reply)) {
 		struct rendered best = {.time_s = INT64_MIN};
 		unsigned from = 0;
 		for (unsigned i = 0; i < c->workers; i++) {

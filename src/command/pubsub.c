@@ -78,7 +78,7 @@ static enum outcome subscribe(struct session *s, const struct request *r, const 
 	if (join_all(s, r, kind->topic, &s->env->scratch) < 0)
 		return reply_store_error(s, ATOMDB_E_OOM);
 	s->flags |= SESSION_SUBSCRIBED;
-	for (uint32_t i = 1; i < r->argc; i++) {
+	for (uint32_t i = 1; i < r->argc && !s->reply->failed; i++) {
 		count += (uint64_t)s->env->scratch.data[i - 1];
 		confirm(s, kind->subscribe, &r->argv[i], count, i == 1);
 	}
@@ -220,7 +220,7 @@ static enum outcome list_topics(struct session *s, const struct request *r, enum
 
 static enum outcome count_members(struct session *s, const struct request *r, enum topic_kind kind) {
 	writer_array(s->reply, ((size_t)r->argc - 2) * 2);
-	for (uint32_t i = 2; i < r->argc; i++) {
+	for (uint32_t i = 2; i < r->argc && !writer_drops(s->reply); i++) {
 		const struct topic *topic = hub_find(s->tenant->hub, kind, 0, r->argv[i]);
 		writer_bulk(s->reply, r->argv[i]);
 		writer_integer(s->reply, topic == NULL ? 0 : (int64_t)topic->count);

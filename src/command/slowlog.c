@@ -38,7 +38,7 @@ enum outcome slowlog_get(struct session *s, const struct request *r) {
 	writer_array(s->reply, (size_t)count);
 	if (n == NULL)
 		return OUTCOME_DONE;
-	for (const struct list *node = n->slow.prev; count-- > 0; node = node->prev)
+	for (const struct list *node = n->slow.prev; count-- > 0 && !writer_drops(s->reply); node = node->prev)
 		slowlog_reply_entry(s->reply, list_entry(node, struct slow_entry, link), NULL);
 	return OUTCOME_DONE;
 }

@@ -259,7 +259,7 @@ enum outcome string_getex(struct session *s, const struct request *r) {
 
 enum outcome string_mget(struct session *s, const struct request *r) {
 	writer_array(s->reply, r->argc - 1);
-	for (uint32_t i = 1; i < r->argc; i++) {
+	for (uint32_t i = 1; i < r->argc && !s->reply->failed; i++) {
 		struct key key = request_key(s, r, i);
 		reply_value(s, keyspace_find(s->tenant, &key, LOOKUP_READ));
 	}

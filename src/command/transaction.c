@@ -176,7 +176,10 @@ static bool must_wait(const struct session *s) {
 static void run_all(struct session *s, struct transaction *x) {
 	uint64_t ticks = clock_ticks();
 	writer_array(s->reply, x->count);
-	for (const struct kept *k = x->first; k != NULL && !s->reply->failed; k = k->next) {
+	for (const struct kept *k = x->first; k != NULL; k = k->next) {
+		/* The rest of the transaction holds, although nobody will read what it answers. */
+		if (s->reply->failed && (k->command->flags & CMD_READONLY))
+			continue;
 		struct request r = {.argv = k->argv, .argc = k->argc, .command = k->command};
 		while (monitor_call(s, &r, &ticks) == OUTCOME_AGAIN)
 			(void)shard_work(s->tenant->shard, CATCH_UP);

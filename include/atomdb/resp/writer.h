@@ -27,6 +27,11 @@ struct writer {
 
 void writer_init(struct writer *w, struct buffer *out, size_t limit);
 
+/* Whether the writer drops what is written. A loop that only writes ends then. */
+static inline bool writer_drops(const struct writer *w) {
+	return w->failed || w->muted;
+}
+
 /* Bytes that are RESP already. */
 void writer_raw(struct writer *w, struct slice bytes);
 #define writer_constant(w, literal) writer_raw((w), SLICE(literal))

@@ -1,5 +1,6 @@
 /* The table of commands and what tells about the server: COMMAND, INFO, CONFIG, CLIENT, TIME. */
 #include <ctype.h>
+#include <time.h>
 
 #include "command/world.h"
 
@@ -268,6 +269,80 @@ static void test_time(void **state) {
 	close_world(w, c);
 }
 
+#define MANY 20000
+
+/* Processor time of a command with many arguments, whose reply is dropped. */
+static double cost(struct client *c, const struct slice *command, uint32_t words, struct slice argument) {
+	struct slice *argv = calloc(MANY, sizeof(*argv));
+	assert_non_null(argv);
+	for (uint32_t i = 0; i < MANY; i++)
+		argv[i] = i < words ? command[i] : argument;
+	clock_t begin = clock();
+	client_run(c, argv, MANY);
+	clock_t spent = clock() - begin;
+	free(argv);
+	return (double)spent;
+}
+
+/* The second half of the arguments cannot be read: who looks at them dies. */
+static void run_beyond(struct client *c, const struct slice *command, uint32_t words, struct slice argument) {
+	struct slice argv[200];
+	for (uint32_t i = 0; i < 200; i++)
+		argv[i] = i < words ? command[i] : i < 100 ? argument : (struct slice){(const char *)8, argument.len};
+	client_run(c, argv, 200);
+}
+
+static void test_loops_end_with_the_writer(void **state) {
+	static const struct {
+		struct slice command[4];
+		uint32_t words;
+		struct slice argument;
+	} table[] = {
+		{{SLICE("COMMAND"), SLICE("INFO")}, 2, SLICE("get")},
+		{{SLICE("PUBSUB"), SLICE("NUMSUB")}, 2, SLICE("channel")},
+		{{SLICE("PUBSUB"), SLICE("SHARDNUMSUB")}, 2, SLICE("channel")},
+		{{SLICE("COMMAND"), SLICE("GETKEYS"), SLICE("DEL")}, 3, SLICE("a-key-of-some-length")},
+		{{SLICE("MGET")}, 1, SLICE("key")},
+	};
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		writer_init(&c->writer, &c->out, 200);
+		run_beyond(c, table[i].command, table[i].words, table[i].argument);
+		assert_true(c->writer.failed);
+	}
+	/* Here all names are looked up first. */
+	struct slice docs[] = {SLICE("COMMAND"), SLICE("DOCS")};
+	for (unsigned muted = 0; muted < 2; muted++) {
+		writer_init(&c->writer, &c->out, 200);
+		c->writer.muted = muted;
+		double unknown = cost(c, docs, 2, SLICE("nosuch"));
+		assert_true(cost(c, docs, 2, SLICE("config")) < 5 * unknown + CLOCKS_PER_SEC / 100);
+		assert_int_equal(c->writer.failed, !muted);
+	}
+	writer_init(&c->writer, &c->out, (size_t)1 << 30);
+	close_world(w, c);
+}
+
+/* A transaction is whole also if its client cannot take the replies. */
+static void test_transaction_beyond_the_output_limit(void **state) {
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	expect(c, "SET k 0123456789", OK);
+	expect(c, "MULTI", OK);
+	for (unsigned i = 0; i < 10; i++)
+		expect(c, "GET k", "+QUEUED\r\n");
+	expect(c, "SET last 1", "+QUEUED\r\n");
+	writer_init(&c->writer, &c->out, 60);
+	ask(c, "EXEC");
+	assert_true(c->writer.failed);
+	writer_init(&c->writer, &c->out, (size_t)1 << 30);
+	expect(c, "GET last", "$1\r\n1\r\n");
+	close_world(w, c);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_name_is_found),
@@ -277,6 +352,8 @@ int main(void) {
 		cmocka_unit_test(test_config),
 		cmocka_unit_test(test_client),
 		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_loops_end_with_the_writer),
+		cmocka_unit_test(test_transaction_beyond_the_output_limit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
