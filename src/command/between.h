@@ -42,8 +42,9 @@ void watch_swap(struct tenant *t, unsigned a, unsigned b);
 
 /* --- pubsub.c */
 
-/* Sends a message to the subscribers of a channel, and to those of patterns that match it; how many got it. */
-uint64_t pubsub_publish(struct hub *h, enum topic_kind kind, struct slice channel, struct slice message);
+/* Sends a keyspace event to the subscribers of a channel, and to those of patterns that match it, but for patterns that
+ * take too long to match. */
+void pubsub_tell_event(struct hub *h, struct slice channel, struct slice message);
 
 /* --- notify.c */
 

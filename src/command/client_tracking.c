@@ -7,6 +7,10 @@
 #include "command/handlers.h"
 #include "command/tracking.h"
 
+/* The prefixes of a tenant together, with PREFIX_PART for each. */
+#define PREFIXES_MAX ((uint64_t)32 << 10)
+#define PREFIX_PART  16
+
 /* What CLIENT TRACKING was given. */
 struct request_options {
 	uint32_t options; /* enum tracking_option */
@@ -71,7 +75,20 @@ static bool overlap(struct slice a, struct slice b) {
 	return n == 0 || memcmp(a.data, b.data, n) == 0;
 }
 
+/* Whether the tenant may have these prefixes besides those that it has: each change of a key is compared with all. */
+static bool prefixes_fit(const struct session *s, const struct request_options *o) {
+	const struct hub *h = s->tenant->hub;
+	uint64_t bytes = h == NULL ? 0 : h->kinds[TOPIC_PREFIX].length + h->kinds[TOPIC_PREFIX].count * PREFIX_PART;
+	for (size_t i = 0; i < o->count && bytes <= PREFIXES_MAX; i++) {
+		if (hub_find(h, TOPIC_PREFIX, 0, o->prefixes[i]) == NULL)
+			bytes += o->prefixes[i].len + PREFIX_PART;
+	}
+	return bytes <= PREFIXES_MAX;
+}
+
 static bool check_prefixes(struct session *s, const struct request_options *o) {
+	if (o->count != 0 && !prefixes_fit(s, o))
+		return fail(s, "ERR the prefixes of this tenant are too many or too long");
 	for (size_t i = 0; i < o->count; i++) {
 		if (s->peer != NULL) {
 			list_for_each (node, &s->peer->kinds[TOPIC_PREFIX].memberships) {

@@ -143,25 +143,38 @@ static bool is_pattern(struct slice text) {
 	return false;
 }
 
-/* What the first argument that matches calls the parameter: a plain name is answered as the client spelled it. No data
- * where none matches. */
-static struct slice asked_as(const struct request *r, const struct parameter *p) {
-	for (uint32_t i = 2; i < r->argc; i++) {
-		if (slice_is(r->argv[i], p->name))
-			return r->argv[i];
-		if (is_pattern(r->argv[i]) && glob_match(r->argv[i], slice_of(p->name), true))
-			return slice_of(p->name);
+/* Notes in `names` what the first argument that matches calls each parameter: a plain name is answered as the client
+ * spelled it. Returns how many match. */
+static size_t find_matches(const struct request *r, struct slice names[PARAMETER_COUNT], uint64_t *work) {
+	size_t count = 0;
+	for (uint32_t i = 2; i < r->argc && count < PARAMETER_COUNT && *work != 0; i++) {
+		struct slice asked = r->argv[i];
+		bool pattern = is_pattern(asked);
+		for (size_t k = 0; k < PARAMETER_COUNT; k++) {
+			struct slice name = slice_of(parameters[k].name);
+			if (names[k].data != NULL)
+				continue;
+			if (slice_is(asked, parameters[k].name))
+				names[k] = asked;
+			else if (pattern && glob_match(asked, name, true, work))
+				names[k] = name;
+			count += names[k].data != NULL;
+		}
 	}
-	return (struct slice){NULL, 0};
+	return count;
 }
 
 /* Replies with what matches, and `more` pairs that are RESP already. */
 static void reply_matches(struct session *s, const struct request *r, size_t more, struct slice pairs) {
-	struct slice names[PARAMETER_COUNT];
-	size_t count = more;
-	for (size_t i = 0; i < PARAMETER_COUNT; i++) {
-		names[i] = asked_as(r, &parameters[i]);
-		count += names[i].data != NULL;
+	struct slice names[PARAMETER_COUNT] = {{NULL, 0}};
+	/* To compare with a name is about a step. */
+	uint64_t compared = (uint64_t)r->argc * PARAMETER_COUNT;
+	uint64_t *work = pattern_work(s);
+	*work -= compared < *work ? compared : *work;
+	size_t count = more + find_matches(r, names, work);
+	if (*work == 0) {
+		reply_costly_pattern(s, writer_mark(s->reply));
+		return;
 	}
 	writer_map(s->reply, count);
 	for (size_t i = 0; i < PARAMETER_COUNT; i++) {
@@ -174,7 +187,10 @@ static void reply_matches(struct session *s, const struct request *r, size_t mor
 /* The operator is told of the server's settings too. */
 static void reply_with_server(struct session *s, struct call *c) {
 	const struct request r = {.argv = c->argv, .argc = c->argc};
-	reply_matches(s, &r, (size_t)c->answers[0].number, buffer_slice(&c->answers[0].text));
+	if (c->answers[0].number < 0)
+		reply_costly_pattern(s, writer_mark(s->reply));
+	else
+		reply_matches(s, &r, (size_t)c->answers[0].number, buffer_slice(&c->answers[0].text));
 }
 
 enum outcome config_get(struct session *s, const struct request *r) {

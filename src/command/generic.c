@@ -7,8 +7,6 @@
 
 /* Steps of an iteration that one SCAN makes at most, whatever COUNT asks for: the loop must turn. */
 #define SCAN_COUNT_MAX 65536
-/* What one command may spend on patterns that take unusually long: about a tenth of a second. */
-#define PATTERN_WORK ((uint64_t)1 << 24)
 
 enum outcome generic_del(struct session *s, const struct request *r) {
 	int64_t removed = 0;
@@ -76,42 +74,38 @@ struct selection {
 	bool none;        /* no value is of the type asked for */
 	uint64_t count;   /* picked */
 	uint64_t visited; /* what SCAN's COUNT is about */
-	uint64_t work;    /* left for matching; 0: given up */
+	uint64_t *work;   /* left for matching; 0: given up */
 };
 
 static void pick(void *context, const struct entry *e) {
 	struct selection *sel = context;
 	struct slice name = keyspace_name(e);
 	sel->visited++;
-	if (sel->none || sel->work == 0 || (!sel->all && !glob_match_within(sel->pattern, name, false, &sel->work)))
+	if (sel->none || (!sel->all && !glob_match_usual(sel->pattern, name, false, sel->work)))
 		return;
 	writer_bulk(sel->writer, name);
 	sel->count++;
 }
 
-static bool matches_all(struct slice pattern) {
-	return pattern.len == 1 && pattern.data[0] == '*';
+static void select_pattern(struct selection *sel, struct slice pattern) {
+	sel->pattern = pattern;
+	sel->all = pattern.len == 1 && pattern.data[0] == '*';
 }
 
-static enum outcome refuse_pattern(struct session *s, size_t mark) {
-	reply_rewind(s, mark);
-	return reply_error(s, "ERR the pattern takes too long to match");
+static bool is_given_up(const struct selection *sel) {
+	return !sel->all && *sel->work == 0;
 }
 
 enum outcome generic_keys(struct session *s, const struct request *r) {
-	struct selection sel = {
-		.writer = s->reply,
-		.pattern = r->argv[1],
-		.all = matches_all(r->argv[1]),
-		.work = PATTERN_WORK,
-	};
+	struct selection sel = {.writer = s->reply, .work = pattern_work(s)};
+	select_pattern(&sel, r->argv[1]);
 	size_t mark = writer_mark(s->reply);
 	uint64_t cursor = 0;
 	do {
 		cursor = keyspace_scan(s->tenant, s->database, cursor, pick, &sel);
-	} while (cursor != 0 && !writer_drops(s->reply) && sel.work != 0);
-	if (sel.work == 0)
-		return refuse_pattern(s, mark);
+	} while (cursor != 0 && !writer_drops(s->reply) && !is_given_up(&sel));
+	if (is_given_up(&sel))
+		return reply_costly_pattern(s, mark);
 	writer_array_at(s->reply, mark, sel.count);
 	return OUTCOME_DONE;
 }
@@ -154,8 +148,7 @@ static bool parse_scan_options(struct session *s, const struct request *r, struc
 				return false;
 			}
 		} else if (slice_is(option, "MATCH")) {
-			sel->pattern = value;
-			sel->all = matches_all(value);
+			select_pattern(sel, value);
 		} else if (slice_is(option, "TYPE")) {
 			sel->none = !slice_is(value, "string");
 		} else {
@@ -175,7 +168,7 @@ enum outcome generic_scan(struct session *s, const struct request *r) {
 	struct writer names;
 	writer_init(&names, &s->env->scratch, s->reply->limit);
 	names.protocol = s->reply->protocol;
-	struct selection sel = {.writer = &names, .all = true, .work = PATTERN_WORK};
+	struct selection sel = {.writer = &names, .all = true, .work = pattern_work(s)};
 	if (!parse_scan_options(s, r, &sel, &count))
 		return OUTCOME_DONE;
 	if (count > SCAN_COUNT_MAX)
@@ -183,9 +176,9 @@ enum outcome generic_scan(struct session *s, const struct request *r) {
 	int64_t steps = count * 10;
 	do {
 		cursor = keyspace_scan(s->tenant, s->database, cursor, pick, &sel);
-	} while (cursor != 0 && --steps > 0 && sel.visited < (uint64_t)count && !names.failed && sel.work != 0);
-	if (sel.work == 0)
-		return refuse_pattern(s, writer_mark(s->reply));
+	} while (cursor != 0 && --steps > 0 && sel.visited < (uint64_t)count && !names.failed && !is_given_up(&sel));
+	if (is_given_up(&sel))
+		return reply_costly_pattern(s, writer_mark(s->reply));
 
 	char text[NUMBER_TEXT_MAX + 4];
 	int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)cursor);

@@ -187,13 +187,14 @@ static struct topic *topic_new(struct hub *h, enum topic_kind kind, unsigned dat
 		free(topic);
 		return NULL;
 	}
-	*topic = (struct topic){.kind = kind, .database = database, .length = name.len};
+	*topic = (struct topic){.kind = kind, .database = (uint16_t)database, .length = name.len};
 	topic->link.hash = topic_hash(h->tenant, kind, database, name);
 	if (name.len != 0)
 		memcpy(topic->name, name.data, name.len);
 	list_init(&topic->members);
 	list_push_back(&h->kinds[kind].topics, &topic->order);
 	h->kinds[kind].count++;
+	h->kinds[kind].length += name.len;
 	hashtable_insert(&h->topics, &topic->link);
 	return topic;
 }
@@ -203,6 +204,7 @@ static void topic_free(struct hub *h, struct topic *topic) {
 	hashtable_remove(&h->topics, &topic->link);
 	list_remove(&topic->order);
 	discharge(h, topic->kind, topic_bytes(topic));
+	h->kinds[topic->kind].length -= topic->length;
 	if (--h->kinds[topic->kind].count == 0)
 		hub_refresh(h->tenant);
 	free(topic);
@@ -303,6 +305,7 @@ struct writer hub_message(struct hub *h, size_t elements) {
 
 void hub_begin_command(struct hub *h, struct session *s) {
 	h->current = s;
+	h->event_count = 0;
 	h->reply_begin = s->reply->out->len;
 }
 

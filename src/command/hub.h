@@ -27,7 +27,8 @@ struct topic {
 	uint64_t count;          /* of them */
 	struct changes *changes; /* owned: of a prefix, what is to be told at the end of the turn; NULL: nothing */
 	enum topic_kind kind;
-	unsigned database; /* of a watched key; 0 for the others */
+	uint16_t database; /* of a watched key; 0 for the others */
+	bool matches;      /* of a pattern: the name at hand */
 	size_t length;
 	char name[];
 };
@@ -63,6 +64,7 @@ struct hub {
 	struct {
 		struct list topics;
 		uint64_t count;
+		uint64_t length; /* of all their names */
 		uint64_t memberships;
 	} kinds[TOPIC_KINDS];
 	uint64_t peers;
@@ -78,6 +80,9 @@ struct hub {
 	uint64_t held;           /* bytes charged for these two */
 	int64_t own_redirect; /* where they go if the command turned tracking off: the id that it had; 0: to itself */
 	bool unplanned;       /* the change at hand is not of the running command's making: expired, evicted */
+	uint64_t event_work;  /* left for matching the keyspace events of one command with the patterns */
+	uint64_t event_count; /* commands that the tenant had run, and */
+	uint64_t event_ns;    /* the time, when that began */
 	struct hub *next;     /* in env->broadcasts */
 	bool broadcasts;      /* is in there */
 };

@@ -245,14 +245,15 @@ struct list_choice {
 	struct slice pattern; /* of the name; data NULL: any */
 	uint32_t category;    /* 0: any */
 	bool none;
+	uint64_t *work; /* left for matching */
 };
 
-static bool chosen(const struct list_choice *choice, const struct command *c) {
+static bool chosen(struct list_choice *choice, const struct command *c) {
 	if (choice->none)
 		return false;
 	if (choice->category != 0)
 		return (command_categories(c) & choice->category) != 0;
-	return choice->pattern.data == NULL || glob_match(choice->pattern, slice_of(c->name), true);
+	return choice->pattern.data == NULL || glob_match(choice->pattern, slice_of(c->name), true, choice->work);
 }
 
 static bool parse_choice(const struct request *r, struct list_choice *choice) {
@@ -277,7 +278,7 @@ static bool parse_choice(const struct request *r, struct list_choice *choice) {
 	return true;
 }
 
-static size_t list_one(struct session *s, const struct list_choice *choice, const struct command *c) {
+static size_t list_one(struct session *s, struct list_choice *choice, const struct command *c) {
 	size_t listed = 0, count = 0;
 	if (chosen(choice, c)) {
 		reply_text(s, c->name);
@@ -294,12 +295,14 @@ static size_t list_one(struct session *s, const struct list_choice *choice, cons
 }
 
 enum outcome introspect_list(struct session *s, const struct request *r) {
-	struct list_choice choice = {.category = 0};
+	struct list_choice choice = {.work = pattern_work(s)};
 	if (!parse_choice(r, &choice))
 		return reply_syntax_error(s);
 	size_t mark = writer_mark(s->reply), listed = 0;
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		listed += list_one(s, &choice, &command_table[i]);
+	if (choice.pattern.data != NULL && *choice.work == 0)
+		return reply_costly_pattern(s, mark);
 	writer_array_at(s->reply, mark, listed);
 	return OUTCOME_DONE;
 }

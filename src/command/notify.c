@@ -68,14 +68,14 @@ void notify_send(struct tenant *t, const char *event, unsigned database, struct 
 		int n = snprintf(head, sizeof(head), "__keyspace@%u__:", database);
 		if (buffer_append(&channel, head, (size_t)n, SIZE_MAX) == 0 &&
 		    buffer_append(&channel, name.data, name.len, SIZE_MAX) == 0)
-			pubsub_publish(h, TOPIC_CHANNEL, buffer_slice(&channel), what);
+			pubsub_tell_event(h, buffer_slice(&channel), what);
 	}
 	channel.len = 0;
 	if (t->notify & NOTIFY_KEYEVENT) {
 		int n = snprintf(head, sizeof(head), "__keyevent@%u__:", database);
 		if (buffer_append(&channel, head, (size_t)n, SIZE_MAX) == 0 &&
 		    buffer_append(&channel, what.data, what.len, SIZE_MAX) == 0)
-			pubsub_publish(h, TOPIC_CHANNEL, buffer_slice(&channel), name);
+			pubsub_tell_event(h, buffer_slice(&channel), name);
 	}
 	buffer_deinit(&channel);
 }

@@ -4,6 +4,13 @@
 #include "command/between.h"
 #include "command/handlers.h"
 
+/* The patterns of a tenant together, with PATTERN_PART for each. What a name costs without stars is less than that, so
+ * that any patterns match a usual name in time. */
+#define PATTERNS_MAX ((uint64_t)1 << 20)
+#define PATTERN_PART 64
+/* Steps for the keyspace events of one command: about 60 ms. */
+#define EVENT_WORK (16 * GLOB_WORK)
+
 /* How the three kinds of subscription are called. */
 struct kind {
 	enum topic_kind topic;
@@ -54,19 +61,27 @@ static uint64_t count_of(const struct session *s, const struct kind *kind) {
 						  : hub_joined(s, TOPIC_CHANNEL) + hub_joined(s, TOPIC_PATTERN);
 }
 
+/* Whether the tenant may have one more pattern, or has it already. */
+static bool fits(const struct hub *h, struct slice pattern) {
+	uint64_t have = h->kinds[TOPIC_PATTERN].length + h->kinds[TOPIC_PATTERN].count * PATTERN_PART;
+	return hub_find(h, TOPIC_PATTERN, 0, pattern) != NULL || have + pattern.len + PATTERN_PART <= PATTERNS_MAX;
+}
+
 /* Subscribes to all arguments, or to none. Appends a byte for each to `is_new`: whether the session had no such
- * subscription yet. 0 or ATOMDB_E_OOM. */
+ * subscription yet. 0, ATOMDB_E_OOM, or ATOMDB_E_RANGE: the tenant has too many patterns. */
 static int join_all(struct session *s, const struct request *r, enum topic_kind kind, struct buffer *is_new) {
 	const struct list *memberships = &s->peer->kinds[kind].memberships;
 	uint64_t before = hub_joined(s, kind);
 	for (uint32_t i = 1; i < r->argc; i++) {
-		int result = hub_join(s, kind, 0, r->argv[i]);
+		int result = ATOMDB_E_RANGE;
+		if (kind != TOPIC_PATTERN || fits(s->tenant->hub, r->argv[i]))
+			result = hub_join(s, kind, 0, r->argv[i]);
 		char added = (char)(result > 0);
 		if (result >= 0 && buffer_append(is_new, &added, 1, SIZE_MAX) == 0)
 			continue;
 		while (hub_joined(s, kind) > before)
 			hub_end_membership(list_entry(memberships->prev, struct membership, by_peer));
-		return ATOMDB_E_OOM;
+		return result == ATOMDB_E_RANGE ? result : ATOMDB_E_OOM;
 	}
 	return 0;
 }
@@ -75,7 +90,10 @@ static enum outcome subscribe(struct session *s, const struct request *r, const 
 	if (hub_peer(s) == NULL)
 		return OUTCOME_DONE;
 	uint64_t count = count_of(s, kind);
-	if (join_all(s, r, kind->topic, &s->env->scratch) < 0)
+	int error = join_all(s, r, kind->topic, &s->env->scratch);
+	if (error == ATOMDB_E_RANGE)
+		return reply_error(s, "ERR the patterns of this tenant are too many or too long");
+	if (error < 0)
 		return reply_store_error(s, ATOMDB_E_OOM);
 	s->flags |= SESSION_SUBSCRIBED;
 	for (uint32_t i = 1; i < r->argc && !s->reply->failed; i++) {
@@ -125,6 +143,10 @@ enum outcome pubsub_unsubscribe(struct session *s, const struct request *r) {
 }
 
 enum outcome pubsub_psubscribe(struct session *s, const struct request *r) {
+	for (uint32_t i = 1; i < r->argc; i++) {
+		if (glob_is_costly(r->argv[i]))
+			return reply_costly_pattern(s, writer_mark(s->reply));
+	}
 	return subscribe(s, r, &patterns);
 }
 
@@ -147,11 +169,30 @@ static void send_to_members(struct hub *h, const struct topic *topic) {
 		hub_send(h, list_entry(node, struct membership, by_topic)->session);
 }
 
-static uint64_t publish_to_patterns(struct hub *h, struct slice channel, struct slice message) {
+/* Marks the patterns that match the name; the steps come off `*left`. Each pattern may take as many as it is long, and
+ * beyond that half of what is left for this name: a costly one leaves enough for others. False: one was given up, and
+ * is not marked. */
+static bool mark_matching(struct hub *h, struct slice name, uint64_t *left) {
+	uint64_t work = *left < GLOB_WORK ? *left : GLOB_WORK, total = 0;
+	bool all = true;
+	list_for_each (node, &h->kinds[TOPIC_PATTERN].topics) {
+		struct topic *topic = list_entry(node, struct topic, order);
+		uint64_t own = topic->length + PATTERN_PART, share = own + work / 2, rest = share;
+		topic->matches = glob_match(topic_name(topic), name, false, &rest);
+		uint64_t spent = share - rest;
+		work -= spent > own ? spent - own : 0;
+		total += spent;
+		all &= rest != 0;
+	}
+	*left -= total < *left ? total : *left;
+	return all;
+}
+
+static uint64_t send_to_matching(struct hub *h, struct slice channel, struct slice message) {
 	uint64_t count = 0;
 	list_for_each (node, &h->kinds[TOPIC_PATTERN].topics) {
 		const struct topic *topic = list_entry(node, struct topic, order);
-		if (!glob_match(topic_name(topic), channel, false))
+		if (!topic->matches)
 			continue;
 		struct writer w = hub_message(h, 4);
 		writer_bulk(&w, SLICE("pmessage"));
@@ -166,39 +207,70 @@ static uint64_t publish_to_patterns(struct hub *h, struct slice channel, struct 
 	return count;
 }
 
-uint64_t pubsub_publish(struct hub *h, enum topic_kind kind, struct slice channel, struct slice message) {
-	uint64_t count = 0;
-	if (h == NULL)
-		return 0;
+static uint64_t send_to_channel(struct hub *h, enum topic_kind kind, struct slice channel, struct slice message) {
 	const struct topic *topic = hub_find(h, kind, 0, channel);
-	if (topic != NULL) {
-		struct writer w = hub_message(h, 3);
-		writer_bulk(&w, kind == TOPIC_CHANNEL ? SLICE("message") : SLICE("smessage"));
-		writer_bulk(&w, channel);
-		writer_bulk(&w, message);
-		if (!w.failed) {
-			send_to_members(h, topic);
-			count = topic->count;
-		}
-	}
-	if (kind == TOPIC_CHANNEL)
-		count += publish_to_patterns(h, channel, message);
-	return count;
+	if (topic == NULL)
+		return 0;
+	struct writer w = hub_message(h, 3);
+	writer_bulk(&w, kind == TOPIC_CHANNEL ? SLICE("message") : SLICE("smessage"));
+	writer_bulk(&w, channel);
+	writer_bulk(&w, message);
+	if (w.failed)
+		return 0;
+	send_to_members(h, topic);
+	return topic->count;
 }
 
-enum outcome pubsub_publish_command(struct session *s, const struct request *r) {
-	writer_integer(s->reply, (int64_t)pubsub_publish(s->tenant->hub, TOPIC_CHANNEL, r->argv[1], r->argv[2]));
+/* The steps that are left for the keyspace events of this command, of this transaction, or of keys that expire in this
+ * turn of the worker. */
+static uint64_t *event_work(struct hub *h) {
+	uint64_t commands = counter_get(&h->tenant->figures.commands) + 1;
+	bool same = h->current != NULL && (h->current->flags & SESSION_EXECUTING) ? h->event_count != 0
+										  : h->event_count == commands;
+	if (!same || h->event_ns != h->env->now_ns) {
+		h->event_count = commands;
+		h->event_ns = h->env->now_ns;
+		h->event_work = EVENT_WORK;
+	}
+	return &h->event_work;
+}
+
+void pubsub_tell_event(struct hub *h, struct slice channel, struct slice message) {
+	send_to_channel(h, TOPIC_CHANNEL, channel, message);
+	if (h->kinds[TOPIC_PATTERN].count == 0)
+		return;
+	uint64_t *left = event_work(h);
+	if (*left == 0)
+		return;
+	(void)mark_matching(h, channel, left);
+	send_to_matching(h, channel, message);
+}
+
+enum outcome pubsub_publish(struct session *s, const struct request *r) {
+	struct hub *h = s->tenant->hub;
+	uint64_t count = 0;
+	uint64_t *work = pattern_work(s);
+	if (h != NULL && h->kinds[TOPIC_PATTERN].count != 0 && (*work == 0 || !mark_matching(h, r->argv[1], work)))
+		return reply_error(s, "ERR the channel takes too long to match with the patterns of this tenant");
+	if (h != NULL) {
+		count = send_to_channel(h, TOPIC_CHANNEL, r->argv[1], r->argv[2]);
+		count += send_to_matching(h, r->argv[1], r->argv[2]);
+	}
+	writer_integer(s->reply, (int64_t)count);
 	return OUTCOME_DONE;
 }
 
 enum outcome pubsub_spublish(struct session *s, const struct request *r) {
-	writer_integer(s->reply, (int64_t)pubsub_publish(s->tenant->hub, TOPIC_SHARD_CHANNEL, r->argv[1], r->argv[2]));
+	struct hub *h = s->tenant->hub;
+	uint64_t count = h == NULL ? 0 : send_to_channel(h, TOPIC_SHARD_CHANNEL, r->argv[1], r->argv[2]);
+	writer_integer(s->reply, (int64_t)count);
 	return OUTCOME_DONE;
 }
 
 static enum outcome list_topics(struct session *s, const struct request *r, enum topic_kind kind) {
 	const struct hub *h = s->tenant->hub;
 	size_t mark = writer_mark(s->reply), count = 0;
+	uint64_t *work = r->argc == 3 ? pattern_work(s) : NULL;
 	if (r->argc > 3) {
 		writer_errorf(s->reply,
 			      "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try PUBSUB HELP.",
@@ -208,12 +280,16 @@ static enum outcome list_topics(struct session *s, const struct request *r, enum
 	if (h != NULL) {
 		list_for_each (node, &h->kinds[kind].topics) {
 			struct slice name = topic_name(list_entry(node, struct topic, order));
-			if (r->argc == 3 && !glob_match(r->argv[2], name, false))
+			if (writer_drops(s->reply) || (work != NULL && *work == 0))
+				break;
+			if (work != NULL && !glob_match_usual(r->argv[2], name, false, work))
 				continue;
 			writer_bulk(s->reply, name);
 			count++;
 		}
 	}
+	if (work != NULL && *work == 0)
+		return reply_costly_pattern(s, mark);
 	writer_array_at(s->reply, mark, count);
 	return OUTCOME_DONE;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "atomdb/util/error.h"
+#include "atomdb/util/glob.h"
 #include "command/handlers.h"
 
 enum outcome reply_syntax_error(struct session *s) {
@@ -46,6 +47,17 @@ enum outcome reply_result(struct session *s, int error) {
 void reply_rewind(struct session *s, size_t mark) {
 	if (!s->reply->failed && s->reply->out->len > mark)
 		s->reply->out->len = mark;
+}
+
+uint64_t *pattern_work(struct session *s) {
+	if (!(s->flags & SESSION_EXECUTING))
+		s->env->pattern_work = GLOB_WORK;
+	return &s->env->pattern_work;
+}
+
+enum outcome reply_costly_pattern(struct session *s, size_t mark) {
+	reply_rewind(s, mark);
+	return reply_error(s, "ERR the pattern takes too long to match");
 }
 
 enum outcome reply_help(struct session *s, const char *name, const char *const *lines, size_t count) {

@@ -5,12 +5,15 @@
 #include "atomdb/command/client_memory.h"
 #include "atomdb/command/dispatch.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/glob.h"
 #include "command/between.h"
 #include "command/handlers.h"
 #include "command/monitor.h"
 
 /* Entries' worth of work in one go, where a kept command has to wait for the shard. */
 #define CATCH_UP 4096
+/* Steps that the patterns of all commands of a transaction may take. */
+#define PATTERN_WORK (16 * GLOB_WORK)
 
 /* A command with its arguments, in one block. */
 struct kept {
@@ -207,6 +210,7 @@ enum outcome transaction_exec(struct session *s, const struct request *r) {
 		return OUTCOME_AGAIN;
 	hub_part_all(s, TOPIC_WATCHED);
 	s->flags |= SESSION_EXECUTING;
+	s->env->pattern_work = PATTERN_WORK;
 	struct shard *shard = s->tenant->shard;
 	keyspace_begin(shard);
 	run_all(s, x);

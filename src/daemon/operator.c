@@ -267,12 +267,13 @@ struct matches {
 	const struct call *call;
 	struct call_answer *answer;
 	struct writer *w;
+	uint64_t work; /* left for matching; 0: given up */
 };
 
 static void show_match(void *context, const char *key, const char *value) {
 	struct matches *m = context;
-	for (uint32_t i = 2; i < m->call->argc; i++) {
-		if (!slice_is(m->call->argv[i], key) && !glob_match(m->call->argv[i], slice_of(key), true))
+	for (uint32_t i = 2; i < m->call->argc && m->work != 0; i++) {
+		if (!slice_is(m->call->argv[i], key) && !glob_match(m->call->argv[i], slice_of(key), true, &m->work))
 			continue;
 		writer_bulk(m->w, slice_of(key));
 		writer_bulk(m->w, slice_of(value));
@@ -343,7 +344,7 @@ static void answer(struct daemon *d, struct call *c) {
 	struct writer w;
 	writer_init(&w, &a->text, SIZE_MAX);
 	w.protocol = c->protocol;
-	struct matches m = {c, a, &w};
+	struct matches m = {c, a, &w, GLOB_WORK};
 	switch (what) {
 	case CONTROL_TENANT_LIST:
 		list_tenants(d, &w);
@@ -362,6 +363,8 @@ static void answer(struct daemon *d, struct call *c) {
 		break;
 	case CONTROL_CONFIG_GET:
 		config_show(d->config, show_match, &m);
+		if (m.work == 0)
+			a->number = -1;
 		break;
 	case CONTROL_CONFIG_SET:
 		set_config(d, c, &w);

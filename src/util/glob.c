@@ -68,20 +68,30 @@ static bool element_takes(struct slice pattern, size_t *at, int c, bool nocase) 
 	return nocase ? lower(p) == lower(c) : p == c;
 }
 
-/* Bytes of the pattern that are looked at for a byte of the text, and for any text, without it being counted. */
-#define USUAL_PER_BYTE 16
-#define USUAL          256
+/* What a call costs besides the bytes that it looks at. */
+#define CALL 16
+/* What a usual pattern takes for a text of any length, and for each byte of it up to so many. */
+#define USUAL          64
+#define USUAL_PER_BYTE 2
+#define USUAL_BYTES    1024
 
-/* As glob_match, but gives up when `*left` bytes of the pattern have been looked at: they are taken off it. */
-static bool match(struct slice pattern, struct slice text, bool nocase, uint64_t *left) {
+static inline bool spend(uint64_t *work, uint64_t steps) {
+	*work = *work > steps ? *work - steps : 0;
+	return *work != 0;
+}
+
+bool glob_match(struct slice pattern, struct slice text, bool nocase, uint64_t *work) {
 	const size_t none = pattern.len + 1;
 	size_t p = 0, t = 0;
 	size_t star = none; /* the element behind the last '*' */
 	size_t star_text = 0;
 
+	if (!spend(work, CALL))
+		return false;
 	if (text.len == 0)
 		return pattern.len == 0;
 	while (t < text.len) {
+		size_t from = p;
 		if (p < pattern.len && pattern.data[p] == '*') {
 			do
 				p++;
@@ -90,15 +100,13 @@ static bool match(struct slice pattern, struct slice text, bool nocase, uint64_t
 				return true;
 			star = p;
 			star_text = t;
+			if (!spend(work, p - from))
+				return false;
 			continue;
 		}
-		size_t from = p;
 		bool takes = p < pattern.len && element_takes(pattern, &p, byte_at(text, t), nocase);
-		if (p - from >= *left) {
-			*left = 0;
+		if (!spend(work, p > from ? p - from : 1))
 			return false;
-		}
-		*left -= p - from;
 		if (takes) {
 			t++;
 			continue;
@@ -113,16 +121,25 @@ static bool match(struct slice pattern, struct slice text, bool nocase, uint64_t
 	return p == pattern.len;
 }
 
-bool glob_match(struct slice pattern, struct slice text, bool nocase) {
-	uint64_t left = UINT64_MAX;
-	return match(pattern, text, nocase, &left);
-}
-
-bool glob_match_within(struct slice pattern, struct slice text, bool nocase, uint64_t *work) {
-	const uint64_t usual = USUAL + (uint64_t)text.len * USUAL_PER_BYTE;
-	uint64_t left = usual + *work;
-	bool matches = match(pattern, text, nocase, &left);
+bool glob_match_usual(struct slice pattern, struct slice text, bool nocase, uint64_t *work) {
+	const uint64_t bytes = text.len < USUAL_BYTES ? text.len : USUAL_BYTES;
+	uint64_t left = *work + USUAL + bytes * USUAL_PER_BYTE;
+	bool matches = glob_match(pattern, text, nocase, &left);
 	if (left < *work)
 		*work = left;
 	return matches;
+}
+
+/* A mismatch behind a '*' repeats what lies between that star and the next, at most once for each byte of the text. */
+bool glob_is_costly(struct slice pattern) {
+	size_t longest = 0, begin = pattern.len;
+	for (size_t p = 0; p < pattern.len;) {
+		if (pattern.data[p] == '*')
+			begin = ++p;
+		else
+			(void)element_takes(pattern, &p, 0, false);
+		if (begin < p && p - begin > longest)
+			longest = p - begin;
+	}
+	return pattern.len >= GLOB_WORK || (longest + 1) * (uint64_t)pattern.len > GLOB_WORK;
 }

@@ -188,6 +188,28 @@ def test_replies_turned_off_in_a_transaction(client):
     assert client.cmd("ECHO", "x") == b"x"
 
 
+@pytest.mark.parametrize("command", [
+    ["KEYS"], ["SCAN", 0, "MATCH"], ["PUBSUB", "CHANNELS"], ["PUBSUB", "SHARDCHANNELS"], ["PSUBSCRIBE"]])
+@pytest.mark.parametrize("pattern", ["*" + "?" * 20000 + "b", "*" + "a" * 20000 + "b", "*" + "[b-za]" * 4000 + "b"])
+def test_a_costly_pattern_is_refused(shared, secret, client, command, pattern):
+    """Each of these took minutes, in which no client was served."""
+    name = "a" * 100000
+    client.cmd("SET", name, "v")
+    with shared.client(secret) as subscriber:
+        run(subscriber, f"SUBSCRIBE {name}", f"SSUBSCRIBE {name}")
+        assert client.cmd(*command, pattern) == Error("ERR the pattern takes too long to match")
+
+
+def test_many_stars_are_no_trouble(trio):
+    a, b, _ = trio
+    many = "*a" * 2000
+    a.cmd("SUBSCRIBE", "a" * 50000)
+    assert b.cmd("PUBSUB", "CHANNELS", many + "b") == [] and b.cmd("PUBSUB", "CHANNELS", many) == [b"a" * 50000]
+    assert a.cmd("PSUBSCRIBE", many) == Push([b"psubscribe", many.encode(), 2])
+    assert b.cmd("PUBLISH", "a" * 3000, "m") == 1
+    assert a.read() == Push([b"pmessage", many.encode(), b"a" * 3000, b"m"])
+
+
 @pytest.mark.like_redis
 def test_shard_channels_are_apart(trio):
     a, b, _ = trio

@@ -163,6 +163,12 @@ def test_a_reload_puts_the_file_in_force_and_says_so(server, operator, admin):
     assert operator.cmd("CONFIG", "GET", "resp.max_clients") == [b"resp.max_clients", b"10000"]
 
 
+def test_costly_patterns_are_refused(server, operator):
+    costly = "*[" + "!" * 1000000
+    assert operator.cmd("CONFIG", "GET", costly, "resp.*") == Error("ERR the pattern takes too long to match")
+    assert operator.cmd("CONFIG", "GET", "resp.max_c*") == [b"resp.max_clients", b"10000"]
+
+
 def test_sets_settings_of_the_server(server, operator):
     assert operator.cmd("CONFIG", "SET", "defaults.max_entries", "6", "log.level", "debug", "max_memory", "1G") == "OK"
     assert operator.cmd("CONFIG", "GET", "max_memory", "log.*") == [b"max_memory", b"1073741824", b"log.level", b"debug"]

@@ -90,6 +90,7 @@ struct environment {
 	struct hub *watching;       /* of the operator's tenant, where its clients MONITOR; NULL elsewhere */
 	struct hub *broadcasts;     /* tenants whose clients are to be told at the end of the turn */
 	struct session *running;    /* whose commands run now, or NULL */
+	uint64_t pattern_work;      /* see pattern_work() in handlers.h */
 	struct buffer scratch;      /* for handlers that build text; empty between commands */
 	struct lent lent;           /* of the command that had OUTCOME_LENT */
 	struct command_index index; /* built at the first use */

@@ -9,10 +9,19 @@
 
 #include "atomdb/util/slice.h"
 
-/* Whether `pattern` matches the whole of `text`; `nocase` ignores ASCII case. As in Redis, an empty text is matched by
- * the empty pattern alone, not by "*": KEYS and SCAN must take "*" for "everything" without asking here. */
-bool glob_match(struct slice pattern, struct slice text, bool nocase);
+/* What the patterns of one command may cost, in steps: each is a byte of the pattern that is looked at, and takes one
+ * to three nanoseconds. */
+#define GLOB_WORK ((uint64_t)1 << 21)
 
-/* The same for patterns and texts that both may be long. What goes beyond the time that a match of this text usually
- * takes comes off `*work`, in bytes of the pattern looked at; when there is none left it is 0 and nothing matches. */
-bool glob_match_within(struct slice pattern, struct slice text, bool nocase, uint64_t *work);
+/* Whether `pattern` matches the whole of `text`; `nocase` ignores ASCII case. As in Redis, an empty text is matched by
+ * the empty pattern alone, not by "*": KEYS and SCAN must take "*" for "everything" without asking here.
+ *
+ * The steps come off `*work`, and some for the call. When none is left, it is 0 and nothing matches. */
+bool glob_match(struct slice pattern, struct slice text, bool nocase, uint64_t *work);
+
+/* The same for a command that looks at all texts anyway, as KEYS does at all names: only steps beyond those that a
+ * usual pattern takes for the text come off `*work`. */
+bool glob_match_usual(struct slice pattern, struct slice text, bool nocase, uint64_t *work);
+
+/* Whether the pattern may take more than GLOB_WORK steps for a text of its own length. */
+bool glob_is_costly(struct slice pattern);

@@ -1,8 +1,16 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "atomdb/util/glob.h"
+#include "glob_reference.h"
 #include "harness.h"
+
+/* A match whose work is not of interest. */
+static bool matches(struct slice pattern, struct slice text, bool nocase) {
+	uint64_t work = UINT64_MAX;
+	return glob_match(pattern, text, nocase, &work);
+}
 
 static void follows_the_table(void **state) {
 	static const struct {
@@ -63,33 +71,33 @@ static void follows_the_table(void **state) {
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (glob_match(slice_of(cases[i].pattern), slice_of(cases[i].text), false) != cases[i].match)
+		if (matches(slice_of(cases[i].pattern), slice_of(cases[i].text), false) != cases[i].match)
 			fail_msg("'%s' against '%s'", cases[i].pattern, cases[i].text);
 	}
 }
 
 static void case_is_ignored_as_redis_ignores_it(void **state) {
 	(void)state;
-	assert_true(glob_match(SLICE("MaxMem*"), SLICE("maxmemory"), true));
-	assert_false(glob_match(SLICE("MaxMem*"), SLICE("maxmemory"), false));
-	assert_true(glob_match(SLICE("[A-C]"), SLICE("b"), true));
-	assert_true(glob_match(SLICE("[B]"), SLICE("b"), true));
-	assert_false(glob_match(SLICE("[\\B]"), SLICE("b"), true));
-	assert_false(glob_match(SLICE("[Z-a]"), SLICE("a"), true));
-	assert_true(glob_match(SLICE("\\B"), SLICE("b"), true));
+	assert_true(matches(SLICE("MaxMem*"), SLICE("maxmemory"), true));
+	assert_false(matches(SLICE("MaxMem*"), SLICE("maxmemory"), false));
+	assert_true(matches(SLICE("[A-C]"), SLICE("b"), true));
+	assert_true(matches(SLICE("[B]"), SLICE("b"), true));
+	assert_false(matches(SLICE("[\\B]"), SLICE("b"), true));
+	assert_false(matches(SLICE("[Z-a]"), SLICE("a"), true));
+	assert_true(matches(SLICE("\\B"), SLICE("b"), true));
 }
 
 static void any_byte_is_a_byte(void **state) {
 	(void)state;
-	assert_true(glob_match(SLICE("a\0*"), SLICE("a\0b"), false));
-	assert_false(glob_match(SLICE("a\0c"), SLICE("a\0b"), false));
-	assert_true(glob_match(SLICE("[\x80-\x90]"), SLICE("\x85"), false));
+	assert_true(matches(SLICE("a\0*"), SLICE("a\0b"), false));
+	assert_false(matches(SLICE("a\0c"), SLICE("a\0b"), false));
+	assert_true(matches(SLICE("[\x80-\x90]"), SLICE("\x85"), false));
 	/* Bytes above 0x7f are below all others in a range. */
-	assert_true(glob_match(SLICE("[\xf0-\x10]"), SLICE("\xff"), false));
-	assert_false(glob_match(SLICE("[\xf0-\x10]"), SLICE("\x80"), false));
+	assert_true(matches(SLICE("[\xf0-\x10]"), SLICE("\xff"), false));
+	assert_false(matches(SLICE("[\xf0-\x10]"), SLICE("\x80"), false));
 	/* What lies behind the slice is not read. */
-	assert_false(glob_match((struct slice){"[a]", 2}, SLICE("]"), false));
-	assert_true(glob_match((struct slice){"ab*", 2}, (struct slice){"abc", 2}, false));
+	assert_false(matches((struct slice){"[a]", 2}, SLICE("]"), false));
+	assert_true(matches((struct slice){"ab*", 2}, (struct slice){"abc", 2}, false));
 }
 
 static void many_stars_take_no_time(void **state) {
@@ -99,8 +107,8 @@ static void many_stars_take_no_time(void **state) {
 		memcpy(pattern + i, "*a", 2);
 	pattern[400] = 'b';
 	memset(text, 'a', sizeof(text));
-	assert_false(glob_match((struct slice){pattern, 401}, (struct slice){text, sizeof(text)}, false));
-	assert_true(glob_match((struct slice){pattern, 400}, (struct slice){text, sizeof(text)}, false));
+	assert_false(matches((struct slice){pattern, 401}, (struct slice){text, sizeof(text)}, false));
+	assert_true(matches((struct slice){pattern, 400}, (struct slice){text, sizeof(text)}, false));
 }
 
 /* The oracle: a pattern becomes a row of sets of bytes, with -1 for a star, and is tried in every way. */
@@ -170,7 +178,7 @@ static void against_every_text(const char *pattern) {
 		for (int i = 0, rest = n; i < len; i++, rest /= 4)
 			text[i] = letters[rest % 4];
 		text[len] = '\0';
-		if (glob_match(slice_of(pattern), slice_of(text), false) != oracle_match(&o, 0, text))
+		if (matches(slice_of(pattern), slice_of(text), false) != oracle_match(&o, 0, text))
 			fail_msg("'%s' against '%s'", pattern, text);
 	}
 }
@@ -190,29 +198,112 @@ static void agrees_with_trying_everything(void **state) {
 	}
 }
 
-static void work_is_bounded(void **state) {
-	enum { LONG = 100000 };
-	static char pattern[LONG], text[2 * LONG];
+/* Short patterns and texts of bytes that mean something, and of some that do not. */
+static void agrees_with_the_recursion_of_redis(void **state) {
+	static const char bytes[] = "abAB*?[]^-\\\0\x7f\x80\xff*[";
+	unsigned seed = 1;
 	(void)state;
-	memset(pattern, '?', sizeof pattern);
+	for (unsigned n = 0; n < 300000; n++) {
+		char pattern[8], text[8];
+		size_t p = (unsigned)rand_r(&seed) % 9, t = (unsigned)rand_r(&seed) % 9;
+		for (size_t i = 0; i < p; i++)
+			pattern[i] = bytes[(unsigned)rand_r(&seed) % (sizeof(bytes) - 1)];
+		for (size_t i = 0; i < t; i++)
+			text[i] = bytes[(unsigned)rand_r(&seed) % (sizeof(bytes) - 1)];
+		for (int nocase = 0; nocase < 2; nocase++) {
+			struct slice ps = {pattern, p}, ts = {text, t};
+			if (matches(ps, ts, nocase) != reference_glob(ps, ts, nocase))
+				fail_msg("'%.*s' against '%.*s'", (int)p, pattern, (int)t, text);
+		}
+	}
+}
+
+static uint64_t steps(struct slice pattern, struct slice text) {
+	uint64_t work = UINT64_MAX;
+	glob_match(pattern, text, false, &work);
+	return UINT64_MAX - work;
+}
+
+enum { LONG = 1000 };
+
+/* The worst patterns of `len` bytes that there are, with and without many stars. */
+static void fill_worst(char *pattern, size_t len, unsigned kind) {
+	static const char *const parts[] = {"a", "?", "*a", "[b-a]", "\\a", "*a?", "***a"};
+	const char *part = parts[kind];
+	for (size_t i = 0; i < len; i++)
+		pattern[i] = part[i % strlen(part)];
 	pattern[0] = '*';
-	pattern[LONG - 1] = 'b';
-	memset(text, 'a', sizeof text);
+	pattern[len - 1] = 'b';
+}
+#define WORST_KINDS 7
+
+static void takes_at_most_pattern_times_text(void **state) {
+	static char pattern[LONG], text[LONG];
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	for (unsigned kind = 0; kind < WORST_KINDS; kind++) {
+		fill_worst(pattern, LONG, kind);
+		assert_in_range(steps((struct slice){pattern, LONG}, (struct slice){text, LONG}), 1,
+				(LONG + 2) * (LONG + 2) + 32);
+	}
+	/* Usual patterns look at each byte about once. */
+	assert_in_range(steps(SLICE("news.*"), (struct slice){text, LONG}), 1, 32);
+	assert_in_range(steps(SLICE("*x*"), (struct slice){text, LONG}), LONG, 2 * LONG + 32);
+}
+
+static void work_is_bounded(void **state) {
+	static char pattern[LONG], text[200 * LONG];
+	const struct slice costly = {pattern, LONG};
+	(void)state;
+	fill_worst(pattern, LONG, 1);
+	memset(text, 'a', sizeof(text));
 	uint64_t work = 1000000;
-	assert_false(glob_match_within((struct slice){pattern, LONG}, (struct slice){text, 2 * LONG}, false, &work));
+	assert_false(glob_match(costly, (struct slice){text, sizeof(text)}, false, &work));
+	assert_int_equal(work, 0);
+	work = 1000000;
+	assert_false(glob_match_usual(costly, (struct slice){text, sizeof(text)}, false, &work));
 	assert_int_equal(work, 0);
 	/* What usual patterns take is not counted. */
 	work = 1;
-	assert_true(glob_match_within(SLICE("*name*[0-9]"), SLICE("some:name:5:name:55"), false, &work));
-	assert_false(glob_match_within(SLICE("*name*x"), SLICE("some:name:5:name:55"), false, &work));
+	assert_true(glob_match_usual(SLICE("*name*[0-9]"), SLICE("some:name:5:name:55"), false, &work));
+	assert_false(glob_match_usual(SLICE("*name*x"), SLICE("some:name:5:name:55"), false, &work));
 	assert_int_equal(work, 1);
+}
+
+static void costly_patterns_are_told(void **state) {
+	static char pattern[4 * LONG], text[4 * LONG];
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	for (size_t len = 1; len <= sizeof(pattern); len = len * 3 / 2 + 1) {
+		for (unsigned kind = 0; kind < WORST_KINDS; kind++) {
+			struct slice p = {pattern, len};
+			fill_worst(pattern, len, kind);
+			if (!glob_is_costly(p))
+				assert_in_range(steps(p, (struct slice){text, len}), 1, GLOB_WORK + 2 * len + 32);
+		}
+	}
+	fill_worst(pattern, sizeof(pattern), 1);
+	assert_true(glob_is_costly((struct slice){pattern, sizeof(pattern)}));
+	/* Only what is behind a star is looked at again, and up to the next star. */
+	pattern[0] = 'a';
+	assert_false(glob_is_costly((struct slice){pattern, sizeof(pattern)}));
+	fill_worst(pattern, sizeof(pattern), 2);
+	assert_false(glob_is_costly((struct slice){pattern, sizeof(pattern)}));
+	assert_false(glob_is_costly(SLICE("__keyspace@*__:user:[0-9]*")));
+	assert_false(glob_is_costly(SLICE("")));
 }
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(follows_the_table),  cmocka_unit_test(case_is_ignored_as_redis_ignores_it),
-		cmocka_unit_test(any_byte_is_a_byte), cmocka_unit_test(many_stars_take_no_time),
-		cmocka_unit_test(work_is_bounded),    cmocka_unit_test(agrees_with_trying_everything),
+		cmocka_unit_test(follows_the_table),
+		cmocka_unit_test(case_is_ignored_as_redis_ignores_it),
+		cmocka_unit_test(any_byte_is_a_byte),
+		cmocka_unit_test(many_stars_take_no_time),
+		cmocka_unit_test(work_is_bounded),
+		cmocka_unit_test(agrees_with_the_recursion_of_redis),
+		cmocka_unit_test(takes_at_most_pattern_times_text),
+		cmocka_unit_test(costly_patterns_are_told),
+		cmocka_unit_test(agrees_with_trying_everything),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
