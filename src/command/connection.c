@@ -49,7 +49,6 @@ static bool authenticate(struct session *s, struct slice name, struct slice secr
 	}
 	r = session_attach(s, t);
 	if (r == ATOMDB_E_FULL) {
-		counter_add(&s->env->rejected_clients, 1);
 		writer_error(s->reply, "ERR max number of clients reached");
 		*outcome = OUTCOME_CLOSE;
 		return false;

@@ -154,7 +154,6 @@ static bool enter_anonymous(struct session *s, enum outcome *outcome) {
 	if (r == 0)
 		return true;
 	if (r == ATOMDB_E_FULL) {
-		counter_add(&s->env->rejected_clients, 1);
 		writer_error(s->reply, "ERR max number of clients reached");
 		*outcome = OUTCOME_CLOSE;
 	} else if (r == ATOMDB_E_WRONGPASS) {

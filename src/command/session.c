@@ -29,20 +29,27 @@ void session_deinit(struct session *s) {
 	forget(&s->lib_version);
 }
 
+/* Whether the tenant may have one client more, by its own limit and beside all others; counts and reports it if not. */
+static bool has_place(struct session *s, struct tenant *t) {
+	const struct session_host *host = s->env->host;
+	if (t->limits.max_clients != 0 && counter_get(&t->figures.clients) >= t->limits.max_clients)
+		counter_add(&s->env->rejected_clients, 1);
+	else if (host == NULL || host->has_place == NULL || (s->flags & SESSION_RESUMED) || host->has_place(s, t))
+		return true;
+	counter_add(&t->figures.refused, 1);
+	event_report(s->env->events, &(struct event){.id = EVENT_TENANT_CLIENTS, .tenant = tenant_name(t)});
+	return false;
+}
+
 int session_attach(struct session *s, struct tenant *t) {
 	if (s->tenant == t)
 		return 0;
 	session_detach(s);
 	if (t->removed)
 		return ATOMDB_E_WRONGPASS;
-	uint64_t clients = counter_get(&t->figures.clients);
-	if (t->limits.max_clients != 0 && clients >= t->limits.max_clients) {
-		counter_add(&t->figures.refused, 1);
-		return ATOMDB_E_FULL;
-	}
-	int r = shard_open_tenant(t->shard, t);
+	int r = has_place(s, t) ? shard_open_tenant(t->shard, t) : ATOMDB_E_FULL;
 	if (r < 0) {
-		if (clients == 0)
+		if (counter_get(&t->figures.clients) == 0)
 			registry_release(s->env->registry, t);
 		return r;
 	}

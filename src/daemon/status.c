@@ -93,7 +93,9 @@ static void check_room(struct daemon *d) {
 	for (unsigned i = 0; i < d->worker_count; i++)
 		tenants += counter_get(&worker_environment(d->workers[i])->rejected_tenants);
 	uint64_t clients = atomic_load_explicit(&d->shared.clients, memory_order_relaxed);
-	d->health.clients_full = d->sources.max_clients != 0 && clients >= d->sources.max_clients;
+	uint32_t most = d->sources.max_clients;
+	d->health.clients_full =
+		most != 0 && (clients >= most || worker_authenticated(&d->shared) + worker_kept_places(most) >= most);
 	d->health.memory_full = refused_lately(&d->refused_memory, memory);
 	d->health.tenants_full = refused_lately(&d->refused_tenants, tenants);
 }

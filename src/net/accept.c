@@ -16,6 +16,12 @@
 #define LINGER_MS 10000
 /* Members that one sweep looks at, at least. */
 #define SWEEP_COUNT ((uint64_t)256)
+/* With fewer places than these there is nothing to share. */
+#define SHARED_PLACES 8
+/* Of the places, those that no tenant gets: a 64th. */
+#define KEPT_SHARE 64
+/* A client that has not authenticated for so long gives way to a new one. */
+#define PATIENCE_MS 1000
 
 int worker_listen(struct worker *w, bool on) {
 	if (w->accepting == on)
@@ -61,23 +67,92 @@ static void shed(struct worker *w, const struct listener *l, int error) {
 	pause_accepting(w);
 }
 
-static void reject(struct worker *w, const struct listener *l, int fd) {
-	static const char full[] = "-ERR max number of clients reached\r\n";
+static void count_rejected(struct worker *w, const struct listener *l) {
 	counter_add(&w->figures.rejected[REJECT_MAX_CLIENTS], 1);
 	event_report(w->env.events, &(struct event){.id = EVENT_CLIENT_REJECTED, .address = listener_address(l)});
+}
+
+static void reject(struct worker *w, const struct listener *l, int fd) {
+	static const char full[] = "-ERR max number of clients reached\r\n";
+	count_rejected(w, l);
 	(void)!send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
 }
 
-void worker_admit(struct worker *w, const struct listener *l, int fd) {
-	uint64_t clients = atomic_fetch_add_explicit(&w->shared->clients, 1, memory_order_relaxed) + 1;
+/* ---- places ----
+ *
+ * Of what is left free of max_clients a tenant may have as much as it has already (the dynamic thresholds of Choudhury
+ * and Hahne, 1998): one alone gets a half, two a third each, and there is always room for another one. The same holds
+ * for all clients together that have no tenant yet. The operator gets any place that is left. */
+
+static uint64_t count_strangers(const struct worker_shared *shared) {
+	uint64_t count = 0;
+	for (unsigned i = 0; i < shared->worker_count; i++)
+		count += counter_get(&worker_figures(shared->workers[i])->states[CLIENT_STRANGER]);
+	return count;
+}
+
+uint64_t worker_authenticated(const struct worker_shared *shared) {
+	uint64_t all = atomic_load_explicit(&shared->clients, memory_order_relaxed),
+		 strangers = count_strangers(shared);
+	return all > strangers ? all - strangers : 0;
+}
+
+uint64_t worker_kept_places(uint32_t most) {
+	return most < SHARED_PLACES ? 0 : most / KEPT_SHARE + 1;
+}
+
+static bool has_place(const struct worker *w, const struct tenant *t) {
 	uint32_t most = w->env.settings.max_clients;
-	if (most != 0 && clients > most) {
-		atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
-		reject(w, l, fd);
-	} else {
+	if (most < SHARED_PLACES || t->is_operator)
+		return true;
+	uint64_t taken = worker_authenticated(w->shared) + worker_kept_places(most);
+	if (taken >= most)
+		return false;
+	return t->limits.max_clients != 0 || counter_get(&t->figures.clients) < most - taken;
+}
+
+bool worker_has_place(struct worker *w, const struct tenant *t) {
+	bool has = has_place(w, t);
+	if (!has)
+		counter_add(&w->figures.rejected[REJECT_MAX_CLIENTS], 1);
+	return has;
+}
+
+/* Whether one more without a tenant fits beside the `clients` that are there. */
+static bool has_place_for_stranger(const struct worker *w, uint64_t clients) {
+	uint32_t most = w->env.settings.max_clients;
+	if (most == 0)
+		return true;
+	if (most < SHARED_PLACES || clients >= most)
+		return clients < most;
+	return count_strangers(w->shared) < most - clients;
+}
+
+/* Makes the oldest client that does not authenticate give way to a new one. */
+static bool displace_stranger(struct worker *w, const struct listener *l) {
+	struct connection *c = list_entry(w->strangers.next, struct connection, link);
+	if (w->env.settings.max_clients < SHARED_PLACES || list_empty(&w->strangers) ||
+	    session_authenticated(&c->session) || w->env.steady_ms - c->session.created_ms < PATIENCE_MS)
+		return false;
+	count_rejected(w, l);
+	connection_close(c);
+	return true;
+}
+
+static bool take_place(struct worker *w, const struct listener *l) {
+	uint64_t clients = atomic_fetch_add_explicit(&w->shared->clients, 1, memory_order_relaxed);
+	if (has_place_for_stranger(w, clients) || displace_stranger(w, l))
+		return true;
+	atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
+	return false;
+}
+
+void worker_admit(struct worker *w, const struct listener *l, int fd) {
+	if (take_place(w, l))
 		connection_open(w, fd, listener_port(l) != 0);
-	}
+	else
+		reject(w, l, fd);
 }
 
 void worker_accept(struct worker *w, const struct listener *l) {

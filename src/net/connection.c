@@ -446,6 +446,10 @@ void connection_evict(struct connection *c) {
 	connection_overrun(c);
 }
 
+static bool host_has_place(const struct session *s, const struct tenant *t) {
+	return worker_has_place(list_entry(s->env, struct worker, env), t);
+}
+
 static void host_leaving(struct session *s) {
 	connection_uncharge(connection_of(s));
 }
@@ -458,6 +462,7 @@ const struct session_host connection_host = {
 	.each = host_each,
 	.prepare_call = worker_prepare_call,
 	.send_call = worker_send_call,
+	.has_place = host_has_place,
 	.leaving = host_leaving,
 	.held = host_held,
 	.evict = host_evict,

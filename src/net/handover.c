@@ -144,8 +144,10 @@ int worker_resume_client(struct worker_shared *shared, unsigned turn, int fd, st
 	if (c == NULL)
 		return -ENOMEM;
 	atomic_fetch_add_explicit(&shared->clients, 1, memory_order_relaxed);
+	c->session.flags |= SESSION_RESUMED;
 	if (t != NULL)
 		error = session_attach(&c->session, t);
+	c->session.flags &= ~(uint32_t)SESSION_RESUMED;
 	if (error == 0)
 		error = session_unpack(&c->session, &u);
 	if (error == 0)

@@ -127,6 +127,8 @@ enum source { SOURCE_INBOX, SOURCE_TIMER, SOURCE_LISTENER, SOURCE_END = 4096 };
 
 /* Puts the listeners into the epoll set, or takes them out, which cannot fail; 0 or -errno. */
 int worker_listen(struct worker *w, bool on);
+/* Whether a tenant may have one client more, see accept.c; one that may not is counted as rejected. */
+bool worker_has_place(struct worker *w, const struct tenant *t);
 /* Accepts a few connections of a listener. */
 void worker_accept(struct worker *w, const struct listener *l);
 /* Serves an accepted connection, which it takes over, or rejects it where there are as many as may be. */

@@ -346,7 +346,6 @@ int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, 
 		bytes += table_growth(&d->table);
 	}
 	int error = make_room(t, old == NULL, bytes, keep);
-	s->share.made_up = 0;
 	if (__builtin_expect(error == 0 && share_is_above(t, bytes), 0))
 		error = share_make_up(t, bytes, keep);
 	if (error != 0)

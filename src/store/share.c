@@ -294,5 +294,6 @@ ref share_alloc(struct shard *s, size_t size, enum arena_kind kind) {
 }
 
 void share_end(struct shard *s) {
+	s->share.made_up = 0;
 	arena_keep_reserve(s->arena, true);
 }

@@ -1,6 +1,7 @@
 """The memory that all tenants share: who gives way when it is full, and who does not."""
 
 import contextlib
+import time
 
 import pytest
 
@@ -87,3 +88,82 @@ def test_a_value_beyond_the_share_costs_nobody_a_key(atomdb):
         assert isinstance(small.cmd("SET", "huge", "x" * (60 * MIB)), Error)
         assert there(small, 100) == 100
         assert large.cmd("DBSIZE") >= keys * 0.9
+
+
+def enter(server, secret, most):
+    """As many clients of one secret as are let in, and whether another one was refused with Redis's error."""
+    clients = []
+    for _ in range(most):
+        client = server.client()
+        reply = client.cmd("AUTH", secret)
+        if reply != "OK":
+            assert "max number of clients reached" in reply
+            client.close()
+            return clients, True
+        clients.append(client)
+    return clients, False
+
+
+def close_all(clients):
+    for client in clients:
+        client.close()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_tenant_takes_all_places_of_clients(atomdb, workers):
+    server = atomdb.start(f"workers = {workers};\nresp: {{ max_clients = 100; }};\n")
+    first, refused = enter(server, "first", 100)
+    assert refused and 40 <= len(first) <= 50
+    second, refused = enter(server, "second", 100)
+    assert refused and 20 <= len(second) <= 30
+    # The one that is there stays, and there is room for any other, and for whoever watches.
+    assert first[0].cmd("PING") == "PONG"
+    for number in range(5):
+        with server.client(f"other-{number}") as other:
+            assert other.cmd("PING") == "PONG"
+    health = server.http("/health")
+    assert health.status == 200
+    assert server.metric("atomdb_rejected_connections_total", reason="max_clients") == 2
+    wait_for(lambda: "its tenant has as many as it may" in server.log(), what="the log line")
+    # When one leaves its places are the others'.
+    close_all(first)
+    wait_for(lambda: server.metric("redis_connected_clients") == len(second), what="the clients' end")
+    more, refused = enter(server, "second", 100)
+    assert refused and 40 <= len(second + more) <= 50
+    close_all(second + more)
+
+
+def test_a_limit_of_its_own_rules_over_the_part(atomdb):
+    server = atomdb.start('resp: { max_clients = 64; };\n'
+                          'tenants: ( { name = "wide"; secret = "wide"; max_clients = 58; }, '
+                          '{ name = "narrow"; secret = "narrow"; max_clients = 3; } );\n')
+    narrow, refused = enter(server, "narrow", 10)
+    assert refused and len(narrow) == 3
+    wide, refused = enter(server, "wide", 60)
+    assert refused and len(wide) == 58
+    close_all(narrow + wide)
+
+
+def test_the_operator_has_a_place_among_very_many(atomdb, tmp_path):
+    (tmp_path / "admin").write_text("operator-secret")
+    server = atomdb.start(f'workers = 1;\nresp: {{ max_clients = 64; }};\nadmin: {{ secret_file = "{tmp_path}/admin"; }};\n'
+                          'defaults: { max_clients = 100; };\n')
+    clients, refused = enter(server, "crowd", 100)
+    assert refused and len(clients) == 62
+    wait_for(lambda: server.http("/health").status == 503, what="the places to be taken")
+    with server.client("operator-secret") as operator:
+        assert len(operator.cmd("CLIENT", "LIST").decode().splitlines()) == 63
+    close_all(clients)
+
+
+def test_idle_clients_without_a_tenant_give_way(atomdb):
+    server = atomdb.start("workers = 1;\nresp: { max_clients = 40; auth_timeout = 60; };\n")
+    clients = [server.client() for _ in range(60)]
+    # Half of the places are theirs, and the others were turned away.
+    assert server.metric("redis_connected_clients") == 20
+    time.sleep(1.2)
+    for number in range(10):
+        with server.client(f"late-{number}") as late:
+            assert late.cmd("PING") == "PONG"
+    assert server.http("/health").status == 200
+    close_all(clients)

@@ -48,6 +48,8 @@ struct session_host {
 	/* What is needed to send a call: 0 or -ENOMEM. Then it goes to all other workers, or the control plane. */
 	int (*prepare_call)(struct environment *env, struct call *c);
 	void (*send_call)(struct environment *env, struct call *c);
+	/* Whether the tenant may have one client more, beside those of all others; counts it if not. May be NULL. */
+	bool (*has_place)(const struct session *s, const struct tenant *t);
 	/* The session is about to leave its tenant: takes back what the connection charged it. May be NULL. */
 	void (*leaving)(struct session *s);
 	/* Bytes of memory that the connection makes its tenant hold. May be NULL. */
@@ -126,6 +128,7 @@ enum session_flag {
 	/* It had MONITOR in the process before: see session_link. */
 	SESSION_MONITOR_KEPT = 1 << 15,
 	SESSION_EVICTED = 1 << 16, /* closed at the end of the turn */
+	SESSION_RESUMED = 1 << 17, /* it was there before the restart: it has its place */
 	/* With any of these a command is not simply run. */
 	SESSION_ATTENTION = SESSION_REPLY_SKIP_NEXT | SESSION_REPLY_SKIP | SESSION_MULTI | SESSION_SUBSCRIBED |
 			    SESSION_TRACKING | SESSION_TENANT_ATTENTION | SESSION_MONITOR,

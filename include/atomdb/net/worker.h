@@ -96,6 +96,11 @@ void worker_join(struct worker *w);
 /* After worker_join of all workers. */
 void worker_free(struct worker *w);
 
+/* Clients that have a tenant, of all workers. */
+uint64_t worker_authenticated(const struct worker_shared *shared);
+/* Places of `most` (0: no limit) that are kept for the operator and for clients that have yet to authenticate. */
+uint64_t worker_kept_places(uint32_t most);
+
 const struct worker_figures *worker_figures(const struct worker *w);
 const struct environment *worker_environment(const struct worker *w); /* for its figures */
 uint64_t worker_take_longest_turn(struct worker *w);
