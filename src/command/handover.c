@@ -201,9 +201,9 @@ void session_feed(const struct session *s, struct environment *env) {
 /* --- what is a tenant's ----------------------------------------------------------------------------------------- */
 
 void tenant_pack_identity(const struct tenant *t, struct pack *p) {
-	bool listed = atomic_load_explicit(&t->listed, memory_order_acquire);
-	pack_bytes(p, (struct slice){(const char *)t->digest, sizeof(t->digest)});
-	pack_text(p, listed ? t->name : NULL);
+	const struct tenant_identity *i = tenant_identity(t);
+	pack_bytes(p, (struct slice){(const char *)i->digest, sizeof(i->digest)});
+	pack_text(p, tenant_listed(t) ? i->name : NULL);
 }
 
 int tenant_unpack_identity(struct unpack *u, struct tenant_identity *out) {

@@ -89,7 +89,7 @@ void session_detach(struct session *s) {
 		return;
 	if (t->removed)
 		registry_remove_done(s->env->registry, t);
-	else if (!atomic_load_explicit(&t->listed, memory_order_acquire) && counter_get(&t->figures.keys) == 0)
+	else if ((!tenant_listed(t) || tenant_orphaned(t)) && counter_get(&t->figures.keys) == 0)
 		registry_release(s->env->registry, t);
 }
 

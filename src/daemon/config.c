@@ -125,6 +125,8 @@ static int read_root(struct config_reader *r, const config_setting_t *root) {
 		int error = 0;
 		if (strcmp(key, "tenants") == 0)
 			tenants = setting;
+		else if (strcmp(key, "removed") == 0)
+			error = config_read_removed(r, setting);
 		else if (option_is_section(key))
 			error = read_section(r, setting);
 		else if (row != NULL)
@@ -168,14 +170,14 @@ int config_check_together(struct config_reader *r) {
 	if (!found)
 		return config_reader_fail(r, r->anonymous != NULL ? config_setting_source_line(r->anonymous) : 0,
 					  "anonymous names '%s', which is not among the tenants", anonymous);
-	return 0;
+	return config_check_removed(r);
 }
 
 /* Reads `text`, which ends in a NUL, over r->config. */
 static int read_text(struct config_reader *r, const char *text, bool check) {
 	config_t parsed;
 	config_init(&parsed);
-	r->addresses = r->anonymous = NULL;
+	r->addresses = r->anonymous = r->removed = NULL;
 	int error;
 	if (config_read_string(&parsed, text) != CONFIG_TRUE)
 		error = config_reader_fail(r, (unsigned)config_error_line(&parsed), "%s", config_error_text(&parsed));
@@ -327,6 +329,7 @@ void config_free(struct config *c) {
 	if (tenants != NULL)
 		explicit_bzero(tenants, c->tenancy.tenant_count * sizeof(*tenants));
 	free(tenants);
+	free((void *)(uintptr_t)c->tenancy.removed);
 	explicit_bzero(&c->admin, sizeof(c->admin));
 	explicit_bzero(&c->http_secret, sizeof(c->http_secret));
 	free(c);

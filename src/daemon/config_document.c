@@ -21,8 +21,16 @@ static const char example_tenants[] =
 	"# secret_file is a credential of the service (LoadCredential= in the unit); one newline at its end does not "
 	"count.\n"
 	"//tenants: (\n"
-	"//\t{ name = \"shop\"; secret_file = \"shop\"; max_entries = 0; max_memory = \"2G\"; }\n"
-	"//);\n";
+	"//\t{ name = \"shop\"; secret_file = \"shop\"; max_memory = \"2G\"; }\n"
+	"//);\n"
+	"\n"
+	"# Tenants that may go with their keys. A reload that would end a tenant with keys that is not listed here is "
+	"refused;\n"
+	"# at a start it is kept, and nobody can open it. One with another name but the same secret is the same "
+	"tenant. "
+	"With\n"
+	"# tenancy \"listed\", \"@opened\" stands for all that clients opened.\n"
+	"//removed = ( \"blog\" );\n";
 
 /* Each line of the help as a comment. */
 static void write_help(FILE *out, const char *indent, const struct option_row *row) {

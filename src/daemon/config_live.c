@@ -152,8 +152,11 @@ static int failed(struct config_error *error, int result) {
 }
 
 static struct config_reader reader_of(const struct config *c, const char *credentials, struct config_error *error) {
-	return (struct config_reader){
-		.config = (struct config *)(uintptr_t)c, .name = "", .credentials = credentials, .error = error};
+	return (struct config_reader){.config = (struct config *)(uintptr_t)c,
+				      .name = "",
+				      .credentials = credentials,
+				      .error = error,
+				      .given = true};
 }
 
 /* Stores the value in the configuration, and in the tenants that inherit it. */
@@ -227,12 +230,17 @@ int config_change_tenant(const struct config *c, const char *credentials, struct
 struct config *config_copy(const struct config *c, size_t more) {
 	struct config *copy = malloc(sizeof(*copy));
 	struct tenant_config *tenants = calloc(c->tenancy.tenant_count + more + 1, sizeof(*tenants));
-	if (copy == NULL || tenants == NULL) {
+	char(*removed)[TENANT_NAME_MAX + 1] = calloc(c->tenancy.removed_count + 1, sizeof(*removed));
+	if (copy == NULL || tenants == NULL || removed == NULL) {
 		free(copy);
 		free(tenants);
+		free(removed);
 		return NULL;
 	}
 	*copy = *c;
+	if (c->tenancy.removed_count != 0)
+		memcpy(removed, c->tenancy.removed, c->tenancy.removed_count * sizeof(*removed));
+	copy->tenancy.removed = (const char(*)[TENANT_NAME_MAX + 1]) removed;
 	if (c->tenancy.tenant_count != 0)
 		memcpy(tenants, c->tenancy.tenants, c->tenancy.tenant_count * sizeof(*tenants));
 	copy->tenancy.tenants = tenants;

@@ -344,8 +344,18 @@ static int read_field(struct config_reader *r, const struct option_row *row, con
 	return read_numeric(r, row, setting, field);
 }
 
+/* The built-in max_entries is for tenants that clients open. */
+static bool is_for_named(const struct config_reader *r, const struct option_row *row) {
+	if (strcmp(row->section, "defaults") != 0)
+		return false;
+	return r->given || row->offset != offsetof(struct config, tenancy.defaults.max_entries);
+}
+
 int option_read(struct config_reader *r, const struct option_row *row, const config_setting_t *setting, void *base) {
-	return read_field(r, row, setting, (char *)base + row->offset);
+	int error = read_field(r, row, setting, (char *)base + row->offset);
+	if (error == 0 && is_for_named(r, row))
+		error = option_read_limit(r, row, setting, &r->config->tenancy.named);
+	return error;
 }
 
 int option_read_limit(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,

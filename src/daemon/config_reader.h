@@ -14,6 +14,7 @@ struct config_reader {
 	bool given;                        /* what is read now is the operator's, not the defaults */
 	const config_setting_t *addresses; /* resp.listen, for messages about it; NULL: the default */
 	const config_setting_t *anonymous; /* likewise */
+	const config_setting_t *removed;   /* likewise */
 	unsigned admin_line;               /* likewise, of admin.secret_file */
 };
 
@@ -75,5 +76,9 @@ void config_note_own(struct tenant_config *t, const struct option_row *row);
 int config_check_together(struct config_reader *r);
 /* Overwrites the strings that libconfig holds, for there may be secrets among them. */
 void config_wipe(const config_setting_t *setting);
+/* Reads the list of tenants that may go with their keys. 0, ATOMDB_E_SYNTAX or -ENOMEM. */
+int config_read_removed(struct config_reader *r, const config_setting_t *removed);
+/* What must hold between that list and the rest. 0 or ATOMDB_E_SYNTAX. */
+int config_check_removed(struct config_reader *r);
 /* Reads the list of tenants into r->config; the other keys have been read. 0, ATOMDB_E_SYNTAX or -ENOMEM. */
 int config_read_tenants(struct config_reader *r, const config_setting_t *tenants);

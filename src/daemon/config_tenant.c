@@ -200,7 +200,7 @@ static int read_tenant(struct config_reader *r, const config_setting_t *group, s
 	unsigned line = config_setting_source_line(group);
 	if (config_setting_type(group) != CONFIG_TYPE_GROUP)
 		return config_reader_fail(r, line, "tenants must have groups such as { name = \"shop\"; ... }");
-	tenant->limits = r->config->tenancy.defaults;
+	tenant->limits = r->config->tenancy.named;
 	for (int i = 0; i < config_setting_length(group); i++) {
 		int error = config_read_tenant_key(r, config_setting_get_elem(group, (unsigned)i), tenant);
 		if (error != 0)
@@ -277,4 +277,59 @@ int config_read_tenants(struct config_reader *r, const config_setting_t *tenants
 			return error;
 	}
 	return check_duplicates(r, tenants);
+}
+
+/* --- removed ---------------------------------------------------------------------------------------------------- */
+
+static int compare_names(const void *a, const void *b) {
+	return strcmp(a, b);
+}
+
+int config_read_removed(struct config_reader *r, const config_setting_t *removed) {
+	int type = config_setting_type(removed), count = config_setting_length(removed);
+	if (type != CONFIG_TYPE_LIST && type != CONFIG_TYPE_ARRAY)
+		return config_reader_fail(r, config_setting_source_line(removed),
+					  "removed must be a list of names such as ( \"shop\" )");
+	char(*list)[TENANT_NAME_MAX + 1] = calloc((size_t)count + 1, sizeof(*list));
+	if (list == NULL)
+		return -ENOMEM;
+	r->removed = removed;
+	r->config->tenancy.removed = (const char(*)[TENANT_NAME_MAX + 1]) list;
+	for (int i = 0; i < count; i++) {
+		const config_setting_t *element = config_setting_get_elem(removed, (unsigned)i);
+		const char *name = config_setting_get_string(element);
+		bool valid = name != NULL && (config_name_valid(name) || strcmp(name, TENANT_ALL_OPENED) == 0 ||
+					      strcmp(name, TENANT_OPERATOR) == 0);
+		if (!valid)
+			return config_reader_fail(r, config_setting_source_line(element),
+						  "removed must have names of tenants, or \"%s\"", TENANT_ALL_OPENED);
+		memcpy(list[i], name, strlen(name) + 1);
+	}
+	qsort(list, (size_t)count, sizeof(*list), compare_names);
+	r->config->tenancy.removed_count = (size_t)count;
+	return 0;
+}
+
+bool config_removes(const struct config *c, const char *name) {
+	const struct tenancy *t = &c->tenancy;
+	return t->removed_count != 0 &&
+	       bsearch(name, t->removed, t->removed_count, sizeof(t->removed[0]), compare_names) != NULL;
+}
+
+int config_check_removed(struct config_reader *r) {
+	const struct config *c = r->config;
+	const char *wanted = NULL;
+	unsigned line = r->removed != NULL ? config_setting_source_line(r->removed) : 0;
+	for (size_t i = 0; i < c->tenancy.tenant_count && wanted == NULL; i++)
+		wanted = config_removes(c, c->tenancy.tenants[i].name) ? c->tenancy.tenants[i].name : NULL;
+	if (wanted == NULL && config_removes(c, c->tenancy.anonymous))
+		wanted = c->tenancy.anonymous;
+	if (wanted != NULL)
+		return config_reader_fail(r, line, "removed names '%s', which is among the tenants", wanted);
+	if (r->config->admin.set && config_removes(c, TENANT_OPERATOR))
+		return config_reader_fail(r, line, "removed names '%s', and admin.secret_file is set", TENANT_OPERATOR);
+	if (c->tenancy.open && config_removes(c, TENANT_ALL_OPENED))
+		return config_reader_fail(r, line, "removed has \"%s\", which needs tenancy = \"listed\"",
+					  TENANT_ALL_OPENED);
+	return 0;
 }

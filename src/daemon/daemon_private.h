@@ -104,7 +104,7 @@ struct daemon {
 	sd_event *loop;        /* owned */
 	sd_event_source *tick; /* owned */
 	unsigned ticks;
-	char status[160]; /* the line that systemctl shows */
+	char status[256]; /* the line that systemctl shows */
 	char run_id[RUN_ID_DIGITS + 1];
 
 	bool reload_failed; /* the last one */
@@ -168,6 +168,9 @@ void daemon_stop(struct daemon *d);
 void daemon_reload(struct daemon *d);
 /* Replaces the configuration by `wanted`, which the registry has already, and tells who goes by it. */
 void daemon_put_in_force(struct daemon *d, struct config *wanted);
+/* Puts the tenancy of `wanted` in force. ATOMDB_E_LOSS: a tenant would lose its keys, and nothing changed; otherwise as
+ * registry_reload. On failure `error` says why. */
+int daemon_change_tenancy(struct daemon *d, const struct config *wanted, struct config_error *error);
 /* Lets HTTP show what that configuration says. */
 void daemon_set_guard(struct daemon *d, const struct config *config);
 /* Whether what is open now may be under `wanted`. 0 or ATOMDB_E_SYNTAX. */

@@ -115,8 +115,7 @@ void live_end(struct daemon *d, const struct config *file) {
 		bool kept = find_tenant(file, c->tenant) != NULL;
 		if (strcmp(c->what, LIVE_CREATED) == 0)
 			snprintf(detail, sizeof(detail), "created live: %s",
-				 kept ? "in the file by now, so it stays"
-				      : "not in the file, so removed with its data");
+				 kept ? "in the file by now, so it stays" : "not in the file, so removed");
 		else if (strcmp(c->what, LIVE_DROPPED) == 0)
 			snprintf(detail, sizeof(detail), "dropped live: %s",
 				 kept ? "in the file, so it is back, without its data"

@@ -93,9 +93,11 @@ static void show_tenant(void *context, const struct tenant *t) {
 	number_pair(p, "configured", configured != NULL);
 	number_pair(p, "secrets", configured != NULL ? configured->secret_count : 0);
 	number_pair(p, "worker", shard_worker(t->shard));
-	config_show_limits(configured != NULL ? &configured->limits
-			   : t->is_operator   ? &none
-					      : &p->d->config->tenancy.defaults,
+	number_pair(p, "orphaned", tenant_orphaned(t));
+	config_show_limits(configured != NULL                     ? &configured->limits
+			   : t->is_operator || tenant_orphaned(t) ? &none
+			   : tenant_listed(t)                     ? &p->d->config->tenancy.named
+								  : &p->d->config->tenancy.defaults,
 			   text_pair, p);
 	const struct {
 		const char *key;
@@ -163,10 +165,14 @@ static bool read_options(const struct daemon *d, const struct call *c, struct te
 }
 
 static bool put_tenant(struct daemon *d, const struct tenant_config *t, struct writer *w) {
-	int error = registry_put(d->registry, t);
+	struct registry_loss loss;
+	int error = registry_put(d->registry, t, &loss);
 	/* The operator's secret is not among the configured tenants', but in the registry like theirs. */
 	if (error == ATOMDB_E_RANGE)
 		writer_error(w, "ERR That secret is another's");
+	else if (error == ATOMDB_E_LOSS)
+		writer_errorf(w, "ERR That secret opens the tenant %s, which has %" PRIu64 " keys: drop it first",
+			      loss.shown[0].name, loss.shown[0].keys);
 	else if (error != 0)
 		writer_errorf(w, "ERR %s", error_text(error));
 	return error == 0;
@@ -191,13 +197,17 @@ static void add_tenant(struct daemon *d, const struct tenant_config *t, struct w
 
 static void create_tenant(struct daemon *d, const struct call *c, struct writer *w) {
 	struct slice name = c->argv[2];
-	struct tenant_config t = {.limits = d->config->tenancy.defaults};
+	struct tenant_config t = {.limits = d->config->tenancy.named};
 	if (strlen(name.data) != name.len || !config_name_valid(name.data)) {
 		writer_errorf(w, "ERR A tenant's name has 1 to %d letters, digits, '-', '_' and '.'", TENANT_NAME_MAX);
 		return;
 	}
 	if (find_tenant(d->config, name) != NULL) {
 		writer_error(w, "ERR That tenant exists");
+		return;
+	}
+	if (config_removes(d->config, name.data)) {
+		writer_error(w, "ERR The configuration lists that tenant in removed");
 		return;
 	}
 	memcpy(t.name, name.data, name.len);
@@ -323,8 +333,8 @@ static void set_config(struct daemon *d, const struct call *c, struct writer *w)
 	int result = config_check(wanted, &error);
 	if (result == 0)
 		result = daemon_check_sockets(d, wanted, &error);
-	if (result == 0 && (result = registry_reload(d->registry, &wanted->tenancy)) != 0)
-		snprintf(error.text, sizeof(error.text), "%s", error_text(result));
+	if (result == 0)
+		result = daemon_change_tenancy(d, wanted, &error);
 	if (result != 0) {
 		writer_errorf(w, "ERR CONFIG SET failed - %s", error.text);
 		config_free(wanted);

@@ -36,7 +36,12 @@ static void memory_short(void *context) {
 		worker_wake(d->workers[i]);
 }
 
-const struct registry_hooks daemon_hooks = {limits_changed, defaults_changed, removed, memory_short, NULL};
+static void orphaned(void *context, struct tenant *t) {
+	struct daemon *d = context;
+	lost(d, worker_post_orphaned(d->workers[shard_worker(t->shard)], t));
+}
+
+const struct registry_hooks daemon_hooks = {limits_changed, defaults_changed, removed, memory_short, orphaned, NULL};
 
 static void report_restart(void *context, const char *key) {
 	struct daemon *d = context;
@@ -93,6 +98,32 @@ void daemon_put_in_force(struct daemon *d, struct config *wanted) {
 	d->config = wanted;
 }
 
+static void describe_loss(const struct registry_loss *loss, char *out, size_t size) {
+	size_t n = 0;
+	for (size_t i = 0; i < loss->count && i < LOSS_SHOWN && n < size; i++)
+		n += (size_t)snprintf(out + n, size - n, "%s%s (%" PRIu64 " keys, %" PRIu64 " bytes)",
+				      i > 0 ? ", " : "", loss->shown[i].name, loss->shown[i].keys,
+				      loss->shown[i].bytes);
+	if (loss->count > LOSS_SHOWN && n < size)
+		n += (size_t)snprintf(out + n, size - n, " and %zu more, in all %" PRIu64 " keys, %" PRIu64 " bytes",
+				      loss->count - LOSS_SHOWN, loss->keys, loss->bytes);
+	if (n < size)
+		snprintf(out + n, size - n, "; list in removed what is to go%s",
+			 loss->opened ? ", with tenancy \"listed\" also \"" TENANT_ALL_OPENED "\"" : "");
+}
+
+int daemon_change_tenancy(struct daemon *d, const struct config *wanted, struct config_error *error) {
+	struct registry_loss loss;
+	int result = registry_reload(d->registry, &wanted->tenancy, &loss);
+	if (result == ATOMDB_E_LOSS)
+		describe_loss(&loss, error->text, sizeof(error->text));
+	else if (result != 0)
+		snprintf(error->text, sizeof(error->text), "%s", error_text(result));
+	else if (wanted->tenancy.open && !d->config->tenancy.open)
+		event_report(d->events, &(struct event){.id = EVENT_TENANCY_OPENED});
+	return result;
+}
+
 void daemon_reload(struct daemon *d) {
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_monotonic_ns() / 1000);
 	struct config *wanted = NULL;
@@ -100,14 +131,13 @@ void daemon_reload(struct daemon *d) {
 	int result = daemon_load_config(d->options, &wanted, &error);
 	if (result == 0)
 		result = daemon_check_sockets(d, wanted, &error);
-	if (result == 0) {
-		result = registry_reload(d->registry, &wanted->tenancy);
-		if (result != 0)
-			snprintf(error.text, sizeof(error.text), "%s", error_text(result));
-	}
+	if (result == 0)
+		result = daemon_change_tenancy(d, wanted, &error);
 	if (result != 0) {
 		config_free(wanted);
-		event_report(d->events, &(struct event){.id = EVENT_RELOAD_FAILED, .detail = error.text});
+		event_report(d->events,
+			     &(struct event){.id = result == ATOMDB_E_LOSS ? EVENT_RELOAD_REFUSED : EVENT_RELOAD_FAILED,
+					     .detail = error.text});
 	} else {
 		live_end(d, wanted);
 		apply(d, wanted);

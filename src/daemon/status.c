@@ -28,8 +28,12 @@ static void build_status(struct daemon *d, char *out, size_t size) {
 	if (n > 0 && (size_t)n < size && d->live_count != 0)
 		n += snprintf(out + n, size - (size_t)n, "; changed live, unlike the configuration: %" PRIu64,
 			      d->live_count);
+	size_t orphans = registry_orphans(d->registry);
+	if (n > 0 && (size_t)n < size && orphans != 0)
+		n += snprintf(out + n, size - (size_t)n, "; tenants kept that the configuration does not know: %zu",
+			      orphans);
 	if (n > 0 && (size_t)n < size && d->reload_failed)
-		snprintf(out + n, size - (size_t)n, "; the changed configuration could not be read");
+		snprintf(out + n, size - (size_t)n, "; the changed configuration is not in force");
 }
 
 void daemon_notify_ready(struct daemon *d) {

@@ -12,6 +12,7 @@ enum message_kind {
 	MESSAGE_LIMITS,
 	MESSAGE_DEFAULTS,
 	MESSAGE_REMOVAL,
+	MESSAGE_ORPHANED,
 	MESSAGE_ACCEPTED, /* a new connection */
 	MESSAGE_CALL,     /* to do a part of a call */
 	MESSAGE_ANSWER,   /* all have answered a call of this worker's */

@@ -11,7 +11,7 @@ struct settings_message {
 	struct settings settings;
 };
 
-/* MESSAGE_LIMITS, MESSAGE_DEFAULTS (no tenant) and MESSAGE_REMOVAL (no limits). */
+/* MESSAGE_LIMITS, MESSAGE_DEFAULTS (no tenant), MESSAGE_REMOVAL and MESSAGE_ORPHANED (no limits). */
 struct tenant_message {
 	struct message message;
 	struct tenant *tenant;
@@ -85,6 +85,10 @@ void worker_end_listener(struct worker_shared *shared, struct listener *l) {
 	accept_waiting(shared, l);
 }
 
+int worker_post_orphaned(struct worker *w, struct tenant *t) {
+	return post_tenant(w, MESSAGE_ORPHANED, t, NULL);
+}
+
 void worker_ping(struct worker *w) {
 	atomic_fetch_add_explicit(&w->pings, 1, memory_order_relaxed);
 	inbox_wake(&w->inbox);
@@ -111,13 +115,8 @@ void worker_test_hang(struct worker *w, bool hang) {
 }
 #endif
 
-/* Where it has clients, the last of them to leave calls registry_remove_done: then `t` is gone. */
-static void remove_tenant(struct worker *w, struct tenant *t) {
-	t->removed = true;
-	if (list_empty(&t->sessions)) {
-		registry_remove_done(w->env.registry, t);
-		return;
-	}
+/* Closes all clients of a tenant that has some. With the last of them it may end. */
+static void close_clients(struct tenant *t) {
 	bool last;
 	do {
 		struct session *s = list_entry(t->sessions.next, struct session, tenant_link);
@@ -130,6 +129,22 @@ void worker_take_accepted(struct worker *w, struct message *m) {
 	struct accepted_message *a = (struct accepted_message *)(void *)m;
 	worker_admit(w, a->listener, a->fd);
 	free(a);
+}
+
+/* Where it has clients, the last of them to leave calls registry_remove_done: then `t` is gone. */
+static void remove_tenant(struct worker *w, struct tenant *t) {
+	t->removed = true;
+	if (list_empty(&t->sessions))
+		registry_remove_done(w->env.registry, t);
+	else
+		close_clients(t);
+}
+
+/* It does not end before registry_orphan_told. */
+static void orphan_tenant(struct worker *w, struct tenant *t) {
+	if (tenant_orphaned(t) && !list_empty(&t->sessions))
+		close_clients(t);
+	registry_orphan_told(w->env.registry, t);
 }
 
 static void handle(struct worker *w, struct message *m) {
@@ -157,6 +172,9 @@ static void handle(struct worker *w, struct message *m) {
 	case MESSAGE_ACCEPTED:
 		worker_take_accepted(w, m);
 		return;
+	case MESSAGE_ORPHANED:
+		orphan_tenant(w, t->tenant);
+		break;
 	case MESSAGE_CALL:
 	case MESSAGE_ANSWER:
 	case MESSAGE_WATCH:

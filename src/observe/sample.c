@@ -277,6 +277,9 @@ static int collect_tenants(struct sample *s, const struct metrics_sources *sourc
 	add_retired(&walk);
 	tenant_set_finish(&s->tenants);
 	s->global.tenants = s->tenants.tenants;
+	s->global.orphans = s->tenants.orphans;
+	s->global.orphaned_keys = s->tenants.orphaned_keys;
+	s->global.orphaned_bytes = s->tenants.orphaned_bytes;
 	s->global.hits = s->tenants.total[COUNT_HITS];
 	s->global.misses = s->tenants.total[COUNT_MISSES];
 	s->global.evictions = s->tenants.total[COUNT_EVICTIONS];

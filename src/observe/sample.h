@@ -38,7 +38,7 @@ struct global_sample {
 	uint64_t memory_entries, memory_overhead, system_memory;
 	uint64_t waiting, process_id;
 	uint64_t none; /* 0 */
-	uint64_t tenants;
+	uint64_t tenants, orphans, orphaned_keys, orphaned_bytes;
 	uint64_t log_suppressed;
 	uint64_t live_changes;
 	uint64_t recovered_keys, recovered_bytes, recovered_clients, recovery_ns;

@@ -52,7 +52,7 @@ int tenant_set_begin(struct tenant_set *s, unsigned limit) {
 	}
 	s->limit = limit;
 	s->count = 0;
-	s->tenants = 0;
+	s->tenants = s->orphans = s->orphaned_keys = s->orphaned_bytes = 0;
 	memset(s->total, 0, sizeof(s->total));
 	/* The shared row is made at the end, and moves behind the others when their count is known. */
 	memset(&s->rows[limit], 0, sizeof(s->rows[limit]));
@@ -76,6 +76,7 @@ static void sample_tenant(struct tenant_sample *row, const struct tenant *t) {
 	row->quota_bytes = counter_get(&f->quota_bytes);
 	row->keys_ratio = ratio(row->keys, row->quota_entries);
 	row->bytes_ratio = ratio(row->bytes, row->quota_bytes);
+	row->orphaned = tenant_orphaned(t) ? 1 : SAMPLE_ABSENT;
 	row->counts[COUNT_COMMANDS] = counter_get(&f->commands);
 	row->counts[COUNT_HITS] = counter_get(&f->hits);
 	row->counts[COUNT_MISSES] = counter_get(&f->misses);
@@ -133,6 +134,11 @@ void tenant_set_add(struct tenant_set *s, const struct tenant *t) {
 	struct tenant_sample row;
 	sample_tenant(&row, t);
 	s->tenants++;
+	if (tenant_orphaned(t)) {
+		s->orphans++;
+		s->orphaned_keys += row.keys;
+		s->orphaned_bytes += row.bytes;
+	}
 	for (unsigned i = 0; i < TENANT_COUNTS; i++)
 		s->total[i] += row.counts[i];
 	if (s->limit == 0 || strcmp(row.name, other_name) == 0) {
@@ -247,6 +253,7 @@ void tenant_set_finish(struct tenant_set *s) {
 		s->other[i] = other.counts[i];
 	}
 	other.quota_entries = other.quota_bytes = other.keys_ratio = other.bytes_ratio = SAMPLE_ABSENT;
+	other.orphaned = SAMPLE_ABSENT;
 	for (unsigned i = 0; i < s->count; i++)
 		labels_add(&s->rows[i].labels, "tenant", s->rows[i].name);
 	labels_add(&other.labels, "tenant", other_name);

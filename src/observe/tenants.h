@@ -44,6 +44,7 @@ struct tenant_sample {
 	uint64_t quota_entries;
 	uint64_t quota_bytes;
 	uint64_t keys_ratio, bytes_ratio; /* used of the quotas, in millionths */
+	uint64_t orphaned;                /* 1: it is; else SAMPLE_ABSENT */
 	uint64_t counts[TENANT_COUNTS];
 };
 
@@ -57,6 +58,7 @@ struct tenant_set {
 	unsigned *heap;             /* owned: numbers of rows, the smallest tenant on top */
 	uint64_t total[TENANT_COUNTS];
 	uint64_t tenants;
+	uint64_t orphans, orphaned_keys, orphaned_bytes;
 
 	/* From page to page. */
 	bool begun;                        /* a page was made before */

@@ -192,7 +192,7 @@ void keyspace_count(struct tenant *t, struct database *d, unsigned place, bool t
 
 /* Makes a shard of an arena that was taken over and not saved. 0 or ATOMDB_E_…. */
 int shard_rebuild(struct shard *s);
-/* Writes the name of a tenant that has one now to its record, for the next process. */
+/* Writes the identity of an open tenant to its record, for the next process. No scope is open. */
 void tenant_write_identity(struct tenant *t);
 
 /* Fills places and numbers from the order. */

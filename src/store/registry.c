@@ -28,7 +28,7 @@ static struct opener **bucket_of(struct registry *r, const struct secret *secret
 	return &r->buckets[hash % BUCKETS];
 }
 
-static struct registered *find_secret(struct registry *r, const struct secret *secret) {
+struct registered *registry_find_secret(struct registry *r, const struct secret *secret) {
 	struct registered *found = NULL;
 	for (struct opener *o = *bucket_of(r, secret); o != NULL; o = o->next)
 		if (secret_equal(&o->secret, secret))
@@ -41,9 +41,9 @@ struct registered **registry_named(struct registry *r, const char *name) {
 	return &r->named[hash_bytes(&seed, name, strlen(name)) % BUCKETS];
 }
 
-static struct registered *find_listed(struct registry *r, const char *name) {
+struct registered *registry_find_listed(struct registry *r, const char *name) {
 	struct registered *g = *registry_named(r, name);
-	while (g != NULL && strcmp(g->tenant.name, name) != 0)
+	while (g != NULL && strcmp(tenant_identity(&g->tenant)->name, name) != 0)
 		g = g->next_named;
 	return g;
 }
@@ -59,7 +59,7 @@ void registry_forget_secrets(struct registry *r, struct registered *g) {
 	g->opener_count = 0;
 }
 
-static void learn_secrets(struct registry *r, struct registered *g, const struct secret *secrets, unsigned count) {
+void registry_learn_secrets(struct registry *r, struct registered *g, const struct secret *secrets, unsigned count) {
 	assert(g->opener_count == 0 && count <= TENANT_SECRETS);
 	for (unsigned i = 0; i < count; i++) {
 		struct opener **bucket = bucket_of(r, &secrets[i]);
@@ -86,11 +86,7 @@ static struct registered *place_tenant(struct registry *r, unsigned shard, const
 	struct registered *g = malloc(sizeof *g);
 	if (g == NULL)
 		return NULL;
-	g->opener_count = 0;
-	g->leaving = false;
-	g->done = g->postponed = false;
-	g->next_named = NULL;
-	g->shard = shard;
+	*g = (struct registered){.shard = shard};
 	tenant_init(&g->tenant, r->shards[g->shard], limits);
 	list_push_back(&r->tenants, &g->link);
 	r->assigned[g->shard]++;
@@ -98,8 +94,7 @@ static struct registered *place_tenant(struct registry *r, unsigned shard, const
 	return g;
 }
 
-/* Lets those who look at all tenants find it: it is complete. */
-static void show_tenant(struct registry *r, struct registered *g) {
+void registry_show(struct registry *r, struct registered *g) {
 	struct registered *last = r->shown_last;
 	g->shown_before = last;
 	atomic_store_explicit(&g->shown_next, NULL, memory_order_relaxed);
@@ -107,177 +102,49 @@ static void show_tenant(struct registry *r, struct registered *g) {
 	r->shown_last = g;
 }
 
-static struct registered *add_tenant(struct registry *r, const struct tenant_limits *limits) {
+struct registered *registry_add(struct registry *r, const struct tenant_limits *limits) {
 	return place_tenant(r, lightest_shard(r), limits);
 }
 
-/* What a tenant that a client opened is known by. */
-static void name_by_secret(struct registered *g, const struct secret *secret) {
-	sodium_bin2hex(g->tenant.fingerprint, sizeof g->tenant.fingerprint, secret->digest, TENANT_FINGERPRINT / 2);
-	memcpy(g->tenant.digest, secret->digest, sizeof g->tenant.digest);
-}
-
-static void set_name(struct registry *r, struct registered *g, const char *name) {
-	memcpy(g->tenant.name, name, sizeof g->tenant.name);
+int registry_know_as(struct registry *r, struct registered *g, const char *name, const struct secret *digest) {
+	struct known_as *k = calloc(1, sizeof *k);
+	if (k == NULL)
+		return -ENOMEM;
+	memcpy(k->identity.digest, digest->digest, sizeof k->identity.digest);
+	memcpy(k->identity.name, name, strnlen(name, TENANT_NAME_MAX));
+	if (registered_listed(g))
+		registry_forget_name(r, g);
+	k->before = g->known_as;
+	g->known_as = k;
+	atomic_store_explicit(&g->tenant.identity, &k->identity, memory_order_release);
+	if (name[0] == '\0')
+		return 0;
 	struct registered **place = registry_named(r, name);
 	g->next_named = *place;
 	*place = g;
-	atomic_store_explicit(&g->tenant.listed, true, memory_order_release);
-}
-
-static void change_limits(struct registry *r, struct registered *g, const struct tenant_limits *limits) {
-	if (r->starting)
-		tenant_set_limits(&g->tenant, limits, 0);
-	if (r->hooks.limits_changed != NULL)
-		r->hooks.limits_changed(r->hooks.context, &g->tenant, limits);
-}
-
-/* The anonymous tenant need not be among the configured ones: it then has the defaults and no secret. */
-static int want_anonymous(struct registry *r, const char *name) {
-	if (name[0] == '\0')
-		return 0;
-	r->anonymous = find_listed(r, name);
-	if (r->anonymous == NULL) {
-		r->anonymous = add_tenant(r, &r->defaults);
-		if (r->anonymous == NULL)
-			return -ENOMEM;
-		char padded[TENANT_NAME_MAX + 1] = "";
-		memcpy(padded, name, strnlen(name, TENANT_NAME_MAX));
-		set_name(r, r->anonymous, padded);
-		show_tenant(r, r->anonymous);
-	}
 	return 0;
 }
 
-/* Ends what clients opened with secrets that are another tenant's now: they would go on to find that one. */
-static void remove_rivals(struct registry *r, const struct registered *g, const struct tenant_config *c) {
-	for (unsigned i = 0; i < c->secret_count; i++) {
-		struct registered *rival = find_secret(r, &c->secrets[i]);
-		if (rival != NULL && rival != g)
-			registry_end(r, rival);
-	}
+/* What a tenant that a client opened is known by. */
+static int know_by_secret(struct registry *r, struct registered *g, const struct secret *secret) {
+	sodium_bin2hex(g->tenant.fingerprint, sizeof g->tenant.fingerprint, secret->digest, TENANT_FINGERPRINT / 2);
+	return registry_know_as(r, g, "", secret);
 }
 
-/* A configured tenant: changed if it is there, adopted if clients opened it before with the same secret, else added. */
-static int put_tenant(struct registry *r, const struct tenant_config *c) {
-	struct registered *g = find_listed(r, c->name);
-	bool is_operator = strcmp(c->name, TENANT_OPERATOR) == 0;
-	/* What a client opened is never the operator's. */
-	for (unsigned i = 0; g == NULL && !is_operator && i < c->secret_count; i++)
-		g = find_secret(r, &c->secrets[i]);
-	bool added = g == NULL;
-	if (added && (g = add_tenant(r, &c->limits)) == NULL)
-		return -ENOMEM;
-	if (added)
-		g->tenant.is_operator = is_operator;
-	remove_rivals(r, g, c);
-	if (!added)
-		registry_forget_secrets(r, g);
-	if (!registered_listed(g)) {
-		set_name(r, g, c->name);
-		r->opened -= !added;
-	}
-	if (added)
-		show_tenant(r, g);
-	/* Only now: the worker that is told writes the name to the arena. */
-	if (!added)
-		change_limits(r, g, &c->limits);
-	learn_secrets(r, g, c->secrets, c->secret_count);
-	if (added && !r->starting)
-		registry_report(r, EVENT_TENANT_CREATED, g);
-	return 0;
+bool registry_learn_own(struct registry *r, struct registered *g) {
+	struct secret own;
+	memcpy(own.digest, tenant_identity(&g->tenant)->digest, sizeof own.digest);
+	bool free = g->opener_count == 0 && sodium_is_zero(own.digest, sizeof own.digest) == 0 &&
+		    registry_find_secret(r, &own) == NULL;
+	if (free)
+		registry_learn_secrets(r, g, &own, 1);
+	sodium_memzero(&own, sizeof own);
+	return free;
 }
 
-/* The operator's tenant has no limits, so that none is in his way. */
-static int put_operator(struct registry *r, const struct secret *secret) {
-	struct tenant_config c = {.name = TENANT_OPERATOR, .secrets = {*secret}, .secret_count = 1};
-	int error = put_tenant(r, &c);
-	sodium_memzero(&c, sizeof c);
-	return error;
-}
-
-static bool is_wanted(const struct tenancy *y, const struct registered *g) {
-	if (!registered_listed(g))
-		return y->open;
-	if (g->tenant.is_operator)
-		return y->admin != NULL;
-	return g->wanted || strcmp(y->anonymous, g->tenant.name) == 0;
-}
-
-static void mark_wanted(struct registry *r, const struct tenancy *y) {
-	list_for_each (node, &r->tenants)
-		list_entry(node, struct registered, link)->wanted = false;
-	for (size_t i = 0; i < y->tenant_count; i++) {
-		struct registered *g = find_listed(r, y->tenants[i].name);
-		if (g != NULL)
-			g->wanted = true;
-	}
-}
-
-static void remove_unwanted(struct registry *r, const struct tenancy *y) {
-	list_for_each (node, &r->tenants) {
-		struct registered *g = list_entry(node, struct registered, link);
-		if (!is_wanted(y, g))
-			registry_end(r, g);
-	}
-}
-
-int registry_reload(struct registry *r, const struct tenancy *y) {
-	int error = tenancy_check(y);
-	if (error != 0)
-		return error;
-	pthread_mutex_lock(&r->mutex);
-	r->open = y->open;
-	r->max_tenants = y->max_tenants;
-	r->defaults = y->defaults;
-	r->anonymous = NULL;
-	mark_wanted(r, y);
-	remove_unwanted(r, y);
-	/* All secrets go before any comes, so that two tenants may exchange theirs. */
-	list_for_each (node, &r->tenants) {
-		struct registered *g = list_entry(node, struct registered, link);
-		if (registered_listed(g))
-			registry_forget_secrets(r, g);
-		if (registered_listed(g) && !g->tenant.is_operator && !g->wanted)
-			change_limits(r, g, &r->defaults);
-	}
-	if (r->hooks.defaults_changed != NULL)
-		r->hooks.defaults_changed(r->hooks.context, &r->defaults);
-	error = y->admin == NULL ? 0 : put_operator(r, y->admin);
-	for (size_t i = 0; i < y->tenant_count && error == 0; i++)
-		error = put_tenant(r, &y->tenants[i]);
-	if (error == 0)
-		error = want_anonymous(r, y->anonymous);
-	pthread_mutex_unlock(&r->mutex);
-	return error;
-}
-
-int registry_put(struct registry *r, const struct tenant_config *c) {
-	pthread_mutex_lock(&r->mutex);
-	int error = 0;
-	for (unsigned i = 0; i < c->secret_count; i++) {
-		const struct registered *g = find_secret(r, &c->secrets[i]);
-		if (g != NULL && registered_listed(g) && strcmp(g->tenant.name, c->name) != 0)
-			error = ATOMDB_E_RANGE;
-	}
-	if (error == 0)
-		error = put_tenant(r, c);
-	pthread_mutex_unlock(&r->mutex);
-	return error;
-}
-
-int registry_remove(struct registry *r, struct slice name) {
-	int error = -ENOENT;
-	pthread_mutex_lock(&r->mutex);
-	list_for_each (node, &r->tenants) {
-		struct registered *g = list_entry(node, struct registered, link);
-		if (error != 0 && slice_equal(name, slice_of(tenant_name(&g->tenant)))) {
-			registry_end(r, g);
-			error = 0;
-		}
-	}
-	pthread_mutex_unlock(&r->mutex);
-	return error;
+void registry_discard(struct registry *r, struct registered *g) {
+	registry_unlist(r, g);
+	registry_free_tenant(g);
 }
 
 /* Where a tenant of an arena that was taken over goes. */
@@ -290,29 +157,34 @@ struct restoration {
 static void restore_tenant(void *context, uint32_t slot, const struct tenant_identity *identity) {
 	struct restoration *restoration = context;
 	struct registry *r = restoration->registry;
-	struct shard *s = r->shards[restoration->shard];
 	struct secret secret;
 	memcpy(secret.digest, identity->digest, sizeof secret.digest);
+	bool named = identity->name[0] != '\0', known = sodium_is_zero(secret.digest, sizeof secret.digest) == 0;
+	const struct registered *other = registry_find_secret(r, &secret);
+	/* A named one may have the secret that a client opened this one with before. */
+	bool twice = named ? registry_find_listed(r, identity->name) != NULL
+			   : !known || (other != NULL && !registered_listed(other));
 	struct registered *g = restoration->error != 0 ? NULL : place_tenant(r, restoration->shard, &r->defaults);
 	if (g == NULL) {
 		restoration->error = -ENOMEM;
 		return;
 	}
-	bool named = identity->name[0] != '\0', known = sodium_is_zero(secret.digest, sizeof secret.digest) == 0;
-	bool twice = named ? find_listed(r, identity->name) != NULL : !known || find_secret(r, &secret) != NULL;
-	if (named && !twice)
-		set_name(r, g, identity->name);
-	else
-		name_by_secret(g, &secret);
+	r->opened++;
+	int error = named && !twice ? registry_know_as(r, g, identity->name, &secret) : know_by_secret(r, g, &secret);
+	if (error != 0) {
+		restoration->error = error;
+		registry_discard(r, g);
+		return;
+	}
+	r->opened -= registered_listed(g);
+	g->restored = &g->known_as->identity;
 	g->tenant.is_operator = named && strcmp(identity->name, TENANT_OPERATOR) == 0;
-	shard_adopt_tenant(s, slot, &g->tenant);
-	show_tenant(r, g);
-	if (!named && !twice)
-		learn_secrets(r, g, &secret, 1);
-	if (!registered_listed(g))
-		r->opened++;
+	shard_adopt_tenant(r->shards[restoration->shard], slot, &g->tenant);
+	registry_show(r, g);
+	if (!twice)
+		registry_learn_own(r, g);
 	/* One that a client opened lives no longer than its last key. */
-	if (twice || (!named && counter_get(&g->tenant.figures.keys) == 0)) {
+	if (twice || (!named && !registered_has_keys(g))) {
 		registry_unlist(r, g);
 		registry_close(r, g);
 	}
@@ -348,7 +220,7 @@ int registry_new(struct registry **out, struct shard *const *shards, size_t shar
 	r->defaults = y->defaults;
 	int error = r->assigned == NULL ? -ENOMEM : restore(r);
 	if (error == 0)
-		error = registry_reload(r, y);
+		error = registry_reload(r, y, NULL);
 	r->starting = false;
 	if (error != 0) {
 		registry_free(r);
@@ -366,8 +238,7 @@ static void free_all(struct list *tenants) {
 		list_remove(node);
 		if (g->tenant.forget != NULL)
 			g->tenant.forget(&g->tenant);
-		sodium_memzero(g->openers, sizeof g->openers);
-		free(g);
+		registry_free_tenant(g);
 	}
 }
 
@@ -389,15 +260,23 @@ void registry_free(struct registry *r) {
 static int open_tenant(struct registry *r, const struct secret *secret, struct registered **out) {
 	if (r->max_tenants != 0 && r->opened >= r->max_tenants)
 		return ATOMDB_E_FULL;
-	struct registered *g = add_tenant(r, &r->defaults);
+	struct registered *g = registry_add(r, &r->defaults);
 	if (g == NULL)
 		return -ENOMEM;
-	name_by_secret(g, secret);
-	show_tenant(r, g);
-	learn_secrets(r, g, secret, 1);
 	r->opened++;
+	int error = know_by_secret(r, g, secret);
+	if (error != 0) {
+		registry_discard(r, g);
+		return error;
+	}
+	registry_show(r, g);
+	registry_learn_secrets(r, g, secret, 1);
 	*out = g;
 	return 0;
+}
+
+static bool has_name(const struct registered *g, struct slice name) {
+	return registered_listed(g) && slice_equal(name, slice_of(tenant_name(&g->tenant)));
 }
 
 int registry_authenticate(struct registry *r, struct slice name, struct slice secret, struct tenant **out,
@@ -409,8 +288,8 @@ int registry_authenticate(struct registry *r, struct slice name, struct slice se
 	int error = 0;
 	secret_digest(secret, &digest);
 	pthread_mutex_lock(&r->mutex);
-	g = find_secret(r, &digest);
-	if (g != NULL && !any_name && (!registered_listed(g) || !slice_equal(name, slice_of(g->tenant.name))))
+	g = registry_find_secret(r, &digest);
+	if (g != NULL && (tenant_orphaned(&g->tenant) || (!any_name && !has_name(g, name))))
 		error = ATOMDB_E_WRONGPASS;
 	else if (g == NULL && (!r->open || !any_name))
 		error = ATOMDB_E_WRONGPASS;
@@ -441,20 +320,43 @@ int registry_anonymous(struct registry *r, struct tenant **out, unsigned *worker
 	return error;
 }
 
+/* Whether two identities were one tenant's. */
+static bool is_same(const struct tenant_identity *a, const struct tenant_identity *b) {
+	bool named = a->name[0] != '\0' && b->name[0] != '\0';
+	if (named && strcmp(a->name, b->name) == 0)
+		return true;
+	return sodium_is_zero(a->digest, sizeof a->digest) == 0 && memcmp(a->digest, b->digest, sizeof a->digest) == 0;
+}
+
+/* The tenant that the process before knew by this identity and that has another name now, or NULL. */
+static struct registered *find_renamed(struct registry *r, const struct tenant_identity *identity) {
+	list_for_each (node, &r->tenants) {
+		struct registered *g = list_entry(node, struct registered, link);
+		const struct tenant_identity *now = tenant_identity(&g->tenant), *then = g->restored;
+		if (then != NULL && then != now && strcmp(then->name, now->name) != 0 && is_same(then, identity))
+			return g;
+	}
+	return NULL;
+}
+
 int registry_resume(struct registry *r, const struct tenant_identity *identity, struct tenant **out) {
 	struct secret secret;
 	struct registered *g = NULL;
 	int error = 0;
 	memcpy(secret.digest, identity->digest, sizeof secret.digest);
 	pthread_mutex_lock(&r->mutex);
-	bool has_secret = !sodium_is_zero(secret.digest, sizeof secret.digest);
-	if (identity->name[0] != '\0')
-		g = find_listed(r, identity->name);
-	/* A reload may have named it, or no longer. */
-	if (g == NULL && has_secret)
-		g = find_secret(r, &secret);
-	if (g == NULL)
-		error = has_secret && r->open ? open_tenant(r, &secret, &g) : ATOMDB_E_WRONGPASS;
+	bool has_name = identity->name[0] != '\0', has_secret = !sodium_is_zero(secret.digest, sizeof secret.digest);
+	if (r->renamed)
+		g = find_renamed(r, identity);
+	if (g == NULL && has_name)
+		g = registry_find_listed(r, identity->name);
+	else if (g == NULL && has_secret)
+		g = registry_find_secret(r, &secret);
+	/* What has that name or secret now may be another tenant, with keys of its own. */
+	if (g != NULL && (tenant_orphaned(&g->tenant) || (g->restored != NULL && !is_same(g->restored, identity))))
+		error = ATOMDB_E_WRONGPASS;
+	else if (g == NULL)
+		error = has_secret && !has_name && r->open ? open_tenant(r, &secret, &g) : ATOMDB_E_WRONGPASS;
 	if (error == 0)
 		*out = &g->tenant;
 	pthread_mutex_unlock(&r->mutex);
@@ -475,6 +377,13 @@ struct arenas registry_arenas(const struct registry *r) {
 size_t registry_count(struct registry *r) {
 	pthread_mutex_lock(&r->mutex);
 	size_t count = r->count;
+	pthread_mutex_unlock(&r->mutex);
+	return count;
+}
+
+size_t registry_orphans(struct registry *r) {
+	pthread_mutex_lock(&r->mutex);
+	size_t count = r->orphans;
 	pthread_mutex_unlock(&r->mutex);
 	return count;
 }

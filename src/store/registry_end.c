@@ -1,11 +1,13 @@
+#include <inttypes.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "atomdb/store/shard.h"
 #include "store/registry_private.h"
 
-static void forget_name(struct registry *r, const struct registered *g) {
-	struct registered **link = registry_named(r, g->tenant.name);
+void registry_forget_name(struct registry *r, const struct registered *g) {
+	struct registered **link = registry_named(r, tenant_name(&g->tenant));
 	while (*link != g)
 		link = &(*link)->next_named;
 	*link = g->next_named;
@@ -14,10 +16,11 @@ static void forget_name(struct registry *r, const struct registered *g) {
 void registry_unlist(struct registry *r, struct registered *g) {
 	registry_forget_secrets(r, g);
 	if (registered_listed(g))
-		forget_name(r, g);
+		registry_forget_name(r, g);
 	list_remove(&g->link);
 	r->assigned[g->shard]--;
 	r->count--;
+	r->orphans -= tenant_orphaned(&g->tenant);
 	if (!registered_listed(g))
 		r->opened--;
 	if (r->anonymous == g)
@@ -40,6 +43,16 @@ static void hide(struct registry *r, struct registered *g) {
 void registry_close(struct registry *r, struct registered *g) {
 	hide(r, g);
 	shard_close_tenant(g->tenant.shard, &g->tenant);
+	registry_free_tenant(g);
+}
+
+void registry_free_tenant(struct registered *g) {
+	for (struct known_as *k = g->known_as, *before; k != NULL; k = before) {
+		before = k->before;
+		sodium_memzero(k, sizeof *k);
+		free(k);
+	}
+	sodium_memzero(g->openers, sizeof g->openers);
 	free(g);
 }
 
@@ -57,9 +70,20 @@ static void end_end(struct registry *r) {
 	pthread_mutex_unlock(&r->looking);
 }
 
+void registry_report_keys(const struct registry *r, enum event_id id, const struct registered *g) {
+	const struct tenant_figures *f = &g->tenant.figures;
+	char detail[64];
+	snprintf(detail, sizeof detail, "%" PRIu64 " keys, %" PRIu64 " bytes", counter_get(&f->keys),
+		 counter_get(&f->bytes));
+	event_report(r->events, &(struct event){.id = id, .tenant = tenant_name(&g->tenant), .detail = detail});
+}
+
 void registry_end(struct registry *r, struct registered *g) {
 	registry_unlist(r, g);
-	registry_report(r, EVENT_TENANT_REMOVED, g);
+	if (registered_has_keys(g))
+		registry_report_keys(r, EVENT_TENANT_DATA_REMOVED, g);
+	else
+		registry_report(r, EVENT_TENANT_REMOVED, g);
 	if (r->starting) {
 		registry_close(r, g);
 		return;
@@ -70,9 +94,16 @@ void registry_end(struct registry *r, struct registered *g) {
 		r->hooks.removed(r->hooks.context, &g->tenant);
 }
 
+/* Whether a tenant may end that has neither keys nor clients. */
+static bool may_end(const struct registry *r, const struct registered *g) {
+	if (g->leaving || r->held || g->untold != 0)
+		return false;
+	return !registered_listed(g) || tenant_orphaned(&g->tenant);
+}
+
 static void release(struct registry *r, struct registered *g) {
-	if (registered_listed(g) || g->leaving || r->held || counter_get(&g->tenant.figures.keys) != 0 ||
-	    counter_get(&g->tenant.figures.clients) != 0 || !begin_end(r, g))
+	if (!may_end(r, g) || registered_has_keys(g) || counter_get(&g->tenant.figures.clients) != 0 ||
+	    !begin_end(r, g))
 		return;
 	registry_report(r, EVENT_TENANT_REMOVED, g);
 	registry_unlist(r, g);
@@ -87,6 +118,53 @@ static void remove_done(struct registry *r, struct registered *g) {
 	list_remove(&g->link);
 	registry_close(r, g);
 	end_end(r);
+}
+
+void registry_set_orphaned(struct registry *r, struct registered *g, bool orphaned) {
+	r->orphans += (size_t)orphaned - (size_t)tenant_orphaned(&g->tenant);
+	atomic_store_explicit(&g->tenant.orphaned, orphaned, memory_order_relaxed);
+}
+
+/* Nothing of an orphan is evicted but for the quota of nobody: it has none. */
+static const struct tenant_limits orphan_limits = {.eviction = EVICTION_NONE};
+
+/* Before there are workers. */
+static void orphan_at_start(struct registry *r, struct registered *g) {
+	if (!registered_has_keys(g)) {
+		registry_end(r, g);
+		return;
+	}
+	tenant_set_limits(&g->tenant, &orphan_limits, 0);
+	if (registered_listed(g))
+		registry_report_keys(r, EVENT_TENANT_ORPHANED, g);
+}
+
+void registry_orphan(struct registry *r, struct registered *g) {
+	registry_forget_secrets(r, g);
+	registry_set_orphaned(r, g, true);
+	if (r->anonymous == g)
+		r->anonymous = NULL;
+	if (r->starting) {
+		orphan_at_start(r, g);
+		return;
+	}
+	g->untold++;
+	if (r->hooks.limits_changed != NULL)
+		r->hooks.limits_changed(r->hooks.context, &g->tenant, &orphan_limits);
+	if (r->hooks.orphaned != NULL)
+		r->hooks.orphaned(r->hooks.context, &g->tenant);
+}
+
+void registry_orphan_told(struct registry *r, struct tenant *t) {
+	struct registered *g = list_entry(t, struct registered, tenant);
+	pthread_mutex_lock(&r->mutex);
+	g->untold--;
+	if (tenant_orphaned(t) && !g->leaving && registered_has_keys(g)) {
+		registry_learn_own(r, g);
+		registry_report_keys(r, EVENT_TENANT_ORPHANED, g);
+	}
+	release(r, g);
+	pthread_mutex_unlock(&r->mutex);
 }
 
 void registry_release(struct registry *r, struct tenant *t) {

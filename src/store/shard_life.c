@@ -187,7 +187,7 @@ void shard_set_defaults(struct shard *s, const struct tenant_limits *limits) {
 	s->defaults = *limits;
 	for (uint32_t i = 0; i < s->slots; i++) {
 		struct tenant *t = s->tenants[i];
-		if (t != NULL && !atomic_load_explicit(&t->listed, memory_order_acquire))
+		if (t != NULL && !tenant_listed(t) && !tenant_orphaned(t))
 			tenant_set_limits(t, limits, s->now_ns);
 	}
 }
@@ -240,20 +240,41 @@ void tenant_read_order(struct tenant_record *record) {
 	}
 }
 
+static uint64_t name_sum(const struct tenant_identity *i) {
+	return i->name[0] == '\0' ? 0 : crc64(0, (struct slice){i->name, sizeof i->name});
+}
+
+static void fill_identity(struct tenant_record *record, const struct tenant_identity *i) {
+	record->identity = *i;
+	record->digest_sum = crc64(0, (struct slice){(const char *)i->digest, sizeof i->digest});
+	record->name_sum = name_sum(i);
+}
+
+/* A crash leaves one record or the other, for a damaged identity costs the tenant all that it has. Without memory the
+ * old one stays. */
 void tenant_write_identity(struct tenant *t) {
-	struct tenant_record *record = t->record;
-	/* Who is in the configuration stays so; the checksum comes last, and says that there is a name. */
-	if (record->name_sum != 0 || !atomic_load_explicit(&t->listed, memory_order_acquire))
+	const struct tenant_identity *now = tenant_identity(t);
+	struct shard *s = t->shard;
+	if (memcmp(&t->record->identity, now, sizeof *now) == 0 && t->record->name_sum == name_sum(now))
 		return;
-	memcpy(record->identity.name, t->name, sizeof record->identity.name);
+	ref block = arena_alloc(s->arena, sizeof *t->record, ARENA_OTHER);
+	if (block == 0)
+		return;
+	ref old = shard_directory(s)[t->slot].record;
+	struct tenant_record *record = arena_at(s->arena, block);
+	*record = *t->record;
+	fill_identity(record, now);
 	crash_point();
-	record->name_sum = crc64(0, (struct slice){record->identity.name, sizeof record->identity.name});
+	shard_directory(s)[t->slot].record = block;
+	crash_point();
+	t->record = record;
+	arena_free(s->arena, old, sizeof *record, ARENA_OTHER);
 }
 
 static void place_tenant(struct shard *s, uint32_t slot, struct tenant *t) {
 	t->slot = slot;
 	s->tenants[slot] = t;
-	if (!atomic_load_explicit(&t->listed, memory_order_acquire))
+	if (!tenant_listed(t))
 		tenant_set_limits(t, &s->defaults, s->now_ns);
 	counter_add(&t->figures.bytes, arena_block_size(sizeof *t->record));
 	counter_add(&s->figures.tenants, 1);
@@ -271,9 +292,7 @@ int shard_open_tenant(struct shard *s, struct tenant *t) {
 	t->record = arena_at(s->arena, block);
 	t->record->order = TENANT_ORDER;
 	tenant_read_order(t->record);
-	memcpy(t->record->identity.digest, t->digest, sizeof t->digest);
-	t->record->digest_sum = crc64(0, (struct slice){(const char *)t->digest, sizeof t->digest});
-	tenant_write_identity(t);
+	fill_identity(t->record, tenant_identity(t));
 	crash_point();
 	shard_directory(s)[slot].record = block;
 	crash_point();

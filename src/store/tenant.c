@@ -11,7 +11,8 @@ static void take_limits(struct tenant *t, const struct tenant_limits *limits) {
 }
 
 void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *limits) {
-	*t = (struct tenant){.shard = s};
+	static const struct tenant_identity unknown;
+	*t = (struct tenant){.shard = s, .identity = &unknown};
 	list_init(&t->sessions);
 	list_init(&t->over);
 	take_limits(t, limits);

@@ -30,6 +30,8 @@ const char *error_text(int error) {
 		return "Arena is cut off";
 	case ATOMDB_E_SEED:
 		return "Hash seed of the arena is damaged";
+	case ATOMDB_E_LOSS:
+		return "Keys would be lost that nobody gave up";
 	default:
 		break;
 	}

@@ -146,13 +146,16 @@ def test_a_reload_puts_the_file_in_force_and_says_so(server, operator, admin):
         assert blog.cmd("AUTH", "s2").code == "WRONGPASS"
         shop.many(("SET", f"k{number}", "v") for number in range(20))
         assert shop.cmd("DBSIZE") == 4
+        new.cmd("SET", "k", "v")
+        server.reload(TWO % admin + 'max_memory = "1G";\n', refused=True)
+        assert new.cmd("DEL", "k") == 1
         server.reload(TWO % admin + 'max_memory = "1G";\n')
         assert new.closed()
         assert blog.cmd("AUTH", "s2") == "OK"
         shop.many(("SET", f"k{number}", "v") for number in range(20))
         wait_for(lambda: shop.cmd("SET", "x", "y") and shop.cmd("DBSIZE") == 10, 5, "the file's quota")
     log = server.log()
-    for verdict in ("tenant new, created live: not in the file, so removed with its data",
+    for verdict in ("tenant new, created live: not in the file, so removed",
                     "tenant shop, max_entries: was 4, and is 10 now, as in the file",
                     "tenant shop, secret: those of the file are in force", "server-wide max_memory: stays 1073741824, which the file says",
                     "tenant blog, dropped live: in the file, so it is back, without its data",
@@ -345,12 +348,15 @@ def test_without_the_secret_there_is_no_operator(atomdb, admin, tmp_path):
     atomdb.start(OPEN % admin)
     with atomdb.client("root-secret") as operator:
         operator.cmd("SET", "k", "operator's")
-        atomdb.reload("workers = 2;\n")
+        atomdb.reload("workers = 2;\n", refused=True)
+        atomdb.reload('workers = 2;\nremoved = ( "@operator" );\n')
         assert operator.closed()
     with atomdb.client("root-secret") as anybody:
         assert anybody.cmd("TENANT", "LIST").code == "NOPERM" and anybody.cmd("GET", "k") is None
         anybody.cmd("SET", "k", "v")
-        atomdb.reload(OPEN % admin)
+        atomdb.reload(OPEN % admin, refused=True)
+        name = [line for line in atomdb.log().splitlines() if "would remove" in line][-1].split(" (1 keys")[0].split()[-1]
+        atomdb.reload(OPEN % admin + f'removed = ( "{name}" );\n')
         assert anybody.closed(), "who opened a tenant with it does not become the operator"
     with atomdb.client("root-secret") as operator:
         assert operator.cmd("GET", "k") is None and b"@operator" in operator.cmd("TENANT", "LIST")

@@ -186,7 +186,7 @@ def test_every_counter_only_rises(served):
         return {name: float(value) for name, value in lines if name.partition("{")[0] in names}
 
     pages = [counters()]
-    served.reload('http: { tenants_shown = 1; };\ndefaults: { max_entries = 10; };\n')
+    served.reload('http: { tenants_shown = 1; };\ndefaults: { max_entries = 10; };\nremoved = ( "shop" );\n')
     for secret in ("a", "b", "c"):
         with served.client(secret) as client:
             client.cmd("SET", "key", "x" * 1000)

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from harness import Error, wait_for
+from harness import Error, info, wait_for
 
 pytestmark = pytest.mark.threads
 
@@ -34,9 +34,10 @@ def test_removes_a_tenant_and_closes_its_clients(atomdb):
     with atomdb.client("sa") as a, atomdb.client("sb") as b1, atomdb.client("sb") as b2:
         for client in (a, b1):
             client.many(("SET", f"k{number}", "v" * 1000) for number in range(10))
-        atomdb.reload(tenants(A))
+        atomdb.reload(tenants(A) + 'removed = ( "b" );')
         assert b1.closed() and b2.closed()
         assert a.cmd("DBSIZE") == 10
+        assert "Tenant removed with its data: tenant b, 10 keys, " in atomdb.log()
         with atomdb.client() as again:
             assert again.cmd("AUTH", "sb").code == "WRONGPASS"
         wait_for(lambda: atomdb.metric("redis_db_keys", db="db0") == 10, 5, "the removed tenant's keys to go")
@@ -117,10 +118,91 @@ def test_listed_becomes_open_and_back(atomdb):
         atomdb.reload(tenants(A).replace("listed", "open"))
         with atomdb.client("anything") as guest:
             assert guest.cmd("SET", "k", "guest") == "OK"
-            atomdb.reload(tenants(A))
+            atomdb.reload(tenants(A), refused=True)
+            assert guest.cmd("GET", "k") == b"guest"
+            atomdb.reload(tenants(A) + 'removed = ( "@opened" );')
+            assert guest.closed()
             with atomdb.client() as late:
                 assert late.cmd("AUTH", "anything2").code == "WRONGPASS"
         assert a.cmd("GET", "k") == b"v"
+
+
+def test_a_reload_that_would_lose_keys_is_refused(atomdb):
+    """Renamed with another secret, gone, an empty list, an empty file: nothing changes, and it is said who would lose what."""
+    atomdb.start(tenants(A, B))
+    with atomdb.client("sa") as a, atomdb.client("sb") as b:
+        a.many(("SET", f"k{number}", "v") for number in range(7))
+        b.cmd("SET", "k", "v")
+        bytes_of_a = int(info(a, "memory")["used_memory"])
+        for config in (tenants(B), tenants(A.replace("name = \"a\"; secret = \"sa\"", 'name = "x"; secret = "sx"'), B),
+                       "", "tenants: ();", 'tenancy = "listed"; tenants: ();'):
+            atomdb.reload(config, refused=True)
+            command = [atomdb.binary, "--reload", str(atomdb.pid)]
+            assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 1
+            assert a.cmd("DBSIZE") == 7 and b.cmd("DBSIZE") == 1
+            with atomdb.client() as other:
+                assert other.cmd("AUTH", "anything").code == "WRONGPASS"
+                assert other.cmd("AUTH", "a", "sa") == "OK"
+        said = [line for line in atomdb.log().splitlines() if "would remove tenants" in line]
+        assert "a (7 keys, " in said[0] and "b (" not in said[0] and "removed" in said[0]
+        assert abs(int(said[0].split("a (7 keys, ")[1].split()[0]) - bytes_of_a) < 4096
+        assert "b (1 keys, " in said[-1]
+        # Which of two goes is for the operator to say.
+        atomdb.reload(tenants(A) + 'removed = ( "c" );', refused=True)
+        atomdb.reload(tenants(A) + 'removed = ( "b", "c" );')
+        assert b.closed() and a.cmd("DBSIZE") == 7
+
+
+def test_a_renamed_tenant_keeps_keys_and_clients(atomdb):
+    atomdb.start(tenants(A, B))
+    with atomdb.client("sa") as a:
+        a.many(("SET", f"k{number}", "v") for number in range(10))
+        atomdb.reload(tenants(A.replace('"a"', '"store"').replace("10", "12"), B))
+        assert a.cmd("DBSIZE") == 10
+        assert "Tenant renamed: tenant store, it was a" in atomdb.log()
+        with atomdb.client() as other:
+            assert other.cmd("AUTH", "a", "sa").code == "WRONGPASS"
+            assert other.cmd("AUTH", "store", "sa") == "OK"
+            assert other.cmd("DBSIZE") == 10
+        assert atomdb.metric("atomdb_tenant_keys", tenant="store") == 10
+        assert atomdb.metric("atomdb_tenant_keys", tenant="a") is None
+        a.many(("SET", f"n{number}", "v") for number in range(10))
+        wait_for(lambda: a.cmd("DBSIZE") == 12, 5, "the quota that goes with the new name")
+
+
+@pytest.mark.parametrize("change", ["removed = \"shop\";", "removed = ( 7 );", 'removed = ( "no name" );', 'removed = ( "@all" );',
+                                    'removed = ( "a" );', 'tenancy = "open"; removed = ( "@opened" );'])
+def test_removed_must_make_sense(atomdb, change):
+    atomdb.start(tenants(A, B))
+    config = tenants(A, B) if "tenancy" not in change else tenants(A, B).replace('tenancy = "listed";', "")
+    atomdb.reload(config + change, good=False)
+
+
+def test_two_tenants_may_exchange_secrets(atomdb):
+    atomdb.start(tenants(A, B))
+    with atomdb.client("sa") as a, atomdb.client("sb") as b:
+        a.cmd("SET", "k", "of a")
+        b.cmd("SET", "k", "of b")
+        atomdb.reload(tenants(A.replace('"sa"', '"sb"'), B.replace('"sb"', '"sa"')))
+        assert a.cmd("GET", "k") == b"of a" and b.cmd("GET", "k") == b"of b"
+        with atomdb.client("sb") as other:
+            assert other.cmd("GET", "k") == b"of a"
+
+
+def test_keys_written_during_a_reload_are_not_lost(atomdb):
+    """A tenant that is empty as the reload looks at it, and written to until it ends: what was acknowledged is kept."""
+    atomdb.start(tenants(A, B))
+    for number in range(30):
+        with atomdb.client("sb") as b:
+            b.send(b"".join(b"*3\r\n$3\r\nSET\r\n$2\r\nk%d\r\n$1\r\nv\r\n" % (digit % 10) for digit in range(500)))
+            atomdb.write_config(tenants(A))
+            command = [atomdb.binary, "--reload", str(atomdb.pid)]
+            gone = subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+            written = b.rest().count(b"+OK") if gone else 1
+        atomdb.reload(tenants(A, B))
+        with atomdb.client("sb") as b:
+            assert b.cmd("DBSIZE") > 0 or written == 0, number
+            b.cmd("FLUSHALL")
 
 
 def test_settings_of_the_server(atomdb):

@@ -146,24 +146,77 @@ def test_workers_may_change(service, end):
     assert "Tenants stay in the shards that they are in: 1 workers, and tenants of 2" in service.log()
 
 
+def listed(*names):
+    return 'tenancy = "listed"; tenants: (' + ",".join(
+        f'{{ name = "{name}"; secret = "secret of {name}"; max_entries = 0; }}' for name in names) + ");\n"
+
+
 def test_listed_tenants_come_back_and_removed_ones_do_not(service):
-    def config(*names):
-        return 'tenancy = "listed"; tenants: (' + ",".join(
-            f'{{ name = "{name}"; secret = "secret of {name}"; max_entries = 0; }}' for name in names) + ");\n"
+    config = listed
 
     service.start(config("shop", "blog"))
     clients = {name: service.client(f"secret of {name}") for name in ("shop", "blog")}
     for name, client in clients.items():
         client.cmd("SET", "name", name)
-    service.restart(config("shop"))
+    service.restart(config("shop") + 'removed = ( "blog" );')
     assert clients["shop"].cmd("GET", "name") == b"shop"
     assert clients["blog"].closed()
-    assert "Tenant removed: tenant blog" in service.log()
+    assert "Tenant removed with its data: tenant blog, 1 keys, " in service.log()
     assert "1 of them" in service.log()
     service.restart(config("shop", "blog"))
     with service.client("secret of blog") as client:
         assert client.cmd("DBSIZE") == 0
     assert clients["shop"].cmd("GET", "name") == b"shop"
+
+
+def test_what_the_file_does_not_know_is_kept(service, tmp_path):
+    """Over restarts and crashes, with a TTL that goes on, until it is named again or given up."""
+    (tmp_path / "admin").write_text("root")
+    admin = f'admin: {{ secret_file = "{tmp_path}/admin"; }};\n'
+    service.start(listed("shop", "blog") + admin)
+    with service.client("secret of blog") as blog:
+        blog.many([("SET", f"k{i}", "x" * 100) for i in range(500)] + [("SET", "fleeting", "v", "PX", 3000)])
+    for end, config in (("restart", "shop"), ("crash", "shop"), ("restart", None)):
+        text = admin + (listed(config) if config else "")
+        getattr(service, end)(config=text)
+        assert re.search("the configuration does not know is kept for its keys: .*50[01] keys", service.log())
+        with service.client("root") as operator, service.client() as other:
+            assert other.cmd("AUTH", "secret of blog").code == "WRONGPASS"
+            assert other.cmd("AUTH", "blog", "secret of blog").code == "WRONGPASS"
+            told = operator.cmd("TENANT", "INFO", "blog")
+            told = dict(zip(told[::2], told[1::2]))
+            assert told[b"orphaned"] == 1 and told[b"keys"] in (500, 501) and told[b"max_entries"] == b"0"
+            assert b"blog" in operator.cmd("TENANT", "LIST")
+        assert service.metric("atomdb_orphaned_tenants") >= 1
+        assert service.metric("atomdb_orphaned_keys") in (500, 501)
+        assert service.metric("atomdb_tenant_orphaned", tenant="blog") == 1
+    wait_for(lambda: service.metric("atomdb_orphaned_keys") == 500, 10, "the TTL to end")
+    # By its secret it is known under another name, too.
+    service.restart(admin + 'tenants: ( { name = "news"; secret = "secret of blog"; } );')
+    with service.client() as news:
+        assert news.cmd("AUTH", "news", "secret of blog") == "OK"
+        assert news.cmd("DBSIZE") == 500
+    assert service.metric("atomdb_orphaned_tenants") == 0
+    service.restart(admin + 'removed = ( "news" );')
+    assert "Tenant removed with its data: tenant news, 500 keys" in service.log()
+    service.restart(listed("shop", "blog") + admin)
+    with service.client("secret of blog") as blog:
+        assert blog.cmd("DBSIZE") == 0
+
+
+def test_clients_of_a_renamed_tenant_stay_its_clients(service):
+    """Two tenants exchange their names at a restart; a third one gets a new one. No client gets to another's keys."""
+    service.start(listed("shop", "blog", "wiki"))
+    clients = {name: service.client(f"secret of {name}") for name in ("shop", "blog", "wiki")}
+    for name, client in clients.items():
+        client.cmd("SET", "whose", name)
+    rows = listed("shop", "blog", "wiki")
+    service.restart(rows.replace('"wiki"', '"notes"').replace('"shop"', '"X"').replace('"blog"', '"shop"').replace('"X"', '"blog"'))
+    for name, client in clients.items():
+        assert client.cmd("GET", "whose") == name.encode()
+    with service.client() as late:
+        assert late.cmd("AUTH", "notes", "secret of wiki") == "OK"
+        assert late.cmd("GET", "whose") == b"wiki"
 
 
 # --- time --------------------------------------------------------------------------------------------------------

@@ -17,6 +17,34 @@ tenants: ( { name = "shop"; secrets = [ "shop-old", "shop-new" ]; max_entries = 
 """
 
 
+def test_a_named_tenant_has_no_built_in_limit_on_keys(atomdb, tmp_path):
+    """Only those that clients open have it, or all if the file says so: TENANT INFO and the keys agree."""
+    (tmp_path / "admin").write_text("root")
+    config = f'anonymous = "guest"; admin: {{ secret_file = "{tmp_path}/admin"; }}; tenants: ( {{ name = "blog"; secret = "s"; }} );\n'
+
+    def keys_kept(secret):
+        with atomdb.client(secret) as client:
+            client.many(("SET", f"k{number}", "v") for number in range(100))
+            return client.cmd("DBSIZE")
+
+    def told(operator, name):
+        pairs = operator.cmd("TENANT", "INFO", name)
+        return dict(zip(pairs[::2], pairs[1::2]))[b"max_entries"]
+
+    atomdb.start(config)
+    with atomdb.client("root") as operator:
+        operator.cmd("TENANT", "CREATE", "live", "secret", "l")
+        for secret, name in (("s", "blog"), ("l", "live"), (None, "guest")):
+            assert keys_kept(secret) == 100 and told(operator, name) == b"0"
+        assert keys_kept("mine") == 30
+        opened = [name for name in operator.cmd("TENANT", "LIST") if len(name) == 12]
+        assert told(operator, opened[0]) == b"30"
+        assert operator.cmd("CONFIG", "SET", "defaults.max_entries", "30") == "OK"
+        for secret, name in (("s", "blog"), ("l", "live"), (None, "guest")):
+            wait_for(lambda: keys_kept(secret) == 30, 5, "the written limit")
+            assert told(operator, name) == b"30"
+
+
 def limited(**limits):
     """A configuration whose only tenant, "t" with secret "s", has these limits and otherwise none."""
     settings = {"max_entries": "0", "max_memory": '"0"', **limits}

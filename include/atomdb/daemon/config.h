@@ -44,7 +44,7 @@ struct config {
 	uint64_t max_memory;              /* bytes; 0: no limit */
 	bool huge_pages;                  /* for memory that is full */
 	bool start_empty;                 /* where data that was kept cannot be read */
-	struct tenancy tenancy;           /* tenants: owned by the config */
+	struct tenancy tenancy;           /* tenants, removed: owned by the config */
 	struct config_secret admin;       /* of the operator */
 	int log_level;                    /* syslog's LOG_ERR to LOG_DEBUG */
 };
@@ -76,6 +76,8 @@ unsigned config_needs_restart(const struct config *running, const struct config 
 
 /* Whether `name` is one that a tenant may have. */
 bool config_name_valid(const char *name);
+/* Whether `removed` lists that name. */
+bool config_removes(const struct config *c, const char *name);
 /* A copy that the caller frees, with room for `more` tenants; NULL for want of memory. */
 struct config *config_copy(const struct config *c, size_t more);
 

@@ -112,6 +112,7 @@ int worker_post_settings(struct worker *w, const struct settings *settings);
 int worker_post_limits(struct worker *w, struct tenant *t, const struct tenant_limits *limits);
 int worker_post_defaults(struct worker *w, const struct tenant_limits *limits);
 int worker_post_removal(struct worker *w, struct tenant *t);
+int worker_post_orphaned(struct worker *w, struct tenant *t);
 
 /* Gives the control plane's answer to a call once every worker has handled what it was sent before. */
 void worker_answer_behind_all(struct worker_shared *shared, struct call *c);

@@ -37,14 +37,33 @@ struct tenancy {
 	bool open;                           /* any secret opens a tenant of its own; else only those of `tenants` */
 	uint32_t max_tenants;                /* opened by clients, in open mode; 0: no limit */
 	char anonymous[TENANT_NAME_MAX + 1]; /* tenant of clients that sent no AUTH; "": AUTH is required */
-	struct tenant_limits defaults;
+	struct tenant_limits defaults;       /* of tenants that clients open */
+	struct tenant_limits named;          /* of tenants with a name that say nothing else */
 	const struct tenant_config *tenants;
 	size_t tenant_count;
+	/* Names of tenants that may go with their keys, in the order of strcmp: as tenant_name shows them, or
+	 * TENANT_ALL_OPENED. None of `tenants` is among them. */
+	const char (*removed)[TENANT_NAME_MAX + 1];
+	size_t removed_count;
 	const struct secret *admin; /* opens the operator's tenant; NULL: there is none */
 };
 
 /* The operator's tenant. No tenant of a configuration can have this name. */
 #define TENANT_OPERATOR "@operator"
+/* In `removed`: all tenants that clients opened; only where `open` is false. */
+#define TENANT_ALL_OPENED "@opened"
+
+/* Tenants that a change would end, with keys, though nobody gave them up. */
+#define LOSS_SHOWN 3
+struct registry_loss {
+	size_t count;
+	bool opened; /* clients opened one of them */
+	uint64_t keys, bytes;
+	struct {
+		char name[TENANT_NAME_MAX + 1];
+		uint64_t keys, bytes;
+	} shown[LOSS_SHOWN]; /* the first of them */
+};
 
 /* That no two tenants have one name or secret, the operator among them: 0, ATOMDB_E_RANGE or -ENOMEM. */
 int tenancy_check(const struct tenancy *y);
@@ -62,23 +81,31 @@ struct registry_hooks {
 	/* Memory is short: the workers look for tenants that have to give way. From any worker's thread, without the
 	 * mutex. */
 	void (*memory_short)(void *context);
+	/* The worker closes the tenant's clients if it is an orphan still, then calls registry_orphan_told. */
+	void (*orphaned)(void *context, struct tenant *t);
 	void *context;
 };
 
-/* `shards` are not owned. 0, -ENOMEM, or ATOMDB_E_RANGE for two tenants of one name or secret. */
+/* `shards` are not owned. Tenants with keys that came with the shards and that the tenancy does not know become
+ * orphans: nobody opens them, they have no limits, and their keys stay until they expire. 0, -ENOMEM, or ATOMDB_E_RANGE
+ * for two tenants of one name or secret. */
 int registry_new(struct registry **out, struct shard *const *shards, size_t shard_count, const struct tenancy *tenancy,
 		 const struct registry_hooks *hooks, const struct event_sink *events);
 /* Frees all tenants; the workers have stopped. */
 void registry_free(struct registry *r);
 
-/* Puts a changed tenancy in force: adds, changes and removes listed tenants, leaves the others alone. It takes time in
- * proportion to how many there are. 0; ATOMDB_E_RANGE as registry_new, and nothing changed; -ENOMEM, and the rest is
- * not in force yet. */
-int registry_reload(struct registry *r, const struct tenancy *tenancy);
+/* Puts a changed tenancy in force: adds, changes, renames and removes listed tenants, leaves the others alone. A tenant
+ * is known by its name; one whose name the tenancy does not have, by its secrets. What `removed` does not name and has
+ * keys does not go: ATOMDB_E_LOSS, `*loss` (or NULL) tells what would, and nothing changed. Keys that are written
+ * meanwhile leave an orphan, which a reload does not end either unless `removed` names it. It takes time in proportion
+ * to how many there are. 0; ATOMDB_E_RANGE as registry_new, and nothing changed; -ENOMEM, and the rest is not in force
+ * yet. */
+int registry_reload(struct registry *r, const struct tenancy *tenancy, struct registry_loss *loss);
 
-/* Adds or changes one listed tenant, as registry_reload does for all. ATOMDB_E_RANGE: another listed tenant has one of
- * its secrets, and nothing changed. */
-int registry_put(struct registry *r, const struct tenant_config *c);
+/* Adds or changes one listed tenant, as registry_reload does for all; an orphan of that name, or secret, is it again.
+ * ATOMDB_E_RANGE: another listed tenant has one of its secrets. ATOMDB_E_LOSS: tenants that clients opened have.
+ * Nothing changed then. */
+int registry_put(struct registry *r, const struct tenant_config *c, struct registry_loss *loss);
 /* Removes a tenant, named as tenant_name shows it. 0 or -ENOENT. */
 int registry_remove(struct registry *r, struct slice name);
 
@@ -102,6 +129,9 @@ void registry_release(struct registry *r, struct tenant *t);
 /* The same for all such tenants of `worker`, by its thread: a client that was sent there went before it could use the
  * tenant that was made for it. */
 void registry_tidy(struct registry *r, unsigned worker);
+/* Called by the tenant's worker once after each `orphaned`, when it has closed the clients: ends the tenant if it is an
+ * orphan without keys. */
+void registry_orphan_told(struct registry *r, struct tenant *t);
 /* Called by the tenant's worker after `removed`, when no client uses it any more: closes and frees it. */
 void registry_remove_done(struct registry *r, struct tenant *t);
 
@@ -119,6 +149,8 @@ void registry_each(struct registry *r, void (*visit)(void *context, const struct
 void registry_each_of(struct registry *r, unsigned worker, void (*visit)(void *context, struct tenant *t),
 		      void *context);
 size_t registry_count(struct registry *r);
+/* How many of them the tenancy does not know. */
+size_t registry_orphans(struct registry *r);
 
 /* The memory of all shards: bytes of blocks, and of the pages that they are in. */
 struct arenas {

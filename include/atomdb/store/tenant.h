@@ -24,8 +24,8 @@ enum eviction { EVICTION_LRU, EVICTION_NONE };
 
 /* By which the next process finds a tenant again; kept in the arena. */
 struct tenant_identity {
-	uint8_t digest[TENANT_DIGEST];  /* SHA-256 of the secret that a client opened it with; zeros: it was not */
-	char name[TENANT_NAME_MAX + 1]; /* of the configuration, or "" */
+	uint8_t digest[TENANT_DIGEST];  /* SHA-256 of the secret that opens it, of several the first; zeros: none */
+	char name[TENANT_NAME_MAX + 1]; /* of the configuration; "": only clients know it */
 };
 
 /* 0 means no limit. */
@@ -97,12 +97,12 @@ struct key;
 typedef void (*large_watcher)(struct tenant *t, const struct key *key, size_t bytes);
 
 struct tenant {
-	char fingerprint[TENANT_FINGERPRINT + 1]; /* of the secret's digest; "" for a tenant of the configuration */
-	char name[TENANT_NAME_MAX + 1];           /* of the configuration: valid once `listed` is set */
-	uint8_t digest[TENANT_DIGEST];            /* of the secret that a client opened it with, or zeros */
-	_Atomic bool listed;                      /* known to the configuration, not only opened by a client */
-	struct shard *shard;                      /* never changes */
-	bool is_operator;                         /* what the admin secret opens; never changes */
+	char fingerprint[TENANT_FINGERPRINT + 1]; /* of the secret that a client opened it with, or "" */
+	/* Never NULL. The registry replaces it; what it pointed to before stays, unchanged, as long as the tenant. */
+	_Atomic(const struct tenant_identity *) identity;
+	_Atomic bool orphaned; /* the configuration knows it no longer; it is kept for its keys. The registry's */
+	struct shard *shard;   /* never changes */
+	bool is_operator;      /* what the admin secret opens; never changes */
 	struct tenant_figures figures;
 
 	/* The worker's own. */
@@ -142,9 +142,22 @@ static inline void tenant_count_output(struct tenant *t, uint64_t bytes) {
 		counter_set(&f->peak_bytes, counter_get(&f->bytes));
 }
 
-/* What the tenant is called in logs, metrics and replies. */
+static inline const struct tenant_identity *tenant_identity(const struct tenant *t) {
+	return atomic_load_explicit(&t->identity, memory_order_acquire);
+}
+
+/* Whether it has a name of the configuration, and was not only opened by a client. */
+static inline bool tenant_listed(const struct tenant *t) {
+	return tenant_identity(t)->name[0] != '\0';
+}
+
+static inline bool tenant_orphaned(const struct tenant *t) {
+	return atomic_load_explicit(&t->orphaned, memory_order_relaxed);
+}
+
+/* What the tenant is called in logs, metrics and replies. Valid as long as the tenant. */
 static inline const char *tenant_name(const struct tenant *t) {
-	return atomic_load_explicit(&t->listed, memory_order_acquire) ? t->name : t->fingerprint;
+	return tenant_listed(t) ? tenant_identity(t)->name : t->fingerprint;
 }
 
 /* The next id for a client of an open tenant: 1, 2, … over restarts too, as long as the tenant lives. */

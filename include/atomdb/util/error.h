@@ -16,6 +16,7 @@ enum atomdb_error {
 	ATOMDB_E_VERSION = -5009,   /* an arena of another format */
 	ATOMDB_E_CHECKSUM = -5010,  /* an arena whose header is damaged */
 	ATOMDB_E_TRUNCATED = -5011, /* an arena that is cut off */
+	ATOMDB_E_LOSS = -5013,      /* keys would be lost that nobody gave up */
 	ATOMDB_E_SEED = -5012,      /* an arena whose hash seed is not the one that its keys were hashed with */
 };
 

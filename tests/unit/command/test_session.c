@@ -173,8 +173,11 @@ static void test_removed_tenant(void **state) {
 	assert_string_equal(ask_anywhere(w, a, "AUTH s2"), OK);
 	assert_string_equal(ask_anywhere(w, b, "AUTH s2"), OK);
 	expect(a, "SET k v", OK);
+	static const char removed[][TENANT_NAME_MAX + 1] = {"blog"};
 	tenancy.tenant_count = 1;
-	assert_int_equal(registry_reload(w->registry, &tenancy), 0);
+	tenancy.removed = removed;
+	tenancy.removed_count = 1;
+	assert_int_equal(registry_reload(w->registry, &tenancy, NULL), 0);
 	assert_true(a->session.tenant->removed);
 	assert_string_equal(ask_anywhere(w, late, "AUTH s2"), WRONG);
 	size_t before = registry_count(w->registry);

@@ -63,7 +63,9 @@ static void defaults_are_those_of_the_design(void **state) {
 	assert_string_equal(c->tenancy.anonymous, "");
 	assert_int_equal(c->tenancy.tenant_count, 0);
 	assert_int_equal(c->tenancy.defaults.max_entries, 30);
+	assert_int_equal(c->tenancy.named.max_entries, 0);
 	assert_int_equal(c->tenancy.defaults.max_memory, UINT64_C(64) << 20);
+	assert_int_equal(c->tenancy.named.max_memory, UINT64_C(64) << 20);
 	assert_int_equal(c->tenancy.defaults.max_clients, 0);
 	assert_int_equal(c->tenancy.defaults.commands_per_second, 0);
 	assert_int_equal(c->tenancy.defaults.eviction, EVICTION_LRU);
@@ -72,6 +74,56 @@ static void defaults_are_those_of_the_design(void **state) {
 	assert_false(c->admin.set);
 	assert_int_equal(c->log_level, LOG_INFO);
 	config_free(c);
+}
+
+/* The built-in limit on keys is for tenants that clients open; one that is written, also as 30, is for all. */
+static void max_entries_of_named_tenants(void **state) {
+	static const struct {
+		const char *text;
+		uint64_t opened, named, own;
+	} cases[] = {
+		{"", 30, 0, 7},
+		{"defaults: { max_memory = \"1M\"; };", 30, 0, 7},
+		{"defaults: { max_entries = 30; };", 30, 30, 7},
+		{"defaults: { max_entries = 0; };", 0, 0, 7},
+		{"defaults: { max_entries = 8; };", 8, 8, 7},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[256];
+		/* Also where the defaults come last. */
+		snprintf(text, sizeof(text),
+			 "tenants: ( { name = \"a\"; secret = \"x\"; }, { name = \"b\"; secret = \"y\"; max_entries = "
+			 "7; } );"
+			 "%s",
+			 cases[i].text);
+		struct config *c = good(text);
+		assert_int_equal(c->tenancy.defaults.max_entries, cases[i].opened);
+		assert_int_equal(c->tenancy.named.max_entries, cases[i].named);
+		assert_int_equal(c->tenancy.tenants[0].limits.max_entries, cases[i].named);
+		assert_int_equal(c->tenancy.tenants[1].limits.max_entries, cases[i].own);
+		config_free(c);
+	}
+}
+
+static void removed_is_a_list_of_names(void **state) {
+	(void)state;
+	struct config *c = good("tenancy = \"listed\"; removed = ( \"shop\", \"blog\", \"@opened\", \"@operator\" );");
+	assert_int_equal(c->tenancy.removed_count, 4);
+	assert_true(config_removes(c, "shop") && config_removes(c, "blog") && config_removes(c, "@opened"));
+	assert_false(config_removes(c, "sho") || config_removes(c, ""));
+	struct config *copy = config_copy(c, 0);
+	config_free(c);
+	assert_true(config_removes(copy, "shop"));
+	config_free(copy);
+	config_free(good("removed = [];"));
+	bad("removed = \"shop\";", "a.conf:1: removed must be a list of names such as ( \"shop\" )");
+	bad("removed = (\n 1 );", "a.conf:2: removed must have names of tenants, or \"@opened\"");
+	bad("removed = ( \"\" );", "a.conf:1: removed must have names of tenants, or \"@opened\"");
+	bad("removed = ( \"@opened\" );", "a.conf:1: removed has \"@opened\", which needs tenancy = \"listed\"");
+	bad("removed = ( \"a\" );\ntenants: ( { name = \"a\"; secret = \"x\"; } );",
+	    "a.conf:1: removed names 'a', which is among the tenants");
+	bad("anonymous = \"a\";\nremoved = ( \"a\" );", "a.conf:2: removed names 'a', which is among the tenants");
 }
 
 static void every_key_is_read(void **state) {
@@ -419,6 +471,8 @@ static void a_missing_file_is_told(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_those_of_the_design),
+		cmocka_unit_test(max_entries_of_named_tenants),
+		cmocka_unit_test(removed_is_a_list_of_names),
 		cmocka_unit_test(every_key_is_read),
 		cmocka_unit_test(errors_name_the_line),
 		cmocka_unit_test(addresses_are_checked),

@@ -59,6 +59,10 @@ static void keys_are_those_of_the_file(void **state) {
 static void tenants_inherit_what_they_do_not_say(void **state) {
 	(void)state;
 	struct config *c = load();
+	assert_int_equal(c->tenancy.tenants[1].limits.max_entries, 0);
+	set(c, "defaults.max_entries", "30");
+	assert_int_equal(c->tenancy.tenants[1].limits.max_entries, 30);
+	assert_int_equal(c->tenancy.named.max_entries, 30);
 	set(c, "defaults.max_entries", "77");
 	set(c, "defaults.max_ttl", "60");
 	assert_int_equal(c->tenancy.defaults.max_entries, 77);

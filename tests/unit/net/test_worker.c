@@ -191,9 +191,12 @@ static void removes_a_tenant(void **state) {
 	for (int i = 0; i < 200; i++)
 		client_send(shop[2], "GET key\r\n");
 	client_set(mail, "key", 'm', 10);
+	static const char removed[][TENANT_NAME_MAX + 1] = {"mail", "shop"};
 	tenancy.tenants = &tenants[1];
 	tenancy.tenant_count = 1;
-	assert_int_equal(registry_reload(s->shared.registry, &tenancy), 0);
+	tenancy.removed = removed;
+	tenancy.removed_count = 2;
+	assert_int_equal(registry_reload(s->shared.registry, &tenancy, NULL), 0);
 	client_expect_end(shop[0]);
 	client_expect_end(shop[1]);
 	wait_for(server_tenants(s).clients == 1);
@@ -207,7 +210,7 @@ static void removes_a_tenant(void **state) {
 	close(mail);
 	wait_for(server_tenants(s).clients == 0);
 	tenancy.tenant_count = 0;
-	assert_int_equal(registry_reload(s->shared.registry, &tenancy), 0);
+	assert_int_equal(registry_reload(s->shared.registry, &tenancy, NULL), 0);
 	wait_for(server_tenants(s).keys == 0);
 	close(again);
 	server_free(s);
@@ -295,7 +298,7 @@ static void obeys_new_settings_and_limits(void **state) {
 	client_send(fd, "MSET a 1 b 2 c 3\r\nDBSIZE\r\n");
 	client_expect(fd, "+OK\r\n:3\r\n");
 	tenancy.defaults.max_entries = 2;
-	assert_int_equal(registry_reload(s->shared.registry, &tenancy), 0);
+	assert_int_equal(registry_reload(s->shared.registry, &tenancy, NULL), 0);
 	wait_for(server_tenants(s).keys == 2);
 	settings.max_clients = 1;
 	for (unsigned i = 0; i < WORKERS; i++)

@@ -9,6 +9,7 @@
 
 struct world {
 	struct tenant tenants[MANY];
+	struct tenant_identity identities[MANY];
 	bool there[MANY];
 	struct retired_figures retired;
 };
@@ -16,8 +17,8 @@ struct world {
 static struct tenant *new_tenant(struct world *w, unsigned i, const char *name) {
 	struct tenant *t = &w->tenants[i];
 	memset(t, 0, sizeof(*t));
-	snprintf(t->name, sizeof(t->name), "%s", name);
-	atomic_store(&t->listed, true);
+	snprintf(w->identities[i].name, sizeof(w->identities[i].name), "%s", name);
+	atomic_store(&t->identity, &w->identities[i]);
 	w->there[i] = true;
 	return t;
 }
@@ -76,7 +77,7 @@ static void test_figures_are_copied(void **state) {
 static int by_size_then_name(const void *a, const void *b) {
 	const struct tenant *x = *(const struct tenant *const *)a, *y = *(const struct tenant *const *)b;
 	uint64_t p = counter_get(&x->figures.bytes), q = counter_get(&y->figures.bytes);
-	return p != q ? (p < q) - (p > q) : strcmp(x->name, y->name);
+	return p != q ? (p < q) - (p > q) : strcmp(tenant_name(x), tenant_name(y));
 }
 
 static void test_largest_are_shown(void **state) {
@@ -99,7 +100,7 @@ static void test_largest_are_shown(void **state) {
 		assert_int_equal(s.count, limit < MANY ? limit : MANY);
 		assert_int_equal(s.tenants, MANY);
 		for (unsigned i = 0; i < MANY; i++) {
-			const struct tenant_sample *r = row(&s, sorted[i]->name);
+			const struct tenant_sample *r = row(&s, tenant_name(sorted[i]));
 			assert_int_equal(r != NULL, i < limit);
 			bytes = counter_get(&sorted[i]->figures.bytes);
 			if (r == NULL)
@@ -153,7 +154,7 @@ static uint64_t scrape(const struct tenant_set *s, const struct world *w, struct
 	uint64_t rise = s->rows[s->count].counts[COUNT_HITS] - *last_other;
 	assert_true(s->rows[s->count].counts[COUNT_HITS] >= *last_other);
 	for (unsigned i = 0; i < MANY; i++) {
-		const struct tenant_sample *r = w->there[i] ? row(s, w->tenants[i].name) : NULL;
+		const struct tenant_sample *r = w->there[i] ? row(s, tenant_name(&w->tenants[i])) : NULL;
 		if (r != NULL && last->there[i])
 			rise += r->counts[COUNT_HITS] - last->hits[i];
 		last->there[i] = r != NULL;

@@ -40,7 +40,8 @@ static void fill(bool dropping) {
 	assert_int_equal(shard_new(&shard, &(struct shard_options){0}), 0);
 	shard_set_now(shard, 1700000000000, 1);
 	tenant_init(&tenant, shard, &(struct tenant_limits){0});
-	tenant.digest[0] = 1;
+	static const struct tenant_identity identity = {.digest = {1}};
+	atomic_store(&tenant.identity, &identity);
 	assert_int_equal(shard_open_tenant(shard, &tenant), 0);
 	for (unsigned pass = 0; pass < 1 + (unsigned)dropping; pass++) {
 		if (pass != 0)

@@ -61,6 +61,13 @@ static struct key key_of(unsigned tenant, unsigned database, unsigned number) {
 			    (struct slice){name, (size_t)len});
 }
 
+/* Gives a tenant one of its names. */
+static void know_as(unsigned tenant, unsigned name) {
+	static const struct tenant_identity identities[TENANTS][2] = {{{{0, 1}, ""}, {{0, 1}, "shop"}},
+								      {{{1, 1}, ""}, {{1, 2}, "blog"}}};
+	atomic_store(&tenants[tenant].identity, &identities[tenant][name]);
+}
+
 /* ---- operations: on the model, and on the keyspace ---- */
 
 static size_t random_value(char *value) {
@@ -232,7 +239,11 @@ static void operate(unsigned t) {
 		set(t, (unsigned)draw(DATABASES), (unsigned)draw(KEYS));
 		return;
 	}
-	switch (draw(8)) {
+	switch (draw(9)) {
+	case 8:
+		know_as(t, (unsigned)draw(2));
+		tenant_write_identity(&tenants[t]);
+		break;
 	case 0:
 		(void)shard_work(shard, 1 + (unsigned)draw(20));
 		break;
@@ -321,8 +332,7 @@ static void adopt(void *context, uint32_t slot, const struct tenant_identity *id
 static void init_tenants(void) {
 	for (unsigned t = 0; t < TENANTS; t++) {
 		tenant_init(&tenants[t], shard, &(struct tenant_limits){0});
-		tenants[t].digest[0] = (uint8_t)t;
-		tenants[t].digest[1] = 1;
+		know_as(t, 0);
 	}
 }
 

@@ -31,8 +31,8 @@ int sodium_memcmp(const void *a, const void *b, size_t len) {
 struct world {
 	struct shard *shards[SHARDS];
 	struct registry *registry;
-	unsigned limits_changed, defaults_changed, removed;
-	struct tenant *last_removed;
+	unsigned limits_changed, defaults_changed, removed, orphaned;
+	struct tenant *last_removed, *last_orphaned;
 	struct tenant_limits last_limits;
 };
 
@@ -55,6 +55,12 @@ static void on_removed(void *context, struct tenant *t) {
 	w->last_removed = t;
 }
 
+static void on_orphaned(void *context, struct tenant *t) {
+	struct world *w = context;
+	w->orphaned++;
+	w->last_orphaned = t;
+}
+
 static struct tenant_config tenant_named(const char *name, const char *secret) {
 	struct tenant_config c = {.secret_count = 1, .limits = {.max_entries = 5}};
 	snprintf(c.name, sizeof c.name, "%s", name);
@@ -68,7 +74,7 @@ static void world_open(struct world *w, const struct tenancy *y) {
 		assert_int_equal(shard_new(&w->shards[i], &(struct shard_options){.id = i, .worker = i}), 0);
 		shard_set_now(w->shards[i], 1700000000000, 1);
 	}
-	struct registry_hooks hooks = {on_limits, on_defaults, on_removed, NULL, w};
+	struct registry_hooks hooks = {on_limits, on_defaults, on_removed, NULL, on_orphaned, w};
 	assert_int_equal(registry_new(&w->registry, w->shards, SHARDS, y, &hooks, NULL), 0);
 }
 
@@ -172,8 +178,19 @@ static void world_restart(struct world *w, const struct tenancy *y, bool saved) 
 		assert_int_equal(shard_new(&w->shards[i], &options), 0);
 		shard_set_now(w->shards[i], 1700000000000, 1);
 	}
-	struct registry_hooks hooks = {on_limits, on_defaults, on_removed, NULL, w};
+	struct registry_hooks hooks = {on_limits, on_defaults, on_removed, NULL, on_orphaned, w};
 	assert_int_equal(registry_new(&w->registry, w->shards, SHARDS, y, &hooks, NULL), 0);
+}
+
+/* Of all shards, once what was dropped is freed. */
+static uint64_t entries(struct world *w) {
+	uint64_t count = 0;
+	for (unsigned i = 0; i < SHARDS; i++) {
+		while (shard_work(w->shards[i], 100)) {
+		}
+		count += counter_get(&shard_figures(w->shards[i])->keys);
+	}
+	return count;
 }
 
 static void restart(bool saved) {
@@ -196,7 +213,7 @@ static void restart(bool saved) {
 	counter_add(&t->figures.commands, 7);
 	/* One gets a name by a reload, and another secret. */
 	y.tenant_count = 3;
-	assert_int_equal(registry_reload(w.registry, &y), 0);
+	assert_int_equal(registry_reload(w.registry, &y, NULL), 0);
 	secret_digest(SLICE("renewed"), &list[2].secrets[0]);
 
 	world_restart(&w, &y, saved);
@@ -215,19 +232,28 @@ static void restart(bool saved) {
 	assert_true(has_key(t, "anybody's"));
 	assert_int_equal(counter_get(&t->figures.commands), saved ? 7 : 0);
 
-	/* What the configuration no longer has is gone, with its keys. */
-	struct tenancy narrow = {.tenants = list, .tenant_count = 1};
+	/* What the configuration no longer has is kept, and nobody opens it. */
+	struct tenancy narrow = {.tenants = list, .tenant_count = 1, .defaults = {.max_entries = 1}};
 	world_restart(&w, &narrow, saved);
-	assert_int_equal(registry_count(w.registry), 1);
+	assert_int_equal(registry_count(w.registry), 5);
+	assert_int_equal(entries(&w), 5);
 	assert_int_equal(auth(&w, "default", "s1", &first), 0);
 	assert_true(has_key(first, "s1"));
-	uint64_t entries = 0;
-	for (unsigned i = 0; i < SHARDS; i++) {
-		while (shard_work(w.shards[i], 100)) {
-		}
-		entries += counter_get(&shard_figures(w.shards[i])->keys);
-	}
-	assert_int_equal(entries, 1);
+	assert_int_equal(auth(&w, "blog", "b1", &t), ATOMDB_E_WRONGPASS);
+	assert_int_equal(auth(&w, "default", "two", &t), ATOMDB_E_WRONGPASS);
+	world_restart(&w, &y, saved);
+	assert_int_equal(auth(&w, "default", "two", &t), 0);
+	assert_true(has_key(t, "two"));
+	assert_int_equal(auth(&w, "blog", "b1", &t), 0);
+	assert_true(has_key(t, "b1"));
+
+	/* What it gives up is gone. */
+	static const char removed[][TENANT_NAME_MAX + 1] = {TENANT_ALL_OPENED, "blog", "new", "nobody", "public"};
+	narrow.removed = removed;
+	narrow.removed_count = 5;
+	world_restart(&w, &narrow, saved);
+	assert_int_equal(registry_count(w.registry), 1);
+	assert_int_equal(entries(&w), 1);
 	world_restart(&w, &y, saved);
 	assert_int_equal(auth(&w, "default", "two", &t), 0);
 	assert_false(has_key(t, "two"));
@@ -271,10 +297,10 @@ static void test_reload_of_many(void **state) {
 	world_open(&w, &y);
 	comparisons = 0;
 	y.tenant_count--;
-	assert_int_equal(registry_reload(w.registry, &y), 0);
+	assert_int_equal(registry_reload(w.registry, &y, NULL), 0);
 	assert_in_range(comparisons, 1, 50 * MANY);
-	assert_int_equal(w.limits_changed, MANY - 1);
-	assert_int_equal(w.removed, 1);
+	assert_int_equal(w.limits_changed, MANY);
+	assert_int_equal(w.orphaned, 1);
 	assert_int_equal(auth(&w, "tenant-9998", "tenant-9998", &t), 0);
 	assert_int_equal(auth(&w, "tenant-9999", "tenant-9999", &t), ATOMDB_E_WRONGPASS);
 	world_close(&w);
@@ -302,9 +328,9 @@ static void test_reload(void **state) {
 	after[0].limits.max_entries = 77;
 	y.tenants = after;
 	y.defaults.max_entries = 40;
-	assert_int_equal(registry_reload(w.registry, &y), 0);
-	assert_int_equal(w.removed, 1);
-	assert_ptr_equal(w.last_removed, gone);
+	assert_int_equal(registry_reload(w.registry, &y, NULL), 0);
+	assert_int_equal(w.orphaned, 1);
+	assert_ptr_equal(w.last_orphaned, gone);
 	assert_int_equal(auth(&w, "keep", "x", &t), 0);
 	assert_ptr_equal(t, keep);
 	assert_int_equal(keep->limits.max_entries, 77);
@@ -319,19 +345,22 @@ static void test_reload(void **state) {
 	assert_int_equal(auth(&w, "default", "g", &t), 0);
 	assert_ptr_not_equal(t, gone);
 	registry_release(w.registry, gone);
-	registry_remove_done(w.registry, gone);
+	registry_orphan_told(w.registry, gone);
+	assert_int_equal(registry_count(w.registry), 4);
 	assert_int_equal(auth(&w, "default", "g", &t), 0);
 
 	/* An ambiguous reload changes nothing. */
 	after[0] = tenant_named("swap", "z");
-	assert_int_equal(registry_reload(w.registry, &y), ATOMDB_E_RANGE);
+	assert_int_equal(registry_reload(w.registry, &y, NULL), ATOMDB_E_RANGE);
 	assert_int_equal(auth(&w, "keep", "x", &t), 0);
 
 	/* Closing the doors removes who was not listed. */
 	struct tenancy closed = {.tenants = after + 1, .tenant_count = 2};
-	assert_int_equal(registry_reload(w.registry, &closed), 0);
+	assert_int_equal(registry_reload(w.registry, &closed, NULL), 0);
 	assert_int_equal(auth(&w, "default", "g", &t), ATOMDB_E_WRONGPASS);
 	assert_int_equal(auth(&w, "default", "x", &t), ATOMDB_E_WRONGPASS);
+	registry_orphan_told(w.registry, keep);
+	registry_orphan_told(w.registry, w.last_orphaned);
 	assert_int_equal(registry_count(w.registry), 2);
 	world_close(&w);
 }
@@ -352,14 +381,14 @@ static void test_second_secret_in_use(void **state) {
 	c.secret_count = 2;
 	y.tenants = &c;
 	y.tenant_count = 1;
-	assert_int_equal(registry_reload(w.registry, &y), 0);
-	assert_int_equal(w.removed, 1);
-	assert_ptr_equal(w.last_removed, second);
+	assert_int_equal(registry_reload(w.registry, &y, NULL), 0);
+	assert_int_equal(w.orphaned, 1);
+	assert_ptr_equal(w.last_orphaned, second);
 	assert_int_equal(auth(&w, "shop", "old", &t), 0);
 	assert_ptr_equal(t, first);
 	assert_int_equal(auth(&w, "shop", "new", &t), 0);
 	assert_ptr_equal(t, first);
-	registry_remove_done(w.registry, second);
+	registry_orphan_told(w.registry, second);
 	assert_int_equal(registry_count(w.registry), 1);
 	world_close(&w);
 }
@@ -367,7 +396,7 @@ static void test_second_secret_in_use(void **state) {
 static void test_anonymous(void **state) {
 	(void)state;
 	struct world w;
-	struct tenancy y = {.anonymous = "public", .defaults = {.max_entries = 3}};
+	struct tenancy y = {.anonymous = "public", .defaults = {.max_entries = 9}, .named = {.max_entries = 3}};
 	struct tenant *t, *again;
 	unsigned worker;
 	world_open(&w, &y);
@@ -376,15 +405,17 @@ static void test_anonymous(void **state) {
 	assert_int_equal(t->limits.max_entries, 3);
 	use(t);
 	registry_release(w.registry, t);
-	y.defaults.max_entries = 4;
-	assert_int_equal(registry_reload(w.registry, &y), 0);
+	y.named.max_entries = 4;
+	assert_int_equal(registry_reload(w.registry, &y, NULL), 0);
 	assert_int_equal(registry_anonymous(w.registry, &again, &worker), 0);
 	assert_ptr_equal(t, again);
 	assert_int_equal(t->limits.max_entries, 4);
 	y.anonymous[0] = '\0';
-	assert_int_equal(registry_reload(w.registry, &y), 0);
+	assert_int_equal(registry_reload(w.registry, &y, NULL), 0);
 	assert_int_equal(registry_anonymous(w.registry, &again, &worker), ATOMDB_E_WRONGPASS);
-	assert_int_equal(w.removed, 1);
+	assert_int_equal(w.orphaned, 1);
+	registry_orphan_told(w.registry, t);
+	assert_int_equal(registry_count(w.registry), 0);
 	world_close(&w);
 }
 
@@ -398,16 +429,16 @@ static void test_put_and_remove(void **state) {
 	struct tenant_config shop = tenant_named("shop", "one"), other = tenant_named("other", "one");
 	assert_int_equal(auth(&w, "default", "one", &t), 0);
 	use(t);
-	assert_int_equal(registry_put(w.registry, &shop), 0);
+	assert_int_equal(registry_put(w.registry, &shop, NULL), 0);
 	assert_int_equal(auth(&w, "shop", "one", &again), 0);
 	assert_ptr_equal(t, again);
 	assert_int_equal(t->limits.max_entries, 5);
-	assert_int_equal(registry_put(w.registry, &other), ATOMDB_E_RANGE);
+	assert_int_equal(registry_put(w.registry, &other, NULL), ATOMDB_E_RANGE);
 	shop.limits.max_entries = 7;
 	secret_digest(SLICE("two"), &shop.secrets[0]);
-	assert_int_equal(registry_put(w.registry, &shop), 0);
+	assert_int_equal(registry_put(w.registry, &shop, NULL), 0);
 	assert_int_equal(t->limits.max_entries, 7);
-	assert_int_equal(registry_put(w.registry, &other), 0);
+	assert_int_equal(registry_put(w.registry, &other, NULL), 0);
 	assert_int_equal(auth(&w, "default", "two", &again), 0);
 	assert_ptr_equal(t, again);
 	assert_int_equal(registry_remove(w.registry, SLICE("nobody")), -ENOENT);
@@ -432,26 +463,280 @@ static void test_operator(void **state) {
 	use(stranger);
 	assert_false(stranger->is_operator);
 	y.admin = &admin;
-	assert_int_equal(registry_reload(w.registry, &y), 0);
-	assert_ptr_equal(w.last_removed, stranger);
+	assert_int_equal(registry_reload(w.registry, &y, NULL), 0);
+	assert_ptr_equal(w.last_orphaned, stranger);
 	assert_int_equal(auth(&w, "default", "root", &t), 0);
 	assert_true(t->is_operator);
 	assert_string_equal(tenant_name(t), TENANT_OPERATOR);
 	assert_int_equal(t->limits.max_entries, 0);
 	struct tenant_config thief = tenant_named("thief", "root");
-	assert_int_equal(registry_put(w.registry, &thief), ATOMDB_E_RANGE);
+	assert_int_equal(registry_put(w.registry, &thief, NULL), ATOMDB_E_RANGE);
 	y.tenants = &thief;
 	y.tenant_count = 1;
-	assert_int_equal(registry_reload(w.registry, &y), ATOMDB_E_RANGE);
+	assert_int_equal(registry_reload(w.registry, &y, NULL), ATOMDB_E_RANGE);
 	y.tenant_count = 0;
-	assert_int_equal(registry_reload(w.registry, &y), 0);
+	assert_int_equal(registry_reload(w.registry, &y, NULL), 0);
 	assert_int_equal(t->limits.max_entries, 0);
 	y.admin = NULL;
-	assert_int_equal(registry_reload(w.registry, &y), 0);
-	assert_ptr_equal(w.last_removed, t);
-	registry_remove_done(w.registry, stranger);
-	registry_remove_done(w.registry, t);
+	assert_int_equal(registry_reload(w.registry, &y, NULL), 0);
+	assert_ptr_equal(w.last_orphaned, t);
+	registry_orphan_told(w.registry, stranger);
+	registry_orphan_told(w.registry, t);
 	assert_int_equal(registry_count(w.registry), 0);
+	world_close(&w);
+}
+
+/* What a reload, or a change of one tenant, would take from `t` alone. */
+static void expect_loss(const struct registry_loss *loss, const struct tenant *t, uint64_t keys) {
+	assert_int_equal(loss->count, 1);
+	assert_string_equal(loss->shown[0].name, tenant_name(t));
+	assert_int_equal(loss->shown[0].keys, keys);
+	assert_int_equal(loss->shown[0].bytes, counter_get(&t->figures.bytes));
+	assert_int_equal(loss->keys, keys);
+	assert_int_equal(loss->opened, !tenant_listed(t));
+}
+
+static void test_a_reload_that_would_lose_keys_changes_nothing(void **state) {
+	(void)state;
+	struct world w;
+	struct registry_loss loss;
+	struct secret admin;
+	struct tenant_config list[3] = {tenant_named("shop", "s"), tenant_named("blog", "b"),
+					tenant_named("empty", "e")};
+	struct tenancy y = {.open = true, .tenants = list, .tenant_count = 3, .anonymous = "public"};
+	struct tenant *blog, *public, *open, *t;
+	unsigned worker;
+	secret_digest(SLICE("o"), &admin);
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "default", "b", &blog), 0);
+	assert_int_equal(auth(&w, "default", "o", &open), 0);
+	assert_int_equal(registry_anonymous(w.registry, &public, &worker), 0);
+	put_key(blog, "k");
+	put_key(public, "k");
+	put_key(public, "l");
+	put_key(open, "k");
+
+	struct tenancy fewer = y, closed = y, nameless = y, renewed = y, admitted = y;
+	fewer.tenant_count = 1;
+	assert_int_equal(registry_reload(w.registry, &fewer, &loss), ATOMDB_E_LOSS);
+	expect_loss(&loss, blog, 1);
+	closed.open = false;
+	assert_int_equal(registry_reload(w.registry, &closed, &loss), ATOMDB_E_LOSS);
+	expect_loss(&loss, open, 1);
+	nameless.anonymous[0] = '\0';
+	assert_int_equal(registry_reload(w.registry, &nameless, &loss), ATOMDB_E_LOSS);
+	expect_loss(&loss, public, 2);
+	/* A secret that a client opened with, for a tenant that is there, and for the operator. */
+	struct tenant_config other[3] = {tenant_named("shop", "o"), list[1], list[2]};
+	renewed.tenants = other;
+	assert_int_equal(registry_reload(w.registry, &renewed, &loss), ATOMDB_E_LOSS);
+	expect_loss(&loss, open, 1);
+	assert_int_equal(registry_put(w.registry, &other[0], &loss), ATOMDB_E_LOSS);
+	expect_loss(&loss, open, 1);
+	admitted.admin = &admin;
+	assert_int_equal(registry_reload(w.registry, &admitted, &loss), ATOMDB_E_LOSS);
+	expect_loss(&loss, open, 1);
+	struct tenancy nothing = {0};
+	assert_int_equal(registry_reload(w.registry, &nothing, &loss), ATOMDB_E_LOSS);
+	assert_int_equal(loss.count, 3);
+	assert_int_equal(loss.keys, 4);
+
+	assert_int_equal(w.removed + w.orphaned + w.limits_changed + w.defaults_changed, 0);
+	assert_int_equal(auth(&w, "blog", "b", &t), 0);
+	assert_int_equal(auth(&w, "empty", "e", &t), 0);
+	assert_int_equal(auth(&w, "shop", "s", &t), 0);
+	assert_int_equal(auth(&w, "default", "o", &t), 0);
+	assert_int_equal(registry_anonymous(w.registry, &t, &worker), 0);
+	world_close(&w);
+}
+
+static void test_what_is_given_up_goes(void **state) {
+	(void)state;
+	struct world w;
+	struct registry_loss loss;
+	struct tenant_config list[2] = {tenant_named("shop", "s"), tenant_named("blog", "b")};
+	struct tenancy y = {.open = true, .tenants = list, .tenant_count = 2};
+	struct tenant *blog, *open[2], *t;
+	char removed[2][TENANT_NAME_MAX + 1] = {"blog"};
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "default", "b", &blog), 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(auth(&w, "default", i == 0 ? "one" : "two", &open[i]), 0);
+	put_key(blog, "k");
+	put_key(open[0], "k");
+	put_key(open[1], "k");
+	/* One that clients opened, by its fingerprint, in open tenancy; the others stay. */
+	memcpy(removed[0], tenant_name(open[0]), TENANT_FINGERPRINT + 1);
+	y.removed = (const char(*)[TENANT_NAME_MAX + 1]) removed;
+	y.removed_count = 1;
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_ptr_equal(w.last_removed, open[0]);
+	registry_remove_done(w.registry, open[0]);
+	assert_int_equal(auth(&w, "default", "two", &t), 0);
+	assert_ptr_equal(t, open[1]);
+	/* All of them, as tenancy is listed. */
+	strcpy(removed[0], TENANT_ALL_OPENED);
+	strcpy(removed[1], "blog");
+	y.open = false;
+	y.removed_count = 2;
+	y.tenant_count = 1;
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_int_equal(w.removed, 3);
+	registry_remove_done(w.registry, open[1]);
+	registry_remove_done(w.registry, blog);
+	assert_int_equal(registry_count(w.registry), 1);
+	assert_int_equal(entries(&w), 0);
+	/* What is not there is no mistake: the file keeps the list. */
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	world_close(&w);
+}
+
+/* The worker may write to a tenant until it hears that the tenant is unwanted. */
+static void test_keys_that_are_written_meanwhile_leave_an_orphan(void **state) {
+	(void)state;
+	struct world w;
+	struct registry_loss loss;
+	struct tenant_config list[2] = {tenant_named("shop", "s"), tenant_named("wiki", "w")};
+	struct tenancy y = {.open = true, .tenants = list, .tenant_count = 2};
+	struct tenant *wiki, *t;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "default", "w", &wiki), 0);
+	use(wiki);
+	y.tenant_count = 1;
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	put_key(wiki, "late");
+	registry_orphan_told(w.registry, wiki);
+	assert_true(tenant_orphaned(wiki));
+	assert_int_equal(registry_count(w.registry), 2);
+	assert_int_equal(wiki->limits.max_entries, 0);
+	/* Nobody gets in, nor begins anew with that secret, and no reload is held up. */
+	assert_int_equal(auth(&w, "default", "w", &t), ATOMDB_E_WRONGPASS);
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_int_equal(auth(&w, "default", "w", &t), ATOMDB_E_WRONGPASS);
+	assert_true(has_key(wiki, "late"));
+	/* Told twice, for it was wanted in between: it must not end with the first. */
+	y.tenant_count = 2;
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_int_equal(auth(&w, "wiki", "w", &t), 0);
+	assert_ptr_equal(t, wiki);
+	assert_int_equal(wiki->limits.max_entries, 5);
+	struct key key = keyspace_key(wiki, 0, SLICE("late"));
+	keyspace_delete(wiki, &key, keyspace_find(wiki, &key, LOOKUP_PEEK));
+	for (unsigned i = 0; i < 3; i++) {
+		y.tenant_count = 1 + i % 2;
+		assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	}
+	registry_orphan_told(w.registry, wiki);
+	assert_int_equal(registry_count(w.registry), 2);
+	registry_orphan_told(w.registry, wiki);
+	assert_int_equal(registry_count(w.registry), 1);
+	world_close(&w);
+}
+
+static void test_renamed(void **state) {
+	(void)state;
+	struct world w;
+	struct registry_loss loss;
+	struct tenant_config list[2] = {tenant_named("shop", "s"), tenant_named("blog", "b")};
+	struct tenancy y = {.tenants = list, .tenant_count = 2};
+	struct tenant *shop, *t;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "shop", "s", &shop), 0);
+	put_key(shop, "k");
+	/* By any of its secrets, at a reload. */
+	secret_digest(SLICE("s2"), &list[0].secrets[1]);
+	list[0].secret_count = 2;
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	list[0] = tenant_named("store", "s2");
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_int_equal(w.orphaned + w.removed, 0);
+	assert_int_equal(auth(&w, "shop", "s2", &t), ATOMDB_E_WRONGPASS);
+	assert_int_equal(auth(&w, "store", "s2", &t), 0);
+	assert_ptr_equal(t, shop);
+	assert_string_equal(tenant_name(t), "store");
+
+	/* By its first secret, at a start; so are its clients. */
+	for (unsigned saved = 0; saved < 2; saved++) {
+		const struct tenant_identity before = *tenant_identity(shop);
+		list[0] = tenant_named(saved == 0 ? "market" : "mall", "s2");
+		world_restart(&w, &y, saved != 0);
+		assert_int_equal(auth(&w, list[0].name, "s2", &shop), 0);
+		assert_true(has_key(shop, "k"));
+		assert_int_equal(registry_resume(w.registry, &before, &t), 0);
+		assert_ptr_equal(t, shop);
+	}
+	/* A name that is in the file stays where its keys are, whatever the secrets say. */
+	list[0] = tenant_named("mall", "b");
+	list[1] = tenant_named("blog", "s2");
+	const struct tenant_identity before = *tenant_identity(shop);
+	world_restart(&w, &y, true);
+	assert_int_equal(auth(&w, "mall", "b", &shop), 0);
+	assert_true(has_key(shop, "k"));
+	assert_int_equal(registry_resume(w.registry, &before, &t), 0);
+	assert_ptr_equal(t, shop);
+	/* Who had a tenant that is not there finds none, though another has its name, or its secret, now. */
+	list[0] = tenant_named("shop", "new");
+	list[1] = tenant_named("mall", "b");
+	struct tenant_identity gone = {.name = "blog"};
+	memcpy(gone.digest, list[0].secrets[0].digest, sizeof gone.digest);
+	world_restart(&w, &y, true);
+	assert_int_equal(registry_resume(w.registry, &gone, &t), ATOMDB_E_WRONGPASS);
+	world_close(&w);
+}
+
+/* A client of an orphan, or of what another tenant has taken the secret of, is nobody's. */
+static void test_resume_never_crosses_tenants(void **state) {
+	(void)state;
+	struct world w;
+	struct tenant_config shop = tenant_named("shop", "s");
+	struct tenancy y = {.open = true, .tenants = &shop, .tenant_count = 1};
+	struct tenant *opened, *t;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "default", "visitor", &opened), 0);
+	put_key(opened, "visitor's");
+	assert_int_equal(auth(&w, "shop", "s", &t), 0);
+	put_key(t, "shop's");
+	const struct tenant_identity visitor = *tenant_identity(opened), before = *tenant_identity(t);
+	secret_digest(SLICE("visitor"), &shop.secrets[0]);
+	world_restart(&w, &y, true);
+	assert_int_equal(registry_resume(w.registry, &visitor, &t), ATOMDB_E_WRONGPASS);
+	assert_int_equal(registry_resume(w.registry, &before, &t), 0);
+	assert_true(has_key(t, "shop's"));
+	assert_int_equal(entries(&w), 2);
+	y.tenant_count = 0;
+	world_restart(&w, &y, true);
+	assert_int_equal(registry_resume(w.registry, &before, &t), ATOMDB_E_WRONGPASS);
+	assert_int_equal(entries(&w), 2);
+	world_close(&w);
+}
+
+static void test_an_orphan_goes_on_when_it_is_named_again(void **state) {
+	(void)state;
+	struct world w;
+	struct registry_loss loss;
+	struct tenant_config list[2] = {tenant_named("shop", "s"), tenant_named("wiki", "w")};
+	struct tenancy y = {.tenants = list, .tenant_count = 2};
+	struct tenant *t;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "wiki", "w", &t), 0);
+	put_key(t, "k");
+	y.tenant_count = 1;
+	world_restart(&w, &y, true);
+	/* By its name, with another secret, by the operator. */
+	list[1] = tenant_named("wiki", "other");
+	assert_int_equal(registry_put(w.registry, &list[1], &loss), 0);
+	assert_int_equal(auth(&w, "wiki", "other", &t), 0);
+	assert_true(has_key(t, "k"));
+	/* A live change ends with a reload, but not the keys. */
+	assert_int_equal(registry_reload(w.registry, &y, &loss), ATOMDB_E_LOSS);
+	expect_loss(&loss, t, 1);
+	world_restart(&w, &y, true);
+	/* By its secret, with another name, in the file. */
+	list[1] = tenant_named("notes", "other");
+	y.tenant_count = 2;
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_int_equal(auth(&w, "notes", "other", &t), 0);
+	assert_true(has_key(t, "k"));
 	world_close(&w);
 }
 
@@ -536,6 +821,12 @@ int main(void) {
 		cmocka_unit_test(test_anonymous),
 		cmocka_unit_test(test_put_and_remove),
 		cmocka_unit_test(test_operator),
+		cmocka_unit_test(test_a_reload_that_would_lose_keys_changes_nothing),
+		cmocka_unit_test(test_what_is_given_up_goes),
+		cmocka_unit_test(test_keys_that_are_written_meanwhile_leave_an_orphan),
+		cmocka_unit_test(test_renamed),
+		cmocka_unit_test(test_resume_never_crosses_tenants),
+		cmocka_unit_test(test_an_orphan_goes_on_when_it_is_named_again),
 		cmocka_unit_test(test_a_look_keeps_nobody_waiting),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
