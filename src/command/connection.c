@@ -59,6 +59,7 @@ static bool authenticate(struct session *s, struct slice name, struct slice secr
 }
 
 enum outcome connection_auth(struct session *s, const struct request *r) {
+	s->flags |= SESSION_SECRET;
 	if (r->argc > 3)
 		return reply_syntax_error(s);
 	struct slice name = r->argc == 3 ? r->argv[1] : SLICE("default");
@@ -128,6 +129,7 @@ static bool hello_options(struct session *s, const struct request *r, enum outco
 
 enum outcome connection_hello(struct session *s, const struct request *r) {
 	int64_t version = 0;
+	s->flags |= SESSION_SECRET;
 	if (r->argc >= 2 && !number_parse(r->argv[1], &version))
 		return reply_error(s, "ERR Protocol version is not an integer or out of range");
 	if (r->argc >= 2 && (version < 2 || version > 3))

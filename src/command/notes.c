@@ -140,6 +140,11 @@ bool notes_is_secret(const struct request *r, uint32_t i) {
 	return (i >= 2 && slice_is(r->argv[i - 1], "AUTH")) || (i >= 3 && slice_is(r->argv[i - 2], "AUTH"));
 }
 
+bool notes_has_secrets(const struct request *r) {
+	enum command_id id = r->command->id;
+	return id == COMMAND_AUTH || id == COMMAND_HELLO || id == COMMAND_TENANT;
+}
+
 /* What is kept of an argument: `head`, then `note`. */
 struct kept {
 	struct slice head;

@@ -122,6 +122,8 @@ struct rates notes_rates(struct tenant *t, const struct environment *env);
 void slowlog_reply_entry(struct writer *w, const struct slow_entry *e, const char *tenant);
 /* Whether argument `i` is a secret, which is shown nowhere. */
 bool notes_is_secret(const struct request *r, uint32_t i);
+/* Whether any argument may be one. */
+bool notes_has_secrets(const struct request *r);
 
 /* The name of a latency event; its series is t->notes->events[i]. */
 const char *notes_event_name(unsigned i);

@@ -63,6 +63,7 @@ void operator_reply_text(struct session *s, struct call *c) {
 /* --- TENANT ----------------------------------------------------------------------------------------------------- */
 
 static enum outcome ask(struct session *s, const struct request *r, const struct call_kind *kind) {
+	s->flags |= SESSION_SECRET;
 	return operator_only(s, r) ? call_run(s, r, kind, 0) : OUTCOME_DONE;
 }
 

@@ -9,6 +9,7 @@
 #include "command/between.h"
 #include "command/handlers.h"
 #include "command/monitor.h"
+#include "command/notes.h"
 
 /* Entries' worth of work in one go, where a kept command has to wait for the shard. */
 #define CATCH_UP 4096
@@ -61,6 +62,8 @@ static void drop(struct session *s) {
 	while (x->first != NULL) {
 		struct kept *k = x->first;
 		x->first = k->next;
+		if (notes_has_secrets(&(struct request){.command = k->command}))
+			explicit_bzero(k, k->bytes);
 		free(k);
 	}
 	s->peer->transaction = NULL;
@@ -135,6 +138,8 @@ static int keep(struct session *s, const struct request *r) {
 }
 
 void transaction_queue(struct session *s, const struct request *r) {
+	if (notes_has_secrets(r))
+		s->flags |= SESSION_SECRET;
 	/* A transaction that cannot run any more takes no memory. */
 	if (s->flags & (SESSION_DIRTY_QUEUE | SESSION_DIRTY_KEYS)) {
 		writer_constant(s->reply, "+QUEUED\r\n");

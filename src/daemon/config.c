@@ -3,7 +3,7 @@
  *
  * libconfig is shielded from what it handles badly: the text is scanned first for NULs, for @include (which would read
  * any file, without a bound), for nesting that would make its parser recurse deeply, and for numbers that it would cut
- * to 32 bits without a word. */
+ * to 32 bits without a word. Secrets are kept from it: see config_secret.c. */
 #include "atomdb/daemon/config.h"
 
 #include <errno.h>
@@ -17,9 +17,9 @@
 
 #include "atomdb/net/listener.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/private.h"
 #include "daemon/config_reader.h"
 
-#define DEPTH_MAX  8
 #define DIGITS_MAX 9 /* that always fit 32 bits */
 
 int config_reader_fail(struct config_reader *r, unsigned line, const char *format, ...) {
@@ -33,11 +33,7 @@ int config_reader_fail(struct config_reader *r, unsigned line, const char *forma
 	return ATOMDB_E_SYNTAX;
 }
 
-/* Where a byte of the text stands. */
-enum scan_state { SCAN_PLAIN, SCAN_STRING, SCAN_LINE_COMMENT, SCAN_BLOCK_COMMENT };
-
-/* The state after the byte at `*at`; skips a second byte where two belong together. */
-static enum scan_state scan_next(enum scan_state state, const char *text, size_t len, size_t *at) {
+enum scan_state config_scan(enum scan_state state, const char *text, size_t len, size_t *at) {
 	char c = text[*at];
 	char next = *at + 1 < len ? text[*at + 1] : '\0';
 	switch (state) {
@@ -78,7 +74,7 @@ static int scan_text(struct config_reader *r, const char *text, size_t len) {
 		if (blank && c == '@')
 			return config_reader_fail(r, line, "@include is not supported");
 		blank = c == '\n' || (blank && (c == ' ' || c == '\t' || c == '\r'));
-		if (state == SCAN_PLAIN && (c == '{' || c == '(' || c == '[') && ++depth > DEPTH_MAX)
+		if (state == SCAN_PLAIN && (c == '{' || c == '(' || c == '[') && ++depth > CONFIG_DEPTH_MAX)
 			return config_reader_fail(r, line, "nested too deeply");
 		if (state == SCAN_PLAIN && (c == '}' || c == ')' || c == ']') && depth > 0)
 			depth--;
@@ -87,7 +83,7 @@ static int scan_text(struct config_reader *r, const char *text, size_t len) {
 			return config_reader_fail(r, line, "a number of 10 digits or more must end in L: 5000000000L");
 		if (c == '\n')
 			line++;
-		enum scan_state next = scan_next(state, text, len, &i);
+		enum scan_state next = config_scan(state, text, len, &i);
 		opened = state == SCAN_PLAIN ? line : opened;
 		state = next;
 	}
@@ -221,13 +217,15 @@ static int read_all(struct config_reader *r, const char *text, size_t len) {
 	error = scan_text(r, text, len);
 	if (error != 0)
 		return error;
-	char *copy = strndup(text, len);
-	if (copy == NULL)
-		return -ENOMEM;
+	struct buffer marked;
+	buffer_init(&marked);
+	error = config_mark_secrets(text, len, &marked);
 	r->given = true;
-	error = read_text(r, copy, true);
-	explicit_bzero(copy, len);
-	free(copy);
+	r->text = text;
+	r->text_len = len;
+	if (error == 0)
+		error = read_text(r, marked.data, true);
+	buffer_deinit(&marked);
 	return error;
 }
 
@@ -253,72 +251,62 @@ int config_parse(const char *text, size_t len, const char *name, const char *cre
 	return 0;
 }
 
-/* The whole of a file, at most CONFIG_FILE_MAX bytes and one. */
-static int read_file(const char *path, char **out, size_t *out_len) {
+/* Bytes of a file, in private memory. */
+struct contents {
+	char *bytes; /* owned */
+	size_t len, room;
+};
+
+static int contents_grow(struct contents *c) {
+	struct contents larger = {.len = c->len, .room = c->room == 0 ? 65536 : c->room * 4};
+	larger.bytes = private_alloc(larger.room);
+	if (larger.bytes == NULL)
+		return -ENOMEM;
+	if (c->len > 0)
+		memcpy(larger.bytes, c->bytes, c->len);
+	private_free(c->bytes, c->room);
+	*c = larger;
+	return 0;
+}
+
+/* Reads all of it, or a little more than CONFIG_FILE_MAX bytes. A NUL follows. */
+static int read_contents(int fd, struct contents *c) {
+	struct stat status;
+	if (fstat(fd, &status) != 0 || S_ISDIR(status.st_mode))
+		return -EISDIR;
+	while (c->len <= CONFIG_FILE_MAX) {
+		int error = c->len + 1 >= c->room ? contents_grow(c) : 0;
+		if (error != 0)
+			return error;
+		ssize_t got = read(fd, c->bytes + c->len, c->room - c->len - 1);
+		if (got < 0 && errno != EINTR)
+			return -errno;
+		if (got == 0)
+			break;
+		c->len += got > 0 ? (size_t)got : 0;
+	}
+	return 0;
+}
+
+static int read_file(const char *path, struct contents *out) {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
-	struct stat status;
-	if (fstat(fd, &status) != 0 || S_ISDIR(status.st_mode)) {
-		close(fd);
-		return -EISDIR;
-	}
-	int error = 0;
-	char *text = NULL;
-	size_t len = 0, room = 0;
-	for (;;) {
-		if (len == room) {
-			if (room > CONFIG_FILE_MAX)
-				break;
-			/* No realloc: it would leave a copy of the secrets behind. */
-			size_t more = room == 0 ? 65536 : room * 4;
-			char *larger = malloc(more);
-			if (larger == NULL) {
-				error = -ENOMEM;
-				break;
-			}
-			if (len > 0) {
-				memcpy(larger, text, len);
-				explicit_bzero(text, len);
-			}
-			free(text);
-			text = larger;
-			room = more;
-		}
-		ssize_t got = read(fd, text + len, room - len);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			error = -errno;
-		if (got <= 0)
-			break;
-		len += (size_t)got;
-	}
+	int error = read_contents(fd, out);
 	close(fd);
-	if (error != 0) {
-		if (text != NULL)
-			explicit_bzero(text, len);
-		free(text);
-		return error;
-	}
-	*out = text;
-	*out_len = len;
-	return 0;
+	return error;
 }
 
 int config_load(const char *path, const char *credentials, struct config **out, struct config_error *error) {
 	if (path == NULL)
 		return config_parse(NULL, 0, "built-in defaults", credentials, out, error);
-	char *text = NULL;
-	size_t len = 0;
-	int result = read_file(path, &text, &len);
-	if (result != 0) {
+	struct contents c = {NULL, 0, 0};
+	int result = read_file(path, &c);
+	if (result != 0)
 		snprintf(error->text, sizeof(error->text), "%.200s: %s", path, error_text(result));
-		return result;
-	}
-	result = config_parse(text, len, path, credentials, out, error);
-	explicit_bzero(text, len);
-	free(text);
+	else
+		result = config_parse(c.bytes, c.len, path, credentials, out, error);
+	private_free(c.bytes, c.room);
 	return result;
 }
 

@@ -4,11 +4,16 @@
 #include <libconfig.h>
 
 #include "atomdb/daemon/config.h"
+#include "atomdb/util/buffer.h"
+
+#define CONFIG_DEPTH_MAX 8 /* of brackets in a file */
 
 /* One file being read. */
 struct config_reader {
 	struct config *config;
-	const char *name;        /* of the file, for messages */
+	const char *name; /* of the file, for messages */
+	const char *text; /* of the file, where the secrets are. NULL: settings have them */
+	size_t text_len;
 	const char *credentials; /* directory of relative secret files, or NULL */
 	struct config_error *error;
 	bool given;                        /* what is read now is the operator's, not the defaults */
@@ -21,6 +26,18 @@ struct config_reader {
 /* Notes "name:line: text" as the reason; returns ATOMDB_E_SYNTAX. */
 int config_reader_fail(struct config_reader *r, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Where a byte of a file stands. */
+enum scan_state { SCAN_PLAIN, SCAN_STRING, SCAN_LINE_COMMENT, SCAN_BLOCK_COMMENT };
+
+/* The state behind the byte at `*at`, before which it was `state`; skips a second byte where two belong together. */
+enum scan_state config_scan(enum scan_state state, const char *text, size_t len, size_t *at);
+
+/* Appends the text and a NUL to `out`, with marks in place of the strings of secrets. The text has passed the checks of
+ * config_parse: nothing nests deeper than CONFIG_DEPTH_MAX. 0 or -ENOMEM. */
+int config_mark_secrets(const char *text, size_t len, struct buffer *out);
+/* Writes the secret that a setting's string stands for, or is, at most `room` bytes; returns its length. */
+size_t config_find_secret(const struct config_reader *r, const char *text, char *out, size_t room);
 
 enum option_type {
 	OPTION_BOOL,

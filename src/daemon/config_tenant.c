@@ -6,10 +6,13 @@
 #include <unistd.h>
 
 #include "atomdb/util/error.h"
+#include "atomdb/util/private.h"
 #include "daemon/config_reader.h"
 
 /* The longest secret: what a client that has not authenticated may send as one argument. */
 #define SECRET_MAX 16384
+/* One byte more tells that it is too long, and a line may end behind it. */
+#define SECRET_ROOM ((size_t)SECRET_MAX + 3)
 
 /* A name or a digest that must be unique, and where it was written. */
 struct unique {
@@ -43,6 +46,19 @@ static int open_secret_file(struct config_reader *r, const config_setting_t *set
 	return 0;
 }
 
+/* Reads until the end of the file, or until `room` bytes are read. 0 or -errno. */
+static int read_up_to(int fd, char *text, size_t room, size_t *len) {
+	while (*len < room) {
+		ssize_t got = read(fd, text + *len, room - *len);
+		if (got < 0 && errno != EINTR)
+			return -errno;
+		if (got == 0)
+			break;
+		*len += got > 0 ? (size_t)got : 0;
+	}
+	return 0;
+}
+
 int config_read_secret_file(struct config_reader *r, const config_setting_t *setting, struct secret *out) {
 	const char *name = config_setting_get_string(setting);
 	unsigned line = config_setting_source_line(setting);
@@ -50,18 +66,13 @@ int config_read_secret_file(struct config_reader *r, const config_setting_t *set
 	int error = open_secret_file(r, setting, &fd);
 	if (error != 0)
 		return error;
-	char text[SECRET_MAX + 3];
-	size_t len = 0;
-	ssize_t got = 0;
-	while (len < sizeof(text)) {
-		got = read(fd, text + len, sizeof(text) - len);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			break;
-		len += (size_t)got;
+	char *text = private_alloc(SECRET_ROOM);
+	if (text == NULL) {
+		close(fd);
+		return -ENOMEM;
 	}
-	int failure = got < 0 ? -errno : 0;
+	size_t len = 0;
+	int failure = read_up_to(fd, text, SECRET_ROOM, &len);
 	close(fd);
 	if (len > 0 && text[len - 1] == '\n')
 		len--;
@@ -75,7 +86,7 @@ int config_read_secret_file(struct config_reader *r, const config_setting_t *set
 		error = config_reader_fail(r, line, "secret_file \"%.128s\" is longer than %d bytes", name, SECRET_MAX);
 	else
 		secret_digest((struct slice){text, len}, out);
-	explicit_bzero(text, sizeof(text));
+	private_free(text, SECRET_ROOM);
 	return error;
 }
 
@@ -107,13 +118,18 @@ static int read_digest(struct config_reader *r, const config_setting_t *setting,
 }
 
 static int read_plain(struct config_reader *r, const config_setting_t *setting, struct secret *out) {
-	const char *text = config_setting_get_string(setting);
-	size_t len = strlen(text);
+	char *text = private_alloc(SECRET_MAX + 1);
+	if (text == NULL)
+		return -ENOMEM;
+	int error = 0;
+	size_t len = config_find_secret(r, config_setting_get_string(setting), text, SECRET_MAX + 1);
 	if (len == 0 || len > SECRET_MAX)
-		return config_reader_fail(r, config_setting_source_line(setting), "secret must have 1 to %d bytes",
-					  SECRET_MAX);
-	secret_digest((struct slice){text, len}, out);
-	return 0;
+		error = config_reader_fail(r, config_setting_source_line(setting), "secret must have 1 to %d bytes",
+					   SECRET_MAX);
+	else
+		secret_digest((struct slice){text, len}, out);
+	private_free(text, SECRET_MAX + 1);
+	return error;
 }
 
 typedef int secret_reader(struct config_reader *r, const config_setting_t *setting, struct secret *out);

@@ -60,11 +60,19 @@ struct feed {
 	size_t done; /* bytes whose commands have run */
 };
 
+/* What is pending may begin with a secret, and is about to be run elsewhere or dropped. Of what is larger the secret
+ * has been run in place. */
+static void wipe_pending(struct buffer *b) {
+	if (b->len > 0 && b->len <= WORKER_HEAD)
+		explicit_bzero(b->data, b->len);
+}
+
 void input_drop(struct connection *c) {
 	struct pending *p = c->pending;
 	if (p == NULL)
 		return;
 	list_remove(&p->wait);
+	wipe_pending(&p->bytes);
 	reader_deinit(&p->reader);
 	buffer_deinit(&p->bytes);
 	free(p);
@@ -177,6 +185,13 @@ static APART enum verdict lend(struct connection *c) {
 	return output_lend(c, lent) < 0 ? VERDICT_DROP : VERDICT_STALLED;
 }
 
+/* Overwrites the command that has just run, from byte `begin` on. */
+static APART void wipe_command(struct connection *c, const struct feed *f, size_t begin) {
+	c->session.flags &= ~(uint32_t)SESSION_SECRET;
+	explicit_bzero(f->data + begin, f->done - begin);
+	reader_wipe(&c->worker->reader);
+}
+
 /* Runs the window's commands. VERDICT_DONE when all ran, or the time is over and nothing is left. */
 static APART enum verdict run_window(struct connection *c, struct feed *f, struct window *v, uint64_t *ticks,
 				     uint64_t end) {
@@ -210,8 +225,12 @@ static APART enum verdict run_window(struct connection *c, struct feed *f, struc
 			connection_report(c, EVENT_OUTPUT_LIMIT, (struct slice){0}, NULL);
 			return VERDICT_DROP;
 		}
-		if (__builtin_expect(outcome == OUTCOME_CLOSE || (s->flags & SESSION_CLOSING), 0))
-			return VERDICT_CLOSE;
+		if (__builtin_expect(outcome == OUTCOME_CLOSE || (s->flags & (SESSION_CLOSING | SESSION_SECRET)), 0)) {
+			if (s->flags & SESSION_SECRET)
+				wipe_command(c, f, begin + (i > 0 ? v->commands[i - 1].end : 0));
+			if (outcome == OUTCOME_CLOSE || (s->flags & SESSION_CLOSING))
+				return VERDICT_CLOSE;
+		}
 		if (__builtin_expect(w->output.len > OUTPUT_EARLY, 0)) {
 			if (output_flush(c) < 0)
 				return VERDICT_DROP;
@@ -321,7 +340,7 @@ static struct pending *make_pending(struct connection *c) {
 }
 
 /* Moves the bytes to the front of a buffer that is not much larger than they are. */
-static int keep_bytes(struct buffer *b, const char *rest, size_t len) {
+static int keep_bytes(struct buffer *b, char *rest, size_t len) {
 	bool inside = b->data != NULL && (uintptr_t)rest - (uintptr_t)b->data <= b->cap;
 	if (len == 0) {
 		buffer_deinit(b);
@@ -335,8 +354,11 @@ static int keep_bytes(struct buffer *b, const char *rest, size_t len) {
 	struct buffer fresh;
 	buffer_init(&fresh);
 	if (!inside) {
+		wipe_pending(b);
 		b->len = 0;
-		return buffer_append(b, rest, len, SIZE_MAX);
+		int r = buffer_append(b, rest, len, SIZE_MAX);
+		explicit_bzero(rest, len);
+		return r;
 	}
 	int r = buffer_append(&fresh, rest, len, SIZE_MAX);
 	if (r == 0) {
@@ -348,7 +370,7 @@ static int keep_bytes(struct buffer *b, const char *rest, size_t len) {
 
 /* Makes the bytes that did not run pending; 0 or -ENOMEM. */
 static int keep_rest(struct connection *c, const struct feed *f, bool unfinished) {
-	const char *rest = f->data + f->done;
+	char *rest = f->data + f->done;
 	struct pending *p = make_pending(c);
 	if (p == NULL)
 		return -ENOMEM;
@@ -365,6 +387,7 @@ static int keep_rest(struct connection *c, const struct feed *f, bool unfinished
 		reader_reset(from);
 	} else {
 		reader_reset(&p->reader);
+		reader_wipe(&c->worker->reader);
 	}
 	return 0;
 }

@@ -18,6 +18,7 @@
 
 #include "atomdb/net/handover.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/private.h"
 #include "net/connection.h"
 
 /* Entries' worth of the shard's work in one turn: some tenths of a millisecond. */
@@ -26,6 +27,8 @@
 #define GREEDY_TICKS ((uint64_t)1 << 18)
 /* How often a worker that is stopping looks at the clock. */
 #define STOP_STEP_MS 10
+/* What is read at once of a client, and of those that are staged. */
+#define INPUT_BYTES (WORKER_HEAD + (1 + WORKER_STAGED) * WORKER_READ)
 /* Turns after which the rate of ticks is looked at again. */
 #define SCALE_TURNS 1024
 
@@ -455,7 +458,7 @@ int worker_new(struct worker **out, unsigned number, struct worker_shared *share
 	w->listeners = listeners;
 	w->listener_count = listener_count;
 	init_environment(w, settings);
-	w->input = malloc(WORKER_HEAD + (1 + WORKER_STAGED) * WORKER_READ);
+	w->input = private_alloc(INPUT_BYTES);
 	int r = w->input == NULL ? -ENOMEM : open_sources(w);
 	if (r < 0) {
 		worker_free(w);
@@ -506,7 +509,7 @@ void worker_free(struct worker *w) {
 	buffer_deinit(&w->output);
 	buffer_deinit(&w->env.scratch);
 	buffer_deinit(&w->env.feed.lines);
-	free(w->input);
+	private_free(w->input, INPUT_BYTES);
 	for (unsigned i = 0; i < w->shard_count; i++)
 		shard_free(w->shards[i]);
 	free(w->shards);

@@ -209,8 +209,12 @@ static bool admit(const struct http *h, struct MHD_Connection *connection, const
 	*tenants = false;
 	if (!resource->guarded)
 		return true;
-	enum guard_verdict verdict =
-		guard_check(g, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION));
+	const char *authorization =
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+	enum guard_verdict verdict = guard_check(g, authorization);
+	/* It is in the connection's own memory, and nobody reads it again. */
+	if (authorization != NULL)
+		explicit_bzero((char *)(uintptr_t)authorization, strlen(authorization));
 	if (verdict == GUARD_WRONG) {
 		char client[INET6_ADDRSTRLEN + 16];
 		describe_client(connection, client, sizeof(client));

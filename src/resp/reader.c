@@ -118,6 +118,11 @@ static int grow_text(struct reader *r, size_t n) {
 	return 0;
 }
 
+void reader_wipe(struct reader *r) {
+	if (r->text != NULL)
+		explicit_bzero(r->text, r->text_cap);
+}
+
 static int read_inline(struct reader *r, const char *data, size_t len, const struct reader_limits *limits,
 		       size_t *consumed) {
 	ssize_t newline = find_line_end(r, data, len, '\n');

@@ -129,6 +129,7 @@ enum session_flag {
 	SESSION_MONITOR_KEPT = 1 << 15,
 	SESSION_EVICTED = 1 << 16, /* closed at the end of the turn */
 	SESSION_RESUMED = 1 << 17, /* it was there before the restart: it has its place */
+	SESSION_SECRET = 1 << 18,  /* the running command has secrets among its arguments: they are wiped behind it */
 	/* With any of these a command is not simply run. */
 	SESSION_ATTENTION = SESSION_REPLY_SKIP_NEXT | SESSION_REPLY_SKIP | SESSION_MULTI | SESSION_SUBSCRIBED |
 			    SESSION_TRACKING | SESSION_TENANT_ATTENTION | SESSION_MONITOR,

@@ -52,6 +52,9 @@ void reader_deinit(struct reader *r);
 /* Forgets any progress; keeps the slots, unless a large command made them many. */
 void reader_reset(struct reader *r);
 
+/* Overwrites what inline arguments were unquoted to. The arguments that were read are gone. */
+void reader_wipe(struct reader *r);
+
 /* Reads one command from `data`, whose first byte is the command's first byte also while it is unfinished.
  * After READER_COMMAND argv stays valid until the next reader_read or reader_reset and as long as `data` does. */
 int reader_read(struct reader *r, const char *data, size_t len, const struct reader_limits *limits, size_t *consumed);

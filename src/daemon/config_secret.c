@@ -1,0 +1,144 @@
+/* Secrets in the text of a configuration never reach libconfig, which leaves copies of every string on the heap: in
+ * their place it reads marks, which tell where in the text the string is. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/config_reader.h"
+
+/* A mark: this byte, and the offset of the string's first byte in so many hexadecimal digits. */
+#define MARK        '\1'
+#define MARK_DIGITS 8
+
+/* What stands before a string: whether the key that it belongs to, at each depth of brackets, is one for secrets. */
+struct context {
+	bool secret[CONFIG_DEPTH_MAX + 1];
+	unsigned depth;
+	struct slice word; /* the latest name */
+};
+
+static bool is_name(char c) {
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+	       c == '*';
+}
+
+/* Takes a byte that is neither in a string nor in a comment. */
+static void context_take(struct context *x, const char *at) {
+	char c = *at;
+	if (is_name(c)) {
+		bool follows = x->word.data + x->word.len == at;
+		x->word = follows ? (struct slice){x->word.data, x->word.len + 1} : (struct slice){at, 1};
+	} else if (c == '=' || c == ':') {
+		x->secret[x->depth] = slice_is(x->word, "secret") || slice_is(x->word, "secrets");
+	} else if (strchr("{([", c) != NULL && x->depth < CONFIG_DEPTH_MAX) {
+		x->depth++;
+		x->secret[x->depth] = x->secret[x->depth - 1];
+	} else if (strchr("})]", c) != NULL && x->depth > 0) {
+		x->depth--;
+	}
+}
+
+/* Puts the mark of a string between quotes, with the string's newlines, so that lines keep their numbers. */
+static int mark_string(struct buffer *out, const char *text, size_t begin, size_t end) {
+	char mark[MARK_DIGITS + 2];
+	snprintf(mark, sizeof(mark), "%c%0*zx", MARK, MARK_DIGITS, begin);
+	int error = buffer_append(out, mark, MARK_DIGITS + 1, SIZE_MAX);
+	for (size_t i = begin; i < end && error == 0; i++)
+		if (text[i] == '\n')
+			error = buffer_append(out, "\n", 1, SIZE_MAX);
+	return error;
+}
+
+int config_mark_secrets(const char *text, size_t len, struct buffer *out) {
+	struct context x = {.depth = 0};
+	enum scan_state state = SCAN_PLAIN;
+	int error = 0;
+	size_t begin = 0; /* of the string */
+	for (size_t i = 0; i < len && error == 0; i++) {
+		size_t at = i;
+		enum scan_state next = config_scan(state, text, len, &i);
+		bool hidden = x.secret[x.depth];
+		if (state == SCAN_PLAIN && next == SCAN_PLAIN)
+			context_take(&x, text + at);
+		if (state == SCAN_PLAIN && next == SCAN_STRING)
+			begin = i + 1;
+		if (state == SCAN_STRING && next == SCAN_PLAIN && hidden)
+			error = mark_string(out, text, begin, i);
+		if (error == 0 && (state != SCAN_STRING || next == SCAN_PLAIN || !hidden))
+			error = state == SCAN_STRING && hidden ? buffer_append(out, "\"", 1, SIZE_MAX)
+							       : buffer_append(out, text + at, i + 1 - at, SIZE_MAX);
+		state = next;
+	}
+	return error != 0 ? error : buffer_append(out, "", 1, SIZE_MAX);
+}
+
+static int hex_digit(char c) {
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Whether a letter behind a backslash stands for another byte: releases of libconfig differ, so this one is asked. */
+static bool find_escape(char letter, char *byte) {
+	char text[] = "x = \"\\?\";";
+	const char *read = NULL;
+	config_t parsed;
+	*strchr(text, '?') = letter;
+	config_init(&parsed);
+	bool found = config_read_string(&parsed, text) == CONFIG_TRUE &&
+		     config_lookup_string(&parsed, "x", &read) == CONFIG_TRUE && strlen(read) == 1;
+	if (found)
+		*byte = *read;
+	config_destroy(&parsed);
+	return found;
+}
+
+/* Reads the escape whose backslash is at `p`, as libconfig does; returns the byte behind it. If it is none, the
+ * backslash stands for itself. */
+static const char *unescape(const char *p, const char *end, char *byte) {
+	*byte = '\\';
+	if (end - p < 2)
+		return p + 1;
+	if (p[1] == '\\' || p[1] == '"') {
+		*byte = p[1];
+		return p + 2;
+	}
+	if (end - p >= 4 && p[1] == 'x' && hex_digit(p[2]) >= 0 && hex_digit(p[3]) >= 0) {
+		*byte = (char)(hex_digit(p[2]) << 4 | hex_digit(p[3]));
+		return p + 4;
+	}
+	return p + (p[1] >= 'a' && p[1] <= 'z' && p[1] != 'x' && find_escape(p[1], byte) ? 2 : 1);
+}
+
+/* Reads the string at `p`, behind its quote, up to the one that ends it. Returns `len` and what it has added. */
+static size_t read_string(const char *p, const char *end, char *out, size_t len, size_t room) {
+	while (p < end && *p != '"') {
+		char c = *p;
+		p = c == '\\' ? unescape(p, end, &c) : p + 1;
+		/* libconfig leaves "\x00" out. */
+		if (c != '\0' && len < room)
+			out[len++] = c;
+	}
+	return len;
+}
+
+size_t config_find_secret(const struct config_reader *r, const char *text, char *out, size_t room) {
+	size_t len = 0;
+	if (r->text == NULL || *text != MARK) {
+		len = strlen(text) < room ? strlen(text) : room;
+		memcpy(out, text, len);
+		return len;
+	}
+	/* Strings that follow one another are one. */
+	for (const char *p = text; *p == MARK; p += strspn(p, "\n")) {
+		char digits[MARK_DIGITS + 1] = "";
+		strncpy(digits, p + 1, MARK_DIGITS);
+		size_t at = strtoul(digits, NULL, 16);
+		if (strlen(digits) < MARK_DIGITS)
+			break;
+		p += 1 + MARK_DIGITS;
+		if (at < r->text_len)
+			len = read_string(r->text + at, r->text + r->text_len, out, len, room);
+	}
+	return len;
+}
