@@ -15,27 +15,30 @@ It runs as one service of systemd, without privileges and without a network
 of its own, and has its figures ready for Prometheus.")
 set(CPACK_PACKAGING_INSTALL_PREFIX "${CMAKE_INSTALL_PREFIX}")
 set(CPACK_STRIP_FILES ON)
+set(CPACK_PRE_BUILD_SCRIPTS "${CMAKE_CURRENT_SOURCE_DIR}/packaging/check-tools.cmake")
+set(CPACK_POST_BUILD_SCRIPTS "${CMAKE_CURRENT_SOURCE_DIR}/packaging/check-package.cmake")
 set(CPACK_GENERATOR DEB)
 find_program(ATOMDB_RPMBUILD rpmbuild)
 if(ATOMDB_RPMBUILD)
   list(APPEND CPACK_GENERATOR RPM)
-  set(CPACK_RPM_PACKAGE_LICENSE Apache-2.0)
-  # Whatever has an absolute path would be taken for configuration.
-  set(CPACK_RPM_USER_FILELIST "%config(noreplace) ${ATOMDB_CONF}")
-  foreach(unit ${units})
-    list(APPEND CPACK_RPM_USER_FILELIST "%attr(0644,root,root) ${unit_dir}/${unit}")
-  endforeach()
-  set(CPACK_RPM_FILE_NAME RPM-DEFAULT)
-  set(CPACK_RPM_PACKAGE_REQUIRES systemd)
-  set(rpm "${CMAKE_CURRENT_SOURCE_DIR}/packaging/rpm")
-  set(CPACK_RPM_POST_INSTALL_SCRIPT_FILE "${rpm}/post")
-  set(CPACK_RPM_PRE_UNINSTALL_SCRIPT_FILE "${rpm}/preun")
-  set(CPACK_RPM_POST_UNINSTALL_SCRIPT_FILE "${rpm}/postun")
-  # Directories of the system are not the package's.
-  set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION /etc /lib /lib/systemd /lib/systemd/system /usr/lib/sysusers.d
-    /usr/lib/systemd /usr/lib/systemd/catalog /usr/lib/systemd/system /usr/share/bash-completion
-    /usr/share/bash-completion/completions /usr/share/man /usr/share/man/man5 /usr/share/man/man8)
 endif()
+set(CPACK_RPM_PACKAGE_LICENSE Apache-2.0)
+# Whatever has an absolute path would be taken for configuration.
+set(CPACK_RPM_USER_FILELIST "%config(noreplace) ${ATOMDB_CONF}")
+foreach(unit ${units})
+  cmake_path(ABSOLUTE_PATH unit_dir BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" OUTPUT_VARIABLE absolute)
+  list(APPEND CPACK_RPM_USER_FILELIST "%attr(0644,root,root) ${absolute}/${unit}")
+endforeach()
+set(CPACK_RPM_FILE_NAME RPM-DEFAULT)
+set(CPACK_RPM_PACKAGE_REQUIRES systemd)
+set(rpm "${CMAKE_CURRENT_SOURCE_DIR}/packaging/rpm")
+set(CPACK_RPM_POST_INSTALL_SCRIPT_FILE "${rpm}/post")
+set(CPACK_RPM_PRE_UNINSTALL_SCRIPT_FILE "${rpm}/preun")
+set(CPACK_RPM_POST_UNINSTALL_SCRIPT_FILE "${rpm}/postun")
+# Directories of the system are not the package's.
+set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION /etc /lib /lib/systemd /lib/systemd/system /usr/lib/sysusers.d
+  /usr/lib/systemd /usr/lib/systemd/catalog /usr/lib/systemd/system /usr/share/bash-completion
+  /usr/share/bash-completion/completions /usr/share/man /usr/share/man/man5 /usr/share/man/man8)
 
 set(debian "${CMAKE_CURRENT_SOURCE_DIR}/packaging/debian")
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)

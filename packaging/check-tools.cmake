@@ -1,0 +1,16 @@
+# cpack runs this before it makes a package: fails without the tools that find what the program depends on. cpack itself
+# goes on without them, and the package lacks its dependencies.
+function(need tool package)
+  find_program(found_${tool} ${tool})
+  if(NOT found_${tool})
+    message(FATAL_ERROR "${tool} is not installed, so the package would lack its dependencies: install ${package}; "
+      "packaging/build-packages lists what is needed")
+  endif()
+endfunction()
+
+if(CPACK_GENERATOR STREQUAL "DEB")
+  need(dpkg-shlibdeps dpkg-dev)
+  need(file file)
+elseif(CPACK_GENERATOR STREQUAL "RPM")
+  need(rpm rpm)
+endif()
