@@ -92,8 +92,11 @@ void daemon_stop(struct daemon *d) {
 	d->health.state = HEALTH_STOPPING;
 	sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
 	event_report(d->events, &(struct event){.id = EVENT_STOPPING});
+	/* The message at the end tells what becomes of the data; the stop itself is the same. */
+	if (d->has_store)
+		d->unit_job = unit_job_ask();
 	daemon_stop_listening(d);
-	/* systemd does not tell a restart from a stop: where there can be a next process, all is left to it. */
+	/* Where there can be a next process, all is left to it: systemd may not have told a restart from a stop. */
 	for (unsigned i = 0; i < d->worker_count; i++) {
 		if (d->has_store)
 			worker_freeze(d->workers[i]);

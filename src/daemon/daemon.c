@@ -1,6 +1,7 @@
 #include "atomdb/daemon/daemon.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -241,16 +242,53 @@ static void dismantle(struct daemon *d) {
 	explicit_bzero(&d->guard, sizeof(d->guard));
 }
 
-/* Leaves the clients, and says what becomes of all. */
+struct kept {
+	uint64_t keys;
+	size_t tenants, clients;
+};
+
+static void count_tenant(void *context, const struct tenant *t) {
+	struct kept *k = context;
+	uint64_t keys = counter_get(&t->figures.keys);
+	k->keys += keys;
+	k->tenants += keys > 0;
+}
+
+/* Says what becomes of all that is there. */
+static void describe_end(const struct daemon *d, const struct kept *k, char *out, size_t size) {
+	const struct unit_job *job = &d->unit_job;
+	char what[128], starts[UNIT_TRIGGERS_MAX + 64];
+	snprintf(what, sizeof(what), "%" PRIu64 " keys of %zu tenants and %zu clients", k->keys, k->tenants,
+		 k->clients);
+	if (*job->triggers != '\0')
+		snprintf(starts, sizeof(starts), "%s will start it again when a client comes", job->triggers);
+	else
+		snprintf(starts, sizeof(starts), "no socket will start it again");
+	if (!d->has_store)
+		snprintf(out, size, "%" PRIu64 " keys of %zu tenants are gone: nothing keeps them", k->keys,
+			 k->tenants);
+	else if (job->fate == UNIT_STARTS)
+		snprintf(out, size, "systemd keeps %s for the next process", what);
+	else if (job->fate == UNIT_ENDS)
+		snprintf(out, size, "%s are gone, which systemctl restart would have kept; %s", what, starts);
+	else
+		snprintf(out, size,
+			 "systemd keeps %s if it starts the unit again (restart), and gives them up if not (stop)",
+			 what);
+}
+
+/* Leaves the clients to the next process, or to none. */
 static void leave(struct daemon *d, char *detail, size_t size) {
+	struct kept kept = {0};
+	registry_each(d->registry, count_tenant, &kept);
 	/* Without a reaper the workers run on. */
-	if (!d->has_store || !d->reaper_started)
-		return;
-	/* The first step asks at once. */
-	d->step_ns = 0;
-	daemon_notify_leaving(d);
-	size_t clients = daemon_leave_clients(d);
-	snprintf(detail, size, "systemd keeps the data and %zu clients, until the unit is stopped", clients);
+	if (d->has_store && d->reaper_started) {
+		/* The first step asks at once. */
+		d->step_ns = 0;
+		daemon_notify_leaving(d);
+		kept.clients = daemon_leave_clients(d);
+	}
+	describe_end(d, &kept, detail, size);
 }
 
 int daemon_run(const struct daemon_options *options, struct config *config, struct journal *journal) {
@@ -271,13 +309,12 @@ int daemon_run(const struct daemon_options *options, struct config *config, stru
 	set_signals();
 	int error = serve(d);
 	bool orderly = error == 0, stored = d->has_store;
-	char detail[128] = "";
+	char detail[512] = "";
 	if (orderly)
 		leave(d, detail, sizeof(detail));
 	dismantle(d);
 	if (orderly)
-		event_report(journal_sink(journal),
-			     &(struct event){.id = EVENT_STOPPED, .detail = stored ? detail : NULL});
+		event_report(journal_sink(journal), &(struct event){.id = EVENT_STOPPED, .detail = detail});
 	if (stored)
 		fdstore_settle();
 	pthread_mutex_destroy(&d->calls_mutex);

@@ -8,6 +8,7 @@
 #include "atomdb/net/worker.h"
 #include "atomdb/observe/http.h"
 #include "atomdb/store/budget.h"
+#include "daemon/unit_job.h"
 #include "daemon/watch.h"
 
 #define RUN_ID_DIGITS 40
@@ -109,6 +110,7 @@ struct daemon {
 
 	bool reload_failed; /* the last one */
 	bool stopping;
+	struct unit_job unit_job; /* what the stop is for, where there is a store */
 	bool reaper_started;
 	_Atomic unsigned joined; /* workers whose thread the reaper has seen the end of, in order */
 	pthread_t reaper;        /* waits for the workers, so that the loop can go on meanwhile */

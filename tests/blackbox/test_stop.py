@@ -76,6 +76,26 @@ def test_stopping_closes_idle_clients_at_once(atomdb):
     assert atomdb.process.wait(20) == 0
 
 
+def test_the_last_message_tells_what_is_gone(atomdb):
+    atomdb.start()
+    for secret in ("one", "two"):
+        with atomdb.client(secret) as client:
+            client.many([("SET", i, "v") for i in range(3)])
+    atomdb.client("three")
+    atomdb.stop()
+    assert "AtomDB has stopped: 6 keys of 2 tenants are gone: nothing keeps them" in atomdb.log().splitlines()[-1]
+
+
+def test_the_last_message_of_a_service_depends_on_systemd(service):
+    """Here nobody can be asked whether it is a restart."""
+    service.start()
+    with service.client("one") as client:
+        client.cmd("SET", "k", "v")
+        service.end()
+    assert ("AtomDB has stopped: systemd keeps 1 keys of 1 tenants and 1 clients if it starts the unit again (restart), "
+            "and gives them up if not (stop)") in service.log().splitlines()[-1]
+
+
 def test_quit_and_errors_end_with_the_reply(atomdb):
     """The last reply arrives although more input follows it, and the end of the stream right behind it."""
     atomdb.start()

@@ -1,0 +1,18 @@
+/* What systemd is about to do with the unit of this process: a SIGTERM does not tell a stop from a restart. */
+#pragma once
+
+enum unit_fate {
+	UNIT_UNKNOWN, /* there is no bus, or no answer in time */
+	UNIT_STARTS,  /* it is started again, and gets what is in the file descriptor store */
+	UNIT_ENDS,    /* what is in the store is given up */
+};
+
+#define UNIT_TRIGGERS_MAX 256
+
+struct unit_job {
+	enum unit_fate fate;
+	char triggers[UNIT_TRIGGERS_MAX]; /* units that start it again when a client comes, as a list in words; or "" */
+};
+
+/* Asks systemd over D-Bus: a few milliseconds, or at most some seconds if the bus or systemd hangs. */
+struct unit_job unit_job_ask(void);
