@@ -1,5 +1,6 @@
 #include "atomdb/command/client_memory.h"
 
+#include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
 #include "command/hub.h"
 
@@ -72,6 +73,9 @@ static int charge(struct tenant *t, uint64_t bytes, enum client_charge how) {
 }
 
 int client_memory_charge(struct tenant *t, struct session *asker, uint64_t bytes, enum client_charge how) {
+	/* It had its place in the process before. */
+	if (__builtin_expect(shard_resumes(t->shard), 0))
+		return charge(t, bytes, CHARGE_NOW);
 	if (how != CHARGE_LITTLE && client_memory_never(t, bytes))
 		return ATOMDB_E_OOM;
 	/* A message weighs nothing: anybody who holds something goes before it is lost. */

@@ -141,6 +141,8 @@ size_t daemon_leave_clients(struct daemon *d) {
 	buffer_deinit(&bytes);
 	buffer_deinit(&sockets);
 	registry_hold(d->registry);
+	for (unsigned i = 0; i < d->shard_count && error == 0; i++)
+		shard_keep_lent(d->shards[i]);
 	for (unsigned i = 0; i < d->worker_count; i++)
 		worker_close_clients(d->workers[i]);
 	if (error == 0)
@@ -201,11 +203,8 @@ static void resume_all(struct daemon *d, struct unpack *body, struct sockets *so
 		daemon_notify_resuming(d);
 	}
 	resume_tenants(d, &tenants);
-	for (unsigned i = 0; i < d->worker_count; i++) {
+	for (unsigned i = 0; i < d->worker_count; i++)
 		worker_link_clients(d->workers[i]);
-		/* Of tenants without keys those are left whose clients have come back. */
-		registry_tidy(d->registry, i);
-	}
 	if (error == 0)
 		return;
 	char detail[64];
@@ -226,7 +225,7 @@ static int map_state(int fd, struct slice *bytes) {
 	return 0;
 }
 
-void daemon_resume_clients(struct daemon *d) {
+static void resume_clients(struct daemon *d) {
 	struct slice bytes;
 	struct unpack body;
 	struct sockets sockets = {.carrier = d->stored.clients};
@@ -246,4 +245,17 @@ void daemon_resume_clients(struct daemon *d) {
 	/* They are for one start: another one finds the data, but these clients have gone on. */
 	fdstore_remove(STORED_STATE);
 	fdstore_remove(STORED_CLIENTS);
+}
+
+void daemon_resume_clients(struct daemon *d) {
+	for (unsigned i = 0; i < d->shard_count; i++)
+		shard_resume(d->shards[i], true);
+	resume_clients(d);
+	for (unsigned i = 0; i < d->shard_count; i++) {
+		shard_resume(d->shards[i], false);
+		shard_drop_lent(d->shards[i]);
+	}
+	/* Of tenants without keys those are left whose clients have come back. */
+	for (unsigned i = 0; i < d->worker_count; i++)
+		registry_tidy(d->registry, i);
 }

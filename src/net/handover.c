@@ -13,6 +13,11 @@
 /* The flags that are a state of their own. */
 #define KEPT_FLAGS ((unsigned)(CONNECTION_GREETED | CONNECTION_MEMBER | CONNECTION_FINISHED | CONNECTION_ENDED))
 
+/* Written with them: of a value that is being sent, the arena keeps the rest. A release that does not know this takes
+ * no client with such a flag, rather than leave the rest out. */
+#define FLAG_LENT (1u << 8)
+#define ALL_FLAGS (UINT8_MAX | FLAG_LENT)
+
 /* --- writing ---------------------------------------------------------------------------------------------------- */
 
 static void pack_connection(const struct connection *c, struct pack *p) {
@@ -22,10 +27,12 @@ static void pack_connection(const struct connection *c, struct pack *p) {
 	if (c->session.tenant != NULL)
 		tenant_pack_identity(c->session.tenant, p);
 	session_pack(&c->session, p);
-	pack_number(p, c->flags & KEPT_FLAGS);
+	pack_number(p, (c->flags & KEPT_FLAGS) | (output_is_lent(c) ? FLAG_LENT : 0));
 	pack_bytes(p, in != NULL ? buffer_slice(&in->bytes) : (struct slice){NULL, 0});
 	output_pack(c, p);
 	session_pack_id(&c->session, p);
+	if (output_is_lent(c))
+		output_pack_lent(c, p);
 	pack_end(p, begin);
 }
 
@@ -106,7 +113,7 @@ static int find_tenant(struct worker_shared *shared, struct unpack *u, struct te
 
 /* Brings back what is behind the session. */
 static int unpack_rest(struct connection *c, struct unpack *u) {
-	unsigned flags = (unsigned)unpack_up_to(u, UINT8_MAX);
+	unsigned flags = (unsigned)unpack_up_to(u, ALL_FLAGS);
 	struct slice in = unpack_bytes(u), out = unpack_bytes(u);
 	if (u->failed)
 		return ATOMDB_E_FORMAT;
@@ -117,6 +124,8 @@ static int unpack_rest(struct connection *c, struct unpack *u) {
 		list_push_back(&c->worker->members, &c->link);
 	}
 	int error = out.len > 0 ? output_hold(c, out) : 0;
+	if (error == 0 && (flags & FLAG_LENT))
+		error = output_unpack_lent(c, u);
 	if (error == 0 && in.len > 0)
 		error = input_hold(c, in);
 	if (error == 0)

@@ -154,13 +154,37 @@ static int send_held(struct connection *c) {
 void output_pack(const struct connection *c, struct pack *p) {
 	const struct output *o = c->output;
 	size_t begin = pack_begin(p);
-	if (o != NULL) {
-		size_t middle = o->lent.loan != NULL ? o->lent_at : o->bytes.len;
-		pack_piece(p, (struct slice){o->bytes.data + o->sent, middle - o->sent});
-		pack_piece(p, o->lent.bytes);
-		pack_piece(p, (struct slice){o->bytes.data + middle, o->bytes.len - middle});
-	}
+	if (o != NULL)
+		pack_piece(p, (struct slice){o->bytes.data + o->sent, o->bytes.len - o->sent});
 	pack_end(p, begin);
+}
+
+bool output_is_lent(const struct connection *c) {
+	return c->output != NULL && c->output->lent.loan != NULL;
+}
+
+void output_pack_lent(const struct connection *c, struct pack *p) {
+	const struct output *o = c->output;
+	struct loan_place place = loan_place(o->lent.loan, o->lent.bytes);
+	pack_number(p, o->lent_at - o->sent);
+	pack_number(p, place.block);
+	pack_number(p, place.offset);
+	pack_number(p, place.length);
+}
+
+int output_unpack_lent(struct connection *c, struct unpack *u) {
+	struct output *o = c->output;
+	struct loan_place place;
+	/* CRLF at least comes behind it. */
+	uint64_t at = unpack_up_to(u, o != NULL && o->bytes.len > 0 ? o->bytes.len - 1 : 0);
+	place.block = (uint32_t)unpack_up_to(u, UINT32_MAX);
+	place.offset = unpack_number(u);
+	place.length = unpack_number(u);
+	if (u->failed || o == NULL || c->session.tenant == NULL)
+		return ATOMDB_E_FORMAT;
+	o->lent.loan = loan_claim(c->session.tenant, &place, &o->lent.bytes);
+	o->lent_at = at;
+	return o->lent.loan != NULL ? 0 : ATOMDB_E_FORMAT;
 }
 
 static bool is_over_limit(const struct connection *c) {

@@ -67,8 +67,9 @@ struct tenant_slot {
 /* In the arena, its first block. */
 struct shard_root {
 	struct wheel wheel;
-	int64_t used_skew;  /* what is added to monotonic milliseconds for entry_used_at; 0: not known yet */
-	uint64_t spare[26]; /* 0 */
+	int64_t used_skew; /* what is added to monotonic milliseconds for entry_used_at; 0: not known yet */
+	ref lent; /* while no process has the arena: blocks of values that are being sent and have no key, see loan.c */
+	uint32_t spare[51]; /* 0 */
 	struct hash_seed seed;
 	uint64_t seed_sum;  /* a hash with that seed */
 	uint64_t directory; /* a block of struct tenant_slot, and how many << 32 */
@@ -129,6 +130,8 @@ struct shard {
 	struct tenant_limits defaults;
 	struct list over;  /* tenants above a lowered quota */
 	struct list loans; /* values that are being sent: see loan.h */
+	bool keeps_lent;   /* shard_keep_lent */
+	bool resumes;      /* shard_resume */
 	struct share share;
 	unsigned id;
 	unsigned worker;

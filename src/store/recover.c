@@ -384,6 +384,7 @@ static int rebuild(struct recovery *r) {
 	root->undo = 0;
 	crash_point();
 	root->resizing = 0;
+	root->lent = 0;
 	root->wheel = (struct wheel){.now = s->now_ms};
 	r->dropped += arena_rebuild(s->arena, keep, r);
 	make_databases(r);

@@ -8,6 +8,7 @@
 
 #include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
+#include "store/loan.h"
 #include "store/record.h"
 #include "store/registry_private.h"
 
@@ -183,8 +184,8 @@ static void restore_tenant(void *context, uint32_t slot, const struct tenant_ide
 	registry_show(r, g);
 	if (!twice)
 		registry_learn_own(r, g);
-	/* One that a client opened lives no longer than its last key. */
-	if (twice || (!named && !registered_has_keys(g))) {
+	/* One that a client opened lives no longer than its last key, and its last value that is being sent. */
+	if (twice || (!named && !registered_has_keys(g) && !loans_wait(r->shards[restoration->shard], slot))) {
 		registry_unlist(r, g);
 		registry_close(r, g);
 	}

@@ -8,6 +8,7 @@
 #include "atomdb/util/crc64.h"
 #include "atomdb/util/error.h"
 #include "store/crash.h"
+#include "store/loan.h"
 #include "store/record.h"
 #include "store/share.h"
 
@@ -80,6 +81,8 @@ static int take_over(struct shard *s, const struct shard_options *options) {
 	if (clean) {
 		s->figures.retired = s->root->retired;
 		error = count_entries(s);
+		if (error == 0)
+			error = loans_take_over(s);
 	} else {
 		error = shard_rebuild(s);
 	}
@@ -131,6 +134,7 @@ int shard_new(struct shard **out, const struct shard_options *options) {
 void shard_free(struct shard *s) {
 	if (s == NULL)
 		return;
+	loans_free(s);
 	arena_close(s->arena);
 	free(s->tenants);
 	free(s);
@@ -142,6 +146,14 @@ int shard_fd(const struct shard *s) {
 
 const struct shard_recovery *shard_recovery(const struct shard *s) {
 	return &s->recovery;
+}
+
+void shard_resume(struct shard *s, bool on) {
+	s->resumes = on;
+}
+
+bool shard_resumes(const struct shard *s) {
+	return s->resumes;
 }
 
 /* ---- figures ---- */
@@ -178,6 +190,7 @@ int shard_save(struct shard *s) {
 		add_kept(&t->record->kept, &t->figures);
 	}
 	s->root->retired = s->figures.retired;
+	loans_save(s);
 	return arena_save(s->arena);
 }
 

@@ -72,7 +72,7 @@ uint64_t tenant_client_limit(const struct tenant *t) {
 }
 
 int tenant_charge(struct tenant *t, uint64_t bytes) {
-	while (t->limits.max_memory != 0 && keyspace_over(t, 0, bytes))
+	while (t->limits.max_memory != 0 && !t->shard->resumes && keyspace_over(t, 0, bytes))
 		if (t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, 0))
 			return ATOMDB_E_OOM;
 	counter_add(&t->figures.bytes, bytes);

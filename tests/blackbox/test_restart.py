@@ -574,6 +574,31 @@ def test_ends_while_a_client_connects(service):
         assert client.read() == "OK" and client.read() == "PONG"
 
 
+class Peak(threading.Thread):
+    """The most memory that a process has in use until it ends."""
+
+    def __init__(self, pid):
+        super().__init__(daemon=True)
+        self.path, self.peak = f"/proc/{pid}/status", 0
+        self.start()
+
+    def run(self):
+        try:
+            while True:
+                with open(self.path, encoding="ascii") as status:
+                    found = re.search(r"VmHWM:\s+(\d+) kB", status.read())
+                if not found:
+                    return
+                self.peak = int(found[1]) * 1024
+                time.sleep(0.005)
+        except OSError:
+            pass
+
+    def end(self):
+        self.join(20)
+        return self.peak
+
+
 class Counter(threading.Thread):
     """A client with its own counter: each reply must be the next number, over any number of restarts."""
 
@@ -656,6 +681,73 @@ def test_a_value_that_is_being_sent_is_sent_to_its_end(service, change):
         service.crash(signal.SIGKILL)
     with service.client("one") as client:
         assert client.cmd("DBSIZE") == 0
+
+
+LIMITED = """defaults: { max_entries = 0; max_memory = "%dM"; client_memory = "1G"; eviction = "%s"; };
+resp: { output_buffer = "256M"; };
+"""
+
+
+@pytest.mark.parametrize("eviction", ["lru", "none"])
+def test_a_slow_reader_costs_no_key_and_is_not_cut(service, eviction):
+    """Its value fills the quota: there is no room for a copy."""
+    service.start(LIMITED % (45, eviction))
+    value = os.urandom(1 << 20) * 40
+    with service.client("one") as reader, service.client("one") as other:
+        assert other.cmd("SET", "big", value) == "OK"
+        assert set(other.many([("SET", f"small{i}", i) for i in range(25)])) == {"OK"}
+        reader.send(encode("GET", "big") + encode("PING"))
+        reader.data += reader.sock.recv(1)
+        for _ in range(2):
+            service.restart()
+            assert other.cmd("DBSIZE") == 26
+        assert reader.read() == value and reader.read() == "PONG"
+        assert info(other)["evicted_keys"] == "0"
+        assert other.cmd("DBSIZE") == 26
+
+
+@pytest.mark.parametrize("eviction", ["lru", "none"])
+def test_unsent_replies_cost_no_key_at_a_restart(service, eviction):
+    """Replies of many megabytes that lie in the heap, in a tenant that is nearly full."""
+    service.start(LIMITED % (64, eviction))
+    value = os.urandom(1 << 19)
+    with service.client("one") as reader, service.client("one") as other:
+        assert set(other.many([("SET", f"k{i}", value) for i in range(40)])) == {"OK"}
+        names = [f"k{i}" for i in range(40)]
+        reader.send(encode("MGET", *names) + encode("PING"))
+        reader.data += reader.sock.recv(1)
+        for _ in range(3):
+            service.restart()
+            assert other.cmd("EXISTS", *names) == 40
+        assert reader.read() == [value] * 40 and reader.read() == "PONG"
+        assert info(other)["evicted_keys"] == "0"
+
+
+def test_many_readers_of_large_values_copy_nothing(service):
+    """70 clients read 55 MB each: neither process holds more than the value."""
+    service.start(UNLIMITED)
+    value = os.urandom(1 << 20) * 55
+    readers = [service.client("one") for _ in range(70)]
+    with service.client("one") as other:
+        other.cmd("SET", "big", value)
+        for reader in readers:
+            reader.send(encode("GET", "big"))
+            reader.data += reader.sock.recv(1)
+        with open(f"/proc/{service.pid}/clear_refs", "w", encoding="ascii") as peak:
+            peak.write("5")
+        old = service.process.pid
+        watch = Peak(old)
+        service.restart()
+        assert watch.end() < 400 << 20
+        assert service.status("VmHWM") < 400 << 20
+        other.cmd("DEL", "big")
+        service.restart()
+        assert service.status("VmHWM") < 400 << 20
+        for reader in readers[:3]:
+            assert reader.read() == value
+        for reader in readers:
+            reader.close()
+        wait_for(lambda: int(info(other, "memory")["used_memory"]) < 1 << 20)
 
 
 # --- a model, and a daemon that is killed ------------------------------------------------------------------------

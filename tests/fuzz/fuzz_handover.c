@@ -5,6 +5,7 @@
 
 #include "atomdb/command/dispatch.h"
 #include "atomdb/command/handover.h"
+#include "atomdb/store/loan.h"
 #include "atomdb/store/shard.h"
 #include "daemon/handover.h"
 
@@ -16,7 +17,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 			__builtin_trap(); \
 	} while (0)
 
-#define MEMORY ((uint64_t)1 << 20)
+#define MEMORY ((uint64_t)8 << 20)
+/* A value that is lent, and fills its block but for some bytes. */
+#define LARGE (LOAN_MIN + 4000)
 
 static void describe(struct session *s, struct client_facts *facts) {
 	(void)s;
@@ -52,6 +55,32 @@ static void use(struct session *s) {
 	buffer_deinit(&out);
 }
 
+/* Bytes as the place of a value that the tenant is sent: none, or bytes of the one that it has. */
+static void claim(struct tenant *t, struct unpack u) {
+	static char value[LARGE];
+	struct key key = keyspace_key(t, keyspace_place(t, 0), SLICE("large"));
+	MUST(keyspace_set(t, &key, NULL, (struct slice){value, LARGE}, DEADLINE_NONE) == 0);
+	struct loan *one = loan_take(t, keyspace_find(t, &key, LOOKUP_PEEK));
+	char text[KEYSPACE_TEXT];
+	struct loan_place place = loan_place(one, keyspace_value(keyspace_find(t, &key, LOOKUP_PEEK), text));
+	if (unpack_number(&u) % 2 != 0)
+		place.block = (uint32_t)unpack_number(&u);
+	place.offset = unpack_number(&u);
+	place.length = unpack_number(&u);
+	struct slice bytes;
+	struct loan *two = loan_claim(t, &place, &bytes);
+	if (two != NULL) {
+		volatile char sum = 0;
+		MUST(two == one && bytes.len > 0 && bytes.len <= LARGE + 8192);
+		for (size_t i = 0; i < bytes.len; i += 512)
+			sum = (char)(sum + bytes.data[i]);
+		sum = (char)(sum + bytes.data[bytes.len - 1]);
+		loan_return(two);
+	}
+	keyspace_delete(t, &key, keyspace_find(t, &key, LOOKUP_PEEK));
+	loan_return(one);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	static const struct session_host host = {.describe = describe, .close = close_session, .push = push};
 	const struct tenancy tenancy = {.open = true, .defaults = {.max_memory = MEMORY}};
@@ -68,8 +97,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	shard_set_now(shard, env.now_ms, env.now_ns);
 	session_init(&s, &env, 1);
 	MUST(session_attach(&s, t) == 0);
+	claim(t, bytes);
 	if (session_unpack(&s, &bytes) == 0) {
-		session_link(&s);
+		if (session_link(&s))
+			session_feed(&s, &env);
 		(void)tenant_unpack(t, &env, &bytes);
 		use(&s);
 	}

@@ -99,6 +99,15 @@ const struct shard_recovery *shard_recovery(const struct shard *s);
  * over at once. Nothing but shard_fd and shard_free may follow. 0 or -errno: the next process will have to rebuild it.
  */
 int shard_save(struct shard *s);
+/* Before that, once those who are sent values will go on in the next process: the blocks of values that have no key any
+ * more stay when they are returned. */
+void shard_keep_lent(struct shard *s);
+/* While clients of the process before come back, what they hold is charged without asking: it was there already, and no
+ * key and no client goes for it. */
+void shard_resume(struct shard *s, bool on);
+bool shard_resumes(const struct shard *s);
+/* Frees the blocks of such values that the process before kept, and nobody has claimed. */
+void shard_drop_lent(struct shard *s);
 
 /* Visits the tenants that came with the arena and have no struct tenant yet. `visit` may adopt them. */
 void shard_each_tenant(struct shard *s,
