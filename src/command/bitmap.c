@@ -223,7 +223,8 @@ enum outcome bitmap_bitop(struct session *s, const struct request *r) {
 		size_t length = value_or_nothing(keyspace_find(s->tenant, &key, LOOKUP_READ), text).len;
 		longest = length > longest ? length : longest;
 	}
-	if (longest != 0 && buffer_reserve(result, longest, SIZE_MAX) != 0)
+	if (longest != 0 &&
+	    (longest > tenant_scratch_limit(s->tenant) || buffer_reserve(result, longest, SIZE_MAX) != 0))
 		return reply_store_error(s, ATOMDB_E_OOM);
 	result->len = longest;
 	for (uint32_t i = 3; i < r->argc && longest != 0; i++) {

@@ -13,7 +13,8 @@ enum outcome dump_dump(struct session *s, const struct request *r) {
 		writer_null(s->reply);
 		return OUTCOME_DONE;
 	}
-	if (payload_write(&s->env->scratch, keyspace_value(e, text)) != 0)
+	struct slice value = keyspace_value(e, text);
+	if (value.len > tenant_scratch_limit(s->tenant) || payload_write(&s->env->scratch, value) != 0)
 		return reply_store_error(s, ATOMDB_E_OOM);
 	writer_bulk(s->reply, buffer_slice(&s->env->scratch));
 	return OUTCOME_DONE;
@@ -84,7 +85,7 @@ enum outcome dump_restore(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR Invalid TTL value, must be >= 0");
 	char text[NUMBER_TEXT_MAX];
 	struct slice value;
-	int error = payload_read(r->argv[3], text, &s->env->scratch, &value);
+	int error = payload_read(r->argv[3], tenant_scratch_limit(s->tenant), text, &s->env->scratch, &value);
 	if (error < 0)
 		return reply_payload_error(s, error);
 	/* A sum beyond all time lies in the past, as in Redis. */

@@ -24,10 +24,12 @@ struct lcs_options {
 	int64_t least; /* shorter ranges are left out */
 };
 
-static bool lcs_init(struct lcs *l, struct slice a, struct slice b) {
-	size_t width = b.len + 1;
+static bool lcs_init(const struct tenant *t, struct lcs *l, struct slice a, struct slice b) {
+	size_t width = b.len + 1, bits = (a.len + 1) * width / 8 + 1;
 	*l = (struct lcs){.a = a, .b = b};
-	l->up = calloc(1, (a.len + 1) * width / 8 + 1);
+	if (bits + width * sizeof(*l->row) > tenant_scratch_limit(t))
+		return false;
+	l->up = calloc(1, bits);
 	l->row = calloc(width, sizeof(*l->row));
 	return l->up != NULL && l->row != NULL;
 }
@@ -155,7 +157,7 @@ enum outcome lcs_lcs(struct session *s, const struct request *r) {
 		return OUTCOME_DONE;
 	if ((a.len + 1) * (b.len + 1) > CELLS_MAX)
 		return reply_error(s, "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
-	if (lcs_init(&l, a, b)) {
+	if (lcs_init(s->tenant, &l, a, b)) {
 		lcs_fill(&l);
 		reply_lcs(s, &l, &options);
 	} else {

@@ -157,7 +157,7 @@ static bool take_bytes(struct cursor *c, uint64_t n, struct slice *bytes) {
 	return true;
 }
 
-static int take_compressed(struct cursor *c, struct buffer *room, struct slice *value) {
+static int take_compressed(struct cursor *c, size_t most, struct buffer *room, struct slice *value) {
 	uint64_t length, full;
 	bool special, special_too;
 	struct slice bytes;
@@ -165,6 +165,8 @@ static int take_compressed(struct cursor *c, struct buffer *room, struct slice *
 	    !take_bytes(c, length, &bytes) || full == 0 || full > KEYSPACE_VALUE_MAX ||
 	    full > bytes.len * LZF_RATIO_MAX)
 		return ATOMDB_E_SYNTAX;
+	if (full > most)
+		return ATOMDB_E_OOM;
 	if (buffer_reserve(room, full, SIZE_MAX) != 0)
 		return -ENOMEM;
 	if (!lzf_expand(bytes, room->data, full))
@@ -174,7 +176,8 @@ static int take_compressed(struct cursor *c, struct buffer *room, struct slice *
 	return 0;
 }
 
-static int take_string(struct cursor *c, char text[NUMBER_TEXT_MAX], struct buffer *room, struct slice *value) {
+static int take_string(struct cursor *c, size_t most, char text[NUMBER_TEXT_MAX], struct buffer *room,
+		       struct slice *value) {
 	uint64_t length, bits;
 	bool special;
 	if (!take_length(c, &length, &special))
@@ -182,7 +185,7 @@ static int take_string(struct cursor *c, char text[NUMBER_TEXT_MAX], struct buff
 	if (!special)
 		return length <= KEYSPACE_VALUE_MAX && take_bytes(c, length, value) ? 0 : ATOMDB_E_SYNTAX;
 	if (length == SPECIAL_LZF)
-		return take_compressed(c, room, value);
+		return take_compressed(c, most, room, value);
 	if (length > SPECIAL_INT32 || !take(c, 1u << length, true, &bits))
 		return ATOMDB_E_SYNTAX;
 	int64_t number = length == SPECIAL_INT8    ? (int8_t)bits
@@ -192,7 +195,8 @@ static int take_string(struct cursor *c, char text[NUMBER_TEXT_MAX], struct buff
 	return 0;
 }
 
-int payload_read(struct slice payload, char text[NUMBER_TEXT_MAX], struct buffer *room, struct slice *value) {
+int payload_read(struct slice payload, size_t most, char text[NUMBER_TEXT_MAX], struct buffer *room,
+		 struct slice *value) {
 	if (payload.len < FOOTER)
 		return ATOMDB_E_FORMAT;
 	struct cursor footer = {(const unsigned char *)payload.data + payload.len - FOOTER, FOOTER};
@@ -205,7 +209,7 @@ int payload_read(struct slice payload, char text[NUMBER_TEXT_MAX], struct buffer
 	struct slice found;
 	if (!take(&body, 1, true, &type) || type != TYPE_STRING)
 		return ATOMDB_E_SYNTAX;
-	int error = take_string(&body, text, room, &found);
+	int error = take_string(&body, most, text, room, &found);
 	if (error == 0 && body.left != 0)
 		error = ATOMDB_E_SYNTAX;
 	if (error == 0)

@@ -9,6 +9,8 @@
 int payload_write(struct buffer *out, struct slice value);
 
 /* Reads the string of a payload. `*value` points into the payload, to `text`, or into `room`, an empty buffer that is
- * filled where the string is compressed. 0; ATOMDB_E_FORMAT where version or checksum are wrong, ATOMDB_E_SYNTAX where
- * what they protect is not a string, not whole, or has something behind it; -ENOMEM. */
-int payload_read(struct slice payload, char text[NUMBER_TEXT_MAX], struct buffer *room, struct slice *value);
+ * filled with at most `most` bytes where the string is compressed. 0; ATOMDB_E_FORMAT where version or checksum are
+ * wrong, ATOMDB_E_SYNTAX where what they protect is not a string, not whole, or has something behind it; ATOMDB_E_OOM
+ * for more than `most`; -ENOMEM. */
+int payload_read(struct slice payload, size_t most, char text[NUMBER_TEXT_MAX], struct buffer *room,
+		 struct slice *value);

@@ -176,7 +176,12 @@ static uint32_t find_block(struct arena *a, unsigned order, bool clean, enum pag
 
 uint32_t pages_take(struct arena *a, uint32_t pages, bool clean, enum page_state *state) {
 	unsigned order = pages == 1 ? 0 : 32 - (unsigned)__builtin_clz(pages - 1);
+	bool fits = !clean && a->header->nonempty[PAGE_DIRTY - PAGE_CLEAN] >> order != 0;
 
+	/* A large block that is freed leaves dirty pages too small for the next one of its size, since they do not
+	 * merge with clean neighbours. They go back first, so that large values that come and go do not pile up. */
+	if (pages >= PUNCH_PAGES && !fits)
+		(void)arena_trim(a, (size_t)pages * ARENA_PAGE, false);
 	for (;;) {
 		uint32_t page = find_block(a, order, clean, state);
 

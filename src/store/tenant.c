@@ -57,6 +57,8 @@ void tenant_keep_client_id(struct tenant *t, uint64_t fresh, uint64_t id) {
 /* The part of max_memory that clients may hold by default, and what they always may. */
 #define CLIENT_SHARE      4
 #define CLIENT_MEMORY_MIN ((uint64_t)64 << 10)
+/* What a command may always take while it runs. */
+#define SCRATCH_MIN ((uint64_t)1 << 20)
 
 uint64_t tenant_client_limit(const struct tenant *t) {
 	const struct tenant_limits *l = &t->limits;
@@ -90,6 +92,16 @@ void tenant_charge_later(struct tenant *t, uint64_t bytes) {
 
 void tenant_discharge(struct tenant *t, uint64_t bytes) {
 	counter_sub(&t->figures.bytes, bytes);
+}
+
+uint64_t tenant_scratch_limit(const struct tenant *t) {
+	const struct arena_budget *budget = arena_budget_of(t->shard->arena);
+	uint64_t limit = budget == NULL ? 0 : atomic_load_explicit(&budget->limit, memory_order_relaxed);
+	uint64_t used = budget == NULL ? 0 : atomic_load_explicit(&budget->used, memory_order_relaxed);
+	uint64_t most = t->limits.max_memory == 0 ? UINT64_MAX : t->limits.max_memory / 2;
+	if (limit != 0 && most > (used < limit ? limit - used : 0))
+		most = used < limit ? limit - used : 0;
+	return most > SCRATCH_MIN ? most : SCRATCH_MIN;
 }
 
 void tenant_database_bytes(const struct tenant *t, unsigned database, uint64_t *all, uint64_t *table) {

@@ -120,3 +120,53 @@ def test_the_operator_sees_fragmentation(atomdb, tmp_path):
         assert b"fragmentation 1." in operator.cmd("MEMORY", "DOCTOR")
         assert info(client)["mem_fragmentation_ratio"] == "1.00", "not a tenant's to see"
         assert b"fragmentation" not in client.cmd("MEMORY", "DOCTOR")
+
+
+MIB = 1 << 20
+QUOTA = 64 * MIB
+# Of the process itself, of what clients hold, and of one command while it runs.
+CONSTANT = 96 * MIB
+TWO = """workers = 1; max_memory = "1G"; tenancy = "listed"; defaults: { max_entries = 0; };
+    tenants: ( { name = "large"; secret = "large"; max_memory = "0"; }, { name = "shop"; secret = "shop"; max_memory = "64M"; } );"""
+
+
+def peak(server):
+    return server.status("VmHWM")
+
+
+def test_a_payload_is_not_unpacked_beyond_the_quota(atomdb):
+    """RESTORE of some 4 MB that become 300 MB."""
+    atomdb.start(TWO)
+    with atomdb.client("large") as large:
+        large.cmd("SETRANGE", "zeros", 300 * MIB, "x")
+        payload = large.cmd("DUMP", "zeros")
+        large.cmd("FLUSHALL")
+    assert len(payload) < 8 * MIB
+    atomdb.stop()
+    atomdb.start(TWO)
+    with atomdb.client("shop") as shop:
+        shop.cmd("SET", "kept", "1")
+        assert shop.cmd("RESTORE", "zeros", 0, payload).code == "OOM"
+        assert shop.cmd("RESTORE", "kept", 0, payload, "REPLACE").code == "OOM"
+        assert shop.cmd("GET", "kept") == b"1"
+    assert peak(atomdb) < QUOTA + CONSTANT
+
+
+def test_large_values_that_replace_each_other_do_not_pile_up(atomdb):
+    atomdb.start(TWO)
+    with atomdb.client("shop") as shop:
+        shop.cmd("SETRANGE", "a", 25 * MIB, "x")
+        shop.many([("COPY", "a", "b", "REPLACE")] * 40)
+        shop.cmd("DEL", "b")
+        shop.many([("BITOP", "NOT", "a", "a")] * 20)
+    assert peak(atomdb) < QUOTA + CONSTANT
+
+
+def test_a_command_takes_at_most_half_of_the_quota_while_it_runs(atomdb):
+    atomdb.start(TWO)
+    with atomdb.client("shop") as shop:
+        shop.cmd("SETRANGE", "a", 40 * MIB, "x")
+        assert shop.cmd("BITOP", "NOT", "b", "a").code == "OOM"
+        assert shop.cmd("DUMP", "a").code == "OOM"
+        assert shop.cmd("STRLEN", "a") == 40 * MIB + 1 and shop.cmd("DBSIZE") == 1
+    assert peak(atomdb) < QUOTA + CONSTANT

@@ -24,12 +24,12 @@ static void check(struct slice payload) {
 	buffer_init(&room);
 	buffer_init(&again_room);
 	buffer_init(&out);
-	int error = payload_read(payload, text, &room, &value);
+	int error = payload_read(payload, SIZE_MAX, text, &room, &value);
 	MUST(error == 0 || error == ATOMDB_E_FORMAT || error == ATOMDB_E_SYNTAX);
 	if (error == 0) {
 		MUST(value.len <= KEYSPACE_VALUE_MAX);
 		MUST(payload_write(&out, value) == 0);
-		MUST(payload_read(buffer_slice(&out), again_text, &again_room, &again) == 0);
+		MUST(payload_read(buffer_slice(&out), SIZE_MAX, again_text, &again_room, &again) == 0);
 		MUST(slice_equal(value, again));
 	}
 	buffer_deinit(&room);

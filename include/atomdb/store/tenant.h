@@ -177,6 +177,9 @@ void tenant_charge_anyway(struct tenant *t, uint64_t bytes);
 /* The same, and the shard evicts what is above the quota in its next slices of work. */
 void tenant_charge_later(struct tenant *t, uint64_t bytes);
 void tenant_discharge(struct tenant *t, uint64_t bytes);
+/* Bytes that a command may take for as long as it runs: half of the quota, and no more than the server's max_memory has
+ * left; but always 1 MiB. Nothing is evicted for them. */
+uint64_t tenant_scratch_limit(const struct tenant *t);
 
 /* Bytes charged for a database: `*all` of it, and of these `*table` for its table. For the tenant's own worker. */
 void tenant_database_bytes(const struct tenant *t, unsigned database, uint64_t *all, uint64_t *table);

@@ -17,7 +17,7 @@ static void expect_read(struct slice payload, struct slice want) {
 	struct buffer room;
 	struct slice value;
 	buffer_init(&room);
-	assert_int_equal(payload_read(payload, text, &room, &value), 0);
+	assert_int_equal(payload_read(payload, SIZE_MAX, text, &room, &value), 0);
 	assert_true(slice_equal(value, want));
 	buffer_deinit(&room);
 }
@@ -78,12 +78,12 @@ static void test_changed_bytes(void **state) {
 				struct slice value;
 				buffer_init(&room);
 				out.data[at] = (char)((unsigned char)out.data[at] ^ bits);
-				assert_int_equal(payload_read(buffer_slice(&out), text, &room, &value),
+				assert_int_equal(payload_read(buffer_slice(&out), SIZE_MAX, text, &room, &value),
 						 ATOMDB_E_FORMAT);
 				uint64_t crc = crc64(0, (struct slice){out.data, out.len - 8}), was;
 				memcpy(&was, out.data + out.len - 8, 8);
 				memcpy(out.data + out.len - 8, &crc, 8);
-				int error = payload_read(buffer_slice(&out), text, &room, &value);
+				int error = payload_read(buffer_slice(&out), SIZE_MAX, text, &room, &value);
 				assert_true(error <= 0);
 				memcpy(out.data + out.len - 8, &was, 8);
 				out.data[at] = (char)((unsigned char)out.data[at] ^ bits);
@@ -94,12 +94,27 @@ static void test_changed_bytes(void **state) {
 			struct buffer room;
 			struct slice value;
 			buffer_init(&room);
-			assert_int_equal(payload_read((struct slice){out.data, n}, text, &room, &value),
+			assert_int_equal(payload_read((struct slice){out.data, n}, SIZE_MAX, text, &room, &value),
 					 ATOMDB_E_FORMAT);
 			buffer_deinit(&room);
 		}
 		buffer_deinit(&out);
 	}
+}
+
+static void test_a_compressed_string_larger_than_allowed_is_not_unpacked(void **state) {
+	static char text[NUMBER_TEXT_MAX], zeros[100000];
+	struct buffer out = write_payload((struct slice){zeros, sizeof(zeros)}), room;
+	struct slice value;
+	(void)state;
+	buffer_init(&room);
+	assert_true(out.len < 10000);
+	assert_int_equal(payload_read(buffer_slice(&out), sizeof(zeros) - 1, text, &room, &value), ATOMDB_E_OOM);
+	assert_int_equal(room.cap, 0);
+	assert_int_equal(payload_read(buffer_slice(&out), sizeof(zeros), text, &room, &value), 0);
+	assert_int_equal(value.len, sizeof(zeros));
+	buffer_deinit(&room);
+	buffer_deinit(&out);
 }
 
 static void test_restore(void **state) {
@@ -142,6 +157,7 @@ int main(void) {
 		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_changed_bytes),
+		cmocka_unit_test(test_a_compressed_string_larger_than_allowed_is_not_unpacked),
 		cmocka_unit_test(test_restore),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

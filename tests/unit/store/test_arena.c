@@ -286,6 +286,25 @@ static void test_runs_waste_nothing(void **state) {
 	arena_close(a);
 }
 
+/* 25 MiB do not fill a block of 2^n pages: what the one before left is too small for the next one. */
+static void test_large_blocks_that_come_and_go_do_not_pile_up(void **state) {
+	(void)state;
+	struct arena *a = open_arena(NULL);
+	const size_t size = 25 * MIB;
+	ref last = arena_alloc(a, size, ARENA_ENTRY);
+
+	for (unsigned i = 0; i < 20; i++) {
+		ref next = arena_alloc(a, size, ARENA_ENTRY);
+
+		assert_int_not_equal(next, 0);
+		arena_free(a, last, size, ARENA_ENTRY);
+		last = next;
+		assert_true(resident(a) <= 3 * size + 2 * MIB);
+	}
+	arena_free(a, last, size, ARENA_ENTRY);
+	arena_close(a);
+}
+
 static void test_dirty_zeroed(void **state) {
 	(void)state;
 	struct arena *a = open_arena(NULL);
@@ -428,6 +447,7 @@ int main(void) {
 		cmocka_unit_test(test_memory_goes_back),
 		cmocka_unit_test(test_untouched_costs_nothing),
 		cmocka_unit_test(test_runs_waste_nothing),
+		cmocka_unit_test(test_large_blocks_that_come_and_go_do_not_pile_up),
 		cmocka_unit_test(test_dirty_zeroed),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_idle_slabs),

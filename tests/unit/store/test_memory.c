@@ -234,12 +234,40 @@ static void test_lowered_budget(void **state) {
 	shard_free(s);
 }
 
+static void test_scratch_is_half_of_the_quota_and_no_more_than_is_left(void **state) {
+	static const struct {
+		uint64_t quota, limit, used, scratch;
+	} table[] = {
+		{0, 0, 0, UINT64_MAX},
+		{64 * MIB, 0, 0, 32 * MIB},
+		{1 * MIB, 0, 0, 1 * MIB},
+		{64 * MIB, 100 * MIB, 80 * MIB, 20 * MIB},
+		{0, 100 * MIB, 80 * MIB, 20 * MIB},
+		{0, 100 * MIB, 110 * MIB, 1 * MIB},
+	};
+	struct arena_budget budget = {0};
+	struct tenant t;
+	struct shard *s;
+	(void)state;
+	assert_int_equal(shard_new(&s, &(struct shard_options){.budget = &budget}), 0);
+	uint64_t own = atomic_load(&budget.used);
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		tenant_init(&t, s, &(struct tenant_limits){.max_memory = table[i].quota});
+		atomic_store(&budget.limit, table[i].limit);
+		atomic_store(&budget.used, table[i].used);
+		assert_int_equal(tenant_scratch_limit(&t), table[i].scratch);
+	}
+	atomic_store(&budget.used, own);
+	shard_free(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shard),
 		cmocka_unit_test(test_lowered_budget),
 		cmocka_unit_test(test_registry),
 		cmocka_unit_test(test_arena_refuses),
+		cmocka_unit_test(test_scratch_is_half_of_the_quota_and_no_more_than_is_left),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
