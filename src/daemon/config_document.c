@@ -76,6 +76,7 @@ static bool field_equal(const struct option_row *row, const struct config *a, co
 	const void *x = (const char *)a + row->offset, *y = (const char *)b + row->offset;
 	switch (row->type) {
 	case OPTION_ADDRESSES:
+	case OPTION_HOSTS:
 		return addresses_equal(x, y);
 	case OPTION_BOOL:
 	case OPTION_TENANCY:

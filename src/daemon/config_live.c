@@ -86,7 +86,8 @@ static const char *format_field(const struct option_row *row, const void *field,
 
 /* A key that can change while AtomDB runs, and that is no secret. */
 static bool is_live(const struct option_row *row) {
-	return !row->restart && row->type != OPTION_ADDRESSES && row->type != OPTION_SECRET_FILE;
+	return !row->restart && row->type != OPTION_ADDRESSES && row->type != OPTION_HOSTS &&
+	       row->type != OPTION_SECRET_FILE;
 }
 
 void config_show(const struct config *c, void (*visit)(void *context, const char *key, const char *value),

@@ -190,6 +190,35 @@ static int read_addresses(struct config_reader *r, const struct option_row *row,
 	return 0;
 }
 
+/* A name without a port, in letters, digits, '-', '_' and '.'; a dot at its end would never match. */
+static bool host_valid(const char *text) {
+	size_t len = strlen(text);
+	if (strcmp(text, CONFIG_ANY_HOST) == 0)
+		return true;
+	return len > 0 && len <= CONFIG_ADDRESS_MAX && text[len - 1] != '.' &&
+	       strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == len;
+}
+
+static int read_hosts(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,
+		      struct config_addresses *out) {
+	int type = config_setting_type(setting), count = config_setting_length(setting);
+	struct config_addresses found = {.given = r->given};
+	bool valid = (type == CONFIG_TYPE_ARRAY || type == CONFIG_TYPE_LIST) && count <= row->highest;
+	for (int i = 0; valid && i < count; i++) {
+		const char *text = config_setting_get_string_elem(setting, i);
+		valid = text != NULL && host_valid(text);
+		if (valid)
+			memcpy(found.text[found.count++], text, strlen(text) + 1);
+	}
+	if (!valid)
+		return config_reader_fail(r, config_setting_source_line(setting),
+					  ROW_FORMAT " must be a list of at most %" PRId64
+						     " names without a port, such as [ \"db1.example.com\" ]",
+					  ROW_ARGS(row), row->highest);
+	*out = found;
+	return 0;
+}
+
 static int read_mode(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,
 		     mode_t *out) {
 	const char *text = config_setting_get_string(setting);
@@ -324,6 +353,8 @@ static int read_field(struct config_reader *r, const struct option_row *row, con
 		if (row->offset == offsetof(struct config, resp_listen))
 			r->addresses = setting;
 		return read_addresses(r, row, setting, field);
+	case OPTION_HOSTS:
+		return read_hosts(r, row, setting, field);
 	case OPTION_MODE:
 		return read_mode(r, row, setting, field);
 	case OPTION_GROUP:

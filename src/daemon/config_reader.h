@@ -47,6 +47,7 @@ enum option_type {
 	OPTION_SECONDS, /* int64_t milliseconds, written in seconds */
 	OPTION_NAME,    /* char [TENANT_NAME_MAX + 1]: a tenant's name or "" */
 	OPTION_ADDRESSES,
+	OPTION_HOSTS, /* struct config_addresses: names of hosts */
 	OPTION_MODE,  /* mode_t; octal digits */
 	OPTION_GROUP, /* gid_t; a name, a number, or "": LISTENER_OWN_GROUP */
 	OPTION_SECRET_FILE,

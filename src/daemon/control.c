@@ -219,7 +219,13 @@ int daemon_open_loop(struct daemon *d) {
 	else if (d->watchdog_usec * 1000 / 2 < STUCK_NS)
 		d->watch_limit_ns = d->watchdog_usec * 1000 / 2;
 	d->content = (struct http_content){
-		.health = &d->health, .metrics = d->metrics, .guard = &d->guard, .view = d->view, .page = d->page};
+		.health = &d->health,
+		.metrics = d->metrics,
+		.guard = &d->guard,
+		.hosts = &d->hosts,
+		.view = d->view,
+		.page = d->page,
+	};
 	d->stopped_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	d->calls_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (d->stopped_fd < 0 || d->calls_fd < 0)

@@ -83,6 +83,7 @@ struct daemon {
 	struct health health;
 	struct refusals refused_memory, refused_tenants;
 	struct guard guard; /* of HTTP */
+	struct hosts hosts; /* likewise */
 	struct view *view;  /* owned */
 	struct page *page;  /* owned */
 	struct http_content content;

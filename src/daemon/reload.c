@@ -81,6 +81,14 @@ void daemon_set_guard(struct daemon *d, const struct config *config) {
 	d->guard.set = config->http_secret.set;
 	d->guard.secret = config->http_secret.secret;
 	d->guard.everything = config->http_secret_for_all;
+	hosts_init(&d->hosts);
+	for (unsigned i = 0; i < config->http_hosts.count; i++) {
+		const char *name = config->http_hosts.text[i];
+		if (strcmp(name, CONFIG_ANY_HOST) == 0)
+			d->hosts.any = true;
+		else
+			hosts_add(&d->hosts, name);
+	}
 }
 
 void daemon_put_in_force(struct daemon *d, struct config *wanted) {

@@ -19,6 +19,7 @@
 
 #include "atomdb/util/number.h"
 #include "observe/http_clients.h"
+#include "observe/http_request.h"
 #include "observe/negotiate.h"
 
 /* Connections that one http_run() accepts: their requests are read before any other connection takes their place. */
@@ -128,15 +129,50 @@ static int name_resources(struct buffer *out) {
 	return r != 0 ? r : append(out, ".\n");
 }
 
+/* The forms of /metrics. */
 #define OPENMETRICS "application/openmetrics-text"
-static const struct resource openmetrics = {"/metrics", OPENMETRICS "; version=1.0.0; charset=utf-8", true,
-					    render_openmetrics};
+static const struct media_type metrics_types[] = {
+	{"text/plain", "0.0.4"}, {OPENMETRICS, "1.0.0"}, {OPENMETRICS, "0.0.1"}};
+static const struct resource metrics_forms[] = {
+	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", true, render_metrics},
+	{"/metrics", OPENMETRICS "; version=1.0.0; charset=utf-8", true, render_openmetrics},
+	{"/metrics", OPENMETRICS "; version=0.0.1; charset=utf-8", true, render_openmetrics},
+};
+
+/* A header's values, as the lines of a request give them (RFC 9110, section 5.3). */
+struct joined {
+	const char *name;
+	struct buffer value;
+};
+
+static enum MHD_Result join(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
+	struct joined *j = context;
+	(void)kind;
+	if (value == NULL || strcasecmp(name, j->name) != 0)
+		return MHD_YES;
+	int r = j->value.len > 0 ? append(&j->value, ",") : 0;
+	return r == 0 && append(&j->value, value) == 0 ? MHD_YES : MHD_NO;
+}
+
+/* What the client says in all headers of that name; the caller frees it. NULL: nothing, or no memory. */
+static char *join_headers(struct MHD_Connection *connection, const char *name) {
+	struct joined j = {.name = name};
+	buffer_init(&j.value);
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, join, &j);
+	if (j.value.len > 0 && buffer_append(&j.value, "", 1, SIZE_MAX) == 0)
+		return j.value.data;
+	buffer_deinit(&j.value);
+	return NULL;
+}
 
 /* What a path answers to this client. */
 static const struct resource *find_resource(struct MHD_Connection *connection, const char *path) {
-	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
-	if (strcmp(path, openmetrics.path) == 0 && negotiate_accepts(accept, OPENMETRICS))
-		return &openmetrics;
+	if (strcmp(path, metrics_forms[0].path) == 0) {
+		char *accept = join_headers(connection, MHD_HTTP_HEADER_ACCEPT);
+		unsigned form = negotiate_type(accept, metrics_types, sizeof(metrics_types) / sizeof(metrics_types[0]));
+		free(accept);
+		return &metrics_forms[form];
+	}
 	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
 		if (strcmp(resources[i].path, path) == 0)
 			return &resources[i];
@@ -149,7 +185,8 @@ static const char closed_policy[] = "default-src 'none'; frame-ancestors 'none'"
 
 static bool add_headers(struct MHD_Response *response, unsigned status, const char *type, const char *policy,
 			bool packed) {
-	bool allow = status == MHD_HTTP_METHOD_NOT_ALLOWED, challenge = status == MHD_HTTP_UNAUTHORIZED;
+	bool invalid = status == MHD_HTTP_BAD_REQUEST, allow = status == MHD_HTTP_METHOD_NOT_ALLOWED,
+	     challenge = status == MHD_HTTP_UNAUTHORIZED;
 	return MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
 	       MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES &&
 	       MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
@@ -161,14 +198,18 @@ static bool add_headers(struct MHD_Response *response, unsigned status, const ch
 						       "Bearer realm=\"AtomDB\"") == MHD_YES &&
 			       MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
 						       "Basic realm=\"AtomDB\", charset=\"UTF-8\"") == MHD_YES)) &&
+	       /* Where this request ends is not certain. */
+	       (!invalid || MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES) &&
 	       (!allow || MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD") == MHD_YES);
 }
 
 /* Sends `body`, whose bytes it takes over. */
 static enum MHD_Result answer(struct http *h, struct MHD_Connection *connection, struct http_client *client,
 			      unsigned status, const char *type, const char *policy, struct buffer *body) {
-	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT_ENCODING);
-	bool packed = body->len >= GZIP_MIN && negotiate_accepts(accept, "gzip") &&
+	char *accept = join_headers(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+	enum packing packing = negotiate_packing(accept);
+	free(accept);
+	bool packed = (packing == PACKING_NEEDED || (packing == PACKING_ALLOWED && body->len >= GZIP_MIN)) &&
 		      (body->len <= GZIP_CARE ? negotiate_gzip(body) : negotiate_gzip_lines(body)) == 0;
 	size_t size = body->len;
 	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(size, body->data, free);
@@ -183,6 +224,8 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *connection,
 	MHD_destroy_response(response);
 	return r;
 }
+
+#define CLIENT_TEXT (INET6_ADDRSTRLEN + 16)
 
 /* Writes the client's address as the log shows it elsewhere. */
 static void describe_client(struct MHD_Connection *connection, char *out, size_t size) {
@@ -202,13 +245,29 @@ static void describe_client(struct MHD_Connection *connection, char *out, size_t
 	}
 }
 
-/* Whether the client may see the resource; `*tenants`: also what it says of tenants. */
-static bool admit(const struct http *h, struct MHD_Connection *connection, const struct resource *resource,
-		  bool *tenants) {
+/* Whether the request is for a host that the operator uses. */
+static bool is_for_known_host(const struct http *h, struct MHD_Connection *connection, struct slice host) {
+	const char *header = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+	if (host.data == NULL && header != NULL)
+		host = slice_of(header);
+	/* No browser leaves it out. */
+	if (host.data == NULL || hosts_know(h->content->hosts, host))
+		return true;
+	char client[CLIENT_TEXT];
+	describe_client(connection, client, sizeof(client));
+	event_report(h->content->guard->events,
+		     &(struct event){.id = EVENT_HTTP_HOST, .client = client, .bytes = host});
+	return false;
+}
+
+/* Whether the client may see the resource: MHD_HTTP_OK or why not. `*tenants`: also what it says of tenants. `host`:
+ * the target's. */
+static int admit(const struct http *h, struct MHD_Connection *connection, const struct resource *resource,
+		 struct slice host, bool *tenants) {
 	struct guard *g = h->content->guard;
 	*tenants = false;
 	if (!resource->guarded)
-		return true;
+		return MHD_HTTP_OK;
 	const char *authorization =
 		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
 	enum guard_verdict verdict = guard_check(g, authorization);
@@ -216,12 +275,16 @@ static bool admit(const struct http *h, struct MHD_Connection *connection, const
 	if (authorization != NULL)
 		explicit_bzero((char *)(uintptr_t)authorization, strlen(authorization));
 	if (verdict == GUARD_WRONG) {
-		char client[INET6_ADDRSTRLEN + 16];
+		char client[CLIENT_TEXT];
 		describe_client(connection, client, sizeof(client));
 		guard_report(g, client);
 	}
 	*tenants = verdict == GUARD_KNOWN;
-	return *tenants || (verdict == GUARD_UNKNOWN && !g->everything);
+	if (!*tenants && (verdict == GUARD_WRONG || g->everything))
+		return MHD_HTTP_UNAUTHORIZED;
+	/* A web page of another host does not know the secret. */
+	bool secret = g->set && verdict == GUARD_KNOWN;
+	return secret || is_for_known_host(h, connection, host) ? MHD_HTTP_OK : MHD_HTTP_MISDIRECTED_REQUEST;
 }
 
 /* A number of the query; 0 where it has none. */
@@ -236,41 +299,81 @@ static struct http_client *client_of(struct MHD_Connection *connection) {
 	return info != NULL ? info->socket_context : NULL;
 }
 
+/* Why there is no response of the resource. */
+static int refuse(struct buffer *body, int status) {
+	const char *why = status == MHD_HTTP_UNAUTHORIZED
+				  ? "This needs the secret, as a bearer token or as the password of any user.\n"
+			  : status == MHD_HTTP_MISDIRECTED_REQUEST
+				  ? "This host is not known here: see http.hosts in atomdb.conf(5).\n"
+			  : status == MHD_HTTP_METHOD_NOT_ALLOWED
+				  ? "Not allowed: only GET and HEAD are answered here.\n"
+			  : status == MHD_HTTP_BAD_REQUEST ? "The request has more than one reading.\n"
+							   : "Too many responses are being read; try again.\n";
+	return append(body, why) ?: status;
+}
+
+/* Appends the response's body; its status, or a negative error. `*resource` is NULL then if the body is not its. */
 static int render(struct http *h, struct MHD_Connection *connection, const struct resource **resource, bool get,
-		  struct buffer *body) {
+		  struct slice host, struct buffer *body) {
 	struct asked asked = {.after = argument(connection, "after")};
-	if (*resource == NULL)
+	const struct resource *wanted = *resource;
+	*resource = NULL;
+	if (wanted == NULL)
 		return name_resources(body) ?: MHD_HTTP_NOT_FOUND;
 	if (!get)
-		return append(body, "Not allowed: only GET and HEAD are answered here.\n")
-			       ?: MHD_HTTP_METHOD_NOT_ALLOWED;
-	if (!admit(h, connection, *resource, &asked.tenants)) {
-		*resource = NULL;
-		return append(body, "This needs the secret, as a bearer token or as the password of any user.\n")
-			       ?: MHD_HTTP_UNAUTHORIZED;
+		return refuse(body, MHD_HTTP_METHOD_NOT_ALLOWED);
+	int status = admit(h, connection, wanted, host, &asked.tenants);
+	if (status == MHD_HTTP_OK && wanted->guarded && h->clients.answered.bytes > 2 * HTTP_ANSWERED_BYTES)
+		status = MHD_HTTP_SERVICE_UNAVAILABLE;
+	if (status != MHD_HTTP_OK)
+		return refuse(body, status);
+	*resource = wanted;
+	return wanted->render(h->content, &asked, body);
+}
+
+/* Queues a response whose body is `body`, if its status is not negative. */
+static enum MHD_Result finish(struct http *h, struct MHD_Connection *connection, struct http_client *client, int status,
+			      const struct resource *resource, struct buffer *body) {
+	bool page = resource != NULL && resource->render == render_page;
+	if (status < 0) {
+		buffer_deinit(body);
+		return MHD_NO;
 	}
-	if ((*resource)->guarded && h->clients.answered.bytes > 2 * HTTP_ANSWERED_BYTES) {
-		*resource = NULL;
-		return append(body, "Too many responses are being read; try again.\n") ?: MHD_HTTP_SERVICE_UNAVAILABLE;
-	}
-	return (*resource)->render(h->content, &asked, body);
+	return answer(h, connection, client, (unsigned)status,
+		      resource != NULL ? resource->type : "text/plain; charset=utf-8",
+		      page ? page_policy(h->content->page) : closed_policy, body);
 }
 
 static enum MHD_Result respond(struct http *h, struct MHD_Connection *connection, struct http_client *client,
-			       const char *path, const char *method) {
-	static const char text[] = "text/plain; charset=utf-8";
-	const struct resource *resource = find_resource(connection, path);
+			       const char *target, const char *method) {
+	struct slice host = {NULL, 0};
+	const struct resource *resource = find_resource(connection, http_target_path(target, &host));
 	bool get = strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 	struct buffer body;
 	buffer_init(&body);
-	int status = render(h, connection, &resource, get, &body);
-	if (status < 0) {
-		buffer_deinit(&body);
-		return MHD_NO;
-	}
-	bool page = resource != NULL && resource->render == render_page;
-	return answer(h, connection, client, (unsigned)status, resource != NULL && get ? resource->type : text,
-		      page ? page_policy(h->content->page) : closed_policy, &body);
+	int status = render(h, connection, &resource, get, host, &body);
+	return finish(h, connection, client, status, resource, &body);
+}
+
+static enum MHD_Result read_header(void *context, enum MHD_ValueKind kind, const char *name, size_t name_len,
+				   const char *value, size_t value_len) {
+	(void)kind;
+	if (value == NULL)
+		value = "";
+	http_request_header(context, (struct slice){name, name_len}, value, value_len);
+	return MHD_YES;
+}
+
+/* At the head of a request: refuses it if its end is in doubt. */
+static enum MHD_Result check(struct http *h, struct MHD_Connection *connection, struct http_client *client,
+			     const char *version) {
+	struct http_request r = {0};
+	struct buffer body;
+	MHD_get_connection_values_n(connection, MHD_HEADER_KIND, read_header, &r);
+	if (http_request_valid(&r, version))
+		return MHD_YES;
+	buffer_init(&body);
+	return finish(h, connection, client, refuse(&body, MHD_HTTP_BAD_REQUEST), NULL, &body);
 }
 
 /* libmicrohttpd calls it once for the head of a request, for each piece of its body, and at its end. */
@@ -278,13 +381,13 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 			      const char *version, const char *upload, size_t *upload_size, void **state) {
 	struct http *h = context;
 	struct http_client *client = client_of(connection);
-	(void)version, (void)upload;
+	(void)upload;
 	if (client == NULL)
 		return MHD_NO;
 	if (*state == NULL) {
 		*state = client;
 		client->uploaded = 0;
-		return MHD_YES;
+		return check(h, connection, client, version);
 	}
 	if (*upload_size > 0) {
 		/* No resource takes a body. A small one is dropped, so that the client reads the response to it. */

@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <zlib.h>
 
+#include "atomdb/util/slice.h"
 #include "observe/lines.h"
 
 /* zlib's: the largest window, and a gzip head instead of its own. */
@@ -15,29 +16,174 @@
 #define GZIP_LEVEL  1
 #define GZIP_MEMORY 8
 
-/* Whether the parameters of an element, up to its end, have a weight of 0. */
-static bool is_refused(const char *parameters, const char *end) {
-	for (const char *p = parameters; p < end; p++) {
-		if (*p != ';')
+/* The weight of an element is in thousandths. */
+#define WEIGHT_ONE 1000
+
+/* An element of a header, such as "text/plain;version=0.0.4;q=0.5". */
+struct element {
+	struct slice name;
+	struct slice version; /* no data: none */
+	int weight;
+};
+
+static bool is_space(char c) {
+	return c == ' ' || c == '\t';
+}
+
+static struct slice trim(struct slice s) {
+	while (s.len > 0 && is_space(s.data[0]))
+		s = (struct slice){s.data + 1, s.len - 1};
+	while (s.len > 0 && is_space(s.data[s.len - 1]))
+		s.len--;
+	return s;
+}
+
+/* Takes what is in front of `separator` off `*rest`; a separator within a quoted string (RFC 9110, section 5.6.4) does
+ * not count. False at the end. */
+static bool take(struct slice *rest, char separator, struct slice *out) {
+	bool quoted = false;
+	size_t len = 0;
+	if (rest->data == NULL)
+		return false;
+	for (; len < rest->len && (quoted || rest->data[len] != separator); len++) {
+		if (rest->data[len] == '"')
+			quoted = !quoted;
+		else if (quoted && rest->data[len] == '\\' && len + 1 < rest->len)
+			len++;
+	}
+	*out = trim((struct slice){rest->data, len});
+	if (len < rest->len)
+		*rest = (struct slice){rest->data + len + 1, rest->len - len - 1};
+	else
+		*rest = (struct slice){NULL, 0};
+	return true;
+}
+
+/* Reads a weight (RFC 9110, section 12.4.2); -1 for anything else. */
+static int read_weight(struct slice s) {
+	int weight = 0, unit = WEIGHT_ONE;
+	for (size_t i = 0; i < s.len; i++) {
+		if (i == 1 ? s.data[i] != '.' : s.data[i] < '0' || s.data[i] > '9')
+			return -1;
+		if (i == 1)
 			continue;
-		const char *q = p + 1 + strspn(p + 1, " \t");
-		if (q + 1 < end && (*q == 'q' || *q == 'Q') && q[1] == '=')
-			return strtod(q + 2, NULL) <= 0;
+		weight += (s.data[i] - '0') * unit;
+		unit /= 10;
+	}
+	return s.len == 0 || weight > WEIGHT_ONE ? -1 : weight;
+}
+
+static struct slice unquote(struct slice s) {
+	if (s.len >= 2 && s.data[0] == '"' && s.data[s.len - 1] == '"')
+		return (struct slice){s.data + 1, s.len - 2};
+	return s;
+}
+
+/* Takes the next element with a name and a weight off `*rest`; false at the end. */
+static bool next_element(struct slice *rest, struct element *e) {
+	struct slice text, parameter, name;
+	while (take(rest, ',', &text)) {
+		*e = (struct element){.weight = WEIGHT_ONE};
+		take(&text, ';', &e->name);
+		while (take(&text, ';', &parameter)) {
+			struct slice value = parameter;
+			take(&value, '=', &name);
+			if (value.data == NULL)
+				continue;
+			value = trim(value);
+			if (slice_is(name, "q"))
+				e->weight = read_weight(value);
+			else if (slice_is(name, "version"))
+				e->version = unquote(value);
+		}
+		if (e->name.len > 0 && e->weight >= 0)
+			return true;
 	}
 	return false;
 }
 
-bool negotiate_accepts(const char *header, const char *what) {
-	size_t length = strlen(what);
-	for (const char *at = header; at != NULL && *at != '\0';) {
-		at += strspn(at, " \t,");
-		const char *end = at + strcspn(at, ",");
-		size_t name = strcspn(at, " \t;,");
-		if (name == length && strncasecmp(at, what, length) == 0)
-			return !is_refused(at + name, end);
-		at = end;
+static struct slice header_value(const char *header) {
+	return header != NULL ? slice_of(header) : (struct slice){NULL, 0};
+}
+
+/* How closely a range fits (RFC 9110, section 12.5.1). */
+enum fit { FIT_NONE, FIT_ANY, FIT_GROUP, FIT_NAME, FIT_VERSION };
+
+static enum fit fit_of(const struct element *e, const struct media_type *type) {
+	size_t group = strcspn(type->name, "/") + 1;
+	if (slice_is(e->name, type->name)) {
+		if (e->version.data == NULL)
+			return FIT_NAME;
+		return slice_is(e->version, type->version) ? FIT_VERSION : FIT_NONE;
 	}
-	return false;
+	if (slice_is(e->name, "*/*") || slice_is(e->name, "*"))
+		return FIT_ANY;
+	if (e->name.len == group + 1 && e->name.data[group] == '*' && strncasecmp(e->name.data, type->name, group) == 0)
+		return FIT_GROUP;
+	return FIT_NONE;
+}
+
+/* What a header says about a type: by the range that fits it best. */
+struct opinion {
+	enum fit fit;
+	int weight;
+};
+
+static struct opinion opinion_of(const char *accept, const struct media_type *type) {
+	struct opinion best = {.fit = FIT_NONE};
+	struct slice rest = header_value(accept);
+	struct element e;
+	while (next_element(&rest, &e)) {
+		enum fit fit = fit_of(&e, type);
+		if (fit > best.fit)
+			best = (struct opinion){fit, e.weight};
+	}
+	return best;
+}
+
+/* `plain`: `b` is the type of a client that prefers none. */
+static bool is_better(const struct opinion *a, const struct opinion *b, bool plain) {
+	bool named = a->fit >= FIT_NAME;
+	if (a->weight != b->weight)
+		return a->weight > b->weight;
+	return named && (plain || b->fit < FIT_NAME);
+}
+
+unsigned negotiate_type(const char *accept, const struct media_type *types, unsigned count) {
+	struct opinion best = opinion_of(accept, &types[0]);
+	unsigned chosen = 0;
+	for (unsigned i = 1; i < count; i++) {
+		struct opinion other = opinion_of(accept, &types[i]);
+		if (other.weight > 0 && is_better(&other, &best, chosen == 0)) {
+			best = other;
+			chosen = i;
+		}
+	}
+	return chosen;
+}
+
+enum packing negotiate_packing(const char *accept_encoding) {
+	int gzip = -1, identity = -1, star = -1;
+	struct slice rest = header_value(accept_encoding);
+	struct element e;
+	while (next_element(&rest, &e)) {
+		if (slice_is(e.name, "gzip") || slice_is(e.name, "x-gzip"))
+			gzip = e.weight;
+		else if (slice_is(e.name, "identity"))
+			identity = e.weight;
+		else if (slice_is(e.name, "*"))
+			star = e.weight;
+	}
+	bool named = gzip >= 0, refused = identity == 0 || (identity < 0 && star == 0);
+	if (!named)
+		gzip = star;
+	if (identity < 0)
+		identity = star;
+	if (gzip <= 0)
+		return PACKING_NONE;
+	if (refused)
+		return PACKING_NEEDED;
+	return gzip > identity || (named && gzip == identity) ? PACKING_ALLOWED : PACKING_NONE;
 }
 
 int negotiate_gzip(struct buffer *body) {

@@ -5,9 +5,26 @@
 
 #include "atomdb/util/buffer.h"
 
-/* Whether the value of Accept or Accept-Encoding (NULL where there is none) names `what`, in any case, and does not
- * give it a weight of 0. A star does not name it: who says nothing special gets what is plain. */
-bool negotiate_accepts(const char *header, const char *what);
+/* A form that a response can have. */
+struct media_type {
+	const char *name; /* "text/plain" */
+	const char *version;
+};
+
+/* The index of the type that an Accept header (NULL: there is none) prefers by weight. Of equal ones it prefers a type
+ * that is named to one that a star stands for, then one that is named to types[0], then the first. A range names its
+ * version, or means every version. 0 if the header accepts no type. Elements with a malformed weight are ignored. */
+unsigned negotiate_type(const char *accept, const struct media_type *types, unsigned count);
+
+enum packing {
+	PACKING_NONE,
+	PACKING_ALLOWED,
+	PACKING_NEEDED, /* the client refuses the plain form */
+};
+
+/* What an Accept-Encoding header (NULL: there is none) says about gzip. PACKING_NONE also if it prefers the plain form
+ * or does not name gzip. */
+enum packing negotiate_packing(const char *accept_encoding);
 
 /* Replaces the bytes by their gzip form (RFC 1952). 0, or -ENOMEM and nothing is changed. */
 int negotiate_gzip(struct buffer *body);

@@ -31,8 +31,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 			there |= strstr(header, packed[i]) != NULL;
 		demand(there);
 	}
-	demand(!negotiate_accepts(header, "gzip") || strcasestr(header, "gzip") != NULL);
-	demand(!negotiate_accepts(header, "application/openmetrics-text") || strcasestr(header, "openmetrics") != NULL);
+	static const struct media_type types[] = {{"text/plain", "0.0.4"}, {"application/openmetrics-text", "1.0.0"}};
+	demand(negotiate_packing(header) == PACKING_NONE || strcasestr(header, "gzip") != NULL ||
+	       strchr(header, '*') != NULL);
+	demand(negotiate_type(header, types, 2) == 0 || strcasestr(header, "application/") != NULL ||
+	       strchr(header, '*') != NULL);
 	free(header);
 	return 0;
 }

@@ -10,6 +10,7 @@
 
 #include "atomdb/observe/guard.h"
 #include "atomdb/observe/health.h"
+#include "atomdb/observe/hosts.h"
 #include "atomdb/observe/metrics.h"
 #include "atomdb/observe/page.h"
 #include "atomdb/observe/view.h"
@@ -19,6 +20,7 @@ struct http_content {
 	const struct health *health;
 	struct metrics *metrics;
 	struct guard *guard;
+	const struct hosts *hosts;
 	struct view *view;
 	const struct page *page;
 };

@@ -302,9 +302,10 @@ function state(kind, text) {
 
 let answered = null;
 
-function gone() {
-	state("bad", "Gone");
-	const since = answered === null ? "AtomDB does not answer." : "AtomDB has not answered since " + clock(answered) + ". What you see below is from then.";
+/* `misdirected`: it answers, but not to the host that the page was opened by. */
+function gone(misdirected) {
+	state("bad", misdirected ? "Refused" : "Gone");
+	const since = misdirected ? "AtomDB shows no figures to this name of its host: add it to http.hosts, or open the page by an IP address." : answered === null ? "AtomDB does not answer." : "AtomDB has not answered since " + clock(answered) + ". What you see below is from then.";
 	say($("gone"), since + " This page asks again every few seconds and goes on by itself.");
 	$("gone").hidden = false;
 	$("body").classList.add("stale");
@@ -366,12 +367,14 @@ function headers() {
 }
 
 class Refused extends Error {}
+class Misdirected extends Error {}
 
 async function fetchJson(path) {
 	const abort = new AbortController(), timer = setTimeout(() => abort.abort(), PATIENCE);
 	try {
 		const answer = await fetch(path, {headers: headers(), signal: abort.signal, cache: "no-store", credentials: "omit"});
 		if (answer.status === 401) throw new Refused();
+		if (answer.status === 421) throw new Misdirected();
 		if (!answer.ok) throw new Error(answer.status);
 		return await answer.json();
 	} finally {
@@ -425,7 +428,7 @@ async function poll() {
 			ask(wrong ? "That is not the secret." : $("ask-wrong").textContent, wrong);
 			if (wrong) again(0);
 		} else {
-			gone();
+			gone(error instanceof Misdirected);
 			again(RETRY);
 		}
 	} finally {

@@ -17,6 +17,7 @@ struct site {
 	struct metrics *metrics;
 	struct health health;
 	struct guard guard;
+	struct hosts hosts;
 	struct view *view;
 	struct page *page;
 	struct http_content content;
@@ -42,8 +43,15 @@ static struct site *site_new(void) {
 	assert_int_equal(getsockname(s->listen_fd, (struct sockaddr *)&s->address, &len), 0);
 	assert_int_equal(view_new(&s->view, &s->figures->sources, &s->health, 0), 0);
 	assert_int_equal(page_new(&s->page), 0);
+	hosts_init(&s->hosts);
 	s->content = (struct http_content){
-		.health = &s->health, .metrics = s->metrics, .guard = &s->guard, .view = s->view, .page = s->page};
+		.health = &s->health,
+		.metrics = s->metrics,
+		.guard = &s->guard,
+		.hosts = &s->hosts,
+		.view = s->view,
+		.page = s->page,
+	};
 	assert_int_equal(http_new(&s->http, s->listen_fd, &s->content), 0);
 	return s;
 }

@@ -6,24 +6,102 @@
 #include "harness.h"
 #include "observe/negotiate.h"
 
-static void what_is_named_is_accepted(void **state) {
+static void gzip_is_used_where_the_client_prefers_it(void **state) {
 	(void)state;
 	static const struct {
 		const char *header;
-		bool accepts;
+		enum packing packing;
 	} cases[] = {
-		{NULL, false},           {"", false},
-		{"gzip", true},          {"GZip", true},
-		{"deflate,gzip", true},  {"gzip;q=0", false},
-		{"gzip; Q=0.0", false},  {"gzip;q=0.001", true},
-		{"gzip ; q=1", true},    {"gzipped", false},
-		{"x-gzip", false},       {"*", false},
-		{",, ,gzip", true},      {"deflate;q=gzip", false},
-		{"gzip;x=1;q=0", false}, {"gzip;q", true},
-		{"gzip;", true},         {";;;,", false},
+		{NULL, PACKING_NONE},
+		{"", PACKING_NONE},
+		{"gzip", PACKING_ALLOWED},
+		{"GZip", PACKING_ALLOWED},
+		{"deflate,gzip", PACKING_ALLOWED},
+		{"gzip;q=0", PACKING_NONE},
+		{"gzip; Q=0.0", PACKING_NONE},
+		{"gzip;q=0.001", PACKING_ALLOWED},
+		{"gzip ; q = 1", PACKING_ALLOWED},
+		{"gzipped", PACKING_NONE},
+		{"x-gzip", PACKING_ALLOWED},
+		{"*", PACKING_NONE},
+		{",, ,gzip", PACKING_ALLOWED},
+		{"deflate;q=gzip", PACKING_NONE},
+		{"gzip;x=1;q=0", PACKING_NONE},
+		{"gzip;x=\",q=0;\";q=1", PACKING_ALLOWED},
+		{"gzip;q", PACKING_ALLOWED},
+		{"gzip;", PACKING_ALLOWED},
+		{";;;,", PACKING_NONE},
+		{"identity;q=1, gzip;q=0.5", PACKING_NONE},
+		{"gzip;q=0.5, identity;q=0.4", PACKING_ALLOWED},
+		{"gzip, identity", PACKING_ALLOWED},
+		{"gzip;q=0.5, identity;q=0.5", PACKING_ALLOWED},
+		{"identity", PACKING_NONE},
+		{"identity;q=0", PACKING_NONE},
+		{"identity;q=0, gzip;q=0.1", PACKING_NEEDED},
+		{"identity;q=0, *", PACKING_NEEDED},
+		{"gzip, *;q=0", PACKING_NEEDED},
+		{"*;q=0", PACKING_NONE},
+		{"*, identity;q=0.5", PACKING_ALLOWED},
+		{"*;q=0.5, gzip;q=0.4", PACKING_NONE},
+		{"*;q=0.5, gzip;q=0", PACKING_NONE},
+		{"gzip;q=-1", PACKING_NONE},
+		{"gzip;q=2", PACKING_NONE},
+		{"gzip;q=0.5x", PACKING_NONE},
+		{"gzip;q=1.000, identity;q=0.999", PACKING_ALLOWED},
+		{"br;q=1.0, gzip;q=0.8, *;q=0.1", PACKING_ALLOWED},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(negotiate_accepts(cases[i].header, "gzip"), cases[i].accepts);
+		assert_int_equal(negotiate_packing(cases[i].header), cases[i].packing);
+}
+
+#define OM "application/openmetrics-text"
+
+static void the_type_follows_weights_and_versions(void **state) {
+	static const struct media_type types[] = {{"text/plain", "0.0.4"}, {OM, "1.0.0"}, {OM, "0.0.1"}};
+	(void)state;
+	static const struct {
+		const char *header;
+		unsigned type;
+	} cases[] = {
+		{NULL, 0},
+		{"", 0},
+		{"*/*", 0},
+		{"text/html, */*;q=0.1", 0},
+		{"application/json", 0},
+		{"application/*", 1},
+		{"text/*;q=0.5, application/*;q=0.6", 1},
+		{OM, 1},
+		{OM "; version=1.0.0", 1},
+		{OM "; version=\"0.0.1\"", 2},
+		{OM ";version=2.0.0", 0},
+		{OM ";version=2.0.0, text/plain;q=0.1", 0},
+		{OM ";version=0.0.1;q=0.9," OM ";version=1.0.0;q=0.8", 2},
+		{OM ";q=0", 0},
+		{OM ";q=0.0, text/plain;q=0.1", 0},
+		{OM ";q=0.5, text/plain;q=0.9", 0},
+		{OM ";q=0.9, text/plain;q=0.5", 1},
+		{"text/plain, " OM, 1},
+		{OM ", text/plain", 1},
+		{"text/plain;version=0.0.4," OM ";version=0.0.1", 2},
+		{OM ";version=0.0.1," OM, 1},
+		{"text/plain;version=1.0.0," OM ";version=0.0.1;q=0.1", 2},
+		{"*/*, " OM, 1},
+		{"*/*;q=0.9, " OM ";q=0.8", 0},
+		{"text/plain;q=0, */*", 1},
+		{"text/plain;version=0.0.4;charset=utf-8", 0},
+		{"Application/OpenMetrics-Text; Version=1.0.0", 1},
+		{OM "; q=high, text/plain", 0},
+		{OM "x", 0},
+		/* Prometheus 2 and 3. */
+		{OM ";version=1.0.0," OM ";version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", 1},
+		{OM ";version=1.0.0;escaping=allow-utf-8;q=0.6," OM
+		    ";version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+		    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+		 1},
+		{"text/plain;version=0.0.4;q=1,*/*;q=0.1", 0},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(negotiate_type(cases[i].header, types, 3), cases[i].type);
 }
 
 /* Packs the bytes and compares with what zlib makes of that; returns the packed size. */
@@ -100,7 +178,8 @@ static void a_page_gets_much_smaller(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_named_is_accepted),
+		cmocka_unit_test(gzip_is_used_where_the_client_prefers_it),
+		cmocka_unit_test(the_type_follows_weights_and_versions),
 		cmocka_unit_test(what_is_packed_can_be_unpacked),
 		cmocka_unit_test(any_lines_can_be_packed),
 		cmocka_unit_test(a_page_gets_much_smaller),

@@ -1,0 +1,48 @@
+#include "observe/http_request.h"
+
+/* RFC 9110, section 5.6.2. */
+static bool is_token(struct slice s) {
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.data[i];
+		bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+		if (!letter && (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL))
+			return false;
+	}
+	return s.len > 0;
+}
+
+static bool is_length(const char *value) {
+	size_t digits = strspn(value, "0123456789");
+	return digits > 0 && digits < 19 && value[digits] == '\0';
+}
+
+void http_request_header(struct http_request *r, struct slice name, const char *value, size_t value_len) {
+	if (!is_token(name) || strlen(value) != value_len || strpbrk(value, "\r\n") != NULL)
+		r->malformed = true;
+	if (slice_is(name, "Host")) {
+		r->hosts++;
+		r->host = value;
+	} else if (slice_is(name, "Content-Length")) {
+		r->lengths++;
+		r->malformed |= !is_length(value);
+	} else if (slice_is(name, "Transfer-Encoding")) {
+		r->codings++;
+		r->malformed |= !slice_is((struct slice){value, value_len}, "chunked");
+	}
+}
+
+bool http_request_valid(const struct http_request *r, const char *version) {
+	bool old = strcmp(version, "HTTP/1.0") == 0;
+	if (r->malformed || r->hosts > 1 || r->lengths + r->codings > 1)
+		return false;
+	return old ? r->codings == 0 : r->hosts == 1;
+}
+
+const char *http_target_path(const char *target, struct slice *host) {
+	size_t scheme = strncasecmp(target, "http://", 7) == 0 ? 7 : strncasecmp(target, "https://", 8) == 0 ? 8 : 0;
+	if (scheme == 0)
+		return target;
+	const char *authority = target + scheme, *path = authority + strcspn(authority, "/");
+	*host = (struct slice){authority, (size_t)(path - authority)};
+	return *path != '\0' ? path : "/";
+}
