@@ -219,7 +219,7 @@ static void sweep_members(struct worker *w) {
 	list_init(&seen);
 	while (count-- > 0 && !list_empty(&w->members)) {
 		struct connection *c = list_entry(w->members.next, struct connection, link);
-		if (w->env.steady_ms - c->session.last_ms >= limit) {
+		if (w->env.steady_ms - c->session.last_ms >= limit && !connection_may_be_idle(c)) {
 			close_idle(w, c);
 		} else {
 			list_remove(&c->link);

@@ -165,6 +165,11 @@ static bool is_sending(const struct connection *c) {
 	return ioctl(c->fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
+bool connection_may_be_idle(const struct connection *c) {
+	return (c->flags & CONNECTION_WAITING) != 0 ||
+	       (c->session.flags & (SESSION_SUBSCRIBED | SESSION_MONITOR | SESSION_MONITOR_KEPT)) != 0;
+}
+
 static void set_state(struct connection *c, enum client_state state) {
 	struct worker_figures *f = &c->worker->figures;
 	counter_sub(&f->states[c->state], 1);

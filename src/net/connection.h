@@ -99,6 +99,15 @@ void connection_bury(struct worker *w);
 /* Frees one that no worker has: left over in an inbox. */
 void connection_discard(struct connection *c);
 
+/* Notes that bytes of the client moved: idle time begins again. One that is finished has its time to read its replies,
+ * however slowly it does. */
+static inline void connection_touch(struct connection *c) {
+	if (!(c->flags & CONNECTION_FINISHED))
+		c->session.last_ms = c->session.env->steady_ms;
+}
+/* Whether the client may be silent for as long as it likes: as in Redis, if it is told what others do, or waits. */
+bool connection_may_be_idle(const struct connection *c);
+
 /* Brings the charge in line with what the connection holds; 0, or ATOMDB_E_OOM with the charge as it was. */
 int connection_charge(struct connection *c);
 /* The same, and no key is evicted now. */

@@ -563,6 +563,7 @@ static void conclude(struct connection *c, const struct feed *f, enum verdict ve
 /* Counts what was read; false when the connection is over, and dealt with. */
 static bool count_input(struct connection *c, ssize_t n) {
 	if (__builtin_expect(n > 0, 1)) {
+		connection_touch(c);
 		counter_add(&c->worker->figures.input_bytes, (uint64_t)n);
 		if (c->session.tenant != NULL)
 			tenant_count_input(c->session.tenant, (uint64_t)n);

@@ -67,6 +67,7 @@ static ssize_t send_some(struct connection *c, const char *data, size_t len) {
 			return 0;
 		return -errno;
 	}
+	connection_touch(c);
 	counter_add(&c->worker->figures.output_bytes, (uint64_t)n);
 	if (c->session.tenant != NULL)
 		tenant_count_output(c->session.tenant, (uint64_t)n);

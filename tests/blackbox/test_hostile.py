@@ -264,3 +264,27 @@ def test_a_client_that_left_in_the_middle_of_a_command(atomdb):
         with atomdb.client() as other:
             assert other.cmd("AUTH", secret) == "OK"
             assert other.cmd("SET", "k", "v") == "OK"
+
+
+def test_idle_clients_are_closed_and_those_that_wait_are_not(atomdb):
+    atomdb.start("resp: { idle_timeout = 1; };")
+    commands = {"idle": (), "subscriber": ("SUBSCRIBE", "c"), "monitor": ("MONITOR",)}
+    clients = {}
+    for name, command in commands.items():
+        clients[name] = atomdb.client("s")
+        clients[name].cmd(*command or ("PING",))
+    with atomdb.client("s") as busy, atomdb.client("s") as paused:
+        assert busy.cmd("CLIENT", "PAUSE", 600000, "WRITE") == "OK"
+        paused.send(encode("SET", "k", "v"))
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            assert busy.cmd("PING") == "PONG"
+            time.sleep(0.1)
+        assert clients["idle"].closed()
+        assert busy.cmd("CLIENT", "UNPAUSE") == "OK"
+        assert paused.read() == "OK"
+        assert busy.cmd("PUBLISH", "c", "m") == 1
+        assert clients["subscriber"].read() == [b"message", b"c", b"m"]
+        assert clients["monitor"].read()
+    for client in clients.values():
+        client.close()

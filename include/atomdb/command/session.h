@@ -144,7 +144,7 @@ struct session {
 	uint64_t global_id;      /* among all clients: for the operator alone, since it counts others' connections */
 	int64_t created_ms;      /* by environment.steady_ms, as last_ms */
 	int64_t populated;       /* keys that the running DEBUG POPULATE has made */
-	int64_t last_ms;         /* of the last command: idle time */
+	int64_t last_ms;         /* of the last byte that moved, or command that ran: idle time */
 	char *name;              /* owned, or NULL: CLIENT SETNAME */
 	char *lib_name, *lib_version; /* owned, or NULL: CLIENT SETINFO */
 	const struct command *last;   /* the last command, for CLIENT LIST */

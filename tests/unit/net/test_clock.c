@@ -6,6 +6,8 @@
 
 /* In the place of util's: the calendar is the test's. */
 static _Atomic int64_t shift_ms;
+/* And so is what passes. */
+static _Atomic int64_t passed_ms;
 
 static int64_t read_ns(clockid_t which) {
 	struct timespec t;
@@ -28,7 +30,7 @@ int64_t clock_test_shift_ms(void) {
 #endif
 
 uint64_t clock_monotonic_ns(void) {
-	return (uint64_t)read_ns(CLOCK_MONOTONIC);
+	return (uint64_t)(read_ns(CLOCK_MONOTONIC) + atomic_load(&passed_ms) * 1000000);
 }
 
 void clock_rate_init(struct clock_rate *start) {
@@ -40,15 +42,20 @@ double clock_ticks_to_seconds(const struct clock_rate *start, uint64_t ticks) {
 	return (double)ticks / 1e9;
 }
 
-static void set_clock(struct server *s, int64_t by_ms) {
+/* Every worker reads the clocks again, and does what is due. */
+static void take_turns(struct server *s) {
 	unsigned turns[WORKERS];
-	atomic_store(&shift_ms, by_ms);
 	for (unsigned i = 0; i < WORKERS; i++) {
 		turns[i] = (unsigned)counter_get(&worker_figures(s->workers[i])->turns);
 		worker_ping(s->workers[i]);
 	}
 	for (unsigned i = 0; i < WORKERS; i++)
 		wait_for((unsigned)counter_get(&worker_figures(s->workers[i])->turns) != turns[i]);
+}
+
+static void set_clock(struct server *s, int64_t by_ms) {
+	atomic_store(&shift_ms, by_ms);
+	take_turns(s);
 }
 
 static struct server *start(unsigned auth_timeout, unsigned idle_timeout) {
@@ -163,6 +170,88 @@ static void a_step_within_a_transaction(void **state) {
 	server_free(s);
 }
 
+#define STEP_MS 60000
+
+static int authenticated(const struct server *s, const char *command, const char *reply) {
+	int fd = client_auth(s, "idle");
+	client_send(fd, command);
+	client_expect(fd, reply);
+	return fd;
+}
+
+/* The server has sent all that the socket takes for now. */
+static void await_quiet(struct server *s) {
+	uint64_t before;
+	do {
+		before = server_sum(s, output_bytes);
+		pass_ms(20);
+	} while (server_sum(s, output_bytes) != before);
+}
+
+static void a_client_is_idle_if_no_byte_moves_and_it_waits_for_nothing(void **state) {
+	enum { SIZE = 64 << 20, PIECE = 8 << 20, UPLOAD = 1000000 };
+	char *value = calloc(1, SIZE), line[128];
+	struct server *s = start(0, 2 * STEP_MS / 1000);
+	(void)state;
+	assert_non_null(value);
+	int idle = authenticated(s, "PING\r\n", "+PONG\r\n");
+	int subscriber = authenticated(s, "SUBSCRIBE none\r\n", "*3\r\n$9\r\nsubscribe\r\n$4\r\nnone\r\n:1\r\n");
+	int pattern = authenticated(s, "PSUBSCRIBE n*\r\n", "*3\r\n$10\r\npsubscribe\r\n$2\r\nn*\r\n:1\r\n");
+	int busy = authenticated(s, "PING\r\n", "+PONG\r\n");
+	int upload = client_auth(s, "idle"), download = client_auth(s, "idle");
+	snprintf(line, sizeof(line), "*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n$%d\r\n", SIZE);
+	client_send(download, line);
+	client_send_bytes(download, value, SIZE);
+	client_send(download, "\r\nGET large\r\n");
+	client_expect(download, "+OK\r\n$67108864\r\n");
+	snprintf(line, sizeof(line), "*3\r\n$3\r\nSET\r\n$1\r\nu\r\n$%d\r\n", UPLOAD);
+	client_send(upload, line);
+	int monitor = authenticated(s, "MONITOR\r\n", "+OK\r\n");
+	int paused = authenticated(s, "CLIENT PAUSE 100000000 WRITE\r\nSET paused v\r\n", "+OK\r\n");
+	const int steps = 5;
+	for (int i = 0; i < steps; i++) {
+		client_send_bytes(upload, value, UPLOAD / (size_t)steps);
+		client_read(download, value, PIECE);
+		client_send(busy, "PING\r\n");
+		client_expect(busy, "+PONG\r\n");
+		await_quiet(s);
+		atomic_fetch_add(&passed_ms, STEP_MS);
+		take_turns(s);
+		pass_ms(20);
+	}
+	client_expect_end(idle);
+	assert_int_equal(server_sum(s, idle_closed), 1);
+	client_send(busy, "CLIENT UNPAUSE\r\n");
+	client_expect(busy, "+OK\r\n");
+	client_expect(paused, "+OK\r\n");
+	client_send(subscriber, "PING\r\n");
+	client_expect(subscriber, "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+	client_send(pattern, "PING\r\n");
+	client_expect(pattern, "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+	client_read(monitor, line, 1);
+	client_send(upload, "\r\nPING\r\n");
+	client_expect(upload, "+OK\r\n+PONG\r\n");
+	/* A subscriber without a channel is a client like any other. */
+	client_send(subscriber, "UNSUBSCRIBE none\r\n");
+	client_expect(subscriber, "*3\r\n$11\r\nunsubscribe\r\n$4\r\nnone\r\n:0\r\n");
+	for (int i = 0; i < 3; i++) {
+		atomic_fetch_add(&passed_ms, STEP_MS);
+		take_turns(s);
+		pass_ms(20);
+	}
+	client_expect_end(subscriber);
+	client_expect_end(paused);
+	client_send(pattern, "PING\r\n");
+	client_expect(pattern, "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+	close(pattern);
+	close(monitor);
+	close(busy);
+	close(upload);
+	close(download);
+	free(value);
+	server_free(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(timeouts_end_on_time),
@@ -170,6 +259,7 @@ int main(void) {
 		cmocka_unit_test(an_hour_ahead_is_no_hour_of_idling),
 		cmocka_unit_test(deadlines_follow_a_clock_that_is_set_ahead_and_back),
 		cmocka_unit_test(a_step_within_a_transaction),
+		cmocka_unit_test(a_client_is_idle_if_no_byte_moves_and_it_waits_for_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
