@@ -8,7 +8,7 @@
 #include "daemon/pressure.h"
 
 /* Files that are no clients: the standard three, the loop's, listening sockets, HTTP, and those of each worker. */
-#define FILES_OF_DAEMON 96
+#define FILES_OF_DAEMON (64 + HTTP_OPEN_MAX)
 #define FILES_OF_WORKER 8
 
 unsigned daemon_count_workers(const struct config *config) {

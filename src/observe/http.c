@@ -24,8 +24,7 @@
 
 /* Connections that one http_run() accepts: their requests are read before any other connection takes their place. */
 #define ACCEPT_BATCH 16
-/* Sockets that may be open: the clients, and as many that are about to be closed. */
-#define OPEN_MAX (2 * (HTTP_IDLE_MAX + HTTP_ANSWERED_MAX))
+_Static_assert(HTTP_OPEN_MAX >= HTTP_IDLE_MAX + HTTP_ANSWERED_MAX + ACCEPT_BATCH, "there is room for a batch");
 /* Time without accepting after the system had no descriptor or memory for a connection. */
 #define ACCEPT_PAUSE_NS (100 * (uint64_t)1000000)
 /* Bytes for a request's head, of which browsers send many; the answer's head comes from the same memory. */
@@ -438,10 +437,10 @@ static int watch(const struct http *h, int fd) {
 
 static int start_daemon(struct http *h) {
 	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, handle, h,
-				     MHD_OPTION_CONNECTION_LIMIT, (unsigned)OPEN_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-				     STALL_TIMEOUT, MHD_OPTION_CONNECTION_MEMORY_LIMIT, REQUEST_MAX,
-				     MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_NOTIFY_COMPLETED,
-				     on_completed, h, MHD_OPTION_END);
+				     MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_OPEN_MAX,
+				     MHD_OPTION_CONNECTION_TIMEOUT, STALL_TIMEOUT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				     REQUEST_MAX, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
+				     MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_END);
 	const union MHD_DaemonInfo *info =
 		h->daemon == NULL ? NULL : MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	return info == NULL || info->epoll_fd < 0 ? -EIO : watch(h, info->epoll_fd);
@@ -512,7 +511,7 @@ static void resume_accepting(struct http *h) {
 }
 
 static void accept_clients(struct http *h) {
-	for (unsigned i = 0; i < ACCEPT_BATCH && h->resume_ns == 0 && h->clients.open < OPEN_MAX; i++) {
+	for (unsigned i = 0; i < ACCEPT_BATCH && h->resume_ns == 0 && h->clients.open < HTTP_OPEN_MAX; i++) {
 		union {
 			struct sockaddr any;
 			struct sockaddr_storage room;

@@ -11,7 +11,7 @@
 #include "atomdb/util/list.h"
 
 /* Places of each kind. */
-#define HTTP_IDLE_MAX     48
+#define HTTP_IDLE_MAX     32
 #define HTTP_ANSWERED_MAX 16
 /* Bytes of all responses that are being read; the newest one may be larger. */
 #define HTTP_ANSWERED_BYTES ((size_t)64 << 20)

@@ -25,6 +25,9 @@ struct http_content {
 	const struct page *page;
 };
 
+/* Sockets that one object has open at most. */
+#define HTTP_OPEN_MAX 64
+
 struct http;
 
 /* Serves on `listen_fd`, a listening stream socket that stays the caller's and becomes non-blocking. `content` is not
