@@ -69,5 +69,5 @@ void tracking_leave(struct session *s);
 int64_t tracking_redirection(const struct session *s, bool global);
 /* Letters of CLIENT LIST's flags, up to 3 and a NUL. */
 void tracking_letters(const struct session *s, char letters[4]);
-void tracking_forget_changes(struct topic *prefix);
+void tracking_forget_changes(struct hub *h, struct topic *prefix);
 void tracking_forget_hub(struct hub *h);

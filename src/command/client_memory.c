@@ -39,7 +39,9 @@ static struct session *greediest(const struct tenant *t, const struct session *a
 }
 
 /* What the client holds of buffers is free at once, the rest at the end of the turn. */
-static void evict(struct tenant *t, struct session *s) {
+void client_memory_evict(struct tenant *t, struct session *s) {
+	if (s->env->host == NULL || s->env->host->evict == NULL || (s->flags & SESSION_EVICTED))
+		return;
 	counter_add(&t->figures.clients_evicted, 1);
 	s->flags |= SESSION_EVICTED;
 	s->env->host->evict(s, weigh(s).bytes);
@@ -87,7 +89,7 @@ int client_memory_charge(struct tenant *t, struct session *asker, uint64_t bytes
 	while (__builtin_expect(!fits(t, bytes), 0)) {
 		struct session *s = greediest(t, asker, own);
 		if (s != NULL && s->env->host->evict != NULL)
-			evict(t, s);
+			client_memory_evict(t, s);
 		else if (how == CHARGE_LITTLE)
 			break;
 		else

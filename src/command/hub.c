@@ -48,7 +48,9 @@ static void hub_free(struct hub *h) {
 	tracking_forget_hub(h);
 	t->hub = NULL;
 	hub_refresh(t);
-	buffer_deinit(&h->message);
+	hub_end_message(h);
+	buffer_deinit(&h->head);
+	buffer_deinit(&h->body);
 	free(h);
 	client_memory_discharge(t, sizeof(*h));
 }
@@ -200,7 +202,7 @@ static struct topic *topic_new(struct hub *h, enum topic_kind kind, unsigned dat
 }
 
 static void topic_free(struct hub *h, struct topic *topic) {
-	tracking_forget_changes(topic);
+	tracking_forget_changes(h, topic);
 	hashtable_remove(&h->topics, &topic->link);
 	list_remove(&topic->order);
 	discharge(h, topic->kind, topic_bytes(topic));
@@ -287,12 +289,39 @@ void hub_part_all(struct session *s, enum topic_kind kind) {
 
 /* --- messages --------------------------------------------------------------------------------------------------- */
 
-struct writer hub_message(struct hub *h, size_t elements) {
+static void empty(struct buffer *b) {
+	b->len = 0;
+	if (b->cap > MESSAGE_KEPT)
+		buffer_deinit(b);
+}
+
+void hub_end_message(struct hub *h) {
+	shared_release(h->shared);
+	h->shared = NULL;
+	empty(&h->body);
+	empty(&h->head);
+}
+
+struct writer hub_body(struct hub *h, size_t size) {
 	struct writer w;
-	h->message.len = 0;
-	if (h->message.cap > MESSAGE_KEPT)
-		buffer_deinit(&h->message);
-	writer_init(&w, &h->message, SIZE_MAX);
+	hub_end_message(h);
+	if (size >= SHARED_MIN)
+		h->shared = shared_new(h->tenant, size);
+	writer_init(&w, h->shared != NULL ? &h->shared->bytes : &h->body, SIZE_MAX);
+	w.protocol = 3;
+	w.failed = size >= SHARED_MIN && h->shared == NULL;
+	return w;
+}
+
+struct slice hub_body_bytes(const struct hub *h) {
+	return buffer_slice(h->shared != NULL ? &h->shared->bytes : &h->body);
+}
+
+struct writer hub_head(struct hub *h, size_t elements) {
+	struct writer w;
+	empty(&h->head);
+	h->whole = false;
+	writer_init(&w, &h->head, SIZE_MAX);
 	w.protocol = 3;
 	writer_push(&w, elements);
 	return w;
@@ -346,9 +375,26 @@ void hub_push(struct hub *h, struct session *to, struct slice bytes) {
 	}
 }
 
-void hub_send(struct hub *h, struct session *to) {
-	if (h->message.len == 0)
+static void send(struct hub *h, struct session *to, struct slice head) {
+	const struct session_host *host = h->env->host;
+	if (h->shared != NULL && to != h->current && host != NULL && host->push_shared != NULL) {
+		host->push_shared(to, head, h->shared);
 		return;
-	h->message.data[0] = to->protocol == 2 ? '*' : '>';
-	hub_push(h, to, buffer_slice(&h->message));
+	}
+	if (head.len > 0)
+		hub_push(h, to, head);
+	if (h->shared != NULL)
+		hub_push(h, to, buffer_slice(&h->shared->bytes));
+}
+
+void hub_send(struct hub *h, struct session *to) {
+	if (h->shared == NULL && !h->whole)
+		h->whole = buffer_append(&h->head, h->body.data, h->body.len, SIZE_MAX) == 0;
+	if (h->head.len > 0)
+		h->head.data[0] = to->protocol == 2 ? '*' : '>';
+	send(h, to, buffer_slice(&h->head));
+}
+
+void hub_send_body(struct hub *h, struct session *to) {
+	send(h, to, buffer_slice(&h->body));
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "atomdb/command/session.h"
+#include "atomdb/command/shared.h"
 #include "atomdb/util/hashtable.h"
 
 struct transaction;
@@ -74,7 +75,10 @@ struct hub {
 	struct list monitors;    /* peer.monitor */
 	struct session *current; /* runs a command; known only where somebody must know */
 	size_t reply_begin;      /* where its reply begins in its writer's buffer */
-	struct buffer message;   /* being built, for many */
+	struct buffer head;      /* of the message at hand, for one kind of receiver; begins with '*' or '>' */
+	struct buffer body;      /* what comes behind it, for all; empty where it is shared */
+	struct shared *shared;   /* a large body; or NULL */
+	bool whole;              /* the head has the body behind it */
 	struct buffer deferred;  /* pushes to `current` that must not come into the middle of its reply */
 	struct buffer own;       /* its invalidations: it is told as the command ends, each with its size_t in front */
 	uint64_t held;           /* bytes charged for these two */
@@ -123,7 +127,16 @@ void hub_hold(struct hub *h, struct buffer *to, const void *bytes, size_t len);
 /* Sends bytes that are RESP to a session. A session that runs a command gets them behind its reply once that has begun.
  */
 void hub_push(struct hub *h, struct session *to, struct slice bytes);
-/* Sends what is in h->message, which begins with '*' or '>', to a session in its protocol. */
+/* A message is a body, which all receivers are sent, behind a head. Begins a body of about `size` bytes, as RESP3. A
+ * large one is shared by its receivers and charged here; the writer has failed where there is no room. */
+struct writer hub_body(struct hub *h, size_t size);
+/* The body so far. */
+struct slice hub_body_bytes(const struct hub *h);
+/* Begins a message of `elements`, for receivers that differ in this; what is not written here is the body. */
+struct writer hub_head(struct hub *h, size_t elements);
+/* Sends head and body to a session, in its protocol. */
 void hub_send(struct hub *h, struct session *to);
-/* Begins a message of `elements` in h->message. */
-struct writer hub_message(struct hub *h, size_t elements);
+/* Sends the body alone. */
+void hub_send_body(struct hub *h, struct session *to);
+/* The message has been sent to all. */
+void hub_end_message(struct hub *h);

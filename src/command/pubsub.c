@@ -37,7 +37,8 @@ static void confirm(struct session *s, const char *what, const struct slice *nam
 	struct writer *w = s->reply;
 	bool executing = (s->flags & SESSION_EXECUTING) != 0, muted = w->muted;
 	if (executing && (!first || muted)) {
-		struct writer push = hub_message(s->tenant->hub, 3);
+		hub_end_message(s->tenant->hub);
+		struct writer push = hub_head(s->tenant->hub, 3);
 		push.protocol = s->protocol;
 		write_confirmation(&push, what, name, count);
 		if (push.failed)
@@ -188,17 +189,26 @@ static bool mark_matching(struct hub *h, struct slice name, uint64_t *left) {
 	return all;
 }
 
-static uint64_t send_to_matching(struct hub *h, struct slice channel, struct slice message) {
+/* Bytes of a bulk string beside its own, at most. */
+#define BULK_HEAD 32
+
+/* Makes the body of a message, the same for subscribers of the channel and of patterns. False: there is no room. */
+static bool write_message(struct hub *h, struct slice channel, struct slice message) {
+	struct writer w = hub_body(h, channel.len + message.len + (size_t)2 * BULK_HEAD);
+	writer_bulk(&w, channel);
+	writer_bulk(&w, message);
+	return !w.failed;
+}
+
+static uint64_t send_to_matching(struct hub *h) {
 	uint64_t count = 0;
 	list_for_each (node, &h->kinds[TOPIC_PATTERN].topics) {
 		const struct topic *topic = list_entry(node, struct topic, order);
 		if (!topic->matches)
 			continue;
-		struct writer w = hub_message(h, 4);
+		struct writer w = hub_head(h, 4);
 		writer_bulk(&w, SLICE("pmessage"));
 		writer_bulk(&w, topic_name(topic));
-		writer_bulk(&w, channel);
-		writer_bulk(&w, message);
 		if (w.failed)
 			continue;
 		send_to_members(h, topic);
@@ -207,14 +217,11 @@ static uint64_t send_to_matching(struct hub *h, struct slice channel, struct sli
 	return count;
 }
 
-static uint64_t send_to_channel(struct hub *h, enum topic_kind kind, struct slice channel, struct slice message) {
-	const struct topic *topic = hub_find(h, kind, 0, channel);
+static uint64_t send_to_channel(struct hub *h, const struct topic *topic) {
 	if (topic == NULL)
 		return 0;
-	struct writer w = hub_message(h, 3);
-	writer_bulk(&w, kind == TOPIC_CHANNEL ? SLICE("message") : SLICE("smessage"));
-	writer_bulk(&w, channel);
-	writer_bulk(&w, message);
+	struct writer w = hub_head(h, 3);
+	writer_bulk(&w, topic->kind == TOPIC_CHANNEL ? SLICE("message") : SLICE("smessage"));
 	if (w.failed)
 		return 0;
 	send_to_members(h, topic);
@@ -236,35 +243,47 @@ static uint64_t *event_work(struct hub *h) {
 }
 
 void pubsub_tell_event(struct hub *h, struct slice channel, struct slice message) {
-	send_to_channel(h, TOPIC_CHANNEL, channel, message);
-	if (h->kinds[TOPIC_PATTERN].count == 0)
+	const struct topic *topic = hub_find(h, TOPIC_CHANNEL, 0, channel);
+	bool matching = h->kinds[TOPIC_PATTERN].count != 0;
+	if ((topic == NULL && !matching) || !write_message(h, channel, message))
 		return;
-	uint64_t *left = event_work(h);
-	if (*left == 0)
-		return;
-	(void)mark_matching(h, channel, left);
-	send_to_matching(h, channel, message);
+	send_to_channel(h, topic);
+	uint64_t *left = matching ? event_work(h) : NULL;
+	if (left != NULL && *left != 0) {
+		(void)mark_matching(h, channel, left);
+		send_to_matching(h);
+	}
+	hub_end_message(h);
 }
 
-enum outcome pubsub_publish(struct session *s, const struct request *r) {
+/* To the subscribers of a channel, and of the patterns that are marked. */
+static enum outcome publish(struct session *s, const struct request *r, enum topic_kind kind) {
 	struct hub *h = s->tenant->hub;
+	const struct topic *topic = h == NULL ? NULL : hub_find(h, kind, 0, r->argv[1]);
+	bool matching = kind == TOPIC_CHANNEL && h != NULL && h->kinds[TOPIC_PATTERN].count != 0;
 	uint64_t count = 0;
-	uint64_t *work = pattern_work(s);
-	if (h != NULL && h->kinds[TOPIC_PATTERN].count != 0 && (*work == 0 || !mark_matching(h, r->argv[1], work)))
-		return reply_error(s, "ERR the channel takes too long to match with the patterns of this tenant");
-	if (h != NULL) {
-		count = send_to_channel(h, TOPIC_CHANNEL, r->argv[1], r->argv[2]);
-		count += send_to_matching(h, r->argv[1], r->argv[2]);
+	if (topic != NULL || matching) {
+		if (!write_message(h, r->argv[1], r->argv[2]))
+			return reply_store_error(s, ATOMDB_E_OOM);
+		count = send_to_channel(h, topic);
+		if (matching)
+			count += send_to_matching(h);
+		hub_end_message(h);
 	}
 	writer_integer(s->reply, (int64_t)count);
 	return OUTCOME_DONE;
 }
 
-enum outcome pubsub_spublish(struct session *s, const struct request *r) {
+enum outcome pubsub_publish(struct session *s, const struct request *r) {
 	struct hub *h = s->tenant->hub;
-	uint64_t count = h == NULL ? 0 : send_to_channel(h, TOPIC_SHARD_CHANNEL, r->argv[1], r->argv[2]);
-	writer_integer(s->reply, (int64_t)count);
-	return OUTCOME_DONE;
+	uint64_t *work = pattern_work(s);
+	if (h != NULL && h->kinds[TOPIC_PATTERN].count != 0 && (*work == 0 || !mark_matching(h, r->argv[1], work)))
+		return reply_error(s, "ERR the channel takes too long to match with the patterns of this tenant");
+	return publish(s, r, TOPIC_CHANNEL);
+}
+
+enum outcome pubsub_spublish(struct session *s, const struct request *r) {
+	return publish(s, r, TOPIC_SHARD_CHANNEL);
 }
 
 static enum outcome list_topics(struct session *s, const struct request *r, enum topic_kind kind) {

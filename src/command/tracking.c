@@ -5,6 +5,7 @@
  * gathered and told at the end of the turn. */
 #include "command/tracking.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "atomdb/command/client_memory.h"
@@ -16,6 +17,14 @@
 #define TRACKED_MAX 100000
 /* Bytes of changed keys of a prefix that are gathered; beyond it they are told before the turn ends. */
 #define GATHERED_MAX ((size_t)256 << 10)
+
+/* The part of max_memory that the table of tracked names may take, and how many bytes at most. One name takes less than
+ * an eighth of that. */
+#define TABLE_SHARE 16
+#define TABLE_MAX   ((uint64_t)16 << 20)
+#define TABLE_NAMES 8
+/* What is around a name in a message, at most. */
+#define NAME_ROOM 64
 
 #define CHANNEL SLICE("__redis__:invalidate")
 
@@ -29,6 +38,7 @@ struct changes {
 	struct buffer names;
 	struct changed_key *keys; /* owned */
 	size_t count, cap;
+	uint64_t charged; /* bytes */
 };
 
 int64_t tracking_redirection(const struct session *s, bool global) {
@@ -135,7 +145,7 @@ static void tell_broken(struct hub *h, struct tracking *x) {
 	x->options |= TRACKING_BROKEN;
 	if (x->session->protocol == 2)
 		return;
-	struct writer w = hub_message(h, 2);
+	struct writer w = hub_head(h, 2);
 	writer_bulk(&w, SLICE("tracking-redir-broken"));
 	writer_integer(&w, x->redirect_id);
 	if (!w.failed)
@@ -151,9 +161,9 @@ static struct session *session_of(const struct hub *h, int64_t id) {
 	return NULL;
 }
 
-/* Tells whoever gets a session's invalidations, itself where it does not track; `body` is RESP: an array of keys, or
+/* Tells whoever gets a session's invalidations, itself where it does not track; the hub's body is an array of keys, or
  * null. */
-static void tell(struct hub *h, struct session *s, struct slice body) {
+static void tell(struct hub *h, struct session *s) {
 	struct tracking *x = s->peer == NULL ? NULL : s->peer->tracking;
 	struct session *to = s;
 	bool redirected = x != NULL && x->redirect_id != 0;
@@ -172,28 +182,34 @@ static void tell(struct hub *h, struct session *s, struct slice body) {
 		to = x->redirect;
 	}
 	if (to->protocol > 2) {
-		w = hub_message(h, 2);
+		w = hub_head(h, 2);
 		writer_bulk(&w, SLICE("invalidate"));
 	} else if (redirected && (to->flags & SESSION_SUBSCRIBED)) {
-		w = hub_message(h, 3);
+		w = hub_head(h, 3);
 		writer_bulk(&w, SLICE("message"));
 		writer_bulk(&w, CHANNEL);
 	} else {
 		return;
 	}
-	writer_raw(&w, body);
 	if (!w.failed)
 		hub_send(h, to);
 }
 
 /* The same, for what a session tracks; of what its command changes it hears as that ends. */
-static void send_invalidation(struct hub *h, struct tracking *x, struct slice body) {
-	if (x->session != h->current || h->unplanned)
-		tell(h, x->session, body);
-	else if (buffer_reserve(&h->own, sizeof(body.len) + body.len, SIZE_MAX) == 0) {
-		hub_hold(h, &h->own, &body.len, sizeof(body.len));
-		hub_hold(h, &h->own, body.data, body.len);
+static void send_invalidation(struct hub *h, struct tracking *x) {
+	struct slice body = hub_body_bytes(h);
+	if (x->session != h->current || h->unplanned) {
+		tell(h, x->session);
+		return;
 	}
+	hub_hold(h, &h->own, &body.len, sizeof(body.len));
+	hub_hold(h, &h->own, body.data, body.len);
+}
+
+/* Makes the body null: all that the receiver knows has changed. */
+static void write_null(struct hub *h, const struct session *s) {
+	struct writer w = hub_body(h, 0);
+	writer_raw(&w, s->protocol == 2 ? SLICE("$-1\r\n") : SLICE("_\r\n"));
 }
 
 void tracking_tell_own(struct hub *h, struct session *s) {
@@ -202,45 +218,65 @@ void tracking_tell_own(struct hub *h, struct session *s) {
 		memcpy(&body.len, h->own.data + at, sizeof(body.len));
 		at += sizeof(body.len);
 		body.data = h->own.data + at;
-		tell(h, s, body);
+		struct writer w = hub_body(h, body.len);
+		writer_raw(&w, body);
+		if (w.failed)
+			write_null(h, s);
+		tell(h, s);
 	}
+	hub_end_message(h);
+}
+
+/* Makes the body an array of one name. False where there is no room for it: write_null then. */
+static bool write_name(struct hub *h, struct slice name) {
+	struct writer w = hub_body(h, name.len + NAME_ROOM);
+	writer_array(&w, 1);
+	writer_bulk(&w, name);
+	return !w.failed;
 }
 
 static void send_key(struct hub *h, struct tracking *x, struct slice name) {
-	struct writer w;
-	struct buffer body;
-	buffer_init(&body);
-	writer_init(&w, &body, SIZE_MAX);
-	writer_array(&w, 1);
-	writer_bulk(&w, name);
-	if (!w.failed)
-		send_invalidation(h, x, buffer_slice(&body));
-	buffer_deinit(&body);
+	if (!write_name(h, name))
+		write_null(h, x->session);
+	send_invalidation(h, x);
+	hub_end_message(h);
 }
 
 /* --- keys that were read ---------------------------------------------------------------------------------------- */
 
 /* Tells the members of a topic, and ends it. */
 static void invalidate(struct hub *h, struct topic *topic) {
+	bool named = write_name(h, topic_name(topic));
 	/* With the last of its members it is gone. */
 	for (uint64_t left = topic->count; left > 0; left--) {
 		struct membership *m = list_entry(topic->members.next, struct membership, by_topic);
 		struct tracking *x = m->session->peer->tracking;
 		bool own = x != NULL && (x->options & TRACKING_NOLOOP) && m->session == h->current;
-		if (x != NULL && !(x->options & TRACKING_BCAST) && !own)
-			send_key(h, x, topic_name(topic));
+		if (x != NULL && !(x->options & TRACKING_BCAST) && !own) {
+			if (!named)
+				write_null(h, x->session);
+			send_invalidation(h, x);
+		}
 		hub_end_membership(m);
 	}
+	hub_end_message(h);
+}
+
+/* Bytes that the table of tracked names may take: a small part of the quota. */
+static uint64_t table_limit(const struct tenant *t) {
+	uint64_t most = t->limits.max_memory / TABLE_SHARE;
+	return most == 0 || most > TABLE_MAX ? TABLE_MAX : most;
 }
 
 static void remember(struct session *s, struct slice name) {
 	struct hub *h = s->tenant->hub;
-	if (hub_join(s, TOPIC_TRACKED, 0, name) < 0) {
+	uint64_t limit = table_limit(s->tenant);
+	if (name.len > limit / TABLE_NAMES || hub_join(s, TOPIC_TRACKED, 0, name) < 0) {
 		/* What is not remembered must not be cached. */
 		send_key(h, s->peer->tracking, name);
 		return;
 	}
-	while (h->kinds[TOPIC_TRACKED].count > TRACKED_MAX)
+	while (h->kinds[TOPIC_TRACKED].count > TRACKED_MAX || h->tracked_bytes > limit)
 		invalidate(h, list_entry(h->kinds[TOPIC_TRACKED].topics.next, struct topic, order));
 }
 
@@ -266,9 +302,10 @@ void tracking_command_done(struct session *s, const struct command *c) {
 
 /* --- prefixes --------------------------------------------------------------------------------------------------- */
 
-void tracking_forget_changes(struct topic *topic) {
+void tracking_forget_changes(struct hub *h, struct topic *topic) {
 	if (topic->changes == NULL)
 		return;
+	client_memory_discharge(h->tenant, topic->changes->charged);
 	buffer_deinit(&topic->changes->names);
 	free(topic->changes->keys);
 	free(topic->changes);
@@ -301,48 +338,64 @@ static void sort_changes(struct changes *c) {
 	c->count = n;
 }
 
-/* Sends a member the keys, but not those that it wrote, where it wants it so. */
-static void send_changes(struct hub *h, const struct changes *c, struct tracking *x) {
-	const struct session *skip = x->options & TRACKING_NOLOOP ? x->session : NULL;
-	struct writer w;
-	struct buffer body;
-	size_t count = 0;
-	buffer_init(&body);
-	writer_init(&w, &body, SIZE_MAX);
-	for (size_t i = 0; i < c->count; i++)
-		count += skip == NULL || c->keys[i].writer != skip;
+/* Makes the body those keys that `skip`, or NULL, has not written; how many they are. */
+static size_t write_changes(struct hub *h, const struct changes *c, const struct session *skip, bool *written) {
+	size_t count = 0, size = NAME_ROOM;
+	for (size_t i = 0; i < c->count; i++) {
+		if (skip == NULL || c->keys[i].writer != skip) {
+			count++;
+			size += c->keys[i].length + NAME_ROOM;
+		}
+	}
+	struct writer w = hub_body(h, size);
 	writer_array(&w, count);
 	for (size_t i = 0; i < c->count; i++) {
 		if (skip == NULL || c->keys[i].writer != skip)
 			writer_bulk(&w, changed_name(c, i));
 	}
-	if (count != 0 && !w.failed)
-		send_invalidation(h, x, buffer_slice(&body));
-	buffer_deinit(&body);
+	*written = !w.failed;
+	return count;
 }
 
+/* Sends each member the keys, but not those that it wrote, where it wants it so. All others share one message. */
 static void broadcast(struct hub *h, struct topic *topic) {
-	if (topic->changes == NULL)
+	const struct changes *c = topic->changes;
+	bool written = false, shared = false;
+	if (c == NULL)
 		return;
 	sort_changes(topic->changes);
 	list_for_each (node, &topic->members) {
-		const struct membership *m = list_entry(node, struct membership, by_topic);
-		send_changes(h, topic->changes, m->session->peer->tracking);
+		struct session *s = list_entry(node, struct membership, by_topic)->session;
+		struct tracking *x = s->peer->tracking;
+		bool own = (x->options & TRACKING_NOLOOP) != 0;
+		size_t count = c->count;
+		if (own || !shared)
+			count = write_changes(h, c, own ? s : NULL, &written);
+		shared = !own && written;
+		if (!written)
+			write_null(h, s);
+		if (count != 0)
+			send_invalidation(h, x);
 	}
-	tracking_forget_changes(topic);
+	hub_end_message(h);
+	tracking_forget_changes(h, topic);
 }
 
-static bool gather(struct topic *topic, struct slice name, const struct session *writer) {
-	if (topic->changes == NULL)
+static int gather(struct hub *h, struct topic *topic, struct slice name, const struct session *writer) {
+	uint64_t bytes = name.len + 1 + sizeof(struct changed_key);
+	if (topic->changes == NULL) {
+		bytes += sizeof(*topic->changes);
 		topic->changes = calloc(1, sizeof(*topic->changes));
+	}
 	struct changes *c = topic->changes;
-	if (c == NULL)
-		return false;
+	if (c == NULL || client_memory_charge(h->tenant, NULL, bytes, CHARGE_LATER) < 0)
+		return -ENOMEM;
+	c->charged += bytes;
 	if (c->count == c->cap) {
 		size_t cap = c->cap == 0 ? 8 : c->cap * 2;
 		struct changed_key *keys = realloc(c->keys, cap * sizeof(*keys));
 		if (keys == NULL)
-			return false;
+			return -ENOMEM;
 		c->keys = keys;
 		c->cap = cap;
 	}
@@ -350,9 +403,20 @@ static bool gather(struct topic *topic, struct slice name, const struct session 
 	/* At least a byte each, so that no two are at the same place. */
 	if (buffer_append(&c->names, name.data, name.len, SIZE_MAX) < 0 ||
 	    buffer_append(&c->names, "", 1, SIZE_MAX) < 0)
-		return false;
+		return -ENOMEM;
 	c->keys[c->count++] = (struct changed_key){at, name.len, writer};
-	return true;
+	return 0;
+}
+
+/* There is no room to gather a name: its members must take all for changed. */
+static void broadcast_null(struct hub *h, struct topic *topic) {
+	tracking_forget_changes(h, topic);
+	list_for_each (node, &topic->members) {
+		struct session *s = list_entry(node, struct membership, by_topic)->session;
+		write_null(h, s);
+		send_invalidation(h, s->peer->tracking);
+	}
+	hub_end_message(h);
 }
 
 static void gather_all(struct hub *h, struct slice name) {
@@ -361,7 +425,9 @@ static void gather_all(struct hub *h, struct slice name) {
 		struct slice prefix = topic_name(topic);
 		if (prefix.len > name.len || (prefix.len != 0 && memcmp(prefix.data, name.data, prefix.len) != 0))
 			continue;
-		if (!gather(topic, name, h->current) || topic->changes->names.len > GATHERED_MAX)
+		if (gather(h, topic, name, h->current) < 0)
+			broadcast_null(h, topic);
+		else if (topic->changes->names.len > GATHERED_MAX)
 			broadcast(h, topic);
 	}
 	if (!h->broadcasts) {
@@ -404,8 +470,10 @@ void tracking_changed(struct hub *h, struct slice name) {
 void tracking_flushed(struct hub *h) {
 	list_for_each (node, &h->tracking) {
 		struct tracking *x = list_entry(node, struct tracking, link);
-		send_invalidation(h, x, x->session->protocol == 2 ? SLICE("$-1\r\n") : SLICE("_\r\n"));
+		write_null(h, x->session);
+		send_invalidation(h, x);
 	}
+	hub_end_message(h);
 	/* All has been told. */
 	while (h->kinds[TOPIC_TRACKED].count != 0) {
 		struct topic *topic = list_entry(h->kinds[TOPIC_TRACKED].topics.next, struct topic, order);

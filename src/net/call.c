@@ -8,7 +8,7 @@
 #include "net/worker.h"
 
 /* Lines for the operator's MONITOR that may be on their way together; more are lost. */
-#define WATCH_BYTES ((uint64_t)64 << 20)
+#define WATCH_BYTES ((uint64_t)16 << 20)
 
 /* MESSAGE_CALL and MESSAGE_ANSWER. All that a call needs are made with it: one for each worker, the last for the
  * answer. They are the call's, and end with it. */
@@ -82,7 +82,9 @@ void worker_send_watched(struct worker *w) {
 		return;
 	}
 	uint64_t before = atomic_fetch_add_explicit(&w->shared->watch_bytes, lines->len, memory_order_relaxed);
-	*m = (struct watch_message){{NULL, MESSAGE_WATCH}, w->shared, lines->len, *lines, before > WATCH_BYTES};
+	*m = (struct watch_message){
+		{NULL, MESSAGE_WATCH}, w->shared, lines->len, *lines, before > WATCH_BYTES || w->env.feed.lost};
+	w->env.feed.lost = false;
 	buffer_init(lines);
 	if (m->lost)
 		buffer_deinit(&m->lines);

@@ -27,7 +27,7 @@ static struct connection *connection_of(struct session *s) {
 bool connection_is_behind(const struct connection *c) {
 	if (__builtin_expect(c->output == NULL, 1))
 		return false;
-	return output_unsent(c) > (c->session.tenant != NULL ? BACKLOG_MEMBER : 0) || c->output->lent.loan != NULL;
+	return output_unsent(c) > (c->session.tenant != NULL ? BACKLOG_MEMBER : 0) || c->output->lent != NULL;
 }
 
 static void set_tcp_options(int fd, uint32_t keepalive) {
@@ -280,7 +280,7 @@ static uint64_t held_bytes(const struct connection *c) {
 	if (c->pending != NULL)
 		n += sizeof(*c->pending) + c->pending->bytes.cap + reader_memory(&c->pending->reader);
 	if (c->output != NULL)
-		n += sizeof(*c->output) + c->output->bytes.cap;
+		n += output_memory(c->output);
 	return n;
 }
 
@@ -408,6 +408,15 @@ static void host_push(struct session *s, struct slice bytes) {
 		w->writer.failed = true;
 }
 
+static void host_push_shared(struct session *s, struct slice head, struct shared *shared) {
+	if (s->env->running != s) {
+		output_push_shared(connection_of(s), head, shared);
+		return;
+	}
+	host_push(s, head);
+	host_push(s, buffer_slice(&shared->bytes));
+}
+
 static void host_wake(struct environment *env) {
 	list_entry(env, struct worker, env)->resume_ms = 0;
 }
@@ -424,8 +433,13 @@ static void host_each(struct environment *env, void (*visit)(void *context, stru
 	visit_list(&w->lingering, visit, context);
 }
 
+static void host_send_watched(struct environment *env) {
+	worker_send_watched(list_entry(env, struct worker, env));
+}
+
 static uint64_t host_held(const struct session *s) {
-	return list_entry(s, const struct connection, session)->charged;
+	const struct connection *c = list_entry(s, const struct connection, session);
+	return c->charged + (c->output != NULL ? c->output->shared_bytes : 0);
 }
 
 static void report_evicted(const struct connection *c, uint64_t held) {
@@ -456,19 +470,24 @@ static bool host_has_place(const struct session *s, const struct tenant *t) {
 }
 
 static void host_leaving(struct session *s) {
-	connection_uncharge(connection_of(s));
+	struct connection *c = connection_of(s);
+	connection_uncharge(c);
+	if (output_unshare(c) < 0)
+		s->flags |= SESSION_CLOSING;
 }
 
 const struct session_host connection_host = {
 	.describe = host_describe,
 	.close = host_close,
 	.push = host_push,
+	.push_shared = host_push_shared,
 	.wake = host_wake,
 	.each = host_each,
 	.prepare_call = worker_prepare_call,
 	.send_call = worker_send_call,
 	.has_place = host_has_place,
 	.leaving = host_leaving,
+	.send_watched = host_send_watched,
 	.held = host_held,
 	.evict = host_evict,
 };

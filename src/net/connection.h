@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "atomdb/command/session.h"
+#include "atomdb/command/shared.h"
 #include "atomdb/resp/reader.h"
 #include "atomdb/util/pack.h"
 #include "net/inbox.h"
@@ -43,13 +44,24 @@ struct pending {
 	struct buffer bytes;
 };
 
-/* Replies that the socket had no room for. Allocated only when there are some. A large value is not among the bytes but
- * sent from where it is, and its part of them comes behind. */
+/* Bytes that are sent from where they are, in the middle of an output: a value that is lent, or what several clients
+ * share. */
+struct insert {
+	struct list link;      /* in output->inserts */
+	size_t at;             /* the output's bytes from here on come behind it */
+	struct slice rest;     /* unsent */
+	struct loan *loan;     /* owned, or NULL */
+	struct shared *shared; /* held, or NULL */
+};
+
+/* Replies that the socket had no room for. Allocated only when there are some. */
 struct output {
 	struct buffer bytes;
-	size_t sent;      /* of them */
-	struct lent lent; /* what is left of a value to be sent; owned; its loan NULL: none */
-	size_t lent_at;   /* the bytes from here on come behind it */
+	size_t sent;         /* of them */
+	struct list inserts; /* in the order of `at`; owned */
+	size_t insert_count;
+	size_t shared_bytes; /* unsent, of inserts that are shared */
+	struct insert *lent; /* the one that is lent, or NULL */
 	struct connection *connection;
 	struct list push; /* in worker->pushed */
 };
@@ -170,6 +182,12 @@ bool output_is_due(const struct worker *w, uint64_t ticks);
 /* Adds bytes that are not the reply to a command, to a connection that is not being served; they are sent at the end of
  * the turn. */
 void output_push(struct connection *c, struct slice bytes);
+/* The same with shared bytes behind those of `head`. */
+void output_push_shared(struct connection *c, struct slice head, struct shared *shared);
+/* Makes what is shared the connection's own: its tenant may end. 0 or -ENOMEM. */
+int output_unshare(struct connection *c);
+/* Bytes that an output takes, without those that are lent or shared. */
+uint64_t output_memory(const struct output *o);
 /* Sends what was pushed in this turn. */
 void output_flush_pushed(struct worker *w);
 /* Makes bytes unsent; 0 or -ENOMEM. */

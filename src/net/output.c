@@ -2,10 +2,11 @@
  *
  * The replies of a batch are in the worker's output buffer. What the socket takes at once never leaves it; the rest is
  * copied to a buffer of the connection's own, or, when it is large, the two change buffers and nothing is copied. A
- * large value is in neither: it is lent, and sent from the store piece by piece, one a turn.
+ * large value is in neither: it is lent, and sent from the store piece by piece, one a turn. Nor is a large message to
+ * several clients: they share it.
  *
  *   bytes:  | sent | ...$100000000\r\n | \r\n ... |
- *                                      ^ lent_at: here the value belongs
+ *                                      ^ insert->at: here the value belongs
  *
  *   output:  | replies of A | of B | of C, being served ...
  *                                  ^ output_begin
@@ -32,31 +33,58 @@
 /* Of a value that is lent, what is sent in one turn: a tenth of a millisecond or two of the kernel's. */
 #define PIECE ((size_t)256 << 10)
 
-size_t output_unsent(const struct connection *c) {
-	return c->output == NULL ? 0 : c->output->bytes.len - c->output->sent + c->output->lent.bytes.len;
+static struct insert *first_insert(const struct output *o) {
+	return list_empty(&o->inserts) ? NULL : list_entry(o->inserts.next, struct insert, link);
 }
 
-/* Unsent bytes that the connection holds itself: a lent value is the store's. */
-static size_t held(const struct connection *c) {
+/* Unsent bytes of the connection's own. */
+static size_t own_bytes(const struct connection *c) {
 	return c->output == NULL ? 0 : c->output->bytes.len - c->output->sent;
+}
+
+/* With those that it shares: what the client does not read. A lent value is the store's, and one at most. */
+static size_t unread(const struct connection *c) {
+	return c->output == NULL ? 0 : own_bytes(c) + c->output->shared_bytes;
+}
+
+size_t output_unsent(const struct connection *c) {
+	const struct insert *lent = c->output == NULL ? NULL : c->output->lent;
+	return unread(c) + (lent != NULL ? lent->rest.len : 0);
 }
 
 size_t output_limit(const struct connection *c) {
 	uint64_t most = c->worker->env.settings.output_buffer;
-	size_t unsent = held(c);
+	size_t unsent = unread(c);
 	if (most == 0)
 		return SIZE_MAX;
 	return c->worker->output_begin + (most > unsent ? (size_t)most - unsent : 0);
 }
 
+static void end_insert(struct output *o, struct insert *in) {
+	list_remove(&in->link);
+	if (o->lent == in)
+		o->lent = NULL;
+	o->shared_bytes -= in->shared != NULL ? in->rest.len : 0;
+	o->insert_count--;
+	loan_return(in->loan);
+	shared_release(in->shared);
+	free(in);
+}
+
 void output_drop(struct connection *c) {
-	if (c->output == NULL)
+	struct output *o = c->output;
+	if (o == NULL)
 		return;
-	list_remove(&c->output->push);
-	loan_return(c->output->lent.loan);
-	buffer_deinit(&c->output->bytes);
-	free(c->output);
+	list_remove(&o->push);
+	while (!list_empty(&o->inserts))
+		end_insert(o, first_insert(o));
+	buffer_deinit(&o->bytes);
+	free(o);
 	c->output = NULL;
+}
+
+uint64_t output_memory(const struct output *o) {
+	return sizeof(*o) + o->bytes.cap + o->insert_count * sizeof(struct insert);
 }
 
 /* Sends once: how many bytes the socket took (0 when it is full), or -errno. */
@@ -86,6 +114,7 @@ static int make_output(struct connection *c) {
 		return -ENOMEM;
 	c->output->connection = c;
 	list_init(&c->output->push);
+	list_init(&c->output->inserts);
 	return 0;
 }
 
@@ -94,7 +123,8 @@ static void compact(struct output *o) {
 	if (o->sent <= o->bytes.len / 2)
 		return;
 	buffer_consume(&o->bytes, o->sent);
-	o->lent_at -= o->lent.loan != NULL ? o->sent : 0;
+	list_for_each (node, &o->inserts)
+		list_entry(node, struct insert, link)->at -= o->sent;
 	o->sent = 0;
 }
 
@@ -129,68 +159,81 @@ static int send_bytes(struct connection *c, size_t end) {
 	return 0;
 }
 
-/* Sends once of what is held, and of what is lent a piece: then the others come, and the client behind them, as the
- * greedy do. 0 or -errno. */
-static int send_held(struct connection *c) {
+/* Sends a piece of what is to be sent before byte insert->at. 0, also where the socket took less; 1: it took it all;
+ * -errno. */
+static int send_insert(struct connection *c, struct insert *in) {
 	struct output *o = c->output;
-	if (__builtin_expect(o->lent.loan == NULL, 1))
-		return send_bytes(c, o->bytes.len);
-	int r = send_bytes(c, o->lent_at);
-	if (r < 0 || o->sent < o->lent_at)
-		return r;
-	struct slice *rest = &o->lent.bytes;
-	ssize_t n = send_some(c, rest->data, rest->len < PIECE ? rest->len : PIECE);
+	size_t most = in->rest.len < PIECE ? in->rest.len : PIECE;
+	ssize_t n = send_some(c, in->rest.data, most);
 	if (n < 0)
 		return (int)n;
-	rest->data += n;
-	rest->len -= (size_t)n;
-	c->greedy = c->greedy > 0 ? c->greedy : 1;
-	if (rest->len > 0)
+	in->rest.data += n;
+	in->rest.len -= (size_t)n;
+	o->shared_bytes -= in->shared != NULL ? (size_t)n : 0;
+	if (in->rest.len > 0)
 		return 0;
-	loan_return(o->lent.loan);
-	o->lent.loan = NULL;
-	return send_bytes(c, o->bytes.len);
+	end_insert(o, in);
+	return 1;
+}
+
+/* Sends once of what is held, and of what is lent or shared a piece: then the others come, and the client behind them,
+ * as the greedy do. 0 or -errno. */
+static int send_held(struct connection *c) {
+	struct output *o = c->output;
+	struct insert *in = first_insert(o);
+	if (__builtin_expect(in == NULL, 1))
+		return send_bytes(c, o->bytes.len);
+	int r = send_bytes(c, in->at);
+	if (r < 0 || o->sent < in->at)
+		return r;
+	c->greedy = c->greedy > 0 ? c->greedy : 1;
+	r = send_insert(c, in);
+	if (r <= 0)
+		return r;
+	in = first_insert(o);
+	return send_bytes(c, in == NULL ? o->bytes.len : in->at);
+}
+
+static bool is_sent(const struct output *o) {
+	return o->sent == o->bytes.len && list_empty(&o->inserts);
 }
 
 void output_pack(const struct connection *c, struct pack *p) {
 	const struct output *o = c->output;
 	size_t begin = pack_begin(p);
-	if (o != NULL)
-		pack_piece(p, (struct slice){o->bytes.data + o->sent, o->bytes.len - o->sent});
+	if (o != NULL) {
+		size_t at = o->sent;
+		for (const struct list *node = o->inserts.next; node != &o->inserts; node = node->next) {
+			const struct insert *in = list_entry(node, struct insert, link);
+			pack_piece(p, (struct slice){o->bytes.data + at, in->at - at});
+			if (in->shared != NULL)
+				pack_piece(p, in->rest);
+			at = in->at;
+		}
+		pack_piece(p, (struct slice){o->bytes.data + at, o->bytes.len - at});
+	}
 	pack_end(p, begin);
 }
 
 bool output_is_lent(const struct connection *c) {
-	return c->output != NULL && c->output->lent.loan != NULL;
+	return c->output != NULL && c->output->lent != NULL;
 }
 
 void output_pack_lent(const struct connection *c, struct pack *p) {
 	const struct output *o = c->output;
-	struct loan_place place = loan_place(o->lent.loan, o->lent.bytes);
-	pack_number(p, o->lent_at - o->sent);
+	struct loan_place place = loan_place(o->lent->loan, o->lent->rest);
+	uint64_t shared = 0;
+	for (const struct list *node = o->inserts.next; node != &o->lent->link; node = node->next)
+		shared += list_entry(node, struct insert, link)->rest.len;
+	pack_number(p, o->lent->at - o->sent + shared);
 	pack_number(p, place.block);
 	pack_number(p, place.offset);
 	pack_number(p, place.length);
 }
 
-int output_unpack_lent(struct connection *c, struct unpack *u) {
-	struct output *o = c->output;
-	struct loan_place place;
-	/* CRLF at least comes behind it. */
-	uint64_t at = unpack_up_to(u, o != NULL && o->bytes.len > 0 ? o->bytes.len - 1 : 0);
-	place.block = (uint32_t)unpack_up_to(u, UINT32_MAX);
-	place.offset = unpack_number(u);
-	place.length = unpack_number(u);
-	if (u->failed || o == NULL || c->session.tenant == NULL)
-		return ATOMDB_E_FORMAT;
-	o->lent.loan = loan_claim(c->session.tenant, &place, &o->lent.bytes);
-	o->lent_at = at;
-	return o->lent.loan != NULL ? 0 : ATOMDB_E_FORMAT;
-}
-
 static bool is_over_limit(const struct connection *c) {
 	uint64_t most = c->worker->env.settings.output_buffer;
-	return most != 0 && held(c) > most;
+	return most != 0 && unread(c) > most;
 }
 
 static int check_limit(struct connection *c) {
@@ -213,7 +256,7 @@ static int flush_held(struct connection *c) {
 	r = send_held(c);
 	if (r < 0)
 		return r;
-	if (o->sent == o->bytes.len && o->lent.loan == NULL) {
+	if (is_sent(o)) {
 		output_drop(c);
 		return 0;
 	}
@@ -238,22 +281,58 @@ int output_flush(struct connection *c) {
 	return r;
 }
 
+/* Puts bytes from elsewhere behind those that are held. Loan and holding are taken over, also on failure. */
+static struct insert *insert(struct connection *c, struct slice bytes, struct loan *loan, struct shared *shared) {
+	struct output *o = c->output;
+	struct insert *in = malloc(sizeof(*in));
+	if (in == NULL) {
+		loan_return(loan);
+		shared_release(shared);
+		return NULL;
+	}
+	*in = (struct insert){.at = o->bytes.len, .rest = bytes, .loan = loan, .shared = shared};
+	list_push_back(&o->inserts, &in->link);
+	o->insert_count++;
+	o->shared_bytes += shared != NULL ? bytes.len : 0;
+	return in;
+}
+
 int output_lend(struct connection *c, struct lent lent) {
 	struct worker *w = c->worker;
 	output_send_replies(w);
 	int r = hold(c, w->output_begin);
 	empty(w);
-	if (r == 0)
-		r = buffer_reserve(&c->output->bytes, 2, SIZE_MAX);
 	if (r < 0) {
 		loan_return(lent.loan);
 		return r;
 	}
 	struct output *o = c->output;
-	assert(o->lent.loan == NULL);
-	o->lent = lent;
-	o->lent_at = o->bytes.len;
+	assert(o->lent == NULL);
+	o->lent = insert(c, lent.bytes, lent.loan, NULL);
+	if (o->lent == NULL)
+		return -ENOMEM;
 	return buffer_append(&o->bytes, "\r\n", 2, SIZE_MAX);
+}
+
+int output_unpack_lent(struct connection *c, struct unpack *u) {
+	struct output *o = c->output;
+	struct loan_place place;
+	struct slice bytes;
+	/* CRLF at least comes behind it. */
+	uint64_t at = unpack_up_to(u, o != NULL && o->bytes.len > 0 ? o->bytes.len - 1 : 0);
+	place.block = (uint32_t)unpack_up_to(u, UINT32_MAX);
+	place.offset = unpack_number(u);
+	place.length = unpack_number(u);
+	if (u->failed || o == NULL || c->session.tenant == NULL)
+		return ATOMDB_E_FORMAT;
+	struct loan *loan = loan_claim(c->session.tenant, &place, &bytes);
+	if (loan == NULL)
+		return ATOMDB_E_FORMAT;
+	o->lent = insert(c, bytes, loan, NULL);
+	if (o->lent == NULL)
+		return -ENOMEM;
+	o->lent->at = at;
+	return 0;
 }
 
 bool output_later(struct connection *c) {
@@ -306,31 +385,80 @@ int output_hold(struct connection *c, struct slice bytes) {
 	return r < 0 ? r : buffer_append(&c->output->bytes, bytes.data, bytes.len, SIZE_MAX);
 }
 
-void output_push(struct connection *c, struct slice bytes) {
+/* Makes the connection ready for bytes that are not a reply to a command; NULL: it gets no more. */
+static struct output *begin_push(struct connection *c) {
 	struct worker *w = c->worker;
 	if (c->flags & (CONNECTION_FINISHED | CONNECTION_OVERRUN))
-		return;
+		return NULL;
 	/* What it is told comes behind its replies. */
 	if (c->flags & CONNECTION_REPLIED)
 		output_send_replies(w);
-	if (c->output == NULL && make_output(c) < 0)
-		return;
-	struct output *o = c->output;
-	if (!list_linked(&o->push))
-		list_push_back(&w->pushed, &o->push);
-	compact(o);
-	size_t cap = o->bytes.cap;
 	/* A message that is lost must be known to the client, and this is how. */
-	if (buffer_append(&o->bytes, bytes.data, bytes.len, SIZE_MAX) < 0) {
+	if (c->output == NULL && make_output(c) < 0) {
 		connection_overrun(c);
-		return;
+		return NULL;
 	}
-	if (held(c) > PUSH_EARLY)
+	if (!list_linked(&c->output->push))
+		list_push_back(&w->pushed, &c->output->push);
+	compact(c->output);
+	return c->output;
+}
+
+/* Sends early what is much, and closes who does not take it. */
+static void end_push(struct connection *c, uint64_t before) {
+	if (unread(c) > PUSH_EARLY)
 		(void)send_held(c);
 	if (check_limit(c) < 0)
 		connection_overrun(c);
-	else if (o->bytes.cap != cap && connection_charge_later(c) < 0)
+	else if (output_memory(c->output) > before && connection_charge_later(c) < 0)
 		connection_evict(c);
+}
+
+void output_push(struct connection *c, struct slice bytes) {
+	struct output *o = begin_push(c);
+	if (o == NULL)
+		return;
+	uint64_t before = output_memory(o);
+	if (buffer_append(&o->bytes, bytes.data, bytes.len, SIZE_MAX) < 0)
+		connection_overrun(c);
+	else
+		end_push(c, before);
+}
+
+void output_push_shared(struct connection *c, struct slice head, struct shared *shared) {
+	struct output *o = begin_push(c);
+	if (o == NULL)
+		return;
+	uint64_t before = output_memory(o);
+	if (buffer_append(&o->bytes, head.data, head.len, SIZE_MAX) < 0 ||
+	    insert(c, buffer_slice(&shared->bytes), NULL, shared_hold(shared)) == NULL)
+		connection_overrun(c);
+	else
+		end_push(c, before);
+}
+
+int output_unshare(struct connection *c) {
+	struct output *o = c->output;
+	struct buffer all;
+	if (o == NULL || o->shared_bytes == 0)
+		return 0;
+	assert(o->lent == NULL);
+	buffer_init(&all);
+	size_t at = o->sent;
+	int error = 0;
+	for (struct insert *in = first_insert(o); in != NULL && error == 0; in = first_insert(o)) {
+		error = buffer_append(&all, o->bytes.data + at, in->at - at, SIZE_MAX);
+		if (error == 0)
+			error = buffer_append(&all, in->rest.data, in->rest.len, SIZE_MAX);
+		at = in->at;
+		end_insert(o, in);
+	}
+	if (error == 0)
+		error = buffer_append(&all, o->bytes.data + at, o->bytes.len - at, SIZE_MAX);
+	buffer_deinit(&o->bytes);
+	o->bytes = all;
+	o->sent = 0;
+	return error;
 }
 
 void output_flush_pushed(struct worker *w) {

@@ -300,7 +300,7 @@ static void turn(struct worker *w, int wait_ms) {
 	output_end_replies(w);
 	if (__builtin_expect(w->env.broadcasts != NULL, 0))
 		session_turn_ended(&w->env);
-	if (__builtin_expect(w->env.feed.lines.len != 0, 0))
+	if (__builtin_expect(w->env.feed.lines.len != 0 || w->env.feed.lost, 0))
 		worker_send_watched(w);
 	while (__builtin_expect(!list_empty(&w->pushed) || !list_empty(&w->evicted), 0)) {
 		connection_close_evicted(w);

@@ -19,5 +19,7 @@ enum client_charge {
  * charged: the asker itself holds most, or the quota has no room. */
 int client_memory_charge(struct tenant *t, struct session *asker, uint64_t bytes, enum client_charge how);
 void client_memory_discharge(struct tenant *t, uint64_t bytes);
+/* Closes a client that does not run a command at the end of the turn, and frees its buffers at once. */
+void client_memory_evict(struct tenant *t, struct session *s);
 /* Whether so much would be refused in any case, with only the asker's client there. */
 bool client_memory_never(const struct tenant *t, uint64_t bytes);

@@ -22,6 +22,7 @@ struct environment;
 struct peer;
 struct hub;
 struct call;
+struct shared;
 
 /* What INFO, CLIENT INFO and CLIENT LIST say of a connection, beyond what the session knows. */
 struct client_facts {
@@ -41,6 +42,9 @@ struct session_host {
 	/* Sends bytes that are RESP already to any session of this worker: behind the replies so far for the caller's
 	 * own, at the end of the turn for others. A client that does not read is closed as for its replies. */
 	void (*push)(struct session *s, struct slice bytes);
+	/* The same with bytes behind `head` that other sessions are sent too, and that are held once for all of them.
+	 */
+	void (*push_shared)(struct session *s, struct slice head, struct shared *shared);
 	/* Sessions whose commands had OUTCOME_LATER may be tried again. */
 	void (*wake)(struct environment *env);
 	/* Calls visit for every session of this worker. It may close that one. */
@@ -52,6 +56,8 @@ struct session_host {
 	bool (*has_place)(const struct session *s, const struct tenant *t);
 	/* The session is about to leave its tenant: takes back what the connection charged it. May be NULL. */
 	void (*leaving)(struct session *s);
+	/* Sends the lines of environment.feed to the operator's worker before the turn ends. May be NULL. */
+	void (*send_watched)(struct environment *env);
 	/* Bytes of memory that the connection makes its tenant hold. May be NULL. */
 	uint64_t (*held)(const struct session *s);
 	/* Frees the buffers of another session's connection, of `held` bytes with what the session itself holds, and
@@ -64,6 +70,7 @@ struct watch_feed {
 	unsigned watchers; /* 0: none, and nothing is written */
 	unsigned worker;   /* the operator's */
 	struct buffer lines;
+	bool lost; /* there was no memory for a line */
 };
 
 /* Bytes of a value that a reply ends with, but for CRLF. */
