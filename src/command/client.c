@@ -213,9 +213,9 @@ struct session *client_by_id(const struct tenant *t, uint64_t id) {
 	return NULL;
 }
 
-/* Whether the lines can still be sent: a list beyond the client's limit of output closes it, and need not be made. */
+/* Whether the lines can still be sent: what cannot need not be made. */
 static bool fits(const struct session *s) {
-	return s->env->scratch.len <= s->reply->limit;
+	return writer_fits(s->reply, s->env->scratch.len);
 }
 
 static int compare_ids(const void *a, const void *b) {

@@ -57,15 +57,21 @@ static bool fits(const struct tenant *t, uint64_t bytes) {
 	return held <= limit && bytes <= limit - held;
 }
 
-bool client_memory_never(const struct tenant *t, uint64_t bytes) {
-	uint64_t most = t->limits.max_memory;
-	return bytes > tenant_client_limit(t) || (most != 0 && bytes > most);
+/* Whether the quota has room for a command that is larger than what is meant for clients: it is held for a moment, and
+ * costs no key. */
+static bool has_free_room(const struct tenant *t, uint64_t bytes) {
+	uint64_t most = t->limits.max_memory, used = counter_get(&t->figures.bytes);
+	return t->limits.client_memory == 0 && most != 0 && used <= most && bytes <= most - used;
+}
+
+bool client_memory_refuses(const struct tenant *t, uint64_t bytes, uint64_t charged) {
+	return bytes > tenant_client_limit(t) && bytes > charged && !has_free_room(t, bytes - charged);
 }
 
 /* The quota's part of it. */
 static int charge(struct tenant *t, uint64_t bytes, enum client_charge how) {
 	int error = how == CHARGE_LATER ? ATOMDB_E_OOM : tenant_charge(t, bytes);
-	if (error < 0 && how != CHARGE_NOW) {
+	if (error < 0 && (how == CHARGE_LITTLE || how == CHARGE_LATER)) {
 		tenant_charge_later(t, bytes);
 		error = 0;
 	}
@@ -78,7 +84,9 @@ int client_memory_charge(struct tenant *t, struct session *asker, uint64_t bytes
 	/* It had its place in the process before. */
 	if (__builtin_expect(shard_resumes(t->shard), 0))
 		return charge(t, bytes, CHARGE_NOW);
-	if (how != CHARGE_LITTLE && client_memory_never(t, bytes))
+	if (how == CHARGE_INPUT && has_free_room(t, bytes))
+		return charge(t, bytes, how);
+	if (how != CHARGE_LITTLE && bytes > tenant_client_limit(t))
 		return ATOMDB_E_OOM;
 	/* A message weighs nothing: anybody who holds something goes before it is lost. */
 	struct weight own = {false, 0};

@@ -227,6 +227,14 @@ enum outcome dispatch_call(struct session *s, const struct request *r, uint64_t 
 	return outcome;
 }
 
+void dispatch_drop_reply(struct session *s) {
+	struct writer *w = s->reply;
+	w->failed = false;
+	w->out->len = w->begin;
+	writer_error(w, "OOM the reply is larger than client_memory allows, though the command has run");
+	notes_failed(s);
+}
+
 void dispatch_refuse(struct session *s) {
 	size_t mark = s->reply->out->len;
 	bool muted = s->reply->muted;
@@ -241,7 +249,7 @@ void dispatch_refuse(struct session *s) {
 
 enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks) {
 	const struct command *c = r->command;
-	size_t mark = s->reply->out->len;
+	size_t mark = s->reply->begin = s->reply->out->len;
 	s->last_ms = s->env->steady_ms;
 	if (__builtin_expect(c == NULL, 0)) {
 		if (is_http(r->argv[0]))

@@ -164,11 +164,8 @@ enum outcome generic_scan(struct session *s, const struct request *r) {
 	int64_t count = 10;
 	if (!parse_cursor(r->argv[1], &cursor))
 		return reply_error(s, "ERR invalid cursor");
-	/* The new cursor is answered before the names, but known after them: they wait in scratch. */
-	struct writer names;
-	writer_init(&names, &s->env->scratch, s->reply->limit);
-	names.protocol = s->reply->protocol;
-	struct selection sel = {.writer = &names, .all = true, .work = pattern_work(s)};
+	size_t mark = writer_mark(s->reply);
+	struct selection sel = {.writer = s->reply, .all = true, .work = pattern_work(s)};
 	if (!parse_scan_options(s, r, &sel, &count))
 		return OUTCOME_DONE;
 	if (count > SCAN_COUNT_MAX)
@@ -176,16 +173,16 @@ enum outcome generic_scan(struct session *s, const struct request *r) {
 	int64_t steps = count * 10;
 	do {
 		cursor = keyspace_scan(s->tenant, s->database, cursor, pick, &sel);
-	} while (cursor != 0 && --steps > 0 && sel.visited < (uint64_t)count && !names.failed && !is_given_up(&sel));
+	} while (cursor != 0 && --steps > 0 && sel.visited < (uint64_t)count && !s->reply->failed &&
+		 !is_given_up(&sel));
 	if (is_given_up(&sel))
-		return reply_costly_pattern(s, writer_mark(s->reply));
+		return reply_costly_pattern(s, mark);
 
-	char text[NUMBER_TEXT_MAX + 4];
-	int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)cursor);
-	writer_array(s->reply, 2);
-	writer_bulk(s->reply, (struct slice){text, (size_t)n});
-	writer_array(s->reply, sel.count);
-	writer_raw(s->reply, buffer_slice(&s->env->scratch));
-	s->reply->failed |= names.failed;
+	/* The new cursor is answered before the names, but known after them. */
+	char text[32], head[96];
+	int digits = snprintf(text, sizeof(text), "%llu", (unsigned long long)cursor);
+	int n = snprintf(head, sizeof(head), "*2\r\n$%d\r\n%s\r\n*%llu\r\n", digits, text,
+			 (unsigned long long)sel.count);
+	writer_raw_at(s->reply, mark, (struct slice){head, (size_t)n});
 	return OUTCOME_DONE;
 }

@@ -51,6 +51,8 @@ enum outcome reply_wrong_count(struct session *s, const struct request *r);
 enum outcome reply_store_error(struct session *s, int error);
 /* "+OK", or the store's error. */
 enum outcome reply_result(struct session *s, int error);
+/* A value, or a part of it, of at least LOAN_MIN bytes in the arena: sent from there, if it can be. */
+enum outcome reply_large(struct session *s, const struct entry *e, struct slice value);
 
 /* Takes back what was replied since `s->reply->out->len` was `mark`. */
 void reply_rewind(struct session *s, size_t mark);

@@ -351,9 +351,7 @@ void hub_end_command(struct hub *h) {
 
 void hub_hold(struct hub *h, struct buffer *to, const void *bytes, size_t len) {
 	struct writer *w = h->current->reply;
-	size_t used = w->out->len + h->held;
-	if (used > w->limit || len > w->limit - used ||
-	    client_memory_charge(h->tenant, h->current, len, CHARGE_LATER) < 0) {
+	if (!writer_fits(w, h->held + len) || client_memory_charge(h->tenant, h->current, len, CHARGE_LATER) < 0) {
 		w->failed = true;
 		return;
 	}

@@ -17,11 +17,13 @@ enum outcome range_getrange(struct session *s, const struct request *r) {
 		return OUTCOME_DONE;
 	struct key key = request_key(s, r, 1);
 	char text[KEYSPACE_TEXT];
-	struct slice value = value_or_nothing(keyspace_find(s->tenant, &key, LOOKUP_READ), text);
+	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
+	struct slice value = value_or_nothing(e, text), part = SLICE("");
 	if (!range_backwards(start, end) && range_resolve((int64_t)value.len, &start, &end))
-		writer_bulk(s->reply, (struct slice){value.data + start, (size_t)(end - start + 1)});
-	else
-		writer_bulk(s->reply, SLICE(""));
+		part = (struct slice){value.data + start, (size_t)(end - start + 1)};
+	if (part.len >= LOAN_MIN)
+		return reply_large(s, e, part);
+	writer_bulk(s->reply, part);
 	return OUTCOME_DONE;
 }
 

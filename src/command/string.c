@@ -17,10 +17,9 @@ static void reply_value(struct session *s, const struct entry *e) {
 		writer_bulk(s->reply, keyspace_value(e, text));
 }
 
-/* Lends the value of `e`, which is large, as the last thing that the command answers; not to a client to which
+/* Lends `value`, which is large and in `e`, as the last thing that the command answers; not to a client to which
  * something else may have to be sent behind it, or that wants no answer. */
-static __attribute__((noinline)) enum outcome reply_large(struct session *s, const struct entry *e,
-							  struct slice value) {
+__attribute__((noinline)) enum outcome reply_large(struct session *s, const struct entry *e, struct slice value) {
 	struct loan *loan = NULL;
 	if (!(s->flags & (uint32_t)(SESSION_ATTENTION ^ SESSION_TENANT_ATTENTION)) && !s->reply->muted)
 		loan = loan_take(s->tenant, e);

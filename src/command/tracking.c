@@ -148,8 +148,9 @@ static void tell_broken(struct hub *h, struct tracking *x) {
 	struct writer w = hub_head(h, 2);
 	writer_bulk(&w, SLICE("tracking-redir-broken"));
 	writer_integer(&w, x->redirect_id);
+	/* The body at hand is not part of it. */
 	if (!w.failed)
-		hub_send(h, x->session);
+		hub_push(h, x->session, buffer_slice(&h->head));
 }
 
 static struct session *session_of(const struct hub *h, int64_t id) {
@@ -357,6 +358,14 @@ static size_t write_changes(struct hub *h, const struct changes *c, const struct
 	return count;
 }
 
+static bool has_written(const struct session *s, const struct changes *c) {
+	for (size_t i = 0; i < c->count; i++) {
+		if (c->keys[i].writer == s)
+			return true;
+	}
+	return false;
+}
+
 /* Sends each member the keys, but not those that it wrote, where it wants it so. All others share one message. */
 static void broadcast(struct hub *h, struct topic *topic) {
 	const struct changes *c = topic->changes;
@@ -367,7 +376,7 @@ static void broadcast(struct hub *h, struct topic *topic) {
 	list_for_each (node, &topic->members) {
 		struct session *s = list_entry(node, struct membership, by_topic)->session;
 		struct tracking *x = s->peer->tracking;
-		bool own = (x->options & TRACKING_NOLOOP) != 0;
+		bool own = (x->options & TRACKING_NOLOOP) != 0 && has_written(s, c);
 		size_t count = c->count;
 		if (own || !shared)
 			count = write_changes(h, c, own ? s : NULL, &written);

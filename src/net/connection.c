@@ -304,7 +304,7 @@ static int charge(struct connection *c, enum client_charge how) {
 	uint64_t held = held_bytes(c);
 	if (held > c->charged)
 		return charge_more(c, held - c->charged,
-				   how == CHARGE_NOW && held <= GRACE_BYTES ? CHARGE_LITTLE : how);
+				   how != CHARGE_LATER && held <= GRACE_BYTES ? CHARGE_LITTLE : how);
 	uint64_t less = c->charged - held;
 	if (less > 0 && c->session.tenant != NULL)
 		client_memory_discharge(c->session.tenant, less);
@@ -315,11 +315,15 @@ static int charge(struct connection *c, enum client_charge how) {
 }
 
 int connection_charge(struct connection *c) {
-	return charge(c, CHARGE_NOW);
+	return charge(c, c->pending != NULL ? CHARGE_INPUT : CHARGE_NOW);
 }
 
 int connection_charge_later(struct connection *c) {
 	return charge(c, CHARGE_LATER);
+}
+
+int connection_charge_reply(struct connection *c, uint64_t bytes) {
+	return charge_more(c, bytes, CHARGE_LATER);
 }
 
 void connection_uncharge(struct connection *c) {
@@ -404,7 +408,7 @@ static void host_push(struct session *s, struct slice bytes) {
 	struct worker *w = c->worker;
 	if (s->env->running != s)
 		output_push(c, bytes);
-	else if (buffer_append(&w->output, bytes.data, bytes.len, w->writer.limit) < 0)
+	else if (!writer_fits(&w->writer, bytes.len) || buffer_append(&w->output, bytes.data, bytes.len, SIZE_MAX) < 0)
 		w->writer.failed = true;
 }
 

@@ -124,6 +124,8 @@ bool connection_may_be_idle(const struct connection *c);
 int connection_charge(struct connection *c);
 /* The same, and no key is evicted now. */
 int connection_charge_later(struct connection *c);
+/* Charges a part of a reply that is being made, until the next of these calls. 0 or ATOMDB_E_OOM. */
+int connection_charge_reply(struct connection *c, uint64_t bytes);
 /* Takes the whole charge back. */
 void connection_uncharge(struct connection *c);
 /* Brings epoll's interest in line with the connection's state, and the lists with its session's. */
@@ -194,5 +196,9 @@ void output_flush_pushed(struct worker *w);
 int output_hold(struct connection *c, struct slice bytes);
 void output_drop(struct connection *c);
 size_t output_unsent(const struct connection *c);
-/* What the writer may put into the worker's output for this client. */
+/* What the writer may put into the worker's output for this client, at most. */
 size_t output_limit(const struct connection *c);
+/* Without a charge; beyond it a reply is charged as it is made. */
+size_t output_free_limit(const struct connection *c);
+/* Raises the limit of the worker's writer for the client that is being served, and charges it. The writer's `grow`. */
+bool output_grow(struct writer *w, size_t n);

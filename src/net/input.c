@@ -192,6 +192,20 @@ static APART void wipe_command(struct connection *c, const struct feed *f, size_
 	reader_wipe(&c->worker->reader);
 }
 
+/* There was no room for the command's reply: the client is told so. False: it has left more unread than it may. */
+static APART bool drop_reply(struct connection *c) {
+	struct worker *w = c->worker;
+	if (w->writer.limit >= output_limit(c)) {
+		counter_add(&w->figures.output_limit, 1);
+		connection_report(c, EVENT_OUTPUT_LIMIT, (struct slice){0}, NULL);
+		return false;
+	}
+	connection_uncharge(c);
+	w->writer.limit = output_free_limit(c);
+	dispatch_drop_reply(&c->session);
+	return true;
+}
+
 /* Runs the window's commands. VERDICT_DONE when all ran, or the time is over and nothing is left. */
 static APART enum verdict run_window(struct connection *c, struct feed *f, struct window *v, uint64_t *ticks,
 				     uint64_t end) {
@@ -220,11 +234,8 @@ static APART enum verdict run_window(struct connection *c, struct feed *f, struc
 			}
 		}
 		f->done = begin + v->commands[i].end;
-		if (__builtin_expect(w->writer.failed, 0)) {
-			counter_add(&w->figures.output_limit, 1);
-			connection_report(c, EVENT_OUTPUT_LIMIT, (struct slice){0}, NULL);
+		if (__builtin_expect(w->writer.failed, 0) && !drop_reply(c))
 			return VERDICT_DROP;
-		}
 		if (__builtin_expect(outcome == OUTCOME_CLOSE || (s->flags & (SESSION_CLOSING | SESSION_SECRET)), 0)) {
 			if (s->flags & SESSION_SECRET)
 				wipe_command(c, f, begin + (i > 0 ? v->commands[i - 1].end : 0));
@@ -234,7 +245,8 @@ static APART enum verdict run_window(struct connection *c, struct feed *f, struc
 		if (__builtin_expect(w->output.len > OUTPUT_EARLY, 0)) {
 			if (output_flush(c) < 0)
 				return VERDICT_DROP;
-			w->writer.limit = output_limit(c);
+			connection_uncharge(c);
+			w->writer.limit = output_free_limit(c);
 			if (connection_is_behind(c))
 				return VERDICT_STALLED;
 		}
@@ -281,7 +293,8 @@ static bool check_greeting(struct connection *c, const struct feed *f) {
 /* The client's replies go to the worker's output. */
 static inline void begin_replies(struct connection *c) {
 	struct worker *w = c->worker;
-	writer_init(&w->writer, &w->output, output_limit(c));
+	writer_init(&w->writer, &w->output, output_free_limit(c));
+	w->writer.grow = output_grow;
 	w->writer.protocol = c->session.protocol;
 	w->writer.muted = (c->session.flags & SESSION_REPLY_OFF) != 0;
 	c->session.reply = &w->writer;
@@ -469,7 +482,7 @@ static void resume_reader(struct connection *c, const char *to) {
 /* An unfinished command that its client may not hold, whatever else there is room for. */
 static bool never_fits(const struct connection *c) {
 	const struct tenant *t = c->session.tenant;
-	return t != NULL && client_memory_never(t, reader_need(&c->pending->reader));
+	return t != NULL && client_memory_refuses(t, reader_need(&c->pending->reader), c->charged);
 }
 
 static void conclude(struct connection *c, const struct feed *f, enum verdict verdict);

@@ -60,6 +60,30 @@ size_t output_limit(const struct connection *c) {
 	return c->worker->output_begin + (most > unsent ? (size_t)most - unsent : 0);
 }
 
+size_t output_free_limit(const struct connection *c) {
+	size_t most = output_limit(c), begin = c->worker->output_begin;
+	return most - begin < OUTPUT_KEPT ? most : begin + OUTPUT_KEPT;
+}
+
+bool output_grow(struct writer *writer, size_t n) {
+	struct worker *w = list_entry(writer, struct worker, writer);
+	struct connection *c = list_entry(w->env.running, struct connection, session);
+	size_t most = output_limit(c), len = writer->out->len;
+	if (len > most || n > most - len) {
+		writer->limit = most;
+		return false;
+	}
+	/* A half more than is needed, so that there are few charges. */
+	size_t limit = len + n > most / 3 * 2 ? most : (len + n) / 2 * 3;
+	if (connection_charge_reply(c, limit - writer->limit) < 0) {
+		limit = len + n;
+		if (connection_charge_reply(c, limit - writer->limit) < 0)
+			return false;
+	}
+	writer->limit = limit;
+	return true;
+}
+
 static void end_insert(struct output *o, struct insert *in) {
 	list_remove(&in->link);
 	if (o->lent == in)

@@ -18,6 +18,7 @@ void writer_init(struct writer *w, struct buffer *out, size_t limit) {
 	w->limit = limit;
 	w->protocol = 2;
 	w->muted = w->failed = false;
+	w->grow = NULL;
 	w->errors = 0;
 }
 
@@ -29,11 +30,20 @@ static inline char *spare(struct writer *w, size_t n) {
 	return b->data + b->len;
 }
 
+bool writer_fits(struct writer *w, size_t n) {
+	if (w->failed)
+		return false;
+	if (w->out->len <= w->limit && n <= w->limit - w->out->len)
+		return true;
+	w->failed = w->grow == NULL || !w->grow(w, n);
+	return !w->failed;
+}
+
 /* Room for exactly `n` bytes; NULL where nothing is to be written. */
 static char *room(struct writer *w, size_t n) {
 	if (w->muted || w->failed)
 		return NULL;
-	if (buffer_reserve(w->out, n, w->limit) < 0) {
+	if (!writer_fits(w, n) || buffer_reserve(w->out, n, w->limit) < 0) {
 		w->failed = true;
 		return NULL;
 	}
@@ -279,13 +289,16 @@ size_t writer_mark(const struct writer *w) {
 	return w->out->len;
 }
 
-void writer_array_at(struct writer *w, size_t mark, size_t elements) {
-	char text[LINE_MAX_BYTES];
-	size_t n = (size_t)(put_line(text, '*', (int64_t)elements) - text);
-	if (mark > w->out->len || room(w, n) == NULL)
+void writer_raw_at(struct writer *w, size_t mark, struct slice bytes) {
+	if (mark > w->out->len || room(w, bytes.len) == NULL)
 		return;
 	char *at = w->out->data + mark;
-	memmove(at + n, at, w->out->len - mark);
-	memcpy(at, text, n);
-	w->out->len += n;
+	memmove(at + bytes.len, at, w->out->len - mark);
+	memcpy(at, bytes.data, bytes.len);
+	w->out->len += bytes.len;
+}
+
+void writer_array_at(struct writer *w, size_t mark, size_t elements) {
+	char text[LINE_MAX_BYTES];
+	writer_raw_at(w, mark, (struct slice){text, (size_t)(put_line(text, '*', (int64_t)elements) - text)});
 }

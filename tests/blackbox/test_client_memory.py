@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 
 import pytest
 
@@ -167,3 +168,192 @@ def test_client_memory_is_an_option_of_a_tenant(atomdb):
         assert 8 <= count <= 10
         assert client.cmd("DISCARD") == "OK"
         assert client.cmd("CONFIG", "GET", "maxmemory-clients") == [b"maxmemory-clients", str(1 << 20).encode()]
+
+
+# 200 MiB, of which 50 MiB are for clients.
+ROOMY = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "200M"; };\n'
+
+
+def high_water(atomdb):
+    return atomdb.status("VmHWM")
+
+
+@pytest.mark.parametrize("listen", [("SUBSCRIBE", "news"), ("PSUBSCRIBE", "n*")], ids=["channel", "pattern"])
+def test_a_message_to_many_is_held_once(atomdb, listen):
+    size = 25 << 20
+    atomdb.start(ROOMY)
+    with atomdb.client("s") as publisher:
+        subscribers = [atomdb.client("s") for _ in range(20)]
+        for subscriber in subscribers:
+            subscriber.cmd(*listen)
+        before = high_water(atomdb)
+        message = os.urandom(size)
+        assert publisher.cmd("PUBLISH", "news", message) == 20
+        # The command itself, and the message once.
+        assert high_water(atomdb) - before < 3 * size
+        used = int(info(publisher, "memory")["mem_clients_normal"])
+        assert size <= used < size + (2 << 20)
+        for subscriber in subscribers:
+            assert subscriber.read()[-1] == message
+        wait_for(lambda: int(info(publisher, "memory")["mem_clients_normal"]) < 1 << 20, 10, "the message to be freed")
+        for subscriber in subscribers:
+            subscriber.close()
+
+
+def test_messages_that_nobody_reads_stay_within_the_limit(atomdb):
+    atomdb.start(ROOMY)
+    with atomdb.client("s") as publisher:
+        deaf = [atomdb.client("s") for _ in range(20)]
+        for subscriber in deaf:
+            subscriber.cmd("SUBSCRIBE", "news")
+        before = high_water(atomdb)
+        message = os.urandom(10 << 20)
+        wait_for(lambda: publisher.cmd("PUBLISH", "news", message) == 0, 30, "the deaf to be closed")
+        assert high_water(atomdb) - before < 80 << 20
+        assert len(evictions(atomdb)) == 20
+        for subscriber in deaf:
+            subscriber.close()
+
+
+def test_a_line_for_many_monitors_is_held_once_and_bounded(atomdb):
+    atomdb.start(ROOMY)
+    with atomdb.client("s") as client:
+        monitors = [atomdb.client("s") for _ in range(8)]
+        for monitor in monitors:
+            monitor.cmd("MONITOR")
+        before = high_water(atomdb)
+        value = os.urandom(15 << 20)
+        assert client.cmd("ECHO", value) == value
+        assert client.cmd("ECHO", "x" * 100_000)
+        assert client.cmd("MGET", *["key"] * 400_000)
+        assert high_water(atomdb) - before < 80 << 20
+        for monitor in monitors:
+            line = monitor._line()
+            assert b'"ECHO" "' in line and line.endswith(b'"... (14680071 more bytes)'), line[-40:]
+            assert (1 << 20) < len(line) < (4 << 20) + 200
+            assert monitor._line().endswith(b'"ECHO" "%b"' % (b"x" * 100_000))
+            assert re.search(rb'"key"... \(\d+ more arguments\)$', monitor._line())
+            monitor.close()
+
+
+def test_monitors_that_do_not_read_are_closed_within_the_limit(atomdb, full):
+    deaf = [atomdb.client("s") for _ in range(8)]
+    for monitor in deaf:
+        monitor.cmd("MONITOR")
+    before = high_water(atomdb)
+    value = os.urandom(500_000)
+    wait_for(lambda: full.many([("ECHO", value)] * 8) and len(evictions(atomdb)) == 8, 30, "the deaf to be closed")
+    assert keys_left(full) > KEYS * 0.7
+    assert high_water(atomdb) - before < 16 << 20
+    for monitor in deaf:
+        monitor.close()
+
+
+def test_events_about_long_names_are_held_once(atomdb):
+    atomdb.start(ROOMY)
+    with atomdb.client("s") as client:
+        client.cmd("CONFIG", "SET", "notify-keyspace-events", "KEA")
+        subscribers = [atomdb.client("s") for _ in range(20)]
+        for subscriber in subscribers:
+            subscriber.cmd("PSUBSCRIBE", "__key*")
+        before = high_water(atomdb)
+        name = b"n" * (8 << 20)
+        assert client.cmd("SET", name, "v") == "OK"
+        assert high_water(atomdb) - before < 100 << 20
+        for subscriber in subscribers:
+            assert subscriber.read()[2:] == [b"__keyspace@0__:" + name, b"set"]
+            assert subscriber.read()[2:] == [b"__keyevent@0__:set", name]
+            subscriber.close()
+
+
+@pytest.mark.parametrize("options", [(), ("BCAST",), ("BCAST", "NOLOOP")], ids=lambda o: "-".join(o) or "default")
+def test_invalidations_of_long_names_are_held_once(atomdb, options):
+    atomdb.start(ROOMY)
+    with atomdb.client("s") as client:
+        name = b"n" * ((8 << 20) if options else (1 << 20))
+        trackers = [atomdb.client("s") for _ in range(20)]
+        for tracker in trackers:
+            tracker.cmd("HELLO", "3")
+            tracker.cmd("CLIENT", "TRACKING", "ON", *options)
+        assert client.cmd("SET", name, "v") == "OK"
+        for tracker in trackers:
+            if options:
+                assert tracker.read() == [b"invalidate", [name]]
+            else:
+                assert tracker.cmd("GET", name) == b"v"
+        before = high_water(atomdb)
+        assert client.cmd("SET", name, "w") == "OK"
+        for tracker in trackers:
+            assert tracker.read() == [b"invalidate", [name]]
+            tracker.close()
+        assert high_water(atomdb) - before < 64 << 20
+
+
+def test_the_table_of_tracked_names_is_a_small_part_of_the_quota(atomdb, full):
+    with atomdb.client("s") as tracker:
+        tracker.cmd("HELLO", "3")
+        tracker.cmd("CLIENT", "TRACKING", "ON")
+        before = int(info(full, "memory")["used_memory_overhead"])
+        absent = [f"absent:{n:030}" for n in range(60_000)]
+        told = 0
+        for at in range(0, len(absent), 1000):
+            tracker.send(b"".join(encode("GET", name) for name in absent[at : at + 1000]))
+            answers = 0
+            while answers < 1000:
+                reply = tracker.read()
+                answers += reply is None
+                told += reply is not None and reply[0] == b"invalidate"
+        tracker.send(encode("PING"))
+        while tracker.read() != "PONG":
+            told += 1
+        # Those that were given up are told: they may not be cached.
+        assert 50_000 < told < 60_000
+        assert keys_left(full) > KEYS * 0.9
+        assert int(info(full, "memory")["used_memory_overhead"]) - before < QUOTA // 16 + 65536
+        # The latest are remembered.
+        assert full.cmd("SET", absent[-1], 1) == "OK"
+        assert tracker.read() == [b"invalidate", [absent[-1].encode()]]
+
+
+TOO_LARGE_REPLY = Error("OOM the reply is larger than client_memory allows, though the command has run")
+
+
+@pytest.mark.parametrize("command", [
+    ("MGET", *["big"] * 40), ("MGET", *["big"] * 40_000), ("COMMAND", "DOCS", *["get"] * 100_000),
+    ("CLIENT", "LIST", "ID", *["1"] * 40_000), ("COMMAND", "INFO", *["set"] * 100_000)],
+    ids=lambda c: "-".join(c[:2]) + f"-{len(c)}")
+def test_a_reply_that_does_not_fit_is_an_error_and_costs_no_keys(atomdb, command):
+    atomdb.start('workers = 1;\ndefaults: { max_entries = 0; max_memory = "64M"; client_memory = "8M"; };\n')
+    with atomdb.client("s") as client, atomdb.client("s") as other:
+        client.cmd("SET", "big", "x" * 1_000_000)
+        for at in range(20):
+            client.cmd("SETRANGE", "big2", at * 1_000_000, "x" * 1_000_000)
+        client.many(("SET", f"key:{n}", "v" * 100) for n in range(10_000))
+        before, keys = high_water(atomdb), client.cmd("DBSIZE")
+        assert client.many([("PING",), command, ("ECHO", "x")]) == ["PONG", TOO_LARGE_REPLY, b"x"]
+        assert client.cmd("GETSET", "big2", "x") == TOO_LARGE_REPLY and client.cmd("GET", "big2") == b"x"
+        assert client.many([("MULTI",), command, ("INCR", "n"), ("EXEC",), ("GET", "n")])[3:] == [TOO_LARGE_REPLY, b"1"]
+        assert other.cmd("PING") == "PONG"
+        assert client.cmd("DBSIZE") == keys + 1
+        assert high_water(atomdb) - before < 24 << 20
+        assert int(info(client, "memory")["mem_clients_normal"]) < 1 << 20
+
+
+def test_a_large_range_is_read_from_where_it_is(atomdb):
+    atomdb.start('workers = 1;\ndefaults: { max_entries = 0; max_memory = "64M"; client_memory = "8M"; };\n')
+    with atomdb.client("s") as client:
+        value = os.urandom(5 << 20)
+        for at in range(4):
+            client.cmd("SETRANGE", "big", at * len(value), value)
+        before = high_water(atomdb)
+        assert client.cmd("GETRANGE", "big", 1, -2) == (value * 4)[1:-1]
+        assert high_water(atomdb) - before < 4 << 20
+
+
+def test_replies_that_are_read_need_little_memory(atomdb, full):
+    """A pipeline whose replies are a hundred times what the clients may hold."""
+    full.cmd("SET", "big", "x" * 100_000)
+    with atomdb.client("s") as client:
+        for _ in range(100):
+            assert len(b"".join(client.many([("MGET", *["big"] * 10)] * 2)[1])) == 1_000_000
+    assert keys_left(full) > KEYS * 0.7 and not evictions(atomdb)

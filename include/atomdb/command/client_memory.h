@@ -10,6 +10,7 @@
 
 enum client_charge {
 	CHARGE_NOW,    /* evicts keys, if the quota needs it */
+	CHARGE_INPUT,  /* likewise; beyond the limit too, if no client_memory is set and the quota has free room */
 	CHARGE_LITTLE, /* likewise; never refused, so that a client which holds most can say what is to go */
 	CHARGE_LATER,  /* evicts no key now: the shard does it. For a caller that may be in the middle of a reply */
 };
@@ -21,5 +22,5 @@ int client_memory_charge(struct tenant *t, struct session *asker, uint64_t bytes
 void client_memory_discharge(struct tenant *t, uint64_t bytes);
 /* Closes a client that does not run a command at the end of the turn, and frees its buffers at once. */
 void client_memory_evict(struct tenant *t, struct session *s);
-/* Whether so much would be refused in any case, with only the asker's client there. */
-bool client_memory_never(const struct tenant *t, uint64_t bytes);
+/* Whether a command of `bytes`, of which `charged` are, would be refused with only its client there. */
+bool client_memory_refuses(const struct tenant *t, uint64_t bytes, uint64_t charged);

@@ -21,6 +21,8 @@ void dispatch_fetch_ahead(const struct session *s, struct request *r, unsigned l
  * Redis's order: unknown command, arity, NOAUTH, then the tenant's rate. `*ticks` is clock_ticks() at the end of the
  * previous command (or the start of the batch) and is set to that of this one. */
 enum outcome dispatch_run(struct session *s, struct request *request, uint64_t *ticks);
+/* Puts an error in place of the reply of the command that has just run, for which there was no room. */
+void dispatch_drop_reply(struct session *s);
 /* Answers Redis's OOM error in place of a command that takes more memory than its client may hold. A transaction that
  * it would be part of fails. */
 void dispatch_refuse(struct session *s);

@@ -1,8 +1,9 @@
 /* Replies to bytes, in RESP2 or RESP3, whichever the client chose with HELLO.
  *
  * A writer appends to a buffer that somebody else owns. Failure is sticky: when memory or the limit runs out, `failed`
- * is set, nothing more is appended, and the caller closes the connection. A type that RESP2 lacks is written as Redis
- * writes it there: a map as a flat array, a set as an array, a double as a bulk string, null as "$-1". */
+ * is set and nothing more is appended. Whoever writes much looks at it now and then, and stops. A type that RESP2 lacks
+ * is written as Redis writes it there: a map as a flat array, a set as an array, a double as a bulk string, null as
+ * "$-1". */
 #pragma once
 
 #include <stdbool.h>
@@ -16,12 +17,14 @@
 #define WRITER_CODE 31
 
 struct writer {
-	struct buffer *out;         /* where the bytes go */
-	size_t limit;               /* bytes that `out` may hold in all */
-	uint8_t protocol;           /* 2 or 3 */
-	bool muted;                 /* drop everything: CLIENT REPLY OFF and SKIP */
-	bool failed;                /* memory or limit ran out */
-	uint64_t errors;            /* count of error replies written, for the failed-calls figure */
+	struct buffer *out;                       /* where the bytes go */
+	size_t limit;                             /* bytes that `out` may hold in all */
+	uint8_t protocol;                         /* 2 or 3 */
+	bool muted;                               /* drop everything: CLIENT REPLY OFF and SKIP */
+	bool failed;                              /* memory or limit ran out */
+	bool (*grow)(struct writer *w, size_t n); /* raises `limit` for `n` bytes more, if it may; NULL: never */
+	size_t begin;                             /* where the reply to the running command begins: its caller's own */
+	uint64_t errors;                          /* count of error replies written, for the failed-calls figure */
 	char code[WRITER_CODE + 1]; /* of the latest of them, "ERR" where it has none; valid once there was one */
 };
 
@@ -31,6 +34,9 @@ void writer_init(struct writer *w, struct buffer *out, size_t limit);
 static inline bool writer_drops(const struct writer *w) {
 	return w->failed || w->muted;
 }
+
+/* Whether `n` bytes more may be written; if not, the writer has failed. */
+bool writer_fits(struct writer *w, size_t n);
 
 /* Bytes that are RESP already. */
 void writer_raw(struct writer *w, struct slice bytes);
@@ -60,3 +66,5 @@ void writer_push(struct writer *w, size_t elements); /* RESP2: array */
  * count. `writer_mark` values stay valid while nothing but appends happen to the buffer. */
 size_t writer_mark(const struct writer *w);
 void writer_array_at(struct writer *w, size_t mark, size_t elements);
+/* The same for any bytes that are RESP and belong in front of what was written since. */
+void writer_raw_at(struct writer *w, size_t mark, struct slice bytes);
