@@ -70,9 +70,9 @@ bool client_memory_refuses(const struct tenant *t, uint64_t bytes, uint64_t char
 
 /* The quota's part of it. */
 static int charge(struct tenant *t, uint64_t bytes, enum client_charge how) {
-	int error = how == CHARGE_LATER ? ATOMDB_E_OOM : tenant_charge(t, bytes);
-	if (error < 0 && (how == CHARGE_LITTLE || how == CHARGE_LATER)) {
-		tenant_charge_later(t, bytes);
+	int error = how == CHARGE_LATER ? tenant_charge_later(t, bytes) : tenant_charge(t, bytes);
+	if (error < 0 && how == CHARGE_LITTLE) {
+		tenant_charge_anyway(t, bytes);
 		error = 0;
 	}
 	if (error == 0)

@@ -300,6 +300,16 @@ static inline void begin_replies(struct connection *c) {
 	c->session.reply = &w->writer;
 }
 
+/* While its commands run, a client's buffers are not charged to its tenant: what they make takes the place of what they
+ * are made from. They are memory all the same. */
+static APART uint64_t hold_memory(struct connection *c) {
+	uint64_t bytes = c->session.tenant != NULL ? c->charged : 0;
+	if (bytes > 0)
+		shard_hold_memory(c->worker->shards[0], bytes);
+	connection_uncharge(c);
+	return bytes;
+}
+
 /* Runs every complete command, those first that are in the window already. */
 static enum verdict run_feed(struct connection *c, struct feed *f, struct window *v) {
 	struct worker *w = c->worker;
@@ -312,6 +322,7 @@ static enum verdict run_feed(struct connection *c, struct feed *f, struct window
 	w->env.running = &c->session;
 	const uint64_t end = ticks + SLICE_TICKS;
 	unsigned commands = 0;
+	uint64_t held = 0;
 	enum verdict verdict;
 	do {
 		/* A connection that waited for its replies to be sent may have nothing left to run. */
@@ -321,7 +332,8 @@ static enum verdict run_feed(struct connection *c, struct feed *f, struct window
 		verdict = VERDICT_DONE;
 		if (__builtin_expect(v->count > 0, 1)) {
 			commands += v->count;
-			connection_uncharge(c);
+			if (__builtin_expect(c->charged > 0, 0))
+				held += hold_memory(c);
 			dispatch_sample(&c->session, v->requests, v->count);
 			verdict = run_window(c, f, v, &ticks, end);
 			v->count = 0;
@@ -334,6 +346,8 @@ static enum verdict run_feed(struct connection *c, struct feed *f, struct window
 	else if (__builtin_expect(c->greedy > 0, 0))
 		c->greedy--;
 	w->env.running = NULL;
+	if (__builtin_expect(held > 0, 0))
+		shard_release_memory(w->shards[0], held);
 	return verdict;
 }
 

@@ -115,6 +115,11 @@ bool arena_trim(struct arena *a, size_t max_bytes, bool all);
 
 /* Whether new pages leave the budget's reserve free. At first they do not. */
 void arena_keep_reserve(struct arena *a, bool keep);
+/* Takes `bytes` of the heap from the budget, which the arena's pages share; false: it has no room. */
+bool arena_take_heap(struct arena *a, uint64_t bytes);
+/* The same also where there is none. */
+void arena_take_heap_anyway(struct arena *a, uint64_t bytes);
+void arena_give_heap(struct arena *a, uint64_t bytes);
 /* Or NULL. */
 struct arena_budget *arena_budget_of(const struct arena *a);
 

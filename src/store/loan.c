@@ -67,7 +67,7 @@ void loan_return(struct loan *l) {
 		return;
 	struct shard *s = l->tenant->shard;
 	if (l->kept)
-		tenant_discharge(l->tenant, arena_block_size(l->size));
+		counter_sub(&l->tenant->figures.bytes, arena_block_size(l->size));
 	l->tenant = NULL;
 	if (!l->kept || !s->keeps_lent)
 		end(s, l);
@@ -83,7 +83,7 @@ bool loan_keep(struct shard *s, ref block) {
 		return false;
 	assert(!l->kept);
 	l->kept = true;
-	tenant_charge_anyway(l->tenant, arena_block_size(l->size));
+	counter_add(&l->tenant->figures.bytes, arena_block_size(l->size));
 	return true;
 }
 
@@ -175,7 +175,7 @@ static struct loan *take_again(struct tenant *t, struct loan *l) {
 		return NULL;
 	if (l->tenant == NULL) {
 		l->tenant = t;
-		tenant_charge_anyway(t, arena_block_size(l->size));
+		counter_add(&t->figures.bytes, arena_block_size(l->size));
 	}
 	l->readers++;
 	return l;

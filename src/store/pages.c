@@ -9,28 +9,43 @@
 #define GROW_MAX    (uint32_t)(1024 * MIB / ARENA_PAGE)
 #define PUNCH_PAGES (uint32_t)(MIB / ARENA_PAGE)
 
+bool arena_take_heap(struct arena *a, uint64_t bytes) {
+	if (a->budget == NULL)
+		return true;
+	uint64_t limit = atomic_load_explicit(&a->budget->limit, memory_order_relaxed);
+	uint64_t used = atomic_load_explicit(&a->budget->used, memory_order_relaxed);
+	uint64_t most = limit - (a->keeps_reserve ? limit / BUDGET_RESERVE_SHARE : 0);
+
+	do {
+		if (limit != 0 && (used > most || bytes > most - used))
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&a->budget->used, &used, used + bytes, memory_order_relaxed,
+							memory_order_relaxed));
+	return true;
+}
+
+void arena_take_heap_anyway(struct arena *a, uint64_t bytes) {
+	if (a->budget != NULL)
+		atomic_fetch_add_explicit(&a->budget->used, bytes, memory_order_relaxed);
+}
+
+void arena_give_heap(struct arena *a, uint64_t bytes) {
+	if (a->budget != NULL)
+		atomic_fetch_sub_explicit(&a->budget->used, bytes, memory_order_relaxed);
+}
+
 static bool budget_take(struct arena *a, uint32_t pages) {
 	uint64_t bytes = (uint64_t)pages * ARENA_PAGE;
 
-	if (a->budget != NULL) {
-		uint64_t limit = atomic_load_explicit(&a->budget->limit, memory_order_relaxed);
-		uint64_t used = atomic_load_explicit(&a->budget->used, memory_order_relaxed);
-		uint64_t most = limit - (a->keeps_reserve ? limit / BUDGET_RESERVE_SHARE : 0);
-
-		do {
-			if (limit != 0 && (used > most || bytes > most - used))
-				return false;
-		} while (!atomic_compare_exchange_weak_explicit(&a->budget->used, &used, used + bytes,
-								memory_order_relaxed, memory_order_relaxed));
-	}
+	if (!arena_take_heap(a, bytes))
+		return false;
 	counter_add(&a->figures.resident, bytes);
 	return true;
 }
 
 void pages_refund(struct arena *a, uint64_t bytes) {
 	counter_sub(&a->figures.resident, bytes);
-	if (a->budget != NULL)
-		atomic_fetch_sub_explicit(&a->budget->used, bytes, memory_order_relaxed);
+	arena_give_heap(a, bytes);
 }
 
 void pages_list_push(struct arena *a, uint32_t *head, uint32_t page) {

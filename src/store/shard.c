@@ -113,6 +113,14 @@ static void give_back(struct shard *s) {
 		c->purge = false;
 }
 
+void shard_hold_memory(struct shard *s, uint64_t bytes) {
+	arena_take_heap_anyway(s->arena, bytes);
+}
+
+void shard_release_memory(struct shard *s, uint64_t bytes) {
+	arena_give_heap(s->arena, bytes);
+}
+
 bool shard_work(struct shard *s, unsigned units) {
 	sweep(s, units);
 	if (!list_empty(&s->over))

@@ -1,7 +1,7 @@
 #include "atomdb/store/tenant.h"
 
 #include "atomdb/util/error.h"
-#include "store/record.h"
+#include "store/share.h"
 
 static void take_limits(struct tenant *t, const struct tenant_limits *limits) {
 	t->limits = *limits;
@@ -73,24 +73,53 @@ uint64_t tenant_client_limit(const struct tenant *t) {
 	return limit > CLIENT_MEMORY_MIN ? limit : CLIENT_MEMORY_MIN;
 }
 
+/* Takes memory that all tenants share. One above its share makes way first. */
+static int take_heap(struct tenant *t, uint64_t bytes) {
+	struct shard *s = t->shard;
+	bool taken = arena_take_heap(s->arena, bytes);
+	/* Taking over evicts nothing. */
+	if (!taken && s->resumes) {
+		arena_take_heap_anyway(s->arena, bytes);
+		taken = true;
+	}
+	if (__builtin_expect(taken, 1))
+		return 0;
+	for (unsigned tries = 0; !taken && share_make_way(t, bytes, 0, tries); tries++)
+		taken = arena_take_heap(s->arena, bytes);
+	share_end(s);
+	return taken ? 0 : ATOMDB_E_OOM;
+}
+
 int tenant_charge(struct tenant *t, uint64_t bytes) {
 	while (t->limits.max_memory != 0 && !t->shard->resumes && keyspace_over(t, 0, bytes))
 		if (t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, 0))
 			return ATOMDB_E_OOM;
+	if (take_heap(t, bytes) != 0)
+		return ATOMDB_E_OOM;
 	counter_add(&t->figures.bytes, bytes);
 	return 0;
 }
 
 void tenant_charge_anyway(struct tenant *t, uint64_t bytes) {
+	arena_take_heap_anyway(t->shard->arena, bytes);
 	counter_add(&t->figures.bytes, bytes);
 }
 
-void tenant_charge_later(struct tenant *t, uint64_t bytes) {
+int tenant_charge_later(struct tenant *t, uint64_t bytes) {
+	struct shard *s = t->shard;
+	/* What it takes of the reserve is given back in the background. */
+	arena_keep_reserve(s->arena, false);
+	bool taken = arena_take_heap(s->arena, bytes);
+	share_end(s);
+	if (!taken)
+		return ATOMDB_E_OOM;
 	counter_add(&t->figures.bytes, bytes);
 	shed_later(t);
+	return 0;
 }
 
 void tenant_discharge(struct tenant *t, uint64_t bytes) {
+	arena_give_heap(t->shard->arena, bytes);
 	counter_sub(&t->figures.bytes, bytes);
 }
 

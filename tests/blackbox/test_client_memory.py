@@ -357,3 +357,79 @@ def test_replies_that_are_read_need_little_memory(atomdb, full):
         for _ in range(100):
             assert len(b"".join(client.many([("MGET", *["big"] * 10)] * 2)[1])) == 1_000_000
     assert keys_left(full) > KEYS * 0.7 and not evictions(atomdb)
+
+
+def test_clients_of_all_tenants_together_stay_within_max_memory(atomdb):
+    """Each of twenty tenants could have 16 MiB for its clients: 320 MiB, of 64 MiB for all."""
+    atomdb.start('workers = 2;\nmax_memory = "64M";\ndefaults: { max_entries = 0; max_memory = "0"; };\n')
+    clients = [atomdb.client(f"s{number}") for number in range(20)]
+    for client in clients:
+        client.cmd("MULTI")
+        for _ in range(100):
+            reply = client.cmd("ECHO", "x" * 200_000)
+            assert reply in ("QUEUED", OOM)
+            if reply == OOM:
+                break
+    assert high_water(atomdb) < (64 << 20) + CONSTANT
+    # A write of a tenant below its share finds room all the same, once memory is given back.
+    for client in clients:
+        assert client.cmd("DISCARD") == "OK"
+    with atomdb.client("late") as late:
+        assert late.cmd("SET", "k", "v" * 1_000_000) == "OK"
+    for client in clients:
+        client.close()
+
+
+# Where a control group is made, and the file of its limit: version 2, then 1.
+CGROUPS = [("/sys/fs/cgroup", "memory.max"), ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")]
+
+
+def make_cgroup(limit):
+    """A control group of at most so many bytes, or None where none can be made."""
+    for parent, name in CGROUPS:
+        if not os.path.exists(f"{parent}/cgroup.procs"):
+            continue
+        group = f"{parent}/atomdb-test-{os.getpid()}"
+        try:
+            os.mkdir(group)
+        except OSError:
+            continue
+        try:
+            with open(f"{group}/{name}", "r+") as file:
+                file.write(str(limit))
+            return group
+        except OSError:
+            os.rmdir(group)
+    return None
+
+
+@pytest.fixture
+def limited(atomdb):
+    """AtomDB where 120 MB are all that it can get: more, and the kernel ends it."""
+    group = make_cgroup(120 << 20)
+    if group is None:
+        pytest.skip("no control group can be made here")
+    atomdb.start('workers = 2;\nmax_memory = "64M";\ndefaults: { max_entries = 0; max_memory = "0"; };\n')
+    with open(f"{group}/cgroup.procs", "w") as file:
+        file.write(str(atomdb.pid))
+    yield atomdb
+    atomdb.stop()
+    os.rmdir(group)
+
+
+def test_attacks_under_a_limit_of_the_kernel(limited):
+    with limited.client("a") as a, limited.client("b") as b:
+        deaf = [limited.client("a") for _ in range(20)]
+        for client in deaf[:10]:
+            client.cmd("SUBSCRIBE", "news")
+        for client in deaf[10:]:
+            client.cmd("MONITOR")
+        for size in (1 << 20, 4 << 20, 15 << 20, 25 << 20):
+            for _ in range(10):
+                assert a.cmd("PUBLISH", "news", "x" * size) in (*range(11), OOM)
+                assert a.cmd("ECHO", "x" * size) in (b"x" * size, OOM, TOO_LARGE_REPLY)
+        b.cmd("SET", "big", "x" * (1 << 20))
+        assert b.cmd("MGET", *["big"] * 1000) == TOO_LARGE_REPLY
+        assert b.cmd("GET", "big") == b"x" * (1 << 20)
+        for client in deaf:
+            client.close()

@@ -136,6 +136,10 @@ int shard_open_tenant(struct shard *s, struct tenant *t);
  * of it is freed. The struct stays the caller's. */
 void shard_close_tenant(struct shard *s, struct tenant *t);
 
+/* Counts memory that no tenant is charged among what all tenants together have, or counts it no more. */
+void shard_hold_memory(struct shard *s, uint64_t bytes);
+void shard_release_memory(struct shard *s, uint64_t bytes);
+
 /* Asks for compaction to the last page: shard_work does it, in slices. */
 void shard_purge(struct shard *s);
 

@@ -174,8 +174,9 @@ uint64_t tenant_client_limit(const struct tenant *t);
 int tenant_charge(struct tenant *t, uint64_t bytes);
 /* The same without asking: for the little that a full tenant's client needs to say what is to go. */
 void tenant_charge_anyway(struct tenant *t, uint64_t bytes);
-/* The same, and the shard evicts what is above the quota in its next slices of work. */
-void tenant_charge_later(struct tenant *t, uint64_t bytes);
+/* Without evicting now: the shard evicts what is above the quota in its next slices of work. 0, or ATOMDB_E_OOM where
+ * all tenants together have no room. */
+int tenant_charge_later(struct tenant *t, uint64_t bytes);
 void tenant_discharge(struct tenant *t, uint64_t bytes);
 /* Bytes that a command may take for as long as it runs: half of the quota, and no more than the server's max_memory has
  * left; but always 1 MiB. Nothing is evicted for them. */
