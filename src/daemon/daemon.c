@@ -264,7 +264,9 @@ static void describe_end(const struct daemon *d, const struct kept *k, char *out
 		snprintf(starts, sizeof(starts), "%s will start it again when a client comes", job->triggers);
 	else
 		snprintf(starts, sizeof(starts), "no socket will start it again");
-	if (!d->has_store)
+	if (!d->has_store && k->keys == 0)
+		snprintf(out, size, "there were no keys");
+	else if (!d->has_store)
 		snprintf(out, size, "%" PRIu64 " keys of %zu tenants are gone: nothing keeps them", k->keys,
 			 k->tenants);
 	else if (job->fate == UNIT_STARTS)

@@ -110,8 +110,9 @@ static void abandon(struct daemon *d) {
 	snprintf(detail, sizeof(detail), "worker %u; %s", atomic_load(&d->joined),
 		 d->has_store ? "the next process rebuilds the data that systemd keeps" : "the data is gone");
 	event_report(d->events, &(struct event){.id = EVENT_STOP_STUCK, .detail = detail});
-	daemon_close_sockets(d);
 	journal_settle(d->journal);
+	/* The worker may use them yet: right before the end. */
+	daemon_close_sockets(d);
 	_exit(EXIT_FAILURE);
 }
 
