@@ -80,12 +80,22 @@ static bool is_waiting(sd_bus *bus, const char *unit) {
 	return waits;
 }
 
+static int compare_names(const void *a, const void *b) {
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 static void get_triggers(sd_bus *bus, const char *path, char out[UNIT_TRIGGERS_MAX]) {
 	char **units = NULL;
 	size_t len = 0;
 	const char *last = NULL;
 	if (sd_bus_get_property_strv(bus, MANAGER, path, MANAGER ".Unit", "TriggeredBy", NULL, &units) < 0)
 		return;
+	size_t count = 0;
+	while (units != NULL && units[count] != NULL)
+		count++;
+	/* systemd's order changes from one start to the next. */
+	if (count > 0)
+		qsort(units, count, sizeof(*units), compare_names);
 	for (char **unit = units; units != NULL && *unit != NULL; unit++) {
 		if (!is_waiting(bus, *unit))
 			continue;
