@@ -116,7 +116,8 @@ static const struct command subcommands[] = {
 	 .since = (since_),                                                                                         \
 	 .complexity = (complexity_),                                                                               \
 	 .summary = (summary_),                                                                                     \
-	 .id = COMMAND_##parent_},
+	 .id = COMMAND_##parent_,                                                                                   \
+	 .number = COMMAND_COUNT + SUBCOMMAND_##parent_##_##id_},
 #include "atomdb/command/commands.def"
 #undef COMMAND
 #undef SUBCOMMAND
@@ -135,7 +136,8 @@ const struct command command_table[] = {
 			   .since = (since_),                                                                       \
 			   .complexity = (complexity_),                                                             \
 			   .summary = (summary_),                                                                   \
-			   .id = COMMAND_##id_},
+			   .id = COMMAND_##id_,                                                                     \
+			   .number = COMMAND_##id_},
 #define SUBCOMMAND(...)
 #include "atomdb/command/commands.def"
 #undef COMMAND
@@ -226,12 +228,6 @@ const struct command *command_find_full(struct slice name) {
 	size_t n = (size_t)(bar - name.data);
 	const struct command *parent = command_find((struct slice){name.data, n});
 	return parent == NULL ? NULL : command_find_subcommand(parent, (struct slice){bar + 1, name.len - n - 1});
-}
-
-size_t command_number(const struct command *c) {
-	if (c == &command_table[c->id])
-		return c->id;
-	return COMMAND_COUNT + (size_t)(c - subcommands);
 }
 
 size_t command_numbers(void) {

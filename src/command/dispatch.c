@@ -8,6 +8,7 @@
 #include "command/between.h"
 #include "command/handlers.h"
 #include "command/notes.h"
+#include "command/stats.h"
 
 /* Scratch that a rare large reply made is not kept. */
 #define SCRATCH_KEPT ((size_t)64 << 10)
@@ -221,8 +222,9 @@ enum outcome dispatch_call(struct session *s, const struct request *r, uint64_t 
 	uint64_t spent = count_run(s, c, failed, ticks);
 	if (s->tenant != NULL) {
 		counter_add(&s->tenant->figures.commands, 1);
+		command_stat_count(s->tenant, c, spent, failed);
 		if (__builtin_expect(spent >= s->tenant->slow_ticks, 0))
-			notes_command(s, r, spent, failed);
+			notes_command(s, r, spent);
 	}
 	return outcome;
 }

@@ -10,6 +10,7 @@
 #include "command/handlers.h"
 #include "command/hub.h"
 #include "command/notes.h"
+#include "command/stats.h"
 
 /* How many keys the average time to live is of, and after how many steps of a scan they are looked for no more. */
 #define TTL_SAMPLES 20
@@ -264,11 +265,16 @@ static void keyspace_section(struct page *p) {
 	}
 }
 
-static void command_line(struct page *p, const struct command *c, const struct histogram *h) {
-	double micros = (double)h->nanoseconds / 1000;
-	line(p, "cmdstat_%s:calls=%llu,usec=%.0f,usec_per_call=%.2f,rejected_calls=%llu,failed_calls=%llu", c->name,
-	     (unsigned long long)h->calls, micros, h->calls == 0 ? 0 : micros / (double)h->calls,
-	     (unsigned long long)h->rejected, (unsigned long long)h->failed);
+static void command_line(struct page *p, const struct command *c) {
+	struct tenant *t = p->session->tenant;
+	const struct command_stat *row = command_stat_used(t, c);
+	if (row == NULL)
+		return;
+	uint64_t micros = command_stat_micros(t, c, &p->session->env->clock_start);
+	line(p, "cmdstat_%s:calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%llu,failed_calls=%llu", c->name,
+	     (unsigned long long)row->calls, (unsigned long long)micros,
+	     row->calls == 0 ? 0 : (double)micros / (double)row->calls, (unsigned long long)row->rejected,
+	     (unsigned long long)row->failed);
 }
 
 /* The upper bound, in microseconds, of the bucket that a part of all durations does not exceed. */
@@ -282,28 +288,21 @@ static double percentile(const struct histogram *h, double part) {
 	return 0;
 }
 
-static void latency_line(struct page *p, const struct command *c, const struct histogram *h) {
-	if (h->calls != 0)
+static void latency_line(struct page *p, const struct command *c) {
+	const struct histogram *h = notes_histogram(p->session->tenant, c);
+	if (h != NULL && h->calls != 0)
 		line(p, "latency_percentiles_usec_%s:p50=%.3f,p99=%.3f,p99.9=%.3f", c->name, percentile(h, 0.5),
 		     percentile(h, 0.99), percentile(h, 0.999));
 }
 
-typedef void (*command_writer)(struct page *p, const struct command *c, const struct histogram *h);
-
-static void write_command(struct page *p, const struct command *c, command_writer write) {
-	const struct histogram *h = notes_histogram(p->session->tenant, c);
-	if (h != NULL && h->calls + h->rejected != 0)
-		write(p, c, h);
-}
-
-/* A line for each command and subcommand that the tenant has called since it set latency-tracking. */
-static void write_commands(struct page *p, command_writer write) {
+/* For each command and subcommand. */
+static void write_commands(struct page *p, void (*write)(struct page *p, const struct command *c)) {
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		size_t count = 0;
 		const struct command *sub = command_subcommands(&command_table[i], &count);
-		write_command(p, &command_table[i], write);
+		write(p, &command_table[i]);
 		for (size_t k = 0; k < count; k++)
-			write_command(p, &sub[k], write);
+			write(p, &sub[k]);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
 #include "command/hotkeys.h"
+#include "command/stats.h"
 
 /* What the slow log keeps of a command. */
 #define SLOW_ARGUMENTS 32
@@ -63,8 +64,11 @@ static size_t histograms_size(void) {
 	return command_numbers() * sizeof(struct histogram);
 }
 
-/* The tenant ends. */
-static void forget(struct tenant *t) {
+void notes_forget(struct tenant *t) {
+	command_stats_free(t);
+	t->forget = NULL;
+	if (t->notes == NULL)
+		return;
 	notes_drop_slow(t);
 	hotkeys_free(t, t->notes->hotkeys);
 	tenant_discharge(t, t->notes->charged);
@@ -73,7 +77,6 @@ static void forget(struct tenant *t) {
 	free(t->notes->errors);
 	free(t->notes);
 	t->notes = NULL;
-	t->forget = NULL;
 }
 
 struct notes *notes_open(struct tenant *t, bool ask) {
@@ -85,7 +88,7 @@ struct notes *notes_open(struct tenant *t, bool ask) {
 		n->charged = sizeof(*n);
 		list_init(&n->slow);
 		t->notes = n;
-		t->forget = forget;
+		t->forget = notes_forget;
 	}
 	return t->notes;
 }
@@ -248,18 +251,18 @@ static void note_duration(struct histogram *h, double seconds) {
 }
 
 void notes_rejected(struct session *s, const struct command *c) {
-	struct notes *n = s->tenant == NULL ? NULL : s->tenant->notes;
+	struct command_stat *row = s->tenant == NULL || c == NULL ? NULL : command_stat(s->tenant, c);
 	notes_failed(s);
-	if (n != NULL && n->histograms != NULL && c != NULL)
-		n->histograms[command_number(c)].rejected++;
+	if (row != NULL)
+		row->rejected++;
 }
 
 const struct histogram *notes_histogram(const struct tenant *t, const struct command *c) {
 	const struct notes *n = t->notes;
-	return n == NULL || n->histograms == NULL ? NULL : &n->histograms[command_number(c)];
+	return n == NULL || n->histograms == NULL ? NULL : &n->histograms[c->number];
 }
 
-void notes_command(struct session *s, const struct request *r, uint64_t ticks, bool failed) {
+void notes_command(struct session *s, const struct request *r, uint64_t ticks) {
 	struct tenant *t = s->tenant;
 	struct notes_settings set = notes_settings_of(t);
 	double seconds = clock_ticks_to_seconds(&s->env->clock_start, ticks);
@@ -274,11 +277,8 @@ void notes_command(struct session *s, const struct request *r, uint64_t ticks, b
 		if (n != NULL && n->events != NULL)
 			note_event(&n->events[event], s->env->now_ms / 1000, micros / 1000);
 	}
-	if (t->notes != NULL && t->notes->histograms != NULL) {
-		struct histogram *h = &t->notes->histograms[command_number(r->command)];
-		note_duration(h, seconds);
-		h->failed += failed;
-	}
+	if (t->notes != NULL && t->notes->histograms != NULL)
+		note_duration(&t->notes->histograms[r->command->number], seconds);
 	set_threshold(s->env, t);
 }
 
@@ -345,6 +345,7 @@ int notes_reset_figures(struct tenant *t) {
 	if (n->histograms != NULL)
 		memset(n->histograms, 0, histograms_size());
 	n->error_count = 0;
+	command_stats_reset(t);
 	hotkeys_reset(t);
 	return 0;
 }

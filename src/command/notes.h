@@ -48,8 +48,6 @@ struct latency_series {
 struct histogram {
 	uint64_t calls;
 	uint64_t nanoseconds; /* of all calls together */
-	uint64_t failed;      /* of them: answered with an error */
-	uint64_t rejected;    /* refused before they ran; not among the calls */
 	uint64_t buckets[LATENCY_BUCKETS];
 };
 
@@ -85,14 +83,15 @@ struct notes *notes_open(struct tenant *t, bool ask);
 /* Memory of zeros that the tenant is charged, or NULL. Where it does not `ask` whether the quota has room, nothing is
  * evicted and nothing refused. */
 void *notes_take(struct tenant *t, size_t bytes, bool ask);
+/* struct tenant's forget. */
+void notes_forget(struct tenant *t);
 /* The settings in force, those of a new tenant where nothing is noted yet. */
 struct notes_settings notes_settings_of(const struct tenant *t);
 /* Puts settings in force; 0 or ATOMDB_E_OOM. */
 int notes_configure(struct tenant *t, const struct environment *env, const struct notes_settings *settings);
 /* Notes that a command took `ticks`, and sets the tenant's slow_ticks for the next. For commands that took at least
  * that. */
-__attribute__((cold, noinline)) void notes_command(struct session *s, const struct request *r, uint64_t ticks,
-						   bool failed);
+__attribute__((cold, noinline)) void notes_command(struct session *s, const struct request *r, uint64_t ticks);
 /* Counts the error that was just answered; true. */
 __attribute__((cold, noinline)) bool notes_failed(struct session *s);
 /* Notes that a command, NULL for one that is unknown, was refused before it ran, with an error. */

@@ -1,5 +1,6 @@
 """What a tenant is told of its own commands: slow log, latency, memory, parameters; and that it is its own only."""
 
+import re
 import time
 
 import pytest
@@ -252,6 +253,31 @@ def test_info_about_commands(client):
     percentiles = fields(client, "latencystats")
     assert 0 < float(percentiles["latency_percentiles_usec_set"]["p50"]) <= float(percentiles["latency_percentiles_usec_set"]["p99.9"])
     assert "latency_percentiles_usec_del" not in percentiles and "cmdstat_del" not in stats
+
+
+@pytest.mark.like_redis
+def test_every_command_is_counted_without_latency_tracking(client):
+    """As Redis counts: in and out of transactions, subcommands by themselves, refused and failed ones apart."""
+    client.cmd("CONFIG", "SET", "latency-tracking", "no")
+    client.cmd("CONFIG", "RESETSTAT")
+    client.many([("SET", "k", "x"), ("GET", "k"), ("get", "k"), ("GET",), ("INCR", "k"), ("CONFIG", "GET", "maxmemory"), ("CONFIG",),
+                 ("CONFIG", "NOSUCH"), ("nosuch", "x"), ("OBJECT", "ENCODING", "k"), ("CLIENT", "SETNAME", "a b"), ("PING",),
+                 ("MULTI",), ("SET", "k", "1"), ("INCR", "k"), ("INCR", "other", "x"), ("EXEC",),
+                 ("MULTI",), ("INCR", "k"), ("SETNAME",), ("DISCARD",),
+                 ("MULTI",), ("SET", "k", "x"), ("INCR", "k"), ("EXEC",), ("EXEC",),
+                 ("DBSIZE",)] + [("GETRANGE", "k", 0, 1)] * 1000)
+    counts = {name: (int(row["calls"]), int(row["rejected_calls"]), int(row["failed_calls"]))
+              for name, row in fields(client, "commandstats").items()}
+    assert counts == {
+        "cmdstat_config|resetstat": (1, 0, 0), "cmdstat_set": (2, 0, 0), "cmdstat_get": (2, 1, 0), "cmdstat_incr": (2, 1, 2),
+        "cmdstat_config|get": (1, 0, 0), "cmdstat_config": (0, 1, 0), "cmdstat_object|encoding": (1, 0, 0),
+        "cmdstat_client|setname": (1, 0, 1), "cmdstat_ping": (1, 0, 0), "cmdstat_multi": (3, 0, 0), "cmdstat_exec": (3, 0, 2),
+        "cmdstat_discard": (1, 0, 0), "cmdstat_dbsize": (1, 0, 0), "cmdstat_getrange": (1000, 0, 0)}
+    line = next(line for line in client.cmd("INFO", "commandstats").decode().split("\r\n") if line.startswith("cmdstat_getrange"))
+    assert re.fullmatch(r"cmdstat_getrange:calls=1000,usec=\d+,usec_per_call=\d+\.\d\d,rejected_calls=0,failed_calls=0", line)
+    assert int(fields(client, "commandstats")["cmdstat_getrange"]["usec"]) > 0
+    client.cmd("CONFIG", "RESETSTAT")
+    assert list(fields(client, "commandstats")) == ["cmdstat_config|resetstat"]
 
 
 @pytest.mark.like_redis

@@ -98,6 +98,7 @@ struct command {
 	const char *tips, *since;         /* separated by spaces; the version of Redis that brought it */
 	const char *complexity, *summary;
 	enum command_id id; /* of the parent, for a subcommand */
+	uint16_t number;    /* of its own for each command and subcommand, below command_numbers() */
 };
 
 /* All commands, COMMAND_COUNT of them, in order of enum command_id. */
@@ -112,8 +113,6 @@ const struct command *command_find_subcommand(const struct command *parent, stru
 
 /* The command that "get" or "client|list" names, in any case, or NULL. */
 const struct command *command_find_full(struct slice name);
-/* A number of its own for each command and subcommand, below command_numbers(). */
-size_t command_number(const struct command *c);
 size_t command_numbers(void);
 
 /* An index of the command names for the hot path, one a worker: built once, then only read. All zeros is unbuilt. */

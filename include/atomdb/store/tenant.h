@@ -83,6 +83,7 @@ enum change {
 
 struct shard;
 struct notes;
+struct command_stats;
 struct tenant;
 struct hub;
 
@@ -113,8 +114,9 @@ struct tenant {
 	struct list sessions;             /* of its clients: struct session's tenant_link */
 	uint32_t slot;                    /* number within the shard, part of each entry; 0: not open yet */
 	struct tenant_record *record;     /* its part of the arena: see src/store/record.h */
-	struct notes *notes;              /* of its commands, or NULL; the command floor's */
-	void (*forget)(struct tenant *t); /* frees and discharges the notes as the tenant ends, or NULL */
+	struct command_stats *stats;      /* of its commands, or NULL; the command floor's */
+	struct notes *notes;              /* likewise */
+	void (*forget)(struct tenant *t); /* frees and discharges those two as the tenant ends, or NULL */
 	change_watcher watcher;           /* NULL: nobody wants to know */
 	large_watcher written_large;      /* of entries too long for the short header; NULL: nobody wants to know */
 	uint64_t large;                   /* bytes: see large_watcher */

@@ -25,7 +25,7 @@ static struct world *timed_world(const struct tenant_limits *limits, struct clie
 static void note(struct client *c, const char *command, const char *argument, double seconds) {
 	struct slice argv[2] = {slice_of(command), slice_of(argument)};
 	struct request r = {.argv = argv, .argc = 2, .command = command_find(argv[0])};
-	notes_command(&c->session, &r, ticks_of(c, seconds), false);
+	notes_command(&c->session, &r, ticks_of(c, seconds));
 }
 
 static void test_defaults(void **state) {

@@ -1,0 +1,51 @@
+/* How often the tenant's clients called each command: INFO's commandstats.
+ *
+ * A row is made when a command is first used, and the tenant is charged for it. It is charged without asking, for the
+ * rows are few: one for each command that there is, at most. */
+#pragma once
+
+#include "atomdb/command/session.h"
+
+struct command_stat {
+	uint64_t calls;
+	uint64_t ticks;    /* clock_ticks that they took */
+	uint64_t failed;   /* of the calls: answered with an error */
+	uint64_t rejected; /* refused before they ran; not among the calls */
+	/* Of the ticks, those that are nanoseconds already. The length of a tick is known ever better, so each is
+	 * converted once: what INFO tells would run backwards if all were converted again. */
+	uint64_t converted, nanoseconds;
+};
+
+struct command_stats {
+	struct command_stat *rows; /* owned: `room` of them; the first is no command's */
+	unsigned count, room;      /* the first among them */
+	uint16_t index[];          /* by command.number: which row; 0: it has none */
+};
+
+/* The row of a command, made if there is none; NULL without memory. */
+__attribute__((cold, noinline)) struct command_stat *command_stat_open(struct tenant *t, const struct command *c);
+
+static inline struct command_stat *command_stat(struct tenant *t, const struct command *c) {
+	struct command_stats *stats = t->stats;
+	if (__builtin_expect(stats == NULL || stats->index[c->number] == 0, 0))
+		return command_stat_open(t, c);
+	return &stats->rows[stats->index[c->number]];
+}
+
+/* Counts a call. */
+static inline void command_stat_count(struct tenant *t, const struct command *c, uint64_t ticks, bool failed) {
+	struct command_stat *row = command_stat(t, c);
+	if (__builtin_expect(row == NULL, 0))
+		return;
+	row->calls++;
+	row->ticks += ticks;
+	if (__builtin_expect(failed, 0))
+		row->failed++;
+}
+
+/* The row of a command that was used since the last reset, or NULL. */
+const struct command_stat *command_stat_used(const struct tenant *t, const struct command *c);
+/* Microseconds that all its calls took; never less than before. */
+uint64_t command_stat_micros(struct tenant *t, const struct command *c, const struct clock_rate *start);
+void command_stats_reset(struct tenant *t);
+void command_stats_free(struct tenant *t);
