@@ -75,21 +75,46 @@ enum outcome acl_genpass(struct session *s, const struct request *r) {
 
 enum outcome acl_list(struct session *s, const struct request *r) {
 	(void)r;
+	char line[TENANT_NAME_MAX + 32];
+	int n = snprintf(line, sizeof(line), "user %s on ~* &* +@all", session_user(s));
 	writer_array(s->reply, 1);
-	writer_bulk(s->reply, SLICE("user default on ~* &* +@all"));
+	writer_bulk(s->reply, (struct slice){line, (size_t)n});
 	return OUTCOME_DONE;
 }
 
 enum outcome acl_users(struct session *s, const struct request *r) {
 	(void)r;
 	writer_array(s->reply, 1);
-	writer_bulk(s->reply, SLICE("default"));
+	writer_bulk(s->reply, slice_of(session_user(s)));
+	return OUTCOME_DONE;
+}
+
+/* What Redis answers of a user who may do everything; the secret is not shown. */
+enum outcome acl_getuser(struct session *s, const struct request *r) {
+	static const char *const rules[][2] = {{"commands", "+@all"}, {"keys", "~*"}, {"channels", "&*"}};
+	struct writer *w = s->reply;
+	if (!slice_equal(r->argv[2], slice_of(session_user(s)))) {
+		writer_null(w);
+		return OUTCOME_DONE;
+	}
+	writer_map(w, 6);
+	writer_bulk(w, SLICE("flags"));
+	writer_set(w, 1);
+	writer_bulk(w, SLICE("on"));
+	writer_bulk(w, SLICE("passwords"));
+	writer_array(w, 0);
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		writer_bulk(w, slice_of(rules[i][0]));
+		writer_bulk(w, slice_of(rules[i][1]));
+	}
+	writer_bulk(w, SLICE("selectors"));
+	writer_array(w, 0);
 	return OUTCOME_DONE;
 }
 
 enum outcome acl_whoami(struct session *s, const struct request *r) {
 	(void)r;
-	writer_bulk(s->reply, SLICE("default"));
+	writer_bulk(s->reply, slice_of(session_user(s)));
 	return OUTCOME_DONE;
 }
 
@@ -115,6 +140,8 @@ enum outcome acl_help(struct session *s, const struct request *r) {
 	static const char *const lines[] = {
 		"CAT [<category>]",
 		"    Lists the categories of commands, or the commands of one.",
+		"GETUSER <name>",
+		"    Tells the rules of the user, for whom nothing is forbidden.",
 		"GENPASS [<bits>]",
 		"    Makes a random password, of 256 bits where none are given.",
 		"LIST",
@@ -125,7 +152,7 @@ enum outcome acl_help(struct session *s, const struct request *r) {
 		"    Lists the names of the users.",
 		"WHOAMI",
 		"    Tells the user's name.",
-		"DELUSER, DRYRUN, GETUSER, LOAD, SAVE, SETUSER",
+		"DELUSER, DRYRUN, LOAD, SAVE, SETUSER",
 		"    Are refused: tenants are the users, and the operator's configuration has them.",
 	};
 	return reply_help_lines(s, "acl", lines);

@@ -147,7 +147,8 @@ int client_append_line(struct environment *env, struct session *of, const char *
 }
 
 static int append_line(struct session *caller, struct session *of) {
-	return client_append_line(caller->env, of, "default", caller->tenant->is_operator, &caller->env->scratch);
+	return client_append_line(caller->env, of, session_user(of), caller->tenant->is_operator,
+				  &caller->env->scratch);
 }
 
 static enum outcome reply_lines(struct session *s, int error) {

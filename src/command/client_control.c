@@ -31,10 +31,10 @@ bool client_parse_kill(struct session *s, const struct request *r, struct client
 		} else if (slice_is(name, "LADDR")) {
 			f->local_address = value;
 		} else if (slice_is(name, "USER")) {
-			/* All clients of a tenant are its one user. The operator's users are the tenants. */
-			if (s->tenant == NULL || s->tenant->is_operator) {
-				f->user = value;
-			} else if (!slice_equal(value, SLICE("default"))) {
+			/* The operator's users are the tenants. */
+			f->user = value;
+			if (s->tenant != NULL && !s->tenant->is_operator && !slice_equal(value, SLICE("default")) &&
+			    !slice_equal(value, slice_of(tenant_name(s->tenant)))) {
 				writer_errorf(s->reply, "ERR No such user '%.*s'", ECHO_TEXT(value, ECHO_LONG));
 				return false;
 			}
@@ -51,6 +51,8 @@ bool client_parse_kill(struct session *s, const struct request *r, struct client
 bool client_matches(struct environment *env, struct session *of, const struct client_kill *f) {
 	if ((f->id != 0 && client_number(of, f->global) != (uint64_t)f->id) ||
 	    (f->typed && client_type_of(of) != f->type))
+		return false;
+	if (!f->global && f->user.data != NULL && !slice_equal(f->user, slice_of(session_user(of))))
 		return false;
 	if (f->address.data == NULL && f->local_address.data == NULL)
 		return true;

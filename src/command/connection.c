@@ -55,6 +55,9 @@ static bool authenticate(struct session *s, struct slice name, struct slice secr
 	}
 	if (r < 0)
 		*outcome = refuse(s, r);
+	s->flags &= ~(uint32_t)SESSION_NAMED;
+	if (r == 0 && !slice_equal(name, SLICE("default")))
+		s->flags |= SESSION_NAMED;
 	return r == 0;
 }
 

@@ -11,9 +11,10 @@
 #include "command/tracking.h"
 
 /* The flags that are a state of their own; the others follow from what else is restored. */
-#define KEPT_FLAGS                                                                                      \
-	((uint32_t)(SESSION_NO_EVICT | SESSION_NO_TOUCH | SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | \
-		    SESSION_REPLY_SKIP | SESSION_DIRTY_KEYS | SESSION_DIRTY_QUEUE | SESSION_SUBSCRIBED))
+#define KEPT_FLAGS                                                                                       \
+	((uint32_t)(SESSION_NO_EVICT | SESSION_NO_TOUCH | SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT |  \
+		    SESSION_REPLY_SKIP | SESSION_DIRTY_KEYS | SESSION_DIRTY_QUEUE | SESSION_SUBSCRIBED | \
+		    SESSION_NAMED))
 /* A state of its own, but one of the other clients too. */
 #define LINKED_FLAGS ((uint32_t)SESSION_MONITOR)
 

@@ -78,7 +78,7 @@ void session_detach(struct session *s) {
 		s->env->host->leaving(s);
 	call_abandon(s);
 	hub_leave(s);
-	s->flags &= ~(uint32_t)SESSION_TENANT_ATTENTION;
+	s->flags &= ~(uint32_t)(SESSION_TENANT_ATTENTION | SESSION_NAMED);
 	s->tenant = NULL;
 	s->id = 0;
 	s->database = 0;
@@ -96,6 +96,10 @@ void session_detach(struct session *s) {
 void session_select(struct session *s, unsigned database) {
 	s->database = (uint8_t)database;
 	s->place = (uint8_t)keyspace_place(s->tenant, database);
+}
+
+const char *session_user(const struct session *s) {
+	return s->tenant != NULL && (s->flags & SESSION_NAMED) ? tenant_name(s->tenant) : "default";
 }
 
 bool session_authenticated(const struct session *s) {

@@ -211,9 +211,11 @@ def test_clients_of_a_renamed_tenant_stay_its_clients(service):
     for name, client in clients.items():
         client.cmd("SET", "whose", name)
     rows = listed("shop", "blog", "wiki")
+    assert clients["shop"].cmd("AUTH", "shop", "secret of shop") == "OK"
     service.restart(rows.replace('"wiki"', '"notes"').replace('"shop"', '"X"').replace('"blog"', '"shop"').replace('"X"', '"blog"'))
     for name, client in clients.items():
         assert client.cmd("GET", "whose") == name.encode()
+    assert [clients[name].cmd("ACL", "WHOAMI") for name in ("shop", "blog")] == [b"shop", b"default"]
     with service.client() as late:
         assert late.cmd("AUTH", "notes", "secret of wiki") == "OK"
         assert late.cmd("GET", "whose") == b"wiki"

@@ -1,6 +1,7 @@
 """Who may come in, as whom, and how much each may have."""
 
 import hashlib
+import re
 import time
 
 import pytest
@@ -15,6 +16,39 @@ tenants: ( { name = "shop"; secrets = [ "shop-old", "shop-new" ]; max_entries = 
            { name = "blog"; secret_sha256 = "%s"; },
            { name = "wiki"; secret_file = "%s"; } );
 """
+
+
+def user_of(client, kind="INFO"):
+    return re.findall(r" user=(\S*)", client.cmd("CLIENT", kind).decode())
+
+
+def test_the_user_is_the_name_that_was_given(atomdb):
+    rows = 'tenants: ( { name = "shop"; secret = "s3cret"; } );'
+    atomdb.start(rows)
+    with atomdb.client() as named, atomdb.client("s3cret") as unnamed, atomdb.client() as greeted:
+        assert named.cmd("AUTH", "shop", "s3cret") == "OK"
+        assert greeted.cmd("HELLO", 3, "AUTH", "shop", "s3cret")[b"proto"] == 3
+        for client, name in ((named, b"shop"), (greeted, b"shop"), (unnamed, b"default")):
+            assert client.cmd("ACL", "WHOAMI") == name and client.cmd("ACL", "USERS") == [name]
+            assert user_of(client) == [name.decode()]
+            assert client.cmd("ACL", "LIST") == [b"user " + name + b" on ~* &* +@all"]
+            rules = client.cmd("ACL", "GETUSER", name)
+            rules = rules if isinstance(rules, dict) else dict(zip(rules[::2], rules[1::2]))
+            assert list(rules[b"flags"]) == [b"on"] and rules[b"commands"] == b"+@all" and rules[b"keys"] == b"~*"
+            assert client.cmd("ACL", "GETUSER", "nobody") is None
+        assert sorted(user_of(named, "LIST")) == ["default", "shop", "shop"]
+        # A renamed tenant's clients are renamed with it.
+        atomdb.reload(rows.replace('"shop"', '"store"'))
+        assert named.cmd("ACL", "WHOAMI") == b"store" and unnamed.cmd("ACL", "WHOAMI") == b"default"
+        assert unnamed.cmd("CLIENT", "KILL", "USER", "shop") == "ERR No such user 'shop'"
+        assert unnamed.cmd("CLIENT", "KILL", "USER", "store") == 2
+        assert named.closed() and greeted.closed()
+        assert unnamed.cmd("CLIENT", "KILL", "USER", "default", "SKIPME", "yes") == 0
+    with atomdb.client() as client:
+        assert client.cmd("AUTH", "store", "s3cret") == "OK" and client.cmd("AUTH", "s3cret") == "OK"
+        assert client.cmd("ACL", "WHOAMI") == b"default"
+        assert client.cmd("AUTH", "store", "s3cret") == "OK" and client.cmd("RESET") == "RESET"
+        assert client.cmd("AUTH", "s3cret") == "OK" and client.cmd("ACL", "WHOAMI") == b"default"
 
 
 def test_a_named_tenant_has_no_built_in_limit_on_keys(atomdb, tmp_path):

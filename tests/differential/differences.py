@@ -268,7 +268,12 @@ def _acl_list(redis, atomdb, _):
     return redis[0] == atomdb[0] == "*" and atomdb[1] == [("$", b"user default on ~* &* +@all")]
 
 
-@rule("acl getuser", "acl setuser", "acl deluser", "acl dryrun", "acl load", "acl save",
+@rule("acl getuser", why="AtomDB shows no digest of a secret.")
+def _acl_getuser(redis, atomdb, _):
+    return redis[0] == atomdb[0] and redis[0] in "*%" and atomdb[1][3][1] == [] and redis[1][:3] + redis[1][4:] == atomdb[1][:3] + atomdb[1][4:]
+
+
+@rule("acl setuser", "acl deluser", "acl dryrun", "acl load", "acl save",
       why="Tenants are the users: refused.")
 def _acl_refused(redis, atomdb, _):
     return _is_error(atomdb)

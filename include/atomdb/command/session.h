@@ -135,6 +135,7 @@ enum session_flag {
 	/* It had MONITOR in the process before: see session_link. */
 	SESSION_MONITOR_KEPT = 1 << 15,
 	SESSION_EVICTED = 1 << 16, /* closed at the end of the turn */
+	SESSION_NAMED = 1 << 18,   /* AUTH gave the tenant's name: see session_user */
 	SESSION_RESUMED = 1 << 17, /* it was there before the restart: it has its place */
 	SESSION_SECRET = 1 << 18,  /* the running command has secrets among its arguments: they are wiped behind it */
 	/* With any of these a command is not simply run. */
@@ -193,5 +194,8 @@ void session_turn_ended(struct environment *env);
 /* Lines that another worker gathered for the operator's MONITOR here; `lost`: some did not find room, so that those who
  * are told of all are closed. */
 void session_watched(struct environment *env, struct slice lines, bool lost);
+/* The user that the client is: the tenant's name if AUTH gave it, also when the tenant was renamed since, or "default".
+ */
+const char *session_user(const struct session *s);
 /* Whether the client may run commands: it has a tenant, or the anonymous one waits for it. */
 bool session_authenticated(const struct session *s);
