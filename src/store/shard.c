@@ -27,6 +27,9 @@ static void publish_memory(struct shard *s) {
 	counter_set(&s->figures.compacting, compact_under_way(s));
 }
 
+/* How often the two clocks are compared, for a step forward that is smaller. */
+#define LOOK_MS 1000
+
 /* The clock was set, or is read for the first time: deadlines follow it, forward and back. */
 static void step(struct shard *s, int64_t realtime_ms, int64_t skew_ms) {
 	s->skew_ms = skew_ms;
@@ -40,7 +43,8 @@ static void step(struct shard *s, int64_t realtime_ms, int64_t skew_ms) {
  * back. */
 static void follow_clock(struct shard *s, int64_t realtime_ms, int64_t monotonic_ms) {
 	int64_t off = realtime_ms - monotonic_ms - s->skew_ms;
-	if (__builtin_expect(off > SHARD_CLOCK_JITTER_MS || off < -SHARD_CLOCK_JITTER_MS, 0))
+	if (off > SHARD_CLOCK_JITTER_MS || off < -SHARD_CLOCK_JITTER_MS ||
+	    realtime_ms < s->now_ms - SHARD_CLOCK_JITTER_MS)
 		step(s, realtime_ms, realtime_ms - monotonic_ms);
 	else if (realtime_ms > s->now_ms)
 		s->now_ms = realtime_ms;
@@ -48,8 +52,13 @@ static void follow_clock(struct shard *s, int64_t realtime_ms, int64_t monotonic
 
 void shard_set_now(struct shard *s, int64_t realtime_ms, uint64_t monotonic_ns) {
 	s->now_ns = monotonic_ns;
-	follow_clock(s, realtime_ms, (int64_t)(monotonic_ns / 1000000));
-	s->used_now = entry_used_at(shard_used_ms(s));
+	if (__builtin_expect(realtime_ms >= s->now_ms && realtime_ms < s->look_ms, 1)) {
+		s->now_ms = realtime_ms;
+	} else {
+		follow_clock(s, realtime_ms, (int64_t)(monotonic_ns / 1000000));
+		s->used_now = entry_used_at(shard_used_ms(s));
+		s->look_ms = s->now_ms + LOOK_MS;
+	}
 	publish_memory(s);
 	share_read_level(s);
 	compact_watch(s);
