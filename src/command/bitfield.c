@@ -138,20 +138,21 @@ static bool field_next(const struct field *f, int64_t before, int64_t *after) {
 }
 
 /* Runs one field; `bytes` is NULL where nothing is to be changed. Returns whether it writes. */
-static bool field_run(struct writer *w, const struct field *f, struct slice value, char *bytes) {
+enum field_result { FIELD_READ, FIELD_SAME, FIELD_CHANGED };
+static enum field_result field_run(struct writer *w, const struct field *f, struct slice value, char *bytes) {
 	int64_t before = field_number(f, field_load(value, f)), after;
 	if (f->action == FIELD_GET) {
 		writer_integer(w, before);
-		return false;
+		return FIELD_READ;
 	}
 	if (!field_next(f, before, &after)) {
 		writer_null(w);
-		return false;
+		return FIELD_READ;
 	}
 	if (bytes != NULL)
 		field_store(bytes, f, (uint64_t)after);
 	writer_integer(w, f->action == FIELD_SET ? before : after);
-	return true;
+	return after != before ? FIELD_CHANGED : FIELD_SAME;
 }
 
 /* Whether fields change a value that is long enough: up to the first that does, it is as it was. */
@@ -182,7 +183,7 @@ static enum outcome run_fields(struct session *s, const struct request *r, const
 	struct entry *e = keyspace_find(s->tenant, &key, needed != 0 ? LOOKUP_WRITE : LOOKUP_READ);
 	char text[KEYSPACE_TEXT], *bytes = NULL;
 	struct slice value = value_or_nothing(e, text);
-	bool news = needed > value.len || fields_change(fields, count, value);
+	bool grows = needed > value.len, news = grows || fields_change(fields, count, value);
 	size_t length = value.len > needed ? value.len : needed;
 	int error = 0;
 	if (news)
@@ -194,13 +195,14 @@ static enum outcome run_fields(struct session *s, const struct request *r, const
 	if (news)
 		value = (struct slice){bytes, length};
 	writer_array(s->reply, count);
-	bool wrote = false;
+	uint64_t changes = 0;
 	for (size_t i = 0; i < count; i++)
-		wrote |= field_run(s->reply, &fields[i], value, bytes);
+		changes += field_run(s->reply, &fields[i], value, bytes) >= (grows ? FIELD_SAME : FIELD_CHANGED);
 	if (bytes != NULL)
 		keyspace_commit(s->tenant->shard);
-	if (wrote && news)
-		notify_key(s, NOTIFY_STRING, "setbit", &key);
+	if (changes != 0)
+		notify_more(s, NOTIFY_STRING, "setbit", &key);
+	s->tenant->changes += changes;
 	return OUTCOME_DONE;
 }
 

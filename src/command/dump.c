@@ -98,7 +98,7 @@ enum outcome dump_restore(struct session *s, const struct request *r) {
 		if (e != NULL && options.idle != 0)
 			keyspace_set_idle(s->tenant, e, options.idle);
 		if (old != NULL)
-			notify_key(s, NOTIFY_NEW, "new", &key);
+			notify_more(s, NOTIFY_NEW, "new", &key);
 		notify_key(s, NOTIFY_GENERIC, "restore", &key);
 	} else if (error == 0 && old != NULL) {
 		notify_key(s, NOTIFY_GENERIC, "del", &key);

@@ -43,11 +43,13 @@ static enum outcome add_in_place(struct session *s, const struct request *r, con
 			keyspace_resize(s->tenant, key, e, HLL_DENSE_SIZE, (struct span){0, HLL_DENSE_SIZE}, &bytes);
 		if (error < 0)
 			return reply_store_error(s, error);
+		uint64_t changes = 0;
 		for (uint32_t k = i; k < r->argc; k++)
-			hll_add_dense((uint8_t *)bytes, r->argv[k]);
+			changes += hll_add_dense((uint8_t *)bytes, r->argv[k]);
 		hll_forget((uint8_t *)bytes);
 		keyspace_commit(s->tenant->shard);
-		notify_key(s, NOTIFY_STRING, "pfadd", key);
+		notify_more(s, NOTIFY_STRING, "pfadd", key);
+		s->tenant->changes += changes;
 	}
 	writer_integer(s->reply, i < r->argc);
 	return OUTCOME_DONE;
@@ -58,7 +60,7 @@ enum outcome hyperloglog_pfadd(struct session *s, const struct request *r) {
 	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
 	struct slice value;
 	struct hll h;
-	bool changed = e == NULL;
+	uint64_t changes = e == NULL;
 	if (e == NULL) {
 		hll_init(&h);
 	} else {
@@ -73,16 +75,17 @@ enum outcome hyperloglog_pfadd(struct session *s, const struct request *r) {
 		int raised = hll_add(&h, r->argv[i]);
 		if (raised < 0)
 			return reply_damaged(s);
-		changed |= raised;
+		changes += (unsigned)raised;
 	}
-	if (changed) {
+	if (changes != 0) {
 		hll_forget(h.bytes);
 		int error = store_hll(s, &key, e, &h);
 		if (error < 0)
 			return reply_store_error(s, error);
-		notify_key(s, NOTIFY_STRING, "pfadd", &key);
+		notify_more(s, NOTIFY_STRING, "pfadd", &key);
+		s->tenant->changes += changes;
 	}
-	writer_integer(s->reply, changed);
+	writer_integer(s->reply, changes != 0);
 	return OUTCOME_DONE;
 }
 
@@ -179,6 +182,7 @@ static bool make_dense(struct session *s, const struct key *key, struct entry *e
 		reply_store_error(s, error);
 		return false;
 	}
+	s->tenant->changes++;
 	char text[KEYSPACE_TEXT];
 	*value = keyspace_value(keyspace_find(s->tenant, key, LOOKUP_PEEK), text);
 	return true;

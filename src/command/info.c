@@ -132,7 +132,9 @@ static void memory_section(struct page *p) {
 static void persistence_section(struct page *p) {
 	constant(p, "loading:0\r\nasync_loading:0\r\ncurrent_cow_peak:0\r\ncurrent_cow_size:0\r\n"
 		    "current_cow_size_age:0\r\ncurrent_fork_perc:0.00\r\ncurrent_save_keys_processed:0\r\n"
-		    "current_save_keys_total:0\r\nrdb_changes_since_last_save:0\r\nrdb_bgsave_in_progress:0\r\n");
+		    "current_save_keys_total:0\r\n");
+	figure(p, "rdb_changes_since_last_save", p->session->tenant->changes);
+	figure(p, "rdb_bgsave_in_progress", 0);
 	line(p, "rdb_last_save_time:%lld", (long long)(p->session->env->start_ms / 1000));
 	constant(p, "rdb_last_bgsave_status:ok\r\nrdb_last_bgsave_time_sec:-1\r\nrdb_current_bgsave_time_sec:-1\r\n"
 		    "rdb_saves:0\r\nrdb_last_cow_size:0\r\nrdb_last_load_keys_expired:0\r\n"

@@ -45,8 +45,8 @@ static bool rename_key(struct session *s, const struct request *r, bool replace,
 		return false;
 	}
 	if (old != NULL)
-		notify_key(s, NOTIFY_NEW, "new", &to);
-	notify_key(s, NOTIFY_GENERIC, "rename_from", &from);
+		notify_more(s, NOTIFY_NEW, "new", &to);
+	notify_more(s, NOTIFY_GENERIC, "rename_from", &from);
 	notify_key(s, NOTIFY_GENERIC, "rename_to", &to);
 	return true;
 }
@@ -81,7 +81,7 @@ enum outcome move_move(struct session *s, const struct request *r) {
 	if (error < 0)
 		return reply_store_error(s, error);
 	if (moved) {
-		notify_key(s, NOTIFY_GENERIC, "move_from", &from);
+		notify_more(s, NOTIFY_GENERIC, "move_from", &from);
 		notify_key(s, NOTIFY_GENERIC, "move_to", &to);
 	}
 	writer_integer(s->reply, moved);
@@ -112,7 +112,7 @@ enum outcome move_copy(struct session *s, const struct request *r) {
 	if (error < 0)
 		return reply_store_error(s, error);
 	if (copied && old != NULL)
-		notify_key(s, NOTIFY_NEW, "new", &to);
+		notify_more(s, NOTIFY_NEW, "new", &to);
 	if (copied)
 		notify_key(s, NOTIFY_GENERIC, "copy_to", &to);
 	writer_integer(s->reply, copied);
@@ -136,6 +136,7 @@ enum outcome move_swapdb(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR DB index is out of range");
 	watch_swap(s->tenant, (unsigned)a, (unsigned)b);
 	keyspace_swap(s->tenant, (unsigned)a, (unsigned)b);
+	s->tenant->changes++;
 	for (struct list *link = s->tenant->sessions.next; link != &s->tenant->sessions; link = link->next) {
 		struct session *other = list_entry(link, struct session, tenant_link);
 		session_select(other, other->database);

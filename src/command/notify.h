@@ -36,8 +36,15 @@ void notify_set(struct tenant *t, uint32_t classes);
 /* notify_key's rare part. */
 void notify_send(struct tenant *t, const char *event, unsigned database, struct slice name);
 
-/* Tells that a command did `event` with a key: a handler calls it once the key is what it says. */
-static inline void notify_key(struct session *s, enum notify_class class, const char *event, const struct key *key) {
+/* Tells of an event that goes with another one of the same change. */
+static inline void notify_more(struct session *s, enum notify_class class, const char *event, const struct key *key) {
 	if (__builtin_expect((s->tenant->notify & class) != 0, 0))
 		notify_send(s->tenant, event, keyspace_number(s->tenant, key->place), key->name);
+}
+
+/* Tells that a command did `event` with a key, and counts the change: a handler calls it once the key is what it says.
+ */
+static inline void notify_key(struct session *s, enum notify_class class, const char *event, const struct key *key) {
+	s->tenant->changes++;
+	notify_more(s, class, event, key);
 }

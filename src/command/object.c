@@ -50,7 +50,7 @@ enum outcome object_help(struct session *s, const struct request *r) {
 		"FREQ <key>",
 		"    Tells how often a key was used lately, if it is one of the hot ones: 0 to 255, as a logarithm.",
 		"IDLETIME <key>",
-		"    Tells for how many seconds a key has not been used, at least.",
+		"    Tells for how many seconds a key has not been used, at least, in steps of 262.",
 		"REFCOUNT <key>",
 		"    Tells how many keys share the value.",
 	};

@@ -18,6 +18,8 @@ enum outcome server_dbsize(struct session *s, const struct request *r) {
 static enum outcome flush(struct session *s, const struct request *r, unsigned database) {
 	if (r->argc > 2 || (r->argc == 2 && !slice_is(r->argv[1], "SYNC") && !slice_is(r->argv[1], "ASYNC")))
 		return reply_syntax_error(s);
+	const struct tenant_figures *f = &s->tenant->figures;
+	s->tenant->changes += counter_get(database == TENANT_DATABASES ? &f->keys : &f->db_keys[database]);
 	keyspace_flush(s->tenant, database);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;

@@ -143,9 +143,9 @@ static enum outcome set_with_options(struct session *s, const struct request *r)
 	if (error == 0) {
 		notify_key(s, NOTIFY_STRING, "set", &key);
 		if (flags & OPTION_TIMES)
-			notify_key(s, NOTIFY_GENERIC, "expire", &key);
+			notify_more(s, NOTIFY_GENERIC, "expire", &key);
 		if ((flags & OPTION_TIMES) && deadline <= session_now(s))
-			notify_key(s, NOTIFY_EXPIRED, "expired", &key);
+			notify_more(s, NOTIFY_EXPIRED, "expired", &key);
 	}
 	if (!(flags & OPTION_GET))
 		return reply_result(s, error);
@@ -188,7 +188,7 @@ static enum outcome set_expiring(struct session *s, const struct request *r, enu
 	int error = keyspace_set(s->tenant, &key, old, r->argv[3], deadline);
 	if (error == 0) {
 		notify_key(s, NOTIFY_STRING, "set", &key);
-		notify_key(s, NOTIFY_GENERIC, "expire", &key);
+		notify_more(s, NOTIFY_GENERIC, "expire", &key);
 	}
 	return reply_result(s, error);
 }

@@ -69,6 +69,31 @@ def test_encodings_are_those_of_redis(redis, atomdb_client):
             assert answers[0] == answers[1], history
 
 
+CHANGES = WRITES + ["SET k v EX 100", "SET k v NX", "SET k v XX GET", "GETDEL k", "GETEX k PERSIST", "DEL k other", "UNLINK other nothing",
+                    "MSET k 1 other 2", "MSETNX k 1 z 2", "RENAME k other", "RENAMENX k other", "MOVE k 1", "SWAPDB 0 1", "FLUSHDB",
+                    "FLUSHALL", "EXPIRE k -1", "PERSIST k", "EXPIREAT k 1", "SETBIT k 100 0", "SETBIT k 100 1", "GETBIT k 1",
+                    "BITFIELD k SET u8 0 1 SET u8 8 2 GET u8 0", "BITFIELD k SET u8 0 1 INCRBY u8 0 0", "BITOP AND z none none2",
+                    "PFADD h a b c d", "PFADD h a", "PFMERGE h2 h", "PFDEBUG TODENSE h2", "PFADD h2 x y z", "GET k", "TOUCH k", "INCR k",
+                    "DECRBY k 2", "PSETEX k 5000 v", "COPY k z REPLACE", "EVALNO", "PING"]
+
+
+def test_changes_since_the_last_save_are_those_of_redis(redis, atomdb_client):
+    draw = random.Random(11)
+    clients = (redis, atomdb_client)
+
+    def changes():
+        return [int(client.cmd("INFO", "persistence").split(b"rdb_changes_since_last_save:")[1].split()[0]) for client in clients]
+
+    redis.cmd("CONFIG", "SET", "save", "")
+    start = changes()
+    for number in range(1200):
+        words = draw.choice(CHANGES).split(" ")
+        answers = [client.cmd(*words) for client in clients]
+        assert answers[0] == answers[1] or words[0] in ("EVALNO", "BITOP"), words
+        now = changes()
+        assert now[0] - start[0] == now[1] - start[1], (number, words, answers)
+
+
 def test_each_byte_changed_is_refused(redis, atomdb_client):
     redis.cmd("SET", "k", b"abcabcabcabcabcabcabcabcabcabc and more")
     payload = redis.cmd("DUMP", "k")

@@ -121,6 +121,7 @@ struct tenant {
 	large_watcher written_large;      /* of entries too long for the short header; NULL: nobody wants to know */
 	uint64_t large;                   /* bytes: see large_watcher */
 	struct hub *hub;                  /* what is between its clients, or NULL; the command floor's */
+	uint64_t changes;                 /* of keys by commands, as Redis's dirty counter counts: likewise */
 	uint32_t notify;                  /* keyspace events that clients are told of: the command floor's */
 	int64_t pause_end_ms;   /* until when its clients wait, CLIENT PAUSE, by CLOCK_MONOTONIC; 0: they do not */
 	bool pause_all;         /* and not only for what may write: likewise */
