@@ -73,6 +73,7 @@ ref arena_root(struct arena *a, size_t size);
  * whole pages. A step that grows with the size keeps a value that is appended to from being copied each time. */
 #define ARENA_FINE_MAX  1024u
 #define ARENA_SLAB_MAX  16384u
+#define ARENA_SLAB      65536u /* bytes of a slab */
 #define ARENA_ALLOC_MAX ((size_t)16 << 30)
 
 /* The first block of an arena that was taken over, 0 where none of that size is where it should be. */

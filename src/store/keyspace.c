@@ -13,6 +13,7 @@
 #include "store/crash.h"
 #include "store/loan.h"
 #include "store/record.h"
+#include "store/room.h"
 #include "store/scope.h"
 #include "store/share.h"
 
@@ -20,6 +21,8 @@
 #define MOVE_PER_CHANGE 2
 /* Dropped entries or databases freed with each new key. */
 #define FREE_PER_KEY 4
+/* Of a new table. */
+#define FIRST_TABLE 64
 
 struct key keyspace_key(const struct tenant *t, unsigned place, struct slice name) {
 	return (struct key){name, hash_bytes(&t->shard->context.seed, name.data, name.len), place};
@@ -178,20 +181,6 @@ bool keyspace_evict(struct tenant *t, ref keep) {
 	}
 }
 
-bool keyspace_over(const struct tenant *t, uint64_t entries, uint64_t bytes) {
-	const struct tenant_limits *l = &t->limits;
-	return (l->max_entries != 0 && counter_get(&t->figures.keys) + entries > l->max_entries) ||
-	       (l->max_memory != 0 && counter_get(&t->figures.bytes) + bytes > l->max_memory);
-}
-
-/* Evicts until `entries` and `bytes` more fit into the quota. */
-static int make_room(struct tenant *t, uint64_t entries, uint64_t bytes, ref keep) {
-	while (__builtin_expect(keyspace_over(t, entries, bytes), 0))
-		if (t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, keep))
-			return ATOMDB_E_OOM;
-	return 0;
-}
-
 /* A block where the shard or the machine may be full: then the tenant, or others, make room. */
 static ref allocate(struct tenant *t, size_t size, enum arena_kind kind, bool zero, ref keep) {
 	struct arena *a = t->shard->arena;
@@ -219,23 +208,28 @@ static int reserve_slot(struct tenant *t, struct database *d, ref keep) {
 	return error;
 }
 
-struct database *keyspace_database_for_write(struct tenant *t, unsigned place, ref keep) {
-	struct database *d = tenant_database(t, place);
-	if (__builtin_expect(d != NULL, 1))
-		return d;
-	size_t bytes = arena_block_size(sizeof *d);
-	if (make_room(t, 0, bytes, keep) != 0)
+/* The entry makes room for the database too. */
+static __attribute__((noinline)) struct database *make_database(struct tenant *t, const struct key *key, size_t len,
+								ref keep) {
+	size_t bytes = arena_block_size(sizeof(struct database));
+	size_t entry = arena_block_size(entry_header_size(ENTRY_TTL | ENTRY_WIDE) + key->name.len + len);
+	if (!room_fits(t, 1, bytes + FIRST_TABLE + entry, keep))
 		return NULL;
-	ref block = allocate(t, sizeof *d, ARENA_OTHER, true, keep);
+	ref block = allocate(t, sizeof(struct database), ARENA_OTHER, true, keep);
 	if (block == 0)
 		return NULL;
-	d = database_at(t->shard, block);
+	struct database *d = database_at(t->shard, block);
 	d->tenant = t->slot;
-	d->place = place;
+	d->place = key->place;
 	d->bytes = bytes;
 	counter_add(&t->figures.bytes, bytes);
-	t->record->databases[place] = block;
+	t->record->databases[key->place] = block;
 	return d;
+}
+
+struct database *keyspace_database_for_write(struct tenant *t, const struct key *key, size_t len, ref keep) {
+	struct database *d = tenant_database(t, key->place);
+	return __builtin_expect(d != NULL, 1) ? d : make_database(t, key, len, keep);
 }
 
 /* A search that found nothing, or `due`, which is to go. Kept apart from the usual end of one. */
@@ -326,6 +320,18 @@ static int64_t deadline_of_write(const struct tenant *t, const struct entry *old
 	return deadline;
 }
 
+/* Makes room for one entry more, or for one that grows by `bytes`, within the quota and the fair share. */
+static __attribute__((noinline)) int make_room(struct tenant *t, const struct database *growing, uint64_t bytes,
+					       ref keep) {
+	unsigned entries = growing != NULL;
+	uint64_t growth = growing == NULL ? 0 : table_growth(&growing->table);
+	if (!room_fits(t, entries, bytes + (growth < FIRST_TABLE ? growth : FIRST_TABLE), keep))
+		return ATOMDB_E_OOM;
+	if (share_is_above(t, bytes + growth) && share_make_up(t, bytes + growth, keep) != 0)
+		return ATOMDB_E_OOM;
+	return room_evict(t, growing, entries, bytes, keep);
+}
+
 int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
 		   unsigned flags, int64_t deadline, ref keep, struct draft *out) {
 	struct shard *s = t->shard;
@@ -335,7 +341,7 @@ int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, 
 		flags |= ENTRY_TTL;
 	size_t header = entry_header_size(flags);
 	size_t size = header + key->name.len + len;
-	size_t bytes = arena_block_size(size);
+	size_t bytes = arena_block_size(size), growth = 0;
 	if (old != NULL) {
 		size_t before = arena_block_size(entry_size(old));
 		ref block = entry_ref(s, old);
@@ -343,11 +349,11 @@ int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, 
 		keep = keep != 0 ? keep : block;
 		bytes = bytes > before ? bytes - before : 0;
 	} else {
-		bytes += table_growth(&d->table);
+		growth = table_growth(&d->table);
 	}
-	int error = make_room(t, old == NULL, bytes, keep);
-	if (__builtin_expect(error == 0 && share_is_above(t, bytes), 0))
-		error = share_make_up(t, bytes, keep);
+	int error = 0;
+	if (__builtin_expect(keyspace_over(t, old == NULL, bytes + growth) || share_is_above(t, bytes + growth), 0))
+		error = make_room(t, old == NULL ? d : NULL, bytes, keep);
 	if (error != 0)
 		return error;
 	if (old == NULL) {
@@ -463,7 +469,7 @@ static int store(struct tenant *t, const struct key *key, struct entry *old, con
 			keyspace_delete(t, key, old);
 		return 0;
 	}
-	struct database *d = keyspace_database_for_write(t, key->place, 0);
+	struct database *d = keyspace_database_for_write(t, key, len, 0);
 	struct draft draft;
 	if (d == NULL)
 		return ATOMDB_E_OOM;
@@ -567,7 +573,7 @@ static int resize(struct tenant *t, const struct key *key, struct entry *old, si
 		tell(t, CHANGE_VALUE, key->place, key->name);
 		return 0;
 	}
-	struct database *d = keyspace_database_for_write(t, key->place, 0);
+	struct database *d = keyspace_database_for_write(t, key, length, 0);
 	struct draft draft;
 	if (d == NULL)
 		return ATOMDB_E_OOM;

@@ -1,27 +1,23 @@
 /* What changes the key of a value: to move it, to copy it, to exchange whole databases.
  *
  * An entry has its key in its block, so a value gets a new block under the new key, as in every other change. While
- * room is made for that, the entry that it comes from must not be evicted: both entries are made the most recently
- * used, the one that is read before the one that is replaced, and eviction, which goes by age, stops at the first of
- * them. */
+ * room is made for that, the entry that it comes from must not be evicted. For a copy both entries are made the most
+ * recently used, the one that is read before the one that is replaced, and eviction, which goes by age, stops at the
+ * first of them. */
 #include "atomdb/util/error.h"
 #include "store/crash.h"
 #include "store/record.h"
 #include "store/scope.h"
 
-int keyspace_copy(struct tenant *t, struct entry *e, const struct key *to, struct entry *old) {
-	struct shard *s = t->shard;
-	ref from = entry_ref(s, e);
+/* Copies `e`, which is not evicted as long as `keep` is not. */
+static int copy(struct tenant *t, const struct entry *e, const struct key *to, struct entry *old, ref keep) {
 	struct slice stored = entry_stored(e);
+	struct database *d = keyspace_database_for_write(t, to, stored.len, keep);
 	struct draft draft;
-	lru_touch(s->arena, &t->record->lru, from);
-	if (old != NULL)
-		lru_touch(s->arena, &t->record->lru, entry_ref(s, old));
-	struct database *d = keyspace_database_for_write(t, to->place, from);
 	if (d == NULL)
 		return ATOMDB_E_OOM;
 	int error = keyspace_draft(t, d, to, old, stored.len, entry_flags(e) & (ENTRY_INT | ENTRY_RAW),
-				   entry_deadline(e), from, &draft);
+				   entry_deadline(e), keep, &draft);
 	if (error != 0)
 		return error;
 	memcpy(draft.value, stored.data, stored.len);
@@ -30,18 +26,32 @@ int keyspace_copy(struct tenant *t, struct entry *e, const struct key *to, struc
 	return 0;
 }
 
+int keyspace_copy(struct tenant *t, struct entry *e, const struct key *to, struct entry *old) {
+	struct shard *s = t->shard;
+	ref from = entry_ref(s, e);
+	lru_touch(s->arena, &t->record->lru, from);
+	if (old != NULL)
+		lru_touch(s->arena, &t->record->lru, entry_ref(s, old));
+	return copy(t, e, to, old, from);
+}
+
+/* The entry will be gone when its copy is there: the quota has room for one of them only. So meanwhile it neither
+ * counts nor can be evicted. */
 int keyspace_move(struct tenant *t, const struct key *from, struct entry *e, const struct key *to, struct entry *old) {
+	struct shard *s = t->shard;
 	struct database *d = tenant_database(t, from->place);
 	bool ttl = entry_has(e, ENTRY_TTL);
 	size_t bytes = keyspace_memory(e);
-	/* It will be gone when the other is there: the quota has room for one of them only. */
+	lru_remove(s->arena, &t->record->lru, entry_ref(s, e));
 	keyspace_count(t, d, from->place, ttl, bytes, false);
-	keyspace_begin(t->shard);
-	int error = keyspace_copy(t, e, to, old);
+	keyspace_begin(s);
+	int error = copy(t, e, to, old, 0);
 	keyspace_count(t, d, from->place, ttl, bytes, true);
 	if (error == 0)
 		keyspace_delete(t, from, e);
-	keyspace_commit(t->shard);
+	else
+		lru_push(s->arena, &t->record->lru, entry_ref(s, e));
+	keyspace_commit(s);
 	return error;
 }
 

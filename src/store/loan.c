@@ -77,6 +77,17 @@ bool loan_has(const struct shard *s, ref block) {
 	return find(s, block) != NULL;
 }
 
+uint64_t loan_bytes(const struct tenant *t) {
+	const struct list *loans = &t->shard->loans;
+	uint64_t bytes = 0;
+	for (const struct list *node = loans->next; node != loans; node = node->next) {
+		const struct loan *l = list_entry(node, struct loan, link);
+		if (l->tenant == t && !l->kept)
+			bytes += arena_block_size(l->size);
+	}
+	return bytes;
+}
+
 bool loan_keep(struct shard *s, ref block) {
 	struct loan *l = find(s, block);
 	if (l == NULL)

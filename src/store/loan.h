@@ -6,6 +6,8 @@
 
 /* For blocks of at least LOAN_MIN bytes: whether the value in it is lent. */
 bool loan_has(const struct shard *s, ref block);
+/* Bytes of the tenant's entries whose values are lent. */
+uint64_t loan_bytes(const struct tenant *t);
 /* Makes a block that is no entry any more the loan's; false where it is not lent. */
 bool loan_keep(struct shard *s, ref block);
 

@@ -180,10 +180,11 @@ struct draft {
 	char *value;
 };
 
-/* The database of a key that is about to be written, made at the first write. NULL: no memory. */
-struct database *keyspace_database_for_write(struct tenant *t, unsigned place, ref keep);
+/* The database of a key that is about to get a value of `len` bytes, made at the first write. NULL: no room for both,
+ * where nothing older than `keep` is left. */
+struct database *keyspace_database_for_write(struct tenant *t, const struct key *key, size_t len, ref keep);
 /* Makes a block for `key` with room for `len` stored bytes, within the quota; the value is left to the caller. What is
- * evicted is older than `keep`, or than `old` where that is 0. 0 or ATOMDB_E_OOM. */
+ * evicted is older than `keep`, or than `old` where that is 0. 0, or ATOMDB_E_OOM and nothing has been evicted. */
 int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
 		   unsigned flags, int64_t deadline, ref keep, struct draft *out);
 /* Gives a draft whose value is written its check; without that, check_begin_new comes before it is published. */
@@ -212,7 +213,11 @@ void keyspace_expire_due(struct shard *s, ref due, uint64_t hash);
 /* Evicts the least recently used entry, but not `keep`; false where there is none. */
 bool keyspace_evict(struct tenant *t, ref keep);
 /* Whether the tenant is above its quota by `entries` and `bytes` more than it has now. */
-bool keyspace_over(const struct tenant *t, uint64_t entries, uint64_t bytes);
+static inline bool keyspace_over(const struct tenant *t, uint64_t entries, uint64_t bytes) {
+	const struct tenant_limits *l = &t->limits;
+	return (l->max_entries != 0 && counter_get(&t->figures.keys) + entries > l->max_entries) ||
+	       (l->max_memory != 0 && counter_get(&t->figures.bytes) + bytes > l->max_memory);
+}
 /* Charges what the table has grown or shrunk by since the last call, and lists it while it is being moved. */
 void keyspace_account_table(struct tenant *t, struct database *d);
 /* Frees about `units` entries or databases of those that were dropped; whether there is more. */

@@ -4,6 +4,7 @@
 
 #include "atomdb/util/error.h"
 #include "store/compact.h"
+#include "store/room.h"
 
 /* Bytes of free pages given back in a slice of work. */
 #define TRIM_SLICE ((size_t)256 << 10)
@@ -225,7 +226,7 @@ int64_t share_deadline(const struct shard *s) {
 /* Evicts of the tenant's own entries what makes up for `size` bytes; nothing where all of them would not. */
 static bool evict_own(struct tenant *t, size_t size, ref keep) {
 	uint64_t before = counter_get(&t->figures.bytes);
-	if (before <= size)
+	if (room_evictable(t, keep) < size)
 		return false;
 	while (counter_get(&t->figures.bytes) + size > before)
 		if (!keyspace_evict(t, keep))

@@ -1,6 +1,7 @@
 #include "atomdb/store/tenant.h"
 
 #include "atomdb/util/error.h"
+#include "store/room.h"
 #include "store/share.h"
 
 static void take_limits(struct tenant *t, const struct tenant_limits *limits) {
@@ -91,10 +92,8 @@ static int take_heap(struct tenant *t, uint64_t bytes) {
 }
 
 int tenant_charge(struct tenant *t, uint64_t bytes) {
-	while (t->limits.max_memory != 0 && !t->shard->resumes && keyspace_over(t, 0, bytes))
-		if (t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, 0))
-			return ATOMDB_E_OOM;
-	if (take_heap(t, bytes) != 0)
+	bool limited = t->limits.max_memory != 0 && !t->shard->resumes;
+	if ((limited && room_make(t, bytes) != 0) || take_heap(t, bytes) != 0)
 		return ATOMDB_E_OOM;
 	counter_add(&t->figures.bytes, bytes);
 	return 0;

@@ -1,0 +1,78 @@
+#include "store/room.h"
+
+#include "atomdb/util/error.h"
+#include "store/loan.h"
+#include "store/share.h"
+
+/* What is left of a table when its entries have been evicted, at most. */
+#define EMPTY_TABLE ((uint64_t)512)
+
+struct evictable {
+	uint64_t entries, bytes;
+};
+
+/* Leaves out `keep` and the entries used after it. */
+static void leave_out_kept(const struct tenant *t, struct evictable *sum, ref keep) {
+	const struct shard *s = t->shard;
+	for (ref block = keep; block != 0; block = entry_at(s, block)->lru_prev) {
+		sum->entries--;
+		sum->bytes -= keyspace_memory(entry_at(s, block));
+	}
+}
+
+/* Leaves out blocks that stay charged until their value has been sent. */
+static void leave_out_lent(const struct tenant *t, struct evictable *sum) {
+	uint64_t lent = loan_bytes(t);
+	sum->bytes -= lent < sum->bytes ? lent : sum->bytes;
+}
+
+/* What is left of a database's table when its entries have been evicted. To shrink takes memory first. */
+static uint64_t table_rest(const struct tenant *t, const struct database *d) {
+	bool shrinks = d->table_bytes > EMPTY_TABLE && share_excess(t->shard) == 0;
+	return shrinks ? EMPTY_TABLE : d->table_bytes;
+}
+
+static struct evictable sum_evictable(const struct tenant *t, ref keep) {
+	struct evictable sum = {.entries = counter_get(&t->figures.keys)};
+	for (unsigned place = 0; place < TENANT_DATABASES; place++) {
+		const struct database *d = tenant_database(t, place);
+		if (d != NULL)
+			sum.bytes += d->bytes - arena_block_size(sizeof *d) - table_rest(t, d);
+	}
+	leave_out_kept(t, &sum, keep);
+	leave_out_lent(t, &sum);
+	return sum;
+}
+
+uint64_t room_evictable(const struct tenant *t, ref keep) {
+	return t->limits.eviction == EVICTION_NONE ? 0 : sum_evictable(t, keep).bytes;
+}
+
+bool room_fits(const struct tenant *t, uint64_t entries, uint64_t bytes, ref keep) {
+	const struct tenant_limits *l = &t->limits;
+	if (!keyspace_over(t, entries, bytes))
+		return true;
+	if (l->eviction == EVICTION_NONE)
+		return false;
+	struct evictable most = sum_evictable(t, keep);
+	return (l->max_entries == 0 || counter_get(&t->figures.keys) - most.entries + entries <= l->max_entries) &&
+	       (l->max_memory == 0 || counter_get(&t->figures.bytes) - most.bytes + bytes <= l->max_memory);
+}
+
+/* What the table of `growing` takes for one more entry: as entries are evicted from it, nothing. */
+static uint64_t growth_of(const struct database *growing) {
+	return growing == NULL ? 0 : table_growth(&growing->table);
+}
+
+int room_evict(struct tenant *t, const struct database *growing, uint64_t entries, uint64_t bytes, ref keep) {
+	while (keyspace_over(t, entries, bytes + growth_of(growing)))
+		if (t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, keep))
+			return ATOMDB_E_OOM;
+	return 0;
+}
+
+int room_make(struct tenant *t, uint64_t bytes) {
+	if (__builtin_expect(!keyspace_over(t, 0, bytes), 1))
+		return 0;
+	return room_fits(t, 0, bytes, 0) ? room_evict(t, NULL, 0, bytes, 0) : ATOMDB_E_OOM;
+}

@@ -1,0 +1,17 @@
+/* Room in a tenant's quota for what it is about to take. See share.h for the memory that all tenants share.
+ *
+ * A write that is refused evicts nothing: whether it can fit at all is known before the first eviction. */
+#pragma once
+
+#include "store/record.h"
+
+/* Whether `entries` and `bytes` more fit into the quota once everything is evicted that may be: every entry except
+ * `keep` and those used after it (0: every entry). */
+bool room_fits(const struct tenant *t, uint64_t entries, uint64_t bytes, ref keep);
+/* Bytes of the entries that may be evicted: those older than `keep`, without values that are being sent. */
+uint64_t room_evictable(const struct tenant *t, ref keep);
+/* Evicts entries older than `keep` until `entries` and `bytes` more fit into the quota; room_fits() was true.
+ * `growing`: the database that the entry goes to, whose table may have to grow, or NULL. 0 or ATOMDB_E_OOM. */
+int room_evict(struct tenant *t, const struct database *growing, uint64_t entries, uint64_t bytes, ref keep);
+/* Makes room for `bytes` outside the store. 0, or ATOMDB_E_OOM and nothing has been evicted. */
+int room_make(struct tenant *t, uint64_t bytes);
