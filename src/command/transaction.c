@@ -217,7 +217,7 @@ enum outcome transaction_exec(struct session *s, const struct request *r) {
 	s->flags |= SESSION_EXECUTING;
 	s->env->pattern_work = PATTERN_WORK;
 	struct shard *shard = s->tenant->shard;
-	keyspace_begin(shard);
+	keyspace_begin_transaction(shard);
 	run_all(s, x);
 	keyspace_commit(shard);
 	drop(s);

@@ -9,8 +9,7 @@
  *            wide: the 8-byte lengths count instead
  *   check:   of the entry's bytes, 8 bits in three places (check.h)
  *   used:    when the entry was last read or written, in ticks of 262 seconds, of which it is the lower bits
- *   fresh:   made by the scope that is open; a wide one has the number of its note in the place of the lengths
- * (scope.h)
+ *   fresh:   made by the scope that is open (scope.h)
  *
  * The owner is written last when an entry comes, and cleared first when it goes: an entry is in the arena as long as
  * its owner is not 0, whatever the tables and lists say, and that is what a crash leaves (see recover.c).
@@ -45,7 +44,6 @@ enum entry_tag {
 #define ENTRY_VALUE_SHIFT  8
 #define ENTRY_VALUE_MAX    ((size_t)512 << 20)
 #define ENTRY_FRESH        (1u << 31)
-#define ENTRY_NUMBER_MAX   ((1u << 15) - 1)
 /* Of the owner, what it is for: without the check and who made it. */
 #define ENTRY_OWNER       ((1u << 28) - 1)
 #define ENTRY_OWNER_CHECK (7u << 28)
@@ -116,15 +114,6 @@ static inline uint32_t entry_owner_check(uint8_t check) {
 }
 static inline uint32_t entry_sizes_check(uint8_t check) {
 	return (uint32_t)(check >> 1 & 15) << 16 | (uint32_t)(check & 1) << 7;
-}
-
-/* Of a wide entry, a number in the place of the lengths. */
-static inline uint32_t entry_number(const struct entry *e) {
-	return (e->sizes >> ENTRY_VALUE_SHIFT & ENTRY_NARROW_VALUE) << 7 | (e->sizes & ENTRY_NARROW_KEY);
-}
-static inline void entry_set_number(struct entry *e, uint32_t number) {
-	e->sizes &= ~(ENTRY_NARROW_VALUE << ENTRY_VALUE_SHIFT | ENTRY_NARROW_KEY);
-	e->sizes |= (number >> 7) << ENTRY_VALUE_SHIFT | (number & ENTRY_NARROW_KEY);
 }
 
 static inline struct entry_ttl *entry_ttl(struct entry *e) {

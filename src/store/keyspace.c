@@ -343,7 +343,7 @@ int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, 
 	size_t size = header + key->name.len + len;
 	size_t bytes = arena_block_size(size), growth = 0;
 	if (old != NULL) {
-		size_t before = arena_block_size(entry_size(old));
+		size_t before = scope_keeps(s, old) ? 0 : arena_block_size(entry_size(old));
 		ref block = entry_ref(s, old);
 		lru_touch(s->arena, &t->record->lru, block);
 		keep = keep != 0 ? keep : block;
@@ -519,12 +519,16 @@ int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *
 	return 0;
 }
 
-/* Notes what is going to be written over in a value; false where there is no memory for that. */
-static bool note_value(struct shard *s, struct entry *e, size_t length, struct span span) {
+/* Notes what is going to be written over in a value; false where there is no room for that. */
+static bool note_value(struct tenant *t, struct entry *e, size_t length, struct span span) {
+	struct shard *s = t->shard;
 	struct slice stored = entry_stored(e);
 	size_t end = length < stored.len ? length : stored.len;
 	end = span.len < end && span.at < end - span.len ? span.at + span.len : end;
-	if (span.at < end && !scope_note_bytes(s, e, (size_t)(stored.data - (char *)e) + span.at, end - span.at))
+	size_t noted = span.at < end ? end - span.at : 0;
+	if (scope_keeps(s, e) && room_make(t, arena_block_size(noted), entry_ref(s, e)) != 0)
+		return false;
+	if (!scope_note_bytes(s, e, (size_t)(stored.data - (char *)e) + span.at, noted))
 		return false;
 	scope_note_header(s, e);
 	return true;
@@ -551,7 +555,8 @@ static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, st
 		return false;
 	if (entry_size(e) >= LOAN_MIN && loan_has(t->shard, entry_ref(t->shard, e)))
 		return false;
-	if (!scope_is_free(t->shard, e) && !note_value(t->shard, e, length, span))
+	lru_touch(t->shard->arena, &t->record->lru, entry_ref(t->shard, e));
+	if (!scope_is_free(t->shard, e) && !note_value(t, e, length, span))
 		return false;
 	check_begin_value(t->shard, e, length, span);
 	if (entry_has(e, ENTRY_WIDE))
@@ -563,7 +568,6 @@ static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, st
 	*bytes = (char *)(uintptr_t)stored.data;
 	if (length > stored.len)
 		memset(*bytes + stored.len, 0, length - stored.len);
-	lru_touch(t->shard->arena, &t->record->lru, entry_ref(t->shard, e));
 	return true;
 }
 

@@ -29,7 +29,7 @@ static ref database_drop(struct tenant *t, unsigned place, ref next) {
 	counter_sub(&t->figures.keys_expiring, d->expiring);
 	counter_set(&t->figures.db_keys[number], 0);
 	counter_set(&t->figures.db_expiring[number], 0);
-	counter_sub(&t->figures.bytes, d->bytes);
+	t->dying += d->bytes;
 	d->lru = t->record->lru_number;
 	d->next_dropped = next;
 	shard_directory(s)[t->slot].dropped++;
@@ -60,8 +60,21 @@ void keyspace_flush(struct tenant *t, unsigned database) {
 
 struct drop {
 	struct shard *shard;
+	struct tenant *tenant; /* NULL: it is gone */
+	struct database *database;
 	struct lru *lru; /* that the entries hang in; NULL: it was given up */
 };
+
+/* Takes what was freed off the tenant's charge. */
+static void discharge(const struct drop *drop, uint64_t bytes) {
+	struct database *d = drop->database;
+	bytes = bytes < d->bytes ? bytes : d->bytes;
+	d->bytes -= bytes;
+	if (drop->tenant == NULL)
+		return;
+	drop->tenant->dying -= bytes;
+	tenant_discharge(drop->tenant, bytes);
+}
 
 static void drop_entry(void *context, ref block) {
 	const struct drop *drop = context;
@@ -74,7 +87,21 @@ static void drop_entry(void *context, ref block) {
 		lru_remove(s->arena, drop->lru, block);
 	e->owner = 0;
 	crash_point();
+	discharge(drop, arena_block_size(size));
 	loan_free_entry(s, block, size);
+}
+
+void keyspace_charge_dropped(struct tenant *t) {
+	const struct shard *s = t->shard;
+	uint32_t left = shard_directory(s)[t->slot].dropped;
+	for (ref block = s->root->dropped; block != 0 && left != 0; block = database_at(s, block)->next_dropped) {
+		const struct database *d = database_at(s, block);
+		if (d->tenant != t->slot)
+			continue;
+		left--;
+		t->dying += d->bytes;
+		tenant_charge_anyway(t, d->bytes);
+	}
 }
 
 bool keyspace_free_dropped(struct shard *s, unsigned units) {
@@ -86,12 +113,13 @@ bool keyspace_free_dropped(struct shard *s, unsigned units) {
 		struct database *d = database_at(s, block);
 		struct tenant *t = s->tenants[d->tenant];
 		bool hangs = t != NULL && t->record->lru_number == d->lru;
-		struct drop drop = {s, hangs ? &t->record->lru : NULL};
+		struct drop drop = {s, t, d, hangs ? &t->record->lru : NULL};
 		uint64_t before = table_count(&d->table);
 		if (table_drain(&s->context, &d->table, &d->cursor, units, drop_entry, &drop))
 			return true;
 		units -= before < units ? (unsigned)before : units;
 		units -= units != 0;
+		discharge(&drop, d->bytes);
 		shard_directory(s)[d->tenant].dropped--;
 		s->root->dropped = d->next_dropped;
 		crash_point();

@@ -35,6 +35,15 @@ int keyspace_copy(struct tenant *t, struct entry *e, const struct key *to, struc
 	return copy(t, e, to, old, from);
 }
 
+/* A move within a transaction, which keeps the entry where it was. */
+static int move_kept(struct tenant *t, const struct key *from, struct entry *e, const struct key *to,
+		     struct entry *old) {
+	int error = keyspace_copy(t, e, to, old);
+	if (error == 0)
+		keyspace_delete(t, from, e);
+	return error;
+}
+
 /* The entry will be gone when its copy is there: the quota has room for one of them only. So meanwhile it neither
  * counts nor can be evicted. */
 int keyspace_move(struct tenant *t, const struct key *from, struct entry *e, const struct key *to, struct entry *old) {
@@ -42,6 +51,8 @@ int keyspace_move(struct tenant *t, const struct key *from, struct entry *e, con
 	struct database *d = tenant_database(t, from->place);
 	bool ttl = entry_has(e, ENTRY_TTL);
 	size_t bytes = keyspace_memory(e);
+	if (scope_keeps(s, e))
+		return move_kept(t, from, e, to, old);
 	lru_remove(s->arena, &t->record->lru, entry_ref(s, e));
 	keyspace_count(t, d, from->place, ttl, bytes, false);
 	keyspace_begin(s);

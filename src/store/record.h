@@ -122,11 +122,14 @@ struct shard {
 	int64_t look_ms;    /* when the clock is compared with monotonic time again */
 	uint32_t used_now;  /* entry_used_at(shard_used_ms()) */
 	uint64_t now_ns;
-	uint64_t draws;          /* of random keys */
-	struct tenant **tenants; /* owned array, by slot; NULL: free, or still being freed */
-	uint32_t slots;          /* of that array and of the directory */
-	unsigned scopes;         /* keyspace_begin without keyspace_commit */
-	bool scoped;             /* changes are noted in the undo log */
+	uint64_t draws;              /* of random keys */
+	struct tenant **tenants;     /* owned array, by slot; NULL: free, or still being freed */
+	uint32_t slots;              /* of that array and of the directory */
+	unsigned scopes;             /* keyspace_begin without keyspace_commit */
+	bool scoped;                 /* changes are noted in the undo log */
+	bool transaction;            /* the open scope is that of several commands */
+	struct tenant *scope_tenant; /* whose scope is open, once something is noted */
+	uint64_t scope_bytes;        /* charged to it for what the scope keeps */
 	struct entry_change change;
 	struct tenant_limits defaults;
 	struct list over;  /* tenants above a lowered quota */
@@ -212,7 +215,8 @@ void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *
 void keyspace_expire_due(struct shard *s, ref due, uint64_t hash);
 /* Evicts the least recently used entry, but not `keep`; false where there is none. */
 bool keyspace_evict(struct tenant *t, ref keep);
-/* Whether the tenant is above its quota by `entries` and `bytes` more than it has now. */
+/* Whether the tenant is above its quota with `entries` and `bytes` more. Databases that are being freed count: what
+ * looks closer is room_over. */
 static inline bool keyspace_over(const struct tenant *t, uint64_t entries, uint64_t bytes) {
 	const struct tenant_limits *l = &t->limits;
 	return (l->max_entries != 0 && counter_get(&t->figures.keys) + entries > l->max_entries) ||
@@ -220,5 +224,7 @@ static inline bool keyspace_over(const struct tenant *t, uint64_t entries, uint6
 }
 /* Charges what the table has grown or shrunk by since the last call, and lists it while it is being moved. */
 void keyspace_account_table(struct tenant *t, struct database *d);
+/* Charges a tenant for the databases that it had dropped before a clean restart. */
+void keyspace_charge_dropped(struct tenant *t);
 /* Frees about `units` entries or databases of those that were dropped; whether there is more. */
 bool keyspace_free_dropped(struct shard *s, unsigned units);

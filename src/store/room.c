@@ -2,10 +2,15 @@
 
 #include "atomdb/util/error.h"
 #include "store/loan.h"
+#include "store/scope.h"
 #include "store/share.h"
 
 /* What is left of a table when its entries have been evicted, at most. */
 #define EMPTY_TABLE ((uint64_t)512)
+
+/* A write frees as much of what was dropped as it takes, in at most so many entries, and so many at a time. */
+#define FREED_AT_MOST 16384
+#define FREED_AT_ONCE 64
 
 struct evictable {
 	uint64_t entries, bytes;
@@ -44,19 +49,30 @@ static struct evictable sum_evictable(const struct tenant *t, ref keep) {
 	return sum;
 }
 
+/* Of what was dropped, what is room. */
+static uint64_t dying(const struct tenant *t) {
+	return scope_active(t->shard) ? 0 : t->dying;
+}
+
+bool room_over(const struct tenant *t, uint64_t entries, uint64_t bytes) {
+	const struct tenant_limits *l = &t->limits;
+	return (l->max_entries != 0 && counter_get(&t->figures.keys) + entries > l->max_entries) ||
+	       (l->max_memory != 0 && counter_get(&t->figures.bytes) + bytes > l->max_memory + dying(t));
+}
+
 uint64_t room_evictable(const struct tenant *t, ref keep) {
 	return t->limits.eviction == EVICTION_NONE ? 0 : sum_evictable(t, keep).bytes;
 }
 
 bool room_fits(const struct tenant *t, uint64_t entries, uint64_t bytes, ref keep) {
 	const struct tenant_limits *l = &t->limits;
-	if (!keyspace_over(t, entries, bytes))
+	if (!room_over(t, entries, bytes))
 		return true;
 	if (l->eviction == EVICTION_NONE)
 		return false;
 	struct evictable most = sum_evictable(t, keep);
 	return (l->max_entries == 0 || counter_get(&t->figures.keys) - most.entries + entries <= l->max_entries) &&
-	       (l->max_memory == 0 || counter_get(&t->figures.bytes) - most.bytes + bytes <= l->max_memory);
+	       (l->max_memory == 0 || counter_get(&t->figures.bytes) - most.bytes + bytes <= l->max_memory + dying(t));
 }
 
 /* What the table of `growing` takes for one more entry: as entries are evicted from it, nothing. */
@@ -64,15 +80,28 @@ static uint64_t growth_of(const struct database *growing) {
 	return growing == NULL ? 0 : table_growth(&growing->table);
 }
 
+void room_free_dropped(struct tenant *t, uint64_t bytes) {
+	struct shard *s = t->shard;
+	uint64_t before = counter_get(&arena_figures(s->arena)->used);
+	if (scope_active(s))
+		return;
+	for (unsigned freed = 0; freed < FREED_AT_MOST && s->root->dropped != 0; freed += FREED_AT_ONCE) {
+		if (counter_get(&arena_figures(s->arena)->used) + bytes <= before)
+			return;
+		(void)keyspace_free_dropped(s, FREED_AT_ONCE);
+	}
+}
+
 int room_evict(struct tenant *t, const struct database *growing, uint64_t entries, uint64_t bytes, ref keep) {
-	while (keyspace_over(t, entries, bytes + growth_of(growing)))
+	room_free_dropped(t, bytes);
+	while (room_over(t, entries, bytes + growth_of(growing)))
 		if (t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, keep))
 			return ATOMDB_E_OOM;
 	return 0;
 }
 
-int room_make(struct tenant *t, uint64_t bytes) {
+int room_make(struct tenant *t, uint64_t bytes, ref keep) {
 	if (__builtin_expect(!keyspace_over(t, 0, bytes), 1))
 		return 0;
-	return room_fits(t, 0, bytes, 0) ? room_evict(t, NULL, 0, bytes, 0) : ATOMDB_E_OOM;
+	return room_fits(t, 0, bytes, keep) ? room_evict(t, NULL, 0, bytes, keep) : ATOMDB_E_OOM;
 }

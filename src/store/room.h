@@ -5,13 +5,18 @@
 
 #include "store/record.h"
 
+/* Whether the tenant is above its quota with `entries` and `bytes` more. What was dropped is room, unless an open scope
+ * may bring it back. */
+bool room_over(const struct tenant *t, uint64_t entries, uint64_t bytes);
 /* Whether `entries` and `bytes` more fit into the quota once everything is evicted that may be: every entry except
  * `keep` and those used after it (0: every entry). */
 bool room_fits(const struct tenant *t, uint64_t entries, uint64_t bytes, ref keep);
+/* Frees about `bytes` of what was dropped, as far as there is so much, within a bounded time. */
+void room_free_dropped(struct tenant *t, uint64_t bytes);
 /* Bytes of the entries that may be evicted: those older than `keep`, without values that are being sent. */
 uint64_t room_evictable(const struct tenant *t, ref keep);
 /* Evicts entries older than `keep` until `entries` and `bytes` more fit into the quota; room_fits() was true.
  * `growing`: the database that the entry goes to, whose table may have to grow, or NULL. 0 or ATOMDB_E_OOM. */
 int room_evict(struct tenant *t, const struct database *growing, uint64_t entries, uint64_t bytes, ref keep);
-/* Makes room for `bytes` outside the store. 0, or ATOMDB_E_OOM and nothing has been evicted. */
-int room_make(struct tenant *t, uint64_t bytes);
+/* Makes room for `bytes` beside the entries. 0, or ATOMDB_E_OOM and nothing has been evicted. */
+int room_make(struct tenant *t, uint64_t bytes, ref keep);

@@ -15,6 +15,28 @@ static ref ref_of(const struct shard *s, const void *at) {
 	return (ref)((size_t)((const char *)at - (const char *)arena_at(s->arena, 0)) / ARENA_UNIT);
 }
 
+/* ---- the charge ---- */
+
+/* The tenant whose scope it is: that of the first entry that is noted. */
+static void take_tenant(struct shard *s, uint32_t owner) {
+	if (s->scope_tenant == NULL)
+		s->scope_tenant = s->tenants[owner & ENTRY_TENANT_MAX];
+}
+
+static void charge(struct shard *s, size_t size) {
+	if (s->scope_tenant == NULL)
+		return;
+	tenant_charge_anyway(s->scope_tenant, arena_block_size(size));
+	s->scope_bytes += arena_block_size(size);
+}
+
+static void discharge(struct shard *s) {
+	if (s->scope_tenant != NULL)
+		tenant_discharge(s->scope_tenant, s->scope_bytes);
+	s->scope_tenant = NULL;
+	s->scope_bytes = 0;
+}
+
 /* ---- the log ---- */
 
 static uint32_t room_of(const struct shard *s) {
@@ -40,6 +62,9 @@ static bool grow(struct shard *s) {
 		memcpy(arena_at(s->arena, log), scope_log(s), count * sizeof(struct undo));
 	uint32_t old_room = room_of(s);
 
+	/* The one that is kept from scope to scope is the shard's. */
+	if (room > ROOM_KEPT)
+		charge(s, (room - old_room) * sizeof(struct undo));
 	crash_point();
 	s->root->undo = log | (uint64_t)room << 32;
 	crash_point();
@@ -48,11 +73,20 @@ static bool grow(struct shard *s) {
 	return true;
 }
 
+/* Whether the block that was noted is an entry now: it, or one that came to its place when it had gone. */
+static bool is_entry(const struct shard *s, ref block) {
+	size_t size;
+
+	return arena_find_block(s->arena, block, ARENA_ENTRY, &size) &&
+	       ((const struct entry *)arena_at(s->arena, block))->owner != 0;
+}
+
 /* Makes all that was noted final. */
 static void finish(struct shard *s) {
 	uint32_t count = s->root->undo_count;
 
 	s->scoped = false;
+	discharge(s);
 	if (count == 0)
 		return;
 	crash_point();
@@ -61,7 +95,7 @@ static void finish(struct shard *s) {
 	for (const struct undo *u = scope_log(s), *end = u + count; u < end; u++) {
 		struct entry *e = arena_at(s->arena, u->block);
 
-		if (u->kind == UNDO_CREATED && e->owner != 0)
+		if (u->kind == UNDO_CREATED && is_entry(s, u->block))
 			e->owner &= ~ENTRY_FRESH;
 		else if (u->kind == UNDO_KILLED)
 			loan_free_entry(s, u->block, (size_t)(u->value >> 32) * ARENA_UNIT);
@@ -91,43 +125,42 @@ void keyspace_begin(struct shard *s) {
 		s->scoped = true;
 }
 
+void keyspace_begin_transaction(struct shard *s) {
+	keyspace_begin(s);
+	s->transaction = true;
+}
+
 void keyspace_commit(struct shard *s) {
 	assert(s->scopes != 0);
 	if (s->root->changing != 0)
 		check_end(s);
-	if (--s->scopes == 0 && s->scoped)
+	if (--s->scopes != 0)
+		return;
+	if (s->scoped)
 		finish(s);
+	s->transaction = false;
 }
 
 /* ---- notes ---- */
 
 uint32_t scope_create(struct shard *s, ref block, uint32_t owner) {
-	struct entry *e = arena_at(s->arena, block);
-	uint32_t number = s->root->undo_count;
-
-	if (!append(s, &(struct undo){.kind = UNDO_CREATED, .block = block}))
-		return owner;
-	if (owner & (uint32_t)ENTRY_WIDE << 24)
-		entry_set_number(e, number < ENTRY_NUMBER_MAX ? number : ENTRY_NUMBER_MAX);
-	return owner | ENTRY_FRESH;
+	take_tenant(s, owner);
+	return append(s, &(struct undo){.kind = UNDO_CREATED, .block = block}) ? owner | ENTRY_FRESH : owner;
 }
 
 void scope_kill(struct shard *s, ref block, size_t size, bool keep) {
 	struct entry *e = arena_at(s->arena, block);
 	struct undo u = {UNDO_KILLED, block, 0, e->owner | (uint64_t)(arena_block_size(size) / ARENA_UNIT) << 32};
 
-	/* Large ones that come and go within one scope shall not pile up: the note that they came is taken back. That
-	 * of a narrow one is not found, so its block must stay what it is. */
-	uint32_t number = entry_number(e);
-	bool known = entry_fresh(e) && entry_has(e, ENTRY_WIDE) && number != ENTRY_NUMBER_MAX;
-	struct undo *came = known ? scope_log(s) + number : NULL;
-
-	keep = came == NULL && (keep || entry_fresh(e)) && append(s, &u);
+	keep = keep && !entry_fresh(e);
+	if (keep)
+		take_tenant(s, e->owner);
+	keep = keep && append(s, &u);
+	if (keep)
+		charge(s, size);
 	crash_point();
 	e->owner = 0;
 	crash_point();
-	if (came != NULL)
-		came->kind = UNDO_NOTHING;
 	if (!keep)
 		loan_free_entry(s, block, size);
 }
@@ -135,6 +168,7 @@ void scope_kill(struct shard *s, ref block, size_t size, bool keep) {
 void scope_note_header(struct shard *s, struct entry *e) {
 	struct undo u = {UNDO_HEADER, ref_of(s, e), 0, e->owner | (uint64_t)e->sizes << 32};
 
+	take_tenant(s, e->owner);
 	if (append(s, &u) && entry_has(e, ENTRY_WIDE))
 		(void)scope_note_bytes(s, e, (size_t)((char *)entry_wide(e) - (char *)e), sizeof(struct entry_wide));
 }
@@ -142,6 +176,7 @@ void scope_note_header(struct shard *s, struct entry *e) {
 bool scope_note_bytes(struct shard *s, const struct entry *e, size_t at, size_t len) {
 	struct undo u = {UNDO_BYTES, ref_of(s, e), at | (uint64_t)len << 48, 0};
 
+	take_tenant(s, e->owner);
 	if (len == 0)
 		return true;
 	if (len <= sizeof u.value) {
@@ -155,7 +190,9 @@ bool scope_note_bytes(struct shard *s, const struct entry *e, size_t at, size_t 
 		return false;
 	memcpy(arena_at(s->arena, saved), (const char *)e + at, len);
 	u = (struct undo){UNDO_SAVED, u.block, at, saved | (uint64_t)len << 32};
-	if (!append(s, &u))
+	if (append(s, &u))
+		charge(s, len);
+	else
 		arena_free(s->arena, saved, len, ARENA_OTHER);
 	return true;
 }

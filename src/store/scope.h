@@ -3,7 +3,11 @@
  * Inside a scope, what was there before it is kept: an entry that is replaced or removed is taken out of everything and
  * its header cleared, but its block is freed by the commit only; what is changed in place is noted with its old bytes.
  * The commit is one store, of the count of notes. Recovery of a scope that was not committed takes the notes back, the
- * last one first. Entries that the scope itself made are fresh: they need no notes when they change.
+ * last one first. Entries that the scope itself made are fresh: they need no notes when they change, and go at once
+ * when they are replaced or removed.
+ *
+ * The tenant is charged for what the scope keeps, and for a long log. A single command is not asked for that room,
+ * since it gives it back at its end; the commands of a transaction are: see scope_keeps().
  *
  * What the quota evicts and the clock expires is no part of it: it may go at any time, and is not brought back.
  *
@@ -41,6 +45,11 @@ static inline bool scope_active(const struct shard *s) {
 /* Whether an entry may change without a note. */
 static inline bool scope_is_free(const struct shard *s, const struct entry *e) {
 	return !scope_active(s) || entry_fresh(e);
+}
+
+/* Whether the open scope keeps the block of an entry until after the command that replaces or removes it. */
+static inline bool scope_keeps(const struct shard *s, const struct entry *e) {
+	return scope_active(s) && s->transaction && !entry_fresh(e);
 }
 
 /* All are for an active scope. */

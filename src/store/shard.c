@@ -4,6 +4,7 @@
 
 #include "atomdb/util/error.h"
 #include "store/compact.h"
+#include "store/room.h"
 #include "store/share.h"
 
 /* Due entries taken from the wheel at a time: their buckets are fetched together, so that the misses overlap. */
@@ -108,7 +109,7 @@ static void move_table(struct shard *s, unsigned units) {
 static void shed(struct shard *s, unsigned units) {
 	struct tenant *t = list_entry(s->over.next, struct tenant, over);
 	while (units-- > 0)
-		if (!keyspace_over(t, 0, 0) || t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, 0)) {
+		if (!room_over(t, 0, 0) || t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, 0)) {
 			list_remove(&t->over);
 			return;
 		}

@@ -340,6 +340,7 @@ void shard_adopt_tenant(struct shard *s, uint32_t slot, struct tenant *t) {
 	}
 	bring_back_figures(&t->figures, &t->record->kept);
 	place_tenant(s, slot, t);
+	keyspace_charge_dropped(t);
 }
 
 void shard_close_tenant(struct shard *s, struct tenant *t) {
@@ -356,6 +357,8 @@ void shard_close_tenant(struct shard *s, struct tenant *t) {
 	slot->record = 0;
 	crash_point();
 	keyspace_flush(t, TENANT_DATABASES);
+	tenant_discharge(t, t->dying);
+	t->dying = 0;
 	arena_free(s->arena, block, sizeof *t->record, ARENA_OTHER);
 	counter_sub(&t->figures.bytes, arena_block_size(sizeof *t->record));
 	assert(counter_get(&t->figures.bytes) == 0 && counter_get(&t->figures.keys) == 0);

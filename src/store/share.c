@@ -226,7 +226,9 @@ int64_t share_deadline(const struct shard *s) {
 /* Evicts of the tenant's own entries what makes up for `size` bytes; nothing where all of them would not. */
 static bool evict_own(struct tenant *t, size_t size, ref keep) {
 	uint64_t before = counter_get(&t->figures.bytes);
-	if (room_evictable(t, keep) < size)
+	room_free_dropped(t, size);
+	uint64_t freed = before - counter_get(&t->figures.bytes);
+	if (freed < size && room_evictable(t, keep) < size - freed)
 		return false;
 	while (counter_get(&t->figures.bytes) + size > before)
 		if (!keyspace_evict(t, keep))

@@ -83,6 +83,8 @@ int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *
 /* What happens from the first to the commit, also to several keys, is either all there after a crash or not at all.
  * They nest; only the outermost commit counts. A single call of this header needs neither. */
 void keyspace_begin(struct shard *s);
+/* The same for several commands: what they replace and remove stays charged until the commit, and has to fit. */
+void keyspace_begin_transaction(struct shard *s);
 void keyspace_commit(struct shard *s);
 
 /* The part of a value that a caller is about to write to. */

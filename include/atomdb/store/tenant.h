@@ -111,6 +111,7 @@ struct tenant {
 	struct token_bucket commands;
 	uint64_t slow_ticks;              /* a command that takes so long is noted; 0 at first. The command floor's */
 	struct list over;                 /* in the shard's list of tenants above their quota */
+	uint64_t dying;                   /* of figures.bytes: dropped, and being freed in slices */
 	struct list sessions;             /* of its clients: struct session's tenant_link */
 	uint32_t slot;                    /* number within the shard, part of each entry; 0: not open yet */
 	struct tenant_record *record;     /* its part of the arena: see src/store/record.h */

@@ -39,10 +39,8 @@ static struct entry *make(void *block, unsigned flags) {
 		((char *)block)[i] = (char)draw(256);
 	e->owner = entry_owner(1 + (uint32_t)draw(ENTRY_TENANT_MAX), (unsigned)draw(16), flags);
 	e->sizes = (uint32_t)(draw(4096) << ENTRY_USED_SHIFT | key | value << ENTRY_VALUE_SHIFT);
-	if (wide) {
-		entry_set_number(e, (uint32_t)draw(ENTRY_NUMBER_MAX + 1));
+	if (wide)
 		*entry_wide(e) = (struct entry_wide){(uint32_t)key, (uint32_t)value};
-	}
 	check_renew(e);
 	return e;
 }
@@ -66,8 +64,6 @@ static void test_is_the_sum(void **state) {
 		e->lru_next = (ref)draw(UINT32_MAX);
 		if (i % 4 & ENTRY_TTL)
 			entry_ttl(e)->wheel_next = (ref)draw(UINT32_MAX);
-		if (i % 4 & ENTRY_WIDE)
-			entry_set_number(e, (uint32_t)draw(ENTRY_NUMBER_MAX + 1));
 		assert_true(check_fits(e));
 	}
 }
