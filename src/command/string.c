@@ -265,19 +265,13 @@ enum outcome string_mget(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
+static void tell_set(void *context, const struct key *key) {
+	notify_key(context, NOTIFY_STRING, "set", key);
+}
+
 /* Sets pairs of keys and values, as one. */
 static int set_all(struct session *s, const struct request *r) {
-	int error = 0;
-	keyspace_begin(s->tenant->shard);
-	for (uint32_t i = 1; i < r->argc && error == 0; i += 2) {
-		struct key key = request_key(s, r, i);
-		struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE); /* the same key may come twice */
-		error = keyspace_set(s->tenant, &key, old, r->argv[i + 1], DEADLINE_NONE);
-		if (error == 0)
-			notify_key(s, NOTIFY_STRING, "set", &key);
-	}
-	keyspace_commit(s->tenant->shard);
-	return error;
+	return keyspace_set_all(s->tenant, s->place, r->argv + 1, r->argc / 2, tell_set, s);
 }
 
 enum outcome string_mset(struct session *s, const struct request *r) {

@@ -307,7 +307,7 @@ size_t keyspace_memory(const struct entry *e) {
 }
 
 /* The deadline that a write results in, by the tenant's limits. */
-static int64_t deadline_of_write(const struct tenant *t, const struct entry *old, int64_t deadline) {
+int64_t keyspace_deadline_of_write(const struct tenant *t, const struct entry *old, int64_t deadline) {
 	int64_t now = t->shard->now_ms;
 	if (deadline == DEADLINE_KEEP)
 		deadline = old != NULL                  ? entry_deadline(old)
@@ -332,15 +332,45 @@ static __attribute__((noinline)) int make_room(struct tenant *t, const struct da
 	return room_evict(t, growing, entries, bytes, keep);
 }
 
+/* Flags that the lengths and the deadline ask for. */
+static inline unsigned draft_flags(const struct key *key, size_t len, unsigned flags, int64_t deadline) {
+	if (key->name.len > ENTRY_NARROW_KEY || len > ENTRY_NARROW_VALUE)
+		flags |= ENTRY_WIDE;
+	return deadline != 0 ? flags | ENTRY_TTL : flags;
+}
+
+/* A block with everything but the value. */
+static inline __attribute__((always_inline)) int fill_draft(struct tenant *t, const struct key *key, size_t len,
+							    unsigned flags, int64_t deadline, ref keep,
+							    struct draft *out) {
+	struct shard *s = t->shard;
+	size_t header = entry_header_size(flags), size = header + key->name.len + len;
+	ref block = allocate(t, size, ARENA_ENTRY, false, keep);
+	if (block == 0)
+		return ATOMDB_E_OOM;
+
+	struct entry *e = entry_at(s, block);
+	char *name = (char *)e + header;
+	e->sizes = s->used_now;
+	if (flags & ENTRY_WIDE) {
+		*((struct entry_wide *)(void *)name - 1) = (struct entry_wide){(uint32_t)key->name.len, (uint32_t)len};
+		if (t->written_large != NULL && arena_block_size(size) > t->large)
+			t->written_large(t, key, arena_block_size(size));
+	} else {
+		e->sizes |= (uint32_t)(key->name.len | len << ENTRY_VALUE_SHIFT);
+	}
+	if (deadline != 0)
+		*entry_ttl(e) = (struct entry_ttl){.deadline = deadline};
+	memcpy(name, key->name.data, key->name.len);
+	*out = (struct draft){block, entry_owner(t->slot, key->place, flags), size, e, name + key->name.len};
+	return 0;
+}
+
 int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
 		   unsigned flags, int64_t deadline, ref keep, struct draft *out) {
 	struct shard *s = t->shard;
-	if (key->name.len > ENTRY_NARROW_KEY || len > ENTRY_NARROW_VALUE)
-		flags |= ENTRY_WIDE;
-	if (deadline != 0)
-		flags |= ENTRY_TTL;
-	size_t header = entry_header_size(flags);
-	size_t size = header + key->name.len + len;
+	flags = draft_flags(key, len, flags, deadline);
+	size_t size = entry_header_size(flags) + key->name.len + len;
 	size_t bytes = arena_block_size(size), growth = 0;
 	if (old != NULL) {
 		size_t before = scope_keeps(s, old) ? 0 : arena_block_size(entry_size(old));
@@ -362,25 +392,16 @@ int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, 
 		if (error != 0)
 			return error;
 	}
-	ref block = allocate(t, size, ARENA_ENTRY, false, keep);
-	if (block == 0)
-		return ATOMDB_E_OOM;
+	return fill_draft(t, key, len, flags, deadline, keep, out);
+}
 
-	struct entry *e = entry_at(s, block);
-	char *name = (char *)e + header;
-	e->sizes = s->used_now;
-	if (flags & ENTRY_WIDE) {
-		*((struct entry_wide *)(void *)name - 1) = (struct entry_wide){(uint32_t)key->name.len, (uint32_t)len};
-		if (t->written_large != NULL && arena_block_size(size) > t->large)
-			t->written_large(t, key, arena_block_size(size));
-	} else {
-		e->sizes |= (uint32_t)(key->name.len | len << ENTRY_VALUE_SHIFT);
-	}
-	if (deadline != 0)
-		*entry_ttl(e) = (struct entry_ttl){.deadline = deadline};
-	memcpy(name, key->name.data, key->name.len);
-	*out = (struct draft){block, entry_owner(t->slot, key->place, flags), size, e, name + key->name.len};
-	return 0;
+size_t keyspace_draft_size(const struct key *key, size_t len, unsigned flags, int64_t deadline) {
+	return entry_header_size(draft_flags(key, len, flags, deadline)) + key->name.len + len;
+}
+
+int keyspace_draft_in_room(struct tenant *t, const struct key *key, size_t len, unsigned flags, int64_t deadline,
+			   ref keep, struct draft *out) {
+	return fill_draft(t, key, len, draft_flags(key, len, flags, deadline), deadline, keep, out);
 }
 
 void keyspace_seal(struct draft *draft) {
@@ -463,7 +484,7 @@ void keyspace_set_idle(struct tenant *t, struct entry *e, int64_t seconds) {
 /* Stores `len` bytes under `key`. */
 static int store(struct tenant *t, const struct key *key, struct entry *old, const void *stored, size_t len,
 		 unsigned flags, int64_t deadline) {
-	deadline = deadline_of_write(t, old, deadline);
+	deadline = keyspace_deadline_of_write(t, old, deadline);
 	if (__builtin_expect(deadline != 0 && deadline <= t->shard->now_ms, 0)) {
 		if (old != NULL)
 			keyspace_delete(t, key, old);
@@ -581,8 +602,8 @@ static int resize(struct tenant *t, const struct key *key, struct entry *old, si
 	struct draft draft;
 	if (d == NULL)
 		return ATOMDB_E_OOM;
-	int error =
-		keyspace_draft(t, d, key, old, length, ENTRY_RAW, deadline_of_write(t, old, DEADLINE_KEEP), 0, &draft);
+	int error = keyspace_draft(t, d, key, old, length, ENTRY_RAW, keyspace_deadline_of_write(t, old, DEADLINE_KEEP),
+				   0, &draft);
 	if (error != 0)
 		return error;
 	size_t kept = 0;

@@ -190,6 +190,13 @@ struct database *keyspace_database_for_write(struct tenant *t, const struct key 
  * evicted is older than `keep`, or than `old` where that is 0. 0, or ATOMDB_E_OOM and nothing has been evicted. */
 int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
 		   unsigned flags, int64_t deadline, ref keep, struct draft *out);
+/* The same for a write that was made room for, in the table too. */
+int keyspace_draft_in_room(struct tenant *t, const struct key *key, size_t len, unsigned flags, int64_t deadline,
+			   ref keep, struct draft *out);
+/* Bytes of the block that it takes. */
+size_t keyspace_draft_size(const struct key *key, size_t len, unsigned flags, int64_t deadline);
+/* The deadline that a write results in, by the tenant's limits. */
+int64_t keyspace_deadline_of_write(const struct tenant *t, const struct entry *old, int64_t deadline);
 /* Gives a draft whose value is written its check; without that, check_begin_new comes before it is published. */
 void keyspace_seal(struct draft *draft);
 /* Puts a finished draft in the place of `old`, or into the table. */

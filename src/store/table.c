@@ -8,6 +8,7 @@
 #include "store/table.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <string.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -239,6 +240,33 @@ int table_reserve(const struct table_context *c, struct table *t) {
 			return ATOMDB_E_OOM;
 	}
 	return 0;
+}
+
+/* The size of an array that `count` more entries need not crowd: at least that of now. */
+static unsigned bits_for(const struct table *t, uint64_t count) {
+	unsigned bits = t->now.bits;
+	uint64_t all = table_count(t) + count;
+
+	while (bits <= BITS_MAX && all > ((uint64_t)SLOTS << bits) - ((uint64_t)SLOTS << bits) / 8)
+		bits++;
+	return bits;
+}
+
+size_t table_growth_many(const struct table *t, uint64_t count) {
+	unsigned bits = bits_for(t, count);
+
+	return t->now.buckets != 0 && bits == t->now.bits ? 0 : arena_block_size(bytes_of(bits));
+}
+
+int table_reserve_many(const struct table_context *c, struct table *t, uint64_t count) {
+	unsigned bits = bits_for(t, count);
+
+	if (t->now.buckets != 0 && bits == t->now.bits)
+		return 0;
+	/* So many entries come that a move under way would have ended before the last of them. */
+	if (t->old.buckets != 0)
+		(void)table_step(c, t, UINT_MAX);
+	return resize(c, t, bits) ? 0 : ATOMDB_E_OOM;
 }
 
 /* Moves what is in one bucket of the old array to the new one. */

@@ -60,6 +60,10 @@ ref table_find(const struct table_context *c, const struct table *t, uint64_t ha
 
 /* Makes sure that one more entry fits, starting a resize where it is time. 0, or ATOMDB_E_OOM: nothing changed. */
 int table_reserve(const struct table_context *c, struct table *t);
+/* The same for `count` more entries: each is added after a table_reserve of its own, which cannot fail then. */
+int table_reserve_many(const struct table_context *c, struct table *t, uint64_t count);
+/* Bytes more that table_reserve_many would take. */
+size_t table_growth_many(const struct table *t, uint64_t count);
 /* Adds an entry whose key is not in the table; table_reserve came before. */
 void table_add(const struct table_context *c, struct table *t, uint64_t hash, ref entry);
 /* Takes `entry` out by identity; false where it is not in the table. */

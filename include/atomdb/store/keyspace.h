@@ -80,6 +80,13 @@ int keyspace_set_raw(struct tenant *t, const struct key *key, struct entry *old,
 int keyspace_set_text(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline);
 int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *old, int64_t value, int64_t deadline);
 
+/* Told of each key, in order, once all are sure to be set. */
+typedef void (*keyspace_written)(void *context, const struct key *key);
+/* Sets `count` keys of one database, names and values in turn, all or none. Of a name that comes twice the last value
+ * stays. 0, or ATOMDB_E_OOM and nothing has changed. */
+int keyspace_set_all(struct tenant *t, unsigned place, const struct slice *pairs, size_t count,
+		     keyspace_written written, void *context);
+
 /* What happens from the first to the commit, also to several keys, is either all there after a crash or not at all.
  * They nest; only the outermost commit counts. A single call of this header needs neither. */
 void keyspace_begin(struct shard *s);
