@@ -206,6 +206,9 @@ uint32_t pages_take(struct arena *a, uint32_t pages, bool clean, enum page_state
 		}
 		if (page != 0) {
 			pages_free(a, page + pages, (1u << order) - pages, *state);
+			/* Free pages that do not fit must not pile up beside those that are taken. */
+			if (*state == PAGE_CLEAN)
+				(void)arena_trim(a, (size_t)pages * ARENA_PAGE, false);
 			return page;
 		}
 		/* Dirty pages count against the budget, and do not merge with clean neighbours. */
