@@ -73,7 +73,7 @@ static void discharge(const struct drop *drop, uint64_t bytes) {
 	if (drop->tenant == NULL)
 		return;
 	drop->tenant->dying -= bytes;
-	tenant_discharge(drop->tenant, bytes);
+	counter_sub(&drop->tenant->figures.bytes, bytes);
 }
 
 static void drop_entry(void *context, ref block) {
@@ -100,14 +100,13 @@ void keyspace_charge_dropped(struct tenant *t) {
 			continue;
 		left--;
 		t->dying += d->bytes;
-		tenant_charge_anyway(t, d->bytes);
+		counter_add(&t->figures.bytes, d->bytes);
 	}
 }
 
 bool keyspace_free_dropped(struct shard *s, unsigned units) {
 	ref block;
-	/* They may have to come back. */
-	if (scope_active(s))
+	if (scope_keeps_dropped(s))
 		return s->root->dropped != 0;
 	while (units != 0 && (block = s->root->dropped) != 0) {
 		struct database *d = database_at(s, block);

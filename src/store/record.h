@@ -127,6 +127,7 @@ struct shard {
 	uint32_t slots;              /* of that array and of the directory */
 	unsigned scopes;             /* keyspace_begin without keyspace_commit */
 	bool scoped;                 /* changes are noted in the undo log */
+	bool scope_dropped;          /* the open scope dropped a database, which may come back */
 	bool transaction;            /* the open scope is that of several commands */
 	struct tenant *scope_tenant; /* whose scope is open, once something is noted */
 	uint64_t scope_bytes;        /* charged to it for what the scope keeps */

@@ -5,59 +5,69 @@
 #include "store/scope.h"
 #include "store/share.h"
 
-/* What is left of a table when its entries have been evicted, at most. */
+/* What is left of a table when its entries have been evicted, at most, and for each entry that stays: it shrinks below
+ * a tenth, and meanwhile has two arrays. */
 #define EMPTY_TABLE ((uint64_t)512)
+#define TABLE_ENTRY ((uint64_t)128)
 
 /* A write frees as much of what was dropped as it takes, in at most so many entries, and so many at a time. */
 #define FREED_AT_MOST 16384
 #define FREED_AT_ONCE 64
 
+/* What clients may take beyond the quota: a 64th of it, within these bounds. */
+#define RESERVE_SHARE 64
+#define RESERVE_LEAST ((uint64_t)64 << 10)
+#define RESERVE_MOST  ((uint64_t)1 << 20)
+
 struct evictable {
 	uint64_t entries, bytes;
 };
 
-/* Leaves out `keep` and the entries used after it. */
-static void leave_out_kept(const struct tenant *t, struct evictable *sum, ref keep) {
+/* `keep` and the entries used after it. */
+static struct evictable sum_kept(const struct tenant *t, ref keep) {
 	const struct shard *s = t->shard;
+	struct evictable sum = {0};
 	for (ref block = keep; block != 0; block = entry_at(s, block)->lru_prev) {
-		sum->entries--;
-		sum->bytes -= keyspace_memory(entry_at(s, block));
+		sum.entries++;
+		sum.bytes += keyspace_memory(entry_at(s, block));
 	}
+	return sum;
 }
 
-/* Leaves out blocks that stay charged until their value has been sent. */
-static void leave_out_lent(const struct tenant *t, struct evictable *sum) {
-	uint64_t lent = loan_bytes(t);
-	sum->bytes -= lent < sum->bytes ? lent : sum->bytes;
-}
-
-/* What is left of a database's table when its entries have been evicted. To shrink takes memory first. */
-static uint64_t table_rest(const struct tenant *t, const struct database *d) {
-	bool shrinks = d->table_bytes > EMPTY_TABLE && share_excess(t->shard) == 0;
-	return shrinks ? EMPTY_TABLE : d->table_bytes;
+/* What is left of a database's table when only `kept` entries are left. To shrink it takes a second, smaller array. */
+static uint64_t table_rest(const struct tenant *t, const struct database *d, uint64_t kept) {
+	uint64_t most = EMPTY_TABLE + TABLE_ENTRY * kept, both = d->table_bytes + d->table_bytes / 4;
+	return both > most && share_excess(t->shard) == 0 ? most : both;
 }
 
 static struct evictable sum_evictable(const struct tenant *t, ref keep) {
-	struct evictable sum = {.entries = counter_get(&t->figures.keys)};
+	struct evictable kept = sum_kept(t, keep), sum = {.entries = counter_get(&t->figures.keys) - kept.entries};
 	for (unsigned place = 0; place < TENANT_DATABASES; place++) {
 		const struct database *d = tenant_database(t, place);
 		if (d != NULL)
-			sum.bytes += d->bytes - arena_block_size(sizeof *d) - table_rest(t, d);
+			sum.bytes += d->bytes - arena_block_size(sizeof *d) - table_rest(t, d, kept.entries);
 	}
-	leave_out_kept(t, &sum, keep);
-	leave_out_lent(t, &sum);
+	/* It may have become negative. */
+	sum.bytes -= kept.bytes + loan_bytes(t);
+	sum.bytes = (int64_t)sum.bytes < 0 ? 0 : sum.bytes;
 	return sum;
 }
 
 /* Of what was dropped, what is room. */
 static uint64_t dying(const struct tenant *t) {
-	return scope_active(t->shard) ? 0 : t->dying;
+	return scope_keeps_dropped(t->shard) ? 0 : t->dying;
 }
 
 bool room_over(const struct tenant *t, uint64_t entries, uint64_t bytes) {
 	const struct tenant_limits *l = &t->limits;
 	return (l->max_entries != 0 && counter_get(&t->figures.keys) + entries > l->max_entries) ||
 	       (l->max_memory != 0 && counter_get(&t->figures.bytes) + bytes > l->max_memory + dying(t));
+}
+
+bool room_in_reserve(const struct tenant *t, uint64_t bytes) {
+	uint64_t quota = t->limits.max_memory, reserve = quota / RESERVE_SHARE;
+	reserve = reserve < RESERVE_LEAST ? RESERVE_LEAST : reserve > RESERVE_MOST ? RESERVE_MOST : reserve;
+	return counter_get(&t->figures.bytes) + bytes <= quota + reserve + dying(t);
 }
 
 uint64_t room_evictable(const struct tenant *t, ref keep) {
@@ -83,9 +93,8 @@ static uint64_t growth_of(const struct database *growing) {
 void room_free_dropped(struct tenant *t, uint64_t bytes) {
 	struct shard *s = t->shard;
 	uint64_t before = counter_get(&arena_figures(s->arena)->used);
-	if (scope_active(s))
-		return;
-	for (unsigned freed = 0; freed < FREED_AT_MOST && s->root->dropped != 0; freed += FREED_AT_ONCE) {
+	for (unsigned freed = 0; freed < FREED_AT_MOST && s->root->dropped != 0 && !scope_keeps_dropped(s);
+	     freed += FREED_AT_ONCE) {
 		if (counter_get(&arena_figures(s->arena)->used) + bytes <= before)
 			return;
 		(void)keyspace_free_dropped(s, FREED_AT_ONCE);

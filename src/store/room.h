@@ -8,6 +8,9 @@
 /* Whether the tenant is above its quota with `entries` and `bytes` more. What was dropped is room, unless an open scope
  * may bring it back. */
 bool room_over(const struct tenant *t, uint64_t entries, uint64_t bytes);
+/* Whether `bytes` more fit into a little beyond the quota, which is for what the clients of a full tenant need to free
+ * memory: MULTI, WATCH, subscriptions. */
+bool room_in_reserve(const struct tenant *t, uint64_t bytes);
 /* Whether `entries` and `bytes` more fit into the quota once everything is evicted that may be: every entry except
  * `keep` and those used after it (0: every entry). */
 bool room_fits(const struct tenant *t, uint64_t entries, uint64_t bytes, ref keep);

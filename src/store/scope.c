@@ -26,13 +26,13 @@ static void take_tenant(struct shard *s, uint32_t owner) {
 static void charge(struct shard *s, size_t size) {
 	if (s->scope_tenant == NULL)
 		return;
-	tenant_charge_anyway(s->scope_tenant, arena_block_size(size));
+	counter_add(&s->scope_tenant->figures.bytes, arena_block_size(size));
 	s->scope_bytes += arena_block_size(size);
 }
 
 static void discharge(struct shard *s) {
 	if (s->scope_tenant != NULL)
-		tenant_discharge(s->scope_tenant, s->scope_bytes);
+		counter_sub(&s->scope_tenant->figures.bytes, s->scope_bytes);
 	s->scope_tenant = NULL;
 	s->scope_bytes = 0;
 }
@@ -86,6 +86,7 @@ static void finish(struct shard *s) {
 	uint32_t count = s->root->undo_count;
 
 	s->scoped = false;
+	s->scope_dropped = false;
 	discharge(s);
 	if (count == 0)
 		return;
@@ -198,7 +199,7 @@ bool scope_note_bytes(struct shard *s, const struct entry *e, size_t at, size_t 
 }
 
 void scope_note_dropped(struct shard *s) {
-	(void)append(s, &(struct undo){.kind = UNDO_DROPPED, .value = s->root->dropped});
+	s->scope_dropped = append(s, &(struct undo){.kind = UNDO_DROPPED, .value = s->root->dropped});
 }
 
 void scope_note_order(struct shard *s, const struct tenant_record *record) {

@@ -47,6 +47,11 @@ static inline bool scope_is_free(const struct shard *s, const struct entry *e) {
 	return !scope_active(s) || entry_fresh(e);
 }
 
+/* Whether what was dropped may have to come back. */
+static inline bool scope_keeps_dropped(const struct shard *s) {
+	return scope_active(s) && s->scope_dropped;
+}
+
 /* Whether the open scope keeps the block of an entry until after the command that replaces or removes it. */
 static inline bool scope_keeps(const struct shard *s, const struct entry *e) {
 	return scope_active(s) && s->transaction && !entry_fresh(e);

@@ -357,7 +357,7 @@ void shard_close_tenant(struct shard *s, struct tenant *t) {
 	slot->record = 0;
 	crash_point();
 	keyspace_flush(t, TENANT_DATABASES);
-	tenant_discharge(t, t->dying);
+	counter_sub(&t->figures.bytes, t->dying);
 	t->dying = 0;
 	arena_free(s->arena, block, sizeof *t->record, ARENA_OTHER);
 	counter_sub(&t->figures.bytes, arena_block_size(sizeof *t->record));

@@ -93,7 +93,7 @@ static int take_heap(struct tenant *t, uint64_t bytes) {
 
 int tenant_charge(struct tenant *t, uint64_t bytes) {
 	bool limited = t->limits.max_memory != 0 && !t->shard->resumes;
-	if ((limited && room_make(t, bytes, 0) != 0) || take_heap(t, bytes) != 0)
+	if ((limited && room_make(t, bytes, 0) != 0 && !room_in_reserve(t, bytes)) || take_heap(t, bytes) != 0)
 		return ATOMDB_E_OOM;
 	counter_add(&t->figures.bytes, bytes);
 	return 0;
