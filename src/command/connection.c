@@ -1,21 +1,21 @@
 /* The commands of the connection itself: who it is, what it speaks, where it looks. */
 #include "atomdb/util/error.h"
+#include "command/auth_limit.h"
 #include "command/handlers.h"
 
-static void report_failure(struct session *s) {
+static void report(struct session *s, enum event_id id) {
 	struct client_facts facts = {.address = ""};
 	if (s->env->host != NULL)
 		s->env->host->describe(s, &facts);
-	const struct event event = {.id = EVENT_AUTH_FAILED, .client = facts.address};
-	event_report(s->env->events, &event);
-	counter_add(&s->env->auth_failures, 1);
+	event_report(s->env->events, &(struct event){.id = id, .client = facts.address});
 }
 
 /* What a failed authentication says; the outcome of the command. */
 static enum outcome refuse(struct session *s, int error) {
 	switch (error) {
 	case ATOMDB_E_WRONGPASS:
-		report_failure(s);
+		report(s, EVENT_AUTH_FAILED);
+		counter_add(&s->env->auth_failures, 1);
 		return reply_error(s, "WRONGPASS invalid username-password pair or user is disabled.");
 	case ATOMDB_E_FULL:
 		counter_add(&s->env->rejected_tenants, 1);
@@ -23,6 +23,30 @@ static enum outcome refuse(struct session *s, int error) {
 	default:
 		return reply_store_error(s, error);
 	}
+}
+
+/* Whether the secret may be tried now. Where not, `*outcome` is the command's. */
+static bool may_try(struct session *s, struct slice name, struct slice secret, enum outcome *outcome) {
+	if (s->flags & SESSION_AUTH_PASSED) {
+		s->flags &= ~(uint32_t)SESSION_AUTH_PASSED;
+		return true;
+	}
+	s->wait_ms = auth_limit_wait(s);
+	if (s->wait_ms != 0) {
+		report(s, EVENT_AUTH_LIMITED);
+		*outcome = OUTCOME_LATER;
+		return false;
+	}
+	enum secret_kind kind = registry_kind(s->env->registry, name, secret);
+	if (kind == SECRET_KNOWN)
+		return true;
+	auth_limit_count(s);
+	if (kind == SECRET_WRONG || auth_limit_new_tenant(s->env))
+		return true;
+	counter_add(&s->env->rejected_tenants, 1);
+	report(s, EVENT_TENANTS_LIMITED);
+	*outcome = reply_error(s, "ERR too many new tenants at once, try again later");
+	return false;
 }
 
 /* Opens the tenant of `secret`. Where not, false, and `*outcome` is the command's: an error was answered, or the
@@ -34,6 +58,8 @@ static bool authenticate(struct session *s, struct slice name, struct slice secr
 			     "ERR AUTH inside a transaction is not possible: a secret opens another keyspace");
 		return false;
 	}
+	if (!may_try(s, name, secret, outcome))
+		return false;
 	struct tenant *t;
 	unsigned worker;
 	int r = registry_authenticate(s->env->registry, name, secret, &t, &worker);
@@ -43,6 +69,7 @@ static bool authenticate(struct session *s, struct slice name, struct slice secr
 	}
 	if (worker != s->env->worker) {
 		session_detach(s);
+		s->flags |= SESSION_AUTH_PASSED;
 		s->home = (uint16_t)worker;
 		*outcome = OUTCOME_ELSEWHERE;
 		return false;

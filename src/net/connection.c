@@ -15,6 +15,7 @@
 
 #include "atomdb/command/client_memory.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/hash.h"
 #include "net/worker.h"
 
 /* Unsent replies beyond which a client is no longer served. A client may write a long pipeline before it reads: this,
@@ -469,6 +470,47 @@ void connection_evict(struct connection *c) {
 	connection_overrun(c);
 }
 
+/* IPv6 addresses of one network, a /64, are one host's to choose from. */
+static uint64_t source_of_ip(const struct sockaddr_storage *from) {
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	uint8_t text[9] = {(uint8_t)from->ss_family};
+	const uint8_t *v4 = NULL;
+	if (from->ss_family == AF_INET) {
+		v4 = (const uint8_t *)&((const struct sockaddr_in *)from)->sin_addr;
+	} else {
+		const struct in6_addr *v6 = &((const struct sockaddr_in6 *)from)->sin6_addr;
+		if (IN6_IS_ADDR_LOOPBACK(v6))
+			return 0;
+		if (memcmp(v6->s6_addr, mapped, sizeof(mapped)) == 0)
+			v4 = v6->s6_addr + sizeof(mapped);
+		else
+			memcpy(text + 1, v6->s6_addr, 8);
+	}
+	if (v4 != NULL) {
+		if (v4[0] == 127)
+			return 0;
+		text[0] = AF_INET;
+		memcpy(text + 1, v4, 4);
+	}
+	static const struct hash_seed seed = {0, 0};
+	return hash_bytes(&seed, (const char *)text, sizeof(text)) | 1;
+}
+
+static uint64_t host_source(const struct session *s) {
+	const struct connection *c = list_entry(s, const struct connection, session);
+	struct sockaddr_storage from = {0};
+	struct ucred peer;
+	socklen_t length = sizeof(from);
+	if (getpeername(c->fd, (struct sockaddr *)&from, &length) < 0)
+		return 0;
+	if (from.ss_family == AF_INET || from.ss_family == AF_INET6)
+		return source_of_ip(&from);
+	length = sizeof(peer);
+	if (from.ss_family != AF_UNIX || getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+		return 0;
+	return (uint64_t)1 << 32 | peer.uid;
+}
+
 static bool host_has_place(const struct session *s, const struct tenant *t) {
 	return worker_has_place(list_entry(s->env, struct worker, env), t);
 }
@@ -490,6 +532,7 @@ const struct session_host connection_host = {
 	.prepare_call = worker_prepare_call,
 	.send_call = worker_send_call,
 	.has_place = host_has_place,
+	.source = host_source,
 	.leaving = host_leaving,
 	.send_watched = host_send_watched,
 	.held = host_held,

@@ -467,10 +467,10 @@ static void refuse_query(struct connection *c) {
 		connection_finish(c);
 }
 
-/* Until the tenant's pause ends, or the session is woken. */
+/* Until the session's own wait or the tenant's pause ends, or the session is woken. */
 static void wait_for_pause(struct connection *c) {
 	struct worker *w = c->worker;
-	int64_t end = c->session.tenant->pause_end_ms;
+	int64_t end = c->session.wait_ms != 0 ? c->session.wait_ms : c->session.tenant->pause_end_ms;
 	c->flags |= CONNECTION_WAITING | CONNECTION_RUNNABLE;
 	list_push_back(&w->paused, &c->pending->wait);
 	if (end > w->env.steady_ms && end < w->resume_ms)

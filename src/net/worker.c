@@ -211,6 +211,24 @@ static void retry(struct list *waiting, uint64_t most) {
 	move_all(waiting, &tries);
 }
 
+/* Tries the commands again whose time to wait is over. */
+static void retry_paused(struct worker *w) {
+	struct list due;
+	list_init(&due);
+	w->resume_ms = INT64_MAX;
+	list_for_each (node, &w->paused) {
+		struct session *s = &list_entry(node, struct pending, wait)->connection->session;
+		if (s->wait_ms <= w->env.steady_ms) {
+			s->wait_ms = 0;
+			list_remove(node);
+			list_push_back(&due, node);
+		} else if (s->wait_ms < w->resume_ms) {
+			w->resume_ms = s->wait_ms;
+		}
+	}
+	retry(&due, UINT64_MAX);
+}
+
 static void read_clocks(struct worker *w) {
 	w->env.now_ns = clock_monotonic_ns();
 	w->env.steady_ms = (int64_t)(w->env.now_ns / 1000000);
@@ -246,8 +264,7 @@ static void work(struct worker *w) {
 		w->busy |= !list_empty(&w->waiting);
 	}
 	if (__builtin_expect(w->resume_ms <= w->env.steady_ms, 0)) {
-		w->resume_ms = INT64_MAX;
-		retry(&w->paused, UINT64_MAX);
+		retry_paused(w);
 	}
 	if (w->tick_ms <= w->env.steady_ms)
 		worker_sweep(w);

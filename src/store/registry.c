@@ -128,7 +128,10 @@ int registry_know_as(struct registry *r, struct registered *g, const char *name,
 
 /* What a tenant that a client opened is known by. */
 static int know_by_secret(struct registry *r, struct registered *g, const struct secret *secret) {
-	sodium_bin2hex(g->tenant.fingerprint, sizeof g->tenant.fingerprint, secret->digest, TENANT_FINGERPRINT / 2);
+	uint8_t hash[crypto_generichash_BYTES];
+	crypto_generichash(hash, sizeof hash, secret->digest, sizeof secret->digest, r->fingerprint_key,
+			   sizeof r->fingerprint_key);
+	sodium_bin2hex(g->tenant.fingerprint, sizeof g->tenant.fingerprint, hash, TENANT_FINGERPRINT / 2);
 	return registry_know_as(r, g, "", secret);
 }
 
@@ -216,6 +219,7 @@ int registry_new(struct registry **out, struct shard *const *shards, size_t shar
 		shards[i]->share.measure = registry_measure_shares;
 		shards[i]->share.context = r;
 	}
+	shard_secret_key(shards[0], "fingerprint", r->fingerprint_key);
 	r->starting = true;
 	r->events = events;
 	r->defaults = y->defaults;
@@ -250,6 +254,7 @@ void registry_free(struct registry *r) {
 		r->shards[i]->share.measure = NULL;
 	free_all(&r->tenants);
 	free_all(&r->leaving);
+	sodium_memzero(r->fingerprint_key, sizeof r->fingerprint_key);
 	free(r->assigned);
 	free(r->demands);
 	pthread_mutex_destroy(&r->mutex);
@@ -280,21 +285,37 @@ static bool has_name(const struct registered *g, struct slice name) {
 	return registered_listed(g) && slice_equal(name, slice_of(tenant_name(&g->tenant)));
 }
 
+/* What a secret that `g` has, or nobody, is together with a name. */
+static enum secret_kind kind_of(const struct registry *r, const struct registered *g, struct slice name) {
+	bool any_name = slice_equal(name, SLICE("default"));
+	if (g == NULL)
+		return r->open && any_name ? SECRET_NEW : SECRET_WRONG;
+	return !tenant_orphaned(&g->tenant) && (any_name || has_name(g, name)) ? SECRET_KNOWN : SECRET_WRONG;
+}
+
+enum secret_kind registry_kind(struct registry *r, struct slice name, struct slice secret) {
+	struct secret digest;
+	secret_digest(secret, &digest);
+	pthread_mutex_lock(&r->mutex);
+	enum secret_kind kind = kind_of(r, registry_find_secret(r, &digest), name);
+	pthread_mutex_unlock(&r->mutex);
+	sodium_memzero(&digest, sizeof digest);
+	return kind;
+}
+
 int registry_authenticate(struct registry *r, struct slice name, struct slice secret, struct tenant **out,
 			  unsigned *worker) {
 	struct secret digest;
 	struct registered *g;
-	bool any_name = slice_equal(name, SLICE("default"));
 	bool opened = false;
 	int error = 0;
 	secret_digest(secret, &digest);
 	pthread_mutex_lock(&r->mutex);
 	g = registry_find_secret(r, &digest);
-	if (g != NULL && (tenant_orphaned(&g->tenant) || (!any_name && !has_name(g, name))))
+	enum secret_kind kind = kind_of(r, g, name);
+	if (kind == SECRET_WRONG)
 		error = ATOMDB_E_WRONGPASS;
-	else if (g == NULL && (!r->open || !any_name))
-		error = ATOMDB_E_WRONGPASS;
-	else if (g == NULL)
+	else if (kind == SECRET_NEW)
 		opened = (error = open_tenant(r, &digest, &g)) == 0;
 	if (error == 0) {
 		*out = &g->tenant;

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "atomdb/store/registry.h"
+#include "atomdb/store/shard.h"
 #include "store/share.h"
 
 #define BUCKETS 16384
@@ -56,6 +57,7 @@ struct registry {
 	size_t *assigned; /* owned: tenants of each shard */
 	struct registry_hooks hooks;
 	const struct event_sink *events;
+	uint8_t fingerprint_key[SHARD_KEY];
 	bool open;
 	uint32_t max_tenants;
 	struct tenant_limits defaults;

@@ -1,6 +1,7 @@
 /* How a shard and its tenants come and go, and how they outlive the process. */
 #include <assert.h>
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -154,6 +155,11 @@ void shard_resume(struct shard *s, bool on) {
 
 bool shard_resumes(const struct shard *s) {
 	return s->resumes;
+}
+
+void shard_secret_key(const struct shard *s, const char *purpose, uint8_t key[SHARD_KEY]) {
+	crypto_generichash(key, SHARD_KEY, (const unsigned char *)purpose, strlen(purpose),
+			   (const unsigned char *)&s->root->seed, sizeof s->root->seed);
 }
 
 /* ---- figures ---- */

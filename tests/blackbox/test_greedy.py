@@ -41,7 +41,7 @@ def test_pipelined_searches_let_others_in(atomdb):
 
 def test_tenants_that_come_and_go(atomdb):
     """Each leaves sixteen databases to be freed: neither a new tenant nor a flush may have to look at all of them."""
-    server = atomdb.start("workers = 1;\n")
+    server = atomdb.start("workers = 1;\nresp: { auth_rate = 0; };\nnew_tenants_per_second = 0;\n")
     with server.client() as greedy, server.client("quiet") as quiet:
         databases = b"".join(encode("SELECT", number) + encode("SET", "k", "v") for number in range(16))
         stream = b"".join(encode("AUTH", f"s{number}") + databases + encode("FLUSHALL") for number in range(1500))

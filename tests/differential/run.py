@@ -29,6 +29,7 @@ CONFIG = """
 workers = 1;
 enable_debug_command = true;
 tenancy = "listed";
+resp: { auth_rate = 0; };
 tenants: ( { name = "reference"; secret = "%s"; max_entries = 0; max_memory = "1G"; } );
 """ % SECRET
 REFERENCE = ["--maxmemory-policy", "allkeys-lru", "--enable-debug-command", "yes"]

@@ -54,6 +54,9 @@ struct session_host {
 	void (*send_call)(struct environment *env, struct call *c);
 	/* Whether the tenant may have one client more, beside those of all others; counts it if not. May be NULL. */
 	bool (*has_place)(const struct session *s, const struct tenant *t);
+	/* A number for where the client comes from: the address of another host, or the user at the other end of a Unix
+	 * socket; 0: loopback, where all have one address. May be NULL. */
+	uint64_t (*source)(const struct session *s);
 	/* The session is about to leave its tenant: takes back what the connection charged it. May be NULL. */
 	void (*leaving)(struct session *s);
 	/* Sends the lines of environment.feed to the operator's worker before the turn ends. May be NULL. */
@@ -77,6 +80,13 @@ struct watch_feed {
 struct lent {
 	struct loan *loan; /* NULL: none */
 	struct slice bytes;
+};
+
+/* Where clients come from that tried wrong or new secrets lately: see src/command/auth_limit.h. */
+#define AUTH_SOURCES 256
+struct auth_source {
+	uint64_t source;
+	uint64_t due_ns; /* when all of them are paid for, by CLOCK_MONOTONIC */
 };
 
 /* What the sessions of one worker share. Only its thread uses it, but for the figures. */
@@ -107,6 +117,8 @@ struct environment {
 	uint64_t sample_random;     /* state of the generator behind that */
 	uint64_t duration_scale;    /* units of a command's duration in a tick: see figures.h */
 	struct command_figures commands[COMMAND_COUNT];
+	uint64_t new_tenants_due_ns; /* auth_limit.c's, as what follows */
+	struct auth_source auth_sources[AUTH_SOURCES];
 	counter auth_failures;
 	counter rejected_clients; /* for max_clients of their tenant */
 	counter rejected_tenants; /* for max_tenants */
@@ -138,6 +150,7 @@ enum session_flag {
 	SESSION_NAMED = 1 << 18,   /* AUTH gave the tenant's name: see session_user */
 	SESSION_RESUMED = 1 << 17, /* it was there before the restart: it has its place */
 	SESSION_SECRET = 1 << 18,  /* the running command has secrets among its arguments: they are wiped behind it */
+	SESSION_AUTH_PASSED = 1 << 19, /* the AUTH that goes to another worker was counted */
 	/* With any of these a command is not simply run. */
 	SESSION_ATTENTION = SESSION_REPLY_SKIP_NEXT | SESSION_REPLY_SKIP | SESSION_MULTI | SESSION_SUBSCRIBED |
 			    SESSION_TRACKING | SESSION_TENANT_ATTENTION | SESSION_MONITOR,
@@ -157,6 +170,8 @@ struct session {
 	char *lib_name, *lib_version; /* owned, or NULL: CLIENT SETINFO */
 	const struct command *last;   /* the last command, for CLIENT LIST */
 	struct peer *peer;            /* owned, or NULL: its part in what is between the tenant's clients */
+	uint64_t auth_due_ns;         /* auth_limit.c's: when its wrong or new secrets are paid for */
+	int64_t wait_ms;              /* with OUTCOME_LATER: until when, by environment.steady_ms; 0: not by time */
 	uint32_t attachments;         /* how often it was given a tenant: hashes of keys are the tenant's own */
 	uint32_t flags;               /* enum session_flag */
 	uint16_t home;                /* with OUTCOME_ELSEWHERE: the worker to go to */

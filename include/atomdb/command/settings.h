@@ -9,6 +9,8 @@
 struct settings {
 	uint32_t max_clients;                /* 0: no limit */
 	uint32_t auth_timeout;               /* seconds for a client to authenticate; 0: no limit */
+	uint32_t auth_rate;                  /* wrong or new secrets a second of a client or source; 0: no limit */
+	uint32_t new_tenants_per_second;     /* made by clients, all together; 0: no limit */
 	uint32_t idle_timeout;               /* seconds without a command; 0: no limit */
 	uint32_t tcp_keepalive;              /* seconds; 0: off */
 	uint64_t query_buffer;               /* bytes a client's unfinished command may take */

@@ -109,6 +109,14 @@ int registry_put(struct registry *r, const struct tenant_config *c, struct regis
 /* Removes a tenant, named as tenant_name shows it. 0 or -ENOENT. */
 int registry_remove(struct registry *r, struct slice name);
 
+/* What registry_authenticate would make of a secret and a name. */
+enum secret_kind {
+	SECRET_KNOWN, /* it opens a tenant that is there */
+	SECRET_NEW,   /* it would make one */
+	SECRET_WRONG,
+};
+enum secret_kind registry_kind(struct registry *r, struct slice name, struct slice secret);
+
 /* The tenant that `secret` opens. `name` is that of AUTH with two arguments, "default" for one. In open mode an
  * unknown secret makes a tenant, in the shard with the least load. `*worker` is the worker that owns it: any other must
  * not look into `**out` (which may end at any time) but send the connection there and ask again.

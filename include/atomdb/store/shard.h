@@ -109,6 +109,11 @@ bool shard_resumes(const struct shard *s);
 /* Frees the blocks of such values that the process before kept, and nobody has claimed. */
 void shard_drop_lent(struct shard *s);
 
+/* A key of this shard for `purpose`, made from its seed by BLAKE2b: the seed is drawn when the arena is made, outlives
+ * the process in it, and does not follow from the key. */
+#define SHARD_KEY 32
+void shard_secret_key(const struct shard *s, const char *purpose, uint8_t key[SHARD_KEY]);
+
 /* Visits the tenants that came with the arena and have no struct tenant yet. `visit` may adopt them. */
 void shard_each_tenant(struct shard *s,
 		       void (*visit)(void *context, uint32_t slot, const struct tenant_identity *identity),

@@ -153,7 +153,7 @@ class Atomdb(Server):
         defaults = 'max_entries = %d; max_memory = "0";' % self.options.get("max_entries", 0)
         with open(path, "w", encoding="ascii") as conf:
             conf.write(f'workers = {self.options.get("workers", 1)};\n'
-                       'tenancy = "open";\n'
+                       'tenancy = "open";\nnew_tenants_per_second = 0;\n'
                        f"defaults: {{ {defaults} }};\n")
         return [self.bench.atomdb, "--config", path, "--port", str(self.port), "--http-port", str(self.http_port)]
 

@@ -60,6 +60,8 @@ static void defaults_are_those_of_the_design(void **state) {
 	assert_int_equal(c->max_memory, 0);
 	assert_true(c->tenancy.open);
 	assert_int_equal(c->tenancy.max_tenants, 10000);
+	assert_int_equal(c->settings.auth_rate, 10);
+	assert_int_equal(c->settings.new_tenants_per_second, 100);
 	assert_string_equal(c->tenancy.anonymous, "");
 	assert_int_equal(c->tenancy.tenant_count, 0);
 	assert_int_equal(c->tenancy.defaults.max_entries, 30);
@@ -130,10 +132,11 @@ static void every_key_is_read(void **state) {
 	(void)state;
 	struct config *c =
 		good("resp: { listen = ( \"[::1]:7000\", \"unix:/run/a.sock\", \"127.0.0.1:7001\" );\n"
-		     "  max_clients = 1; auth_timeout = 2; idle_timeout = 3; tcp_keepalive = 4;\n"
+		     "  max_clients = 1; auth_timeout = 2; auth_rate = 21; idle_timeout = 3; tcp_keepalive = 4;\n"
 		     "  query_buffer = \"2M\"; output_buffer = 131072; open_to_network = true; };\n"
 		     "http: { listen = [ ]; tenants_shown = 5; };\n"
-		     "workers = 6; max_memory = \"7G\"; huge_pages = false; tenancy = \"listed\"; max_tenants = 8;\n"
+		     "workers = 6; max_memory = \"7G\"; huge_pages = false; tenancy = \"listed\"; max_tenants = 8; "
+		     "new_tenants_per_second = 22;\n"
 		     "anonymous = \"guest\";\n"
 		     "tenants: ( { name = \"guest\"; },\n"
 		     "  { name = \"shop\"; secret = \"abc\"; max_entries = 5000000000L; max_memory = \"9K\";\n"
@@ -146,6 +149,8 @@ static void every_key_is_read(void **state) {
 	assert_string_equal(c->resp_listen.text[1], "unix:/run/a.sock");
 	assert_int_equal(c->settings.port, 7000);
 	assert_int_equal(c->settings.max_clients, 1);
+	assert_int_equal(c->settings.auth_rate, 21);
+	assert_int_equal(c->settings.new_tenants_per_second, 22);
 	assert_int_equal(c->settings.auth_timeout, 2);
 	assert_int_equal(c->settings.idle_timeout, 3);
 	assert_int_equal(c->settings.tcp_keepalive, 4);
