@@ -87,8 +87,10 @@ bool arena_trim(struct arena *a, size_t max_bytes, bool all) {
 	return (uint64_t)h->dirty * ARENA_PAGE > slack;
 }
 
-void arena_keep_reserve(struct arena *a, bool keep) {
+bool arena_keep_reserve(struct arena *a, bool keep) {
+	bool kept = a->keeps_reserve;
 	a->keeps_reserve = keep;
+	return kept;
 }
 
 struct arena_budget *arena_budget_of(const struct arena *a) {

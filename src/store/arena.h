@@ -114,8 +114,8 @@ void arena_free(struct arena *a, ref block, size_t size, enum arena_kind kind);
  * more to do. With `all`, the slack too; with 0 bytes it only tells. */
 bool arena_trim(struct arena *a, size_t max_bytes, bool all);
 
-/* Whether new pages leave the budget's reserve free. At first they do not. */
-void arena_keep_reserve(struct arena *a, bool keep);
+/* Whether new pages leave the budget's reserve free from here on. At first they do not. Returns what held before. */
+bool arena_keep_reserve(struct arena *a, bool keep);
 /* Takes `bytes` of the heap from the budget, which the arena's pages share; false: it has no room. */
 bool arena_take_heap(struct arena *a, uint64_t bytes);
 /* The same also where there is none. */

@@ -259,8 +259,8 @@ bool share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries) {
 			measure(s, size);
 	}
 	bool above = !limited || share_is_above(t, size);
-	arena_keep_reserve(s->arena, above && tries < EVICTIONS_FOR_RESERVE);
-	if (!above && tries == 0)
+	bool kept = arena_keep_reserve(s->arena, above && tries < EVICTIONS_FOR_RESERVE);
+	if (!above && kept)
 		return true;
 	if (above) {
 		if (t->limits.eviction == EVICTION_NONE)
@@ -277,7 +277,7 @@ bool share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries) {
 }
 
 ref share_alloc_zero(struct shard *s, size_t size) {
-	arena_keep_reserve(s->arena, false);
+	(void)arena_keep_reserve(s->arena, false);
 	ref block = arena_alloc_zero(s->arena, size, ARENA_OTHER);
 	if (block == 0 && share_excess(s) != 0)
 		measure(s, size);
@@ -290,7 +290,7 @@ ref share_alloc_zero(struct shard *s, size_t size) {
 }
 
 ref share_alloc(struct shard *s, size_t size, enum arena_kind kind) {
-	arena_keep_reserve(s->arena, false);
+	(void)arena_keep_reserve(s->arena, false);
 	ref block = arena_alloc(s->arena, size, kind);
 	share_end(s);
 	return block;
@@ -298,5 +298,5 @@ ref share_alloc(struct shard *s, size_t size, enum arena_kind kind) {
 
 void share_end(struct shard *s) {
 	s->share.made_up = 0;
-	arena_keep_reserve(s->arena, true);
+	(void)arena_keep_reserve(s->arena, true);
 }

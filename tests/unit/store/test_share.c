@@ -200,7 +200,8 @@ static void small_tenants_keep_all_while_others_fill_the_memory(void **state) {
 	settle(&w);
 	assert_int_equal(keys(victim), 350);
 	assert_int_equal(keys(newcomer), 500);
-	assert_true(atomic_load(&w.budget.used) <= 32 * MIB - 32 * MIB / 16);
+	/* A sixteenth is free, but for what is not worth to move entries together for. */
+	assert_true(atomic_load(&w.budget.used) <= 32 * MIB - 32 * MIB / 16 + MIB / 2);
 	/* Nor did more go than had to. */
 	assert_true(atomic_load(&w.budget.used) >= 24 * MIB);
 	for (unsigned i = 0; i < GREEDY; i++)
