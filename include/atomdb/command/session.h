@@ -147,8 +147,8 @@ enum session_flag {
 	/* It had MONITOR in the process before: see session_link. */
 	SESSION_MONITOR_KEPT = 1 << 15,
 	SESSION_EVICTED = 1 << 16, /* closed at the end of the turn */
-	SESSION_NAMED = 1 << 18,   /* AUTH gave the tenant's name: see session_user */
 	SESSION_RESUMED = 1 << 17, /* it was there before the restart: it has its place */
+	SESSION_NAMED = 1 << 19,   /* AUTH gave the tenant's name: see session_user */
 	SESSION_SECRET = 1 << 18,  /* the running command has secrets among its arguments: they are wiped behind it */
 	SESSION_AUTH_PASSED = 1 << 19, /* the AUTH that goes to another worker was counted */
 	/* With any of these a command is not simply run. */
