@@ -61,6 +61,7 @@ static bool is_paused(struct session *s, const struct command *c) {
 static enum outcome step(struct session *s, const struct request *r, uint64_t *ticks) {
 	const struct command *c = r->command;
 	size_t mark = s->reply->out->len;
+	s->flags &= ~(uint32_t)SESSION_PAUSED;
 	if ((s->flags & SESSION_SUBSCRIBED) && s->protocol == 2 && !subscriber_may(c)) {
 		writer_errorf(
 			s->reply,
@@ -75,8 +76,10 @@ static enum outcome step(struct session *s, const struct request *r, uint64_t *t
 		between_refused(s, r, mark);
 		return OUTCOME_DONE;
 	}
-	if (s->tenant != NULL && is_paused(s, c))
+	if (s->tenant != NULL && is_paused(s, c)) {
+		s->flags |= SESSION_PAUSED;
 		return OUTCOME_LATER;
+	}
 	if ((s->flags & SESSION_MULTI) && (c->flags & CMD_NO_MULTI)) {
 		writer_error(s->reply, "ERR Command not allowed inside a transaction");
 		between_refused(s, r, mark);

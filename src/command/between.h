@@ -61,6 +61,8 @@ void tracking_remember(struct session *s, const struct request *r);
 void tracking_command_done(struct session *s, const struct command *c);
 void tracking_changed(struct hub *h, struct slice name);
 void tracking_flushed(struct hub *h);
+/* Databases were exchanged: all that clients have cached may have changed. What they have read stays tracked. */
+void tracking_swapped(struct hub *h);
 /* The command of a session has ended: what it has changed itself, it is told as it tracks now. */
 void tracking_tell_own(struct hub *h, struct session *s);
 /* Ends CLIENT TRACKING of a session, and that of others is no longer sent to it. */

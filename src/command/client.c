@@ -109,10 +109,10 @@ enum outcome client_no_evict(struct session *s, const struct request *r) {
 static void describe_flags(const struct session *of, char out[CLIENT_FLAGS]) {
 	char tracking[4];
 	tracking_letters(of, tracking);
-	int n = snprintf(out, CLIENT_FLAGS, "%s%s%s%s%s%s%s", of->flags & SESSION_MONITOR ? "O" : "",
+	int n = snprintf(out, CLIENT_FLAGS, "%s%s%s%s%s%s%s%s", of->flags & SESSION_MONITOR ? "O" : "",
 			 of->flags & SESSION_SUBSCRIBED ? "P" : "", of->flags & SESSION_MULTI ? "x" : "", tracking,
-			 of->flags & SESSION_DIRTY_KEYS ? "d" : "", of->flags & SESSION_CLOSING ? "c" : "",
-			 of->flags & SESSION_NO_EVICT ? "e" : "");
+			 of->flags & SESSION_PAUSED ? "b" : "", of->flags & SESSION_DIRTY_KEYS ? "d" : "",
+			 of->flags & SESSION_CLOSING ? "c" : "", of->flags & SESSION_NO_EVICT ? "e" : "");
 	if (n == 0)
 		snprintf(out, CLIENT_FLAGS, "N");
 }

@@ -211,9 +211,10 @@ enum outcome connection_reset(struct session *s, const struct request *r) {
 	(void)client_text_set(&s->name, SLICE(""));
 	s->database = 0;
 	s->protocol = s->reply->protocol = 2;
-	s->flags &= ~(uint32_t)(SESSION_NO_TOUCH | SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT |
-				SESSION_REPLY_SKIP); /* NO-EVICT outlives it, as in Redis */
-	s->reply->muted = false;
+	/* NO-EVICT outlives it, as in Redis, and a CLIENT REPLY SKIP in front of it holds. */
+	s->flags &= ~(uint32_t)(SESSION_NO_TOUCH | SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_DIRTY_KEYS);
+	s->lost_watch = 0;
+	s->reply->muted = (s->flags & SESSION_REPLY_SKIP) != 0;
 	writer_simple(s->reply, "RESET");
 	return OUTCOME_DONE;
 }

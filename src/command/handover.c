@@ -53,7 +53,9 @@ void session_pack(const struct session *s, struct pack *p) {
 	pack_number(p, s->global_id);
 	pack_number(p, (uint64_t)s->created_ms);
 	pack_number(p, (uint64_t)s->last_ms);
-	pack_number(p, s->flags & (KEPT_FLAGS | LINKED_FLAGS));
+	/* The next process does not know which tenants were left: it takes the watch for lost in any. */
+	uint32_t flags = s->lost_watch != 0 ? s->flags | SESSION_DIRTY_KEYS : s->flags;
+	pack_number(p, flags & (KEPT_FLAGS | LINKED_FLAGS));
 	pack_number(p, s->database);
 	pack_number(p, s->protocol);
 	pack_text(p, s->name);

@@ -86,13 +86,23 @@ static void server_section(struct page *p) {
 	line(p, "tenant:%s", tenant_name(p->session->tenant));
 }
 
+/* Clients whose commands wait for the end of CLIENT PAUSE. */
+static uint64_t count_paused(const struct tenant *t) {
+	uint64_t count = 0;
+	if (t->pause_end_ms == 0)
+		return 0;
+	for (const struct list *link = t->sessions.next; link != &t->sessions; link = link->next)
+		count += (list_entry(link, const struct session, tenant_link)->flags & SESSION_PAUSED) != 0;
+	return count;
+}
+
 static void clients_section(struct page *p) {
 	const struct tenant *t = p->session->tenant;
 	uint32_t max = t->limits.max_clients != 0 ? t->limits.max_clients : p->session->env->settings.max_clients;
 	figure(p, "connected_clients", counter_get(&t->figures.clients));
 	figure(p, "cluster_connections", 0);
 	figure(p, "maxclients", max);
-	figure(p, "blocked_clients", 0);
+	figure(p, "blocked_clients", count_paused(t));
 	figure(p, "tracking_clients", t->hub == NULL ? 0 : t->hub->trackers);
 	figure(p, "clients_in_timeout_table", 0);
 }

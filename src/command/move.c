@@ -137,6 +137,8 @@ enum outcome move_swapdb(struct session *s, const struct request *r) {
 	watch_swap(s->tenant, (unsigned)a, (unsigned)b);
 	keyspace_swap(s->tenant, (unsigned)a, (unsigned)b);
 	s->tenant->changes++;
+	if (a != b && s->tenant->hub != NULL)
+		tracking_swapped(s->tenant->hub);
 	for (struct list *link = s->tenant->sessions.next; link != &s->tenant->sessions; link = link->next) {
 		struct session *other = list_entry(link, struct session, tenant_link);
 		session_select(other, other->database);

@@ -267,7 +267,7 @@ void notes_command(struct session *s, const struct request *r, uint64_t ticks) {
 	struct notes_settings set = notes_settings_of(t);
 	double seconds = clock_ticks_to_seconds(&s->env->clock_start, ticks);
 	int64_t micros = (int64_t)(seconds * 1e6);
-	if (set.slow_us >= 0 && micros >= set.slow_us)
+	if (set.slow_us >= 0 && micros >= set.slow_us && !(r->command->flags & CMD_SKIP_SLOWLOG))
 		log_slow(s, r, micros);
 	if (set.latency_ms > 0 && micros / 1000 >= set.latency_ms) {
 		struct notes *n = make_notes(t);

@@ -5,8 +5,12 @@
 #include "atomdb/command/call.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/hash.h"
 #include "command/hotkeys.h"
 #include "command/hub.h"
+
+/* lost_watch of a session that left several tenants with watched keys. */
+#define LOST_SEVERAL UINT64_MAX
 
 void session_init(struct session *s, struct environment *env, uint64_t global_id) {
 	memset(s, 0, sizeof(*s));
@@ -41,6 +45,26 @@ static bool has_place(struct session *s, struct tenant *t) {
 	return false;
 }
 
+/* What tells a tenant from others, also after it was forgotten and opened again. Never 0 or LOST_SEVERAL. */
+static uint64_t identity(const struct tenant *t) {
+	const char *name = tenant_name(t);
+	return hash_bytes(&(struct hash_seed){0}, name, strlen(name)) % (LOST_SEVERAL - 1) + 1;
+}
+
+/* A session that leaves its tenant loses what it watches there. If it comes back, keys may have changed meanwhile, and
+ * EXEC must fail. */
+static void lose_watch(struct session *s) {
+	uint64_t tenant = identity(s->tenant);
+	if (!(s->flags & SESSION_DIRTY_KEYS) && hub_joined(s, TOPIC_WATCHED) == 0)
+		return;
+	s->lost_watch = s->lost_watch == 0 || s->lost_watch == tenant ? tenant : LOST_SEVERAL;
+}
+
+static void find_lost_watch(struct session *s) {
+	if (s->lost_watch == LOST_SEVERAL || s->lost_watch == identity(s->tenant))
+		s->flags |= SESSION_DIRTY_KEYS;
+}
+
 int session_attach(struct session *s, struct tenant *t) {
 	if (s->tenant == t)
 		return 0;
@@ -61,6 +85,8 @@ int session_attach(struct session *s, struct tenant *t) {
 	s->id = t->is_operator ? s->global_id : tenant_new_client_id(t);
 	s->attachments++;
 	session_select(s, s->database);
+	if (__builtin_expect(s->lost_watch != 0, 0))
+		find_lost_watch(s);
 	if (t->watched != (s->env->feed.watchers != 0)) {
 		t->watched = !t->watched;
 		hub_refresh(t);
@@ -77,8 +103,9 @@ void session_detach(struct session *s) {
 	if (s->env->host != NULL && s->env->host->leaving != NULL)
 		s->env->host->leaving(s);
 	call_abandon(s);
+	lose_watch(s);
 	hub_leave(s);
-	s->flags &= ~(uint32_t)(SESSION_TENANT_ATTENTION | SESSION_NAMED);
+	s->flags &= ~(uint32_t)(SESSION_TENANT_ATTENTION | SESSION_NAMED | SESSION_DIRTY_KEYS);
 	s->tenant = NULL;
 	s->id = 0;
 	s->database = 0;

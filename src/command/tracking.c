@@ -476,13 +476,17 @@ void tracking_changed(struct hub *h, struct slice name) {
 		invalidate(h, topic);
 }
 
-void tracking_flushed(struct hub *h) {
+void tracking_swapped(struct hub *h) {
 	list_for_each (node, &h->tracking) {
 		struct tracking *x = list_entry(node, struct tracking, link);
 		write_null(h, x->session);
 		send_invalidation(h, x);
 	}
 	hub_end_message(h);
+}
+
+void tracking_flushed(struct hub *h) {
+	tracking_swapped(h);
 	/* All has been told. */
 	while (h->kinds[TOPIC_TRACKED].count != 0) {
 		struct topic *topic = list_entry(h->kinds[TOPIC_TRACKED].topics.next, struct topic, order);

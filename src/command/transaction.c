@@ -77,6 +77,13 @@ void transaction_end(struct session *s) {
 	hub_part_all(s, TOPIC_WATCHED);
 }
 
+/* The client gives up what it watches, here and in tenants that it left. */
+static void unwatch(struct session *s) {
+	hub_part_all(s, TOPIC_WATCHED);
+	s->flags &= ~(uint32_t)SESSION_DIRTY_KEYS;
+	s->lost_watch = 0;
+}
+
 static int begin(struct session *s) {
 	struct transaction *x = NULL;
 	if (client_memory_charge(s->tenant, s, sizeof(*x), CHARGE_NOW) < 0)
@@ -157,7 +164,8 @@ enum outcome transaction_discard(struct session *s, const struct request *r) {
 	(void)r;
 	if (!(s->flags & SESSION_MULTI))
 		return reply_error(s, "ERR DISCARD without MULTI");
-	transaction_end(s);
+	drop(s);
+	unwatch(s);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
@@ -203,17 +211,19 @@ enum outcome transaction_exec(struct session *s, const struct request *r) {
 	struct transaction *x = transaction_of(s);
 	look_at_watched(s);
 	if (s->flags & SESSION_DIRTY_QUEUE) {
-		transaction_end(s);
+		drop(s);
+		unwatch(s);
 		return reply_error(s, "EXECABORT Transaction discarded because of previous errors.");
 	}
 	if (s->flags & SESSION_DIRTY_KEYS) {
-		transaction_end(s);
+		drop(s);
+		unwatch(s);
 		writer_null_array(s->reply);
 		return OUTCOME_DONE;
 	}
 	if (x->keyless && must_wait(s))
 		return OUTCOME_AGAIN;
-	hub_part_all(s, TOPIC_WATCHED);
+	unwatch(s);
 	s->flags |= SESSION_EXECUTING;
 	s->env->pattern_work = PATTERN_WORK;
 	struct shard *shard = s->tenant->shard;
@@ -254,8 +264,7 @@ enum outcome transaction_watch(struct session *s, const struct request *r) {
 
 enum outcome transaction_unwatch(struct session *s, const struct request *r) {
 	(void)r;
-	hub_part_all(s, TOPIC_WATCHED);
-	s->flags &= ~(uint32_t)SESSION_DIRTY_KEYS;
+	unwatch(s);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }

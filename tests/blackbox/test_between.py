@@ -512,6 +512,65 @@ def test_another_tenant_ends_it_all(atomdb):
         assert a.cmd("GET", "k") is None
 
 
+def test_a_watch_that_was_left_behind_is_lost_aloud(atomdb):
+    atomdb.start("defaults: { max_entries = 100; };\n")
+    with atomdb.client("one") as a, atomdb.client("one") as b:
+        def leave_and_return(*between):
+            run(a, "WATCH k", "AUTH two", *between, "AUTH one")
+            b.cmd("SET", "k", 1)
+            return run(a, "MULTI", "PING", "EXEC")[-1]
+
+        assert leave_and_return() is None
+        assert run(a, "MULTI", "PING", "EXEC")[-1] == ["PONG"]
+        # What ends a watch ends it there too.
+        for end in ("UNWATCH", "MULTI"):
+            assert leave_and_return(*([end, "DISCARD"] if end == "MULTI" else [end])) == ["PONG"]
+        assert leave_and_return("MULTI", "EXEC") == ["PONG"]
+        # Of several tenants, and in MULTI before it returns.
+        assert leave_and_return("WATCH k") is None
+        run(a, "WATCH k", "AUTH two", "AUTH one")
+        assert run(a, "UNWATCH", "MULTI", "PING", "EXEC")[-1] == ["PONG"]
+        run(a, "WATCH k", "RESET", "AUTH one")
+        assert run(a, "MULTI", "PING", "EXEC")[-1] == ["PONG"]
+
+
+@pytest.mark.like_redis
+def test_a_client_that_waits_for_a_pause_is_told_as_blocked(trio):
+    a, b, _ = trio
+    b.cmd("CLIENT", "SETNAME", "waiting")
+    run(a, "CLIENT PAUSE 100000 WRITE")
+    b.send(encode("SET", "k", 1))
+
+    def flags():
+        lines = a.cmd("CLIENT", "LIST").decode().splitlines()
+        return [line.split(" flags=")[1].split()[0] for line in lines if "name=waiting" in line]
+
+    wait_for(lambda: flags() == ["b"], what="flags=b")
+    assert "blocked_clients:1\r\n" in a.cmd("INFO", "clients").decode()
+    run(a, "CLIENT UNPAUSE")
+    assert b.read() == "OK"
+    assert flags() == ["N"] and "blocked_clients:0\r\n" in a.cmd("INFO", "clients").decode()
+
+
+def test_reset_that_is_skipped_is_silent(client, secret):
+    client.send(encode("CLIENT", "REPLY", "SKIP") + encode("RESET") + encode("AUTH", secret))
+    assert client.read() == "OK" and client.cmd("PING") == "PONG"
+    client.send(encode("CLIENT", "REPLY", "OFF"))
+    assert client.cmd("RESET") == "RESET" and client.cmd("AUTH", secret) == "OK"
+
+
+def test_swapdb_tells_tracking_clients(trio):
+    a, b, _ = trio
+    run(b, "SET k 1")
+    for mode in ("", "BCAST"):
+        run(a, "CLIENT TRACKING OFF", f"CLIENT TRACKING ON {mode}", "GET k")
+        b.cmd("SWAPDB", 0, 1)
+        assert a.read() == Push([b"invalidate", None])
+        b.cmd("SWAPDB", 0, 0)
+        assert silent(a)
+    assert a.cmd("SWAPDB", 0, 1) == "OK" and a.read() == Push([b"invalidate", None])
+
+
 def test_all_is_given_back(atomdb):
     """What a tenant was charged for its clients' affairs is zero again when they have gone: the daemon asserts it."""
     atomdb.start()

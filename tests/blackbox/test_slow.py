@@ -29,6 +29,18 @@ def parameter(client, name):
 
 
 @pytest.mark.like_redis
+def test_slow_log_tells_the_commands_of_a_transaction_but_not_exec(settings):
+    client = settings
+    client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0")
+    client.cmd("SLOWLOG", "RESET")
+    for command in (["MULTI"], ["GET", "k"], ["PING"], ["EXEC"]):
+        client.cmd(*command)
+    client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "-1")
+    names = [entry[3][0] for entry in client.cmd("SLOWLOG", "GET", "-1")]
+    assert names == [b"PING", b"GET", b"MULTI", b"SLOWLOG"]
+
+
+@pytest.mark.like_redis
 def test_slow_log(settings):
     client = settings
     assert client.cmd("SLOWLOG", "LEN") == 0

@@ -132,7 +132,7 @@ def several_connections(servers, report, raw, secret, seed, steps):
             seen = [trio.step(who, command) for trio in trios]
             shown = [b"-" if word is None else word for word in command]
             for client in range(3):
-                a, b = (_in_order(one[client]) for one in seen)
+                a, b = (_in_order(_without_swaps(command, one[client])) for one in seen)
                 report.compare([b"(several)", b"abc"[who : who + 1], *shown, b"seen by", b"abc"[client : client + 1]], a, b,
                                lambda: list(history[-25:]))
             history.append(f"{'abc'[who]} {b' '.join(shown)!r} -> {seen[0]!r}")
@@ -142,6 +142,15 @@ def several_connections(servers, report, raw, secret, seed, steps):
             trio.close()
         if report.enough():
             return
+
+
+def _without_swaps(command, replies):
+    """AtomDB tells tracking clients of SWAPDB too, which changes what they have cached; Redis 7.0 is silent."""
+    if command[0] not in (b"SWAPDB", b"EXEC"):
+        return replies
+    return [raw for raw in replies
+            if not (raw[4:].startswith((b"$10\r\ninvalidate", b"$7\r\nmessage\r\n$20\r\n__redis__:invalidate")) and
+                    raw.endswith((b"_\r\n", b"$-1\r\n")))]
 
 
 def _in_order(replies):

@@ -148,12 +148,13 @@ enum session_flag {
 	SESSION_MONITOR_KEPT = 1 << 15,
 	SESSION_EVICTED = 1 << 16, /* closed at the end of the turn */
 	SESSION_RESUMED = 1 << 17, /* it was there before the restart: it has its place */
-	SESSION_NAMED = 1 << 19,   /* AUTH gave the tenant's name: see session_user */
+	SESSION_NAMED = 1 << 20,   /* AUTH gave the tenant's name: see session_user */
 	SESSION_SECRET = 1 << 18,  /* the running command has secrets among its arguments: they are wiped behind it */
 	SESSION_AUTH_PASSED = 1 << 19, /* the AUTH that goes to another worker was counted */
+	SESSION_PAUSED = 1 << 21,      /* its command waits for the end of CLIENT PAUSE */
 	/* With any of these a command is not simply run. */
 	SESSION_ATTENTION = SESSION_REPLY_SKIP_NEXT | SESSION_REPLY_SKIP | SESSION_MULTI | SESSION_SUBSCRIBED |
-			    SESSION_TRACKING | SESSION_TENANT_ATTENTION | SESSION_MONITOR,
+			    SESSION_TRACKING | SESSION_TENANT_ATTENTION | SESSION_MONITOR | SESSION_PAUSED,
 };
 
 struct session {
@@ -172,6 +173,7 @@ struct session {
 	struct peer *peer;            /* owned, or NULL: its part in what is between the tenant's clients */
 	uint64_t auth_due_ns;         /* auth_limit.c's: when its wrong or new secrets are paid for */
 	int64_t wait_ms;              /* with OUTCOME_LATER: until when, by environment.steady_ms; 0: not by time */
+	uint64_t lost_watch;          /* tenant that it left with watched keys: see session.c; 0: none */
 	uint32_t attachments;         /* how often it was given a tenant: hashes of keys are the tenant's own */
 	uint32_t flags;               /* enum session_flag */
 	uint16_t home;                /* with OUTCOME_ELSEWHERE: the worker to go to */
