@@ -52,6 +52,7 @@ static bool is_paused(struct session *s, const struct command *c) {
 		return false;
 	if (t->pause_end_ms <= s->env->steady_ms) {
 		t->pause_end_ms = 0;
+		shard_hold_expired(t, 0);
 		hub_refresh(t);
 		return false;
 	}

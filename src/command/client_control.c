@@ -111,6 +111,9 @@ enum outcome client_pause(struct session *s, const struct request *r) {
 	t->pause_all = all || (under_way && t->pause_all);
 	if (!under_way || end > t->pause_end_ms)
 		t->pause_end_ms = end;
+	/* The rest of a transaction may write: its EXEC does this as it ends. */
+	if (!(s->flags & SESSION_EXECUTING))
+		shard_hold_expired(t, t->pause_end_ms);
 	hub_refresh(t);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
@@ -120,6 +123,7 @@ enum outcome client_unpause(struct session *s, const struct request *r) {
 	(void)r;
 	if (s->tenant->pause_end_ms != 0) {
 		s->tenant->pause_end_ms = 0;
+		shard_hold_expired(s->tenant, 0);
 		hub_refresh(s->tenant);
 		if (s->env->host->wake != NULL)
 			s->env->host->wake(s->env);

@@ -250,6 +250,7 @@ int tenant_unpack(struct tenant *t, const struct environment *env, struct unpack
 	notify_set(t, notify & (NOTIFY_KEYSPACE | NOTIFY_KEYEVENT | NOTIFY_ALL | NOTIFY_MISS | NOTIFY_NEW));
 	t->pause_end_ms = pause_end_ms;
 	t->pause_all = pause_all;
+	shard_hold_expired(t, pause_end_ms);
 	hub_refresh(t);
 	return noted ? notes_configure(t, env, &notes) : 0;
 }

@@ -230,6 +230,8 @@ enum outcome transaction_exec(struct session *s, const struct request *r) {
 	keyspace_begin_transaction(shard);
 	run_all(s, x);
 	keyspace_commit(shard);
+	/* A CLIENT PAUSE that was among them. */
+	shard_hold_expired(s->tenant, s->tenant->pause_end_ms);
 	drop(s);
 	/* A CLIENT REPLY OFF that was among them. */
 	s->reply->muted |= (s->flags & SESSION_REPLY_OFF) != 0;

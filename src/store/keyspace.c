@@ -235,7 +235,7 @@ struct database *keyspace_database_for_write(struct tenant *t, const struct key 
 /* A search that found nothing, or `due`, which is to go. Kept apart from the usual end of one. */
 static __attribute__((noinline)) struct entry *find_nothing(struct tenant *t, const struct key *key, enum lookup how,
 							    ref due) {
-	if (due != 0) {
+	if (due != 0 && (how == LOOKUP_WRITE || !tenant_holds_expired(t))) {
 		counter_add(&t->figures.expirations, 1);
 		entry_delete(t, tenant_database(t, key->place), key->hash, due, CHANGE_EXPIRED);
 	}

@@ -2,6 +2,8 @@
 #include "atomdb/util/error.h"
 #include "store/record.h"
 
+#define RANDOM_TRIES 100
+
 int keyspace_size(struct tenant *t, unsigned database, uint64_t *keys, uint64_t *expiring) {
 	const struct database *d = tenant_database(t, keyspace_place(t, database));
 	if (d != NULL && d->expiring != 0 && wheel_due(&t->shard->root->wheel, t->shard->now_ms))
@@ -43,9 +45,14 @@ int keyspace_random(struct tenant *t, unsigned database, struct entry **e) {
 		return error;
 	if (d == NULL || table_count(&d->table) == 0)
 		return 0;
-	/* A Weyl sequence through SipHash: even enough, and no more state than one counter. */
-	uint64_t random = hash_bytes(&s->context.seed, &s->draws, sizeof s->draws);
-	s->draws++;
-	*e = entry_at(s, table_random(&s->context, &d->table, random));
-	return 1;
+	/* Entries of a tenant that holds its expired ones may be due: then all may be. */
+	for (unsigned tries = 0; tries < RANDOM_TRIES; tries++) {
+		/* A Weyl sequence through SipHash: even enough, and no more state than one counter. */
+		uint64_t random = hash_bytes(&s->context.seed, &s->draws, sizeof s->draws);
+		s->draws++;
+		*e = entry_at(s, table_random(&s->context, &d->table, random));
+		if (!entry_due(s, *e))
+			return 1;
+	}
+	return 0;
 }

@@ -131,6 +131,7 @@ struct shard {
 	bool transaction;            /* the open scope is that of several commands */
 	struct tenant *scope_tenant; /* whose scope is open, once something is noted */
 	uint64_t scope_bytes;        /* charged to it for what the scope keeps */
+	int64_t held_ms; /* when the first tenant whose expired entries are held has them removed, by CLOCK_MONOTONIC */
 	struct entry_change change;
 	struct tenant_limits defaults;
 	struct list over;  /* tenants above a lowered quota */
@@ -218,6 +219,11 @@ void tenant_read_order(struct tenant_record *record);
 
 /* A tenant that no worker knows yet. */
 void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *limits);
+
+/* Whether the tenant's entries stay although they are due. Nobody sees them. */
+static inline bool tenant_holds_expired(const struct tenant *t) {
+	return __builtin_expect(t->hold_end_ms != 0, 0) && t->hold_end_ms > (int64_t)(t->shard->now_ns / 1000000);
+}
 
 /* Takes an entry that the wheel found due out of its tenant; does nothing for one of a dropped database. */
 void keyspace_expire_due(struct shard *s, ref due, uint64_t hash);

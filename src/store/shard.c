@@ -69,14 +69,42 @@ int64_t shard_now(const struct shard *s) {
 	return s->now_ms;
 }
 
+static int64_t monotonic_ms(const struct shard *s) {
+	return (int64_t)(s->now_ns / 1000000);
+}
+
+static void hold(struct shard *s, ref due, int64_t end_ms) {
+	if (s->root->wheel.held == 0 || end_ms < s->held_ms)
+		s->held_ms = end_ms;
+	wheel_hold(s->arena, &s->root->wheel, due);
+}
+
+/* Takes a due entry from the wheel, or 0. Those of tenants that hold them go aside. */
+static ref take_due(struct shard *s, unsigned *steps) {
+	for (;; --*steps) {
+		ref due = wheel_next(s->arena, &s->root->wheel, s->now_ms, steps);
+		const struct tenant *t = due == 0 ? NULL : s->tenants[entry_tenant(entry_at(s, due))];
+		if (t == NULL || !tenant_holds_expired(t))
+			return due;
+		hold(s, due, t->hold_end_ms);
+		if (*steps == 0)
+			return 0;
+	}
+}
+
 /* Removes what is due, about `steps` entries' worth. */
 static void sweep(struct shard *s, unsigned steps) {
 	unsigned taken;
+	/* All that is held goes back first: what still has to wait is held again. */
+	if (s->root->wheel.held != 0 && s->held_ms <= monotonic_ms(s))
+		wheel_release(s->arena, &s->root->wheel, &steps);
+	if (s->root->wheel.held != 0 && s->held_ms <= monotonic_ms(s))
+		return;
 	do {
 		ref due[SWEEP_BATCH];
 		uint64_t hashes[SWEEP_BATCH];
 		for (taken = 0; taken < SWEEP_BATCH; taken++) {
-			due[taken] = wheel_next(s->arena, &s->root->wheel, s->now_ms, &steps);
+			due[taken] = take_due(s, &steps);
 			if (due[taken] == 0)
 				break;
 			const struct entry *e = entry_at(s, due[taken]);
@@ -131,6 +159,12 @@ void shard_release_memory(struct shard *s, uint64_t bytes) {
 	arena_give_heap(s->arena, bytes);
 }
 
+void shard_hold_expired(struct tenant *t, int64_t end_ms) {
+	if (end_ms < t->hold_end_ms && t->shard->held_ms > end_ms)
+		t->shard->held_ms = end_ms;
+	t->hold_end_ms = end_ms;
+}
+
 bool shard_work(struct shard *s, unsigned units) {
 	sweep(s, units);
 	if (!list_empty(&s->over))
@@ -149,5 +183,9 @@ int64_t shard_deadline(const struct shard *s) {
 	    s->compaction.purge || arena_trim(s->arena, 0, false))
 		return s->now_ms;
 	int64_t due = wheel_deadline(&s->root->wheel), share = share_deadline(s);
+	if (s->root->wheel.held != 0) {
+		int64_t wait = s->held_ms - monotonic_ms(s), held = s->now_ms + (wait > 0 ? wait : 0);
+		due = held < due ? held : due;
+	}
 	return share < due ? share : due;
 }

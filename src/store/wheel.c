@@ -78,7 +78,7 @@ void wheel_add(struct arena *a, struct wheel *w, ref entry) {
 		slot = group(t->deadline, level);
 	}
 	if (__builtin_expect(level < w->closing, 0)) {
-		level = (unsigned)w->closing;
+		level = w->closing;
 		slot = group(w->now, level);
 	}
 	ref *head = &w->slots[level * WHEEL_SLOTS + slot];
@@ -93,8 +93,12 @@ void wheel_add(struct arena *a, struct wheel *w, ref entry) {
 
 /* Makes what `prev` names (an entry or a slot) point to `next`. */
 static void link_next(struct arena *a, struct wheel *w, uint32_t prev, ref next) {
-	if (prev > WHEEL_ALL_SLOTS) {
+	if (prev > WHEEL_HELD) {
 		at(a, prev)->wheel_next = next;
+		return;
+	}
+	if (prev == WHEEL_HELD) {
+		w->held = next;
 		return;
 	}
 	uint32_t slot = prev - 1;
@@ -128,6 +132,26 @@ void wheel_replace(struct arena *a, struct wheel *w, ref from, ref to) {
 		at(a, t->wheel_next)->wheel_prev = to;
 	f->wheel_prev = 0;
 	f->wheel_next = 0;
+}
+
+void wheel_hold(struct arena *a, struct wheel *w, ref entry) {
+	struct entry_ttl *t = at(a, entry);
+
+	assert(t->wheel_prev == 0);
+	t->wheel_prev = WHEEL_HELD;
+	t->wheel_next = w->held;
+	if (w->held != 0)
+		at(a, w->held)->wheel_prev = entry;
+	w->held = entry;
+}
+
+void wheel_release(struct arena *a, struct wheel *w, unsigned *steps) {
+	for (; w->held != 0 && *steps > 0; --*steps) {
+		ref entry = w->held;
+
+		wheel_remove(a, w, entry);
+		wheel_add(a, w, entry);
+	}
 }
 
 void wheel_rewind(struct wheel *w, int64_t now) {

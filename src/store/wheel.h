@@ -5,8 +5,8 @@
  * wheel's time reaches the start of such a slot, its entries move to lower levels, one a step, so the work of a call is
  * bounded however many entries share a slot. The wheel knows no clock and no fd.
  *
- * wheel_prev of an entry is the ref before it, or 1 + level * 64 + slot for the first of a slot (refs of blocks are
- * larger than any such number), or 0 for an entry that is in no slot. */
+ * wheel_prev of an entry is the ref before it, or 1 + level * 64 + slot for the first of a slot, or WHEEL_HELD for the
+ * first of those that are held (refs of blocks are larger than any such number), or 0 for an entry that is in none. */
 #pragma once
 
 #include <stdbool.h>
@@ -19,12 +19,15 @@
 /* Of the last level 8 slots are in use: a deadline has 63 bits. */
 #define WHEEL_ALL_SLOTS ((WHEEL_LEVELS - 1) * WHEEL_SLOTS + 8)
 
+#define WHEEL_HELD (WHEEL_ALL_SLOTS + 1)
+
 /* Lives in the arena; all zeros is an empty wheel at time 0. */
 struct wheel {
 	int64_t now;                     /* milliseconds since 1970: everything due before it has been taken */
 	uint64_t occupied[WHEEL_LEVELS]; /* a bit a slot */
 	ref slots[WHEEL_ALL_SLOTS];      /* by level * WHEEL_SLOTS + slot */
-	uint64_t closing;                /* levels below this one are being emptied: see wheel_rewind; 0: none */
+	uint32_t closing;                /* levels below this one are being emptied: see wheel_rewind; 0: none */
+	ref held;                        /* entries that wait outside the slots: see wheel_hold; 0: none */
 };
 
 /* Adds an entry by its deadline (entry_ttl, which must be > 0); it is in no slot. A deadline that has passed is due. */
@@ -33,6 +36,11 @@ void wheel_add(struct arena *a, struct wheel *w, ref entry);
 void wheel_remove(struct arena *a, struct wheel *w, ref entry);
 /* `to` takes the place of `from`, which is in a slot and has the same deadline. */
 void wheel_replace(struct arena *a, struct wheel *w, ref from, ref to);
+
+/* Keeps an entry, which wheel_next has taken out, beside the slots until wheel_release. */
+void wheel_hold(struct arena *a, struct wheel *w, ref entry);
+/* Puts the entries that are held back into the slots, at most `*steps` of them; decremented. */
+void wheel_release(struct arena *a, struct wheel *w, unsigned *steps);
 
 /* The clock was set back to `now`; does nothing where the wheel's time is not later. The entries that have to move are
  * moved by the next calls of wheel_next. */

@@ -552,6 +552,20 @@ def test_a_client_that_waits_for_a_pause_is_told_as_blocked(trio):
     assert flags() == ["N"] and "blocked_clients:0\r\n" in a.cmd("INFO", "clients").decode()
 
 
+@pytest.mark.like_redis
+def test_keys_do_not_go_while_clients_pause(trio):
+    a, b, c = trio
+    b.cmd("CONFIG", "SET", "notify-keyspace-events", "Ex")
+    c.cmd("SUBSCRIBE", "__keyevent@0__:expired")
+    run(b, "SET k 1 PX 1", "CLIENT PAUSE 300 WRITE")
+    wait_for(lambda: b.cmd("GET", "k") is None, what="the key to be seen no more")
+    assert a.cmd("DBSIZE") == 1 and a.cmd("KEYS", "*") == []
+    begin = time.monotonic()
+    assert c.read() == [b"message", b"__keyevent@0__:expired", b"k"]
+    assert time.monotonic() - begin > 0.1
+    assert a.cmd("DBSIZE") == 0
+
+
 def test_reset_that_is_skipped_is_silent(client, secret):
     client.send(encode("CLIENT", "REPLY", "SKIP") + encode("RESET") + encode("AUTH", secret))
     assert client.read() == "OK" and client.cmd("PING") == "PONG"

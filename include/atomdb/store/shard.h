@@ -121,6 +121,10 @@ void shard_each_tenant(struct shard *s,
 /* Makes `t`, which tenant_init has seen, the tenant of a slot that shard_each_tenant told: its keys and figures. */
 void shard_adopt_tenant(struct shard *s, uint32_t slot, struct tenant *t);
 
+/* Lets the tenant's keys stay, unseen, as they expire until `end_ms` by CLOCK_MONOTONIC; 0: removes them again as they
+ * expire. While they stay, nothing may be written to the tenant but by keys found with LOOKUP_WRITE. */
+void shard_hold_expired(struct tenant *t, int64_t end_ms);
+
 unsigned shard_worker(const struct shard *s);
 const struct shard_figures *shard_figures(const struct shard *s);
 

@@ -124,8 +124,11 @@ struct tenant {
 	struct hub *hub;                  /* what is between its clients, or NULL; the command floor's */
 	uint64_t changes;                 /* of keys by commands, as Redis's dirty counter counts: likewise */
 	uint32_t notify;                  /* keyspace events that clients are told of: the command floor's */
-	int64_t pause_end_ms;   /* until when its clients wait, CLIENT PAUSE, by CLOCK_MONOTONIC; 0: they do not */
-	bool pause_all;         /* and not only for what may write: likewise */
+	int64_t pause_end_ms; /* until when its clients wait, CLIENT PAUSE, by CLOCK_MONOTONIC; 0: they do not */
+	bool pause_all;       /* and not only for what may write: likewise */
+	/* Until when its keys do not go as they expire, by CLOCK_MONOTONIC in milliseconds; 0: they go. Nothing writes
+	 * to the tenant meanwhile. */
+	int64_t hold_end_ms;
 	bool attention;         /* its sessions are to be looked at before each command: likewise */
 	bool watched;           /* the operator is told of its commands: likewise */
 	bool removed;           /* no longer to be used: its clients are being closed */

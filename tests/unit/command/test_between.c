@@ -241,6 +241,85 @@ static void test_pause(void **state) {
 	close_world(w, a);
 }
 
+static const char expired[] = "*3\r\n$7\r\nmessage\r\n$22\r\n__keyevent@0__:expired\r\n$1\r\nk\r\n";
+
+static void work(struct client *c) {
+	while (shard_work(c->session.tenant->shard, 64))
+		;
+}
+
+/* As in Redis: while the clients of a tenant pause, its keys are seen to expire, but stay. */
+static void test_keys_do_not_go_while_clients_pause(void **state) {
+	struct client *a;
+	struct world *w = open_world(NULL, &a);
+	struct client *b = join(w, a);
+	struct client *other = client_new(w, a->session.env->worker);
+	const struct slice subscribe[] = {SLICE("SUBSCRIBE"), SLICE("__keyevent@0__:expired")};
+	(void)state;
+	for (unsigned n = 0; n < 100; n++) {
+		char line[32];
+		snprintf(line, sizeof(line), "AUTH other%u", n);
+		if (strcmp(ask(other, line), OK) == 0)
+			break;
+	}
+	assert_non_null(other->session.tenant);
+	client_run(b, subscribe, 2);
+	expect(a, "CONFIG SET notify-keyspace-events Ex", OK);
+	/* By time, by CLIENT UNPAUSE, and by a pause within a transaction. */
+	for (unsigned how = 0; how < 3; how++) {
+		expect(a, "SET k 1 PX 50", OK);
+		expect(other, "SET k 1 PX 50", OK);
+		if (how == 2)
+			expect(a, "MULTI", OK);
+		expect(a, how == 1 ? "CLIENT PAUSE 5000 WRITE" : "CLIENT PAUSE 1000 WRITE", how == 2 ? QUEUED : OK);
+		if (how == 2)
+			expect(a, "EXEC", "*1\r\n" OK);
+		world_pass(w, 100);
+		work(a);
+		expect(other, "DBSIZE", ":0\r\n");
+		expect(a, "GET k", "$-1\r\n");
+		expect(a, "EXISTS k", ":0\r\n");
+		expect(a, "TTL k", ":-2\r\n");
+		expect(a, "KEYS *", "*0\r\n");
+		expect(a, "RANDOMKEY", "$-1\r\n");
+		expect(a, "DBSIZE", ":1\r\n");
+		expect(a, "WATCH k", OK);
+		expect(a, "UNWATCH", OK);
+		expect(a, "SET k 2", "");
+		assert_int_equal(a->outcome, OUTCOME_LATER);
+		assert_string_equal(pushed(b), "");
+		if (how == 1)
+			expect(a, "CLIENT UNPAUSE", OK);
+		else
+			world_pass(w, 1000);
+		work(a);
+		assert_string_equal(pushed(b), expired);
+		expect(a, "DBSIZE", ":0\r\n");
+		expect(a, "GET k", "$-1\r\n");
+	}
+	/* The rest of a transaction that pauses writes as ever. */
+	expect(a, "SET k 1 PX 50", OK);
+	world_pass(w, 100);
+	expect(a, "MULTI", OK);
+	expect(a, "CLIENT PAUSE 1000 WRITE", QUEUED);
+	expect(a, "GETSET k 2", QUEUED);
+	expect(a, "DBSIZE", QUEUED);
+	expect(a, "EXEC", "*3\r\n" OK "$-1\r\n:1\r\n");
+	assert_string_equal(pushed(b), expired);
+	expect(a, "CLIENT UNPAUSE", OK);
+	/* What is dropped, or leaves with its tenant, is held no more. */
+	expect(a, "SET k 1 PX 50", OK);
+	expect(a, "CLIENT PAUSE 1000", OK);
+	world_pass(w, 100);
+	work(other);
+	keyspace_flush(a->session.tenant, 0);
+	work(other);
+	assert_int_equal(counter_get(&a->session.tenant->figures.keys), 0);
+	client_free(other);
+	client_free(b);
+	close_world(w, a);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_is_left),
@@ -250,6 +329,7 @@ int main(void) {
 		cmocka_unit_test(test_broadcast),
 		cmocka_unit_test(test_event_classes),
 		cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_keys_do_not_go_while_clients_pause),
 		cmocka_unit_test(test_subscribing_to_all_or_none),
 		cmocka_unit_test(test_pushes_to_oneself_are_held_and_charged),
 	};

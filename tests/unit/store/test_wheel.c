@@ -58,6 +58,35 @@ static void test_empty(void **state) {
 	arena_close(f.a);
 }
 
+static void test_held_entries_come_back(void **state) {
+	(void)state;
+	struct fixture f = open_wheel();
+	ref e[4];
+	unsigned steps = 2;
+
+	for (unsigned i = 0; i < 4; i++)
+		wheel_add(f.a, f.w, e[i] = new_entry(&f, EPOCH + (int64_t)i));
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(next(&f, EPOCH + 10), e[i]);
+		wheel_hold(f.a, f.w, e[i]);
+	}
+	assert_false(wheel_due(f.w, EPOCH + 10));
+	assert_int_equal(next(&f, EPOCH + 10), 0);
+	/* The first, one in the middle, and one that is replaced. */
+	wheel_remove(f.a, f.w, e[3]);
+	wheel_remove(f.a, f.w, e[1]);
+	ref other = new_entry(&f, EPOCH);
+	wheel_replace(f.a, f.w, e[0], other);
+	wheel_release(f.a, f.w, &steps);
+	assert_int_equal(steps, 0);
+	assert_int_equal(f.w->held, 0);
+	assert_true(wheel_due(f.w, EPOCH + 10));
+	ref one = next(&f, EPOCH + 10), two = next(&f, EPOCH + 10);
+	assert_true((one == other && two == e[2]) || (one == e[2] && two == other));
+	assert_int_equal(next(&f, EPOCH + 10), 0);
+	arena_close(f.a);
+}
+
 static void test_due_exactly(void **state) {
 	(void)state;
 	struct fixture f = open_wheel();
@@ -392,6 +421,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_due_exactly),
+		cmocka_unit_test(test_held_entries_come_back),
 		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_clock_set_ahead_and_back),
 		cmocka_unit_test(test_rewinding_is_bounded_work),
