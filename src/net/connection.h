@@ -111,8 +111,8 @@ void connection_bury(struct worker *w);
 /* Frees one that no worker has: left over in an inbox. */
 void connection_discard(struct connection *c);
 
-/* Notes that bytes of the client moved: idle time begins again. One that is finished has its time to read its replies,
- * however slowly it does. */
+/* Starts the idle time again: bytes moved in a turn in which perhaps no command of the client ran. A finished client
+ * has a fixed time to read its replies. */
 static inline void connection_touch(struct connection *c) {
 	if (!(c->flags & CONNECTION_FINISHED))
 		c->session.last_ms = c->session.env->steady_ms;

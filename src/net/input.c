@@ -136,6 +136,8 @@ static APART unsigned parse_usual(struct window *v, const char *data, size_t len
 static APART int parse_any(struct connection *c, struct feed *f, struct window *v) {
 	struct reader *r = &c->worker->reader;
 	bool member = session_authenticated(&c->session);
+	/* A command that runs does it, too; here there may be none. */
+	connection_touch(c);
 	struct reader_limits limits = {
 		.max_args = member ? INT32_MAX : STRANGER_ARGS,
 		.max_bulk = member ? KEYSPACE_VALUE_MAX : STRANGER_BULK,
@@ -590,7 +592,6 @@ static void conclude(struct connection *c, const struct feed *f, enum verdict ve
 /* Counts what was read; false when the connection is over, and dealt with. */
 static bool count_input(struct connection *c, ssize_t n) {
 	if (__builtin_expect(n > 0, 1)) {
-		connection_touch(c);
 		counter_add(&c->worker->figures.input_bytes, (uint64_t)n);
 		if (c->session.tenant != NULL)
 			tenant_count_input(c->session.tenant, (uint64_t)n);

@@ -119,7 +119,6 @@ static ssize_t send_some(struct connection *c, const char *data, size_t len) {
 			return 0;
 		return -errno;
 	}
-	connection_touch(c);
 	counter_add(&c->worker->figures.output_bytes, (uint64_t)n);
 	if (c->session.tenant != NULL)
 		tenant_count_output(c->session.tenant, (uint64_t)n);
@@ -180,6 +179,8 @@ static int send_bytes(struct connection *c, size_t end) {
 	if (n < 0)
 		return (int)n;
 	o->sent += (size_t)n;
+	if (n > 0)
+		connection_touch(c);
 	return 0;
 }
 
@@ -191,6 +192,8 @@ static int send_insert(struct connection *c, struct insert *in) {
 	ssize_t n = send_some(c, in->rest.data, most);
 	if (n < 0)
 		return (int)n;
+	if (n > 0)
+		connection_touch(c);
 	in->rest.data += n;
 	in->rest.len -= (size_t)n;
 	o->shared_bytes -= in->shared != NULL ? (size_t)n : 0;
