@@ -115,7 +115,7 @@ static void test_subscribing_to_all_or_none(void **state) {
 	struct tenant_limits limits = {.max_memory = 16384, .eviction = EVICTION_NONE};
 	struct client *a;
 	struct world *w = open_world(&limits, &a);
-	static char names[40][600];
+	static char names[40][4000];
 	struct slice argv[41] = {SLICE("SUBSCRIBE")};
 	(void)state;
 	for (unsigned i = 0; i < 40; i++) {
