@@ -218,11 +218,11 @@ enum outcome dispatch_call(struct session *s, const struct request *r, uint64_t 
 	}
 	if (__builtin_expect(outcome >= OUTCOME_AGAIN, 0))
 		return outcome;
-	bool failed = __builtin_expect(s->reply->errors != 0, 0) && notes_failed(s);
+	bool failed = __builtin_expect(s->reply->errors != 0, 0) && notes_failed_call(s, c);
 	uint64_t spent = count_run(s, c, failed, ticks);
 	if (s->tenant != NULL) {
 		counter_add(&s->tenant->figures.commands, 1);
-		command_stat_count(s->tenant, c, spent, failed);
+		command_stat_count(s->tenant, c, spent);
 		if (__builtin_expect(spent >= s->tenant->slow_ticks, 0))
 			notes_command(s, r, spent);
 	}

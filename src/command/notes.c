@@ -327,6 +327,13 @@ bool notes_failed(struct session *s) {
 	return true;
 }
 
+bool notes_failed_call(struct session *s, const struct command *c) {
+	struct command_stat *row = s->tenant == NULL ? NULL : command_stat(s->tenant, c);
+	if (row != NULL)
+		row->failed++;
+	return notes_failed(s);
+}
+
 const struct error_count *notes_errors(const struct tenant *t, unsigned *count) {
 	*count = t->notes == NULL ? 0 : t->notes->error_count;
 	return t->notes == NULL ? NULL : t->notes->errors;

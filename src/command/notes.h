@@ -94,6 +94,8 @@ int notes_configure(struct tenant *t, const struct environment *env, const struc
 __attribute__((cold, noinline)) void notes_command(struct session *s, const struct request *r, uint64_t ticks);
 /* Counts the error that was just answered; true. */
 __attribute__((cold, noinline)) bool notes_failed(struct session *s);
+/* The same for a command that ran. */
+__attribute__((cold, noinline)) bool notes_failed_call(struct session *s, const struct command *c);
 /* Notes that a command, NULL for one that is unknown, was refused before it ran, with an error. */
 void notes_rejected(struct session *s, const struct command *c);
 /* The error replies since the last CONFIG RESETSTAT by their codes, in alphabetical order: `*count` of them. */

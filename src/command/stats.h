@@ -33,14 +33,12 @@ static inline struct command_stat *command_stat(struct tenant *t, const struct c
 }
 
 /* Counts a call. */
-static inline void command_stat_count(struct tenant *t, const struct command *c, uint64_t ticks, bool failed) {
+static inline void command_stat_count(struct tenant *t, const struct command *c, uint64_t ticks) {
 	struct command_stat *row = command_stat(t, c);
 	if (__builtin_expect(row == NULL, 0))
 		return;
 	row->calls++;
 	row->ticks += ticks;
-	if (__builtin_expect(failed, 0))
-		row->failed++;
 }
 
 /* The row of a command that was used since the last reset, or NULL. */
