@@ -28,6 +28,8 @@
  * tens of microseconds. */
 #define GATHERED_MOST  ((size_t)64 << 10)
 #define GATHERED_TICKS ((uint64_t)1 << 17)
+/* The least by which the limit of a reply grows. */
+#define GROW_LEAST ((size_t)64 << 10)
 /* What others push is sent before the turn ends when it is more than this. */
 #define PUSH_EARLY ((size_t)256 << 10)
 /* Of a value that is lent, what is sent in one turn: a tenth of a millisecond or two of the kernel's. */
@@ -73,10 +75,11 @@ bool output_grow(struct writer *writer, size_t n) {
 		writer->limit = most;
 		return false;
 	}
-	/* A half more than is needed, so that there are few charges. */
+	/* A half more than is needed, or some more, so that there are few charges. */
 	size_t limit = len + n > most / 3 * 2 ? most : (len + n) / 2 * 3;
 	if (connection_charge_reply(c, limit - writer->limit) < 0) {
-		limit = len + n;
+		size_t step = n > GROW_LEAST ? n : GROW_LEAST;
+		limit = step < most - len ? len + step : most;
 		if (connection_charge_reply(c, limit - writer->limit) < 0)
 			return false;
 	}
