@@ -26,7 +26,7 @@ struct notes_settings notes_settings_of(const struct tenant *t) {
 void *notes_take(struct tenant *t, size_t bytes, bool ask) {
 	if (!ask)
 		tenant_charge_anyway(t, bytes);
-	else if (tenant_charge(t, bytes) < 0)
+	else if (tenant_charge_in_quota(t, bytes) < 0)
 		return NULL;
 	void *memory = calloc(1, bytes);
 	if (memory == NULL)

@@ -91,12 +91,22 @@ static int take_heap(struct tenant *t, uint64_t bytes) {
 	return taken ? 0 : ATOMDB_E_OOM;
 }
 
-int tenant_charge(struct tenant *t, uint64_t bytes) {
+static int charge(struct tenant *t, uint64_t bytes, bool reserve) {
 	bool limited = t->limits.max_memory != 0 && !t->shard->resumes;
-	if ((limited && room_make(t, bytes, 0) != 0 && !room_in_reserve(t, bytes)) || take_heap(t, bytes) != 0)
+	if (limited && room_make(t, bytes, 0) != 0 && !(reserve && room_in_reserve(t, bytes)))
+		return ATOMDB_E_OOM;
+	if (take_heap(t, bytes) != 0)
 		return ATOMDB_E_OOM;
 	counter_add(&t->figures.bytes, bytes);
 	return 0;
+}
+
+int tenant_charge(struct tenant *t, uint64_t bytes) {
+	return charge(t, bytes, true);
+}
+
+int tenant_charge_in_quota(struct tenant *t, uint64_t bytes) {
+	return charge(t, bytes, false);
 }
 
 void tenant_charge_anyway(struct tenant *t, uint64_t bytes) {

@@ -179,6 +179,8 @@ uint64_t tenant_client_limit(const struct tenant *t);
 /* Charges `bytes` of memory outside the store (a connection's buffers) before they are taken: evicts where the quota
  * needs it. 0, or ATOMDB_E_OOM and nothing is charged. */
 int tenant_charge(struct tenant *t, uint64_t bytes);
+/* The same, but never from the reserve beyond the quota: for what no client needs to free memory. */
+int tenant_charge_in_quota(struct tenant *t, uint64_t bytes);
 /* The same without asking: for the little that a full tenant's client needs to say what is to go. */
 void tenant_charge_anyway(struct tenant *t, uint64_t bytes);
 /* Without evicting now: the shard evicts what is above the quota in its next slices of work. 0, or ATOMDB_E_OOM where
