@@ -1,5 +1,6 @@
 #include "command/stats.h"
 
+#include <stdalign.h>
 #include <stdlib.h>
 
 #include "command/notes.h"
@@ -7,49 +8,53 @@
 /* Rows that there is room for at first. */
 #define ROWS_FIRST 8
 
-static size_t stats_size(void) {
-	return sizeof(struct command_stats) + command_numbers() * sizeof(uint16_t);
+/* Where the rows begin. */
+static size_t rows_begin(void) {
+	const size_t align = alignof(struct command_stat);
+	size_t size = sizeof(struct command_stats) + command_numbers() * sizeof(uint32_t);
+	return (size + align - 1) / align * align;
 }
 
-static struct command_stats *open_stats(struct tenant *t) {
-	if (t->stats == NULL) {
-		t->stats = notes_take(t, stats_size(), false);
-		if (t->stats != NULL)
-			t->forget = notes_forget;
-	}
-	return t->stats;
+static size_t stats_size(unsigned room) {
+	return rows_begin() + room * sizeof(struct command_stat);
 }
 
-static bool make_room(struct tenant *t, struct command_stats *s) {
-	unsigned room = s->room == 0 ? ROWS_FIRST : 2 * s->room;
-	if (s->count < s->room)
+static bool make_room(struct tenant *t) {
+	struct command_stats *old = t->stats;
+	if (old != NULL && old->count < old->room)
 		return true;
-	struct command_stat *rows = notes_take(t, room * sizeof(*rows), false);
-	if (rows == NULL)
+	unsigned room = old == NULL ? ROWS_FIRST : 2 * old->room;
+	struct command_stats *s = notes_take(t, stats_size(room), false);
+	if (s == NULL)
 		return false;
-	if (s->rows != NULL) {
-		memcpy(rows, s->rows, s->count * sizeof(*rows));
-		tenant_discharge(t, s->room * sizeof(*rows));
-		free(s->rows);
-	}
-	s->rows = rows;
+	if (old != NULL)
+		memcpy(s, old, stats_size(old->room));
+	command_stats_free(t);
 	s->room = room;
-	if (s->count == 0)
-		s->count = 1;
+	t->stats = s;
+	t->forget = notes_forget;
 	return true;
 }
 
 struct command_stat *command_stat_open(struct tenant *t, const struct command *c) {
-	struct command_stats *s = open_stats(t);
-	if (s == NULL || !make_room(t, s))
+	if (!make_room(t))
 		return NULL;
-	s->index[c->number] = (uint16_t)s->count;
-	return &s->rows[s->count++];
+	struct command_stats *s = t->stats;
+	s->offset[c->number] = (uint32_t)stats_size(s->count++);
+	return command_stat_at(s, s->offset[c->number]);
+}
+
+void command_stat_count_first(struct tenant *t, const struct command *c, uint64_t ticks) {
+	struct command_stat *row = command_stat_open(t, c);
+	if (row == NULL)
+		return;
+	row->calls++;
+	row->ticks += ticks;
 }
 
 static struct command_stat *find(const struct tenant *t, const struct command *c) {
-	unsigned i = t->stats == NULL ? 0 : t->stats->index[c->number];
-	return i == 0 ? NULL : &t->stats->rows[i];
+	uint32_t offset = t->stats == NULL ? 0 : t->stats->offset[c->number];
+	return offset == 0 ? NULL : command_stat_at(t->stats, offset);
 }
 
 const struct command_stat *command_stat_used(const struct tenant *t, const struct command *c) {
@@ -67,16 +72,16 @@ uint64_t command_stat_micros(struct tenant *t, const struct command *c, const st
 }
 
 void command_stats_reset(struct tenant *t) {
-	if (t->stats != NULL && t->stats->rows != NULL)
-		memset(t->stats->rows, 0, t->stats->room * sizeof(*t->stats->rows));
+	if (t->stats != NULL)
+		memset(command_stat_at(t->stats, (uint32_t)rows_begin()), 0,
+		       t->stats->count * sizeof(struct command_stat));
 }
 
 void command_stats_free(struct tenant *t) {
 	struct command_stats *s = t->stats;
 	if (s == NULL)
 		return;
-	tenant_discharge(t, stats_size() + s->room * sizeof(*s->rows));
-	free(s->rows);
+	tenant_discharge(t, stats_size(s->room));
 	free(s);
 	t->stats = NULL;
 }

@@ -16,27 +16,37 @@ struct command_stat {
 	uint64_t converted, nanoseconds;
 };
 
+/* One block: the offsets, and behind them the rows. */
 struct command_stats {
-	struct command_stat *rows; /* owned: `room` of them; the first is no command's */
-	unsigned count, room;      /* the first among them */
-	uint16_t index[];          /* by command.number: which row; 0: it has none */
+	uint32_t count, room; /* rows */
+	uint32_t offset[];    /* by command.number: where the command's row begins in the block; 0: it has none */
 };
+
+static inline struct command_stat *command_stat_at(struct command_stats *stats, uint32_t offset) {
+	return (struct command_stat *)(void *)((char *)stats + offset);
+}
 
 /* The row of a command, made if there is none; NULL without memory. */
 __attribute__((cold, noinline)) struct command_stat *command_stat_open(struct tenant *t, const struct command *c);
 
 static inline struct command_stat *command_stat(struct tenant *t, const struct command *c) {
-	struct command_stats *stats = t->stats;
-	if (__builtin_expect(stats == NULL || stats->index[c->number] == 0, 0))
-		return command_stat_open(t, c);
-	return &stats->rows[stats->index[c->number]];
+	uint32_t offset = t->stats == NULL ? 0 : t->stats->offset[c->number];
+	return offset == 0 ? command_stat_open(t, c) : command_stat_at(t->stats, offset);
 }
+
+/* The first call of a command that has no row yet. */
+__attribute__((cold, noinline)) void command_stat_count_first(struct tenant *t, const struct command *c,
+							      uint64_t ticks);
 
 /* Counts a call. */
 static inline void command_stat_count(struct tenant *t, const struct command *c, uint64_t ticks) {
-	struct command_stat *row = command_stat(t, c);
-	if (__builtin_expect(row == NULL, 0))
+	struct command_stats *stats = t->stats;
+	uint32_t offset = stats == NULL ? 0 : stats->offset[c->number];
+	if (__builtin_expect(offset == 0, 0)) {
+		command_stat_count_first(t, c, ticks);
 		return;
+	}
+	struct command_stat *row = command_stat_at(stats, offset);
 	row->calls++;
 	row->ticks += ticks;
 }
