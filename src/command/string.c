@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "atomdb/util/error.h"
 #include "atomdb/util/word.h"
 #include "command/handlers.h"
 
@@ -332,12 +333,12 @@ enum outcome string_append(struct session *s, const struct request *r) {
 static enum outcome add(struct session *s, const struct request *r, int64_t amount) {
 	struct key key = request_key(s, r, 1);
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
-	int64_t value = 0;
-	if (old != NULL && !keyspace_integer(old, &value))
+	int64_t value;
+	int error = keyspace_add(s->tenant, &key, old, amount, &value);
+	if (error == ATOMDB_E_SYNTAX)
 		return reply_not_integer(s);
-	if (__builtin_add_overflow(value, amount, &value))
+	if (error == ATOMDB_E_RANGE)
 		return reply_error(s, "ERR increment or decrement would overflow");
-	int error = keyspace_set_integer(s->tenant, &key, old, value, old == NULL ? DEADLINE_NONE : DEADLINE_KEEP);
 	if (error < 0)
 		return reply_store_error(s, error);
 	notify_key(s, NOTIFY_STRING, "incrby", &key);

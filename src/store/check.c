@@ -160,7 +160,7 @@ void check_begin(struct shard *s, struct entry *e, size_t from, size_t to) {
 	crash_point();
 }
 
-void check_begin_new(struct shard *s, ref block) {
+void check_begin_whole(struct shard *s, ref block) {
 	s->change.whole = true;
 	s->root->changing = block;
 	crash_point();

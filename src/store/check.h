@@ -25,7 +25,7 @@ void check_renew(struct entry *e);
 /* Opens a change in place: of the header, and of bytes `from` to `to` from the entry's start, of those that it has then
  * and those that it will have. One at a time. */
 void check_begin(struct shard *s, struct entry *e, size_t from, size_t to);
-/* The same for all of a block that is about to be published, and written after that. */
-void check_begin_new(struct shard *s, ref block);
+/* The same for all of a block, also of one that is about to be published. */
+void check_begin_whole(struct shard *s, ref block);
 /* Ends the change. */
 void check_end(struct shard *s);

@@ -273,13 +273,17 @@ struct slice keyspace_value(const struct entry *e, char text[KEYSPACE_TEXT]) {
 	return (struct slice){text, number_format(value, text)};
 }
 
-bool keyspace_integer(const struct entry *e, int64_t *value) {
+/* Kept apart, so that the usual case is inlined. */
+static __attribute__((noinline)) bool integer_of_text(const struct entry *e, int64_t *value) {
 	struct slice stored = entry_stored(e);
-	if (!entry_is_integer(e)) {
-		size_t tag = entry_is_tagged(e);
-		return number_parse((struct slice){stored.data + tag, stored.len - tag}, value);
-	}
-	memcpy(value, stored.data, sizeof *value);
+	size_t tag = entry_is_tagged(e);
+	return number_parse((struct slice){stored.data + tag, stored.len - tag}, value);
+}
+
+bool keyspace_integer(const struct entry *e, int64_t *value) {
+	if (__builtin_expect(!entry_is_integer(e), 0))
+		return integer_of_text(e, value);
+	memcpy(value, entry_stored(e).data, sizeof *value);
 	return true;
 }
 
@@ -524,20 +528,51 @@ int keyspace_set_text(struct tenant *t, const struct key *key, struct entry *old
 	return store(t, key, old, tagged, 1 + value.len, ENTRY_INT | ENTRY_RAW, deadline);
 }
 
+/* Puts an integer in the place of the one at `at`, in `e`. */
+static inline void put_integer(struct tenant *t, const struct key *key, struct entry *e, char *at, int64_t value) {
+	struct shard *s = t->shard;
+	size_t from = (size_t)(at - (char *)e);
+	if (!scope_is_free(s, e))
+		(void)scope_note_bytes(s, e, from, sizeof value);
+	/* Of an entry without a long key all is summed up again. */
+	if (entry_has(e, ENTRY_WIDE))
+		check_begin(s, e, from, from + sizeof value);
+	else
+		check_begin_whole(s, entry_ref(s, e));
+	memcpy(at, &value, sizeof value); /* one store */
+	crash_point();
+	check_end(s);
+	lru_touch(s->arena, &t->record->lru, entry_ref(s, e));
+	tell(t, CHANGE_VALUE, key->place, key->name);
+}
+
 int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *old, int64_t value, int64_t deadline) {
 	if (old == NULL || !entry_is_integer(old) || deadline != DEADLINE_KEEP)
 		return store(t, key, old, &value, sizeof value, ENTRY_INT, deadline);
-	struct slice stored = entry_stored(old);
-	if (!scope_is_free(t->shard, old))
-		(void)scope_note_bytes(t->shard, old, (size_t)(stored.data - (char *)old), sizeof value);
-	size_t at = (size_t)(stored.data - (char *)old);
-	check_begin(t->shard, old, at, at + sizeof value);
-	memcpy((char *)(uintptr_t)stored.data, &value, sizeof value); /* one store */
-	crash_point();
-	check_end(t->shard);
-	lru_touch(t->shard->arena, &t->record->lru, entry_ref(t->shard, old));
-	tell(t, CHANGE_VALUE, key->place, key->name);
+	put_integer(t, key, old, (char *)(uintptr_t)entry_stored(old).data, value);
 	return 0;
+}
+
+int keyspace_add(struct tenant *t, const struct key *key, struct entry *old, int64_t amount, int64_t *sum) {
+	int64_t value = 0, result;
+	char *at = NULL;
+	if (old != NULL && entry_is_integer(old)) {
+		at = (char *)(uintptr_t)entry_stored(old).data;
+		memcpy(&value, at, sizeof value);
+	} else if (old != NULL && !integer_of_text(old, &value)) {
+		return ATOMDB_E_SYNTAX;
+	}
+	if (__builtin_add_overflow(value, amount, &result))
+		return ATOMDB_E_RANGE;
+	int error = 0;
+	if (at != NULL)
+		put_integer(t, key, old, at, result);
+	else
+		error = store(t, key, old, &result, sizeof result, ENTRY_INT,
+			      old == NULL ? DEADLINE_NONE : DEADLINE_KEEP);
+	if (error == 0)
+		*sum = result;
+	return error;
 }
 
 /* Notes what is going to be written over in a value; false where there is no room for that. */
@@ -614,7 +649,7 @@ static int resize(struct tenant *t, const struct key *key, struct entry *old, si
 		memcpy(draft.value, value.data, kept);
 	}
 	memset(draft.value + kept, 0, length - kept);
-	check_begin_new(t->shard, draft.block);
+	check_begin_whole(t->shard, draft.block);
 	keyspace_publish(t, d, key, old, &draft);
 	*bytes = draft.value;
 	return 0;

@@ -199,7 +199,7 @@ int keyspace_draft_in_room(struct tenant *t, const struct key *key, size_t len, 
 size_t keyspace_draft_size(const struct key *key, size_t len, unsigned flags, int64_t deadline);
 /* The deadline that a write results in, by the tenant's limits. */
 int64_t keyspace_deadline_of_write(const struct tenant *t, const struct entry *old, int64_t deadline);
-/* Gives a draft whose value is written its check; without that, check_begin_new comes before it is published. */
+/* Gives a draft whose value is written its check; without that, check_begin_whole comes before it is published. */
 void keyspace_seal(struct draft *draft);
 /* Puts a finished draft in the place of `old`, or into the table. */
 void keyspace_publish(struct tenant *t, struct database *d, const struct key *key, struct entry *old,

@@ -79,6 +79,9 @@ int keyspace_set_raw(struct tenant *t, const struct key *key, struct entry *old,
 /* The same for a text that stays one where it is a number: OBJECT ENCODING says embstr or raw, never int. */
 int keyspace_set_text(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline);
 int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *old, int64_t value, int64_t deadline);
+/* Adds `amount` to the integer that `old` is, or to 0 where it is NULL; the deadline stays. 0 and the `*sum`;
+ * ATOMDB_E_SYNTAX: the value is no integer; ATOMDB_E_RANGE: the sum is none; ATOMDB_E_OOM. */
+int keyspace_add(struct tenant *t, const struct key *key, struct entry *old, int64_t amount, int64_t *sum);
 
 /* Told of each key, in order, once all are sure to be set. */
 typedef void (*keyspace_written)(void *context, const struct key *key);
