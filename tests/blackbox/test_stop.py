@@ -176,7 +176,7 @@ def test_a_client_that_comes_back_while_a_service_stops_waits_for_the_next_start
 @pytest.mark.parametrize("local", [False, True])
 def test_stopping_serves_who_waits_to_be_accepted(atomdb, short_directory, local):
     """Their commands were sent before the stop, and are answered like those of any other client."""
-    config = f'resp: {{ listen = [ "unix:{short_directory}/s" ]; }};\n' if local else ""
+    config = f'resp: {{ listen = [ "unix:{short_directory}/s" ]; auth_rate = 0; }};\n' if local else ""
     atomdb.start("workers = 2;" + config, flags=["--http-port", str(atomdb.http_port)] if local else None)
     atomdb.process.send_signal(signal.SIGSTOP)
     clients = [Client(atomdb.port, path=f"{short_directory}/s" if local else None) for _ in range(100)]
