@@ -285,13 +285,18 @@ static uint64_t held_bytes(const struct connection *c) {
 	return n;
 }
 
-/* A charge may make the tenant evict keys, which clients are told of, and so change what this one holds. */
+/* A charge may make the tenant evict keys, which clients are told of, and so change what this one holds, or make it go:
+ * then it fails, and what is held is gone. */
 static int charge_more(struct connection *c, uint64_t more, enum client_charge how) {
 	struct worker *w = c->worker;
 	if (c->session.tenant != NULL) {
 		int error = client_memory_charge(c->session.tenant, &c->session, more, how);
 		if (error < 0)
 			return error;
+		if (__builtin_expect(c->flags & CONNECTION_OVERRUN, 0)) {
+			client_memory_discharge(c->session.tenant, more);
+			return ATOMDB_E_OOM;
+		}
 	} else {
 		if (more > WORKER_STRANGER_BYTES - w->stranger_bytes)
 			return ATOMDB_E_OOM;
@@ -466,6 +471,8 @@ void connection_report_evicted(const struct connection *c) {
 }
 
 void connection_evict(struct connection *c) {
+	if (c->flags & CONNECTION_OVERRUN)
+		return;
 	connection_report_evicted(c);
 	connection_overrun(c);
 }

@@ -505,6 +505,7 @@ static void conclude(struct connection *c, const struct feed *f, enum verdict ve
 
 /* Answers an unfinished command that cannot be held, and passes over the rest of it. */
 static void refuse_command(struct connection *c) {
+	struct worker *w = c->worker;
 	struct pending *p = c->pending;
 	size_t done = c->session.tenant == NULL ? 0 : reader_give_up(&p->reader);
 	if (done == 0 || keep_bytes(&p->bytes, p->bytes.data + done, p->bytes.len - done) < 0) {
@@ -513,13 +514,14 @@ static void refuse_command(struct connection *c) {
 	}
 	begin_replies(c);
 	dispatch_refuse(&c->session);
-	if (output_flush(c) < 0) {
+	/* It leaves so much unread that not even this is room for. */
+	if (w->writer.failed || output_flush(c) < 0) {
 		connection_close(c);
 		return;
 	}
 	struct feed f = {.data = p->bytes.data, .len = p->bytes.len};
 	resume_reader(c, f.data);
-	conclude(c, &f, run_feed(c, &f, c->worker->windows));
+	conclude(c, &f, run_feed(c, &f, w->windows));
 }
 
 /* Brings the connection into the state that the verdict on its bytes asks for. It may be gone after it. */
@@ -578,6 +580,8 @@ static void conclude(struct connection *c, const struct feed *f, enum verdict ve
 		return;
 	}
 	if (__builtin_expect((rest || c->output != NULL || c->charged > 0) && connection_charge(c) < 0, 0)) {
+		if (c->flags & CONNECTION_OVERRUN)
+			return;
 		if (verdict == VERDICT_UNFINISHED)
 			refuse_command(c);
 		else
@@ -623,7 +627,8 @@ static void read_large(struct connection *c, size_t need) {
 	}
 	reader_rebase(&p->reader, from, p->bytes.data);
 	if (connection_charge(c) < 0) {
-		refuse_command(c);
+		if (!(c->flags & CONNECTION_OVERRUN))
+			refuse_command(c);
 		return;
 	}
 	ssize_t n = socket_recv(c->fd, p->bytes.data + have, more);

@@ -69,6 +69,9 @@ size_t output_free_limit(const struct connection *c) {
 
 bool output_grow(struct writer *writer, size_t n) {
 	struct worker *w = list_entry(writer, struct worker, writer);
+	/* A refusal that no command wrote. */
+	if (w->env.running == NULL)
+		return false;
 	struct connection *c = list_entry(w->env.running, struct connection, session);
 	size_t most = output_limit(c), len = writer->out->len;
 	if (len > most || n > most - len) {

@@ -443,3 +443,20 @@ def test_attacks_under_a_limit_of_the_kernel(limited):
         assert b.cmd("GET", "big") == b"x" * (1 << 20)
         for client in deaf:
             client.close()
+
+
+def test_a_client_that_is_told_of_the_keys_its_command_costs(atomdb):
+    """What it sends evicts keys, of which it is told: so it holds more than it may in the middle of being charged."""
+    atomdb.start(CONFIG)
+    with atomdb.client("s") as client:
+        client.cmd("CONFIG", "SET", "notify-keyspace-events", "KEA")
+        for size in (2_000_000, 2_080_000, 2_096_000, 1_500_000):
+            for begin in range(0, 6000, 200):
+                client.many(("SET", f"{n}" + "x" * 1500, "v" * 90) for n in range(begin, begin + 200))
+            with atomdb.client("s") as greedy:
+                greedy.cmd("HELLO", "3")
+                greedy.cmd("PSUBSCRIBE", "*")
+                greedy.send_anyway(encode("SET", "z", "v" * size))
+                greedy.send_anyway(encode("PING"))
+                wait_for(lambda: int(info(client, "stats")["evicted_keys"]) > 0)
+                assert client.cmd("PING") == "PONG"
