@@ -23,7 +23,7 @@ if(ATOMDB_RPMBUILD)
   list(APPEND CPACK_GENERATOR RPM)
 endif()
 set(CPACK_RPM_PACKAGE_LICENSE Apache-2.0)
-# Whatever has an absolute path would be taken for configuration.
+# Otherwise RPM takes each file with an absolute path for configuration.
 set(CPACK_RPM_USER_FILELIST "%config(noreplace) ${ATOMDB_CONF}")
 foreach(unit ${units})
   cmake_path(ABSOLUTE_PATH unit_dir BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" OUTPUT_VARIABLE absolute)

@@ -89,7 +89,7 @@ enum outcome acl_users(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* What Redis answers of a user who may do everything; the secret is not shown. */
+/* Redis's reply for a user that may do everything; the secret is not shown. */
 enum outcome acl_getuser(struct session *s, const struct request *r) {
 	static const char *const rules[][2] = {{"commands", "+@all"}, {"keys", "~*"}, {"channels", "&*"}};
 	struct writer *w = s->reply;

@@ -42,8 +42,8 @@ void watch_swap(struct tenant *t, unsigned a, unsigned b);
 
 /* --- pubsub.c */
 
-/* Sends a keyspace event to the subscribers of a channel, and to those of patterns that match it, but for patterns that
- * take too long to match. */
+/* Sends a keyspace event to the subscribers of a channel, and to those of patterns that match it. Passes over patterns
+ * that take too long to match. */
 void pubsub_tell_event(struct hub *h, struct slice channel, struct slice message);
 
 /* --- notify.c */
@@ -61,9 +61,9 @@ void tracking_remember(struct session *s, const struct request *r);
 void tracking_command_done(struct session *s, const struct command *c);
 void tracking_changed(struct hub *h, struct slice name);
 void tracking_flushed(struct hub *h);
-/* Databases were exchanged: all that clients have cached may have changed. What they have read stays tracked. */
+/* Databases were exchanged: all that clients have cached may have changed. The keys that they read stay tracked. */
 void tracking_swapped(struct hub *h);
-/* The command of a session has ended: what it has changed itself, it is told as it tracks now. */
+/* The command of a session has ended: tells the session of its own changes, as it tracks now. */
 void tracking_tell_own(struct hub *h, struct session *s);
 /* Ends CLIENT TRACKING of a session, and that of others is no longer sent to it. */
 void tracking_leave(struct session *s);

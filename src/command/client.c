@@ -214,7 +214,7 @@ struct session *client_by_id(const struct tenant *t, uint64_t id) {
 	return NULL;
 }
 
-/* Whether the lines can still be sent: what cannot need not be made. */
+/* Whether the lines can still be sent: otherwise they need not be made. */
 static bool fits(const struct session *s) {
 	return writer_fits(s->reply, s->env->scratch.len);
 }

@@ -38,7 +38,7 @@ static struct session *greediest(const struct tenant *t, const struct session *a
 	return found;
 }
 
-/* What the client holds of buffers is free at once, the rest at the end of the turn. */
+/* The client's buffers are freed at once, the rest of its memory at the end of the turn. */
 void client_memory_evict(struct tenant *t, struct session *s) {
 	if (s->env->host == NULL || s->env->host->evict == NULL || (s->flags & SESSION_EVICTED))
 		return;

@@ -25,7 +25,7 @@ static enum outcome refuse(struct session *s, int error) {
 	}
 }
 
-/* Whether the secret may be tried now. Where not, `*outcome` is the command's. */
+/* Whether the secret may be tried now. If not, `*outcome` is the command's. */
 static bool may_try(struct session *s, struct slice name, struct slice secret, enum outcome *outcome) {
 	if (s->flags & SESSION_AUTH_PASSED) {
 		s->flags &= ~(uint32_t)SESSION_AUTH_PASSED;

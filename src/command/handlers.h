@@ -57,7 +57,7 @@ enum outcome reply_large(struct session *s, const struct entry *e, struct slice 
 /* Takes back what was replied since `s->reply->out->len` was `mark`. */
 void reply_rewind(struct session *s, size_t mark);
 /* The steps of glob_match that the patterns of the running command may take: GLOB_WORK, or, for all commands of a
- * transaction together, what its EXEC has put there. */
+ * transaction together, the steps that its EXEC has put there. */
 uint64_t *pattern_work(struct session *s);
 /* The patterns of the command have used up their work: an error takes the place of the reply since `mark`. */
 enum outcome reply_costly_pattern(struct session *s, size_t mark);

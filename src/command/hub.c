@@ -164,7 +164,7 @@ static uint64_t topic_bytes(const struct topic *topic) {
 }
 #define MEMBERSHIP_BYTES (sizeof(struct membership) + 2 * sizeof(void *))
 
-/* What clients make the tenant hold counts among client_memory. The table of tracked names has a limit of its own. */
+/* Subscriptions and watched keys count among client_memory. The table of tracked names has a limit of its own. */
 static int charge(struct session *s, enum topic_kind kind, uint64_t bytes) {
 	if (kind != TOPIC_TRACKED)
 		return client_memory_charge(s->tenant, s, bytes, CHARGE_NOW);
@@ -212,7 +212,7 @@ static void topic_free(struct hub *h, struct topic *topic) {
 	free(topic);
 }
 
-/* What a member weighs: as if the topic were its own, but for tracked names. */
+/* Bytes that a member counts for: as if the topic were its own. Tracked names count for nothing. */
 static uint64_t weight_of(const struct topic *topic) {
 	return topic->kind == TOPIC_TRACKED ? 0 : MEMBERSHIP_BYTES + topic_bytes(topic);
 }

@@ -12,7 +12,7 @@
 
 /* Bytes of a command's arguments that a line shows. */
 #define SHOWN_MAX ((size_t)1 << 20)
-/* What surrounds an argument: a space and two quotes. */
+/* Bytes around an argument: a space and two quotes. */
 #define AROUND 3
 /* Lines for the operator are sent before the turn ends when they are more than this. */
 #define FEED_EARLY ((size_t)1 << 20)
@@ -140,7 +140,7 @@ static void tell_operator(struct session *s, const struct request *r, const char
 		env->host->send_watched(env);
 }
 
-/* Those to whom there is no room to send a line are closed: they must know that one is missing. */
+/* Closes the clients that have no room for a line: they must know that one is missing. */
 static void lose(struct hub *h, const struct session *but) {
 	list_for_each (node, &h->monitors) {
 		struct session *to = list_entry(node, struct peer, monitor)->session;

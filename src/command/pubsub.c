@@ -4,8 +4,8 @@
 #include "command/between.h"
 #include "command/handlers.h"
 
-/* The patterns of a tenant together, with PATTERN_PART for each. What a name costs without stars is less than that, so
- * that any patterns match a usual name in time. */
+/* Most bytes of a tenant's patterns together, with PATTERN_PART for each. Matching a name against patterns without
+ * stars costs fewer steps than that, so that any patterns match a usual name in time. */
 #define PATTERNS_MAX ((uint64_t)1 << 20)
 #define PATTERN_PART 64
 /* Steps for the keyspace events of one command: about 60 ms. */

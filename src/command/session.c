@@ -45,7 +45,7 @@ static bool has_place(struct session *s, struct tenant *t) {
 	return false;
 }
 
-/* What tells a tenant from others, also after it was forgotten and opened again. Never 0 or LOST_SEVERAL. */
+/* A number that tells a tenant from others, also after it was forgotten and opened again. Never 0 or LOST_SEVERAL. */
 static uint64_t identity(const struct tenant *t) {
 	const char *name = tenant_name(t);
 	return hash_bytes(&(struct hash_seed){0}, name, strlen(name)) % (LOST_SEVERAL - 1) + 1;

@@ -8,7 +8,7 @@
 /* Rows that there is room for at first. */
 #define ROWS_FIRST 8
 
-/* Where the rows begin. */
+/* The offset of the first row. */
 static size_t rows_begin(void) {
 	const size_t align = alignof(struct command_stat);
 	size_t size = sizeof(struct command_stats) + command_numbers() * sizeof(uint32_t);

@@ -23,7 +23,7 @@
 #define TABLE_SHARE 16
 #define TABLE_MAX   ((uint64_t)16 << 20)
 #define TABLE_NAMES 8
-/* What is around a name in a message, at most. */
+/* Most bytes around a name in a message. */
 #define NAME_ROOM 64
 
 #define CHANNEL SLICE("__redis__:invalidate")
@@ -162,8 +162,8 @@ static struct session *session_of(const struct hub *h, int64_t id) {
 	return NULL;
 }
 
-/* Tells whoever gets a session's invalidations, itself where it does not track; the hub's body is an array of keys, or
- * null. */
+/* Tells the session that gets the invalidations of `s`, or `s` itself if it does not track; the hub's body is an array
+ * of keys, or null. */
 static void tell(struct hub *h, struct session *s) {
 	struct tracking *x = s->peer == NULL ? NULL : s->peer->tracking;
 	struct session *to = s;
@@ -366,7 +366,7 @@ static bool has_written(const struct session *s, const struct changes *c) {
 	return false;
 }
 
-/* Sends each member the keys, but not those that it wrote, where it wants it so. All others share one message. */
+/* Sends each member the keys, without those that it wrote if it asked for that. All others share one message. */
 static void broadcast(struct hub *h, struct topic *topic) {
 	const struct changes *c = topic->changes;
 	bool written = false, shared = false;

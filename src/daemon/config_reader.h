@@ -27,10 +27,10 @@ struct config_reader {
 int config_reader_fail(struct config_reader *r, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Where a byte of a file stands. */
+/* The part of the syntax that a byte of a file belongs to. */
 enum scan_state { SCAN_PLAIN, SCAN_STRING, SCAN_LINE_COMMENT, SCAN_BLOCK_COMMENT };
 
-/* The state behind the byte at `*at`, before which it was `state`; skips a second byte where two belong together. */
+/* The state behind the byte at `*at`, before which it was `state`; skips a second byte if two belong together. */
 enum scan_state config_scan(enum scan_state state, const char *text, size_t len, size_t *at);
 
 /* Appends the text and a NUL to `out`, with marks in place of the strings of secrets. The text has passed the checks of
@@ -96,7 +96,7 @@ int config_check_together(struct config_reader *r);
 void config_wipe(const config_setting_t *setting);
 /* Reads the list of tenants that may go with their keys. 0, ATOMDB_E_SYNTAX or -ENOMEM. */
 int config_read_removed(struct config_reader *r, const config_setting_t *removed);
-/* What must hold between that list and the rest. 0 or ATOMDB_E_SYNTAX. */
+/* Checks that list against the rest of the configuration. 0 or ATOMDB_E_SYNTAX. */
 int config_check_removed(struct config_reader *r);
 /* Reads the list of tenants into r->config; the other keys have been read. 0, ATOMDB_E_SYNTAX or -ENOMEM. */
 int config_read_tenants(struct config_reader *r, const config_setting_t *tenants);

@@ -9,7 +9,7 @@
 #define MARK        '\1'
 #define MARK_DIGITS 8
 
-/* What stands before a string: whether the key that it belongs to, at each depth of brackets, is one for secrets. */
+/* The context of a string: at each depth of brackets, whether the key that it belongs to is one for secrets. */
 struct context {
 	bool secret[CONFIG_DEPTH_MAX + 1];
 	unsigned depth;

@@ -96,7 +96,7 @@ void daemon_stop(struct daemon *d) {
 	if (d->has_store)
 		d->unit_job = unit_job_ask();
 	daemon_stop_listening(d);
-	/* Where there can be a next process, all is left to it: systemd may not have told a restart from a stop. */
+	/* If there can be a next process, all is left to it: systemd may not have told a restart from a stop. */
 	for (unsigned i = 0; i < d->worker_count; i++) {
 		if (d->has_store)
 			worker_freeze(d->workers[i]);

@@ -120,7 +120,7 @@ struct daemon {
 
 /* sockets.c: opens what the configuration names, or takes what systemd passed. Errors are reported. */
 int daemon_open_sockets(struct daemon *d);
-/* Refuses further clients, and accepts those that wait: systemd's sockets stay open, and who comes there waits for the
+/* Refuses further clients, and accepts those that wait: systemd's sockets stay open, and clients wait there for the
  * next process. Before the workers are asked to end. */
 void daemon_stop_listening(struct daemon *d);
 void daemon_close_sockets(struct daemon *d);

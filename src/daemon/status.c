@@ -7,7 +7,7 @@
 
 #include "daemon/daemon_private.h"
 
-/* What a step of a stop, or of taking clients over, asks systemd for. */
+/* Time that a step of a stop, or of taking clients over, asks systemd for. */
 #define STEP_EXTENSION_USEC 5000000u
 /* How often it is asked at most: more often than any watchdog barks. */
 #define STEP_INTERVAL_NS UINT64_C(100000000)
@@ -104,7 +104,7 @@ static void check_room(struct daemon *d) {
 	d->health.tenants_full = refused_lately(&d->refused_tenants, tenants);
 }
 
-/* Ends the process where a worker's thread does not: as a crash does, which loses nothing that systemd keeps. */
+/* Ends the process if a worker's thread does not end: as a crash does, which loses nothing that systemd keeps. */
 static void abandon(struct daemon *d) {
 	char detail[96];
 	snprintf(detail, sizeof(detail), "worker %u; %s", atomic_load(&d->joined),

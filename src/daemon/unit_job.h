@@ -1,4 +1,4 @@
-/* What systemd is about to do with the unit of this process: a SIGTERM does not tell a stop from a restart. */
+/* The job that systemd has for the unit of this process: a SIGTERM does not tell a stop from a restart. */
 #pragma once
 
 enum unit_fate {

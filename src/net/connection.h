@@ -18,7 +18,7 @@
 #include "atomdb/util/pack.h"
 #include "net/inbox.h"
 
-/* What a client may hold if its tenant has no room left: the DEL that makes some must get through. */
+/* Bytes that a client may hold if its tenant has no room left: the DEL that makes some must get through. */
 #define GRACE_BYTES ((uint64_t)16 << 10)
 
 struct window;
@@ -196,7 +196,7 @@ void output_flush_pushed(struct worker *w);
 int output_hold(struct connection *c, struct slice bytes);
 void output_drop(struct connection *c);
 size_t output_unsent(const struct connection *c);
-/* What the writer may put into the worker's output for this client, at most. */
+/* Most bytes that the writer may put into the worker's output for this client. */
 size_t output_limit(const struct connection *c);
 /* Without a charge; beyond it a reply is charged as it is made. */
 size_t output_free_limit(const struct connection *c);

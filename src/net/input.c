@@ -60,8 +60,8 @@ struct feed {
 	size_t done; /* bytes whose commands have run */
 };
 
-/* What is pending may begin with a secret, and is about to be run elsewhere or dropped. Of what is larger the secret
- * has been run in place. */
+/* Pending input may begin with a secret, and is about to be run elsewhere or dropped. If it is larger, the secret has
+ * been run in place. */
 static void wipe_pending(struct buffer *b) {
 	if (b->len > 0 && b->len <= WORKER_HEAD)
 		explicit_bzero(b->data, b->len);

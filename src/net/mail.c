@@ -81,7 +81,7 @@ static void accept_waiting(struct worker_shared *shared, const struct listener *
 void worker_end_listener(struct worker_shared *shared, struct listener *l) {
 	accept_waiting(shared, l);
 	listener_refuse(l);
-	/* A Unix socket gives out who came in between. */
+	/* A Unix socket still hands out clients that came in between. */
 	accept_waiting(shared, l);
 }
 
@@ -131,7 +131,7 @@ void worker_take_accepted(struct worker *w, struct message *m) {
 	free(a);
 }
 
-/* Where it has clients, the last of them to leave calls registry_remove_done: then `t` is gone. */
+/* If it has clients, the last of them to leave calls registry_remove_done: then `t` is gone. */
 static void remove_tenant(struct worker *w, struct tenant *t) {
 	t->removed = true;
 	if (list_empty(&t->sessions))

@@ -2,8 +2,8 @@
  *
  * The replies of a batch are in the worker's output buffer. What the socket takes at once never leaves it; the rest is
  * copied to a buffer of the connection's own, or, when it is large, the two change buffers and nothing is copied. A
- * large value is in neither: it is lent, and sent from the store piece by piece, one a turn. Nor is a large message to
- * several clients: they share it.
+ * large value is in neither: it is lent, and sent from the store piece by piece, one a turn. A large message
+ * to several clients is in neither: they share it.
  *
  *   bytes:  | sent | ...$100000000\r\n | \r\n ... |
  *                                      ^ insert->at: here the value belongs
@@ -437,7 +437,7 @@ static struct output *begin_push(struct connection *c) {
 	return c->output;
 }
 
-/* Sends early what is much, and closes who does not take it. */
+/* Sends large output early, and closes a client that does not take it. */
 static void end_push(struct connection *c, uint64_t before) {
 	if (unread(c) > PUSH_EARLY)
 		(void)send_held(c);

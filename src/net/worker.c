@@ -27,7 +27,7 @@
 #define GREEDY_TICKS ((uint64_t)1 << 18)
 /* How often a worker that is stopping looks at the clock. */
 #define STOP_STEP_MS 10
-/* What is read at once of a client, and of those that are staged. */
+/* Bytes that are read at once of a client, and of those that are staged. */
 #define INPUT_BYTES (WORKER_HEAD + (1 + WORKER_STAGED) * WORKER_READ)
 /* Turns after which the rate of ticks is looked at again. */
 #define SCALE_TURNS 1024

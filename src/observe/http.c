@@ -153,7 +153,7 @@ static enum MHD_Result join(void *context, enum MHD_ValueKind kind, const char *
 	return r == 0 && append(&j->value, value) == 0 ? MHD_YES : MHD_NO;
 }
 
-/* What the client says in all headers of that name; the caller frees it. NULL: nothing, or no memory. */
+/* The values of all headers of that name, joined; the caller frees them. NULL: none, or no memory. */
 static char *join_headers(struct MHD_Connection *connection, const char *name) {
 	struct joined j = {.name = name};
 	buffer_init(&j.value);
@@ -197,7 +197,7 @@ static bool add_headers(struct MHD_Response *response, unsigned status, const ch
 						       "Bearer realm=\"AtomDB\"") == MHD_YES &&
 			       MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
 						       "Basic realm=\"AtomDB\", charset=\"UTF-8\"") == MHD_YES)) &&
-	       /* Where this request ends is not certain. */
+	       /* The end of this request is not certain. */
 	       (!invalid || MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES) &&
 	       (!allow || MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD") == MHD_YES);
 }

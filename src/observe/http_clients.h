@@ -50,10 +50,10 @@ void http_clients_answer(struct http_clients *l, struct http_client *c, size_t b
 void http_clients_answered(struct http_clients *l, struct http_client *c);
 /* The client's socket is closed. */
 void http_clients_remove(struct http_clients *l, struct http_client *c);
-/* Shuts the sockets of the clients down whose time is over. */
+/* Shuts down the sockets of clients whose time is over. */
 void http_clients_expire(struct http_clients *l, uint64_t now_ns);
-/* Shuts the oldest clients of a kind down that has more than its places. Call it after all sockets that were ready have
- * been read and written, so that no client goes whose request has arrived. */
+/* Shuts down the oldest clients of a kind that has more clients than places. Call it after all sockets that were ready
+ * have been read and written, so that no client goes whose request has arrived. */
 void http_clients_trim(struct http_clients *l);
 /* Milliseconds until a client's time is over; -1 without clients. */
 int64_t http_clients_timeout(const struct http_clients *l, uint64_t now_ns);

@@ -1,4 +1,4 @@
-/* What of a request's head decides whether it may be answered: its framing, and the host that it is for. */
+/* The parts of a request's head that decide whether it may be answered: its framing, and the host that it is for. */
 #pragma once
 
 #include <stdbool.h>

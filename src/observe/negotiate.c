@@ -123,7 +123,7 @@ static enum fit fit_of(const struct element *e, const struct media_type *type) {
 	return FIT_NONE;
 }
 
-/* What a header says about a type: by the range that fits it best. */
+/* A header's opinion of a type: that of the range that fits it best. */
 struct opinion {
 	enum fit fit;
 	int weight;

@@ -22,8 +22,8 @@ enum packing {
 	PACKING_NEEDED, /* the client refuses the plain form */
 };
 
-/* What an Accept-Encoding header (NULL: there is none) says about gzip. PACKING_NONE also if it prefers the plain form
- * or does not name gzip. */
+/* The packing that an Accept-Encoding header (NULL: there is none) asks for. PACKING_NONE also if it prefers the plain
+ * form or does not name gzip. */
 enum packing negotiate_packing(const char *accept_encoding);
 
 /* Replaces the bytes by their gzip form (RFC 1952). 0, or -ENOMEM and nothing is changed. */

@@ -117,8 +117,8 @@ struct shard {
 	struct table_context context;
 	struct shard_root *root;
 	int64_t now_ms;
-	int64_t skew_ms;    /* of now_ms to monotonic time, but for what follow_clock lets pass */
-	int64_t stepped_ms; /* now_ms when the clock was set last: what became due then is late only since then */
+	int64_t skew_ms;    /* of now_ms to monotonic time, without the part that follow_clock lets pass */
+	int64_t stepped_ms; /* now_ms when the clock was set last: entries due then are late only since then */
 	int64_t look_ms;    /* when the clock is compared with monotonic time again */
 	uint32_t used_now;  /* entry_used_at(shard_used_ms()) */
 	uint64_t now_ns;

@@ -126,7 +126,7 @@ int registry_know_as(struct registry *r, struct registered *g, const char *name,
 	return 0;
 }
 
-/* What a tenant that a client opened is known by. */
+/* Gives a tenant that a client opened its fingerprint, by which it is known. */
 static int know_by_secret(struct registry *r, struct registered *g, const struct secret *secret) {
 	uint8_t hash[crypto_generichash_BYTES];
 	crypto_generichash(hash, sizeof hash, secret->digest, sizeof secret->digest, r->fingerprint_key,
@@ -285,7 +285,7 @@ static bool has_name(const struct registered *g, struct slice name) {
 	return registered_listed(g) && slice_equal(name, slice_of(tenant_name(&g->tenant)));
 }
 
-/* What a secret that `g` has, or nobody, is together with a name. */
+/* The kind of a secret of `g` (NULL: of nobody) together with a name. */
 static enum secret_kind kind_of(const struct registry *r, const struct registered *g, struct slice name) {
 	bool any_name = slice_equal(name, SLICE("default"));
 	if (g == NULL)
@@ -374,7 +374,7 @@ int registry_resume(struct registry *r, const struct tenant_identity *identity, 
 		g = registry_find_listed(r, identity->name);
 	else if (g == NULL && has_secret)
 		g = registry_find_secret(r, &secret);
-	/* What has that name or secret now may be another tenant, with keys of its own. */
+	/* The tenant that has this name or secret now may be another one, with keys of its own. */
 	if (g != NULL && (tenant_orphaned(&g->tenant) || (g->restored != NULL && !is_same(g->restored, identity))))
 		error = ATOMDB_E_WRONGPASS;
 	else if (g == NULL)

@@ -125,7 +125,7 @@ void registry_set_orphaned(struct registry *r, struct registered *g, bool orphan
 	atomic_store_explicit(&g->tenant.orphaned, orphaned, memory_order_relaxed);
 }
 
-/* Nothing of an orphan is evicted but for the quota of nobody: it has none. */
+/* An orphan has no quota, and none of its keys are evicted. */
 static const struct tenant_limits orphan_limits = {.eviction = EVICTION_NONE};
 
 /* Before there are workers. */

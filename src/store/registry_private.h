@@ -1,5 +1,5 @@
 /* The inside of the registry, for its three files: registry.c finds and adds tenants, registry_reload.c puts a
- * configuration in force, registry_end.c ends tenants and shows them to who looks at all. */
+ * configuration in force, registry_end.c ends tenants and lists them. */
 #pragma once
 
 #include <pthread.h>

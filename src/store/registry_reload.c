@@ -17,7 +17,7 @@
 #include "store/record.h"
 #include "store/registry_private.h"
 
-/* ---- what becomes of whom ---- */
+/* ---- which tenants stay ---- */
 
 static int compare_names(const void *a, const void *b) {
 	return strcmp(a, b);
@@ -41,8 +41,8 @@ static struct registered *match(struct registered *g) {
 	return g;
 }
 
-/* The tenant that one of the secrets opened so far and that the configuration does not name otherwise. What a client
- * opened is never the operator's, nor is the operator's a tenant's. */
+/* The tenant that one of the secrets opened so far and that the configuration does not name otherwise. A tenant that a
+ * client opened never becomes the operator's, and the operator's never becomes another one. */
 static struct registered *match_secret(struct registry *r, const struct tenancy *y, const struct tenant_config *c) {
 	for (unsigned i = 0; i < c->secret_count; i++) {
 		struct registered *g = registry_find_secret(r, &c->secrets[i]);
@@ -73,13 +73,13 @@ static void match_all(struct registry *r, const struct tenancy *y, struct regist
 	}
 }
 
-/* What clients opened with a secret that is about to be another tenant's, NULL for a new one; or NULL. */
+/* The tenant that clients opened with a secret which `g` (NULL: a new tenant) is about to get; NULL: none. */
 static struct registered *find_rival(struct registry *r, const struct secret *secret, const struct registered *g) {
 	struct registered *rival = registry_find_secret(r, secret);
 	return rival == NULL || rival == g || registered_listed(rival) ? NULL : rival;
 }
 
-/* ---- what would be lost ---- */
+/* ---- keys that would be lost ---- */
 
 static void weigh(struct registry_loss *loss, struct registered *g) {
 	const struct tenant_figures *f = &g->tenant.figures;
@@ -190,7 +190,7 @@ static int put_tenant(struct registry *r, const struct tenant_config *c, struct 
 	registry_set_orphaned(r, g, false);
 	if (added)
 		registry_show(r, g);
-	else /* Only now: the worker that is told writes the name to the arena. */
+	else /* Not before the name is set: change_limits makes the worker write it to the arena. */
 		change_limits(r, g, &c->limits);
 	registry_learn_secrets(r, g, c->secrets, c->secret_count);
 	if (added && !r->starting)

@@ -5,8 +5,8 @@
 #include "store/scope.h"
 #include "store/share.h"
 
-/* What is left of a table when its entries have been evicted, at most, and for each entry that stays: it shrinks below
- * a tenth, and meanwhile has two arrays. */
+/* Most bytes that a table keeps when its entries have been evicted, and for each entry that stays: it shrinks below a
+ * tenth, and meanwhile has two arrays. */
 #define EMPTY_TABLE ((uint64_t)512)
 #define TABLE_ENTRY ((uint64_t)128)
 
@@ -14,7 +14,7 @@
 #define FREED_AT_MOST 16384
 #define FREED_AT_ONCE 64
 
-/* What clients may take beyond the quota: a 64th of it, within these bounds. */
+/* Clients may exceed the quota by a 64th of it, within these bounds in bytes. */
 #define RESERVE_SHARE 64
 #define RESERVE_LEAST ((uint64_t)64 << 10)
 #define RESERVE_MOST  ((uint64_t)1 << 20)
@@ -34,7 +34,7 @@ static struct evictable sum_kept(const struct tenant *t, ref keep) {
 	return sum;
 }
 
-/* What is left of a database's table when only `kept` entries are left. To shrink it takes a second, smaller array. */
+/* Bytes of a database's table when only `kept` entries are left. To shrink it takes a second, smaller array. */
 static uint64_t table_rest(const struct tenant *t, const struct database *d, uint64_t kept) {
 	uint64_t most = EMPTY_TABLE + TABLE_ENTRY * kept, both = d->table_bytes + d->table_bytes / 4;
 	return both > most && share_excess(t->shard) == 0 ? most : both;
@@ -53,7 +53,7 @@ static struct evictable sum_evictable(const struct tenant *t, ref keep) {
 	return sum;
 }
 
-/* Of what was dropped, what is room. */
+/* Bytes of dropped databases that count as room. */
 static uint64_t dying(const struct tenant *t) {
 	return scope_keeps_dropped(t->shard) ? 0 : t->dying;
 }
@@ -85,7 +85,7 @@ bool room_fits(const struct tenant *t, uint64_t entries, uint64_t bytes, ref kee
 	       (l->max_memory == 0 || counter_get(&t->figures.bytes) - most.bytes + bytes <= l->max_memory + dying(t));
 }
 
-/* What the table of `growing` takes for one more entry: as entries are evicted from it, nothing. */
+/* Bytes that the table of `growing` takes for one more entry: none, as entries are evicted from it. */
 static uint64_t growth_of(const struct database *growing) {
 	return growing == NULL ? 0 : table_growth(&growing->table);
 }

@@ -5,8 +5,8 @@
 
 #include "store/record.h"
 
-/* Whether the tenant is above its quota with `entries` and `bytes` more. What was dropped is room, unless an open scope
- * may bring it back. */
+/* Whether the tenant is above its quota with `entries` and `bytes` more. Dropped databases count as room, unless an
+ * open scope may bring them back. */
 bool room_over(const struct tenant *t, uint64_t entries, uint64_t bytes);
 /* Whether `bytes` more fit into a little beyond the quota, which is for what the clients of a full tenant need to free
  * memory: MULTI, WATCH, subscriptions. */

@@ -79,7 +79,7 @@ uint64_t share_publish(struct arena_budget *b, const struct share_demand *demand
 	return level;
 }
 
-/* Where there is no registry, of the shard's own tenants. */
+/* Publishes the level of the shard's own tenants, if there is no registry. */
 static void measure_own(struct shard *s, struct arena_budget *b, uint64_t wanted) {
 	struct share_demand *demands = malloc((s->slots + 1) * sizeof *demands);
 	size_t count = 0;
@@ -162,8 +162,8 @@ static bool evict_furthest(struct shard *s) {
 	return true;
 }
 
-/* Whether there is more in blocks than is wanted, but for a share that is lost in pages which are in part free: then
- * giving back free pages does not do. */
+/* Whether giving back free pages is not enough for `excess`. A share of them counts as lost in pages that are in part
+ * free. */
 static bool blocks_exceed(const struct shard *s, uint64_t excess) {
 	const struct arena_figures *a = arena_figures(s->arena);
 	uint64_t resident = counter_get(&a->resident);

@@ -11,7 +11,7 @@
 
 #include "store/record.h"
 
-/* What a tenant has. */
+/* The memory of one tenant. */
 struct share_demand {
 	uint64_t bytes;
 	bool evicts; /* its eviction is not "none" */

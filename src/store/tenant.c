@@ -55,10 +55,10 @@ void tenant_keep_client_id(struct tenant *t, uint64_t fresh, uint64_t id) {
 		set_last_client_id(t, id);
 }
 
-/* The part of max_memory that clients may hold by default, and what they always may. */
+/* The part of max_memory that clients may hold by default, and the bytes that they always may. */
 #define CLIENT_SHARE      4
 #define CLIENT_MEMORY_MIN ((uint64_t)64 << 10)
-/* What a command may always take while it runs. */
+/* Bytes that a command may always take while it runs. */
 #define SCRATCH_MIN ((uint64_t)1 << 20)
 
 uint64_t tenant_client_limit(const struct tenant *t) {
@@ -116,7 +116,7 @@ void tenant_charge_anyway(struct tenant *t, uint64_t bytes) {
 
 int tenant_charge_later(struct tenant *t, uint64_t bytes) {
 	struct shard *s = t->shard;
-	/* What it takes of the reserve is given back in the background. */
+	/* The shard restores the reserve in the background. */
 	arena_keep_reserve(s->arena, false);
 	bool taken = arena_take_heap(s->arena, bytes);
 	share_end(s);

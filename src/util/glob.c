@@ -68,9 +68,9 @@ static bool element_takes(struct slice pattern, size_t *at, int c, bool nocase) 
 	return nocase ? lower(p) == lower(c) : p == c;
 }
 
-/* What a call costs besides the bytes that it looks at. */
+/* Steps that a call costs besides those for the bytes that it looks at. */
 #define CALL 16
-/* What a usual pattern takes for a text of any length, and for each byte of it up to so many. */
+/* Steps that a usual pattern takes for a text of any length, and for each of its first USUAL_BYTES bytes. */
 #define USUAL          64
 #define USUAL_PER_BYTE 2
 #define USUAL_BYTES    1024

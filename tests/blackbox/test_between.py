@@ -522,7 +522,7 @@ def test_a_watch_that_was_left_behind_is_lost_aloud(atomdb):
 
         assert leave_and_return() is None
         assert run(a, "MULTI", "PING", "EXEC")[-1] == ["PONG"]
-        # What ends a watch ends it there too.
+        # A command that ends a watch ends it there too.
         for end in ("UNWATCH", "MULTI"):
             assert leave_and_return(*([end, "DISCARD"] if end == "MULTI" else [end])) == ["PONG"]
         assert leave_and_return("MULTI", "EXEC") == ["PONG"]

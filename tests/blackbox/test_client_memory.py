@@ -1,4 +1,4 @@
-"""What a tenant's clients make it hold has a limit of its own: beyond it the greediest client goes, and keys stay."""
+"""The memory of a tenant's clients has a limit of its own: beyond it the greediest client goes, and keys stay."""
 
 import os
 import re
@@ -13,7 +13,7 @@ QUOTA = 8 << 20
 # A quarter of a tenant of 8 MiB is for its clients.
 CONFIG = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "8M"; };\n'
 OOM = Error("OOM command not allowed when used memory > 'maxmemory'.")
-# What the process takes besides the tenant: its own, the worker's buffers, pages that are in part free.
+# Bytes of the process besides the tenant's: its own, the worker's buffers, pages that are in part free.
 CONSTANT = 40 << 20
 
 
@@ -446,7 +446,7 @@ def test_attacks_under_a_limit_of_the_kernel(limited):
 
 
 def test_a_client_that_is_told_of_the_keys_its_command_costs(atomdb):
-    """What it sends evicts keys, of which it is told: so it holds more than it may in the middle of being charged."""
+    """Its command evicts keys, and it is told of them: it exceeds its limit in the middle of being charged."""
     atomdb.start(CONFIG)
     with atomdb.client("s") as client:
         client.cmd("CONFIG", "SET", "notify-keyspace-events", "KEA")

@@ -15,7 +15,7 @@ STEPS = (SECOND, DAY, TEN_YEARS)
 
 
 class Clock:
-    """What the daemon takes for the time, ahead of the machine's by so many milliseconds."""
+    """The daemon's clock, ahead of the machine's by so many milliseconds."""
 
     def __init__(self, path):
         self.path = path
@@ -77,7 +77,7 @@ def test_behind_and_right_again(atomdb, clock, step):
 
 
 def test_back_while_keys_are_going(atomdb, clock):
-    """What was removed meanwhile is gone. The rest lives on, is counted, and goes when it is to."""
+    """Keys that were removed meanwhile are gone. The others live on, are counted, and expire when they are due."""
     atomdb.start(UNLIMITED)
     many = 50000
     with atomdb.client("s") as client:

@@ -39,7 +39,7 @@ def test_there_and_back(redis, atomdb_client, value):
     assert redis.cmd("GET", "back") == value
 
 
-# What makes or changes a value, each with the key "k"; of those that come from elsewhere, "other" has a short text.
+# Commands that make or change the value of "k". For those that read another key, "other" has a short text.
 WRITES = [f"{write} {value}" for value in ("7", "-12345678", "123456789012", "text", "9" * 20, "x" * 50)
           for write in ("SET k", "GETSET k", "SETEX k 100", "SETNX k", "APPEND k", "SETRANGE k 0", "MSET k", "MSETNX k")]
 WRITES += ["INCRBYFLOAT k 1", "INCRBYFLOAT k 0.25", "INCRBYFLOAT k 1e18", "INCRBYFLOAT k 1e40", "INCR k", "DECRBY k 3", "APPEND k",

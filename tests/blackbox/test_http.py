@@ -177,7 +177,7 @@ def test_history(atomdb):
 
 
 def ask(server, *lines, body=b""):
-    """What comes back for the lines of a head, until the server closes."""
+    """The response to the lines of a head, until the server closes."""
     if not body:
         lines += ("Connection: close",)
     with socket.create_connection(("127.0.0.1", server.http_port), timeout=10 * harness.PATIENCE) as sock:

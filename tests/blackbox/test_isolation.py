@@ -145,7 +145,7 @@ def test_client_ids_count_the_own_clients(atomdb):
             assert hello[b"id"] == third.cmd("CLIENT", "ID") == 3
             listing = first.cmd("CLIENT", "LIST")
             assert sorted(ids(listing)) == [1, 2, 3] and listing.count(b" fd=-1 ") == 3
-            # Another tenant is another client there, and coming back is coming anew.
+            # In each tenant it is another client, and a new one when it comes back.
             assert second.cmd("AUTH", "secret-a") == "OK" and second.cmd("CLIENT", "ID") == 2
             assert second.cmd("AUTH", "secret-b") == "OK" and second.cmd("CLIENT", "ID") == 12
             assert second.cmd("AUTH", "secret-a") == "OK" and second.cmd("CLIENT", "ID") == 4

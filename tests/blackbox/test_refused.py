@@ -12,7 +12,7 @@ OOM = Error("OOM command not allowed when used memory > 'maxmemory'.")
 SMALL = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "8M"; };\n'
 LARGE = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "64M"; client_memory = "64M"; };\n'
 FULL = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "8M"; eviction = "none"; };\n'
-# What the process takes besides the tenant's memory: its own, input and replies of one command, free pages.
+# Bytes of the process besides the tenant's: its own, input and replies of one command, free pages.
 CONSTANT = 100 * MIB
 
 

@@ -49,7 +49,7 @@ def _debug_object(redis, atomdb, _):
     return a == b
 
 
-@rule("debug sdslen", why="What memory a key and its value take.")
+@rule("debug sdslen", why="The memory that a key and its value take.")
 def _debug_sdslen(redis, atomdb, _):
     if _is_error(redis) or _is_error(atomdb):
         return False

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	} while (0)
 
 #define MEMORY ((uint64_t)8 << 20)
-/* A value that is lent, and fills its block but for some bytes. */
+/* A value that is lent, and fills all but some bytes of its block. */
 #define LARGE (LOAN_MIN + 4000)
 
 static void describe(struct session *s, struct client_facts *facts) {

@@ -82,7 +82,7 @@ struct lent {
 	struct slice bytes;
 };
 
-/* Where clients come from that tried wrong or new secrets lately: see src/command/auth_limit.h. */
+/* The sources of clients that tried wrong or new secrets lately: see src/command/auth_limit.h. */
 #define AUTH_SOURCES 256
 struct auth_source {
 	uint64_t source;

@@ -10,7 +10,7 @@
 
 struct listener;
 
-/* Who may connect to a Unix socket. */
+/* The mode and the group of a Unix socket: they decide which users may connect. */
 struct listener_access {
 	mode_t mode; /* of its file: bits of 0777 */
 	gid_t group; /* LISTENER_OWN_GROUP: the process's own */

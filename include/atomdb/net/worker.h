@@ -83,7 +83,7 @@ int worker_new(struct worker **out, unsigned number, struct worker_shared *share
 int worker_add_shard(struct worker *w, struct shard *s);
 /* Starts the thread. 0 or -errno. */
 int worker_start(struct worker *w);
-/* Accepts what waits at a listener for the workers, and refuses whoever comes later. From any thread, before the
+/* Accepts the connections that wait at a listener for the workers, and refuses later ones. From any thread, before the
  * workers are asked to end. */
 void worker_end_listener(struct worker_shared *shared, struct listener *l);
 /* Asks it to finish: no more accepting, answer what was read, send what was answered for at most `timeout_ms`, close.

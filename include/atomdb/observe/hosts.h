@@ -18,7 +18,7 @@ struct hosts {
 	bool any; /* every host is known */
 };
 
-/* Only the machine's own name. */
+/* The set begins with the machine's own name alone. */
 void hosts_init(struct hosts *h);
 void hosts_add(struct hosts *h, const char *name);
 /* Whether `host`, with or without a port, is an IP address, localhost, the machine's name, or a name that was added. */

@@ -1,9 +1,9 @@
 /* Replies to bytes, in RESP2 or RESP3, whichever the client chose with HELLO.
  *
  * A writer appends to a buffer that somebody else owns. Failure is sticky: when memory or the limit runs out, `failed`
- * is set and nothing more is appended. Whoever writes much looks at it now and then, and stops. A type that RESP2 lacks
- * is written as Redis writes it there: a map as a flat array, a set as an array, a double as a bulk string, null as
- * "$-1". */
+ * is set and nothing more is appended. A caller that writes much looks at it now and then, and stops. A type that RESP2
+ * lacks is written as Redis writes it there: a map as a flat array, a set as an array, a double as a bulk string, null
+ * as "$-1". */
 #pragma once
 
 #include <stdbool.h>

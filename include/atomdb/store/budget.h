@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-/* Of the limit, what is kept free for tenants that are below their share: a sixteenth. */
+/* A sixteenth of the limit is kept free for tenants that are below their share. */
 #define BUDGET_RESERVE_SHARE 16
 
 /* Taken in pages of the arenas, not per block. The limit may be changed at any time, from any thread. */

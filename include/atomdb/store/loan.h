@@ -25,7 +25,7 @@ struct loan *loan_take(struct tenant *t, const struct entry *e);
 /* Takes one loan_take back; NULL is fine. */
 void loan_return(struct loan *l);
 
-/* Where bytes of a lent value are, for the next process. */
+/* The place of bytes of a lent value, for the next process. */
 struct loan_place {
 	uint32_t block;
 	uint64_t offset, length; /* bytes, within it */

@@ -94,12 +94,12 @@ int registry_new(struct registry **out, struct shard *const *shards, size_t shar
 /* Frees all tenants; the workers have stopped. */
 void registry_free(struct registry *r);
 
-/* Puts a changed tenancy in force: adds, changes, renames and removes listed tenants, leaves the others alone. A tenant
- * is known by its name; one whose name the tenancy does not have, by its secrets. What `removed` does not name and has
- * keys does not go: ATOMDB_E_LOSS, `*loss` (or NULL) tells what would, and nothing changed. Keys that are written
- * meanwhile leave an orphan, which a reload does not end either unless `removed` names it. It takes time in proportion
- * to how many there are. 0; ATOMDB_E_RANGE as registry_new, and nothing changed; -ENOMEM, and the rest is not in force
- * yet. */
+/* Puts a changed tenancy in force: adds, changes, renames and removes listed tenants, leaves the others alone. A
+ * tenant is known by its name; one whose name the tenancy does not have, by its secrets. A tenant with keys that
+ * `removed` does not name does not go: ATOMDB_E_LOSS, `*loss` (or NULL) tells what would, and nothing changed. Keys
+ * that are written meanwhile leave an orphan, which a reload does not end either unless `removed` names it. It takes
+ * time in proportion to how many there are. 0; ATOMDB_E_RANGE as registry_new, and nothing changed; -ENOMEM, and the
+ * rest is not in force yet. */
 int registry_reload(struct registry *r, const struct tenancy *tenancy, struct registry_loss *loss);
 
 /* Adds or changes one listed tenant, as registry_reload does for all; an orphan of that name, or secret, is it again.
@@ -109,7 +109,7 @@ int registry_put(struct registry *r, const struct tenant_config *c, struct regis
 /* Removes a tenant, named as tenant_name shows it. 0 or -ENOENT. */
 int registry_remove(struct registry *r, struct slice name);
 
-/* What registry_authenticate would make of a secret and a name. */
+/* The result that registry_authenticate would have for a secret and a name. */
 enum secret_kind {
 	SECRET_KNOWN, /* it opens a tenant that is there */
 	SECRET_NEW,   /* it would make one */

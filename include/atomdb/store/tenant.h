@@ -162,7 +162,7 @@ static inline bool tenant_orphaned(const struct tenant *t) {
 	return atomic_load_explicit(&t->orphaned, memory_order_relaxed);
 }
 
-/* What the tenant is called in logs, metrics and replies. Valid as long as the tenant. */
+/* The tenant's name in logs, metrics and replies. Valid as long as the tenant. */
 static inline const char *tenant_name(const struct tenant *t) {
 	return tenant_listed(t) ? tenant_identity(t)->name : t->fingerprint;
 }

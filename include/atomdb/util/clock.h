@@ -8,7 +8,7 @@ int64_t clock_realtime_ms(void);
 /* Microseconds since 1970 (CLOCK_REALTIME): TIME. */
 int64_t clock_realtime_us(void);
 #ifdef ATOMDB_TEST_HOOKS
-/* What tests have set the two above ahead by, in milliseconds: the int64_t in the file that ATOMDB_TEST_CLOCK names. */
+/* Milliseconds by which tests set the two above ahead: the int64_t in the file that ATOMDB_TEST_CLOCK names. */
 int64_t clock_test_shift_ms(void);
 #endif
 /* Nanoseconds of CLOCK_MONOTONIC: durations. */

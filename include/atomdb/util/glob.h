@@ -9,8 +9,8 @@
 
 #include "atomdb/util/slice.h"
 
-/* What the patterns of one command may cost, in steps: each is a byte of the pattern that is looked at, and takes one
- * to three nanoseconds. */
+/* Most steps that the patterns of one command may cost: each step looks at one byte of the pattern, and takes one to
+ * three nanoseconds. */
 #define GLOB_WORK ((uint64_t)1 << 21)
 
 /* Whether `pattern` matches the whole of `text`; `nocase` ignores ASCII case. As in Redis, an empty text is matched by

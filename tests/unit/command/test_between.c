@@ -307,7 +307,7 @@ static void test_keys_do_not_go_while_clients_pause(void **state) {
 	expect(a, "EXEC", "*3\r\n" OK "$-1\r\n:1\r\n");
 	assert_string_equal(pushed(b), expired);
 	expect(a, "CLIENT UNPAUSE", OK);
-	/* What is dropped, or leaves with its tenant, is held no more. */
+	/* A key that is dropped, or leaves with its tenant, is held no more. */
 	expect(a, "SET k 1 PX 50", OK);
 	expect(a, "CLIENT PAUSE 1000", OK);
 	world_pass(w, 100);

@@ -1,4 +1,4 @@
-/* What a tenant's clients may hold, and who goes when it is too much. */
+/* The limit on the memory of a tenant's clients, and which client is closed beyond it. */
 #include "atomdb/command/client_memory.h"
 #include "atomdb/util/error.h"
 #include "command/world.h"
@@ -10,7 +10,7 @@ static uint64_t held(const struct session *s) {
 	return (uint64_t)s->populated;
 }
 
-/* What it holds is free at once. */
+/* Its memory is free at once. */
 static void evict(struct session *s, uint64_t bytes) {
 	assert_int_equal(bytes, held(s));
 	client_memory_discharge(s->tenant, bytes);

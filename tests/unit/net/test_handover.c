@@ -9,7 +9,7 @@
 
 #define SIZE ((size_t)16 << 20)
 
-/* What is left of one client: its socket, here and at the other end, and its state. */
+/* The rest of one client: its socket, here and at the other end, and its state. */
 struct left {
 	struct server *server;
 	struct buffer bytes, sockets;

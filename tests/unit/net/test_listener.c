@@ -157,7 +157,7 @@ static void listens_on_a_unix_socket(void **state) {
 	assert_int_equal(stat(to.sun_path, &st), -1);
 }
 
-/* What the umask says is of no account, and is as before afterwards. */
+/* The umask has no effect, and is unchanged afterwards. */
 static void a_unix_socket_has_the_mode_that_was_asked_for(void **state) {
 	static const mode_t modes[] = {0660, 0600, 0777, 0};
 	char address[150];

@@ -114,7 +114,7 @@ static void set_back(struct shard *s) {
 	if (by > now - 1000000000000)
 		return;
 	shard_set_now(s, now - by, 1);
-	/* Where it may stand still it may have run ahead of the clock before. */
+	/* If it may stand still, it may have run ahead of the clock before. */
 	assert_true(shard_now(s) == now - by || (shard_now(s) == now && by <= 2 * SHARD_CLOCK_JITTER_MS));
 	for (unsigned slices = (unsigned)draw(3); slices > 0; slices--)
 		(void)shard_work(s, 1 + (unsigned)draw(8));
@@ -666,7 +666,7 @@ static void test_idle(void **state) {
 	shard_free(s);
 }
 
-/* The clock is wrong by ten years for a moment. What was removed is gone; the rest goes on by the right time. */
+/* The clock is wrong by ten years for a moment. Removed entries are gone; the others go on by the right time. */
 static void test_clock_set_ahead_and_back(void **state) {
 	(void)state;
 	enum { MANY = 2000 };

@@ -44,7 +44,7 @@ static void written(void *context, const struct key *key) {
 	((struct told *)context)->count++;
 }
 
-/* What each key has: the length of its value, and its letter; -1: it is absent. */
+/* For each key the length of its value, and its letter; -1: it is absent. */
 struct state {
 	int64_t length[KEYS];
 	char letter[KEYS];

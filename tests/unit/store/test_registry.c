@@ -240,7 +240,7 @@ static void restart(bool saved) {
 	assert_true(has_key(t, "anybody's"));
 	assert_int_equal(counter_get(&t->figures.commands), saved ? 7 : 0);
 
-	/* What the configuration no longer has is kept, and nobody opens it. */
+	/* A tenant that the configuration no longer has is kept, and nobody opens it. */
 	struct tenancy narrow = {.tenants = list, .tenant_count = 1, .defaults = {.max_entries = 1}};
 	world_restart(&w, &narrow, saved);
 	assert_int_equal(registry_count(w.registry), 5);
@@ -255,7 +255,7 @@ static void restart(bool saved) {
 	assert_int_equal(auth(&w, "blog", "b1", &t), 0);
 	assert_true(has_key(t, "b1"));
 
-	/* What it gives up is gone. */
+	/* A tenant that it gives up is gone. */
 	static const char removed[][TENANT_NAME_MAX + 1] = {TENANT_ALL_OPENED, "blog", "new", "nobody", "public"};
 	narrow.removed = removed;
 	narrow.removed_count = 5;
@@ -494,7 +494,7 @@ static void test_operator(void **state) {
 	world_close(&w);
 }
 
-/* What a reload, or a change of one tenant, would take from `t` alone. */
+/* Checks that a reload, or a change of one tenant, would take keys from `t` alone. */
 static void expect_loss(const struct registry_loss *loss, const struct tenant *t, uint64_t keys) {
 	assert_int_equal(loss->count, 1);
 	assert_string_equal(loss->shown[0].name, tenant_name(t));
@@ -594,7 +594,7 @@ static void test_what_is_given_up_goes(void **state) {
 	registry_remove_done(w.registry, blog);
 	assert_int_equal(registry_count(w.registry), 1);
 	assert_int_equal(entries(&w), 0);
-	/* What is not there is no mistake: the file keeps the list. */
+	/* A name without a tenant is no error: the file keeps the list. */
 	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
 	world_close(&w);
 }
@@ -617,7 +617,7 @@ static void test_keys_that_are_written_meanwhile_leave_an_orphan(void **state) {
 	assert_true(tenant_orphaned(wiki));
 	assert_int_equal(registry_count(w.registry), 2);
 	assert_int_equal(wiki->limits.max_entries, 0);
-	/* Nobody gets in, nor begins anew with that secret, and no reload is held up. */
+	/* Nobody gets in or opens a new tenant with that secret, and no reload is held up. */
 	assert_int_equal(auth(&w, "default", "w", &t), ATOMDB_E_WRONGPASS);
 	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
 	assert_int_equal(auth(&w, "default", "w", &t), ATOMDB_E_WRONGPASS);
@@ -663,7 +663,7 @@ static void test_renamed(void **state) {
 	assert_ptr_equal(t, shop);
 	assert_string_equal(tenant_name(t), "store");
 
-	/* By its first secret, at a start; so are its clients. */
+	/* It and its clients are found by its first secret, at a start. */
 	for (unsigned saved = 0; saved < 2; saved++) {
 		const struct tenant_identity before = *tenant_identity(shop);
 		list[0] = tenant_named(saved == 0 ? "market" : "mall", "s2");
@@ -682,7 +682,7 @@ static void test_renamed(void **state) {
 	assert_true(has_key(shop, "k"));
 	assert_int_equal(registry_resume(w.registry, &before, &t), 0);
 	assert_ptr_equal(t, shop);
-	/* Who had a tenant that is not there finds none, though another has its name, or its secret, now. */
+	/* A client of a tenant that is not there finds none, though another has its name, or its secret, now. */
 	list[0] = tenant_named("shop", "new");
 	list[1] = tenant_named("mall", "b");
 	struct tenant_identity gone = {.name = "blog"};

@@ -1,4 +1,4 @@
-/* What a tenant is charged while a transaction is open, and while what was dropped is being freed. */
+/* The charge of a tenant while a transaction is open, and while dropped databases are being freed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

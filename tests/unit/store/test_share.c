@@ -200,9 +200,9 @@ static void small_tenants_keep_all_while_others_fill_the_memory(void **state) {
 	settle(&w);
 	assert_int_equal(keys(victim), 350);
 	assert_int_equal(keys(newcomer), 500);
-	/* A sixteenth is free, but for what is not worth to move entries together for. */
+	/* A sixteenth is free, less the gaps that are too small to move entries together for. */
 	assert_true(atomic_load(&w.budget.used) <= 32 * MIB - 32 * MIB / 16 + MIB / 2);
-	/* Nor did more go than had to. */
+	/* No more entries went than had to. */
 	assert_true(atomic_load(&w.budget.used) >= 24 * MIB);
 	for (unsigned i = 0; i < GREEDY; i++)
 		assert_true(bytes(greedy[i]) > 500000);
@@ -277,7 +277,7 @@ static void a_tenant_that_does_not_evict_is_refused_above_its_share(void **state
 	close_world(&w);
 }
 
-/* What would be above the share once written is refused, and costs nobody a key. */
+/* A value that would be above the share once written is refused, and costs nobody a key. */
 static void a_value_larger_than_the_share_costs_nothing(void **state) {
 	(void)state;
 	const struct tenancy y = {.open = true};

@@ -182,7 +182,7 @@ static void test_rewinding_is_bounded_work(void **state) {
 	assert_int_equal(next(&f, begin), 0);
 	for (unsigned i = 0; i < MANY; i++)
 		wheel_add(f.a, f.w, new_entry(&f, begin + 3600000 + i));
-	/* What is due in an hour is not moved for seconds. */
+	/* Entries that are due in an hour are not moved for seconds. */
 	assert_int_equal(calls_to_rewind(&f, begin - 5), 1);
 	assert_int_equal(calls_to_rewind(&f, begin - 2000), 1);
 	assert_in_range(calls_to_rewind(&f, begin - 86400000), MANY / 100, MANY / 100 + 10);

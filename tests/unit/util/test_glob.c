@@ -284,7 +284,7 @@ static void costly_patterns_are_told(void **state) {
 	}
 	fill_worst(pattern, sizeof(pattern), 1);
 	assert_true(glob_is_costly((struct slice){pattern, sizeof(pattern)}));
-	/* Only what is behind a star is looked at again, and up to the next star. */
+	/* Only the part between a star and the next one is looked at again. */
 	pattern[0] = 'a';
 	assert_false(glob_is_costly((struct slice){pattern, sizeof(pattern)}));
 	fill_worst(pattern, sizeof(pattern), 2);
