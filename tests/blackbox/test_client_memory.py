@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import time
 
 import pytest
@@ -460,3 +461,25 @@ def test_a_client_that_is_told_of_the_keys_its_command_costs(atomdb):
                 greedy.send_anyway(encode("PING"))
                 wait_for(lambda: int(info(client, "stats")["evicted_keys"]) > 0)
                 assert client.cmd("PING") == "PONG"
+
+
+def test_a_refusal_for_which_the_unread_leaves_no_room(atomdb):
+    limit = 512 << 10
+    atomdb.start(CONFIG + 'resp: { output_buffer = "512K"; };\n')
+    with atomdb.client("s") as client, socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", atomdb.port))
+        deaf.sendall(encode("AUTH", "s") + encode("CLIENT", "SETNAME", "deaf") + encode("SUBSCRIBE", "c"))
+
+        def unread():
+            found = re.search(rb"name=deaf .* omem=(\d+)", client.cmd("CLIENT", "LIST"))
+            return int(found[1]) if found else 0
+
+        wait_for(lambda: client.cmd("PUBSUB", "NUMSUB", "c") == [b"c", 1])
+        # All but a few bytes: what is around a message takes about 40.
+        wait_for(lambda: client.cmd("PUBLISH", "c", "x" * 9000) == 1 and unread() > limit - 30_000)
+        while (left := limit - unread()) > 45:
+            client.cmd("PUBLISH", "c", "x" * min(9000, left - 45))
+        deaf.sendall(b"*2\r\n$9\r\nSUBSCRIBE\r\n$9000000\r\nxxx")
+        wait_for(lambda: b"name=deaf " not in client.cmd("CLIENT", "LIST"))
+        assert client.cmd("PING") == "PONG"
