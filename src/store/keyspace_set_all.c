@@ -165,10 +165,13 @@ static int draft(struct batch *b, size_t i) {
 
 static int draft_all(struct batch *b, struct database *d) {
 	struct tenant *t = b->tenant;
-	int error = table_reserve_many(&t->shard->context, &d->table, b->entries);
-	keyspace_account_table(t, d);
+	int error = 0;
 	for (size_t i = 0; i < b->count && error == 0; i++)
 		error = draft(b, i);
+	/* Last: a draft may evict, which lets the table shrink. */
+	if (error == 0)
+		error = table_reserve_many(&t->shard->context, &d->table, b->entries);
+	keyspace_account_table(t, d);
 	return error;
 }
 
