@@ -39,6 +39,8 @@ static void test_nothing_is_left(void **state) {
 		ask(first, lines[i]);
 	client_free(first);
 	ask(a, "HELLO 2");
+	/* A slow command would be noted, and charged. */
+	ask(a, "CONFIG SET slowlog-log-slower-than -1");
 	uint64_t before = charged(a);
 	for (unsigned n = 1; n <= sizeof(lines) / sizeof(lines[0]); n++) {
 		struct client *b = join(w, a);
