@@ -54,6 +54,12 @@ bool daemon_keep_stored(struct daemon *d, int fd, const char *name) {
 #endif
 #define EXTENSION_USEC 15000000u
 
+/* Told as the threads end. */
+struct waiter {
+	pthread_mutex_t mutex;
+	pthread_cond_t done;
+};
+
 /* What one thread makes: shards `first`, `first` + `step`, … */
 struct maker {
 	counter progress; /* entries that it has come by, in either pass over them */
@@ -61,6 +67,8 @@ struct maker {
 	unsigned first, step;
 	pthread_t thread;
 	bool started;
+	struct waiter *waiter;
+	bool done; /* under the waiter's mutex */
 };
 
 static int errors_of_data[] = {ATOMDB_E_FORMAT, ATOMDB_E_VERSION, ATOMDB_E_CHECKSUM, ATOMDB_E_TRUNCATED, ATOMDB_E_SEED};
@@ -104,19 +112,32 @@ static void *make_some(void *context) {
 	struct maker *m = context;
 	for (unsigned i = m->first; i < m->d->shard_count; i += m->step)
 		m->d->shard_errors[i] = make_shard(m->d, i, &m->progress);
+	pthread_mutex_lock(&m->waiter->mutex);
+	m->done = true;
+	pthread_cond_signal(&m->waiter->done);
+	pthread_mutex_unlock(&m->waiter->mutex);
 	return NULL;
+}
+
+/* Waits for PROGRESS_NS at most, by a clock that nobody sets; whether the thread is done. */
+static bool wait_for(struct maker *m) {
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += PROGRESS_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	int error = 0;
+	pthread_mutex_lock(&m->waiter->mutex);
+	while (!m->done && error == 0)
+		error = pthread_cond_timedwait(&m->waiter->done, &m->waiter->mutex, &until);
+	bool done = m->done;
+	pthread_mutex_unlock(&m->waiter->mutex);
+	return done;
 }
 
 /* Waits for a thread, and asks systemd for more time as long as any gets on: one that hangs is not waited for. */
 static void join(struct daemon *d, struct maker *makers, struct maker *m, uint64_t *before) {
-	struct timespec until;
-	for (;;) {
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += PROGRESS_NS;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		if (pthread_clockjoin_np(m->thread, NULL, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
-			return;
+	while (!wait_for(m)) {
 		uint64_t now = 0;
 		for (unsigned i = 0; i < d->worker_count; i++)
 			now += counter_get(&makers[i].progress);
@@ -127,15 +148,22 @@ static void join(struct daemon *d, struct maker *makers, struct maker *m, uint64
 				   EXTENSION_USEC, now);
 		*before = now;
 	}
+	pthread_join(m->thread, NULL);
 }
 
 /* A rebuild takes a second or so for ten million keys: each worker's shards are made by a thread of their own. */
 static int make_all(struct daemon *d) {
 	struct maker *makers = calloc(d->worker_count, sizeof(*makers));
+	struct waiter waiter = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+	pthread_condattr_t monotonic;
 	if (makers == NULL)
 		return -ENOMEM;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&waiter.done, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	for (unsigned i = 0; i < d->worker_count; i++) {
-		makers[i] = (struct maker){.d = d, .first = i, .step = d->worker_count};
+		makers[i] = (struct maker){.d = d, .waiter = &waiter, .first = i, .step = d->worker_count};
 		makers[i].started = d->stored.shard_count > 0 &&
 				    pthread_create(&makers[i].thread, NULL, make_some, &makers[i]) == 0;
 		if (!makers[i].started)
@@ -146,6 +174,7 @@ static int make_all(struct daemon *d) {
 		if (makers[i].started)
 			join(d, makers, &makers[i], &progress);
 	}
+	pthread_cond_destroy(&waiter.done);
 	free(makers);
 	int error = 0;
 	for (unsigned i = 0; i < d->shard_count; i++)
