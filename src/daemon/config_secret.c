@@ -25,7 +25,7 @@ static bool is_name(char c) {
 static void context_take(struct context *x, const char *at) {
 	char c = *at;
 	if (is_name(c)) {
-		bool follows = x->word.data + x->word.len == at;
+		bool follows = x->word.data != NULL && x->word.data + x->word.len == at;
 		x->word = follows ? (struct slice){x->word.data, x->word.len + 1} : (struct slice){at, 1};
 	} else if (c == '=' || c == ':') {
 		x->secret[x->depth] = slice_is(x->word, "secret") || slice_is(x->word, "secrets");

@@ -144,6 +144,9 @@ static enum outcome run(struct server *server, struct client *c, const struct sl
 	MUST(!c->writer.failed);
 	MUST(c->writer.protocol == c->session.protocol);
 	const char *end = c->out.data + c->out.len;
+	/* A line of HTTP is not answered. */
+	if (outcome == OUTCOME_HTTP)
+		return outcome;
 	/* EXEC answers as many as it ran, of which some may have several replies or none. */
 	if (c->session.last != NULL && c->session.last->id == COMMAND_EXEC)
 		return outcome;
