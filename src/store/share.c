@@ -64,6 +64,15 @@ static uint64_t reserve_of(uint64_t limit) {
 	return limit / BUDGET_RESERVE_SHARE;
 }
 
+uint64_t share_excess(const struct shard *s) {
+	const struct arena_budget *b = arena_budget_of(s->arena);
+	if (b == NULL)
+		return 0;
+	uint64_t limit = atomic_load_explicit(&b->limit, memory_order_relaxed);
+	uint64_t used = atomic_load_explicit(&b->used, memory_order_relaxed), most = limit - reserve_of(limit);
+	return limit == 0 || used <= most ? 0 : used - most;
+}
+
 uint64_t share_publish(struct arena_budget *b, const struct share_demand *demands, size_t count, uint64_t wanted) {
 	uint64_t limit = atomic_load_explicit(&b->limit, memory_order_relaxed);
 	uint64_t used = atomic_load_explicit(&b->used, memory_order_relaxed);
@@ -93,10 +102,19 @@ static void measure_own(struct shard *s, struct arena_budget *b, uint64_t wanted
 	free(demands);
 }
 
-void share_read_level(struct shard *s) {
-	const struct arena_budget *b = arena_budget_of(s->arena);
-	uint64_t level = b == NULL ? 0 : atomic_load_explicit(&b->level, memory_order_relaxed);
+static void take_over(struct shard *s, uint64_t level) {
 	s->share.level = level == 0 ? UINT64_MAX : level;
+}
+
+void share_read_level(struct shard *s) {
+	struct arena_budget *b = arena_budget_of(s->arena);
+	uint64_t level = b == NULL ? 0 : atomic_load_explicit(&b->level, memory_order_relaxed);
+	/* A level ends with the shortage that it was published for. */
+	if (level != 0 && share_excess(s) == 0) {
+		atomic_store_explicit(&b->level, 0, memory_order_relaxed);
+		level = 0;
+	}
+	take_over(s, level);
 }
 
 static void measure(struct shard *s, uint64_t wanted) {
@@ -107,7 +125,7 @@ static void measure(struct shard *s, uint64_t wanted) {
 		s->share.measure(s->share.context, b, wanted);
 	else
 		measure_own(s, b, wanted);
-	share_read_level(s);
+	take_over(s, atomic_load_explicit(&b->level, memory_order_relaxed));
 }
 
 static bool is_old(const struct shard *s) {
@@ -115,15 +133,6 @@ static bool is_old(const struct shard *s) {
 	/* Another worker's clock may be ahead of this turn's. */
 	int64_t age = (int64_t)(s->now_ns - atomic_load_explicit(&b->level_ns, memory_order_relaxed));
 	return atomic_load_explicit(&b->levels, memory_order_relaxed) == 0 || age >= LEVEL_NS;
-}
-
-uint64_t share_excess(const struct shard *s) {
-	const struct arena_budget *b = arena_budget_of(s->arena);
-	if (b == NULL)
-		return 0;
-	uint64_t limit = atomic_load_explicit(&b->limit, memory_order_relaxed);
-	uint64_t used = atomic_load_explicit(&b->used, memory_order_relaxed), most = limit - reserve_of(limit);
-	return limit == 0 || used <= most ? 0 : used - most;
 }
 
 /* ---- in the background ---- */

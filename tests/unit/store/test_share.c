@@ -298,6 +298,28 @@ static void a_value_larger_than_the_share_costs_nothing(void **state) {
 	close_world(&w);
 }
 
+/* After a shortage a tenant that gave way grows without eviction, as far as there is memory. */
+static void a_level_ends_with_the_shortage(void **state) {
+	(void)state;
+	const struct tenancy y = {.open = true};
+	struct world w;
+	open_world(&w, 32 * MIB, &y);
+	struct tenant *t = enter_at(&w, 0, "tenant");
+	for (unsigned i = 0; i < 10000; i++)
+		assert_int_equal(put(t, i, 1000), 0);
+	atomic_store(&w.budget.limit, 8 * MIB);
+	settle(&w);
+	uint64_t left = keys(t), evicted = counter_get(&t->figures.evictions);
+	assert_true(evicted > 0);
+	atomic_store(&w.budget.limit, 32 * MIB);
+	pass(&w, 1);
+	for (unsigned i = 0; i < 10000; i++)
+		assert_int_equal(put(t, 10000 + i, 1000), 0);
+	assert_int_equal(keys(t), left + 10000);
+	assert_int_equal(counter_get(&t->figures.evictions), evicted);
+	close_world(&w);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_level_is_that_of_water_poured_over_the_demands),
@@ -307,6 +329,7 @@ int main(void) {
 		cmocka_unit_test(a_tenant_of_another_shard_gives_way_in_the_background),
 		cmocka_unit_test(a_tenant_that_does_not_evict_is_refused_above_its_share),
 		cmocka_unit_test(a_value_larger_than_the_share_costs_nothing),
+		cmocka_unit_test(a_level_ends_with_the_shortage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
