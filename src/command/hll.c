@@ -24,8 +24,6 @@
 #define COUNT_BITS    (64 - INDEX_BITS) /* of the hash that are counted in; a count is at most one more */
 #define COUNTS        64
 #define FORM_AT       4
-#define CACHE_AT      8
-#define CACHE_BYTES   8
 #define FORM_DENSE    0
 #define FORM_SPARSE   1
 #define SPARSE_LIMIT  3000 /* bytes at which a sparse value that must grow becomes dense */
@@ -74,16 +72,16 @@ bool hll_is(struct slice value) {
 }
 
 bool hll_cached(struct slice value, uint64_t *count) {
-	memcpy(count, value.data + CACHE_AT, CACHE_BYTES);
+	memcpy(count, value.data + HLL_CACHE_AT, HLL_CACHE_BYTES);
 	return *count >> 63 == 0;
 }
 
 void hll_cache(uint8_t *bytes, uint64_t count) {
-	memcpy(bytes + CACHE_AT, &count, CACHE_BYTES);
+	memcpy(bytes + HLL_CACHE_AT, &count, HLL_CACHE_BYTES);
 }
 
 void hll_forget(uint8_t *bytes) {
-	bytes[CACHE_AT + CACHE_BYTES - 1] |= 0x80;
+	bytes[HLL_CACHE_AT + HLL_CACHE_BYTES - 1] |= 0x80;
 }
 
 static unsigned dense_get(const uint8_t *registers, unsigned index) {

@@ -51,6 +51,8 @@ int hll_count(struct slice value, uint64_t *count);
 uint64_t hll_count_registers(const uint8_t registers[HLL_REGISTERS]);
 
 /* The header keeps the last estimate, until something is added. */
+#define HLL_CACHE_AT    8
+#define HLL_CACHE_BYTES 8
 bool hll_cached(struct slice value, uint64_t *count);
 void hll_cache(uint8_t *bytes, uint64_t count);
 void hll_forget(uint8_t *bytes);

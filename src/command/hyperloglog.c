@@ -118,6 +118,15 @@ static enum outcome count_union(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
+/* Keeps an estimate in the header of the value if that takes no memory: a read evicts nothing and is not refused. */
+static void keep_count(struct session *s, const struct key *key, struct entry *e, uint64_t count) {
+	char *bytes;
+	if (!keyspace_patch(s->tenant, key, e, (struct span){HLL_CACHE_AT, HLL_CACHE_BYTES}, &bytes))
+		return;
+	hll_cache((uint8_t *)bytes, count);
+	keyspace_commit(s->tenant->shard);
+}
+
 enum outcome hyperloglog_pfcount(struct session *s, const struct request *r) {
 	if (r->argc > 2)
 		return count_union(s, r);
@@ -131,13 +140,7 @@ enum outcome hyperloglog_pfcount(struct session *s, const struct request *r) {
 		if (!hll_cached(value, &count)) {
 			if (hll_count(value, &count) != 0)
 				return reply_damaged(s);
-			char *bytes;
-			int error =
-				keyspace_resize(s->tenant, &key, e, value.len, (struct span){0, HLL_HEADER}, &bytes);
-			if (error < 0)
-				return reply_store_error(s, error);
-			hll_cache((uint8_t *)bytes, count);
-			keyspace_commit(s->tenant->shard);
+			keep_count(s, &key, e, count);
 		}
 	}
 	writer_integer(s->reply, (int64_t)count);

@@ -582,7 +582,7 @@ static bool note_value(struct tenant *t, struct entry *e, size_t length, struct 
 	size_t end = length < stored.len ? length : stored.len;
 	end = span.len < end && span.at < end - span.len ? span.at + span.len : end;
 	size_t noted = span.at < end ? end - span.at : 0;
-	if (scope_keeps(s, e) && room_make(t, arena_block_size(noted), entry_ref(s, e)) != 0)
+	if (noted > SCOPE_INLINE && scope_keeps(s, e) && room_make(t, arena_block_size(noted), entry_ref(s, e)) != 0)
 		return false;
 	if (!scope_note_bytes(s, e, (size_t)(stored.data - (char *)e) + span.at, noted))
 		return false;
@@ -662,6 +662,18 @@ int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, 
 	if (error != 0)
 		keyspace_commit(t->shard);
 	return error;
+}
+
+bool keyspace_patch(struct tenant *t, const struct key *key, struct entry *e, struct span span, char **bytes) {
+	struct shard *s = t->shard;
+	assert(span.len <= SCOPE_INLINE);
+	keyspace_begin(s);
+	if (!resize_in_place(t, e, entry_stored(e).len, span, bytes)) {
+		keyspace_commit(s);
+		return false;
+	}
+	tell(t, CHANGE_VALUE, key->place, key->name);
+	return true;
 }
 
 int keyspace_make_raw(struct tenant *t, const struct key *key, struct entry *e) {

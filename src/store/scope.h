@@ -66,6 +66,8 @@ uint32_t scope_create(struct shard *s, ref block, uint32_t owner);
 void scope_kill(struct shard *s, ref block, size_t size, bool keep);
 /* Notes owner and sizes of an entry, and the lengths of a wide one. */
 void scope_note_header(struct shard *s, struct entry *e);
+/* So many bytes are kept in the note itself. */
+#define SCOPE_INLINE 8
 /* Notes `len` bytes at `at` from the start of an entry's block; false: no memory, nothing may be changed in place. */
 bool scope_note_bytes(struct shard *s, const struct entry *e, size_t at, size_t len);
 void scope_note_dropped(struct shard *s);

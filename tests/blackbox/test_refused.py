@@ -25,6 +25,15 @@ def full(atomdb):
         yield client
 
 
+def fill(client):
+    """Sets keys until the tenant has no room for one more; how many there are."""
+    number = 0
+    for value in (os.urandom(1000).hex(), ""):
+        while client.cmd("SET", f"key:{number}", value) == "OK":
+            number += 1
+    return number
+
+
 REFUSED = {
     "SETRANGE": ("SETRANGE", "new", 100_000_000, "x"),
     "SETRANGE of a key": ("SETRANGE", "key:0", 100_000_000, "x"),
@@ -138,17 +147,26 @@ def test_flushed_values_make_way_outside_of_a_transaction(atomdb):
         assert peak(atomdb) < 2 * 64 * MIB + CONSTANT
 
 
+# --- reads -----------------------------------------------------------------------------------------------------------
+
+
+def test_pfcount_of_a_full_tenant_counts(atomdb):
+    atomdb.start(FULL)
+    with atomdb.client("s") as client:
+        for number in range(20):
+            client.cmd("PFADD", f"h{number}", *range(1 + number * 300))
+        counts = [client.cmd("PFCOUNT", f"h{number}", "absent") for number in range(20)]
+        fill(client)
+        assert transaction(client, [("PFCOUNT", f"h{number}") for number in range(20)]) == counts
+
+
 # --- room to free memory -------------------------------------------------------------------------------------------
 
 
 def test_a_full_tenant_without_eviction_can_make_room(atomdb):
     atomdb.start(FULL)
     with atomdb.client("s") as client, atomdb.client("s") as other:
-        number = 0
-        while client.cmd("SET", f"key:{number}", os.urandom(1000).hex()) == "OK":
-            number += 1
-        while client.cmd("SET", f"key:{number}", "") == "OK":
-            number += 1
+        number = fill(client)
         assert other.cmd("WATCH", "key:0") == "OK"
         assert other.cmd("MULTI") == "OK"
         assert other.cmd("DEL", "key:0", "key:1", "key:2") == "QUEUED"

@@ -108,6 +108,10 @@ struct span {
 int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, struct span span,
 		    char **bytes);
 
+/* The same for at most 8 bytes within the value of `e`, in its place. False: that would take memory, and nothing has
+ * changed. Evicts nothing. */
+bool keyspace_patch(struct tenant *t, const struct key *key, struct entry *e, struct span span, char **bytes);
+
 /* Only what keyspace_resize does to OBJECT ENCODING, for a write that leaves all bytes as they are: nobody is told. */
 int keyspace_make_raw(struct tenant *t, const struct key *key, struct entry *e);
 

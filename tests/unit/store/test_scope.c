@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "atomdb/store/loan.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
 #include "store/room.h"
@@ -121,6 +122,44 @@ static void test_saved_bytes_have_to_fit_into_a_transaction(void **state) {
 	assert_true(bytes_of(&t) <= 10 * MIB);
 	keyspace_commit(s);
 	assert_int_equal(bytes_of(&t), before);
+	close_all(s, &t);
+}
+
+/* Fills the tenant to its last byte. */
+static void fill_up(struct tenant *t) {
+	char name[16];
+	for (unsigned i = 0, len = 1 << 20; len > 0; len /= 2)
+		for (int error = 0; error == 0; i++) {
+			snprintf(name, sizeof name, "fill%u", i);
+			error = put(t, name, len);
+		}
+}
+
+static void test_a_patch_takes_no_memory_of_the_tenant(void **state) {
+	(void)state;
+	struct shard *s = new_shard(-1);
+	struct tenant t;
+	open_tenant(s, &t, 4 * MIB);
+	t.limits.eviction = EVICTION_NONE;
+	assert_int_equal(put(&t, "a", LOAN_MIN), 0);
+	fill_up(&t);
+	struct key a = key_of(&t, "a");
+	uint64_t before = bytes_of(&t);
+	char *bytes;
+	keyspace_begin_transaction(s);
+	assert_true(keyspace_patch(&t, &a, find(&t, "a"), (struct span){8, 8}, &bytes));
+	memcpy(bytes + 8, "patched!", 8);
+	keyspace_commit(s);
+	keyspace_commit(s);
+	char text[KEYSPACE_TEXT];
+	struct slice value = keyspace_value(find(&t, "a"), text);
+	assert_memory_equal(value.data + 8, "patched!", 8);
+	assert_int_equal(bytes_of(&t), before);
+	/* A value that is being sent would have to be copied. */
+	struct loan *loan = loan_take(&t, find(&t, "a"));
+	assert_false(keyspace_patch(&t, &a, find(&t, "a"), (struct span){8, 8}, &bytes));
+	loan_return(loan);
+	assert_int_equal(s->scopes, 0);
 	close_all(s, &t);
 }
 
@@ -280,6 +319,7 @@ int main(void) {
 		cmocka_unit_test(test_a_transaction_has_to_fit_with_what_it_replaces),
 		cmocka_unit_test(test_a_single_command_is_not_asked_for_what_it_replaces),
 		cmocka_unit_test(test_saved_bytes_have_to_fit_into_a_transaction),
+		cmocka_unit_test(test_a_patch_takes_no_memory_of_the_tenant),
 		cmocka_unit_test(test_moved_and_removed_values_stay_charged),
 		cmocka_unit_test(test_entries_that_come_and_go_leave_no_memory_behind),
 		cmocka_unit_test(test_a_flush_is_no_room_before_the_commit),
