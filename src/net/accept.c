@@ -20,8 +20,9 @@
 #define SHARED_PLACES 8
 /* Of the places, those that no tenant gets: a 64th. */
 #define KEPT_SHARE 64
-/* A client that has not authenticated for so long gives way to a new one. */
-#define PATIENCE_MS 1000
+/* A client that has not authenticated for this long gives way to a new one. A client sends AUTH within a round trip, so
+ * that those of a flood wait longer than all others. */
+#define PATIENCE_MS 100
 
 int worker_listen(struct worker *w, bool on) {
 	if (w->accepting == on)
