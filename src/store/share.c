@@ -17,8 +17,9 @@
 #define LEVEL_SHARE 256
 /* The longest pause between two looks at a level that changes nothing here. */
 #define PAUSE_MAX_MS 1024
-/* A write evicts at most so many entries, one by one, to find memory; a tenant above its share so many until it may
- * take pages of the reserve for what it evicted. */
+/* A write first evicts as many bytes as it takes, or nothing if there are not so many. Where the free blocks do not
+ * join to pages, it evicts at most so many entries more, one by one; a tenant above its share so many until it may take
+ * pages of the reserve for what it evicted. */
 #define EVICTIONS_FOR_SPACE   256
 #define EVICTIONS_FOR_RESERVE 64
 
@@ -232,9 +233,44 @@ int64_t share_deadline(const struct shard *s) {
 
 /* ---- for a write ---- */
 
+/* Bytes that the budget lacks for `size` more, the reserve included. */
+static uint64_t lacking(const struct shard *s, uint64_t size) {
+	const struct arena_budget *b = arena_budget_of(s->arena);
+	uint64_t limit = b == NULL ? 0 : atomic_load_explicit(&b->limit, memory_order_relaxed);
+	uint64_t used = b == NULL ? 0 : atomic_load_explicit(&b->used, memory_order_relaxed);
+	return limit == 0 || used + size <= limit ? 0 : used + size - limit;
+}
+
+/* Bytes above the level that this shard's tenants can be made to give. */
+static uint64_t bytes_above_here(const struct shard *s) {
+	uint64_t sum = 0;
+	for (uint32_t i = 1; i < s->slots; i++) {
+		const struct tenant *t = s->tenants[i];
+		if (t == NULL || !share_is_above(t, 0))
+			continue;
+		uint64_t above = counter_get(&t->figures.bytes) - s->share.level, most = room_evictable(t, 0);
+		sum += above < most ? above : most;
+	}
+	return sum;
+}
+
+/* Evicts `size` bytes of tenants above their share; nothing if they have not so many above it. */
+static bool evict_others(struct shard *s, uint64_t size) {
+	uint64_t before = counter_get(&arena_figures(s->arena)->used);
+	if (size > bytes_above_here(s))
+		return false;
+	while (counter_get(&arena_figures(s->arena)->used) + size > before)
+		if (!evict_furthest(s))
+			return false;
+	return true;
+}
+
 /* Evicts of the tenant's own entries what makes up for `size` bytes; nothing where all of them would not. */
 static bool evict_own(struct tenant *t, size_t size, ref keep) {
 	uint64_t before = counter_get(&t->figures.bytes);
+	/* It would need pages, and what it evicts would only bring the budget back to where it is. */
+	if (size > ARENA_SLAB_MAX && lacking(t->shard, 0) != 0)
+		return false;
 	room_free_dropped(t, size);
 	uint64_t freed = before - counter_get(&t->figures.bytes);
 	if (freed < size && room_evictable(t, keep) < size - freed)
@@ -274,10 +310,14 @@ bool share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries) {
 	if (above) {
 		if (t->limits.eviction == EVICTION_NONE)
 			return false;
-		if (limited && tries == 0)
+		if (tries == 0)
 			return size <= s->share.made_up || evict_own(t, size - s->share.made_up, keep);
 		if (!keyspace_evict(t, keep))
 			return false;
+	} else if (s->share.made_up < size) {
+		if (!evict_others(s, lacking(s, arena_block_size(size))))
+			return false;
+		s->share.made_up = size;
 	} else if (!evict_furthest(s)) {
 		return false;
 	}

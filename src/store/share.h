@@ -38,7 +38,8 @@ static inline bool share_is_above(const struct tenant *t, uint64_t more) {
 int share_make_up(struct tenant *t, size_t size, ref keep);
 
 /* Prepares another try at an allocation of `size` bytes for the tenant, which failed `tries` times; `keep` is not
- * evicted. False: give up. Call share_end() afterwards in any case. */
+ * evicted. False: give up. Nothing is evicted if the tenant, or for one below its share the others of this shard that
+ * are above theirs, have too few bytes to give. Call share_end() afterwards in any case. */
 bool share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries);
 void share_end(struct shard *s);
 

@@ -320,6 +320,67 @@ static void a_level_ends_with_the_shortage(void **state) {
 	close_world(&w);
 }
 
+static int put_huge(struct tenant *t, size_t size) {
+	static char value[12 << 20];
+	struct key key = keyspace_key(t, 0, SLICE("huge"));
+	struct entry *old = keyspace_find(t, &key, LOOKUP_WRITE);
+	return keyspace_set(t, &key, old, (struct slice){value, size}, DEADLINE_NONE);
+}
+
+/* The tenant of the other shard has most of what is above the shares, and it cannot evict. */
+static void a_write_below_its_share_evicts_no_others_where_they_have_too_little(void **state) {
+	(void)state;
+	const struct tenancy y = {.open = true};
+	struct world w;
+	open_world(&w, 16 * MIB, &y);
+	struct tenant *store = enter_at(&w, 1, "store"), *near = enter_at(&w, 0, "near"),
+		      *small = enter_at(&w, 0, "small");
+	tenant_set_limits(store, &(struct tenant_limits){.eviction = EVICTION_NONE}, 1);
+	for (unsigned i = 0; bytes(store) < 8 * MIB; i++)
+		assert_int_equal(put(store, i, 1000), 0);
+	for (unsigned i = 0; bytes(near) < 6 * MIB; i++)
+		assert_int_equal(put(near, i, 100), 0);
+	uint64_t before = keys(near);
+	assert_int_equal(put_huge(small, 4 * MIB), ATOMDB_E_OOM);
+	assert_int_equal(keys(near), before);
+	assert_int_equal(put_huge(small, MIB / 2), 0);
+	close_world(&w);
+}
+
+/* 256 entries of those above their share would not make room for it. */
+static void a_large_write_below_its_share_gets_its_room(void **state) {
+	(void)state;
+	const struct tenancy y = {.open = true};
+	struct world w;
+	open_world(&w, 16 * MIB, &y);
+	struct tenant *large = enter_at(&w, 0, "large"), *small = enter_at(&w, 0, "small");
+	for (unsigned i = 0; i < 100000; i++)
+		assert_int_equal(put(large, i, 100), 0);
+	uint64_t before = bytes(large);
+	assert_int_equal(put_huge(small, 3 * MIB), 0);
+	assert_true(bytes(large) > before - 4 * MIB);
+	close_world(&w);
+}
+
+/* After the limit was lowered. */
+static void a_large_write_evicts_nothing_above_the_limit(void **state) {
+	(void)state;
+	const struct tenancy y = {.open = true};
+	struct world w;
+	open_world(&w, 16 * MIB, &y);
+	struct tenant *large = enter_at(&w, 0, "large");
+	for (unsigned i = 0; bytes(large) < 12 * MIB; i++)
+		assert_int_equal(put(large, i, 100), 0);
+	atomic_store(&w.budget.limit, 8 * MIB);
+	pass(&w, 10);
+	uint64_t before = keys(large);
+	assert_int_equal(put_huge(large, MIB), ATOMDB_E_OOM);
+	assert_int_equal(keys(large), before);
+	settle(&w);
+	assert_int_equal(put_huge(large, MIB), 0);
+	close_world(&w);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_level_is_that_of_water_poured_over_the_demands),
@@ -329,6 +390,9 @@ int main(void) {
 		cmocka_unit_test(a_tenant_of_another_shard_gives_way_in_the_background),
 		cmocka_unit_test(a_tenant_that_does_not_evict_is_refused_above_its_share),
 		cmocka_unit_test(a_value_larger_than_the_share_costs_nothing),
+		cmocka_unit_test(a_write_below_its_share_evicts_no_others_where_they_have_too_little),
+		cmocka_unit_test(a_large_write_below_its_share_gets_its_room),
+		cmocka_unit_test(a_large_write_evicts_nothing_above_the_limit),
 		cmocka_unit_test(a_level_ends_with_the_shortage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
