@@ -9,12 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <microhttpd.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "atomdb/util/number.h"
@@ -386,6 +388,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 	if (*state == NULL) {
 		*state = client;
 		client->uploaded = 0;
+		client->handled = true;
 		return check(h, connection, client, version);
 	}
 	if (*upload_size > 0) {
@@ -418,6 +421,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 		return;
 	}
 	http_clients_add(&h->clients, c, info->connect_fd);
+	c->connection = connection;
 	*state = c;
 }
 
@@ -426,8 +430,52 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	struct http *h = context;
 	struct http_client *c = client_of(connection);
 	(void)state;
-	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && c != NULL)
-		http_clients_answered(&h->clients, c);
+	if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK || c == NULL)
+		return;
+	http_clients_answered(&h->clients, c);
+	c->handled = false;
+}
+
+/* The client whose head is complete and has not come to handle(); NULL: none. */
+static struct http_client *find_unhandled(const struct http *h) {
+	list_for_each (l, &h->clients.idle.clients) {
+		struct http_client *c = list_entry(l, struct http_client, link);
+		if (!c->handled &&
+		    MHD_get_connection_info(c->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE) != NULL)
+			return c;
+	}
+	return NULL;
+}
+
+/* Sends the response to a request of any method: it has no body. */
+static void send_error(int fd, unsigned status) {
+	char head[256], date[64];
+	time_t now = time(NULL);
+	struct tm tm;
+	gmtime_r(&now, &tm);
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	int len = snprintf(head, sizeof(head),
+			   "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", status,
+			   MHD_get_reason_phrase_for(status), date);
+	if (len > 0 && (size_t)len < sizeof(head))
+		send(fd, head, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* libmicrohttpd calls it for each of its messages.
+ *
+ * If libmicrohttpd 0.9.75 refuses a complete head, for its Content-Length or its cookies, it builds its response, goes
+ * on as if handle() had to be called, and builds the head of the response again. So AtomDB sends the response, and
+ * shuts the socket down before libmicrohttpd writes to it. */
+static void on_message(void *context, const char *format, va_list arguments) {
+	static const char refused[] = "Error processing request (HTTP response code is %u ";
+	const struct http *h = context;
+	if (strncmp(format, refused, sizeof(refused) - 1) != 0)
+		return;
+	struct http_client *c = find_unhandled(h);
+	if (c == NULL)
+		return;
+	send_error(c->fd, va_arg(arguments, unsigned));
+	http_clients_end(c);
 }
 
 static int watch(const struct http *h, int fd) {
@@ -436,11 +484,11 @@ static int watch(const struct http *h, int fd) {
 }
 
 static int start_daemon(struct http *h) {
-	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, handle, h,
-				     MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_OPEN_MAX,
-				     MHD_OPTION_CONNECTION_TIMEOUT, STALL_TIMEOUT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				     REQUEST_MAX, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
-				     MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_END);
+	h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+				     handle, h, MHD_OPTION_EXTERNAL_LOGGER, on_message, h, MHD_OPTION_CONNECTION_LIMIT,
+				     (unsigned)HTTP_OPEN_MAX, MHD_OPTION_CONNECTION_TIMEOUT, STALL_TIMEOUT,
+				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, REQUEST_MAX, MHD_OPTION_NOTIFY_CONNECTION,
+				     on_connection, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_END);
 	const union MHD_DaemonInfo *info =
 		h->daemon == NULL ? NULL : MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	return info == NULL || info->epoll_fd < 0 ? -EIO : watch(h, info->epoll_fd);

@@ -64,6 +64,10 @@ void http_clients_answered(struct http_clients *l, struct http_client *c) {
 		join_queue(c, &l->idle, 0, l->now_ns + HTTP_IDLE_NS);
 }
 
+void http_clients_end(struct http_client *c) {
+	shut_down(c, false);
+}
+
 void http_clients_remove(struct http_clients *l, struct http_client *c) {
 	leave_queue(c);
 	l->open--;

@@ -5,6 +5,7 @@
  * clients out that are about to send one. Without a free place the client of that kind that came first goes. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,9 +37,11 @@ struct http_client {
 	struct list link;
 	struct http_queue *queue; /* NULL: shut down */
 	uint64_t deadline_ns;
-	size_t bytes;    /* of the response */
-	size_t uploaded; /* bytes of the request's body so far */
-	int fd;          /* not owned */
+	size_t bytes;                      /* of the response */
+	size_t uploaded;                   /* bytes of the request's body so far */
+	int fd;                            /* not owned */
+	struct MHD_Connection *connection; /* not owned */
+	bool handled;                      /* http.c has read the head of the last request */
 };
 
 void http_clients_init(struct http_clients *l);
@@ -48,6 +51,8 @@ void http_clients_add(struct http_clients *l, struct http_client *c, int fd);
 void http_clients_answer(struct http_clients *l, struct http_client *c, size_t bytes);
 /* The client read the response. */
 void http_clients_answered(struct http_clients *l, struct http_client *c);
+/* Shuts down the client's socket. What was sent before still arrives. */
+void http_clients_end(struct http_client *c);
 /* The client's socket is closed. */
 void http_clients_remove(struct http_clients *l, struct http_client *c);
 /* Shuts down the sockets of clients whose time is over. */

@@ -58,6 +58,26 @@ static void kinds_have_places_of_their_own(void **state) {
 	remove_all(&l, HTTP_ANSWERED_MAX + 1 + HTTP_IDLE_MAX);
 }
 
+static void a_client_that_is_ended_reads_what_was_sent(void **state) {
+	struct http_clients l;
+	int pair[2];
+	char text[8];
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	http_clients_init(&l);
+	http_clients_add(&l, &clients[0], pair[0]);
+	assert_int_equal(send(pair[0], "bye", 3, 0), 3);
+	http_clients_end(&clients[0]);
+	assert_int_equal(l.idle.count, 0);
+	assert_int_equal(l.open, 1);
+	assert_int_equal(send(pair[0], "more", 4, MSG_NOSIGNAL), -1);
+	assert_int_equal(recv(pair[1], text, sizeof(text), 0), 3);
+	assert_int_equal(recv(pair[1], text, sizeof(text), 0), 0);
+	remove_all(&l, 1);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 static void responses_have_a_limit_in_bytes(void **state) {
 	struct http_clients l;
 	(void)state;
@@ -113,8 +133,11 @@ static void a_client_that_must_go_is_shut_down(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(oldest_idle_clients_go_first),       cmocka_unit_test(kinds_have_places_of_their_own),
-		cmocka_unit_test(responses_have_a_limit_in_bytes),    cmocka_unit_test(each_kind_has_its_time),
+		cmocka_unit_test(oldest_idle_clients_go_first),
+		cmocka_unit_test(kinds_have_places_of_their_own),
+		cmocka_unit_test(a_client_that_is_ended_reads_what_was_sent),
+		cmocka_unit_test(responses_have_a_limit_in_bytes),
+		cmocka_unit_test(each_kind_has_its_time),
 		cmocka_unit_test(a_client_that_must_go_is_shut_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
