@@ -169,7 +169,7 @@ static int store(struct config_reader *r, const struct option_row *row, const co
 	struct tenant_config *tenants = (struct tenant_config *)(uintptr_t)y->tenants;
 	for (size_t i = 0; i < y->tenant_count && result == 0; i++) {
 		if (!(tenants[i].own & own_bit(row)))
-			result = option_read_limit(r, row, setting, &tenants[i].limits);
+			result = option_read_limit(r, row, setting, &tenants[i].limits, LIMIT_IN_DEFAULTS);
 	}
 	return result;
 }

@@ -382,16 +382,32 @@ static bool is_for_named(const struct config_reader *r, const struct option_row 
 	return r->given || row->offset != offsetof(struct config, tenancy.defaults.max_entries);
 }
 
+/* Notes where a limit by which tenants lose keys is written. */
+static void note_source(const struct option_row *row, struct tenant_limits *limits, enum limit_source source) {
+	static const size_t offsets[KEY_LIMITS] = {
+		[KEY_LIMIT_ENTRIES] = offsetof(struct config, tenancy.defaults.max_entries),
+		[KEY_LIMIT_MEMORY] = offsetof(struct config, tenancy.defaults.max_memory),
+		[KEY_LIMIT_EVICTION] = offsetof(struct config, tenancy.defaults.eviction),
+	};
+	for (unsigned i = 0; i < KEY_LIMITS; i++)
+		if (row->offset == offsets[i])
+			limits->sources[i] = (uint8_t)source;
+}
+
 int option_read(struct config_reader *r, const struct option_row *row, const config_setting_t *setting, void *base) {
 	int error = read_field(r, row, setting, (char *)base + row->offset);
+	enum limit_source source = r->given ? LIMIT_IN_DEFAULTS : LIMIT_BUILT_IN;
+	if (error == 0)
+		note_source(row, &r->config->tenancy.defaults, source);
 	if (error == 0 && is_for_named(r, row))
-		error = option_read_limit(r, row, setting, &r->config->tenancy.named);
+		error = option_read_limit(r, row, setting, &r->config->tenancy.named, source);
 	return error;
 }
 
 int option_read_limit(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,
-		      struct tenant_limits *limits) {
+		      struct tenant_limits *limits, enum limit_source source) {
 	struct option_row own = *row;
 	own.section = ""; /* messages call the key as the tenant has it */
+	note_source(row, limits, source);
 	return read_field(r, &own, setting, (char *)limits + (row->offset - offsetof(struct config, tenancy.defaults)));
 }

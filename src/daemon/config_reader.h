@@ -80,9 +80,9 @@ const char *option_choice_text(const struct option_row *row, const void *field);
 
 /* Checks the setting against the row and stores it in `base`, a struct config. 0 or ATOMDB_E_SYNTAX. */
 int option_read(struct config_reader *r, const struct option_row *row, const config_setting_t *setting, void *base);
-/* The same for a row of section "defaults" and the limits of one tenant. */
+/* The same for a row of section "defaults" and the limits of one tenant; `source` is where it is written. */
 int option_read_limit(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,
-		      struct tenant_limits *limits);
+		      struct tenant_limits *limits, enum limit_source source);
 
 /* Reads a secret from a file; its digest. */
 int config_read_secret_file(struct config_reader *r, const config_setting_t *setting, struct secret *out);

@@ -209,7 +209,7 @@ int config_read_tenant_key(struct config_reader *r, const config_setting_t *sett
 	if (row == NULL)
 		return config_reader_fail(r, line, "a tenant has no key '%.64s'", key);
 	config_note_own(tenant, row);
-	return option_read_limit(r, row, setting, &tenant->limits);
+	return option_read_limit(r, row, setting, &tenant->limits, LIMIT_IN_TENANT);
 }
 
 static int read_tenant(struct config_reader *r, const config_setting_t *group, struct tenant_config *tenant) {

@@ -136,6 +136,8 @@ bool daemon_keep_stored(struct daemon *d, int fd, const char *name);
 int daemon_make_shards(struct daemon *d);
 /* Gives them to systemd to keep, and tells what was recovered. */
 int daemon_store_shards(struct daemon *d);
+/* Warns if tenants have more than the limit on the memory of all. */
+void daemon_report_memory(struct daemon *d);
 /* Leaves them to the next process. When nothing uses them any more. */
 void daemon_save_shards(struct daemon *d);
 

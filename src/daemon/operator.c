@@ -88,17 +88,18 @@ static void show_tenant(void *context, const struct tenant *t) {
 		return;
 	p->found = true;
 	const struct tenant_config *configured = find_tenant(p->d->config, p->name);
-	const struct tenant_limits none = {0};
 	text_pair(p, "name", name);
 	number_pair(p, "configured", configured != NULL);
 	number_pair(p, "secrets", configured != NULL ? configured->secret_count : 0);
 	number_pair(p, "worker", shard_worker(t->shard));
 	number_pair(p, "orphaned", tenant_orphaned(t));
-	config_show_limits(configured != NULL                     ? &configured->limits
-			   : t->is_operator || tenant_orphaned(t) ? &none
-			   : tenant_listed(t)                     ? &p->d->config->tenancy.named
-								  : &p->d->config->tenancy.defaults,
-			   text_pair, p);
+	struct tenant_limits limits = {0};
+	if (configured != NULL)
+		limits = configured->limits;
+	else if (!t->is_operator && !tenant_orphaned(t))
+		limits = tenant_listed(t) ? p->d->config->tenancy.named : p->d->config->tenancy.defaults;
+	tenant_lift_limits(t, &limits);
+	config_show_limits(&limits, text_pair, p);
 	const struct {
 		const char *key;
 		const counter *value;

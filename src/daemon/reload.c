@@ -97,6 +97,7 @@ void daemon_put_in_force(struct daemon *d, struct config *wanted) {
 		lost(d, worker_post_settings(d->workers[i], &settings));
 	d->memory_allowed = daemon_memory_budget(d, wanted);
 	atomic_store(&d->budget.limit, d->memory_allowed);
+	daemon_report_memory(d);
 	d->sources.max_memory = d->memory_allowed;
 	d->sources.max_clients = settings.max_clients;
 	d->sources.tenants_shown = wanted->tenants_shown;
@@ -106,18 +107,15 @@ void daemon_put_in_force(struct daemon *d, struct config *wanted) {
 	d->config = wanted;
 }
 
+/* Appends to what would be lost how to go on. */
 static void describe_loss(const struct registry_loss *loss, char *out, size_t size) {
-	size_t n = 0;
-	for (size_t i = 0; i < loss->count && i < LOSS_SHOWN && n < size; i++)
-		n += (size_t)snprintf(out + n, size - n, "%s%s (%" PRIu64 " keys, %" PRIu64 " bytes)",
-				      i > 0 ? ", " : "", loss->shown[i].name, loss->shown[i].keys,
-				      loss->shown[i].bytes);
-	if (loss->count > LOSS_SHOWN && n < size)
-		n += (size_t)snprintf(out + n, size - n, " and %zu more, in all %" PRIu64 " keys, %" PRIu64 " bytes",
-				      loss->count - LOSS_SHOWN, loss->keys, loss->bytes);
-	if (n < size)
-		snprintf(out + n, size - n, "; list in removed what is to go%s",
-			 loss->opened ? ", with tenancy \"listed\" also \"" TENANT_ALL_OPENED "\"" : "");
+	registry_describe_loss(loss, out, size);
+	size_t n = strlen(out);
+	if (loss->count > loss->limited)
+		n += (size_t)snprintf(out + n, size - n, "; list in removed what is to go%s",
+				      loss->opened ? ", with tenancy \"listed\" also \"" TENANT_ALL_OPENED "\"" : "");
+	if (loss->limited != 0 && n < size)
+		snprintf(out + n, size - n, "; write these limits in the file, at the tenant or in defaults");
 }
 
 int daemon_change_tenancy(struct daemon *d, const struct config *wanted, struct config_error *error) {

@@ -235,21 +235,26 @@ static void report_recovery(struct daemon *d, enum recovery_kind kind) {
 	event_report(d->events, &(struct event){.id = EVENT_RECOVERED, .detail = detail});
 }
 
+void daemon_report_memory(struct daemon *d) {
+	char detail[128], have[32], may[32];
+	uint64_t limit = atomic_load(&d->budget.limit), used = atomic_load(&d->budget.used);
+	if (limit == 0 || used <= limit)
+		return;
+	size_format(used, have, sizeof(have));
+	size_format(limit, may, sizeof(may));
+	snprintf(detail, sizeof(detail), "tenants have %s together, and may have %s", have, may);
+	event_report(d->events, &(struct event){.id = EVENT_MEMORY_EXCEEDED, .detail = detail});
+}
+
 /* What of a changed configuration the data of the process before stands in the way of. */
 static void report_limits(struct daemon *d) {
-	char detail[128], have[32], may[32];
+	char detail[128];
 	unsigned before = d->stored.shard_count;
 	if (before != d->worker_count) {
 		snprintf(detail, sizeof(detail), "%u workers, and tenants of %u", d->worker_count, before);
 		event_report(d->events, &(struct event){.id = EVENT_SHARDS_KEPT, .detail = detail});
 	}
-	uint64_t limit = atomic_load(&d->budget.limit), used = atomic_load(&d->budget.used);
-	if (limit != 0 && used > limit) {
-		size_format(used, have, sizeof(have));
-		size_format(limit, may, sizeof(may));
-		snprintf(detail, sizeof(detail), "tenants have %s together, and may have %s", have, may);
-		event_report(d->events, &(struct event){.id = EVENT_MEMORY_EXCEEDED, .detail = detail});
-	}
+	daemon_report_memory(d);
 }
 
 /* From now on a crash finds the data. */

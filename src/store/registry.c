@@ -87,7 +87,7 @@ static struct registered *place_tenant(struct registry *r, unsigned shard, const
 	struct registered *g = malloc(sizeof *g);
 	if (g == NULL)
 		return NULL;
-	*g = (struct registered){.shard = shard};
+	*g = (struct registered){.shard = shard, .limits = *limits};
 	tenant_init(&g->tenant, r->shards[g->shard], limits);
 	list_push_back(&r->tenants, &g->link);
 	r->assigned[g->shard]++;

@@ -1,5 +1,6 @@
-/* The inside of the registry, for its three files: registry.c finds and adds tenants, registry_reload.c puts a
- * configuration in force, registry_end.c ends tenants and lists them. */
+/* The inside of the registry, for its four files: registry.c finds and adds tenants, registry_reload.c puts a
+ * configuration in force, registry_limits.c watches over limits that take keys, registry_end.c ends tenants and lists
+ * them. */
 #pragma once
 
 #include <pthread.h>
@@ -29,6 +30,7 @@ struct registered {
 	struct tenant tenant;
 	struct known_as *known_as;              /* owned: the latest first; NULL: none yet */
 	const struct tenant_identity *restored; /* what the process before knew it by; NULL: that had no such tenant */
+	struct tenant_limits limits;            /* of the configuration; its worker has them, or will */
 	unsigned untold;                        /* calls of registry_orphan_told that are to come */
 	struct opener openers[TENANT_SECRETS];
 	unsigned opener_count;
@@ -61,9 +63,11 @@ struct registry {
 	bool open;
 	uint32_t max_tenants;
 	struct tenant_limits defaults;
-	bool held;     /* tenants do not end any more */
-	bool renamed;  /* a tenant of the process before has another identity since the start */
-	bool starting; /* no worker runs yet: nothing is posted, and what goes goes at once */
+	bool held;                    /* tenants do not end any more */
+	bool renamed;                 /* a tenant of the process before has another identity since the start */
+	bool starting;                /* no worker runs yet: nothing is posted, and what goes goes at once */
+	struct registry_loss lifted;  /* of the running change: tenants with a limit that is lifted */
+	struct registry_loss lowered; /* likewise: tenants that lose keys by a limit that the configuration writes */
 	struct registered *anonymous;
 	struct list tenants;
 	struct share_demand *demands; /* owned: of all tenants, with `looking` */
@@ -107,6 +111,20 @@ struct registered *registry_add(struct registry *r, const struct tenant_limits *
 void registry_discard(struct registry *r, struct registered *g);
 /* Lets those who look at all tenants find it: it is complete. */
 void registry_show(struct registry *r, struct registered *g);
+
+/* registry_limits.c */
+
+/* Counts a tenant that would lose keys by that limit, or end: KEY_LIMITS. */
+void registry_count_loss(struct registry_loss *loss, const struct registered *g, enum key_limit limit,
+			 uint64_t becomes);
+/* Counts the tenant if `wanted` would take keys from it by a limit that the configuration does not write, or writes no
+ * longer where it did. */
+void registry_weigh_limits(const struct registry *r, struct registered *g, const struct tenant_limits *wanted,
+			   struct registry_loss *loss);
+/* Decides which of the limits that the tenant is about to get are lifted. While it is an orphan still, if it was. */
+void registry_take_limits(struct registry *r, struct registered *g, const struct tenant_limits *limits);
+/* Reports the tenants whose limits were lifted, or lowered so that they lose keys, since it was called last. */
+void registry_report_limits(struct registry *r);
 
 /* registry_end.c */
 

@@ -82,18 +82,9 @@ static struct registered *find_rival(struct registry *r, const struct secret *se
 /* ---- keys that would be lost ---- */
 
 static void weigh(struct registry_loss *loss, struct registered *g) {
-	const struct tenant_figures *f = &g->tenant.figures;
-	uint64_t keys = counter_get(&f->keys), bytes = counter_get(&f->bytes);
 	g->weighed = true;
-	if (loss->count < LOSS_SHOWN) {
-		memcpy(loss->shown[loss->count].name, tenant_name(&g->tenant), strlen(tenant_name(&g->tenant)) + 1);
-		loss->shown[loss->count].keys = keys;
-		loss->shown[loss->count].bytes = bytes;
-	}
-	loss->count++;
 	loss->opened |= !registered_listed(g);
-	loss->keys += keys;
-	loss->bytes += bytes;
+	registry_count_loss(loss, g, KEY_LIMITS, 0);
 }
 
 /* An orphan stays one, and holds nothing up. */
@@ -114,6 +105,29 @@ static struct tenant_config operator_config(const struct tenancy *y) {
 	return (struct tenant_config){.name = TENANT_OPERATOR, .secrets = {*y->admin}, .secret_count = 1};
 }
 
+/* Whether there is an anonymous tenant that is not among the configured ones. */
+static bool adds_anonymous(const struct tenancy *y) {
+	for (size_t i = 0; i < y->tenant_count; i++)
+		if (strcmp(y->tenants[i].name, y->anonymous) == 0)
+			return false;
+	return y->anonymous[0] != '\0';
+}
+
+static void weigh_limits(struct registry *r, const struct tenancy *y, struct registered *const *matches,
+			 struct registry_loss *loss) {
+	for (size_t i = 0; i < y->tenant_count; i++)
+		if (matches[i] != NULL)
+			registry_weigh_limits(r, matches[i], &y->tenants[i].limits, loss);
+	struct registered *anonymous = adds_anonymous(y) ? registry_find_listed(r, y->anonymous) : NULL;
+	if (anonymous != NULL)
+		registry_weigh_limits(r, anonymous, &y->named, loss);
+	list_for_each (node, &r->tenants) {
+		struct registered *g = list_entry(node, struct registered, link);
+		if (y->open && !g->matched && !registered_listed(g) && !is_given_up(y, g))
+			registry_weigh_limits(r, g, &y->defaults, loss);
+	}
+}
+
 static void weigh_all(struct registry *r, const struct tenancy *y, struct registered *const *matches,
 		      struct registry_loss *loss) {
 	list_for_each (node, &r->tenants) {
@@ -128,6 +142,7 @@ static void weigh_all(struct registry *r, const struct tenancy *y, struct regist
 		weigh_rivals(r, y, &c, registry_find_listed(r, TENANT_OPERATOR), loss);
 		sodium_memzero(&c, sizeof c);
 	}
+	weigh_limits(r, y, matches, loss);
 }
 
 /* ---- in force ---- */
@@ -187,6 +202,8 @@ static int put_tenant(struct registry *r, const struct tenant_config *c, struct 
 		return error;
 	}
 	r->opened -= added || opened;
+	if (!added)
+		registry_take_limits(r, g, &c->limits);
 	registry_set_orphaned(r, g, false);
 	if (added)
 		registry_show(r, g);
@@ -209,11 +226,8 @@ static int put_operator(struct registry *r, const struct tenancy *y) {
 /* The anonymous tenant need not be among the configured ones: it then has the limits of a named one, and no secret. */
 static int put_anonymous(struct registry *r, const struct tenancy *y) {
 	struct tenant_config c = {.limits = y->named};
-	bool configured = y->anonymous[0] == '\0';
-	for (size_t i = 0; i < y->tenant_count && !configured; i++)
-		configured = strcmp(y->tenants[i].name, y->anonymous) == 0;
 	memcpy(c.name, y->anonymous, sizeof c.name);
-	int error = configured ? 0 : put_tenant(r, &c, registry_find_listed(r, y->anonymous));
+	int error = adds_anonymous(y) ? put_tenant(r, &c, registry_find_listed(r, y->anonymous)) : 0;
 	if (error == 0 && y->anonymous[0] != '\0')
 		r->anonymous = registry_find_listed(r, y->anonymous);
 	return error;
@@ -244,6 +258,7 @@ static void keep_orphans(struct registry *r, const struct tenancy *y) {
 			continue;
 		bool own = registry_learn_own(r, g);
 		if (own && y->open && !registered_listed(g)) {
+			registry_take_limits(r, g, &r->defaults);
 			registry_set_orphaned(r, g, false);
 			if (r->starting)
 				tenant_set_limits(&g->tenant, &r->defaults, 0);
@@ -259,6 +274,18 @@ static void keep_orphans(struct registry *r, const struct tenancy *y) {
 	snprintf(detail, sizeof detail, "%" PRIu64 " tenants that clients opened: %" PRIu64 " keys, %" PRIu64 " bytes",
 		 count, keys, bytes);
 	event_report(r->events, &(struct event){.id = EVENT_TENANT_ORPHANED, .detail = detail});
+}
+
+/* Those that clients opened have the defaults. */
+static void keep_opened(struct registry *r) {
+	list_for_each (node, &r->tenants) {
+		struct registered *g = list_entry(node, struct registered, link);
+		if (registered_listed(g) || tenant_orphaned(&g->tenant))
+			continue;
+		registry_take_limits(r, g, &r->defaults);
+		if (r->starting)
+			tenant_set_limits(&g->tenant, &r->defaults, 0);
+	}
 }
 
 static int put_in_force(struct registry *r, const struct tenancy *y, struct registered *const *matches) {
@@ -278,7 +305,9 @@ static int put_in_force(struct registry *r, const struct tenancy *y, struct regi
 		error = put_tenant(r, &y->tenants[i], matches[i]);
 	if (error == 0)
 		error = put_anonymous(r, y);
+	keep_opened(r);
 	keep_orphans(r, y);
+	registry_report_limits(r);
 	if (r->hooks.defaults_changed != NULL)
 		r->hooks.defaults_changed(r->hooks.context, &r->defaults);
 	return error;
@@ -338,6 +367,7 @@ int registry_put(struct registry *r, const struct tenant_config *c, struct regis
 		error = ATOMDB_E_LOSS;
 	if (error == 0)
 		error = put_tenant(r, c, g);
+	registry_report_limits(r);
 	pthread_mutex_unlock(&r->mutex);
 	return error;
 }

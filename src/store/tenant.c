@@ -4,8 +4,18 @@
 #include "store/room.h"
 #include "store/share.h"
 
-static void take_limits(struct tenant *t, const struct tenant_limits *limits) {
-	t->limits = *limits;
+void tenant_lift_limits(const struct tenant *t, struct tenant_limits *limits) {
+	unsigned lifted = atomic_load_explicit(&t->lifted, memory_order_relaxed);
+	if (lifted & 1u << KEY_LIMIT_ENTRIES)
+		limits->max_entries = 0;
+	if (lifted & 1u << KEY_LIMIT_MEMORY)
+		limits->max_memory = 0;
+}
+
+static void take_limits(struct tenant *t, const struct tenant_limits *given) {
+	t->limits = *given;
+	struct tenant_limits *limits = &t->limits;
+	tenant_lift_limits(t, limits);
 	counter_set(&t->figures.quota_entries, limits->max_entries);
 	counter_set(&t->figures.quota_bytes, limits->max_memory);
 	counter_set(&t->figures.evicts, limits->eviction != EVICTION_NONE);

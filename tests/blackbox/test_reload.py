@@ -153,6 +153,76 @@ def test_a_reload_that_would_lose_keys_is_refused(atomdb):
         assert b.closed() and a.cmd("DBSIZE") == 7
 
 
+LOST_LIMITS = {
+    "of the defaults": ("defaults: { max_entries = 0; };", "", "max_entries 30"),
+    "the whole group": ('workers = 1; defaults: { max_entries = 1000; max_ttl = 60; };', "workers = 1;", "max_entries 30"),
+    "memory": ('defaults: { max_entries = 0; max_memory = "0"; };', "defaults: { max_entries = 0; };", "max_memory 67108864"),
+    "of the tenant": (tenants('name = "a"; secret = "sa"; max_entries = 1000;'), tenants('name = "a"; secret = "sa";') +
+                      "defaults: { max_entries = 7; };", "max_entries 7"),
+    "with another name": (tenants('name = "a"; secret = "sa"; max_memory = "0";'), tenants('name = "b"; secret = "sa";'),
+                          "max_memory 67108864"),
+    "of the opened one that gets a name": ('defaults: { max_memory = "0"; max_entries = 0; };',
+                                           'tenants: ( { name = "a"; secret = "sa"; } );', "max_memory 67108864"),
+    "eviction": ('defaults: { max_entries = 100; eviction = "none"; };', "defaults: { max_entries = 100; };", 'eviction "lru"'),
+}
+
+
+@pytest.mark.parametrize("before, after, becomes", LOST_LIMITS.values(), ids=LOST_LIMITS.keys())
+def test_a_limit_that_the_file_lost_takes_no_keys(atomdb, before, after, becomes):
+    atomdb.start(before)
+    with atomdb.client("sa") as client:
+        value = "v" * (1000000 if "memory" in becomes else 1)
+        client.many(("SET", f"k{number}", value) for number in range(90))
+        for _ in range(2):
+            atomdb.reload(after, refused=True)
+            command = [atomdb.binary, "--reload", str(atomdb.pid)]
+            assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 1
+        said = [line for line in atomdb.log().splitlines() if "by a limit that it does not write" in line]
+        assert "(90 keys, " in said[0] and f": {becomes})" in said[0] and "write these limits in the file" in said[0]
+        assert client.cmd("SET", "one more", "v") == "OK" and client.cmd("DBSIZE") == 91
+        assert client.cmd("EXISTS", "k0") == 1
+        # Written, it is what the operator wants.
+        key, _, limit = becomes.partition(" ")
+        written = after.replace("max_entries = 100; ", "max_entries = 100; eviction = \"lru\"; ") if key == "eviction" else (
+            after.replace('secret = "sa";', f'secret = "sa"; {key} = {limit};') if "secret" in after else
+            after.replace("defaults: {", f"defaults: {{ {key} = {limit};") if "defaults" in after else
+            after + f"defaults: {{ {key} = {limit}; }};")
+        atomdb.reload(written)
+        if key == "max_entries":
+            wait_for(lambda: client.cmd("DBSIZE") == int(limit), 10, "the limit that is written")
+        if key == "max_memory":
+            wait_for(lambda: client.cmd("DBSIZE") < 67, 10, "the limit that is written")
+        warned = [line for line in atomdb.log().splitlines() if "more than a limit that the configuration writes" in line]
+        assert len(warned) == (key != "eviction") and all("(91 keys, " in line and becomes in line for line in warned)
+
+
+def test_the_refusal_for_many_tenants_is_short(atomdb):
+    atomdb.start("defaults: { max_entries = 0; };")
+    for number in range(7):
+        with atomdb.client(f"secret {number}") as client:
+            client.many(("SET", f"k{digit}", "v") for digit in range(31 if number < 5 else 30))
+    atomdb.reload("", refused=True)
+    line = [line for line in atomdb.log().splitlines() if "by a limit that it does not write" in line][-1]
+    assert line.count(": max_entries 30)") == 3 and " and 2 more, in all 155 keys, " in line
+    assert atomdb.metric("redis_db_keys", db="db0") == 5 * 31 + 2 * 30
+
+
+def test_a_lost_limit_that_nobody_exceeds_is_no_loss(atomdb):
+    atomdb.start('defaults: { max_entries = 0; max_memory = "0"; eviction = "none"; };')
+    with atomdb.client("sa") as client:
+        atomdb.reload('defaults: { max_entries = 0; max_memory = "0"; };')
+        client.many(("SET", f"k{number}", "v") for number in range(30))
+        atomdb.reload("")
+        client.many(("SET", f"n{number}", "v") for number in range(3))
+        assert client.cmd("DBSIZE") == 30 and client.cmd("EXISTS", "k0", "k2", "k3") == 1
+        # A limit that grows, by what the file lost too.
+        atomdb.reload("defaults: { max_entries = 5; };")
+        wait_for(lambda: client.cmd("DBSIZE") == 5, 10, "the limit that is written")
+        atomdb.reload("")
+        assert client.cmd("DBSIZE") == 5
+    assert "does not write" not in atomdb.log()
+
+
 def test_a_renamed_tenant_keeps_keys_and_clients(atomdb):
     atomdb.start(tenants(A, B))
     with atomdb.client("sa") as a:
@@ -285,6 +355,7 @@ def test_less_memory_for_all_takes_from_the_largest(atomdb):
         atomdb.reload(unlimited + 'max_memory = "24M";\n')
         wait_for(lambda: large.cmd("DBSIZE") < 24000, 10, "the largest tenant to shrink")
         wait_for(lambda: atomdb.metric("atomdb_arena_resident_bytes", shard="0") <= 24 << 20, 10, "the memory to go")
+        assert "Tenants have more memory than they may have now: " in atomdb.log()
         left = large.cmd("DBSIZE")
         assert left > 10000, "more went than had to"
         assert small.cmd("DBSIZE") == 4000

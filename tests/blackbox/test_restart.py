@@ -204,6 +204,74 @@ def test_what_the_file_does_not_know_is_kept(service, tmp_path):
         assert blog.cmd("DBSIZE") == 0
 
 
+def tenant_with(operator, keys):
+    """The name of the tenant with that number of keys."""
+    for name in operator.cmd("TENANT", "LIST"):
+        told = operator.cmd("TENANT", "INFO", name)
+        if dict(zip(told[::2], told[1::2]))[b"keys"] == keys:
+            return name
+    raise AssertionError(keys)
+
+
+@pytest.mark.parametrize("end", ["restart", "crash"])
+def test_a_limit_that_the_file_lost_takes_no_keys(service, end, tmp_path):
+    """It is lifted for the tenants that have more, over reloads and starts, until the file writes one."""
+    (tmp_path / "admin").write_text("root")
+    admin = f'admin: {{ secret_file = "{tmp_path}/admin"; }};\n'
+    service.start(admin + UNLIMITED)
+    with service.client("one") as one, service.client("two") as two, service.client("few") as few:
+        one.many(("SET", f"k{number}", "v") for number in range(509))
+        two.many(("SET", f"k{number}", "v" * 1000000) for number in range(80))
+        few.many(("SET", f"k{number}", "v") for number in range(30))
+    end = getattr(service, end)
+    for attempt in range(3):
+        if attempt != 2:
+            end(config=admin)
+        else:
+            service.reload(admin)
+        said = [line for line in service.log().splitlines() if "more than a limit that the configuration does not write" in line]
+        assert f"({509 + attempt} keys, " in said[-1] and ": max_entries 30)" in said[-1]
+        assert "(80 keys, " in said[-1] and ": max_memory 67108864)" in said[-1]
+        with service.client("one") as one, service.client("two") as two, service.client("few") as few:
+            assert one.cmd("SET", f"new{attempt}", "v") == "OK" and one.cmd("DBSIZE") == 510 + attempt
+            assert two.cmd("DBSIZE") == 80
+            few.cmd("SET", f"new{attempt}", "v")
+            assert few.cmd("DBSIZE") == 30
+        with service.client("root") as operator:
+            told = operator.cmd("TENANT", "INFO", tenant_with(operator, 509 + 1 + attempt))
+            told = dict(zip(told[::2], told[1::2]))
+            assert told[b"max_entries"] == b"0" and told[b"max_memory"] == b"67108864"
+    service.reload(admin + "defaults: { max_entries = 100; max_memory = \"0\"; };")
+    with service.client("one") as one, service.client("two") as two:
+        wait_for(lambda: one.cmd("DBSIZE") == 100, 10, "the limit that is written")
+        service.reload(admin, refused=True)
+        one.many(("DEL", f"k{number}") for number in range(412, 509))
+        assert one.cmd("DBSIZE") == 3
+        two.many(("DEL", f"k{number}") for number in range(60))
+        service.reload(admin)
+        one.many(("SET", f"k{number}", "v") for number in range(100))
+        assert one.cmd("DBSIZE") == 30
+
+
+@pytest.mark.parametrize("end", ["restart", "crash"])
+def test_an_orphan_that_goes_on_keeps_what_it_has(service, end):
+    service.start('tenants: ( { name = "a"; secret = "sa"; max_memory = "0"; } ); defaults: { max_entries = 0; };')
+    for secret, size in (("sa", 1000000), ("opened", 1)):
+        with service.client(secret) as client:
+            client.many(("SET", f"k{number}", "v" * size) for number in range(80))
+    getattr(service, end)(config='tenancy = "listed";')
+    service.reload('tenants: ( { name = "a"; secret = "sa"; } );')
+    for secret in ("sa", "opened"):
+        with service.client(secret) as client:
+            assert client.cmd("DBSIZE") == 80
+            client.cmd("SET", "new", "v")
+            assert client.cmd("DBSIZE") == 81
+    assert re.search(r"does not write; it is lifted for them: .*\(80 keys, .*\(80 keys, ", service.log())
+    service.reload('defaults: { max_entries = 0; max_memory = "1M"; };tenants: ( { name = "a"; secret = "sa"; } );')
+    with service.client("sa") as client:
+        wait_for(lambda: client.cmd("DBSIZE") <= 1, 10, "the limit that is written")
+
+
 def test_clients_of_a_renamed_tenant_stay_its_clients(service):
     """Two tenants exchange their names at a restart; a third one gets a new one. No client gets to another's keys."""
     service.start(listed("shop", "blog", "wiki"))

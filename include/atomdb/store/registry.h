@@ -53,17 +53,24 @@ struct tenancy {
 /* In `removed`: all tenants that clients opened; only where `open` is false. */
 #define TENANT_ALL_OPENED "@opened"
 
-/* Tenants that a change would end, with keys, though nobody gave them up. */
+/* Tenants that a change would end, with keys, though nobody gave them up, or take keys from by a limit that the
+ * configuration does not write. */
 #define LOSS_SHOWN 3
 struct registry_loss {
 	size_t count;
-	bool opened; /* clients opened one of them */
+	bool opened;    /* clients opened one of those that would end */
+	size_t limited; /* tenants that would not end, but get a smaller limit */
 	uint64_t keys, bytes;
 	struct {
 		char name[TENANT_NAME_MAX + 1];
 		uint64_t keys, bytes;
-	} shown[LOSS_SHOWN]; /* the first of them */
+		enum key_limit limit; /* KEY_LIMITS: the tenant would end */
+		uint64_t becomes;     /* that limit */
+	} shown[LOSS_SHOWN];          /* the first of them */
 };
+
+/* Describes the tenants, up to the size of `out`: "shop (509 keys, 40000 bytes: max_entries 30)". */
+void registry_describe_loss(const struct registry_loss *loss, char *out, size_t size);
 
 /* That no two tenants have one name or secret, the operator among them: 0, ATOMDB_E_RANGE or -ENOMEM. */
 int tenancy_check(const struct tenancy *y);
@@ -87,7 +94,8 @@ struct registry_hooks {
 };
 
 /* `shards` are not owned. Tenants with keys that came with the shards and that the tenancy does not know become
- * orphans: nobody opens them, they have no limits, and their keys stay until they expire. 0, -ENOMEM, or ATOMDB_E_RANGE
+ * orphans: nobody opens them, they have no limits, and their keys stay until they expire. A limit that the tenancy does
+ * not write and that a tenant exceeds is lifted for it, until the tenancy writes one. 0, -ENOMEM, or ATOMDB_E_RANGE
  * for two tenants of one name or secret. */
 int registry_new(struct registry **out, struct shard *const *shards, size_t shard_count, const struct tenancy *tenancy,
 		 const struct registry_hooks *hooks, const struct event_sink *events);
@@ -96,10 +104,10 @@ void registry_free(struct registry *r);
 
 /* Puts a changed tenancy in force: adds, changes, renames and removes listed tenants, leaves the others alone. A
  * tenant is known by its name; one whose name the tenancy does not have, by its secrets. A tenant with keys that
- * `removed` does not name does not go: ATOMDB_E_LOSS, `*loss` (or NULL) tells what would, and nothing changed. Keys
- * that are written meanwhile leave an orphan, which a reload does not end either unless `removed` names it. It takes
- * time in proportion to how many there are. 0; ATOMDB_E_RANGE as registry_new, and nothing changed; -ENOMEM, and the
- * rest is not in force yet. */
+ * `removed` does not name does not go: ATOMDB_E_LOSS, `*loss` (or NULL) tells what would, and nothing changed. So it
+ * is if a limit that the tenancy no longer writes would take keys from a tenant. Keys that are written meanwhile leave
+ * an orphan, which a reload does not end either unless `removed` names it. It takes time in proportion to how many
+ * there are. 0; ATOMDB_E_RANGE as registry_new, and nothing changed; -ENOMEM, and the rest is not in force yet. */
 int registry_reload(struct registry *r, const struct tenancy *tenancy, struct registry_loss *loss);
 
 /* Adds or changes one listed tenant, as registry_reload does for all; an orphan of that name, or secret, is it again.

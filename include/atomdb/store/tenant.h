@@ -28,6 +28,12 @@ struct tenant_identity {
 	char name[TENANT_NAME_MAX + 1]; /* of the configuration; "": only clients know it */
 };
 
+/* Limits by which a tenant loses keys. */
+enum key_limit { KEY_LIMIT_ENTRIES, KEY_LIMIT_MEMORY, KEY_LIMIT_EVICTION, KEY_LIMITS };
+
+/* The place where the configuration writes a limit, the more specific one last. */
+enum limit_source { LIMIT_BUILT_IN, LIMIT_IN_DEFAULTS, LIMIT_IN_TENANT };
+
 /* 0 means no limit. */
 struct tenant_limits {
 	uint64_t max_entries;
@@ -36,8 +42,9 @@ struct tenant_limits {
 	uint32_t max_clients;
 	uint32_t commands_per_second;
 	enum eviction eviction;
-	int64_t default_ttl; /* milliseconds; given to a write that sets none */
-	int64_t max_ttl;     /* milliseconds; longer ones, and none, become this */
+	int64_t default_ttl;         /* milliseconds; given to a write that sets none */
+	int64_t max_ttl;             /* milliseconds; longer ones, and none, become this */
+	uint8_t sources[KEY_LIMITS]; /* enum limit_source */
 };
 
 /* Written by the tenant's worker, read by anybody. */
@@ -102,8 +109,11 @@ struct tenant {
 	/* Never NULL. The registry replaces it; what it pointed to before stays, unchanged, as long as the tenant. */
 	_Atomic(const struct tenant_identity *) identity;
 	_Atomic bool orphaned; /* the configuration knows it no longer; it is kept for its keys. The registry's */
-	struct shard *shard;   /* never changes */
-	bool is_operator;      /* what the admin secret opens; never changes */
+	/* A bit for each enum key_limit that is not in force: the configuration does not write it, and the tenant had
+	 * more at the start. The registry's. */
+	_Atomic unsigned lifted;
+	struct shard *shard; /* never changes */
+	bool is_operator;    /* what the admin secret opens; never changes */
 	struct tenant_figures figures;
 
 	/* The worker's own. */
@@ -194,5 +204,7 @@ uint64_t tenant_scratch_limit(const struct tenant *t);
 /* Bytes charged for a database: `*all` of it, and of these `*table` for its table. For the tenant's own worker. */
 void tenant_database_bytes(const struct tenant *t, unsigned database, uint64_t *all, uint64_t *table);
 
-/* Puts new limits in force. What lies above them is evicted in slices by shard_work. */
+/* Removes from `limits` those that are lifted for the tenant. */
+void tenant_lift_limits(const struct tenant *t, struct tenant_limits *limits);
+/* Puts new limits in force, except those that are lifted. What lies above them is evicted in slices by shard_work. */
 void tenant_set_limits(struct tenant *t, const struct tenant_limits *limits, uint64_t now_ns);

@@ -104,6 +104,12 @@ static void max_entries_of_named_tenants(void **state) {
 		assert_int_equal(c->tenancy.named.max_entries, cases[i].named);
 		assert_int_equal(c->tenancy.tenants[0].limits.max_entries, cases[i].named);
 		assert_int_equal(c->tenancy.tenants[1].limits.max_entries, cases[i].own);
+		unsigned source = strstr(cases[i].text, "max_entries") != NULL ? LIMIT_IN_DEFAULTS : LIMIT_BUILT_IN;
+		assert_int_equal(c->tenancy.defaults.sources[KEY_LIMIT_ENTRIES], source);
+		assert_int_equal(c->tenancy.named.sources[KEY_LIMIT_ENTRIES], source);
+		assert_int_equal(c->tenancy.tenants[0].limits.sources[KEY_LIMIT_ENTRIES], source);
+		assert_int_equal(c->tenancy.tenants[1].limits.sources[KEY_LIMIT_ENTRIES], LIMIT_IN_TENANT);
+		assert_int_equal(c->tenancy.tenants[1].limits.sources[KEY_LIMIT_EVICTION], LIMIT_BUILT_IN);
 		config_free(c);
 	}
 }

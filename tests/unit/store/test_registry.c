@@ -558,6 +558,137 @@ static void test_a_reload_that_would_lose_keys_changes_nothing(void **state) {
 	world_close(&w);
 }
 
+static void put_keys(struct tenant *t, unsigned count) {
+	for (unsigned i = 0; i < count; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "k%u", i);
+		put_key(t, name);
+	}
+}
+
+/* Lets the tenant's worker evict all that is above its limits. */
+static uint64_t keys_left(struct tenant *t) {
+	while (shard_work(t->shard, 100))
+		;
+	return counter_get(&t->figures.keys);
+}
+
+static void expect_limit(const struct registry_loss *loss, const struct tenant *t, enum key_limit limit,
+			 uint64_t becomes) {
+	assert_int_equal(loss->count, 1);
+	assert_int_equal(loss->limited, 1);
+	assert_string_equal(loss->shown[0].name, tenant_name(t));
+	assert_int_equal(loss->shown[0].keys, counter_get(&t->figures.keys));
+	assert_int_equal(loss->shown[0].limit, limit);
+	assert_int_equal(loss->shown[0].becomes, becomes);
+}
+
+static void test_a_limit_that_is_not_written_takes_no_keys(void **state) {
+	(void)state;
+	struct world w;
+	struct registry_loss loss;
+	struct tenant_config shop = tenant_named("shop", "s");
+	shop.limits = (struct tenant_limits){.max_entries = 100, .sources = {LIMIT_IN_TENANT}};
+	struct tenancy y = {.open = true, .tenants = &shop, .tenant_count = 1};
+	y.defaults.sources[KEY_LIMIT_ENTRIES] = LIMIT_IN_DEFAULTS;
+	struct tenant *listed, *open;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "default", "s", &listed), 0);
+	assert_int_equal(auth(&w, "default", "o", &open), 0);
+	put_keys(listed, 50);
+	put_keys(open, 50);
+
+	/* It falls back to the defaults, whether they are written or not. */
+	shop.limits = (struct tenant_limits){.max_entries = 40, .sources = {LIMIT_IN_DEFAULTS}};
+	assert_int_equal(registry_reload(w.registry, &y, &loss), ATOMDB_E_LOSS);
+	expect_limit(&loss, listed, KEY_LIMIT_ENTRIES, 40);
+	shop.limits = (struct tenant_limits){.max_memory = 1000, .max_entries = 60};
+	assert_int_equal(registry_reload(w.registry, &y, &loss), ATOMDB_E_LOSS);
+	expect_limit(&loss, listed, KEY_LIMIT_MEMORY, 1000);
+	shop.limits = (struct tenant_limits){.max_entries = 50};
+	y.defaults = (struct tenant_limits){.max_entries = 49};
+	assert_int_equal(registry_reload(w.registry, &y, &loss), ATOMDB_E_LOSS);
+	expect_limit(&loss, open, KEY_LIMIT_ENTRIES, 49);
+	assert_int_equal(w.limits_changed + w.defaults_changed, 0);
+	assert_int_equal(keys_left(listed), 50);
+	assert_int_equal(keys_left(open), 50);
+
+	/* Nobody has more, or it is written. */
+	y.defaults = (struct tenant_limits){.max_entries = 50};
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_int_equal(keys_left(listed), 50);
+	shop.limits = (struct tenant_limits){.max_entries = 10, .sources = {LIMIT_IN_TENANT}};
+	y.defaults = (struct tenant_limits){.max_entries = 20, .sources = {LIMIT_IN_DEFAULTS}};
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_int_equal(keys_left(listed), 10);
+	assert_int_equal(keys_left(open), 20);
+
+	/* Without eviction it is full, but loses nothing, until it is evicted again. */
+	shop.limits = (struct tenant_limits){.eviction = EVICTION_NONE};
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	shop.limits = (struct tenant_limits){.eviction = EVICTION_LRU};
+	assert_int_equal(registry_reload(w.registry, &y, &loss), ATOMDB_E_LOSS);
+	assert_int_equal(loss.shown[0].limit, KEY_LIMIT_EVICTION);
+	shop.limits.sources[KEY_LIMIT_EVICTION] = LIMIT_IN_TENANT;
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	world_close(&w);
+}
+
+static void lift(bool saved) {
+	struct world w;
+	struct registry_loss loss;
+	struct tenant_config list[2] = {tenant_named("shop", "s"), tenant_named("news", "n")};
+	struct tenancy y = {.open = true, .tenants = list, .tenant_count = 2};
+	struct tenant *shop, *news, *open, *small;
+	list[0].limits = list[1].limits = y.defaults;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "default", "o", &open), 0);
+	put_keys(open, 50);
+	assert_int_equal(auth(&w, "default", "m", &small), 0);
+	put_keys(small, 10);
+	assert_int_equal(auth(&w, "default", "s", &shop), 0);
+	put_keys(shop, 50);
+	assert_int_equal(auth(&w, "default", "n", &news), 0);
+	put_keys(news, 50);
+
+	y.defaults.max_entries = list[0].limits.max_entries = 30;
+	list[1].limits = (struct tenant_limits){.max_entries = 20, .sources = {LIMIT_IN_TENANT}};
+	for (unsigned start = 0; start < 2; start++) {
+		world_restart(&w, &y, saved);
+		assert_int_equal(auth(&w, "default", "o", &open), 0);
+		assert_int_equal(auth(&w, "default", "m", &small), 0);
+		assert_int_equal(auth(&w, "default", "s", &shop), 0);
+		assert_int_equal(auth(&w, "default", "n", &news), 0);
+		/* The same file again, and a change of another option. */
+		assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+		assert_int_equal(registry_put(w.registry, &list[0], &loss), 0);
+		assert_int_equal(keys_left(open), 50);
+		assert_int_equal(open->limits.max_entries, 0);
+		assert_int_equal(keys_left(shop), 50);
+		assert_int_equal(keys_left(small), 10);
+		assert_int_equal(small->limits.max_entries, 30);
+		assert_int_equal(keys_left(news), 20);
+	}
+	put_key(open, "more");
+	assert_int_equal(keys_left(open), 51);
+
+	/* Until one is written, here with the value that it has by default. */
+	y.defaults.sources[KEY_LIMIT_ENTRIES] = LIMIT_IN_DEFAULTS;
+	list[0].limits.sources[KEY_LIMIT_ENTRIES] = LIMIT_IN_TENANT;
+	assert_int_equal(registry_put(w.registry, &list[0], &loss), 0);
+	assert_int_equal(keys_left(shop), 30);
+	assert_int_equal(keys_left(open), 51);
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_int_equal(keys_left(open), 30);
+	world_close(&w);
+}
+
+static void test_a_limit_that_is_not_written_is_lifted_at_a_start(void **state) {
+	(void)state;
+	lift(true);
+	lift(false);
+}
+
 static void test_what_is_given_up_goes(void **state) {
 	(void)state;
 	struct world w;
@@ -830,6 +961,8 @@ int main(void) {
 		cmocka_unit_test(test_put_and_remove),
 		cmocka_unit_test(test_operator),
 		cmocka_unit_test(test_a_reload_that_would_lose_keys_changes_nothing),
+		cmocka_unit_test(test_a_limit_that_is_not_written_takes_no_keys),
+		cmocka_unit_test(test_a_limit_that_is_not_written_is_lifted_at_a_start),
 		cmocka_unit_test(test_what_is_given_up_goes),
 		cmocka_unit_test(test_keys_that_are_written_meanwhile_leave_an_orphan),
 		cmocka_unit_test(test_renamed),
