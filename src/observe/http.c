@@ -185,9 +185,8 @@ static const struct resource *find_resource(struct MHD_Connection *connection, c
 static const char closed_policy[] = "default-src 'none'; frame-ancestors 'none'";
 
 static bool add_headers(struct MHD_Response *response, unsigned status, const char *type, const char *policy,
-			bool packed) {
-	bool invalid = status == MHD_HTTP_BAD_REQUEST, allow = status == MHD_HTTP_METHOD_NOT_ALLOWED,
-	     challenge = status == MHD_HTTP_UNAUTHORIZED;
+			bool packed, bool last) {
+	bool allow = status == MHD_HTTP_METHOD_NOT_ALLOWED, challenge = status == MHD_HTTP_UNAUTHORIZED;
 	return MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
 	       MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES &&
 	       MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
@@ -199,8 +198,7 @@ static bool add_headers(struct MHD_Response *response, unsigned status, const ch
 						       "Bearer realm=\"AtomDB\"") == MHD_YES &&
 			       MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
 						       "Basic realm=\"AtomDB\", charset=\"UTF-8\"") == MHD_YES)) &&
-	       /* The end of this request is not certain. */
-	       (!invalid || MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES) &&
+	       (!last || MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES) &&
 	       (!allow || MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD") == MHD_YES);
 }
 
@@ -219,8 +217,11 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *connection,
 		return MHD_NO;
 	}
 	enum MHD_Result r = MHD_NO;
+	/* The end of the request is not certain if the head is invalid. libmicrohttpd does not check trailers. */
+	bool last = status == MHD_HTTP_BAD_REQUEST ||
+		    MHD_get_connection_values(connection, MHD_FOOTER_KIND, NULL, NULL) > 0;
 	http_clients_answer(&h->clients, client, size);
-	if (add_headers(response, status, type, policy, packed))
+	if (add_headers(response, status, type, policy, packed, last))
 		r = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return r;
@@ -367,11 +368,14 @@ static enum MHD_Result read_header(void *context, enum MHD_ValueKind kind, const
 
 /* At the head of a request: refuses it if its end is in doubt. */
 static enum MHD_Result check(struct http *h, struct MHD_Connection *connection, struct http_client *client,
-			     const char *version) {
-	struct http_request r = {0};
+			     const char *method, const char *version) {
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	struct http_request r = {.end = version + strlen(version)};
 	struct buffer body;
 	MHD_get_connection_values_n(connection, MHD_HEADER_KIND, read_header, &r);
-	if (http_request_valid(&r, version))
+	/* The head begins with the method. */
+	if (info != NULL && http_request_valid(&r, version, method + info->header_size))
 		return MHD_YES;
 	buffer_init(&body);
 	return finish(h, connection, client, refuse(&body, MHD_HTTP_BAD_REQUEST), NULL, &body);
@@ -389,7 +393,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 		*state = client;
 		client->uploaded = 0;
 		client->handled = true;
-		return check(h, connection, client, version);
+		return check(h, connection, client, method, version);
 	}
 	if (*upload_size > 0) {
 		/* No resource takes a body. A small one is dropped, so that the client reads the response to it. */

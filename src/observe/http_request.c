@@ -1,5 +1,7 @@
 #include "observe/http_request.h"
 
+#include <stdint.h>
+
 /* RFC 9110, section 5.6.2. */
 static bool is_token(struct slice s) {
 	for (size_t i = 0; i < s.len; i++) {
@@ -16,9 +18,24 @@ static bool is_length(const char *value) {
 	return digits > 0 && digits < 19 && value[digits] == '\0';
 }
 
+/* Whether nothing but white space and at most `max` bytes of line ends, or NULs, are between two places in the head. */
+static bool adjoin(const char *from, const char *to, unsigned max) {
+	for (; (uintptr_t)from < (uintptr_t)to; from++) {
+		if (*from == ' ' || *from == '\t')
+			continue;
+		if ((*from != '\0' && *from != '\r' && *from != '\n') || max-- == 0)
+			return false;
+	}
+	return from == to;
+}
+
 void http_request_header(struct http_request *r, struct slice name, const char *value, size_t value_len) {
 	if (!is_token(name) || strlen(value) != value_len || strpbrk(value, "\r\n") != NULL)
 		r->malformed = true;
+	/* A line's end has one byte or two. */
+	if (!adjoin(r->end, name.data, 2) || !adjoin(name.data + name.len, value, 1))
+		r->malformed = true;
+	r->end = value + value_len;
 	if (slice_is(name, "Host")) {
 		r->hosts++;
 		r->host = value;
@@ -31,9 +48,9 @@ void http_request_header(struct http_request *r, struct slice name, const char *
 	}
 }
 
-bool http_request_valid(const struct http_request *r, const char *version) {
+bool http_request_valid(const struct http_request *r, const char *version, const char *end) {
 	bool old = strcmp(version, "HTTP/1.0") == 0;
-	if (r->malformed || r->hosts > 1 || r->lengths + r->codings > 1)
+	if (r->malformed || !adjoin(r->end, end, 4) || r->hosts > 1 || r->lengths + r->codings > 1)
 		return false;
 	return old ? r->codings == 0 : r->hosts == 1;
 }

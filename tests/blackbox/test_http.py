@@ -269,6 +269,54 @@ def test_a_length_that_is_none_has_one_response(shared, kept):
     assert exchange(shared, head("Cookie: a=\"; b; =c"), kept=kept) == ["200", "200"]
 
 
+# Lines that libmicrohttpd joins, cuts or takes for the end of the head. A proxy may read another length there.
+DOUBTFUL = (
+    ["Content-Length:", " 5"], ["Content-Length: 5", " abc"], ["Content-: 5", " Length"], ["Content-Length: ", "\t5"],
+    ["Transfer-Encoding:", " chunked"], ["X: 1", " y"], ["X: 1", "\ty", "\tz"], ["X: 1", " "], [" X: 1"], ["X", " : 1"],
+    ["Content-Length: 5\0"], ["Content-Length: 5\0junk"], ["X: a\0b"], ["X: \0"], ["X\0: b"], ["\0X: b"], ["X: a\rY: b"],
+    ["X : y"], ["X\t: y"], [": y"], ["X: y", ": z"], ["X: y", ": z", "Content-Length: 5"], ["X"], ["Host"], ["Host:"],
+    ["Host: localhost"], ["Transfer-Encoding: xchunked"], ["Transfer-Encoding: \0chunked"], ["X(: y"], ["\xe9: y"])
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["first", "kept"])
+def test_a_head_with_a_line_of_doubt_is_refused(shared, kept):
+    for lines in DOUBTFUL:
+        for request in (head(*lines), head(*lines, "Accept: */*"), head("Accept: */*", *lines)):
+            assert exchange(shared, request + b"hello", kept=kept) == ["400"], (lines, request)
+    assert exchange(shared, b"GET /health HTTP/1.1\r\n\r\n", kept=kept) == ["400"]
+    assert exchange(shared, b"GET /health HTTP/1.1\r\n: x\r\nHost: localhost\r\n\r\n", kept=kept) == ["400"]
+
+
+def test_a_head_may_have_odd_lines(shared):
+    for lines in (["X:y"], ["X:"], ["X: \t"], ["X: y  "], ["X:\t y\t"], ["X: a:b: c"], ["X: \xe9"], ["X: " + "y" * 12000]):
+        assert exchange(shared, head(*lines)) == ["200", "200"], lines
+        assert exchange(shared, head("Via: z", *lines, "Accept: */*")) == ["200", "200"], lines
+    # RFC 9112, section 2.2: a line may end with LF alone, and empty lines may stand before the first.
+    assert exchange(shared, head("X: y").replace(b"\r", b"")) == ["200", "200"]
+    assert exchange(shared, b"\r\n\r\n" + head("X: y")) == ["200", "200"]
+    assert exchange(shared, head("X: y"), kept=True) == ["200", "200"]
+    request = head("Content-Length: 5", "X:  y") + b"hello"
+    for at in range(1, len(request), 7):
+        assert exchange(shared, request[:at], request[at:]) == ["200", "200"], at
+
+
+CHUNKED = head("Transfer-Encoding: chunked")
+
+
+def test_a_chunk_whose_size_is_none_has_one_response(shared):
+    for size in (b"zz", b"-5", b"+5", b"0x5", b" 5", b"5 ", b"", b"f" * 17, b"5\0"):
+        assert exchange(shared, CHUNKED + size + b"\r\nhello\r\n0\r\n\r\n") in (["400"], ["413"]), size
+    assert exchange(shared, CHUNKED + b"5\r\nhelloworld\r\n0\r\n\r\n") == ["400"]
+    assert exchange(shared, CHUNKED + b"05;x=y\r\nhello\r\n0\r\n\r\n") == ["200", "200"]
+
+
+def test_a_request_with_trailers_is_the_last(shared):
+    for trailers in (b"X: y", b"Content-Length: 5", b"X: y\r\n: z", b"X: y\r\n z", b": z"):
+        assert exchange(shared, CHUNKED + b"5\r\nhello\r\n0\r\n" + trailers + b"\r\n\r\n") == ["200"], trailers
+    for trailers in (b"X", b"X: y\r\nY"):
+        assert exchange(shared, CHUNKED + b"5\r\nhello\r\n0\r\n" + trailers + b"\r\n\r\n") == ["400"], trailers
+
+
 def test_requests_before_a_refused_one_are_answered(shared):
     assert exchange(shared, head() + head() + head("Content-Length: abc")) == ["200", "200", "400"]
     assert exchange(shared, head("Content-Length: 5") + b"hello" + head("Content-Length: abc")) == ["200", "400"]
