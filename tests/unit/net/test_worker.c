@@ -298,6 +298,7 @@ static void obeys_new_settings_and_limits(void **state) {
 	client_send(fd, "MSET a 1 b 2 c 3\r\nDBSIZE\r\n");
 	client_expect(fd, "+OK\r\n:3\r\n");
 	tenancy.defaults.max_entries = 2;
+	tenancy.defaults.sources[KEY_LIMIT_ENTRIES] = LIMIT_IN_DEFAULTS;
 	assert_int_equal(registry_reload(s->shared.registry, &tenancy, NULL), 0);
 	wait_for(server_tenants(s).keys == 2);
 	settings.max_clients = 1;
