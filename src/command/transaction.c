@@ -227,7 +227,7 @@ enum outcome transaction_exec(struct session *s, const struct request *r) {
 	s->flags |= SESSION_EXECUTING;
 	s->env->pattern_work = PATTERN_WORK;
 	struct shard *shard = s->tenant->shard;
-	keyspace_begin_transaction(shard);
+	keyspace_begin_transaction(shard, x->bytes);
 	run_all(s, x);
 	keyspace_commit(shard);
 	/* A CLIENT PAUSE that was among them. */

@@ -377,7 +377,9 @@ int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, 
 	size_t size = entry_header_size(flags) + key->name.len + len;
 	size_t bytes = arena_block_size(size), growth = 0;
 	if (old != NULL) {
-		size_t before = scope_keeps(s, old) ? 0 : arena_block_size(entry_size(old));
+		size_t before = arena_block_size(entry_size(old));
+		if (scope_keeps(s, old) && room_has_to_fit(t, before))
+			before = 0;
 		ref block = entry_ref(s, old);
 		lru_touch(s->arena, &t->record->lru, block);
 		keep = keep != 0 ? keep : block;
@@ -582,7 +584,8 @@ static bool note_value(struct tenant *t, struct entry *e, size_t length, struct 
 	size_t end = length < stored.len ? length : stored.len;
 	end = span.len < end && span.at < end - span.len ? span.at + span.len : end;
 	size_t noted = span.at < end ? end - span.at : 0;
-	if (noted > SCOPE_INLINE && scope_keeps(s, e) && room_make(t, arena_block_size(noted), entry_ref(s, e)) != 0)
+	if (noted > SCOPE_INLINE && scope_keeps(s, e) && room_has_to_fit(t, arena_block_size(noted)) &&
+	    room_make(t, arena_block_size(noted), entry_ref(s, e)) != 0)
 		return false;
 	if (!scope_note_bytes(s, e, (size_t)(stored.data - (char *)e) + span.at, noted))
 		return false;

@@ -7,6 +7,7 @@
 #include "atomdb/util/error.h"
 #include "store/crash.h"
 #include "store/record.h"
+#include "store/room.h"
 #include "store/scope.h"
 
 /* Copies `e`, which is not evicted as long as `keep` is not. */
@@ -51,7 +52,7 @@ int keyspace_move(struct tenant *t, const struct key *from, struct entry *e, con
 	struct database *d = tenant_database(t, from->place);
 	bool ttl = entry_has(e, ENTRY_TTL);
 	size_t bytes = keyspace_memory(e);
-	if (scope_keeps(s, e))
+	if (scope_keeps(s, e) && room_has_to_fit(t, bytes))
 		return move_kept(t, from, e, to, old);
 	lru_remove(s->arena, &t->record->lru, entry_ref(s, e));
 	keyspace_count(t, d, from->place, ttl, bytes, false);

@@ -27,6 +27,7 @@ struct batch {
 	int64_t deadline;
 	uint64_t entries; /* that are new */
 	uint64_t bytes;   /* of blocks, beyond those that go */
+	uint64_t kept;    /* bytes of those that go at the end of a transaction and do not have to fit */
 	ref keep;         /* the least recently used entry that is replaced, or 0 */
 	struct unpublished *blocks;
 	size_t drafted;
@@ -72,10 +73,15 @@ static void count_pair(struct batch *b, size_t i) {
 	const struct entry *old = keyspace_find(b->tenant, &key, LOOKUP_PEEK);
 	b->bytes += block_size(b, i, &key);
 	b->entries += old == NULL;
-	if (old != NULL && !scope_keeps(s, old))
+	if (old == NULL)
+		return;
+	if (!scope_keeps(s, old)) {
 		b->bytes -= keyspace_memory(old); /* may wrap: the sum is what counts */
-	if (old != NULL)
-		keep_entry(b, old);
+	} else if (!room_has_to_fit(b->tenant, b->kept + keyspace_memory(old))) {
+		b->kept += keyspace_memory(old);
+		b->bytes -= keyspace_memory(old);
+	}
+	keep_entry(b, old);
 }
 
 struct numbered {

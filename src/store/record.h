@@ -131,6 +131,7 @@ struct shard {
 	bool transaction;            /* the open scope is that of several commands */
 	struct tenant *scope_tenant; /* whose scope is open, once something is noted */
 	uint64_t scope_bytes;        /* charged to it for what the scope keeps */
+	uint64_t transaction_bytes;  /* charged for the commands of the transaction that is open */
 	int64_t held_ms; /* when the first tenant whose expired entries are held has them removed, by CLOCK_MONOTONIC */
 	struct entry_change change;
 	struct tenant_limits defaults;

@@ -14,7 +14,7 @@
 #define FREED_AT_MOST 16384
 #define FREED_AT_ONCE 64
 
-/* Clients may exceed the quota by a 64th of it, within these bounds in bytes. */
+/* Clients may exceed the quota by a 64th of it, within these bounds in bytes; so may what an open scope keeps. */
 #define RESERVE_SHARE 64
 #define RESERVE_LEAST ((uint64_t)64 << 10)
 #define RESERVE_MOST  ((uint64_t)1 << 20)
@@ -53,21 +53,36 @@ static struct evictable sum_evictable(const struct tenant *t, ref keep) {
 	return sum;
 }
 
-/* Bytes of dropped databases that count as room. */
-static uint64_t dying(const struct tenant *t) {
-	return scope_keeps_dropped(t->shard) ? 0 : t->dying;
+static uint64_t reserve_of(const struct tenant *t) {
+	uint64_t quota = t->limits.max_memory, reserve = quota == 0 ? RESERVE_MOST : quota / RESERVE_SHARE;
+	return reserve < RESERVE_LEAST ? RESERVE_LEAST : reserve > RESERVE_MOST ? RESERVE_MOST : reserve;
+}
+
+/* Bytes that the open scope keeps for the tenant, whose command is the only one that runs in the shard. */
+static uint64_t kept_by_scope(const struct tenant *t) {
+	const struct shard *s = t->shard;
+	uint64_t bytes = s->scope_bytes + s->transaction_bytes;
+	return scope_keeps_dropped(s) ? bytes + t->dying : bytes;
+}
+
+bool room_has_to_fit(const struct tenant *t, uint64_t kept) {
+	return kept_by_scope(t) + kept > reserve_of(t);
+}
+
+/* Charged bytes that count as room: they go soon, or at the end of the scope. */
+static uint64_t passing(const struct tenant *t) {
+	uint64_t kept = kept_by_scope(t), most = reserve_of(t);
+	return (kept < most ? kept : most) + (scope_keeps_dropped(t->shard) ? 0 : t->dying);
 }
 
 bool room_over(const struct tenant *t, uint64_t entries, uint64_t bytes) {
 	const struct tenant_limits *l = &t->limits;
 	return (l->max_entries != 0 && counter_get(&t->figures.keys) + entries > l->max_entries) ||
-	       (l->max_memory != 0 && counter_get(&t->figures.bytes) + bytes > l->max_memory + dying(t));
+	       (l->max_memory != 0 && counter_get(&t->figures.bytes) + bytes > l->max_memory + passing(t));
 }
 
 bool room_in_reserve(const struct tenant *t, uint64_t bytes) {
-	uint64_t quota = t->limits.max_memory, reserve = quota / RESERVE_SHARE;
-	reserve = reserve < RESERVE_LEAST ? RESERVE_LEAST : reserve > RESERVE_MOST ? RESERVE_MOST : reserve;
-	return counter_get(&t->figures.bytes) + bytes <= quota + reserve + dying(t);
+	return counter_get(&t->figures.bytes) + bytes <= t->limits.max_memory + reserve_of(t) + passing(t);
 }
 
 uint64_t room_evictable(const struct tenant *t, ref keep) {
@@ -82,7 +97,8 @@ bool room_fits(const struct tenant *t, uint64_t entries, uint64_t bytes, ref kee
 		return false;
 	struct evictable most = sum_evictable(t, keep);
 	return (l->max_entries == 0 || counter_get(&t->figures.keys) - most.entries + entries <= l->max_entries) &&
-	       (l->max_memory == 0 || counter_get(&t->figures.bytes) - most.bytes + bytes <= l->max_memory + dying(t));
+	       (l->max_memory == 0 ||
+		counter_get(&t->figures.bytes) - most.bytes + bytes <= l->max_memory + passing(t));
 }
 
 /* Bytes that the table of `growing` takes for one more entry: none, as entries are evicted from it. */

@@ -6,11 +6,14 @@
 #include "store/record.h"
 
 /* Whether the tenant is above its quota with `entries` and `bytes` more. Dropped databases count as room, unless an
- * open scope may bring them back. */
+ * open scope may bring them back, and so does the first part of what an open scope keeps. */
 bool room_over(const struct tenant *t, uint64_t entries, uint64_t bytes);
 /* Whether `bytes` more fit into a little beyond the quota, which is for what the clients of a full tenant need to free
  * memory: MULTI, WATCH, subscriptions. */
 bool room_in_reserve(const struct tenant *t, uint64_t bytes);
+/* Whether the open transaction keeps so much with `kept` bytes more that they have to fit into the quota. A short one
+ * gives them back soon: it keeps a 64th of the quota, 64 KiB to 1 MiB, without evicting or being refused. */
+bool room_has_to_fit(const struct tenant *t, uint64_t kept);
 /* Whether `entries` and `bytes` more fit into the quota once everything is evicted that may be: every entry except
  * `keep` and those used after it (0: every entry). */
 bool room_fits(const struct tenant *t, uint64_t entries, uint64_t bytes, ref keep);

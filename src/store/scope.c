@@ -126,8 +126,9 @@ void keyspace_begin(struct shard *s) {
 		s->scoped = true;
 }
 
-void keyspace_begin_transaction(struct shard *s) {
+void keyspace_begin_transaction(struct shard *s, uint64_t bytes) {
 	keyspace_begin(s);
+	s->transaction_bytes = bytes;
 	s->transaction = true;
 }
 
@@ -140,6 +141,7 @@ void keyspace_commit(struct shard *s) {
 	if (s->scoped)
 		finish(s);
 	s->transaction = false;
+	s->transaction_bytes = 0;
 }
 
 /* ---- notes ---- */

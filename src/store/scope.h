@@ -7,7 +7,7 @@
  * when they are replaced or removed.
  *
  * The tenant is charged for what the scope keeps, and for a long log. A single command is not asked for that room,
- * since it gives it back at its end; the commands of a transaction are: see scope_keeps().
+ * since it gives it back at its end; the commands of a long transaction are: see room_has_to_fit().
  *
  * What the quota evicts and the clock expires is no part of it: it may go at any time, and is not brought back.
  *
@@ -52,7 +52,8 @@ static inline bool scope_keeps_dropped(const struct shard *s) {
 	return scope_active(s) && s->scope_dropped;
 }
 
-/* Whether the open scope keeps the block of an entry until after the command that replaces or removes it. */
+/* Whether the open scope keeps the block of an entry until after the command that replaces or removes it. See
+ * room_has_to_fit(). */
 static inline bool scope_keeps(const struct shard *s, const struct entry *e) {
 	return scope_active(s) && s->transaction && !entry_fresh(e);
 }

@@ -160,6 +160,23 @@ def test_pfcount_of_a_full_tenant_counts(atomdb):
         assert transaction(client, [("PFCOUNT", f"h{number}") for number in range(20)]) == counts
 
 
+def test_a_short_transaction_of_a_full_tenant_is_not_refused(atomdb):
+    atomdb.start(FULL)
+    with atomdb.client("s") as client:
+        old, new = os.urandom(500).hex(), os.urandom(500).hex()
+        for name in ("a", "b", "c"):
+            assert client.cmd("SET", name, old) == "OK"
+        assert client.cmd("SET", "n", 10) == "OK"
+        number = fill(client) - 1
+        assert client.cmd("DEL", "key:0") == 1  # for the table
+        commands = [("SET", "a", new), ("MSET", "a", old, "b", new), ("SETRANGE", "c", 0, new), ("INCR", "n"),
+                    ("RENAME", "c", "d"), ("COPY", "a", "b", "REPLACE"), ("GETSET", "d", old), ("APPEND", "a", "")]
+        assert transaction(client, commands) == ["OK", "OK", 1000, 11, "OK", 1, new.encode(), 1000]
+        assert client.cmd("DBSIZE") == number + 4
+        # The rest of the transaction has the room that is kept for one.
+        assert transaction(client, [("FLUSHALL",), ("SET", "a", new), ("GET", "a")]) == ["OK", "OK", new.encode()]
+
+
 # --- room to free memory -------------------------------------------------------------------------------------------
 
 

@@ -93,8 +93,9 @@ int keyspace_set_all(struct tenant *t, unsigned place, const struct slice *pairs
 /* What happens from the first to the commit, also to several keys, is either all there after a crash or not at all.
  * They nest; only the outermost commit counts. A single call of this header needs neither. */
 void keyspace_begin(struct shard *s);
-/* The same for several commands: what they replace and remove stays charged until the commit, and has to fit. */
-void keyspace_begin_transaction(struct shard *s);
+/* The same for several commands: what they replace and remove stays charged until the commit. Beyond a 64th of the
+ * quota, 64 KiB to 1 MiB, it has to fit, together with the `bytes` charged for the list of the commands. */
+void keyspace_begin_transaction(struct shard *s, uint64_t bytes);
 void keyspace_commit(struct shard *s);
 
 /* The part of a value that a caller is about to write to. */

@@ -106,7 +106,7 @@ static void test_all_keys_or_none_are_set(void **state) {
 		struct told told = {0};
 		struct state before = look(&t), after = draw(&seed, before, pairs, count);
 		if (transaction)
-			keyspace_begin_transaction(s);
+			keyspace_begin_transaction(s, 0);
 		int error = keyspace_set_all(&t, 0, pairs, count, written, &told);
 		if (transaction)
 			keyspace_commit(s);

@@ -74,6 +74,11 @@ static int overwrite(struct tenant *t, const char *name, size_t len, struct span
 	return error;
 }
 
+static void ignore_written(void *context, const struct key *key) {
+	(void)context;
+	(void)key;
+}
+
 static void test_a_transaction_has_to_fit_with_what_it_replaces(void **state) {
 	(void)state;
 	struct shard *s = new_shard(-1);
@@ -81,7 +86,7 @@ static void test_a_transaction_has_to_fit_with_what_it_replaces(void **state) {
 	open_tenant(s, &t, 10 * MIB);
 	assert_int_equal(put(&t, "a", 4 * MIB), 0);
 	uint64_t before = bytes_of(&t);
-	keyspace_begin_transaction(s);
+	keyspace_begin_transaction(s, 0);
 	assert_int_equal(put(&t, "a", 4 * MIB), 0);
 	assert_in_range(bytes_of(&t), before + 4 * MIB, before + 5 * MIB);
 	assert_int_equal(put(&t, "b", 7 * MIB), ATOMDB_E_OOM);
@@ -114,7 +119,7 @@ static void test_saved_bytes_have_to_fit_into_a_transaction(void **state) {
 	open_tenant(s, &t, 10 * MIB);
 	assert_int_equal(put(&t, "a", 3 * MIB), 0);
 	uint64_t before = bytes_of(&t);
-	keyspace_begin_transaction(s);
+	keyspace_begin_transaction(s, 0);
 	assert_int_equal(overwrite(&t, "a", 3 * MIB, (struct span){0, 3 * MIB}), 0);
 	assert_int_equal(overwrite(&t, "a", 3 * MIB, (struct span){0, 3 * MIB}), 0);
 	assert_in_range(bytes_of(&t), before + 6 * MIB, before + 7 * MIB);
@@ -146,7 +151,7 @@ static void test_a_patch_takes_no_memory_of_the_tenant(void **state) {
 	struct key a = key_of(&t, "a");
 	uint64_t before = bytes_of(&t);
 	char *bytes;
-	keyspace_begin_transaction(s);
+	keyspace_begin_transaction(s, 0);
 	assert_true(keyspace_patch(&t, &a, find(&t, "a"), (struct span){8, 8}, &bytes));
 	memcpy(bytes + 8, "patched!", 8);
 	keyspace_commit(s);
@@ -163,13 +168,112 @@ static void test_a_patch_takes_no_memory_of_the_tenant(void **state) {
 	close_all(s, &t);
 }
 
+static int set_pairs(struct tenant *t, const struct slice *pairs, size_t count) {
+	return keyspace_set_all(t, 0, pairs, count, ignore_written, NULL);
+}
+
+/* Each command of a short transaction, in a tenant that is nearly full. */
+static void run_short_transaction(struct shard *s, struct tenant *t) {
+	struct key a = key_of(t, "a"), b = key_of(t, "b"), moved = key_of(t, "c");
+	const struct slice pairs[] = {SLICE("a"), {large, 1000}, SLICE("b"), {large, 1000}};
+	/* The list of its commands. */
+	assert_int_equal(tenant_charge(t, 500), 0);
+	uint64_t before = bytes_of(t), keys = counter_get(&t->figures.keys);
+	keyspace_begin_transaction(s, 500);
+	assert_int_equal(put(t, "a", 1000), 0);
+	assert_int_equal(put(t, "a", 1000), 0);
+	assert_int_equal(overwrite(t, "b", 1000, (struct span){0, 1000}), 0);
+	assert_int_equal(set_pairs(t, pairs, 2), 0);
+	assert_int_equal(keyspace_move(t, &b, find(t, "b"), &moved, NULL), 0);
+	assert_int_equal(keyspace_copy(t, find(t, "c"), &a, find(t, "a")), 0);
+	assert_int_equal(keyspace_move(t, &moved, find(t, "c"), &b, NULL), 0);
+	keyspace_commit(s);
+	assert_int_equal(bytes_of(t), before);
+	assert_int_equal(counter_get(&t->figures.keys), keys);
+	tenant_discharge(t, 500);
+}
+
+static void test_a_short_transaction_needs_no_room_for_what_it_replaces(void **state) {
+	(void)state;
+	struct shard *s = new_shard(-1);
+	struct tenant t;
+	open_tenant(s, &t, 4 * MIB);
+	t.limits.eviction = EVICTION_NONE;
+	assert_int_equal(put(&t, "a", 1000), 0);
+	assert_int_equal(put(&t, "b", 1000), 0);
+	assert_int_equal(put(&t, "spare", 100), 0);
+	fill_up(&t);
+	del(&t, "spare"); /* for the table */
+	run_short_transaction(s, &t);
+	t.limits.eviction = EVICTION_LRU;
+	run_short_transaction(s, &t);
+	close_all(s, &t);
+}
+
+static void test_a_long_transaction_needs_room_for_what_it_replaces(void **state) {
+	(void)state;
+	struct shard *s = new_shard(-1);
+	struct tenant t;
+	char name[16];
+	unsigned replaced = 0, error = 0;
+	open_tenant(s, &t, 4 * MIB);
+	t.limits.eviction = EVICTION_NONE;
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(name, sizeof name, "k%u", i);
+		assert_int_equal(put(&t, name, 1000), 0);
+	}
+	fill_up(&t);
+	uint64_t before = bytes_of(&t);
+	keyspace_begin_transaction(s, 0);
+	for (; error == 0; replaced += error == 0) {
+		snprintf(name, sizeof name, "k%u", replaced);
+		error = put(&t, name, 1000) != 0;
+	}
+	/* A 64th of the quota. */
+	assert_in_range(replaced, 40, 70);
+	assert_true(bytes_of(&t) <= before + 4 * MIB / 64 + 2048);
+	/* Neither at once. */
+	struct slice *pairs = malloc(2000 * sizeof *pairs);
+	static char names[1000][16];
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(names[i], sizeof names[i], "k%u", i);
+		pairs[2 * i] = slice_of(names[i]);
+		pairs[2 * i + 1] = (struct slice){large, 1000};
+	}
+	keyspace_commit(s);
+	keyspace_begin_transaction(s, 0);
+	assert_int_equal(set_pairs(&t, pairs, 1000), ATOMDB_E_OOM);
+	assert_int_equal(set_pairs(&t, pairs, 40), 0);
+	keyspace_commit(s);
+	free(pairs);
+	assert_int_equal(bytes_of(&t), before);
+	close_all(s, &t);
+}
+
+static void test_keys_may_be_set_in_the_transaction_that_flushes(void **state) {
+	(void)state;
+	struct shard *s = new_shard(-1);
+	struct tenant t;
+	open_tenant(s, &t, 4 * MIB);
+	t.limits.eviction = EVICTION_NONE;
+	fill_up(&t);
+	keyspace_begin_transaction(s, 0);
+	keyspace_flush(&t, 0);
+	assert_int_equal(put(&t, "a", 1000), 0);
+	assert_int_equal(put(&t, "b", 1000), 0);
+	assert_int_equal(put(&t, "c", 128 << 10), ATOMDB_E_OOM);
+	keyspace_commit(s);
+	assert_int_equal(put(&t, "c", 128 << 10), 0);
+	close_all(s, &t);
+}
+
 static void test_moved_and_removed_values_stay_charged(void **state) {
 	(void)state;
 	struct shard *s = new_shard(-1);
 	struct tenant t;
 	open_tenant(s, &t, 10 * MIB);
 	assert_int_equal(put(&t, "a", 4 * MIB), 0);
-	keyspace_begin_transaction(s);
+	keyspace_begin_transaction(s, 0);
 	struct key a = key_of(&t, "a"), b = key_of(&t, "b"), c = key_of(&t, "c");
 	assert_int_equal(keyspace_move(&t, &a, find(&t, "a"), &b, NULL), 0);
 	assert_true(bytes_of(&t) > 8 * MIB);
@@ -188,7 +292,7 @@ static void test_entries_that_come_and_go_leave_no_memory_behind(void **state) {
 	struct shard *s = new_shard(-1);
 	struct tenant t;
 	open_tenant(s, &t, 0);
-	keyspace_begin_transaction(s);
+	keyspace_begin_transaction(s, 0);
 	for (unsigned i = 0; i < 100000; i++) {
 		char name[16];
 		snprintf(name, sizeof name, "k%u", i);
@@ -213,7 +317,7 @@ static void test_a_flush_is_no_room_before_the_commit(void **state) {
 	struct tenant t;
 	open_tenant(s, &t, 10 * MIB);
 	assert_int_equal(put(&t, "a", 6 * MIB), 0);
-	keyspace_begin_transaction(s);
+	keyspace_begin_transaction(s, 0);
 	keyspace_flush(&t, TENANT_DATABASES);
 	assert_true(bytes_of(&t) > 6 * MIB);
 	assert_int_equal(put(&t, "b", 6 * MIB), ATOMDB_E_OOM);
@@ -303,7 +407,7 @@ static void test_after_a_crash_only_what_came_back_is_charged(void **state) {
 	open_tenant(s, &t, 0);
 	fill(&t, 2000);
 	uint64_t keys = counter_get(&t.figures.keys);
-	keyspace_begin_transaction(s);
+	keyspace_begin_transaction(s, 0);
 	assert_int_equal(put(&t, "k1", 5 * MIB), 0);
 	keyspace_flush(&t, 0);
 	fill(&t, 10);
@@ -320,6 +424,9 @@ int main(void) {
 		cmocka_unit_test(test_a_single_command_is_not_asked_for_what_it_replaces),
 		cmocka_unit_test(test_saved_bytes_have_to_fit_into_a_transaction),
 		cmocka_unit_test(test_a_patch_takes_no_memory_of_the_tenant),
+		cmocka_unit_test(test_a_short_transaction_needs_no_room_for_what_it_replaces),
+		cmocka_unit_test(test_a_long_transaction_needs_room_for_what_it_replaces),
+		cmocka_unit_test(test_keys_may_be_set_in_the_transaction_that_flushes),
 		cmocka_unit_test(test_moved_and_removed_values_stay_charged),
 		cmocka_unit_test(test_entries_that_come_and_go_leave_no_memory_behind),
 		cmocka_unit_test(test_a_flush_is_no_room_before_the_commit),
