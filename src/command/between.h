@@ -1,7 +1,7 @@
 /* What transactions, pub/sub, notifications and tracking offer each other and the dispatcher. */
 #pragma once
 
-#include "atomdb/util/pack.h"
+#include "atomdb/util/serialize.h"
 #include "command/hub.h"
 
 /* --- between.c: where commands meet the rest */
@@ -28,9 +28,10 @@ bool transaction_writes(const struct session *s);
 /* Commands kept; -1 without MULTI. */
 int64_t transaction_length(const struct session *s);
 uint64_t transaction_memory(const struct session *s);
-/* Writes the kept commands down for the next process, and reads them: 0, ATOMDB_E_FORMAT, ATOMDB_E_OOM. */
-void transaction_pack(const struct session *s, struct pack *p);
-int transaction_unpack(struct session *s, struct unpack *u);
+/* Writes the kept commands for the next process, as a list of lists of arguments; and reads that list: 0,
+ * ATOMDB_E_FORMAT, ATOMDB_E_OOM. */
+void transaction_serialize(const struct session *s, struct serializer *out, const char *name);
+int transaction_deserialize(struct session *s, struct slice list);
 /* Ends MULTI and WATCH. */
 void transaction_end(struct session *s);
 /* A key has changed. */

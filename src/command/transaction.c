@@ -273,49 +273,54 @@ enum outcome transaction_unwatch(struct session *s, const struct request *r) {
 
 /* --- from one process to the next ------------------------------------------------------------------------------- */
 
-void transaction_pack(const struct session *s, struct pack *p) {
-	const struct transaction *x = transaction_of(s);
-	pack_number(p, x != NULL);
-	if (x == NULL)
-		return;
-	pack_number(p, x->count);
-	for (const struct kept *k = x->first; k != NULL; k = k->next) {
-		pack_number(p, k->argc);
+void transaction_serialize(const struct session *s, struct serializer *out, const char *name) {
+	size_t begin = serialize_begin(out, name);
+	for (const struct kept *k = transaction_of(s)->first; k != NULL; k = k->next) {
+		size_t command = serialize_begin(out, SERIALIZE_ELEMENT);
 		for (uint32_t i = 0; i < k->argc; i++)
-			pack_bytes(p, k->argv[i]);
+			serialize_bytes(out, SERIALIZE_ELEMENT, k->argv[i]);
+		serialize_end(out, command);
 	}
+	serialize_end(out, begin);
 }
 
-/* One command. What this version does not know, or takes with other arguments, makes EXEC fail. */
-static int unpack_kept(struct session *s, struct unpack *u) {
-	uint64_t argc = unpack_number(u);
-	/* Each argument takes a number at least: what is announced is allocated only where it can be there. */
-	if (u->failed || argc == 0 || argc > u->rest.len / sizeof(uint64_t))
+/* The number of arguments of a command, at least 1, or ATOMDB_E_FORMAT. */
+static int64_t count_arguments(struct slice command) {
+	struct slice argument;
+	int64_t count = 0;
+	int found;
+	while ((found = deserialize_element(&command, &argument)) > 0)
+		count++;
+	return found < 0 || count == 0 || count > UINT32_MAX ? ATOMDB_E_FORMAT : count;
+}
+
+/* Keeps one command. If this release does not know it, or takes other arguments, EXEC fails. */
+static int deserialize_kept(struct session *s, struct slice command) {
+	int64_t argc = count_arguments(command);
+	if (argc < 0)
 		return ATOMDB_E_FORMAT;
-	struct slice *argv = calloc(argc, sizeof(*argv));
+	struct slice *argv = calloc((size_t)argc, sizeof(*argv));
 	if (argv == NULL)
 		return ATOMDB_E_OOM;
-	for (uint64_t i = 0; i < argc; i++)
-		argv[i] = unpack_bytes(u);
+	for (int64_t i = 0; i < argc; i++)
+		(void)deserialize_element(&command, &argv[i]);
 	struct request r = {.argv = argv, .argc = (uint32_t)argc};
-	int error = u->failed ? ATOMDB_E_FORMAT : 0;
-	if (error == 0)
-		dispatch_prepare(s, &r, 1);
-	if (error == 0 && (r.command == NULL || !command_arity_ok(r.command, r.argc)))
+	int error = 0;
+	dispatch_prepare(s, &r, 1);
+	if (r.command == NULL || !command_arity_ok(r.command, r.argc))
 		s->flags |= SESSION_DIRTY_QUEUE;
-	else if (error == 0)
+	else
 		error = keep(s, &r);
 	free(argv);
 	return error;
 }
 
-int transaction_unpack(struct session *s, struct unpack *u) {
-	if (unpack_up_to(u, 1) == 0)
-		return u->failed ? ATOMDB_E_FORMAT : 0;
-	int error = begin(s);
-	for (uint64_t count = unpack_number(u); count > 0 && error == 0; count--)
-		error = unpack_kept(s, u);
-	return u->failed ? ATOMDB_E_FORMAT : error;
+int transaction_deserialize(struct session *s, struct slice list) {
+	struct slice command;
+	int error = begin(s), found = 0;
+	while (error == 0 && (found = deserialize_element(&list, &command)) > 0)
+		error = deserialize_kept(s, command);
+	return error != 0 ? error : found;
 }
 
 /* --- watched keys ----------------------------------------------------------------------------------------------- */

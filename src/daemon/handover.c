@@ -19,38 +19,63 @@
 
 #define MAGIC UINT64_C(0x6572507441744441)
 
+struct header {
+	uint64_t magic, version, length, crc;
+};
+
+struct state_record {
+	uint64_t next_client_id;
+	struct slice tenants, clients; /* lists of records */
+};
+
+static const struct field state_fields[] = {
+	{"next_client_id", FIELD_NUMBER, offsetof(struct state_record, next_client_id), UINT64_MAX, 0},
+	{"tenants", FIELD_BYTES, offsetof(struct state_record, tenants), SIZE_MAX, 0},
+	{"clients", FIELD_BYTES, offsetof(struct state_record, clients), SIZE_MAX, 0},
+};
+
+struct tenant_state_record {
+	struct slice identity, settings; /* records */
+};
+
+static const struct field tenant_fields[] = {
+	{"identity", FIELD_BYTES, offsetof(struct tenant_state_record, identity), SIZE_MAX, 0},
+	{"settings", FIELD_BYTES, offsetof(struct tenant_state_record, settings), SIZE_MAX, 0},
+};
+
+#define COUNT(fields) (sizeof(fields) / sizeof((fields)[0]))
+
 /* --- the frame -------------------------------------------------------------------------------------------------- */
 
-void handover_begin(struct pack *p) {
-	pack_number(p, MAGIC);
-	pack_number(p, ATOMDB_HANDOVER_VERSION);
-	pack_number(p, 0);
-	pack_number(p, 0);
+void handover_begin(struct serializer *out) {
+	const struct header h = {.magic = MAGIC, .version = ATOMDB_HANDOVER_VERSION};
+	serialize_piece(out, (struct slice){(const char *)&h, sizeof(h)});
 }
 
-void handover_end(struct pack *p) {
-	if (p->error != 0)
+void handover_end(struct serializer *out) {
+	struct header h;
+	if (out->error != 0)
 		return;
-	struct slice body = {p->out->data + HANDOVER_HEADER, p->out->len - HANDOVER_HEADER};
-	uint64_t length = body.len, crc = crc64(0, body);
-	memcpy(p->out->data + 2 * sizeof(uint64_t), &length, sizeof(length));
-	memcpy(p->out->data + 3 * sizeof(uint64_t), &crc, sizeof(crc));
+	struct slice record = {out->out->data + sizeof(h), out->out->len - sizeof(h)};
+	memcpy(&h, out->out->data, sizeof(h));
+	h.length = record.len;
+	h.crc = crc64(0, record);
+	memcpy(out->out->data, &h, sizeof(h));
 }
 
-int handover_open(struct slice bytes, struct unpack *body) {
-	struct unpack u = {.rest = bytes};
-	uint64_t magic = unpack_number(&u), version = unpack_number(&u);
-	uint64_t length = unpack_number(&u), crc = unpack_number(&u);
-	if (u.failed || magic != MAGIC)
-		return ATOMDB_E_FORMAT;
-	if (version != ATOMDB_HANDOVER_VERSION)
-		return ATOMDB_E_VERSION;
-	if (length != u.rest.len)
+int handover_open(struct slice bytes, struct slice *record) {
+	struct header h;
+	if (bytes.len < sizeof(h))
 		return ATOMDB_E_TRUNCATED;
-	if (crc64(0, u.rest) != crc)
-		return ATOMDB_E_CHECKSUM;
-	*body = u;
-	return 0;
+	memcpy(&h, bytes.data, sizeof(h));
+	if (h.magic != MAGIC)
+		return ATOMDB_E_FORMAT;
+	if (h.version != ATOMDB_HANDOVER_VERSION)
+		return ATOMDB_E_VERSION;
+	if (h.length != bytes.len - sizeof(h))
+		return ATOMDB_E_TRUNCATED;
+	*record = (struct slice){bytes.data + sizeof(h), bytes.len - sizeof(h)};
+	return crc64(0, *record) == h.crc ? 0 : ATOMDB_E_CHECKSUM;
 }
 
 /* --- leaving ---------------------------------------------------------------------------------------------------- */
@@ -58,38 +83,35 @@ int handover_open(struct slice bytes, struct unpack *body) {
 /* The kernel takes at most so much at a time, so that the hand-over shows that it advances. */
 #define WRITE_BYTES ((size_t)64 << 20)
 
-struct tenants {
-	struct pack *pack;
-	uint64_t count;
-};
-
-static void pack_tenant(void *context, const struct tenant *t) {
-	struct tenants *all = context;
+static void serialize_tenant(void *context, const struct tenant *t) {
+	struct serializer *out = context;
 	if (!tenant_is_set(t) || t->removed)
 		return;
-	size_t begin = pack_begin(all->pack);
-	tenant_pack_identity(t, all->pack);
-	tenant_pack(t, all->pack);
-	pack_end(all->pack, begin);
-	all->count++;
+	size_t element = serialize_begin(out, SERIALIZE_ELEMENT);
+	size_t begin = serialize_begin(out, "identity");
+	tenant_serialize_identity(t, out);
+	serialize_end(out, begin);
+	begin = serialize_begin(out, "settings");
+	tenant_serialize(t, out);
+	serialize_end(out, begin);
+	serialize_end(out, element);
 }
 
-/* Writes all down; how many clients. */
-static size_t pack_all(struct daemon *d, struct pack *p, struct buffer *sockets) {
-	struct tenants tenants = {.pack = p};
+/* Writes the whole state; returns the number of clients. */
+static size_t serialize_all(struct daemon *d, struct serializer *out, struct buffer *sockets) {
 	size_t clients = 0;
 	for (unsigned i = 0; i < d->worker_count; i++)
 		worker_take_arrivals(d->workers[i]);
-	handover_begin(p);
-	pack_number(p, atomic_load(&d->shared.next_client_id));
-	size_t begin = pack_begin(p);
-	registry_each(d->registry, pack_tenant, &tenants);
-	pack_end(p, begin);
-	begin = pack_begin(p);
+	handover_begin(out);
+	serialize_number(out, "next_client_id", atomic_load(&d->shared.next_client_id));
+	size_t begin = serialize_begin(out, "tenants");
+	registry_each(d->registry, serialize_tenant, out);
+	serialize_end(out, begin);
+	begin = serialize_begin(out, "clients");
 	for (unsigned i = 0; i < d->worker_count; i++)
-		clients += worker_pack_clients(d->workers[i], p, sockets);
-	pack_end(p, begin);
-	handover_end(p);
+		clients += worker_serialize_clients(d->workers[i], out, sockets);
+	serialize_end(out, begin);
+	handover_end(out);
 	return clients;
 }
 
@@ -131,9 +153,9 @@ size_t daemon_leave_clients(struct daemon *d) {
 	struct buffer bytes, sockets;
 	buffer_init(&bytes);
 	buffer_init(&sockets);
-	struct pack p = {.out = &bytes};
-	size_t clients = pack_all(d, &p, &sockets);
-	int error = p.error;
+	struct serializer out = {.out = &bytes};
+	size_t clients = serialize_all(d, &out, &sockets);
+	int error = out.error;
 	if (error == 0)
 		error = put_state(d, buffer_slice(&bytes));
 	if (error == 0)
@@ -173,36 +195,57 @@ static int next_socket(struct sockets *s) {
 	return s->batch[s->next++];
 }
 
-static void resume_tenants(struct daemon *d, struct unpack *all) {
-	while (all->rest.len > 0 && !all->failed) {
-		struct unpack u = {.rest = unpack_bytes(all)};
-		struct tenant_identity identity;
-		struct tenant *t;
-		if (!all->failed && tenant_unpack_identity(&u, &identity) == 0 &&
-		    registry_resume(d->registry, &identity, &t) == 0)
-			(void)tenant_unpack(t, worker_environment(d->workers[shard_worker(t->shard)]), &u);
-	}
+static int resume_tenant(struct daemon *d, struct slice record) {
+	struct tenant_state_record r;
+	struct tenant_identity identity;
+	struct tenant *t;
+	int error = deserialize_record(record, tenant_fields, COUNT(tenant_fields), &r);
+	if (error == 0)
+		error = tenant_deserialize_identity(r.identity, &identity);
+	if (error == 0)
+		error = registry_resume(d->registry, &identity, &t);
+	if (error == 0)
+		error = tenant_deserialize(t, worker_environment(d->workers[shard_worker(t->shard)]), r.settings);
+	return error;
 }
 
-static void resume_all(struct daemon *d, struct unpack *body, struct sockets *sockets) {
-	uint64_t next_id = unpack_number(body);
-	struct unpack tenants = {.rest = unpack_bytes(body)}, clients = {.rest = unpack_bytes(body)};
-	int error = body->failed ? ATOMDB_E_FORMAT : 0;
+static void resume_tenants(struct daemon *d, struct slice list) {
+	struct slice record;
+	while (deserialize_element(&list, &record) > 0)
+		(void)resume_tenant(d, record);
+}
+
+/* Returns the number of clients that are lost, and the latest error. */
+static unsigned resume_each(struct daemon *d, struct slice list, struct sockets *sockets, int *error) {
+	struct slice record;
 	unsigned lost = 0;
-	atomic_store(&d->shared.next_client_id, next_id);
-	for (unsigned i = 0; clients.rest.len > 0 && !clients.failed; i++) {
-		struct slice state = unpack_bytes(&clients);
+	int found;
+	for (unsigned i = 0; (found = deserialize_element(&list, &record)) > 0; i++) {
 		int fd = next_socket(sockets);
-		int result = fd < 0 ? -EBADF : worker_resume_client(&d->shared, i, fd, state);
+		int result = fd < 0 ? -EBADF : worker_resume_client(&d->shared, i, fd, record);
 		if (result == 0) {
 			d->recovery.clients++;
 		} else {
 			lost++;
-			error = result;
+			*error = result;
 		}
 		daemon_notify_resuming(d);
 	}
-	resume_tenants(d, &tenants);
+	if (found < 0)
+		*error = found;
+	return lost;
+}
+
+static void resume_all(struct daemon *d, struct slice record, struct sockets *sockets) {
+	struct state_record r;
+	int error = deserialize_record(record, state_fields, COUNT(state_fields), &r);
+	unsigned lost = 0;
+	if (error == 0) {
+		if (r.next_client_id != 0)
+			atomic_store(&d->shared.next_client_id, r.next_client_id);
+		lost = resume_each(d, r.clients, sockets, &error);
+		resume_tenants(d, r.tenants);
+	}
 	for (unsigned i = 0; i < d->worker_count; i++)
 		worker_link_clients(d->workers[i]);
 	if (error == 0)
@@ -227,15 +270,15 @@ static int map_state(int fd, struct slice *bytes) {
 
 static void resume_clients(struct daemon *d) {
 	struct slice bytes;
-	struct unpack body;
+	struct slice record;
 	struct sockets sockets = {.carrier = d->stored.clients};
 	if (d->stored.state < 0)
 		return;
 	int error = map_state(d->stored.state, &bytes);
 	if (error == 0) {
-		error = handover_open(bytes, &body);
+		error = handover_open(bytes, &record);
 		if (error == 0)
-			resume_all(d, &body, &sockets);
+			resume_all(d, record, &sockets);
 		munmap((void *)(uintptr_t)bytes.data, bytes.len);
 	}
 	if (error != 0)

@@ -15,7 +15,7 @@
 #include "atomdb/command/session.h"
 #include "atomdb/command/shared.h"
 #include "atomdb/resp/reader.h"
-#include "atomdb/util/pack.h"
+#include "atomdb/util/serialize.h"
 #include "net/inbox.h"
 
 /* Bytes that a client may hold if its tenant has no room left: the DEL that makes some must get through. */
@@ -164,14 +164,13 @@ int output_flush(struct connection *c);
 /* Holds the worker's output, then what was lent to this client, and CRLF: it is sent with the next output_flush, and
  * when the socket has room. 0 or -ENOMEM. The loan is taken over, also on failure; there is no other. */
 int output_lend(struct connection *c, struct lent lent);
-/* Writes down what is unsent, as pack_bytes would, without what is left of a value that is lent. */
-void output_pack(const struct connection *c, struct pack *p);
-/* Whether there is such a value; writes down where it is, for a tenant's client, and how many of the bytes above come
- * before it. */
-bool output_is_lent(const struct connection *c);
-void output_pack_lent(const struct connection *c, struct pack *p);
-/* Brings it back, behind output_hold. 0, -ENOMEM, or ATOMDB_E_FORMAT: the tenant has no such value. */
-int output_unpack_lent(struct connection *c, struct unpack *u);
+/* Writes the unsent bytes as a field, without the rest of a value that is lent. */
+void output_serialize(const struct connection *c, struct serializer *out, const char *name);
+/* Writes where the rest of a lent value is, and how many of the bytes above come before it, as a field. Without such a
+ * value: nothing. */
+void output_serialize_lent(const struct connection *c, struct serializer *out, const char *name);
+/* Restores it, after output_hold. 0, -ENOMEM, or ATOMDB_E_FORMAT: the tenant has no such value. */
+int output_deserialize_lent(struct connection *c, struct slice record);
 /* Leaves the replies in the worker's output, to be sent with other clients': a peer that sleeps is woken once for all
  * that it gets. False where they are not for that; flush them then. */
 bool output_later(struct connection *c);

@@ -10,36 +10,64 @@
 #include "net/connection.h"
 #include "net/worker.h"
 
-/* The flags that are a state of their own. */
-#define KEPT_FLAGS ((unsigned)(CONNECTION_GREETED | CONNECTION_MEMBER | CONNECTION_FINISHED | CONNECTION_ENDED))
+struct connection_record {
+	uint64_t flags;       /* enum connection_flag */
+	struct slice tenant;  /* a record; data is NULL: the client has none */
+	struct slice session; /* a record */
+	struct slice input, output;
+	struct slice lent; /* see output_serialize_lent; data is NULL: there is none */
+};
 
-/* Written with them: of a value that is being sent, the arena keeps the rest. A release that does not know this takes
- * no client with such a flag, rather than leave the rest out. */
-#define FLAG_LENT (1u << 8)
-#define ALL_FLAGS (UINT8_MAX | FLAG_LENT)
+#define FLAG(name, flag) \
+	{ name, FIELD_FLAG, offsetof(struct connection_record, flags), flag, 0 }
+#define BYTES(name, member) \
+	{ name, FIELD_BYTES, offsetof(struct connection_record, member), SIZE_MAX, 0 }
+/* The arena keeps the rest of this value. A release that does not know it must not send the bytes around it. */
+#define LENT "!lent"
+
+/* Flags that are not here follow from the rest. */
+static const struct field fields[] = {
+	FLAG("member", CONNECTION_MEMBER),
+	FLAG("greeted", CONNECTION_GREETED),
+	FLAG("finished", CONNECTION_FINISHED),
+	FLAG("ended", CONNECTION_ENDED),
+	BYTES("tenant", tenant),
+	BYTES("session", session),
+	BYTES("input", input),
+	BYTES("output", output),
+	BYTES(LENT, lent),
+};
+#define FIELDS (sizeof(fields) / sizeof(fields[0]))
+
+#undef FLAG
+#undef BYTES
 
 /* --- writing ---------------------------------------------------------------------------------------------------- */
 
-static void pack_connection(const struct connection *c, struct pack *p) {
-	const struct pending *in = c->pending;
-	size_t begin = pack_begin(p);
-	pack_number(p, c->session.tenant != NULL);
-	if (c->session.tenant != NULL)
-		tenant_pack_identity(c->session.tenant, p);
-	session_pack(&c->session, p);
-	pack_number(p, (c->flags & KEPT_FLAGS) | (output_is_lent(c) ? FLAG_LENT : 0));
-	pack_bytes(p, in != NULL ? buffer_slice(&in->bytes) : (struct slice){NULL, 0});
-	output_pack(c, p);
-	session_pack_id(&c->session, p);
-	if (output_is_lent(c))
-		output_pack_lent(c, p);
-	pack_end(p, begin);
+static void serialize_connection(const struct connection *c, struct serializer *out) {
+	const struct connection_record r = {
+		.flags = c->flags,
+		.input = c->pending != NULL ? buffer_slice(&c->pending->bytes) : (struct slice){NULL, 0},
+	};
+	size_t element = serialize_begin(out, SERIALIZE_ELEMENT), begin;
+	serialize_record(out, fields, FIELDS, &r);
+	if (c->session.tenant != NULL) {
+		begin = serialize_begin(out, "tenant");
+		tenant_serialize_identity(c->session.tenant, out);
+		serialize_end(out, begin);
+	}
+	begin = serialize_begin(out, "session");
+	session_serialize(&c->session, out);
+	serialize_end(out, begin);
+	output_serialize(c, out, "output");
+	output_serialize_lent(c, out, LENT);
+	serialize_end(out, element);
 }
 
-static size_t pack_one(const struct connection *c, struct pack *p, struct buffer *sockets) {
-	pack_connection(c, p);
-	if (p->error == 0)
-		p->error = buffer_append(sockets, &c->fd, sizeof(c->fd), SIZE_MAX);
+static size_t serialize_one(const struct connection *c, struct serializer *out, struct buffer *sockets) {
+	serialize_connection(c, out);
+	if (out->error == 0)
+		out->error = buffer_append(sockets, &c->fd, sizeof(c->fd), SIZE_MAX);
 	return 1;
 }
 
@@ -73,14 +101,14 @@ static bool was_obeyed(const struct session *s) {
 	return call != NULL && call->kind->part == NULL && (call->done || call->kind->control == CONTROL_SHUTDOWN);
 }
 
-size_t worker_pack_clients(struct worker *w, struct pack *p, struct buffer *sockets) {
+size_t worker_serialize_clients(struct worker *w, struct serializer *out, struct buffer *sockets) {
 	const struct list *lists[] = {&w->strangers, &w->members, &w->lingering};
 	size_t count = 0;
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		for (const struct list *node = lists[i]->next; node != lists[i]; node = node->next) {
 			const struct connection *c = list_entry(node, struct connection, link);
 			if (!was_obeyed(&c->session))
-				count += pack_one(c, p, sockets);
+				count += serialize_one(c, out, sockets);
 			if (w->shared->control.packed != NULL)
 				w->shared->control.packed(w->shared->control.context);
 		}
@@ -102,47 +130,44 @@ static int check_socket(int fd) {
 }
 
 /* NULL: it has none. */
-static int find_tenant(struct worker_shared *shared, struct unpack *u, struct tenant **out) {
-	*out = NULL;
-	if (unpack_up_to(u, 1) == 0)
-		return u->failed ? ATOMDB_E_FORMAT : 0;
+static int find_tenant(struct worker_shared *shared, struct slice record, struct tenant **out) {
 	struct tenant_identity identity;
-	int error = tenant_unpack_identity(u, &identity);
+	*out = NULL;
+	if (record.data == NULL)
+		return 0;
+	int error = tenant_deserialize_identity(record, &identity);
 	return error != 0 ? error : registry_resume(shared->registry, &identity, out);
 }
 
-/* Brings back what is behind the session. */
-static int unpack_rest(struct connection *c, struct unpack *u) {
-	unsigned flags = (unsigned)unpack_up_to(u, ALL_FLAGS);
-	struct slice in = unpack_bytes(u), out = unpack_bytes(u);
-	if (u->failed)
-		return ATOMDB_E_FORMAT;
-	session_unpack_id(&c->session, u);
-	c->flags |= (uint8_t)(flags & KEPT_FLAGS & ~(unsigned)CONNECTION_FINISHED);
+/* Restores the state of the connection itself, after its session. */
+static int restore(struct connection *c, const struct connection_record *r) {
+	c->flags |= (uint8_t)(r->flags & ~(uint64_t)CONNECTION_FINISHED);
 	if (c->flags & CONNECTION_MEMBER) {
 		list_remove(&c->link);
 		list_push_back(&c->worker->members, &c->link);
 	}
-	int error = out.len > 0 ? output_hold(c, out) : 0;
-	if (error == 0 && (flags & FLAG_LENT))
-		error = output_unpack_lent(c, u);
-	if (error == 0 && in.len > 0)
-		error = input_hold(c, in);
+	int error = r->output.len > 0 ? output_hold(c, r->output) : 0;
+	if (error == 0 && r->lent.data != NULL)
+		error = output_deserialize_lent(c, r->lent);
+	if (error == 0 && r->input.len > 0)
+		error = input_hold(c, r->input);
 	if (error == 0)
 		error = connection_charge(c);
-	if (error == 0 && (flags & CONNECTION_FINISHED))
+	if (error == 0 && (r->flags & CONNECTION_FINISHED))
 		connection_finish(c);
 	else if (error == 0)
 		connection_settle(c);
 	return error;
 }
 
-int worker_resume_client(struct worker_shared *shared, unsigned turn, int fd, struct slice state) {
-	struct unpack u = {.rest = state};
+int worker_resume_client(struct worker_shared *shared, unsigned turn, int fd, struct slice record) {
+	struct connection_record r;
 	struct tenant *t;
 	int error = check_socket(fd);
 	if (error == 0)
-		error = find_tenant(shared, &u, &t);
+		error = deserialize_record(record, fields, FIELDS, &r);
+	if (error == 0)
+		error = find_tenant(shared, r.tenant, &t);
 	if (error != 0) {
 		close(fd);
 		return error;
@@ -158,9 +183,9 @@ int worker_resume_client(struct worker_shared *shared, unsigned turn, int fd, st
 		error = session_attach(&c->session, t);
 	c->session.flags &= ~(uint32_t)SESSION_RESUMED;
 	if (error == 0)
-		error = session_unpack(&c->session, &u);
+		error = session_deserialize(&c->session, r.session);
 	if (error == 0)
-		error = unpack_rest(c, &u);
+		error = restore(c, &r);
 	if (error != 0)
 		connection_close(c);
 	connection_bury(w);

@@ -231,37 +231,50 @@ static bool is_sent(const struct output *o) {
 	return o->sent == o->bytes.len && list_empty(&o->inserts);
 }
 
-void output_pack(const struct connection *c, struct pack *p) {
+void output_serialize(const struct connection *c, struct serializer *out, const char *name) {
 	const struct output *o = c->output;
-	size_t begin = pack_begin(p);
-	if (o != NULL) {
-		size_t at = o->sent;
-		for (const struct list *node = o->inserts.next; node != &o->inserts; node = node->next) {
-			const struct insert *in = list_entry(node, struct insert, link);
-			pack_piece(p, (struct slice){o->bytes.data + at, in->at - at});
-			if (in->shared != NULL)
-				pack_piece(p, in->rest);
-			at = in->at;
-		}
-		pack_piece(p, (struct slice){o->bytes.data + at, o->bytes.len - at});
+	if (o == NULL)
+		return;
+	size_t begin = serialize_begin(out, name), at = o->sent;
+	for (const struct list *node = o->inserts.next; node != &o->inserts; node = node->next) {
+		const struct insert *in = list_entry(node, struct insert, link);
+		serialize_piece(out, (struct slice){o->bytes.data + at, in->at - at});
+		if (in->shared != NULL)
+			serialize_piece(out, in->rest);
+		at = in->at;
 	}
-	pack_end(p, begin);
+	serialize_piece(out, (struct slice){o->bytes.data + at, o->bytes.len - at});
+	serialize_end(out, begin);
 }
 
-bool output_is_lent(const struct connection *c) {
-	return c->output != NULL && c->output->lent != NULL;
-}
+struct lent_record {
+	uint64_t at, block, offset, length; /* at: in the unsent bytes; the rest: struct loan_place */
+};
 
-void output_pack_lent(const struct connection *c, struct pack *p) {
+#define NUMBER(member, most) \
+	{ #member, FIELD_NUMBER, offsetof(struct lent_record, member), most, 0 }
+
+static const struct field lent_fields[] = {
+	NUMBER(at, SIZE_MAX),
+	NUMBER(block, UINT32_MAX),
+	NUMBER(offset, UINT64_MAX),
+	NUMBER(length, UINT64_MAX),
+};
+#define LENT_FIELDS (sizeof(lent_fields) / sizeof(lent_fields[0]))
+
+#undef NUMBER
+
+void output_serialize_lent(const struct connection *c, struct serializer *out, const char *name) {
 	const struct output *o = c->output;
+	if (o == NULL || o->lent == NULL)
+		return;
 	struct loan_place place = loan_place(o->lent->loan, o->lent->rest);
-	uint64_t shared = 0;
+	struct lent_record r = {o->lent->at - o->sent, place.block, place.offset, place.length};
 	for (const struct list *node = o->inserts.next; node != &o->lent->link; node = node->next)
-		shared += list_entry(node, struct insert, link)->rest.len;
-	pack_number(p, o->lent->at - o->sent + shared);
-	pack_number(p, place.block);
-	pack_number(p, place.offset);
-	pack_number(p, place.length);
+		r.at += list_entry(node, struct insert, link)->rest.len;
+	size_t begin = serialize_begin(out, name);
+	serialize_record(out, lent_fields, LENT_FIELDS, &r);
+	serialize_end(out, begin);
 }
 
 static bool is_over_limit(const struct connection *c) {
@@ -347,24 +360,24 @@ int output_lend(struct connection *c, struct lent lent) {
 	return buffer_append(&o->bytes, "\r\n", 2, SIZE_MAX);
 }
 
-int output_unpack_lent(struct connection *c, struct unpack *u) {
+int output_deserialize_lent(struct connection *c, struct slice record) {
 	struct output *o = c->output;
-	struct loan_place place;
+	struct lent_record r;
 	struct slice bytes;
+	int error = deserialize_record(record, lent_fields, LENT_FIELDS, &r);
+	if (error < 0)
+		return error;
 	/* CRLF at least comes behind it. */
-	uint64_t at = unpack_up_to(u, o != NULL && o->bytes.len > 0 ? o->bytes.len - 1 : 0);
-	place.block = (uint32_t)unpack_up_to(u, UINT32_MAX);
-	place.offset = unpack_number(u);
-	place.length = unpack_number(u);
-	if (u->failed || o == NULL || c->session.tenant == NULL)
+	if (o == NULL || r.at >= o->bytes.len || c->session.tenant == NULL)
 		return ATOMDB_E_FORMAT;
+	const struct loan_place place = {.block = (uint32_t)r.block, .offset = r.offset, .length = r.length};
 	struct loan *loan = loan_claim(c->session.tenant, &place, &bytes);
 	if (loan == NULL)
 		return ATOMDB_E_FORMAT;
 	o->lent = insert(c, bytes, loan, NULL);
 	if (o->lent == NULL)
 		return -ENOMEM;
-	o->lent->at = at;
+	o->lent->at = (size_t)r.at;
 	return 0;
 }
 

@@ -374,6 +374,36 @@ def test_data_of_another_format_waits_for_its_release(binary, tmp_path, way, end
         service.stop()
 
 
+@pytest.mark.parametrize("way", ["upgrade", "downgrade"])
+def test_clients_go_to_a_release_with_other_fields_and_back(binary, tmp_path, way):
+    """One of the releases has a field more, and one less, than the other."""
+    other = os.path.join(os.path.dirname(binary), "tests/atomdb-other-release")
+    before, after = (binary, other) if way == "upgrade" else (other, binary)
+    service = Supervised(before, tmp_path)
+    try:
+        service.start(TWO)
+        with service.client("one") as client, service.client("one") as listener, service.client() as stranger:
+            client.many([("CLIENT", "SETNAME", "Bob"), ("CLIENT", "SETINFO", "LIB-NAME", "lib"),
+                         ("CLIENT", "SETINFO", "LIB-VER", "1.0"), ("SELECT", 3), ("SET", "a", 1), ("WATCH", "a"),
+                         ("MULTI",), ("INCR", "a")])
+            listener.cmd("SUBSCRIBE", "news")
+            for binary_now in (after, before, after):
+                service.end()
+                service.binary = binary_now
+                service.start(TWO)
+                assert service.metric("atomdb_recovered_clients") == 3
+            assert "could not be handed over" not in service.log()
+            assert client.cmd("EXEC") == [2]
+            line = client.cmd("CLIENT", "INFO").decode()
+            assert " db=3 " in line and " name=Bob " in line
+            # The release that does not know it left it out.
+            assert line.endswith(" lib-name=lib lib-ver=\n")
+            assert client.cmd("PUBLISH", "news", "x") == 1 and listener.read() == [b"message", b"news", b"x"]
+            assert stranger.cmd("AUTH", "one") == "OK"
+    finally:
+        service.stop()
+
+
 def test_unreadable_data_is_given_up_only_if_the_operator_says_so(service):
     service.start(UNLIMITED)
     with service.client("one") as client:

@@ -55,18 +55,21 @@ static void use(struct session *s) {
 	buffer_deinit(&out);
 }
 
-/* Bytes as the place of a value that the tenant is sent: none, or bytes of the one that it has. */
-static void claim(struct tenant *t, struct unpack u) {
+/* Numbers as the place of a value that the tenant is sent: none, or bytes of the one that it has. */
+static void claim(struct tenant *t, struct slice numbers) {
 	static char value[LARGE];
+	uint64_t n[4] = {0};
+	if (numbers.len > 0)
+		memcpy(n, numbers.data, numbers.len < sizeof(n) ? numbers.len : sizeof(n));
 	struct key key = keyspace_key(t, keyspace_place(t, 0), SLICE("large"));
 	MUST(keyspace_set(t, &key, NULL, (struct slice){value, LARGE}, DEADLINE_NONE) == 0);
 	struct loan *one = loan_take(t, keyspace_find(t, &key, LOOKUP_PEEK));
 	char text[KEYSPACE_TEXT];
 	struct loan_place place = loan_place(one, keyspace_value(keyspace_find(t, &key, LOOKUP_PEEK), text));
-	if (unpack_number(&u) % 2 != 0)
-		place.block = (uint32_t)unpack_number(&u);
-	place.offset = unpack_number(&u);
-	place.length = unpack_number(&u);
+	if (n[0] % 2 != 0)
+		place.block = (uint32_t)n[1];
+	place.offset = n[2];
+	place.length = n[3];
 	struct slice bytes;
 	struct loan *two = loan_claim(t, &place, &bytes);
 	if (two != NULL) {
@@ -81,31 +84,46 @@ static void claim(struct tenant *t, struct unpack u) {
 	loan_return(one);
 }
 
+/* What the input is: the frame, or a record of fields that are records of the kinds below. */
+struct input {
+	struct slice session, settings, identity, place;
+};
+
+static const struct field input_fields[] = {
+	{"session", FIELD_BYTES, offsetof(struct input, session), SIZE_MAX, 0},
+	{"settings", FIELD_BYTES, offsetof(struct input, settings), SIZE_MAX, 0},
+	{"identity", FIELD_BYTES, offsetof(struct input, identity), SIZE_MAX, 0},
+	{"place", FIELD_BYTES, offsetof(struct input, place), SIZE_MAX, 0},
+};
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	static const struct session_host host = {.describe = describe, .close = close_session, .push = push};
 	const struct tenancy tenancy = {.open = true, .defaults = {.max_memory = MEMORY}};
 	struct environment env = {.host = &host, .now_ms = INT64_C(1700000000000), .now_ns = 1};
-	struct unpack body, bytes = {.rest = {(const char *)data, size}};
+	struct slice record, bytes = {(const char *)data, size};
+	struct input in;
 	struct shard *shard;
 	struct tenant *t;
 	struct session s;
 	unsigned worker;
-	(void)handover_open(bytes.rest, &body);
+	(void)handover_open(bytes, &record);
+	if (deserialize_record(bytes, input_fields, sizeof(input_fields) / sizeof(input_fields[0]), &in) != 0)
+		return 0;
 	MUST(shard_new(&shard, &(struct shard_options){.id = 0}) == 0);
 	MUST(registry_new(&env.registry, &shard, 1, &tenancy, NULL, NULL) == 0);
 	MUST(registry_authenticate(env.registry, SLICE("default"), SLICE("one"), &t, &worker) == 0);
 	shard_set_now(shard, env.now_ms, env.now_ns);
 	session_init(&s, &env, 1);
 	MUST(session_attach(&s, t) == 0);
-	claim(t, bytes);
-	if (session_unpack(&s, &bytes) == 0) {
+	claim(t, in.place);
+	if (session_deserialize(&s, in.session) == 0) {
 		if (session_link(&s))
 			session_feed(&s, &env);
-		(void)tenant_unpack(t, &env, &bytes);
+		(void)tenant_deserialize(t, &env, in.settings);
 		use(&s);
 	}
 	struct tenant_identity identity;
-	(void)tenant_unpack_identity(&bytes, &identity);
+	(void)tenant_deserialize_identity(in.identity, &identity);
 	session_deinit(&s);
 	registry_free(env.registry);
 	shard_free(shard);

@@ -13,46 +13,45 @@
 static struct buffer written(void) {
 	struct buffer b;
 	buffer_init(&b);
-	struct pack p = {.out = &b};
-	handover_begin(&p);
-	pack_text(&p, "what is left");
-	handover_end(&p);
-	assert_int_equal(p.error, 0);
+	struct serializer out = {.out = &b};
+	handover_begin(&out);
+	serialize_bytes(&out, "left", SLICE("state"));
+	handover_end(&out);
+	assert_int_equal(out.error, 0);
 	return b;
 }
 
 static void opens_what_was_written(void **state) {
 	(void)state;
 	struct buffer b = written();
-	struct unpack body;
-	assert_int_equal(handover_open(buffer_slice(&b), &body), 0);
-	assert_true(slice_equal(unpack_bytes(&body), SLICE("what is left")));
-	assert_int_equal(body.rest.len, 0);
+	struct slice record;
+	assert_int_equal(handover_open(buffer_slice(&b), &record), 0);
+	assert_true(slice_equal(record, SLICE("\4left\5\0\0\0\0\0\0\0state")));
 	buffer_deinit(&b);
 }
 
 static void refuses_another_version(void **state) {
 	(void)state;
 	struct buffer b = written();
-	struct unpack body;
+	struct slice record;
 	b.data[8]++;
-	assert_int_equal(handover_open(buffer_slice(&b), &body), ATOMDB_E_VERSION);
+	assert_int_equal(handover_open(buffer_slice(&b), &record), ATOMDB_E_VERSION);
 	b.data[0]++;
-	assert_int_equal(handover_open(buffer_slice(&b), &body), ATOMDB_E_FORMAT);
+	assert_int_equal(handover_open(buffer_slice(&b), &record), ATOMDB_E_FORMAT);
 	buffer_deinit(&b);
 }
 
 static void refuses_what_is_damaged_or_cut(void **state) {
 	(void)state;
 	struct buffer b = written();
-	struct unpack body;
+	struct slice record;
 	for (size_t i = 0; i < b.len; i++) {
-		assert_true(handover_open((struct slice){b.data, i}, &body) < 0);
+		assert_true(handover_open((struct slice){b.data, i}, &record) < 0);
 		b.data[i] ^= 4;
-		assert_true(handover_open(buffer_slice(&b), &body) < 0);
+		assert_true(handover_open(buffer_slice(&b), &record) < 0);
 		b.data[i] ^= 4;
 	}
-	assert_int_equal(handover_open(buffer_slice(&b), &body), 0);
+	assert_int_equal(handover_open(buffer_slice(&b), &record), 0);
 	buffer_deinit(&b);
 }
 

@@ -54,20 +54,19 @@ static struct left leave(void) {
 	freeze(l.server);
 	buffer_init(&l.bytes);
 	buffer_init(&l.sockets);
-	struct pack p = {.out = &l.bytes};
+	struct serializer out = {.out = &l.bytes};
 	size_t count = 0;
 	for (unsigned i = 0; i < WORKERS; i++)
-		count += worker_pack_clients(l.server->workers[i], &p, &l.sockets);
+		count += worker_serialize_clients(l.server->workers[i], &out, &l.sockets);
 	assert_int_equal(count, 1);
-	assert_int_equal(p.error, 0);
+	assert_int_equal(out.error, 0);
 	/* The state is small: the value is not in it. */
 	assert_true(l.bytes.len < 4096);
 	memcpy(&l.socket, l.sockets.data, sizeof(l.socket));
 	l.socket = fcntl(l.socket, F_DUPFD_CLOEXEC, 0);
 	assert_true(l.socket >= 0);
-	struct unpack u = {.rest = buffer_slice(&l.bytes)};
-	l.state = unpack_bytes(&u);
-	assert_false(u.failed);
+	struct slice list = buffer_slice(&l.bytes);
+	assert_int_equal(deserialize_element(&list, &l.state), 1);
 	for (unsigned i = 0; i < WORKERS; i++) {
 		shard_keep_lent(l.server->shards[i]);
 		shard_resume(l.server->shards[i], true);

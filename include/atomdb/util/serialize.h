@@ -1,0 +1,58 @@
+/* Records of named fields: the form in which one process leaves its state to the next one, of any release, on the same
+ * machine.
+ *
+ *   record: field, field, ...
+ *   field:  length of the name (1 byte) | name | length of the value (8 bytes) | value
+ *
+ * A value is a number (8 bytes), a flag (no bytes), bytes, another record, or a list. A list is a record whose fields
+ * have empty names.
+ *
+ * Rules that let releases read each other's records:
+ * - A name keeps its meaning, its kind and its default forever.
+ * - A field that equals its default is not written; a missing field has its default.
+ * - A reader skips a field whose name it does not know. If the name begins with '!', the record makes no sense without
+ *   the field: the reader refuses the record. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "atomdb/util/buffer.h"
+
+enum field_kind { FIELD_NUMBER, FIELD_FLAG, FIELD_BYTES };
+
+/* Where a field of a record is kept in memory. Tables of these are const, and have at most FIELDS_MAX rows. */
+struct field {
+	const char *name; /* 1 to 255 bytes */
+	enum field_kind kind;
+	size_t offset; /* number: of a uint64_t; flag: of a uint64_t that has it as a bit; bytes: of a struct slice */
+	uint64_t most; /* number: the largest; flag: its bit; bytes: the greatest length */
+	uint64_t
+		missing; /* number: the default. The default of a flag is 0, that of bytes a slice whose data is NULL */
+};
+
+#define FIELDS_MAX 64
+
+/* A writer. The first error is kept, and nothing is written after it: read it once, at the end. */
+struct serializer {
+	struct buffer *out; /* not owned */
+	int error;          /* 0 or -ENOMEM */
+};
+
+/* Writes the fields that differ from their defaults. Other fields of the same record may be written before or after. */
+void serialize_record(struct serializer *s, const struct field *fields, size_t count, const void *from);
+void serialize_number(struct serializer *s, const char *name, uint64_t value);
+void serialize_bytes(struct serializer *s, const char *name, struct slice bytes);
+/* Begins a value that the following calls write, until serialize_end, which takes what this returns. They nest. */
+size_t serialize_begin(struct serializer *s, const char *name);
+void serialize_end(struct serializer *s, size_t begin);
+/* Writes a part of the bytes of the value that has begun. */
+void serialize_piece(struct serializer *s, struct slice piece);
+/* The name of an element of a list. */
+#define SERIALIZE_ELEMENT ""
+
+/* Reads a record, which may be any bytes. Slices point into it. 0; ATOMDB_E_FORMAT: it is cut off, a field is twice
+ * there, or a value is out of its bounds; ATOMDB_E_VERSION: a field that must be known is not. */
+int deserialize_record(struct slice record, const struct field *fields, size_t count, void *to);
+/* Takes the next element from the front of a list. 1; 0: there is none; ATOMDB_E_FORMAT. */
+int deserialize_element(struct slice *list, struct slice *element);
