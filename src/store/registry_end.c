@@ -212,7 +212,9 @@ void registry_tidy(struct registry *r, unsigned worker) {
 }
 
 void registry_take_up(struct registry *r, unsigned worker) {
-	if (atomic_load_explicit(&r->postponed, memory_order_relaxed) != 0)
+	/* The last key of an orphan expires without anybody seeing it. */
+	if (atomic_load_explicit(&r->postponed, memory_order_relaxed) != 0 ||
+	    atomic_load_explicit(&r->orphans, memory_order_relaxed) != 0)
 		registry_tidy(r, worker);
 }
 

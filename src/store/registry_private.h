@@ -74,8 +74,8 @@ struct registry {
 	size_t demand_room;
 	struct list leaving; /* removed by a reload, until their workers are done with them */
 	size_t count;
-	size_t opened;  /* of them, by clients */
-	size_t orphans; /* of them */
+	size_t opened;          /* of them, by clients */
+	_Atomic size_t orphans; /* of them; written under the mutex */
 	struct opener *buckets[BUCKETS];
 	struct registered *named[BUCKETS]; /* those with a name of their own, which only the operator gives */
 };

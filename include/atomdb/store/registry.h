@@ -151,8 +151,8 @@ void registry_orphan_told(struct registry *r, struct tenant *t);
 /* Called by the tenant's worker after `removed`, when no client uses it any more: closes and frees it. */
 void registry_remove_done(struct registry *r, struct tenant *t);
 
-/* Ends those tenants of `worker`, by its thread, that could not end while somebody looked at them. To be called now and
- * then; mostly it costs one load. */
+/* Ends those tenants of `worker`, by its thread, that could not end while somebody looked at them, and orphans that
+ * have no keys any more. To be called now and then; mostly it costs two loads. */
 void registry_take_up(struct registry *r, unsigned worker);
 
 /* From here on no tenant ends with its last client: the next process is to find them all. */

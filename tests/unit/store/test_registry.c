@@ -10,6 +10,7 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
+#include "store/record.h"
 
 #define SHARDS 3
 
@@ -948,6 +949,36 @@ static void test_a_look_keeps_nobody_waiting(void **state) {
 	world_close(&w);
 }
 
+static void test_an_orphan_ends_with_its_last_key(void **state) {
+	(void)state;
+	struct world w;
+	struct tenant_config wiki = tenant_named("wiki", "w");
+	struct tenancy y = {.tenants = &wiki, .tenant_count = 1};
+	struct tenant *t;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "default", "w", &t), 0);
+	put_key(t, "page");
+	y.tenant_count = 0;
+	world_restart(&w, &y, true);
+	assert_int_equal(registry_orphans(w.registry), 1);
+	struct tenant *orphan = NULL;
+	for (unsigned i = 0; i < SHARDS; i++)
+		for (uint32_t slot = 1; slot < w.shards[i]->slots; slot++)
+			orphan = w.shards[i]->tenants[slot] != NULL ? w.shards[i]->tenants[slot] : orphan;
+	assert_non_null(orphan);
+	for (unsigned worker = 0; worker < SHARDS; worker++)
+		registry_take_up(w.registry, worker);
+	assert_int_equal(registry_count(w.registry), 1);
+	/* What expires goes likewise: no client is there. */
+	struct key key = keyspace_key(orphan, 0, SLICE("page"));
+	keyspace_delete(orphan, &key, keyspace_find(orphan, &key, LOOKUP_PEEK));
+	for (unsigned worker = 0; worker < SHARDS; worker++)
+		registry_take_up(w.registry, worker);
+	assert_int_equal(registry_count(w.registry), 0);
+	assert_int_equal(registry_orphans(w.registry), 0);
+	world_close(&w);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open_mode),
@@ -968,6 +999,7 @@ int main(void) {
 		cmocka_unit_test(test_renamed),
 		cmocka_unit_test(test_resume_never_crosses_tenants),
 		cmocka_unit_test(test_an_orphan_goes_on_when_it_is_named_again),
+		cmocka_unit_test(test_an_orphan_ends_with_its_last_key),
 		cmocka_unit_test(test_a_look_keeps_nobody_waiting),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
