@@ -76,8 +76,12 @@ ref arena_root(struct arena *a, size_t size);
 #define ARENA_SLAB      65536u /* bytes of a slab */
 #define ARENA_ALLOC_MAX ((size_t)16 << 30)
 
-/* The first block of an arena that was taken over, 0 where none of that size is where it should be. */
-ref arena_find_root(const struct arena *a, size_t size);
+/* The first block of an arena that was taken over. Another release may have given it another size, of at least `least`
+ * bytes. 0: there is none, or no room in it for `size` bytes. */
+ref arena_find_root(const struct arena *a, size_t least, size_t size);
+/* Makes `size` the size of the first block, which has room for that many bytes. Bytes that the release before did not
+ * have are 0, and so are bytes that only that release had, when it comes back. */
+void arena_fit_root(struct arena *a, size_t size);
 
 /* Whether a block of that kind begins there, in use or free; `*size` is what it takes. */
 bool arena_find_block(const struct arena *a, ref block, enum arena_kind kind, size_t *size);

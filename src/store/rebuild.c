@@ -138,13 +138,27 @@ int arena_adopt(struct arena **out, int fd, bool *clean) {
 	return 0;
 }
 
-ref arena_find_root(const struct arena *a, size_t size) {
+ref arena_find_root(const struct arena *a, size_t least, size_t size) {
+	const struct header *h = a->header;
 	size_t block;
 
-	return a->header->root_size == size && arena_find_block(a, a->header->root, ARENA_OTHER, &block) &&
+	return h->root_size >= least && arena_find_block(a, h->root, ARENA_OTHER, &block) && h->root_size <= block &&
 			       size <= block
-		       ? a->header->root
+		       ? h->root
 		       : 0;
+}
+
+void arena_fit_root(struct arena *a, size_t size) {
+	struct header *h = a->header;
+	size_t known = h->root_size < size ? h->root_size : size;
+	size_t block = 0;
+
+	if (h->root_size == size || !arena_find_block(a, h->root, ARENA_OTHER, &block))
+		return;
+	memset((char *)arena_at(a, h->root) + known, 0, block - known);
+	crash_point();
+	h->root_size = size;
+	crash_point();
 }
 
 /* ---- blocks ---- */

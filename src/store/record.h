@@ -52,10 +52,16 @@ struct tenant_record {
 	uint64_t digest_sum;         /* of identity.digest */
 	uint64_t name_sum;           /* of identity.name; 0: it has none yet */
 	struct retired_figures kept; /* what the tenant has counted, when saved */
+	/* Fields may be added here: a release takes over records of any size from TENANT_RECORD_LEAST on, and bytes
+	 * that the release before did not know are 0. */
+#ifdef ATOMDB_OTHER_RELEASE
+	uint64_t of_another_release[3]; /* in a build for the tests */
+#endif
 };
 
-static_assert(sizeof(struct tenant_record) == 304 && offsetof(struct tenant_record, order) == 112 &&
-		      offsetof(struct tenant_record, digest_sum) == 224,
+#define TENANT_RECORD_LEAST 304
+static_assert(sizeof(struct tenant_record) >= TENANT_RECORD_LEAST && offsetof(struct tenant_record, order) == 112 &&
+		      offsetof(struct tenant_record, digest_sum) == 224 && offsetof(struct tenant_record, kept) == 240,
 	      "a record keeps its format");
 
 /* In the arena: a slot of the directory of tenants. */
@@ -80,9 +86,18 @@ struct shard_root {
 	ref dropped;  /* databases being freed in slices */
 	ref resizing; /* databases whose table is being moved */
 	struct retired_figures retired;
+	/* Fields may be added here, up to SHARD_ROOT_MOST: see arena_fit_root(). */
+#ifdef ATOMDB_OTHER_RELEASE
+	uint64_t of_another_release[3]; /* in a build for the tests */
+#endif
 };
 
-_Static_assert(offsetof(struct shard_root, seed) == 2912, "the root is part of the arena's format");
+/* The smallest root of a release with this format, and the size of the block that it lies in. */
+#define SHARD_ROOT_LEAST 3040
+#define SHARD_ROOT_MOST  3072
+static_assert(offsetof(struct shard_root, seed) == 2912 && sizeof(struct shard_root) >= SHARD_ROOT_LEAST &&
+		      sizeof(struct shard_root) <= SHARD_ROOT_MOST,
+	      "the root is part of the arena's format");
 
 struct compaction {
 	uint64_t least; /* bytes lost in slabs: the least since it last ended */

@@ -150,7 +150,8 @@ static void check_tenants(struct recovery *r) {
 		if (slot->record == 0)
 			continue;
 		bool good = i != 0 && i <= ENTRY_TENANT_MAX &&
-			    arena_find_block(s->arena, slot->record, ARENA_OTHER, &size) && size >= sizeof *record &&
+			    arena_find_block(s->arena, slot->record, ARENA_OTHER, &size) &&
+			    size >= TENANT_RECORD_LEAST &&
 			    sum_fits(record->identity.digest, TENANT_DIGEST, record->digest_sum) &&
 			    (record->name_sum == 0 ||
 			     sum_fits(record->identity.name, sizeof record->identity.name, record->name_sum));
@@ -182,7 +183,7 @@ static int list_kept(struct recovery *r) {
 	r->newer = calloc((size_t)s->slots + 1, sizeof *r->newer);
 	if (r->kept == NULL || r->keys == NULL || r->newer == NULL)
 		return ATOMDB_E_OOM;
-	r->kept[r->kept_count++] = arena_find_root(s->arena, sizeof *s->root);
+	r->kept[r->kept_count++] = arena_find_root(s->arena, SHARD_ROOT_LEAST, sizeof *s->root);
 	if (s->slots != 0)
 		r->kept[r->kept_count++] = (ref)s->root->directory;
 	for (uint32_t i = 0; i < s->slots; i++)

@@ -258,7 +258,7 @@ static void take_back(struct shard *s, const struct undo *u) {
 	if (u->kind == UNDO_DROPPED) {
 		s->root->dropped = (ref)u->value;
 	} else if (u->kind == UNDO_ORDER) {
-		if (arena_find_block(s->arena, u->block, ARENA_OTHER, &block) && block >= sizeof(struct tenant_record))
+		if (arena_find_block(s->arena, u->block, ARENA_OTHER, &block) && block >= TENANT_RECORD_LEAST)
 			((struct tenant_record *)arena_at(s->arena, u->block))->order = u->value;
 	} else {
 		take_back_of_entry(s, u);

@@ -48,7 +48,7 @@ static int count_entries(struct shard *s) {
 		ref block = shard_directory(s)[i].record;
 		if (block == 0)
 			continue;
-		if (!arena_find_block(s->arena, block, ARENA_OTHER, &size) || size < sizeof(struct tenant_record))
+		if (!arena_find_block(s->arena, block, ARENA_OTHER, &size) || size < TENANT_RECORD_LEAST)
 			return ATOMDB_E_FORMAT;
 		const struct tenant_record *record = arena_at(s->arena, block);
 		for (unsigned d = 0; d < TENANT_DATABASES; d++)
@@ -59,6 +59,26 @@ static int count_entries(struct shard *s) {
 	return 0;
 }
 
+/* Gives each record the size that it has in this release. */
+static int fit_records(struct shard *s) {
+	size_t size, fits = arena_block_size(sizeof(struct tenant_record));
+	for (uint32_t i = 1; i < s->slots; i++) {
+		struct tenant_slot *slot = &shard_directory(s)[i];
+		ref old = slot->record;
+		if (old == 0 || !arena_find_block(s->arena, old, ARENA_OTHER, &size) || size == fits)
+			continue;
+		ref block = arena_alloc_zero(s->arena, sizeof(struct tenant_record), ARENA_OTHER);
+		if (block == 0)
+			return ATOMDB_E_OOM;
+		memcpy(arena_at(s->arena, block), arena_at(s->arena, old), size < fits ? size : fits);
+		crash_point();
+		slot->record = block;
+		crash_point();
+		arena_free(s->arena, old, size, ARENA_OTHER);
+	}
+	return 0;
+}
+
 static int take_over(struct shard *s, const struct shard_options *options) {
 	bool clean;
 	int error = arena_adopt(&s->arena, options->fd, &clean);
@@ -66,7 +86,7 @@ static int take_over(struct shard *s, const struct shard_options *options) {
 		return error;
 	s->now_ms = options->now_ms > 0 ? options->now_ms : 0;
 	s->progress = options->progress;
-	ref root = arena_find_root(s->arena, sizeof *s->root);
+	ref root = arena_find_root(s->arena, SHARD_ROOT_LEAST, sizeof *s->root);
 	if (root == 0)
 		return ATOMDB_E_FORMAT;
 	s->root = arena_at(s->arena, root);
@@ -78,6 +98,7 @@ static int take_over(struct shard *s, const struct shard_options *options) {
 	s->tenants = s->slots != 0 ? calloc(s->slots, sizeof(struct tenant *)) : NULL;
 	if (s->slots != 0 && s->tenants == NULL)
 		return -ENOMEM;
+	arena_fit_root(s->arena, sizeof *s->root);
 	s->recovery.kind = clean ? RECOVERY_CLEAN : RECOVERY_CRASHED;
 	if (clean) {
 		s->figures.retired = s->root->retired;
@@ -89,8 +110,11 @@ static int take_over(struct shard *s, const struct shard_options *options) {
 	}
 	if (error != 0)
 		return error;
-	arena_set_budget(s->arena, options->budget);
 	arena_unsave(s->arena);
+	error = fit_records(s);
+	if (error != 0)
+		return error;
+	arena_set_budget(s->arena, options->budget);
 	return 0;
 }
 

@@ -375,6 +375,29 @@ def test_data_of_another_format_waits_for_its_release(binary, tmp_path, way, end
 
 
 @pytest.mark.parametrize("way", ["upgrade", "downgrade"])
+@pytest.mark.parametrize("end", ["end", "die"])
+def test_data_goes_to_a_release_with_other_fields_and_back(binary, tmp_path, way, end):
+    """The root and the tenants' records of one of the releases are larger."""
+    other = os.path.join(os.path.dirname(binary), "tests/atomdb-other-release")
+    before, after = (binary, other) if way == "upgrade" else (other, binary)
+    service = Supervised(before, tmp_path)
+    try:
+        service.start(TWO)
+        fill(service)
+        for binary_now in (after, before, after):
+            getattr(service, end)()
+            service.binary = binary_now
+            service.start(TWO)
+            check(service)
+            with service.client(binary_now) as client:
+                assert client.cmd("SET", "of a new tenant", 1) == "OK"
+        assert service.metric("atomdb_recovery_dropped_blocks_total") == 0
+        assert service.metric("redis_db_keys") == 4 * 1004 + 2
+    finally:
+        service.stop()
+
+
+@pytest.mark.parametrize("way", ["upgrade", "downgrade"])
 def test_clients_go_to_a_release_with_other_fields_and_back(binary, tmp_path, way):
     """One of the releases has a field more, and one less, than the other."""
     other = os.path.join(os.path.dirname(binary), "tests/atomdb-other-release")
