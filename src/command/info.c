@@ -180,6 +180,7 @@ static void stats_section(struct page *p) {
 	/* What is due is gone for every command, and no more than the quota is ever kept. */
 	constant(p, "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\n");
 	figure(p, "evicted_keys", notes_figure(t, &f->evictions));
+	figure(p, "lost_events", notes_figure(t, &f->lost_events));
 	figure(p, "evicted_clients", notes_figure(t, &f->clients_evicted));
 	constant(p, "total_eviction_exceeded_time:0\r\ncurrent_eviction_exceeded_time:0\r\n");
 	figure(p, "keyspace_hits", notes_figure(t, &f->hits));

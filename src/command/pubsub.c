@@ -249,10 +249,12 @@ void pubsub_tell_event(struct hub *h, struct slice channel, struct slice message
 		return;
 	send_to_channel(h, topic);
 	uint64_t *left = matching ? event_work(h) : NULL;
+	bool all = left == NULL;
 	if (left != NULL && *left != 0) {
-		(void)mark_matching(h, channel, left);
+		all = mark_matching(h, channel, left);
 		send_to_matching(h);
 	}
+	counter_add(&h->tenant->figures.lost_events, !all);
 	hub_end_message(h);
 }
 

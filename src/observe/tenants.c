@@ -85,6 +85,7 @@ static void sample_tenant(struct tenant_sample *row, const struct tenant *t) {
 	row->counts[COUNT_THROTTLED] = counter_get(&f->throttled);
 	row->counts[COUNT_INPUT_BYTES] = counter_get(&f->input_bytes);
 	row->counts[COUNT_OUTPUT_BYTES] = counter_get(&f->output_bytes);
+	row->counts[COUNT_LOST_EVENTS] = counter_get(&f->lost_events);
 }
 
 /* Adds what a tenant has now to the shared row; its counters come in by the total. */

@@ -27,6 +27,7 @@ enum tenant_count {
 	COUNT_THROTTLED,
 	COUNT_INPUT_BYTES,
 	COUNT_OUTPUT_BYTES,
+	COUNT_LOST_EVENTS, /* begins at 0 in each process */
 	TENANT_COUNTS
 };
 

@@ -22,7 +22,7 @@ ABSENT = {
     "used_cpu_sys": HOST, "used_cpu_user": HOST, "used_cpu_sys_children": HOST, "used_cpu_user_children": HOST,
     "used_cpu_sys_main_thread": HOST, "used_cpu_user_main_thread": HOST,
 }
-OWN = {"atomdb_version", "tenant", "max_entries", "throttled_commands"}
+OWN = {"atomdb_version", "tenant", "max_entries", "throttled_commands", "lost_events"}
 
 
 def fields(client, *sections):

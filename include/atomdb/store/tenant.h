@@ -72,6 +72,7 @@ struct tenant_figures {
 	counter peak_bytes;      /* of `bytes`, as seen when replies went out */
 	counter errors;          /* error replies */
 	counter refused;         /* clients that found max_clients of others */
+	counter lost_events;     /* keyspace events that were not matched with all patterns: that takes too long */
 	counter clients_evicted; /* closed because all clients together held too much */
 	counter db_keys[TENANT_DATABASES];
 	counter db_expiring[TENANT_DATABASES];

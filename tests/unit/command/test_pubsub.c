@@ -150,6 +150,11 @@ static void test_events_do_not_wait_for_slow_patterns(void **state) {
 	argv[2] = SLICE("v");
 	assert_string_equal(client_run(a, argv, 3), OK);
 	assert_int_equal(count(&b->pushed, "__key*"), 2);
+	const counter *lost = &a->session.tenant->figures.lost_events;
+	uint64_t first = counter_get(lost);
+	assert_in_range(first, 1, 4);
+	expect(a, "DEL absent", ":0\r\n");
+	assert_int_equal(counter_get(lost), first);
 	/* The events of a command together take no more than their steps, and the next command has its own. */
 	for (unsigned i = 1; i <= 800; i += 2) {
 		argv[i] = (struct slice){text + i, 10 * LONG};
@@ -158,6 +163,7 @@ static void test_events_do_not_wait_for_slow_patterns(void **state) {
 	b->pushed.len = 0;
 	assert_string_equal(client_run(a, argv, 801), OK);
 	assert_int_equal(a->session.tenant->hub->event_work, 0);
+	assert_in_range(counter_get(lost), first + 400, first + 1600);
 	b->pushed.len = 0;
 	expect(a, "SET k v", OK);
 	assert_int_equal(count(&b->pushed, "__key*"), 2);

@@ -47,9 +47,9 @@ static void test_figures_are_copied(void **state) {
 	(void)state;
 	struct tenant *t = new_tenant(w, 0, "shop");
 	struct tenant_figures *f = &t->figures;
-	counter *figures[] = {&f->keys,        &f->keys_expiring, &f->bytes,       &f->clients,     &f->quota_entries,
-			      &f->quota_bytes, &f->commands,      &f->hits,        &f->misses,      &f->evictions,
-			      &f->expirations, &f->throttled,     &f->input_bytes, &f->output_bytes};
+	counter *figures[] = {&f->keys,        &f->keys_expiring, &f->bytes,       &f->clients,      &f->quota_entries,
+			      &f->quota_bytes, &f->commands,      &f->hits,        &f->misses,       &f->evictions,
+			      &f->expirations, &f->throttled,     &f->input_bytes, &f->output_bytes, &f->lost_events};
 	for (unsigned i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
 		counter_set(figures[i], i + 1);
 	tenant_set_init(&s);
@@ -64,7 +64,7 @@ static void test_figures_are_copied(void **state) {
 	assert_int_equal(r->clients, 4);
 	assert_int_equal(r->quota_entries, 5);
 	assert_int_equal(r->quota_bytes, 6);
-	const uint64_t counts[TENANT_COUNTS] = {7, 8, 9, 10, 11, 12, 13, 14};
+	const uint64_t counts[TENANT_COUNTS] = {7, 8, 9, 10, 11, 12, 13, 14, 15};
 	assert_memory_equal(r->counts, counts, sizeof(counts));
 	const struct tenant_sample *other = row(&s, "_other");
 	assert_memory_equal(other->labels.text, "{tenant=\"_other\"}", other->labels.len);
