@@ -266,8 +266,10 @@ struct slice keyspace_value(const struct entry *e, char text[KEYSPACE_TEXT]) {
 	struct slice stored = entry_stored(e);
 	if (__builtin_expect(!entry_has(e, ENTRY_INT), 1))
 		return stored;
-	if (entry_is_tagged(e))
-		return (struct slice){stored.data + 1, stored.len - 1};
+	if (entry_is_tagged(e)) {
+		memcpy(text, stored.data + 1, stored.len - 1);
+		return (struct slice){text, stored.len - 1};
+	}
 	int64_t value;
 	memcpy(&value, stored.data, sizeof value);
 	return (struct slice){text, number_format(value, text)};

@@ -68,3 +68,11 @@ def test_rename_and_copy(client):
     client.cmd("SELECT", 3)
     assert 98 <= client.cmd("TTL", "b") <= 100
     assert client.cmd("OBJECT", "ENCODING", "b") == b"raw"
+
+
+def test_a_field_of_a_sum_that_stays_as_it_is(client):
+    """BITFIELD turns the integer into bytes, and reads them once more."""
+    client.cmd("SET", "sum", "1.5")
+    assert client.cmd("INCRBYFLOAT", "sum", "0.5") == b"2"
+    assert client.cmd("BITFIELD", "sum", "SET", "u8", 0, ord("2")) == [ord("2")]
+    assert client.cmd("GET", "sum") == b"2"

@@ -50,7 +50,7 @@ enum lookup {
 /* The entry of `key`, or NULL. */
 struct entry *keyspace_find(struct tenant *t, const struct key *key, enum lookup how);
 
-/* The value's bytes: in the arena, or rendered to `text` where it is stored as an integer. */
+/* The value's bytes: in the arena, or in `text` if it is stored as an integer. */
 struct slice keyspace_value(const struct entry *e, char text[KEYSPACE_TEXT]);
 /* Whether the value is the canonical decimal form of an int64_t, and which. */
 bool keyspace_integer(const struct entry *e, int64_t *value);
