@@ -35,11 +35,18 @@ def wait_for(condition, seconds=10, what="the condition", pause=0.01):
         time.sleep(pause)
 
 
-def free_port():
-    """A port of the tests' range that nobody listens on now."""
+def port_range():
+    """The ports of this process: the range of the tests, of which each worker of pytest-xdist has an equal share."""
     low, high = (int(x) for x in os.environ.get("ATOMDB_TEST_PORTS", "25000-25999").split("-"))
+    share = (high - low + 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    first = low + share * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    return first, first + share - 1
+
+
+def free_port():
+    """A port of this process that nobody listens on now."""
     for _ in range(1000):
-        port = random.randint(low, high)
+        port = random.randint(*port_range())
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
