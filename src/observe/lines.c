@@ -140,7 +140,7 @@ int lines_deflate(struct slice page, struct buffer *out) {
 	p.at = out->data + out->len;
 	init_codes(&p);
 	put(&p, 3, 3); /* the last block, of fixed codes */
-	const char *above = NULL, *line = page.data, *end = page.data + page.len;
+	const char *above = NULL, *line = page.len > 0 ? page.data : "", *end = line + page.len;
 	while (line < end) {
 		const char *next = memchr(line, '\n', (size_t)(end - line));
 		next = next == NULL ? end : next + 1;
