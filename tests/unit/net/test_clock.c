@@ -185,6 +185,7 @@ static void await_quiet(struct server *s) {
 	do {
 		before = server_sum(s, output_bytes);
 		pass_ms(20);
+		take_turns(s);
 	} while (server_sum(s, output_bytes) != before);
 }
 
