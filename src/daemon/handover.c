@@ -16,6 +16,7 @@
 #include "daemon/carrier.h"
 #include "daemon/daemon_private.h"
 #include "daemon/fdstore.h"
+#include "daemon/handover_positional.h"
 
 #define MAGIC UINT64_C(0x6572507441744441)
 
@@ -63,19 +64,25 @@ void handover_end(struct serializer *out) {
 	memcpy(out->out->data, &h, sizeof(h));
 }
 
-int handover_open(struct slice bytes, struct slice *record) {
+int handover_open(struct slice bytes, struct buffer *converted, struct slice *record) {
 	struct header h;
 	if (bytes.len < sizeof(h))
 		return ATOMDB_E_TRUNCATED;
 	memcpy(&h, bytes.data, sizeof(h));
 	if (h.magic != MAGIC)
 		return ATOMDB_E_FORMAT;
-	if (h.version != ATOMDB_HANDOVER_VERSION)
+	if (h.version != ATOMDB_HANDOVER_VERSION && h.version != HANDOVER_POSITIONAL)
 		return ATOMDB_E_VERSION;
 	if (h.length != bytes.len - sizeof(h))
 		return ATOMDB_E_TRUNCATED;
 	*record = (struct slice){bytes.data + sizeof(h), bytes.len - sizeof(h)};
-	return crc64(0, *record) == h.crc ? 0 : ATOMDB_E_CHECKSUM;
+	if (crc64(0, *record) != h.crc)
+		return ATOMDB_E_CHECKSUM;
+	if (h.version != HANDOVER_POSITIONAL)
+		return 0;
+	int error = handover_from_positional(*record, converted);
+	*record = buffer_slice(converted);
+	return error;
 }
 
 /* --- leaving ---------------------------------------------------------------------------------------------------- */
@@ -271,14 +278,17 @@ static int map_state(int fd, struct slice *bytes) {
 static void resume_clients(struct daemon *d) {
 	struct slice bytes;
 	struct slice record;
+	struct buffer converted;
 	struct sockets sockets = {.carrier = d->stored.clients};
 	if (d->stored.state < 0)
 		return;
+	buffer_init(&converted);
 	int error = map_state(d->stored.state, &bytes);
 	if (error == 0) {
-		error = handover_open(bytes, &record);
+		error = handover_open(bytes, &converted, &record);
 		if (error == 0)
 			resume_all(d, record, &sockets);
+		buffer_deinit(&converted);
 		munmap((void *)(uintptr_t)bytes.data, bytes.len);
 	}
 	if (error != 0)

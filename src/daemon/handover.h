@@ -18,6 +18,7 @@
 /* Begins the state in an empty buffer, and ends it when all is written. */
 void handover_begin(struct serializer *out);
 void handover_end(struct serializer *out);
-/* Finds the record, once the header has been checked; pure. 0, ATOMDB_E_FORMAT, ATOMDB_E_VERSION,
- * ATOMDB_E_TRUNCATED, ATOMDB_E_CHECKSUM. */
-int handover_open(struct slice bytes, struct slice *record);
+/* Finds the record, once the header has been checked; pure. A state of version HANDOVER_POSITIONAL is written as a
+ * record in `converted`, which is empty before. 0, ATOMDB_E_FORMAT, ATOMDB_E_VERSION, ATOMDB_E_TRUNCATED,
+ * ATOMDB_E_CHECKSUM, -ENOMEM. */
+int handover_open(struct slice bytes, struct buffer *converted, struct slice *record);

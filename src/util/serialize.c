@@ -47,7 +47,8 @@ void serialize_piece(struct serializer *s, struct slice piece) {
 }
 
 void serialize_record(struct serializer *s, const struct field *fields, size_t count, const void *from) {
-	for (const struct field *f = fields; f < fields + count; f++) {
+	for (size_t i = 0; i < count; i++) {
+		const struct field *f = &fields[i];
 		const char *at = (const char *)from + f->offset;
 		struct slice bytes;
 		uint64_t number;
@@ -117,9 +118,9 @@ static bool set_value(const struct field *f, char *at, struct slice value) {
 }
 
 static const struct field *find(const struct field *fields, size_t count, struct slice name) {
-	for (const struct field *f = fields; f < fields + count; f++)
-		if (slice_equal(slice_of(f->name), name))
-			return f;
+	for (size_t i = 0; i < count; i++)
+		if (slice_equal(slice_of(fields[i].name), name))
+			return &fields[i];
 	return NULL;
 }
 

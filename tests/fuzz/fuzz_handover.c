@@ -8,6 +8,7 @@
 #include "atomdb/store/loan.h"
 #include "atomdb/store/shard.h"
 #include "daemon/handover.h"
+#include "daemon/handover_positional.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -84,6 +85,18 @@ static void claim(struct tenant *t, struct slice numbers) {
 	loan_return(one);
 }
 
+/* Any bytes as a state with its header, and as one of an early release without. */
+static void convert(struct slice bytes) {
+	struct buffer converted;
+	struct slice record;
+	buffer_init(&converted);
+	(void)handover_open(bytes, &converted, &record);
+	converted.len = 0;
+	if (handover_from_positional(bytes, &converted) == 0)
+		MUST(deserialize_record(buffer_slice(&converted), NULL, 0, NULL) == 0);
+	buffer_deinit(&converted);
+}
+
 /* What the input is: the frame, or a record of fields that are records of the kinds below. */
 struct input {
 	struct slice session, settings, identity, place;
@@ -100,13 +113,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	static const struct session_host host = {.describe = describe, .close = close_session, .push = push};
 	const struct tenancy tenancy = {.open = true, .defaults = {.max_memory = MEMORY}};
 	struct environment env = {.host = &host, .now_ms = INT64_C(1700000000000), .now_ns = 1};
-	struct slice record, bytes = {(const char *)data, size};
+	struct slice bytes = {(const char *)data, size};
 	struct input in;
 	struct shard *shard;
 	struct tenant *t;
 	struct session s;
 	unsigned worker;
-	(void)handover_open(bytes, &record);
+	convert(bytes);
 	if (deserialize_record(bytes, input_fields, sizeof(input_fields) / sizeof(input_fields[0]), &in) != 0)
 		return 0;
 	MUST(shard_new(&shard, &(struct shard_options){.id = 0}) == 0);

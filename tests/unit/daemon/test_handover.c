@@ -10,6 +10,8 @@
 #include "daemon/handover.h"
 #include "harness.h"
 
+static struct buffer none;
+
 static struct buffer written(void) {
 	struct buffer b;
 	buffer_init(&b);
@@ -25,7 +27,7 @@ static void opens_what_was_written(void **state) {
 	(void)state;
 	struct buffer b = written();
 	struct slice record;
-	assert_int_equal(handover_open(buffer_slice(&b), &record), 0);
+	assert_int_equal(handover_open(buffer_slice(&b), &none, &record), 0);
 	assert_true(slice_equal(record, SLICE("\4left\5\0\0\0\0\0\0\0state")));
 	buffer_deinit(&b);
 }
@@ -35,9 +37,9 @@ static void refuses_another_version(void **state) {
 	struct buffer b = written();
 	struct slice record;
 	b.data[8]++;
-	assert_int_equal(handover_open(buffer_slice(&b), &record), ATOMDB_E_VERSION);
+	assert_int_equal(handover_open(buffer_slice(&b), &none, &record), ATOMDB_E_VERSION);
 	b.data[0]++;
-	assert_int_equal(handover_open(buffer_slice(&b), &record), ATOMDB_E_FORMAT);
+	assert_int_equal(handover_open(buffer_slice(&b), &none, &record), ATOMDB_E_FORMAT);
 	buffer_deinit(&b);
 }
 
@@ -46,12 +48,12 @@ static void refuses_what_is_damaged_or_cut(void **state) {
 	struct buffer b = written();
 	struct slice record;
 	for (size_t i = 0; i < b.len; i++) {
-		assert_true(handover_open((struct slice){b.data, i}, &record) < 0);
+		assert_true(handover_open((struct slice){b.data, i}, &none, &record) < 0);
 		b.data[i] ^= 4;
-		assert_true(handover_open(buffer_slice(&b), &record) < 0);
+		assert_true(handover_open(buffer_slice(&b), &none, &record) < 0);
 		b.data[i] ^= 4;
 	}
-	assert_int_equal(handover_open(buffer_slice(&b), &record), 0);
+	assert_int_equal(handover_open(buffer_slice(&b), &none, &record), 0);
 	buffer_deinit(&b);
 }
 
