@@ -22,7 +22,7 @@ set(made "${documents}/atomdb.8" "${documents}/atomdb.conf.5" "${documents}/atom
 add_custom_command(OUTPUT ${made}
   COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/packaging/documents" "${documents}" ${PROJECT_VERSION} "${unit_dir}"
   DEPENDS packaging/documents packaging/tables.py packaging/man/atomdb.8.in packaging/man/atomdb.conf.5.in
-    src/arguments.def src/daemon/options.def include/atomdb/util/events.def
+    src/daemon/arguments.def src/daemon/options.def include/atomdb/util/log_events.def
   VERBATIM)
 add_custom_target(documents ALL DEPENDS ${made})
 

@@ -17,7 +17,7 @@
 
 #include "atomdb/net/listener.h"
 #include "atomdb/util/error.h"
-#include "atomdb/util/private.h"
+#include "atomdb/util/secure_memory.h"
 #include "daemon/config_reader.h"
 
 #define DIGITS_MAX 9 /* that always fit 32 bits */

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "atomdb/util/error.h"
-#include "atomdb/util/private.h"
+#include "atomdb/util/secure_memory.h"
 #include "daemon/config_reader.h"
 
 /* The longest secret: what a client that has not authenticated may send as one argument. */

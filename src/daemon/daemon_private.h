@@ -7,9 +7,9 @@
 #include "atomdb/daemon/daemon.h"
 #include "atomdb/net/worker.h"
 #include "atomdb/observe/http.h"
-#include "atomdb/store/budget.h"
+#include "atomdb/store/memory_budget.h"
 #include "daemon/unit_job.h"
-#include "daemon/watch.h"
+#include "daemon/watchdog.h"
 
 #define RUN_ID_DIGITS 40
 
@@ -162,7 +162,7 @@ uint64_t daemon_memory_budget(struct daemon *d, const struct config *config);
 /* Lowers and raises what tenants may have as the memory of the control group gets short and does not; each second. */
 void daemon_watch_memory(struct daemon *d);
 
-/* control.c: the loop and its sources. */
+/* loop.c: the loop and its sources. */
 int daemon_open_loop(struct daemon *d);
 int daemon_run_loop(struct daemon *d);
 void daemon_close_loop(struct daemon *d);
@@ -181,13 +181,13 @@ void daemon_set_guard(struct daemon *d, const struct config *config);
 /* Whether what is open now may be under `wanted`. 0 or ATOMDB_E_SYNTAX. */
 int daemon_check_sockets(struct daemon *d, const struct config *wanted, struct config_error *error);
 
-/* operator.c: the control plane's part in the operator's commands. */
+/* control_plane.c: the control plane's part in the operator's commands. */
 void daemon_ask(void *context, struct call *c); /* struct control_plane's */
 void daemon_answer_calls(struct daemon *d);
 /* Ends the calls that were not answered; the workers have stopped. */
 void daemon_discard_calls(struct daemon *d);
 
-/* live.c: what differs from the file. `tenant` may be empty. */
+/* live_changes.c: what differs from the file. `tenant` may be empty. */
 void live_note(struct daemon *d, const char *tenant, const char *what);
 /* Forgets what is noted of a tenant; whether it was created live. */
 bool live_forget_tenant(struct daemon *d, const char *tenant);
@@ -197,7 +197,7 @@ void live_end(struct daemon *d, const struct config *file);
 void live_free(struct daemon *d);
 extern const struct registry_hooks daemon_hooks; /* context to be set */
 
-/* status.c */
+/* notify.c */
 void daemon_notify_ready(struct daemon *d);
 void daemon_notify_status(struct daemon *d);
 /* A step was made in leaving clients to the next process, and in taking over those of the one before. */

@@ -9,12 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "atomdb/command/handover.h"
+#include "atomdb/dispatch/handover.h"
 #include "atomdb/net/handover.h"
 #include "atomdb/util/crc64.h"
 #include "atomdb/util/error.h"
-#include "daemon/carrier.h"
 #include "daemon/daemon_private.h"
+#include "daemon/fd_queue.h"
 #include "daemon/fdstore.h"
 #include "daemon/handover_positional.h"
 

@@ -34,7 +34,7 @@ struct kind {
 
 static const struct kind kinds[EVENT_COUNT] = {
 #define EVENT(name, message_id, priority, per_minute, text, advice) {#name, message_id, priority, per_minute, text},
-#include "atomdb/util/events.def"
+#include "atomdb/util/log_events.def"
 #undef EVENT
 };
 

@@ -5,7 +5,7 @@
 
 #include "atomdb/util/size.h"
 #include "daemon/daemon_private.h"
-#include "daemon/pressure.h"
+#include "daemon/memory_pressure.h"
 
 /* Files that are no clients: the standard three, the loop's, listening sockets, HTTP, and those of each worker. */
 #define FILES_OF_DAEMON (64 + HTTP_OPEN_MAX)

@@ -16,7 +16,7 @@
 #include "atomdb/util/size.h"
 #include "daemon/daemon_private.h"
 #include "daemon/fdstore.h"
-#include "daemon/ledger.h"
+#include "daemon/restart_counters.h"
 
 static void shard_name(unsigned shard, char out[STORED_NAME]) {
 	snprintf(out, STORED_NAME, STORED_SHARD "%u", shard);

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "atomdb/command/client_memory.h"
+#include "atomdb/session/client_memory.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/hash.h"
 #include "net/worker.h"

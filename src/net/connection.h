@@ -12,9 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "atomdb/command/session.h"
-#include "atomdb/command/shared.h"
 #include "atomdb/resp/reader.h"
+#include "atomdb/session/session.h"
+#include "atomdb/session/shared_buffer.h"
 #include "atomdb/util/serialize.h"
 #include "net/inbox.h"
 

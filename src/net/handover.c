@@ -4,8 +4,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "atomdb/command/call.h"
-#include "atomdb/command/handover.h"
+#include "atomdb/dispatch/handover.h"
+#include "atomdb/session/fanout.h"
 #include "atomdb/util/error.h"
 #include "net/connection.h"
 #include "net/worker.h"

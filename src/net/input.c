@@ -9,7 +9,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-#include "atomdb/command/client_memory.h"
+#include "atomdb/session/client_memory.h"
 #include "atomdb/util/error.h"
 #include "net/connection.h"
 #include "net/sniff.h"

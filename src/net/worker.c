@@ -18,7 +18,7 @@
 
 #include "atomdb/net/handover.h"
 #include "atomdb/util/error.h"
-#include "atomdb/util/private.h"
+#include "atomdb/util/secure_memory.h"
 #include "net/connection.h"
 
 /* Entries' worth of the shard's work in one turn: some tenths of a millisecond. */

@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "atomdb/command/dispatch.h"
+#include "atomdb/dispatch/dispatch.h"
 #include "atomdb/net/worker.h"
 #include "atomdb/resp/reader.h"
 #include "net/inbox.h"
@@ -141,7 +141,7 @@ void worker_sweep_lingering(struct worker *w);
 void worker_want_sweep(struct worker *w);
 /* Takes and handles the messages of the inbox. */
 void worker_read_inbox(struct worker *w);
-/* call.c: what calls ask of session_host. */
+/* fanout.c: what calls ask of session_host. */
 int worker_prepare_call(struct environment *env, struct call *c);
 void worker_send_call(struct environment *env, struct call *c);
 /* Handles and frees a message of those kinds. */

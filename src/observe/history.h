@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "atomdb/command/figures.h"
+#include "atomdb/session/counters.h"
 #include "observe/text.h"
 
 #define HISTORY_STEP_NS UINT64_C(5000000000)
@@ -38,7 +38,7 @@ enum history_gauge {
 struct history_figures {
 	uint64_t counts[HISTORY_COUNTS]; /* since some start */
 	uint64_t gauges[HISTORY_GAUGES];
-	uint64_t runs[DURATION_BUCKETS]; /* of commands, by length: see figures.h */
+	uint64_t runs[DURATION_BUCKETS]; /* of commands, by length: see counters.h */
 };
 
 struct history_point {

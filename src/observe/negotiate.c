@@ -8,7 +8,7 @@
 #include <zlib.h>
 
 #include "atomdb/util/slice.h"
-#include "observe/lines.h"
+#include "observe/deflate_lines.h"
 
 /* zlib's: the largest window, and a gzip head instead of its own. */
 #define GZIP_WINDOW (15 + 16)

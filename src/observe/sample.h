@@ -5,7 +5,7 @@
 
 #include "atomdb/observe/metrics.h"
 #include "observe/process.h"
-#include "observe/tenants.h"
+#include "observe/tenant_set.h"
 #include "observe/text.h"
 
 /* Bucket i counts values up to first << (shift * i); behind these there is one for what is larger. Bounds are the same

@@ -427,8 +427,8 @@ class Row:
 
 
 def commands_table():
-    """The rows of include/atomdb/command/commands.def, the one source of what commands there are."""
-    with open(os.path.join(ROOT, "include/atomdb/command/commands.def"), encoding="utf-8") as text:
+    """The rows of include/atomdb/commands/commands.def, the one source of what commands there are."""
+    with open(os.path.join(ROOT, "include/atomdb/commands/commands.def"), encoding="utf-8") as text:
         source = re.sub(r"/\*.*?\*/", "", text.read(), flags=re.S)
     rows = []
     for start in re.finditer(r"^(SUB|KEYED_SUB)?COMMAND\(", source, flags=re.M):

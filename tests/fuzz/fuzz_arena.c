@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "store/pages.h"
-#include "store/record.h"
+#include "store/arena/pages.h"
+#include "store/keyspace/record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "atomdb/command/dispatch.h"
+#include "atomdb/dispatch/dispatch.h"
 #include "atomdb/resp/reader.h"
 #include "atomdb/store/shard.h"
 

@@ -3,9 +3,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "atomdb/command/dispatch.h"
-#include "atomdb/command/handover.h"
-#include "atomdb/store/loan.h"
+#include "atomdb/dispatch/dispatch.h"
+#include "atomdb/dispatch/handover.h"
+#include "atomdb/store/pin.h"
 #include "atomdb/store/shard.h"
 #include "daemon/handover.h"
 #include "daemon/handover_positional.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "atomdb/observe/guard.h"
+#include "atomdb/observe/http_auth.h"
 #include "observe/negotiate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "atomdb/rdb/payload.h"
 #include "atomdb/store/keyspace.h"
 #include "atomdb/util/crc64.h"
 #include "atomdb/util/error.h"
-#include "command/payload.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

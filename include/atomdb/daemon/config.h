@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "atomdb/command/settings.h"
 #include "atomdb/net/listener.h"
+#include "atomdb/session/settings.h"
 #include "atomdb/store/registry.h"
 
 #define CONFIG_ADDRESSES   16

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "atomdb/util/counter.h"
-#include "atomdb/util/event.h"
+#include "atomdb/util/log.h"
 
 #define JOURNAL_MESSAGE_MAX 1024 /* bytes of a rendered message, terminator included */
 #define JOURNAL_BYTES_SHOWN 64   /* of what a client sent */

@@ -5,13 +5,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "atomdb/command/call.h"
-#include "atomdb/command/session.h"
 #include "atomdb/net/listener.h"
+#include "atomdb/session/fanout.h"
+#include "atomdb/session/session.h"
 #include "atomdb/store/registry.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/util/counter.h"
-#include "atomdb/util/event.h"
+#include "atomdb/util/log.h"
 
 struct worker;
 
@@ -49,7 +49,7 @@ struct worker_figures {
 	counter pongs;           /* answers to worker_ping */
 };
 
-/* Who answers the calls that workers do not: see command/call.h. */
+/* Who answers the calls that workers do not: see session/fanout.h. */
 struct control_plane {
 	/* Takes a call, and has it answered with worker_answer_behind_all; from any worker's thread. */
 	void (*ask)(void *context, struct call *c);

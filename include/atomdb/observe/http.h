@@ -8,12 +8,12 @@
 
 #include <stdint.h>
 
-#include "atomdb/observe/guard.h"
 #include "atomdb/observe/health.h"
 #include "atomdb/observe/hosts.h"
+#include "atomdb/observe/http_auth.h"
 #include "atomdb/observe/metrics.h"
 #include "atomdb/observe/page.h"
-#include "atomdb/observe/view.h"
+#include "atomdb/observe/status_api.h"
 
 /* What is shown, and to whom. Not owned; used while http_run runs. */
 struct http_content {

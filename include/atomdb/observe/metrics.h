@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "atomdb/command/command.h"
-#include "atomdb/command/figures.h"
+#include "atomdb/session/command.h"
+#include "atomdb/session/counters.h"
 #include "atomdb/store/registry.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/util/buffer.h"

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "atomdb/store/tenant.h"
-#include "atomdb/util/event.h"
+#include "atomdb/util/log.h"
 #include "atomdb/util/slice.h"
 
 #define SECRET_DIGEST  32

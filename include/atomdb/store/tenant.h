@@ -9,10 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "atomdb/util/bucket.h"
 #include "atomdb/util/counter.h"
 #include "atomdb/util/list.h"
 #include "atomdb/util/slice.h"
+#include "atomdb/util/token_bucket.h"
 
 #define TENANT_NAME_MAX    64
 #define TENANT_FINGERPRINT 12 /* hex digits */
@@ -125,7 +125,7 @@ struct tenant {
 	uint64_t dying;                   /* of figures.bytes: dropped, and being freed in slices */
 	struct list sessions;             /* of its clients: struct session's tenant_link */
 	uint32_t slot;                    /* number within the shard, part of each entry; 0: not open yet */
-	struct tenant_record *record;     /* its part of the arena: see src/store/record.h */
+	struct tenant_record *record;     /* its part of the arena: see src/store/keyspace/record.h */
 	struct command_stats *stats;      /* of its commands, or NULL; the command floor's */
 	struct notes *notes;              /* likewise */
 	void (*forget)(struct tenant *t); /* frees and discharges those two as the tenant ends, or NULL */

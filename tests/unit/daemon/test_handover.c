@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "atomdb/util/error.h"
-#include "daemon/carrier.h"
+#include "daemon/fd_queue.h"
 #include "daemon/handover.h"
 #include "harness.h"
 

@@ -139,7 +139,7 @@ static void each_message_has_an_id_of_its_own(void **state) {
 	(void)state;
 	static const char *const ids[] = {
 #define EVENT(name, message_id, ...) message_id,
-#include "atomdb/util/events.def"
+#include "atomdb/util/log_events.def"
 #undef EVENT
 	};
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {

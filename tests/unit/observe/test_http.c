@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "atomdb/observe/http.h"
-#include "figures.h"
 #include "harness.h"
+#include "sources.h"
 
 struct site {
 	struct figures *figures;

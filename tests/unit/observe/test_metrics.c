@@ -4,8 +4,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "figures.h"
 #include "harness.h"
+#include "sources.h"
 
 /* The page, with a newline before it and a terminator behind. */
 static char *render(struct metrics *m) {

@@ -2,7 +2,7 @@
 
 #include "alloc_fail.h"
 #include "harness.h"
-#include "resp/transcript.h"
+#include "transcript.h"
 
 static const struct reader_limits authenticated = {INT32_MAX, UINT64_C(512) << 20, true, 1 << 20};
 static const struct reader_limits unauthenticated = {10, 16384, false, 4096};

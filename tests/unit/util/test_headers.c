@@ -1,6 +1,6 @@
 #include "atomdb/util/counter.h"
-#include "atomdb/util/event.h"
 #include "atomdb/util/list.h"
+#include "atomdb/util/log.h"
 #include "atomdb/util/slice.h"
 #include "harness.h"
 

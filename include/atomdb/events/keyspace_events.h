@@ -1,0 +1,50 @@
+/* Keyspace notifications: messages about keys, on channels named after the key and after the event.
+ *
+ * Which classes of events a tenant's clients are told of is tenant->notify. */
+#pragma once
+
+#include "atomdb/session/session.h"
+
+enum notify_class {
+	NOTIFY_KEYSPACE = 1 << 0, /* K: on __keyspace@<db>__:<key> */
+	NOTIFY_KEYEVENT = 1 << 1, /* E: on __keyevent@<db>__:<event> */
+	NOTIFY_GENERIC = 1 << 2,  /* g: of keys of any type */
+	NOTIFY_STRING = 1 << 3,   /* $ */
+	NOTIFY_LIST = 1 << 4,     /* l */
+	NOTIFY_SET = 1 << 5,      /* s */
+	NOTIFY_HASH = 1 << 6,     /* h */
+	NOTIFY_ZSET = 1 << 7,     /* z */
+	NOTIFY_EXPIRED = 1 << 8,  /* x */
+	NOTIFY_EVICTED = 1 << 9,  /* e */
+	NOTIFY_STREAM = 1 << 10,  /* t */
+	NOTIFY_MODULE = 1 << 11,  /* d */
+	NOTIFY_MISS = 1 << 12,    /* m: a read found nothing */
+	NOTIFY_NEW = 1 << 13,     /* n: a key that was not there */
+	NOTIFY_ALL = NOTIFY_GENERIC | NOTIFY_STRING | NOTIFY_LIST | NOTIFY_SET | NOTIFY_HASH | NOTIFY_ZSET |
+		     NOTIFY_EXPIRED | NOTIFY_EVICTED | NOTIFY_STREAM | NOTIFY_MODULE, /* A */
+};
+
+/* Letters of all classes, and a NUL. */
+#define NOTIFY_TEXT 16
+
+/* Reads and writes the classes as CONFIG SET notify-keyspace-events takes them. False: a letter is none. */
+bool notify_parse(struct slice text, uint32_t *classes);
+void notify_format(uint32_t classes, char text[NOTIFY_TEXT]);
+/* Puts the classes in force for a tenant. */
+void notify_set(struct tenant *t, uint32_t classes);
+
+/* notify_key's rare part. */
+void notify_send(struct tenant *t, const char *event, unsigned database, struct slice name);
+
+/* Tells of an event that goes with another one of the same change. */
+static inline void notify_more(struct session *s, enum notify_class class, const char *event, const struct key *key) {
+	if (__builtin_expect((s->tenant->notify & class) != 0, 0))
+		notify_send(s->tenant, event, keyspace_number(s->tenant, key->place), key->name);
+}
+
+/* Tells that a command did `event` with a key, and counts the change: a handler calls it once the key is what it says.
+ */
+static inline void notify_key(struct session *s, enum notify_class class, const char *event, const struct key *key) {
+	s->tenant->changes++;
+	notify_more(s, class, event, key);
+}

@@ -1,0 +1,135 @@
+/* The table of commands, made from commands.def: one row a command.
+ *
+ * The row is the source of dispatch, COMMAND, the metrics by command and README's table. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "atomdb/util/slice.h"
+
+struct session;
+struct request;
+
+enum command_id {
+#define COMMAND(id, ...) COMMAND_##id,
+#define SUBCOMMAND(parent, id, ...)
+#include "atomdb/commands/commands.def"
+#undef COMMAND
+#undef SUBCOMMAND
+	COMMAND_COUNT
+};
+
+enum command_group {
+	GROUP_STRING,
+	GROUP_GENERIC,
+	GROUP_CONNECTION,
+	GROUP_SERVER,
+	GROUP_BITMAP,
+	GROUP_HYPERLOGLOG,
+	GROUP_SCRIPTING,
+	GROUP_TRANSACTIONS,
+	GROUP_PUBSUB
+};
+
+/* Redis's command flags, in the order in which COMMAND INFO names them. */
+enum command_flag {
+	CMD_WRITE = 1 << 0,
+	CMD_READONLY = 1 << 1,
+	CMD_DENYOOM = 1 << 2,
+	CMD_ADMIN = 1 << 3,
+	CMD_NOSCRIPT = 1 << 4,
+	CMD_LOADING = 1 << 5,
+	CMD_STALE = 1 << 6,
+	CMD_FAST = 1 << 7,
+	CMD_NO_AUTH = 1 << 8, /* may be called without AUTH */
+	CMD_ALLOW_BUSY = 1 << 9,
+	CMD_PUBSUB = 1 << 10,
+	CMD_SKIP_SLOWLOG = 1 << 11,
+	CMD_NO_MULTI = 1 << 12,
+	CMD_PARENT = 1 << 13, /* has subcommands; not shown */
+};
+
+/* What a command does with its keys, in the order in which COMMAND INFO names it. */
+enum key_flag {
+	KEY_RO = 1 << 0,
+	KEY_RW = 1 << 1,
+	KEY_OW = 1 << 2,
+	KEY_RM = 1 << 3,
+	KEY_ACCESS = 1 << 4,
+	KEY_UPDATE = 1 << 5,
+	KEY_INSERT = 1 << 6,
+	KEY_DELETE = 1 << 7,
+	KEY_VARIABLE_FLAGS = 1 << 8,
+	KEY_NOT_KEY = 1 << 9, /* goes where a key would: a channel */
+};
+
+/* What a handler tells its caller. */
+enum outcome {
+	OUTCOME_DONE = 0,
+	OUTCOME_CLOSE,     /* write what is there, then close: QUIT */
+	OUTCOME_HTTP,      /* the same, and report it: the command is a line of an HTTP request */
+	OUTCOME_LENT,      /* the reply ends with environment->lent, which is the caller's, and CRLF */
+	OUTCOME_AGAIN,     /* nothing was replied: run the same request again when the shard has caught up */
+	OUTCOME_ELSEWHERE, /* nothing was replied: run the same request on worker session->home */
+	OUTCOME_LATER, /* nothing was replied: run it again when session_host.wake says so, or the tenant's pause ends
+			*/
+};
+
+/* A key specification beyond a command's first, which then covers the key at first_key alone. */
+struct key_spec {
+	uint16_t flags;      /* enum key_flag; 0 ends the list */
+	int16_t first, last; /* as first_key and last_key; first 0: where the keys are depends on the other arguments */
+	const char *note;    /* NULL: none */
+};
+
+struct command {
+	const char *name; /* lower case; subcommands "client|list" */
+	enum outcome (*run)(struct session *s, const struct request *r);
+	int16_t arity;       /* with the name; negative: at least */
+	uint32_t flags;      /* enum command_flag */
+	uint32_t categories; /* enum acl_category of acl_category.h, beyond what the flags imply: see command_categories
+			      */
+	uint16_t key_flags;  /* enum key_flag */
+	int16_t first_key, last_key, key_step;
+	enum command_group group;
+	const char *key_note;             /* NULL mostly: the note of the key specification */
+	const struct key_spec *more_keys; /* NULL mostly */
+	const char *tips, *since;         /* separated by spaces; the version of Redis that brought it */
+	const char *complexity, *summary;
+	enum command_id id; /* of the parent, for a subcommand */
+	uint16_t number;    /* of its own for each command and subcommand, below command_numbers() */
+};
+
+/* All commands, COMMAND_COUNT of them, in order of enum command_id. */
+extern const struct command command_table[];
+
+/* The command of that name in any case, or NULL. */
+const struct command *command_find(struct slice name);
+/* The subcommands of a command, `*count` of them in a row; NULL where there are none. */
+const struct command *command_subcommands(const struct command *parent, size_t *count);
+/* The subcommand of that name ("list", not "client|list") in any case, or NULL. */
+const struct command *command_find_subcommand(const struct command *parent, struct slice name);
+
+/* The command that "get" or "client|list" names, in any case, or NULL. */
+const struct command *command_find_full(struct slice name);
+size_t command_numbers(void);
+
+/* An index of the command names for the hot path, one a worker: built once, then only read. All zeros is unbuilt. */
+#define COMMAND_SLOTS 256
+struct command_index {
+	struct command_slot {
+		uint64_t head, tail; /* the bytes of the name: see pack in command.c */
+		uint32_t length, id; /* length 0: empty */
+	} slots[COMMAND_SLOTS];
+	bool ready;
+};
+void command_index_build(struct command_index *index);
+/* As command_find. */
+const struct command *command_index_find(const struct command_index *index, struct slice name);
+
+/* Whether `argc` arguments, the name included, suit the command's arity. */
+static inline bool command_arity_ok(const struct command *c, uint32_t argc) {
+	return c->arity >= 0 ? argc == (uint32_t)c->arity : argc >= (uint32_t)-c->arity;
+}

@@ -1,0 +1,26 @@
+/* HOTKEYS and BIGKEYS: which keys of a tenant are used most, and which take most memory, without a walk through them.
+ *
+ * About one of HOTKEYS_EVERY commands is looked at, before it runs, and the keys that it names are counted. What is
+ * large is noted as it is written, and of the keys that were looked at; what is noted is looked up again, some with
+ * each sample and all when somebody asks. */
+#pragma once
+
+#include "atomdb/session/session.h"
+#include "atomdb/session/top_keys.h"
+
+struct hotkeys {
+	struct top_keys hot, big;
+	uint32_t samples; /* since the weights of `hot` were halved */
+	unsigned next;    /* of `big`, the one to be looked up with the next sample */
+	size_t charged;   /* for the names */
+};
+
+/* Frees and discharges, when the tenant ends; NULL is nothing. */
+void hotkeys_free(struct tenant *t, struct hotkeys *h);
+/* Forgets which keys were hot. */
+void hotkeys_reset(struct tenant *t);
+/* How often a key of that name was used lately, told as by Redis's LFU counter: 0 to 255, and nearly the logarithm. It
+ * fades as the tenant's clients use other keys, not with time. 0 is also what is not among the keys that are kept. */
+unsigned hotkeys_frequency(const struct tenant *t, const struct key *key);
+/* For tenant->written_large. */
+void hotkeys_written(struct tenant *t, const struct key *key, size_t bytes);

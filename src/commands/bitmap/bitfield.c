@@ -1,0 +1,223 @@
+/* BITFIELD: integers of 1 to 64 bits, anywhere in a value, the highest bit first. */
+#include <stdlib.h>
+
+#include "commands/bitmap/bitmap.h"
+
+enum field_action { FIELD_GET, FIELD_SET, FIELD_ADD };
+enum field_overflow { OVERFLOW_WRAP, OVERFLOW_SATURATE, OVERFLOW_FAIL };
+
+struct field {
+	enum field_action action;
+	enum field_overflow overflow;
+	bool has_sign;
+	unsigned width;  /* bits: 1 to 64, to 63 without sign */
+	uint64_t offset; /* of its highest bit */
+	int64_t operand;
+};
+
+/* The bits of a field, in the low bits of the result; what is behind the end of the value is 0. */
+static uint64_t field_load(struct slice value, const struct field *f) {
+	uint64_t bits = 0;
+	for (uint64_t i = f->offset; i < f->offset + f->width; i++) {
+		unsigned byte = i / 8 < value.len ? (unsigned char)value.data[i / 8] : 0;
+		bits = bits << 1 | (byte >> (7 - i % 8) & 1);
+	}
+	return bits;
+}
+
+static void field_store(char *bytes, const struct field *f, uint64_t bits) {
+	for (unsigned k = 0; k < f->width; k++) {
+		uint64_t i = f->offset + f->width - 1 - k;
+		unsigned shift = 7 - i % 8;
+		unsigned byte = (unsigned char)bytes[i / 8] & ~(1u << shift);
+		bytes[i / 8] = (char)(byte | (unsigned)(bits >> k & 1) << shift);
+	}
+}
+
+/* The number that the low `width` bits mean. */
+static int64_t field_number(const struct field *f, uint64_t bits) {
+	uint64_t sign = (uint64_t)1 << (f->width - 1);
+	bits &= (sign << 1) - 1; /* with 64 bits the shift gives 0, and so all ones */
+	return f->has_sign ? (int64_t)((bits ^ sign) - sign) : (int64_t)bits;
+}
+
+/* Adds `amount` to `value`. Whether the field cannot hold the sum; `*result` is then what OVERFLOW makes of it. */
+static bool field_add(const struct field *f, int64_t value, int64_t amount, int64_t *result) {
+	uint64_t half = (uint64_t)1 << (f->width - 1);
+	int64_t most = (int64_t)(f->has_sign ? half - 1 : half * 2 - 1);
+	int64_t least = f->has_sign ? -most - 1 : 0;
+	/* Without a sign, what SET is given counts as unsigned: a negative number is a very large one. */
+	__int128 first = f->has_sign ? (__int128)value : (__int128)(uint64_t)value;
+	__int128 sum = first + amount;
+	bool above = sum > most, below = sum < least;
+	/* Redis calculates the room up to the largest value in 64 bits; where that overflows, so far below the range,
+	 * it takes a value for one above it. */
+	if (below && f->has_sign && f->width < 64 && amount > (int64_t)((uint64_t)most - (uint64_t)value))
+		above = true;
+	uint64_t wrapped = (uint64_t)value + (uint64_t)amount;
+	*result = field_number(f, wrapped);
+	if (!above && !below)
+		return false;
+	if (f->overflow == OVERFLOW_SATURATE)
+		*result = above ? most : least;
+	return true;
+}
+
+/* Reads "i8", "u63" and so on. Like Redis's C string, the text ends at a NUL. */
+static bool parse_type(struct session *s, struct slice text, struct field *f) {
+	int64_t width;
+	size_t length = strnlen(text.data, text.len);
+	if (length >= 2 && (text.data[0] == 'i' || text.data[0] == 'u') &&
+	    number_parse((struct slice){text.data + 1, length - 1}, &width)) {
+		f->has_sign = text.data[0] == 'i';
+		if (width >= 1 && width <= (f->has_sign ? 64 : 63)) {
+			f->width = (unsigned)width;
+			return true;
+		}
+	}
+	writer_error(s->reply,
+		     "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but "
+		     "i64 is.");
+	return false;
+}
+
+static bool parse_overflow(struct session *s, struct slice text, enum field_overflow *overflow) {
+	if (slice_is(text, "WRAP")) {
+		*overflow = OVERFLOW_WRAP;
+	} else if (slice_is(text, "SAT")) {
+		*overflow = OVERFLOW_SATURATE;
+	} else if (slice_is(text, "FAIL")) {
+		*overflow = OVERFLOW_FAIL;
+	} else {
+		writer_error(s->reply, "ERR Invalid OVERFLOW type specified");
+		return false;
+	}
+	return true;
+}
+
+/* Reads the fields into `fields`, which has room for all. False: an error was answered. */
+static bool parse_fields(struct session *s, const struct request *r, struct field *fields, size_t *count) {
+	enum field_overflow overflow = OVERFLOW_WRAP;
+	size_t n = 0;
+	for (uint32_t i = 2; i < r->argc;) {
+		struct slice word = r->argv[i];
+		uint32_t behind = r->argc - i - 1;
+		struct field f = {.overflow = overflow};
+		if (slice_is(word, "OVERFLOW") && behind >= 1) {
+			if (!parse_overflow(s, r->argv[i + 1], &overflow))
+				return false;
+			i += 2;
+			continue;
+		}
+		if (slice_is(word, "GET") && behind >= 2) {
+			f.action = FIELD_GET;
+		} else if (slice_is(word, "SET") && behind >= 3) {
+			f.action = FIELD_SET;
+		} else if (slice_is(word, "INCRBY") && behind >= 3) {
+			f.action = FIELD_ADD;
+		} else {
+			reply_syntax_error(s);
+			return false;
+		}
+		if (!parse_type(s, r->argv[i + 1], &f) || !request_bit_offset(s, r->argv[i + 2], f.width, &f.offset))
+			return false;
+		if (f.action != FIELD_GET && !request_integer(s, r->argv[i + 3], &f.operand))
+			return false;
+		fields[n++] = f;
+		i += f.action == FIELD_GET ? 3 : 4;
+	}
+	*count = n;
+	return true;
+}
+
+/* What a field that is written becomes. False: nothing, it overflows. */
+static bool field_next(const struct field *f, int64_t before, int64_t *after) {
+	bool over =
+		f->action == FIELD_SET ? field_add(f, f->operand, 0, after) : field_add(f, before, f->operand, after);
+	return !over || f->overflow != OVERFLOW_FAIL;
+}
+
+/* Runs one field; `bytes` is NULL where nothing is to be changed. Returns whether it writes. */
+enum field_result { FIELD_READ, FIELD_SAME, FIELD_CHANGED };
+static enum field_result field_run(struct writer *w, const struct field *f, struct slice value, char *bytes) {
+	int64_t before = field_number(f, field_load(value, f)), after;
+	if (f->action == FIELD_GET) {
+		writer_integer(w, before);
+		return FIELD_READ;
+	}
+	if (!field_next(f, before, &after)) {
+		writer_null(w);
+		return FIELD_READ;
+	}
+	if (bytes != NULL)
+		field_store(bytes, f, (uint64_t)after);
+	writer_integer(w, f->action == FIELD_SET ? before : after);
+	return after != before ? FIELD_CHANGED : FIELD_SAME;
+}
+
+/* Whether fields change a value that is long enough: up to the first that does, it is as it was. */
+static bool fields_change(const struct field *fields, size_t count, struct slice value) {
+	for (size_t i = 0; i < count; i++) {
+		int64_t before = field_number(&fields[i], field_load(value, &fields[i])), after;
+		if (fields[i].action != FIELD_GET && field_next(&fields[i], before, &after) && after != before)
+			return true;
+	}
+	return false;
+}
+
+static enum outcome run_fields(struct session *s, const struct request *r, const struct field *fields, size_t count) {
+	uint64_t needed = 0; /* bytes that the fields that are written reach to */
+	uint64_t first = UINT64_MAX;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t end = (fields[i].offset + fields[i].width + 7) / 8;
+		if (fields[i].action == FIELD_GET)
+			continue;
+		needed = end > needed ? end : needed;
+		first = fields[i].offset / 8 < first ? fields[i].offset / 8 : first;
+	}
+	if (needed != 0 && !(r->command->flags & CMD_WRITE))
+		return reply_error(s, "ERR BITFIELD_RO only supports the GET subcommand");
+	if (needed > KEYSPACE_VALUE_MAX)
+		return reply_too_long(s);
+	struct key key = request_key(s, r, 1);
+	struct entry *e = keyspace_find(s->tenant, &key, needed != 0 ? LOOKUP_WRITE : LOOKUP_READ);
+	char text[KEYSPACE_TEXT], *bytes = NULL;
+	struct slice value = value_or_nothing(e, text);
+	bool grows = needed > value.len, news = grows || fields_change(fields, count, value);
+	size_t length = value.len > needed ? value.len : needed;
+	int error = 0;
+	if (news)
+		error = keyspace_resize(s->tenant, &key, e, length, (struct span){first, needed - first}, &bytes);
+	else if (needed != 0)
+		error = keyspace_make_raw(s->tenant, &key, e);
+	if (error < 0)
+		return reply_store_error(s, error);
+	if (news)
+		value = (struct slice){bytes, length};
+	writer_array(s->reply, count);
+	uint64_t changes = 0;
+	for (size_t i = 0; i < count; i++)
+		changes += field_run(s->reply, &fields[i], value, bytes) >= (grows ? FIELD_SAME : FIELD_CHANGED);
+	if (bytes != NULL)
+		keyspace_commit(s->tenant->shard);
+	if (changes != 0)
+		notify_more(s, NOTIFY_STRING, "setbit", &key);
+	s->tenant->changes += changes;
+	return OUTCOME_DONE;
+}
+
+enum outcome bitfield_bitfield(struct session *s, const struct request *r) {
+	struct field few[8], *fields = few;
+	size_t count;
+	if (r->argc > 3 * sizeof(few) / sizeof(few[0])) {
+		fields = malloc(r->argc / 3 * sizeof(*fields));
+		if (fields == NULL)
+			return reply_error(s, "ERR out of memory");
+	}
+	enum outcome outcome = OUTCOME_DONE;
+	if (parse_fields(s, r, fields, &count))
+		outcome = run_fields(s, r, fields, count);
+	if (fields != few)
+		free(fields);
+	return outcome;
+}

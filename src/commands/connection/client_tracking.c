@@ -1,0 +1,256 @@
+/* The commands of client-side caching. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "atomdb/dispatch/admission.h"
+#include "atomdb/events/tracking.h"
+#include "commands/connection/client.h"
+#include "commands/handlers.h"
+
+/* The prefixes of a tenant together, with PREFIX_PART for each. */
+#define PREFIXES_MAX ((uint64_t)32 << 10)
+#define PREFIX_PART  16
+
+/* What CLIENT TRACKING was given. */
+struct request_options {
+	uint32_t options; /* enum tracking_option */
+	struct session *redirect;
+	struct slice *prefixes; /* owned */
+	size_t count;
+};
+
+static uint32_t current_options(const struct session *s) {
+	return s->peer == NULL || s->peer->tracking == NULL ? 0 : s->peer->tracking->options;
+}
+
+static bool fail(struct session *s, const char *text) {
+	writer_error(s->reply, text);
+	return false;
+}
+
+static bool parse_redirect(struct session *s, struct slice text, struct request_options *o) {
+	int64_t id;
+	if (o->redirect != NULL)
+		return fail(s, "ERR A client can only redirect to a single other client");
+	if (!request_integer(s, text, &id))
+		return false;
+	o->redirect = id <= 0 ? NULL : client_by_id(s->tenant, (uint64_t)id);
+	return o->redirect != NULL || fail(s, "ERR The client ID you want redirect to does not exist");
+}
+
+/* Reads the options from argument 3 on. False: an error was answered. */
+static bool parse(struct session *s, const struct request *r, struct request_options *o) {
+	static const struct {
+		const char *name;
+		uint32_t option;
+	} words[] = {{"BCAST", TRACKING_BCAST},
+		     {"OPTIN", TRACKING_OPTIN},
+		     {"OPTOUT", TRACKING_OPTOUT},
+		     {"NOLOOP", TRACKING_NOLOOP}};
+	for (uint32_t i = 3; i < r->argc; i++) {
+		bool more = i + 1 < r->argc;
+		uint32_t option = 0;
+		for (size_t k = 0; k < sizeof(words) / sizeof(words[0]); k++) {
+			if (slice_is(r->argv[i], words[k].name))
+				option = words[k].option;
+		}
+		o->options |= option;
+		if (option != 0)
+			continue;
+		if (slice_is(r->argv[i], "REDIRECT") && more) {
+			if (!parse_redirect(s, r->argv[++i], o))
+				return false;
+		} else if (slice_is(r->argv[i], "PREFIX") && more) {
+			o->prefixes[o->count++] = r->argv[++i];
+		} else {
+			reply_syntax_error(s);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool overlap(struct slice a, struct slice b) {
+	size_t n = a.len < b.len ? a.len : b.len;
+	return n == 0 || memcmp(a.data, b.data, n) == 0;
+}
+
+/* Whether the tenant may have these prefixes besides those that it has: each change of a key is compared with all. */
+static bool prefixes_fit(const struct session *s, const struct request_options *o) {
+	const struct hub *h = s->tenant->hub;
+	uint64_t bytes = h == NULL ? 0 : h->kinds[TOPIC_PREFIX].length + h->kinds[TOPIC_PREFIX].count * PREFIX_PART;
+	for (size_t i = 0; i < o->count && bytes <= PREFIXES_MAX; i++) {
+		if (hub_find(h, TOPIC_PREFIX, 0, o->prefixes[i]) == NULL)
+			bytes += o->prefixes[i].len + PREFIX_PART;
+	}
+	return bytes <= PREFIXES_MAX;
+}
+
+static bool check_prefixes(struct session *s, const struct request_options *o) {
+	if (o->count != 0 && !prefixes_fit(s, o))
+		return fail(s, "ERR the prefixes of this tenant are too many or too long");
+	for (size_t i = 0; i < o->count; i++) {
+		if (s->peer != NULL) {
+			list_for_each (node, &s->peer->kinds[TOPIC_PREFIX].memberships) {
+				struct slice have = topic_name(list_entry(node, struct membership, by_peer)->topic);
+				if (!overlap(have, o->prefixes[i]))
+					continue;
+				writer_errorf(s->reply,
+					      "ERR Prefix '%.*s' overlaps with an existing prefix '%.*s'. Prefixes for "
+					      "a single client must not overlap.",
+					      ECHO_TEXT(o->prefixes[i], ECHO_LONG), ECHO_TEXT(have, ECHO_LONG));
+				return false;
+			}
+		}
+		for (size_t k = i + 1; k < o->count; k++) {
+			if (!overlap(o->prefixes[i], o->prefixes[k]))
+				continue;
+			writer_errorf(s->reply,
+				      "ERR Prefix '%.*s' overlaps with another provided prefix '%.*s'. Prefixes for a "
+				      "single client must not overlap.",
+				      ECHO_TEXT(o->prefixes[i], ECHO_LONG), ECHO_TEXT(o->prefixes[k], ECHO_LONG));
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool check(struct session *s, const struct request_options *o) {
+	uint32_t now = current_options(s), then = o->options;
+	if (!(then & TRACKING_BCAST) && o->count != 0)
+		return fail(s, "ERR PREFIX option requires BCAST mode to be enabled");
+	if ((s->flags & SESSION_TRACKING) && ((now ^ then) & TRACKING_BCAST))
+		return fail(s, "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and "
+			       "then re-enabling it with a different mode.");
+	if ((then & TRACKING_BCAST) && (then & (TRACKING_OPTIN | TRACKING_OPTOUT)))
+		return fail(s, "ERR OPTIN and OPTOUT are not compatible with BCAST");
+	if ((then & TRACKING_OPTIN) && (then & TRACKING_OPTOUT))
+		return fail(s, "ERR You can't specify both OPTIN mode and OPTOUT mode");
+	if (((then & TRACKING_OPTIN) && (now & TRACKING_OPTOUT)) ||
+	    ((then & TRACKING_OPTOUT) && (now & TRACKING_OPTIN)))
+		return fail(s, "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and "
+			       "then re-enabling it with a different mode.");
+	return check_prefixes(s, o);
+}
+
+static void turn_on(struct session *s, const struct request_options *o) {
+	if (!check(s, o) || hub_peer(s) == NULL)
+		return;
+	if (o->redirect != NULL && o->redirect->peer == NULL) {
+		/* It has to know who redirects to it. */
+		struct writer *reply = o->redirect->reply;
+		o->redirect->reply = s->reply;
+		bool has_peer = hub_peer(o->redirect) != NULL;
+		o->redirect->reply = reply;
+		if (!has_peer)
+			return;
+	}
+	int error = tracking_enable(s, o->redirect, o->options, o->prefixes, o->count);
+	if (error < 0)
+		reply_store_error(s, error);
+	else
+		writer_ok(s->reply);
+}
+
+enum outcome tracking_tracking(struct session *s, const struct request *r) {
+	struct request_options o = {.prefixes = calloc(r->argc, sizeof(struct slice))};
+	if (o.prefixes == NULL)
+		return reply_store_error(s, -ENOMEM);
+	if (parse(s, r, &o)) {
+		if (slice_is(r->argv[2], "ON")) {
+			turn_on(s, &o);
+		} else if (slice_is(r->argv[2], "OFF")) {
+			tracking_disable(s);
+			writer_ok(s->reply);
+		} else {
+			reply_syntax_error(s);
+		}
+	}
+	free(o.prefixes);
+	return OUTCOME_DONE;
+}
+
+enum outcome tracking_caching(struct session *s, const struct request *r) {
+	uint32_t options = current_options(s);
+	if (!(options & (TRACKING_OPTIN | TRACKING_OPTOUT)) && !(s->flags & SESSION_TRACKING))
+		return reply_error(s, "ERR CLIENT CACHING can be called only when the client is in tracking mode with "
+				      "OPTIN or OPTOUT mode enabled");
+	bool yes = slice_is(r->argv[2], "YES");
+	if (!yes && !slice_is(r->argv[2], "NO"))
+		return reply_syntax_error(s);
+	if (yes && !(options & TRACKING_OPTIN))
+		return reply_error(s, "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.");
+	if (!yes && !(options & TRACKING_OPTOUT))
+		return reply_error(s, "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.");
+	s->peer->tracking->options |= TRACKING_CACHING;
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+enum outcome tracking_getredir(struct session *s, const struct request *r) {
+	(void)r;
+	writer_integer(s->reply, tracking_redirection(s, false));
+	return OUTCOME_DONE;
+}
+
+static void reply_flags(struct session *s) {
+	uint32_t o = current_options(s);
+	bool caching = (o & TRACKING_CACHING) != 0;
+	const struct {
+		bool there;
+		const char *name;
+	} flags[] = {
+		{!(s->flags & SESSION_TRACKING), "off"},
+		{(s->flags & SESSION_TRACKING) != 0, "on"},
+		{(o & TRACKING_BCAST) != 0, "bcast"},
+		{(o & TRACKING_OPTIN) != 0, "optin"},
+		{(o & TRACKING_OPTIN) && caching, "caching-yes"},
+		{(o & TRACKING_OPTOUT) != 0, "optout"},
+		{(o & TRACKING_OPTOUT) && caching, "caching-no"},
+		{(o & TRACKING_NOLOOP) != 0, "noloop"},
+		{(o & TRACKING_BROKEN) != 0, "broken_redirect"},
+	};
+	size_t count = 0;
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		count += flags[i].there;
+	writer_set(s->reply, count);
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		if (flags[i].there)
+			writer_bulk(s->reply, slice_of(flags[i].name));
+	}
+}
+
+static int compare_names(const void *one, const void *other) {
+	const struct slice *a = one, *b = other;
+	size_t n = a->len < b->len ? a->len : b->len;
+	int order = n == 0 ? 0 : memcmp(a->data, b->data, n);
+	return order != 0 ? order : (a->len > b->len) - (a->len < b->len);
+}
+
+static void reply_prefixes(struct session *s) {
+	size_t count = hub_joined(s, TOPIC_PREFIX), i = 0;
+	struct slice *names = count == 0 ? NULL : calloc(count, sizeof(*names));
+	if (names == NULL) {
+		writer_array(s->reply, 0);
+		return;
+	}
+	list_for_each (node, &s->peer->kinds[TOPIC_PREFIX].memberships)
+		names[i++] = topic_name(list_entry(node, struct membership, by_peer)->topic);
+	qsort(names, count, sizeof(*names), compare_names);
+	writer_array(s->reply, count);
+	for (i = 0; i < count && !writer_drops(s->reply); i++)
+		writer_bulk(s->reply, names[i]);
+	free(names);
+}
+
+enum outcome tracking_info(struct session *s, const struct request *r) {
+	(void)r;
+	writer_map(s->reply, 3);
+	writer_bulk(s->reply, SLICE("flags"));
+	reply_flags(s);
+	writer_bulk(s->reply, SLICE("redirect"));
+	writer_integer(s->reply, tracking_redirection(s, false));
+	writer_bulk(s->reply, SLICE("prefixes"));
+	reply_prefixes(s);
+	return OUTCOME_DONE;
+}

@@ -1,0 +1,233 @@
+/* The commands of the connection itself: who it is, what it speaks, where it looks. */
+#include "atomdb/util/error.h"
+#include "commands/connection/auth_limit.h"
+#include "commands/handlers.h"
+
+static void report(struct session *s, enum event_id id) {
+	struct client_facts facts = {.address = ""};
+	if (s->env->host != NULL)
+		s->env->host->describe(s, &facts);
+	event_report(s->env->events, &(struct event){.id = id, .client = facts.address});
+}
+
+/* What a failed authentication says; the outcome of the command. */
+static enum outcome refuse(struct session *s, int error) {
+	switch (error) {
+	case ATOMDB_E_WRONGPASS:
+		report(s, EVENT_AUTH_FAILED);
+		counter_add(&s->env->auth_failures, 1);
+		return reply_error(s, "WRONGPASS invalid username-password pair or user is disabled.");
+	case ATOMDB_E_FULL:
+		counter_add(&s->env->rejected_tenants, 1);
+		return reply_error(s, "ERR max number of tenants reached");
+	default:
+		return reply_store_error(s, error);
+	}
+}
+
+/* Whether the secret may be tried now. If not, `*outcome` is the command's. */
+static bool may_try(struct session *s, struct slice name, struct slice secret, enum outcome *outcome) {
+	if (s->flags & SESSION_AUTH_PASSED) {
+		s->flags &= ~(uint32_t)SESSION_AUTH_PASSED;
+		return true;
+	}
+	s->wait_ms = auth_limit_wait(s);
+	if (s->wait_ms != 0) {
+		report(s, EVENT_AUTH_LIMITED);
+		*outcome = OUTCOME_LATER;
+		return false;
+	}
+	enum secret_kind kind = registry_kind(s->env->registry, name, secret);
+	if (kind == SECRET_KNOWN)
+		return true;
+	auth_limit_count(s);
+	if (kind == SECRET_WRONG || auth_limit_new_tenant(s->env))
+		return true;
+	counter_add(&s->env->rejected_tenants, 1);
+	report(s, EVENT_TENANTS_LIMITED);
+	*outcome = reply_error(s, "ERR too many new tenants at once, try again later");
+	return false;
+}
+
+/* Opens the tenant of `secret`. Where not, false, and `*outcome` is the command's: an error was answered, or the
+ * session has to go to the tenant's worker first. */
+static bool authenticate(struct session *s, struct slice name, struct slice secret, enum outcome *outcome) {
+	if (s->flags & SESSION_EXECUTING) {
+		/* The rest of the transaction is for the tenant that it began in. */
+		writer_error(s->reply,
+			     "ERR AUTH inside a transaction is not possible: a secret opens another keyspace");
+		return false;
+	}
+	if (!may_try(s, name, secret, outcome))
+		return false;
+	struct tenant *t;
+	unsigned worker;
+	int r = registry_authenticate(s->env->registry, name, secret, &t, &worker);
+	if (r < 0) {
+		*outcome = refuse(s, r);
+		return false;
+	}
+	if (worker != s->env->worker) {
+		session_detach(s);
+		s->flags |= SESSION_AUTH_PASSED;
+		s->home = (uint16_t)worker;
+		*outcome = OUTCOME_ELSEWHERE;
+		return false;
+	}
+	r = session_attach(s, t);
+	if (r == ATOMDB_E_FULL) {
+		writer_error(s->reply, "ERR max number of clients reached");
+		*outcome = OUTCOME_CLOSE;
+		return false;
+	}
+	if (r < 0)
+		*outcome = refuse(s, r);
+	s->flags &= ~(uint32_t)SESSION_NAMED;
+	if (r == 0 && !slice_equal(name, SLICE("default")))
+		s->flags |= SESSION_NAMED;
+	return r == 0;
+}
+
+enum outcome connection_auth(struct session *s, const struct request *r) {
+	s->flags |= SESSION_SECRET;
+	if (r->argc > 3)
+		return reply_syntax_error(s);
+	struct slice name = r->argc == 3 ? r->argv[1] : SLICE("default");
+	enum outcome outcome = OUTCOME_DONE;
+	if (authenticate(s, name, r->argv[r->argc - 1], &outcome))
+		writer_ok(s->reply);
+	return outcome;
+}
+
+static void reply_hello(struct session *s) {
+	struct writer *w = s->reply;
+	writer_map(w, 7);
+	writer_bulk(w, SLICE("server"));
+	writer_bulk(w, SLICE("redis"));
+	writer_bulk(w, SLICE("version"));
+	writer_bulk(w, SLICE("7.0.15"));
+	writer_bulk(w, SLICE("proto"));
+	writer_integer(w, s->protocol);
+	writer_bulk(w, SLICE("id"));
+	writer_integer(w, (int64_t)s->id);
+	writer_bulk(w, SLICE("mode"));
+	writer_bulk(w, SLICE("standalone"));
+	writer_bulk(w, SLICE("role"));
+	writer_bulk(w, SLICE("master"));
+	writer_bulk(w, SLICE("modules"));
+	writer_array(w, 0);
+}
+
+/* The last AUTH option, 0 for none: the one whose tenant the session ends in. The others are not tried, since tenants
+ * of different workers would send the session from one to the other for ever. */
+static uint32_t last_auth(const struct request *r) {
+	uint32_t last = 0;
+	for (uint32_t i = 2; i < r->argc; i++) {
+		if (slice_is(r->argv[i], "AUTH") && r->argc - 1 - i >= 2) {
+			last = i;
+			i += 2;
+		} else if (slice_is(r->argv[i], "SETNAME")) {
+			i++;
+		}
+	}
+	return last;
+}
+
+/* Runs HELLO's options in their order. False: `*outcome` is the command's. */
+static bool hello_options(struct session *s, const struct request *r, enum outcome *outcome) {
+	const uint32_t auth = last_auth(r);
+	struct slice client_name = {NULL, 0};
+	for (uint32_t i = 2; i < r->argc; i++) {
+		uint32_t more = r->argc - 1 - i;
+		if (slice_is(r->argv[i], "AUTH") && more >= 2) {
+			if (i == auth && !authenticate(s, r->argv[i + 1], r->argv[i + 2], outcome))
+				return false;
+			i += 2;
+		} else if (slice_is(r->argv[i], "SETNAME") && more >= 1) {
+			client_name = r->argv[++i];
+			if (!client_set_name(s, client_name))
+				return false;
+		} else {
+			writer_errorf(s->reply, "ERR Syntax error in HELLO option '%.*s'",
+				      ECHO_TEXT(r->argv[i], ECHO_LONG));
+			return false;
+		}
+	}
+	/* Changing the tenant after SETNAME took the name away again. */
+	return client_name.data == NULL || s->name != NULL || client_set_name(s, client_name);
+}
+
+enum outcome connection_hello(struct session *s, const struct request *r) {
+	int64_t version = 0;
+	s->flags |= SESSION_SECRET;
+	if (r->argc >= 2 && !number_parse(r->argv[1], &version))
+		return reply_error(s, "ERR Protocol version is not an integer or out of range");
+	if (r->argc >= 2 && (version < 2 || version > 3))
+		return reply_error(s, "NOPROTO unsupported protocol version");
+	enum outcome outcome = OUTCOME_DONE;
+	if (!hello_options(s, r, &outcome))
+		return outcome;
+	if (!session_authenticated(s))
+		return reply_error(s, "NOAUTH HELLO must be called with the client already authenticated, otherwise "
+				      "the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the "
+				      "client and select the RESP protocol version at the same time");
+	if (version != 0)
+		s->protocol = s->reply->protocol = (uint8_t)version;
+	reply_hello(s);
+	return OUTCOME_DONE;
+}
+
+enum outcome connection_ping(struct session *s, const struct request *r) {
+	if (r->argc > 2)
+		return reply_error(s, "ERR wrong number of arguments for 'ping' command");
+	if ((s->flags & SESSION_SUBSCRIBED) && s->protocol == 2) {
+		/* Like a message, so that a client tells it apart from none. */
+		writer_array(s->reply, 2);
+		writer_bulk(s->reply, SLICE("pong"));
+		writer_bulk(s->reply, r->argc == 2 ? r->argv[1] : SLICE(""));
+		return OUTCOME_DONE;
+	}
+	if (r->argc == 2)
+		writer_bulk(s->reply, r->argv[1]);
+	else
+		writer_constant(s->reply, "+PONG\r\n");
+	return OUTCOME_DONE;
+}
+
+enum outcome connection_echo(struct session *s, const struct request *r) {
+	writer_bulk(s->reply, r->argv[1]);
+	return OUTCOME_DONE;
+}
+
+enum outcome connection_quit(struct session *s, const struct request *r) {
+	(void)r;
+	writer_ok(s->reply);
+	return OUTCOME_CLOSE;
+}
+
+enum outcome connection_reset(struct session *s, const struct request *r) {
+	(void)r;
+	session_detach(s);
+	(void)client_text_set(&s->name, SLICE(""));
+	s->database = 0;
+	s->protocol = s->reply->protocol = 2;
+	/* NO-EVICT outlives it, as in Redis, and a CLIENT REPLY SKIP in front of it holds. */
+	s->flags &= ~(uint32_t)(SESSION_NO_TOUCH | SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_DIRTY_KEYS);
+	s->lost_watch = 0;
+	s->reply->muted = (s->flags & SESSION_REPLY_SKIP) != 0;
+	writer_simple(s->reply, "RESET");
+	return OUTCOME_DONE;
+}
+
+enum outcome connection_select(struct session *s, const struct request *r) {
+	int64_t index;
+	if (!request_integer(s, r->argv[1], &index))
+		return OUTCOME_DONE;
+	if (index < INT32_MIN || index > INT32_MAX)
+		return reply_error(s, "ERR value is out of range, value must between -2147483648 and 2147483647");
+	if (index < 0 || index >= TENANT_DATABASES)
+		return reply_error(s, "ERR DB index is out of range");
+	session_select(s, (unsigned)index);
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}

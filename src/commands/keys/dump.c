@@ -1,0 +1,107 @@
+/* DUMP and RESTORE: values that move between servers. */
+#include <errno.h>
+
+#include "atomdb/rdb/payload.h"
+#include "atomdb/util/error.h"
+#include "commands/handlers.h"
+
+enum outcome dump_dump(struct session *s, const struct request *r) {
+	struct key key = request_key(s, r, 1);
+	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
+	char text[KEYSPACE_TEXT];
+	if (e == NULL) {
+		writer_null(s->reply);
+		return OUTCOME_DONE;
+	}
+	struct slice value = keyspace_value(e, text);
+	if (value.len > tenant_scratch_limit(s->tenant) || payload_write(&s->env->scratch, value) != 0)
+		return reply_store_error(s, ATOMDB_E_OOM);
+	writer_bulk(s->reply, buffer_slice(&s->env->scratch));
+	return OUTCOME_DONE;
+}
+
+struct restore_options {
+	bool replace;
+	bool absolute;
+	int64_t idle; /* seconds */
+};
+
+/* Reads the options from argument 4 on. How often a value was used is not kept, but must be well formed. False: an
+ * error was answered. */
+static bool parse_options(struct session *s, const struct request *r, struct restore_options *o) {
+	bool idle = false, frequency = false;
+	for (uint32_t i = 4; i < r->argc; i++) {
+		bool more = i + 1 < r->argc;
+		int64_t value;
+		if (slice_is(r->argv[i], "REPLACE")) {
+			o->replace = true;
+		} else if (slice_is(r->argv[i], "ABSTTL")) {
+			o->absolute = true;
+		} else if (slice_is(r->argv[i], "IDLETIME") && more && !frequency) {
+			if (!request_integer(s, r->argv[++i], &value))
+				return false;
+			idle = true;
+			o->idle = value;
+			if (value < 0) {
+				writer_error(s->reply, "ERR Invalid IDLETIME value, must be >= 0");
+				return false;
+			}
+		} else if (slice_is(r->argv[i], "FREQ") && more && !idle) {
+			if (!request_integer(s, r->argv[++i], &value))
+				return false;
+			frequency = true;
+			if (value < 0 || value > 255) {
+				writer_error(s->reply, "ERR Invalid FREQ value, must be >= 0 and <= 255");
+				return false;
+			}
+		} else {
+			reply_syntax_error(s);
+			return false;
+		}
+	}
+	return true;
+}
+
+static enum outcome reply_payload_error(struct session *s, int error) {
+	if (error == ATOMDB_E_FORMAT)
+		return reply_error(s, "ERR DUMP payload version or checksum are wrong");
+	if (error == ATOMDB_E_SYNTAX)
+		return reply_error(s, "ERR Bad data format");
+	return reply_store_error(s, ATOMDB_E_OOM);
+}
+
+enum outcome dump_restore(struct session *s, const struct request *r) {
+	struct restore_options options = {.replace = false};
+	if (!parse_options(s, r, &options))
+		return OUTCOME_DONE;
+	struct key key = request_key(s, r, 1);
+	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	if (old != NULL && !options.replace)
+		return reply_error(s, "BUSYKEY Target key name already exists.");
+	int64_t ttl;
+	if (!request_integer(s, r->argv[2], &ttl))
+		return OUTCOME_DONE;
+	if (ttl < 0)
+		return reply_error(s, "ERR Invalid TTL value, must be >= 0");
+	char text[NUMBER_TEXT_MAX];
+	struct slice value;
+	int error = payload_read(r->argv[3], tenant_scratch_limit(s->tenant), text, &s->env->scratch, &value);
+	if (error < 0)
+		return reply_payload_error(s, error);
+	/* A sum beyond all time lies in the past, as in Redis. */
+	if (ttl != 0 && !options.absolute && __builtin_add_overflow(ttl, session_now(s), &ttl))
+		ttl = 1;
+	error = keyspace_set(s->tenant, &key, old, value, ttl == 0 ? DEADLINE_NONE : ttl);
+	bool past = ttl != 0 && ttl <= session_now(s);
+	if (error == 0 && !past) {
+		struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
+		if (e != NULL && options.idle != 0)
+			keyspace_set_idle(s->tenant, e, options.idle);
+		if (old != NULL)
+			notify_more(s, NOTIFY_NEW, "new", &key);
+		notify_key(s, NOTIFY_GENERIC, "restore", &key);
+	} else if (error == 0 && old != NULL) {
+		notify_key(s, NOTIFY_GENERIC, "del", &key);
+	}
+	return reply_result(s, error);
+}

@@ -1,0 +1,188 @@
+/* The commands of keys as such, whatever their values are. */
+#include <stdio.h>
+
+#include "atomdb/util/error.h"
+#include "atomdb/util/glob.h"
+#include "commands/handlers.h"
+
+/* Steps of an iteration that one SCAN makes at most, whatever COUNT asks for: the loop must turn. */
+#define SCAN_COUNT_MAX 65536
+
+enum outcome generic_del(struct session *s, const struct request *r) {
+	int64_t removed = 0;
+	if (r->argc > 2)
+		keyspace_begin(s->tenant->shard);
+	for (uint32_t i = 1; i < r->argc; i++) {
+		struct key key = request_key(s, r, i);
+		struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
+		if (e == NULL)
+			continue;
+		keyspace_delete(s->tenant, &key, e);
+		notify_key(s, NOTIFY_GENERIC, "del", &key);
+		removed++;
+	}
+	if (r->argc > 2)
+		keyspace_commit(s->tenant->shard);
+	writer_integer(s->reply, removed);
+	return OUTCOME_DONE;
+}
+
+static enum outcome count_existing(struct session *s, const struct request *r, enum lookup how) {
+	int64_t found = 0;
+	for (uint32_t i = 1; i < r->argc; i++) {
+		struct key key = request_key(s, r, i);
+		found += keyspace_find(s->tenant, &key, how) != NULL;
+	}
+	writer_integer(s->reply, found);
+	return OUTCOME_DONE;
+}
+
+enum outcome generic_exists(struct session *s, const struct request *r) {
+	return count_existing(s, r, LOOKUP_COUNT);
+}
+
+enum outcome generic_touch(struct session *s, const struct request *r) {
+	return count_existing(s, r, LOOKUP_READ);
+}
+
+enum outcome generic_type(struct session *s, const struct request *r) {
+	struct key key = request_key(s, r, 1);
+	writer_simple(s->reply, keyspace_find(s->tenant, &key, LOOKUP_COUNT) != NULL ? "string" : "none");
+	return OUTCOME_DONE;
+}
+
+enum outcome generic_randomkey(struct session *s, const struct request *r) {
+	(void)r;
+	struct entry *e;
+	int found = keyspace_random(s->tenant, s->database, &e);
+	if (found == ATOMDB_E_AGAIN)
+		return OUTCOME_AGAIN;
+	if (found < 0)
+		return reply_store_error(s, found);
+	if (found == 0)
+		writer_null(s->reply);
+	else
+		writer_bulk(s->reply, keyspace_name(e));
+	return OUTCOME_DONE;
+}
+
+/* What an iteration picks, and where it writes it. */
+struct selection {
+	struct writer *writer;
+	struct slice pattern;
+	bool all;         /* any name matches */
+	bool none;        /* no value is of the type asked for */
+	uint64_t count;   /* picked */
+	uint64_t visited; /* what SCAN's COUNT is about */
+	uint64_t *work;   /* left for matching; 0: given up */
+};
+
+static void pick(void *context, const struct entry *e) {
+	struct selection *sel = context;
+	struct slice name = keyspace_name(e);
+	sel->visited++;
+	if (sel->none || (!sel->all && !glob_match_usual(sel->pattern, name, false, sel->work)))
+		return;
+	writer_bulk(sel->writer, name);
+	sel->count++;
+}
+
+static void select_pattern(struct selection *sel, struct slice pattern) {
+	sel->pattern = pattern;
+	sel->all = pattern.len == 1 && pattern.data[0] == '*';
+}
+
+static bool is_given_up(const struct selection *sel) {
+	return !sel->all && *sel->work == 0;
+}
+
+enum outcome generic_keys(struct session *s, const struct request *r) {
+	struct selection sel = {.writer = s->reply, .work = pattern_work(s)};
+	select_pattern(&sel, r->argv[1]);
+	size_t mark = writer_mark(s->reply);
+	uint64_t cursor = 0;
+	do {
+		cursor = keyspace_scan(s->tenant, s->database, cursor, pick, &sel);
+	} while (cursor != 0 && !writer_drops(s->reply) && !is_given_up(&sel));
+	if (is_given_up(&sel))
+		return reply_costly_pattern(s, mark);
+	writer_array_at(s->reply, mark, sel.count);
+	return OUTCOME_DONE;
+}
+
+/* Reads a cursor as strtoul does, which is what Redis reads it with: a sign is allowed and wraps, an empty text is 0, a
+ * NUL ends it. */
+static bool parse_cursor(struct slice text, uint64_t *cursor) {
+	size_t i = 0, digits = 0;
+	bool negative = false;
+	uint64_t value = 0;
+	if (i < text.len && (text.data[i] == '-' || text.data[i] == '+'))
+		negative = text.data[i++] == '-';
+	for (; i < text.len && text.data[i] >= '0' && text.data[i] <= '9'; i++, digits++) {
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(text.data[i] - '0'), &value))
+			return false;
+	}
+	if (digits == 0 && i != 0)
+		return false;
+	if (i < text.len && text.data[i] != '\0')
+		return false;
+	*cursor = negative ? -value : value;
+	return true;
+}
+
+/* Reads MATCH, COUNT and TYPE from argument 2 on. False: an error was answered. */
+static bool parse_scan_options(struct session *s, const struct request *r, struct selection *sel, int64_t *count) {
+	for (uint32_t i = 2; i < r->argc; i += 2) {
+		struct slice option = r->argv[i];
+		if (i + 1 == r->argc) {
+			reply_syntax_error(s);
+			return false;
+		}
+		struct slice value = r->argv[i + 1];
+		if (slice_is(option, "COUNT")) {
+			if (!request_integer(s, value, count))
+				return false;
+			if (*count < 1) {
+				reply_syntax_error(s);
+				return false;
+			}
+		} else if (slice_is(option, "MATCH")) {
+			select_pattern(sel, value);
+		} else if (slice_is(option, "TYPE")) {
+			sel->none = !slice_is(value, "string");
+		} else {
+			reply_syntax_error(s);
+			return false;
+		}
+	}
+	return true;
+}
+
+enum outcome generic_scan(struct session *s, const struct request *r) {
+	uint64_t cursor;
+	int64_t count = 10;
+	if (!parse_cursor(r->argv[1], &cursor))
+		return reply_error(s, "ERR invalid cursor");
+	size_t mark = writer_mark(s->reply);
+	struct selection sel = {.writer = s->reply, .all = true, .work = pattern_work(s)};
+	if (!parse_scan_options(s, r, &sel, &count))
+		return OUTCOME_DONE;
+	if (count > SCAN_COUNT_MAX)
+		count = SCAN_COUNT_MAX;
+	int64_t steps = count * 10;
+	do {
+		cursor = keyspace_scan(s->tenant, s->database, cursor, pick, &sel);
+	} while (cursor != 0 && --steps > 0 && sel.visited < (uint64_t)count && !s->reply->failed &&
+		 !is_given_up(&sel));
+	if (is_given_up(&sel))
+		return reply_costly_pattern(s, mark);
+
+	/* The new cursor is answered before the names, but known after them. */
+	char text[32], head[96];
+	int digits = snprintf(text, sizeof(text), "%llu", (unsigned long long)cursor);
+	int n = snprintf(head, sizeof(head), "*2\r\n$%d\r\n%s\r\n*%llu\r\n", digits, text,
+			 (unsigned long long)sel.count);
+	writer_raw_at(s->reply, mark, (struct slice){head, (size_t)n});
+	return OUTCOME_DONE;
+}

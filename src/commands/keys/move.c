@@ -1,0 +1,148 @@
+/* The commands that give a value another key, or another database. */
+#include "atomdb/dispatch/admission.h"
+#include "commands/handlers.h"
+
+/* Reads the number of a database; answers Redis's error and returns false where it is none. */
+static bool parse_database(struct session *s, struct slice text, unsigned *database) {
+	int64_t index;
+	if (!request_integer(s, text, &index))
+		return false;
+	if (index < INT32_MIN || index > INT32_MAX) {
+		writer_error(s->reply, "ERR value is out of range, value must between -2147483648 and 2147483647");
+		return false;
+	}
+	if (index < 0 || index >= TENANT_DATABASES) {
+		writer_error(s->reply, "ERR DB index is out of range");
+		return false;
+	}
+	*database = (unsigned)index;
+	return true;
+}
+
+static enum outcome reply_same(struct session *s) {
+	return reply_error(s, "ERR source and destination objects are the same");
+}
+
+/* Renames; `*moved` tells whether the key has the new name now, as it has always where `replace` is set. False: an
+ * error was answered. */
+static bool rename_key(struct session *s, const struct request *r, bool replace, bool *moved) {
+	struct key from = request_key(s, r, 1), to = request_key(s, r, 2);
+	struct entry *e = keyspace_find(s->tenant, &from, LOOKUP_WRITE);
+	if (e == NULL) {
+		writer_error(s->reply, "ERR no such key");
+		return false;
+	}
+	*moved = replace;
+	if (slice_equal(from.name, to.name))
+		return true;
+	struct entry *old = keyspace_find(s->tenant, &to, LOOKUP_WRITE);
+	if (old != NULL && !replace)
+		return true;
+	int error = keyspace_move(s->tenant, &from, e, &to, old);
+	*moved = true;
+	if (error < 0) {
+		reply_store_error(s, error);
+		return false;
+	}
+	if (old != NULL)
+		notify_more(s, NOTIFY_NEW, "new", &to);
+	notify_more(s, NOTIFY_GENERIC, "rename_from", &from);
+	notify_key(s, NOTIFY_GENERIC, "rename_to", &to);
+	return true;
+}
+
+enum outcome move_rename(struct session *s, const struct request *r) {
+	bool moved;
+	if (rename_key(s, r, true, &moved))
+		writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+enum outcome move_renamenx(struct session *s, const struct request *r) {
+	bool moved;
+	if (rename_key(s, r, false, &moved))
+		writer_integer(s->reply, moved);
+	return OUTCOME_DONE;
+}
+
+enum outcome move_move(struct session *s, const struct request *r) {
+	unsigned database;
+	if (!parse_database(s, r->argv[2], &database))
+		return OUTCOME_DONE;
+	if (database == s->database)
+		return reply_same(s);
+	struct key from = request_key(s, r, 1), to = from;
+	to.place = keyspace_place(s->tenant, database);
+	struct entry *e = keyspace_find(s->tenant, &from, LOOKUP_WRITE);
+	int error = 0;
+	bool moved = e != NULL && keyspace_find(s->tenant, &to, LOOKUP_WRITE) == NULL;
+	if (moved)
+		error = keyspace_move(s->tenant, &from, e, &to, NULL);
+	if (error < 0)
+		return reply_store_error(s, error);
+	if (moved) {
+		notify_more(s, NOTIFY_GENERIC, "move_from", &from);
+		notify_key(s, NOTIFY_GENERIC, "move_to", &to);
+	}
+	writer_integer(s->reply, moved);
+	return OUTCOME_DONE;
+}
+
+enum outcome move_copy(struct session *s, const struct request *r) {
+	unsigned database = s->database;
+	bool replace = false;
+	for (uint32_t i = 3; i < r->argc; i++) {
+		if (slice_is(r->argv[i], "REPLACE")) {
+			replace = true;
+		} else if (slice_is(r->argv[i], "DB") && i + 1 < r->argc) {
+			if (!parse_database(s, r->argv[++i], &database))
+				return OUTCOME_DONE;
+		} else {
+			return reply_syntax_error(s);
+		}
+	}
+	if (database == s->database && slice_equal(r->argv[1], r->argv[2]))
+		return reply_same(s);
+	struct key from = request_key(s, r, 1), to = request_key(s, r, 2);
+	to.place = keyspace_place(s->tenant, database);
+	struct entry *e = keyspace_find(s->tenant, &from, LOOKUP_READ);
+	struct entry *old = e == NULL ? NULL : keyspace_find(s->tenant, &to, LOOKUP_WRITE);
+	bool copied = e != NULL && (old == NULL || replace);
+	int error = copied ? keyspace_copy(s->tenant, e, &to, old) : 0;
+	if (error < 0)
+		return reply_store_error(s, error);
+	if (copied && old != NULL)
+		notify_more(s, NOTIFY_NEW, "new", &to);
+	if (copied)
+		notify_key(s, NOTIFY_GENERIC, "copy_to", &to);
+	writer_integer(s->reply, copied);
+	return OUTCOME_DONE;
+}
+
+/* Reads the number of a database for SWAPDB. */
+static bool parse_swapped(struct session *s, struct slice text, const char *error, int64_t *index) {
+	if (number_parse(text, index) && *index >= INT32_MIN && *index <= INT32_MAX)
+		return true;
+	writer_error(s->reply, error);
+	return false;
+}
+
+enum outcome move_swapdb(struct session *s, const struct request *r) {
+	int64_t a, b;
+	if (!parse_swapped(s, r->argv[1], "ERR invalid first DB index", &a) ||
+	    !parse_swapped(s, r->argv[2], "ERR invalid second DB index", &b))
+		return OUTCOME_DONE;
+	if (a < 0 || a >= TENANT_DATABASES || b < 0 || b >= TENANT_DATABASES)
+		return reply_error(s, "ERR DB index is out of range");
+	watch_swap(s->tenant, (unsigned)a, (unsigned)b);
+	keyspace_swap(s->tenant, (unsigned)a, (unsigned)b);
+	s->tenant->changes++;
+	if (a != b && s->tenant->hub != NULL)
+		tracking_swapped(s->tenant->hub);
+	for (struct list *link = s->tenant->sessions.next; link != &s->tenant->sessions; link = link->next) {
+		struct session *other = list_entry(link, struct session, tenant_link);
+		session_select(other, other->database);
+	}
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}

@@ -1,0 +1,58 @@
+/* OBJECT: what the server knows of a value beside its bytes.
+ *
+ * FREQ answers without an LFU policy too, unlike Redis, for how often keys are used is known here whatever the policy:
+ * that is what redis-cli --hotkeys asks for each key. */
+#include "atomdb/session/hotkeys.h"
+#include "commands/handlers.h"
+
+/* The entry that a subcommand is about, left as it was; NULL where there is none, which was answered. */
+static struct entry *object_find(struct session *s, const struct request *r) {
+	struct key key = request_key(s, r, 2);
+	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
+	if (e == NULL)
+		writer_null(s->reply);
+	return e;
+}
+
+enum outcome object_encoding(struct session *s, const struct request *r) {
+	const struct entry *e = object_find(s, r);
+	if (e != NULL)
+		writer_bulk(s->reply, slice_of(keyspace_encoding(e)));
+	return OUTCOME_DONE;
+}
+
+enum outcome object_freq(struct session *s, const struct request *r) {
+	struct key key = request_key(s, r, 2);
+	if (object_find(s, r) != NULL)
+		writer_integer(s->reply, hotkeys_frequency(s->tenant, &key));
+	return OUTCOME_DONE;
+}
+
+enum outcome object_idletime(struct session *s, const struct request *r) {
+	const struct entry *e = object_find(s, r);
+	if (e != NULL)
+		writer_integer(s->reply, keyspace_idle(s->tenant, e));
+	return OUTCOME_DONE;
+}
+
+/* Values are never shared between keys. */
+enum outcome object_refcount(struct session *s, const struct request *r) {
+	if (object_find(s, r) != NULL)
+		writer_integer(s->reply, 1);
+	return OUTCOME_DONE;
+}
+
+enum outcome object_help(struct session *s, const struct request *r) {
+	(void)r;
+	static const char *const lines[] = {
+		"ENCODING <key>",
+		"    Tells how the value of a key is stored.",
+		"FREQ <key>",
+		"    Tells how often a key was used lately, if it is one of the hot ones: 0 to 255, as a logarithm.",
+		"IDLETIME <key>",
+		"    Tells for how many seconds a key has not been used, at least, in steps of 262.",
+		"REFCOUNT <key>",
+		"    Tells how many keys share the value.",
+	};
+	return reply_help_lines(s, "object", lines);
+}

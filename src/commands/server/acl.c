@@ -1,0 +1,232 @@
+/* ACL and FUNCTION, as far as there is something true to answer: a tenant has one user, who may do everything in it,
+ * and no library of functions. */
+#include <stdio.h>
+#include <sys/random.h>
+
+#include "atomdb/session/acl_category.h"
+#include "commands/handlers.h"
+
+#define GENPASS_BITS     256
+#define GENPASS_BITS_MAX 4096
+
+/* The rows of one command and its subcommands that belong to a category; how many. */
+static size_t list_category(struct session *s, const struct command *c, uint32_t category) {
+	size_t count = 0, listed = 0;
+	const struct command *sub = command_subcommands(c, &count);
+	if (command_categories(c) & category) {
+		writer_bulk(s->reply, slice_of(c->name));
+		listed++;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (command_categories(&sub[i]) & category) {
+			writer_bulk(s->reply, slice_of(sub[i].name));
+			listed++;
+		}
+	}
+	return listed;
+}
+
+enum outcome acl_cat(struct session *s, const struct request *r) {
+	if (r->argc > 3)
+		return reply_wrong_count(s, r);
+	size_t mark = writer_mark(s->reply), listed = 0;
+	for (unsigned i = 0; command_category_name(i) != NULL; i++) {
+		if (r->argc == 2) {
+			writer_bulk(s->reply, slice_of(command_category_name(i)));
+			listed++;
+		} else if (slice_is(r->argv[2], command_category_name(i))) {
+			for (size_t k = 0; k < COMMAND_COUNT; k++)
+				listed += list_category(s, &command_table[k], 1u << i);
+			writer_array_at(s->reply, mark, listed);
+			return OUTCOME_DONE;
+		}
+	}
+	if (r->argc == 2)
+		writer_array_at(s->reply, mark, listed);
+	else
+		writer_errorf(s->reply, "ERR Unknown category '%.*s'", ECHO_TEXT(r->argv[2], ECHO_LONG));
+	return OUTCOME_DONE;
+}
+
+enum outcome acl_genpass(struct session *s, const struct request *r) {
+	static const char digits[] = "0123456789abcdef";
+	int64_t bits = GENPASS_BITS;
+	if (r->argc > 3)
+		return reply_wrong_count(s, r);
+	if (r->argc == 3 && !request_integer(s, r->argv[2], &bits))
+		return OUTCOME_DONE;
+	if (bits <= 0 || bits > GENPASS_BITS_MAX)
+		return reply_error(s, "ERR ACL GENPASS argument must be the number of bits for the output password, a "
+				      "positive number up to 4096");
+	unsigned char random[GENPASS_BITS_MAX / 4];
+	char text[GENPASS_BITS_MAX / 4];
+	size_t count = (size_t)(bits + 3) / 4;
+	for (size_t have = 0; have < count;) {
+		ssize_t n = getrandom(random + have, count - have, 0);
+		if (n > 0)
+			have += (size_t)n;
+	}
+	for (size_t i = 0; i < count; i++)
+		text[i] = digits[random[i] & 15];
+	writer_bulk(s->reply, (struct slice){text, count});
+	return OUTCOME_DONE;
+}
+
+enum outcome acl_list(struct session *s, const struct request *r) {
+	(void)r;
+	char line[TENANT_NAME_MAX + 32];
+	int n = snprintf(line, sizeof(line), "user %s on ~* &* +@all", session_user(s));
+	writer_array(s->reply, 1);
+	writer_bulk(s->reply, (struct slice){line, (size_t)n});
+	return OUTCOME_DONE;
+}
+
+enum outcome acl_users(struct session *s, const struct request *r) {
+	(void)r;
+	writer_array(s->reply, 1);
+	writer_bulk(s->reply, slice_of(session_user(s)));
+	return OUTCOME_DONE;
+}
+
+/* Redis's reply for a user that may do everything; the secret is not shown. */
+enum outcome acl_getuser(struct session *s, const struct request *r) {
+	static const char *const rules[][2] = {{"commands", "+@all"}, {"keys", "~*"}, {"channels", "&*"}};
+	struct writer *w = s->reply;
+	if (!slice_equal(r->argv[2], slice_of(session_user(s)))) {
+		writer_null(w);
+		return OUTCOME_DONE;
+	}
+	writer_map(w, 6);
+	writer_bulk(w, SLICE("flags"));
+	writer_set(w, 1);
+	writer_bulk(w, SLICE("on"));
+	writer_bulk(w, SLICE("passwords"));
+	writer_array(w, 0);
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		writer_bulk(w, slice_of(rules[i][0]));
+		writer_bulk(w, slice_of(rules[i][1]));
+	}
+	writer_bulk(w, SLICE("selectors"));
+	writer_array(w, 0);
+	return OUTCOME_DONE;
+}
+
+enum outcome acl_whoami(struct session *s, const struct request *r) {
+	(void)r;
+	writer_bulk(s->reply, slice_of(session_user(s)));
+	return OUTCOME_DONE;
+}
+
+enum outcome acl_log(struct session *s, const struct request *r) {
+	int64_t count;
+	if (r->argc > 3)
+		return reply_wrong_count(s, r);
+	if (r->argc == 3 && slice_is(r->argv[2], "RESET"))
+		writer_ok(s->reply);
+	else if (r->argc == 2 || request_integer(s, r->argv[2], &count))
+		writer_array(s->reply, 0);
+	return OUTCOME_DONE;
+}
+
+enum outcome acl_refuse(struct session *s, const struct request *r) {
+	(void)r;
+	return reply_error(s, "ERR AtomDB has no ACL users: a secret opens a tenant, and whoever has it may do "
+			      "everything in it");
+}
+
+enum outcome acl_help(struct session *s, const struct request *r) {
+	(void)r;
+	static const char *const lines[] = {
+		"CAT [<category>]",
+		"    Lists the categories of commands, or the commands of one.",
+		"GETUSER <name>",
+		"    Tells the rules of the user, for whom nothing is forbidden.",
+		"GENPASS [<bits>]",
+		"    Makes a random password, of 256 bits where none are given.",
+		"LIST",
+		"    Lists the rules of the one user that a tenant has.",
+		"LOG [<count> | RESET]",
+		"    Lists refusals, of which there are none.",
+		"USERS",
+		"    Lists the names of the users.",
+		"WHOAMI",
+		"    Tells the user's name.",
+		"DELUSER, DRYRUN, LOAD, SAVE, SETUSER",
+		"    Are refused: tenants are the users, and the operator's configuration has them.",
+	};
+	return reply_help_lines(s, "acl", lines);
+}
+
+/* --- functions -------------------------------------------------------------------------------------------------- */
+
+enum outcome function_delete(struct session *s, const struct request *r) {
+	(void)r;
+	return reply_error(s, "ERR Library not found");
+}
+
+enum outcome function_flush(struct session *s, const struct request *r) {
+	if (r->argc > 3)
+		return reply_wrong_count(s, r);
+	if (r->argc == 3 && !slice_is(r->argv[2], "SYNC") && !slice_is(r->argv[2], "ASYNC"))
+		return reply_error(s, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
+	s->tenant->changes++;
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+enum outcome function_kill(struct session *s, const struct request *r) {
+	(void)r;
+	return reply_error(s, "NOTBUSY No scripts in execution right now.");
+}
+
+enum outcome function_list(struct session *s, const struct request *r) {
+	bool code = false, name = false;
+	for (uint32_t i = 2; i < r->argc; i++) {
+		if (!code && slice_is(r->argv[i], "WITHCODE")) {
+			code = true;
+		} else if (!name && slice_is(r->argv[i], "LIBRARYNAME")) {
+			if (++i == r->argc)
+				return reply_error(s, "ERR library name argument was not given");
+			name = true;
+		} else {
+			writer_errorf(s->reply, "ERR Unknown argument %.*s", ECHO_TEXT(r->argv[i], ECHO_LONG));
+			return OUTCOME_DONE;
+		}
+	}
+	writer_array(s->reply, 0);
+	return OUTCOME_DONE;
+}
+
+enum outcome function_stats(struct session *s, const struct request *r) {
+	(void)r;
+	struct writer *w = s->reply;
+	writer_map(w, 2);
+	writer_bulk(w, SLICE("running_script"));
+	writer_null(w);
+	writer_bulk(w, SLICE("engines"));
+	writer_map(w, 1);
+	writer_bulk(w, SLICE("LUA"));
+	writer_map(w, 2);
+	writer_bulk(w, SLICE("libraries_count"));
+	writer_integer(w, 0);
+	writer_bulk(w, SLICE("functions_count"));
+	writer_integer(w, 0);
+	return OUTCOME_DONE;
+}
+
+enum outcome function_help(struct session *s, const struct request *r) {
+	(void)r;
+	static const char *const lines[] = {
+		"DELETE <library>",
+		"    Answers that there is no such library.",
+		"FLUSH [ASYNC|SYNC]",
+		"    Removes all libraries, of which there are none.",
+		"KILL",
+		"    Answers that no function runs.",
+		"LIST [LIBRARYNAME <pattern>] [WITHCODE]",
+		"    Lists the libraries, of which there are none.",
+		"STATS",
+		"    Tells what runs and how many libraries there are.",
+	};
+	return reply_help_lines(s, "function", lines);
+}

@@ -1,0 +1,119 @@
+#include "commands/server/arguments.h"
+
+#include <string.h>
+
+static const struct {
+	const char *name, *text;
+} rows[] = {
+#define ARGUMENTS(name, text) {name, text},
+#include "commands/arguments.def"
+#undef ARGUMENTS
+};
+
+const char *arguments_of(const struct command *c) {
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (strcmp(rows[i].name, c->name) == 0)
+			return rows[i].text;
+	}
+	return NULL;
+}
+
+/* One argument, taken apart; a part that is not there has no data. */
+struct argument {
+	bool optional, multiple, multiple_token;
+	struct slice name, type, spec, token, since, deprecated;
+	const char *inner; /* what is in its parentheses */
+};
+
+/* The part behind `mark`, if that comes next. */
+static struct slice take_part(const char **at, char mark) {
+	if (**at != mark)
+		return (struct slice){NULL, 0};
+	const char *begin = ++*at;
+	*at += strcspn(begin, "@=<>( )");
+	return (struct slice){begin, (size_t)(*at - begin)};
+}
+
+/* Takes the argument at `*at` apart, and goes behind it and the space after it. */
+static struct argument take(const char **at) {
+	struct argument a = {.inner = NULL};
+	for (;; ++*at) {
+		if (**at == '?')
+			a.optional = true;
+		else if (**at == '*')
+			a.multiple = true;
+		else if (**at == '+')
+			a.multiple_token = true;
+		else
+			break;
+	}
+	/* The colon before the type is the last one: names may have some. */
+	const char *begin = *at, *colon = begin;
+	*at += strcspn(begin, "@=<>( )");
+	for (const char *p = begin; p < *at; p++)
+		colon = *p == ':' ? p : colon;
+	a.name = (struct slice){begin, (size_t)(colon - begin)};
+	a.type = (struct slice){colon + 1, (size_t)(*at - colon - 1)};
+	a.spec = take_part(at, '@');
+	a.token = take_part(at, '=');
+	a.since = take_part(at, '<');
+	a.deprecated = take_part(at, '>');
+	if (**at == '(') {
+		a.inner = ++*at;
+		for (unsigned depth = 1; depth != 0; ++*at)
+			depth += (unsigned)(**at == '(') - (unsigned)(**at == ')');
+	}
+	*at += **at == ' ';
+	return a;
+}
+
+static bool is_end(const char *at) {
+	return *at == '\0' || *at == ')';
+}
+
+static void write_field(struct writer *w, const char *name, struct slice value) {
+	if (value.data == NULL)
+		return;
+	writer_bulk(w, slice_of(name));
+	writer_bulk(w, value);
+}
+
+static void write_argument(struct writer *w, const struct argument *a) {
+	size_t flags = (size_t)a->optional + a->multiple + a->multiple_token;
+	writer_map(w, 2 + (size_t)(a->spec.data != NULL) + (a->token.data != NULL) + (a->since.data != NULL) +
+			      (a->deprecated.data != NULL) + (flags != 0) + (a->inner != NULL));
+	write_field(w, "name", a->name);
+	write_field(w, "type", a->type);
+	if (a->spec.data != NULL) {
+		writer_bulk(w, SLICE("key_spec_index"));
+		writer_integer(w, a->spec.data[0] - '0');
+	}
+	write_field(w, "token", a->token);
+	write_field(w, "since", a->since);
+	write_field(w, "deprecated_since", a->deprecated);
+	if (flags != 0) {
+		writer_bulk(w, SLICE("flags"));
+		writer_set(w, flags);
+		if (a->optional)
+			writer_simple(w, "optional");
+		if (a->multiple)
+			writer_simple(w, "multiple");
+		if (a->multiple_token)
+			writer_simple(w, "multiple_token");
+	}
+	if (a->inner != NULL) {
+		writer_bulk(w, SLICE("arguments"));
+		arguments_reply(w, a->inner);
+	}
+}
+
+void arguments_reply(struct writer *w, const char *text) {
+	size_t count = 0;
+	for (const char *at = text; !is_end(at); count++)
+		take(&at);
+	writer_array(w, count);
+	for (const char *at = text; !is_end(at);) {
+		struct argument a = take(&at);
+		write_argument(w, &a);
+	}
+}

@@ -1,0 +1,327 @@
+/* DEBUG, where the operator enabled it: what test suites and scripts of Redis's users call, within the caller's tenant.
+ *
+ * Nothing here stops the server: SLEEP makes the tenant's clients wait, as CLIENT PAUSE does. What would end it or
+ * waste its memory is refused, and what sets something that AtomDB does not have does nothing. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "atomdb/events/subscriptions.h"
+#include "atomdb/rdb/payload.h"
+#include "atomdb/util/error.h"
+#include "commands/server/debug_keys.h"
+
+/* Keys that POPULATE makes before others are served. */
+#define POPULATE_STEP  1024
+#define POPULATE_BYTES ((size_t)1 << 20)
+#define BIG_NUMBER     "1234567999999999999999999999999999999"
+#define PAYLOAD_EXTRA  11 /* of a payload, the bytes that are not the value's: type, version and checksum */
+
+struct debug {
+	const char *name;
+	uint32_t least, most; /* arguments, DEBUG and the name included */
+	enum outcome (*run)(struct session *s, const struct request *r);
+};
+
+static enum outcome do_nothing(struct session *s, const struct request *r) {
+	(void)r;
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+static enum outcome debug_sleep(struct session *s, const struct request *r) {
+	char text[64];
+	struct slice given = r->argv[2];
+	snprintf(text, sizeof(text), "%.*s", given.len < sizeof(text) ? (int)given.len : (int)sizeof(text) - 1,
+		 given.data);
+	double seconds = strtod(text, NULL);
+	bool slept = s->flags & SESSION_SLEEPING;
+	s->flags &= ~(uint32_t)SESSION_SLEEPING;
+	if (slept || !(seconds > 0) || seconds > (double)INT32_MAX) {
+		writer_ok(s->reply);
+		return OUTCOME_DONE;
+	}
+	struct tenant *t = s->tenant;
+	int64_t end = s->env->steady_ms + (int64_t)(seconds * 1000);
+	t->pause_all = true;
+	if (end > t->pause_end_ms)
+		t->pause_end_ms = end;
+	hub_refresh(t);
+	if (s->flags & SESSION_EXECUTING) {
+		writer_ok(s->reply);
+		return OUTCOME_DONE;
+	}
+	s->flags |= SESSION_SLEEPING;
+	return OUTCOME_LATER;
+}
+
+static enum outcome debug_object(struct session *s, const struct request *r) {
+	struct key key = request_key(s, r, 2);
+	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
+	char text[KEYSPACE_TEXT], line[192];
+	if (e == NULL)
+		return reply_error(s, "ERR no such key");
+	if (payload_write(&s->env->scratch, keyspace_value(e, text)) != 0)
+		return reply_store_error(s, ATOMDB_E_OOM);
+	int64_t idle = keyspace_idle(s->tenant, e);
+	snprintf(line, sizeof(line),
+		 "Value at:0x0 refcount:1 encoding:%s serializedlength:%zu lru:%" PRId64 " lru_seconds_idle:%" PRId64,
+		 keyspace_encoding(e), s->env->scratch.len - PAYLOAD_EXTRA, (s->env->now_ms / 1000 - idle) & 0xffffff,
+		 idle);
+	writer_simple(s->reply, line);
+	return OUTCOME_DONE;
+}
+
+static enum outcome debug_error(struct session *s, const struct request *r) {
+	char text[256];
+	struct slice given = r->argv[2];
+	snprintf(text, sizeof(text), "%.*s", given.len < sizeof(text) ? (int)given.len : (int)sizeof(text) - 1,
+		 given.data);
+	writer_error(s->reply, text);
+	s->reply->errors--; /* as in Redis it is no failure */
+	return OUTCOME_DONE;
+}
+
+/* Nothing is written and read back: what is in memory is what would come back. */
+static enum outcome debug_reload(struct session *s, const struct request *r) {
+	for (uint32_t i = 2; i < r->argc; i++) {
+		if (!slice_is(r->argv[i], "MERGE") && !slice_is(r->argv[i], "NOFLUSH") &&
+		    !slice_is(r->argv[i], "NOSAVE"))
+			return reply_error(s, "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
+	}
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+static bool read_positive(struct session *s, struct slice text, int64_t *value) {
+	if (number_parse(text, value) && *value >= 0)
+		return true;
+	writer_error(s->reply, "ERR value is out of range, must be positive");
+	return false;
+}
+
+/* Makes one key of POPULATE, `size` bytes long, or as long as its text where that is 0. */
+static int populate_one(struct session *s, const struct request *r, int64_t number, size_t size) {
+	char suffix[NUMBER_TEXT_MAX + 2], text[NUMBER_TEXT_MAX + 8];
+	struct slice prefix = r->argc > 3 ? r->argv[3] : SLICE("key");
+	struct buffer *name = &s->env->scratch;
+	int digits = snprintf(suffix, sizeof(suffix), ":%" PRId64, number);
+	name->len = 0;
+	if (buffer_append(name, prefix.data, prefix.len, SIZE_MAX) != 0 ||
+	    buffer_append(name, suffix, (size_t)digits, SIZE_MAX) != 0)
+		return ATOMDB_E_OOM;
+	struct key key = keyspace_key(s->tenant, s->place, buffer_slice(name));
+	if (keyspace_find(s->tenant, &key, LOOKUP_WRITE) != NULL)
+		return 0;
+	size_t length = (size_t)snprintf(text, sizeof(text), "value:%" PRId64, number);
+	if (size == 0)
+		return keyspace_set(s->tenant, &key, NULL, (struct slice){text, length}, DEADLINE_NONE);
+	char *bytes;
+	int error = keyspace_resize(s->tenant, &key, NULL, size, (struct span){0}, &bytes);
+	if (error != 0)
+		return error;
+	memcpy(bytes, text, length < size ? length : size);
+	keyspace_commit(s->tenant->shard);
+	return 0;
+}
+
+static enum outcome debug_populate(struct session *s, const struct request *r) {
+	int64_t count, size = 0;
+	if (!read_positive(s, r->argv[2], &count) || (r->argc == 5 && !read_positive(s, r->argv[4], &size)))
+		return OUTCOME_DONE;
+	if ((uint64_t)size > KEYSPACE_VALUE_MAX)
+		return reply_too_long(s);
+	/* There, nobody would be served until it ends. */
+	if ((s->flags & SESSION_EXECUTING) &&
+	    (count > POPULATE_STEP || size > (int64_t)(POPULATE_BYTES / POPULATE_STEP)))
+		return reply_error(s, "ERR DEBUG POPULATE of so much is not possible inside a transaction");
+	int error = 0;
+	size_t bytes = 0;
+	for (unsigned step = 0; step < POPULATE_STEP && bytes < POPULATE_BYTES && s->populated < count && error == 0;
+	     step++, bytes += (size_t)size)
+		error = populate_one(s, r, s->populated++, (size_t)size);
+	if (error == 0 && s->populated < count)
+		return OUTCOME_AGAIN;
+	s->populated = 0;
+	return reply_result(s, error);
+}
+
+/* Within EXEC the push comes behind the array. */
+static void push_example(struct session *s) {
+	struct slice push = SLICE(">2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n");
+	if (s->flags & SESSION_EXECUTING)
+		hub_push(s->tenant->hub, s, push);
+	else
+		writer_raw(s->reply, push);
+}
+
+static enum outcome debug_protocol(struct session *s, const struct request *r) {
+	struct writer *w = s->reply;
+	struct slice type = r->argv[2];
+	if (slice_is(type, "string")) {
+		writer_bulk(w, SLICE("Hello World"));
+	} else if (slice_is(type, "integer")) {
+		writer_integer(w, 12345);
+	} else if (slice_is(type, "double")) {
+		writer_double(w, 3.141);
+	} else if (slice_is(type, "null")) {
+		writer_null(w);
+	} else if (slice_is(type, "array") || slice_is(type, "set")) {
+		slice_is(type, "set") ? writer_set(w, 3) : writer_array(w, 3);
+		for (int64_t i = 0; i < 3; i++)
+			writer_integer(w, i);
+	} else if (slice_is(type, "map")) {
+		writer_map(w, 3);
+		for (int64_t i = 0; i < 3; i++) {
+			writer_integer(w, i);
+			writer_bool(w, i == 1);
+		}
+	} else if (slice_is(type, "verbatim")) {
+		writer_verbatim(w, "txt", SLICE("This is a verbatim\nstring"));
+	} else if (slice_is(type, "true") || slice_is(type, "false")) {
+		writer_bool(w, slice_is(type, "true"));
+	} else if (slice_is(type, "bignum")) {
+		w->protocol >= 3 ? writer_constant(w, "(" BIG_NUMBER "\r\n") : writer_bulk(w, SLICE(BIG_NUMBER));
+	} else if (slice_is(type, "attrib")) {
+		if (w->protocol >= 3)
+			writer_constant(w, "|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n");
+		writer_bulk(w, SLICE("Some real reply following the attribute"));
+	} else if (slice_is(type, "push")) {
+		if (w->protocol < 3)
+			return reply_error(s, "ERR RESP2 is not supported by this command");
+		push_example(s);
+		writer_bulk(w, SLICE("Some real reply following the push reply"));
+	} else {
+		return reply_error(s,
+				   "ERR Wrong protocol type name. Please use one of the following: "
+				   "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false");
+	}
+	return OUTCOME_DONE;
+}
+
+static enum outcome debug_structsize(struct session *s, const struct request *r) {
+	char text[96];
+	(void)r;
+	snprintf(text, sizeof(text), "bits:%zu tenant:%zu session:%zu ", sizeof(void *) * 8, sizeof(struct tenant),
+		 sizeof(struct session));
+	writer_bulk(s->reply, slice_of(text));
+	return OUTCOME_DONE;
+}
+
+static enum outcome debug_log(struct session *s, const struct request *r) {
+	event_report(s->env->events,
+		     &(struct event){.id = EVENT_DEBUG_LOG, .tenant = tenant_name(s->tenant), .bytes = r->argv[2]});
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+static enum outcome no_client_eviction(struct session *s, const struct request *r) {
+	(void)r;
+	return reply_error(s, "ERR maxmemory-clients is disabled.");
+}
+
+static enum outcome no_cluster(struct session *s, const struct request *r) {
+	(void)r;
+	return reply_error(s, "ERR Debug option only available for cluster mode enabled setup!");
+}
+
+static enum outcome refuse(struct session *s, const struct request *r) {
+	writer_errorf(s->reply, "ERR DEBUG %.*s is not possible here", ECHO_TEXT(r->argv[1], ECHO_MAX));
+	return OUTCOME_DONE;
+}
+
+static enum outcome debug_help(struct session *s, const struct request *r) {
+	(void)r;
+	static const char *const lines[] = {
+		"AOF-FLUSH-SLEEP, CHANGE-REPL-ID, DROP-CLUSTER-PACKET-FILTER, PAUSE-CRON, QUICKLIST-PACKED-THRESHOLD,",
+		"REPLICATE, REPLYBUFFER, SET-DISABLE-DENY-SCRIPTS",
+		"    Do nothing: there is nothing of that kind.",
+		"DIGEST",
+		"    Answers a digest of all keys: equal to that of a Redis with the same keys. Others wait meanwhile.",
+		"DIGEST-VALUE <key> [<key> ...]",
+		"    Answers a digest of the value of each key.",
+		"ERROR <string>",
+		"    Answers an error with this text.",
+		"HTSTATS <database>",
+		"    Tells the size of a database's table.",
+		"LOG <message>",
+		"    Writes a line to the daemon's log.",
+		"OBJECT <key>",
+		"    Tells how the value of a key is stored.",
+		"POPULATE <count> [<prefix>] [<size>]",
+		"    Makes so many keys, prefix:0 and so on, where there are none of the name.",
+		"PROTOCOL <type>",
+		"    Answers a value of a type: string, integer, double, bignum, null, array, set, ",
+		"    map, attrib, push, verbatim, true, false.",
+		"RELOAD [<option> ...]",
+		"    Does nothing: what is in memory is what would be read back.",
+		"SDSLEN <key>",
+		"    Tells the lengths of a key and its value.",
+		"SET-ACTIVE-EXPIRE <0|1>",
+		"    Does nothing: a key that is due is gone for every command, whether its memory is free yet or not.",
+		"SLEEP <seconds>",
+		"    Makes the tenant's clients wait.",
+		"STRUCTSIZE",
+		"    Tells the sizes of some structures.",
+	};
+	return reply_help_lines(s, "debug", lines);
+}
+
+static const struct debug debugs[] = {
+	{"AOF-FLUSH-SLEEP", 3, 3, do_nothing},
+	{"ASSERT", 2, 2, refuse},
+	{"CHANGE-REPL-ID", 2, 2, do_nothing},
+	{"CLIENT-EVICTION", 2, 2, no_client_eviction},
+	{"CLUSTERLINK", 5, 5, no_cluster},
+	{"CONFIG-REWRITE-FORCE-ALL", 2, 2, refuse},
+	{"CRASH-AND-RECOVER", 2, 3, refuse},
+	{"DIGEST", 2, 2, debug_digest},
+	{"DIGEST-VALUE", 2, UINT32_MAX, debug_digest_value},
+	{"DROP-CLUSTER-PACKET-FILTER", 3, 3, do_nothing},
+	{"ERROR", 3, 3, debug_error},
+	{"HELP", 2, 2, debug_help},
+	{"HTSTATS", 3, 3, debug_htstats},
+	{"HTSTATS-KEY", 3, 3, debug_htstats_key},
+	{"LEAK", 3, 3, refuse},
+	{"LISTPACK", 3, 3, debug_not_encoded},
+	{"LOADAOF", 2, 2, refuse},
+	{"LOG", 3, 3, debug_log},
+	{"MALLCTL", 3, 4, refuse},
+	{"MALLCTL-STR", 3, 4, refuse},
+	{"OBJECT", 3, 3, debug_object},
+	{"OOM", 2, 2, refuse},
+	{"PANIC", 2, 2, refuse},
+	{"PAUSE-CRON", 3, 3, do_nothing},
+	{"POPULATE", 3, 5, debug_populate},
+	{"PROTOCOL", 3, 3, debug_protocol},
+	{"QUICKLIST", 3, 4, debug_not_encoded},
+	{"QUICKLIST-PACKED-THRESHOLD", 3, 3, do_nothing},
+	{"RELOAD", 2, UINT32_MAX, debug_reload},
+	{"REPLICATE", 3, UINT32_MAX, do_nothing},
+	{"REPLYBUFFER", 4, 4, do_nothing},
+	{"RESTART", 2, 3, refuse},
+	{"SDSLEN", 3, 3, debug_sdslen},
+	{"SEGFAULT", 2, 2, refuse},
+	{"SET-ACTIVE-EXPIRE", 3, 3, do_nothing},
+	{"SET-DISABLE-DENY-SCRIPTS", 3, 3, do_nothing},
+	{"SET-SKIP-CHECKSUM-VALIDATION", 3, 3, refuse},
+	{"SLEEP", 3, 3, debug_sleep},
+	{"STRINGMATCH-TEST", 2, 2, refuse},
+	{"STRUCTSIZE", 2, 2, debug_structsize},
+};
+
+enum outcome debug_debug(struct session *s, const struct request *r) {
+	if (!s->env->settings.debug)
+		return reply_error(s,
+				   "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
+				   "\"local\", you can run it from a local connection, otherwise you need to set this "
+				   "option in the configuration file, and then restart the server.");
+	for (size_t i = 0; i < sizeof(debugs) / sizeof(debugs[0]); i++) {
+		const struct debug *d = &debugs[i];
+		if (slice_is(r->argv[1], d->name) && r->argc >= d->least && r->argc <= d->most)
+			return d->run(s, r);
+	}
+	writer_errorf(s->reply, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG HELP.",
+		      ECHO_TEXT(r->argv[1], ECHO_MAX));
+	return OUTCOME_DONE;
+}

@@ -1,0 +1,151 @@
+/* DEBUG's digests, as Redis makes them, so that two servers can be compared, and what it tells of single keys.
+ *
+ * Data is added to a digest by the exclusive or with the data's SHA-1; mixing it in takes the SHA-1 of that too, so
+ * that the order counts. A key's digest has its name, type and value mixed in, and that it expires added. A database's
+ * digest has those of its keys added, whose order does not count. */
+#include "commands/server/debug_keys.h"
+
+#include <stdio.h>
+
+#include "atomdb/util/error.h"
+#include "atomdb/util/sha1.h"
+
+#define HEX (2 * SHA1_BYTES + 1)
+
+struct digest {
+	uint8_t bytes[SHA1_BYTES];
+};
+
+static void add(struct digest *d, struct slice data) {
+	uint8_t sum[SHA1_BYTES];
+	sha1(data, sum);
+	for (unsigned i = 0; i < SHA1_BYTES; i++)
+		d->bytes[i] ^= sum[i];
+}
+
+static struct slice bytes_of(const struct digest *d) {
+	return (struct slice){(const char *)d->bytes, SHA1_BYTES};
+}
+
+static void mix(struct digest *d, struct slice data) {
+	add(d, data);
+	sha1(bytes_of(d), d->bytes);
+}
+
+/* A number of four bytes, the highest first. */
+static void mix_number(struct digest *d, unsigned number) {
+	const char text[4] = {(char)(number >> 24), (char)(number >> 16), (char)(number >> 8), (char)number};
+	mix(d, (struct slice){text, sizeof(text)});
+}
+
+static void mix_value(struct digest *d, const struct entry *e) {
+	char text[KEYSPACE_TEXT];
+	mix_number(d, 0); /* a string */
+	mix(d, keyspace_value(e, text));
+	if (keyspace_deadline(e) != 0)
+		add(d, SLICE("!!expire!!"));
+}
+
+static void add_key(void *context, const struct entry *e) {
+	struct digest key = {{0}};
+	mix(&key, keyspace_name(e));
+	mix_value(&key, e);
+	add(context, bytes_of(&key));
+}
+
+static void reply_digest(struct session *s, const struct digest *d) {
+	char text[HEX];
+	for (unsigned i = 0; i < SHA1_BYTES; i++)
+		snprintf(text + (size_t)2 * i, 3, "%02x", d->bytes[i]);
+	writer_simple(s->reply, text);
+}
+
+enum outcome debug_digest(struct session *s, const struct request *r) {
+	struct digest all = {{0}};
+	(void)r;
+	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
+		uint64_t keys, cursor = 0;
+		if (keyspace_size(s->tenant, i, &keys, NULL) == ATOMDB_E_AGAIN)
+			return OUTCOME_AGAIN;
+		if (keys == 0)
+			continue;
+		mix_number(&all, i);
+		do {
+			cursor = keyspace_scan(s->tenant, i, cursor, add_key, &all);
+		} while (cursor != 0);
+	}
+	reply_digest(s, &all);
+	return OUTCOME_DONE;
+}
+
+enum outcome debug_digest_value(struct session *s, const struct request *r) {
+	writer_array(s->reply, r->argc - 2);
+	for (uint32_t i = 2; i < r->argc && !writer_drops(s->reply); i++) {
+		struct digest value = {{0}};
+		struct key key = request_key(s, r, i);
+		const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
+		if (e != NULL)
+			mix_value(&value, e);
+		reply_digest(s, &value);
+	}
+	return OUTCOME_DONE;
+}
+
+static const struct entry *find(struct session *s, const struct request *r) {
+	struct key key = request_key(s, r, 2);
+	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
+	if (e == NULL)
+		writer_error(s->reply, "ERR no such key");
+	return e;
+}
+
+enum outcome debug_htstats(struct session *s, const struct request *r) {
+	int64_t database;
+	uint64_t keys, expiring, all, table;
+	char text[256];
+	if (!request_integer(s, r->argv[2], &database))
+		return OUTCOME_DONE;
+	if (database < 0 || database >= TENANT_DATABASES)
+		return reply_error(s, "ERR Out of range database");
+	if (keyspace_size(s->tenant, (unsigned)database, &keys, &expiring) == ATOMDB_E_AGAIN)
+		return OUTCOME_AGAIN;
+	tenant_database_bytes(s->tenant, (unsigned)database, &all, &table);
+	/* Keys that expire are in the one table that there is. */
+	snprintf(text, sizeof(text),
+		 "[Dictionary HT]\n table size in bytes: %llu\n number of elements: %llu\n[Expires HT]\n number of "
+		 "elements: %llu\n",
+		 (unsigned long long)table, (unsigned long long)keys, (unsigned long long)expiring);
+	writer_verbatim(s->reply, "txt", slice_of(text));
+	return OUTCOME_DONE;
+}
+
+enum outcome debug_htstats_key(struct session *s, const struct request *r) {
+	if (find(s, r) == NULL)
+		return OUTCOME_DONE;
+	return reply_error(s, "ERR The value stored at the specified key is not represented using an hash table");
+}
+
+enum outcome debug_not_encoded(struct session *s, const struct request *r) {
+	if (find(s, r) == NULL)
+		return OUTCOME_DONE;
+	return reply_error(s, slice_is(r->argv[1], "LISTPACK") ? "ERR Not a listpack encoded object."
+							       : "ERR Not a quicklist encoded object.");
+}
+
+enum outcome debug_sdslen(struct session *s, const struct request *r) {
+	const struct entry *e = find(s, r);
+	char text[KEYSPACE_TEXT], line[192];
+	int64_t number;
+	if (e == NULL)
+		return OUTCOME_DONE;
+	if (keyspace_integer(e, &number) && slice_is(slice_of(keyspace_encoding(e)), "int"))
+		return reply_error(s, "ERR Not an sds encoded string.");
+	/* Name and value are in one block, without spare room: what is not the name's is the value's. */
+	size_t name = keyspace_name(e).len;
+	snprintf(line, sizeof(line),
+		 "key_sds_len:%zu, key_sds_avail:0, key_zmalloc: %zu, val_sds_len:%zu, val_sds_avail:0, val_zmalloc: "
+		 "%zu",
+		 name, name, keyspace_value(e, text).len, keyspace_memory(e) - name);
+	writer_simple(s->reply, line);
+	return OUTCOME_DONE;
+}

@@ -1,0 +1,189 @@
+/* MEMORY: what the tenant is charged, and for what. */
+#include <stdio.h>
+#include <string.h>
+
+#include "atomdb/util/size.h"
+#include "commands/handlers.h"
+
+#define REPORT_MAX 512
+
+struct memory_usage memory_take_apart(const struct tenant *t) {
+	struct memory_usage u = {.total = counter_get(&t->figures.bytes), .keys = counter_get(&t->figures.keys)};
+	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
+		uint64_t all, table;
+		tenant_database_bytes(t, i, &all, &table);
+		u.tables += table;
+		u.dataset += all - table;
+	}
+	u.other = u.total - u.tables - u.dataset;
+	u.peak = counter_get(&t->figures.peak_bytes);
+	if (u.peak < u.total)
+		u.peak = u.total;
+	return u;
+}
+
+struct arenas memory_arenas(const struct session *s) {
+	uint64_t own = counter_get(&s->tenant->figures.bytes);
+	return s->tenant->is_operator ? registry_arenas(s->env->registry) : (struct arenas){own, own, false};
+}
+
+double memory_fragmentation(const struct arenas *a) {
+	return a->used == 0 || a->resident < a->used ? 1 : (double)a->resident / (double)a->used;
+}
+
+double memory_percentage(uint64_t part, uint64_t whole) {
+	return whole == 0 ? 0 : (double)part * 100 / (double)whole;
+}
+
+enum outcome memory_usage(struct session *s, const struct request *r) {
+	for (uint32_t i = 3; i < r->argc; i += 2) {
+		int64_t samples;
+		if (!slice_is(r->argv[i], "samples") || i + 1 == r->argc)
+			return reply_syntax_error(s);
+		if (!request_integer(s, r->argv[i + 1], &samples))
+			return OUTCOME_DONE;
+		if (samples < 0)
+			return reply_syntax_error(s);
+	}
+	struct key key = request_key(s, r, 2);
+	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
+	if (e == NULL)
+		writer_null(s->reply);
+	else
+		writer_integer(s->reply, (int64_t)keyspace_memory(e));
+	return OUTCOME_DONE;
+}
+
+static void figure(struct writer *w, const char *name, uint64_t value) {
+	writer_bulk(w, slice_of(name));
+	writer_integer(w, (int64_t)value);
+}
+
+static size_t count_databases(const struct tenant *t) {
+	size_t count = 0;
+	for (unsigned i = 0; i < TENANT_DATABASES; i++)
+		count += counter_get(&t->figures.db_keys[i]) != 0;
+	return count;
+}
+
+static void reply_databases(struct writer *w, const struct tenant *t) {
+	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
+		uint64_t all, table;
+		char name[16];
+		if (counter_get(&t->figures.db_keys[i]) == 0)
+			continue;
+		tenant_database_bytes(t, i, &all, &table);
+		snprintf(name, sizeof(name), "db.%u", i);
+		writer_bulk(w, slice_of(name));
+		writer_map(w, 3);
+		figure(w, "overhead.hashtable.main", table);
+		figure(w, "overhead.hashtable.expires", 0);
+		figure(w, "overhead.hashtable.slot-to-keys", 0);
+	}
+}
+
+enum outcome memory_stats(struct session *s, const struct request *r) {
+	(void)r;
+	struct writer *w = s->reply;
+	struct memory_usage u = memory_take_apart(s->tenant);
+	struct arenas arenas = memory_arenas(s);
+	writer_map(w, 18 + count_databases(s->tenant));
+	figure(w, "peak.allocated", u.peak);
+	figure(w, "total.allocated", u.total);
+	figure(w, "startup.allocated", 0);
+	figure(w, "replication.backlog", 0);
+	figure(w, "clients.slaves", 0);
+	figure(w, "clients.normal", u.other);
+	figure(w, "cluster.links", 0);
+	figure(w, "aof.buffer", 0);
+	figure(w, "lua.caches", 0);
+	figure(w, "functions.caches", 0);
+	reply_databases(w, s->tenant);
+	figure(w, "overhead.total", u.total - u.dataset);
+	figure(w, "keys.count", u.keys);
+	figure(w, "keys.bytes-per-key", u.keys == 0 ? 0 : u.total / u.keys);
+	figure(w, "dataset.bytes", u.dataset);
+	writer_bulk(w, SLICE("dataset.percentage"));
+	writer_double(w, memory_percentage(u.dataset, u.total));
+	writer_bulk(w, SLICE("peak.percentage"));
+	writer_double(w, memory_percentage(u.total, u.peak));
+	writer_bulk(w, SLICE("fragmentation"));
+	writer_double(w, memory_fragmentation(&arenas));
+	figure(w, "fragmentation.bytes", arenas.resident - arenas.used);
+	return OUTCOME_DONE;
+}
+
+static void add_arenas(const struct session *s, char *text, size_t size) {
+	struct arenas a = memory_arenas(s);
+	char used[32], pages[32];
+	size_t len = strlen(text);
+	size_format(a.used, used, sizeof(used));
+	size_format(a.resident, pages, sizeof(pages));
+	snprintf(text + len, size - len, "All tenants have %s in pages of %s (fragmentation %.2f)%s.\n", used, pages,
+		 memory_fragmentation(&a), a.compacting ? "; keys are being moved together" : "");
+}
+
+enum outcome memory_doctor(struct session *s, const struct request *r) {
+	(void)r;
+	const struct tenant_limits *limits = &s->tenant->limits;
+	struct memory_usage u = memory_take_apart(s->tenant);
+	char text[REPORT_MAX], used[32], most[32];
+	size_format(u.total, used, sizeof(used));
+	size_format(limits->max_memory, most, sizeof(most));
+	if (limits->max_memory == 0)
+		snprintf(text, sizeof(text), "This tenant uses %s and has no limit of its own.\n", used);
+	else if (u.total < limits->max_memory / 10 * 9)
+		snprintf(text, sizeof(text), "This tenant uses %s of %s: there is room.\n", used, most);
+	else
+		snprintf(text, sizeof(text), "This tenant uses %s of %s: it is nearly full, and then %s.\n", used, most,
+			 limits->eviction == EVICTION_LRU ? "its least recently used keys are evicted"
+							  : "its writes are refused");
+	if (s->tenant->is_operator)
+		add_arenas(s, text, sizeof(text));
+	writer_verbatim(s->reply, "txt", slice_of(text));
+	return OUTCOME_DONE;
+}
+
+enum outcome memory_malloc_stats(struct session *s, const struct request *r) {
+	(void)r;
+	struct buffer *out = &s->env->scratch;
+	int error = 0;
+	for (unsigned i = 0; i < TENANT_DATABASES && error == 0; i++) {
+		uint64_t all, table;
+		char line[128];
+		tenant_database_bytes(s->tenant, i, &all, &table);
+		if (all == 0)
+			continue;
+		int n = snprintf(line, sizeof(line), "db%u: %llu bytes in entries, %llu in tables\n", i,
+				 (unsigned long long)(all - table), (unsigned long long)table);
+		error = buffer_append(out, line, (size_t)n, SIZE_MAX);
+	}
+	if (error < 0)
+		return reply_store_error(s, error);
+	writer_verbatim(s->reply, "txt", buffer_slice(out));
+	return OUTCOME_DONE;
+}
+
+enum outcome memory_purge(struct session *s, const struct request *r) {
+	(void)r;
+	shard_purge(s->tenant->shard);
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+enum outcome memory_help(struct session *s, const struct request *r) {
+	(void)r;
+	static const char *const lines[] = {
+		"DOCTOR",
+		"    Says in words how the tenant's memory stands against its quota.",
+		"MALLOC-STATS",
+		"    Tells the sizes of each database.",
+		"PURGE",
+		"    Gives back now what would go back to the kernel by and by: entries are moved together first.",
+		"STATS",
+		"    Tells what the tenant's memory is used for.",
+		"USAGE <key> [SAMPLES <count>]",
+		"    Tells the bytes that a key is charged.",
+	};
+	return reply_help_lines(s, "memory", lines);
+}

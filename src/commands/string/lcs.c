@@ -1,0 +1,168 @@
+/* LCS: the longest common subsequence of two values.
+ *
+ * The textbook's table of lengths, of which two rows are kept; of the rest one bit a cell, which says where the way
+ * back from that cell leads: up (a byte of the first value is skipped) or left (one of the second). That is a
+ * thirty-second of the whole table. */
+#include <stdlib.h>
+
+#include "commands/handlers.h"
+
+/* What the whole table may take, by what Redis allows: 4 bytes a cell, not more than a value in all. */
+#define CELLS_MAX (KEYSPACE_VALUE_MAX / sizeof(uint32_t))
+
+struct lcs {
+	struct slice a, b;
+	uint8_t *up;   /* owned: bit i * (b.len + 1) + j */
+	uint32_t *row; /* owned: lengths of the row above, then of the present one */
+	uint32_t length;
+};
+
+struct lcs_options {
+	bool only_length;
+	bool ranges;
+	bool with_lengths;
+	int64_t least; /* shorter ranges are left out */
+};
+
+static bool lcs_init(const struct tenant *t, struct lcs *l, struct slice a, struct slice b) {
+	size_t width = b.len + 1, bits = (a.len + 1) * width / 8 + 1;
+	*l = (struct lcs){.a = a, .b = b};
+	if (bits + width * sizeof(*l->row) > tenant_scratch_limit(t))
+		return false;
+	l->up = calloc(1, bits);
+	l->row = calloc(width, sizeof(*l->row));
+	return l->up != NULL && l->row != NULL;
+}
+
+static void lcs_deinit(struct lcs *l) {
+	free(l->up);
+	free(l->row);
+}
+
+static void lcs_fill(struct lcs *l) {
+	size_t width = l->b.len + 1;
+	for (size_t i = 1; i <= l->a.len; i++) {
+		uint32_t corner = 0, left = 0; /* of row i - 1 at j - 1, and of row i at j - 1 */
+		char byte = l->a.data[i - 1];
+		for (size_t j = 1; j < width; j++) {
+			uint32_t above = l->row[j], here;
+			size_t cell = i * width + j;
+			if (byte == l->b.data[j - 1]) {
+				here = corner + 1;
+			} else if (above > left) {
+				here = above;
+				l->up[cell / 8] |= (uint8_t)(1 << cell % 8);
+			} else {
+				here = left;
+			}
+			corner = above;
+			left = l->row[j] = here;
+		}
+	}
+	l->length = l->row[l->b.len];
+}
+
+static void reply_pair(struct writer *w, size_t first, size_t last) {
+	writer_array(w, 2);
+	writer_integer(w, (int64_t)first);
+	writer_integer(w, (int64_t)last);
+}
+
+/* Goes from the end of both values to their beginning. Writes the common bytes to `text` from its end on (where not
+ * NULL), and the ranges to `w` (where not NULL); returns the count of ranges written. */
+static size_t lcs_trace(const struct lcs *l, const struct lcs_options *o, char *text, struct writer *w) {
+	size_t i = l->a.len, j = l->b.len, at = l->length, ranges = 0;
+	while (i > 0 && j > 0 && (w == NULL || !writer_drops(w))) {
+		size_t n = 0;
+		for (; i > 0 && j > 0 && l->a.data[i - 1] == l->b.data[j - 1]; i--, j--, n++) {
+			if (text != NULL)
+				text[--at] = l->a.data[i - 1];
+		}
+		if (n != 0) {
+			if (w == NULL || (int64_t)n < o->least)
+				continue;
+			writer_array(w, o->with_lengths ? 3 : 2);
+			reply_pair(w, i, i + n - 1);
+			reply_pair(w, j, j + n - 1);
+			if (o->with_lengths)
+				writer_integer(w, (int64_t)n);
+			ranges++;
+			continue;
+		}
+		size_t cell = i * (l->b.len + 1) + j;
+		if (l->up[cell / 8] >> cell % 8 & 1)
+			i--;
+		else
+			j--;
+	}
+	return ranges;
+}
+
+/* False: an error was answered. */
+static bool parse_options(struct session *s, const struct request *r, struct lcs_options *o) {
+	for (uint32_t i = 3; i < r->argc; i++) {
+		if (slice_is(r->argv[i], "IDX")) {
+			o->ranges = true;
+		} else if (slice_is(r->argv[i], "LEN")) {
+			o->only_length = true;
+		} else if (slice_is(r->argv[i], "WITHMATCHLEN")) {
+			o->with_lengths = true;
+		} else if (slice_is(r->argv[i], "MINMATCHLEN") && i + 1 < r->argc) {
+			if (!request_integer(s, r->argv[++i], &o->least))
+				return false;
+		} else {
+			reply_syntax_error(s);
+			return false;
+		}
+	}
+	if (o->ranges && o->only_length) {
+		writer_error(s->reply, "ERR If you want both the length and indexes, please just use IDX.");
+		return false;
+	}
+	return true;
+}
+
+static void reply_lcs(struct session *s, const struct lcs *l, const struct lcs_options *o) {
+	struct writer *w = s->reply;
+	if (o->ranges) {
+		writer_map(w, 2);
+		writer_bulk(w, SLICE("matches"));
+		size_t mark = writer_mark(w);
+		writer_array_at(w, mark, lcs_trace(l, o, NULL, w));
+		writer_bulk(w, SLICE("len"));
+		writer_integer(w, l->length);
+	} else if (o->only_length) {
+		writer_integer(w, l->length);
+	} else {
+		char *text = malloc((size_t)l->length + 1);
+		if (text == NULL) {
+			writer_error(w, "ERR Insufficient memory, failed allocating transient memory for LCS");
+			return;
+		}
+		lcs_trace(l, o, text, NULL);
+		writer_bulk(w, (struct slice){text, l->length});
+		free(text);
+	}
+}
+
+enum outcome lcs_lcs(struct session *s, const struct request *r) {
+	struct key first = request_key(s, r, 1), second = request_key(s, r, 2);
+	char texts[2][KEYSPACE_TEXT];
+	/* The second lookup may find its entry due and remove it, which leaves the first one where it is. */
+	struct slice a = value_or_nothing(keyspace_find(s->tenant, &first, LOOKUP_READ), texts[0]);
+	struct slice b = value_or_nothing(keyspace_find(s->tenant, &second, LOOKUP_READ), texts[1]);
+	struct lcs_options options = {.least = 0};
+	struct lcs l;
+	if (!parse_options(s, r, &options))
+		return OUTCOME_DONE;
+	if ((a.len + 1) * (b.len + 1) > CELLS_MAX)
+		return reply_error(s, "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
+	if (lcs_init(s->tenant, &l, a, b)) {
+		lcs_fill(&l);
+		reply_lcs(s, &l, &options);
+	} else {
+		writer_error(s->reply, "ERR Insufficient memory, failed allocating transient memory for LCS");
+	}
+	lcs_deinit(&l);
+	return OUTCOME_DONE;
+}

@@ -1,0 +1,58 @@
+/* The commands of a part of a string value. */
+#include "commands/handlers.h"
+
+bool range_resolve(int64_t length, int64_t *start, int64_t *end) {
+	if (*start < 0)
+		*start = *start < -length ? 0 : *start + length;
+	if (*end < 0)
+		*end = *end < -length ? 0 : *end + length;
+	if (*end >= length)
+		*end = length - 1;
+	return *start <= *end;
+}
+
+enum outcome range_getrange(struct session *s, const struct request *r) {
+	int64_t start, end;
+	if (!request_integer(s, r->argv[2], &start) || !request_integer(s, r->argv[3], &end))
+		return OUTCOME_DONE;
+	struct key key = request_key(s, r, 1);
+	char text[KEYSPACE_TEXT];
+	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
+	struct slice value = value_or_nothing(e, text), part = SLICE("");
+	if (!range_backwards(start, end) && range_resolve((int64_t)value.len, &start, &end))
+		part = (struct slice){value.data + start, (size_t)(end - start + 1)};
+	if (part.len >= LOAN_MIN)
+		return reply_large(s, e, part);
+	writer_bulk(s->reply, part);
+	return OUTCOME_DONE;
+}
+
+enum outcome range_setrange(struct session *s, const struct request *r) {
+	int64_t offset;
+	struct slice part = r->argv[3];
+	if (!request_integer(s, r->argv[2], &offset))
+		return OUTCOME_DONE;
+	if (offset < 0)
+		return reply_error(s, "ERR offset is out of range");
+	struct key key = request_key(s, r, 1);
+	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	char text[KEYSPACE_TEXT];
+	size_t length = value_or_nothing(old, text).len;
+	if (part.len == 0) {
+		writer_integer(s->reply, (int64_t)length);
+		return OUTCOME_DONE;
+	}
+	if ((uint64_t)offset > KEYSPACE_VALUE_MAX || part.len > KEYSPACE_VALUE_MAX - (uint64_t)offset)
+		return reply_too_long(s);
+	if (length < (size_t)offset + part.len)
+		length = (size_t)offset + part.len;
+	char *bytes;
+	int error = keyspace_resize(s->tenant, &key, old, length, (struct span){(size_t)offset, part.len}, &bytes);
+	if (error < 0)
+		return reply_store_error(s, error);
+	memcpy(bytes + offset, part.data, part.len);
+	keyspace_commit(s->tenant->shard);
+	notify_key(s, NOTIFY_STRING, "setrange", &key);
+	writer_integer(s->reply, (int64_t)length);
+	return OUTCOME_DONE;
+}

@@ -1,0 +1,422 @@
+/* The commands of string values: reading and writing them. */
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "atomdb/util/ascii_word.h"
+#include "atomdb/util/error.h"
+#include "commands/handlers.h"
+
+/* Answers the value of `e`, or null. */
+static void reply_value(struct session *s, const struct entry *e) {
+	char text[KEYSPACE_TEXT];
+	if (e == NULL)
+		writer_null(s->reply);
+	else
+		writer_bulk(s->reply, keyspace_value(e, text));
+}
+
+/* Lends `value`, which is large and in `e`, as the last thing that the command answers; not to a client to which
+ * something else may have to be sent behind it, or that wants no answer. */
+__attribute__((noinline)) enum outcome reply_large(struct session *s, const struct entry *e, struct slice value) {
+	struct loan *loan = NULL;
+	if (!(s->flags & (uint32_t)(SESSION_ATTENTION ^ SESSION_TENANT_ATTENTION)) && !s->reply->muted)
+		loan = loan_take(s->tenant, e);
+	if (loan == NULL) {
+		writer_bulk(s->reply, value);
+		return OUTCOME_DONE;
+	}
+	writer_bulk_head(s->reply, value.len);
+	s->env->lent = (struct lent){loan, value};
+	return OUTCOME_LENT;
+}
+
+enum outcome string_get(struct session *s, const struct request *r) {
+	struct key key = request_key(s, r, 1);
+	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
+	if (e == NULL) {
+		writer_null(s->reply);
+		return OUTCOME_DONE;
+	}
+	char text[KEYSPACE_TEXT];
+	struct slice value = keyspace_value(e, text);
+	if (__builtin_expect(value.len >= LOAN_MIN, 0))
+		return reply_large(s, e, value);
+	writer_bulk(s->reply, value);
+	return OUTCOME_DONE;
+}
+
+enum outcome string_strlen(struct session *s, const struct request *r) {
+	struct key key = request_key(s, r, 1);
+	char text[KEYSPACE_TEXT];
+	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
+	writer_integer(s->reply, e == NULL ? 0 : (int64_t)keyspace_value(e, text).len);
+	return OUTCOME_DONE;
+}
+
+enum option_flag {
+	OPTION_NX = 1 << 0,
+	OPTION_XX = 1 << 1,
+	OPTION_GET = 1 << 2,
+	OPTION_KEEPTTL = 1 << 3,
+	OPTION_PERSIST = 1 << 4,
+	OPTION_EX = 1 << 5,
+	OPTION_PX = 1 << 6,
+	OPTION_EXAT = 1 << 7,
+	OPTION_PXAT = 1 << 8,
+	OPTION_TIMES = OPTION_EX | OPTION_PX | OPTION_EXAT | OPTION_PXAT,
+	OPTIONS_SET = OPTION_NX | OPTION_XX | OPTION_GET | OPTION_KEEPTTL | OPTION_TIMES,
+	OPTIONS_GETEX = OPTION_PERSIST | OPTION_TIMES,
+};
+
+#define NAMED(text) text, sizeof(text) - 1
+static const struct option {
+	char name[sizeof(uint64_t)]; /* in small letters, zeros behind them */
+	size_t length;
+	unsigned flag;
+	unsigned excludes; /* what may not come before it; the same time option may come twice, the last one counts */
+} options[] = {
+	{NAMED("nx"), OPTION_NX, OPTION_XX},
+	{NAMED("xx"), OPTION_XX, OPTION_NX},
+	{NAMED("get"), OPTION_GET, 0},
+	{NAMED("keepttl"), OPTION_KEEPTTL, OPTION_TIMES},
+	{NAMED("persist"), OPTION_PERSIST, OPTION_TIMES},
+	{NAMED("ex"), OPTION_EX, OPTION_KEEPTTL | OPTION_PERSIST | OPTION_PX | OPTION_EXAT | OPTION_PXAT},
+	{NAMED("px"), OPTION_PX, OPTION_KEEPTTL | OPTION_PERSIST | OPTION_EX | OPTION_EXAT | OPTION_PXAT},
+	{NAMED("exat"), OPTION_EXAT, OPTION_KEEPTTL | OPTION_PERSIST | OPTION_EX | OPTION_PX | OPTION_PXAT},
+	{NAMED("pxat"), OPTION_PXAT, OPTION_KEEPTTL | OPTION_PERSIST | OPTION_EX | OPTION_PX | OPTION_EXAT},
+};
+
+/* Reads the options from argument `i` on: their flags, and the argument of the time option. False: a syntax error. */
+static bool parse_options(const struct request *r, uint32_t i, unsigned allowed, unsigned *flags, struct slice *time) {
+	unsigned seen = 0;
+	for (; i < r->argc; i++) {
+		const struct option *o = NULL;
+		uint64_t word = word_of(r->argv[i]);
+		for (size_t k = 0; k < sizeof(options) / sizeof(options[0]) && o == NULL; k++) {
+			if (word_load(options[k].name, sizeof(o->name)) == word && options[k].length == r->argv[i].len)
+				o = &options[k];
+		}
+		if (o == NULL || !(o->flag & allowed) || (o->excludes & seen))
+			return false;
+		seen |= o->flag;
+		if (!(o->flag & OPTION_TIMES))
+			continue;
+		if (++i == r->argc)
+			return false;
+		*time = r->argv[i];
+	}
+	*flags = seen;
+	return true;
+}
+
+/* The deadline that the time option asks for. False: an error was answered. */
+static bool parse_time(struct session *s, const struct request *r, unsigned flags, struct slice time,
+		       int64_t *deadline) {
+	return expire_parse(s, r, time, flags & (OPTION_EX | OPTION_EXAT) ? UNIT_SECONDS : UNIT_MILLISECONDS,
+			    (flags & (OPTION_EXAT | OPTION_PXAT)) != 0, deadline);
+}
+
+static enum outcome set_with_options(struct session *s, const struct request *r) {
+	unsigned flags;
+	struct slice time = {NULL, 0};
+	if (!parse_options(r, 3, OPTIONS_SET, &flags, &time))
+		return reply_syntax_error(s);
+	int64_t deadline = flags & OPTION_KEEPTTL ? DEADLINE_KEEP : DEADLINE_NONE;
+	if ((flags & OPTION_TIMES) && !parse_time(s, r, flags, time, &deadline))
+		return OUTCOME_DONE;
+
+	struct key key = request_key(s, r, 1);
+	struct entry *old = keyspace_find(s->tenant, &key, flags & OPTION_GET ? LOOKUP_READ : LOOKUP_WRITE);
+	size_t mark = s->reply->out->len;
+	if (flags & OPTION_GET)
+		reply_value(s, old);
+	if (((flags & OPTION_NX) && old != NULL) || ((flags & OPTION_XX) && old == NULL)) {
+		if (!(flags & OPTION_GET))
+			writer_null(s->reply);
+		return OUTCOME_DONE;
+	}
+	if (old == NULL && deadline == DEADLINE_KEEP)
+		deadline = DEADLINE_NONE;
+	int error = keyspace_set(s->tenant, &key, old, r->argv[2], deadline);
+	if (error == 0) {
+		notify_key(s, NOTIFY_STRING, "set", &key);
+		if (flags & OPTION_TIMES)
+			notify_more(s, NOTIFY_GENERIC, "expire", &key);
+		if ((flags & OPTION_TIMES) && deadline <= session_now(s))
+			notify_more(s, NOTIFY_EXPIRED, "expired", &key);
+	}
+	if (!(flags & OPTION_GET))
+		return reply_result(s, error);
+	if (error < 0) {
+		reply_rewind(s, mark);
+		return reply_store_error(s, error);
+	}
+	return OUTCOME_DONE;
+}
+
+enum outcome string_set(struct session *s, const struct request *r) {
+	if (__builtin_expect(r->argc != 3, 0))
+		return set_with_options(s, r);
+	struct key key = request_key(s, r, 1);
+	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	int error = keyspace_set(s->tenant, &key, old, r->argv[2], DEADLINE_NONE);
+	if (__builtin_expect(error == 0, 1))
+		notify_key(s, NOTIFY_STRING, "set", &key);
+	return reply_result(s, error);
+}
+
+enum outcome string_setnx(struct session *s, const struct request *r) {
+	struct key key = request_key(s, r, 1);
+	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	int error = old != NULL ? 0 : keyspace_set(s->tenant, &key, NULL, r->argv[2], DEADLINE_NONE);
+	if (error < 0)
+		return reply_store_error(s, error);
+	if (old == NULL)
+		notify_key(s, NOTIFY_STRING, "set", &key);
+	writer_integer(s->reply, old == NULL);
+	return OUTCOME_DONE;
+}
+
+static enum outcome set_expiring(struct session *s, const struct request *r, enum expire_unit unit) {
+	int64_t deadline;
+	if (!expire_parse(s, r, r->argv[2], unit, false, &deadline))
+		return OUTCOME_DONE;
+	struct key key = request_key(s, r, 1);
+	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	int error = keyspace_set(s->tenant, &key, old, r->argv[3], deadline);
+	if (error == 0) {
+		notify_key(s, NOTIFY_STRING, "set", &key);
+		notify_more(s, NOTIFY_GENERIC, "expire", &key);
+	}
+	return reply_result(s, error);
+}
+
+enum outcome string_setex(struct session *s, const struct request *r) {
+	return set_expiring(s, r, UNIT_SECONDS);
+}
+
+enum outcome string_psetex(struct session *s, const struct request *r) {
+	return set_expiring(s, r, UNIT_MILLISECONDS);
+}
+
+enum outcome string_getset(struct session *s, const struct request *r) {
+	struct key key = request_key(s, r, 1);
+	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_READ);
+	size_t mark = s->reply->out->len;
+	reply_value(s, old);
+	int error = keyspace_set(s->tenant, &key, old, r->argv[2], DEADLINE_NONE);
+	if (error < 0) {
+		reply_rewind(s, mark);
+		return reply_store_error(s, error);
+	}
+	notify_key(s, NOTIFY_STRING, "set", &key);
+	return OUTCOME_DONE;
+}
+
+enum outcome string_getdel(struct session *s, const struct request *r) {
+	struct key key = request_key(s, r, 1);
+	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
+	reply_value(s, e);
+	if (e != NULL) {
+		keyspace_delete(s->tenant, &key, e);
+		notify_key(s, NOTIFY_GENERIC, "del", &key);
+	}
+	return OUTCOME_DONE;
+}
+
+enum outcome string_getex(struct session *s, const struct request *r) {
+	unsigned flags;
+	struct slice time = {NULL, 0};
+	if (!parse_options(r, 2, OPTIONS_GETEX, &flags, &time))
+		return reply_syntax_error(s);
+	struct key key = request_key(s, r, 1);
+	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
+	if (e == NULL) {
+		writer_null(s->reply);
+		return OUTCOME_DONE;
+	}
+	int64_t deadline = DEADLINE_NONE;
+	if ((flags & OPTION_TIMES) && !parse_time(s, r, flags, time, &deadline))
+		return OUTCOME_DONE;
+	size_t mark = s->reply->out->len;
+	reply_value(s, e);
+	if ((flags & OPTION_TIMES) && deadline <= session_now(s)) {
+		keyspace_delete(s->tenant, &key, e);
+		notify_key(s, NOTIFY_GENERIC, "del", &key);
+	} else if ((flags & OPTION_TIMES) || ((flags & OPTION_PERSIST) && keyspace_deadline(e) != 0)) {
+		int error = keyspace_expire(s->tenant, &key, e, deadline);
+		if (error < 0) {
+			reply_rewind(s, mark);
+			return reply_store_error(s, error);
+		}
+		notify_key(s, NOTIFY_GENERIC, flags & OPTION_PERSIST ? "persist" : "expire", &key);
+	}
+	return OUTCOME_DONE;
+}
+
+enum outcome string_mget(struct session *s, const struct request *r) {
+	writer_array(s->reply, r->argc - 1);
+	for (uint32_t i = 1; i < r->argc && !s->reply->failed; i++) {
+		struct key key = request_key(s, r, i);
+		reply_value(s, keyspace_find(s->tenant, &key, LOOKUP_READ));
+	}
+	return OUTCOME_DONE;
+}
+
+static void tell_set(void *context, const struct key *key) {
+	notify_key(context, NOTIFY_STRING, "set", key);
+}
+
+/* Sets pairs of keys and values, as one. */
+static int set_all(struct session *s, const struct request *r) {
+	return keyspace_set_all(s->tenant, s->place, r->argv + 1, r->argc / 2, tell_set, s);
+}
+
+enum outcome string_mset(struct session *s, const struct request *r) {
+	if (r->argc % 2 == 0)
+		return reply_error(s, "ERR wrong number of arguments for 'mset' command");
+	int error = set_all(s, r);
+	if (error < 0)
+		return reply_store_error(s, error);
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+enum outcome string_msetnx(struct session *s, const struct request *r) {
+	if (r->argc % 2 == 0)
+		return reply_error(s, "ERR wrong number of arguments for 'msetnx' command");
+	for (uint32_t i = 1; i < r->argc; i += 2) {
+		struct key key = request_key(s, r, i);
+		if (keyspace_find(s->tenant, &key, LOOKUP_WRITE) == NULL)
+			continue;
+		writer_integer(s->reply, 0);
+		return OUTCOME_DONE;
+	}
+	int error = set_all(s, r);
+	if (error < 0)
+		return reply_store_error(s, error);
+	writer_integer(s->reply, 1);
+	return OUTCOME_DONE;
+}
+
+enum outcome string_append(struct session *s, const struct request *r) {
+	struct key key = request_key(s, r, 1);
+	struct slice more = r->argv[2];
+	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	if (old == NULL) {
+		int error = keyspace_set(s->tenant, &key, NULL, more, DEADLINE_NONE);
+		if (error < 0)
+			return reply_store_error(s, error);
+		notify_key(s, NOTIFY_STRING, "append", &key);
+		writer_integer(s->reply, (int64_t)more.len);
+		return OUTCOME_DONE;
+	}
+	char text[KEYSPACE_TEXT];
+	size_t length = keyspace_value(old, text).len;
+	if (more.len > KEYSPACE_VALUE_MAX - length)
+		return reply_too_long(s);
+	char *bytes;
+	int error = keyspace_resize(s->tenant, &key, old, length + more.len, (struct span){length, more.len}, &bytes);
+	if (error < 0)
+		return reply_store_error(s, error);
+	if (more.len != 0)
+		memcpy(bytes + length, more.data, more.len);
+	keyspace_commit(s->tenant->shard);
+	notify_key(s, NOTIFY_STRING, "append", &key);
+	writer_integer(s->reply, (int64_t)(length + more.len));
+	return OUTCOME_DONE;
+}
+
+static enum outcome add(struct session *s, const struct request *r, int64_t amount) {
+	struct key key = request_key(s, r, 1);
+	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	int64_t value;
+	int error = keyspace_add(s->tenant, &key, old, amount, &value);
+	if (error == ATOMDB_E_SYNTAX)
+		return reply_not_integer(s);
+	if (error == ATOMDB_E_RANGE)
+		return reply_error(s, "ERR increment or decrement would overflow");
+	if (error < 0)
+		return reply_store_error(s, error);
+	notify_key(s, NOTIFY_STRING, "incrby", &key);
+	writer_integer(s->reply, value);
+	return OUTCOME_DONE;
+}
+
+enum outcome string_incr(struct session *s, const struct request *r) {
+	return add(s, r, 1);
+}
+
+enum outcome string_decr(struct session *s, const struct request *r) {
+	return add(s, r, -1);
+}
+
+enum outcome string_incrby(struct session *s, const struct request *r) {
+	int64_t amount;
+	return request_integer(s, r->argv[2], &amount) ? add(s, r, amount) : OUTCOME_DONE;
+}
+
+enum outcome string_decrby(struct session *s, const struct request *r) {
+	int64_t amount;
+	if (!request_integer(s, r->argv[2], &amount))
+		return OUTCOME_DONE;
+	if (amount == INT64_MIN)
+		return reply_error(s, "ERR decrement would overflow");
+	return add(s, r, -amount);
+}
+
+/* Bytes of the longest number with a fraction, read or written. */
+#define FLOAT_TEXT_MAX 5120
+
+/* Reads a number as strtold does, all of the text, no space before it. */
+static bool parse_float(struct slice text, long double *value) {
+	char copy[FLOAT_TEXT_MAX], *end;
+	if (text.len == 0 || text.len >= sizeof(copy) || isspace((unsigned char)text.data[0]))
+		return false;
+	memcpy(copy, text.data, text.len);
+	copy[text.len] = '\0';
+	errno = 0;
+	long double number = strtold(copy, &end);
+	if (end != copy + text.len || errno == EINVAL || isnan(number))
+		return false;
+	if (errno == ERANGE && (isinf(number) || fpclassify(number) == FP_ZERO))
+		return false;
+	*value = number;
+	return true;
+}
+
+/* Writes up to 17 digits behind the point, without zeros at the end; returns the length. */
+static size_t format_float(long double value, char text[FLOAT_TEXT_MAX]) {
+	int n = snprintf(text, FLOAT_TEXT_MAX, "%.17Lf", value);
+	while (text[n - 1] == '0')
+		n--;
+	if (text[n - 1] == '.')
+		n--;
+	if (n == 2 && memcmp(text, "-0", 2) == 0) {
+		text[0] = '0';
+		n = 1;
+	}
+	return (size_t)n;
+}
+
+enum outcome string_incrbyfloat(struct session *s, const struct request *r) {
+	struct key key = request_key(s, r, 1);
+	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	char digits[KEYSPACE_TEXT], text[FLOAT_TEXT_MAX];
+	long double value = 0, amount;
+	if ((old != NULL && !parse_float(keyspace_value(old, digits), &value)) || !parse_float(r->argv[2], &amount))
+		return reply_error(s, "ERR value is not a valid float");
+	value += amount;
+	if (isnan(value) || isinf(value))
+		return reply_error(s, "ERR increment would produce NaN or Infinity");
+	struct slice sum = {text, format_float(value, text)};
+	int error = keyspace_set_text(s->tenant, &key, old, sum, old == NULL ? DEADLINE_NONE : DEADLINE_KEEP);
+	if (error < 0)
+		return reply_store_error(s, error);
+	notify_key(s, NOTIFY_STRING, "incrbyfloat", &key);
+	writer_bulk(s->reply, sum);
+	return OUTCOME_DONE;
+}

@@ -1,0 +1,29 @@
+#include "daemon/memory_pressure.h"
+
+/* Below a sixteenth of the limit free the kernel may end the process before it hears of it; then an eighth is to be
+ * free, so that each shedding lasts. Stalls of a tenth of the time are those that clients notice. */
+#define SHORT_SHARE 16
+#define AMPLE_SHARE 8
+#define STALLED     1000 /* hundredths of a percent */
+
+static uint64_t less(uint64_t a, uint64_t b) {
+	return a < b ? a : b;
+}
+
+uint64_t pressure_limit(const struct pressure *p, const struct cgroup_memory *m, uint64_t resident) {
+	uint64_t limit = p->allowed == 0 ? UINT64_MAX : p->allowed;
+	uint64_t before = p->in_force == 0 ? UINT64_MAX : p->in_force;
+	bool limited = m->limit != UINT64_MAX;
+	if (limited && m->room < m->limit / SHORT_SHARE) {
+		uint64_t missing = m->limit / AMPLE_SHARE - m->room;
+		before = less(before, resident > missing ? resident - missing : 1);
+	} else if (m->stalled >= STALLED) {
+		/* 0 would be no limit. */
+		before = less(before, resident > 0 ? resident - resident / SHORT_SHARE : 1);
+	} else if (!limited || m->room >= m->limit / AMPLE_SHARE) {
+		before = limit;
+	}
+	/* In between it stays as it is. */
+	limit = less(limit, before);
+	return limit == UINT64_MAX ? 0 : limit;
+}

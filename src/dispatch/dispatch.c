@@ -1,0 +1,279 @@
+#include "atomdb/dispatch/dispatch.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+#include "atomdb/dispatch/admission.h"
+#include "atomdb/session/command_stats.h"
+#include "atomdb/session/tenant_stats.h"
+#include "atomdb/util/ascii_word.h"
+#include "atomdb/util/error.h"
+#include "commands/handlers.h"
+
+/* Scratch that a rare large reply made is not kept. */
+#define SCRATCH_KEPT ((size_t)64 << 10)
+/* So many commands before the one that needs it an entry is fetched, and then its neighbours: far enough for a miss of
+ * all caches, and not so far that the first level loses it again. */
+#define ENTRIES_AHEAD 16u
+#define LINKS_AHEAD   8u
+
+static const struct command *resolve(const struct environment *env, const struct request *r) {
+	const struct command *c = command_index_find(&env->index, r->argv[0]);
+	if (c == NULL || __builtin_expect(!(c->flags & CMD_PARENT), 1) || r->argc == 1)
+		return c;
+	return command_find_subcommand(c, r->argv[1]);
+}
+
+/* Finds the commands. A name that is spelled as the one before needs no search. */
+static void resolve_all(struct session *s, struct request *requests, unsigned count) {
+	const struct command *last = NULL;
+	uint64_t spelled = 0;
+	size_t length = SIZE_MAX; /* of that name; this one is nobody's */
+	for (struct request *r = requests; r < requests + count; r++) {
+		uint64_t word = word_as_is(r->argv[0]);
+		if (word == spelled && r->argv[0].len == length) {
+			r->command = last;
+			continue;
+		}
+		const struct command *c = r->command = resolve(s->env, r);
+		/* What a parent stands for depends on the argument behind it. */
+		bool alone = c != NULL && c == &command_table[c->id] && !(c->flags & CMD_PARENT);
+		last = c;
+		spelled = word;
+		length = alone && r->argv[0].len <= sizeof(word) ? r->argv[0].len : SIZE_MAX;
+	}
+}
+
+/* Of a session with a tenant: changes with the tenant, and when what is remembered of its store is not to be used. */
+static inline uint64_t present(const struct session *s) {
+	return (uint64_t)s->attachments << 32 | keyspace_generation(s->tenant);
+}
+
+/* Whether what was remembered for the requests that were prepared with `r` may be used. */
+static inline bool is_fresh(const struct session *s, const struct request *r) {
+	return s->tenant != NULL && r->prepared == present(s);
+}
+
+void dispatch_prepare(struct session *s, struct request *requests, unsigned count) {
+	const struct tenant *t = s->tenant;
+	struct request *end = requests + count;
+	const uint64_t now = t != NULL ? present(s) : 0;
+	if (__builtin_expect(!s->env->index.ready, 0))
+		command_index_build(&s->env->index);
+	resolve_all(s, requests, count);
+	for (struct request *r = requests; r < end; r++) {
+		const struct command *c = r->command;
+		r->hashed = 0;
+		r->prepared = now;
+		r->bucket = NULL;
+		r->entry = NULL;
+		if (c == NULL || c->first_key == 0 || (uint32_t)c->first_key >= r->argc || t == NULL)
+			continue;
+		r->key = keyspace_key(t, s->place, r->argv[c->first_key]);
+		r->hashed = s->attachments;
+		r->bucket = keyspace_fetch_bucket(t, &r->key);
+	}
+}
+
+static inline void fetch_entry(const struct session *s, struct request *r) {
+	if (r->bucket != NULL)
+		r->entry = keyspace_fetch_entry(s->tenant, &r->key, r->bucket);
+}
+
+static inline void fetch_links(const struct session *s, const struct request *r) {
+	if (r->entry != NULL)
+		keyspace_fetch_links(s->tenant, r->entry);
+}
+
+void dispatch_fetch_entries(const struct session *s, struct request *requests, unsigned count) {
+	if (count == 0 || !is_fresh(s, requests))
+		return;
+	for (unsigned i = 0; i < count && i < ENTRIES_AHEAD; i++)
+		fetch_entry(s, &requests[i]);
+}
+
+void dispatch_fetch_links(const struct session *s, const struct request *requests, unsigned count) {
+	if (count == 0 || !is_fresh(s, requests))
+		return;
+	for (unsigned i = 0; i < count && i < LINKS_AHEAD; i++)
+		fetch_links(s, &requests[i]);
+}
+
+void dispatch_fetch_ahead(const struct session *s, struct request *r, unsigned left) {
+	if (left <= LINKS_AHEAD || !is_fresh(s, r))
+		return;
+	fetch_links(s, r + LINKS_AHEAD);
+	if (left > ENTRIES_AHEAD)
+		fetch_entry(s, r + ENTRIES_AHEAD);
+}
+
+/* Whether no command but HTTP begins so. Redis closes the connection, too, whatever its state. */
+static bool is_http(struct slice name) {
+	return (name.len >= 4 && strncasecmp(name.data, "POST", 4) == 0) ||
+	       (name.len >= 5 && strncasecmp(name.data, "Host:", 5) == 0);
+}
+
+static void reply_unknown_subcommand(struct session *s, const struct command *parent, struct slice name) {
+	char upper[32];
+	size_t n = 0;
+	for (; parent->name[n] != '\0' && n < sizeof(upper) - 1; n++)
+		upper[n] = (char)toupper((unsigned char)parent->name[n]);
+	upper[n] = '\0';
+	writer_errorf(s->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", ECHO_TEXT(name, ECHO_MAX), upper);
+}
+
+/* The first arguments are repeated, in quotes, up to 128 bytes in all. */
+static void reply_unknown(struct session *s, const struct request *r) {
+	const struct command *parent = command_index_find(&s->env->index, r->argv[0]);
+	if (parent != NULL && r->argc > 1) {
+		reply_unknown_subcommand(s, parent, r->argv[1]);
+		return;
+	}
+	char args[ECHO_MAX + 8];
+	int used = 0;
+	args[0] = '\0';
+	for (uint32_t i = 1; i < r->argc && used < ECHO_MAX; i++)
+		used += snprintf(args + used, sizeof(args) - (size_t)used, "'%.*s' ",
+				 ECHO_TEXT(r->argv[i], ECHO_MAX - used));
+	writer_errorf(s->reply, "ERR unknown command '%.*s', with args beginning with: %s",
+		      ECHO_TEXT(r->argv[0], ECHO_MAX), args);
+}
+
+/* Gives a session that did not authenticate the anonymous tenant. 0 and a tenant, or `*outcome` is the command's. */
+static bool enter_anonymous(struct session *s, enum outcome *outcome) {
+	struct tenant *t;
+	unsigned worker;
+	*outcome = OUTCOME_DONE;
+	int r = registry_anonymous(s->env->registry, &t, &worker);
+	if (r == 0 && worker != s->env->worker) {
+		s->home = (uint16_t)worker;
+		*outcome = OUTCOME_ELSEWHERE;
+		return false;
+	}
+	if (r == 0)
+		r = session_attach(s, t);
+	if (r == 0)
+		return true;
+	if (r == ATOMDB_E_FULL) {
+		writer_error(s->reply, "ERR max number of clients reached");
+		*outcome = OUTCOME_CLOSE;
+	} else if (r == ATOMDB_E_WRONGPASS) {
+		writer_error(s->reply, "NOAUTH Authentication required.");
+	} else {
+		reply_store_error(s, r);
+	}
+	return false;
+}
+
+/* Whether the command may run; where not, `*outcome` is its, and what there is to say has been said. */
+static bool admit(struct session *s, const struct request *r, enum outcome *outcome) {
+	const struct command *c = r->command;
+	*outcome = OUTCOME_DONE;
+	if (__builtin_expect(!command_arity_ok(c, r->argc), 0)) {
+		writer_errorf(s->reply, "ERR wrong number of arguments for '%s' command", c->name);
+		return false;
+	}
+	if (c->flags & CMD_NO_AUTH)
+		return true;
+	if (__builtin_expect(s->tenant == NULL, 0)) {
+		if (!session_authenticated(s)) {
+			writer_error(s->reply, "NOAUTH Authentication required.");
+			return false;
+		}
+		if (!enter_anonymous(s, outcome))
+			return false;
+	}
+	struct tenant *t = s->tenant;
+	if (__builtin_expect(!token_bucket_take(&t->commands, s->env->now_ns), 0)) {
+		counter_add(&t->figures.throttled, 1);
+		writer_error(s->reply, "ERR commands_per_second of this tenant exceeded");
+		return false;
+	}
+	return true;
+}
+
+/* Charges the time since `*ticks`, and the command, to its figures; returns that time. Inlined: a call of its own costs
+ * each command as much as all that it counts. */
+static inline __attribute__((always_inline)) uint64_t count_run(struct session *s, const struct command *c, bool failed,
+								uint64_t *ticks) {
+	struct command_figures *f = &s->env->commands[c->id];
+	uint64_t now = clock_ticks(), spent = now > *ticks ? now - *ticks : 0;
+	/* In halves of a unit, so that even none has a highest bit. */
+	uint64_t halves = spent * s->env->duration_scale >> (DURATION_SCALE_BITS - 1);
+	counter_add(&f->ticks, spent);
+	counter_add(&f->runs[63 - __builtin_clzll(halves | 1)], 1);
+	if (__builtin_expect(failed, 0))
+		counter_add(&f->failed, 1);
+	*ticks = now;
+	return spent;
+}
+
+enum outcome dispatch_call(struct session *s, const struct request *r, uint64_t *ticks) {
+	const struct command *c = r->command;
+	enum outcome outcome = c->run(s, r);
+	if (__builtin_expect(s->env->scratch.len != 0, 0)) {
+		s->env->scratch.len = 0;
+		if (s->env->scratch.cap > SCRATCH_KEPT)
+			buffer_deinit(&s->env->scratch);
+	}
+	if (__builtin_expect(outcome >= OUTCOME_AGAIN, 0))
+		return outcome;
+	bool failed = __builtin_expect(s->reply->errors != 0, 0) && notes_failed_call(s, c);
+	uint64_t spent = count_run(s, c, failed, ticks);
+	if (s->tenant != NULL) {
+		counter_add(&s->tenant->figures.commands, 1);
+		command_stat_count(s->tenant, c, spent);
+		if (__builtin_expect(spent >= s->tenant->slow_ticks, 0))
+			notes_command(s, r, spent);
+	}
+	return outcome;
+}
+
+void dispatch_drop_reply(struct session *s) {
+	struct writer *w = s->reply;
+	w->failed = false;
+	w->out->len = w->begin;
+	writer_error(w, "OOM the reply is larger than client_memory allows, though the command has run");
+	notes_failed(s);
+}
+
+void dispatch_refuse(struct session *s) {
+	size_t mark = s->reply->out->len;
+	bool muted = s->reply->muted;
+	if (s->flags & SESSION_REPLY_SKIP_NEXT) {
+		s->flags &= ~(uint32_t)SESSION_REPLY_SKIP_NEXT;
+		s->reply->muted = true;
+	}
+	reply_store_error(s, ATOMDB_E_OOM);
+	between_refused(s, &(struct request){.command = NULL}, mark);
+	s->reply->muted = muted;
+}
+
+enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks) {
+	const struct command *c = r->command;
+	size_t mark = s->reply->begin = s->reply->out->len;
+	s->last_ms = s->env->steady_ms;
+	if (__builtin_expect(c == NULL, 0)) {
+		if (is_http(r->argv[0]))
+			return OUTCOME_HTTP;
+		counter_add(&s->env->unknown_commands, 1);
+		reply_unknown(s, r);
+		between_refused(s, r, mark);
+		return OUTCOME_DONE;
+	}
+	enum outcome outcome;
+	if (__builtin_expect(!admit(s, r, &outcome), 0)) {
+		if (outcome != OUTCOME_ELSEWHERE) {
+			counter_add(&s->env->commands[c->id].rejected, 1);
+			between_refused(s, r, mark);
+		}
+		return outcome;
+	}
+	s->last = c;
+	outcome = __builtin_expect((s->flags & SESSION_ATTENTION) != 0, 0) ? between_run(s, r, ticks)
+									   : dispatch_call(s, r, ticks);
+	/* The same command asks for its token again. */
+	if (__builtin_expect(outcome == OUTCOME_AGAIN || outcome == OUTCOME_LATER, 0) && !(c->flags & CMD_NO_AUTH))
+		token_bucket_give_back(&s->tenant->commands);
+	return outcome;
+}

@@ -1,0 +1,426 @@
+#include "atomdb/dispatch/handover.h"
+
+#include <stdlib.h>
+
+#include "atomdb/dispatch/admission.h"
+#include "atomdb/events/monitor.h"
+#include "atomdb/events/tracking.h"
+#include "atomdb/session/tenant_stats.h"
+#include "atomdb/util/error.h"
+#include "commands/connection/client.h"
+#include "commands/handlers.h"
+
+/* The records. Other releases know the names, but not the numbers of flags and kinds. */
+
+struct session_record {
+	uint64_t global_id, id, created_ms, last_ms, database, protocol;
+	uint64_t flags; /* enum session_flag */
+	struct slice name, lib_name, lib_version, last_command;
+	struct slice tracking;    /* a record; data is NULL: CLIENT TRACKING is off */
+	struct slice memberships; /* a record */
+	struct slice transaction; /* see transaction_serialize; data is NULL: no MULTI */
+};
+
+#define NUMBER(member, most, missing) \
+	{ #member, FIELD_NUMBER, offsetof(struct session_record, member), most, missing }
+#define BYTES(member) \
+	{ #member, FIELD_BYTES, offsetof(struct session_record, member), SIZE_MAX, 0 }
+#define FLAG(name, flag) \
+	{ name, FIELD_FLAG, offsetof(struct session_record, flags), flag, 0 }
+
+/* Flags that are not here follow from the rest. */
+static const struct field session_fields[] = {
+	NUMBER(global_id, UINT64_MAX, 0),
+	NUMBER(id, INT64_MAX, 0),
+	NUMBER(created_ms, INT64_MAX, 0),
+	NUMBER(last_ms, INT64_MAX, 0),
+	NUMBER(database, TENANT_DATABASES - 1, 0),
+	NUMBER(protocol, 3, 2),
+	FLAG("no_evict", SESSION_NO_EVICT),
+	FLAG("no_touch", SESSION_NO_TOUCH),
+	FLAG("reply_off", SESSION_REPLY_OFF),
+	FLAG("reply_skip_next", SESSION_REPLY_SKIP_NEXT),
+	FLAG("reply_skip", SESSION_REPLY_SKIP),
+	FLAG("dirty_keys", SESSION_DIRTY_KEYS),
+	FLAG("dirty_queue", SESSION_DIRTY_QUEUE),
+	FLAG("subscribed", SESSION_SUBSCRIBED),
+	FLAG("named", SESSION_NAMED),
+	FLAG("monitor", SESSION_MONITOR),
+	BYTES(name),
+	BYTES(lib_name),
+#ifdef ATOMDB_OTHER_RELEASE
+	/* A build for the tests: a release with one field more and one field less. */
+	FLAG("of_another_release", UINT64_C(1) << 63),
+#else
+	BYTES(lib_version),
+#endif
+	BYTES(last_command),
+	BYTES(tracking),
+	BYTES(memberships),
+	BYTES(transaction),
+};
+
+#undef NUMBER
+#undef BYTES
+#undef FLAG
+
+struct tracking_record {
+	uint64_t options; /* enum tracking_option */
+	uint64_t redirect_id;
+	uint64_t redirected; /* 1: the session with redirect_id was there */
+};
+
+#define OPTION(name, option) \
+	{ name, FIELD_FLAG, offsetof(struct tracking_record, options), option, 0 }
+
+static const struct field tracking_fields[] = {
+	OPTION("bcast", TRACKING_BCAST),
+	OPTION("optin", TRACKING_OPTIN),
+	OPTION("optout", TRACKING_OPTOUT),
+	OPTION("noloop", TRACKING_NOLOOP),
+	OPTION("caching", TRACKING_CACHING),
+	OPTION("broken", TRACKING_BROKEN),
+	{"redirect_id", FIELD_NUMBER, offsetof(struct tracking_record, redirect_id), INT64_MAX, 0},
+	{"redirected", FIELD_FLAG, offsetof(struct tracking_record, redirected), 1, 0},
+};
+
+#undef OPTION
+
+/* Lists of topic records, by enum topic_kind. */
+struct memberships_record {
+	struct slice topics[TOPIC_KINDS];
+};
+
+#define TOPICS(name, kind) [kind] = {name, FIELD_BYTES, (kind) * sizeof(struct slice), SIZE_MAX, 0}
+
+static const struct field memberships_fields[TOPIC_KINDS] = {
+	TOPICS("channels", TOPIC_CHANNEL), TOPICS("shard_channels", TOPIC_SHARD_CHANNEL),
+	TOPICS("patterns", TOPIC_PATTERN), TOPICS("watched", TOPIC_WATCHED),
+	TOPICS("tracked", TOPIC_TRACKED),  TOPICS("prefixes", TOPIC_PREFIX),
+};
+
+#undef TOPICS
+
+struct topic_record {
+	uint64_t database;
+	struct slice name;
+};
+
+static const struct field topic_fields[] = {
+	{"database", FIELD_NUMBER, offsetof(struct topic_record, database), TENANT_DATABASES - 1, 0},
+	{"name", FIELD_BYTES, offsetof(struct topic_record, name), SIZE_MAX, 0},
+};
+
+static const struct field identity_fields[] = {
+	{"digest", FIELD_BYTES, 0, SIZE_MAX, 0},
+	{"name", FIELD_BYTES, sizeof(struct slice), TENANT_NAME_MAX, 0},
+};
+
+struct settings_record {
+	uint64_t pause_end_ms, pause_all, noted, slow_us, slow_max, latency_ms, tracking;
+	uint64_t notify; /* enum notify_class */
+};
+
+#define NUMBER(member, most) \
+	{ #member, FIELD_NUMBER, offsetof(struct settings_record, member), most, 0 }
+#define FLAG(member) \
+	{ #member, FIELD_FLAG, offsetof(struct settings_record, member), 1, 0 }
+/* Named by the letters of CONFIG SET notify-keyspace-events. */
+#define NOTIFY(name, class) \
+	{ name, FIELD_FLAG, offsetof(struct settings_record, notify), class, 0 }
+
+static const struct field settings_fields[] = {
+	NUMBER(pause_end_ms, INT64_MAX),
+	FLAG(pause_all),
+	FLAG(noted),
+	NUMBER(slow_us, UINT64_MAX),
+	NUMBER(slow_max, INT64_MAX),
+	NUMBER(latency_ms, INT64_MAX),
+	FLAG(tracking),
+	NOTIFY("notify_K", NOTIFY_KEYSPACE),
+	NOTIFY("notify_E", NOTIFY_KEYEVENT),
+	NOTIFY("notify_g", NOTIFY_GENERIC),
+	NOTIFY("notify_$", NOTIFY_STRING),
+	NOTIFY("notify_l", NOTIFY_LIST),
+	NOTIFY("notify_s", NOTIFY_SET),
+	NOTIFY("notify_h", NOTIFY_HASH),
+	NOTIFY("notify_z", NOTIFY_ZSET),
+	NOTIFY("notify_x", NOTIFY_EXPIRED),
+	NOTIFY("notify_e", NOTIFY_EVICTED),
+	NOTIFY("notify_t", NOTIFY_STREAM),
+	NOTIFY("notify_d", NOTIFY_MODULE),
+	NOTIFY("notify_m", NOTIFY_MISS),
+	NOTIFY("notify_n", NOTIFY_NEW),
+};
+
+#undef NUMBER
+#undef FLAG
+#undef NOTIFY
+
+#define COUNT(fields) (sizeof(fields) / sizeof((fields)[0]))
+
+static struct slice text_or_missing(const char *text) {
+	return text == NULL ? (struct slice){NULL, 0} : slice_of(text);
+}
+
+/* --- writing ---------------------------------------------------------------------------------------------------- */
+
+static void serialize_tracking(const struct tracking *x, struct serializer *out) {
+	const struct tracking_record r = {
+		.options = x->options,
+		.redirect_id = (uint64_t)x->redirect_id,
+		.redirected = x->redirect != NULL,
+	};
+	size_t begin = serialize_begin(out, "tracking");
+	serialize_record(out, tracking_fields, COUNT(tracking_fields), &r);
+	serialize_end(out, begin);
+}
+
+static void serialize_topics(const struct peer *p, unsigned kind, struct serializer *out) {
+	if (p->kinds[kind].count == 0)
+		return;
+	size_t begin = serialize_begin(out, memberships_fields[kind].name);
+	list_for_each (node, &p->kinds[kind].memberships) {
+		const struct topic *topic = list_entry(node, struct membership, by_peer)->topic;
+		const struct topic_record r = {topic->database, topic_name(topic)};
+		size_t element = serialize_begin(out, SERIALIZE_ELEMENT);
+		serialize_record(out, topic_fields, COUNT(topic_fields), &r);
+		serialize_end(out, element);
+	}
+	serialize_end(out, begin);
+}
+
+static void serialize_peer(const struct session *s, struct serializer *out) {
+	if (s->peer->tracking != NULL)
+		serialize_tracking(s->peer->tracking, out);
+	size_t begin = serialize_begin(out, "memberships");
+	for (unsigned kind = 0; kind < TOPIC_KINDS; kind++)
+		serialize_topics(s->peer, kind, out);
+	serialize_end(out, begin);
+	if (s->flags & SESSION_MULTI)
+		transaction_serialize(s, out, "transaction");
+}
+
+void session_serialize(const struct session *s, struct serializer *out) {
+	const struct session_record r = {
+		.global_id = s->global_id,
+		.id = s->id,
+		.created_ms = (uint64_t)s->created_ms,
+		.last_ms = (uint64_t)s->last_ms,
+		.database = s->database,
+		.protocol = s->protocol,
+		/* The next process does not know the tenants that the client left: it takes the watch for lost. */
+		.flags = s->flags | (s->lost_watch != 0 ? SESSION_DIRTY_KEYS : 0),
+		.name = text_or_missing(s->name),
+		.lib_name = text_or_missing(s->lib_name),
+		.lib_version = text_or_missing(s->lib_version),
+		.last_command = text_or_missing(s->last != NULL ? s->last->name : NULL),
+	};
+	serialize_record(out, session_fields, COUNT(session_fields), &r);
+	if (s->peer != NULL)
+		serialize_peer(s, out);
+}
+
+/* --- reading ---------------------------------------------------------------------------------------------------- */
+
+static int copy_text(struct slice text, char **out) {
+	if (text.len == 0)
+		return 0;
+	if (memchr(text.data, '\0', text.len) != NULL)
+		return ATOMDB_E_FORMAT;
+	*out = strndup(text.data, text.len);
+	return *out == NULL ? ATOMDB_E_OOM : 0;
+}
+
+static int join_topics(struct session *s, enum topic_kind kind, struct slice list) {
+	const struct tracking *x = s->peer->tracking;
+	struct topic_record topic;
+	struct slice element;
+	int found;
+	/* Members of prefixes are told by what their tracking says. */
+	if (kind == TOPIC_PREFIX && list.len > 0 && (x == NULL || !(x->options & TRACKING_BCAST)))
+		return ATOMDB_E_FORMAT;
+	while ((found = deserialize_element(&list, &element)) > 0) {
+		int error = deserialize_record(element, topic_fields, COUNT(topic_fields), &topic);
+		if (error < 0 || topic.name.data == NULL)
+			return ATOMDB_E_FORMAT;
+		if (hub_join(s, kind, (unsigned)topic.database, topic.name) < 0)
+			return ATOMDB_E_OOM;
+	}
+	return found;
+}
+
+static int join_all(struct session *s, struct slice record) {
+	struct memberships_record r;
+	int error = deserialize_record(record, memberships_fields, COUNT(memberships_fields), &r);
+	for (unsigned kind = 0; kind < TOPIC_KINDS && error == 0; kind++)
+		error = join_topics(s, (enum topic_kind)kind, r.topics[kind]);
+	return error;
+}
+
+static int deserialize_tracking(struct session *s, struct slice record) {
+	struct tracking_record r;
+	int error = deserialize_record(record, tracking_fields, COUNT(tracking_fields), &r);
+	if (error == 0)
+		error = tracking_turn_on(s, NULL, (uint32_t)r.options);
+	if (error < 0)
+		return error;
+	s->peer->tracking->redirect_id = (int64_t)r.redirect_id;
+	s->peer->tracking->unlinked = r.redirected != 0;
+	return 0;
+}
+
+static int deserialize_peer(struct session *s, const struct session_record *r) {
+	int error = 0;
+	if (r->tracking.data == NULL && r->memberships.len == 0 && r->transaction.data == NULL &&
+	    !(r->flags & SESSION_MONITOR))
+		return 0;
+	if (s->tenant == NULL)
+		return ATOMDB_E_FORMAT;
+	if (hub_peer(s) == NULL)
+		return ATOMDB_E_OOM;
+	if (r->tracking.data != NULL)
+		error = deserialize_tracking(s, r->tracking);
+	if (error == 0)
+		error = join_all(s, r->memberships);
+	if (error == 0 && r->transaction.data != NULL)
+		error = transaction_deserialize(s, r->transaction);
+	if (error == 0 && (r->flags & SESSION_MONITOR))
+		s->flags |= SESSION_MONITOR_KEPT;
+	return error;
+}
+
+static void keep_id(struct session *s, uint64_t id) {
+	if (s->tenant == NULL || id == 0)
+		return;
+	if (!s->tenant->is_operator)
+		tenant_keep_client_id(s->tenant, s->id, id);
+	s->id = id;
+}
+
+static int restore(struct session *s, const struct session_record *r) {
+	uint32_t flags = (uint32_t)r->flags & ~(uint32_t)SESSION_MONITOR;
+	if (r->protocol < 2)
+		return ATOMDB_E_FORMAT;
+	s->global_id = r->global_id;
+	s->created_ms = (int64_t)r->created_ms;
+	s->last_ms = (int64_t)r->last_ms;
+	s->protocol = (uint8_t)r->protocol;
+	if (s->tenant != NULL)
+		session_select(s, (unsigned)r->database);
+	else
+		flags &= (uint32_t) ~(SESSION_DIRTY_KEYS | SESSION_DIRTY_QUEUE | SESSION_SUBSCRIBED);
+	s->flags |= flags;
+	s->last = command_find_full(r->last_command);
+	int error = copy_text(r->name, &s->name);
+	if (error == 0)
+		error = copy_text(r->lib_name, &s->lib_name);
+	if (error == 0)
+		error = copy_text(r->lib_version, &s->lib_version);
+	if (error == 0)
+		error = deserialize_peer(s, r);
+	if (error == 0)
+		keep_id(s, r->id);
+	return error;
+}
+
+int session_deserialize(struct session *s, struct slice record) {
+	struct session_record r = {0};
+	struct buffer text;
+	struct writer ignored;
+	int error = deserialize_record(record, session_fields, COUNT(session_fields), &r);
+	if (error < 0)
+		return error;
+	buffer_init(&text);
+	writer_init(&ignored, &text, SIZE_MAX);
+	/* Without room in the quota a command would write a reply. */
+	s->reply = &ignored;
+	error = restore(s, &r);
+	s->reply = NULL;
+	buffer_deinit(&text);
+	return error;
+}
+
+static void link_tracking(struct session *s) {
+	struct tracking *x = s->peer == NULL ? NULL : s->peer->tracking;
+	if (x == NULL || !x->unlinked)
+		return;
+	x->unlinked = false;
+	struct session *to = client_by_id(s->tenant, (uint64_t)x->redirect_id);
+	if (to == NULL || to->peer == NULL)
+		return;
+	x->redirect = to;
+	list_push_back(&to->peer->redirected, &x->redirect_link);
+}
+
+bool session_link(struct session *s) {
+	link_tracking(s);
+	return monitor_again(s);
+}
+
+void session_feed(const struct session *s, struct environment *env) {
+	/* A worker that has not started has no registry of its own yet. */
+	env->registry = s->env->registry;
+	monitor_feed(env, s->env->worker, 1);
+}
+
+/* --- tenants ---------------------------------------------------------------------------------------------------- */
+
+void tenant_serialize_identity(const struct tenant *t, struct serializer *out) {
+	const struct tenant_identity *i = tenant_identity(t);
+	const struct slice values[] = {{(const char *)i->digest, sizeof(i->digest)},
+				       text_or_missing(tenant_listed(t) ? i->name : NULL)};
+	serialize_record(out, identity_fields, COUNT(identity_fields), values);
+}
+
+int tenant_deserialize_identity(struct slice record, struct tenant_identity *out) {
+	struct slice values[COUNT(identity_fields)];
+	int error = deserialize_record(record, identity_fields, COUNT(identity_fields), values);
+	if (error == 0 && values[0].len != sizeof(out->digest))
+		error = ATOMDB_E_FORMAT;
+	if (error < 0)
+		return error;
+	*out = (struct tenant_identity){.name = ""};
+	memcpy(out->digest, values[0].data, values[0].len);
+	if (values[1].len > 0)
+		memcpy(out->name, values[1].data, values[1].len);
+	return 0;
+}
+
+bool tenant_is_set(const struct tenant *t) {
+	return t->notify != 0 || t->pause_end_ms != 0 || t->notes != NULL;
+}
+
+void tenant_serialize(const struct tenant *t, struct serializer *out) {
+	struct notes_settings notes = notes_settings_of(t);
+	const struct settings_record r = {
+		.pause_end_ms = (uint64_t)t->pause_end_ms,
+		.pause_all = t->pause_all,
+		.noted = t->notes != NULL,
+		.slow_us = (uint64_t)notes.slow_us,
+		.slow_max = (uint64_t)notes.slow_max,
+		.latency_ms = (uint64_t)notes.latency_ms,
+		.tracking = notes.tracking,
+		.notify = t->notify,
+	};
+	serialize_record(out, settings_fields, COUNT(settings_fields), &r);
+}
+
+int tenant_deserialize(struct tenant *t, const struct environment *env, struct slice record) {
+	struct settings_record r;
+	int error = deserialize_record(record, settings_fields, COUNT(settings_fields), &r);
+	if (error < 0)
+		return error;
+	notify_set(t, (uint32_t)r.notify);
+	t->pause_end_ms = (int64_t)r.pause_end_ms;
+	t->pause_all = r.pause_all != 0;
+	shard_hold_expired(t, t->pause_end_ms);
+	hub_refresh(t);
+	const struct notes_settings notes = {
+		.slow_us = (int64_t)r.slow_us,
+		.slow_max = (int64_t)r.slow_max,
+		.latency_ms = (int64_t)r.latency_ms,
+		.tracking = r.tracking != 0,
+	};
+	return r.noted != 0 ? notes_configure(t, env, &notes) : 0;
+}

@@ -1,0 +1,96 @@
+#include "atomdb/events/keyspace_events.h"
+
+#include <stdio.h>
+
+#include "atomdb/dispatch/admission.h"
+
+/* In the order in which they are written; A, which stands for all of NOTIFY_ALL, comes first. */
+static const struct {
+	char letter;
+	uint32_t class;
+} letters[] = {
+	{'g', NOTIFY_GENERIC},  {'$', NOTIFY_STRING}, {'l', NOTIFY_LIST},    {'s', NOTIFY_SET},
+	{'h', NOTIFY_HASH},     {'z', NOTIFY_ZSET},   {'x', NOTIFY_EXPIRED}, {'e', NOTIFY_EVICTED},
+	{'t', NOTIFY_STREAM},   {'d', NOTIFY_MODULE}, {'n', NOTIFY_NEW},     {'K', NOTIFY_KEYSPACE},
+	{'E', NOTIFY_KEYEVENT}, {'m', NOTIFY_MISS},
+};
+#define LETTERS (sizeof(letters) / sizeof(letters[0]))
+
+bool notify_parse(struct slice text, uint32_t *classes) {
+	uint32_t seen = 0;
+	for (size_t i = 0; i < text.len; i++) {
+		uint32_t class = text.data[i] == 'A' ? (uint32_t)NOTIFY_ALL : 0;
+		for (size_t k = 0; k < LETTERS && class == 0; k++) {
+			if (letters[k].letter == text.data[i])
+				class = letters[k].class;
+		}
+		if (class == 0)
+			return false;
+		seen |= class;
+	}
+	*classes = seen;
+	return true;
+}
+
+void notify_format(uint32_t classes, char text[NOTIFY_TEXT]) {
+	size_t n = 0;
+	bool all = (classes & NOTIFY_ALL) == NOTIFY_ALL;
+	if (all)
+		text[n++] = 'A';
+	for (size_t i = 0; i < LETTERS; i++) {
+		/* As Redis has it, A hides n too. */
+		bool hidden = all && (letters[i].class & (NOTIFY_ALL | NOTIFY_NEW)) != 0;
+		if ((classes & letters[i].class) && !hidden)
+			text[n++] = letters[i].letter;
+	}
+	text[n] = '\0';
+}
+
+void notify_set(struct tenant *t, uint32_t classes) {
+	t->notify = classes;
+	hub_refresh(t);
+}
+
+bool notify_wants_changes(const struct tenant *t) {
+	return (t->notify & (NOTIFY_KEYSPACE | NOTIFY_KEYEVENT)) &&
+	       (t->notify & (NOTIFY_EXPIRED | NOTIFY_EVICTED | NOTIFY_MISS | NOTIFY_NEW));
+}
+
+void notify_send(struct tenant *t, const char *event, unsigned database, struct slice name) {
+	struct hub *h = t->hub;
+	if (h == NULL || (h->kinds[TOPIC_CHANNEL].count == 0 && h->kinds[TOPIC_PATTERN].count == 0))
+		return;
+	char head[32];
+	struct slice what = slice_of(event);
+	struct buffer channel;
+	buffer_init(&channel);
+	if (t->notify & NOTIFY_KEYSPACE) {
+		int n = snprintf(head, sizeof(head), "__keyspace@%u__:", database);
+		if (buffer_append(&channel, head, (size_t)n, SIZE_MAX) == 0 &&
+		    buffer_append(&channel, name.data, name.len, SIZE_MAX) == 0)
+			pubsub_tell_event(h, buffer_slice(&channel), what);
+	}
+	channel.len = 0;
+	if (t->notify & NOTIFY_KEYEVENT) {
+		int n = snprintf(head, sizeof(head), "__keyevent@%u__:", database);
+		if (buffer_append(&channel, head, (size_t)n, SIZE_MAX) == 0 &&
+		    buffer_append(&channel, what.data, what.len, SIZE_MAX) == 0)
+			pubsub_tell_event(h, buffer_slice(&channel), name);
+	}
+	buffer_deinit(&channel);
+}
+
+void notify_changed(struct hub *h, enum change what, unsigned database, struct slice name) {
+	static const struct {
+		uint32_t class;
+		const char *event;
+	} events[] = {
+		[CHANGE_NEW] = {NOTIFY_NEW, "new"},
+		[CHANGE_EXPIRED] = {NOTIFY_EXPIRED, "expired"},
+		[CHANGE_EVICTED] = {NOTIFY_EVICTED, "evicted"},
+		[CHANGE_MISSED] = {NOTIFY_MISS, "keymiss"},
+		[CHANGE_FLUSH] = {0, NULL}, /* of the others the commands tell */
+	};
+	if (h->tenant->notify & events[what].class)
+		notify_send(h->tenant, events[what].event, database, name);
+}

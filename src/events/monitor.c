@@ -1,0 +1,293 @@
+#include "atomdb/events/monitor.h"
+
+#include <stdio.h>
+
+#include "atomdb/dispatch/admission.h"
+#include "atomdb/session/client_memory.h"
+#include "atomdb/session/fanout.h"
+#include "atomdb/session/tenant_stats.h"
+#include "commands/handlers.h"
+
+/* --- a line ----------------------------------------------------------------------------------------------------- */
+
+/* Bytes of a command's arguments that a line shows. */
+#define SHOWN_MAX ((size_t)1 << 20)
+/* Bytes around an argument: a space and two quotes. */
+#define AROUND 3
+/* Lines for the operator are sent before the turn ends when they are more than this. */
+#define FEED_EARLY ((size_t)1 << 20)
+
+/* A line of a command, with all that is known before it is written. */
+struct line {
+	const struct request *request;
+	char head[256]; /* when and who */
+	char tail[64];  /* what is not shown, and the end */
+	uint32_t argc;  /* arguments that are shown; the last of them may be cut */
+	size_t cut;     /* bytes of the last that are shown */
+	size_t size;
+};
+
+static struct slice shown(const struct line *l, uint32_t i) {
+	struct slice text = notes_is_secret(l->request, i) ? SLICE("(redacted)") : l->request->argv[i];
+	if (i + 1 == l->argc && l->cut < text.len)
+		text.len = l->cut;
+	return text;
+}
+
+/* How many bytes show a byte. */
+static size_t quoted_size(unsigned char c) {
+	if (c >= ' ' && c <= '~')
+		return c == '"' || c == '\\' ? 2 : 1;
+	return c == '\n' || c == '\r' || c == '\t' || c == '\a' || c == '\b' ? 2 : 4;
+}
+
+/* Decides how many arguments are shown, and how much of the last. */
+static void cut(struct line *l) {
+	size_t left = SHOWN_MAX, hidden = 0;
+	const struct request *r = l->request;
+	for (l->argc = 0; l->argc < r->argc && left > 0; l->argc++) {
+		size_t len = r->argv[l->argc].len;
+		l->cut = len < left ? len : left;
+		hidden = len - l->cut;
+		left -= l->cut + AROUND < left ? l->cut + AROUND : left;
+	}
+	int n = 0;
+	if (hidden > 0)
+		n += snprintf(l->tail, sizeof(l->tail), "... (%zu more bytes)", hidden);
+	if (l->argc < r->argc)
+		n += snprintf(l->tail + n, sizeof(l->tail) - (size_t)n, "... (%u more arguments)", r->argc - l->argc);
+	snprintf(l->tail + n, sizeof(l->tail) - (size_t)n, "\r\n");
+}
+
+/* `tenant` is shown to the operator, NULL to others. */
+static void begin_line(struct line *l, struct session *s, const struct request *r, const char *tenant) {
+	struct client_facts facts = {.address = ""};
+	char place[96];
+	l->request = r;
+	l->cut = 0;
+	s->env->host->describe(s, &facts);
+	/* Of a client of a Unix socket "path:0" is known. */
+	size_t len = strlen(facts.address);
+	if (facts.address[0] == '/' && len > 2)
+		snprintf(place, sizeof(place), "unix:%.*s", (int)(len - 2), facts.address);
+	else
+		snprintf(place, sizeof(place), "%s", facts.address);
+	snprintf(l->head, sizeof(l->head), "+%lld.%06lld [%u %s%s%s]", (long long)(s->env->now_ms / 1000),
+		 (long long)(s->env->now_ms % 1000 * 1000), s->tenant == NULL ? 0U : s->database,
+		 tenant == NULL ? "" : tenant, tenant == NULL ? "" : " ", place);
+	cut(l);
+	l->size = strlen(l->head) + strlen(l->tail);
+	for (uint32_t i = 0; i < l->argc; i++) {
+		struct slice text = shown(l, i);
+		l->size += AROUND;
+		for (size_t k = 0; k < text.len; k++)
+			l->size += quoted_size((unsigned char)text.data[k]);
+	}
+}
+
+static char *put(char *p, const char *text) {
+	size_t n = strlen(text);
+	memcpy(p, text, n);
+	return p + n;
+}
+
+/* As Redis shows bytes: in quotes, what is not printable escaped. */
+static char *put_quoted(char *p, struct slice text) {
+	static const char hex[] = "0123456789abcdef", plain[] = "\n\r\t\a\b\"\\", letters[] = "nrtab\"\\";
+	*p++ = ' ';
+	*p++ = '"';
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.data[i];
+		const char *special = c == '\0' ? NULL : strchr(plain, c);
+		if (special != NULL) {
+			*p++ = '\\';
+			*p++ = letters[special - plain];
+		} else if (c >= ' ' && c <= '~') {
+			*p++ = (char)c;
+		} else {
+			*p++ = '\\';
+			*p++ = 'x';
+			*p++ = hex[c >> 4];
+			*p++ = hex[c & 15];
+		}
+	}
+	*p++ = '"';
+	return p;
+}
+
+/* Appends the line; -ENOMEM. */
+static int append_line(struct buffer *b, const struct line *l) {
+	int error = buffer_reserve(b, l->size, SIZE_MAX);
+	if (error < 0)
+		return error;
+	char *p = put(b->data + b->len, l->head);
+	for (uint32_t i = 0; i < l->argc; i++)
+		p = put_quoted(p, shown(l, i));
+	p = put(p, l->tail);
+	b->len = (size_t)(p - b->data);
+	return 0;
+}
+
+/* --- telling ---------------------------------------------------------------------------------------------------- */
+
+static void tell_operator(struct session *s, const struct request *r, const char *tenant) {
+	struct environment *env = s->env;
+	struct line line;
+	begin_line(&line, s, r, tenant);
+	if (append_line(&env->feed.lines, &line) < 0)
+		env->feed.lost = true;
+	if (env->feed.lines.len > FEED_EARLY && env->host->send_watched != NULL)
+		env->host->send_watched(env);
+}
+
+/* Closes the clients that have no room for a line: they must know that one is missing. */
+static void lose(struct hub *h, const struct session *but) {
+	list_for_each (node, &h->monitors) {
+		struct session *to = list_entry(node, struct peer, monitor)->session;
+		if (to != but && to != h->current)
+			client_memory_evict(h->tenant, to);
+	}
+}
+
+static void tell_monitors(struct session *s, struct hub *h, const struct request *r, const struct session *but) {
+	struct line line;
+	begin_line(&line, s, r, NULL);
+	struct writer w = hub_body(h, line.size);
+	if (w.failed || append_line(w.out, &line) < 0) {
+		lose(h, but);
+		hub_end_message(h);
+		return;
+	}
+	list_for_each (node, &h->monitors) {
+		struct session *to = list_entry(node, struct peer, monitor)->session;
+		if (to != but)
+			hub_send_body(h, to);
+	}
+	hub_end_message(h);
+}
+
+/* `t` is the tenant that the command was of. */
+static void tell(struct session *s, struct tenant *t, const struct request *r, const struct session *but) {
+	if (t->watched)
+		tell_operator(s, r, tenant_name(t));
+	if (t->hub != NULL && !list_empty(&t->hub->monitors) && !t->is_operator)
+		tell_monitors(s, t->hub, r, but);
+}
+
+enum outcome monitor_call(struct session *s, const struct request *r, uint64_t *ticks) {
+	struct tenant *t = s->tenant;
+	bool told = t != NULL && !(r->command->flags & CMD_ADMIN) &&
+		    (t->watched || (t->hub != NULL && !list_empty(&t->hub->monitors)));
+	/* It takes the session out of the tenant, and its monitors out of their list. */
+	if (told && r->command->id == COMMAND_RESET)
+		tell(s, t, r, s);
+	enum outcome outcome = dispatch_call(s, r, ticks);
+	if (told && (outcome == OUTCOME_DONE || outcome == OUTCOME_LENT) && s->tenant == t &&
+	    r->command->id != COMMAND_RESET)
+		tell(s, t, r, NULL);
+	return outcome;
+}
+
+bool monitor_may_not(const struct command *c) {
+	return (c->flags & (CMD_READONLY | CMD_WRITE)) != 0 || c->id == COMMAND_PUBLISH || c->id == COMMAND_SPUBLISH;
+}
+
+/* --- the operator's --------------------------------------------------------------------------------------------- */
+
+static void refresh_watched(void *context, struct tenant *t) {
+	const struct environment *env = context;
+	if (t->watched == (env->feed.watchers != 0))
+		return;
+	t->watched = !t->watched;
+	hub_refresh(t);
+}
+
+void monitor_feed(struct environment *env, unsigned worker, int64_t change) {
+	env->feed.watchers += (unsigned)change;
+	env->feed.worker = worker;
+	registry_each_of(env->registry, env->worker, refresh_watched, env);
+}
+
+static void watch_part(struct environment *env, struct call *c, struct call_answer *answer) {
+	(void)answer;
+	monitor_feed(env, c->worker, c->number);
+}
+
+static void begin_monitor(struct session *s) {
+	struct hub *h = s->tenant->hub;
+	list_push_back(&h->monitors, &s->peer->monitor);
+	s->flags |= SESSION_MONITOR;
+	hub_refresh(s->tenant);
+}
+
+static void begin_monitor_of_all(struct session *s) {
+	s->env->watching = s->tenant->hub;
+	begin_monitor(s);
+}
+
+static void watch_reply(struct session *s, struct call *c) {
+	(void)c;
+	begin_monitor_of_all(s);
+	writer_ok(s->reply);
+}
+
+static void unwatch(struct environment *env) {
+	static const struct call_kind kind = {.part = watch_part};
+	call_tell(env, &kind, -1);
+}
+
+enum outcome monitor_monitor(struct session *s, const struct request *r) {
+	static const struct call_kind watch = {.part = watch_part, .reply = watch_reply, .undo = unwatch};
+	if (s->flags & SESSION_EXECUTING)
+		return reply_error(s, "ERR MONITOR isn't allowed for DENY BLOCKING client");
+	/* Redis, too, does not answer a second one. */
+	if ((s->flags & SESSION_MONITOR) || hub_peer(s) == NULL)
+		return OUTCOME_DONE;
+	if (s->tenant->is_operator)
+		return call_run(s, r, &watch, 1);
+	begin_monitor(s);
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+bool monitor_again(struct session *s) {
+	if (!(s->flags & SESSION_MONITOR_KEPT))
+		return false;
+	s->flags &= ~(uint32_t)SESSION_MONITOR_KEPT;
+	if (!s->tenant->is_operator) {
+		begin_monitor(s);
+		return false;
+	}
+	begin_monitor_of_all(s);
+	return true;
+}
+
+void monitor_leave(struct session *s) {
+	struct hub *h = s->tenant->hub;
+	if (!(s->flags & SESSION_MONITOR))
+		return;
+	list_remove(&s->peer->monitor);
+	s->flags &= ~(uint32_t)SESSION_MONITOR;
+	if (!s->tenant->is_operator)
+		return;
+	if (list_empty(&h->monitors) && s->env->watching == h)
+		s->env->watching = NULL;
+	unwatch(s->env);
+}
+
+void session_watched(struct environment *env, struct slice lines, bool lost) {
+	struct hub *h = env->watching;
+	if (h == NULL)
+		return;
+	struct writer w = hub_body(h, lines.len);
+	writer_raw(&w, lines);
+	lost |= w.failed;
+	if (!lost) {
+		list_for_each (node, &h->monitors)
+			hub_send_body(h, list_entry(node, struct peer, monitor)->session);
+	}
+	hub_end_message(h);
+	/* The last that is closed ends the hub. */
+	while (lost && env->watching != NULL)
+		env->host->close(list_entry(env->watching->monitors.next, struct peer, monitor)->session);
+}

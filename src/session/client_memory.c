@@ -1,0 +1,112 @@
+#include "atomdb/session/client_memory.h"
+
+#include "atomdb/events/subscriptions.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/util/error.h"
+
+/* How much a client weighs when one has to go; NO-EVICT is looked at first. */
+struct weight {
+	bool evictable;
+	uint64_t bytes;
+};
+
+static struct weight weigh(const struct session *s) {
+	const struct session_host *host = s->env->host;
+	uint64_t bytes = s->peer != NULL ? s->peer->bytes : 0;
+	if (host != NULL && host->held != NULL)
+		bytes += host->held(s);
+	return (struct weight){(s->flags & SESSION_NO_EVICT) == 0, bytes};
+}
+
+static bool is_more(struct weight a, struct weight b) {
+	return a.evictable != b.evictable ? a.evictable : a.bytes > b.bytes;
+}
+
+/* The client that holds more than `least`, and most of all; NULL: none. One that runs a command is spared. */
+static struct session *greediest(const struct tenant *t, const struct session *asker, struct weight least) {
+	struct session *found = NULL;
+	list_for_each (node, &t->sessions) {
+		struct session *s = list_entry(node, struct session, tenant_link);
+		if (s == asker || s == s->env->running || (s->flags & (SESSION_CLOSING | SESSION_EVICTED)))
+			continue;
+		struct weight weight = weigh(s);
+		if (weight.bytes > 0 && is_more(weight, least)) {
+			found = s;
+			least = weight;
+		}
+	}
+	return found;
+}
+
+/* The client's buffers are freed at once, the rest of its memory at the end of the turn. */
+void client_memory_evict(struct tenant *t, struct session *s) {
+	if (s->env->host == NULL || s->env->host->evict == NULL || (s->flags & SESSION_EVICTED))
+		return;
+	counter_add(&t->figures.clients_evicted, 1);
+	s->flags |= SESSION_EVICTED;
+	s->env->host->evict(s, weigh(s).bytes);
+	if (s->peer != NULL) {
+		s->peer->leaving = s->peer->bytes;
+		t->leaving_bytes += s->peer->leaving;
+	}
+}
+
+/* Whether `bytes` more are within the limit, once the clients that are being closed are gone. */
+static bool fits(const struct tenant *t, uint64_t bytes) {
+	uint64_t limit = tenant_client_limit(t), held = counter_get(&t->figures.client_bytes) - t->leaving_bytes;
+	return held <= limit && bytes <= limit - held;
+}
+
+/* Whether the quota has room for a command that is larger than what is meant for clients: it is held for a moment, and
+ * costs no key. */
+static bool has_free_room(const struct tenant *t, uint64_t bytes) {
+	uint64_t most = t->limits.max_memory, used = counter_get(&t->figures.bytes);
+	return t->limits.client_memory == 0 && most != 0 && used <= most && bytes <= most - used;
+}
+
+bool client_memory_refuses(const struct tenant *t, uint64_t bytes, uint64_t charged) {
+	return bytes > tenant_client_limit(t) && bytes > charged && !has_free_room(t, bytes - charged);
+}
+
+/* The quota's part of it. */
+static int charge(struct tenant *t, uint64_t bytes, enum client_charge how) {
+	int error = how == CHARGE_LATER ? tenant_charge_later(t, bytes) : tenant_charge(t, bytes);
+	if (error < 0 && how == CHARGE_LITTLE) {
+		tenant_charge_anyway(t, bytes);
+		error = 0;
+	}
+	if (error == 0)
+		counter_add(&t->figures.client_bytes, bytes);
+	return error;
+}
+
+int client_memory_charge(struct tenant *t, struct session *asker, uint64_t bytes, enum client_charge how) {
+	/* It had its place in the process before. */
+	if (__builtin_expect(shard_resumes(t->shard), 0))
+		return charge(t, bytes, CHARGE_NOW);
+	if (how == CHARGE_INPUT && has_free_room(t, bytes))
+		return charge(t, bytes, how);
+	if (how != CHARGE_LITTLE && bytes > tenant_client_limit(t))
+		return ATOMDB_E_OOM;
+	/* A message weighs nothing: anybody who holds something goes before it is lost. */
+	struct weight own = {false, 0};
+	if (asker != NULL) {
+		own = weigh(asker);
+		own.bytes += bytes;
+	}
+	while (__builtin_expect(!fits(t, bytes), 0)) {
+		struct session *s = greediest(t, asker, own);
+		if (s != NULL && s->env->host->evict != NULL)
+			client_memory_evict(t, s);
+		else if (how == CHARGE_LITTLE)
+			break;
+		else
+			return ATOMDB_E_OOM;
+	}
+	return charge(t, bytes, how);
+}
+
+void client_memory_discharge(struct tenant *t, uint64_t bytes) {
+	counter_sub(&t->figures.client_bytes, bytes);
+	tenant_discharge(t, bytes);
+}

@@ -1,0 +1,138 @@
+#include "atomdb/session/fanout.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands/handlers.h"
+
+struct call *call_of(const struct session *s) {
+	struct call *c = s->env->calls;
+	while (c != NULL && c->session != s)
+		c = c->sibling;
+	return c;
+}
+
+/* The arguments with their bytes, in one block. */
+static struct slice *copy_arguments(const struct slice *argv, uint32_t argc) {
+	size_t bytes = (argc + 1) * sizeof(struct slice);
+	for (uint32_t i = 0; i < argc; i++)
+		bytes += argv[i].len + 1;
+	struct slice *copy = malloc(bytes);
+	if (copy == NULL)
+		return NULL;
+	char *text = (char *)&copy[argc];
+	for (uint32_t i = 0; i < argc; i++) {
+		copy[i] = (struct slice){text, argv[i].len};
+		if (argv[i].len != 0)
+			memcpy(text, argv[i].data, argv[i].len);
+		text[argv[i].len] = '\0';
+		text += argv[i].len + 1;
+	}
+	return copy;
+}
+
+static struct call *call_new(struct environment *env, const struct call_kind *kind, int64_t number) {
+	struct call *c = calloc(1, sizeof(*c) + env->worker_count * sizeof(c->answers[0]));
+	if (c == NULL)
+		return NULL;
+	c->kind = kind;
+	c->worker = env->worker;
+	c->workers = env->worker_count;
+	c->number = number;
+	return c;
+}
+
+void call_free(struct call *c) {
+	for (uint32_t i = 0; i < c->argc; i++)
+		explicit_bzero((char *)(uintptr_t)c->argv[i].data, c->argv[i].len);
+	free((void *)(uintptr_t)c->argv);
+	for (unsigned i = 0; i < c->workers; i++)
+		buffer_deinit(&c->answers[i].text);
+	free(c->envelopes);
+	free(c);
+}
+
+/* Does the part of this worker and asks the others. 0: there are none, and all is done; 1: they will answer; or a
+ * negative error, and nobody was asked. */
+static int start(struct environment *env, struct call *c) {
+	bool control = c->kind->part == NULL;
+	unsigned others = control ? 1 : c->workers - 1;
+	atomic_init(&c->waiting, others);
+	int error = others == 0 ? 0 : env->host->prepare_call(env, c);
+	if (error < 0)
+		return error;
+	if (!control)
+		c->kind->part(env, c, &c->answers[env->worker]);
+	c->done = others == 0;
+	if (others != 0)
+		env->host->send_call(env, c);
+	return others != 0;
+}
+
+static void unlink_call(struct environment *env, const struct call *c) {
+	struct call **at = &env->calls;
+	while (*at != c)
+		at = &(*at)->sibling;
+	*at = c->sibling;
+}
+
+static enum outcome finish(struct session *s, struct call *c) {
+	c->kind->reply(s, c);
+	unlink_call(s->env, c);
+	call_free(c);
+	return OUTCOME_DONE;
+}
+
+enum outcome call_run(struct session *s, const struct request *r, const struct call_kind *kind, int64_t number) {
+	struct call *c = call_of(s);
+	if (c != NULL)
+		return c->done ? finish(s, c) : OUTCOME_LATER;
+	c = call_new(s->env, kind, number);
+	if (c == NULL)
+		return reply_store_error(s, -ENOMEM);
+	c->argv = copy_arguments(r->argv, r->argc);
+	c->argc = c->argv == NULL ? 0 : r->argc;
+	c->protocol = s->protocol;
+	c->session = s;
+	int started = c->argv == NULL ? -ENOMEM : start(s->env, c);
+	if (started < 0) {
+		call_free(c);
+		return reply_store_error(s, started);
+	}
+	c->sibling = s->env->calls;
+	s->env->calls = c;
+	return started ? OUTCOME_LATER : finish(s, c);
+}
+
+void call_tell(struct environment *env, const struct call_kind *kind, int64_t number) {
+	struct call *c = call_new(env, kind, number);
+	if (c != NULL && start(env, c) <= 0)
+		call_free(c);
+}
+
+/* All have answered, and nobody waits. */
+static void give_up(struct environment *env, struct call *c) {
+	if (c->kind->undo != NULL)
+		c->kind->undo(env);
+	call_free(c);
+}
+
+void call_done(struct environment *env, struct call *c) {
+	if (c->session == NULL) {
+		give_up(env, c);
+		return;
+	}
+	c->done = true;
+	env->host->wake(env);
+}
+
+void call_abandon(struct session *s) {
+	struct call *c = call_of(s);
+	if (c == NULL)
+		return;
+	unlink_call(s->env, c);
+	c->session = NULL;
+	if (c->done)
+		give_up(s->env, c);
+}

@@ -1,0 +1,386 @@
+#include "atomdb/session/tenant_stats.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "atomdb/session/command_stats.h"
+#include "atomdb/session/hotkeys.h"
+#include "atomdb/util/error.h"
+#include "atomdb/util/number.h"
+
+/* What the slow log keeps of a command. */
+#define SLOW_ARGUMENTS 32
+#define SLOW_BYTES     128
+#define SLOW_NOTE      48 /* bytes of "... (N more bytes)" */
+/* The rate of ticks is known a little better as time goes by: what is near the threshold is looked at. */
+#define THRESHOLD_MARGIN 0.99
+
+static const struct notes_settings defaults = {.slow_us = 10000, .slow_max = 128, .latency_ms = 0, .tracking = false};
+
+struct notes_settings notes_settings_of(const struct tenant *t) {
+	return t->notes == NULL ? defaults : t->notes->settings;
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------- */
+
+void *notes_take(struct tenant *t, size_t bytes, bool ask) {
+	if (!ask)
+		tenant_charge_anyway(t, bytes);
+	else if (tenant_charge_in_quota(t, bytes) < 0)
+		return NULL;
+	void *memory = calloc(1, bytes);
+	if (memory == NULL)
+		tenant_discharge(t, bytes);
+	return memory;
+}
+
+/* The same for what the notes keep. */
+static void *take(struct tenant *t, uint64_t *charged, size_t bytes) {
+	void *memory = notes_take(t, bytes, true);
+	if (memory != NULL)
+		*charged += bytes;
+	return memory;
+}
+
+static void give_back(struct tenant *t, void *memory, size_t bytes) {
+	t->notes->charged -= bytes;
+	tenant_discharge(t, bytes);
+	free(memory);
+}
+
+static void drop_oldest(struct tenant *t) {
+	struct slow_entry *e = list_entry(t->notes->slow.next, struct slow_entry, link);
+	list_remove(&e->link);
+	t->notes->slow_count--;
+	give_back(t, e, e->size);
+}
+
+void notes_drop_slow(struct tenant *t) {
+	while (t->notes != NULL && !list_empty(&t->notes->slow))
+		drop_oldest(t);
+}
+
+static size_t histograms_size(void) {
+	return command_numbers() * sizeof(struct histogram);
+}
+
+void notes_forget(struct tenant *t) {
+	command_stats_free(t);
+	t->forget = NULL;
+	if (t->notes == NULL)
+		return;
+	notes_drop_slow(t);
+	hotkeys_free(t, t->notes->hotkeys);
+	tenant_discharge(t, t->notes->charged);
+	free(t->notes->histograms);
+	free(t->notes->events);
+	free(t->notes->errors);
+	free(t->notes);
+	t->notes = NULL;
+}
+
+struct notes *notes_open(struct tenant *t, bool ask) {
+	if (t->notes == NULL) {
+		struct notes *n = notes_take(t, sizeof(*n), ask);
+		if (n == NULL)
+			return NULL;
+		n->settings = defaults;
+		n->charged = sizeof(*n);
+		list_init(&n->slow);
+		t->notes = n;
+		t->forget = notes_forget;
+	}
+	return t->notes;
+}
+
+static struct notes *make_notes(struct tenant *t) {
+	return notes_open(t, true);
+}
+
+/* --- settings --------------------------------------------------------------------------------------------------- */
+
+static void set_threshold(const struct environment *env, struct tenant *t) {
+	struct notes_settings set = notes_settings_of(t);
+	double least = -1, per_tick = clock_ticks_to_seconds(&env->clock_start, 1000000000) / 1e9;
+	if (set.slow_us >= 0)
+		least = (double)set.slow_us * 1e-6;
+	if (set.latency_ms > 0 && (least < 0 || (double)set.latency_ms * 1e-3 < least))
+		least = (double)set.latency_ms * 1e-3;
+	if (set.tracking)
+		least = 0;
+	double ticks = per_tick > 0 ? least / per_tick * THRESHOLD_MARGIN : 0;
+	t->slow_ticks = least < 0 || ticks >= 1e18 ? UINT64_MAX : (uint64_t)ticks;
+}
+
+int notes_configure(struct tenant *t, const struct environment *env, const struct notes_settings *settings) {
+	struct notes *n = make_notes(t);
+	if (n == NULL)
+		return ATOMDB_E_OOM;
+	if (settings->tracking && n->histograms == NULL) {
+		n->histograms = take(t, &n->charged, histograms_size());
+		if (n->histograms == NULL)
+			return ATOMDB_E_OOM;
+	}
+	if (!settings->tracking && n->histograms != NULL) {
+		give_back(t, n->histograms, histograms_size());
+		n->histograms = NULL;
+	}
+	n->settings = *settings;
+	set_threshold(env, t);
+	return 0;
+}
+
+/* --- the slow log ----------------------------------------------------------------------------------------------- */
+
+/* Those of AUTH, the two behind AUTH in HELLO, and those behind the secret options of TENANT. */
+bool notes_is_secret(const struct request *r, uint32_t i) {
+	if (r->command->id == COMMAND_AUTH)
+		return i > 0;
+	if (r->command->id == COMMAND_TENANT)
+		return i >= 4 && (slice_is(r->argv[i - 1], "secret") || slice_is(r->argv[i - 1], "secret_sha256"));
+	if (r->command->id != COMMAND_HELLO)
+		return false;
+	return (i >= 2 && slice_is(r->argv[i - 1], "AUTH")) || (i >= 3 && slice_is(r->argv[i - 2], "AUTH"));
+}
+
+bool notes_has_secrets(const struct request *r) {
+	enum command_id id = r->command->id;
+	return id == COMMAND_AUTH || id == COMMAND_HELLO || id == COMMAND_TENANT;
+}
+
+/* What is kept of an argument: `head`, then `note`. */
+struct kept {
+	struct slice head;
+	char note[SLOW_NOTE];
+	size_t note_len;
+};
+
+static struct kept keep_argument(const struct request *r, uint32_t i, uint32_t count) {
+	struct kept k = {.head = r->argv[i]};
+	int n = 0;
+	if (count != r->argc && i == count - 1) {
+		k.head.len = 0;
+		n = snprintf(k.note, sizeof(k.note), "... (%u more arguments)", r->argc - count + 1);
+	} else if (notes_is_secret(r, i)) {
+		k.head = SLICE("(redacted)");
+	} else if (k.head.len > SLOW_BYTES) {
+		n = snprintf(k.note, sizeof(k.note), "... (%zu more bytes)", k.head.len - SLOW_BYTES);
+		k.head.len = SLOW_BYTES;
+	}
+	k.note_len = (size_t)n;
+	return k;
+}
+
+static char *put(char *to, const void *bytes, size_t n) {
+	if (n != 0)
+		memcpy(to, bytes, n);
+	return to + n;
+}
+
+static void log_slow(struct session *s, const struct request *r, int64_t micros) {
+	struct tenant *t = s->tenant;
+	struct notes *n = make_notes(t);
+	if (n == NULL)
+		return;
+	struct kept kept[SLOW_ARGUMENTS];
+	struct client_facts facts = {.address = ""};
+	uint32_t count = r->argc < SLOW_ARGUMENTS ? r->argc : SLOW_ARGUMENTS;
+	const char *name = s->name == NULL ? "" : s->name;
+	if (s->env->host != NULL)
+		s->env->host->describe(s, &facts);
+	size_t size = sizeof(struct slow_entry) + strlen(facts.address) + strlen(name) + 2;
+	for (uint32_t i = 0; i < count; i++) {
+		kept[i] = keep_argument(r, i, count);
+		size += sizeof(uint32_t) + kept[i].head.len + kept[i].note_len;
+	}
+	struct slow_entry *e = take(t, &n->charged, size);
+	if (e == NULL)
+		return;
+	e->id = n->slow_next++;
+	e->time_s = s->env->now_ms / 1000;
+	e->micros = micros;
+	e->size = size;
+	e->argc = count;
+	char *to = e->text;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t len = (uint32_t)(kept[i].head.len + kept[i].note_len);
+		to = put(to, &len, sizeof(len));
+		to = put(to, kept[i].head.data, kept[i].head.len);
+		to = put(to, kept[i].note, kept[i].note_len);
+	}
+	to = put(to, facts.address, strlen(facts.address) + 1);
+	put(to, name, strlen(name) + 1);
+	list_push_back(&n->slow, &e->link);
+	n->slow_count++;
+	while (n->slow_count > n->settings.slow_max)
+		drop_oldest(t);
+}
+
+/* --- latency ---------------------------------------------------------------------------------------------------- */
+
+const char *notes_event_name(unsigned i) {
+	static const char *const names[LATENCY_EVENTS] = {"command", "fast-command"};
+	return names[i];
+}
+
+static void note_event(struct latency_series *e, int64_t now_s, int64_t latency) {
+	struct latency_sample *last = &e->samples[(e->next + LATENCY_SAMPLES - 1) % LATENCY_SAMPLES];
+	if (latency > e->worst)
+		e->worst = latency;
+	if (last->time_s == now_s) {
+		if (latency > last->latency)
+			last->latency = latency;
+		return;
+	}
+	e->samples[e->next] = (struct latency_sample){now_s, latency};
+	e->next = (e->next + 1) % LATENCY_SAMPLES;
+}
+
+uint64_t notes_bucket_end(unsigned k) {
+	return (UINT64_C(1) << (10 + k)) + (UINT64_C(1) << (3 + k)) - 1;
+}
+
+static void note_duration(struct histogram *h, double seconds) {
+	uint64_t nanos = seconds >= 1 ? 1000000000 : (uint64_t)(seconds * 1e9);
+	unsigned k = 0;
+	while (k < LATENCY_BUCKETS - 1 && nanos > notes_bucket_end(k))
+		k++;
+	h->calls++;
+	h->nanoseconds += nanos;
+	h->buckets[k]++;
+}
+
+void notes_rejected(struct session *s, const struct command *c) {
+	struct command_stat *row = s->tenant == NULL || c == NULL ? NULL : command_stat(s->tenant, c);
+	notes_failed(s);
+	if (row != NULL)
+		row->rejected++;
+}
+
+const struct histogram *notes_histogram(const struct tenant *t, const struct command *c) {
+	const struct notes *n = t->notes;
+	return n == NULL || n->histograms == NULL ? NULL : &n->histograms[c->number];
+}
+
+void notes_command(struct session *s, const struct request *r, uint64_t ticks) {
+	struct tenant *t = s->tenant;
+	struct notes_settings set = notes_settings_of(t);
+	double seconds = clock_ticks_to_seconds(&s->env->clock_start, ticks);
+	int64_t micros = (int64_t)(seconds * 1e6);
+	if (set.slow_us >= 0 && micros >= set.slow_us && !(r->command->flags & CMD_SKIP_SLOWLOG))
+		log_slow(s, r, micros);
+	if (set.latency_ms > 0 && micros / 1000 >= set.latency_ms) {
+		struct notes *n = make_notes(t);
+		unsigned event = (r->command->flags & CMD_FAST) != 0;
+		if (n != NULL && n->events == NULL)
+			n->events = take(t, &n->charged, LATENCY_EVENTS * sizeof(*n->events));
+		if (n != NULL && n->events != NULL)
+			note_event(&n->events[event], s->env->now_ms / 1000, micros / 1000);
+	}
+	if (t->notes != NULL && t->notes->histograms != NULL)
+		note_duration(&t->notes->histograms[r->command->number], seconds);
+	set_threshold(s->env, t);
+}
+
+/* --- errors ------------------------------------------------------------------------------------------------------ */
+
+/* Makes room for one more code, or says that there is none. */
+static bool room_for_code(struct tenant *t, struct notes *n) {
+	unsigned room = n->error_room == 0 ? 4 : 2 * n->error_room;
+	if (n->error_count < n->error_room)
+		return true;
+	if (n->error_count == ERROR_CODES)
+		return false;
+	struct error_count *more = take(t, &n->charged, room * sizeof(*more));
+	if (more == NULL)
+		return false;
+	if (n->error_count != 0)
+		memcpy(more, n->errors, n->error_count * sizeof(*more));
+	if (n->errors != NULL)
+		give_back(t, n->errors, n->error_room * sizeof(*more));
+	n->errors = more;
+	n->error_room = room;
+	return true;
+}
+
+bool notes_failed(struct session *s) {
+	struct tenant *t = s->tenant;
+	s->reply->errors = 0;
+	if (t == NULL)
+		return true;
+	counter_add(&t->figures.errors, 1);
+	struct notes *n = make_notes(t);
+	if (n == NULL)
+		return true;
+	unsigned i = 0;
+	while (i < n->error_count && strcmp(n->errors[i].code, s->reply->code) < 0)
+		i++;
+	if (i == n->error_count || strcmp(n->errors[i].code, s->reply->code) != 0) {
+		if (!room_for_code(t, n))
+			return true;
+		memmove(&n->errors[i + 1], &n->errors[i], (n->error_count - i) * sizeof(*n->errors));
+		n->errors[i].count = 0;
+		memcpy(n->errors[i].code, s->reply->code, sizeof(n->errors[i].code));
+		n->error_count++;
+	}
+	n->errors[i].count++;
+	return true;
+}
+
+bool notes_failed_call(struct session *s, const struct command *c) {
+	struct command_stat *row = s->tenant == NULL ? NULL : command_stat(s->tenant, c);
+	if (row != NULL)
+		row->failed++;
+	return notes_failed(s);
+}
+
+const struct error_count *notes_errors(const struct tenant *t, unsigned *count) {
+	*count = t->notes == NULL ? 0 : t->notes->error_count;
+	return t->notes == NULL ? NULL : t->notes->errors;
+}
+
+/* --- figures ---------------------------------------------------------------------------------------------------- */
+
+int notes_reset_figures(struct tenant *t) {
+	struct notes *n = make_notes(t);
+	if (n == NULL)
+		return ATOMDB_E_OOM;
+	counter *to = (counter *)&n->start;
+	const counter *from = (const counter *)&t->figures;
+	for (size_t i = 0; i < sizeof(n->start) / sizeof(counter); i++)
+		counter_set(&to[i], counter_get(&from[i]));
+	if (n->histograms != NULL)
+		memset(n->histograms, 0, histograms_size());
+	n->error_count = 0;
+	command_stats_reset(t);
+	hotkeys_reset(t);
+	return 0;
+}
+
+uint64_t notes_figure(const struct tenant *t, const counter *figure) {
+	uint64_t before = 0;
+	if (t->notes != NULL)
+		before = counter_get((const counter *)&t->notes->start + (figure - (const counter *)&t->figures));
+	return counter_get(figure) - before;
+}
+
+struct rates notes_rates(struct tenant *t, const struct environment *env) {
+	struct notes *n = make_notes(t);
+	if (n == NULL)
+		return (struct rates){0};
+	struct rate_mark now = {env->steady_ms, counter_get(&t->figures.commands), counter_get(&t->figures.input_bytes),
+				counter_get(&t->figures.output_bytes)};
+	if (n->marks[1].time_ms == 0)
+		n->marks[0].time_ms = n->marks[1].time_ms = (int64_t)(env->clock_start.ns / 1000000);
+	if (now.time_ms - n->marks[1].time_ms >= RATE_MS) {
+		n->marks[0] = n->marks[1];
+		n->marks[1] = now;
+	}
+	const struct rate_mark *then = &n->marks[0];
+	double seconds = (double)(now.time_ms - then->time_ms) / 1000;
+	if (seconds <= 0)
+		return (struct rates){0};
+	return (struct rates){(double)(now.commands - then->commands) / seconds,
+			      (double)(now.input_bytes - then->input_bytes) / seconds,
+			      (double)(now.output_bytes - then->output_bytes) / seconds};
+}

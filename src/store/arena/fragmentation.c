@@ -1,0 +1,141 @@
+#include "store/arena/fragmentation.h"
+
+/* Slabs that make it worth to begin, of all classes: a MiB. */
+#define SPARE_MIN 16u
+/* A class is worth it with one slab of so many to spare, and then until there is one of so many more. */
+#define BEGIN_SHARE 5u
+#define END_SHARE   16u
+/* Slabs that a step of the survey looks at. */
+#define SURVEY_STEP 8u
+
+static unsigned units_of(unsigned class) {
+	return (unsigned)(arena_class_size(class) / ARENA_UNIT);
+}
+
+/* Slabs of a class that its blocks do not need. */
+static uint32_t to_spare(const struct sparse *s, unsigned class) {
+	const struct sparse_class *c = &s->classes[class];
+	uint32_t each = SLAB_UNITS / units_of(class);
+	uint32_t needed = (uint32_t)((c->blocks + each - 1) / each);
+
+	return c->slabs > needed ? c->slabs - needed : 0;
+}
+
+static bool is_enough(const struct sparse *s, unsigned class, unsigned share) {
+	uint32_t spare = to_spare(s, class);
+
+	return spare != 0 && (s->thorough || (uint64_t)spare * share >= s->classes[class].slabs);
+}
+
+static bool is_slab(const struct descriptor *d) {
+	return d->state == PAGE_SLAB + ARENA_ENTRY && d->used != 0;
+}
+
+void sparse_start(struct sparse *s, bool thorough) {
+	*s = (struct sparse){.phase = SPARSE_SURVEY, .thorough = thorough, .page = FIRST_PAGE};
+}
+
+/* What the survey leads to. */
+static void decide(struct sparse *s) {
+	uint32_t spare = 0;
+
+	for (unsigned class = 0; class < CLASSES; class ++) {
+		s->classes[class].worth = is_enough(s, class, s->again ? END_SHARE : BEGIN_SHARE);
+		spare += s->classes[class].worth ? to_spare(s, class) : 0;
+	}
+	s->phase = spare >= (s->thorough ? 1 : SPARE_MIN) ? SPARSE_PASS : SPARSE_IDLE;
+	s->page = FIRST_PAGE;
+	s->unit = 0;
+	s->spared = 0;
+}
+
+void sparse_survey(struct sparse *s, const struct arena *a, unsigned *steps) {
+	uint32_t end = a->header->end;
+
+	for (; *steps != 0 && s->page < end; --*steps)
+		for (unsigned i = 0; i < SURVEY_STEP && s->page < end; i++, s->page += SLAB_PAGES) {
+			const struct descriptor *d = descriptor(a, s->page);
+
+			if (!is_slab(d))
+				continue;
+			s->classes[d->size].slabs++;
+			s->classes[d->size].blocks += d->used;
+		}
+	if (s->page >= end)
+		decide(s);
+}
+
+/* Whether a slab of entries is to be emptied. */
+static bool is_worth(const struct sparse *s, const struct descriptor *d) {
+	const struct sparse_class *c = &s->classes[d->size];
+
+	return c->worth && d->used < SLAB_UNITS / units_of(d->size) && d->used * (uint64_t)c->slabs <= c->blocks &&
+	       is_enough(s, d->size, END_SHARE);
+}
+
+static unsigned take_of_slab(struct sparse *s, const struct arena *a, const struct descriptor *d, ref *blocks,
+			     unsigned max, unsigned *steps) {
+	unsigned units = units_of(d->size), taken = 0;
+
+	/* It may have become one of another class. */
+	if (s->class != d->size)
+		s->unit = 0;
+	s->class = d->size;
+	for (; taken < max && *steps != 0 && s->unit + units <= d->mark; s->unit += units, --*steps) {
+		ref block = s->page * UNITS_PER_PAGE + s->unit;
+
+		if (*(const uint32_t *)arena_at(a, block) != 0)
+			blocks[taken++] = block;
+	}
+	return taken;
+}
+
+static void end_pass(struct sparse *s) {
+	bool thorough = s->thorough, again = s->spared != 0;
+
+	*s = (struct sparse){0};
+	if (!again)
+		return;
+	sparse_start(s, thorough);
+	s->again = true;
+}
+
+unsigned sparse_take(struct sparse *s, const struct arena *a, ref *blocks, unsigned max, unsigned *steps) {
+	while (*steps != 0 && s->page < a->header->end) {
+		const struct descriptor *d = descriptor(a, s->page);
+
+		if (is_slab(d) && is_worth(s, d)) {
+			unsigned taken = take_of_slab(s, a, d, blocks, max, steps);
+
+			if (taken != 0 || *steps == 0)
+				return taken;
+		} else if (s->unit != 0 && !is_slab(d)) {
+			s->classes[s->class].slabs--;
+			s->spared++;
+		}
+		s->page += SLAB_PAGES;
+		s->unit = 0;
+		if (*steps != 0)
+			--*steps;
+	}
+	if (s->page >= a->header->end)
+		end_pass(s);
+	return 0;
+}
+
+bool sparse_make_way(struct sparse *s, struct arena *a, ref block) {
+	uint32_t page = block / SLAB_UNITS * SLAB_PAGES;
+	const struct descriptor *d = descriptor(a, page);
+	uint32_t *head = &a->header->partial[ARENA_ENTRY][d->size];
+
+	if (*head == page && d->next != 0) {
+		uint32_t next = d->next;
+
+		pages_list_unlink(a, head, next);
+		pages_list_push(a, head, next);
+	}
+	if (*head != page && *head != 0)
+		return true;
+	s->classes[d->size].worth = false;
+	return false;
+}

@@ -1,0 +1,85 @@
+/* Memory comes as pages of 4 KiB, as it is needed. Where the shard has filled 2 MiB of its memfd without a gap, the
+ * kernel is asked to lay that on one huge page (MADV_COLLAPSE, Linux 6.1): an access to a random key then costs fewer
+ * walks through page tables, or shorter ones. A gap that opens later is given back as ever, and splits the huge page.
+ *
+ * All that is looked at is the kernel's own: which pages are there, by mincore(2). So any thread may ask while the
+ * owner goes on working. To collapse takes a fraction of a millisecond for each huge page, and each call waits for all
+ * processors besides, whatever it collapses: so stretches are collapsed together. */
+#include <linux/mman.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "store/arena/pages.h"
+#include "store/keyspace/record.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+/* Huge pages looked at, and collapsed, in one call. */
+#define LOOKED_AT 128
+#define COLLAPSED 16
+
+static bool is_done(const struct arena *a, uint32_t huge) {
+	return (a->huge.done[huge / 64] >> huge % 64 & 1) != 0;
+}
+
+static void set_done(struct arena *a, uint32_t huge, bool done) {
+	uint64_t bit = (uint64_t)1 << huge % 64;
+	if (is_done(a, huge) == done)
+		return;
+	a->huge.done[huge / 64] ^= bit;
+	if (done)
+		counter_add(&a->figures.huge, HUGE_BYTES);
+	else
+		counter_sub(&a->figures.huge, HUGE_BYTES);
+}
+
+/* Whether all of it is in memory. */
+static bool is_full(const struct arena *a, uint32_t huge) {
+	unsigned char there[HUGE_PAGES];
+	if (mincore(page_at(a, huge * HUGE_PAGES), HUGE_BYTES, there) < 0)
+		return false;
+	unsigned all = 1;
+	for (unsigned i = 0; i < HUGE_PAGES; i++)
+		all &= there[i];
+	return all != 0;
+}
+
+/* Collapses up to `most` from `first` on that are full and follow one another. Returns where it stopped. */
+static uint32_t collapse_run(struct arena *a, uint32_t first, uint32_t end, unsigned most) {
+	uint32_t next = first;
+	while (next < end && next - first < most && !is_done(a, next) && is_full(a, next))
+		next++;
+	if (next == first)
+		return first;
+	/* What it refuses is not asked for again, as long as it stays as it is. */
+	(void)madvise(page_at(a, first * HUGE_PAGES), (next - first) * (size_t)HUGE_BYTES, MADV_COLLAPSE);
+	for (uint32_t i = first; i < next; i++)
+		set_done(a, i, true);
+	return next;
+}
+
+void arena_collapse(struct arena *a) {
+	struct stat file;
+	if (fstat(a->fd, &file) < 0)
+		return;
+	uint32_t begin = FIRST_PAGE / HUGE_PAGES + 1, end = (uint32_t)((uint64_t)file.st_size / HUGE_BYTES);
+	uint32_t at = a->huge.next;
+	unsigned collapsed = 0;
+	for (unsigned looked = 0; looked < LOOKED_AT && collapsed < COLLAPSED && begin < end; looked++) {
+		if (at < begin || at >= end)
+			at = begin;
+		uint32_t stopped = collapse_run(a, at, end, COLLAPSED - collapsed);
+		collapsed += stopped - at;
+		if (stopped == at && is_done(a, at) && !is_full(a, at))
+			set_done(a, at, false);
+		at = stopped > at ? stopped : at + 1;
+	}
+	a->huge.next = at;
+}
+
+void shard_collapse(struct shard *s) {
+	arena_collapse(s->arena);
+	counter_set(&s->figures.huge, counter_get(&arena_figures(s->arena)->huge));
+}

@@ -1,0 +1,144 @@
+/* The pages of an arena: a binary buddy system (Knowlton, 1965) with two kinds of free blocks.
+ *
+ * A free block is clean (never touched since the kernel last gave its pages: zeros, no memory behind them) or dirty
+ * (resident). Buddies merge only within their state. A run of n pages is cut from a block of the next power of two and
+ * the rest goes back, so runs waste nothing.
+ *
+ * Descriptors, one a page, say what a page is; only the first page of a block, run or slab has one that is not zero, so
+ * a merge sees at once whether its buddy is a whole free block. They are ordered so that those of pages at multiples of
+ * 16 lie together: a slab costs 16 bytes of descriptor memory, not a share of sixteen.
+ *
+ * For arena.c alone, which carves the blocks. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/arena/arena.h"
+
+#define MIB          ((size_t)1 << 20)
+#define PAGES_MAX    ((uint32_t)(ARENA_SIZE_MAX / ARENA_PAGE))
+#define HEADER_PAGES 16u
+#define FIRST_PAGE   (HEADER_PAGES + (uint32_t)(PAGES_MAX * sizeof(struct descriptor) / ARENA_PAGE))
+#define ORDERS       24
+#define SLAB_ORDER   4
+#define SLAB_PAGES   (1u << SLAB_ORDER)
+#define CLASSES      96
+
+#define ARENA_MAGIC 0x414e4552414d4f54u
+/* Of everything that lies in the arena. Tests build another one. */
+#ifndef ATOMDB_FORMAT_VERSION
+#define ATOMDB_FORMAT_VERSION 2
+#endif
+#define UNITS_PER_PAGE (ARENA_PAGE / ARENA_UNIT)
+/* Huge pages, the kernel's: see hugepages.c. */
+#define HUGE_BYTES (2 * MIB)
+#define HUGE_PAGES ((uint32_t)(HUGE_BYTES / ARENA_PAGE))
+#define SLAB_UNITS (SLAB_PAGES * UNITS_PER_PAGE)
+
+enum page_state {
+	PAGE_NONE = 0, /* not the first of anything */
+	PAGE_CLEAN,
+	PAGE_DIRTY,
+	PAGE_RUN,                          /* + kind */
+	PAGE_SLAB = PAGE_RUN + ARENA_KINDS /* + kind */
+};
+
+struct descriptor {
+	uint8_t state;
+	uint8_t size;  /* order of a free block, class of a slab */
+	uint16_t used; /* slab: blocks handed out */
+	uint16_t free; /* slab: first free block, in units + 1; 0: none */
+	uint16_t mark; /* slab: units from here on were never handed out */
+	union {
+		struct {
+			uint32_t next, prev; /* pages, in a list of free blocks or of slabs with room */
+		};
+		uint32_t pages; /* of a run */
+	};
+};
+_Static_assert(sizeof(struct descriptor) == 16, "a descriptor is 16 bytes");
+
+struct header {
+	uint64_t magic;
+	uint32_t version;
+	ref root;
+	uint64_t identity; /* checksum of the above */
+	uint64_t saved;    /* checksum of the header, without this, and of the root block; 0: not saved */
+	uint64_t seal;     /* the memfd's time of modification when saved: it changes with the next write */
+	uint64_t root_size;
+	uint64_t resident; /* the figures when saved */
+	uint64_t used_by_kind[ARENA_KINDS];
+	uint32_t end;         /* pages of the file */
+	uint32_t dirty;       /* free pages that are resident */
+	uint32_t idle;        /* slabs kept though empty: each the only one of its list */
+	uint32_t nonempty[2]; /* clean, dirty: a bit an order */
+	uint32_t free[2][ORDERS];
+	uint32_t partial[ARENA_KINDS][CLASSES]; /* slabs with room */
+};
+_Static_assert(sizeof(struct header) <= HEADER_PAGES * ARENA_PAGE, "the header fits its pages");
+
+struct arena {
+	struct arena_base map;
+	struct header *header;
+	struct descriptor *descriptors;
+	struct arena_budget *budget;
+	struct arena_figures figures;
+	uint32_t reserved; /* pages of address space: PAGES_MAX, or less where the system has no more to give */
+	int fd;            /* owned */
+	bool keeps_reserve;
+	struct {
+		uint32_t next;                              /* the one to look at next */
+		uint64_t done[PAGES_MAX / HUGE_PAGES / 64]; /* those that were collapsed, a bit each */
+	} huge;                                             /* of the thread that calls arena_collapse */
+};
+
+static inline struct descriptor *descriptor(const struct arena *a, uint32_t page) {
+	return &a->descriptors[(page & (SLAB_PAGES - 1)) * (PAGES_MAX / SLAB_PAGES) + page / SLAB_PAGES];
+}
+
+static inline char *page_at(const struct arena *a, uint32_t page) {
+	return a->map.base + (size_t)page * ARENA_PAGE;
+}
+
+/* The size class of a block from a slab, and the largest size of a class. */
+static inline unsigned arena_class(size_t size) {
+	if (size <= ARENA_FINE_MAX)
+		return (unsigned)((size + ARENA_UNIT - 1) / ARENA_UNIT) - 1;
+	unsigned log = 63 - (unsigned)__builtin_clzll((unsigned long long)size - 1);
+
+	return ARENA_FINE_MAX / ARENA_UNIT + (log - 10) * 8 + (unsigned)((size - 1) >> (log - 3) & 7);
+}
+static inline size_t arena_class_size(unsigned class) {
+	if (class < ARENA_FINE_MAX / ARENA_UNIT)
+		return ((size_t) class + 1) * ARENA_UNIT;
+	unsigned above = class - ARENA_FINE_MAX / ARENA_UNIT;
+
+	return (size_t)(9 + above % 8) << (above / 8 + 7);
+}
+
+/* Reserves the address space and maps the first `end` pages of the memfd. 0 or -errno. */
+int arena_map(struct arena *a, uint32_t end);
+/* The checksum of the header's part that never changes. */
+uint64_t arena_identity(const struct header *h);
+
+/* Maps pages [from, to) of the file, which becomes that long; 0 or -errno. */
+int pages_map(struct arena *a, uint32_t from, uint32_t to);
+
+/* Takes a run of pages, `clean` ones if possible; `*state` says which they were. The budget is charged, the file grows
+ * and free dirty pages are given up where that helps. 0 where there is no room. */
+uint32_t pages_take(struct arena *a, uint32_t pages, bool clean, enum page_state *state);
+/* Makes pages free; all their descriptors are zero. */
+void pages_free(struct arena *a, uint32_t page, uint32_t pages, enum page_state state);
+/* Gives a piece of the free dirty pages (there are some) back to the kernel, at most `pages` of them and never many;
+ * false where it refuses. */
+bool pages_punch(struct arena *a, uint32_t pages);
+/* Takes `bytes` off what is resident and off the budget. */
+void pages_refund(struct arena *a, uint64_t bytes);
+
+/* Gives back what is behind pages that nothing uses, and makes them free. */
+void pages_recover(struct arena *a, uint32_t page, uint32_t pages);
+
+/* Lists through descriptors; `head` is a page, 0 for none. */
+void pages_list_push(struct arena *a, uint32_t *head, uint32_t page);
+void pages_list_unlink(struct arena *a, uint32_t *head, uint32_t page);

@@ -1,0 +1,128 @@
+/* Emptying databases: they are unlinked at once and freed in slices.
+ *
+ * What a dropped database held stays in the arena as entries that name a place which may have another database by then.
+ * That they are gone is said by the list of dropped databases alone, whose tables still name them: so a database comes
+ * on the list by the store that drops it, and leaves it when none of its entries is left. */
+#include "store/arena/crash_point.h"
+#include "store/keyspace/pin.h"
+#include "store/keyspace/record.h"
+#include "store/keyspace/undo.h"
+
+/* Takes a database out of the list of those being moved. */
+static void resizing_remove(struct shard *s, ref block) {
+	ref *link = &s->root->resizing;
+	while (*link != block)
+		link = &database_at(s, *link)->next_resizing;
+	*link = database_at(s, block)->next_resizing;
+}
+
+/* Unlinks a database from its tenant, to be listed before `next`. */
+static ref database_drop(struct tenant *t, unsigned place, ref next) {
+	struct shard *s = t->shard;
+	struct database *d = tenant_database(t, place);
+	unsigned number = t->record->numbers[place];
+	uint64_t keys = table_count(&d->table);
+	if (d->resizing)
+		resizing_remove(s, t->record->databases[place]);
+	counter_sub(&t->figures.keys, keys);
+	counter_sub(&t->shard->figures.keys, keys);
+	counter_sub(&t->figures.keys_expiring, d->expiring);
+	counter_set(&t->figures.db_keys[number], 0);
+	counter_set(&t->figures.db_expiring[number], 0);
+	t->dying += d->bytes;
+	d->lru = t->record->lru_number;
+	d->next_dropped = next;
+	shard_directory(s)[t->slot].dropped++;
+	ref block = t->record->databases[place];
+	t->record->databases[place] = 0;
+	return block;
+}
+
+void keyspace_flush(struct tenant *t, unsigned database) {
+	if (t->watcher != NULL)
+		t->watcher(t, CHANGE_FLUSH, database, SLICE(""));
+	struct shard *s = t->shard;
+	ref first = s->root->dropped;
+	if (scope_active(s))
+		scope_note_dropped(s);
+	for (unsigned i = 0; i < TENANT_DATABASES; i++)
+		if ((database == t->record->numbers[i] || database == TENANT_DATABASES) && t->record->databases[i] != 0)
+			first = database_drop(t, i, first);
+	crash_point();
+	s->root->dropped = first;
+	crash_point();
+	/* What still hangs in the list of a tenant without entries belongs to dropped databases. */
+	if (counter_get(&t->figures.keys) == 0 && t->record->lru.newest != 0) {
+		t->record->lru = (struct lru){0, 0};
+		t->record->lru_number++;
+	}
+}
+
+struct drop {
+	struct shard *shard;
+	struct tenant *tenant; /* NULL: it is gone */
+	struct database *database;
+	struct lru *lru; /* that the entries hang in; NULL: it was given up */
+};
+
+/* Takes what was freed off the tenant's charge. */
+static void discharge(const struct drop *drop, uint64_t bytes) {
+	struct database *d = drop->database;
+	bytes = bytes < d->bytes ? bytes : d->bytes;
+	d->bytes -= bytes;
+	if (drop->tenant == NULL)
+		return;
+	drop->tenant->dying -= bytes;
+	counter_sub(&drop->tenant->figures.bytes, bytes);
+}
+
+static void drop_entry(void *context, ref block) {
+	const struct drop *drop = context;
+	struct shard *s = drop->shard;
+	struct entry *e = entry_at(s, block);
+	size_t size = entry_size(e);
+	if (entry_has(e, ENTRY_TTL))
+		wheel_remove(s->arena, &s->root->wheel, block);
+	if (drop->lru != NULL)
+		lru_remove(s->arena, drop->lru, block);
+	e->owner = 0;
+	crash_point();
+	discharge(drop, arena_block_size(size));
+	loan_free_entry(s, block, size);
+}
+
+void keyspace_charge_dropped(struct tenant *t) {
+	const struct shard *s = t->shard;
+	uint32_t left = shard_directory(s)[t->slot].dropped;
+	for (ref block = s->root->dropped; block != 0 && left != 0; block = database_at(s, block)->next_dropped) {
+		const struct database *d = database_at(s, block);
+		if (d->tenant != t->slot)
+			continue;
+		left--;
+		t->dying += d->bytes;
+		counter_add(&t->figures.bytes, d->bytes);
+	}
+}
+
+bool keyspace_free_dropped(struct shard *s, unsigned units) {
+	ref block;
+	if (scope_keeps_dropped(s))
+		return s->root->dropped != 0;
+	while (units != 0 && (block = s->root->dropped) != 0) {
+		struct database *d = database_at(s, block);
+		struct tenant *t = s->tenants[d->tenant];
+		bool hangs = t != NULL && t->record->lru_number == d->lru;
+		struct drop drop = {s, t, d, hangs ? &t->record->lru : NULL};
+		uint64_t before = table_count(&d->table);
+		if (table_drain(&s->context, &d->table, &d->cursor, units, drop_entry, &drop))
+			return true;
+		units -= before < units ? (unsigned)before : units;
+		units -= units != 0;
+		discharge(&drop, d->bytes);
+		shard_directory(s)[d->tenant].dropped--;
+		s->root->dropped = d->next_dropped;
+		crash_point();
+		arena_free(s->arena, block, sizeof *d, ARENA_OTHER);
+	}
+	return s->root->dropped != 0;
+}

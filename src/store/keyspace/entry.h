@@ -1,0 +1,164 @@
+/* An entry: one key with its value, its metadata and its links, in one block of the arena.
+ *
+ *            0        4        8        12       16             [+16 with TTL]      [+8 if wide]
+ *            +--------+--------+--------+--------+----------------------------+----------------+-----+-------+
+ *            | owner  | sizes  |lru prev|lru next| deadline | wheel prev|next | key len|val len| key | value |
+ *            +--------+--------+--------+--------+----------------------------+----------------+-----+-------+
+ *   owner:   tenant 20 bits | database 4 | flags 4 | check 3 | fresh 1     0: not an entry (a free block)
+ *   sizes:   narrow: key length 7 bits | check 1 | value length 8 | check 4 | used 12
+ *            wide: the 8-byte lengths count instead
+ *   check:   of the entry's bytes, 8 bits in three places (check.h)
+ *   used:    when the entry was last read or written, in ticks of 262 seconds, of which it is the lower bits
+ *   fresh:   made by the scope that is open (undo.h)
+ *
+ * The owner is written last when an entry comes, and cleared first when it goes: an entry is in the arena as long as
+ * its owner is not 0, whatever the tables and lists say, and that is what a crash leaves (see recover.c).
+ *
+ * The value of an entry with ENTRY_INT alone is an int64_t in native order, 8 bytes, unaligned: chosen where the
+ * decimal text would be longer. With ENTRY_INT and ENTRY_RAW the first byte tells what follows it: enum entry_tag.
+ * Every other value is the bytes themselves. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "atomdb/util/slice.h"
+#include "store/arena/arena.h"
+
+enum entry_flag {
+	ENTRY_TTL = 1,  /* has a deadline and is in the wheel */
+	ENTRY_WIDE = 2, /* lengths beyond the narrow fields */
+	ENTRY_INT = 4,  /* the value is stored as an int64_t */
+	ENTRY_RAW = 8,  /* was modified in place: OBJECT ENCODING says raw */
+};
+
+/* The first byte of a value with ENTRY_INT and ENTRY_RAW. */
+enum entry_tag {
+	ENTRY_TAG_DIGITS = 0, /* the text of a number, for which OBJECT ENCODING says embstr */
+};
+
+#define ENTRY_TENANT_MAX   ((1u << 20) - 1)
+#define ENTRY_NARROW_KEY   127u
+#define ENTRY_NARROW_VALUE 255u
+#define ENTRY_VALUE_SHIFT  8
+#define ENTRY_VALUE_MAX    ((size_t)512 << 20)
+#define ENTRY_FRESH        (1u << 31)
+/* Of the owner, what it is for: without the check and who made it. */
+#define ENTRY_OWNER       ((1u << 28) - 1)
+#define ENTRY_OWNER_CHECK (7u << 28)
+#define ENTRY_SIZES_CHECK (1u << 7 | 15u << 16)
+
+/* The part of `sizes` that says when an entry was last used, for a time in milliseconds since 1970. */
+#define ENTRY_USED_SHIFT 20
+#define ENTRY_USED_MAX   4095u
+#define ENTRY_TICK_SHIFT 18 /* 2^18 ms */
+static inline uint32_t entry_used_at(int64_t ms) {
+	return (uint32_t)(ms >> ENTRY_TICK_SHIFT) << ENTRY_USED_SHIFT;
+}
+
+struct entry {
+	uint32_t owner;
+	uint32_t sizes;
+	ref lru_prev;
+	ref lru_next;
+};
+
+struct entry_ttl {
+	int64_t deadline;    /* milliseconds since 1970 */
+	uint32_t wheel_prev; /* see wheel.h */
+	ref wheel_next;
+};
+
+struct entry_wide {
+	uint32_t key_len;
+	uint32_t value_len;
+};
+
+/* Notes when the entry was last used: entry_used_at. */
+static inline void entry_set_used(struct entry *e, uint32_t used) {
+	e->sizes = (e->sizes & ((1u << ENTRY_USED_SHIFT) - 1)) | used;
+}
+
+static inline uint32_t entry_tenant(const struct entry *e) {
+	return e->owner & ENTRY_TENANT_MAX;
+}
+static inline unsigned entry_database(const struct entry *e) {
+	return (e->owner >> 20) & 15;
+}
+static inline unsigned entry_flags(const struct entry *e) {
+	return (e->owner >> 24) & 15;
+}
+static inline bool entry_has(const struct entry *e, enum entry_flag flag) {
+	return (entry_flags(e) & (unsigned)flag) != 0;
+}
+static inline bool entry_is_integer(const struct entry *e) {
+	return (entry_flags(e) & (ENTRY_INT | ENTRY_RAW)) == ENTRY_INT;
+}
+static inline bool entry_is_tagged(const struct entry *e) {
+	return (entry_flags(e) & (ENTRY_INT | ENTRY_RAW)) == (ENTRY_INT | ENTRY_RAW);
+}
+static inline bool entry_fresh(const struct entry *e) {
+	return (e->owner & ENTRY_FRESH) != 0;
+}
+static inline uint32_t entry_owner(uint32_t tenant, unsigned database, unsigned flags) {
+	return tenant | database << 20 | flags << 24;
+}
+
+/* The check, and the parts of it in owner and sizes. */
+static inline uint8_t entry_check(const struct entry *e) {
+	return (uint8_t)((e->owner >> 28 & 7) << 5 | (e->sizes >> 16 & 15) << 1 | (e->sizes >> 7 & 1));
+}
+static inline uint32_t entry_owner_check(uint8_t check) {
+	return (uint32_t)(check >> 5) << 28;
+}
+static inline uint32_t entry_sizes_check(uint8_t check) {
+	return (uint32_t)(check >> 1 & 15) << 16 | (uint32_t)(check & 1) << 7;
+}
+
+static inline struct entry_ttl *entry_ttl(struct entry *e) {
+	return (struct entry_ttl *)(void *)(e + 1);
+}
+
+/* Bytes before the key. */
+static inline size_t entry_header_size(unsigned flags) {
+	return sizeof(struct entry) + ((flags & ENTRY_TTL) ? sizeof(struct entry_ttl) : 0) +
+	       ((flags & ENTRY_WIDE) ? sizeof(struct entry_wide) : 0);
+}
+
+static inline struct entry_wide *entry_wide(struct entry *e) {
+	return (struct entry_wide *)(void *)((char *)e + entry_header_size(entry_flags(e)) - sizeof(struct entry_wide));
+}
+
+static inline struct slice entry_key(const struct entry *e) {
+	size_t len = e->sizes & ENTRY_NARROW_KEY;
+	if (__builtin_expect(entry_has(e, ENTRY_WIDE), 0))
+		len = entry_wide((struct entry *)(uintptr_t)e)->key_len;
+	return (struct slice){(const char *)e + entry_header_size(entry_flags(e)), len};
+}
+
+/* The value's bytes as stored: 8 bytes of int64_t with ENTRY_INT. */
+static inline struct slice entry_stored(const struct entry *e) {
+	struct slice key = entry_key(e);
+	size_t len = e->sizes >> ENTRY_VALUE_SHIFT & ENTRY_NARROW_VALUE;
+	if (__builtin_expect(entry_has(e, ENTRY_WIDE), 0))
+		len = entry_wide((struct entry *)(uintptr_t)e)->value_len;
+	return (struct slice){key.data + key.len, len};
+}
+
+/* Bytes of an entry that is not wide, told by its header alone. */
+static inline size_t entry_narrow_size(const struct entry *e) {
+	return entry_header_size(entry_flags(e) & ~(unsigned)ENTRY_WIDE) + (e->sizes & ENTRY_NARROW_KEY) +
+	       (e->sizes >> ENTRY_VALUE_SHIFT & ENTRY_NARROW_VALUE);
+}
+
+/* Bytes that the entry needs: what its block was allocated with. */
+static inline size_t entry_size(const struct entry *e) {
+	struct slice stored = entry_stored(e);
+	return (size_t)(stored.data + stored.len - (const char *)e);
+}
+
+/* Deadline in milliseconds since 1970, or 0 for none. */
+static inline int64_t entry_deadline(const struct entry *e) {
+	return entry_has(e, ENTRY_TTL) ? entry_ttl((struct entry *)(uintptr_t)e)->deadline : 0;
+}

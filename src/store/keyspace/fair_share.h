@@ -1,0 +1,54 @@
+/* The fair share of memory: who gives way when all tenants together have all that they may.
+ *
+ * The budget is filled like water over the tenants, each up to what it has (max-min fairness). As long as a sixteenth
+ * of it is free, tenants grow as they like. After that, those above the water's level give way: a write of such a
+ * tenant first evicts as much of its own, or is refused with eviction = "none", and its worker evicts from it in the
+ * background until a sixteenth is free again. Tenants below the level take from that sixteenth, and lose nothing.
+ *
+ * No writer waits for another worker: the level is worked out by whoever needs it, from the tenants' counters, and the
+ * other workers are woken. */
+#pragma once
+
+#include "store/keyspace/record.h"
+
+/* The memory of one tenant. */
+struct share_demand {
+	uint64_t bytes;
+	bool evicts; /* its eviction is not "none" */
+};
+
+/* The level above which the demands hold `excess` bytes together: 1 or more. */
+uint64_t share_level(const struct share_demand *demands, size_t count, uint64_t excess);
+
+/* Puts the level for these demands in force: 0 where the budget has room for `wanted` bytes more. Returns it. */
+uint64_t share_publish(struct arena_budget *b, const struct share_demand *demands, size_t count, uint64_t wanted);
+
+/* Bytes in use beyond what leaves the reserve free; 0 within. */
+uint64_t share_excess(const struct shard *s);
+
+/* Takes over the level that is in force: once a turn. */
+void share_read_level(struct shard *s);
+
+/* Whether the tenant is above the level, with so many bytes more. */
+static inline bool share_is_above(const struct tenant *t, uint64_t more) {
+	return counter_get(&t->figures.bytes) + more > t->shard->share.level;
+}
+
+/* Evicts of a tenant above its share as much as it is about to grow by; 0 or ATOMDB_E_OOM. */
+int share_make_up(struct tenant *t, size_t size, ref keep);
+
+/* Prepares another try at an allocation of `size` bytes for the tenant, which failed `tries` times; `keep` is not
+ * evicted. False: give up. Nothing is evicted if the tenant, or for one below its share the others of this shard that
+ * are above theirs, have too few bytes to give. Call share_end() afterwards in any case. */
+bool share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries);
+void share_end(struct shard *s);
+
+/* Blocks that no tenant's share limits, from the reserve too: for a new tenant, for which those above the level here
+ * give way at once; for the undo log, and for entries that move. 0: there is none. */
+ref share_alloc_zero(struct shard *s, size_t size);
+ref share_alloc(struct shard *s, size_t size, enum arena_kind kind);
+
+/* Evicts, in a slice of about `units` entries, from this shard's tenants above the level. */
+void share_give_way(struct shard *s, unsigned units);
+/* When share_give_way is next needed, in milliseconds since 1970; INT64_MAX: never. */
+int64_t share_deadline(const struct shard *s);

@@ -1,0 +1,132 @@
+#include "store/keyspace/quota.h"
+
+#include "atomdb/util/error.h"
+#include "store/keyspace/fair_share.h"
+#include "store/keyspace/pin.h"
+#include "store/keyspace/undo.h"
+
+/* Most bytes that a table keeps when its entries have been evicted, and for each entry that stays: it shrinks below a
+ * tenth, and meanwhile has two arrays. */
+#define EMPTY_TABLE ((uint64_t)512)
+#define TABLE_ENTRY ((uint64_t)128)
+
+/* A write frees as much of what was dropped as it takes, in at most so many entries, and so many at a time. */
+#define FREED_AT_MOST 16384
+#define FREED_AT_ONCE 64
+
+/* Clients may exceed the quota by a 64th of it, within these bounds in bytes; so may what an open scope keeps. */
+#define RESERVE_SHARE 64
+#define RESERVE_LEAST ((uint64_t)64 << 10)
+#define RESERVE_MOST  ((uint64_t)1 << 20)
+
+struct evictable {
+	uint64_t entries, bytes;
+};
+
+/* `keep` and the entries used after it. */
+static struct evictable sum_kept(const struct tenant *t, ref keep) {
+	const struct shard *s = t->shard;
+	struct evictable sum = {0};
+	for (ref block = keep; block != 0; block = entry_at(s, block)->lru_prev) {
+		sum.entries++;
+		sum.bytes += keyspace_memory(entry_at(s, block));
+	}
+	return sum;
+}
+
+/* Bytes of a database's table when only `kept` entries are left. To shrink it takes a second, smaller array. */
+static uint64_t table_rest(const struct tenant *t, const struct database *d, uint64_t kept) {
+	uint64_t most = EMPTY_TABLE + TABLE_ENTRY * kept, both = d->table_bytes + d->table_bytes / 4;
+	return both > most && share_excess(t->shard) == 0 ? most : both;
+}
+
+static struct evictable sum_evictable(const struct tenant *t, ref keep) {
+	struct evictable kept = sum_kept(t, keep), sum = {.entries = counter_get(&t->figures.keys) - kept.entries};
+	for (unsigned place = 0; place < TENANT_DATABASES; place++) {
+		const struct database *d = tenant_database(t, place);
+		if (d != NULL)
+			sum.bytes += d->bytes - arena_block_size(sizeof *d) - table_rest(t, d, kept.entries);
+	}
+	/* It may have become negative. */
+	sum.bytes -= kept.bytes + loan_bytes(t);
+	sum.bytes = (int64_t)sum.bytes < 0 ? 0 : sum.bytes;
+	return sum;
+}
+
+static uint64_t reserve_of(const struct tenant *t) {
+	uint64_t quota = t->limits.max_memory, reserve = quota == 0 ? RESERVE_MOST : quota / RESERVE_SHARE;
+	return reserve < RESERVE_LEAST ? RESERVE_LEAST : reserve > RESERVE_MOST ? RESERVE_MOST : reserve;
+}
+
+/* Bytes that the open scope keeps for the tenant, whose command is the only one that runs in the shard. */
+static uint64_t kept_by_scope(const struct tenant *t) {
+	const struct shard *s = t->shard;
+	uint64_t bytes = s->scope_bytes + s->transaction_bytes;
+	return scope_keeps_dropped(s) ? bytes + t->dying : bytes;
+}
+
+bool room_has_to_fit(const struct tenant *t, uint64_t kept) {
+	return kept_by_scope(t) + kept > reserve_of(t);
+}
+
+/* Charged bytes that count as room: they go soon, or at the end of the scope. */
+static uint64_t passing(const struct tenant *t) {
+	uint64_t kept = kept_by_scope(t), most = reserve_of(t);
+	return (kept < most ? kept : most) + (scope_keeps_dropped(t->shard) ? 0 : t->dying);
+}
+
+bool room_over(const struct tenant *t, uint64_t entries, uint64_t bytes) {
+	const struct tenant_limits *l = &t->limits;
+	return (l->max_entries != 0 && counter_get(&t->figures.keys) + entries > l->max_entries) ||
+	       (l->max_memory != 0 && counter_get(&t->figures.bytes) + bytes > l->max_memory + passing(t));
+}
+
+bool room_in_reserve(const struct tenant *t, uint64_t bytes) {
+	return counter_get(&t->figures.bytes) + bytes <= t->limits.max_memory + reserve_of(t) + passing(t);
+}
+
+uint64_t room_evictable(const struct tenant *t, ref keep) {
+	return t->limits.eviction == EVICTION_NONE ? 0 : sum_evictable(t, keep).bytes;
+}
+
+bool room_fits(const struct tenant *t, uint64_t entries, uint64_t bytes, ref keep) {
+	const struct tenant_limits *l = &t->limits;
+	if (!room_over(t, entries, bytes))
+		return true;
+	if (l->eviction == EVICTION_NONE)
+		return false;
+	struct evictable most = sum_evictable(t, keep);
+	return (l->max_entries == 0 || counter_get(&t->figures.keys) - most.entries + entries <= l->max_entries) &&
+	       (l->max_memory == 0 ||
+		counter_get(&t->figures.bytes) - most.bytes + bytes <= l->max_memory + passing(t));
+}
+
+/* Bytes that the table of `growing` takes for one more entry: none, as entries are evicted from it. */
+static uint64_t growth_of(const struct database *growing) {
+	return growing == NULL ? 0 : table_growth(&growing->table);
+}
+
+void room_free_dropped(struct tenant *t, uint64_t bytes) {
+	struct shard *s = t->shard;
+	uint64_t before = counter_get(&arena_figures(s->arena)->used);
+	for (unsigned freed = 0; freed < FREED_AT_MOST && s->root->dropped != 0 && !scope_keeps_dropped(s);
+	     freed += FREED_AT_ONCE) {
+		if (counter_get(&arena_figures(s->arena)->used) + bytes <= before)
+			return;
+		(void)keyspace_free_dropped(s, FREED_AT_ONCE);
+	}
+}
+
+int room_evict(struct tenant *t, const struct database *growing, uint64_t entries, uint64_t bytes, ref keep) {
+	room_free_dropped(t, bytes);
+	while (room_over(t, entries, bytes + growth_of(growing)))
+		if (t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, keep))
+			return ATOMDB_E_OOM;
+	return 0;
+}
+
+int room_make(struct tenant *t, uint64_t bytes, ref keep) {
+	if (__builtin_expect(!keyspace_over(t, 0, bytes), 1))
+		return 0;
+	return room_fits(t, 0, bytes, keep) ? room_evict(t, NULL, 0, bytes, keep) : ATOMDB_E_OOM;
+}

@@ -1,0 +1,86 @@
+/* What changes the key of a value: to move it, to copy it, to exchange whole databases.
+ *
+ * An entry has its key in its block, so a value gets a new block under the new key, as in every other change. While
+ * room is made for that, the entry that it comes from must not be evicted. For a copy both entries are made the most
+ * recently used, the one that is read before the one that is replaced, and eviction, which goes by age, stops at the
+ * first of them. */
+#include "atomdb/util/error.h"
+#include "store/arena/crash_point.h"
+#include "store/keyspace/quota.h"
+#include "store/keyspace/record.h"
+#include "store/keyspace/undo.h"
+
+/* Copies `e`, which is not evicted as long as `keep` is not. */
+static int copy(struct tenant *t, const struct entry *e, const struct key *to, struct entry *old, ref keep) {
+	struct slice stored = entry_stored(e);
+	struct database *d = keyspace_database_for_write(t, to, stored.len, keep);
+	struct draft draft;
+	if (d == NULL)
+		return ATOMDB_E_OOM;
+	int error = keyspace_draft(t, d, to, old, stored.len, entry_flags(e) & (ENTRY_INT | ENTRY_RAW),
+				   entry_deadline(e), keep, &draft);
+	if (error != 0)
+		return error;
+	memcpy(draft.value, stored.data, stored.len);
+	keyspace_seal(&draft);
+	keyspace_publish(t, d, to, old, &draft);
+	return 0;
+}
+
+int keyspace_copy(struct tenant *t, struct entry *e, const struct key *to, struct entry *old) {
+	struct shard *s = t->shard;
+	ref from = entry_ref(s, e);
+	lru_touch(s->arena, &t->record->lru, from);
+	if (old != NULL)
+		lru_touch(s->arena, &t->record->lru, entry_ref(s, old));
+	return copy(t, e, to, old, from);
+}
+
+/* A move within a transaction, which keeps the entry where it was. */
+static int move_kept(struct tenant *t, const struct key *from, struct entry *e, const struct key *to,
+		     struct entry *old) {
+	int error = keyspace_copy(t, e, to, old);
+	if (error == 0)
+		keyspace_delete(t, from, e);
+	return error;
+}
+
+/* The entry will be gone when its copy is there: the quota has room for one of them only. So meanwhile it neither
+ * counts nor can be evicted. */
+int keyspace_move(struct tenant *t, const struct key *from, struct entry *e, const struct key *to, struct entry *old) {
+	struct shard *s = t->shard;
+	struct database *d = tenant_database(t, from->place);
+	bool ttl = entry_has(e, ENTRY_TTL);
+	size_t bytes = keyspace_memory(e);
+	if (scope_keeps(s, e) && room_has_to_fit(t, bytes))
+		return move_kept(t, from, e, to, old);
+	lru_remove(s->arena, &t->record->lru, entry_ref(s, e));
+	keyspace_count(t, d, from->place, ttl, bytes, false);
+	keyspace_begin(s);
+	int error = copy(t, e, to, old, 0);
+	keyspace_count(t, d, from->place, ttl, bytes, true);
+	if (error == 0)
+		keyspace_delete(t, from, e);
+	else
+		lru_push(s->arena, &t->record->lru, entry_ref(s, e));
+	keyspace_commit(s);
+	return error;
+}
+
+static void swap_counters(counter *a, counter *b) {
+	uint64_t value = counter_get(a);
+	counter_set(a, counter_get(b));
+	counter_set(b, value);
+}
+
+void keyspace_swap(struct tenant *t, unsigned a, unsigned b) {
+	struct tenant_record *record = t->record;
+	unsigned differ = record->places[a] ^ record->places[b];
+	if (scope_active(t->shard))
+		scope_note_order(t->shard, record);
+	record->order ^= (uint64_t)differ << 4 * a ^ (uint64_t)differ << 4 * b; /* one store */
+	crash_point();
+	tenant_read_order(record);
+	swap_counters(&t->figures.db_keys[a], &t->figures.db_keys[b]);
+	swap_counters(&t->figures.db_expiring[a], &t->figures.db_expiring[b]);
+}

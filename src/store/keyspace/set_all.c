@@ -1,0 +1,238 @@
+/* Several keys at once, all or none: room is made for all of them, then each gets its block, and only then the first of
+ * them is published. */
+#include <stdlib.h>
+
+#include "atomdb/util/error.h"
+#include "atomdb/util/number.h"
+#include "store/keyspace/fair_share.h"
+#include "store/keyspace/quota.h"
+#include "store/keyspace/record.h"
+#include "store/keyspace/undo.h"
+
+/* Of a new database, its first table. */
+#define FIRST_TABLE 64
+
+/* A block that is not published yet. */
+struct unpublished {
+	ref block;
+	uint32_t owner;
+	size_t size;
+};
+
+struct batch {
+	struct tenant *tenant;
+	unsigned place;
+	const struct slice *pairs;
+	size_t count;
+	int64_t deadline;
+	uint64_t entries; /* that are new */
+	uint64_t bytes;   /* of blocks, beyond those that go */
+	uint64_t kept;    /* bytes of those that go at the end of a transaction and do not have to fit */
+	ref keep;         /* the least recently used entry that is replaced, or 0 */
+	struct unpublished *blocks;
+	size_t drafted;
+};
+
+static struct key key_of(const struct batch *b, size_t i) {
+	return keyspace_key(b->tenant, b->place, b->pairs[2 * i]);
+}
+
+/* The value as it is stored. */
+static struct slice stored_form(struct slice value, int64_t *number, unsigned *flags) {
+	*flags = 0;
+	if (value.len <= sizeof *number || value.len > NUMBER_TEXT_MAX || !number_parse(value, number))
+		return value;
+	*flags = ENTRY_INT;
+	return (struct slice){(const char *)number, sizeof *number};
+}
+
+static size_t block_size(const struct batch *b, size_t i, const struct key *key) {
+	int64_t number;
+	unsigned flags;
+	struct slice stored = stored_form(b->pairs[2 * i + 1], &number, &flags);
+	return arena_block_size(keyspace_draft_size(key, stored.len, flags, b->deadline));
+}
+
+/* Makes `e` the most recently used entry, and keeps it and those before it from being evicted. */
+static void keep_entry(struct batch *b, const struct entry *e) {
+	struct shard *s = b->tenant->shard;
+	ref block = entry_ref(s, e);
+	if (b->keep == 0)
+		b->keep = block;
+	else if (b->keep == block && e->lru_prev != 0)
+		b->keep = e->lru_prev;
+	lru_touch(s->arena, &b->tenant->record->lru, block);
+}
+
+/* ---- how much it takes ---- */
+
+/* Counts a pair of names that differ. */
+static void count_pair(struct batch *b, size_t i) {
+	struct shard *s = b->tenant->shard;
+	struct key key = key_of(b, i);
+	const struct entry *old = keyspace_find(b->tenant, &key, LOOKUP_PEEK);
+	b->bytes += block_size(b, i, &key);
+	b->entries += old == NULL;
+	if (old == NULL)
+		return;
+	if (!scope_keeps(s, old)) {
+		b->bytes -= keyspace_memory(old); /* may wrap: the sum is what counts */
+	} else if (!room_has_to_fit(b->tenant, b->kept + keyspace_memory(old))) {
+		b->kept += keyspace_memory(old);
+		b->bytes -= keyspace_memory(old);
+	}
+	keep_entry(b, old);
+}
+
+struct numbered {
+	uint64_t hash;
+	size_t number;
+};
+
+static int compare_numbered(const void *x, const void *y) {
+	const struct numbered *a = x, *b = y;
+	if (a->hash != b->hash)
+		return a->hash < b->hash ? -1 : 1;
+	return (a->number > b->number) - (a->number < b->number);
+}
+
+/* Counts the last pair of each name. 0 or ATOMDB_E_OOM. */
+static int count_pairs(struct batch *b) {
+	struct numbered *order = malloc(b->count * sizeof *order);
+	if (order == NULL)
+		return ATOMDB_E_OOM;
+	for (size_t i = 0; i < b->count; i++)
+		order[i] = (struct numbered){key_of(b, i).hash, i};
+	qsort(order, b->count, sizeof *order, compare_numbered);
+	b->entries = b->bytes = 0;
+	for (size_t i = 0; i < b->count; i++)
+		if (i + 1 == b->count || order[i + 1].hash != order[i].hash)
+			count_pair(b, order[i].number);
+	free(order);
+	if ((int64_t)b->bytes < 0)
+		b->bytes = 0;
+	return 0;
+}
+
+/* At most so much: as if nothing were replaced. */
+static void count_most(struct batch *b) {
+	for (size_t i = 0; i < b->count; i++) {
+		struct key key = key_of(b, i);
+		b->entries += keyspace_find(b->tenant, &key, LOOKUP_PEEK) == NULL;
+		b->bytes += block_size(b, i, &key);
+	}
+}
+
+static uint64_t growth_of(const struct batch *b) {
+	const struct database *d = tenant_database(b->tenant, b->place);
+	if (d != NULL)
+		return table_growth_many(&d->table, b->entries);
+	return arena_block_size(sizeof *d) + table_growth_many(&(struct table){0}, b->entries);
+}
+
+static bool is_over(const struct batch *b, uint64_t growth) {
+	return keyspace_over(b->tenant, b->entries, b->bytes + growth) || share_is_above(b->tenant, b->bytes + growth);
+}
+
+static int make_room(struct batch *b) {
+	struct tenant *t = b->tenant;
+	count_most(b);
+	if (__builtin_expect(!is_over(b, growth_of(b)), 1))
+		return 0;
+	int error = count_pairs(b);
+	if (error != 0)
+		return error;
+	uint64_t bytes = b->bytes + growth_of(b);
+	if (!room_fits(t, b->entries, bytes, b->keep))
+		return ATOMDB_E_OOM;
+	if (share_is_above(t, bytes) && share_make_up(t, bytes, b->keep) != 0)
+		return ATOMDB_E_OOM;
+	return room_evict(t, NULL, b->entries, bytes, b->keep);
+}
+
+/* ---- the blocks ---- */
+
+static int draft(struct batch *b, size_t i) {
+	struct key key = key_of(b, i);
+	struct draft made;
+	int64_t number;
+	unsigned flags;
+	struct slice stored = stored_form(b->pairs[2 * i + 1], &number, &flags);
+	int error = keyspace_draft_in_room(b->tenant, &key, stored.len, flags, b->deadline, b->keep, &made);
+	if (error != 0)
+		return error;
+	if (stored.len != 0)
+		memcpy(made.value, stored.data, stored.len);
+	keyspace_seal(&made);
+	b->blocks[i] = (struct unpublished){made.block, made.owner, made.size};
+	b->drafted++;
+	return 0;
+}
+
+static int draft_all(struct batch *b, struct database *d) {
+	struct tenant *t = b->tenant;
+	int error = 0;
+	for (size_t i = 0; i < b->count && error == 0; i++)
+		error = draft(b, i);
+	/* Last: a draft may evict, which lets the table shrink. */
+	if (error == 0)
+		error = table_reserve_many(&t->shard->context, &d->table, b->entries);
+	keyspace_account_table(t, d);
+	return error;
+}
+
+static void free_blocks(const struct batch *b) {
+	struct shard *s = b->tenant->shard;
+	for (size_t i = 0; i < b->drafted; i++)
+		arena_free(s->arena, b->blocks[i].block, b->blocks[i].size, ARENA_ENTRY);
+}
+
+static void publish(const struct batch *b, struct database *d, size_t i, const struct key *key) {
+	struct tenant *t = b->tenant;
+	const struct unpublished *u = &b->blocks[i];
+	struct draft made = {
+		.block = u->block, .owner = u->owner, .size = u->size, .entry = entry_at(t->shard, u->block)};
+	struct entry *old = keyspace_find(t, key, LOOKUP_TOUCH); /* the same key may come twice */
+	if (old == NULL) {
+		(void)table_reserve(&t->shard->context, &d->table);
+		keyspace_account_table(t, d);
+	}
+	keyspace_publish(t, d, key, old, &made);
+}
+
+static int set_all(struct batch *b, keyspace_written written, void *context) {
+	struct tenant *t = b->tenant;
+	struct key first = key_of(b, 0);
+	int error = make_room(b);
+	struct database *d = error != 0 ? NULL : keyspace_database_for_write(t, &first, b->pairs[1].len, b->keep);
+	if (d == NULL)
+		return ATOMDB_E_OOM;
+	error = draft_all(b, d);
+	if (error != 0) {
+		free_blocks(b);
+		return error;
+	}
+	keyspace_begin(t->shard);
+	for (size_t i = 0; i < b->count; i++) {
+		struct key key = key_of(b, i);
+		publish(b, d, i, &key);
+		written(context, &key);
+	}
+	keyspace_commit(t->shard);
+	return 0;
+}
+
+int keyspace_set_all(struct tenant *t, unsigned place, const struct slice *pairs, size_t count,
+		     keyspace_written written, void *context) {
+	struct batch b = {
+		.tenant = t,
+		.place = place,
+		.pairs = pairs,
+		.count = count,
+		.deadline = keyspace_deadline_of_write(t, NULL, DEADLINE_NONE),
+		.blocks = malloc(count * sizeof *b.blocks),
+	};
+	int error = b.blocks == NULL ? ATOMDB_E_OOM : set_all(&b, written, context);
+	free(b.blocks);
+	return error;
+}

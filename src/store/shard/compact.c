@@ -1,0 +1,108 @@
+#include "store/shard/compact.h"
+
+#include "store/keyspace/fair_share.h"
+
+/* Entries that move together: their buckets and neighbours are fetched first, so that the misses overlap. */
+#define BATCH 16
+/* What moving costs, in blocks looked at: some, and one for each of so many bytes. */
+#define MOVE_UNITS 2u
+#define UNIT_BYTES 1024u
+
+static struct database *database_of(const struct shard *s, const struct entry *e) {
+	ref record = shard_directory(s)[entry_tenant(e)].record;
+
+	return record == 0 ? NULL
+			   : database_at(s, ((const struct tenant_record *)arena_at(s->arena, record))
+						    ->databases[entry_database(e)]);
+}
+
+static uint64_t hash_of(const struct shard *s, const struct entry *e) {
+	struct slice name = entry_key(e);
+
+	return hash_bytes(&s->context.seed, name.data, name.len);
+}
+
+/* To everything but its watcher this is a value that is replaced by itself. */
+static bool move(struct shard *s, ref from, uint64_t hash) {
+	struct entry *old = entry_at(s, from);
+	struct database *d = database_of(s, old);
+	struct tenant *t = s->tenants[entry_tenant(old)];
+	struct draft draft = {.owner = old->owner, .size = entry_size(old)};
+
+	if (d == NULL || t == NULL)
+		return false;
+	draft.block = share_alloc(s, draft.size, ARENA_ENTRY);
+	if (draft.block == 0)
+		return false;
+	draft.entry = entry_at(s, draft.block);
+	/* With what is behind the value: the check includes it. */
+	size_t whole = (draft.size + ARENA_UNIT - 1) / ARENA_UNIT * ARENA_UNIT;
+	memcpy(&draft.entry->sizes, &old->sizes, whole - offsetof(struct entry, sizes));
+	const struct key key = {entry_key(old), hash, entry_database(old)};
+	change_watcher watcher = t->watcher;
+
+	t->watcher = NULL;
+	keyspace_publish(t, d, &key, old, &draft);
+	t->watcher = watcher;
+	counter_add(&t->figures.moved, 1);
+	counter_add(&s->figures.moved, 1);
+	counter_add(&s->figures.moved_bytes, arena_block_size(draft.size));
+	return true;
+}
+
+bool compact_move(struct shard *s, ref from) {
+	return move(s, from, hash_of(s, entry_at(s, from)));
+}
+
+/* Takes one step after the other for all of a batch: each reads what the one before has brought. */
+static void fetch(const struct shard *s, const ref *blocks, unsigned count, uint64_t *hashes) {
+	for (unsigned i = 0; i < count; i++) {
+		const struct entry *e = entry_at(s, blocks[i]);
+		const struct database *d = database_of(s, e);
+
+		hashes[i] = hash_of(s, e);
+		if (d != NULL)
+			(void)table_fetch_bucket(&s->context, &d->table, hashes[i]);
+		table_fetch_links(&s->context, e);
+	}
+}
+
+static unsigned move_batch(struct shard *s, unsigned units) {
+	struct sparse *p = &s->compaction.sparse;
+	ref blocks[BATCH];
+	uint64_t hashes[BATCH];
+	unsigned count = sparse_take(p, s->arena, blocks, BATCH, &units);
+
+	fetch(s, blocks, count, hashes);
+	for (unsigned i = 0; i < count && sparse_make_way(p, s->arena, blocks[i]); i++) {
+		size_t size = entry_size(entry_at(s, blocks[i]));
+		unsigned cost = MOVE_UNITS + (unsigned)(size / UNIT_BYTES);
+
+		(void)move(s, blocks[i], hashes[i]);
+		units -= cost < units ? cost : units;
+	}
+	return units;
+}
+
+void compact_work(struct shard *s, unsigned units) {
+	struct sparse *p = &s->compaction.sparse;
+
+	/* What is dropped, or may have to come back, is in no table. */
+	if (p->phase == SPARSE_IDLE || s->root->dropped != 0 || s->scopes != 0)
+		return;
+	if (p->phase == SPARSE_SURVEY)
+		sparse_survey(p, s->arena, &units);
+	while (units != 0 && p->phase == SPARSE_PASS)
+		units = move_batch(s, units);
+	if (p->phase == SPARSE_IDLE)
+		s->compaction.least = sparse_waste(s->arena);
+}
+
+void shard_purge(struct shard *s) {
+	struct compaction *c = &s->compaction;
+
+	/* Who asks again and again must not make it begin again and again. */
+	if (c->sparse.phase == SPARSE_IDLE || !c->sparse.thorough)
+		sparse_start(&c->sparse, true);
+	c->purge = true;
+}

@@ -1,0 +1,191 @@
+#include "atomdb/store/shard.h"
+
+#include <assert.h>
+
+#include "atomdb/util/error.h"
+#include "store/keyspace/fair_share.h"
+#include "store/keyspace/quota.h"
+#include "store/shard/compact.h"
+
+/* Due entries taken from the wheel at a time: their buckets are fetched together, so that the misses overlap. */
+#define SWEEP_BATCH 16
+/* Bytes of free pages given back in a slice of work. */
+#define TRIM_SLICE ((size_t)256 << 10)
+
+unsigned shard_worker(const struct shard *s) {
+	return s->worker;
+}
+
+const struct shard_figures *shard_figures(const struct shard *s) {
+	return &s->figures;
+}
+
+static void publish_memory(struct shard *s) {
+	const struct arena_figures *a = arena_figures(s->arena);
+	counter_set(&s->figures.resident, counter_get(&a->resident));
+	counter_set(&s->figures.used, counter_get(&a->used));
+	counter_set(&s->figures.used_by_entries, counter_get(&a->used_by_kind[ARENA_ENTRY]));
+	counter_set(&s->figures.compacting, compact_under_way(s));
+}
+
+/* How often the two clocks are compared, for a step forward that is smaller. */
+#define LOOK_MS 1000
+
+/* The clock was set, or is read for the first time: deadlines follow it, forward and back. */
+static void step(struct shard *s, int64_t realtime_ms, int64_t skew_ms) {
+	s->skew_ms = skew_ms;
+	s->now_ms = s->stepped_ms = realtime_ms;
+	if (s->root->used_skew == 0)
+		s->root->used_skew = skew_ms;
+	wheel_rewind(&s->root->wheel, realtime_ms);
+}
+
+/* Follows the clock. Within what it may be away from monotonic time, the shard's time stands still rather than run
+ * back. */
+static void follow_clock(struct shard *s, int64_t realtime_ms, int64_t monotonic_ms) {
+	int64_t off = realtime_ms - monotonic_ms - s->skew_ms;
+	if (off > SHARD_CLOCK_JITTER_MS || off < -SHARD_CLOCK_JITTER_MS ||
+	    realtime_ms < s->now_ms - SHARD_CLOCK_JITTER_MS)
+		step(s, realtime_ms, realtime_ms - monotonic_ms);
+	else if (realtime_ms > s->now_ms)
+		s->now_ms = realtime_ms;
+}
+
+void shard_set_now(struct shard *s, int64_t realtime_ms, uint64_t monotonic_ns) {
+	s->now_ns = monotonic_ns;
+	if (__builtin_expect(realtime_ms >= s->now_ms && realtime_ms < s->look_ms, 1)) {
+		s->now_ms = realtime_ms;
+	} else {
+		follow_clock(s, realtime_ms, (int64_t)(monotonic_ns / 1000000));
+		s->used_now = entry_used_at(shard_used_ms(s));
+		s->look_ms = s->now_ms + LOOK_MS;
+	}
+	publish_memory(s);
+	share_read_level(s);
+	compact_watch(s);
+}
+
+int64_t shard_now(const struct shard *s) {
+	return s->now_ms;
+}
+
+static int64_t monotonic_ms(const struct shard *s) {
+	return (int64_t)(s->now_ns / 1000000);
+}
+
+static void hold(struct shard *s, ref due, int64_t end_ms) {
+	if (s->root->wheel.held == 0 || end_ms < s->held_ms)
+		s->held_ms = end_ms;
+	wheel_hold(s->arena, &s->root->wheel, due);
+}
+
+/* Takes a due entry from the wheel, or 0. Those of tenants that hold them go aside. */
+static ref take_due(struct shard *s, unsigned *steps) {
+	for (;; --*steps) {
+		ref due = wheel_next(s->arena, &s->root->wheel, s->now_ms, steps);
+		const struct tenant *t = due == 0 ? NULL : s->tenants[entry_tenant(entry_at(s, due))];
+		if (t == NULL || !tenant_holds_expired(t))
+			return due;
+		hold(s, due, t->hold_end_ms);
+		if (*steps == 0)
+			return 0;
+	}
+}
+
+/* Removes what is due, about `steps` entries' worth. */
+static void sweep(struct shard *s, unsigned steps) {
+	unsigned taken;
+	/* All that is held goes back first: what still has to wait is held again. */
+	if (s->root->wheel.held != 0 && s->held_ms <= monotonic_ms(s))
+		wheel_release(s->arena, &s->root->wheel, &steps);
+	if (s->root->wheel.held != 0 && s->held_ms <= monotonic_ms(s))
+		return;
+	do {
+		ref due[SWEEP_BATCH];
+		uint64_t hashes[SWEEP_BATCH];
+		for (taken = 0; taken < SWEEP_BATCH; taken++) {
+			due[taken] = take_due(s, &steps);
+			if (due[taken] == 0)
+				break;
+			const struct entry *e = entry_at(s, due[taken]);
+			struct slice name = entry_key(e);
+			struct tenant *t = s->tenants[entry_tenant(e)];
+			hashes[taken] = hash_bytes(&s->context.seed, name.data, name.len);
+			if (t != NULL)
+				(void)keyspace_fetch_bucket(t, &(struct key){name, hashes[taken], entry_database(e)});
+		}
+		for (unsigned i = 0; i < taken; i++)
+			keyspace_expire_due(s, due[i], hashes[i]);
+		steps = steps > taken ? steps - taken : 0;
+	} while (taken == SWEEP_BATCH && steps != 0);
+}
+
+/* Goes on with one table that is being moved. */
+static void move_table(struct shard *s, unsigned units) {
+	struct database *d = database_at(s, s->root->resizing);
+	if (d == NULL)
+		return;
+	bool more = table_step(&s->context, &d->table, units / 8 + 1);
+	if (!more) {
+		s->root->resizing = d->next_resizing;
+		d->resizing = false;
+	}
+	keyspace_account_table(s->tenants[d->tenant], d);
+}
+
+/* Evicts from one tenant whose quota was lowered. */
+static void shed(struct shard *s, unsigned units) {
+	struct tenant *t = list_entry(s->over.next, struct tenant, over);
+	while (units-- > 0)
+		if (!room_over(t, 0, 0) || t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, 0)) {
+			list_remove(&t->over);
+			return;
+		}
+}
+
+/* Gives free pages back, and with a purge, once all is moved, the slack too. */
+static void give_back(struct shard *s) {
+	struct compaction *c = &s->compaction;
+	bool all = c->purge && !compact_under_way(s);
+	if (!arena_trim(s->arena, TRIM_SLICE, all) && all)
+		c->purge = false;
+}
+
+void shard_hold_memory(struct shard *s, uint64_t bytes) {
+	arena_take_heap_anyway(s->arena, bytes);
+}
+
+void shard_release_memory(struct shard *s, uint64_t bytes) {
+	arena_give_heap(s->arena, bytes);
+}
+
+void shard_hold_expired(struct tenant *t, int64_t end_ms) {
+	if (end_ms < t->hold_end_ms && t->shard->held_ms > end_ms)
+		t->shard->held_ms = end_ms;
+	t->hold_end_ms = end_ms;
+}
+
+bool shard_work(struct shard *s, unsigned units) {
+	sweep(s, units);
+	if (!list_empty(&s->over))
+		shed(s, units);
+	share_give_way(s, units);
+	move_table(s, units);
+	keyspace_free_dropped(s, units);
+	compact_work(s, units);
+	give_back(s);
+	publish_memory(s);
+	return shard_deadline(s) <= s->now_ms;
+}
+
+int64_t shard_deadline(const struct shard *s) {
+	if (s->root->dropped != 0 || s->root->resizing != 0 || !list_empty(&s->over) || compact_under_way(s) ||
+	    s->compaction.purge || arena_trim(s->arena, 0, false))
+		return s->now_ms;
+	int64_t due = wheel_deadline(&s->root->wheel), share = share_deadline(s);
+	if (s->root->wheel.held != 0) {
+		int64_t wait = s->held_ms - monotonic_ms(s), held = s->now_ms + (wait > 0 ? wait : 0);
+		due = held < due ? held : due;
+	}
+	return share < due ? share : due;
+}

@@ -1,0 +1,411 @@
+#include "atomdb/store/registry.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "atomdb/store/shard.h"
+#include "atomdb/util/error.h"
+#include "store/keyspace/pin.h"
+#include "store/keyspace/record.h"
+#include "store/tenant/registry_private.h"
+
+/* What a tenant that holds nothing yet weighs against bytes, when a shard is chosen for a new one. */
+#define TENANT_WEIGHT 4096
+
+void secret_digest(struct slice text, struct secret *out) {
+	crypto_hash_sha256(out->digest, (const unsigned char *)text.data, text.len);
+}
+
+bool secret_equal(const struct secret *a, const struct secret *b) {
+	return sodium_memcmp(a->digest, b->digest, SECRET_DIGEST) == 0;
+}
+
+static struct opener **bucket_of(struct registry *r, const struct secret *secret) {
+	uint16_t hash;
+	memcpy(&hash, secret->digest, sizeof hash);
+	return &r->buckets[hash % BUCKETS];
+}
+
+struct registered *registry_find_secret(struct registry *r, const struct secret *secret) {
+	struct registered *found = NULL;
+	for (struct opener *o = *bucket_of(r, secret); o != NULL; o = o->next)
+		if (secret_equal(&o->secret, secret))
+			found = o->tenant;
+	return found;
+}
+
+struct registered **registry_named(struct registry *r, const char *name) {
+	static const struct hash_seed seed = {0, 0};
+	return &r->named[hash_bytes(&seed, name, strlen(name)) % BUCKETS];
+}
+
+struct registered *registry_find_listed(struct registry *r, const char *name) {
+	struct registered *g = *registry_named(r, name);
+	while (g != NULL && strcmp(tenant_identity(&g->tenant)->name, name) != 0)
+		g = g->next_named;
+	return g;
+}
+
+void registry_forget_secrets(struct registry *r, struct registered *g) {
+	for (unsigned i = 0; i < g->opener_count; i++) {
+		struct opener **link = bucket_of(r, &g->openers[i].secret);
+		while (*link != &g->openers[i])
+			link = &(*link)->next;
+		*link = g->openers[i].next;
+	}
+	sodium_memzero(g->openers, sizeof g->openers);
+	g->opener_count = 0;
+}
+
+void registry_learn_secrets(struct registry *r, struct registered *g, const struct secret *secrets, unsigned count) {
+	assert(g->opener_count == 0 && count <= TENANT_SECRETS);
+	for (unsigned i = 0; i < count; i++) {
+		struct opener **bucket = bucket_of(r, &secrets[i]);
+		g->openers[i] = (struct opener){secrets[i], g, *bucket};
+		*bucket = &g->openers[i];
+	}
+	g->opener_count = count;
+}
+
+static unsigned lightest_shard(const struct registry *r) {
+	unsigned best = 0;
+	uint64_t least = UINT64_MAX;
+	for (unsigned i = 0; i < r->shard_count; i++) {
+		uint64_t load = counter_get(&shard_figures(r->shards[i])->used) + r->assigned[i] * TENANT_WEIGHT;
+		if (load < least) {
+			least = load;
+			best = i;
+		}
+	}
+	return best;
+}
+
+static struct registered *place_tenant(struct registry *r, unsigned shard, const struct tenant_limits *limits) {
+	struct registered *g = malloc(sizeof *g);
+	if (g == NULL)
+		return NULL;
+	*g = (struct registered){.shard = shard, .limits = *limits};
+	tenant_init(&g->tenant, r->shards[g->shard], limits);
+	list_push_back(&r->tenants, &g->link);
+	r->assigned[g->shard]++;
+	r->count++;
+	return g;
+}
+
+void registry_show(struct registry *r, struct registered *g) {
+	struct registered *last = r->shown_last;
+	g->shown_before = last;
+	atomic_store_explicit(&g->shown_next, NULL, memory_order_relaxed);
+	atomic_store_explicit(last == NULL ? &r->shown : &last->shown_next, g, memory_order_release);
+	r->shown_last = g;
+}
+
+struct registered *registry_add(struct registry *r, const struct tenant_limits *limits) {
+	return place_tenant(r, lightest_shard(r), limits);
+}
+
+int registry_know_as(struct registry *r, struct registered *g, const char *name, const struct secret *digest) {
+	struct known_as *k = calloc(1, sizeof *k);
+	if (k == NULL)
+		return -ENOMEM;
+	memcpy(k->identity.digest, digest->digest, sizeof k->identity.digest);
+	memcpy(k->identity.name, name, strnlen(name, TENANT_NAME_MAX));
+	if (registered_listed(g))
+		registry_forget_name(r, g);
+	k->before = g->known_as;
+	g->known_as = k;
+	atomic_store_explicit(&g->tenant.identity, &k->identity, memory_order_release);
+	if (name[0] == '\0')
+		return 0;
+	struct registered **place = registry_named(r, name);
+	g->next_named = *place;
+	*place = g;
+	return 0;
+}
+
+/* Gives a tenant that a client opened its fingerprint, by which it is known. */
+static int know_by_secret(struct registry *r, struct registered *g, const struct secret *secret) {
+	uint8_t hash[crypto_generichash_BYTES];
+	crypto_generichash(hash, sizeof hash, secret->digest, sizeof secret->digest, r->fingerprint_key,
+			   sizeof r->fingerprint_key);
+	sodium_bin2hex(g->tenant.fingerprint, sizeof g->tenant.fingerprint, hash, TENANT_FINGERPRINT / 2);
+	return registry_know_as(r, g, "", secret);
+}
+
+bool registry_learn_own(struct registry *r, struct registered *g) {
+	struct secret own;
+	memcpy(own.digest, tenant_identity(&g->tenant)->digest, sizeof own.digest);
+	bool free = g->opener_count == 0 && sodium_is_zero(own.digest, sizeof own.digest) == 0 &&
+		    registry_find_secret(r, &own) == NULL;
+	if (free)
+		registry_learn_secrets(r, g, &own, 1);
+	sodium_memzero(&own, sizeof own);
+	return free;
+}
+
+void registry_discard(struct registry *r, struct registered *g) {
+	registry_unlist(r, g);
+	registry_free_tenant(g);
+}
+
+/* Where a tenant of an arena that was taken over goes. */
+struct restoration {
+	struct registry *registry;
+	unsigned shard;
+	int error;
+};
+
+static void restore_tenant(void *context, uint32_t slot, const struct tenant_identity *identity) {
+	struct restoration *restoration = context;
+	struct registry *r = restoration->registry;
+	struct secret secret;
+	memcpy(secret.digest, identity->digest, sizeof secret.digest);
+	bool named = identity->name[0] != '\0', known = sodium_is_zero(secret.digest, sizeof secret.digest) == 0;
+	const struct registered *other = registry_find_secret(r, &secret);
+	/* A named one may have the secret that a client opened this one with before. */
+	bool twice = named ? registry_find_listed(r, identity->name) != NULL
+			   : !known || (other != NULL && !registered_listed(other));
+	struct registered *g = restoration->error != 0 ? NULL : place_tenant(r, restoration->shard, &r->defaults);
+	if (g == NULL) {
+		restoration->error = -ENOMEM;
+		return;
+	}
+	r->opened++;
+	int error = named && !twice ? registry_know_as(r, g, identity->name, &secret) : know_by_secret(r, g, &secret);
+	if (error != 0) {
+		restoration->error = error;
+		registry_discard(r, g);
+		return;
+	}
+	r->opened -= registered_listed(g);
+	g->restored = &g->known_as->identity;
+	g->tenant.is_operator = named && strcmp(identity->name, TENANT_OPERATOR) == 0;
+	shard_adopt_tenant(r->shards[restoration->shard], slot, &g->tenant);
+	registry_show(r, g);
+	if (!twice)
+		registry_learn_own(r, g);
+	/* One that a client opened lives no longer than its last key, and its last value that is being sent. */
+	if (twice || (!named && !registered_has_keys(g) && !loans_wait(r->shards[restoration->shard], slot))) {
+		registry_unlist(r, g);
+		registry_close(r, g);
+	}
+}
+
+/* Brings back the tenants of all arenas that were taken over. */
+static int restore(struct registry *r) {
+	struct restoration restoration = {r, 0, 0};
+	for (; restoration.shard < r->shard_count; restoration.shard++)
+		shard_each_tenant(r->shards[restoration.shard], restore_tenant, &restoration);
+	return restoration.error;
+}
+
+int registry_new(struct registry **out, struct shard *const *shards, size_t shard_count, const struct tenancy *y,
+		 const struct registry_hooks *hooks, const struct event_sink *events) {
+	struct registry *r = calloc(1, sizeof *r);
+	if (r == NULL)
+		return -ENOMEM;
+	pthread_mutex_init(&r->mutex, NULL);
+	pthread_mutex_init(&r->looking, NULL);
+	list_init(&r->tenants);
+	list_init(&r->leaving);
+	r->shards = shards;
+	r->shard_count = shard_count;
+	r->assigned = calloc(shard_count, sizeof *r->assigned);
+	for (size_t i = 0; i < shard_count; i++) {
+		shard_set_defaults(shards[i], &y->defaults);
+		shards[i]->share.measure = registry_measure_shares;
+		shards[i]->share.context = r;
+	}
+	shard_secret_key(shards[0], "fingerprint", r->fingerprint_key);
+	r->starting = true;
+	r->events = events;
+	r->defaults = y->defaults;
+	int error = r->assigned == NULL ? -ENOMEM : restore(r);
+	if (error == 0)
+		error = registry_reload(r, y, NULL);
+	r->starting = false;
+	if (error != 0) {
+		registry_free(r);
+		return error;
+	}
+	if (hooks != NULL)
+		r->hooks = *hooks;
+	*out = r;
+	return 0;
+}
+
+static void free_all(struct list *tenants) {
+	list_for_each (node, tenants) {
+		struct registered *g = list_entry(node, struct registered, link);
+		list_remove(node);
+		if (g->tenant.forget != NULL)
+			g->tenant.forget(&g->tenant);
+		registry_free_tenant(g);
+	}
+}
+
+void registry_free(struct registry *r) {
+	if (r == NULL)
+		return;
+	for (size_t i = 0; i < r->shard_count; i++)
+		r->shards[i]->share.measure = NULL;
+	free_all(&r->tenants);
+	free_all(&r->leaving);
+	sodium_memzero(r->fingerprint_key, sizeof r->fingerprint_key);
+	free(r->assigned);
+	free(r->demands);
+	pthread_mutex_destroy(&r->mutex);
+	pthread_mutex_destroy(&r->looking);
+	free(r);
+}
+
+/* A tenant for a secret that nobody has used before. */
+static int open_tenant(struct registry *r, const struct secret *secret, struct registered **out) {
+	if (r->max_tenants != 0 && r->opened >= r->max_tenants)
+		return ATOMDB_E_FULL;
+	struct registered *g = registry_add(r, &r->defaults);
+	if (g == NULL)
+		return -ENOMEM;
+	r->opened++;
+	int error = know_by_secret(r, g, secret);
+	if (error != 0) {
+		registry_discard(r, g);
+		return error;
+	}
+	registry_show(r, g);
+	registry_learn_secrets(r, g, secret, 1);
+	*out = g;
+	return 0;
+}
+
+static bool has_name(const struct registered *g, struct slice name) {
+	return registered_listed(g) && slice_equal(name, slice_of(tenant_name(&g->tenant)));
+}
+
+/* The kind of a secret of `g` (NULL: of nobody) together with a name. */
+static enum secret_kind kind_of(const struct registry *r, const struct registered *g, struct slice name) {
+	bool any_name = slice_equal(name, SLICE("default"));
+	if (g == NULL)
+		return r->open && any_name ? SECRET_NEW : SECRET_WRONG;
+	return !tenant_orphaned(&g->tenant) && (any_name || has_name(g, name)) ? SECRET_KNOWN : SECRET_WRONG;
+}
+
+enum secret_kind registry_kind(struct registry *r, struct slice name, struct slice secret) {
+	struct secret digest;
+	secret_digest(secret, &digest);
+	pthread_mutex_lock(&r->mutex);
+	enum secret_kind kind = kind_of(r, registry_find_secret(r, &digest), name);
+	pthread_mutex_unlock(&r->mutex);
+	sodium_memzero(&digest, sizeof digest);
+	return kind;
+}
+
+int registry_authenticate(struct registry *r, struct slice name, struct slice secret, struct tenant **out,
+			  unsigned *worker) {
+	struct secret digest;
+	struct registered *g;
+	bool opened = false;
+	int error = 0;
+	secret_digest(secret, &digest);
+	pthread_mutex_lock(&r->mutex);
+	g = registry_find_secret(r, &digest);
+	enum secret_kind kind = kind_of(r, g, name);
+	if (kind == SECRET_WRONG)
+		error = ATOMDB_E_WRONGPASS;
+	else if (kind == SECRET_NEW)
+		opened = (error = open_tenant(r, &digest, &g)) == 0;
+	if (error == 0) {
+		*out = &g->tenant;
+		*worker = shard_worker(g->tenant.shard);
+		if (opened)
+			registry_report(r, EVENT_TENANT_CREATED, g);
+	}
+	pthread_mutex_unlock(&r->mutex);
+	if (error == ATOMDB_E_FULL)
+		event_report(r->events, &(struct event){.id = EVENT_TENANTS_FULL});
+	sodium_memzero(&digest, sizeof digest);
+	return error;
+}
+
+int registry_anonymous(struct registry *r, struct tenant **out, unsigned *worker) {
+	int error = ATOMDB_E_WRONGPASS;
+	pthread_mutex_lock(&r->mutex);
+	if (r->anonymous != NULL) {
+		*out = &r->anonymous->tenant;
+		*worker = shard_worker(r->anonymous->tenant.shard);
+		error = 0;
+	}
+	pthread_mutex_unlock(&r->mutex);
+	return error;
+}
+
+/* Whether two identities were one tenant's. */
+static bool is_same(const struct tenant_identity *a, const struct tenant_identity *b) {
+	bool named = a->name[0] != '\0' && b->name[0] != '\0';
+	if (named && strcmp(a->name, b->name) == 0)
+		return true;
+	return sodium_is_zero(a->digest, sizeof a->digest) == 0 && memcmp(a->digest, b->digest, sizeof a->digest) == 0;
+}
+
+/* The tenant that the process before knew by this identity and that has another name now, or NULL. */
+static struct registered *find_renamed(struct registry *r, const struct tenant_identity *identity) {
+	list_for_each (node, &r->tenants) {
+		struct registered *g = list_entry(node, struct registered, link);
+		const struct tenant_identity *now = tenant_identity(&g->tenant), *then = g->restored;
+		if (then != NULL && then != now && strcmp(then->name, now->name) != 0 && is_same(then, identity))
+			return g;
+	}
+	return NULL;
+}
+
+int registry_resume(struct registry *r, const struct tenant_identity *identity, struct tenant **out) {
+	struct secret secret;
+	struct registered *g = NULL;
+	int error = 0;
+	memcpy(secret.digest, identity->digest, sizeof secret.digest);
+	pthread_mutex_lock(&r->mutex);
+	bool has_name = identity->name[0] != '\0', has_secret = !sodium_is_zero(secret.digest, sizeof secret.digest);
+	if (r->renamed)
+		g = find_renamed(r, identity);
+	if (g == NULL && has_name)
+		g = registry_find_listed(r, identity->name);
+	else if (g == NULL && has_secret)
+		g = registry_find_secret(r, &secret);
+	/* The tenant that has this name or secret now may be another one, with keys of its own. */
+	if (g != NULL && (tenant_orphaned(&g->tenant) || (g->restored != NULL && !is_same(g->restored, identity))))
+		error = ATOMDB_E_WRONGPASS;
+	else if (g == NULL)
+		error = has_secret && !has_name && r->open ? open_tenant(r, &secret, &g) : ATOMDB_E_WRONGPASS;
+	if (error == 0)
+		*out = &g->tenant;
+	pthread_mutex_unlock(&r->mutex);
+	sodium_memzero(&secret, sizeof secret);
+	return error;
+}
+
+struct arenas registry_arenas(const struct registry *r) {
+	struct arenas sum = {0};
+	for (size_t i = 0; i < r->shard_count; i++) {
+		sum.used += counter_get(&shard_figures(r->shards[i])->used);
+		sum.resident += counter_get(&shard_figures(r->shards[i])->resident);
+		sum.compacting |= counter_get(&shard_figures(r->shards[i])->compacting) != 0;
+	}
+	return sum;
+}
+
+size_t registry_count(struct registry *r) {
+	pthread_mutex_lock(&r->mutex);
+	size_t count = r->count;
+	pthread_mutex_unlock(&r->mutex);
+	return count;
+}
+
+size_t registry_orphans(struct registry *r) {
+	pthread_mutex_lock(&r->mutex);
+	size_t count = r->orphans;
+	pthread_mutex_unlock(&r->mutex);
+	return count;
+}

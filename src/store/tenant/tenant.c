@@ -1,0 +1,159 @@
+#include "atomdb/store/tenant.h"
+
+#include "atomdb/util/error.h"
+#include "store/keyspace/fair_share.h"
+#include "store/keyspace/quota.h"
+
+void tenant_lift_limits(const struct tenant *t, struct tenant_limits *limits) {
+	unsigned lifted = atomic_load_explicit(&t->lifted, memory_order_relaxed);
+	if (lifted & 1u << KEY_LIMIT_ENTRIES)
+		limits->max_entries = 0;
+	if (lifted & 1u << KEY_LIMIT_MEMORY)
+		limits->max_memory = 0;
+}
+
+static void take_limits(struct tenant *t, const struct tenant_limits *given) {
+	t->limits = *given;
+	struct tenant_limits *limits = &t->limits;
+	tenant_lift_limits(t, limits);
+	counter_set(&t->figures.quota_entries, limits->max_entries);
+	counter_set(&t->figures.quota_bytes, limits->max_memory);
+	counter_set(&t->figures.evicts, limits->eviction != EVICTION_NONE);
+}
+
+void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *limits) {
+	static const struct tenant_identity unknown;
+	*t = (struct tenant){.shard = s, .identity = &unknown};
+	list_init(&t->sessions);
+	list_init(&t->over);
+	take_limits(t, limits);
+	token_bucket_init(&t->commands, limits->commands_per_second, 0);
+}
+
+static void shed_later(struct tenant *t) {
+	if (!list_linked(&t->over) && keyspace_over(t, 0, 0))
+		list_push_back(&t->shard->over, &t->over);
+}
+
+void tenant_set_limits(struct tenant *t, const struct tenant_limits *limits, uint64_t now_ns) {
+	take_limits(t, limits);
+	token_bucket_set_rate(&t->commands, limits->commands_per_second, now_ns);
+	if (t->record != NULL)
+		tenant_write_identity(t);
+	if (t->record != NULL)
+		shed_later(t);
+}
+
+static void set_last_client_id(struct tenant *t, uint64_t id) {
+	t->record->client_ids_low = (uint32_t)id;
+	t->record->client_ids_high = (uint32_t)(id >> 32);
+}
+
+static uint64_t last_client_id(const struct tenant *t) {
+	return t->record->client_ids_low | (uint64_t)t->record->client_ids_high << 32;
+}
+
+uint64_t tenant_new_client_id(struct tenant *t) {
+	set_last_client_id(t, last_client_id(t) + 1);
+	return last_client_id(t);
+}
+
+void tenant_keep_client_id(struct tenant *t, uint64_t fresh, uint64_t id) {
+	if (last_client_id(t) == fresh)
+		set_last_client_id(t, fresh - 1);
+	if (last_client_id(t) < id)
+		set_last_client_id(t, id);
+}
+
+/* The part of max_memory that clients may hold by default, and the bytes that they always may. */
+#define CLIENT_SHARE      4
+#define CLIENT_MEMORY_MIN ((uint64_t)64 << 10)
+/* Bytes that a command may always take while it runs. */
+#define SCRATCH_MIN ((uint64_t)1 << 20)
+
+uint64_t tenant_client_limit(const struct tenant *t) {
+	const struct tenant_limits *l = &t->limits;
+	const struct arena_budget *budget = arena_budget_of(t->shard->arena);
+	uint64_t server = budget == NULL ? 0 : atomic_load_explicit(&budget->limit, memory_order_relaxed);
+	uint64_t most = l->max_memory == 0 || (server != 0 && server < l->max_memory) ? server : l->max_memory;
+	uint64_t limit = l->client_memory;
+	if (most != 0 && (limit == 0 || limit > most))
+		limit = limit == 0 ? most / CLIENT_SHARE : most;
+	if (limit == 0)
+		return UINT64_MAX;
+	return limit > CLIENT_MEMORY_MIN ? limit : CLIENT_MEMORY_MIN;
+}
+
+/* Takes memory that all tenants share. One above its share makes way first. */
+static int take_heap(struct tenant *t, uint64_t bytes) {
+	struct shard *s = t->shard;
+	bool taken = arena_take_heap(s->arena, bytes);
+	/* Taking over evicts nothing. */
+	if (!taken && s->resumes) {
+		arena_take_heap_anyway(s->arena, bytes);
+		taken = true;
+	}
+	if (__builtin_expect(taken, 1))
+		return 0;
+	for (unsigned tries = 0; !taken && share_make_way(t, bytes, 0, tries); tries++)
+		taken = arena_take_heap(s->arena, bytes);
+	share_end(s);
+	return taken ? 0 : ATOMDB_E_OOM;
+}
+
+static int charge(struct tenant *t, uint64_t bytes, bool reserve) {
+	bool limited = t->limits.max_memory != 0 && !t->shard->resumes;
+	if (limited && room_make(t, bytes, 0) != 0 && !(reserve && room_in_reserve(t, bytes)))
+		return ATOMDB_E_OOM;
+	if (take_heap(t, bytes) != 0)
+		return ATOMDB_E_OOM;
+	counter_add(&t->figures.bytes, bytes);
+	return 0;
+}
+
+int tenant_charge(struct tenant *t, uint64_t bytes) {
+	return charge(t, bytes, true);
+}
+
+int tenant_charge_in_quota(struct tenant *t, uint64_t bytes) {
+	return charge(t, bytes, false);
+}
+
+void tenant_charge_anyway(struct tenant *t, uint64_t bytes) {
+	arena_take_heap_anyway(t->shard->arena, bytes);
+	counter_add(&t->figures.bytes, bytes);
+}
+
+int tenant_charge_later(struct tenant *t, uint64_t bytes) {
+	struct shard *s = t->shard;
+	/* The shard restores the reserve in the background. */
+	arena_keep_reserve(s->arena, false);
+	bool taken = arena_take_heap(s->arena, bytes);
+	share_end(s);
+	if (!taken)
+		return ATOMDB_E_OOM;
+	counter_add(&t->figures.bytes, bytes);
+	shed_later(t);
+	return 0;
+}
+
+void tenant_discharge(struct tenant *t, uint64_t bytes) {
+	arena_give_heap(t->shard->arena, bytes);
+	counter_sub(&t->figures.bytes, bytes);
+}
+
+uint64_t tenant_scratch_limit(const struct tenant *t) {
+	const struct arena_budget *budget = arena_budget_of(t->shard->arena);
+	uint64_t limit = budget == NULL ? 0 : atomic_load_explicit(&budget->limit, memory_order_relaxed);
+	uint64_t used = budget == NULL ? 0 : atomic_load_explicit(&budget->used, memory_order_relaxed);
+	uint64_t most = t->limits.max_memory == 0 ? UINT64_MAX : t->limits.max_memory / 2;
+	if (limit != 0 && most > (used < limit ? limit - used : 0))
+		most = used < limit ? limit - used : 0;
+	return most > SCRATCH_MIN ? most : SCRATCH_MIN;
+}
+
+void tenant_database_bytes(const struct tenant *t, unsigned database, uint64_t *all, uint64_t *table) {
+	const struct database *d = tenant_database(t, t->record->places[database]);
+	*all = d == NULL ? 0 : d->bytes;
+	*table = d == NULL ? 0 : d->table_bytes;
+}

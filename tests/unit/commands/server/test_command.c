@@ -1,0 +1,359 @@
+/* The table of commands and what tells about the server: COMMAND, INFO, CONFIG, CLIENT, TIME. */
+#include <ctype.h>
+#include <time.h>
+
+#include "world.h"
+
+#define OK     "+OK\r\n"
+#define SYNTAX "-ERR syntax error\r\n"
+
+static void test_every_name_is_found(void **state) {
+	struct command_index *index = calloc(1, sizeof(*index));
+	(void)state;
+	assert_non_null(index);
+	command_index_build(index);
+	for (unsigned i = 0; i < COMMAND_COUNT; i++) {
+		const struct command *row = &command_table[i];
+		char name[64];
+		size_t n = strlen(row->name);
+		assert_int_equal(row->id, i);
+		assert_non_null(row->run);
+		assert_in_range(n, 1, sizeof(name) - 2);
+		assert_ptr_equal(command_index_find(index, slice_of(row->name)), row);
+		for (size_t k = 0; k < n; k++)
+			name[k] = (char)(k % 2 ? row->name[k] : toupper((unsigned char)row->name[k]));
+		assert_ptr_equal(command_index_find(index, (struct slice){name, n}), row);
+		assert_ptr_equal(command_find((struct slice){name, n}), row);
+		/* Close, but not it. */
+		assert_ptr_not_equal(command_index_find(index, (struct slice){name, n - 1}), row);
+		name[n] = 'x';
+		assert_null(command_index_find(index, (struct slice){name, n + 1}));
+		for (size_t k = 0; k < n; k++) {
+			char was = name[k];
+			name[k] = (char)(was ^ 0x10);
+			const struct command *found = command_index_find(index, (struct slice){name, n});
+			assert_ptr_equal(found, command_find((struct slice){name, n}));
+			name[k] = was;
+		}
+	}
+	free(index);
+}
+
+static void test_rows_are_sound(void **state) {
+	(void)state;
+	for (unsigned i = 0; i < COMMAND_COUNT; i++) {
+		const struct command *row = &command_table[i];
+		size_t count;
+		const struct command *sub = command_subcommands(row, &count);
+		assert_int_equal((row->flags & CMD_PARENT) != 0, count != 0);
+		assert_true(row->arity != 0);
+		if (row->first_key != 0) {
+			assert_true(row->key_flags != 0);
+			assert_true(row->key_step >= 1);
+			/* A key that the arity promises: handlers rely on it. */
+			assert_true(abs(row->arity) > row->first_key || (row->key_flags & KEY_NOT_KEY));
+		}
+		for (size_t k = 0; k < count; k++) {
+			size_t prefix = strlen(row->name);
+			assert_int_equal(sub[k].id, i);
+			assert_memory_equal(sub[k].name, row->name, prefix);
+			assert_int_equal(sub[k].name[prefix], '|');
+			assert_ptr_equal(command_find_subcommand(row, slice_of(sub[k].name + prefix + 1)), &sub[k]);
+		}
+		assert_null(command_find_subcommand(row, SLICE("none")));
+	}
+}
+
+static void test_command(void **state) {
+	static const struct exchange table[] = {
+		{"COMMAND INFO get none config|get",
+		 "*3\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n*3\r\n+@read\r\n+@"
+		 "string\r\n"
+		 "+@fast\r\n*0\r\n*1\r\n*6\r\n$5\r\nflags\r\n*2\r\n+RO\r\n+access\r\n$12\r\nbegin_search\r\n*4\r\n"
+		 "$4\r\ntype\r\n$5\r\nindex\r\n$4\r\nspec\r\n*2\r\n$5\r\nindex\r\n:1\r\n$9\r\nfind_keys\r\n*4\r\n"
+		 "$4\r\ntype\r\n$5\r\nrange\r\n$4\r\nspec\r\n*6\r\n$7\r\nlastkey\r\n:0\r\n$7\r\nkeystep\r\n:1\r\n"
+		 "$5\r\nlimit\r\n:0\r\n*0\r\n$-1\r\n*10\r\n$10\r\nconfig|get\r\n:-3\r\n*4\r\n+admin\r\n+noscript\r\n"
+		 "+loading\r\n+stale\r\n:0\r\n:0\r\n:0\r\n*3\r\n+@admin\r\n+@slow\r\n+@dangerous\r\n*0\r\n*0\r\n*"
+		 "0\r\n"},
+		{"COMMAND GETKEYS get a", "*1\r\n$1\r\na\r\n"},
+		{"COMMAND GETKEYSANDFLAGS get a", "*1\r\n*2\r\n$1\r\na\r\n*2\r\n+RO\r\n+access\r\n"},
+		{"COMMAND GETKEYSANDFLAGS set a b get", "*1\r\n*2\r\n$1\r\na\r\n*3\r\n+RW\r\n+access\r\n+update\r\n"},
+		{"COMMAND GETKEYS set a b EX 10", "*1\r\n$1\r\na\r\n"},
+		{"COMMAND GETKEYS mset a b c d", "*2\r\n$1\r\na\r\n$1\r\nc\r\n"},
+		{"COMMAND GETKEYS mset a b c", "*2\r\n$1\r\na\r\n$1\r\nc\r\n"},
+		{"COMMAND GETKEYS del a b c", "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n"},
+		{"COMMAND GETKEYS get a b", "-ERR Invalid number of arguments specified for command\r\n"},
+		{"COMMAND GETKEYS none b", "-ERR Invalid command specified\r\n"},
+		{"COMMAND GETKEYS ping b", "-ERR The command has no key arguments\r\n"},
+		{"COMMAND GETKEYS client list", "-ERR The command has no key arguments\r\n"},
+		{"COMMAND GETKEYS client none", "-ERR Invalid command specified\r\n"},
+		{"COMMAND LIST FILTERBY PATTERN getse*", "*1\r\n$6\r\ngetset\r\n"},
+		{"COMMAND LIST FILTERBY PATTERN config|*",
+		 "*5\r\n$10\r\nconfig|get\r\n$11\r\nconfig|help\r\n$16\r\nconfig|resetstat\r\n$14\r\nconfig|rewrite\r\n"
+		 "$10\r\nconfig|set\r\n"},
+		{"COMMAND LIST FILTERBY ACLCAT none", "*0\r\n"},
+		{"COMMAND LIST FILTERBY MODULE none", "*0\r\n"},
+		{"COMMAND LIST FILTERBY bogus x", SYNTAX},
+		{"COMMAND LIST FILTERBY", SYNTAX},
+		{"COMMAND LIST bogus", SYNTAX},
+		{"COMMAND DOCS none", "*0\r\n"},
+		{"COMMAND COUNT x", "-ERR wrong number of arguments for 'command|count' command\r\n"},
+		{"COMMAND bogus", "-ERR unknown subcommand 'bogus'. Try COMMAND HELP.\r\n"},
+	};
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	char want[32];
+	(void)state;
+	EXPECT_ALL(c, table);
+	snprintf(want, sizeof(want), ":%u\r\n", (unsigned)COMMAND_COUNT);
+	expect(c, "COMMAND COUNT", want);
+	snprintf(want, sizeof(want), "*%u\r\n*10\r\n$4\r\nauth", (unsigned)COMMAND_COUNT);
+	expect_part(c, "COMMAND", want);
+	expect_part(c, "COMMAND INFO", want);
+	expect_part(c, "COMMAND INFO set",
+		    "$5\r\nnotes\r\n$48\r\nRW and ACCESS due to the optional `GET` argument\r\n");
+	expect_part(c, "COMMAND DOCS", "$11\r\nclient|list\r\n*12\r\n$7\r\nsummary\r\n");
+	expect_part(c, "COMMAND LIST FILTERBY ACLCAT string", "$5\r\nsetnx\r\n");
+	assert_null(strstr(ask(c, "COMMAND LIST FILTERBY ACLCAT string"), "ping"));
+	expect_part(c, "COMMAND HELP", "+COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n");
+	ask(c, "HELLO 3");
+	expect_part(c, "COMMAND DOCS get", "%1\r\n$3\r\nget\r\n%5\r\n");
+	expect_part(c, "COMMAND INFO get", "*1\r\n*10\r\n$3\r\nget\r\n:2\r\n~2\r\n");
+	expect_part(c, "COMMAND INFO none", "*1\r\n_\r\n");
+	close_world(w, c);
+}
+
+static void test_info(void **state) {
+	const struct tenant_limits limits = {.max_memory = (uint64_t)1536 << 10, .max_entries = 30};
+	struct client *c;
+	struct world *w = open_world(&limits, &c);
+	(void)state;
+	ask(c, "MSET a 1 b 2");
+	ask(c, "SET c 3 EX 100");
+	ask(c, "GET a");
+	ask(c, "GET none");
+	world_pass(w, 90061000);
+	ask(c, "SELECT 2");
+	ask(c, "SET d 4 EX 5");
+	const char *info = ask(c, "INFO");
+	static const char *const lines[] = {
+		"# Server\r\nredis_version:7.0.15\r\natomdb_version:",
+		"\r\nuptime_in_seconds:90061\r\n",
+		"\r\nuptime_in_days:1\r\n",
+		"\r\ntcp_port:8080\r\n",
+		"\r\n\r\n# Clients\r\nconnected_clients:1\r\n",
+		"\r\nmaxclients:10000\r\n",
+		"\r\nmaxmemory:1572864\r\nmaxmemory_human:1.50M\r\nmaxmemory_policy:allkeys-lru\r\n",
+		"\r\nloading:0\r\n",
+		"\r\nkeyspace_hits:1\r\nkeyspace_misses:1\r\n",
+		"\r\nexpired_keys:1\r\n",
+		"\r\nrole:master\r\n",
+		"\r\ncluster_enabled:0\r\n",
+		"\r\n\r\n# Keyspace\r\ndb0:keys=2,expires=0,avg_ttl=0\r\ndb2:keys=1,expires=1,avg_ttl=5000\r\n",
+	};
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		if (strstr(info, lines[i]) == NULL)
+			fail_msg("INFO lacks \"%s\": %s", lines[i], info);
+	}
+	/* Times to live whose sum no integer holds. */
+	ask(c, "SELECT 3");
+	ask(c, "SET e 5 PXAT 9223372036854775807");
+	ask(c, "SET f 6 PXAT 9223372036854775807");
+	expect_part(c, "INFO keyspace", "db3:keys=2,expires=2,avg_ttl=922337");
+	ask(c, "SELECT 2");
+	expect(c, "INFO none", "$0\r\n\r\n");
+	expect(c, "INFO cluster modules", "$43\r\n# Modules\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n");
+	expect(c, "INFO CLUSTER cluster", "$30\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n");
+	expect_part(c, "INFO everything", "# Keyspace");
+	expect_part(c, "INFO none all", "# Server");
+	ask(c, "HELLO 3");
+	expect(c, "INFO cluster", "=34\r\ntxt:# Cluster\r\ncluster_enabled:0\r\n\r\n");
+	close_world(w, c);
+}
+
+static void test_config(void **state) {
+	static const struct exchange table[] = {
+		{"CONFIG GET save", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n"},
+		{"CONFIG GET APPENDONLY none", "*2\r\n$10\r\nAPPENDONLY\r\n$2\r\nno\r\n"},
+		{"CONFIG GET maxmemory*", "*6\r\n$9\r\nmaxmemory\r\n$4\r\n4096\r\n$17\r\nmaxmemory-clients\r\n$"
+					  "5\r\n65536\r\n$16\r\nmaxmemory-policy\r\n$10\r\nnoeviction\r\n"},
+		{"CONFIG GET port p[o]rt", "*2\r\n$4\r\nport\r\n$4\r\n8080\r\n"},
+		{"CONFIG GET none", "*0\r\n"},
+		{"CONFIG GET", "-ERR wrong number of arguments for 'config|get' command\r\n"},
+		{"CONFIG SET a b", "-ERR Unknown option or number of arguments for CONFIG SET - 'a'\r\n"},
+		{"HELLO 9", "-NOPROTO unsupported protocol version\r\n"},
+	};
+	const struct tenant_limits limits = {.max_memory = 4096, .eviction = EVICTION_NONE};
+	struct client *c;
+	struct world *w = open_world(&limits, &c);
+	(void)state;
+	EXPECT_ALL(c, table);
+	expect_part(c, "CONFIG HELP", "+CONFIG <subcommand>");
+	assert_null(strstr(ask(c, "CONFIG GET *"), "secret"));
+	ask(c, "HELLO 3");
+	expect(c, "CONFIG GET databases", "%1\r\n$9\r\ndatabases\r\n$2\r\n16\r\n");
+	close_world(w, c);
+}
+
+static void test_client(void **state) {
+	static const struct exchange table[] = {
+		{"CLIENT GETNAME", "$-1\r\n"},
+		{"CLIENT SETNAME me", OK},
+		{"CLIENT GETNAME", "$2\r\nme\r\n"},
+		{"CLIENT SETNAME a_b", "-ERR Client names cannot contain spaces, newlines or special characters.\r\n"},
+		{"CLIENT GETNAME", "$2\r\nme\r\n"},
+		{"CLIENT SETNAME ''", OK},
+		{"CLIENT GETNAME", "$-1\r\n"},
+		{"CLIENT SETNAME me", OK},
+		{"CLIENT SETINFO lib-name redis-py", OK},
+		{"CLIENT SETINFO LIB-VER 4.3", OK},
+		{"CLIENT SETINFO lib-foo x", "-ERR Unrecognized option 'lib-foo'\r\n"},
+		{"CLIENT SETINFO lib-ver a_b",
+		 "-ERR lib-ver cannot contain spaces, newlines or special characters.\r\n"},
+		{"CLIENT NO-EVICT on", OK},
+		{"CLIENT NO-EVICT off", OK},
+		{"CLIENT NO-EVICT x", SYNTAX},
+		{"CLIENT LIST TYPE none", "-ERR Unknown client type 'none'\r\n"},
+		{"CLIENT LIST TYPE", SYNTAX},
+		{"CLIENT LIST ID", SYNTAX},
+		{"CLIENT LIST ID a", "-ERR Invalid client ID\r\n"},
+		{"CLIENT LIST ID 99", "$0\r\n\r\n"},
+		{"CLIENT LIST TYPE pubsub", "$0\r\n\r\n"},
+		{"CLIENT LIST x y", SYNTAX},
+	};
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	char want[640], line[512];
+	(void)state;
+	EXPECT_ALL(c, table);
+	world_pass(w, 5000);
+	ask(c, "SELECT 4");
+	unsigned id = (unsigned)c->session.id;
+	snprintf(want, sizeof(want), ":%u\r\n", id);
+	expect(c, "CLIENT ID", want);
+	static const char *const commands[] = {"info", "list"};
+	for (size_t i = 0; i < 2; i++) {
+		int n = snprintf(line, sizeof(line),
+				 "id=%u addr=127.0.0.1:%u laddr=127.0.0.1:8080 fd=-1 name=me age=5 idle=0 flags=N db=4 "
+				 "sub=0 psub=0 ssub=0 multi=-1 qbuf=26 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 "
+				 "obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=client|%s user=default redir=-1 resp=2 "
+				 "lib-name=redis-py lib-ver=4.3\n",
+				 id, 40000 + (unsigned)c->session.global_id, commands[i]);
+		snprintf(want, sizeof(want), "$%d\r\n%s\r\n", n, line);
+		snprintf(line, sizeof(line), "CLIENT %s", commands[i]);
+		expect(c, line, want);
+	}
+	snprintf(line, sizeof(line), "CLIENT LIST ID 0 %u", id);
+	expect_part(c, line, "name=me");
+	expect_part(c, "CLIENT LIST TYPE NORMAL", "name=me");
+	expect_part(c, "CLIENT HELP", "+CLIENT <subcommand>");
+	char *big = malloc(4096);
+	assert_non_null(big);
+	memset(big, 'x', 4096);
+	struct slice argv[3] = {SLICE("CLIENT"), SLICE("SETNAME"), {big, 4096}};
+	assert_int_equal(client_run(c, argv, 3)[0], '-');
+	free(big);
+	expect(c, "CLIENT GETNAME", "$2\r\nme\r\n");
+	close_world(w, c);
+}
+
+static void test_time(void **state) {
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	long long seconds, micros;
+	(void)state;
+	int64_t before = clock_realtime_us();
+	assert_int_equal(sscanf(ask(c, "TIME"), "*2\r\n$%*d\r\n%lld\r\n$%*d\r\n%lld\r\n", &seconds, &micros), 2);
+	int64_t now = (int64_t)seconds * 1000000 + micros;
+	assert_true(now >= before && now <= clock_realtime_us());
+	close_world(w, c);
+}
+
+#define MANY 20000
+
+/* Processor time of a command with many arguments, whose reply is dropped. */
+static double cost(struct client *c, const struct slice *command, uint32_t words, struct slice argument) {
+	struct slice *argv = calloc(MANY, sizeof(*argv));
+	assert_non_null(argv);
+	for (uint32_t i = 0; i < MANY; i++)
+		argv[i] = i < words ? command[i] : argument;
+	clock_t begin = clock();
+	client_run(c, argv, MANY);
+	clock_t spent = clock() - begin;
+	free(argv);
+	return (double)spent;
+}
+
+/* The second half of the arguments cannot be read: who looks at them dies. */
+static void run_beyond(struct client *c, const struct slice *command, uint32_t words, struct slice argument) {
+	struct slice argv[200];
+	for (uint32_t i = 0; i < 200; i++)
+		argv[i] = i < words ? command[i] : i < 100 ? argument : (struct slice){(const char *)8, argument.len};
+	client_run(c, argv, 200);
+}
+
+static void test_loops_end_with_the_writer(void **state) {
+	static const struct {
+		struct slice command[4];
+		uint32_t words;
+		struct slice argument;
+	} table[] = {
+		{{SLICE("COMMAND"), SLICE("INFO")}, 2, SLICE("get")},
+		{{SLICE("PUBSUB"), SLICE("NUMSUB")}, 2, SLICE("channel")},
+		{{SLICE("PUBSUB"), SLICE("SHARDNUMSUB")}, 2, SLICE("channel")},
+		{{SLICE("COMMAND"), SLICE("GETKEYS"), SLICE("DEL")}, 3, SLICE("a-key-of-some-length")},
+		{{SLICE("MGET")}, 1, SLICE("key")},
+	};
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		writer_init(&c->writer, &c->out, 200);
+		run_beyond(c, table[i].command, table[i].words, table[i].argument);
+		assert_true(c->writer.failed);
+	}
+	/* Here all names are looked up first. */
+	struct slice docs[] = {SLICE("COMMAND"), SLICE("DOCS")};
+	for (unsigned muted = 0; muted < 2; muted++) {
+		writer_init(&c->writer, &c->out, 200);
+		c->writer.muted = muted;
+		double unknown = cost(c, docs, 2, SLICE("nosuch"));
+		assert_true(cost(c, docs, 2, SLICE("config")) < 5 * unknown + CLOCKS_PER_SEC / 100);
+		assert_int_equal(c->writer.failed, !muted);
+	}
+	writer_init(&c->writer, &c->out, (size_t)1 << 30);
+	close_world(w, c);
+}
+
+/* A transaction is whole also if its client cannot take the replies. */
+static void test_transaction_beyond_the_output_limit(void **state) {
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	expect(c, "SET k 0123456789", OK);
+	expect(c, "MULTI", OK);
+	for (unsigned i = 0; i < 10; i++)
+		expect(c, "GET k", "+QUEUED\r\n");
+	expect(c, "SET last 1", "+QUEUED\r\n");
+	writer_init(&c->writer, &c->out, 60);
+	ask(c, "EXEC");
+	assert_true(c->writer.failed);
+	writer_init(&c->writer, &c->out, (size_t)1 << 30);
+	expect(c, "GET last", "$1\r\n1\r\n");
+	close_world(w, c);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_name_is_found),
+		cmocka_unit_test(test_rows_are_sound),
+		cmocka_unit_test(test_command),
+		cmocka_unit_test(test_info),
+		cmocka_unit_test(test_config),
+		cmocka_unit_test(test_client),
+		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_loops_end_with_the_writer),
+		cmocka_unit_test(test_transaction_beyond_the_output_limit),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

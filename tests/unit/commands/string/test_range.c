@@ -1,0 +1,113 @@
+/* The commands of parts of values, LCS, and numbers with a fraction. */
+#include "world.h"
+
+#define OK      "+OK\r\n"
+#define INTEGER "-ERR value is not an integer or out of range\r\n"
+#define FLOAT   "-ERR value is not a valid float\r\n"
+
+static void test_ranges(void **state) {
+	static const struct exchange table[] = {
+		{"SETRANGE none 0 ''", ":0\r\n"},
+		{"EXISTS none", ":0\r\n"},
+		{"SETRANGE k 5 world", ":10\r\n"},
+		{"SETRANGE k 0 hello", ":10\r\n"},
+		{"GET k", "$10\r\nhelloworld\r\n"},
+		{"SETRANGE k 1 ''", ":10\r\n"},
+		{"SETRANGE k -1 x", "-ERR offset is out of range\r\n"},
+		{"SETRANGE k x x", INTEGER},
+		{"SETRANGE k 536870912 x", "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n"},
+		{"GETRANGE k 0 -1", "$10\r\nhelloworld\r\n"},
+		{"GETRANGE k -5 -3", "$3\r\nwor\r\n"},
+		{"GETRANGE k -3 -5", "$0\r\n\r\n"},
+		{"GETRANGE k -100 0", "$1\r\nh\r\n"},
+		{"GETRANGE k 8 100", "$2\r\nld\r\n"},
+		{"GETRANGE k 5 4", "$0\r\n\r\n"},
+		{"SUBSTR k 0 x", INTEGER},
+		{"SUBSTR none 0 1", "$0\r\n\r\n"},
+		{"SET n 1234567890", OK},
+		{"SUBSTR n 2 3", "$2\r\n34\r\n"},
+		{"EXPIRE n 100", ":1\r\n"},
+		{"SETRANGE n 1 x", ":10\r\n"},
+		{"GET n", "$10\r\n1x34567890\r\n"},
+		{"TTL n", ":100\r\n"},
+	};
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	EXPECT_ALL(c, table);
+	close_world(w, c);
+}
+
+static void test_msetnx(void **state) {
+	static const struct exchange table[] = {
+		{"MSETNX a 1 b 2 a 3", ":1\r\n"},
+		{"MGET a b", "*2\r\n$1\r\n3\r\n$1\r\n2\r\n"},
+		{"MSETNX c 1 b 3", ":0\r\n"},
+		{"EXISTS c", ":0\r\n"},
+		{"MSETNX c 1 b", "-ERR wrong number of arguments for 'msetnx' command\r\n"},
+	};
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	EXPECT_ALL(c, table);
+	close_world(w, c);
+}
+
+static void test_incrbyfloat(void **state) {
+	static const struct exchange table[] = {
+		{"INCRBYFLOAT f 3.0e3", "$4\r\n3000\r\n"},
+		{"INCRBYFLOAT f 0.5", "$6\r\n3000.5\r\n"},
+		{"INCRBYFLOAT f -3000.5", "$1\r\n0\r\n"},
+		{"EXPIRE f 100", ":1\r\n"},
+		{"INCRBYFLOAT f -0", "$1\r\n0\r\n"},
+		{"TTL f", ":100\r\n"},
+		{"INCRBYFLOAT f x", FLOAT},
+		{"INCRBYFLOAT f _1", FLOAT},
+		{"INCRBYFLOAT f ''", FLOAT},
+		{"INCRBYFLOAT f nan", FLOAT},
+		{"INCRBYFLOAT f 1e10000", FLOAT},
+		{"INCRBYFLOAT f inf", "-ERR increment would produce NaN or Infinity\r\n"},
+		{"SET f text", OK},
+		{"INCRBYFLOAT f 1", FLOAT},
+	};
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	EXPECT_ALL(c, table);
+	close_world(w, c);
+}
+
+static void test_lcs(void **state) {
+	static const struct exchange table[] = {
+		{"MSET a ohmytext b mynewtext", OK},
+		{"LCS a b", "$6\r\nmytext\r\n"},
+		{"LCS a b LEN", ":6\r\n"},
+		{"LCS a none", "$0\r\n\r\n"},
+		{"LCS a b IDX",
+		 "*4\r\n$7\r\nmatches\r\n*2\r\n*2\r\n*2\r\n:4\r\n:7\r\n*2\r\n:5\r\n:8\r\n*2\r\n*2\r\n:2\r\n:3\r\n"
+		 "*2\r\n:0\r\n:1\r\n$3\r\nlen\r\n:6\r\n"},
+		{"LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN",
+		 "*4\r\n$7\r\nmatches\r\n*1\r\n*3\r\n*2\r\n:4\r\n:7\r\n*2\r\n:5\r\n:8\r\n:4\r\n$3\r\nlen\r\n:6\r\n"},
+		{"LCS a b IDX LEN", "-ERR If you want both the length and indexes, please just use IDX.\r\n"},
+		{"LCS a b MINMATCHLEN", "-ERR syntax error\r\n"},
+		{"LCS a b MINMATCHLEN x", INTEGER},
+		{"SETRANGE a 20000 x", ":20001\r\n"},
+		{"SETRANGE b 20000 x", ":20001\r\n"},
+		{"LCS a b", "-ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len\r\n"},
+	};
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	EXPECT_ALL(c, table);
+	close_world(w, c);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_msetnx),
+		cmocka_unit_test(test_incrbyfloat),
+		cmocka_unit_test(test_lcs),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,293 @@
+/* The commands of string values: replies, conditions, times to live, errors. */
+#include "world.h"
+
+#define NIL         "$-1\r\n"
+#define OK          "+OK\r\n"
+#define SYNTAX      "-ERR syntax error\r\n"
+#define NOT_INTEGER "-ERR value is not an integer or out of range\r\n"
+
+static void test_set_and_get(void **state) {
+	static const struct exchange table[] = {
+		{"GET k", NIL},
+		{"SET k v", OK},
+		{"GET k", "$1\r\nv\r\n"},
+		{"SET k ''", OK},
+		{"GET k", "$0\r\n\r\n"},
+		{"STRLEN k", ":0\r\n"},
+		{"STRLEN none", ":0\r\n"},
+		{"SET k 12345", OK},
+		{"STRLEN k", ":5\r\n"},
+		{"set K other", OK},
+		{"gEt K", "$5\r\nother\r\n"},
+		{"GET k", "$5\r\n12345\r\n"},
+		{"GET", "-ERR wrong number of arguments for 'get' command\r\n"},
+		{"GET a b", "-ERR wrong number of arguments for 'get' command\r\n"},
+		{"SET k", "-ERR wrong number of arguments for 'set' command\r\n"},
+	};
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	EXPECT_ALL(c, table);
+	close_world(w, c);
+}
+
+static void test_set_options(void **state) {
+	static const struct exchange table[] = {
+		{"SET k v XX", NIL},
+		{"SET k v XX GET", NIL},
+		{"EXISTS k", ":0\r\n"},
+		{"SET k v NX", OK},
+		{"SET k w NX", NIL},
+		{"SET k w NX GET", "$1\r\nv\r\n"},
+		{"GET k", "$1\r\nv\r\n"},
+		{"SET k w XX", OK},
+		{"SET k x GET", "$1\r\nw\r\n"},
+		{"SET n x GET", NIL},
+		{"GET n", "$1\r\nx\r\n"},
+		{"SET k v NX XX", SYNTAX},
+		{"SET k v XX NX", SYNTAX},
+		{"SET k v EX", SYNTAX},
+		{"SET k v EX 1 PX 1", SYNTAX},
+		{"SET k v KEEPTTL EX 1", SYNTAX},
+		{"SET k v EX 1 KEEPTTL", SYNTAX},
+		{"SET k v PERSIST", SYNTAX},
+		{"SET k v bogus", SYNTAX},
+		{"SET k v EX a", NOT_INTEGER},
+		{"SET k v EX 0", "-ERR invalid expire time in 'set' command\r\n"},
+		{"SET k v PX -1", "-ERR invalid expire time in 'set' command\r\n"},
+		{"SET k v EX 9223372036854775807", "-ERR invalid expire time in 'set' command\r\n"},
+		{"SET k v PX 9223372036854775807", "-ERR invalid expire time in 'set' command\r\n"},
+		{"GET k", "$1\r\nx\r\n"},
+		{"SET k v EX 10 EX 20", OK},
+		{"TTL k", ":20\r\n"},
+		{"SET k w KEEPTTL", OK},
+		{"TTL k", ":20\r\n"},
+		{"SET k w", OK},
+		{"TTL k", ":-1\r\n"},
+		{"SET k w PX 1500", OK},
+		{"PTTL k", ":1500\r\n"},
+		{"SET k w EXAT 1700000100", OK},
+		{"TTL k", ":100\r\n"},
+		{"SET k w pxat 1700000000250", OK},
+		{"PTTL k", ":250\r\n"},
+		{"SET k w EXAT 1", OK},
+		{"GET k", NIL},
+		{"SET k w PXAT 5 GET", NIL},
+		{"EXISTS k", ":0\r\n"},
+		{"SET fresh w KEEPTTL", OK},
+		{"TTL fresh", ":-1\r\n"},
+	};
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	EXPECT_ALL(c, table);
+	close_world(w, c);
+}
+
+static void test_variants_of_set(void **state) {
+	static const struct exchange table[] = {
+		{"SETNX k v", ":1\r\n"},
+		{"SETNX k w", ":0\r\n"},
+		{"GETSET k w", "$1\r\nv\r\n"},
+		{"GETSET n w", NIL},
+		{"GETDEL n", "$1\r\nw\r\n"},
+		{"GETDEL n", NIL},
+		{"SETEX k 10 v", OK},
+		{"TTL k", ":10\r\n"},
+		{"GETSET k w", "$1\r\nv\r\n"},
+		{"TTL k", ":-1\r\n"},
+		{"PSETEX k 10 v", OK},
+		{"PTTL k", ":10\r\n"},
+		{"SETEX k 0 v", "-ERR invalid expire time in 'setex' command\r\n"},
+		{"SETEX k a v", NOT_INTEGER},
+		{"PSETEX k -1 v", "-ERR invalid expire time in 'psetex' command\r\n"},
+		{"MSET a 1 b 2 a 3", OK},
+		{"MGET a b none", "*3\r\n$1\r\n3\r\n$1\r\n2\r\n$-1\r\n"},
+		{"MSET a 1 b", "-ERR wrong number of arguments for 'mset' command\r\n"},
+		{"MSET a", "-ERR wrong number of arguments for 'mset' command\r\n"},
+	};
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	EXPECT_ALL(c, table);
+	close_world(w, c);
+}
+
+static void test_getex(void **state) {
+	static const struct exchange table[] = {
+		{"GETEX k", NIL},
+		{"GETEX k EX a", NIL},
+		{"SET k v", OK},
+		{"GETEX k", "$1\r\nv\r\n"},
+		{"TTL k", ":-1\r\n"},
+		{"GETEX k EX 10", "$1\r\nv\r\n"},
+		{"TTL k", ":10\r\n"},
+		{"GETEX k", "$1\r\nv\r\n"},
+		{"TTL k", ":10\r\n"},
+		{"GETEX k PERSIST", "$1\r\nv\r\n"},
+		{"TTL k", ":-1\r\n"},
+		{"GETEX k PX 700", "$1\r\nv\r\n"},
+		{"PTTL k", ":700\r\n"},
+		{"GETEX k EX 0", "-ERR invalid expire time in 'getex' command\r\n"},
+		{"GETEX k EX a", NOT_INTEGER},
+		{"GETEX k PERSIST EX 1", SYNTAX},
+		{"GETEX k EX 1 PERSIST", SYNTAX},
+		{"GETEX k KEEPTTL", SYNTAX},
+		{"GETEX k EX", SYNTAX},
+		{"PTTL k", ":700\r\n"},
+		{"GETEX k PXAT 1", "$1\r\nv\r\n"},
+		{"GET k", NIL},
+	};
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	EXPECT_ALL(c, table);
+	close_world(w, c);
+}
+
+static void test_numbers(void **state) {
+	static const struct exchange table[] = {
+		{"INCR n", ":1\r\n"},
+		{"INCRBY n 41", ":42\r\n"},
+		{"DECR n", ":41\r\n"},
+		{"DECRBY n 50", ":-9\r\n"},
+		{"DECRBY n -9", ":0\r\n"},
+		{"GET n", "$1\r\n0\r\n"},
+		{"EXPIRE n 10", ":1\r\n"},
+		{"INCR n", ":1\r\n"},
+		{"TTL n", ":10\r\n"},
+		{"SET n 9223372036854775807", OK},
+		{"INCR n", "-ERR increment or decrement would overflow\r\n"},
+		{"DECRBY n -1", "-ERR increment or decrement would overflow\r\n"},
+		{"DECRBY n -9223372036854775808", "-ERR decrement would overflow\r\n"},
+		{"GET n", "$19\r\n9223372036854775807\r\n"},
+		{"INCRBY n a", NOT_INTEGER},
+		{"INCRBY n 1.5", NOT_INTEGER},
+		{"SET n abc", OK},
+		{"INCR n", NOT_INTEGER},
+		{"SET n 01", OK},
+		{"INCR n", NOT_INTEGER},
+		{"SET n ''", OK},
+		{"INCR n", NOT_INTEGER},
+	};
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	EXPECT_ALL(c, table);
+	close_world(w, c);
+}
+
+static void test_append(void **state) {
+	static const struct exchange table[] = {
+		{"APPEND k Hello", ":5\r\n"},
+		{"APPEND k World", ":10\r\n"},
+		{"GET k", "$10\r\nHelloWorld\r\n"},
+		{"APPEND k ''", ":10\r\n"},
+		{"APPEND none ''", ":0\r\n"},
+		{"EXISTS none", ":1\r\n"},
+		{"SET n 12", OK},
+		{"APPEND n 34", ":4\r\n"},
+		{"INCR n", ":1235\r\n"},
+		{"SET t v EX 10", OK},
+		{"APPEND t w", ":2\r\n"},
+		{"TTL t", ":10\r\n"},
+	};
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	EXPECT_ALL(c, table);
+	close_world(w, c);
+}
+
+static void test_append_beyond_the_limit(void **state) {
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	char *big = calloc(1, KEYSPACE_VALUE_MAX);
+	assert_non_null(big);
+	struct slice argv[3] = {SLICE("APPEND"), SLICE("big"), {big, KEYSPACE_VALUE_MAX}};
+	assert_string_equal(client_run(c, argv, 3), ":536870912\r\n");
+	expect(c, "APPEND big x", "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n");
+	expect(c, "STRLEN big", ":536870912\r\n");
+	expect(c, "DEL big", ":1\r\n");
+	free(big);
+	close_world(w, c);
+}
+
+/* A refused write answers the error alone, although GET's part of the reply was made before it. */
+static void test_full(void **state) {
+	const struct tenant_limits limits = {.max_entries = 1, .eviction = EVICTION_NONE};
+	static const char oom[] = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+	struct client *c;
+	struct world *w = open_world(&limits, &c);
+	(void)state;
+	expect(c, "SET a 1", OK);
+	expect(c, "SET b 1", oom);
+	expect(c, "SET b 1 GET", oom);
+	expect(c, "GETSET b 1", oom);
+	expect(c, "SETNX b 1", oom);
+	expect(c, "MSET b 1", oom);
+	expect(c, "APPEND b 1", oom);
+	expect(c, "INCR b", oom);
+	expect(c, "SET a 2 GET", "$1\r\n1\r\n");
+	expect(c, "DBSIZE", ":1\r\n");
+	close_world(w, c);
+}
+
+static void test_evicts_the_least_recently_used(void **state) {
+	const struct tenant_limits limits = {.max_entries = 3};
+	static const struct exchange table[] = {
+		{"MSET a 1 b 2 c 3", OK},
+		{"GET a", "$1\r\n1\r\n"},
+		{"SET d 4", OK},
+		{"EXISTS a b c d", ":3\r\n"},
+		{"EXISTS b", ":0\r\n"},
+		{"TTL c", ":-1\r\n"}, /* looks, does not use */
+		{"SET e 5", OK},
+		{"EXISTS c", ":0\r\n"},
+		{"TOUCH a", ":1\r\n"},
+		{"SET f 6", OK},
+		{"MGET a d e f", "*4\r\n$1\r\n1\r\n$-1\r\n$1\r\n5\r\n$1\r\n6\r\n"},
+	};
+	struct client *c;
+	struct world *w = open_world(&limits, &c);
+	(void)state;
+	EXPECT_ALL(c, table);
+	close_world(w, c);
+}
+
+static void test_hits_and_misses(void **state) {
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	expect(c, "SET k v", OK);
+	const struct tenant_figures *f = &c->session.tenant->figures;
+	assert_int_equal(counter_get(&f->hits) + counter_get(&f->misses), 0);
+	static const char *const counted[] = {"GET", "STRLEN", "MGET", "EXISTS", "TOUCH", "TTL", "TYPE", "GETEX"};
+	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++) {
+		char line[64];
+		snprintf(line, sizeof(line), "%s k", counted[i]);
+		ask(c, line);
+		snprintf(line, sizeof(line), "%s none", counted[i]);
+		ask(c, line);
+		assert_int_equal(counter_get(&f->hits), i + 1);
+		assert_int_equal(counter_get(&f->misses), i + 1);
+	}
+	close_world(w, c);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_set_and_get),
+		cmocka_unit_test(test_set_options),
+		cmocka_unit_test(test_variants_of_set),
+		cmocka_unit_test(test_getex),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_append),
+		cmocka_unit_test(test_append_beyond_the_limit),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_evicts_the_least_recently_used),
+		cmocka_unit_test(test_hits_and_misses),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

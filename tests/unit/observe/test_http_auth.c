@@ -1,0 +1,95 @@
+/* Every way to send the secret, and every way to send something else. */
+#include "atomdb/observe/http_auth.h"
+#include "harness.h"
+
+static struct guard new_guard(const char *secret) {
+	struct guard g = {.set = true, .everything = true};
+	secret_digest(slice_of(secret), &g.secret);
+	return g;
+}
+
+static void test_without_secret(void **state) {
+	const struct guard g = {.set = false};
+	(void)state;
+	assert_int_equal(guard_check(&g, NULL), GUARD_KNOWN);
+	assert_int_equal(guard_check(&g, "Bearer whatever"), GUARD_KNOWN);
+}
+
+static void test_right(void **state) {
+	const struct guard g = new_guard("s3cret: x");
+	static const char *const right[] = {
+		"Bearer s3cret: x",       "bearer   s3cret: x  ",       "BEARER s3cret: x",
+		"Basic OnMzY3JldDogeA==", "Basic YWxpY2U6czNjcmV0OiB4", "basic OnMzY3JldDogeA",
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++)
+		assert_int_equal(guard_check(&g, right[i]), GUARD_KNOWN);
+}
+
+static void test_wrong(void **state) {
+	const struct guard g = new_guard("s3cret: x");
+	static const char *const wrong[] = {
+		"",
+		" ",
+		"Bearer",
+		"Bearer ",
+		"Bearer s3cret:",
+		"Bearer s3cret: xx",
+		"Bearers3cret: x",
+		"Token s3cret: x",
+		"s3cret: x",
+		"Basic",
+		"Basic  ",
+		"Basic s3cret: x",
+		"Basic czNjcmV0OiB4",      /* no user's name: the secret is one up to its colon */
+		"Basic OnMzY3JldDogeA===", /* one = too many */
+		"Basic OnMzY3JldDogeAA",   /* a byte more */
+		"Basic OnMzY3JldDogeA==A",
+		"Basic A",
+		"Basic ====",
+		"Basic \xff\xff\xff\xff",
+	};
+	(void)state;
+	assert_int_equal(guard_check(&g, NULL), GUARD_UNKNOWN);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(guard_check(&g, wrong[i]), GUARD_WRONG);
+}
+
+static void test_too_long(void **state) {
+	const struct guard g = new_guard("x");
+	static char header[1 << 16];
+	(void)state;
+	memset(header, 'A', sizeof(header) - 1);
+	memcpy(header, "Basic ", 6);
+	assert_int_equal(guard_check(&g, header), GUARD_WRONG);
+	memcpy(header, "Bearer ", 7);
+	assert_int_equal(guard_check(&g, header), GUARD_WRONG);
+}
+
+static const struct event *seen;
+static void note(void *context, const struct event *event) {
+	static struct event copy;
+	(void)context;
+	copy = *event;
+	seen = &copy;
+}
+
+static void test_report(void **state) {
+	const struct event_sink sink = {.report = note};
+	struct guard g = new_guard("x");
+	(void)state;
+	g.events = &sink;
+	guard_report(&g, "127.0.0.1:5");
+	assert_int_equal(counter_get(&g.failures), 1);
+	assert_non_null(seen);
+	assert_int_equal(seen->id, EVENT_AUTH_FAILED);
+	assert_string_equal(seen->client, "127.0.0.1:5");
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_without_secret), cmocka_unit_test(test_right),  cmocka_unit_test(test_wrong),
+		cmocka_unit_test(test_too_long),       cmocka_unit_test(test_report),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

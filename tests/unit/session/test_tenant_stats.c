@@ -1,0 +1,219 @@
+/* What is noted of commands: the slow log's limits, histograms, latency events, and that all of it is charged and given
+ * back. Durations are made up: notes_command is called with ticks. */
+#include "atomdb/session/tenant_stats.h"
+#include "commands/handlers.h"
+#include "world.h"
+
+/* Ticks that last so long. */
+static uint64_t ticks_of(const struct client *c, double seconds) {
+	double per_tick = clock_ticks_to_seconds(&c->session.env->clock_start, 1000000000) / 1e9;
+	return (uint64_t)(seconds / per_tick);
+}
+
+/* A world whose clock has run for a moment, so that the rate of ticks is known. */
+static struct world *timed_world(const struct tenant_limits *limits, struct client **c) {
+	struct world *w = open_world(limits, c);
+	struct clock_rate start;
+	clock_rate_init(&start);
+	for (uint64_t end = clock_monotonic_ns() + 20000000; clock_monotonic_ns() < end;)
+		;
+	w->env[0].clock_start = w->env[1].clock_start = start;
+	world_set_time(w, w->env[0].now_ms, start.ns);
+	return w;
+}
+
+static void note(struct client *c, const char *command, const char *argument, double seconds) {
+	struct slice argv[2] = {slice_of(command), slice_of(argument)};
+	struct request r = {.argv = argv, .argc = 2, .command = command_find(argv[0])};
+	notes_command(&c->session, &r, ticks_of(c, seconds));
+}
+
+static void test_defaults(void **state) {
+	struct client *c;
+	struct world *w = timed_world(NULL, &c);
+	(void)state;
+	note(c, "get", "key", 0.005);
+	assert_null(c->session.tenant->notes);
+	assert_in_range(c->session.tenant->slow_ticks, ticks_of(c, 0.008), ticks_of(c, 0.0125));
+	note(c, "get", "key", 0.02);
+	expect(c, "SLOWLOG LEN", ":1\r\n");
+	expect_part(c, "SLOWLOG GET", "*2\r\n$3\r\nget\r\n$3\r\nkey\r\n$15\r\n127.0.0.1:40001\r\n$0\r\n\r\n");
+	close_world(w, c);
+}
+
+static void test_settings_decide(void **state) {
+	struct client *c;
+	struct world *w = timed_world(NULL, &c);
+	(void)state;
+	expect(c, "CONFIG SET slowlog-log-slower-than -1", "+OK\r\n");
+	assert_true(c->session.tenant->slow_ticks == UINT64_MAX);
+	expect(c, "CONFIG SET latency-monitor-threshold 5", "+OK\r\n");
+	assert_in_range(c->session.tenant->slow_ticks, ticks_of(c, 0.0048), ticks_of(c, 0.0051));
+	expect(c, "CONFIG SET latency-tracking yes", "+OK\r\n");
+	assert_int_equal(c->session.tenant->slow_ticks, 0);
+	expect(c, "CONFIG SET latency-tracking no latency-monitor-threshold 0", "+OK\r\n");
+	assert_true(c->session.tenant->slow_ticks == UINT64_MAX);
+	expect(c, "CONFIG GET latency-tracking", "*2\r\n$16\r\nlatency-tracking\r\n$2\r\nno\r\n");
+	close_world(w, c);
+}
+
+static void test_slow_log_is_bounded_and_charged(void **state) {
+	struct client *c;
+	struct world *w = timed_world(NULL, &c);
+	uint64_t before = counter_get(&c->session.tenant->figures.bytes);
+	(void)state;
+	expect(c, "CONFIG SET slowlog-max-len 3", "+OK\r\n");
+	for (unsigned i = 0; i < 10; i++)
+		note(c, "get", "key", 1);
+	expect(c, "SLOWLOG LEN", ":3\r\n");
+	expect_part(c, "SLOWLOG GET 1", "*1\r\n*6\r\n:9\r\n");
+	expect_part(c, "SLOWLOG GET -1", "*3\r\n*6\r\n:9\r\n");
+	assert_int_equal(counter_get(&c->session.tenant->figures.bytes) - before, c->session.tenant->notes->charged);
+	uint64_t full = c->session.tenant->notes->charged;
+	expect(c, "SLOWLOG RESET", "+OK\r\n");
+	assert_true(c->session.tenant->notes->charged < full);
+	assert_int_equal(c->session.tenant->notes->charged, sizeof(struct notes));
+	close_world(w, c); /* where it ends the shard asserts that nothing is charged */
+}
+
+static void test_full_tenant_notes_nothing(void **state) {
+	const struct tenant_limits limits = {.max_memory = 600, .eviction = EVICTION_NONE};
+	struct client *c;
+	struct world *w = timed_world(&limits, &c);
+	(void)state;
+	note(c, "get", "key", 1);
+	expect(c, "SLOWLOG LEN", ":0\r\n");
+	expect(c, "SLOWLOG GET", "*0\r\n");
+	expect_part(c, "CONFIG SET slowlog-max-len 1", "-OOM ");
+	expect_part(c, "CONFIG RESETSTAT", "-OOM ");
+	close_world(w, c);
+}
+
+static void test_histograms(void **state) {
+	struct client *c;
+	struct world *w = timed_world(NULL, &c);
+	(void)state;
+	expect(c, "LATENCY HISTOGRAM", "*0\r\n");
+	expect(c, "CONFIG SET latency-tracking yes slowlog-log-slower-than -1", "+OK\r\n");
+	ask(c, "CONFIG RESETSTAT");
+	note(c, "set", "key", 0.0000005);
+	note(c, "set", "key", 0.0000015);
+	note(c, "set", "key", 0.000030);
+	note(c, "set", "key", 30);
+	expect(c, "LATENCY HISTOGRAM set get",
+	       "*2\r\n$3\r\nset\r\n*4\r\n$5\r\ncalls\r\n:4\r\n$14\r\nhistogram_usec\r\n*8\r\n:1\r\n:1\r\n:2\r\n:2\r\n:"
+	       "33\r\n:3\r\n:1082130\r\n:4\r\n");
+	close_world(w, c);
+}
+
+static void fail_with(struct client *c, const char *error) {
+	writer_error(&c->writer, error);
+	assert_true(notes_failed(&c->session));
+	assert_int_equal(c->writer.errors, 0);
+	c->out.len = 0;
+}
+
+static void test_errors_are_bounded(void **state) {
+	struct client *c;
+	struct world *w = timed_world(NULL, &c);
+	struct tenant *t = c->session.tenant;
+	char text[64];
+	unsigned count;
+	(void)state;
+	for (unsigned i = 0; i < 300; i++) {
+		snprintf(text, sizeof(text), "CODE%03u text", (i * 7) % 300);
+		fail_with(c, text);
+		fail_with(c, "CODE007 again");
+	}
+	const struct error_count *errors = notes_errors(t, &count);
+	assert_int_equal(count, ERROR_CODES);
+	for (unsigned i = 1; i < count; i++)
+		assert_true(strcmp(errors[i - 1].code, errors[i].code) < 0);
+	expect_part(c, "INFO errorstats", "errorstat_CODE007:count=301\r\n");
+	assert_int_equal(counter_get(&t->figures.errors), 600);
+	ask(c, "CONFIG RESETSTAT");
+	fail_with(c, "A:B#C text");
+	fail_with(c, "NOSPACE");
+	fail_with(c, "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX is too long for a code");
+	expect_part(c, "INFO errorstats", "# Errorstats\r\nerrorstat_A_B_C:count=1\r\nerrorstat_ERR:count=2\r\n");
+	expect_part(c, "INFO stats", "total_error_replies:3\r\n");
+	close_world(w, c);
+}
+
+static void test_rates_outlast_a_clock_that_is_set_back(void **state) {
+	struct client *c;
+	struct world *w = timed_world(NULL, &c);
+	(void)state;
+	world_pass(w, 1000);
+	ask(c, "INFO stats");
+	world_pass(w, 1000);
+	ask(c, "INFO stats");
+	world_set_time(w, w->env[0].now_ms - 3600000, w->env[0].now_ns + 1000000000);
+	for (int i = 0; i < 100; i++)
+		ask(c, "GET key");
+	ask(c, "INFO stats");
+	struct rates rates = notes_rates(c->session.tenant, c->session.env);
+	assert_in_range((uint64_t)rates.commands, 50, 102);
+	close_world(w, c);
+}
+
+static void test_events(void **state) {
+	struct client *c;
+	struct world *w = timed_world(NULL, &c);
+	char want[160];
+	(void)state;
+	expect(c, "CONFIG SET latency-monitor-threshold 10", "+OK\r\n");
+	note(c, "keys", "a", 0.0095);
+	expect(c, "LATENCY LATEST", "*0\r\n");
+	for (unsigned i = 0; i < 200; i++) {
+		note(c, "keys", "a", 0.0505);
+		note(c, "keys", "a", 0.0205);
+		world_pass(w, 1000);
+	}
+	note(c, "get", "a", 0.1005);
+	long long now = c->session.env->now_ms / 1000;
+	snprintf(want, sizeof(want),
+		 "*2\r\n*4\r\n$7\r\ncommand\r\n:%lld\r\n:50\r\n:50\r\n*4\r\n$12\r\nfast-command\r\n:%lld\r\n:100\r\n:"
+		 "100\r\n",
+		 now - 1, now);
+	expect(c, "LATENCY LATEST", want);
+	snprintf(want, sizeof(want), "*160\r\n*2\r\n:%lld\r\n:50\r\n", now - 160);
+	assert_int_equal(strncmp(ask(c, "LATENCY HISTORY command"), want, strlen(want)), 0);
+	expect_part(c, "LATENCY GRAPH command", "command - high 50 ms, low 50 ms (all time high 50 ms)\n-----");
+	expect_part(c, "LATENCY GRAPH fast-command", "-\n \n \n \n_\n \n0\ns\n");
+	expect_part(c, "LATENCY DOCTOR", "command: seen in 160 seconds, 50 ms on average, 50 ms at worst.");
+	expect(c, "LATENCY RESET nosuch command command", ":1\r\n");
+	expect(c, "LATENCY RESET", ":1\r\n");
+	close_world(w, c);
+}
+
+static void test_figures_begin_anew(void **state) {
+	struct client *c;
+	struct world *w = timed_world(NULL, &c);
+	(void)state;
+	ask(c, "SET a 1");
+	ask(c, "GET a");
+	ask(c, "GET none");
+	expect_part(c, "INFO stats", "\r\nkeyspace_hits:1\r\nkeyspace_misses:1\r\n");
+	expect(c, "CONFIG RESETSTAT", "+OK\r\n");
+	expect_part(c, "INFO stats", "\r\nkeyspace_hits:0\r\nkeyspace_misses:0\r\n");
+	ask(c, "GET a");
+	expect_part(c, "INFO stats", "\r\nkeyspace_hits:1\r\nkeyspace_misses:0\r\n");
+	assert_int_equal(counter_get(&c->session.tenant->figures.hits), 2);
+	close_world(w, c);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_settings_decide),
+		cmocka_unit_test(test_slow_log_is_bounded_and_charged),
+		cmocka_unit_test(test_full_tenant_notes_nothing),
+		cmocka_unit_test(test_histograms),
+		cmocka_unit_test(test_errors_are_bounded),
+		cmocka_unit_test(test_rates_outlast_a_clock_that_is_set_back),
+		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_figures_begin_anew),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,809 @@
+/* The keyspace against a brute-force model: every value, deadline, count, charge and the exact LRU order, under random
+ * operations of two tenants, with time passing and work done in slices of random size. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "atomdb/util/error.h"
+#include "harness.h"
+#include "store/keyspace/record.h"
+#include "store/random.h"
+
+#define KEYS      48
+#define DATABASES 3
+#define VALUE     6000
+
+struct model_key {
+	bool there;
+	char *value;
+	size_t len;
+	int64_t deadline;
+	uint64_t used; /* larger: more recently */
+};
+
+struct model {
+	struct tenant tenant;
+	struct model_key keys[DATABASES][KEYS];
+	uint64_t clock;
+	uint64_t evictions;
+};
+
+static uint64_t random_state;
+
+static uint64_t draw(uint64_t below) {
+	return random_next(&random_state) % below;
+}
+
+static struct shard *new_shard(struct arena_budget *budget) {
+	struct shard *s = NULL;
+	assert_int_equal(shard_new(&s, &(struct shard_options){.budget = budget}), 0);
+	shard_set_now(s, 1700000000000, 1);
+	return s;
+}
+
+static void open_tenant(struct shard *s, struct tenant *t, const struct tenant_limits *limits) {
+	tenant_init(t, s, limits);
+	shard_set_defaults(s, limits);
+	assert_int_equal(shard_open_tenant(s, t), 0);
+}
+
+static struct key key_of(struct tenant *t, unsigned database, const char *name) {
+	return keyspace_key(t, database, slice_of(name));
+}
+
+static int put(struct tenant *t, unsigned database, const char *name, const char *value, int64_t deadline) {
+	struct key key = key_of(t, database, name);
+	struct entry *old = keyspace_find(t, &key, LOOKUP_PEEK);
+	return keyspace_set(t, &key, old, slice_of(value), deadline);
+}
+
+static bool has(struct tenant *t, unsigned database, const char *name) {
+	struct key key = key_of(t, database, name);
+	return keyspace_find(t, &key, LOOKUP_PEEK) != NULL;
+}
+
+static void model_drop(struct model_key *k) {
+	free(k->value);
+	*k = (struct model_key){0};
+}
+
+static void model_put(struct model_key *k, const char *value, size_t len) {
+	char *copy = malloc(len + 1);
+	assert_non_null(copy);
+	memcpy(copy, value, len);
+	free(k->value);
+	k->value = copy;
+	k->len = len;
+	k->there = true;
+}
+
+static struct model_key *model_oldest(struct model *m) {
+	struct model_key *oldest = NULL;
+	for (unsigned d = 0; d < DATABASES; d++)
+		for (unsigned i = 0; i < KEYS; i++) {
+			struct model_key *k = &m->keys[d][i];
+			if (k->there && (oldest == NULL || k->used < oldest->used))
+				oldest = k;
+		}
+	return oldest;
+}
+
+static uint64_t model_count(const struct model *m) {
+	uint64_t count = 0;
+	for (unsigned d = 0; d < DATABASES; d++)
+		for (unsigned i = 0; i < KEYS; i++)
+			count += m->keys[d][i].there;
+	return count;
+}
+
+/* Due keys leave the model at once; the keyspace may still hold them, so the shard is worked until it does not. */
+static void settle(struct model *models, unsigned count, struct shard *s) {
+	while (shard_work(s, 1 + (unsigned)draw(64))) {
+	}
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned d = 0; d < DATABASES; d++)
+			for (unsigned k = 0; k < KEYS; k++)
+				if (models[i].keys[d][k].deadline != 0 && models[i].keys[d][k].deadline <= shard_now(s))
+					model_drop(&models[i].keys[d][k]);
+}
+
+/* The clock is set back by up to ten years; what has to move in the wheel moves in part. */
+static void set_back(struct shard *s) {
+	static const uint64_t most[] = {10, 1000, 100000, 86400000, 315360000000};
+	int64_t by = (int64_t)draw(most[draw(5)]), now = shard_now(s);
+	if (by > now - 1000000000000)
+		return;
+	shard_set_now(s, now - by, 1);
+	/* If it may stand still, it may have run ahead of the clock before. */
+	assert_true(shard_now(s) == now - by || (shard_now(s) == now && by <= 2 * SHARD_CLOCK_JITTER_MS));
+	for (unsigned slices = (unsigned)draw(3); slices > 0; slices--)
+		(void)shard_work(s, 1 + (unsigned)draw(8));
+}
+
+static void check_key(struct model *m, unsigned database, unsigned number) {
+	struct model_key *k = &m->keys[database][number];
+	char name[32], text[KEYSPACE_TEXT];
+	snprintf(name, sizeof name, "key:%u", number);
+	struct key key = key_of(&m->tenant, database, name);
+	struct entry *e = keyspace_find(&m->tenant, &key, LOOKUP_PEEK);
+	assert_int_equal(e != NULL, k->there);
+	if (e == NULL)
+		return;
+	struct slice value = keyspace_value(e, text);
+	assert_int_equal(value.len, k->len);
+	assert_true(memcmp(value.data, k->value, k->len) == 0);
+	assert_int_equal(keyspace_deadline(e), k->deadline);
+	assert_true(slice_equal(keyspace_name(e), slice_of(name)));
+}
+
+/* The list from the most recent to the oldest must fall in the model's order of use, and hold every key. */
+static void check_order(struct model *m) {
+	struct shard *s = m->tenant.shard;
+	uint64_t last = UINT64_MAX, count = 0;
+	for (ref r = m->tenant.record->lru.newest; r != 0; r = entry_at(s, r)->lru_next) {
+		struct entry *e = entry_at(s, r);
+		if (tenant_database(&m->tenant, entry_database(e)) == NULL)
+			continue;
+		struct slice name = entry_key(e);
+		unsigned number = 0;
+		for (size_t i = 4; i < name.len; i++)
+			number = number * 10 + (unsigned)(name.data[i] - '0');
+		struct model_key *k = &m->keys[entry_database(e)][number];
+		assert_true(k->there);
+		assert_true(k->used < last);
+		last = k->used;
+		count++;
+	}
+	assert_int_equal(count, model_count(m));
+}
+
+static void check_all(struct model *m) {
+	uint64_t bytes = arena_block_size(sizeof(struct tenant_record));
+	for (unsigned d = 0; d < DATABASES; d++) {
+		uint64_t keys = 0, expiring = 0, there = 0, deadlines = 0;
+		for (unsigned i = 0; i < KEYS; i++) {
+			check_key(m, d, i);
+			there += m->keys[d][i].there;
+			deadlines += m->keys[d][i].deadline != 0;
+		}
+		assert_int_equal(keyspace_size(&m->tenant, d, &keys, &expiring), 0);
+		assert_int_equal(keys, there);
+		assert_int_equal(expiring, deadlines);
+		assert_int_equal(counter_get(&m->tenant.figures.db_keys[d]), there);
+		if (tenant_database(&m->tenant, d) != NULL)
+			bytes += tenant_database(&m->tenant, d)->bytes;
+	}
+	assert_int_equal(counter_get(&m->tenant.figures.bytes), bytes);
+	assert_int_equal(counter_get(&m->tenant.figures.evictions), m->evictions);
+	check_order(m);
+}
+
+static void model_set(struct model *m, unsigned d, unsigned number, const struct key *key) {
+	struct model_key *k = &m->keys[d][number];
+	struct shard *s = m->tenant.shard;
+	static char value[VALUE];
+	size_t len = draw(4) == 0 ? draw(VALUE) : draw(40);
+	memset(value, (int)('a' + draw(26)), len);
+	if (draw(3) == 0)
+		len = (size_t)snprintf(value, sizeof value, "%lld", (long long)draw(UINT64_MAX) >> draw(63));
+	int64_t deadline = draw(3) == 0 ? shard_now(s) + (int64_t)draw(5000) - 100
+			   : draw(2)    ? DEADLINE_NONE
+					: DEADLINE_KEEP;
+	struct entry *old = keyspace_find(&m->tenant, key, LOOKUP_PEEK);
+	if (deadline > 0 && deadline <= shard_now(s)) {
+		assert_int_equal(keyspace_set(&m->tenant, key, old, (struct slice){value, len}, deadline), 0);
+		model_drop(k);
+		return;
+	}
+	if (!k->there && model_count(m) == m->tenant.limits.max_entries && m->tenant.limits.max_entries != 0) {
+		if (m->tenant.limits.eviction == EVICTION_NONE) {
+			assert_int_equal(keyspace_set(&m->tenant, key, old, (struct slice){value, len}, deadline),
+					 ATOMDB_E_OOM);
+			return;
+		}
+		model_drop(model_oldest(m));
+		m->evictions++;
+	}
+	assert_int_equal(keyspace_set(&m->tenant, key, old, (struct slice){value, len}, deadline), 0);
+	k->deadline = deadline == DEADLINE_KEEP ? k->deadline : deadline;
+	k->used = ++m->clock;
+	model_put(k, value, len);
+}
+
+static void model_append(struct model *m, unsigned d, unsigned number, const struct key *key) {
+	struct model_key *k = &m->keys[d][number];
+	struct entry *old = keyspace_find(&m->tenant, key, LOOKUP_PEEK);
+	if (old == NULL)
+		return;
+	size_t more = draw(10) == 0 ? draw(3000) : draw(20);
+	if (k->len + more > VALUE)
+		more = 0;
+	char *bytes, *copy = calloc(1, k->len + more + 1);
+	assert_non_null(copy);
+	memcpy(copy, k->value, k->len);
+	memset(copy + k->len, 'z', more);
+	assert_int_equal(keyspace_resize(&m->tenant, key, old, k->len + more, (struct span){0}, &bytes), 0);
+	memset(bytes + k->len, 'z', more);
+	keyspace_commit(m->tenant.shard);
+	model_put(k, copy, k->len + more);
+	k->used = ++m->clock;
+	free(copy);
+}
+
+static void step(struct model *m) {
+	unsigned d = (unsigned)draw(DATABASES), number = (unsigned)draw(KEYS);
+	struct model_key *k = &m->keys[d][number];
+	struct shard *s = m->tenant.shard;
+	char name[32];
+	snprintf(name, sizeof name, "key:%u", number);
+	struct key key = key_of(&m->tenant, d, name);
+	struct entry *e;
+	switch (draw(12)) {
+	case 0:
+		e = keyspace_find(&m->tenant, &key, LOOKUP_PEEK);
+		if (e != NULL)
+			keyspace_delete(&m->tenant, &key, e);
+		model_drop(k);
+		break;
+	case 1:
+		e = keyspace_find(&m->tenant, &key, LOOKUP_WRITE);
+		if (e != NULL) {
+			k->deadline = draw(3) == 0 ? 0 : shard_now(s) + 1 + (int64_t)draw(100000);
+			k->used = ++m->clock;
+			assert_int_equal(keyspace_expire(&m->tenant, &key, e, k->deadline), 0);
+			/* A new block counts as a use; so does this lookup, so the order is the same. */
+		}
+		break;
+	case 2:
+	case 3:
+		e = keyspace_find(&m->tenant, &key, LOOKUP_READ);
+		assert_int_equal(e != NULL, k->there);
+		if (e != NULL)
+			k->used = ++m->clock;
+		break;
+	case 4:
+		model_append(m, d, number, &key);
+		break;
+	case 5:
+		if (draw(40) == 0) {
+			keyspace_flush(&m->tenant, d);
+			for (unsigned i = 0; i < KEYS; i++)
+				model_drop(&m->keys[d][i]);
+		}
+		break;
+	default:
+		model_set(m, d, number, &key);
+	}
+}
+
+static void model_close(struct model *m) {
+	for (unsigned d = 0; d < DATABASES; d++)
+		for (unsigned i = 0; i < KEYS; i++)
+			model_drop(&m->keys[d][i]);
+	shard_close_tenant(m->tenant.shard, &m->tenant);
+}
+
+static void meet(void *context, uint32_t slot, const struct tenant_identity *identity) {
+	struct model *models = context;
+	assert_true(slot == 1 || slot == 2);
+	assert_string_equal(identity->name, "");
+	shard_adopt_tenant(models[0].tenant.shard, slot, &models[slot - 1].tenant);
+}
+
+/* The next process goes on exactly where this one was. */
+static struct shard *hand_over(struct shard *s, struct model *models, int64_t now) {
+	struct tenant_limits limits[2] = {models[0].tenant.limits, models[1].tenant.limits};
+	struct shard *next = NULL;
+	int fd = dup(shard_fd(s));
+	assert_true(fd > 0);
+	assert_int_equal(shard_save(s), 0);
+	shard_free(s);
+	assert_int_equal(shard_new(&next, &(struct shard_options){.fd = fd, .now_ms = now}), 0);
+	assert_int_equal(shard_recovery(next)->kind, RECOVERY_CLEAN);
+	assert_int_equal(shard_recovery(next)->dropped, 0);
+	shard_set_now(next, now, 1);
+	for (unsigned i = 0; i < 2; i++)
+		tenant_init(&models[i].tenant, next, &limits[i]);
+	shard_each_tenant(next, meet, models);
+	for (unsigned i = 0; i < 2; i++)
+		tenant_set_limits(&models[i].tenant, &limits[i], 1);
+	return next;
+}
+
+static void test_model(void **state) {
+	(void)state;
+	random_state = random_seed();
+	for (uint64_t round = 1; round <= 6; round++) {
+		struct shard *s = new_shard(NULL);
+		static struct model models[2];
+		memset(models, 0, sizeof models);
+		open_tenant(s, &models[0].tenant, &(struct tenant_limits){.max_entries = round % 2 ? 30 : 0});
+		open_tenant(s, &models[1].tenant,
+			    &(struct tenant_limits){.max_entries = 20,
+						    .eviction = round % 3 ? EVICTION_LRU : EVICTION_NONE});
+		tenant_set_limits(&models[0].tenant, &(struct tenant_limits){.max_entries = round % 2 ? 30 : 0}, 1);
+		int64_t now = shard_now(s);
+		for (unsigned i = 0; i < 12000; i++) {
+			step(&models[draw(2)]);
+			if (draw(8) == 0) {
+				now += (int64_t)draw(draw(100) == 0 ? 315360000000 : draw(10) == 0 ? 30000 : 100);
+				shard_set_now(s, now, 1);
+				settle(models, 2, s);
+			}
+			if (draw(200) == 0) {
+				settle(models, 2, s);
+				set_back(s);
+				now = shard_now(s);
+			}
+			if (round > 2 && draw(1000) == 0)
+				s = hand_over(s, models, now);
+			if (i % 64 == 0) {
+				settle(models, 2, s);
+				check_all(&models[0]);
+				check_all(&models[1]);
+			}
+		}
+		model_close(&models[0]);
+		model_close(&models[1]);
+		while (shard_work(s, 100)) {
+		}
+		assert_int_equal(counter_get(&arena_figures(s->arena)->used_by_kind[ARENA_ENTRY]), 0);
+		shard_free(s);
+	}
+}
+
+static void test_byte_quota(void **state) {
+	(void)state;
+	struct shard *s = new_shard(NULL);
+	struct tenant t;
+	open_tenant(s, &t, &(struct tenant_limits){.max_memory = 64 << 10});
+	static char big[32 << 10];
+	memset(big, 'x', sizeof big - 1);
+	for (unsigned i = 0; i < 2000; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "k%u", i);
+		assert_int_equal(put(&t, 0, name, "some value", DEADLINE_NONE), 0);
+		assert_true(counter_get(&t.figures.bytes) <= 64 << 10);
+	}
+	assert_true(counter_get(&t.figures.evictions) > 0);
+	assert_true(has(&t, 0, "k1999"));
+	assert_false(has(&t, 0, "k0"));
+	assert_int_equal(put(&t, 0, "big", big, DEADLINE_NONE), 0);
+	assert_true(counter_get(&t.figures.bytes) <= 64 << 10);
+	assert_int_equal(tenant_charge(&t, 16 << 10), 0);
+	assert_true(counter_get(&t.figures.bytes) <= 64 << 10);
+	/* Clients may take a little more than the quota, but not this. */
+	assert_int_equal(tenant_charge(&t, 128 << 10), ATOMDB_E_OOM);
+	tenant_discharge(&t, 16 << 10);
+	/* A value that no eviction makes room for is refused, and nothing else is asked for. */
+	static char huge[80 << 10];
+	memset(huge, 'y', sizeof huge - 1);
+	assert_int_equal(put(&t, 0, "huge", huge, DEADLINE_NONE), ATOMDB_E_OOM);
+	assert_false(has(&t, 0, "huge"));
+	shard_close_tenant(s, &t);
+	assert_int_equal(counter_get(&t.figures.bytes), 0);
+	shard_free(s);
+}
+
+static void test_no_eviction(void **state) {
+	(void)state;
+	struct shard *s = new_shard(NULL);
+	struct tenant t;
+	open_tenant(s, &t, &(struct tenant_limits){.max_entries = 2, .eviction = EVICTION_NONE});
+	assert_int_equal(put(&t, 0, "a", "1", 0), 0);
+	assert_int_equal(put(&t, 0, "b", "2", 0), 0);
+	assert_int_equal(put(&t, 0, "c", "3", 0), ATOMDB_E_OOM);
+	assert_int_equal(put(&t, 0, "a", "11", 0), 0);
+	assert_int_equal(counter_get(&t.figures.keys), 2);
+	assert_int_equal(counter_get(&t.figures.evictions), 0);
+	shard_close_tenant(s, &t);
+	shard_free(s);
+}
+
+static void test_ttl_limits(void **state) {
+	(void)state;
+	struct shard *s = new_shard(NULL);
+	struct tenant t;
+	open_tenant(s, &t, &(struct tenant_limits){.default_ttl = 5000, .max_ttl = 60000});
+	int64_t now = shard_now(s);
+	struct key key = key_of(&t, 0, "k");
+	assert_int_equal(put(&t, 0, "k", "v", DEADLINE_NONE), 0);
+	assert_int_equal(keyspace_deadline(keyspace_find(&t, &key, LOOKUP_PEEK)), now + 5000);
+	assert_int_equal(put(&t, 0, "k", "v", now + 600000), 0);
+	assert_int_equal(keyspace_deadline(keyspace_find(&t, &key, LOOKUP_PEEK)), now + 60000);
+	assert_int_equal(keyspace_expire(&t, &key, keyspace_find(&t, &key, LOOKUP_PEEK), DEADLINE_NONE), 0);
+	assert_int_equal(keyspace_deadline(keyspace_find(&t, &key, LOOKUP_PEEK)), now + 60000);
+	assert_int_equal(keyspace_expire(&t, &key, keyspace_find(&t, &key, LOOKUP_PEEK), INT64_MAX), 0);
+	assert_int_equal(keyspace_deadline(keyspace_find(&t, &key, LOOKUP_PEEK)), now + 60000);
+	assert_int_equal(shard_deadline(s) <= now + 60000, true);
+	shard_set_now(s, now + 60000, 1);
+	assert_false(has(&t, 0, "k"));
+	shard_close_tenant(s, &t);
+	shard_free(s);
+}
+
+/* What is due is invisible before it is swept: counts wait, scans skip. */
+static void count_visit(void *context, const struct entry *e) {
+	(void)e;
+	++*(unsigned *)context;
+}
+
+static void test_due_is_invisible(void **state) {
+	(void)state;
+	struct shard *s = new_shard(NULL);
+	struct tenant t;
+	open_tenant(s, &t, &(struct tenant_limits){0});
+	int64_t now = shard_now(s);
+	for (unsigned i = 0; i < 1000; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "k%u", i);
+		assert_int_equal(put(&t, 0, name, "v", now + 10), 0);
+	}
+	assert_int_equal(put(&t, 0, "stays", "v", 0), 0);
+	shard_set_now(s, now + 10, 1);
+	uint64_t keys = 77;
+	struct entry *e = NULL;
+	assert_int_equal(keyspace_size(&t, 0, &keys, NULL), ATOMDB_E_AGAIN);
+	assert_int_equal(keyspace_random(&t, 0, &e), ATOMDB_E_AGAIN);
+	assert_int_equal(keys, 77);
+	unsigned seen = 0;
+	for (uint64_t cursor = 0;;) {
+		cursor = keyspace_scan(&t, 0, cursor, count_visit, &seen);
+		if (cursor == 0)
+			break;
+	}
+	assert_int_equal(seen, 1);
+	unsigned turns = 0;
+	while (shard_work(s, 100))
+		turns++;
+	assert_true(turns >= 5); /* the work was bounded */
+	assert_int_equal(keyspace_size(&t, 0, &keys, NULL), 0);
+	assert_int_equal(keys, 1);
+	assert_int_equal(keyspace_random(&t, 0, &e), 1);
+	assert_true(slice_equal(keyspace_name(e), SLICE("stays")));
+	assert_int_equal(counter_get(&t.figures.expirations), 1000);
+	shard_close_tenant(s, &t);
+	shard_free(s);
+}
+
+static void test_lowered_quota(void **state) {
+	(void)state;
+	struct shard *s = new_shard(NULL);
+	struct tenant t;
+	open_tenant(s, &t, &(struct tenant_limits){0});
+	for (unsigned i = 0; i < 5000; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "k%u", i);
+		assert_int_equal(put(&t, i % 2, name, "v", 0), 0);
+	}
+	tenant_set_limits(&t, &(struct tenant_limits){.max_entries = 10}, 1);
+	assert_true(counter_get(&t.figures.keys) == 5000);
+	unsigned turns = 0;
+	while (shard_work(s, 100))
+		turns++;
+	assert_true(turns >= 10);
+	assert_int_equal(counter_get(&t.figures.keys), 10);
+	for (unsigned i = 4990; i < 5000; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "k%u", i);
+		assert_true(has(&t, i % 2, name));
+	}
+	shard_close_tenant(s, &t);
+	shard_free(s);
+}
+
+/* A tenant that meets the limit of all tenants evicts its own, never another's. */
+static void test_shared_memory(void **state) {
+	(void)state;
+	struct arena_budget budget = {0};
+	budget.limit = 4 << 20;
+	struct shard *s = new_shard(&budget);
+	struct tenant quiet, greedy;
+	open_tenant(s, &quiet, &(struct tenant_limits){0});
+	open_tenant(s, &greedy, &(struct tenant_limits){0});
+	assert_int_equal(put(&quiet, 0, "mine", "v", 0), 0);
+	static char value[1000];
+	memset(value, 'x', sizeof value - 1);
+	for (unsigned i = 0; i < 20000; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "k%u", i);
+		assert_int_equal(put(&greedy, 0, name, value, 0), 0);
+	}
+	assert_true(budget.used <= budget.limit);
+	assert_true(counter_get(&greedy.figures.evictions) > 0);
+	assert_int_equal(counter_get(&quiet.figures.evictions), 0);
+	assert_true(has(&quiet, 0, "mine"));
+	shard_close_tenant(s, &greedy);
+	while (shard_work(s, 1000)) {
+	}
+	assert_true(has(&quiet, 0, "mine"));
+	shard_close_tenant(s, &quiet);
+	shard_free(s);
+}
+
+static void test_large_values(void **state) {
+	(void)state;
+	struct shard *s = new_shard(NULL);
+	struct tenant t;
+	open_tenant(s, &t, &(struct tenant_limits){0});
+	struct key key = key_of(&t, 0, "log");
+	char *bytes;
+	size_t size = 0;
+	/* Appending in small steps must not copy the whole value each time: blocks grow by a share of their size. */
+	unsigned moves = 0;
+	char *last = NULL;
+	while (size < 8 << 20) {
+		size += 1000;
+		struct entry *e = keyspace_find(&t, &key, LOOKUP_WRITE);
+		assert_int_equal(keyspace_resize(&t, &key, e, size, (struct span){0}, &bytes), 0);
+		moves += bytes != last;
+		last = bytes;
+		bytes[size - 1] = (char)size;
+		keyspace_commit(s);
+	}
+	assert_true(moves < 200);
+	struct entry *e = keyspace_find(&t, &key, LOOKUP_PEEK);
+	char text[KEYSPACE_TEXT];
+	struct slice value = keyspace_value(e, text);
+	for (size_t i = 1000; i <= size; i += 1000)
+		assert_int_equal(value.data[i - 1], (char)i);
+	keyspace_delete(&t, &key, e);
+	while (shard_work(s, 100)) {
+	}
+	assert_int_equal(counter_get(&arena_figures(s->arena)->used_by_kind[ARENA_ENTRY]), 0);
+	shard_close_tenant(s, &t);
+	shard_free(s);
+}
+
+/* Flushed databases are freed by those who write, also where the shard has no time for it. */
+static void test_dropped_do_not_pile_up(void **state) {
+	(void)state;
+	struct shard *s = new_shard(NULL);
+	struct tenant t;
+	open_tenant(s, &t, &(struct tenant_limits){0});
+	uint64_t most = 0;
+	for (unsigned round = 0; round < 1000; round++) {
+		char name[32];
+		for (unsigned i = 0; i < 40; i++) {
+			snprintf(name, sizeof name, "key:%u", i);
+			assert_int_equal(put(&t, i % 2 * (round % TENANT_DATABASES), name, "value", DEADLINE_NONE), 0);
+		}
+		keyspace_flush(&t, TENANT_DATABASES);
+		shard_set_now(s, 1700000000000 + round, 1);
+		if (round == 10)
+			most = counter_get(&shard_figures(s)->used);
+	}
+	assert_true(counter_get(&shard_figures(s)->used) <= 2 * most);
+	shard_close_tenant(s, &t);
+	while (shard_work(s, 1)) {
+	}
+	shard_free(s);
+}
+
+static void test_encodings(void **state) {
+	(void)state;
+	struct shard *s = new_shard(NULL);
+	struct tenant t;
+	open_tenant(s, &t, &(struct tenant_limits){0});
+	static const struct {
+		const char *value, *encoding;
+	} cases[] = {
+		{"", "embstr"},
+		{"0", "int"},
+		{"-9223372036854775808", "int"},
+		{"9223372036854775807", "int"},
+		{"9223372036854775808", "embstr"},
+		{"00", "embstr"},
+		{"123456789", "int"},
+		{"12345678901234567890123456789012345678901234", "embstr"},
+		{"123456789012345678901234567890123456789012345", "raw"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char text[KEYSPACE_TEXT];
+		struct key key = key_of(&t, 0, "k");
+		assert_int_equal(put(&t, 0, "k", cases[i].value, 0), 0);
+		struct entry *e = keyspace_find(&t, &key, LOOKUP_PEEK);
+		assert_string_equal(keyspace_encoding(e), cases[i].encoding);
+		assert_true(slice_equal(keyspace_value(e, text), slice_of(cases[i].value)));
+	}
+	shard_close_tenant(s, &t);
+	shard_free(s);
+}
+
+static void test_digits_that_were_set_as_text_stay_text(void **state) {
+	(void)state;
+	struct shard *s = new_shard(NULL);
+	struct tenant t;
+	open_tenant(s, &t, &(struct tenant_limits){0});
+	static const char *const values[] = {"0", "-5", "12345678", "9223372036854775807", "0.5"};
+	struct key key = key_of(&t, 0, "k"), copy = key_of(&t, 0, "copy");
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+		char text[KEYSPACE_TEXT];
+		int64_t number = 0;
+		struct entry *old = keyspace_find(&t, &key, LOOKUP_PEEK);
+		assert_int_equal(keyspace_set_text(&t, &key, old, slice_of(values[i]), 0), 0);
+		assert_int_equal(keyspace_expire(&t, &key, keyspace_find(&t, &key, LOOKUP_PEEK), shard_now(s) + 9), 0);
+		old = keyspace_find(&t, &copy, LOOKUP_PEEK);
+		assert_int_equal(keyspace_copy(&t, keyspace_find(&t, &key, LOOKUP_PEEK), &copy, old), 0);
+		struct entry *e = keyspace_find(&t, &copy, LOOKUP_PEEK);
+		assert_string_equal(keyspace_encoding(e), "embstr");
+		assert_true(slice_equal(keyspace_value(e, text), slice_of(values[i])));
+		assert_int_equal(keyspace_integer(e, &number), i < 4);
+		assert_int_equal(keyspace_set_integer(&t, &copy, e, number, DEADLINE_KEEP), 0);
+		assert_string_equal(keyspace_encoding(keyspace_find(&t, &copy, LOOKUP_PEEK)), "int");
+	}
+	shard_close_tenant(s, &t);
+	shard_free(s);
+}
+
+/* How long a key was not used is told in steps, and never as more than it was. */
+static void test_idle(void **state) {
+	(void)state;
+	struct shard *s = new_shard(NULL);
+	struct tenant t;
+	open_tenant(s, &t, &(struct tenant_limits){0});
+	int64_t begin = shard_now(s);
+	struct key key = key_of(&t, 0, "k");
+	assert_int_equal(put(&t, 0, "k", "value", 0), 0);
+	static const int64_t seconds[] = {0, 1, 600, 3600, 86400, 12 * 86400};
+	for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
+		/* The clock of the calendar is of no account. */
+		shard_set_now(s, begin + (i % 2 == 0 ? -1 : 1) * seconds[i] * 100000,
+			      1 + (uint64_t)seconds[i] * 1000000000);
+		struct entry *e = keyspace_find(&t, &key, LOOKUP_PEEK);
+		assert_true(keyspace_idle(&t, e) <= seconds[i]);
+		assert_true(keyspace_idle(&t, e) >= seconds[i] - 525);
+	}
+	struct entry *e = keyspace_find(&t, &key, LOOKUP_READ);
+	char text[KEYSPACE_TEXT];
+	assert_int_equal(keyspace_idle(&t, e), 0);
+	assert_true(slice_equal(keyspace_value(e, text), SLICE("value")));
+	keyspace_set_idle(&t, e, 7200);
+	assert_in_range(keyspace_idle(&t, e), 7200 - 525, 7200);
+	keyspace_set_idle(&t, e, INT64_MAX);
+	assert_in_range(keyspace_idle(&t, e), 12 * 86400, 13 * 86400);
+	shard_close_tenant(s, &t);
+	shard_free(s);
+}
+
+/* The clock is wrong by ten years for a moment. Removed entries are gone; the others go on by the right time. */
+static void test_clock_set_ahead_and_back(void **state) {
+	(void)state;
+	enum { MANY = 2000 };
+	struct shard *s = new_shard(NULL);
+	struct tenant t;
+	open_tenant(s, &t, &(struct tenant_limits){0});
+	int64_t now = shard_now(s), years = 315360000000;
+	char name[16];
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(name, sizeof name, "k%u", i);
+		assert_int_equal(put(&t, 0, name, "v", now + 60000 + i), 0);
+	}
+	assert_int_equal(put(&t, 0, "far", "v", now + 2 * years), 0);
+	shard_set_now(s, now + years, 1);
+	assert_false(has(&t, 0, "k0"));
+	(void)shard_work(s, 100);
+	uint64_t left = counter_get(&t.figures.keys);
+	assert_in_range(left, MANY / 2, MANY);
+	/* In that time, deadlines are of that time. */
+	assert_int_equal(put(&t, 0, "ahead", "v", now + years + 1000), 0);
+
+	shard_set_now(s, now, 1);
+	assert_int_equal(put(&t, 0, "soon", "v", now + 1000), 0);
+	assert_true(has(&t, 0, "soon"));
+	assert_true(shard_deadline(s) <= now);
+	while (shard_work(s, 100)) {
+	}
+	assert_int_equal(counter_get(&t.figures.keys), left + 2);
+	assert_true(shard_deadline(s) <= now + 1000);
+	shard_set_now(s, now + 1000, 1);
+	assert_false(has(&t, 0, "soon"));
+	while (shard_work(s, 100)) {
+	}
+	assert_int_equal(counter_get(&t.figures.keys), left + 1);
+	shard_set_now(s, now + 60000 + MANY, 1);
+	while (shard_work(s, 100)) {
+	}
+	assert_int_equal(counter_get(&t.figures.keys), 2);
+	assert_true(has(&t, 0, "far"));
+	assert_true(has(&t, 0, "ahead"));
+	/* Nothing is years late because the clock was. */
+	assert_int_equal(counter_get(&shard_figures(s)->lag_ms_total), 0);
+	shard_close_tenant(s, &t);
+	shard_free(s);
+}
+
+/* A little back is no step: the time waits. */
+static void test_clock_jitter(void **state) {
+	(void)state;
+	struct shard *s = new_shard(NULL);
+	int64_t now = shard_now(s);
+	shard_set_now(s, now - SHARD_CLOCK_JITTER_MS, 1);
+	assert_int_equal(shard_now(s), now);
+	assert_int_equal(s->root->wheel.closing, 0);
+	shard_set_now(s, now + 10, 30000001);
+	assert_int_equal(shard_now(s), now + 10);
+	shard_set_now(s, now - SHARD_CLOCK_JITTER_MS, 30000001);
+	assert_int_equal(shard_now(s), now - SHARD_CLOCK_JITTER_MS);
+	shard_free(s);
+}
+
+static void adopt_one(void *context, uint32_t slot, const struct tenant_identity *identity) {
+	struct tenant *t = context;
+	(void)identity;
+	shard_adopt_tenant(t->shard, slot, t);
+}
+
+static void restart_at(struct shard **s, struct tenant *t, int64_t now, bool clean) {
+	struct shard *next = NULL;
+	int fd = dup(shard_fd(*s));
+	assert_true(fd > 0);
+	if (clean)
+		assert_int_equal(shard_save(*s), 0);
+	shard_free(*s);
+	assert_int_equal(shard_new(&next, &(struct shard_options){.fd = fd, .now_ms = now}), 0);
+	assert_int_equal(shard_recovery(next)->kind, clean ? RECOVERY_CLEAN : RECOVERY_CRASHED);
+	shard_set_now(next, now, 1);
+	tenant_init(t, next, &(struct tenant_limits){0});
+	shard_each_tenant(next, adopt_one, t);
+	*s = next;
+}
+
+/* The clock is wrong between two restarts, of which one is clean. */
+static void test_clock_over_restarts(void **state) {
+	(void)state;
+	static const int64_t steps[] = {-315360000000, -86400000, -1000, 1000, 86400000, 315360000000};
+	for (unsigned i = 0; i < 4 * sizeof steps / sizeof *steps; i++) {
+		int64_t step = steps[i / 4];
+		struct shard *s = new_shard(NULL);
+		struct tenant t;
+		open_tenant(s, &t, &(struct tenant_limits){0});
+		int64_t now = shard_now(s);
+		assert_int_equal(put(&t, 0, "near", "v", now + 500), 0);
+		assert_int_equal(put(&t, 0, "then", "v", now + step + 500), 0);
+		assert_int_equal(put(&t, 0, "far", "v", now + 400000000000), 0);
+		assert_int_equal(put(&t, 0, "stays", "v", 0), 0);
+		while (shard_work(s, 100)) {
+		}
+		restart_at(&s, &t, now + step, i % 2 == 0);
+		/* Also with what is to be moved half moved. */
+		while (shard_work(s, 1) && i % 4 < 2) {
+		}
+		assert_true(has(&t, 0, "near") == (step < 500));
+		assert_true(has(&t, 0, "then") == (step > 0));
+		restart_at(&s, &t, now, i % 2 != 0);
+		assert_true(has(&t, 0, "far"));
+		shard_set_now(s, now + 500, 1);
+		while (shard_work(s, 1)) {
+		}
+		assert_false(has(&t, 0, "near"));
+		assert_int_equal(counter_get(&t.figures.keys), step > 0 ? 3 : 2);
+		shard_set_now(s, now + 400000000000, 1);
+		while (shard_work(s, 1)) {
+		}
+		assert_int_equal(counter_get(&t.figures.keys), 1);
+		shard_close_tenant(s, &t);
+		shard_free(s);
+	}
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_clock_set_ahead_and_back),
+		cmocka_unit_test(test_clock_jitter),
+		cmocka_unit_test(test_clock_over_restarts),
+		cmocka_unit_test(test_model),
+		cmocka_unit_test(test_byte_quota),
+		cmocka_unit_test(test_no_eviction),
+		cmocka_unit_test(test_ttl_limits),
+		cmocka_unit_test(test_due_is_invisible),
+		cmocka_unit_test(test_lowered_quota),
+		cmocka_unit_test(test_shared_memory),
+		cmocka_unit_test(test_large_values),
+		cmocka_unit_test(test_dropped_do_not_pile_up),
+		cmocka_unit_test(test_encodings),
+		cmocka_unit_test(test_digits_that_were_set_as_text_stay_text),
+		cmocka_unit_test(test_idle),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,296 @@
+/* What is lent stays as it was whatever becomes of its key, is charged once the key has it no more, and is gone with
+ * the last who reads it. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "store/keyspace/pin.h"
+
+enum { SIZE = 3 << 20 };
+
+struct fixture {
+	struct shard *shard;
+	struct tenant tenant;
+	struct key key;
+	char *value; /* owned */
+};
+
+static void start(struct fixture *f) {
+	const struct tenant_limits limits = {0};
+	assert_int_equal(shard_new(&f->shard, &(struct shard_options){.id = 0}), 0);
+	shard_set_now(f->shard, 1700000000000, 1);
+	tenant_init(&f->tenant, f->shard, &limits);
+	shard_set_defaults(f->shard, &limits);
+	assert_int_equal(shard_open_tenant(f->shard, &f->tenant), 0);
+	f->key = keyspace_key(&f->tenant, keyspace_place(&f->tenant, 0), slice_of("key"));
+	f->value = malloc(SIZE);
+	assert_non_null(f->value);
+	for (size_t i = 0; i < SIZE; i++)
+		f->value[i] = (char)(i * 31 >> 3);
+}
+
+static void stop(struct fixture *f) {
+	shard_close_tenant(f->shard, &f->tenant);
+	while (shard_work(f->shard, 1000)) {
+	}
+	assert_int_equal(counter_get(&arena_figures(f->shard->arena)->used_by_kind[ARENA_ENTRY]), 0);
+	shard_free(f->shard);
+	free(f->value);
+}
+
+static struct entry *find(struct fixture *f) {
+	return keyspace_find(&f->tenant, &f->key, LOOKUP_PEEK);
+}
+
+static void set(struct fixture *f) {
+	const struct slice value = {f->value, SIZE};
+	assert_int_equal(keyspace_set(&f->tenant, &f->key, find(f), value, DEADLINE_NONE), 0);
+}
+
+static void overwrite(struct fixture *f) {
+	assert_int_equal(keyspace_set(&f->tenant, &f->key, find(f), SLICE("small"), DEADLINE_NONE), 0);
+}
+
+static void remove_key(struct fixture *f) {
+	keyspace_delete(&f->tenant, &f->key, find(f));
+}
+
+static void delete_in_scope(struct fixture *f) {
+	keyspace_begin(f->shard);
+	remove_key(f);
+	keyspace_commit(f->shard);
+}
+
+static void flush(struct fixture *f) {
+	keyspace_flush(&f->tenant, TENANT_DATABASES);
+	while (shard_work(f->shard, 1000)) {
+	}
+}
+
+static void evict(struct fixture *f) {
+	assert_true(keyspace_evict(&f->tenant, 0));
+}
+
+static void expire(struct fixture *f) {
+	assert_int_equal(keyspace_expire(&f->tenant, &f->key, find(f), shard_now(f->shard) + 5), 0);
+	shard_set_now(f->shard, shard_now(f->shard) + 10, 2);
+	while (shard_work(f->shard, 1000)) {
+	}
+	assert_null(find(f));
+}
+
+static void write_in_place(struct fixture *f) {
+	char *bytes;
+	assert_int_equal(keyspace_resize(&f->tenant, &f->key, find(f), SIZE, (struct span){7, 3}, &bytes), 0);
+	memcpy(bytes + 7, "new", 3);
+	keyspace_commit(f->shard);
+}
+
+static uint64_t charged(const struct fixture *f) {
+	return counter_get(&f->tenant.figures.bytes);
+}
+
+static void stays_as_it_was(void **state) {
+	static void (*const changes[])(struct fixture *) = {
+		overwrite, remove_key, delete_in_scope, flush, evict, expire, write_in_place,
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		struct fixture f;
+		char text[KEYSPACE_TEXT];
+		start(&f);
+		set(&f);
+		uint64_t before = charged(&f);
+		struct slice lent = keyspace_value(find(&f), text);
+		struct loan *one = loan_take(&f.tenant, find(&f)), *two = loan_take(&f.tenant, find(&f));
+		assert_non_null(one);
+		assert_ptr_equal(one, two);
+		assert_int_equal(charged(&f), before);
+		changes[i](&f);
+		assert_true(charged(&f) >= SIZE);
+		/* Whatever is free is written to. */
+		set(&f);
+		write_in_place(&f);
+		assert_true(charged(&f) >= 2 * SIZE);
+		loan_return(one);
+		assert_memory_equal(lent.data, f.value, SIZE);
+		loan_return(two);
+		assert_true(charged(&f) <= before);
+		stop(&f);
+	}
+}
+
+static void costs_nothing_while_it_is_there(void **state) {
+	struct fixture f;
+	(void)state;
+	start(&f);
+	set(&f);
+	uint64_t before = charged(&f);
+	const char *at = entry_stored(find(&f)).data;
+	loan_return(loan_take(&f.tenant, find(&f)));
+	loan_return(NULL);
+	assert_int_equal(charged(&f), before);
+	write_in_place(&f);
+	assert_ptr_equal(entry_stored(find(&f)).data, at);
+	stop(&f);
+}
+
+/* --- from one process to the next --- */
+
+static void adopt(void *context, uint32_t slot, const struct tenant_identity *identity) {
+	struct fixture *f = context;
+	(void)identity;
+	shard_adopt_tenant(f->shard, slot, &f->tenant);
+}
+
+static void next_process(struct fixture *f, bool clean) {
+	int fd = dup(shard_fd(f->shard));
+	assert_true(fd > 0);
+	if (clean)
+		assert_int_equal(shard_save(f->shard), 0);
+	shard_free(f->shard);
+	assert_int_equal(shard_new(&f->shard, &(struct shard_options){.fd = fd, .now_ms = 1700000000000}), 0);
+	shard_set_now(f->shard, 1700000000000, 1);
+	tenant_init(&f->tenant, f->shard, &(struct tenant_limits){0});
+	shard_each_tenant(f->shard, adopt, f);
+	f->key = keyspace_key(&f->tenant, keyspace_place(&f->tenant, 0), slice_of("key"));
+}
+
+/* Half of the value, as a client that has read the other half leaves it. */
+static struct loan_place leave_half(struct fixture *f, unsigned readers) {
+	char text[KEYSPACE_TEXT];
+	struct slice value = keyspace_value(find(f), text);
+	struct loan *l = NULL;
+	for (unsigned i = 0; i < readers; i++)
+		l = loan_take(&f->tenant, find(f));
+	return loan_place(l, (struct slice){value.data + SIZE / 2, SIZE - SIZE / 2});
+}
+
+static void leave(struct fixture *f, const struct loan_place *place, unsigned readers) {
+	struct slice bytes;
+	struct loan *l = loan_claim(&f->tenant, place, &bytes);
+	assert_non_null(l);
+	loan_return(l);
+	shard_keep_lent(f->shard);
+	for (unsigned i = 0; i < readers; i++)
+		loan_return(l);
+}
+
+static struct loan *claim_half(struct fixture *f, const struct loan_place *place) {
+	struct slice bytes;
+	struct loan *l = loan_claim(&f->tenant, place, &bytes);
+	assert_non_null(l);
+	assert_int_equal(bytes.len, SIZE - SIZE / 2);
+	assert_memory_equal(bytes.data, f->value + SIZE / 2, bytes.len);
+	return l;
+}
+
+static void goes_on_in_the_next_process(void **state) {
+	static void (*const changes[])(struct fixture *) = {
+		NULL, overwrite, remove_key, delete_in_scope, flush, evict, expire, write_in_place,
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		struct fixture f;
+		start(&f);
+		uint64_t before = charged(&f);
+		set(&f);
+		struct loan_place place = leave_half(&f, 2);
+		if (changes[i] != NULL)
+			changes[i](&f);
+		uint64_t whole = charged(&f);
+		leave(&f, &place, 2);
+		next_process(&f, true);
+		struct loan *one = claim_half(&f, &place), *two = claim_half(&f, &place);
+		assert_ptr_equal(one, two);
+		assert_int_equal(charged(&f), whole);
+		shard_drop_lent(f.shard);
+		set(&f);
+		write_in_place(&f);
+		loan_return(one);
+		/* Once more, and to the end. */
+		leave(&f, &place, 1);
+		next_process(&f, true);
+		one = claim_half(&f, &place);
+		shard_drop_lent(f.shard);
+		keyspace_delete(&f.tenant, &f.key, find(&f));
+		assert_true(charged(&f) >= SIZE);
+		loan_return(one);
+		assert_true(charged(&f) < before + 65536);
+		stop(&f);
+	}
+}
+
+static void what_nobody_claims_is_freed(void **state) {
+	(void)state;
+	for (unsigned clean = 0; clean < 2; clean++) {
+		struct fixture f;
+		struct slice bytes;
+		start(&f);
+		set(&f);
+		struct loan_place place = leave_half(&f, 1);
+		remove_key(&f);
+		leave(&f, &place, 1);
+		next_process(&f, clean != 0);
+		assert_int_equal(counter_get(&arena_figures(f.shard->arena)->used_by_kind[ARENA_ENTRY]) != 0, clean);
+		shard_drop_lent(f.shard);
+		assert_int_equal(counter_get(&arena_figures(f.shard->arena)->used_by_kind[ARENA_ENTRY]), 0);
+		assert_null(loan_claim(&f.tenant, &place, &bytes));
+		stop(&f);
+	}
+}
+
+/* The process before may say anything. */
+static void a_wrong_place_is_no_value(void **state) {
+	struct fixture f;
+	struct slice bytes;
+	(void)state;
+	start(&f);
+	set(&f);
+	struct tenant other;
+	tenant_init(&other, f.shard, &(struct tenant_limits){0});
+	assert_int_equal(shard_open_tenant(f.shard, &other), 0);
+	const struct loan_place right = leave_half(&f, 1);
+	remove_key(&f);
+	leave(&f, &right, 1);
+	assert_null(loan_claim(&other, &right, &bytes));
+	set(&f);
+	struct loan_place live = leave_half(&f, 1);
+	assert_null(loan_claim(&other, &live, &bytes));
+	const struct loan_place wrong[] = {
+		{right.block, right.offset, right.length + (1 << 20)},
+		{right.block, UINT64_MAX, right.length},
+		{right.block, right.offset, UINT64_MAX - right.offset + 1},
+		{right.block, right.offset, 0},
+		{right.block, 0, 100},
+		{live.block, SIZE * 2, 100},
+		{live.block, 0, 100},
+		{right.block + 1, right.offset, right.length},
+		{live.block + 256, right.offset, 100},
+		{0, right.offset, 100},
+		{UINT32_MAX, right.offset, 100},
+	};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_null(loan_claim(&f.tenant, &wrong[i], &bytes));
+	for (uint32_t block = 0; block < 70000; block++)
+		if (block != right.block && block != live.block)
+			assert_null(loan_claim(&f.tenant, &(struct loan_place){block, 100, 100}, &bytes));
+	struct loan *l = claim_half(&f, &live);
+	loan_return(l);
+	loan_return(l);
+	loan_return(claim_half(&f, &right));
+	shard_drop_lent(f.shard);
+	shard_close_tenant(f.shard, &other);
+	stop(&f);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(stays_as_it_was),
+		cmocka_unit_test(costs_nothing_while_it_is_there),
+		cmocka_unit_test(goes_on_in_the_next_process),
+		cmocka_unit_test(what_nobody_claims_is_freed),
+		cmocka_unit_test(a_wrong_place_is_no_value),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,185 @@
+/* Values that get another key, and databases that change places: values, deadlines, counts, charge, and what a full
+ * tenant gives up for them. */
+#include <stdio.h>
+
+#include "atomdb/util/error.h"
+#include "harness.h"
+#include "store/keyspace/record.h"
+
+struct fixture {
+	struct shard *shard;
+	struct tenant tenant;
+};
+
+static void start(struct fixture *f, const struct tenant_limits *limits) {
+	assert_int_equal(shard_new(&f->shard, &(struct shard_options){.id = 0}), 0);
+	shard_set_now(f->shard, 1700000000000, 1);
+	tenant_init(&f->tenant, f->shard, limits);
+	shard_set_defaults(f->shard, limits);
+	assert_int_equal(shard_open_tenant(f->shard, &f->tenant), 0);
+}
+
+static void stop(struct fixture *f) {
+	shard_close_tenant(f->shard, &f->tenant);
+	while (shard_work(f->shard, 1000)) {
+	}
+	assert_int_equal(counter_get(&arena_figures(f->shard->arena)->used_by_kind[ARENA_ENTRY]), 0);
+	shard_free(f->shard);
+}
+
+static struct entry *find(struct fixture *f, unsigned database, const char *name, struct key *key) {
+	*key = keyspace_key(&f->tenant, keyspace_place(&f->tenant, database), slice_of(name));
+	return keyspace_find(&f->tenant, key, LOOKUP_PEEK);
+}
+
+static void put(struct fixture *f, unsigned database, const char *name, const char *value, int64_t deadline) {
+	struct key key;
+	struct entry *old = find(f, database, name, &key);
+	assert_int_equal(keyspace_set(&f->tenant, &key, old, slice_of(value), deadline), 0);
+}
+
+/* `value` NULL: the key must not be there. */
+static void check(struct fixture *f, unsigned database, const char *name, const char *value, int64_t deadline) {
+	struct key key;
+	char text[KEYSPACE_TEXT];
+	const struct entry *e = find(f, database, name, &key);
+	assert_int_equal(e != NULL, value != NULL);
+	if (e == NULL)
+		return;
+	assert_true(slice_equal(keyspace_value(e, text), slice_of(value)));
+	assert_int_equal(keyspace_deadline(e), deadline);
+}
+
+static int move(struct fixture *f, unsigned database, const char *name, unsigned to_database, const char *to_name,
+		bool copy) {
+	struct key from, to;
+	struct entry *e = find(f, database, name, &from);
+	struct entry *old = find(f, to_database, to_name, &to);
+	assert_non_null(e);
+	return copy ? keyspace_copy(&f->tenant, e, &to, old) : keyspace_move(&f->tenant, &from, e, &to, old);
+}
+
+static void check_counts(struct fixture *f, unsigned database, uint64_t keys, uint64_t expiring) {
+	uint64_t have, due;
+	while (shard_work(f->shard, 100)) {
+	}
+	assert_int_equal(keyspace_size(&f->tenant, database, &have, &due), 0);
+	assert_int_equal(have, keys);
+	assert_int_equal(due, expiring);
+	assert_int_equal(counter_get(&f->tenant.figures.db_keys[database]), keys);
+	assert_int_equal(counter_get(&f->tenant.figures.db_expiring[database]), expiring);
+}
+
+static void test_move(void **state) {
+	struct fixture f;
+	(void)state;
+	start(&f, &(struct tenant_limits){0});
+	int64_t later = shard_now(f.shard) + 5000;
+	put(&f, 0, "a", "one", later);
+	put(&f, 0, "b", "1234567890", DEADLINE_NONE);
+	assert_int_equal(move(&f, 0, "a", 0, "c", false), 0);
+	check(&f, 0, "a", NULL, 0);
+	check(&f, 0, "c", "one", later);
+	assert_int_equal(move(&f, 0, "c", 0, "b", false), 0);
+	check(&f, 0, "b", "one", later);
+	check_counts(&f, 0, 1, 1);
+	assert_int_equal(move(&f, 0, "b", 7, "b", true), 0);
+	check(&f, 0, "b", "one", later);
+	check(&f, 7, "b", "one", later);
+	check_counts(&f, 7, 1, 1);
+	put(&f, 0, "b", "1234567890", DEADLINE_NONE);
+	assert_int_equal(move(&f, 0, "b", 7, "b", false), 0);
+	check(&f, 7, "b", "1234567890", 0);
+	check_counts(&f, 0, 0, 0);
+	check_counts(&f, 7, 1, 0);
+	assert_int_equal(counter_get(&f.tenant.figures.keys), 1);
+	stop(&f);
+}
+
+/* A move needs no room; a copy does, and never takes it from what it reads. */
+static void test_full_tenant(void **state) {
+	struct fixture f;
+	(void)state;
+	start(&f, &(struct tenant_limits){.max_entries = 3});
+	put(&f, 0, "a", "1", 0);
+	put(&f, 0, "b", "2", 0);
+	put(&f, 0, "c", "3", 0);
+	assert_int_equal(move(&f, 0, "a", 1, "new", false), 0);
+	check(&f, 0, "b", "2", 0);
+	check(&f, 1, "new", "1", 0);
+	assert_int_equal(counter_get(&f.tenant.figures.evictions), 0);
+	assert_int_equal(move(&f, 0, "b", 0, "copy", true), 0);
+	check(&f, 0, "b", "2", 0);
+	check(&f, 0, "copy", "2", 0);
+	check(&f, 0, "c", NULL, 0);
+	assert_int_equal(counter_get(&f.tenant.figures.evictions), 1);
+	stop(&f);
+	start(&f, &(struct tenant_limits){.max_entries = 1});
+	put(&f, 0, "a", "1", 0);
+	assert_int_equal(move(&f, 0, "a", 0, "b", true), ATOMDB_E_OOM);
+	check(&f, 0, "a", "1", 0);
+	assert_int_equal(move(&f, 0, "a", 0, "b", false), 0);
+	check(&f, 0, "b", "1", 0);
+	stop(&f);
+}
+
+/* The value does not fit twice, nor beside what it would replace. */
+static void test_full_of_bytes(void **state) {
+	static char large[30000];
+	struct fixture f;
+	(void)state;
+	memset(large, 'x', sizeof(large) - 1);
+	start(&f, &(struct tenant_limits){.max_memory = 50000});
+	put(&f, 0, "a", large, 0);
+	assert_int_equal(move(&f, 0, "a", 0, "b", true), ATOMDB_E_OOM);
+	check(&f, 0, "a", large, 0);
+	assert_int_equal(move(&f, 0, "a", 0, "b", false), 0);
+	check(&f, 0, "b", large, 0);
+	assert_true(counter_get(&f.tenant.figures.bytes) <= 50000);
+	stop(&f);
+}
+
+static void test_swap(void **state) {
+	struct fixture f;
+	(void)state;
+	start(&f, &(struct tenant_limits){.max_entries = 4});
+	int64_t later = shard_now(f.shard) + 5000;
+	put(&f, 0, "a", "zero", 0);
+	put(&f, 1, "a", "one", later);
+	put(&f, 1, "b", "one", 0);
+	keyspace_swap(&f.tenant, 0, 1);
+	check(&f, 0, "a", "one", later);
+	check(&f, 1, "a", "zero", 0);
+	check_counts(&f, 0, 2, 1);
+	check_counts(&f, 1, 1, 0);
+	keyspace_swap(&f.tenant, 1, 9);
+	keyspace_swap(&f.tenant, 0, 0);
+	check(&f, 9, "a", "zero", 0);
+	check_counts(&f, 1, 0, 0);
+	put(&f, 1, "new", "x", 0);
+	check_counts(&f, 1, 1, 0);
+	/* Eviction and expiry find entries by where they are. */
+	put(&f, 2, "more", "x", 0);
+	check(&f, 9, "a", NULL, 0);
+	check_counts(&f, 9, 0, 0);
+	shard_set_now(f.shard, later, 2);
+	while (shard_work(f.shard, 100)) {
+	}
+	check_counts(&f, 0, 1, 0);
+	keyspace_flush(&f.tenant, 0);
+	check(&f, 0, "b", NULL, 0);
+	check(&f, 1, "new", "x", 0);
+	keyspace_flush(&f.tenant, TENANT_DATABASES);
+	assert_int_equal(counter_get(&f.tenant.figures.keys), 0);
+	stop(&f);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_move),
+		cmocka_unit_test(test_full_tenant),
+		cmocka_unit_test(test_full_of_bytes),
+		cmocka_unit_test(test_swap),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,228 @@
+/* A server without a network for the tests of commands: two workers' shards, a registry, sessions whose replies are
+ * text. Time is what the test says. */
+#pragma once
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "atomdb/dispatch/dispatch.h"
+#include "atomdb/store/shard.h"
+#include "harness.h"
+
+#define WORLD_START_MS INT64_C(1700000000000)
+#define WORLD_START_NS UINT64_C(1000000000)
+
+struct client {
+	struct session session;
+	struct writer writer;
+	struct buffer out;
+	enum outcome outcome; /* of the last command */
+	char *text;           /* the last reply, terminated */
+	struct buffer pushed; /* what others sent it */
+};
+
+struct world {
+	struct shard *shards[2];
+	struct registry *registry;
+	struct environment env[2];
+	uint64_t next_id;
+	unsigned failures; /* EVENT_AUTH_FAILED reported */
+	unsigned left;     /* sessions that were told that they leave a tenant */
+	struct registry_hooks hooks;
+};
+
+static void world_report(void *context, const struct event *event) {
+	struct world *w = context;
+	w->failures += event->id == EVENT_AUTH_FAILED;
+}
+
+static void world_describe(struct session *s, struct client_facts *facts) {
+	memset(facts, 0, sizeof(*facts));
+	snprintf(facts->address, sizeof(facts->address), "127.0.0.1:%u", 40000 + (unsigned)s->global_id);
+	snprintf(facts->local_address, sizeof(facts->local_address), "127.0.0.1:8080");
+	facts->fd = 7;
+	facts->query_bytes = 26;
+}
+
+static void world_removed(void *context, struct tenant *t) {
+	(void)context;
+	t->removed = true;
+}
+
+static void world_limits_changed(void *context, struct tenant *t, const struct tenant_limits *limits) {
+	(void)context;
+	tenant_set_limits(t, limits, 0);
+}
+
+/* The tenant is still the session's then. */
+static void world_leaving(struct session *s) {
+	struct world *w = s->env->events->context;
+	assert_non_null(s->tenant);
+	w->left++;
+}
+
+static void world_close(struct session *s) {
+	s->flags |= SESSION_CLOSING;
+}
+
+/* Sessions of the tests are clients' first members. */
+static void world_push(struct session *s, struct slice bytes) {
+	struct client *c = (struct client *)(void *)s;
+	assert_int_equal(buffer_append(&c->pushed, bytes.data, bytes.len, SIZE_MAX), 0);
+}
+
+static void world_set_time(struct world *w, int64_t ms, uint64_t ns) {
+	for (unsigned i = 0; i < 2; i++) {
+		w->env[i].now_ms = ms;
+		w->env[i].now_ns = ns;
+		w->env[i].steady_ms = (int64_t)(ns / 1000000);
+		shard_set_now(w->shards[i], ms, ns);
+	}
+}
+
+static inline void world_pass(struct world *w, int64_t ms) {
+	world_set_time(w, w->env[0].now_ms + ms, w->env[0].now_ns + (uint64_t)ms * 1000000);
+}
+
+static struct world *world_new(const struct tenancy *tenancy) {
+	static const struct session_host host = {
+		.describe = world_describe, .close = world_close, .push = world_push, .leaving = world_leaving};
+	struct world *w = calloc(1, sizeof(*w));
+	assert_non_null(w);
+	struct event_sink *sink = malloc(sizeof(*sink));
+	assert_non_null(sink);
+	*sink = (struct event_sink){.report = world_report, .context = w};
+	for (unsigned i = 0; i < 2; i++) {
+		struct shard_options options = {.id = i, .worker = i};
+		assert_int_equal(shard_new(&w->shards[i], &options), 0);
+	}
+	w->hooks = (struct registry_hooks){.limits_changed = world_limits_changed, .removed = world_removed};
+	assert_int_equal(registry_new(&w->registry, w->shards, 2, tenancy, &w->hooks, sink), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		struct environment *env = &w->env[i];
+		env->registry = w->registry;
+		env->worker = i;
+		env->host = &host;
+		env->events = sink;
+		env->start_ms = WORLD_START_MS;
+		env->clock_start.ns = WORLD_START_NS;
+		env->run_id = "0123456789012345678901234567890123456789";
+		env->config_file = "";
+		env->settings.port = 8080;
+		env->settings.max_clients = 10000;
+		snprintf(env->settings.anonymous, sizeof(env->settings.anonymous), "%s", tenancy->anonymous);
+	}
+	world_set_time(w, WORLD_START_MS, WORLD_START_NS);
+	return w;
+}
+
+static void world_free(struct world *w) {
+	struct event_sink *sink = (struct event_sink *)(uintptr_t)w->env[0].events;
+	registry_free(w->registry);
+	for (unsigned i = 0; i < 2; i++) {
+		shard_free(w->shards[i]);
+		buffer_deinit(&w->env[i].scratch);
+	}
+	free(sink);
+	free(w);
+}
+
+static struct client *client_new(struct world *w, unsigned worker) {
+	struct client *c = calloc(1, sizeof(*c));
+	assert_non_null(c);
+	session_init(&c->session, &w->env[worker], ++w->next_id);
+	buffer_init(&c->out);
+	writer_init(&c->writer, &c->out, (size_t)1 << 30);
+	c->session.reply = &c->writer;
+	return c;
+}
+
+static void client_free(struct client *c) {
+	session_deinit(&c->session);
+	buffer_deinit(&c->out);
+	buffer_deinit(&c->pushed);
+	free(c->text);
+	free(c);
+}
+
+/* Runs one command on the worker where the session is; work that the shard asks for is done before it is asked again.
+ */
+static const char *client_run(struct client *c, const struct slice *argv, uint32_t argc) {
+	struct session *s = &c->session;
+	uint64_t ticks = clock_ticks();
+	c->out.len = 0;
+	for (unsigned tries = 0;; tries++) {
+		struct request r = {.argv = argv, .argc = argc};
+		dispatch_prepare(s, &r, 1);
+		c->outcome = dispatch_run(s, &r, &ticks);
+		assert_true(s->env->scratch.len == 0);
+		if (c->outcome != OUTCOME_AGAIN)
+			break;
+		assert_true(c->out.len == 0);
+		assert_true(tries < 10000);
+		(void)shard_work(s->tenant->shard, 64);
+	}
+	c->text = realloc(c->text, c->out.len + 1);
+	assert_non_null(c->text);
+	if (c->out.len != 0)
+		memcpy(c->text, c->out.data, c->out.len);
+	c->text[c->out.len] = '\0';
+	return c->text;
+}
+
+/* Runs a command written as words between single spaces; two quotes are an empty word, '_' within an
+ * argument a space. */
+static const char *ask(struct client *c, const char *line) {
+	struct slice argv[64];
+	char copy[2048];
+	uint32_t argc = 0;
+	char *rest = copy;
+	snprintf(copy, sizeof(copy), "%s", line);
+	for (char *word = strtok_r(copy, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
+		for (char *p = word; *p != '\0'; p++)
+			*p = *p == '_' && argc != 0 ? ' ' : *p;
+		assert_true(argc < 64);
+		argv[argc++] = strcmp(word, "''") == 0 ? SLICE("") : slice_of(word);
+	}
+	return client_run(c, argv, argc);
+}
+
+#define expect(client, line, reply)     assert_string_equal(ask((client), (line)), (reply))
+#define expect_part(client, line, part) assert_non_null(strstr(ask((client), (line)), (part)))
+
+/* One command and its reply, in a table. */
+struct exchange {
+	const char *line;
+	const char *reply;
+};
+
+static inline void expect_all(struct client *c, const struct exchange *table, size_t count) {
+	for (size_t i = 0; i < count; i++) {
+		const char *reply = ask(c, table[i].line);
+		if (strcmp(reply, table[i].reply) != 0)
+			fail_msg("%s: got \"%s\", want \"%s\"", table[i].line, reply, table[i].reply);
+	}
+}
+#define EXPECT_ALL(client, table) expect_all((client), (table), sizeof(table) / sizeof((table)[0]))
+
+/* An open server, and a client that has a tenant of it. */
+static inline struct world *open_world(const struct tenant_limits *limits, struct client **client) {
+	struct tenancy tenancy = {.open = true};
+	if (limits != NULL)
+		tenancy.defaults = *limits;
+	struct world *w = world_new(&tenancy);
+	*client = client_new(w, 0);
+	if (strcmp(ask(*client, "AUTH secret"), "+OK\r\n") != 0) {
+		/* The tenant lives on the other worker: start there. */
+		assert_int_equal((*client)->outcome, OUTCOME_ELSEWHERE);
+		client_free(*client);
+		*client = client_new(w, 1);
+		expect(*client, "AUTH secret", "+OK\r\n");
+	}
+	return w;
+}
+
+static inline void close_world(struct world *w, struct client *c) {
+	client_free(c);
+	world_free(w);
+}
