@@ -28,10 +28,10 @@
 static inline struct key request_key(const struct session *s, const struct request *r, uint32_t i) {
 	if (r->hashed == s->attachments && i == (uint32_t)r->command->first_key) {
 		struct key key = r->key;
-		key.place = s->place;
+		key.db_slot = s->db_slot;
 		return key;
 	}
-	return keyspace_key(s->tenant, s->place, r->argv[i]);
+	return keyspace_key(s->tenant, s->db_slot, r->argv[i]);
 }
 
 static inline int64_t session_now(const struct session *s) {
@@ -51,7 +51,7 @@ enum outcome reply_wrong_count(struct session *s, const struct request *r);
 enum outcome reply_store_error(struct session *s, int error);
 /* "+OK", or the store's error. */
 enum outcome reply_result(struct session *s, int error);
-/* A value, or a part of it, of at least LOAN_MIN bytes in the arena: sent from there, if it can be. */
+/* A value, or a part of it, of at least PIN_MIN bytes in the arena: sent from there, if it can be. */
 enum outcome reply_large(struct session *s, const struct entry *e, struct slice value);
 
 /* Takes back what was replied since `s->reply->out->len` was `mark`. */
@@ -105,14 +105,14 @@ bool expire_parse(struct session *s, const struct request *r, struct slice text,
 uint32_t sort_destination(const struct slice *argv, uint32_t argc);
 
 /* The tenant's charge, taken apart. */
-struct memory_usage {
+struct cmd_memory_usage {
 	uint64_t total, peak;
 	uint64_t tables;  /* of all databases */
 	uint64_t dataset; /* blocks of entries */
 	uint64_t other;   /* clients' buffers and what is kept about the tenant */
 	uint64_t keys;
 };
-struct memory_usage memory_take_apart(const struct tenant *t);
+struct cmd_memory_usage memory_take_apart(const struct tenant *t);
 /* What the caller sees of the arenas: the operator all of them; a tenant none that others share, only its own blocks,
  * each of which is charged all that it takes. */
 struct arenas memory_arenas(const struct session *s);

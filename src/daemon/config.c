@@ -159,10 +159,10 @@ int config_check_together(struct config_reader *r) {
 				"\"listed\", or resp.open_to_network to true if that is meant",
 				address);
 	}
-	const char *anonymous = c->tenancy.anonymous;
-	bool found = *anonymous == '\0' || c->tenancy.open;
-	for (size_t i = 0; i < c->tenancy.tenant_count && !found; i++)
-		found = strcmp(c->tenancy.tenants[i].name, anonymous) == 0;
+	const char *anonymous = c->tenants_config.anonymous;
+	bool found = *anonymous == '\0' || c->tenants_config.open;
+	for (size_t i = 0; i < c->tenants_config.tenant_count && !found; i++)
+		found = strcmp(c->tenants_config.tenants[i].name, anonymous) == 0;
 	if (!found)
 		return config_reader_fail(r, r->anonymous != NULL ? config_setting_source_line(r->anonymous) : 0,
 					  "anonymous names '%s', which is not among the tenants", anonymous);
@@ -244,9 +244,9 @@ int config_parse(const char *text, size_t len, const char *name, const char *cre
 		config_free(c);
 		return result;
 	}
-	snprintf(c->settings.anonymous, sizeof(c->settings.anonymous), "%s", c->tenancy.anonymous);
+	snprintf(c->settings.anonymous, sizeof(c->settings.anonymous), "%s", c->tenants_config.anonymous);
 	c->settings.port = first_port(&c->resp_listen);
-	c->tenancy.admin = c->admin.set ? &c->admin.secret : NULL;
+	c->tenants_config.admin = c->admin.set ? &c->admin.secret : NULL;
 	*out = c;
 	return 0;
 }
@@ -259,12 +259,12 @@ struct contents {
 
 static int contents_grow(struct contents *c) {
 	struct contents larger = {.len = c->len, .room = c->room == 0 ? 65536 : c->room * 4};
-	larger.bytes = private_alloc(larger.room);
+	larger.bytes = secure_alloc(larger.room);
 	if (larger.bytes == NULL)
 		return -ENOMEM;
 	if (c->len > 0)
 		memcpy(larger.bytes, c->bytes, c->len);
-	private_free(c->bytes, c->room);
+	secure_free(c->bytes, c->room);
 	*c = larger;
 	return 0;
 }
@@ -306,23 +306,23 @@ int config_load(const char *path, const char *credentials, struct config **out, 
 		snprintf(error->text, sizeof(error->text), "%.200s: %s", path, error_text(result));
 	else
 		result = config_parse(c.bytes, c.len, path, credentials, out, error);
-	private_free(c.bytes, c.room);
+	secure_free(c.bytes, c.room);
 	return result;
 }
 
 void config_free(struct config *c) {
 	if (c == NULL)
 		return;
-	struct tenant_config *tenants = (struct tenant_config *)(uintptr_t)c->tenancy.tenants;
+	struct tenant_config *tenants = (struct tenant_config *)(uintptr_t)c->tenants_config.tenants;
 	if (tenants != NULL)
-		explicit_bzero(tenants, c->tenancy.tenant_count * sizeof(*tenants));
+		explicit_bzero(tenants, c->tenants_config.tenant_count * sizeof(*tenants));
 	free(tenants);
-	free((void *)(uintptr_t)c->tenancy.removed);
+	free((void *)(uintptr_t)c->tenants_config.removed);
 	explicit_bzero(&c->admin, sizeof(c->admin));
 	explicit_bzero(&c->http_secret, sizeof(c->http_secret));
 	free(c);
 }
 
 bool config_allows_address(const struct config *c, const char *address) {
-	return !c->tenancy.open || c->open_to_network || listener_is_local(address);
+	return !c->tenants_config.open || c->open_to_network || listener_is_local(address);
 }

@@ -109,7 +109,7 @@ void config_show_limits(const struct tenant_limits *l, void (*visit)(void *conte
 		char text[VALUE_MAX];
 		if (strcmp(row->section, "defaults") != 0)
 			continue;
-		size_t offset = row->offset - offsetof(struct config, tenancy.defaults);
+		size_t offset = row->offset - offsetof(struct config, tenants_config.defaults);
 		visit(context, row->key, format_field(row, (const char *)l + offset, text));
 	}
 }
@@ -162,7 +162,7 @@ static struct config_reader reader_of(const struct config *c, const char *creden
 
 /* Stores the value in the configuration, and in the tenants that inherit it. */
 static int store(struct config_reader *r, const struct option_row *row, const config_setting_t *setting) {
-	struct tenancy *y = &r->config->tenancy;
+	struct tenants_config *y = &r->config->tenants_config;
 	int result = option_read(r, row, setting, r->config);
 	if (strcmp(row->section, "defaults") != 0)
 		return result;
@@ -230,8 +230,8 @@ int config_change_tenant(const struct config *c, const char *credentials, struct
 
 struct config *config_copy(const struct config *c, size_t more) {
 	struct config *copy = malloc(sizeof(*copy));
-	struct tenant_config *tenants = calloc(c->tenancy.tenant_count + more + 1, sizeof(*tenants));
-	char(*removed)[TENANT_NAME_MAX + 1] = calloc(c->tenancy.removed_count + 1, sizeof(*removed));
+	struct tenant_config *tenants = calloc(c->tenants_config.tenant_count + more + 1, sizeof(*tenants));
+	char(*removed)[TENANT_NAME_MAX + 1] = calloc(c->tenants_config.removed_count + 1, sizeof(*removed));
 	if (copy == NULL || tenants == NULL || removed == NULL) {
 		free(copy);
 		free(tenants);
@@ -239,13 +239,13 @@ struct config *config_copy(const struct config *c, size_t more) {
 		return NULL;
 	}
 	*copy = *c;
-	if (c->tenancy.removed_count != 0)
-		memcpy(removed, c->tenancy.removed, c->tenancy.removed_count * sizeof(*removed));
-	copy->tenancy.removed = (const char(*)[TENANT_NAME_MAX + 1]) removed;
-	if (c->tenancy.tenant_count != 0)
-		memcpy(tenants, c->tenancy.tenants, c->tenancy.tenant_count * sizeof(*tenants));
-	copy->tenancy.tenants = tenants;
-	if (c->tenancy.admin != NULL)
-		copy->tenancy.admin = &copy->admin.secret;
+	if (c->tenants_config.removed_count != 0)
+		memcpy(removed, c->tenants_config.removed, c->tenants_config.removed_count * sizeof(*removed));
+	copy->tenants_config.removed = (const char(*)[TENANT_NAME_MAX + 1]) removed;
+	if (c->tenants_config.tenant_count != 0)
+		memcpy(tenants, c->tenants_config.tenants, c->tenants_config.tenant_count * sizeof(*tenants));
+	copy->tenants_config.tenants = tenants;
+	if (c->tenants_config.admin != NULL)
+		copy->tenants_config.admin = &copy->admin.secret;
 	return copy;
 }

@@ -379,15 +379,15 @@ static int read_field(struct config_reader *r, const struct option_row *row, con
 static bool is_for_named(const struct config_reader *r, const struct option_row *row) {
 	if (strcmp(row->section, "defaults") != 0)
 		return false;
-	return r->given || row->offset != offsetof(struct config, tenancy.defaults.max_entries);
+	return r->given || row->offset != offsetof(struct config, tenants_config.defaults.max_entries);
 }
 
 /* Notes where a limit by which tenants lose keys is written. */
 static void note_source(const struct option_row *row, struct tenant_limits *limits, enum limit_source source) {
 	static const size_t offsets[KEY_LIMITS] = {
-		[KEY_LIMIT_ENTRIES] = offsetof(struct config, tenancy.defaults.max_entries),
-		[KEY_LIMIT_MEMORY] = offsetof(struct config, tenancy.defaults.max_memory),
-		[KEY_LIMIT_EVICTION] = offsetof(struct config, tenancy.defaults.eviction),
+		[KEY_LIMIT_ENTRIES] = offsetof(struct config, tenants_config.defaults.max_entries),
+		[KEY_LIMIT_MEMORY] = offsetof(struct config, tenants_config.defaults.max_memory),
+		[KEY_LIMIT_EVICTION] = offsetof(struct config, tenants_config.defaults.eviction),
 	};
 	for (unsigned i = 0; i < KEY_LIMITS; i++)
 		if (row->offset == offsets[i])
@@ -398,9 +398,9 @@ int option_read(struct config_reader *r, const struct option_row *row, const con
 	int error = read_field(r, row, setting, (char *)base + row->offset);
 	enum limit_source source = r->given ? LIMIT_IN_DEFAULTS : LIMIT_BUILT_IN;
 	if (error == 0)
-		note_source(row, &r->config->tenancy.defaults, source);
+		note_source(row, &r->config->tenants_config.defaults, source);
 	if (error == 0 && is_for_named(r, row))
-		error = option_read_limit(r, row, setting, &r->config->tenancy.named, source);
+		error = option_read_limit(r, row, setting, &r->config->tenants_config.named, source);
 	return error;
 }
 
@@ -409,5 +409,6 @@ int option_read_limit(struct config_reader *r, const struct option_row *row, con
 	struct option_row own = *row;
 	own.section = ""; /* messages call the key as the tenant has it */
 	note_source(row, limits, source);
-	return read_field(r, &own, setting, (char *)limits + (row->offset - offsetof(struct config, tenancy.defaults)));
+	return read_field(r, &own, setting,
+			  (char *)limits + (row->offset - offsetof(struct config, tenants_config.defaults)));
 }

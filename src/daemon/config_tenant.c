@@ -66,7 +66,7 @@ int config_read_secret_file(struct config_reader *r, const config_setting_t *set
 	int error = open_secret_file(r, setting, &fd);
 	if (error != 0)
 		return error;
-	char *text = private_alloc(SECRET_ROOM);
+	char *text = secure_alloc(SECRET_ROOM);
 	if (text == NULL) {
 		close(fd);
 		return -ENOMEM;
@@ -86,7 +86,7 @@ int config_read_secret_file(struct config_reader *r, const config_setting_t *set
 		error = config_reader_fail(r, line, "secret_file \"%.128s\" is longer than %d bytes", name, SECRET_MAX);
 	else
 		secret_digest((struct slice){text, len}, out);
-	private_free(text, SECRET_ROOM);
+	secure_free(text, SECRET_ROOM);
 	return error;
 }
 
@@ -118,7 +118,7 @@ static int read_digest(struct config_reader *r, const config_setting_t *setting,
 }
 
 static int read_plain(struct config_reader *r, const config_setting_t *setting, struct secret *out) {
-	char *text = private_alloc(SECRET_MAX + 1);
+	char *text = secure_alloc(SECRET_MAX + 1);
 	if (text == NULL)
 		return -ENOMEM;
 	int error = 0;
@@ -128,7 +128,7 @@ static int read_plain(struct config_reader *r, const config_setting_t *setting, 
 					   SECRET_MAX);
 	else
 		secret_digest((struct slice){text, len}, out);
-	private_free(text, SECRET_MAX + 1);
+	secure_free(text, SECRET_MAX + 1);
 	return error;
 }
 
@@ -216,7 +216,7 @@ static int read_tenant(struct config_reader *r, const config_setting_t *group, s
 	unsigned line = config_setting_source_line(group);
 	if (config_setting_type(group) != CONFIG_TYPE_GROUP)
 		return config_reader_fail(r, line, "tenants must have groups such as { name = \"shop\"; ... }");
-	tenant->limits = r->config->tenancy.named;
+	tenant->limits = r->config->tenants_config.named;
 	for (int i = 0; i < config_setting_length(group); i++) {
 		int error = config_read_tenant_key(r, config_setting_get_elem(group, (unsigned)i), tenant);
 		if (error != 0)
@@ -224,7 +224,7 @@ static int read_tenant(struct config_reader *r, const config_setting_t *group, s
 	}
 	if (tenant->name[0] == '\0')
 		return config_reader_fail(r, line, "a tenant needs a name");
-	if (tenant->secret_count == 0 && strcmp(tenant->name, r->config->tenancy.anonymous) != 0)
+	if (tenant->secret_count == 0 && strcmp(tenant->name, r->config->tenants_config.anonymous) != 0)
 		return config_reader_fail(r, line, "tenant '%s' has no secret, and is not the anonymous one",
 					  tenant->name);
 	return 0;
@@ -246,7 +246,7 @@ static int check_unique(struct config_reader *r, struct unique *list, size_t cou
 }
 
 static int check_duplicates(struct config_reader *r, const config_setting_t *tenants) {
-	const struct tenancy *t = &r->config->tenancy;
+	const struct tenants_config *t = &r->config->tenants_config;
 	size_t room = t->tenant_count * TENANT_SECRETS + 1, count = 0;
 	struct unique *list = calloc(room, sizeof(*list));
 	if (list == NULL)
@@ -275,7 +275,7 @@ static int check_duplicates(struct config_reader *r, const config_setting_t *ten
 }
 
 int config_read_tenants(struct config_reader *r, const config_setting_t *tenants) {
-	struct tenancy *t = &r->config->tenancy;
+	struct tenants_config *t = &r->config->tenants_config;
 	if (config_setting_type(tenants) != CONFIG_TYPE_LIST)
 		return config_reader_fail(r, config_setting_source_line(tenants),
 					  "tenants must be a list such as ( { name = \"shop\"; ... } )");
@@ -310,7 +310,7 @@ int config_read_removed(struct config_reader *r, const config_setting_t *removed
 	if (list == NULL)
 		return -ENOMEM;
 	r->removed = removed;
-	r->config->tenancy.removed = (const char(*)[TENANT_NAME_MAX + 1]) list;
+	r->config->tenants_config.removed = (const char(*)[TENANT_NAME_MAX + 1]) list;
 	for (int i = 0; i < count; i++) {
 		const config_setting_t *element = config_setting_get_elem(removed, (unsigned)i);
 		const char *name = config_setting_get_string(element);
@@ -322,12 +322,12 @@ int config_read_removed(struct config_reader *r, const config_setting_t *removed
 		memcpy(list[i], name, strlen(name) + 1);
 	}
 	qsort(list, (size_t)count, sizeof(*list), compare_names);
-	r->config->tenancy.removed_count = (size_t)count;
+	r->config->tenants_config.removed_count = (size_t)count;
 	return 0;
 }
 
 bool config_removes(const struct config *c, const char *name) {
-	const struct tenancy *t = &c->tenancy;
+	const struct tenants_config *t = &c->tenants_config;
 	return t->removed_count != 0 &&
 	       bsearch(name, t->removed, t->removed_count, sizeof(t->removed[0]), compare_names) != NULL;
 }
@@ -336,15 +336,16 @@ int config_check_removed(struct config_reader *r) {
 	const struct config *c = r->config;
 	const char *wanted = NULL;
 	unsigned line = r->removed != NULL ? config_setting_source_line(r->removed) : 0;
-	for (size_t i = 0; i < c->tenancy.tenant_count && wanted == NULL; i++)
-		wanted = config_removes(c, c->tenancy.tenants[i].name) ? c->tenancy.tenants[i].name : NULL;
-	if (wanted == NULL && config_removes(c, c->tenancy.anonymous))
-		wanted = c->tenancy.anonymous;
+	for (size_t i = 0; i < c->tenants_config.tenant_count && wanted == NULL; i++)
+		wanted =
+			config_removes(c, c->tenants_config.tenants[i].name) ? c->tenants_config.tenants[i].name : NULL;
+	if (wanted == NULL && config_removes(c, c->tenants_config.anonymous))
+		wanted = c->tenants_config.anonymous;
 	if (wanted != NULL)
 		return config_reader_fail(r, line, "removed names '%s', which is among the tenants", wanted);
 	if (r->config->admin.set && config_removes(c, TENANT_OPERATOR))
 		return config_reader_fail(r, line, "removed names '%s', and admin.secret_file is set", TENANT_OPERATOR);
-	if (c->tenancy.open && config_removes(c, TENANT_ALL_OPENED))
+	if (c->tenants_config.open && config_removes(c, TENANT_ALL_OPENED))
 		return config_reader_fail(r, line, "removed has \"%s\", which needs tenancy = \"listed\"",
 					  TENANT_ALL_OPENED);
 	return 0;

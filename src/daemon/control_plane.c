@@ -14,9 +14,9 @@
 /* --- tenants ---------------------------------------------------------------------------------------------------- */
 
 static struct tenant_config *find_tenant(const struct config *c, struct slice name) {
-	for (size_t i = 0; i < c->tenancy.tenant_count; i++) {
-		if (slice_equal(name, slice_of(c->tenancy.tenants[i].name)))
-			return (struct tenant_config *)(uintptr_t)&c->tenancy.tenants[i];
+	for (size_t i = 0; i < c->tenants_config.tenant_count; i++) {
+		if (slice_equal(name, slice_of(c->tenants_config.tenants[i].name)))
+			return (struct tenant_config *)(uintptr_t)&c->tenants_config.tenants[i];
 	}
 	return NULL;
 }
@@ -69,7 +69,7 @@ static void show_changes(struct pairs *p, const char *name) {
 	size_t changes = 0;
 	writer_bulk(p->w, SLICE("changed_live"));
 	size_t mark = writer_mark(p->w);
-	list_for_each (node, &p->d->live) {
+	list_for_each (node, &p->d->live_changes) {
 		const struct live_change *c = list_entry(node, const struct live_change, link);
 		if (strcmp(c->tenant, name) != 0)
 			continue;
@@ -82,7 +82,7 @@ static void show_changes(struct pairs *p, const char *name) {
 
 static void show_tenant(void *context, const struct tenant *t) {
 	struct pairs *p = context;
-	const struct tenant_figures *f = &t->figures;
+	const struct tenant_counters *f = &t->counters;
 	const char *name = tenant_name(t);
 	if (p->found || !slice_equal(p->name, slice_of(name)))
 		return;
@@ -97,13 +97,13 @@ static void show_tenant(void *context, const struct tenant *t) {
 	if (configured != NULL)
 		limits = configured->limits;
 	else if (!t->is_operator && !tenant_orphaned(t))
-		limits = tenant_listed(t) ? p->d->config->tenancy.named : p->d->config->tenancy.defaults;
+		limits = tenant_listed(t) ? p->d->config->tenants_config.named : p->d->config->tenants_config.defaults;
 	tenant_lift_limits(t, &limits);
 	config_show_limits(&limits, text_pair, p);
 	const struct {
 		const char *key;
 		const counter *value;
-	} figures[] = {
+	} counters[] = {
 		{"keys", &f->keys},
 		{"bytes", &f->bytes},
 		{"clients", &f->clients},
@@ -116,12 +116,12 @@ static void show_tenant(void *context, const struct tenant *t) {
 		{"input_bytes", &f->input_bytes},
 		{"output_bytes", &f->output_bytes},
 	};
-	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
-		number_pair(p, figures[i].key, counter_get(figures[i].value));
+	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+		number_pair(p, counters[i].key, counter_get(counters[i].value));
 	show_changes(p, name);
 }
 
-static void describe_tenant(struct daemon *d, const struct call *c, struct writer *w) {
+static void describe_tenant(struct daemon *d, const struct fanout *c, struct writer *w) {
 	struct buffer text;
 	struct writer body;
 	buffer_init(&text);
@@ -139,7 +139,7 @@ static void describe_tenant(struct daemon *d, const struct call *c, struct write
 }
 
 /* Takes the options from argument 3 on into `t`; an error is answered and false returned. */
-static bool read_options(const struct daemon *d, const struct call *c, struct tenant_config *t, struct writer *w) {
+static bool read_options(const struct daemon *d, const struct fanout *c, struct tenant_config *t, struct writer *w) {
 	if (c->argc % 2 == 0) {
 		writer_error(w, "ERR syntax error");
 		return false;
@@ -188,17 +188,17 @@ static void add_tenant(struct daemon *d, const struct tenant_config *t, struct w
 		config_free(wanted);
 		return;
 	}
-	((struct tenant_config *)(uintptr_t)wanted->tenancy.tenants)[wanted->tenancy.tenant_count++] = *t;
+	((struct tenant_config *)(uintptr_t)wanted->tenants_config.tenants)[wanted->tenants_config.tenant_count++] = *t;
 	config_free(d->config);
 	d->config = wanted;
-	(void)live_forget_tenant(d, t->name);
-	live_note(d, t->name, LIVE_CREATED);
+	(void)live_changes_forget_tenant(d, t->name);
+	live_changes_note(d, t->name, LIVE_CREATED);
 	writer_ok(w);
 }
 
-static void create_tenant(struct daemon *d, const struct call *c, struct writer *w) {
+static void create_tenant(struct daemon *d, const struct fanout *c, struct writer *w) {
 	struct slice name = c->argv[2];
-	struct tenant_config t = {.limits = d->config->tenancy.named};
+	struct tenant_config t = {.limits = d->config->tenants_config.named};
 	if (strlen(name.data) != name.len || !config_name_valid(name.data)) {
 		writer_errorf(w, "ERR A tenant's name has 1 to %d letters, digits, '-', '_' and '.'", TENANT_NAME_MAX);
 		return;
@@ -213,7 +213,7 @@ static void create_tenant(struct daemon *d, const struct call *c, struct writer 
 	}
 	memcpy(t.name, name.data, name.len);
 	if (read_options(d, c, &t, w)) {
-		if (t.secret_count == 0 && strcmp(t.name, d->config->tenancy.anonymous) != 0)
+		if (t.secret_count == 0 && strcmp(t.name, d->config->tenants_config.anonymous) != 0)
 			writer_error(w, "ERR A tenant needs a secret");
 		else
 			add_tenant(d, &t, w);
@@ -221,17 +221,17 @@ static void create_tenant(struct daemon *d, const struct call *c, struct writer 
 	explicit_bzero(&t, sizeof(t));
 }
 
-static void note_options(struct daemon *d, const struct call *c, const char *name) {
+static void note_options(struct daemon *d, const struct fanout *c, const char *name) {
 	for (uint32_t i = 3; i < c->argc; i += 2) {
 		char key[CONFIG_KEY_MAX];
 		snprintf(key, sizeof(key), "%s", c->argv[i].data);
 		for (char *p = key; *p != '\0'; p++)
 			*p |= *p >= 'A' && *p <= 'Z' ? 0x20 : 0;
-		live_note(d, name, key);
+		live_changes_note(d, name, key);
 	}
 }
 
-static void set_tenant(struct daemon *d, const struct call *c, struct writer *w) {
+static void set_tenant(struct daemon *d, const struct fanout *c, struct writer *w) {
 	struct tenant_config *configured = find_tenant(d->config, c->argv[2]);
 	if (configured == NULL) {
 		writer_error(w, "ERR No such tenant in the configuration");
@@ -246,9 +246,9 @@ static void set_tenant(struct daemon *d, const struct call *c, struct writer *w)
 	explicit_bzero(&t, sizeof(t));
 }
 
-static void drop_tenant(struct daemon *d, const struct call *c, struct writer *w) {
+static void drop_tenant(struct daemon *d, const struct fanout *c, struct writer *w) {
 	struct slice name = c->argv[2];
-	struct tenancy *y = &d->config->tenancy;
+	struct tenants_config *y = &d->config->tenants_config;
 	struct tenant_config *configured = find_tenant(d->config, name);
 	if (slice_equal(name, SLICE(TENANT_OPERATOR)) || (name.len != 0 && slice_equal(name, slice_of(y->anonymous)))) {
 		writer_error(w,
@@ -268,23 +268,24 @@ static void drop_tenant(struct daemon *d, const struct call *c, struct writer *w
 	memmove(configured, configured + 1, (size_t)(last - configured) * sizeof(*last));
 	explicit_bzero(last, sizeof(*last));
 	/* What the file never knew is as it was. */
-	if (!live_forget_tenant(d, known))
-		live_note(d, known, LIVE_DROPPED);
+	if (!live_changes_forget_tenant(d, known))
+		live_changes_note(d, known, LIVE_DROPPED);
 }
 
 /* --- settings --------------------------------------------------------------------------------------------------- */
 
 struct matches {
-	const struct call *call;
-	struct call_answer *answer;
+	const struct fanout *fanout;
+	struct fanout_answer *answer;
 	struct writer *w;
 	uint64_t work; /* left for matching; 0: given up */
 };
 
 static void show_match(void *context, const char *key, const char *value) {
 	struct matches *m = context;
-	for (uint32_t i = 2; i < m->call->argc && m->work != 0; i++) {
-		if (!slice_is(m->call->argv[i], key) && !glob_match(m->call->argv[i], slice_of(key), true, &m->work))
+	for (uint32_t i = 2; i < m->fanout->argc && m->work != 0; i++) {
+		if (!slice_is(m->fanout->argv[i], key) &&
+		    !glob_match(m->fanout->argv[i], slice_of(key), true, &m->work))
 			continue;
 		writer_bulk(m->w, slice_of(key));
 		writer_bulk(m->w, slice_of(value));
@@ -294,7 +295,7 @@ static void show_match(void *context, const char *key, const char *value) {
 }
 
 /* Answers the error of CONFIG SET and returns false. */
-static bool read_settings(const struct call *c, struct config *wanted, struct writer *w) {
+static bool read_settings(const struct fanout *c, struct config *wanted, struct writer *w) {
 	for (uint32_t i = 2; i < c->argc; i += 2) {
 		struct config_error error = {""};
 		struct slice key = c->argv[i];
@@ -312,15 +313,15 @@ static bool read_settings(const struct call *c, struct config *wanted, struct wr
 	return true;
 }
 
-static void note_settings(struct daemon *d, const struct call *c) {
+static void note_settings(struct daemon *d, const struct fanout *c) {
 	for (uint32_t i = 2; i < c->argc; i += 2) {
 		char key[CONFIG_KEY_MAX];
 		if (config_key(c->argv[i], key))
-			live_note(d, "", key);
+			live_changes_note(d, "", key);
 	}
 }
 
-static void set_config(struct daemon *d, const struct call *c, struct writer *w) {
+static void set_config(struct daemon *d, const struct fanout *c, struct writer *w) {
 	struct config_error error = {""};
 	struct config *wanted = config_copy(d->config, 0);
 	if (wanted == NULL) {
@@ -335,13 +336,13 @@ static void set_config(struct daemon *d, const struct call *c, struct writer *w)
 	if (result == 0)
 		result = daemon_check_sockets(d, wanted, &error);
 	if (result == 0)
-		result = daemon_change_tenancy(d, wanted, &error);
+		result = daemon_change_tenants(d, wanted, &error);
 	if (result != 0) {
 		writer_errorf(w, "ERR CONFIG SET failed - %s", error.text);
 		config_free(wanted);
 		return;
 	}
-	memcpy(wanted->settings.anonymous, wanted->tenancy.anonymous, sizeof(wanted->settings.anonymous));
+	memcpy(wanted->settings.anonymous, wanted->tenants_config.anonymous, sizeof(wanted->settings.anonymous));
 	daemon_put_in_force(d, wanted);
 	note_settings(d, c);
 	writer_ok(w);
@@ -349,8 +350,8 @@ static void set_config(struct daemon *d, const struct call *c, struct writer *w)
 
 /* --- calls ------------------------------------------------------------------------------------------------------ */
 
-static void answer(struct daemon *d, struct call *c) {
-	struct call_answer *a = &c->answers[0];
+static void answer(struct daemon *d, struct fanout *c) {
+	struct fanout_answer *a = &c->answers[0];
 	enum control what = c->kind->control;
 	struct writer w;
 	writer_init(&w, &a->text, SIZE_MAX);
@@ -390,24 +391,24 @@ static void answer(struct daemon *d, struct call *c) {
 	worker_answer_behind_all(&d->shared, c);
 }
 
-void daemon_ask(void *context, struct call *c) {
+void daemon_ask(void *context, struct fanout *c) {
 	struct daemon *d = context;
-	pthread_mutex_lock(&d->calls_mutex);
-	c->next = d->calls;
-	d->calls = c;
-	pthread_mutex_unlock(&d->calls_mutex);
-	eventfd_write(d->calls_fd, 1);
+	pthread_mutex_lock(&d->fanouts_mutex);
+	c->next = d->fanouts;
+	d->fanouts = c;
+	pthread_mutex_unlock(&d->fanouts_mutex);
+	eventfd_write(d->fanouts_fd, 1);
 }
 
 /* All calls, the oldest first. */
-static struct call *take_calls(struct daemon *d) {
-	struct call *in_order = NULL;
-	pthread_mutex_lock(&d->calls_mutex);
-	struct call *c = d->calls;
-	d->calls = NULL;
-	pthread_mutex_unlock(&d->calls_mutex);
+static struct fanout *take_fanouts(struct daemon *d) {
+	struct fanout *in_order = NULL;
+	pthread_mutex_lock(&d->fanouts_mutex);
+	struct fanout *c = d->fanouts;
+	d->fanouts = NULL;
+	pthread_mutex_unlock(&d->fanouts_mutex);
 	while (c != NULL) {
-		struct call *next = c->next;
+		struct fanout *next = c->next;
 		c->next = in_order;
 		in_order = c;
 		c = next;
@@ -415,18 +416,18 @@ static struct call *take_calls(struct daemon *d) {
 	return in_order;
 }
 
-void daemon_answer_calls(struct daemon *d) {
+void daemon_answer_fanouts(struct daemon *d) {
 	eventfd_t ignored;
-	eventfd_read(d->calls_fd, &ignored);
-	for (struct call *c = take_calls(d), *next; c != NULL; c = next) {
+	eventfd_read(d->fanouts_fd, &ignored);
+	for (struct fanout *c = take_fanouts(d), *next; c != NULL; c = next) {
 		next = c->next;
 		answer(d, c);
 	}
 }
 
-void daemon_discard_calls(struct daemon *d) {
-	for (struct call *c = take_calls(d), *next; c != NULL; c = next) {
+void daemon_discard_fanouts(struct daemon *d) {
+	for (struct fanout *c = take_fanouts(d), *next; c != NULL; c = next) {
 		next = c->next;
-		worker_discard_call(c);
+		worker_discard_fanout(c);
 	}
 }

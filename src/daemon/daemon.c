@@ -57,7 +57,7 @@ static int make_run_id(char out[RUN_ID_DIGITS + 1]) {
 }
 
 static void describe_worker(struct metrics_worker *m, struct worker *w) {
-	const struct worker_figures *f = worker_figures(w);
+	const struct worker_counters *f = worker_counters(w);
 	const struct environment *e = worker_environment(w);
 	*m = (struct metrics_worker){
 		.commands = e->commands,
@@ -96,7 +96,7 @@ static int make_workers(struct daemon *d, const struct settings *settings, unsig
 		if (error != 0)
 			return error;
 		d->worker_count++;
-		describe_worker(&d->figures[i], d->workers[i]);
+		describe_worker(&d->counters[i], d->workers[i]);
 	}
 	return 0;
 }
@@ -104,7 +104,8 @@ static int make_workers(struct daemon *d, const struct settings *settings, unsig
 static int make_registry(struct daemon *d) {
 	struct registry_hooks hooks = daemon_hooks;
 	hooks.context = d;
-	int error = registry_new(&d->registry, d->shards, d->shard_count, &d->config->tenancy, &hooks, d->events);
+	int error =
+		registry_new(&d->registry, d->shards, d->shard_count, &d->config->tenants_config, &hooks, d->events);
 	if (error == 0)
 		d->shared.registry = d->registry;
 	return error;
@@ -112,11 +113,11 @@ static int make_registry(struct daemon *d) {
 
 static int make_metrics(struct daemon *d, const struct settings *settings) {
 	d->sources = (struct metrics_sources){
-		.workers = d->figures,
+		.workers = d->counters,
 		.worker_count = d->worker_count,
 		.state_names = client_state_names,
 		.state_count = CLIENT_STATES,
-		.shards = d->shard_figures,
+		.shards = d->shard_counters,
 		.shard_count = d->shard_count,
 		.recovery = &d->recovery,
 		.registry = d->registry,
@@ -126,17 +127,17 @@ static int make_metrics(struct daemon *d, const struct settings *settings) {
 		.redis_version = "7.0.15",
 		.tenants_shown = d->config->tenants_shown,
 		.log_suppressed = journal_suppressed(d->journal),
-		.http_failures = &d->guard.failures,
+		.http_failures = &d->http_auth.failures,
 		.max_memory = atomic_load(&d->budget.limit),
 		.max_clients = settings->max_clients,
 	};
 	int error = metrics_new(&d->metrics, &d->sources);
 	if (error == 0)
-		error = view_new(&d->view, &d->sources, &d->health, clock_monotonic_ns());
+		error = status_api_new(&d->status_api, &d->sources, &d->health, clock_monotonic_ns());
 	return error != 0 ? error : page_new(&d->page);
 }
 
-static void client_packed(void *context) {
+static void client_serialized(void *context) {
 	daemon_notify_leaving(context);
 }
 
@@ -150,10 +151,10 @@ static int prepare(struct daemon *d) {
 	d->shared.workers = d->workers;
 	d->shared.worker_count = count;
 	d->shared.events = d->events;
-	d->shared.control = (struct control_plane){daemon_ask, client_packed, d};
+	d->shared.control = (struct control_plane){daemon_ask, client_serialized, d};
 	clock_rate_init(&d->shared.clock_start);
-	d->guard.events = d->events;
-	daemon_set_guard(d, d->config);
+	d->http_auth.events = d->events;
+	daemon_set_http_auth(d, d->config);
 	d->shared.start_ms = clock_realtime_ms();
 	d->shared.run_id = d->run_id;
 	d->shared.config_file = d->options->config_file != NULL ? d->options->config_file : "";
@@ -194,14 +195,15 @@ static int serve(struct daemon *d) {
 		error = start_workers(d);
 	if (error == 0) {
 		d->health.state = HEALTH_SERVING;
-		event_report(d->events, &(struct event){.id = EVENT_STARTED, .detail = "version " ATOMDB_VERSION});
+		log_report(d->events,
+			   &(struct log_event){.id = LOG_EVENT_STARTED, .detail = "version " ATOMDB_VERSION});
 		daemon_notify_ready(d);
 		error = daemon_run_loop(d);
 	}
 	if (error != 0)
-		event_report(
-			d->events,
-			&(struct event){.id = EVENT_WORKER_FAILED, .error = error, .detail = "AtomDB cannot go on"});
+		log_report(d->events, &(struct log_event){.id = LOG_EVENT_WORKER_FAILED,
+							  .error = error,
+							  .detail = "AtomDB cannot go on"});
 	return error;
 }
 
@@ -210,7 +212,7 @@ static void close_stored(struct daemon *d) {
 		if (d->stored.shards[i] >= 0)
 			close(d->stored.shards[i]);
 	}
-	const int others[] = {d->stored.state, d->stored.clients, d->stored.ledger};
+	const int others[] = {d->stored.state, d->stored.clients, d->stored.restart_counters};
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		if (others[i] >= 0)
 			close(others[i]);
@@ -224,11 +226,11 @@ static void dismantle(struct daemon *d) {
 		for (unsigned i = 0; i < d->started; i++)
 			worker_join(d->workers[i]);
 	}
-	daemon_discard_calls(d);
+	daemon_discard_fanouts(d);
 	daemon_close_loop(d);
-	live_free(d);
+	live_changes_free(d);
 	page_free(d->page);
-	view_free(d->view);
+	status_api_free(d->status_api);
 	metrics_free(d->metrics);
 	if (d->registry != NULL) {
 		daemon_save_shards(d);
@@ -239,7 +241,7 @@ static void dismantle(struct daemon *d) {
 	daemon_close_sockets(d);
 	close_stored(d);
 	config_free(d->config);
-	explicit_bzero(&d->guard, sizeof(d->guard));
+	explicit_bzero(&d->http_auth, sizeof(d->http_auth));
 }
 
 struct kept {
@@ -249,7 +251,7 @@ struct kept {
 
 static void count_tenant(void *context, const struct tenant *t) {
 	struct kept *k = context;
-	uint64_t keys = counter_get(&t->figures.keys);
+	uint64_t keys = counter_get(&t->counters.keys);
 	k->keys += keys;
 	k->tenants += keys > 0;
 }
@@ -303,10 +305,10 @@ int daemon_run(const struct daemon_options *options, struct config *config, stru
 	d->journal = journal;
 	d->events = journal_sink(journal);
 	d->config = config;
-	d->stopped_fd = d->calls_fd = -1;
-	pthread_mutex_init(&d->calls_mutex, NULL);
-	list_init(&d->live);
-	d->stored.state = d->stored.clients = d->stored.ledger = -1;
+	d->stopped_fd = d->fanouts_fd = -1;
+	pthread_mutex_init(&d->fanouts_mutex, NULL);
+	list_init(&d->live_changes);
+	d->stored.state = d->stored.clients = d->stored.restart_counters = -1;
 	memset(d->stored.shards, -1, sizeof(d->stored.shards));
 	set_signals();
 	int error = serve(d);
@@ -316,10 +318,10 @@ int daemon_run(const struct daemon_options *options, struct config *config, stru
 		leave(d, detail, sizeof(detail));
 	dismantle(d);
 	if (orderly)
-		event_report(journal_sink(journal), &(struct event){.id = EVENT_STOPPED, .detail = detail});
+		log_report(journal_sink(journal), &(struct log_event){.id = LOG_EVENT_STOPPED, .detail = detail});
 	if (stored)
 		fdstore_settle();
-	pthread_mutex_destroy(&d->calls_mutex);
+	pthread_mutex_destroy(&d->fanouts_mutex);
 	free(d);
 	return error;
 }

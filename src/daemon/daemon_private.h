@@ -14,17 +14,17 @@
 #define RUN_ID_DIGITS 40
 
 /* What systemd keeps for the next process, and how it is called there. */
-#define STORED_NAME    32
-#define STORED_SHARD   "atomdb-shard-" /* and the number */
-#define STORED_STATE   "atomdb-state"
-#define STORED_CLIENTS "atomdb-clients"
-#define STORED_LEDGER  "atomdb-ledger"
+#define STORED_NAME             32
+#define STORED_SHARD            "atomdb-shard-" /* and the number */
+#define STORED_STATE            "atomdb-state"
+#define STORED_CLIENTS          "atomdb-clients"
+#define STORED_RESTART_COUNTERS "atomdb-ledger"
 
 /* What it handed to this one: descriptors, owned, or -1. */
 struct stored {
 	int shards[CONFIG_WORKERS];
 	unsigned shard_count; /* the highest number and one */
-	int state, clients, ledger;
+	int state, clients, restart_counters;
 };
 
 /* One HTTP address in the loop. */
@@ -52,7 +52,7 @@ struct live_change {
 struct daemon {
 	const struct daemon_options *options;
 	struct journal *journal;
-	const struct event_sink *events;
+	const struct log_sink *events;
 	struct config *config; /* owned; in force, but for what needs a restart */
 
 	struct listener *resp[CONFIG_ADDRESSES]; /* owned */
@@ -66,41 +66,41 @@ struct daemon {
 	struct worker *workers[CONFIG_WORKERS]; /* owned */
 	struct shard *shards[CONFIG_WORKERS];   /* the workers' */
 	int shard_errors[CONFIG_WORKERS];       /* of those that could not be made */
-	const struct shard_figures *shard_figures[CONFIG_WORKERS];
+	const struct shard_counters *shard_counters[CONFIG_WORKERS];
 	unsigned shard_count; /* at least as many as workers */
 	bool has_store;       /* systemd keeps the shards */
 	struct stored stored;
-	struct recovery_figures recovery;
+	struct recovery_counters recovery;
 	unsigned worker_count;
 	unsigned started; /* workers whose thread runs or ran */
 	struct worker_shared shared;
-	struct arena_budget budget;
+	struct memory_budget budget;
 	uint64_t memory_allowed;   /* its limit without memory pressure */
 	struct registry *registry; /* owned */
-	struct metrics_worker figures[CONFIG_WORKERS];
+	struct metrics_worker counters[CONFIG_WORKERS];
 	struct metrics_sources sources;
 	struct metrics *metrics; /* owned */
 	struct health health;
 	struct refusals refused_memory, refused_tenants;
-	struct guard guard; /* of HTTP */
-	struct hosts hosts; /* likewise */
-	struct view *view;  /* owned */
-	struct page *page;  /* owned */
+	struct http_auth http_auth;    /* of HTTP */
+	struct hosts hosts;            /* likewise */
+	struct status_api *status_api; /* owned */
+	struct page *page;             /* owned */
 	struct http_content content;
-	struct watch watch[CONFIG_WORKERS];
-	struct watch_stop watch_stop;
-	uint64_t step_ns;        /* when systemd was last asked for more time */
-	uint64_t watch_limit_ns; /* a worker that owes an answer for longer is stuck */
-	uint64_t watchdog_usec;  /* of systemd; 0: none */
-	uint32_t client_room;    /* clients that the limit on open files allows */
-	uint64_t memory_room;    /* bytes that the control group allows; UINT64_MAX: no limit */
+	struct watchdog watchdog[CONFIG_WORKERS];
+	struct watchdog_stop watchdog_stop;
+	uint64_t step_ns;           /* when systemd was last asked for more time */
+	uint64_t watchdog_limit_ns; /* a worker that owes an answer for longer is stuck */
+	uint64_t watchdog_usec;     /* of systemd; 0: none */
+	uint32_t client_room;       /* clients that the limit on open files allows */
+	uint64_t memory_room;       /* bytes that the control group allows; UINT64_MAX: no limit */
 
 	/* Calls of workers; the mutex guards these two. */
-	pthread_mutex_t calls_mutex;
-	struct call *calls; /* the latest first */
-	int calls_fd;       /* eventfd: there are some */
+	pthread_mutex_t fanouts_mutex;
+	struct fanout *fanouts; /* the latest first */
+	int fanouts_fd;         /* eventfd: there are some */
 
-	struct list live; /* struct live_change, owned */
+	struct list live_changes; /* struct live_change, owned */
 	uint64_t live_count;
 
 	sd_event *loop;        /* owned */
@@ -175,26 +175,26 @@ void daemon_reload(struct daemon *d);
 void daemon_put_in_force(struct daemon *d, struct config *wanted);
 /* Puts the tenancy of `wanted` in force. ATOMDB_E_LOSS: a tenant would lose its keys, and nothing changed; otherwise as
  * registry_reload. On failure `error` says why. */
-int daemon_change_tenancy(struct daemon *d, const struct config *wanted, struct config_error *error);
+int daemon_change_tenants(struct daemon *d, const struct config *wanted, struct config_error *error);
 /* Lets HTTP show what that configuration says. */
-void daemon_set_guard(struct daemon *d, const struct config *config);
+void daemon_set_http_auth(struct daemon *d, const struct config *config);
 /* Whether what is open now may be under `wanted`. 0 or ATOMDB_E_SYNTAX. */
 int daemon_check_sockets(struct daemon *d, const struct config *wanted, struct config_error *error);
 
 /* control_plane.c: the control plane's part in the operator's commands. */
-void daemon_ask(void *context, struct call *c); /* struct control_plane's */
-void daemon_answer_calls(struct daemon *d);
+void daemon_ask(void *context, struct fanout *c); /* struct control_plane's */
+void daemon_answer_fanouts(struct daemon *d);
 /* Ends the calls that were not answered; the workers have stopped. */
-void daemon_discard_calls(struct daemon *d);
+void daemon_discard_fanouts(struct daemon *d);
 
 /* live_changes.c: what differs from the file. `tenant` may be empty. */
-void live_note(struct daemon *d, const char *tenant, const char *what);
+void live_changes_note(struct daemon *d, const char *tenant, const char *what);
 /* Forgets what is noted of a tenant; whether it was created live. */
-bool live_forget_tenant(struct daemon *d, const char *tenant);
+bool live_changes_forget_tenant(struct daemon *d, const char *tenant);
 /* The configuration was read again and is about to take the place of d->config: the log says what becomes of each
  * change, and there is none any more. */
-void live_end(struct daemon *d, const struct config *file);
-void live_free(struct daemon *d);
+void live_changes_end(struct daemon *d, const struct config *file);
+void live_changes_free(struct daemon *d);
 extern const struct registry_hooks daemon_hooks; /* context to be set */
 
 /* notify.c */
@@ -204,4 +204,4 @@ void daemon_notify_status(struct daemon *d);
 void daemon_notify_leaving(struct daemon *d);
 void daemon_notify_resuming(struct daemon *d);
 /* Looks at the workers, pings them and systemd, and says what is wrong with them. */
-void daemon_watch(struct daemon *d);
+void daemon_watchdog(struct daemon *d);

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 union control {
-	char bytes[CMSG_SPACE(CARRIER_BATCH * sizeof(int))];
+	char bytes[CMSG_SPACE(FD_QUEUE_BATCH * sizeof(int))];
 	struct cmsghdr align;
 };
 
@@ -30,13 +30,13 @@ static int send_batch(int fd, const int *files, size_t count) {
 	return sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 ? 0 : -errno;
 }
 
-int carrier_load(const int *files, size_t count) {
+int fd_queue_load(const int *files, size_t count) {
 	int ends[2], size = QUEUE_BYTES, error = 0;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
 	setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	for (size_t at = 0; at < count && error == 0; at += CARRIER_BATCH)
-		error = send_batch(ends[1], files + at, count - at < CARRIER_BATCH ? count - at : CARRIER_BATCH);
+	for (size_t at = 0; at < count && error == 0; at += FD_QUEUE_BATCH)
+		error = send_batch(ends[1], files + at, count - at < FD_QUEUE_BATCH ? count - at : FD_QUEUE_BATCH);
 	close(ends[1]);
 	if (error == 0)
 		return ends[0];
@@ -44,7 +44,7 @@ int carrier_load(const int *files, size_t count) {
 	return error;
 }
 
-int carrier_take(int carrier, int files[CARRIER_BATCH]) {
+int fd_queue_take(int fd_queue, int files[FD_QUEUE_BATCH]) {
 	union control control;
 	char mark;
 	struct iovec data = {&mark, 1};
@@ -52,7 +52,7 @@ int carrier_take(int carrier, int files[CARRIER_BATCH]) {
 			   .msg_iovlen = 1,
 			   .msg_control = control.bytes,
 			   .msg_controllen = sizeof(control.bytes)};
-	ssize_t n = recvmsg(carrier, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t n = recvmsg(fd_queue, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	size_t count = 0;

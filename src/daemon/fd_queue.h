@@ -8,8 +8,8 @@
 
 /* Makes one that carries `count` files, in their order; they stay the caller's. The socket's descriptor, or -errno:
  * -EAGAIN where they do not fit. */
-int carrier_load(const int *files, size_t count);
-/* Takes out the next files, at most as many as one message holds; CARRIER_BATCH is enough room. How many, 0 for the
+int fd_queue_load(const int *files, size_t count);
+/* Takes out the next files, at most as many as one message holds; FD_QUEUE_BATCH is enough room. How many, 0 for the
  * end, or -errno: the rest is lost. */
-#define CARRIER_BATCH 253 /* what the kernel takes in one message */
-int carrier_take(int carrier, int files[CARRIER_BATCH]);
+#define FD_QUEUE_BATCH 253 /* what the kernel takes in one message */
+int fd_queue_take(int fd_queue, int files[FD_QUEUE_BATCH]);

@@ -148,11 +148,11 @@ static int put_state(struct daemon *d, struct slice bytes) {
 }
 
 static int put_sockets(const struct buffer *sockets) {
-	int carrier = carrier_load((const int *)(const void *)sockets->data, sockets->len / sizeof(int));
-	if (carrier < 0)
-		return carrier;
-	int error = fdstore_put(STORED_CLIENTS, carrier);
-	close(carrier);
+	int fd_queue = fd_queue_load((const int *)(const void *)sockets->data, sockets->len / sizeof(int));
+	if (fd_queue < 0)
+		return fd_queue;
+	int error = fdstore_put(STORED_CLIENTS, fd_queue);
+	close(fd_queue);
 	return error;
 }
 
@@ -171,12 +171,12 @@ size_t daemon_leave_clients(struct daemon *d) {
 	buffer_deinit(&sockets);
 	registry_hold(d->registry);
 	for (unsigned i = 0; i < d->shard_count && error == 0; i++)
-		shard_keep_lent(d->shards[i]);
+		shard_keep_pinned(d->shards[i]);
 	for (unsigned i = 0; i < d->worker_count; i++)
 		worker_close_clients(d->workers[i]);
 	if (error == 0)
 		return clients;
-	event_report(d->events, &(struct event){.id = EVENT_CLIENTS_LOST, .error = error});
+	log_report(d->events, &(struct log_event){.id = LOG_EVENT_CLIENTS_LOST, .error = error});
 	return 0;
 }
 
@@ -184,8 +184,8 @@ size_t daemon_leave_clients(struct daemon *d) {
 
 /* The sockets, taken out as they are asked for. */
 struct sockets {
-	int carrier;
-	int batch[CARRIER_BATCH];
+	int fd_queue;
+	int batch[FD_QUEUE_BATCH];
 	int count, next;
 };
 
@@ -193,7 +193,7 @@ struct sockets {
 static int next_socket(struct sockets *s) {
 	if (s->next == s->count) {
 		s->next = 0;
-		s->count = s->carrier < 0 ? 0 : carrier_take(s->carrier, s->batch);
+		s->count = s->fd_queue < 0 ? 0 : fd_queue_take(s->fd_queue, s->batch);
 		if (s->count <= 0) {
 			s->count = 0;
 			return -1;
@@ -259,7 +259,7 @@ static void resume_all(struct daemon *d, struct slice record, struct sockets *so
 		return;
 	char detail[64];
 	snprintf(detail, sizeof(detail), "%u of them", lost);
-	event_report(d->events, &(struct event){.id = EVENT_CLIENTS_LOST, .error = error, .detail = detail});
+	log_report(d->events, &(struct log_event){.id = LOG_EVENT_CLIENTS_LOST, .error = error, .detail = detail});
 }
 
 static int map_state(int fd, struct slice *bytes) {
@@ -279,7 +279,7 @@ static void resume_clients(struct daemon *d) {
 	struct slice bytes;
 	struct slice record;
 	struct buffer converted;
-	struct sockets sockets = {.carrier = d->stored.clients};
+	struct sockets sockets = {.fd_queue = d->stored.clients};
 	if (d->stored.state < 0)
 		return;
 	buffer_init(&converted);
@@ -292,7 +292,7 @@ static void resume_clients(struct daemon *d) {
 		munmap((void *)(uintptr_t)bytes.data, bytes.len);
 	}
 	if (error != 0)
-		event_report(d->events, &(struct event){.id = EVENT_CLIENTS_LOST, .error = error});
+		log_report(d->events, &(struct log_event){.id = LOG_EVENT_CLIENTS_LOST, .error = error});
 	for (int fd = next_socket(&sockets); fd >= 0; fd = next_socket(&sockets))
 		close(fd);
 	/* They are for one start: another one finds the data, but these clients have gone on. */
@@ -306,7 +306,7 @@ void daemon_resume_clients(struct daemon *d) {
 	resume_clients(d);
 	for (unsigned i = 0; i < d->shard_count; i++) {
 		shard_resume(d->shards[i], false);
-		shard_drop_lent(d->shards[i]);
+		shard_drop_pinned(d->shards[i]);
 	}
 	/* Of tenants without keys those are left whose clients have come back. */
 	for (unsigned i = 0; i < d->worker_count; i++)

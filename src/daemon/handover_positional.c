@@ -3,9 +3,9 @@
  *   state:       next client's id | run of tenants, each a run | run of clients, each a run
  *   tenant:      identity | classes of events | end of the pause, whether it is for all | settings
  *   identity:    run: digest | run: name
- *   client:      [identity] | session | flags | run: input | run: output | id, if any | place of the lent value, if any
- *   session:     id | times | flags | database | protocol | 4 runs: names | [peer]
- *   peer:        [tracking] | 6 counted lists of topics: database, run | [transaction: counted list of counted lists]
+ *   client:      [identity] | session | flags | run: input | run: output | id, if any | place of the pinned value, if
+ * any session:     id | times | flags | database | protocol | 4 runs: names | [peer] peer:        [tracking] | 6
+ * counted lists of topics: database, run | [transaction: counted list of counted lists]
  *
  * The numbers of flags here are those of that version. */
 #include "daemon/handover_positional.h"
@@ -179,7 +179,7 @@ static void copy_lent(struct reader *r) {
 
 static void copy_connection(struct reader *r, bool has_tenant) {
 	static const char *const names[] = {[0] = "member", [1] = "greeted", [4] = "finished", [5] = "ended"};
-	static const uint64_t lent = 1 << 8, known = 1 << 0 | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 8;
+	static const uint64_t pinned = 1 << 8, known = 1 << 0 | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 8;
 	size_t session = serialize_begin(r->out, "session");
 	uint64_t id = copy_session_fields(r), flags = number(r);
 	struct slice input = run(r), output = run(r);
@@ -192,7 +192,7 @@ static void copy_connection(struct reader *r, bool has_tenant) {
 	put_flags(r, flags, names, COUNT(names));
 	serialize_bytes(r->out, "input", input);
 	serialize_bytes(r->out, "output", output);
-	if ((flags & lent) != 0)
+	if ((flags & pinned) != 0)
 		copy_lent(r);
 	r->failed |= (flags & ~known) != 0;
 }

@@ -32,21 +32,21 @@ struct kind {
 	const char *text;
 };
 
-static const struct kind kinds[EVENT_COUNT] = {
+static const struct kind kinds[LOG_EVENT_COUNT] = {
 #define EVENT(name, message_id, priority, per_minute, text, advice) {#name, message_id, priority, per_minute, text},
 #include "atomdb/util/log_events.def"
 #undef EVENT
 };
 
 struct journal {
-	struct event_sink sink;
+	struct log_sink sink;
 	int fd;
 	int socket; /* owned: to the journal, where stderr is its; -1: lines go to fd */
 	_Atomic int level;
 	counter suppressed;
 	/* Guards the rest, and keeps lines apart; events are rare, or suppressed after a few instructions. */
 	pthread_mutex_t mutex;
-	struct journal_rate rates[EVENT_COUNT];
+	struct journal_rate rates[LOG_EVENT_COUNT];
 };
 
 bool journal_admit(struct journal_rate *rate, unsigned per_minute, uint64_t now_ns) {
@@ -88,7 +88,7 @@ static void line_text(struct line *l, const char *before, const char *text) {
 	line_bytes(l, text, strlen(text));
 }
 
-size_t journal_render(const struct event *event, char out[JOURNAL_MESSAGE_MAX]) {
+size_t journal_render(const struct log_event *event, char out[JOURNAL_MESSAGE_MAX]) {
 	struct line l = {.text = out, .room = JOURNAL_MESSAGE_MAX};
 	*out = '\0';
 	line_text(&l, "", kinds[event->id].text);
@@ -150,7 +150,7 @@ static bool send_entry(const struct journal *j, struct entry *e) {
 	return sendmsg(j->socket, &datagram, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
-static bool write_native(const struct journal *j, const struct event *event, const char *message, size_t len) {
+static bool write_native(const struct journal *j, const struct log_event *event, const char *message, size_t len) {
 	const struct kind *kind = &kinds[event->id];
 	struct entry e = {.count = 0};
 	char number[16];
@@ -202,7 +202,7 @@ static bool write_line(const struct journal *j, int priority, const char *messag
 	return written == n;
 }
 
-static void write_event(struct journal *j, const struct event *event) {
+static void write_event(struct journal *j, const struct log_event *event) {
 	char message[JOURNAL_MESSAGE_MAX];
 	size_t len = journal_render(event, message);
 	if (!(j->socket >= 0 ? write_native(j, event, message, len)
@@ -210,14 +210,14 @@ static void write_event(struct journal *j, const struct event *event) {
 		counter_add(&j->suppressed, 1);
 }
 
-static void write_suppressed(struct journal *j, enum event_id id, uint64_t count) {
+static void write_suppressed(struct journal *j, enum log_event_id id, uint64_t count) {
 	char detail[64];
 	snprintf(detail, sizeof(detail), "%llu more were suppressed", (unsigned long long)count);
-	const struct event event = {.id = id, .detail = detail};
+	const struct log_event event = {.id = id, .detail = detail};
 	write_event(j, &event);
 }
 
-static void report(void *context, const struct event *event) {
+static void report(void *context, const struct log_event *event) {
 	struct journal *j = context;
 	const struct kind *kind = &kinds[event->id];
 	if (kind->priority > atomic_load_explicit(&j->level, memory_order_relaxed))
@@ -240,11 +240,11 @@ static void report(void *context, const struct event *event) {
 void journal_flush(struct journal *j) {
 	uint64_t now = clock_monotonic_ns();
 	pthread_mutex_lock(&j->mutex);
-	for (unsigned i = 0; i < EVENT_COUNT; i++) {
+	for (unsigned i = 0; i < LOG_EVENT_COUNT; i++) {
 		struct journal_rate *rate = &j->rates[i];
 		if (rate->suppressed == 0 || now - rate->since_ns < MINUTE_NS)
 			continue;
-		write_suppressed(j, (enum event_id)i, rate->suppressed);
+		write_suppressed(j, (enum log_event_id)i, rate->suppressed);
 		rate->suppressed = 0;
 	}
 	pthread_mutex_unlock(&j->mutex);
@@ -263,7 +263,7 @@ int journal_new(struct journal **out, int fd, int level) {
 	struct journal *j = calloc(1, sizeof(*j));
 	if (j == NULL)
 		return -ENOMEM;
-	j->sink = (struct event_sink){report, j};
+	j->sink = (struct log_sink){report, j};
 	j->fd = fd;
 	j->socket = connected_to_journal(fd) ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
 	atomic_init(&j->level, level);
@@ -281,7 +281,7 @@ void journal_free(struct journal *j) {
 	free(j);
 }
 
-const struct event_sink *journal_sink(struct journal *j) {
+const struct log_sink *journal_sink(struct journal *j) {
 	return &j->sink;
 }
 

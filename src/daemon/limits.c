@@ -51,8 +51,8 @@ uint64_t daemon_memory_budget(struct daemon *d, const struct config *config) {
 	size_format(share_of(d->memory_room), given, sizeof(given));
 	snprintf(detail, sizeof(detail), "tenants may have %s of %s together", given, room);
 	/* Who set no limit asked for none: what the control group leaves is no surprise then. */
-	event_report(d->events,
-		     &(struct event){.id = wanted != 0 ? EVENT_MEMORY_DIFFERS : EVENT_MEMORY_LIMIT, .detail = detail});
+	log_report(d->events, &(struct log_event){.id = wanted != 0 ? LOG_EVENT_MEMORY_DIFFERS : LOG_EVENT_MEMORY_LIMIT,
+						  .detail = detail});
 	return share_of(d->memory_room);
 }
 
@@ -61,20 +61,20 @@ void daemon_watch_memory(struct daemon *d) {
 	if (!cgroup_memory_read(d->options->cgroup, d->options->cgroup_root, &memory))
 		return;
 	uint64_t resident = atomic_load_explicit(&d->budget.used, memory_order_relaxed);
-	struct pressure p = {d->memory_allowed, atomic_load_explicit(&d->budget.limit, memory_order_relaxed)};
-	uint64_t limit = pressure_limit(&p, &memory, resident);
+	struct memory_pressure p = {d->memory_allowed, atomic_load_explicit(&d->budget.limit, memory_order_relaxed)};
+	uint64_t limit = memory_pressure_limit(&p, &memory, resident);
 	if (limit == p.in_force)
 		return;
 	atomic_store_explicit(&d->budget.limit, limit, memory_order_relaxed);
 	if (limit == p.allowed) {
-		event_report(d->events, &(struct event){.id = EVENT_MEMORY_RELIEVED});
+		log_report(d->events, &(struct log_event){.id = LOG_EVENT_MEMORY_RELIEVED});
 		return;
 	}
 	char have[32], may[32], detail[128];
 	size_format(resident, have, sizeof(have));
 	size_format(limit, may, sizeof(may));
 	snprintf(detail, sizeof(detail), "tenants have %s together, and may have %s for now", have, may);
-	event_report(d->events, &(struct event){.id = EVENT_MEMORY_PRESSURE, .detail = detail});
+	log_report(d->events, &(struct log_event){.id = LOG_EVENT_MEMORY_PRESSURE, .detail = detail});
 }
 
 struct settings daemon_settings(struct daemon *d, const struct config *config) {
@@ -88,7 +88,7 @@ struct settings daemon_settings(struct daemon *d, const struct config *config) {
 		char detail[96];
 		snprintf(detail, sizeof(detail), "max_clients is %" PRIu32 " instead of %" PRIu32, d->client_room,
 			 settings.max_clients);
-		event_report(d->events, &(struct event){.id = EVENT_OPEN_FILES, .detail = detail});
+		log_report(d->events, &(struct log_event){.id = LOG_EVENT_OPEN_FILES, .detail = detail});
 		settings.max_clients = d->client_room;
 	}
 	return settings;

@@ -12,15 +12,15 @@ static void count(struct daemon *d, int more) {
 	daemon_notify_status(d);
 }
 
-static void report(struct daemon *d, enum event_id id, const struct live_change *c, const char *what) {
+static void report(struct daemon *d, enum log_event_id id, const struct live_change *c, const char *what) {
 	char detail[CONFIG_KEY_MAX + 2 * VALUE_MAX + 96];
 	const char *tenant = *c->tenant != '\0' ? c->tenant : NULL;
 	snprintf(detail, sizeof(detail), "%s%s", tenant == NULL ? "server-wide " : "", what);
-	event_report(d->events, &(struct event){.id = id, .tenant = tenant, .detail = detail});
+	log_report(d->events, &(struct log_event){.id = id, .tenant = tenant, .detail = detail});
 }
 
 static bool is_noted(const struct daemon *d, const struct live_change *wanted) {
-	list_for_each (node, &d->live) {
+	list_for_each (node, &d->live_changes) {
 		const struct live_change *c = list_entry(node, const struct live_change, link);
 		if (strcmp(c->tenant, wanted->tenant) == 0 && strcmp(c->what, wanted->what) == 0)
 			return true;
@@ -28,18 +28,18 @@ static bool is_noted(const struct daemon *d, const struct live_change *wanted) {
 	return false;
 }
 
-void live_note(struct daemon *d, const char *tenant, const char *what) {
+void live_changes_note(struct daemon *d, const char *tenant, const char *what) {
 	struct live_change *c = calloc(1, sizeof(*c));
 	struct live_change lost = {.link = {NULL, NULL}};
 	struct live_change *noted = c != NULL ? c : &lost;
 	snprintf(noted->tenant, sizeof(noted->tenant), "%s", tenant);
 	snprintf(noted->what, sizeof(noted->what), "%s", what);
-	report(d, EVENT_LIVE_CHANGE, noted, noted->what);
+	report(d, LOG_EVENT_LIVE_CHANGE, noted, noted->what);
 	if (c == NULL || is_noted(d, c)) {
 		free(c);
 		return;
 	}
-	list_push_back(&d->live, &c->link);
+	list_push_back(&d->live_changes, &c->link);
 	count(d, 1);
 }
 
@@ -49,9 +49,9 @@ static void forget(struct daemon *d, struct live_change *c) {
 	count(d, -1);
 }
 
-bool live_forget_tenant(struct daemon *d, const char *tenant) {
+bool live_changes_forget_tenant(struct daemon *d, const char *tenant) {
 	bool created = false;
-	list_for_each (node, &d->live) {
+	list_for_each (node, &d->live_changes) {
 		struct live_change *c = list_entry(node, struct live_change, link);
 		if (strcmp(c->tenant, tenant) != 0)
 			continue;
@@ -76,9 +76,9 @@ static void take_value(void *context, const char *key, const char *text) {
 }
 
 static const struct tenant_config *find_tenant(const struct config *c, const char *name) {
-	for (size_t i = 0; i < c->tenancy.tenant_count; i++) {
-		if (strcmp(c->tenancy.tenants[i].name, name) == 0)
-			return &c->tenancy.tenants[i];
+	for (size_t i = 0; i < c->tenants_config.tenant_count; i++) {
+		if (strcmp(c->tenants_config.tenants[i].name, name) == 0)
+			return &c->tenants_config.tenants[i];
 	}
 	return NULL;
 }
@@ -97,19 +97,20 @@ static struct value find_value(const struct config *c, const struct live_change 
 /* What the file makes of a setting. */
 static void judge_setting(const struct daemon *d, const struct config *file, const struct live_change *c, char *out,
 			  size_t size) {
-	struct value live = find_value(d->config, c), wanted = find_value(file, c);
+	struct value live_changes = find_value(d->config, c), wanted = find_value(file, c);
 	if (*c->tenant != '\0' && find_tenant(file, c->tenant) == NULL)
 		snprintf(out, size, "%s: the tenant is not in the file, so it is removed", c->what);
-	else if (*live.text == '\0' || *wanted.text == '\0')
+	else if (*live_changes.text == '\0' || *wanted.text == '\0')
 		snprintf(out, size, "%s: those of the file are in force", c->what);
-	else if (strcmp(live.text, wanted.text) == 0)
-		snprintf(out, size, "%s: stays %s, which the file says by now", c->what, live.text);
+	else if (strcmp(live_changes.text, wanted.text) == 0)
+		snprintf(out, size, "%s: stays %s, which the file says by now", c->what, live_changes.text);
 	else
-		snprintf(out, size, "%s: was %s, and is %s now, as in the file", c->what, live.text, wanted.text);
+		snprintf(out, size, "%s: was %s, and is %s now, as in the file", c->what, live_changes.text,
+			 wanted.text);
 }
 
-void live_end(struct daemon *d, const struct config *file) {
-	list_for_each (node, &d->live) {
+void live_changes_end(struct daemon *d, const struct config *file) {
+	list_for_each (node, &d->live_changes) {
 		struct live_change *c = list_entry(node, struct live_change, link);
 		char detail[CONFIG_KEY_MAX + 2 * VALUE_MAX + 64];
 		bool kept = find_tenant(file, c->tenant) != NULL;
@@ -122,13 +123,13 @@ void live_end(struct daemon *d, const struct config *file) {
 				      : "not in the file any more either");
 		else
 			judge_setting(d, file, c, detail, sizeof(detail));
-		report(d, EVENT_LIVE_END, c, detail);
+		report(d, LOG_EVENT_LIVE_END, c, detail);
 		forget(d, c);
 	}
 }
 
-void live_free(struct daemon *d) {
-	list_for_each (node, &d->live)
+void live_changes_free(struct daemon *d) {
+	list_for_each (node, &d->live_changes)
 		free(list_entry(node, struct live_change, link));
-	list_init(&d->live);
+	list_init(&d->live_changes);
 }

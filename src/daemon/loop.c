@@ -91,7 +91,7 @@ void daemon_stop(struct daemon *d) {
 	d->stopping = true;
 	d->health.state = HEALTH_STOPPING;
 	sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
-	event_report(d->events, &(struct event){.id = EVENT_STOPPING});
+	log_report(d->events, &(struct log_event){.id = LOG_EVENT_STOPPING});
 	/* The message at the end tells what becomes of the data; the stop itself is the same. */
 	if (d->has_store)
 		d->unit_job = unit_job_ask();
@@ -171,12 +171,13 @@ static int tick(sd_event_source *source, uint64_t usec, void *context) {
 	/* Before the workers are pinged, which wakes those that have memory to give up. */
 	if (!d->stopping)
 		daemon_watch_memory(d);
-	daemon_watch(d);
+	daemon_watchdog(d);
 	for (unsigned i = 0; i < d->shard_count && d->config->huge_pages && !d->stopping; i++)
 		shard_collapse(d->shards[i]);
 	uint64_t now_ns = clock_monotonic_ns();
 	/* The history has the time that the clock would tell if nobody had set it since the start. */
-	(void)view_tick(d->view, now_ns, d->shared.start_ms + (int64_t)((now_ns - d->shared.clock_start.ns) / 1000000));
+	(void)status_api_tick(d->status_api, now_ns,
+			      d->shared.start_ms + (int64_t)((now_ns - d->shared.clock_start.ns) / 1000000));
 	d->ticks++;
 	if (!d->stopping && d->ticks % STATUS_TICKS == 0)
 		daemon_notify_status(d);
@@ -192,9 +193,9 @@ static int tick(sd_event_source *source, uint64_t usec, void *context) {
 	return error < 0 ? error : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-static int answer_calls(sd_event_source *source, int fd, uint32_t events, void *context) {
+static int answer_fanouts(sd_event_source *source, int fd, uint32_t events, void *context) {
 	(void)source, (void)fd, (void)events;
-	daemon_answer_calls(context);
+	daemon_answer_fanouts(context);
 	return 0;
 }
 
@@ -213,22 +214,22 @@ static int add_signals(struct daemon *d) {
 }
 
 int daemon_open_loop(struct daemon *d) {
-	d->watch_limit_ns = STUCK_NS;
+	d->watchdog_limit_ns = STUCK_NS;
 	if (sd_watchdog_enabled(0, &d->watchdog_usec) <= 0)
 		d->watchdog_usec = 0;
 	else if (d->watchdog_usec * 1000 / 2 < STUCK_NS)
-		d->watch_limit_ns = d->watchdog_usec * 1000 / 2;
+		d->watchdog_limit_ns = d->watchdog_usec * 1000 / 2;
 	d->content = (struct http_content){
 		.health = &d->health,
 		.metrics = d->metrics,
-		.guard = &d->guard,
+		.http_auth = &d->http_auth,
 		.hosts = &d->hosts,
-		.view = d->view,
+		.status_api = d->status_api,
 		.page = d->page,
 	};
 	d->stopped_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	d->calls_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (d->stopped_fd < 0 || d->calls_fd < 0)
+	d->fanouts_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (d->stopped_fd < 0 || d->fanouts_fd < 0)
 		return -errno;
 	int error = sd_event_new(&d->loop);
 	if (error >= 0)
@@ -236,7 +237,7 @@ int daemon_open_loop(struct daemon *d) {
 	if (error >= 0)
 		error = sd_event_add_io(d->loop, NULL, d->stopped_fd, EPOLLIN, stopped, d);
 	if (error >= 0)
-		error = sd_event_add_io(d->loop, NULL, d->calls_fd, EPOLLIN, answer_calls, d);
+		error = sd_event_add_io(d->loop, NULL, d->fanouts_fd, EPOLLIN, answer_fanouts, d);
 	if (error >= 0)
 		error = sd_event_add_time_relative(d->loop, &d->tick, CLOCK_MONOTONIC, 0, ANY_ACCURACY, tick, d);
 	for (unsigned i = 0; i < d->http_count && error >= 0; i++)
@@ -261,6 +262,6 @@ void daemon_close_loop(struct daemon *d) {
 	sd_event_unref(d->loop);
 	if (d->stopped_fd >= 0)
 		close(d->stopped_fd);
-	if (d->calls_fd >= 0)
-		close(d->calls_fd);
+	if (d->fanouts_fd >= 0)
+		close(d->fanouts_fd);
 }

@@ -157,8 +157,8 @@ static int start(const struct command_line *line) {
 		if (line->check) {
 			fprintf(stderr, "%s\n", error.text);
 		} else if (journal_new(&journal, STDERR_FILENO, LOG_INFO) == 0) {
-			event_report(journal_sink(journal),
-				     &(struct event){.id = EVENT_CONFIG_ERROR, .detail = error.text});
+			log_report(journal_sink(journal),
+				   &(struct log_event){.id = LOG_EVENT_CONFIG_ERROR, .detail = error.text});
 			journal_settle(journal);
 			journal_free(journal);
 		}

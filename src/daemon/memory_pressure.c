@@ -10,7 +10,7 @@ static uint64_t less(uint64_t a, uint64_t b) {
 	return a < b ? a : b;
 }
 
-uint64_t pressure_limit(const struct pressure *p, const struct cgroup_memory *m, uint64_t resident) {
+uint64_t memory_pressure_limit(const struct memory_pressure *p, const struct cgroup_memory *m, uint64_t resident) {
 	uint64_t limit = p->allowed == 0 ? UINT64_MAX : p->allowed;
 	uint64_t before = p->in_force == 0 ? UINT64_MAX : p->in_force;
 	bool limited = m->limit != UINT64_MAX;

@@ -20,7 +20,7 @@
 static void build_status(struct daemon *d, char *out, size_t size) {
 	uint64_t keys = 0;
 	for (unsigned i = 0; i < d->shard_count; i++)
-		keys += counter_get(&d->shard_figures[i]->keys);
+		keys += counter_get(&d->shard_counters[i]->keys);
 	int n = snprintf(out, size, "%zu tenants, %" PRIu64 " keys, %" PRIu64 " clients", registry_count(d->registry),
 			 keys, (uint64_t)atomic_load_explicit(&d->shared.clients, memory_order_relaxed));
 	if (n > 0 && (size_t)n < size && d->health.stuck)
@@ -55,7 +55,7 @@ static void set_stuck(struct daemon *d, bool stuck, unsigned worker) {
 	if (stuck && (!d->health.stuck || d->health.stuck_worker != worker)) {
 		char detail[32];
 		snprintf(detail, sizeof(detail), "worker %u", worker);
-		event_report(d->events, &(struct event){.id = EVENT_WORKER_STUCK, .detail = detail});
+		log_report(d->events, &(struct log_event){.id = LOG_EVENT_WORKER_STUCK, .detail = detail});
 	}
 	d->health.stuck = stuck;
 	d->health.stuck_worker = worker;
@@ -93,7 +93,7 @@ static bool refused_lately(struct refusals *r, uint64_t count) {
 static void check_room(struct daemon *d) {
 	uint64_t memory = 0, tenants = 0;
 	for (unsigned i = 0; i < d->shard_count; i++)
-		memory += counter_get(&d->shard_figures[i]->refused);
+		memory += counter_get(&d->shard_counters[i]->refused);
 	for (unsigned i = 0; i < d->worker_count; i++)
 		tenants += counter_get(&worker_environment(d->workers[i])->rejected_tenants);
 	uint64_t clients = atomic_load_explicit(&d->shared.clients, memory_order_relaxed);
@@ -109,7 +109,7 @@ static void abandon(struct daemon *d) {
 	char detail[96];
 	snprintf(detail, sizeof(detail), "worker %u; %s", atomic_load(&d->joined),
 		 d->has_store ? "the next process rebuilds the data that systemd keeps" : "the data is gone");
-	event_report(d->events, &(struct event){.id = EVENT_STOP_STUCK, .detail = detail});
+	log_report(d->events, &(struct log_event){.id = LOG_EVENT_STOP_STUCK, .detail = detail});
 	journal_settle(d->journal);
 	/* The worker may use them yet: right before the end. */
 	daemon_close_sockets(d);
@@ -120,31 +120,31 @@ static void abandon(struct daemon *d) {
 static uint64_t stop_progress(struct daemon *d) {
 	uint64_t sum = atomic_load(&d->joined);
 	for (unsigned i = 0; i < d->worker_count; i++) {
-		const struct worker_figures *f = worker_figures(d->workers[i]);
+		const struct worker_counters *f = worker_counters(d->workers[i]);
 		sum += counter_get(&f->turns) + counter_get(&f->input_bytes) + counter_get(&f->output_bytes);
 	}
 	return sum;
 }
 
-static void watch_stop(struct daemon *d) {
-	if (watch_advances(&d->watch_stop, stop_progress(d)))
+static void watchdog_stop(struct daemon *d) {
+	if (watchdog_advances(&d->watchdog_stop, stop_progress(d)))
 		notify_step(d, "Stopping, still serving");
-	else if (d->watch_stop.idle >= STOP_LOOKS)
+	else if (d->watchdog_stop.idle >= STOP_LOOKS)
 		abandon(d);
 }
 
-void daemon_watch(struct daemon *d) {
+void daemon_watchdog(struct daemon *d) {
 	check_room(d);
 	if (d->stopping) {
-		watch_stop(d);
+		watchdog_stop(d);
 		return;
 	}
 	bool answered = true, stuck = false;
 	unsigned which = 0;
 	uint64_t now = clock_monotonic_ns();
 	for (unsigned i = d->worker_count; i-- > 0;) {
-		uint64_t pongs = counter_get(&worker_figures(d->workers[i])->pongs);
-		struct watch_turn turn = watch_look(&d->watch[i], pongs, now, d->watch_limit_ns);
+		uint64_t pongs = counter_get(&worker_counters(d->workers[i])->pongs);
+		struct watchdog_turn turn = watchdog_look(&d->watchdog[i], pongs, now, d->watchdog_limit_ns);
 		if (turn.ping)
 			worker_ping(d->workers[i]);
 		answered = answered && turn.answered;

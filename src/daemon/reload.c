@@ -9,9 +9,9 @@
 
 static void lost(struct daemon *d, int error) {
 	if (error != 0)
-		event_report(d->events, &(struct event){.id = EVENT_WORKER_FAILED,
-							.error = error,
-							.detail = "it could not be told of a change"});
+		log_report(d->events, &(struct log_event){.id = LOG_EVENT_WORKER_FAILED,
+							  .error = error,
+							  .detail = "it could not be told of a change"});
 }
 
 static void limits_changed(void *context, struct tenant *t, const struct tenant_limits *limits) {
@@ -48,7 +48,7 @@ static void report_restart(void *context, const char *key) {
 	/* A restart would not help where systemd's sockets take the place of these. */
 	if ((d->resp_passed && strncmp(key, "resp.", 5) == 0) || (d->http_passed && strncmp(key, "http.", 5) == 0))
 		return;
-	event_report(d->events, &(struct event){.id = EVENT_NEEDS_RESTART, .detail = key});
+	log_report(d->events, &(struct log_event){.id = LOG_EVENT_NEEDS_RESTART, .detail = key});
 }
 
 /* What is open now against a tenancy that may have become open. */
@@ -77,10 +77,10 @@ static void apply(struct daemon *d, struct config *wanted) {
 	daemon_put_in_force(d, wanted);
 }
 
-void daemon_set_guard(struct daemon *d, const struct config *config) {
-	d->guard.set = config->http_secret.set;
-	d->guard.secret = config->http_secret.secret;
-	d->guard.everything = config->http_secret_for_all;
+void daemon_set_http_auth(struct daemon *d, const struct config *config) {
+	d->http_auth.set = config->http_secret.set;
+	d->http_auth.secret = config->http_secret.secret;
+	d->http_auth.everything = config->http_secret_for_all;
 	hosts_init(&d->hosts);
 	for (unsigned i = 0; i < config->http_hosts.count; i++) {
 		const char *name = config->http_hosts.text[i];
@@ -101,7 +101,7 @@ void daemon_put_in_force(struct daemon *d, struct config *wanted) {
 	d->sources.max_memory = d->memory_allowed;
 	d->sources.max_clients = settings.max_clients;
 	d->sources.tenants_shown = wanted->tenants_shown;
-	daemon_set_guard(d, wanted);
+	daemon_set_http_auth(d, wanted);
 	journal_set_level(d->journal, wanted->log_level);
 	config_free(d->config);
 	d->config = wanted;
@@ -118,15 +118,15 @@ static void describe_loss(const struct registry_loss *loss, char *out, size_t si
 		snprintf(out + n, size - n, "; write these limits in the file, at the tenant or in defaults");
 }
 
-int daemon_change_tenancy(struct daemon *d, const struct config *wanted, struct config_error *error) {
+int daemon_change_tenants(struct daemon *d, const struct config *wanted, struct config_error *error) {
 	struct registry_loss loss;
-	int result = registry_reload(d->registry, &wanted->tenancy, &loss);
+	int result = registry_reload(d->registry, &wanted->tenants_config, &loss);
 	if (result == ATOMDB_E_LOSS)
 		describe_loss(&loss, error->text, sizeof(error->text));
 	else if (result != 0)
 		snprintf(error->text, sizeof(error->text), "%s", error_text(result));
-	else if (wanted->tenancy.open && !d->config->tenancy.open)
-		event_report(d->events, &(struct event){.id = EVENT_TENANCY_OPENED});
+	else if (wanted->tenants_config.open && !d->config->tenants_config.open)
+		log_report(d->events, &(struct log_event){.id = LOG_EVENT_TENANCY_OPENED});
 	return result;
 }
 
@@ -138,16 +138,16 @@ void daemon_reload(struct daemon *d) {
 	if (result == 0)
 		result = daemon_check_sockets(d, wanted, &error);
 	if (result == 0)
-		result = daemon_change_tenancy(d, wanted, &error);
+		result = daemon_change_tenants(d, wanted, &error);
 	if (result != 0) {
 		config_free(wanted);
-		event_report(d->events,
-			     &(struct event){.id = result == ATOMDB_E_LOSS ? EVENT_RELOAD_REFUSED : EVENT_RELOAD_FAILED,
-					     .detail = error.text});
+		log_report(d->events, &(struct log_event){.id = result == ATOMDB_E_LOSS ? LOG_EVENT_RELOAD_REFUSED
+											: LOG_EVENT_RELOAD_FAILED,
+							  .detail = error.text});
 	} else {
-		live_end(d, wanted);
+		live_changes_end(d, wanted);
 		apply(d, wanted);
-		event_report(d->events, &(struct event){.id = EVENT_RELOADED});
+		log_report(d->events, &(struct log_event){.id = LOG_EVENT_RELOADED});
 	}
 	d->reload_failed = d->health.reload_failed = result != 0;
 	daemon_notify_ready(d);

@@ -9,38 +9,38 @@
 
 #define MAGIC UINT64_C(0x6c72656467657231)
 
-static struct ledger *map(int fd) {
-	void *at = mmap(NULL, sizeof(struct ledger), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+static struct restart_counters *map(int fd) {
+	void *at = mmap(NULL, sizeof(struct restart_counters), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	return at == MAP_FAILED ? NULL : at;
 }
 
-static struct ledger *open_kept(int fd) {
+static struct restart_counters *open_kept(int fd) {
 	struct stat st;
-	struct ledger *l = fstat(fd, &st) == 0 && st.st_size == (off_t)sizeof(*l) ? map(fd) : NULL;
+	struct restart_counters *l = fstat(fd, &st) == 0 && st.st_size == (off_t)sizeof(*l) ? map(fd) : NULL;
 	if (l == NULL || l->magic == MAGIC)
 		return l;
 	munmap(l, sizeof(*l));
 	return NULL;
 }
 
-static struct ledger *make(void) {
-	struct ledger *l = NULL;
-	int fd = memfd_create(STORED_LEDGER, MFD_CLOEXEC);
+static struct restart_counters *make(void) {
+	struct restart_counters *l = NULL;
+	int fd = memfd_create(STORED_RESTART_COUNTERS, MFD_CLOEXEC);
 	if (fd < 0)
 		return NULL;
 	if (ftruncate(fd, sizeof(*l)) == 0)
 		l = map(fd);
 	if (l != NULL) {
 		l->magic = MAGIC;
-		fdstore_remove(STORED_LEDGER);
-		(void)fdstore_put(STORED_LEDGER, fd);
+		fdstore_remove(STORED_RESTART_COUNTERS);
+		(void)fdstore_put(STORED_RESTART_COUNTERS, fd);
 	}
 	close(fd);
 	return l;
 }
 
-struct ledger ledger_count(int fd, enum recovery_kind start, uint64_t dropped) {
-	struct ledger *l = NULL, counts = {.magic = MAGIC};
+struct restart_counters restart_counters_add(int fd, enum recovery_kind start, uint64_t dropped) {
+	struct restart_counters *l = NULL, counts = {.magic = MAGIC};
 	if (fd >= 0) {
 		l = open_kept(fd);
 		close(fd);

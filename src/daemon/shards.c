@@ -31,8 +31,8 @@ bool daemon_keep_stored(struct daemon *d, int fd, const char *name) {
 		slot = &s->state;
 	else if (strcmp(name, STORED_CLIENTS) == 0)
 		slot = &s->clients;
-	else if (strcmp(name, STORED_LEDGER) == 0)
-		slot = &s->ledger;
+	else if (strcmp(name, STORED_RESTART_COUNTERS) == 0)
+		slot = &s->restart_counters;
 	else if (strncmp(name, prefix, sizeof(prefix) - 1) == 0 &&
 		 number_parse(slice_of(name + sizeof(prefix) - 1), &number) && number >= 0 && number < CONFIG_WORKERS)
 		slot = &s->shards[number];
@@ -98,9 +98,9 @@ static int make_shard(struct daemon *d, unsigned i, counter *progress) {
 	char name[STORED_NAME];
 	shard_name(i, name);
 	bool begin_anew = is_unreadable(error) && d->config->start_empty;
-	event_report(d->events, &(struct event){.id = begin_anew ? EVENT_DATA_DROPPED : EVENT_DATA_REFUSED,
-						.error = error,
-						.detail = name});
+	log_report(d->events, &(struct log_event){.id = begin_anew ? LOG_EVENT_DATA_DROPPED : LOG_EVENT_DATA_REFUSED,
+						  .error = error,
+						  .detail = name});
 	if (!begin_anew)
 		return error;
 	fdstore_remove(name);
@@ -200,7 +200,7 @@ int daemon_make_shards(struct daemon *d) {
 	unsigned given = 0;
 	for (; given < d->shard_count && error == 0; given++) {
 		error = worker_add_shard(d->workers[given % d->worker_count], d->shards[given]);
-		d->shard_figures[given] = shard_figures(d->shards[given]);
+		d->shard_counters[given] = shard_counters(d->shards[given]);
 	}
 	/* Those that a worker has are its own. */
 	if (error != 0 && given == 0)
@@ -225,14 +225,14 @@ static enum recovery_kind sum_up(struct daemon *d) {
 }
 
 static void report_recovery(struct daemon *d, enum recovery_kind kind) {
-	const struct recovery_figures *r = &d->recovery;
+	const struct recovery_counters *r = &d->recovery;
 	char bytes[32], detail[192];
 	size_format(r->bytes, bytes, sizeof(bytes));
 	snprintf(detail, sizeof(detail),
 		 "%s: %" PRIu64 " keys, %s, %" PRIu64 " clients, %" PRIu64 " damaged blocks dropped, %" PRIu64 " ms",
 		 kind == RECOVERY_CRASHED ? "after a crash" : "after a restart", r->entries, bytes, r->clients,
 		 r->dropped, r->duration_ns / 1000000);
-	event_report(d->events, &(struct event){.id = EVENT_RECOVERED, .detail = detail});
+	log_report(d->events, &(struct log_event){.id = LOG_EVENT_RECOVERED, .detail = detail});
 }
 
 void daemon_report_memory(struct daemon *d) {
@@ -243,7 +243,7 @@ void daemon_report_memory(struct daemon *d) {
 	size_format(used, have, sizeof(have));
 	size_format(limit, may, sizeof(may));
 	snprintf(detail, sizeof(detail), "tenants have %s together, and may have %s", have, may);
-	event_report(d->events, &(struct event){.id = EVENT_MEMORY_EXCEEDED, .detail = detail});
+	log_report(d->events, &(struct log_event){.id = LOG_EVENT_MEMORY_EXCEEDED, .detail = detail});
 }
 
 /* What of a changed configuration the data of the process before stands in the way of. */
@@ -252,7 +252,7 @@ static void report_limits(struct daemon *d) {
 	unsigned before = d->stored.shard_count;
 	if (before != d->worker_count) {
 		snprintf(detail, sizeof(detail), "%u workers, and tenants of %u", d->worker_count, before);
-		event_report(d->events, &(struct event){.id = EVENT_SHARDS_KEPT, .detail = detail});
+		log_report(d->events, &(struct log_event){.id = LOG_EVENT_SHARDS_KEPT, .detail = detail});
 	}
 	daemon_report_memory(d);
 }
@@ -273,19 +273,19 @@ static int put_shards(struct daemon *d) {
 int daemon_store_shards(struct daemon *d) {
 	enum recovery_kind kind = sum_up(d);
 	if (!d->has_store) {
-		event_report(d->events, &(struct event){.id = EVENT_VOLATILE});
+		log_report(d->events, &(struct log_event){.id = LOG_EVENT_VOLATILE});
 		return 0;
 	}
 	int error = put_shards(d);
 	if (error != 0)
 		return error;
-	struct ledger counts = ledger_count(d->stored.ledger, kind, d->recovery.dropped);
-	d->stored.ledger = -1;
+	struct restart_counters counts = restart_counters_add(d->stored.restart_counters, kind, d->recovery.dropped);
+	d->stored.restart_counters = -1;
 	d->recovery.restarts = counts.restarts;
 	d->recovery.crashes = counts.crashes;
 	d->recovery.dropped_total = counts.dropped;
 	if (kind == RECOVERY_NEW)
-		event_report(d->events, &(struct event){.id = EVENT_EMPTY});
+		log_report(d->events, &(struct log_event){.id = LOG_EVENT_EMPTY});
 	else
 		report_recovery(d, kind);
 	if (kind != RECOVERY_NEW)
@@ -297,6 +297,6 @@ void daemon_save_shards(struct daemon *d) {
 	for (unsigned i = 0; i < d->shard_count && d->has_store; i++) {
 		int error = d->shards[i] == NULL ? 0 : shard_save(d->shards[i]);
 		if (error != 0)
-			event_report(d->events, &(struct event){.id = EVENT_NOT_SAVED, .error = error});
+			log_report(d->events, &(struct log_event){.id = LOG_EVENT_NOT_SAVED, .error = error});
 	}
 }

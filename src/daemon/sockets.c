@@ -7,8 +7,9 @@
 #include "daemon/daemon_private.h"
 
 static int complain(struct daemon *d, const char *address, int error, const char *detail) {
-	event_report(d->events,
-		     &(struct event){.id = EVENT_LISTEN_FAILED, .address = address, .error = error, .detail = detail});
+	log_report(d->events,
+		   &(struct log_event){
+			   .id = LOG_EVENT_LISTEN_FAILED, .address = address, .error = error, .detail = detail});
 	return error;
 }
 
@@ -34,7 +35,7 @@ static int adopt(struct daemon *d, int fd, const char *name) {
 		return 0;
 	if (!http && !is_resp(name)) {
 		/* systemd keeps it: another release may know it. */
-		event_report(d->events, &(struct event){.id = EVENT_STORED_UNKNOWN, .detail = name});
+		log_report(d->events, &(struct log_event){.id = LOG_EVENT_STORED_UNKNOWN, .detail = name});
 		close(fd);
 		return 0;
 	}
@@ -82,9 +83,9 @@ static int open_list(struct daemon *d, const struct config_addresses *addresses,
 
 static void announce(struct daemon *d, struct listener *const *list, unsigned count, const char *what) {
 	for (unsigned i = 0; i < count; i++)
-		event_report(
-			d->events,
-			&(struct event){.id = EVENT_LISTENING, .address = listener_address(list[i]), .detail = what});
+		log_report(d->events, &(struct log_event){.id = LOG_EVENT_LISTENING,
+							  .address = listener_address(list[i]),
+							  .detail = what});
 }
 
 static void compare(struct daemon *d, const struct config_addresses *wanted, struct listener *const *list,
@@ -94,9 +95,9 @@ static void compare(struct daemon *d, const struct config_addresses *wanted, str
 		for (unsigned k = 0; k < count && !found; k++)
 			found = listener_is_at(list[k], wanted->text[i]);
 		if (!found)
-			event_report(d->events, &(struct event){.id = EVENT_SOCKETS_DIFFER,
-								.address = wanted->text[i],
-								.detail = what});
+			log_report(d->events, &(struct log_event){.id = LOG_EVENT_SOCKETS_DIFFER,
+								  .address = wanted->text[i],
+								  .detail = what});
 	}
 }
 

@@ -53,7 +53,7 @@ static bool is_paused(struct session *s, const struct command *c) {
 	if (t->pause_end_ms <= s->env->steady_ms) {
 		t->pause_end_ms = 0;
 		shard_hold_expired(t, 0);
-		hub_refresh(t);
+		subscriptions_refresh(t);
 		return false;
 	}
 	return t->pause_all || may_write(s, c);
@@ -69,46 +69,46 @@ static enum outcome step(struct session *s, const struct request *r, uint64_t *t
 			"ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
 			"allowed in this context",
 			c->name);
-		between_refused(s, r, mark);
+		admission_refused(s, r, mark);
 		return OUTCOME_DONE;
 	}
-	if ((s->flags & SESSION_MONITOR) && monitor_may_not(c)) {
+	if ((s->flags & SESSION_MONITOR) && monitor_refuses(c)) {
 		writer_error(s->reply, "ERR Replica can't interact with the keyspace");
-		between_refused(s, r, mark);
+		admission_refused(s, r, mark);
 		return OUTCOME_DONE;
 	}
 	if (s->tenant != NULL && is_paused(s, c)) {
 		s->flags |= SESSION_PAUSED;
-		return OUTCOME_LATER;
+		return OUTCOME_BLOCKED;
 	}
 	if ((s->flags & SESSION_MULTI) && (c->flags & CMD_NO_MULTI)) {
 		writer_error(s->reply, "ERR Command not allowed inside a transaction");
-		between_refused(s, r, mark);
+		admission_refused(s, r, mark);
 		return OUTCOME_DONE;
 	}
 	if ((s->flags & SESSION_MULTI) && !runs_at_once(c)) {
 		transaction_queue(s, r);
 		if (s->reply->errors != 0)
-			notes_failed(s);
+			tenant_stats_count_error(s);
 		return OUTCOME_DONE;
 	}
-	enum outcome outcome = monitor_call(s, r, ticks);
+	enum outcome outcome = monitor_run(s, r, ticks);
 	if (outcome == OUTCOME_DONE && (s->flags & SESSION_TRACKING))
 		tracking_remember(s, r);
 	return outcome;
 }
 
-enum outcome between_run(struct session *s, struct request *r, uint64_t *ticks) {
-	if (s->tenant != NULL && s->tenant->hub != NULL)
-		hub_begin_command(s->tenant->hub, s);
+enum outcome admission_run(struct session *s, struct request *r, uint64_t *ticks) {
+	if (s->tenant != NULL && s->tenant->subscriptions != NULL)
+		publish_begin_command(s->tenant->subscriptions, s);
 	if (s->flags & SESSION_REPLY_SKIP_NEXT)
 		s->flags ^= SESSION_REPLY_SKIP_NEXT | SESSION_REPLY_SKIP;
 	if (s->flags & SESSION_REPLY_SKIP)
 		s->reply->muted = true;
 	enum outcome outcome = step(s, r, ticks);
-	if (s->tenant != NULL && s->tenant->hub != NULL)
-		hub_end_command(s->tenant->hub);
-	if (outcome == OUTCOME_AGAIN || outcome == OUTCOME_LATER || outcome == OUTCOME_ELSEWHERE)
+	if (s->tenant != NULL && s->tenant->subscriptions != NULL)
+		publish_end_command(s->tenant->subscriptions);
+	if (outcome == OUTCOME_RETRY || outcome == OUTCOME_BLOCKED || outcome == OUTCOME_MIGRATE)
 		return outcome;
 	if (s->flags & SESSION_TRACKING)
 		tracking_command_done(s, r->command);
@@ -131,35 +131,35 @@ static void abort_transaction(struct session *s, size_t mark) {
 		reason[n] = '\0';
 	}
 	reply_rewind(s, mark);
-	if (s->peer != NULL)
+	if (s->subscriber != NULL)
 		transaction_end(s);
 	writer_errorf(s->reply, "EXECABORT Transaction discarded because of: %s", reason);
 }
 
-void between_refused(struct session *s, const struct request *r, size_t mark) {
+void admission_refused(struct session *s, const struct request *r, size_t mark) {
 	if (s->flags & SESSION_MULTI)
 		s->flags |= SESSION_DIRTY_QUEUE;
 	if (r->command != NULL && r->command->id == COMMAND_EXEC)
 		abort_transaction(s, mark);
-	notes_rejected(s, r->command);
+	tenant_stats_count_rejected(s, r->command);
 }
 
-void between_changed(struct tenant *t, enum change what, unsigned database, struct slice name) {
-	struct hub *h = t->hub;
+void key_changed(struct tenant *t, enum change what, unsigned database, struct slice name) {
+	struct subscriptions *h = t->subscriptions;
 	if (what == CHANGE_FLUSH) {
-		watch_flush(h, database);
+		watched_flush(h, database);
 		tracking_flushed(h);
 		return;
 	}
 	h->unplanned = what == CHANGE_EXPIRED || what == CHANGE_EVICTED;
 	/* As in Redis the message about an evicted key comes behind the invalidation, others before it. */
 	if (what != CHANGE_EVICTED)
-		notify_changed(h, what, database, name);
+		keyspace_events_key_changed(h, what, database, name);
 	if (what != CHANGE_MISSED) {
-		watch_touch(h, database, name);
+		watched_touch(h, database, name);
 		tracking_changed(h, name);
 	}
 	if (what == CHANGE_EVICTED)
-		notify_changed(h, what, database, name);
+		keyspace_events_key_changed(h, what, database, name);
 	h->unplanned = false;
 }

@@ -30,7 +30,7 @@ static void resolve_all(struct session *s, struct request *requests, unsigned co
 	uint64_t spelled = 0;
 	size_t length = SIZE_MAX; /* of that name; this one is nobody's */
 	for (struct request *r = requests; r < requests + count; r++) {
-		uint64_t word = word_as_is(r->argv[0]);
+		uint64_t word = ascii_word_exact(r->argv[0]);
 		if (word == spelled && r->argv[0].len == length) {
 			r->command = last;
 			continue;
@@ -69,7 +69,7 @@ void dispatch_prepare(struct session *s, struct request *requests, unsigned coun
 		r->entry = NULL;
 		if (c == NULL || c->first_key == 0 || (uint32_t)c->first_key >= r->argc || t == NULL)
 			continue;
-		r->key = keyspace_key(t, s->place, r->argv[c->first_key]);
+		r->key = keyspace_key(t, s->db_slot, r->argv[c->first_key]);
 		r->hashed = s->attachments;
 		r->bucket = keyspace_fetch_bucket(t, &r->key);
 	}
@@ -147,7 +147,7 @@ static bool enter_anonymous(struct session *s, enum outcome *outcome) {
 	int r = registry_anonymous(s->env->registry, &t, &worker);
 	if (r == 0 && worker != s->env->worker) {
 		s->home = (uint16_t)worker;
-		*outcome = OUTCOME_ELSEWHERE;
+		*outcome = OUTCOME_MIGRATE;
 		return false;
 	}
 	if (r == 0)
@@ -185,18 +185,18 @@ static bool admit(struct session *s, const struct request *r, enum outcome *outc
 	}
 	struct tenant *t = s->tenant;
 	if (__builtin_expect(!token_bucket_take(&t->commands, s->env->now_ns), 0)) {
-		counter_add(&t->figures.throttled, 1);
+		counter_add(&t->counters.throttled, 1);
 		writer_error(s->reply, "ERR commands_per_second of this tenant exceeded");
 		return false;
 	}
 	return true;
 }
 
-/* Charges the time since `*ticks`, and the command, to its figures; returns that time. Inlined: a call of its own costs
- * each command as much as all that it counts. */
+/* Charges the time since `*ticks`, and the command, to its counters; returns that time. Inlined: a call of its own
+ * costs each command as much as all that it counts. */
 static inline __attribute__((always_inline)) uint64_t count_run(struct session *s, const struct command *c, bool failed,
 								uint64_t *ticks) {
-	struct command_figures *f = &s->env->commands[c->id];
+	struct command_counters *f = &s->env->commands[c->id];
 	uint64_t now = clock_ticks(), spent = now > *ticks ? now - *ticks : 0;
 	/* In halves of a unit, so that even none has a highest bit. */
 	uint64_t halves = spent * s->env->duration_scale >> (DURATION_SCALE_BITS - 1);
@@ -208,7 +208,7 @@ static inline __attribute__((always_inline)) uint64_t count_run(struct session *
 	return spent;
 }
 
-enum outcome dispatch_call(struct session *s, const struct request *r, uint64_t *ticks) {
+enum outcome command_run(struct session *s, const struct request *r, uint64_t *ticks) {
 	const struct command *c = r->command;
 	enum outcome outcome = c->run(s, r);
 	if (__builtin_expect(s->env->scratch.len != 0, 0)) {
@@ -216,15 +216,15 @@ enum outcome dispatch_call(struct session *s, const struct request *r, uint64_t 
 		if (s->env->scratch.cap > SCRATCH_KEPT)
 			buffer_deinit(&s->env->scratch);
 	}
-	if (__builtin_expect(outcome >= OUTCOME_AGAIN, 0))
+	if (__builtin_expect(outcome >= OUTCOME_RETRY, 0))
 		return outcome;
-	bool failed = __builtin_expect(s->reply->errors != 0, 0) && notes_failed_call(s, c);
+	bool failed = __builtin_expect(s->reply->errors != 0, 0) && tenant_stats_count_failed(s, c);
 	uint64_t spent = count_run(s, c, failed, ticks);
 	if (s->tenant != NULL) {
-		counter_add(&s->tenant->figures.commands, 1);
+		counter_add(&s->tenant->counters.commands, 1);
 		command_stat_count(s->tenant, c, spent);
 		if (__builtin_expect(spent >= s->tenant->slow_ticks, 0))
-			notes_command(s, r, spent);
+			tenant_stats_count_command(s, r, spent);
 	}
 	return outcome;
 }
@@ -234,7 +234,7 @@ void dispatch_drop_reply(struct session *s) {
 	w->failed = false;
 	w->out->len = w->begin;
 	writer_error(w, "OOM the reply is larger than client_memory allows, though the command has run");
-	notes_failed(s);
+	tenant_stats_count_error(s);
 }
 
 void dispatch_refuse(struct session *s) {
@@ -245,7 +245,7 @@ void dispatch_refuse(struct session *s) {
 		s->reply->muted = true;
 	}
 	reply_store_error(s, ATOMDB_E_OOM);
-	between_refused(s, &(struct request){.command = NULL}, mark);
+	admission_refused(s, &(struct request){.command = NULL}, mark);
 	s->reply->muted = muted;
 }
 
@@ -258,22 +258,22 @@ enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks)
 			return OUTCOME_HTTP;
 		counter_add(&s->env->unknown_commands, 1);
 		reply_unknown(s, r);
-		between_refused(s, r, mark);
+		admission_refused(s, r, mark);
 		return OUTCOME_DONE;
 	}
 	enum outcome outcome;
 	if (__builtin_expect(!admit(s, r, &outcome), 0)) {
-		if (outcome != OUTCOME_ELSEWHERE) {
+		if (outcome != OUTCOME_MIGRATE) {
 			counter_add(&s->env->commands[c->id].rejected, 1);
-			between_refused(s, r, mark);
+			admission_refused(s, r, mark);
 		}
 		return outcome;
 	}
 	s->last = c;
-	outcome = __builtin_expect((s->flags & SESSION_ATTENTION) != 0, 0) ? between_run(s, r, ticks)
-									   : dispatch_call(s, r, ticks);
+	outcome = __builtin_expect((s->flags & SESSION_ATTENTION) != 0, 0) ? admission_run(s, r, ticks)
+									   : command_run(s, r, ticks);
 	/* The same command asks for its token again. */
-	if (__builtin_expect(outcome == OUTCOME_AGAIN || outcome == OUTCOME_LATER, 0) && !(c->flags & CMD_NO_AUTH))
+	if (__builtin_expect(outcome == OUTCOME_RETRY || outcome == OUTCOME_BLOCKED, 0) && !(c->flags & CMD_NO_AUTH))
 		token_bucket_give_back(&s->tenant->commands);
 	return outcome;
 }

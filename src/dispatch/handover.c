@@ -16,9 +16,9 @@ struct session_record {
 	uint64_t global_id, id, created_ms, last_ms, database, protocol;
 	uint64_t flags; /* enum session_flag */
 	struct slice name, lib_name, lib_version, last_command;
-	struct slice tracking;    /* a record; data is NULL: CLIENT TRACKING is off */
-	struct slice memberships; /* a record */
-	struct slice transaction; /* see transaction_serialize; data is NULL: no MULTI */
+	struct slice tracking;      /* a record; data is NULL: CLIENT TRACKING is off */
+	struct slice subscriptions; /* a record */
+	struct slice transaction;   /* see transaction_serialize; data is NULL: no MULTI */
 };
 
 #define NUMBER(member, most, missing) \
@@ -56,7 +56,7 @@ static const struct field session_fields[] = {
 #endif
 	BYTES(last_command),
 	BYTES(tracking),
-	BYTES(memberships),
+	{"memberships", FIELD_BYTES, offsetof(struct session_record, subscriptions), SIZE_MAX, 0},
 	BYTES(transaction),
 };
 
@@ -86,29 +86,29 @@ static const struct field tracking_fields[] = {
 
 #undef OPTION
 
-/* Lists of topic records, by enum topic_kind. */
-struct memberships_record {
-	struct slice topics[TOPIC_KINDS];
+/* Lists of channel records, by enum channel_kind. */
+struct subscriptions_record {
+	struct slice channels[CHANNEL_KINDS];
 };
 
-#define TOPICS(name, kind) [kind] = {name, FIELD_BYTES, (kind) * sizeof(struct slice), SIZE_MAX, 0}
+#define CHANNELS(name, kind) [kind] = {name, FIELD_BYTES, (kind) * sizeof(struct slice), SIZE_MAX, 0}
 
-static const struct field memberships_fields[TOPIC_KINDS] = {
-	TOPICS("channels", TOPIC_CHANNEL), TOPICS("shard_channels", TOPIC_SHARD_CHANNEL),
-	TOPICS("patterns", TOPIC_PATTERN), TOPICS("watched", TOPIC_WATCHED),
-	TOPICS("tracked", TOPIC_TRACKED),  TOPICS("prefixes", TOPIC_PREFIX),
+static const struct field subscriptions_fields[CHANNEL_KINDS] = {
+	CHANNELS("channels", CHANNEL_GLOBAL),     CHANNELS("shard_channels", CHANNEL_SHARD),
+	CHANNELS("patterns", CHANNEL_PATTERN),    CHANNELS("watched", CHANNEL_WATCHED_KEY),
+	CHANNELS("tracked", CHANNEL_TRACKED_KEY), CHANNELS("prefixes", CHANNEL_TRACKED_PREFIX),
 };
 
-#undef TOPICS
+#undef CHANNELS
 
-struct topic_record {
+struct channel_record {
 	uint64_t database;
 	struct slice name;
 };
 
-static const struct field topic_fields[] = {
-	{"database", FIELD_NUMBER, offsetof(struct topic_record, database), TENANT_DATABASES - 1, 0},
-	{"name", FIELD_BYTES, offsetof(struct topic_record, name), SIZE_MAX, 0},
+static const struct field channel_fields[] = {
+	{"database", FIELD_NUMBER, offsetof(struct channel_record, database), TENANT_DATABASES - 1, 0},
+	{"name", FIELD_BYTES, offsetof(struct channel_record, name), SIZE_MAX, 0},
 };
 
 static const struct field identity_fields[] = {
@@ -118,7 +118,7 @@ static const struct field identity_fields[] = {
 
 struct settings_record {
 	uint64_t pause_end_ms, pause_all, noted, slow_us, slow_max, latency_ms, tracking;
-	uint64_t notify; /* enum notify_class */
+	uint64_t notify; /* enum keyspace_event_class */
 };
 
 #define NUMBER(member, most) \
@@ -176,26 +176,26 @@ static void serialize_tracking(const struct tracking *x, struct serializer *out)
 	serialize_end(out, begin);
 }
 
-static void serialize_topics(const struct peer *p, unsigned kind, struct serializer *out) {
+static void serialize_channels(const struct subscriber *p, unsigned kind, struct serializer *out) {
 	if (p->kinds[kind].count == 0)
 		return;
-	size_t begin = serialize_begin(out, memberships_fields[kind].name);
-	list_for_each (node, &p->kinds[kind].memberships) {
-		const struct topic *topic = list_entry(node, struct membership, by_peer)->topic;
-		const struct topic_record r = {topic->database, topic_name(topic)};
+	size_t begin = serialize_begin(out, subscriptions_fields[kind].name);
+	list_for_each (node, &p->kinds[kind].subscriptions) {
+		const struct channel *channel = list_entry(node, struct subscription, by_subscriber)->channel;
+		const struct channel_record r = {channel->database, channel_name(channel)};
 		size_t element = serialize_begin(out, SERIALIZE_ELEMENT);
-		serialize_record(out, topic_fields, COUNT(topic_fields), &r);
+		serialize_record(out, channel_fields, COUNT(channel_fields), &r);
 		serialize_end(out, element);
 	}
 	serialize_end(out, begin);
 }
 
-static void serialize_peer(const struct session *s, struct serializer *out) {
-	if (s->peer->tracking != NULL)
-		serialize_tracking(s->peer->tracking, out);
+static void serialize_subscriber(const struct session *s, struct serializer *out) {
+	if (s->subscriber->tracking != NULL)
+		serialize_tracking(s->subscriber->tracking, out);
 	size_t begin = serialize_begin(out, "memberships");
-	for (unsigned kind = 0; kind < TOPIC_KINDS; kind++)
-		serialize_topics(s->peer, kind, out);
+	for (unsigned kind = 0; kind < CHANNEL_KINDS; kind++)
+		serialize_channels(s->subscriber, kind, out);
 	serialize_end(out, begin);
 	if (s->flags & SESSION_MULTI)
 		transaction_serialize(s, out, "transaction");
@@ -217,8 +217,8 @@ void session_serialize(const struct session *s, struct serializer *out) {
 		.last_command = text_or_missing(s->last != NULL ? s->last->name : NULL),
 	};
 	serialize_record(out, session_fields, COUNT(session_fields), &r);
-	if (s->peer != NULL)
-		serialize_peer(s, out);
+	if (s->subscriber != NULL)
+		serialize_subscriber(s, out);
 }
 
 /* --- reading ---------------------------------------------------------------------------------------------------- */
@@ -232,29 +232,29 @@ static int copy_text(struct slice text, char **out) {
 	return *out == NULL ? ATOMDB_E_OOM : 0;
 }
 
-static int join_topics(struct session *s, enum topic_kind kind, struct slice list) {
-	const struct tracking *x = s->peer->tracking;
-	struct topic_record topic;
+static int add_subscriptions(struct session *s, enum channel_kind kind, struct slice list) {
+	const struct tracking *x = s->subscriber->tracking;
+	struct channel_record channel;
 	struct slice element;
 	int found;
 	/* Members of prefixes are told by what their tracking says. */
-	if (kind == TOPIC_PREFIX && list.len > 0 && (x == NULL || !(x->options & TRACKING_BCAST)))
+	if (kind == CHANNEL_TRACKED_PREFIX && list.len > 0 && (x == NULL || !(x->options & TRACKING_BCAST)))
 		return ATOMDB_E_FORMAT;
 	while ((found = deserialize_element(&list, &element)) > 0) {
-		int error = deserialize_record(element, topic_fields, COUNT(topic_fields), &topic);
-		if (error < 0 || topic.name.data == NULL)
+		int error = deserialize_record(element, channel_fields, COUNT(channel_fields), &channel);
+		if (error < 0 || channel.name.data == NULL)
 			return ATOMDB_E_FORMAT;
-		if (hub_join(s, kind, (unsigned)topic.database, topic.name) < 0)
+		if (subscription_add(s, kind, (unsigned)channel.database, channel.name) < 0)
 			return ATOMDB_E_OOM;
 	}
 	return found;
 }
 
 static int join_all(struct session *s, struct slice record) {
-	struct memberships_record r;
-	int error = deserialize_record(record, memberships_fields, COUNT(memberships_fields), &r);
-	for (unsigned kind = 0; kind < TOPIC_KINDS && error == 0; kind++)
-		error = join_topics(s, (enum topic_kind)kind, r.topics[kind]);
+	struct subscriptions_record r;
+	int error = deserialize_record(record, subscriptions_fields, COUNT(subscriptions_fields), &r);
+	for (unsigned kind = 0; kind < CHANNEL_KINDS && error == 0; kind++)
+		error = add_subscriptions(s, (enum channel_kind)kind, r.channels[kind]);
 	return error;
 }
 
@@ -265,24 +265,24 @@ static int deserialize_tracking(struct session *s, struct slice record) {
 		error = tracking_turn_on(s, NULL, (uint32_t)r.options);
 	if (error < 0)
 		return error;
-	s->peer->tracking->redirect_id = (int64_t)r.redirect_id;
-	s->peer->tracking->unlinked = r.redirected != 0;
+	s->subscriber->tracking->redirect_id = (int64_t)r.redirect_id;
+	s->subscriber->tracking->unlinked = r.redirected != 0;
 	return 0;
 }
 
-static int deserialize_peer(struct session *s, const struct session_record *r) {
+static int deserialize_subscriber(struct session *s, const struct session_record *r) {
 	int error = 0;
-	if (r->tracking.data == NULL && r->memberships.len == 0 && r->transaction.data == NULL &&
+	if (r->tracking.data == NULL && r->subscriptions.len == 0 && r->transaction.data == NULL &&
 	    !(r->flags & SESSION_MONITOR))
 		return 0;
 	if (s->tenant == NULL)
 		return ATOMDB_E_FORMAT;
-	if (hub_peer(s) == NULL)
+	if (subscriber_open(s) == NULL)
 		return ATOMDB_E_OOM;
 	if (r->tracking.data != NULL)
 		error = deserialize_tracking(s, r->tracking);
 	if (error == 0)
-		error = join_all(s, r->memberships);
+		error = join_all(s, r->subscriptions);
 	if (error == 0 && r->transaction.data != NULL)
 		error = transaction_deserialize(s, r->transaction);
 	if (error == 0 && (r->flags & SESSION_MONITOR))
@@ -318,7 +318,7 @@ static int restore(struct session *s, const struct session_record *r) {
 	if (error == 0)
 		error = copy_text(r->lib_version, &s->lib_version);
 	if (error == 0)
-		error = deserialize_peer(s, r);
+		error = deserialize_subscriber(s, r);
 	if (error == 0)
 		keep_id(s, r->id);
 	return error;
@@ -342,26 +342,26 @@ int session_deserialize(struct session *s, struct slice record) {
 }
 
 static void link_tracking(struct session *s) {
-	struct tracking *x = s->peer == NULL ? NULL : s->peer->tracking;
+	struct tracking *x = s->subscriber == NULL ? NULL : s->subscriber->tracking;
 	if (x == NULL || !x->unlinked)
 		return;
 	x->unlinked = false;
 	struct session *to = client_by_id(s->tenant, (uint64_t)x->redirect_id);
-	if (to == NULL || to->peer == NULL)
+	if (to == NULL || to->subscriber == NULL)
 		return;
 	x->redirect = to;
-	list_push_back(&to->peer->redirected, &x->redirect_link);
+	list_push_back(&to->subscriber->redirected, &x->redirect_link);
 }
 
 bool session_link(struct session *s) {
 	link_tracking(s);
-	return monitor_again(s);
+	return monitor_resume(s);
 }
 
-void session_feed(const struct session *s, struct environment *env) {
+void session_count_feed(const struct session *s, struct environment *env) {
 	/* A worker that has not started has no registry of its own yet. */
 	env->registry = s->env->registry;
-	monitor_feed(env, s->env->worker, 1);
+	monitor_count_feed(env, s->env->worker, 1);
 }
 
 /* --- tenants ---------------------------------------------------------------------------------------------------- */
@@ -388,19 +388,19 @@ int tenant_deserialize_identity(struct slice record, struct tenant_identity *out
 }
 
 bool tenant_is_set(const struct tenant *t) {
-	return t->notify != 0 || t->pause_end_ms != 0 || t->notes != NULL;
+	return t->notify != 0 || t->pause_end_ms != 0 || t->tenant_stats != NULL;
 }
 
 void tenant_serialize(const struct tenant *t, struct serializer *out) {
-	struct notes_settings notes = notes_settings_of(t);
+	struct tenant_stats_settings tenant_stats = tenant_stats_settings_of(t);
 	const struct settings_record r = {
 		.pause_end_ms = (uint64_t)t->pause_end_ms,
 		.pause_all = t->pause_all,
-		.noted = t->notes != NULL,
-		.slow_us = (uint64_t)notes.slow_us,
-		.slow_max = (uint64_t)notes.slow_max,
-		.latency_ms = (uint64_t)notes.latency_ms,
-		.tracking = notes.tracking,
+		.noted = t->tenant_stats != NULL,
+		.slow_us = (uint64_t)tenant_stats.slow_us,
+		.slow_max = (uint64_t)tenant_stats.slow_max,
+		.latency_ms = (uint64_t)tenant_stats.latency_ms,
+		.tracking = tenant_stats.tracking,
 		.notify = t->notify,
 	};
 	serialize_record(out, settings_fields, COUNT(settings_fields), &r);
@@ -411,16 +411,16 @@ int tenant_deserialize(struct tenant *t, const struct environment *env, struct s
 	int error = deserialize_record(record, settings_fields, COUNT(settings_fields), &r);
 	if (error < 0)
 		return error;
-	notify_set(t, (uint32_t)r.notify);
+	keyspace_events_set(t, (uint32_t)r.notify);
 	t->pause_end_ms = (int64_t)r.pause_end_ms;
 	t->pause_all = r.pause_all != 0;
 	shard_hold_expired(t, t->pause_end_ms);
-	hub_refresh(t);
-	const struct notes_settings notes = {
+	subscriptions_refresh(t);
+	const struct tenant_stats_settings tenant_stats = {
 		.slow_us = (int64_t)r.slow_us,
 		.slow_max = (int64_t)r.slow_max,
 		.latency_ms = (int64_t)r.latency_ms,
 		.tracking = r.tracking != 0,
 	};
-	return r.noted != 0 ? notes_configure(t, env, &notes) : 0;
+	return r.noted != 0 ? tenant_stats_configure(t, env, &tenant_stats) : 0;
 }

@@ -35,7 +35,7 @@ struct transaction {
 };
 
 static struct transaction *transaction_of(const struct session *s) {
-	return s->peer == NULL ? NULL : s->peer->transaction;
+	return s->subscriber == NULL ? NULL : s->subscriber->transaction;
 }
 
 int64_t transaction_length(const struct session *s) {
@@ -62,24 +62,24 @@ static void drop(struct session *s) {
 	while (x->first != NULL) {
 		struct kept *k = x->first;
 		x->first = k->next;
-		if (notes_has_secrets(&(struct request){.command = k->command}))
+		if (request_has_secrets(&(struct request){.command = k->command}))
 			explicit_bzero(k, k->bytes);
 		free(k);
 	}
-	s->peer->transaction = NULL;
-	s->peer->bytes -= x->bytes;
+	s->subscriber->transaction = NULL;
+	s->subscriber->bytes -= x->bytes;
 	client_memory_discharge(s->tenant, x->bytes);
 	free(x);
 }
 
 void transaction_end(struct session *s) {
 	drop(s);
-	hub_part_all(s, TOPIC_WATCHED);
+	subscription_remove_all(s, CHANNEL_WATCHED_KEY);
 }
 
 /* The client gives up what it watches, here and in tenants that it left. */
-static void unwatch(struct session *s) {
-	hub_part_all(s, TOPIC_WATCHED);
+static void stop_feed(struct session *s) {
+	subscription_remove_all(s, CHANNEL_WATCHED_KEY);
 	s->flags &= ~(uint32_t)SESSION_DIRTY_KEYS;
 	s->lost_watch = 0;
 }
@@ -95,17 +95,17 @@ static int begin(struct session *s) {
 	}
 	x->last = &x->first;
 	x->bytes = sizeof(*x);
-	s->peer->bytes += x->bytes;
-	s->peer->transaction = x;
+	s->subscriber->bytes += x->bytes;
+	s->subscriber->transaction = x;
 	s->flags |= SESSION_MULTI;
 	return 0;
 }
 
-enum outcome transaction_multi(struct session *s, const struct request *r) {
+enum outcome cmd_multi(struct session *s, const struct request *r) {
 	(void)r;
 	if (s->flags & SESSION_MULTI)
 		return reply_error(s, "ERR MULTI calls can not be nested");
-	if (hub_peer(s) == NULL)
+	if (subscriber_open(s) == NULL)
 		return OUTCOME_DONE;
 	if (begin(s) < 0)
 		return reply_store_error(s, ATOMDB_E_OOM);
@@ -138,14 +138,14 @@ static int keep(struct session *s, const struct request *r) {
 	x->last = &k->next;
 	x->count++;
 	x->bytes += k->bytes;
-	s->peer->bytes += k->bytes;
+	s->subscriber->bytes += k->bytes;
 	x->flags |= k->command->flags;
 	x->keyless |= k->command->first_key == 0;
 	return 0;
 }
 
 void transaction_queue(struct session *s, const struct request *r) {
-	if (notes_has_secrets(r))
+	if (request_has_secrets(r))
 		s->flags |= SESSION_SECRET;
 	/* A transaction that cannot run any more takes no memory. */
 	if (s->flags & (SESSION_DIRTY_QUEUE | SESSION_DIRTY_KEYS)) {
@@ -160,21 +160,22 @@ void transaction_queue(struct session *s, const struct request *r) {
 	writer_constant(s->reply, "+QUEUED\r\n");
 }
 
-enum outcome transaction_discard(struct session *s, const struct request *r) {
+enum outcome cmd_discard(struct session *s, const struct request *r) {
 	(void)r;
 	if (!(s->flags & SESSION_MULTI))
 		return reply_error(s, "ERR DISCARD without MULTI");
 	drop(s);
-	unwatch(s);
+	stop_feed(s);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
 
 /* Looks at the watched keys, so that those which are due are found to be gone. */
 static void look_at_watched(struct session *s) {
-	list_for_each (node, &s->peer->kinds[TOPIC_WATCHED].memberships) {
-		const struct topic *topic = list_entry(node, struct membership, by_peer)->topic;
-		struct key key = keyspace_key(s->tenant, keyspace_place(s->tenant, topic->database), topic_name(topic));
+	list_for_each (node, &s->subscriber->kinds[CHANNEL_WATCHED_KEY].subscriptions) {
+		const struct channel *channel = list_entry(node, struct subscription, by_subscriber)->channel;
+		struct key key =
+			keyspace_key(s->tenant, keyspace_db_slot(s->tenant, channel->database), channel_name(channel));
 		(void)keyspace_find(s->tenant, &key, LOOKUP_PEEK);
 	}
 }
@@ -197,14 +198,14 @@ static void run_all(struct session *s, struct transaction *x) {
 		if (s->reply->failed && (k->command->flags & CMD_READONLY))
 			continue;
 		struct request r = {.argv = k->argv, .argc = k->argc, .command = k->command};
-		while (monitor_call(s, &r, &ticks) == OUTCOME_AGAIN)
+		while (monitor_run(s, &r, &ticks) == OUTCOME_RETRY)
 			(void)shard_work(s->tenant->shard, CATCH_UP);
 		if (s->flags & SESSION_TRACKING)
 			tracking_remember(s, &r);
 	}
 }
 
-enum outcome transaction_exec(struct session *s, const struct request *r) {
+enum outcome cmd_exec(struct session *s, const struct request *r) {
 	(void)r;
 	if (!(s->flags & SESSION_MULTI))
 		return reply_error(s, "ERR EXEC without MULTI");
@@ -212,18 +213,18 @@ enum outcome transaction_exec(struct session *s, const struct request *r) {
 	look_at_watched(s);
 	if (s->flags & SESSION_DIRTY_QUEUE) {
 		drop(s);
-		unwatch(s);
+		stop_feed(s);
 		return reply_error(s, "EXECABORT Transaction discarded because of previous errors.");
 	}
 	if (s->flags & SESSION_DIRTY_KEYS) {
 		drop(s);
-		unwatch(s);
+		stop_feed(s);
 		writer_null_array(s->reply);
 		return OUTCOME_DONE;
 	}
 	if (x->keyless && must_wait(s))
-		return OUTCOME_AGAIN;
-	unwatch(s);
+		return OUTCOME_RETRY;
+	stop_feed(s);
 	s->flags |= SESSION_EXECUTING;
 	s->env->pattern_work = PATTERN_WORK;
 	struct shard *shard = s->tenant->shard;
@@ -238,7 +239,7 @@ enum outcome transaction_exec(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome transaction_watch(struct session *s, const struct request *r) {
+enum outcome cmd_watch(struct session *s, const struct request *r) {
 	if (s->flags & SESSION_MULTI)
 		return reply_error(s, "ERR WATCH inside MULTI is not allowed");
 	if (s->flags & SESSION_DIRTY_KEYS) {
@@ -246,27 +247,27 @@ enum outcome transaction_watch(struct session *s, const struct request *r) {
 		writer_ok(s->reply);
 		return OUTCOME_DONE;
 	}
-	if (hub_peer(s) == NULL)
+	if (subscriber_open(s) == NULL)
 		return OUTCOME_DONE;
-	const struct list *watched = &s->peer->kinds[TOPIC_WATCHED].memberships;
-	uint64_t before = hub_joined(s, TOPIC_WATCHED);
+	const struct list *monitored = &s->subscriber->kinds[CHANNEL_WATCHED_KEY].subscriptions;
+	uint64_t before = subscription_count(s, CHANNEL_WATCHED_KEY);
 	for (uint32_t i = 1; i < r->argc; i++) {
 		/* What is due is gone now, rather than later and as a change. */
 		struct key key = request_key(s, r, i);
 		(void)keyspace_find(s->tenant, &key, LOOKUP_PEEK);
-		if (hub_join(s, TOPIC_WATCHED, s->database, r->argv[i]) >= 0)
+		if (subscription_add(s, CHANNEL_WATCHED_KEY, s->database, r->argv[i]) >= 0)
 			continue;
-		while (hub_joined(s, TOPIC_WATCHED) > before)
-			hub_end_membership(list_entry(watched->prev, struct membership, by_peer));
+		while (subscription_count(s, CHANNEL_WATCHED_KEY) > before)
+			subscription_end(list_entry(monitored->prev, struct subscription, by_subscriber));
 		return reply_store_error(s, ATOMDB_E_OOM);
 	}
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
 
-enum outcome transaction_unwatch(struct session *s, const struct request *r) {
+enum outcome cmd_unwatch(struct session *s, const struct request *r) {
 	(void)r;
-	unwatch(s);
+	stop_feed(s);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
@@ -325,38 +326,39 @@ int transaction_deserialize(struct session *s, struct slice list) {
 
 /* --- watched keys ----------------------------------------------------------------------------------------------- */
 
-static void mark_dirty(const struct topic *topic) {
-	list_for_each (node, &topic->members)
-		list_entry(node, struct membership, by_topic)->session->flags |= SESSION_DIRTY_KEYS;
+static void mark_dirty(const struct channel *channel) {
+	list_for_each (node, &channel->subscriptions)
+		list_entry(node, struct subscription, by_channel)->session->flags |= SESSION_DIRTY_KEYS;
 }
 
-void watch_touch(struct hub *h, unsigned database, struct slice name) {
-	const struct topic *topic = hub_find(h, TOPIC_WATCHED, database, name);
-	if (topic != NULL)
-		mark_dirty(topic);
+void watched_touch(struct subscriptions *h, unsigned database, struct slice name) {
+	const struct channel *channel = subscriptions_find(h, CHANNEL_WATCHED_KEY, database, name);
+	if (channel != NULL)
+		mark_dirty(channel);
 }
 
-void watch_flush(struct hub *h, unsigned database) {
-	list_for_each (node, &h->kinds[TOPIC_WATCHED].topics) {
-		const struct topic *topic = list_entry(node, struct topic, order);
-		if (database != topic->database && database != TENANT_DATABASES)
+void watched_flush(struct subscriptions *h, unsigned database) {
+	list_for_each (node, &h->kinds[CHANNEL_WATCHED_KEY].channels) {
+		const struct channel *channel = list_entry(node, struct channel, order);
+		if (database != channel->database && database != TENANT_DATABASES)
 			continue;
-		struct key key = keyspace_key(h->tenant, keyspace_place(h->tenant, topic->database), topic_name(topic));
+		struct key key =
+			keyspace_key(h->tenant, keyspace_db_slot(h->tenant, channel->database), channel_name(channel));
 		if (keyspace_find(h->tenant, &key, LOOKUP_PEEK) != NULL)
-			mark_dirty(topic);
+			mark_dirty(channel);
 	}
 }
 
-void watch_swap(struct tenant *t, unsigned a, unsigned b) {
-	if (t->hub == NULL)
+void watched_swap(struct tenant *t, unsigned a, unsigned b) {
+	if (t->subscriptions == NULL)
 		return;
-	list_for_each (node, &t->hub->kinds[TOPIC_WATCHED].topics) {
-		const struct topic *topic = list_entry(node, struct topic, order);
-		if (topic->database != a && topic->database != b)
+	list_for_each (node, &t->subscriptions->kinds[CHANNEL_WATCHED_KEY].channels) {
+		const struct channel *channel = list_entry(node, struct channel, order);
+		if (channel->database != a && channel->database != b)
 			continue;
-		struct key here = keyspace_key(t, keyspace_place(t, a), topic_name(topic));
-		struct key there = keyspace_key(t, keyspace_place(t, b), topic_name(topic));
+		struct key here = keyspace_key(t, keyspace_db_slot(t, a), channel_name(channel));
+		struct key there = keyspace_key(t, keyspace_db_slot(t, b), channel_name(channel));
 		if (keyspace_find(t, &here, LOOKUP_PEEK) != NULL || keyspace_find(t, &there, LOOKUP_PEEK) != NULL)
-			mark_dirty(topic);
+			mark_dirty(channel);
 	}
 }

@@ -16,7 +16,7 @@ static const struct {
 };
 #define LETTERS (sizeof(letters) / sizeof(letters[0]))
 
-bool notify_parse(struct slice text, uint32_t *classes) {
+bool keyspace_events_parse(struct slice text, uint32_t *classes) {
 	uint32_t seen = 0;
 	for (size_t i = 0; i < text.len; i++) {
 		uint32_t class = text.data[i] == 'A' ? (uint32_t)NOTIFY_ALL : 0;
@@ -32,7 +32,7 @@ bool notify_parse(struct slice text, uint32_t *classes) {
 	return true;
 }
 
-void notify_format(uint32_t classes, char text[NOTIFY_TEXT]) {
+void keyspace_events_format(uint32_t classes, char text[NOTIFY_TEXT]) {
 	size_t n = 0;
 	bool all = (classes & NOTIFY_ALL) == NOTIFY_ALL;
 	if (all)
@@ -46,19 +46,19 @@ void notify_format(uint32_t classes, char text[NOTIFY_TEXT]) {
 	text[n] = '\0';
 }
 
-void notify_set(struct tenant *t, uint32_t classes) {
+void keyspace_events_set(struct tenant *t, uint32_t classes) {
 	t->notify = classes;
-	hub_refresh(t);
+	subscriptions_refresh(t);
 }
 
-bool notify_wants_changes(const struct tenant *t) {
+bool keyspace_events_wanted(const struct tenant *t) {
 	return (t->notify & (NOTIFY_KEYSPACE | NOTIFY_KEYEVENT)) &&
 	       (t->notify & (NOTIFY_EXPIRED | NOTIFY_EVICTED | NOTIFY_MISS | NOTIFY_NEW));
 }
 
-void notify_send(struct tenant *t, const char *event, unsigned database, struct slice name) {
-	struct hub *h = t->hub;
-	if (h == NULL || (h->kinds[TOPIC_CHANNEL].count == 0 && h->kinds[TOPIC_PATTERN].count == 0))
+void keyspace_event_publish(struct tenant *t, const char *event, unsigned database, struct slice name) {
+	struct subscriptions *h = t->subscriptions;
+	if (h == NULL || (h->kinds[CHANNEL_GLOBAL].count == 0 && h->kinds[CHANNEL_PATTERN].count == 0))
 		return;
 	char head[32];
 	struct slice what = slice_of(event);
@@ -68,19 +68,19 @@ void notify_send(struct tenant *t, const char *event, unsigned database, struct 
 		int n = snprintf(head, sizeof(head), "__keyspace@%u__:", database);
 		if (buffer_append(&channel, head, (size_t)n, SIZE_MAX) == 0 &&
 		    buffer_append(&channel, name.data, name.len, SIZE_MAX) == 0)
-			pubsub_tell_event(h, buffer_slice(&channel), what);
+			publish_event(h, buffer_slice(&channel), what);
 	}
 	channel.len = 0;
 	if (t->notify & NOTIFY_KEYEVENT) {
 		int n = snprintf(head, sizeof(head), "__keyevent@%u__:", database);
 		if (buffer_append(&channel, head, (size_t)n, SIZE_MAX) == 0 &&
 		    buffer_append(&channel, what.data, what.len, SIZE_MAX) == 0)
-			pubsub_tell_event(h, buffer_slice(&channel), name);
+			publish_event(h, buffer_slice(&channel), name);
 	}
 	buffer_deinit(&channel);
 }
 
-void notify_changed(struct hub *h, enum change what, unsigned database, struct slice name) {
+void keyspace_events_key_changed(struct subscriptions *h, enum change what, unsigned database, struct slice name) {
 	static const struct {
 		uint32_t class;
 		const char *event;
@@ -92,5 +92,5 @@ void notify_changed(struct hub *h, enum change what, unsigned database, struct s
 		[CHANGE_FLUSH] = {0, NULL}, /* of the others the commands tell */
 	};
 	if (h->tenant->notify & events[what].class)
-		notify_send(h->tenant, events[what].event, database, name);
+		keyspace_event_publish(h->tenant, events[what].event, database, name);
 }

@@ -28,7 +28,7 @@ struct line {
 };
 
 static struct slice shown(const struct line *l, uint32_t i) {
-	struct slice text = notes_is_secret(l->request, i) ? SLICE("(redacted)") : l->request->argv[i];
+	struct slice text = request_is_secret(l->request, i) ? SLICE("(redacted)") : l->request->argv[i];
 	if (i + 1 == l->argc && l->cut < text.len)
 		text.len = l->cut;
 	return text;
@@ -136,121 +136,123 @@ static void tell_operator(struct session *s, const struct request *r, const char
 	begin_line(&line, s, r, tenant);
 	if (append_line(&env->feed.lines, &line) < 0)
 		env->feed.lost = true;
-	if (env->feed.lines.len > FEED_EARLY && env->host->send_watched != NULL)
-		env->host->send_watched(env);
+	if (env->feed.lines.len > FEED_EARLY && env->host->send_monitor_feed != NULL)
+		env->host->send_monitor_feed(env);
 }
 
 /* Closes the clients that have no room for a line: they must know that one is missing. */
-static void lose(struct hub *h, const struct session *but) {
+static void lose(struct subscriptions *h, const struct session *but) {
 	list_for_each (node, &h->monitors) {
-		struct session *to = list_entry(node, struct peer, monitor)->session;
+		struct session *to = list_entry(node, struct subscriber, monitor)->session;
 		if (to != but && to != h->current)
 			client_memory_evict(h->tenant, to);
 	}
 }
 
-static void tell_monitors(struct session *s, struct hub *h, const struct request *r, const struct session *but) {
+static void tell_monitors(struct session *s, struct subscriptions *h, const struct request *r,
+			  const struct session *but) {
 	struct line line;
 	begin_line(&line, s, r, NULL);
-	struct writer w = hub_body(h, line.size);
+	struct writer w = publish_body(h, line.size);
 	if (w.failed || append_line(w.out, &line) < 0) {
 		lose(h, but);
-		hub_end_message(h);
+		publish_end(h);
 		return;
 	}
 	list_for_each (node, &h->monitors) {
-		struct session *to = list_entry(node, struct peer, monitor)->session;
+		struct session *to = list_entry(node, struct subscriber, monitor)->session;
 		if (to != but)
-			hub_send_body(h, to);
+			publish_send_body(h, to);
 	}
-	hub_end_message(h);
+	publish_end(h);
 }
 
 /* `t` is the tenant that the command was of. */
 static void tell(struct session *s, struct tenant *t, const struct request *r, const struct session *but) {
-	if (t->watched)
+	if (t->monitored)
 		tell_operator(s, r, tenant_name(t));
-	if (t->hub != NULL && !list_empty(&t->hub->monitors) && !t->is_operator)
-		tell_monitors(s, t->hub, r, but);
+	if (t->subscriptions != NULL && !list_empty(&t->subscriptions->monitors) && !t->is_operator)
+		tell_monitors(s, t->subscriptions, r, but);
 }
 
-enum outcome monitor_call(struct session *s, const struct request *r, uint64_t *ticks) {
+enum outcome monitor_run(struct session *s, const struct request *r, uint64_t *ticks) {
 	struct tenant *t = s->tenant;
 	bool told = t != NULL && !(r->command->flags & CMD_ADMIN) &&
-		    (t->watched || (t->hub != NULL && !list_empty(&t->hub->monitors)));
+		    (t->monitored || (t->subscriptions != NULL && !list_empty(&t->subscriptions->monitors)));
 	/* It takes the session out of the tenant, and its monitors out of their list. */
 	if (told && r->command->id == COMMAND_RESET)
 		tell(s, t, r, s);
-	enum outcome outcome = dispatch_call(s, r, ticks);
-	if (told && (outcome == OUTCOME_DONE || outcome == OUTCOME_LENT) && s->tenant == t &&
+	enum outcome outcome = command_run(s, r, ticks);
+	if (told && (outcome == OUTCOME_DONE || outcome == OUTCOME_PINNED_TAIL) && s->tenant == t &&
 	    r->command->id != COMMAND_RESET)
 		tell(s, t, r, NULL);
 	return outcome;
 }
 
-bool monitor_may_not(const struct command *c) {
+bool monitor_refuses(const struct command *c) {
 	return (c->flags & (CMD_READONLY | CMD_WRITE)) != 0 || c->id == COMMAND_PUBLISH || c->id == COMMAND_SPUBLISH;
 }
 
 /* --- the operator's --------------------------------------------------------------------------------------------- */
 
-static void refresh_watched(void *context, struct tenant *t) {
+static void refresh_monitored(void *context, struct tenant *t) {
 	const struct environment *env = context;
-	if (t->watched == (env->feed.watchers != 0))
+	if (t->monitored == (env->feed.watchers != 0))
 		return;
-	t->watched = !t->watched;
-	hub_refresh(t);
+	t->monitored = !t->monitored;
+	subscriptions_refresh(t);
 }
 
-void monitor_feed(struct environment *env, unsigned worker, int64_t change) {
+void monitor_count_feed(struct environment *env, unsigned worker, int64_t change) {
 	env->feed.watchers += (unsigned)change;
 	env->feed.worker = worker;
-	registry_each_of(env->registry, env->worker, refresh_watched, env);
+	registry_each_of(env->registry, env->worker, refresh_monitored, env);
 }
 
-static void watch_part(struct environment *env, struct call *c, struct call_answer *answer) {
+static void monitor_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
 	(void)answer;
-	monitor_feed(env, c->worker, c->number);
+	monitor_count_feed(env, c->worker, c->number);
 }
 
 static void begin_monitor(struct session *s) {
-	struct hub *h = s->tenant->hub;
-	list_push_back(&h->monitors, &s->peer->monitor);
+	struct subscriptions *h = s->tenant->subscriptions;
+	list_push_back(&h->monitors, &s->subscriber->monitor);
 	s->flags |= SESSION_MONITOR;
-	hub_refresh(s->tenant);
+	subscriptions_refresh(s->tenant);
 }
 
 static void begin_monitor_of_all(struct session *s) {
-	s->env->watching = s->tenant->hub;
+	s->env->monitors_of_all = s->tenant->subscriptions;
 	begin_monitor(s);
 }
 
-static void watch_reply(struct session *s, struct call *c) {
+static void monitor_gather(struct session *s, struct fanout *c) {
 	(void)c;
 	begin_monitor_of_all(s);
 	writer_ok(s->reply);
 }
 
-static void unwatch(struct environment *env) {
-	static const struct call_kind kind = {.part = watch_part};
-	call_tell(env, &kind, -1);
+static void stop_feed(struct environment *env) {
+	static const struct fanout_kind kind = {.on_worker = monitor_on_worker};
+	fanout_post(env, &kind, -1);
 }
 
-enum outcome monitor_monitor(struct session *s, const struct request *r) {
-	static const struct call_kind watch = {.part = watch_part, .reply = watch_reply, .undo = unwatch};
+enum outcome cmd_monitor(struct session *s, const struct request *r) {
+	static const struct fanout_kind watch = {
+		.on_worker = monitor_on_worker, .gather = monitor_gather, .undo = stop_feed};
 	if (s->flags & SESSION_EXECUTING)
 		return reply_error(s, "ERR MONITOR isn't allowed for DENY BLOCKING client");
 	/* Redis, too, does not answer a second one. */
-	if ((s->flags & SESSION_MONITOR) || hub_peer(s) == NULL)
+	if ((s->flags & SESSION_MONITOR) || subscriber_open(s) == NULL)
 		return OUTCOME_DONE;
 	if (s->tenant->is_operator)
-		return call_run(s, r, &watch, 1);
+		return fanout_run(s, r, &watch, 1);
 	begin_monitor(s);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
 
-bool monitor_again(struct session *s) {
+bool monitor_resume(struct session *s) {
 	if (!(s->flags & SESSION_MONITOR_KEPT))
 		return false;
 	s->flags &= ~(uint32_t)SESSION_MONITOR_KEPT;
@@ -263,31 +265,31 @@ bool monitor_again(struct session *s) {
 }
 
 void monitor_leave(struct session *s) {
-	struct hub *h = s->tenant->hub;
+	struct subscriptions *h = s->tenant->subscriptions;
 	if (!(s->flags & SESSION_MONITOR))
 		return;
-	list_remove(&s->peer->monitor);
+	list_remove(&s->subscriber->monitor);
 	s->flags &= ~(uint32_t)SESSION_MONITOR;
 	if (!s->tenant->is_operator)
 		return;
-	if (list_empty(&h->monitors) && s->env->watching == h)
-		s->env->watching = NULL;
-	unwatch(s->env);
+	if (list_empty(&h->monitors) && s->env->monitors_of_all == h)
+		s->env->monitors_of_all = NULL;
+	stop_feed(s->env);
 }
 
-void session_watched(struct environment *env, struct slice lines, bool lost) {
-	struct hub *h = env->watching;
+void session_monitored(struct environment *env, struct slice lines, bool lost) {
+	struct subscriptions *h = env->monitors_of_all;
 	if (h == NULL)
 		return;
-	struct writer w = hub_body(h, lines.len);
+	struct writer w = publish_body(h, lines.len);
 	writer_raw(&w, lines);
 	lost |= w.failed;
 	if (!lost) {
 		list_for_each (node, &h->monitors)
-			hub_send_body(h, list_entry(node, struct peer, monitor)->session);
+			publish_send_body(h, list_entry(node, struct subscriber, monitor)->session);
 	}
-	hub_end_message(h);
-	/* The last that is closed ends the hub. */
-	while (lost && env->watching != NULL)
-		env->host->close(list_entry(env->watching->monitors.next, struct peer, monitor)->session);
+	publish_end(h);
+	/* The last that is closed ends the subscriptions. */
+	while (lost && env->monitors_of_all != NULL)
+		env->host->close(list_entry(env->monitors_of_all->monitors.next, struct subscriber, monitor)->session);
 }

@@ -13,22 +13,23 @@
 /* A message buffer that a rare large message made is not kept. */
 #define MESSAGE_KEPT ((size_t)64 << 10)
 
-static uint64_t topic_hash(const struct tenant *t, enum topic_kind kind, unsigned database, struct slice name) {
+static uint64_t channel_hash(const struct tenant *t, enum channel_kind kind, unsigned database, struct slice name) {
 	return keyspace_key(t, 0, name).hash + (uint64_t)kind * 16 + database;
 }
 
-static uint64_t membership_hash(const struct session *s, const struct topic *topic) {
-	uint64_t h = (uintptr_t)s * UINT64_C(0x9E3779B97F4A7C15) ^ (uintptr_t)topic;
+static uint64_t subscription_hash(const struct session *s, const struct channel *channel) {
+	uint64_t h = (uintptr_t)s * UINT64_C(0x9E3779B97F4A7C15) ^ (uintptr_t)channel;
 	h *= UINT64_C(0xD6E8FEB86659FD93);
 	return h ^ h >> 32;
 }
 
-/* --- hub and peer ----------------------------------------------------------------------------------------------- */
+/* --- subscriptions and subscriber
+ * ----------------------------------------------------------------------------------------------- */
 
-static struct hub *hub_new(struct session *s) {
-	if (client_memory_charge(s->tenant, s, sizeof(struct hub), CHARGE_NOW) < 0)
+static struct subscriptions *subscriptions_new(struct session *s) {
+	if (client_memory_charge(s->tenant, s, sizeof(struct subscriptions), CHARGE_NOW) < 0)
 		return NULL;
-	struct hub *h = calloc(1, sizeof(*h));
+	struct subscriptions *h = calloc(1, sizeof(*h));
 	if (h == NULL) {
 		client_memory_discharge(s->tenant, sizeof(*h));
 		return NULL;
@@ -37,52 +38,52 @@ static struct hub *hub_new(struct session *s) {
 	h->tenant = s->tenant;
 	list_init(&h->tracking);
 	list_init(&h->monitors);
-	for (unsigned i = 0; i < TOPIC_KINDS; i++)
-		list_init(&h->kinds[i].topics);
-	return s->tenant->hub = h;
+	for (unsigned i = 0; i < CHANNEL_KINDS; i++)
+		list_init(&h->kinds[i].channels);
+	return s->tenant->subscriptions = h;
 }
 
-static void hub_free(struct hub *h) {
+static void subscriptions_free(struct subscriptions *h) {
 	struct tenant *t = h->tenant;
-	assert(h->topics.count == 0 && h->memberships.count == 0);
-	tracking_forget_hub(h);
-	t->hub = NULL;
-	hub_refresh(t);
-	hub_end_message(h);
+	assert(h->channels.count == 0 && h->subscriptions.count == 0);
+	tracking_forget_all(h);
+	t->subscriptions = NULL;
+	subscriptions_refresh(t);
+	publish_end(h);
 	buffer_deinit(&h->head);
 	buffer_deinit(&h->body);
 	free(h);
 	client_memory_discharge(t, sizeof(*h));
 }
 
-struct peer *hub_peer(struct session *s) {
-	if (s->peer != NULL)
-		return s->peer;
-	struct hub *h = s->tenant->hub != NULL ? s->tenant->hub : hub_new(s);
-	struct peer *p = NULL;
+struct subscriber *subscriber_open(struct session *s) {
+	if (s->subscriber != NULL)
+		return s->subscriber;
+	struct subscriptions *h = s->tenant->subscriptions != NULL ? s->tenant->subscriptions : subscriptions_new(s);
+	struct subscriber *p = NULL;
 	if (h != NULL && client_memory_charge(s->tenant, s, sizeof(*p), CHARGE_NOW) == 0) {
 		p = calloc(1, sizeof(*p));
 		if (p == NULL)
 			client_memory_discharge(s->tenant, sizeof(*p));
 	}
 	if (p == NULL) {
-		if (h != NULL && h->peers == 0)
-			hub_free(h);
+		if (h != NULL && h->subscribers == 0)
+			subscriptions_free(h);
 		reply_store_error(s, ATOMDB_E_OOM);
 		return NULL;
 	}
-	for (unsigned i = 0; i < TOPIC_KINDS; i++)
-		list_init(&p->kinds[i].memberships);
+	for (unsigned i = 0; i < CHANNEL_KINDS; i++)
+		list_init(&p->kinds[i].subscriptions);
 	list_init(&p->redirected);
 	list_init(&p->monitor);
 	p->session = s;
 	p->bytes = sizeof(*p);
-	h->peers++;
-	return s->peer = p;
+	h->subscribers++;
+	return s->subscriber = p;
 }
 
 /* Forgets what was kept for the session that runs a command. */
-static void drop_held(struct hub *h) {
+static void drop_held(struct subscriptions *h) {
 	buffer_deinit(&h->deferred);
 	buffer_deinit(&h->own);
 	client_memory_discharge(h->tenant, h->held);
@@ -90,9 +91,9 @@ static void drop_held(struct hub *h) {
 	h->own_redirect = 0;
 }
 
-void hub_leave(struct session *s) {
-	struct peer *p = s->peer;
-	struct hub *h = s->tenant->hub;
+void subscriber_close(struct session *s) {
+	struct subscriber *p = s->subscriber;
+	struct subscriptions *h = s->tenant->subscriptions;
 	if (h != NULL && h->current == s) {
 		h->current = NULL;
 		drop_held(h);
@@ -102,26 +103,27 @@ void hub_leave(struct session *s) {
 	transaction_end(s);
 	tracking_leave(s);
 	monitor_leave(s);
-	for (unsigned i = 0; i < TOPIC_KINDS; i++)
-		hub_part_all(s, (enum topic_kind)i);
-	s->flags &= ~(uint32_t)SESSION_BETWEEN;
-	s->peer = NULL;
+	for (unsigned i = 0; i < CHANNEL_KINDS; i++)
+		subscription_remove_all(s, (enum channel_kind)i);
+	s->flags &= ~(uint32_t)SESSION_EVENT_FLAGS;
+	s->subscriber = NULL;
 	h->tenant->leaving_bytes -= p->leaving;
 	free(p);
 	client_memory_discharge(h->tenant, sizeof(*p));
-	if (--h->peers == 0)
-		hub_free(h);
+	if (--h->subscribers == 0)
+		subscriptions_free(h);
 	else
-		hub_refresh(h->tenant);
+		subscriptions_refresh(h->tenant);
 }
 
-void hub_refresh(struct tenant *t) {
-	const struct hub *h = t->hub;
-	bool told = h != NULL && (h->kinds[TOPIC_WATCHED].count != 0 || h->kinds[TOPIC_TRACKED].count != 0 ||
-				  h->trackers != 0 || notify_wants_changes(t));
+void subscriptions_refresh(struct tenant *t) {
+	const struct subscriptions *h = t->subscriptions;
+	bool told =
+		h != NULL && (h->kinds[CHANNEL_WATCHED_KEY].count != 0 || h->kinds[CHANNEL_TRACKED_KEY].count != 0 ||
+			      h->trackers != 0 || keyspace_events_wanted(t));
 	bool attention =
-		t->pause_end_ms != 0 || t->watched || (h != NULL && (h->trackers != 0 || !list_empty(&h->monitors)));
-	t->watcher = told ? between_changed : NULL;
+		t->pause_end_ms != 0 || t->monitored || (h != NULL && (h->trackers != 0 || !list_empty(&h->monitors)));
+	t->watcher = told ? key_changed : NULL;
 	if (attention == t->attention)
 		return;
 	t->attention = attention;
@@ -132,50 +134,51 @@ void hub_refresh(struct tenant *t) {
 	}
 }
 
-/* --- topics ----------------------------------------------------------------------------------------------------- */
+/* --- channels ----------------------------------------------------------------------------------------------------- */
 
-struct topic *hub_find(const struct hub *h, enum topic_kind kind, unsigned database, struct slice name) {
+struct channel *subscriptions_find(const struct subscriptions *h, enum channel_kind kind, unsigned database,
+				   struct slice name) {
 	if (h == NULL || h->kinds[kind].count == 0)
 		return NULL;
-	uint64_t hash = topic_hash(h->tenant, kind, database, name);
-	for (struct hash_link *l = hashtable_first(&h->topics, hash); l != NULL; l = l->next) {
-		struct topic *topic = list_entry(l, struct topic, link);
-		if (l->hash == hash && topic->kind == kind && topic->database == database &&
-		    slice_equal(topic_name(topic), name))
-			return topic;
+	uint64_t hash = channel_hash(h->tenant, kind, database, name);
+	for (struct hash_link *l = hashtable_first(&h->channels, hash); l != NULL; l = l->next) {
+		struct channel *channel = list_entry(l, struct channel, link);
+		if (l->hash == hash && channel->kind == kind && channel->database == database &&
+		    slice_equal(channel_name(channel), name))
+			return channel;
 	}
 	return NULL;
 }
 
-static struct membership *find_membership(const struct session *s, const struct topic *topic) {
-	const struct hub *h = s->tenant->hub;
-	uint64_t hash = membership_hash(s, topic);
-	for (struct hash_link *l = hashtable_first(&h->memberships, hash); l != NULL; l = l->next) {
-		struct membership *m = list_entry(l, struct membership, link);
-		if (m->session == s && m->topic == topic)
+static struct subscription *find_subscription(const struct session *s, const struct channel *channel) {
+	const struct subscriptions *h = s->tenant->subscriptions;
+	uint64_t hash = subscription_hash(s, channel);
+	for (struct hash_link *l = hashtable_first(&h->subscriptions, hash); l != NULL; l = l->next) {
+		struct subscription *m = list_entry(l, struct subscription, link);
+		if (m->session == s && m->channel == channel)
 			return m;
 	}
 	return NULL;
 }
 
 /* The share of a thing in the table's array of buckets is part of what it is charged. */
-static uint64_t topic_bytes(const struct topic *topic) {
-	return sizeof(*topic) + topic->length + 2 * sizeof(void *);
+static uint64_t channel_bytes(const struct channel *channel) {
+	return sizeof(*channel) + channel->length + 2 * sizeof(void *);
 }
-#define MEMBERSHIP_BYTES (sizeof(struct membership) + 2 * sizeof(void *))
+#define SUBSCRIPTION_BYTES (sizeof(struct subscription) + 2 * sizeof(void *))
 
 /* Subscriptions and watched keys count among client_memory. The table of tracked names has a limit of its own. */
-static int charge(struct session *s, enum topic_kind kind, uint64_t bytes) {
-	if (kind != TOPIC_TRACKED)
+static int charge(struct session *s, enum channel_kind kind, uint64_t bytes) {
+	if (kind != CHANNEL_TRACKED_KEY)
 		return client_memory_charge(s->tenant, s, bytes, CHARGE_NOW);
 	int error = tenant_charge(s->tenant, bytes);
 	if (error == 0)
-		s->tenant->hub->tracked_bytes += bytes;
+		s->tenant->subscriptions->tracked_bytes += bytes;
 	return error;
 }
 
-static void discharge(struct hub *h, enum topic_kind kind, uint64_t bytes) {
-	if (kind != TOPIC_TRACKED) {
+static void discharge(struct subscriptions *h, enum channel_kind kind, uint64_t bytes) {
+	if (kind != CHANNEL_TRACKED_KEY) {
 		client_memory_discharge(h->tenant, bytes);
 		return;
 	}
@@ -183,108 +186,110 @@ static void discharge(struct hub *h, enum topic_kind kind, uint64_t bytes) {
 	tenant_discharge(h->tenant, bytes);
 }
 
-static struct topic *topic_new(struct hub *h, enum topic_kind kind, unsigned database, struct slice name) {
-	struct topic *topic = malloc(sizeof(*topic) + name.len);
-	if (topic == NULL || hashtable_reserve(&h->topics) < 0) {
-		free(topic);
+static struct channel *channel_new(struct subscriptions *h, enum channel_kind kind, unsigned database,
+				   struct slice name) {
+	struct channel *channel = malloc(sizeof(*channel) + name.len);
+	if (channel == NULL || hashtable_reserve(&h->channels) < 0) {
+		free(channel);
 		return NULL;
 	}
-	*topic = (struct topic){.kind = kind, .database = (uint16_t)database, .length = name.len};
-	topic->link.hash = topic_hash(h->tenant, kind, database, name);
+	*channel = (struct channel){.kind = kind, .database = (uint16_t)database, .length = name.len};
+	channel->link.hash = channel_hash(h->tenant, kind, database, name);
 	if (name.len != 0)
-		memcpy(topic->name, name.data, name.len);
-	list_init(&topic->members);
-	list_push_back(&h->kinds[kind].topics, &topic->order);
+		memcpy(channel->name, name.data, name.len);
+	list_init(&channel->subscriptions);
+	list_push_back(&h->kinds[kind].channels, &channel->order);
 	h->kinds[kind].count++;
 	h->kinds[kind].length += name.len;
-	hashtable_insert(&h->topics, &topic->link);
-	return topic;
+	hashtable_insert(&h->channels, &channel->link);
+	return channel;
 }
 
-static void topic_free(struct hub *h, struct topic *topic) {
-	tracking_forget_changes(h, topic);
-	hashtable_remove(&h->topics, &topic->link);
-	list_remove(&topic->order);
-	discharge(h, topic->kind, topic_bytes(topic));
-	h->kinds[topic->kind].length -= topic->length;
-	if (--h->kinds[topic->kind].count == 0)
-		hub_refresh(h->tenant);
-	free(topic);
+static void channel_free(struct subscriptions *h, struct channel *channel) {
+	tracking_forget_changes(h, channel);
+	hashtable_remove(&h->channels, &channel->link);
+	list_remove(&channel->order);
+	discharge(h, channel->kind, channel_bytes(channel));
+	h->kinds[channel->kind].length -= channel->length;
+	if (--h->kinds[channel->kind].count == 0)
+		subscriptions_refresh(h->tenant);
+	free(channel);
 }
 
-/* Bytes that a member counts for: as if the topic were its own. Tracked names count for nothing. */
-static uint64_t weight_of(const struct topic *topic) {
-	return topic->kind == TOPIC_TRACKED ? 0 : MEMBERSHIP_BYTES + topic_bytes(topic);
+/* Bytes that a member counts for: as if the channel were its own. Tracked names count for nothing. */
+static uint64_t weight_of(const struct channel *channel) {
+	return channel->kind == CHANNEL_TRACKED_KEY ? 0 : SUBSCRIPTION_BYTES + channel_bytes(channel);
 }
 
-int hub_join(struct session *s, enum topic_kind kind, unsigned database, struct slice name) {
+int subscription_add(struct session *s, enum channel_kind kind, unsigned database, struct slice name) {
 	struct tenant *t = s->tenant;
-	struct hub *h = t->hub;
-	struct topic *topic = hub_find(h, kind, database, name);
-	if (topic != NULL && find_membership(s, topic) != NULL)
+	struct subscriptions *h = t->subscriptions;
+	struct channel *channel = subscriptions_find(h, kind, database, name);
+	if (channel != NULL && find_subscription(s, channel) != NULL)
 		return 0;
-	uint64_t bytes = MEMBERSHIP_BYTES;
-	if (topic == NULL)
-		bytes += topic_bytes(&(struct topic){.length = name.len});
-	/* What is evicted for it may end a topic: it is looked for again. */
+	uint64_t bytes = SUBSCRIPTION_BYTES;
+	if (channel == NULL)
+		bytes += channel_bytes(&(struct channel){.length = name.len});
+	/* What is evicted for it may end a channel: it is looked for again. */
 	int error = charge(s, kind, bytes);
 	if (error < 0)
 		return error;
-	struct topic *again = hub_find(h, kind, database, name);
-	if (topic != NULL && again == NULL) {
+	struct channel *again = subscriptions_find(h, kind, database, name);
+	if (channel != NULL && again == NULL) {
 		discharge(h, kind, bytes);
 		return ATOMDB_E_OOM;
 	}
-	struct membership *m = malloc(sizeof(*m));
-	topic = again;
-	if (m == NULL || hashtable_reserve(&h->memberships) < 0 ||
-	    (topic == NULL && (topic = topic_new(h, kind, database, name)) == NULL)) {
+	struct subscription *m = malloc(sizeof(*m));
+	channel = again;
+	if (m == NULL || hashtable_reserve(&h->subscriptions) < 0 ||
+	    (channel == NULL && (channel = channel_new(h, kind, database, name)) == NULL)) {
 		free(m);
 		discharge(h, kind, bytes);
 		return -ENOMEM;
 	}
-	*m = (struct membership){.topic = topic, .session = s, .link.hash = membership_hash(s, topic)};
-	hashtable_insert(&h->memberships, &m->link);
-	list_push_back(&topic->members, &m->by_topic);
-	list_push_back(&s->peer->kinds[kind].memberships, &m->by_peer);
-	topic->count++;
-	h->kinds[kind].memberships++;
-	s->peer->kinds[kind].count++;
-	s->peer->bytes += weight_of(topic);
-	if (topic->count == 1)
-		hub_refresh(t);
+	*m = (struct subscription){.channel = channel, .session = s, .link.hash = subscription_hash(s, channel)};
+	hashtable_insert(&h->subscriptions, &m->link);
+	list_push_back(&channel->subscriptions, &m->by_channel);
+	list_push_back(&s->subscriber->kinds[kind].subscriptions, &m->by_subscriber);
+	channel->count++;
+	h->kinds[kind].subscriptions++;
+	s->subscriber->kinds[kind].count++;
+	s->subscriber->bytes += weight_of(channel);
+	if (channel->count == 1)
+		subscriptions_refresh(t);
 	return 1;
 }
 
-void hub_end_membership(struct membership *m) {
-	struct topic *topic = m->topic;
+void subscription_end(struct subscription *m) {
+	struct channel *channel = m->channel;
 	struct tenant *t = m->session->tenant;
-	hashtable_remove(&t->hub->memberships, &m->link);
-	list_remove(&m->by_topic);
-	list_remove(&m->by_peer);
-	m->session->peer->kinds[topic->kind].count--;
-	m->session->peer->bytes -= weight_of(topic);
-	t->hub->kinds[topic->kind].memberships--;
+	hashtable_remove(&t->subscriptions->subscriptions, &m->link);
+	list_remove(&m->by_channel);
+	list_remove(&m->by_subscriber);
+	m->session->subscriber->kinds[channel->kind].count--;
+	m->session->subscriber->bytes -= weight_of(channel);
+	t->subscriptions->kinds[channel->kind].subscriptions--;
 	free(m);
-	discharge(t->hub, topic->kind, MEMBERSHIP_BYTES);
-	if (--topic->count == 0)
-		topic_free(t->hub, topic);
+	discharge(t->subscriptions, channel->kind, SUBSCRIPTION_BYTES);
+	if (--channel->count == 0)
+		channel_free(t->subscriptions, channel);
 }
 
-bool hub_part(struct session *s, enum topic_kind kind, unsigned database, struct slice name) {
-	struct topic *topic = s->peer == NULL ? NULL : hub_find(s->tenant->hub, kind, database, name);
-	struct membership *m = topic == NULL ? NULL : find_membership(s, topic);
+bool subscription_remove(struct session *s, enum channel_kind kind, unsigned database, struct slice name) {
+	struct channel *channel =
+		s->subscriber == NULL ? NULL : subscriptions_find(s->tenant->subscriptions, kind, database, name);
+	struct subscription *m = channel == NULL ? NULL : find_subscription(s, channel);
 	if (m == NULL)
 		return false;
-	hub_end_membership(m);
+	subscription_end(m);
 	return true;
 }
 
-void hub_part_all(struct session *s, enum topic_kind kind) {
-	if (s->peer == NULL)
+void subscription_remove_all(struct session *s, enum channel_kind kind) {
+	if (s->subscriber == NULL)
 		return;
-	list_for_each (node, &s->peer->kinds[kind].memberships)
-		hub_end_membership(list_entry(node, struct membership, by_peer));
+	list_for_each (node, &s->subscriber->kinds[kind].subscriptions)
+		subscription_end(list_entry(node, struct subscription, by_subscriber));
 }
 
 /* --- messages --------------------------------------------------------------------------------------------------- */
@@ -295,29 +300,29 @@ static void empty(struct buffer *b) {
 		buffer_deinit(b);
 }
 
-void hub_end_message(struct hub *h) {
-	shared_release(h->shared);
+void publish_end(struct subscriptions *h) {
+	shared_buffer_release(h->shared);
 	h->shared = NULL;
 	empty(&h->body);
 	empty(&h->head);
 }
 
-struct writer hub_body(struct hub *h, size_t size) {
+struct writer publish_body(struct subscriptions *h, size_t size) {
 	struct writer w;
-	hub_end_message(h);
-	if (size >= SHARED_MIN)
-		h->shared = shared_new(h->tenant, size);
+	publish_end(h);
+	if (size >= SHARED_BUFFER_MIN)
+		h->shared = shared_buffer_new(h->tenant, size);
 	writer_init(&w, h->shared != NULL ? &h->shared->bytes : &h->body, SIZE_MAX);
 	w.protocol = 3;
-	w.failed = size >= SHARED_MIN && h->shared == NULL;
+	w.failed = size >= SHARED_BUFFER_MIN && h->shared == NULL;
 	return w;
 }
 
-struct slice hub_body_bytes(const struct hub *h) {
+struct slice publish_body_bytes(const struct subscriptions *h) {
 	return buffer_slice(h->shared != NULL ? &h->shared->bytes : &h->body);
 }
 
-struct writer hub_head(struct hub *h, size_t elements) {
+struct writer publish_head(struct subscriptions *h, size_t elements) {
 	struct writer w;
 	empty(&h->head);
 	h->whole = false;
@@ -332,24 +337,24 @@ struct writer hub_head(struct hub *h, size_t elements) {
 /* A push must not come into the middle of a reply. One that a command makes before it has begun to reply comes in front
  * of the reply, as in Redis 7.0; what the store tells of keys that expire or are evicted comes behind it. */
 
-void hub_begin_command(struct hub *h, struct session *s) {
+void publish_begin_command(struct subscriptions *h, struct session *s) {
 	h->current = s;
 	h->event_count = 0;
 	h->reply_begin = s->reply->out->len;
 }
 
-void hub_end_command(struct hub *h) {
+void publish_end_command(struct subscriptions *h) {
 	struct session *s = h->current;
 	h->current = NULL;
 	if (s != NULL && !s->reply->failed) {
 		if (h->deferred.len != 0)
-			hub_push(h, s, buffer_slice(&h->deferred));
+			publish_push(h, s, buffer_slice(&h->deferred));
 		tracking_tell_own(h, s);
 	}
 	drop_held(h);
 }
 
-void hub_hold(struct hub *h, struct buffer *to, const void *bytes, size_t len) {
+void publish_hold(struct subscriptions *h, struct buffer *to, const void *bytes, size_t len) {
 	struct writer *w = h->current->reply;
 	if (!writer_fits(w, h->held + len) || client_memory_charge(h->tenant, h->current, len, CHARGE_LATER) < 0) {
 		w->failed = true;
@@ -360,32 +365,32 @@ void hub_hold(struct hub *h, struct buffer *to, const void *bytes, size_t len) {
 		w->failed = true;
 }
 
-void hub_push(struct hub *h, struct session *to, struct slice bytes) {
+void publish_push(struct subscriptions *h, struct session *to, struct slice bytes) {
 	if (h->env->host == NULL || h->env->host->push == NULL)
 		return;
 	if (to != h->current) {
 		h->env->host->push(to, bytes);
 	} else if (h->unplanned || to->reply->out->len > h->reply_begin) {
-		hub_hold(h, &h->deferred, bytes.data, bytes.len);
+		publish_hold(h, &h->deferred, bytes.data, bytes.len);
 	} else {
 		h->env->host->push(to, bytes);
 		h->reply_begin = to->reply->out->len;
 	}
 }
 
-static void send(struct hub *h, struct session *to, struct slice head) {
+static void send(struct subscriptions *h, struct session *to, struct slice head) {
 	const struct session_host *host = h->env->host;
 	if (h->shared != NULL && to != h->current && host != NULL && host->push_shared != NULL) {
 		host->push_shared(to, head, h->shared);
 		return;
 	}
 	if (head.len > 0)
-		hub_push(h, to, head);
+		publish_push(h, to, head);
 	if (h->shared != NULL)
-		hub_push(h, to, buffer_slice(&h->shared->bytes));
+		publish_push(h, to, buffer_slice(&h->shared->bytes));
 }
 
-void hub_send(struct hub *h, struct session *to) {
+void publish_send(struct subscriptions *h, struct session *to) {
 	if (h->shared == NULL && !h->whole)
 		h->whole = buffer_append(&h->head, h->body.data, h->body.len, SIZE_MAX) == 0;
 	if (h->head.len > 0)
@@ -393,6 +398,6 @@ void hub_send(struct hub *h, struct session *to) {
 	send(h, to, buffer_slice(&h->head));
 }
 
-void hub_send_body(struct hub *h, struct session *to) {
+void publish_send_body(struct subscriptions *h, struct session *to) {
 	send(h, to, buffer_slice(&h->body));
 }

@@ -1,8 +1,8 @@
 /* Client-side caching: a client is told when keys change that it has read, or all keys that begin with a prefix.
  *
- * By default the keys of each reading command make the session a member of a topic of that name; a change sends each
- * member one message and ends the topic. With BCAST the session is a member of prefixes instead, whose changed keys are
- * gathered and told at the end of the turn. */
+ * By default the keys of each reading command make the session a member of a channel of that name; a change sends each
+ * member one message and ends the channel. With BCAST the session is a member of prefixes instead, whose changed keys
+ * are gathered and told at the end of the turn. */
 #include "atomdb/events/tracking.h"
 
 #include <errno.h>
@@ -42,14 +42,14 @@ struct changes {
 };
 
 int64_t tracking_redirection(const struct session *s, bool global) {
-	const struct tracking *x = s->peer == NULL ? NULL : s->peer->tracking;
+	const struct tracking *x = s->subscriber == NULL ? NULL : s->subscriber->tracking;
 	if (x == NULL)
 		return -1;
 	return global && x->redirect != NULL ? (int64_t)x->redirect->global_id : x->redirect_id;
 }
 
 void tracking_letters(const struct session *s, char letters[4]) {
-	const struct tracking *x = s->peer == NULL ? NULL : s->peer->tracking;
+	const struct tracking *x = s->subscriber == NULL ? NULL : s->subscriber->tracking;
 	size_t n = 0;
 	if (x != NULL) {
 		letters[n++] = 't';
@@ -64,27 +64,27 @@ void tracking_letters(const struct session *s, char letters[4]) {
 /* --- on and off ------------------------------------------------------------------------------------------------- */
 
 static void disable(struct session *s) {
-	struct tracking *x = s->peer->tracking;
-	struct hub *h = s->tenant->hub;
+	struct tracking *x = s->subscriber->tracking;
+	struct subscriptions *h = s->tenant->subscriptions;
 	if (x == NULL)
 		return;
 	/* What it has read stays remembered, in case it comes back before that changes. */
-	hub_part_all(s, TOPIC_PREFIX);
+	subscription_remove_all(s, CHANNEL_TRACKED_PREFIX);
 	if (s == h->current)
 		h->own_redirect = x->redirect_id;
 	list_remove(&x->redirect_link);
 	list_remove(&x->link);
 	free(x);
 	client_memory_discharge(s->tenant, sizeof(*x));
-	s->peer->tracking = NULL;
+	s->subscriber->tracking = NULL;
 	s->flags &= ~(uint32_t)SESSION_TRACKING;
 	h->trackers--;
-	hub_refresh(s->tenant);
+	subscriptions_refresh(s->tenant);
 }
 
 void tracking_leave(struct session *s) {
 	disable(s);
-	list_for_each (node, &s->peer->redirected) {
+	list_for_each (node, &s->subscriber->redirected) {
 		struct tracking *x = list_entry(node, struct tracking, redirect_link);
 		list_remove(node);
 		x->redirect = NULL;
@@ -92,8 +92,8 @@ void tracking_leave(struct session *s) {
 }
 
 int tracking_turn_on(struct session *s, struct session *redirect, uint32_t options) {
-	struct hub *h = s->tenant->hub;
-	struct tracking *x = s->peer->tracking;
+	struct subscriptions *h = s->tenant->subscriptions;
+	struct tracking *x = s->subscriber->tracking;
 	if (x == NULL) {
 		if (client_memory_charge(s->tenant, s, sizeof(*x), CHARGE_NOW) < 0)
 			return ATOMDB_E_OOM;
@@ -105,17 +105,17 @@ int tracking_turn_on(struct session *s, struct session *redirect, uint32_t optio
 		x->session = s;
 		list_init(&x->redirect_link);
 		list_push_back(&h->tracking, &x->link);
-		s->peer->tracking = x;
+		s->subscriber->tracking = x;
 		s->flags |= SESSION_TRACKING;
 		h->trackers++;
-		hub_refresh(s->tenant);
+		subscriptions_refresh(s->tenant);
 	}
 	list_remove(&x->redirect_link);
 	x->options = options | (x->options & TRACKING_CACHING);
 	x->redirect = redirect;
 	x->redirect_id = redirect == NULL ? 0 : (int64_t)redirect->id;
 	if (redirect != NULL)
-		list_push_back(&redirect->peer->redirected, &x->redirect_link);
+		list_push_back(&redirect->subscriber->redirected, &x->redirect_link);
 	return 0;
 }
 
@@ -125,35 +125,35 @@ int tracking_enable(struct session *s, struct session *redirect, uint32_t option
 	if (error < 0)
 		return error;
 	if ((options & TRACKING_BCAST) && count == 0)
-		error = hub_join(s, TOPIC_PREFIX, 0, SLICE(""));
+		error = subscription_add(s, CHANNEL_TRACKED_PREFIX, 0, SLICE(""));
 	for (size_t i = 0; i < count && error >= 0; i++)
-		error = hub_join(s, TOPIC_PREFIX, 0, prefixes[i]);
+		error = subscription_add(s, CHANNEL_TRACKED_PREFIX, 0, prefixes[i]);
 	if (error < 0)
 		disable(s);
 	return error < 0 ? ATOMDB_E_OOM : 0;
 }
 
 void tracking_disable(struct session *s) {
-	if (s->peer != NULL)
+	if (s->subscriber != NULL)
 		disable(s);
 }
 
 /* --- messages --------------------------------------------------------------------------------------------------- */
 
 /* The other end of a redirection has gone, and a client of RESP3 can be told. */
-static void tell_broken(struct hub *h, struct tracking *x) {
+static void tell_broken(struct subscriptions *h, struct tracking *x) {
 	x->options |= TRACKING_BROKEN;
 	if (x->session->protocol == 2)
 		return;
-	struct writer w = hub_head(h, 2);
+	struct writer w = publish_head(h, 2);
 	writer_bulk(&w, SLICE("tracking-redir-broken"));
 	writer_integer(&w, x->redirect_id);
 	/* The body at hand is not part of it. */
 	if (!w.failed)
-		hub_push(h, x->session, buffer_slice(&h->head));
+		publish_push(h, x->session, buffer_slice(&h->head));
 }
 
-static struct session *session_of(const struct hub *h, int64_t id) {
+static struct session *session_of(const struct subscriptions *h, int64_t id) {
 	list_for_each (node, &h->tenant->sessions) {
 		struct session *s = list_entry(node, struct session, tenant_link);
 		if ((int64_t)s->id == id)
@@ -162,10 +162,10 @@ static struct session *session_of(const struct hub *h, int64_t id) {
 	return NULL;
 }
 
-/* Tells the session that gets the invalidations of `s`, or `s` itself if it does not track; the hub's body is an array
- * of keys, or null. */
-static void tell(struct hub *h, struct session *s) {
-	struct tracking *x = s->peer == NULL ? NULL : s->peer->tracking;
+/* Tells the session that gets the invalidations of `s`, or `s` itself if it does not track; the subscriptions' body is
+ * an array of keys, or null. */
+static void tell(struct subscriptions *h, struct session *s) {
+	struct tracking *x = s->subscriber == NULL ? NULL : s->subscriber->tracking;
 	struct session *to = s;
 	bool redirected = x != NULL && x->redirect_id != 0;
 	if (x == NULL && h->own_redirect != 0) {
@@ -183,84 +183,84 @@ static void tell(struct hub *h, struct session *s) {
 		to = x->redirect;
 	}
 	if (to->protocol > 2) {
-		w = hub_head(h, 2);
+		w = publish_head(h, 2);
 		writer_bulk(&w, SLICE("invalidate"));
 	} else if (redirected && (to->flags & SESSION_SUBSCRIBED)) {
-		w = hub_head(h, 3);
+		w = publish_head(h, 3);
 		writer_bulk(&w, SLICE("message"));
 		writer_bulk(&w, CHANNEL);
 	} else {
 		return;
 	}
 	if (!w.failed)
-		hub_send(h, to);
+		publish_send(h, to);
 }
 
 /* The same, for what a session tracks; of what its command changes it hears as that ends. */
-static void send_invalidation(struct hub *h, struct tracking *x) {
-	struct slice body = hub_body_bytes(h);
+static void send_invalidation(struct subscriptions *h, struct tracking *x) {
+	struct slice body = publish_body_bytes(h);
 	if (x->session != h->current || h->unplanned) {
 		tell(h, x->session);
 		return;
 	}
-	hub_hold(h, &h->own, &body.len, sizeof(body.len));
-	hub_hold(h, &h->own, body.data, body.len);
+	publish_hold(h, &h->own, &body.len, sizeof(body.len));
+	publish_hold(h, &h->own, body.data, body.len);
 }
 
 /* Makes the body null: all that the receiver knows has changed. */
-static void write_null(struct hub *h, const struct session *s) {
-	struct writer w = hub_body(h, 0);
+static void write_null(struct subscriptions *h, const struct session *s) {
+	struct writer w = publish_body(h, 0);
 	writer_raw(&w, s->protocol == 2 ? SLICE("$-1\r\n") : SLICE("_\r\n"));
 }
 
-void tracking_tell_own(struct hub *h, struct session *s) {
+void tracking_tell_own(struct subscriptions *h, struct session *s) {
 	struct slice body;
 	for (size_t at = 0; at < h->own.len; at += body.len) {
 		memcpy(&body.len, h->own.data + at, sizeof(body.len));
 		at += sizeof(body.len);
 		body.data = h->own.data + at;
-		struct writer w = hub_body(h, body.len);
+		struct writer w = publish_body(h, body.len);
 		writer_raw(&w, body);
 		if (w.failed)
 			write_null(h, s);
 		tell(h, s);
 	}
-	hub_end_message(h);
+	publish_end(h);
 }
 
 /* Makes the body an array of one name. False where there is no room for it: write_null then. */
-static bool write_name(struct hub *h, struct slice name) {
-	struct writer w = hub_body(h, name.len + NAME_ROOM);
+static bool write_name(struct subscriptions *h, struct slice name) {
+	struct writer w = publish_body(h, name.len + NAME_ROOM);
 	writer_array(&w, 1);
 	writer_bulk(&w, name);
 	return !w.failed;
 }
 
-static void send_key(struct hub *h, struct tracking *x, struct slice name) {
+static void send_key(struct subscriptions *h, struct tracking *x, struct slice name) {
 	if (!write_name(h, name))
 		write_null(h, x->session);
 	send_invalidation(h, x);
-	hub_end_message(h);
+	publish_end(h);
 }
 
 /* --- keys that were read ---------------------------------------------------------------------------------------- */
 
-/* Tells the members of a topic, and ends it. */
-static void invalidate(struct hub *h, struct topic *topic) {
-	bool named = write_name(h, topic_name(topic));
+/* Tells the members of a channel, and ends it. */
+static void invalidate(struct subscriptions *h, struct channel *channel) {
+	bool named = write_name(h, channel_name(channel));
 	/* With the last of its members it is gone. */
-	for (uint64_t left = topic->count; left > 0; left--) {
-		struct membership *m = list_entry(topic->members.next, struct membership, by_topic);
-		struct tracking *x = m->session->peer->tracking;
+	for (uint64_t left = channel->count; left > 0; left--) {
+		struct subscription *m = list_entry(channel->subscriptions.next, struct subscription, by_channel);
+		struct tracking *x = m->session->subscriber->tracking;
 		bool own = x != NULL && (x->options & TRACKING_NOLOOP) && m->session == h->current;
 		if (x != NULL && !(x->options & TRACKING_BCAST) && !own) {
 			if (!named)
 				write_null(h, x->session);
 			send_invalidation(h, x);
 		}
-		hub_end_membership(m);
+		subscription_end(m);
 	}
-	hub_end_message(h);
+	publish_end(h);
 }
 
 /* Bytes that the table of tracked names may take: a small part of the quota. */
@@ -270,20 +270,20 @@ static uint64_t table_limit(const struct tenant *t) {
 }
 
 static void remember(struct session *s, struct slice name) {
-	struct hub *h = s->tenant->hub;
+	struct subscriptions *h = s->tenant->subscriptions;
 	uint64_t limit = table_limit(s->tenant);
-	if (name.len > limit / TABLE_NAMES || hub_join(s, TOPIC_TRACKED, 0, name) < 0) {
+	if (name.len > limit / TABLE_NAMES || subscription_add(s, CHANNEL_TRACKED_KEY, 0, name) < 0) {
 		/* What is not remembered must not be cached. */
-		send_key(h, s->peer->tracking, name);
+		send_key(h, s->subscriber->tracking, name);
 		return;
 	}
-	while (h->kinds[TOPIC_TRACKED].count > TRACKED_MAX || h->tracked_bytes > limit)
-		invalidate(h, list_entry(h->kinds[TOPIC_TRACKED].topics.next, struct topic, order));
+	while (h->kinds[CHANNEL_TRACKED_KEY].count > TRACKED_MAX || h->tracked_bytes > limit)
+		invalidate(h, list_entry(h->kinds[CHANNEL_TRACKED_KEY].channels.next, struct channel, order));
 }
 
 void tracking_remember(struct session *s, const struct request *r) {
 	const struct command *c = r->command;
-	const struct tracking *x = s->peer->tracking;
+	const struct tracking *x = s->subscriber->tracking;
 	bool caching = (x->options & TRACKING_CACHING) != 0;
 	if (!(c->flags & CMD_READONLY) || (x->options & TRACKING_BCAST) ||
 	    ((x->options & TRACKING_OPTIN) && !caching) || ((x->options & TRACKING_OPTOUT) && caching))
@@ -298,19 +298,19 @@ void tracking_remember(struct session *s, const struct request *r) {
 
 void tracking_command_done(struct session *s, const struct command *c) {
 	if (!(s->flags & SESSION_MULTI) && c->id != COMMAND_CLIENT)
-		s->peer->tracking->options &= ~(uint32_t)TRACKING_CACHING;
+		s->subscriber->tracking->options &= ~(uint32_t)TRACKING_CACHING;
 }
 
 /* --- prefixes --------------------------------------------------------------------------------------------------- */
 
-void tracking_forget_changes(struct hub *h, struct topic *topic) {
-	if (topic->changes == NULL)
+void tracking_forget_changes(struct subscriptions *h, struct channel *channel) {
+	if (channel->changes == NULL)
 		return;
-	client_memory_discharge(h->tenant, topic->changes->charged);
-	buffer_deinit(&topic->changes->names);
-	free(topic->changes->keys);
-	free(topic->changes);
-	topic->changes = NULL;
+	client_memory_discharge(h->tenant, channel->changes->charged);
+	buffer_deinit(&channel->changes->names);
+	free(channel->changes->keys);
+	free(channel->changes);
+	channel->changes = NULL;
 }
 
 static int compare_keys(const void *one, const void *other, void *names) {
@@ -340,7 +340,8 @@ static void sort_changes(struct changes *c) {
 }
 
 /* Makes the body those keys that `skip`, or NULL, has not written; how many they are. */
-static size_t write_changes(struct hub *h, const struct changes *c, const struct session *skip, bool *written) {
+static size_t write_changes(struct subscriptions *h, const struct changes *c, const struct session *skip,
+			    bool *written) {
 	size_t count = 0, size = NAME_ROOM;
 	for (size_t i = 0; i < c->count; i++) {
 		if (skip == NULL || c->keys[i].writer != skip) {
@@ -348,7 +349,7 @@ static size_t write_changes(struct hub *h, const struct changes *c, const struct
 			size += c->keys[i].length + NAME_ROOM;
 		}
 	}
-	struct writer w = hub_body(h, size);
+	struct writer w = publish_body(h, size);
 	writer_array(&w, count);
 	for (size_t i = 0; i < c->count; i++) {
 		if (skip == NULL || c->keys[i].writer != skip)
@@ -367,15 +368,15 @@ static bool has_written(const struct session *s, const struct changes *c) {
 }
 
 /* Sends each member the keys, without those that it wrote if it asked for that. All others share one message. */
-static void broadcast(struct hub *h, struct topic *topic) {
-	const struct changes *c = topic->changes;
+static void broadcast(struct subscriptions *h, struct channel *channel) {
+	const struct changes *c = channel->changes;
 	bool written = false, shared = false;
 	if (c == NULL)
 		return;
-	sort_changes(topic->changes);
-	list_for_each (node, &topic->members) {
-		struct session *s = list_entry(node, struct membership, by_topic)->session;
-		struct tracking *x = s->peer->tracking;
+	sort_changes(channel->changes);
+	list_for_each (node, &channel->subscriptions) {
+		struct session *s = list_entry(node, struct subscription, by_channel)->session;
+		struct tracking *x = s->subscriber->tracking;
 		bool own = (x->options & TRACKING_NOLOOP) != 0 && has_written(s, c);
 		size_t count = c->count;
 		if (own || !shared)
@@ -386,17 +387,17 @@ static void broadcast(struct hub *h, struct topic *topic) {
 		if (count != 0)
 			send_invalidation(h, x);
 	}
-	hub_end_message(h);
-	tracking_forget_changes(h, topic);
+	publish_end(h);
+	tracking_forget_changes(h, channel);
 }
 
-static int gather(struct hub *h, struct topic *topic, struct slice name, const struct session *writer) {
+static int gather(struct subscriptions *h, struct channel *channel, struct slice name, const struct session *writer) {
 	uint64_t bytes = name.len + 1 + sizeof(struct changed_key);
-	if (topic->changes == NULL) {
-		bytes += sizeof(*topic->changes);
-		topic->changes = calloc(1, sizeof(*topic->changes));
+	if (channel->changes == NULL) {
+		bytes += sizeof(*channel->changes);
+		channel->changes = calloc(1, sizeof(*channel->changes));
 	}
-	struct changes *c = topic->changes;
+	struct changes *c = channel->changes;
 	if (c == NULL || client_memory_charge(h->tenant, NULL, bytes, CHARGE_LATER) < 0)
 		return -ENOMEM;
 	c->charged += bytes;
@@ -418,26 +419,26 @@ static int gather(struct hub *h, struct topic *topic, struct slice name, const s
 }
 
 /* There is no room to gather a name: its members must take all for changed. */
-static void broadcast_null(struct hub *h, struct topic *topic) {
-	tracking_forget_changes(h, topic);
-	list_for_each (node, &topic->members) {
-		struct session *s = list_entry(node, struct membership, by_topic)->session;
+static void broadcast_null(struct subscriptions *h, struct channel *channel) {
+	tracking_forget_changes(h, channel);
+	list_for_each (node, &channel->subscriptions) {
+		struct session *s = list_entry(node, struct subscription, by_channel)->session;
 		write_null(h, s);
-		send_invalidation(h, s->peer->tracking);
+		send_invalidation(h, s->subscriber->tracking);
 	}
-	hub_end_message(h);
+	publish_end(h);
 }
 
-static void gather_all(struct hub *h, struct slice name) {
-	list_for_each (node, &h->kinds[TOPIC_PREFIX].topics) {
-		struct topic *topic = list_entry(node, struct topic, order);
-		struct slice prefix = topic_name(topic);
+static void gather_all(struct subscriptions *h, struct slice name) {
+	list_for_each (node, &h->kinds[CHANNEL_TRACKED_PREFIX].channels) {
+		struct channel *channel = list_entry(node, struct channel, order);
+		struct slice prefix = channel_name(channel);
 		if (prefix.len > name.len || (prefix.len != 0 && memcmp(prefix.data, name.data, prefix.len) != 0))
 			continue;
-		if (gather(h, topic, name, h->current) < 0)
-			broadcast_null(h, topic);
-		else if (topic->changes->names.len > GATHERED_MAX)
-			broadcast(h, topic);
+		if (gather(h, channel, name, h->current) < 0)
+			broadcast_null(h, channel);
+		else if (channel->changes->names.len > GATHERED_MAX)
+			broadcast(h, channel);
 	}
 	if (!h->broadcasts) {
 		h->broadcasts = true;
@@ -448,16 +449,16 @@ static void gather_all(struct hub *h, struct slice name) {
 
 void session_turn_ended(struct environment *env) {
 	while (env->broadcasts != NULL) {
-		struct hub *h = env->broadcasts;
+		struct subscriptions *h = env->broadcasts;
 		env->broadcasts = h->next;
 		h->broadcasts = false;
-		list_for_each (node, &h->kinds[TOPIC_PREFIX].topics)
-			broadcast(h, list_entry(node, struct topic, order));
+		list_for_each (node, &h->kinds[CHANNEL_TRACKED_PREFIX].channels)
+			broadcast(h, list_entry(node, struct channel, order));
 	}
 }
 
-void tracking_forget_hub(struct hub *h) {
-	struct hub **at = &h->env->broadcasts;
+void tracking_forget_all(struct subscriptions *h) {
+	struct subscriptions **at = &h->env->broadcasts;
 	if (!h->broadcasts)
 		return;
 	while (*at != h)
@@ -468,29 +469,30 @@ void tracking_forget_hub(struct hub *h) {
 
 /* --- changes ---------------------------------------------------------------------------------------------------- */
 
-void tracking_changed(struct hub *h, struct slice name) {
-	if (h->kinds[TOPIC_PREFIX].count != 0)
+void tracking_changed(struct subscriptions *h, struct slice name) {
+	if (h->kinds[CHANNEL_TRACKED_PREFIX].count != 0)
 		gather_all(h, name);
-	struct topic *topic = hub_find(h, TOPIC_TRACKED, 0, name);
-	if (topic != NULL)
-		invalidate(h, topic);
+	struct channel *channel = subscriptions_find(h, CHANNEL_TRACKED_KEY, 0, name);
+	if (channel != NULL)
+		invalidate(h, channel);
 }
 
-void tracking_swapped(struct hub *h) {
+void tracking_swapped(struct subscriptions *h) {
 	list_for_each (node, &h->tracking) {
 		struct tracking *x = list_entry(node, struct tracking, link);
 		write_null(h, x->session);
 		send_invalidation(h, x);
 	}
-	hub_end_message(h);
+	publish_end(h);
 }
 
-void tracking_flushed(struct hub *h) {
+void tracking_flushed(struct subscriptions *h) {
 	tracking_swapped(h);
 	/* All has been told. */
-	while (h->kinds[TOPIC_TRACKED].count != 0) {
-		struct topic *topic = list_entry(h->kinds[TOPIC_TRACKED].topics.next, struct topic, order);
-		for (uint64_t left = topic->count; left > 0; left--)
-			hub_end_membership(list_entry(topic->members.next, struct membership, by_topic));
+	while (h->kinds[CHANNEL_TRACKED_KEY].count != 0) {
+		struct channel *channel =
+			list_entry(h->kinds[CHANNEL_TRACKED_KEY].channels.next, struct channel, order);
+		for (uint64_t left = channel->count; left > 0; left--)
+			subscription_end(list_entry(channel->subscriptions.next, struct subscription, by_channel));
 	}
 }

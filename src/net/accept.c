@@ -38,9 +38,9 @@ int worker_listen(struct worker *w, bool on) {
 }
 
 static void report_failure(struct worker *w, const struct listener *l, int error) {
-	counter_add(&w->figures.rejected[REJECT_FILES], 1);
-	event_report(w->env.events,
-		     &(struct event){.id = EVENT_ACCEPT_FAILED, .address = listener_address(l), .error = error});
+	counter_add(&w->counters.rejected[REJECT_FILES], 1);
+	log_report(w->env.events,
+		   &(struct log_event){.id = LOG_EVENT_ACCEPT_FAILED, .address = listener_address(l), .error = error});
 }
 
 static void pause_accepting(struct worker *w) {
@@ -69,8 +69,8 @@ static void shed(struct worker *w, const struct listener *l, int error) {
 }
 
 static void count_rejected(struct worker *w, const struct listener *l) {
-	counter_add(&w->figures.rejected[REJECT_MAX_CLIENTS], 1);
-	event_report(w->env.events, &(struct event){.id = EVENT_CLIENT_REJECTED, .address = listener_address(l)});
+	counter_add(&w->counters.rejected[REJECT_MAX_CLIENTS], 1);
+	log_report(w->env.events, &(struct log_event){.id = LOG_EVENT_CLIENT_REJECTED, .address = listener_address(l)});
 }
 
 static void reject(struct worker *w, const struct listener *l, int fd) {
@@ -86,17 +86,17 @@ static void reject(struct worker *w, const struct listener *l, int fd) {
  * and Hahne, 1998): one alone gets a half, two a third each, and there is always room for another one. The same holds
  * for all clients together that have no tenant yet. The operator gets any place that is left. */
 
-static uint64_t count_strangers(const struct worker_shared *shared) {
+static uint64_t count_unauthenticated(const struct worker_shared *shared) {
 	uint64_t count = 0;
 	for (unsigned i = 0; i < shared->worker_count; i++)
-		count += counter_get(&worker_figures(shared->workers[i])->states[CLIENT_STRANGER]);
+		count += counter_get(&worker_counters(shared->workers[i])->states[CLIENT_UNAUTHENTICATED]);
 	return count;
 }
 
 uint64_t worker_authenticated(const struct worker_shared *shared) {
 	uint64_t all = atomic_load_explicit(&shared->clients, memory_order_relaxed),
-		 strangers = count_strangers(shared);
-	return all > strangers ? all - strangers : 0;
+		 unauthenticated = count_unauthenticated(shared);
+	return all > unauthenticated ? all - unauthenticated : 0;
 }
 
 uint64_t worker_kept_places(uint32_t most) {
@@ -110,30 +110,30 @@ static bool has_place(const struct worker *w, const struct tenant *t) {
 	uint64_t taken = worker_authenticated(w->shared) + worker_kept_places(most);
 	if (taken >= most)
 		return false;
-	return t->limits.max_clients != 0 || counter_get(&t->figures.clients) < most - taken;
+	return t->limits.max_clients != 0 || counter_get(&t->counters.clients) < most - taken;
 }
 
 bool worker_has_place(struct worker *w, const struct tenant *t) {
 	bool has = has_place(w, t);
 	if (!has)
-		counter_add(&w->figures.rejected[REJECT_MAX_CLIENTS], 1);
+		counter_add(&w->counters.rejected[REJECT_MAX_CLIENTS], 1);
 	return has;
 }
 
 /* Whether one more without a tenant fits beside the `clients` that are there. */
-static bool has_place_for_stranger(const struct worker *w, uint64_t clients) {
+static bool has_place_for_unauthenticated(const struct worker *w, uint64_t clients) {
 	uint32_t most = w->env.settings.max_clients;
 	if (most == 0)
 		return true;
 	if (most < SHARED_PLACES || clients >= most)
 		return clients < most;
-	return count_strangers(w->shared) < most - clients;
+	return count_unauthenticated(w->shared) < most - clients;
 }
 
 /* Makes the oldest client that does not authenticate give way to a new one. */
-static bool displace_stranger(struct worker *w, const struct listener *l) {
-	struct connection *c = list_entry(w->strangers.next, struct connection, link);
-	if (w->env.settings.max_clients < SHARED_PLACES || list_empty(&w->strangers) ||
+static bool displace_unauthenticated(struct worker *w, const struct listener *l) {
+	struct connection *c = list_entry(w->unauthenticated.next, struct connection, link);
+	if (w->env.settings.max_clients < SHARED_PLACES || list_empty(&w->unauthenticated) ||
 	    session_authenticated(&c->session) || w->env.steady_ms - c->session.created_ms < PATIENCE_MS)
 		return false;
 	count_rejected(w, l);
@@ -143,7 +143,7 @@ static bool displace_stranger(struct worker *w, const struct listener *l) {
 
 static bool take_place(struct worker *w, const struct listener *l) {
 	uint64_t clients = atomic_fetch_add_explicit(&w->shared->clients, 1, memory_order_relaxed);
-	if (has_place_for_stranger(w, clients) || displace_stranger(w, l))
+	if (has_place_for_unauthenticated(w, clients) || displace_unauthenticated(w, l))
 		return true;
 	atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
 	return false;
@@ -175,23 +175,23 @@ void worker_accept(struct worker *w, const struct listener *l) {
 /* --- timeouts --------------------------------------------------------------------------------------------------- */
 
 static void close_idle(struct worker *w, struct connection *c) {
-	counter_add(&w->figures.idle_closed, 1);
+	counter_add(&w->counters.idle_closed, 1);
 	connection_close(c);
 }
 
-static void sweep_strangers(struct worker *w) {
+static void sweep_unauthenticated(struct worker *w) {
 	int64_t limit = (int64_t)w->env.settings.auth_timeout * 1000;
 	if (limit == 0)
 		return;
-	while (!list_empty(&w->strangers)) {
-		struct connection *c = list_entry(w->strangers.next, struct connection, link);
+	while (!list_empty(&w->unauthenticated)) {
+		struct connection *c = list_entry(w->unauthenticated.next, struct connection, link);
 		if (w->env.steady_ms - c->session.created_ms < limit)
 			return;
 		if (session_authenticated(&c->session)) {
 			/* The anonymous tenant waits for its first command. */
-			c->flags |= CONNECTION_MEMBER;
+			c->flags |= CONNECTION_AUTHENTICATED;
 			list_remove(&c->link);
-			list_push_back(&w->members, &c->link);
+			list_push_back(&w->authenticated, &c->link);
 		} else {
 			close_idle(w, c);
 		}
@@ -209,17 +209,17 @@ void worker_sweep_lingering(struct worker *w) {
 }
 
 /* A tenth of the members each time: a timeout is at most ten sweeps late, and no sweep stalls the others for long. */
-static void sweep_members(struct worker *w) {
+static void sweep_authenticated(struct worker *w) {
 	int64_t limit = (int64_t)w->env.settings.idle_timeout * 1000;
 	if (limit == 0)
 		return;
-	uint64_t count = counter_get(&w->figures.clients) / 10;
+	uint64_t count = counter_get(&w->counters.clients) / 10;
 	if (count < SWEEP_COUNT)
 		count = SWEEP_COUNT;
 	struct list seen;
 	list_init(&seen);
-	while (count-- > 0 && !list_empty(&w->members)) {
-		struct connection *c = list_entry(w->members.next, struct connection, link);
+	while (count-- > 0 && !list_empty(&w->authenticated)) {
+		struct connection *c = list_entry(w->authenticated.next, struct connection, link);
 		if (w->env.steady_ms - c->session.last_ms >= limit && !connection_may_be_idle(c)) {
 			close_idle(w, c);
 		} else {
@@ -230,7 +230,7 @@ static void sweep_members(struct worker *w) {
 	while (!list_empty(&seen)) {
 		struct list *node = seen.next;
 		list_remove(node);
-		list_push_back(&w->members, node);
+		list_push_back(&w->authenticated, node);
 	}
 }
 
@@ -238,16 +238,16 @@ void worker_want_sweep(struct worker *w) {
 	const struct settings *s = &w->env.settings;
 	if (w->tick_ms != INT64_MAX)
 		return;
-	if ((s->auth_timeout > 0 && !list_empty(&w->strangers)) || !list_empty(&w->lingering) ||
-	    (s->idle_timeout > 0 && !list_empty(&w->members)))
+	if ((s->auth_timeout > 0 && !list_empty(&w->unauthenticated)) || !list_empty(&w->lingering) ||
+	    (s->idle_timeout > 0 && !list_empty(&w->authenticated)))
 		w->tick_ms = w->env.steady_ms + SWEEP_MS;
 }
 
 void worker_sweep(struct worker *w) {
 	w->tick_ms = INT64_MAX;
-	sweep_strangers(w);
+	sweep_unauthenticated(w);
 	worker_sweep_lingering(w);
-	sweep_members(w);
+	sweep_authenticated(w);
 	/* What cannot be watched now is tried again later. */
 	if (!w->stopping && worker_listen(w, true) < 0)
 		w->tick_ms = w->env.steady_ms + SWEEP_MS;

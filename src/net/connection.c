@@ -20,7 +20,7 @@
 
 /* Unsent replies beyond which a client is no longer served. A client may write a long pipeline before it reads: this,
  * with the kernel's buffers, is how long its replies may be. */
-#define BACKLOG_MEMBER ((size_t)1 << 20)
+#define BACKLOG_AUTHENTICATED ((size_t)1 << 20)
 static struct connection *connection_of(struct session *s) {
 	return list_entry(s, struct connection, session);
 }
@@ -28,7 +28,7 @@ static struct connection *connection_of(struct session *s) {
 bool connection_is_behind(const struct connection *c) {
 	if (__builtin_expect(c->output == NULL, 1))
 		return false;
-	return output_unsent(c) > (c->session.tenant != NULL ? BACKLOG_MEMBER : 0) || c->output->lent != NULL;
+	return output_unsent(c) > (c->session.tenant != NULL ? BACKLOG_AUTHENTICATED : 0) || c->output->pinned != NULL;
 }
 
 static void set_tcp_options(int fd, uint32_t keepalive) {
@@ -52,11 +52,11 @@ static int enter(struct worker *w, struct connection *c) {
 	struct epoll_event event = {.events = c->interest, .data.ptr = c};
 	if (epoll_ctl(w->epoll, EPOLL_CTL_ADD, c->fd, &event) < 0)
 		return -errno;
-	/* Who came from another worker may have been there for longer than a stranger may stay. */
-	list_push_back((c->flags & CONNECTION_MEMBER) ? &w->members : &w->strangers, &c->link);
-	c->state = CLIENT_STRANGER;
-	counter_add(&w->figures.states[c->state], 1);
-	counter_add(&w->figures.clients, 1);
+	/* Who came from another worker may have been there for longer than an unauthenticated client may stay. */
+	list_push_back((c->flags & CONNECTION_AUTHENTICATED) ? &w->authenticated : &w->unauthenticated, &c->link);
+	c->state = CLIENT_UNAUTHENTICATED;
+	counter_add(&w->counters.states[c->state], 1);
+	counter_add(&w->counters.clients, 1);
 	worker_want_sweep(w);
 	return 0;
 }
@@ -80,11 +80,11 @@ struct connection *connection_new(struct worker *w, int fd, uint64_t id) {
 void connection_open(struct worker *w, int fd, bool tcp) {
 	if (tcp)
 		set_tcp_options(fd, w->env.settings.tcp_keepalive);
-	counter_add(&w->figures.connections, 1);
+	counter_add(&w->counters.connections, 1);
 	uint64_t id = 1 + atomic_fetch_add_explicit(&w->shared->next_client_id, 1, memory_order_relaxed);
 	if (connection_new(w, fd, id) != NULL)
 		return;
-	counter_add(&w->figures.rejected[REJECT_MEMORY], 1);
+	counter_add(&w->counters.rejected[REJECT_MEMORY], 1);
 	atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
 }
 
@@ -104,7 +104,7 @@ void connection_close(struct connection *c) {
 	/* It may have been sent here to open a tenant that its secret made, and goes before it was let in. */
 	bool kept_out = c->session.tenant == NULL && (c->flags & CONNECTION_RUNNABLE) != 0;
 	connection_uncharge(c);
-	/* Its tenant may end with the session, and what it lends with it. */
+	/* Its tenant may end with the session, and what it pins with it. */
 	output_drop(c);
 	session_deinit(&c->session);
 	if (kept_out)
@@ -114,9 +114,9 @@ void connection_close(struct connection *c) {
 	close(c->fd);
 	c->fd = -1;
 	list_remove(&c->link);
-	list_push_back(&w->graveyard, &c->link);
-	counter_sub(&w->figures.clients, 1);
-	counter_sub(&w->figures.states[c->state], 1);
+	list_push_back(&w->closed, &c->link);
+	counter_sub(&w->counters.clients, 1);
+	counter_sub(&w->counters.states[c->state], 1);
 	atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
 }
 
@@ -137,8 +137,8 @@ void connection_close_evicted(struct worker *w) {
 		connection_close(list_entry(w->evicted.next, struct connection, link));
 }
 
-void connection_bury(struct worker *w) {
-	list_for_each (node, &w->graveyard) {
+void connection_free_closed(struct worker *w) {
+	list_for_each (node, &w->closed) {
 		struct connection *c = list_entry(node, struct connection, link);
 		list_remove(node);
 		free(c);
@@ -172,7 +172,7 @@ bool connection_may_be_idle(const struct connection *c) {
 }
 
 static void set_state(struct connection *c, enum client_state state) {
-	struct worker_figures *f = &c->worker->figures;
+	struct worker_counters *f = &c->worker->counters;
 	counter_sub(&f->states[c->state], 1);
 	c->state = (uint8_t)state;
 	counter_add(&f->states[state], 1);
@@ -183,7 +183,7 @@ static inline enum client_state find_state(const struct connection *c) {
 	if (__builtin_expect((flags & (SESSION_MULTI | SESSION_SUBSCRIBED | SESSION_MONITOR)) == 0 &&
 				     (c->flags & CONNECTION_WAITING) == 0,
 			     1))
-		return c->session.tenant != NULL ? CLIENT_AUTHENTICATED : CLIENT_STRANGER;
+		return c->session.tenant != NULL ? CLIENT_AUTHENTICATED : CLIENT_UNAUTHENTICATED;
 	if (c->flags & CONNECTION_WAITING)
 		return CLIENT_WAITING;
 	if (flags & SESSION_MONITOR)
@@ -219,10 +219,10 @@ void connection_finish(struct connection *c) {
 
 void connection_settle(struct connection *c) {
 	struct worker *w = c->worker;
-	if (__builtin_expect(!(c->flags & CONNECTION_MEMBER) && c->session.tenant != NULL, 0)) {
-		c->flags |= CONNECTION_MEMBER;
+	if (__builtin_expect(!(c->flags & CONNECTION_AUTHENTICATED) && c->session.tenant != NULL, 0)) {
+		c->flags |= CONNECTION_AUTHENTICATED;
 		list_remove(&c->link);
-		list_push_back(&w->members, &c->link);
+		list_push_back(&w->authenticated, &c->link);
 		worker_want_sweep(w);
 	}
 	enum client_state state = find_state(c);
@@ -267,9 +267,9 @@ void connection_depart(struct connection *c) {
 	c->session.reply = NULL;
 	c->session.env = NULL;
 	c->worker = NULL;
-	counter_sub(&w->figures.clients, 1);
-	counter_sub(&w->figures.states[c->state], 1);
-	counter_add(&w->figures.moved, 1);
+	counter_sub(&w->counters.clients, 1);
+	counter_sub(&w->counters.states[c->state], 1);
+	counter_add(&w->counters.moved, 1);
 	c->pending->message.kind = MESSAGE_CONNECTION;
 	inbox_post(&w->shared->workers[home]->inbox, &c->pending->message);
 }
@@ -298,9 +298,9 @@ static int charge_more(struct connection *c, uint64_t more, enum client_charge h
 			return ATOMDB_E_OOM;
 		}
 	} else {
-		if (more > WORKER_STRANGER_BYTES - w->stranger_bytes)
+		if (more > WORKER_UNAUTHENTICATED_BYTES - w->unauthenticated_bytes)
 			return ATOMDB_E_OOM;
-		w->stranger_bytes += more;
+		w->unauthenticated_bytes += more;
 	}
 	c->charged += more;
 	return 0;
@@ -315,7 +315,7 @@ static int charge(struct connection *c, enum client_charge how) {
 	if (less > 0 && c->session.tenant != NULL)
 		client_memory_discharge(c->session.tenant, less);
 	else
-		c->worker->stranger_bytes -= less;
+		c->worker->unauthenticated_bytes -= less;
 	c->charged = held;
 	return 0;
 }
@@ -338,7 +338,7 @@ void connection_uncharge(struct connection *c) {
 	if (c->session.tenant != NULL)
 		client_memory_discharge(c->session.tenant, c->charged);
 	else
-		c->worker->stranger_bytes -= c->charged;
+		c->worker->unauthenticated_bytes -= c->charged;
 	c->charged = 0;
 }
 
@@ -364,30 +364,30 @@ static void format_address(const struct sockaddr_storage *from, char *out, size_
 
 /* A client of a Unix socket has no address of its own: both ends are the listener's. */
 static void find_addresses(const struct connection *c, char *address, char *local_address, size_t size) {
-	struct sockaddr_storage peer = {0}, own = {0};
+	struct sockaddr_storage subscriber = {0}, own = {0};
 	socklen_t length = sizeof(own);
 	if (getsockname(c->fd, (struct sockaddr *)&own, &length) < 0)
 		own.ss_family = AF_UNSPEC;
-	length = sizeof(peer);
-	if (getpeername(c->fd, (struct sockaddr *)&peer, &length) < 0)
-		peer.ss_family = AF_UNSPEC;
+	length = sizeof(subscriber);
+	if (getpeername(c->fd, (struct sockaddr *)&subscriber, &length) < 0)
+		subscriber.ss_family = AF_UNSPEC;
 	if (own.ss_family == AF_UNIX)
-		peer = own;
-	format_address(&peer, address, size);
+		subscriber = own;
+	format_address(&subscriber, address, size);
 	format_address(&own, local_address, size);
 }
 
-void connection_report(const struct connection *c, enum event_id id, struct slice bytes, const char *detail) {
+void connection_report(const struct connection *c, enum log_event_id id, struct slice bytes, const char *detail) {
 	struct client_facts facts;
 	find_addresses(c, facts.address, facts.local_address, sizeof(facts.address));
 	const struct tenant *t = c->session.tenant;
-	event_report(c->worker->env.events, &(struct event){
-						    .id = id,
-						    .tenant = t != NULL ? tenant_name(t) : NULL,
-						    .client = facts.address,
-						    .bytes = bytes,
-						    .detail = detail,
-					    });
+	log_report(c->worker->env.events, &(struct log_event){
+						  .id = id,
+						  .tenant = t != NULL ? tenant_name(t) : NULL,
+						  .client = facts.address,
+						  .bytes = bytes,
+						  .detail = detail,
+					  });
 }
 
 static void host_describe(struct session *s, struct client_facts *facts) {
@@ -438,13 +438,13 @@ static void visit_list(struct list *l, void (*visit)(void *context, struct sessi
 
 static void host_each(struct environment *env, void (*visit)(void *context, struct session *s), void *context) {
 	struct worker *w = list_entry(env, struct worker, env);
-	visit_list(&w->strangers, visit, context);
-	visit_list(&w->members, visit, context);
+	visit_list(&w->unauthenticated, visit, context);
+	visit_list(&w->authenticated, visit, context);
 	visit_list(&w->lingering, visit, context);
 }
 
-static void host_send_watched(struct environment *env) {
-	worker_send_watched(list_entry(env, struct worker, env));
+static void host_send_monitor_feed(struct environment *env) {
+	worker_send_monitor_feed(list_entry(env, struct worker, env));
 }
 
 static uint64_t host_held(const struct session *s) {
@@ -455,7 +455,7 @@ static uint64_t host_held(const struct session *s) {
 static void report_evicted(const struct connection *c, uint64_t held) {
 	char detail[64];
 	snprintf(detail, sizeof(detail), "%llu bytes", (unsigned long long)held);
-	connection_report(c, EVENT_CLIENT_EVICTED, (struct slice){0}, detail);
+	connection_report(c, LOG_EVENT_CLIENT_EVICTED, (struct slice){0}, detail);
 }
 
 static void host_evict(struct session *s, uint64_t held) {
@@ -466,7 +466,7 @@ static void host_evict(struct session *s, uint64_t held) {
 
 void connection_report_evicted(const struct connection *c) {
 	if (c->session.tenant != NULL)
-		counter_add(&c->session.tenant->figures.clients_evicted, 1);
+		counter_add(&c->session.tenant->counters.clients_evicted, 1);
 	report_evicted(c, held_bytes(c));
 }
 
@@ -506,16 +506,16 @@ static uint64_t source_of_ip(const struct sockaddr_storage *from) {
 static uint64_t host_source(const struct session *s) {
 	const struct connection *c = list_entry(s, const struct connection, session);
 	struct sockaddr_storage from = {0};
-	struct ucred peer;
+	struct ucred subscriber;
 	socklen_t length = sizeof(from);
 	if (getpeername(c->fd, (struct sockaddr *)&from, &length) < 0)
 		return 0;
 	if (from.ss_family == AF_INET || from.ss_family == AF_INET6)
 		return source_of_ip(&from);
-	length = sizeof(peer);
-	if (from.ss_family != AF_UNIX || getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+	length = sizeof(subscriber);
+	if (from.ss_family != AF_UNIX || getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &subscriber, &length) < 0)
 		return 0;
-	return (uint64_t)1 << 32 | peer.uid;
+	return (uint64_t)1 << 32 | subscriber.uid;
 }
 
 static bool host_has_place(const struct session *s, const struct tenant *t) {
@@ -536,12 +536,12 @@ const struct session_host connection_host = {
 	.push_shared = host_push_shared,
 	.wake = host_wake,
 	.each = host_each,
-	.prepare_call = worker_prepare_call,
-	.send_call = worker_send_call,
+	.prepare_fanout = worker_prepare_fanout,
+	.send_fanout = worker_send_fanout,
 	.has_place = host_has_place,
 	.source = host_source,
 	.leaving = host_leaving,
-	.send_watched = host_send_watched,
+	.send_monitor_feed = host_send_monitor_feed,
 	.held = host_held,
 	.evict = host_evict,
 };

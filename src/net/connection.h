@@ -25,14 +25,14 @@ struct window;
 struct worker;
 
 enum connection_flag {
-	CONNECTION_MEMBER = 1 << 0,   /* has had a tenant */
-	CONNECTION_GREETED = 1 << 1,  /* its first line was looked at */
-	CONNECTION_RUNNABLE = 1 << 2, /* pending may hold complete commands, kept back until replies are sent */
-	CONNECTION_WAITING = 1 << 3,  /* in one of the worker's lists of those whose commands are tried again */
-	CONNECTION_FINISHED = 1 << 4, /* nothing more is run; closed when its replies have arrived */
-	CONNECTION_ENDED = 1 << 5,    /* the client has sent all that it will */
-	CONNECTION_OVERRUN = 1 << 6,  /* it holds too much: closed at the end of the turn, and nothing is done for it */
-	CONNECTION_REPLIED = 1 << 7,  /* among worker->replies */
+	CONNECTION_AUTHENTICATED = 1 << 0, /* has had a tenant */
+	CONNECTION_GREETED = 1 << 1,       /* its first line was looked at */
+	CONNECTION_RUNNABLE = 1 << 2,      /* pending may hold complete commands, kept back until replies are sent */
+	CONNECTION_WAITING = 1 << 3,       /* in one of the worker's lists of those whose commands are tried again */
+	CONNECTION_FINISHED = 1 << 4,      /* nothing more is run; closed when its replies have arrived */
+	CONNECTION_ENDED = 1 << 5,         /* the client has sent all that it will */
+	CONNECTION_OVERRUN = 1 << 6, /* it holds too much: closed at the end of the turn, and nothing is done for it */
+	CONNECTION_REPLIED = 1 << 7, /* among worker->replies */
 };
 
 /* Input that was read and not run. Allocated only when there is some. */
@@ -44,13 +44,13 @@ struct pending {
 	struct buffer bytes;
 };
 
-/* Bytes that are sent from where they are, in the middle of an output: a value that is lent, or what several clients
+/* Bytes that are sent from where they are, in the middle of an output: a value that is pinned, or what several clients
  * share. */
 struct insert {
 	struct list link;      /* in output->inserts */
 	size_t at;             /* the output's bytes from here on come behind it */
 	struct slice rest;     /* unsent */
-	struct loan *loan;     /* owned, or NULL */
+	struct pin *pin;       /* owned, or NULL */
 	struct shared *shared; /* held, or NULL */
 };
 
@@ -60,8 +60,8 @@ struct output {
 	size_t sent;         /* of them */
 	struct list inserts; /* in the order of `at`; owned */
 	size_t insert_count;
-	size_t shared_bytes; /* unsent, of inserts that are shared */
-	struct insert *lent; /* the one that is lent, or NULL */
+	size_t shared_bytes;   /* unsent, of inserts that are shared */
+	struct insert *pinned; /* the one that is pinned, or NULL */
 	struct connection *connection;
 	struct list push; /* in worker->pushed */
 };
@@ -82,7 +82,7 @@ struct connection {
 };
 
 /* Whether so much is unsent that the client's commands are not run: more than 1 MiB, anything before it has
- * authenticated, or a value that is lent. */
+ * authenticated, or a value that is pinned. */
 bool connection_is_behind(const struct connection *c);
 
 /* A client on `fd`, which it takes over: watched and counted, with a session and no tenant. NULL: it was closed. */
@@ -107,7 +107,7 @@ void connection_evict(struct connection *c);
 void connection_report_evicted(const struct connection *c);
 void connection_close_evicted(struct worker *w);
 /* Frees what was closed in this turn. */
-void connection_bury(struct worker *w);
+void connection_free_closed(struct worker *w);
 /* Frees one that no worker has: left over in an inbox. */
 void connection_discard(struct connection *c);
 
@@ -132,7 +132,7 @@ void connection_uncharge(struct connection *c);
 void connection_settle(struct connection *c);
 
 /* Reports something that concerns this client. */
-void connection_report(const struct connection *c, enum event_id id, struct slice bytes, const char *detail);
+void connection_report(const struct connection *c, enum log_event_id id, struct slice bytes, const char *detail);
 
 extern const struct session_host connection_host;
 
@@ -161,16 +161,16 @@ int input_hold(struct connection *c, struct slice bytes);
 /* Sends what is held, then the client's part of the worker's output; holds what does not fit. The output is empty after
  * it. 0; -errno of the socket, -ENOMEM, or ATOMDB_E_RANGE past the output limit (counted and reported): close then. */
 int output_flush(struct connection *c);
-/* Holds the worker's output, then what was lent to this client, and CRLF: it is sent with the next output_flush, and
- * when the socket has room. 0 or -ENOMEM. The loan is taken over, also on failure; there is no other. */
-int output_lend(struct connection *c, struct lent lent);
-/* Writes the unsent bytes as a field, without the rest of a value that is lent. */
+/* Holds the worker's output, then what was pinned to this client, and CRLF: it is sent with the next output_flush, and
+ * when the socket has room. 0 or -ENOMEM. The pin is taken over, also on failure; there is no other. */
+int output_pin(struct connection *c, struct pinned pinned);
+/* Writes the unsent bytes as a field, without the rest of a value that is pinned. */
 void output_serialize(const struct connection *c, struct serializer *out, const char *name);
-/* Writes where the rest of a lent value is, and how many of the bytes above come before it, as a field. Without such a
- * value: nothing. */
-void output_serialize_lent(const struct connection *c, struct serializer *out, const char *name);
+/* Writes where the rest of a pinned value is, and how many of the bytes above come before it, as a field. Without such
+ * a value: nothing. */
+void output_serialize_pinned(const struct connection *c, struct serializer *out, const char *name);
 /* Restores it, after output_hold. 0, -ENOMEM, or ATOMDB_E_FORMAT: the tenant has no such value. */
-int output_deserialize_lent(struct connection *c, struct slice record);
+int output_deserialize_pinned(struct connection *c, struct slice record);
 /* Leaves the replies in the worker's output, to be sent with other clients': a peer that sleeps is woken once for all
  * that it gets. False where they are not for that; flush them then. */
 bool output_later(struct connection *c);
@@ -187,7 +187,7 @@ void output_push(struct connection *c, struct slice bytes);
 void output_push_shared(struct connection *c, struct slice head, struct shared *shared);
 /* Makes what is shared the connection's own: its tenant may end. 0 or -ENOMEM. */
 int output_unshare(struct connection *c);
-/* Bytes that an output takes, without those that are lent or shared. */
+/* Bytes that an output takes, without those that are pinned or shared. */
 uint64_t output_memory(const struct output *o);
 /* Sends what was pushed in this turn. */
 void output_flush_pushed(struct worker *w);

@@ -8,48 +8,48 @@
 #include "net/worker.h"
 
 /* Lines for the operator's MONITOR that may be on their way together; more are lost. */
-#define WATCH_BYTES ((uint64_t)16 << 20)
+#define MONITOR_BYTES ((uint64_t)16 << 20)
 
-/* MESSAGE_CALL and MESSAGE_ANSWER. All that a call needs are made with it: one for each worker, the last for the
+/* MESSAGE_FANOUT and MESSAGE_ANSWER. All that a call needs are made with it: one for each worker, the last for the
  * answer. They are the call's, and end with it. */
 struct envelope {
 	struct message message;
-	struct call *call;
+	struct fanout *fanout;
 };
 
-struct watch_message {
+struct monitor_message {
 	struct message message;
 	struct worker_shared *shared;
-	uint64_t counted; /* in shared->watch_bytes */
+	uint64_t counted; /* in shared->monitor_bytes */
 	struct buffer lines;
 	bool lost;
 };
 
-int worker_prepare_call(struct environment *env, struct call *c) {
+int worker_prepare_fanout(struct environment *env, struct fanout *c) {
 	(void)env;
 	struct envelope *all = calloc((size_t)c->workers + 1, sizeof(*all));
 	if (all == NULL)
 		return -ENOMEM;
 	for (unsigned i = 0; i <= c->workers; i++)
-		all[i] = (struct envelope){{NULL, i < c->workers ? MESSAGE_CALL : MESSAGE_ANSWER}, c};
+		all[i] = (struct envelope){{NULL, i < c->workers ? MESSAGE_FANOUT : MESSAGE_ANSWER}, c};
 	c->envelopes = all;
 	return 0;
 }
 
-static void post(struct worker_shared *shared, struct call *c, unsigned worker) {
+static void post(struct worker_shared *shared, struct fanout *c, unsigned worker) {
 	struct envelope *all = c->envelopes;
 	inbox_post(&shared->workers[worker]->inbox, &all[worker].message);
 }
 
-static void answer(struct worker_shared *shared, struct call *c) {
+static void answer(struct worker_shared *shared, struct fanout *c) {
 	struct envelope *all = c->envelopes;
-	if (call_answered(c))
+	if (fanout_answered(c))
 		inbox_post(&shared->workers[c->worker]->inbox, &all[c->workers].message);
 }
 
-void worker_send_call(struct environment *env, struct call *c) {
+void worker_send_fanout(struct environment *env, struct fanout *c) {
 	struct worker_shared *shared = list_entry(env, struct worker, env)->shared;
-	if (c->kind->part == NULL) {
+	if (c->kind->on_worker == NULL) {
 		shared->control.ask(shared->control.context, c);
 		return;
 	}
@@ -61,29 +61,29 @@ void worker_send_call(struct environment *env, struct call *c) {
 	}
 }
 
-void worker_answer_behind_all(struct worker_shared *shared, struct call *c) {
+void worker_answer_behind_all(struct worker_shared *shared, struct fanout *c) {
 	unsigned workers = c->workers;
 	atomic_store_explicit(&c->waiting, workers, memory_order_relaxed);
 	for (unsigned i = 0; i < workers; i++)
 		post(shared, c, i);
 }
 
-void worker_discard_call(struct call *c) {
-	if (call_answered(c))
-		call_free(c);
+void worker_discard_fanout(struct fanout *c) {
+	if (fanout_answered(c))
+		fanout_free(c);
 }
 
 /* Where the operator does not take the lines, there is an end: he is told by being closed. */
-void worker_send_watched(struct worker *w) {
+void worker_send_monitor_feed(struct worker *w) {
 	struct buffer *lines = &w->env.feed.lines;
-	struct watch_message *m = calloc(1, sizeof(*m));
+	struct monitor_message *m = calloc(1, sizeof(*m));
 	if (m == NULL) {
 		lines->len = 0;
 		return;
 	}
-	uint64_t before = atomic_fetch_add_explicit(&w->shared->watch_bytes, lines->len, memory_order_relaxed);
-	*m = (struct watch_message){
-		{NULL, MESSAGE_WATCH}, w->shared, lines->len, *lines, before > WATCH_BYTES || w->env.feed.lost};
+	uint64_t before = atomic_fetch_add_explicit(&w->shared->monitor_bytes, lines->len, memory_order_relaxed);
+	*m = (struct monitor_message){
+		{NULL, MESSAGE_MONITOR}, w->shared, lines->len, *lines, before > MONITOR_BYTES || w->env.feed.lost};
 	w->env.feed.lost = false;
 	buffer_init(lines);
 	if (m->lost)
@@ -91,41 +91,41 @@ void worker_send_watched(struct worker *w) {
 	inbox_post(&w->shared->workers[w->env.feed.worker]->inbox, &m->message);
 }
 
-static void free_watched(struct watch_message *m) {
-	atomic_fetch_sub_explicit(&m->shared->watch_bytes, m->counted, memory_order_relaxed);
+static void free_monitor_message(struct monitor_message *m) {
+	atomic_fetch_sub_explicit(&m->shared->monitor_bytes, m->counted, memory_order_relaxed);
 	buffer_deinit(&m->lines);
 	free(m);
 }
 
-void worker_take_call(struct worker *w, struct message *m) {
-	struct call *c = ((struct envelope *)(void *)m)->call;
-	struct watch_message *watched = (struct watch_message *)(void *)m;
+void worker_take_fanout(struct worker *w, struct message *m) {
+	struct fanout *c = ((struct envelope *)(void *)m)->fanout;
+	struct monitor_message *message = (struct monitor_message *)(void *)m;
 	switch (m->kind) {
-	case MESSAGE_CALL:
-		if (c->kind->part != NULL)
-			c->kind->part(&w->env, c, &c->answers[w->number]);
+	case MESSAGE_FANOUT:
+		if (c->kind->on_worker != NULL)
+			c->kind->on_worker(&w->env, c, &c->answers[w->number]);
 		answer(w->shared, c);
 		break;
 	case MESSAGE_ANSWER:
-		call_done(&w->env, c);
+		fanout_done(&w->env, c);
 		break;
 	default:
-		session_watched(&w->env, buffer_slice(&watched->lines), watched->lost);
-		free_watched(watched);
+		session_monitored(&w->env, buffer_slice(&message->lines), message->lost);
+		free_monitor_message(message);
 	}
 }
 
-void worker_end_call(struct worker *w, struct message *m) {
-	struct call *c = ((struct envelope *)(void *)m)->call;
-	if (m->kind == MESSAGE_ANSWER || call_answered(c))
-		call_done(&w->shared->workers[c->worker]->env, c);
+void worker_end_fanout(struct worker *w, struct message *m) {
+	struct fanout *c = ((struct envelope *)(void *)m)->fanout;
+	if (m->kind == MESSAGE_ANSWER || fanout_answered(c))
+		fanout_done(&w->shared->workers[c->worker]->env, c);
 }
 
-void worker_drop_call(struct message *m) {
-	if (m->kind == MESSAGE_WATCH)
-		free_watched((struct watch_message *)(void *)m);
+void worker_drop_fanout(struct message *m) {
+	if (m->kind == MESSAGE_MONITOR)
+		free_monitor_message((struct monitor_message *)(void *)m);
 	else if (m->kind == MESSAGE_ANSWER)
-		call_free(((struct envelope *)(void *)m)->call);
+		fanout_free(((struct envelope *)(void *)m)->fanout);
 	else
-		worker_discard_call(((struct envelope *)(void *)m)->call);
+		worker_discard_fanout(((struct envelope *)(void *)m)->fanout);
 }

@@ -15,19 +15,19 @@ struct connection_record {
 	struct slice tenant;  /* a record; data is NULL: the client has none */
 	struct slice session; /* a record */
 	struct slice input, output;
-	struct slice lent; /* see output_serialize_lent; data is NULL: there is none */
+	struct slice pinned; /* see output_serialize_pinned; data is NULL: there is none */
 };
 
 #define FLAG(name, flag) \
 	{ name, FIELD_FLAG, offsetof(struct connection_record, flags), flag, 0 }
-#define BYTES(name, member) \
-	{ name, FIELD_BYTES, offsetof(struct connection_record, member), SIZE_MAX, 0 }
+#define BYTES(name, authenticated) \
+	{ name, FIELD_BYTES, offsetof(struct connection_record, authenticated), SIZE_MAX, 0 }
 /* The arena keeps the rest of this value. A release that does not know it must not send the bytes around it. */
-#define LENT "!lent"
+#define PINNED "!lent"
 
 /* Flags that are not here follow from the rest. */
 static const struct field fields[] = {
-	FLAG("member", CONNECTION_MEMBER),
+	FLAG("member", CONNECTION_AUTHENTICATED),
 	FLAG("greeted", CONNECTION_GREETED),
 	FLAG("finished", CONNECTION_FINISHED),
 	FLAG("ended", CONNECTION_ENDED),
@@ -35,7 +35,7 @@ static const struct field fields[] = {
 	BYTES("session", session),
 	BYTES("input", input),
 	BYTES("output", output),
-	BYTES(LENT, lent),
+	BYTES(PINNED, pinned),
 };
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
 
@@ -60,7 +60,7 @@ static void serialize_connection(const struct connection *c, struct serializer *
 	session_serialize(&c->session, out);
 	serialize_end(out, begin);
 	output_serialize(c, out, "output");
-	output_serialize_lent(c, out, LENT);
+	output_serialize_pinned(c, out, PINNED);
 	serialize_end(out, element);
 }
 
@@ -79,12 +79,12 @@ void worker_take_arrivals(struct worker *w) {
 			struct connection *c = ((struct pending *)(void *)m)->connection;
 			c->worker = w;
 			c->session.env = &w->env;
-			list_push_back(&w->strangers, &c->link);
-			counter_add(&w->figures.clients, 1);
-		} else if (m->kind == MESSAGE_CALL || m->kind == MESSAGE_ANSWER) {
-			worker_end_call(w, m);
-		} else if (m->kind == MESSAGE_WATCH) {
-			worker_take_call(w, m);
+			list_push_back(&w->unauthenticated, &c->link);
+			counter_add(&w->counters.clients, 1);
+		} else if (m->kind == MESSAGE_FANOUT || m->kind == MESSAGE_ANSWER) {
+			worker_end_fanout(w, m);
+		} else if (m->kind == MESSAGE_MONITOR) {
+			worker_take_fanout(w, m);
 		} else if (m->kind == MESSAGE_ACCEPTED) {
 			worker_take_accepted(w, m);
 		} else {
@@ -97,20 +97,21 @@ void worker_take_arrivals(struct worker *w) {
 /* Whether the control plane did what the client waits to hear of: the next process would do it again. To stop is done
  * in any case, and nothing that the next one should do. */
 static bool was_obeyed(const struct session *s) {
-	const struct call *call = call_of(s);
-	return call != NULL && call->kind->part == NULL && (call->done || call->kind->control == CONTROL_SHUTDOWN);
+	const struct fanout *fanout = fanout_of(s);
+	return fanout != NULL && fanout->kind->on_worker == NULL &&
+	       (fanout->done || fanout->kind->control == CONTROL_SHUTDOWN);
 }
 
 size_t worker_serialize_clients(struct worker *w, struct serializer *out, struct buffer *sockets) {
-	const struct list *lists[] = {&w->strangers, &w->members, &w->lingering};
+	const struct list *lists[] = {&w->unauthenticated, &w->authenticated, &w->lingering};
 	size_t count = 0;
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		for (const struct list *node = lists[i]->next; node != lists[i]; node = node->next) {
 			const struct connection *c = list_entry(node, struct connection, link);
 			if (!was_obeyed(&c->session))
 				count += serialize_one(c, out, sockets);
-			if (w->shared->control.packed != NULL)
-				w->shared->control.packed(w->shared->control.context);
+			if (w->shared->control.serialized != NULL)
+				w->shared->control.serialized(w->shared->control.context);
 		}
 	}
 	return count;
@@ -142,13 +143,13 @@ static int find_tenant(struct worker_shared *shared, struct slice record, struct
 /* Restores the state of the connection itself, after its session. */
 static int restore(struct connection *c, const struct connection_record *r) {
 	c->flags |= (uint8_t)(r->flags & ~(uint64_t)CONNECTION_FINISHED);
-	if (c->flags & CONNECTION_MEMBER) {
+	if (c->flags & CONNECTION_AUTHENTICATED) {
 		list_remove(&c->link);
-		list_push_back(&c->worker->members, &c->link);
+		list_push_back(&c->worker->authenticated, &c->link);
 	}
 	int error = r->output.len > 0 ? output_hold(c, r->output) : 0;
-	if (error == 0 && r->lent.data != NULL)
-		error = output_deserialize_lent(c, r->lent);
+	if (error == 0 && r->pinned.data != NULL)
+		error = output_deserialize_pinned(c, r->pinned);
 	if (error == 0 && r->input.len > 0)
 		error = input_hold(c, r->input);
 	if (error == 0)
@@ -188,16 +189,16 @@ int worker_resume_client(struct worker_shared *shared, unsigned turn, int fd, st
 		error = restore(c, &r);
 	if (error != 0)
 		connection_close(c);
-	connection_bury(w);
+	connection_free_closed(w);
 	return error;
 }
 
 void worker_link_clients(struct worker *w) {
-	list_for_each (node, &w->members) {
+	list_for_each (node, &w->authenticated) {
 		struct session *s = &list_entry(node, struct connection, link)->session;
 		if (!session_link(s))
 			continue;
 		for (unsigned i = 0; i < w->shared->worker_count; i++)
-			session_feed(s, &w->shared->workers[i]->env);
+			session_count_feed(s, &w->shared->workers[i]->env);
 	}
 }

@@ -14,9 +14,9 @@ enum message_kind {
 	MESSAGE_REMOVAL,
 	MESSAGE_ORPHANED,
 	MESSAGE_ACCEPTED, /* a new connection */
-	MESSAGE_CALL,     /* to do a part of a call */
+	MESSAGE_FANOUT,   /* to do a part of a call */
 	MESSAGE_ANSWER,   /* all have answered a call of this worker's */
-	MESSAGE_WATCH,    /* lines for the operator's MONITOR */
+	MESSAGE_MONITOR,  /* lines for the operator's MONITOR */
 };
 
 /* The first member of every message. */

@@ -20,9 +20,9 @@
 /* A large argument is read in pieces of at most this. */
 #define LARGE_READ ((size_t)1 << 20)
 /* What a client may send before it authenticates, and what one of its arguments may be. */
-#define STRANGER_ARGS  10
-#define STRANGER_BULK  ((uint64_t)16 << 10)
-#define STRANGER_BYTES ((size_t)256 << 10)
+#define UNAUTHENTICATED_ARGS  10
+#define UNAUTHENTICATED_BULK  ((uint64_t)16 << 10)
+#define UNAUTHENTICATED_BYTES ((size_t)256 << 10)
 /* Argument slots beyond which the reader is trimmed after the batch. */
 #define SLOTS_KEPT 1024
 /* How much of the offending bytes is reported. */
@@ -84,8 +84,8 @@ static size_t query_limit(const struct connection *c) {
 	uint64_t most = c->worker->env.settings.query_buffer;
 	if (most == 0 || most > SIZE_MAX)
 		most = SIZE_MAX;
-	if (!session_authenticated(&c->session) && most > STRANGER_BYTES)
-		most = STRANGER_BYTES;
+	if (!session_authenticated(&c->session) && most > UNAUTHENTICATED_BYTES)
+		most = UNAUTHENTICATED_BYTES;
 	return (size_t)most;
 }
 
@@ -106,18 +106,18 @@ static struct slice reported(struct slice bytes) {
 }
 
 /* The client does not speak RESP. */
-static void report_foreign(const struct connection *c, enum event_id id, struct slice bytes) {
-	counter_add(&c->worker->figures.protocol_errors, 1);
+static void report_foreign(const struct connection *c, enum log_event_id id, struct slice bytes) {
+	counter_add(&c->worker->counters.protocol_errors, 1);
 	connection_report(c, id, reported(bytes), NULL);
 }
 
 static enum verdict protocol_error(struct connection *c, const struct feed *f, const char *reason) {
 	struct slice bytes = {f->data + f->done, f->len - f->done};
 	if (sniff_begins_like_http(bytes)) {
-		report_foreign(c, EVENT_HTTP_ON_RESP, bytes);
+		report_foreign(c, LOG_EVENT_HTTP_ON_RESP, bytes);
 		return VERDICT_CLOSE;
 	}
-	report_foreign(c, EVENT_PROTOCOL_ERROR, bytes);
+	report_foreign(c, LOG_EVENT_PROTOCOL_ERROR, bytes);
 	writer_errorf(&c->worker->writer, "ERR %s", reason);
 	return VERDICT_CLOSE;
 }
@@ -135,13 +135,13 @@ static APART unsigned parse_usual(struct window *v, const char *data, size_t len
 /* Reads one command of any kind. Returns what the reader says. */
 static APART int parse_any(struct connection *c, struct feed *f, struct window *v) {
 	struct reader *r = &c->worker->reader;
-	bool member = session_authenticated(&c->session);
+	bool authenticated = session_authenticated(&c->session);
 	/* A command that runs does it, too; here there may be none. */
 	connection_touch(c);
 	struct reader_limits limits = {
-		.max_args = member ? INT32_MAX : STRANGER_ARGS,
-		.max_bulk = member ? KEYSPACE_VALUE_MAX : STRANGER_BULK,
-		.authenticated = member,
+		.max_args = authenticated ? INT32_MAX : UNAUTHENTICATED_ARGS,
+		.max_bulk = authenticated ? KEYSPACE_VALUE_MAX : UNAUTHENTICATED_BULK,
+		.authenticated = authenticated,
 		.max_bytes = query_limit(c),
 	};
 	if (c->session.tenant != NULL && tenant_client_limit(c->session.tenant) < limits.max_bytes)
@@ -162,7 +162,7 @@ static APART int parse_any(struct connection *c, struct feed *f, struct window *
 /* Fills the window from byte f->done on, and prepares it. Returns what the reader says. */
 static int parse(struct connection *c, struct feed *f, struct window *v) {
 	int result = READER_COMMAND;
-	/* A stranger's next command may be AUTH, which changes the limits of those behind it. */
+	/* An unauthenticated client's next command may be AUTH, which changes the limits of those behind it. */
 	if (c->session.tenant != NULL && !reader_busy(&c->worker->reader))
 		v->count = parse_usual(v, f->data + f->done, f->len - f->done);
 	if (v->count == 0)
@@ -176,15 +176,15 @@ static int parse(struct connection *c, struct feed *f, struct window *v) {
 }
 
 /* The value that the reply ends with is to be sent before anything else. */
-static APART enum verdict lend(struct connection *c) {
+static APART enum verdict pin_reply(struct connection *c) {
 	struct worker *w = c->worker;
-	struct lent lent = w->env.lent;
-	w->env.lent = (struct lent){0};
+	struct pinned pinned = w->env.pinned;
+	w->env.pinned = (struct pinned){0};
 	if (w->writer.failed) {
-		loan_return(lent.loan);
+		pin_release(pinned.pin);
 		return VERDICT_DONE;
 	}
-	return output_lend(c, lent) < 0 ? VERDICT_DROP : VERDICT_STALLED;
+	return output_pin(c, pinned) < 0 ? VERDICT_DROP : VERDICT_STALLED;
 }
 
 /* Overwrites the command that has just run, from byte `begin` on. */
@@ -198,8 +198,8 @@ static APART void wipe_command(struct connection *c, const struct feed *f, size_
 static APART bool drop_reply(struct connection *c) {
 	struct worker *w = c->worker;
 	if (w->writer.limit >= output_limit(c)) {
-		counter_add(&w->figures.output_limit, 1);
-		connection_report(c, EVENT_OUTPUT_LIMIT, (struct slice){0}, NULL);
+		counter_add(&w->counters.output_limit, 1);
+		connection_report(c, LOG_EVENT_OUTPUT_LIMIT, (struct slice){0}, NULL);
 		return false;
 	}
 	connection_uncharge(c);
@@ -219,18 +219,18 @@ static APART enum verdict run_window(struct connection *c, struct feed *f, struc
 		dispatch_fetch_ahead(s, &v->requests[i], v->count - i);
 		enum outcome outcome = dispatch_run(s, &v->requests[i], ticks);
 		if (__builtin_expect(outcome != OUTCOME_DONE, 0)) {
-			if (outcome == OUTCOME_AGAIN)
+			if (outcome == OUTCOME_RETRY)
 				return VERDICT_AGAIN;
-			if (outcome == OUTCOME_LATER)
+			if (outcome == OUTCOME_BLOCKED)
 				return VERDICT_LATER;
-			if (outcome == OUTCOME_ELSEWHERE)
+			if (outcome == OUTCOME_MIGRATE)
 				return VERDICT_ELSEWHERE;
 			if (outcome == OUTCOME_HTTP) {
 				struct slice line = {f->data + f->done, begin + v->commands[i].end - f->done};
-				report_foreign(c, EVENT_HTTP_ON_RESP, line);
+				report_foreign(c, LOG_EVENT_HTTP_ON_RESP, line);
 				return VERDICT_CLOSE;
 			}
-			if (outcome == OUTCOME_LENT && (verdict = lend(c)) != VERDICT_DONE) {
+			if (outcome == OUTCOME_PINNED_TAIL && (verdict = pin_reply(c)) != VERDICT_DONE) {
 				f->done = begin + v->commands[i].end;
 				return verdict;
 			}
@@ -279,10 +279,10 @@ static bool check_greeting(struct connection *c, const struct feed *f) {
 	struct slice line = {0};
 	switch (sniff_first_line((struct slice){f->data, f->len}, &line)) {
 	case SNIFF_HTTP:
-		report_foreign(c, EVENT_HTTP_ON_RESP, line);
+		report_foreign(c, LOG_EVENT_HTTP_ON_RESP, line);
 		return false;
 	case SNIFF_TLS:
-		report_foreign(c, EVENT_TLS_ON_RESP, (struct slice){0});
+		report_foreign(c, LOG_EVENT_TLS_ON_RESP, (struct slice){0});
 		return false;
 	case SNIFF_OTHER:
 		c->flags |= CONNECTION_GREETED;
@@ -596,7 +596,7 @@ static void conclude(struct connection *c, const struct feed *f, enum verdict ve
 /* Counts what was read; false when the connection is over, and dealt with. */
 static bool count_input(struct connection *c, ssize_t n) {
 	if (__builtin_expect(n > 0, 1)) {
-		counter_add(&c->worker->figures.input_bytes, (uint64_t)n);
+		counter_add(&c->worker->counters.input_bytes, (uint64_t)n);
 		if (c->session.tenant != NULL)
 			tenant_count_input(c->session.tenant, (uint64_t)n);
 		return true;

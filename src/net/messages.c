@@ -175,10 +175,10 @@ static void handle(struct worker *w, struct message *m) {
 	case MESSAGE_ORPHANED:
 		orphan_tenant(w, t->tenant);
 		break;
-	case MESSAGE_CALL:
+	case MESSAGE_FANOUT:
 	case MESSAGE_ANSWER:
-	case MESSAGE_WATCH:
-		worker_take_call(w, m);
+	case MESSAGE_MONITOR:
+		worker_take_fanout(w, m);
 		return;
 	}
 	free(m);
@@ -189,12 +189,12 @@ void worker_read_inbox(struct worker *w) {
 	while (m != NULL) {
 		/* Handling ends the message's life. */
 		struct message *next = m->next;
-		counter_add(&w->figures.messages, 1);
+		counter_add(&w->counters.messages, 1);
 		handle(w, m);
 		m = next;
 	}
 	uint64_t pings = atomic_exchange_explicit(&w->pings, 0, memory_order_relaxed);
-	counter_add(&w->figures.pongs, pings);
+	counter_add(&w->counters.pongs, pings);
 	if (pings > 0)
 		registry_take_up(w->env.registry, w->number);
 }
@@ -209,8 +209,8 @@ void worker_discard_inbox(struct worker *w) {
 			session_deinit(&c->session);
 			connection_discard(c);
 			atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
-		} else if (m->kind >= MESSAGE_CALL) {
-			worker_drop_call(m);
+		} else if (m->kind >= MESSAGE_FANOUT) {
+			worker_drop_fanout(m);
 		} else {
 			if (m->kind == MESSAGE_ACCEPTED)
 				close(((struct accepted_message *)(void *)m)->fd);

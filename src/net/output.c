@@ -2,7 +2,7 @@
  *
  * The replies of a batch are in the worker's output buffer. What the socket takes at once never leaves it; the rest is
  * copied to a buffer of the connection's own, or, when it is large, the two change buffers and nothing is copied. A
- * large value is in neither: it is lent, and sent from the store piece by piece, one a turn. A large message
+ * large value is in neither: it is pinned, and sent from the store piece by piece, one a turn. A large message
  * to several clients is in neither: they share it.
  *
  *   bytes:  | sent | ...$100000000\r\n | \r\n ... |
@@ -32,7 +32,7 @@
 #define GROW_LEAST ((size_t)64 << 10)
 /* What others push is sent before the turn ends when it is more than this. */
 #define PUSH_EARLY ((size_t)256 << 10)
-/* Of a value that is lent, what is sent in one turn: a tenth of a millisecond or two of the kernel's. */
+/* Of a value that is pinned, what is sent in one turn: a tenth of a millisecond or two of the kernel's. */
 #define PIECE ((size_t)256 << 10)
 
 static struct insert *first_insert(const struct output *o) {
@@ -44,14 +44,14 @@ static size_t own_bytes(const struct connection *c) {
 	return c->output == NULL ? 0 : c->output->bytes.len - c->output->sent;
 }
 
-/* With those that it shares: what the client does not read. A lent value is the store's, and one at most. */
+/* With those that it shares: what the client does not read. A pinned value is the store's, and one at most. */
 static size_t unread(const struct connection *c) {
 	return c->output == NULL ? 0 : own_bytes(c) + c->output->shared_bytes;
 }
 
 size_t output_unsent(const struct connection *c) {
-	const struct insert *lent = c->output == NULL ? NULL : c->output->lent;
-	return unread(c) + (lent != NULL ? lent->rest.len : 0);
+	const struct insert *pinned = c->output == NULL ? NULL : c->output->pinned;
+	return unread(c) + (pinned != NULL ? pinned->rest.len : 0);
 }
 
 size_t output_limit(const struct connection *c) {
@@ -92,12 +92,12 @@ bool output_grow(struct writer *writer, size_t n) {
 
 static void end_insert(struct output *o, struct insert *in) {
 	list_remove(&in->link);
-	if (o->lent == in)
-		o->lent = NULL;
+	if (o->pinned == in)
+		o->pinned = NULL;
 	o->shared_bytes -= in->shared != NULL ? in->rest.len : 0;
 	o->insert_count--;
-	loan_return(in->loan);
-	shared_release(in->shared);
+	pin_release(in->pin);
+	shared_buffer_release(in->shared);
 	free(in);
 }
 
@@ -125,7 +125,7 @@ static ssize_t send_some(struct connection *c, const char *data, size_t len) {
 			return 0;
 		return -errno;
 	}
-	counter_add(&c->worker->figures.output_bytes, (uint64_t)n);
+	counter_add(&c->worker->counters.output_bytes, (uint64_t)n);
 	if (c->session.tenant != NULL)
 		tenant_count_output(c->session.tenant, (uint64_t)n);
 	return n;
@@ -209,8 +209,8 @@ static int send_insert(struct connection *c, struct insert *in) {
 	return 1;
 }
 
-/* Sends once of what is held, and of what is lent or shared a piece: then the others come, and the client behind them,
- * as the greedy do. 0 or -errno. */
+/* Sends once of what is held, and of what is pinned or shared a piece: then the others come, and the client behind
+ * them, as the greedy do. 0 or -errno. */
 static int send_held(struct connection *c) {
 	struct output *o = c->output;
 	struct insert *in = first_insert(o);
@@ -247,33 +247,33 @@ void output_serialize(const struct connection *c, struct serializer *out, const 
 	serialize_end(out, begin);
 }
 
-struct lent_record {
-	uint64_t at, block, offset, length; /* at: in the unsent bytes; the rest: struct loan_place */
+struct pinned_record {
+	uint64_t at, block, offset, length; /* at: in the unsent bytes; the rest: struct pin_place */
 };
 
-#define NUMBER(member, most) \
-	{ #member, FIELD_NUMBER, offsetof(struct lent_record, member), most, 0 }
+#define NUMBER(authenticated, most) \
+	{ #authenticated, FIELD_NUMBER, offsetof(struct pinned_record, authenticated), most, 0 }
 
-static const struct field lent_fields[] = {
+static const struct field pinned_fields[] = {
 	NUMBER(at, SIZE_MAX),
 	NUMBER(block, UINT32_MAX),
 	NUMBER(offset, UINT64_MAX),
 	NUMBER(length, UINT64_MAX),
 };
-#define LENT_FIELDS (sizeof(lent_fields) / sizeof(lent_fields[0]))
+#define PINNED_FIELDS (sizeof(pinned_fields) / sizeof(pinned_fields[0]))
 
 #undef NUMBER
 
-void output_serialize_lent(const struct connection *c, struct serializer *out, const char *name) {
+void output_serialize_pinned(const struct connection *c, struct serializer *out, const char *name) {
 	const struct output *o = c->output;
-	if (o == NULL || o->lent == NULL)
+	if (o == NULL || o->pinned == NULL)
 		return;
-	struct loan_place place = loan_place(o->lent->loan, o->lent->rest);
-	struct lent_record r = {o->lent->at - o->sent, place.block, place.offset, place.length};
-	for (const struct list *node = o->inserts.next; node != &o->lent->link; node = node->next)
+	struct pin_place place = pin_place(o->pinned->pin, o->pinned->rest);
+	struct pinned_record r = {o->pinned->at - o->sent, place.block, place.offset, place.length};
+	for (const struct list *node = o->inserts.next; node != &o->pinned->link; node = node->next)
 		r.at += list_entry(node, struct insert, link)->rest.len;
 	size_t begin = serialize_begin(out, name);
-	serialize_record(out, lent_fields, LENT_FIELDS, &r);
+	serialize_record(out, pinned_fields, PINNED_FIELDS, &r);
 	serialize_end(out, begin);
 }
 
@@ -285,8 +285,8 @@ static bool is_over_limit(const struct connection *c) {
 static int check_limit(struct connection *c) {
 	if (!is_over_limit(c))
 		return 0;
-	counter_add(&c->worker->figures.output_limit, 1);
-	connection_report(c, EVENT_OUTPUT_LIMIT, (struct slice){0}, NULL);
+	counter_add(&c->worker->counters.output_limit, 1);
+	connection_report(c, LOG_EVENT_OUTPUT_LIMIT, (struct slice){0}, NULL);
 	return ATOMDB_E_RANGE;
 }
 
@@ -327,57 +327,57 @@ int output_flush(struct connection *c) {
 	return r;
 }
 
-/* Puts bytes from elsewhere behind those that are held. Loan and holding are taken over, also on failure. */
-static struct insert *insert(struct connection *c, struct slice bytes, struct loan *loan, struct shared *shared) {
+/* Puts bytes from elsewhere behind those that are held. Pin and holding are taken over, also on failure. */
+static struct insert *insert(struct connection *c, struct slice bytes, struct pin *pin, struct shared *shared) {
 	struct output *o = c->output;
 	struct insert *in = malloc(sizeof(*in));
 	if (in == NULL) {
-		loan_return(loan);
-		shared_release(shared);
+		pin_release(pin);
+		shared_buffer_release(shared);
 		return NULL;
 	}
-	*in = (struct insert){.at = o->bytes.len, .rest = bytes, .loan = loan, .shared = shared};
+	*in = (struct insert){.at = o->bytes.len, .rest = bytes, .pin = pin, .shared = shared};
 	list_push_back(&o->inserts, &in->link);
 	o->insert_count++;
 	o->shared_bytes += shared != NULL ? bytes.len : 0;
 	return in;
 }
 
-int output_lend(struct connection *c, struct lent lent) {
+int output_pin(struct connection *c, struct pinned pinned) {
 	struct worker *w = c->worker;
 	output_send_replies(w);
 	int r = hold(c, w->output_begin);
 	empty(w);
 	if (r < 0) {
-		loan_return(lent.loan);
+		pin_release(pinned.pin);
 		return r;
 	}
 	struct output *o = c->output;
-	assert(o->lent == NULL);
-	o->lent = insert(c, lent.bytes, lent.loan, NULL);
-	if (o->lent == NULL)
+	assert(o->pinned == NULL);
+	o->pinned = insert(c, pinned.bytes, pinned.pin, NULL);
+	if (o->pinned == NULL)
 		return -ENOMEM;
 	return buffer_append(&o->bytes, "\r\n", 2, SIZE_MAX);
 }
 
-int output_deserialize_lent(struct connection *c, struct slice record) {
+int output_deserialize_pinned(struct connection *c, struct slice record) {
 	struct output *o = c->output;
-	struct lent_record r;
+	struct pinned_record r;
 	struct slice bytes;
-	int error = deserialize_record(record, lent_fields, LENT_FIELDS, &r);
+	int error = deserialize_record(record, pinned_fields, PINNED_FIELDS, &r);
 	if (error < 0)
 		return error;
 	/* CRLF at least comes behind it. */
 	if (o == NULL || r.at >= o->bytes.len || c->session.tenant == NULL)
 		return ATOMDB_E_FORMAT;
-	const struct loan_place place = {.block = (uint32_t)r.block, .offset = r.offset, .length = r.length};
-	struct loan *loan = loan_claim(c->session.tenant, &place, &bytes);
-	if (loan == NULL)
+	const struct pin_place place = {.block = (uint32_t)r.block, .offset = r.offset, .length = r.length};
+	struct pin *pin = pin_claim(c->session.tenant, &place, &bytes);
+	if (pin == NULL)
 		return ATOMDB_E_FORMAT;
-	o->lent = insert(c, bytes, loan, NULL);
-	if (o->lent == NULL)
+	o->pinned = insert(c, bytes, pin, NULL);
+	if (o->pinned == NULL)
 		return -ENOMEM;
-	o->lent->at = (size_t)r.at;
+	o->pinned->at = (size_t)r.at;
 	return 0;
 }
 
@@ -477,7 +477,7 @@ void output_push_shared(struct connection *c, struct slice head, struct shared *
 		return;
 	uint64_t before = output_memory(o);
 	if (buffer_append(&o->bytes, head.data, head.len, SIZE_MAX) < 0 ||
-	    insert(c, buffer_slice(&shared->bytes), NULL, shared_hold(shared)) == NULL)
+	    insert(c, buffer_slice(&shared->bytes), NULL, shared_buffer_hold(shared)) == NULL)
 		connection_overrun(c);
 	else
 		end_push(c, before);
@@ -488,7 +488,7 @@ int output_unshare(struct connection *c) {
 	struct buffer all;
 	if (o == NULL || o->shared_bytes == 0)
 		return 0;
-	assert(o->lent == NULL);
+	assert(o->pinned == NULL);
 	buffer_init(&all);
 	size_t at = o->sent;
 	int error = 0;

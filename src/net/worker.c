@@ -285,16 +285,16 @@ static void set_scale(struct worker *w) {
 }
 
 static void note_turn(struct worker *w, uint64_t ticks) {
-	if (__builtin_expect(counter_get(&w->figures.longest_turn_ns) == 0, 0))
+	if (__builtin_expect(counter_get(&w->counters.longest_turn_ns) == 0, 0))
 		w->longest_ticks = 0;
 	if (__builtin_expect(ticks > w->longest_ticks, 0)) {
 		w->longest_ticks = ticks;
 		double seconds = clock_ticks_to_seconds(&w->env.clock_start, ticks);
-		counter_set(&w->figures.longest_turn_ns, 1 + (uint64_t)(seconds * 1e9));
+		counter_set(&w->counters.longest_turn_ns, 1 + (uint64_t)(seconds * 1e9));
 	}
-	counter_add(&w->figures.busy_ticks, ticks);
-	counter_add(&w->figures.turns, 1);
-	if (__builtin_expect(counter_get(&w->figures.turns) % SCALE_TURNS == 0, 0))
+	counter_add(&w->counters.busy_ticks, ticks);
+	counter_add(&w->counters.turns, 1);
+	if (__builtin_expect(counter_get(&w->counters.turns) % SCALE_TURNS == 0, 0))
 		set_scale(w);
 }
 
@@ -318,13 +318,13 @@ static void turn(struct worker *w, int wait_ms) {
 	if (__builtin_expect(w->env.broadcasts != NULL, 0))
 		session_turn_ended(&w->env);
 	if (__builtin_expect(w->env.feed.lines.len != 0 || w->env.feed.lost, 0))
-		worker_send_watched(w);
+		worker_send_monitor_feed(w);
 	while (__builtin_expect(!list_empty(&w->pushed) || !list_empty(&w->evicted), 0)) {
 		connection_close_evicted(w);
 		output_flush_pushed(w);
 	}
-	if (__builtin_expect(!list_empty(&w->graveyard), 0))
-		connection_bury(w);
+	if (__builtin_expect(!list_empty(&w->closed), 0))
+		connection_free_closed(w);
 	note_turn(w, clock_ticks() - begin);
 }
 
@@ -354,7 +354,7 @@ static void finish_list(struct worker *w, struct list *l) {
 		if (l->prev == &c->link && !(c->flags & CONNECTION_RUNNABLE))
 			connection_finish(c);
 	}
-	connection_bury(w);
+	connection_free_closed(w);
 }
 
 static void close_list(struct list *l) {
@@ -363,11 +363,11 @@ static void close_list(struct list *l) {
 }
 
 void worker_close_clients(struct worker *w) {
-	close_list(&w->strangers);
-	close_list(&w->members);
+	close_list(&w->unauthenticated);
+	close_list(&w->authenticated);
 	close_list(&w->lingering);
 	close_list(&w->evicted);
-	connection_bury(w);
+	connection_free_closed(w);
 }
 
 static void stop(struct worker *w) {
@@ -378,8 +378,8 @@ static void stop(struct worker *w) {
 	worker_read_inbox(w);
 	uint64_t most = atomic_load_explicit(&w->stop_request, memory_order_acquire) - 1;
 	w->stop_ns = w->env.now_ns + most * 1000000;
-	finish_list(w, &w->strangers);
-	finish_list(w, &w->members);
+	finish_list(w, &w->unauthenticated);
+	finish_list(w, &w->authenticated);
 	w->resume_ms = 0;
 	while (has_clients(w) && w->env.now_ns < w->stop_ns) {
 		turn(w, w->busy ? 0 : STOP_STEP_MS);
@@ -449,14 +449,14 @@ static struct worker *allocate(void) {
 		return NULL;
 	memset(w, 0, sizeof(*w));
 	w->epoll = w->timer = w->reserve = w->inbox.fd = -1;
-	list_init(&w->strangers);
-	list_init(&w->members);
+	list_init(&w->unauthenticated);
+	list_init(&w->authenticated);
 	list_init(&w->lingering);
 	list_init(&w->waiting);
 	list_init(&w->paused);
 	list_init(&w->pushed);
 	list_init(&w->evicted);
-	list_init(&w->graveyard);
+	list_init(&w->closed);
 	reader_init(&w->reader);
 	buffer_init(&w->output);
 	w->armed_ms = w->resume_ms = w->tick_ms = INT64_MAX;
@@ -475,7 +475,7 @@ int worker_new(struct worker **out, unsigned number, struct worker_shared *share
 	w->listeners = listeners;
 	w->listener_count = listener_count;
 	init_environment(w, settings);
-	w->input = private_alloc(INPUT_BYTES);
+	w->input = secure_alloc(INPUT_BYTES);
 	int r = w->input == NULL ? -ENOMEM : open_sources(w);
 	if (r < 0) {
 		worker_free(w);
@@ -526,7 +526,7 @@ void worker_free(struct worker *w) {
 	buffer_deinit(&w->output);
 	buffer_deinit(&w->env.scratch);
 	buffer_deinit(&w->env.feed.lines);
-	private_free(w->input, INPUT_BYTES);
+	secure_free(w->input, INPUT_BYTES);
 	for (unsigned i = 0; i < w->shard_count; i++)
 		shard_free(w->shards[i]);
 	free(w->shards);
@@ -547,8 +547,8 @@ const char *const client_state_names[CLIENT_STATES] = {
 	"stranger", "authenticated", "transaction", "subscribed", "monitor", "waiting", "closing",
 };
 
-const struct worker_figures *worker_figures(const struct worker *w) {
-	return &w->figures;
+const struct worker_counters *worker_counters(const struct worker *w) {
+	return &w->counters;
 }
 
 const struct environment *worker_environment(const struct worker *w) {
@@ -556,5 +556,5 @@ const struct environment *worker_environment(const struct worker *w) {
 }
 
 uint64_t worker_take_longest_turn(struct worker *w) {
-	return atomic_exchange_explicit(&w->figures.longest_turn_ns, 0, memory_order_relaxed);
+	return atomic_exchange_explicit(&w->counters.longest_turn_ns, 0, memory_order_relaxed);
 }

@@ -26,7 +26,7 @@
 /* An unfinished command of at most this size is copied in front of the next bytes. */
 #define WORKER_HEAD ((size_t)16 << 10)
 /* What all clients of a worker that have not authenticated may hold in memory together. */
-#define WORKER_STRANGER_BYTES ((uint64_t)32 << 20)
+#define WORKER_UNAUTHENTICATED_BYTES ((uint64_t)32 << 20)
 
 /* The three system calls of the hot path, straight. glibc's are cancellation points: with threads each call switches
  * asynchronous cancellation on and off, which costs more than all else that this floor does around it. */
@@ -61,7 +61,7 @@ struct reply {
 
 struct worker {
 	struct environment env;
-	struct worker_figures figures;
+	struct worker_counters counters;
 	struct worker_shared *shared;
 	struct shard **shards; /* owned, with the array: one at least, once worker_add_shard was called */
 	unsigned shard_count;
@@ -73,14 +73,14 @@ struct worker {
 	int reserve; /* owned: given up to get rid of a client when there is no other descriptor left; -1: none */
 
 	/* Every connection is in one of these by its `link`. */
-	struct list strangers; /* not authenticated yet, oldest first */
-	struct list members;   /* the others, in the order in which the sweep visits them */
-	struct list lingering; /* to be closed when their replies are sent, oldest first */
-	struct list waiting;   /* pending commands to be tried again each turn */
-	struct list paused;    /* the same, but not before resume_ms */
-	struct list pushed;    /* output that is to be sent at the end of the turn */
-	struct list evicted;   /* to be closed at the end of the turn; they hold no buffers any more */
-	struct list graveyard; /* closed in this turn, freed at its end: an event may still name them */
+	struct list unauthenticated; /* not authenticated yet, oldest first */
+	struct list authenticated;   /* the others, in the order in which the sweep visits them */
+	struct list lingering;       /* to be closed when their replies are sent, oldest first */
+	struct list waiting;         /* pending commands to be tried again each turn */
+	struct list paused;          /* the same, but not before resume_ms */
+	struct list pushed;          /* output that is to be sent at the end of the turn */
+	struct list evicted;         /* to be closed at the end of the turn; they hold no buffers any more */
+	struct list closed;          /* closed in this turn, freed at its end: an event may still name them */
 
 	/* For the connection that is being served: env.running is its session. */
 	struct writer writer;
@@ -101,10 +101,10 @@ struct worker {
 	bool busy;         /* a shard has more to do now */
 	bool accepting;    /* the listeners are in the epoll set */
 	bool stopping;
-	uint64_t stop_ns;        /* when it ends at the latest */
-	uint64_t stranger_bytes; /* held by clients that have not authenticated */
-	uint64_t longest_ticks;  /* of figures.longest_turn_ns */
-	unsigned greedy_next;    /* of the greedy clients that are ready, the one to be served first */
+	uint64_t stop_ns;               /* when it ends at the latest */
+	uint64_t unauthenticated_bytes; /* held by clients that have not authenticated */
+	uint64_t longest_ticks;         /* of counters.longest_turn_ns */
+	unsigned greedy_next;           /* of the greedy clients that are ready, the one to be served first */
 	struct epoll_event events[WORKER_EVENTS];
 	pthread_t thread;
 	bool started;
@@ -142,16 +142,16 @@ void worker_want_sweep(struct worker *w);
 /* Takes and handles the messages of the inbox. */
 void worker_read_inbox(struct worker *w);
 /* fanout.c: what calls ask of session_host. */
-int worker_prepare_call(struct environment *env, struct call *c);
-void worker_send_call(struct environment *env, struct call *c);
+int worker_prepare_fanout(struct environment *env, struct fanout *c);
+void worker_send_fanout(struct environment *env, struct fanout *c);
 /* Handles and frees a message of those kinds. */
-void worker_take_call(struct worker *w, struct message *m);
+void worker_take_fanout(struct worker *w, struct message *m);
 /* Frees one that nobody will take. */
-void worker_drop_call(struct message *m);
+void worker_drop_fanout(struct message *m);
 /* The same once no worker runs any more, of a call or an answer: the call is its session's yet, and ends with that. */
-void worker_end_call(struct worker *w, struct message *m);
+void worker_end_fanout(struct worker *w, struct message *m);
 /* Sends the lines of this turn to the operator's worker. */
-void worker_send_watched(struct worker *w);
+void worker_send_monitor_feed(struct worker *w);
 /* Serves and frees a MESSAGE_ACCEPTED. */
 void worker_take_accepted(struct worker *w, struct message *m);
 /* Frees what nobody will take any more. */

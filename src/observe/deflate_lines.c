@@ -21,7 +21,7 @@ struct code {
 	uint32_t count;
 };
 
-struct packer {
+struct deflater {
 	struct code literals[256];
 	struct code lengths[MATCH_MAX + 1];
 	uint64_t held; /* bits not written yet */
@@ -48,7 +48,7 @@ static struct code symbol_code(unsigned symbol) {
 	return (struct code){reversed(0xc0 + symbol - 280, 8), 8};
 }
 
-static void init_codes(struct packer *p) {
+static void init_codes(struct deflater *p) {
 	for (unsigned i = 0; i < 256; i++)
 		p->literals[i] = symbol_code(i);
 	/* Eight symbols stand for one length each, then four at a time for 2, 4, 8, 16 and 32 lengths. */
@@ -68,7 +68,7 @@ static inline void put_bytes(char *to, uint32_t value) {
 		to[i] = (char)(value >> (8 * i));
 }
 
-static inline void put(struct packer *p, uint32_t bits, unsigned count) {
+static inline void put(struct deflater *p, uint32_t bits, unsigned count) {
 	p->held |= (uint64_t)bits << p->held_count;
 	p->held_count += count;
 	if (p->held_count >= 32) {
@@ -104,8 +104,8 @@ static size_t match_length(const char *a, const char *b, size_t most) {
 	return n;
 }
 
-/* Packs the line from `line` to `end`; `above` is where the one above begins, NULL for none within reach. */
-static void pack_line(struct packer *p, const char *line, const char *end, const char *above) {
+/* Compresses the line from `line` to `end`; `above` is where the one above begins, NULL for none within reach. */
+static void deflate_line(struct deflater *p, const char *line, const char *end, const char *above) {
 	struct code distance = above == NULL ? (struct code){0} : distance_code((size_t)(line - above));
 	while (line < end) {
 		size_t most = (size_t)(end - line), n = 0;
@@ -125,14 +125,14 @@ static void pack_line(struct packer *p, const char *line, const char *end, const
 }
 
 /* Ends the block and the stream: a symbol of seven zeros, and zeros up to the byte's end. */
-static void finish(struct packer *p) {
+static void finish(struct deflater *p) {
 	put(p, 0, 7);
 	put_bytes(p->at, (uint32_t)p->held);
 	p->at += (p->held_count + 7) / 8;
 }
 
-int lines_deflate(struct slice page, struct buffer *out) {
-	struct packer p = {0};
+int deflate_lines(struct slice page, struct buffer *out) {
+	struct deflater p = {0};
 	/* The longest code of a literal has nine bits. */
 	int error = buffer_reserve(out, page.len + page.len / 8 + SLACK, SIZE_MAX);
 	if (error != 0)
@@ -144,7 +144,7 @@ int lines_deflate(struct slice page, struct buffer *out) {
 	while (line < end) {
 		const char *next = memchr(line, '\n', (size_t)(end - line));
 		next = next == NULL ? end : next + 1;
-		pack_line(&p, line, next, above != NULL && line - above <= WINDOW ? above : NULL);
+		deflate_line(&p, line, next, above != NULL && line - above <= WINDOW ? above : NULL);
 		above = line;
 		line = next;
 	}

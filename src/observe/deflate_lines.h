@@ -6,4 +6,4 @@
 #include "atomdb/util/slice.h"
 
 /* Appends the page as a whole deflate stream (RFC 1951). 0 or -ENOMEM, and nothing was appended. */
-int lines_deflate(struct slice page, struct buffer *out);
+int deflate_lines(struct slice page, struct buffer *out);

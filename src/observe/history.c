@@ -38,7 +38,7 @@ uint64_t history_quantile(const uint64_t runs[DURATION_BUCKETS], unsigned permil
 	return 0;
 }
 
-void history_init(struct history *h, uint64_t now_ns, const struct history_figures *f) {
+void history_init(struct history *h, uint64_t now_ns, const struct history_counters *f) {
 	memset(h, 0, sizeof(*h));
 	h->last_ns = now_ns;
 	h->due_ns = now_ns + HISTORY_STEP_NS;
@@ -49,7 +49,7 @@ bool history_is_due(const struct history *h, uint64_t now_ns) {
 	return now_ns >= h->due_ns;
 }
 
-void history_add(struct history *h, uint64_t now_ns, int64_t now_ms, const struct history_figures *f) {
+void history_add(struct history *h, uint64_t now_ns, int64_t now_ms, const struct history_counters *f) {
 	struct history_point *p = &h->points[h->taken % HISTORY_POINTS];
 	uint64_t runs[DURATION_BUCKETS];
 	p->number = ++h->taken;

@@ -34,8 +34,8 @@ enum history_gauge {
 	HISTORY_GAUGES
 };
 
-/* The figures of a moment. */
-struct history_figures {
+/* The counters of a moment. */
+struct history_counters {
 	uint64_t counts[HISTORY_COUNTS]; /* since some start */
 	uint64_t gauges[HISTORY_GAUGES];
 	uint64_t runs[DURATION_BUCKETS]; /* of commands, by length: see counters.h */
@@ -53,16 +53,16 @@ struct history_point {
 struct history {
 	uint64_t taken; /* points so far; point n is in points[(n - 1) % HISTORY_POINTS] */
 	uint64_t last_ns, due_ns;
-	struct history_figures last;
+	struct history_counters last;
 	struct history_point points[HISTORY_POINTS];
 };
 
-/* Begins at the monotonic time `now_ns`, when the figures are `f`. */
-void history_init(struct history *h, uint64_t now_ns, const struct history_figures *f);
+/* Begins at the monotonic time `now_ns`, when the counters are `f`. */
+void history_init(struct history *h, uint64_t now_ns, const struct history_counters *f);
 /* Whether a step is over, and history_add is to be called. */
 bool history_is_due(const struct history *h, uint64_t now_ns);
 /* Ends a step; `now_ms`: milliseconds since 1970. A figure that fell is taken to have stood still. */
-void history_add(struct history *h, uint64_t now_ns, int64_t now_ms, const struct history_figures *f);
+void history_add(struct history *h, uint64_t now_ns, int64_t now_ms, const struct history_counters *f);
 /* Appends, as a JSON object, the points that are there of those after number `after`: names of columns, and a row a
  * point. */
 void history_render(const struct history *h, uint64_t after, struct text *t);

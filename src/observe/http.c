@@ -35,8 +35,8 @@ _Static_assert(HTTP_OPEN_MAX >= HTTP_IDLE_MAX + HTTP_ANSWERED_MAX + ACCEPT_BATCH
 #define BODY_MAX ((size_t)64 << 10)
 /* Seconds in which a client that is answered must read something. */
 #define STALL_TIMEOUT 5u
-/* Bytes of a body that is worth packing, and of one that is packed with care without holding the loop up: a megabyte
- * would take 10 ms. */
+/* Bytes of a body that is worth compressing, and of one that is compressed with care without holding the loop up: a
+ * megabyte would take 10 ms. */
 #define GZIP_MIN  ((size_t)1 << 10)
 #define GZIP_CARE ((size_t)256 << 10)
 
@@ -59,7 +59,7 @@ struct asked {
 struct resource {
 	const char *path;
 	const char *type;
-	bool guarded; /* it shows figures: by the operator's choice they need the secret */
+	bool guarded; /* it shows counters: by the operator's choice they need the secret */
 	/* Appends the body; returns the status, or a negative error. */
 	int (*render)(const struct http_content *content, const struct asked *asked, struct buffer *out);
 };
@@ -76,12 +76,12 @@ static int render_page(const struct http_content *content, const struct asked *a
 }
 
 static int render_status(const struct http_content *content, const struct asked *asked, struct buffer *out) {
-	int r = view_render_status(content->view, asked->tenants, out);
+	int r = status_api_render_status(content->status_api, asked->tenants, out);
 	return r != 0 ? r : MHD_HTTP_OK;
 }
 
 static int render_history(const struct http_content *content, const struct asked *asked, struct buffer *out) {
-	int r = view_render_history(content->view, asked->after, out);
+	int r = status_api_render_history(content->status_api, asked->after, out);
 	return r != 0 ? r : MHD_HTTP_OK;
 }
 
@@ -185,7 +185,7 @@ static const struct resource *find_resource(struct MHD_Connection *connection, c
 static const char closed_policy[] = "default-src 'none'; frame-ancestors 'none'";
 
 static bool add_headers(struct MHD_Response *response, unsigned status, const char *type, const char *policy,
-			bool packed, bool last) {
+			bool compressed, bool last) {
 	bool allow = status == MHD_HTTP_METHOD_NOT_ALLOWED, challenge = status == MHD_HTTP_UNAUTHORIZED;
 	return MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
 	       MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES &&
@@ -193,7 +193,8 @@ static bool add_headers(struct MHD_Response *response, unsigned status, const ch
 	       MHD_add_response_header(response, "Content-Security-Policy", policy) == MHD_YES &&
 	       MHD_add_response_header(response, "Referrer-Policy", "no-referrer") == MHD_YES &&
 	       MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding") == MHD_YES &&
-	       (!packed || MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip") == MHD_YES) &&
+	       (!compressed ||
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip") == MHD_YES) &&
 	       (!challenge || (MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
 						       "Bearer realm=\"AtomDB\"") == MHD_YES &&
 			       MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
@@ -206,10 +207,11 @@ static bool add_headers(struct MHD_Response *response, unsigned status, const ch
 static enum MHD_Result answer(struct http *h, struct MHD_Connection *connection, struct http_client *client,
 			      unsigned status, const char *type, const char *policy, struct buffer *body) {
 	char *accept = join_headers(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING);
-	enum packing packing = negotiate_packing(accept);
+	enum content_coding content_coding = negotiate_coding(accept);
 	free(accept);
-	bool packed = (packing == PACKING_NEEDED || (packing == PACKING_ALLOWED && body->len >= GZIP_MIN)) &&
-		      (body->len <= GZIP_CARE ? negotiate_gzip(body) : negotiate_gzip_lines(body)) == 0;
+	bool compressed =
+		(content_coding == CODING_NEEDED || (content_coding == CODING_ALLOWED && body->len >= GZIP_MIN)) &&
+		(body->len <= GZIP_CARE ? negotiate_gzip(body) : negotiate_gzip_lines(body)) == 0;
 	size_t size = body->len;
 	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(size, body->data, free);
 	if (response == NULL) {
@@ -221,7 +223,7 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *connection,
 	bool last = status == MHD_HTTP_BAD_REQUEST ||
 		    MHD_get_connection_values(connection, MHD_FOOTER_KIND, NULL, NULL) > 0;
 	http_clients_answer(&h->clients, client, size);
-	if (add_headers(response, status, type, policy, packed, last))
+	if (add_headers(response, status, type, policy, compressed, last))
 		r = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return r;
@@ -257,8 +259,8 @@ static bool is_for_known_host(const struct http *h, struct MHD_Connection *conne
 		return true;
 	char client[CLIENT_TEXT];
 	describe_client(connection, client, sizeof(client));
-	event_report(h->content->guard->events,
-		     &(struct event){.id = EVENT_HTTP_HOST, .client = client, .bytes = host});
+	log_report(h->content->http_auth->events,
+		   &(struct log_event){.id = LOG_EVENT_HTTP_HOST, .client = client, .bytes = host});
 	return false;
 }
 
@@ -266,26 +268,26 @@ static bool is_for_known_host(const struct http *h, struct MHD_Connection *conne
  * the target's. */
 static int admit(const struct http *h, struct MHD_Connection *connection, const struct resource *resource,
 		 struct slice host, bool *tenants) {
-	struct guard *g = h->content->guard;
+	struct http_auth *g = h->content->http_auth;
 	*tenants = false;
 	if (!resource->guarded)
 		return MHD_HTTP_OK;
 	const char *authorization =
 		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
-	enum guard_verdict verdict = guard_check(g, authorization);
+	enum http_auth_verdict verdict = http_auth_check(g, authorization);
 	/* It is in the connection's own memory, and nobody reads it again. */
 	if (authorization != NULL)
 		explicit_bzero((char *)(uintptr_t)authorization, strlen(authorization));
-	if (verdict == GUARD_WRONG) {
+	if (verdict == HTTP_AUTH_WRONG) {
 		char client[CLIENT_TEXT];
 		describe_client(connection, client, sizeof(client));
-		guard_report(g, client);
+		http_auth_report(g, client);
 	}
-	*tenants = verdict == GUARD_KNOWN;
-	if (!*tenants && (verdict == GUARD_WRONG || g->everything))
+	*tenants = verdict == HTTP_AUTH_KNOWN;
+	if (!*tenants && (verdict == HTTP_AUTH_WRONG || g->everything))
 		return MHD_HTTP_UNAUTHORIZED;
 	/* A web page of another host does not know the secret. */
-	bool secret = g->set && verdict == GUARD_KNOWN;
+	bool secret = g->set && verdict == HTTP_AUTH_KNOWN;
 	return secret || is_for_known_host(h, connection, host) ? MHD_HTTP_OK : MHD_HTTP_MISDIRECTED_REQUEST;
 }
 
@@ -550,8 +552,8 @@ int64_t http_timeout(const struct http *h, uint64_t now_ns) {
 
 /* Stops watching the listening socket: it stays readable while nothing can be accepted. */
 static void pause_accepting(struct http *h, int error) {
-	const struct event event = {.id = EVENT_ACCEPT_FAILED, .detail = "HTTP", .error = error};
-	event_report(h->content->guard->events, &event);
+	const struct log_event event = {.id = LOG_EVENT_ACCEPT_FAILED, .detail = "HTTP", .error = error};
+	log_report(h->content->http_auth->events, &event);
 	h->resume_ns = h->clients.now_ns + ACCEPT_PAUSE_NS;
 	epoll_ctl(h->epoll_fd, EPOLL_CTL_DEL, h->listen_fd, NULL);
 }

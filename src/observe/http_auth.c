@@ -50,7 +50,7 @@ static bool decode(struct slice text, char *out, size_t room, size_t *out_len) {
 	return have < 6;
 }
 
-static bool is_secret(const struct guard *g, struct slice text) {
+static bool is_secret(const struct http_auth *g, struct slice text) {
 	struct secret digest;
 	secret_digest(text, &digest);
 	bool equal = secret_equal(&digest, &g->secret);
@@ -59,7 +59,7 @@ static bool is_secret(const struct guard *g, struct slice text) {
 }
 
 /* Any user's name will do. */
-static bool is_password(const struct guard *g, struct slice text) {
+static bool is_password(const struct http_auth *g, struct slice text) {
 	char credentials[CREDENTIALS_MAX];
 	size_t len = 0;
 	bool right = false;
@@ -72,11 +72,11 @@ static bool is_password(const struct guard *g, struct slice text) {
 	return right;
 }
 
-enum guard_verdict guard_check(const struct guard *g, const char *authorization) {
+enum http_auth_verdict http_auth_check(const struct http_auth *g, const char *authorization) {
 	if (!g->set)
-		return GUARD_KNOWN;
+		return HTTP_AUTH_KNOWN;
 	if (authorization == NULL)
-		return GUARD_UNKNOWN;
+		return HTTP_AUTH_UNKNOWN;
 	size_t len = strlen(authorization);
 	while (len > 0 && authorization[len - 1] == ' ')
 		len--;
@@ -88,11 +88,11 @@ enum guard_verdict guard_check(const struct guard *g, const char *authorization)
 		right = is_secret(g, (struct slice){token, (size_t)(end - token)});
 	else if (basic != NULL && basic < end)
 		right = is_password(g, (struct slice){basic, (size_t)(end - basic)});
-	return right ? GUARD_KNOWN : GUARD_WRONG;
+	return right ? HTTP_AUTH_KNOWN : HTTP_AUTH_WRONG;
 }
 
-void guard_report(struct guard *g, const char *client) {
-	const struct event event = {.id = EVENT_AUTH_FAILED, .client = client, .detail = "over HTTP"};
+void http_auth_report(struct http_auth *g, const char *client) {
+	const struct log_event event = {.id = LOG_EVENT_AUTH_FAILED, .client = client, .detail = "over HTTP"};
 	counter_add(&g->failures, 1);
-	event_report(g->events, &event);
+	log_report(g->events, &event);
 }

@@ -162,7 +162,7 @@ unsigned negotiate_type(const char *accept, const struct media_type *types, unsi
 	return chosen;
 }
 
-enum packing negotiate_packing(const char *accept_encoding) {
+enum content_coding negotiate_coding(const char *accept_encoding) {
 	int gzip = -1, identity = -1, star = -1;
 	struct slice rest = header_value(accept_encoding);
 	struct element e;
@@ -180,10 +180,10 @@ enum packing negotiate_packing(const char *accept_encoding) {
 	if (identity < 0)
 		identity = star;
 	if (gzip <= 0)
-		return PACKING_NONE;
+		return CODING_NONE;
 	if (refused)
-		return PACKING_NEEDED;
-	return gzip > identity || (named && gzip == identity) ? PACKING_ALLOWED : PACKING_NONE;
+		return CODING_NEEDED;
+	return gzip > identity || (named && gzip == identity) ? CODING_ALLOWED : CODING_NONE;
 }
 
 int negotiate_gzip(struct buffer *body) {
@@ -225,7 +225,7 @@ int negotiate_gzip_lines(struct buffer *body) {
 	char tail[8];
 	int error = body->len > UINT32_MAX ? -ENOMEM : buffer_append(&out, head, sizeof(head), SIZE_MAX);
 	if (error == 0)
-		error = lines_deflate((struct slice){body->data, body->len}, &out);
+		error = deflate_lines((struct slice){body->data, body->len}, &out);
 	if (error == 0) {
 		put_u32(tail, (uint32_t)crc32(crc32(0, NULL, 0), (const Bytef *)body->data, (uInt)body->len));
 		put_u32(tail + 4, (uint32_t)body->len);

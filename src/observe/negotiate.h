@@ -16,15 +16,15 @@ struct media_type {
  * version, or means every version. 0 if the header accepts no type. Elements with a malformed weight are ignored. */
 unsigned negotiate_type(const char *accept, const struct media_type *types, unsigned count);
 
-enum packing {
-	PACKING_NONE,
-	PACKING_ALLOWED,
-	PACKING_NEEDED, /* the client refuses the plain form */
+enum content_coding {
+	CODING_NONE,
+	CODING_ALLOWED,
+	CODING_NEEDED, /* the client refuses the plain form */
 };
 
-/* The packing that an Accept-Encoding header (NULL: there is none) asks for. PACKING_NONE also if it prefers the plain
- * form or does not name gzip. */
-enum packing negotiate_packing(const char *accept_encoding);
+/* The compressing that an Accept-Encoding header (NULL: there is none) asks for. CODING_NONE also if it prefers the
+ * plain form or does not name gzip. */
+enum content_coding negotiate_coding(const char *accept_encoding);
 
 /* Replaces the bytes by their gzip form (RFC 1952). 0, or -ENOMEM and nothing is changed. */
 int negotiate_gzip(struct buffer *body);

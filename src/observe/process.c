@@ -66,7 +66,7 @@ static uint64_t microseconds(struct timeval t) {
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_usec;
 }
 
-void process_read(struct process_figures *out) {
+void process_read(struct process_counters *out) {
 	memset(out, 0xff, sizeof(*out));
 	struct rusage usage;
 	if (getrusage(RUSAGE_SELF, &usage) == 0) {

@@ -6,7 +6,7 @@
 /* What the kernel does not tell is PROCESS_UNKNOWN. */
 #define PROCESS_UNKNOWN UINT64_MAX
 
-struct process_figures {
+struct process_counters {
 	uint64_t cpu_user_us;
 	uint64_t cpu_system_us;
 	uint64_t resident_bytes;
@@ -15,7 +15,7 @@ struct process_figures {
 	uint64_t max_fds;
 };
 
-void process_read(struct process_figures *out);
+void process_read(struct process_counters *out);
 
 /* When the process started: milliseconds since 1970, or PROCESS_UNKNOWN. Rounded by the kernel to its clock tick, and
  * moved when the clock is set: ask once. */

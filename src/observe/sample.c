@@ -115,7 +115,7 @@ static uint64_t spend(struct spent *spent, const struct metrics_sources *sources
 }
 
 /* Adds the runs of a command, counted by powers of two, to those by powers of four. */
-static void add_durations(struct histogram_sample *h, const struct command_figures *f) {
+static void add_durations(struct histogram_sample *h, const struct command_counters *f) {
 	for (unsigned i = 0; i < DURATION_BUCKETS; i++) {
 		unsigned k = (i + 1) / 2;
 		h->counts[k < HISTOGRAM_BOUNDS ? k : HISTOGRAM_BOUNDS] += counter_get(&f->runs[i]);
@@ -130,7 +130,7 @@ static void collect_commands(struct sample *s, const struct metrics_sources *sou
 		uint64_t ticks = 0;
 		memset(row, 0, sizeof(*row));
 		for (unsigned i = 0; i < sources->worker_count; i++) {
-			const struct command_figures *f = &sources->workers[i].commands[id];
+			const struct command_counters *f = &sources->workers[i].commands[id];
 			add_durations(&row->durations, f);
 			row->rejected += counter_get(&f->rejected);
 			row->failed += counter_get(&f->failed);
@@ -186,7 +186,7 @@ static void collect_workers(struct sample *s, const struct metrics_sources *sour
 	g->rejected_max_clients = s->rejects[METRICS_REJECT_MAX_CLIENTS].connections;
 }
 
-static void collect_uses(struct use_sample *uses, const struct shard_sample *row, const struct shard_figures *f) {
+static void collect_uses(struct use_sample *uses, const struct shard_sample *row, const struct shard_counters *f) {
 	uint64_t entries = counter_get(&f->used_by_entries);
 	uses[USE_ENTRIES].bytes = entries;
 	/* They are written one after the other. */
@@ -194,7 +194,7 @@ static void collect_uses(struct use_sample *uses, const struct shard_sample *row
 	uses[USE_FREE].bytes = row->resident > row->used ? row->resident - row->used : 0;
 }
 
-static void collect_ages(struct global_sample *g, const struct shard_figures *f) {
+static void collect_ages(struct global_sample *g, const struct shard_counters *f) {
 	for (unsigned i = 0; i < LAG_BUCKETS; i++)
 		g->expiry_lags.counts[i] += counter_get(&f->lags[i]);
 	g->expiry_lags.sum += counter_get(&f->lag_ms_total);
@@ -215,10 +215,10 @@ static void collect_shards(struct sample *s, const struct metrics_sources *sourc
 	memset(&s->global.eviction_ages, 0, sizeof(s->global.eviction_ages));
 	s->global.compacting = 0;
 	for (unsigned i = 0; i < sources->shard_count; i++) {
-		const struct shard_figures *f = sources->shards[i];
+		const struct shard_counters *f = sources->shards[i];
 		struct shard_sample *row = &s->shards[i];
 		row->resident = counter_get(&f->resident);
-		row->huge = counter_get(&f->huge);
+		row->hugepages = counter_get(&f->hugepages);
 		row->used = counter_get(&f->used);
 		row->fragmentation = fragmentation(row->resident, row->used);
 		row->compacting = counter_get(&f->compacting);
@@ -260,8 +260,8 @@ static void visit_tenant(void *context, const struct tenant *t) {
 	add_retired(walk);
 	tenant_set_add(&walk->sample->tenants, t);
 	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
-		walk->sample->databases[i].keys += counter_get(&t->figures.db_keys[i]);
-		walk->sample->databases[i].expiring += counter_get(&t->figures.db_expiring[i]);
+		walk->sample->databases[i].keys += counter_get(&t->counters.db_keys[i]);
+		walk->sample->databases[i].expiring += counter_get(&t->counters.db_expiring[i]);
 	}
 }
 
@@ -287,7 +287,7 @@ static int collect_tenants(struct sample *s, const struct metrics_sources *sourc
 	return 0;
 }
 
-static void collect_recovery(struct global_sample *g, const struct recovery_figures *r) {
+static void collect_recovery(struct global_sample *g, const struct recovery_counters *r) {
 	g->recovered_keys = r->entries;
 	g->recovered_bytes = r->bytes;
 	g->recovered_clients = r->clients;
@@ -300,7 +300,7 @@ static void collect_recovery(struct global_sample *g, const struct recovery_figu
 _Static_assert(PROCESS_UNKNOWN == SAMPLE_ABSENT, "figures that the kernel does not tell are left out");
 
 static void collect_process(struct global_sample *g) {
-	struct process_figures p;
+	struct process_counters p;
 	process_read(&p);
 	g->cpu_user_us = p.cpu_user_us;
 	g->cpu_system_us = p.cpu_system_us;

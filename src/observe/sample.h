@@ -1,4 +1,4 @@
-/* One moment's figures, collected from where they are into rows of plain numbers for the metrics page. */
+/* One moment's counters, collected from where they are into rows of plain numbers for the metrics page. */
 #pragma once
 
 #include <stdint.h>
@@ -91,8 +91,8 @@ struct worker_sample {
 
 struct shard_sample {
 	struct labels labels;
-	uint64_t resident, used, huge, fragmentation, compacting, moved, moved_bytes, tenants, keys, resizes, swept,
-		shed;
+	uint64_t resident, used, hugepages, fragmentation, compacting, moved, moved_bytes, tenants, keys, resizes,
+		swept, shed;
 };
 
 /* How long something took in all. The length of a tick is known ever better, so each tick is converted once: the sum
@@ -114,7 +114,7 @@ struct sample {
 	unsigned worker_count, shard_count, state_count;
 	struct state_sample states[METRICS_STATES];
 	struct reject_sample rejects[METRICS_REJECTS];
-	struct tenant_set tenants;
+	struct cmd_tenant_set tenants;
 	struct spent spent[COMMAND_COUNT];
 };
 

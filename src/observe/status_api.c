@@ -8,7 +8,7 @@
 #include "observe/sample.h"
 #include "observe/text.h"
 
-struct view {
+struct status_api {
 	const struct metrics_sources *sources;
 	const struct health *health;
 	struct sample sample; /* its tenants are others than those of /metrics, which counts what it showed before */
@@ -30,9 +30,9 @@ static void add_runs(const struct metrics_sources *sources, unsigned id, uint64_
 	}
 }
 
-static int collect(struct view *v) {
+static int collect(struct status_api *v) {
 	struct metrics_sources sources = *v->sources;
-	sources.tenants_shown = VIEW_TENANTS;
+	sources.tenants_shown = STATUS_API_TENANTS;
 	return sample_collect(&v->sample, &sources);
 }
 
@@ -43,12 +43,12 @@ static uint64_t sum_keys(const struct sample *s) {
 	return keys;
 }
 
-static int take_figures(struct view *v, struct history_figures *f) {
+static int take_counters(struct status_api *v, struct history_counters *f) {
 	const struct global_sample *g = &v->sample.global;
 	int error = collect(v);
 	if (error != 0)
 		return error;
-	*f = (struct history_figures){
+	*f = (struct history_counters){
 		.counts =
 			{
 				[HISTORY_COMMANDS] = g->calls,
@@ -73,18 +73,19 @@ static int take_figures(struct view *v, struct history_figures *f) {
 	return 0;
 }
 
-int view_new(struct view **out, const struct metrics_sources *sources, const struct health *health, uint64_t now_ns) {
-	struct view *v = calloc(1, sizeof(*v));
-	struct history_figures f;
+int status_api_new(struct status_api **out, const struct metrics_sources *sources, const struct health *health,
+		   uint64_t now_ns) {
+	struct status_api *v = calloc(1, sizeof(*v));
+	struct history_counters f;
 	if (v == NULL)
 		return -ENOMEM;
 	v->sources = sources;
 	v->health = health;
 	int error = sample_init(&v->sample, sources);
 	if (error == 0)
-		error = take_figures(v, &f);
+		error = take_counters(v, &f);
 	if (error != 0) {
-		view_free(v);
+		status_api_free(v);
 		return error;
 	}
 	history_init(&v->history, now_ns, &f);
@@ -92,18 +93,18 @@ int view_new(struct view **out, const struct metrics_sources *sources, const str
 	return 0;
 }
 
-void view_free(struct view *v) {
+void status_api_free(struct status_api *v) {
 	if (v == NULL)
 		return;
 	sample_deinit(&v->sample);
 	free(v);
 }
 
-int view_tick(struct view *v, uint64_t now_ns, int64_t now_ms) {
-	struct history_figures f;
+int status_api_tick(struct status_api *v, uint64_t now_ns, int64_t now_ms) {
+	struct history_counters f;
 	if (!history_is_due(&v->history, now_ns))
 		return 0;
-	int error = take_figures(v, &f);
+	int error = take_counters(v, &f);
 	if (error == 0)
 		history_add(&v->history, now_ns, now_ms, &f);
 	return error;
@@ -145,8 +146,8 @@ static int by_bytes(const void *a, const void *b) {
 	return ((*x)->bytes < (*y)->bytes) - ((*x)->bytes > (*y)->bytes);
 }
 
-static void render_tenants(struct text *t, const struct tenant_set *set) {
-	const struct tenant_sample *rows[VIEW_TENANTS];
+static void render_tenants(struct text *t, const struct cmd_tenant_set *set) {
+	const struct tenant_sample *rows[STATUS_API_TENANTS];
 	for (unsigned i = 0; i < set->count; i++)
 		rows[i] = &set->rows[i];
 	qsort(rows, set->count, sizeof(rows[0]), by_bytes);
@@ -165,11 +166,11 @@ static double mean(const struct slow *s) {
 }
 
 /* Puts a command where it belongs among the slowest so far. */
-static void rank(struct slow slowest[VIEW_COMMANDS], unsigned *count, const struct slow *s) {
+static void rank(struct slow slowest[STATUS_API_COMMANDS], unsigned *count, const struct slow *s) {
 	unsigned at = *count;
-	if (at == VIEW_COMMANDS && mean(&slowest[at - 1]) >= mean(s))
+	if (at == STATUS_API_COMMANDS && mean(&slowest[at - 1]) >= mean(s))
 		return;
-	if (at == VIEW_COMMANDS)
+	if (at == STATUS_API_COMMANDS)
 		at--;
 	else
 		++*count;
@@ -178,14 +179,14 @@ static void rank(struct slow slowest[VIEW_COMMANDS], unsigned *count, const stru
 	slowest[at] = *s;
 }
 
-static void render_commands(const struct view *v, struct text *t) {
-	struct slow slowest[VIEW_COMMANDS];
+static void render_commands(const struct status_api *v, struct text *t) {
+	struct slow slowest[STATUS_API_COMMANDS];
 	unsigned count = 0;
 	for (unsigned id = 0; id < COMMAND_COUNT; id++) {
 		uint64_t ticks = 0;
 		struct slow s = {.id = id};
 		for (unsigned i = 0; i < v->sources->worker_count; i++) {
-			const struct command_figures *f = &v->sources->workers[i].commands[id];
+			const struct command_counters *f = &v->sources->workers[i].commands[id];
 			s.calls += command_calls(f);
 			ticks += counter_get(&f->ticks);
 		}
@@ -208,7 +209,7 @@ static void render_commands(const struct view *v, struct text *t) {
 	text_string(t, "]");
 }
 
-static int render_service(const struct view *v, struct text *t) {
+static int render_service(const struct status_api *v, struct text *t) {
 	const struct global_sample *g = &v->sample.global;
 	text_string(t, "{\"version\":");
 	text_json(t, v->sources->version);
@@ -238,7 +239,7 @@ static int render_service(const struct view *v, struct text *t) {
 	return t->error;
 }
 
-int view_render_status(struct view *v, bool tenants, struct buffer *out) {
+int status_api_render_status(struct status_api *v, bool tenants, struct buffer *out) {
 	struct text t = {.out = out};
 	int error = collect(v);
 	if (error != 0)
@@ -253,7 +254,7 @@ int view_render_status(struct view *v, bool tenants, struct buffer *out) {
 	return t.error;
 }
 
-int view_render_history(const struct view *v, uint64_t after, struct buffer *out) {
+int status_api_render_history(const struct status_api *v, uint64_t after, struct buffer *out) {
 	struct text t = {.out = out};
 	history_render(&v->history, after, &t);
 	return t.error;

@@ -12,7 +12,7 @@ struct weight {
 
 static struct weight weigh(const struct session *s) {
 	const struct session_host *host = s->env->host;
-	uint64_t bytes = s->peer != NULL ? s->peer->bytes : 0;
+	uint64_t bytes = s->subscriber != NULL ? s->subscriber->bytes : 0;
 	if (host != NULL && host->held != NULL)
 		bytes += host->held(s);
 	return (struct weight){(s->flags & SESSION_NO_EVICT) == 0, bytes};
@@ -42,25 +42,25 @@ static struct session *greediest(const struct tenant *t, const struct session *a
 void client_memory_evict(struct tenant *t, struct session *s) {
 	if (s->env->host == NULL || s->env->host->evict == NULL || (s->flags & SESSION_EVICTED))
 		return;
-	counter_add(&t->figures.clients_evicted, 1);
+	counter_add(&t->counters.clients_evicted, 1);
 	s->flags |= SESSION_EVICTED;
 	s->env->host->evict(s, weigh(s).bytes);
-	if (s->peer != NULL) {
-		s->peer->leaving = s->peer->bytes;
-		t->leaving_bytes += s->peer->leaving;
+	if (s->subscriber != NULL) {
+		s->subscriber->leaving = s->subscriber->bytes;
+		t->leaving_bytes += s->subscriber->leaving;
 	}
 }
 
 /* Whether `bytes` more are within the limit, once the clients that are being closed are gone. */
 static bool fits(const struct tenant *t, uint64_t bytes) {
-	uint64_t limit = tenant_client_limit(t), held = counter_get(&t->figures.client_bytes) - t->leaving_bytes;
+	uint64_t limit = tenant_client_limit(t), held = counter_get(&t->counters.client_bytes) - t->leaving_bytes;
 	return held <= limit && bytes <= limit - held;
 }
 
 /* Whether the quota has room for a command that is larger than what is meant for clients: it is held for a moment, and
  * costs no key. */
 static bool has_free_room(const struct tenant *t, uint64_t bytes) {
-	uint64_t most = t->limits.max_memory, used = counter_get(&t->figures.bytes);
+	uint64_t most = t->limits.max_memory, used = counter_get(&t->counters.bytes);
 	return t->limits.client_memory == 0 && most != 0 && used <= most && bytes <= most - used;
 }
 
@@ -76,7 +76,7 @@ static int charge(struct tenant *t, uint64_t bytes, enum client_charge how) {
 		error = 0;
 	}
 	if (error == 0)
-		counter_add(&t->figures.client_bytes, bytes);
+		counter_add(&t->counters.client_bytes, bytes);
 	return error;
 }
 
@@ -107,6 +107,6 @@ int client_memory_charge(struct tenant *t, struct session *asker, uint64_t bytes
 }
 
 void client_memory_discharge(struct tenant *t, uint64_t bytes) {
-	counter_sub(&t->figures.client_bytes, bytes);
+	counter_sub(&t->counters.client_bytes, bytes);
 	tenant_discharge(t, bytes);
 }

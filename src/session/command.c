@@ -182,9 +182,9 @@ const struct command *command_find(struct slice name) {
 
 /* A name's bytes as two words, small letters: the first 8, and the last 8 of a longer one, which may overlap. Together
  * with the length they tell every name of up to 16 bytes apart. */
-static inline void pack(struct slice name, uint64_t *head, uint64_t *tail) {
-	*head = word_of(name);
-	*tail = name.len > 8 ? word_lower(word_load(name.data + name.len - 8, 8)) : 0;
+static inline void name_words(struct slice name, uint64_t *head, uint64_t *tail) {
+	*head = ascii_word(name);
+	*tail = name.len > 8 ? ascii_word_lower(ascii_word_load(name.data + name.len - 8, 8)) : 0;
 }
 
 static inline unsigned slot_of(uint64_t head, uint64_t tail, size_t length) {
@@ -197,7 +197,7 @@ void command_index_build(struct command_index *index) {
 	for (uint32_t id = 0; id < COMMAND_COUNT; id++) {
 		struct slice name = slice_of(command_table[id].name);
 		struct command_slot slot = {.length = (uint32_t)name.len, .id = id};
-		pack(name, &slot.head, &slot.tail);
+		name_words(name, &slot.head, &slot.tail);
 		unsigned i = slot_of(slot.head, slot.tail, name.len);
 		while (index->slots[i].length != 0)
 			i = (i + 1) % COMMAND_SLOTS;
@@ -208,7 +208,7 @@ void command_index_build(struct command_index *index) {
 
 const struct command *command_index_find(const struct command_index *index, struct slice name) {
 	uint64_t head, tail;
-	pack(name, &head, &tail);
+	name_words(name, &head, &tail);
 	for (unsigned i = slot_of(head, tail, name.len);; i = (i + 1) % COMMAND_SLOTS) {
 		const struct command_slot *slot = &index->slots[i];
 		if (slot->length == 0)

@@ -24,7 +24,7 @@ static bool make_room(struct tenant *t) {
 	if (old != NULL && old->count < old->room)
 		return true;
 	unsigned room = old == NULL ? ROWS_FIRST : 2 * old->room;
-	struct command_stats *s = notes_take(t, stats_size(room), false);
+	struct command_stats *s = tenant_stats_alloc(t, stats_size(room), false);
 	if (s == NULL)
 		return false;
 	if (old != NULL)
@@ -32,7 +32,7 @@ static bool make_room(struct tenant *t) {
 	command_stats_free(t);
 	s->room = room;
 	t->stats = s;
-	t->forget = notes_forget;
+	t->forget = tenant_stats_free;
 	return true;
 }
 

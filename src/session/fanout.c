@@ -6,8 +6,8 @@
 
 #include "commands/handlers.h"
 
-struct call *call_of(const struct session *s) {
-	struct call *c = s->env->calls;
+struct fanout *fanout_of(const struct session *s) {
+	struct fanout *c = s->env->fanouts;
 	while (c != NULL && c->session != s)
 		c = c->sibling;
 	return c;
@@ -32,8 +32,8 @@ static struct slice *copy_arguments(const struct slice *argv, uint32_t argc) {
 	return copy;
 }
 
-static struct call *call_new(struct environment *env, const struct call_kind *kind, int64_t number) {
-	struct call *c = calloc(1, sizeof(*c) + env->worker_count * sizeof(c->answers[0]));
+static struct fanout *fanout_new(struct environment *env, const struct fanout_kind *kind, int64_t number) {
+	struct fanout *c = calloc(1, sizeof(*c) + env->worker_count * sizeof(c->answers[0]));
 	if (c == NULL)
 		return NULL;
 	c->kind = kind;
@@ -43,7 +43,7 @@ static struct call *call_new(struct environment *env, const struct call_kind *ki
 	return c;
 }
 
-void call_free(struct call *c) {
+void fanout_free(struct fanout *c) {
 	for (uint32_t i = 0; i < c->argc; i++)
 		explicit_bzero((char *)(uintptr_t)c->argv[i].data, c->argv[i].len);
 	free((void *)(uintptr_t)c->argv);
@@ -55,40 +55,40 @@ void call_free(struct call *c) {
 
 /* Does the part of this worker and asks the others. 0: there are none, and all is done; 1: they will answer; or a
  * negative error, and nobody was asked. */
-static int start(struct environment *env, struct call *c) {
-	bool control = c->kind->part == NULL;
+static int start(struct environment *env, struct fanout *c) {
+	bool control = c->kind->on_worker == NULL;
 	unsigned others = control ? 1 : c->workers - 1;
 	atomic_init(&c->waiting, others);
-	int error = others == 0 ? 0 : env->host->prepare_call(env, c);
+	int error = others == 0 ? 0 : env->host->prepare_fanout(env, c);
 	if (error < 0)
 		return error;
 	if (!control)
-		c->kind->part(env, c, &c->answers[env->worker]);
+		c->kind->on_worker(env, c, &c->answers[env->worker]);
 	c->done = others == 0;
 	if (others != 0)
-		env->host->send_call(env, c);
+		env->host->send_fanout(env, c);
 	return others != 0;
 }
 
-static void unlink_call(struct environment *env, const struct call *c) {
-	struct call **at = &env->calls;
+static void unlink_fanout(struct environment *env, const struct fanout *c) {
+	struct fanout **at = &env->fanouts;
 	while (*at != c)
 		at = &(*at)->sibling;
 	*at = c->sibling;
 }
 
-static enum outcome finish(struct session *s, struct call *c) {
-	c->kind->reply(s, c);
-	unlink_call(s->env, c);
-	call_free(c);
+static enum outcome finish(struct session *s, struct fanout *c) {
+	c->kind->gather(s, c);
+	unlink_fanout(s->env, c);
+	fanout_free(c);
 	return OUTCOME_DONE;
 }
 
-enum outcome call_run(struct session *s, const struct request *r, const struct call_kind *kind, int64_t number) {
-	struct call *c = call_of(s);
+enum outcome fanout_run(struct session *s, const struct request *r, const struct fanout_kind *kind, int64_t number) {
+	struct fanout *c = fanout_of(s);
 	if (c != NULL)
-		return c->done ? finish(s, c) : OUTCOME_LATER;
-	c = call_new(s->env, kind, number);
+		return c->done ? finish(s, c) : OUTCOME_BLOCKED;
+	c = fanout_new(s->env, kind, number);
 	if (c == NULL)
 		return reply_store_error(s, -ENOMEM);
 	c->argv = copy_arguments(r->argv, r->argc);
@@ -97,28 +97,28 @@ enum outcome call_run(struct session *s, const struct request *r, const struct c
 	c->session = s;
 	int started = c->argv == NULL ? -ENOMEM : start(s->env, c);
 	if (started < 0) {
-		call_free(c);
+		fanout_free(c);
 		return reply_store_error(s, started);
 	}
-	c->sibling = s->env->calls;
-	s->env->calls = c;
-	return started ? OUTCOME_LATER : finish(s, c);
+	c->sibling = s->env->fanouts;
+	s->env->fanouts = c;
+	return started ? OUTCOME_BLOCKED : finish(s, c);
 }
 
-void call_tell(struct environment *env, const struct call_kind *kind, int64_t number) {
-	struct call *c = call_new(env, kind, number);
+void fanout_post(struct environment *env, const struct fanout_kind *kind, int64_t number) {
+	struct fanout *c = fanout_new(env, kind, number);
 	if (c != NULL && start(env, c) <= 0)
-		call_free(c);
+		fanout_free(c);
 }
 
 /* All have answered, and nobody waits. */
-static void give_up(struct environment *env, struct call *c) {
+static void give_up(struct environment *env, struct fanout *c) {
 	if (c->kind->undo != NULL)
 		c->kind->undo(env);
-	call_free(c);
+	fanout_free(c);
 }
 
-void call_done(struct environment *env, struct call *c) {
+void fanout_done(struct environment *env, struct fanout *c) {
 	if (c->session == NULL) {
 		give_up(env, c);
 		return;
@@ -127,11 +127,11 @@ void call_done(struct environment *env, struct call *c) {
 	env->host->wake(env);
 }
 
-void call_abandon(struct session *s) {
-	struct call *c = call_of(s);
+void fanout_abandon(struct session *s) {
+	struct fanout *c = fanout_of(s);
 	if (c == NULL)
 		return;
-	unlink_call(s->env, c);
+	unlink_fanout(s->env, c);
 	c->session = NULL;
 	if (c->done)
 		give_up(s->env, c);

@@ -31,11 +31,11 @@ static void settle(struct tenant *t, struct hotkeys *h) {
 	t->large = top_keys_least(&h->big);
 }
 
-/* The tenant's, made where there are none; NULL without memory. `ask` as in notes_take. */
+/* The tenant's, made where there are none; NULL without memory. `ask` as in tenant_stats_alloc. */
 static struct hotkeys *open_hotkeys(struct tenant *t, bool ask) {
-	struct notes *n = notes_open(t, ask);
+	struct tenant_stats *n = tenant_stats_open(t, ask);
 	if (n != NULL && n->hotkeys == NULL)
-		n->hotkeys = notes_take(t, sizeof(*n->hotkeys), ask);
+		n->hotkeys = tenant_stats_alloc(t, sizeof(*n->hotkeys), ask);
 	return n == NULL ? NULL : n->hotkeys;
 }
 
@@ -49,7 +49,7 @@ void hotkeys_free(struct tenant *t, struct hotkeys *h) {
 }
 
 void hotkeys_reset(struct tenant *t) {
-	struct hotkeys *h = t->notes == NULL ? NULL : t->notes->hotkeys;
+	struct hotkeys *h = t->tenant_stats == NULL ? NULL : t->tenant_stats->hotkeys;
 	if (h == NULL)
 		return;
 	top_keys_clear(&h->hot);
@@ -60,7 +60,7 @@ void hotkeys_reset(struct tenant *t) {
 /* What Redis's counter is after so many uses, on average, with its default lfu-log-factor of 10: a new key has 5, and
  * from c on the next one needs 10 (c - 5) + 1 of them ("LFU eviction" in Redis's documentation of key eviction). */
 unsigned hotkeys_frequency(const struct tenant *t, const struct key *key) {
-	const struct hotkeys *h = t->notes == NULL ? NULL : t->notes->hotkeys;
+	const struct hotkeys *h = t->tenant_stats == NULL ? NULL : t->tenant_stats->hotkeys;
 	uint64_t uses = h == NULL ? 0 : top_keys_weight(&h->hot, key) * HOTKEYS_EVERY, needed = 1;
 	if (uses == 0)
 		return 0;
@@ -161,7 +161,7 @@ static bool read_count(struct session *s, const struct request *r, int64_t *coun
 /* Answers the heaviest `count` keys of the database, each a row of its name and its weight times `scale`. */
 static enum outcome reply_top(struct session *s, const struct top_keys *top, int64_t count, uint64_t scale) {
 	uint8_t order[TOP_KEYS];
-	unsigned n = top_keys_order(top, s->place, order);
+	unsigned n = top_keys_order(top, s->db_slot, order);
 	while (n > 0 && top_key_sure(&top->keys[order[n - 1]]) == 0)
 		n--;
 	if (count < n)
@@ -176,7 +176,7 @@ static enum outcome reply_top(struct session *s, const struct top_keys *top, int
 	return OUTCOME_DONE;
 }
 
-enum outcome hotkeys_hotkeys(struct session *s, const struct request *r) {
+enum outcome cmd_hotkeys(struct session *s, const struct request *r) {
 	int64_t count;
 	if (!read_count(s, r, &count))
 		return OUTCOME_DONE;
@@ -184,7 +184,7 @@ enum outcome hotkeys_hotkeys(struct session *s, const struct request *r) {
 	return h == NULL ? reply_store_error(s, ATOMDB_E_OOM) : reply_top(s, &h->hot, count, HOTKEYS_EVERY);
 }
 
-enum outcome hotkeys_bigkeys(struct session *s, const struct request *r) {
+enum outcome cmd_bigkeys(struct session *s, const struct request *r) {
 	int64_t count;
 	if (!read_count(s, r, &count))
 		return OUTCOME_DONE;

@@ -36,12 +36,12 @@ void session_deinit(struct session *s) {
 /* Whether the tenant may have one client more, by its own limit and beside all others; counts and reports it if not. */
 static bool has_place(struct session *s, struct tenant *t) {
 	const struct session_host *host = s->env->host;
-	if (t->limits.max_clients != 0 && counter_get(&t->figures.clients) >= t->limits.max_clients)
+	if (t->limits.max_clients != 0 && counter_get(&t->counters.clients) >= t->limits.max_clients)
 		counter_add(&s->env->rejected_clients, 1);
 	else if (host == NULL || host->has_place == NULL || (s->flags & SESSION_RESUMED) || host->has_place(s, t))
 		return true;
-	counter_add(&t->figures.refused, 1);
-	event_report(s->env->events, &(struct event){.id = EVENT_TENANT_CLIENTS, .tenant = tenant_name(t)});
+	counter_add(&t->counters.refused, 1);
+	log_report(s->env->events, &(struct log_event){.id = LOG_EVENT_TENANT_CLIENTS, .tenant = tenant_name(t)});
 	return false;
 }
 
@@ -55,7 +55,7 @@ static uint64_t identity(const struct tenant *t) {
  * EXEC must fail. */
 static void lose_watch(struct session *s) {
 	uint64_t tenant = identity(s->tenant);
-	if (!(s->flags & SESSION_DIRTY_KEYS) && hub_joined(s, TOPIC_WATCHED) == 0)
+	if (!(s->flags & SESSION_DIRTY_KEYS) && subscription_count(s, CHANNEL_WATCHED_KEY) == 0)
 		return;
 	s->lost_watch = s->lost_watch == 0 || s->lost_watch == tenant ? tenant : LOST_SEVERAL;
 }
@@ -73,23 +73,23 @@ int session_attach(struct session *s, struct tenant *t) {
 		return ATOMDB_E_WRONGPASS;
 	int r = has_place(s, t) ? shard_open_tenant(t->shard, t) : ATOMDB_E_FULL;
 	if (r < 0) {
-		if (counter_get(&t->figures.clients) == 0)
+		if (counter_get(&t->counters.clients) == 0)
 			registry_release(s->env->registry, t);
 		return r;
 	}
 	list_push_back(&t->sessions, &s->tenant_link);
 	t->written_large = hotkeys_written;
-	counter_add(&t->figures.clients, 1);
-	counter_add(&t->figures.connections, 1);
+	counter_add(&t->counters.clients, 1);
+	counter_add(&t->counters.connections, 1);
 	s->tenant = t;
 	s->id = t->is_operator ? s->global_id : tenant_new_client_id(t);
 	s->attachments++;
 	session_select(s, s->database);
 	if (__builtin_expect(s->lost_watch != 0, 0))
 		find_lost_watch(s);
-	if (t->watched != (s->env->feed.watchers != 0)) {
-		t->watched = !t->watched;
-		hub_refresh(t);
+	if (t->monitored != (s->env->feed.watchers != 0)) {
+		t->monitored = !t->monitored;
+		subscriptions_refresh(t);
 	}
 	if (t->attention)
 		s->flags |= SESSION_TENANT_ATTENTION;
@@ -102,27 +102,27 @@ void session_detach(struct session *s) {
 		return;
 	if (s->env->host != NULL && s->env->host->leaving != NULL)
 		s->env->host->leaving(s);
-	call_abandon(s);
+	fanout_abandon(s);
 	lose_watch(s);
-	hub_leave(s);
+	subscriber_close(s);
 	s->flags &= ~(uint32_t)(SESSION_TENANT_ATTENTION | SESSION_NAMED | SESSION_DIRTY_KEYS);
 	s->tenant = NULL;
 	s->id = 0;
 	s->database = 0;
 	forget(&s->name);
 	list_remove(&s->tenant_link);
-	counter_sub(&t->figures.clients, 1);
-	if (counter_get(&t->figures.clients) != 0)
+	counter_sub(&t->counters.clients, 1);
+	if (counter_get(&t->counters.clients) != 0)
 		return;
 	if (t->removed)
 		registry_remove_done(s->env->registry, t);
-	else if ((!tenant_listed(t) || tenant_orphaned(t)) && counter_get(&t->figures.keys) == 0)
+	else if ((!tenant_listed(t) || tenant_orphaned(t)) && counter_get(&t->counters.keys) == 0)
 		registry_release(s->env->registry, t);
 }
 
 void session_select(struct session *s, unsigned database) {
 	s->database = (uint8_t)database;
-	s->place = (uint8_t)keyspace_place(s->tenant, database);
+	s->db_slot = (uint8_t)keyspace_db_slot(s->tenant, database);
 }
 
 const char *session_user(const struct session *s) {

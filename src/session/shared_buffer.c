@@ -4,7 +4,7 @@
 
 #include "atomdb/session/client_memory.h"
 
-struct shared *shared_new(struct tenant *t, size_t size) {
+struct shared *shared_buffer_new(struct tenant *t, size_t size) {
 	size_t charged = sizeof(struct shared) + size;
 	if (size > SIZE_MAX / 2 || client_memory_charge(t, NULL, charged, CHARGE_LATER) < 0)
 		return NULL;
@@ -20,12 +20,12 @@ struct shared *shared_new(struct tenant *t, size_t size) {
 	return m;
 }
 
-struct shared *shared_hold(struct shared *m) {
+struct shared *shared_buffer_hold(struct shared *m) {
 	m->holders++;
 	return m;
 }
 
-void shared_release(struct shared *m) {
+void shared_buffer_release(struct shared *m) {
 	if (m == NULL || --m->holders > 0)
 		return;
 	client_memory_discharge(m->tenant, m->charged);

@@ -15,15 +15,16 @@
 /* The rate of ticks is known a little better as time goes by: what is near the threshold is looked at. */
 #define THRESHOLD_MARGIN 0.99
 
-static const struct notes_settings defaults = {.slow_us = 10000, .slow_max = 128, .latency_ms = 0, .tracking = false};
+static const struct tenant_stats_settings defaults = {
+	.slow_us = 10000, .slow_max = 128, .latency_ms = 0, .tracking = false};
 
-struct notes_settings notes_settings_of(const struct tenant *t) {
-	return t->notes == NULL ? defaults : t->notes->settings;
+struct tenant_stats_settings tenant_stats_settings_of(const struct tenant *t) {
+	return t->tenant_stats == NULL ? defaults : t->tenant_stats->settings;
 }
 
 /* --- life ------------------------------------------------------------------------------------------------------- */
 
-void *notes_take(struct tenant *t, size_t bytes, bool ask) {
+void *tenant_stats_alloc(struct tenant *t, size_t bytes, bool ask) {
 	if (!ask)
 		tenant_charge_anyway(t, bytes);
 	else if (tenant_charge_in_quota(t, bytes) < 0)
@@ -34,29 +35,29 @@ void *notes_take(struct tenant *t, size_t bytes, bool ask) {
 	return memory;
 }
 
-/* The same for what the notes keep. */
+/* The same for what the statistics keep. */
 static void *take(struct tenant *t, uint64_t *charged, size_t bytes) {
-	void *memory = notes_take(t, bytes, true);
+	void *memory = tenant_stats_alloc(t, bytes, true);
 	if (memory != NULL)
 		*charged += bytes;
 	return memory;
 }
 
 static void give_back(struct tenant *t, void *memory, size_t bytes) {
-	t->notes->charged -= bytes;
+	t->tenant_stats->charged -= bytes;
 	tenant_discharge(t, bytes);
 	free(memory);
 }
 
 static void drop_oldest(struct tenant *t) {
-	struct slow_entry *e = list_entry(t->notes->slow.next, struct slow_entry, link);
+	struct slow_entry *e = list_entry(t->tenant_stats->slow.next, struct slow_entry, link);
 	list_remove(&e->link);
-	t->notes->slow_count--;
+	t->tenant_stats->slow_count--;
 	give_back(t, e, e->size);
 }
 
-void notes_drop_slow(struct tenant *t) {
-	while (t->notes != NULL && !list_empty(&t->notes->slow))
+void tenant_stats_reset_slowlog(struct tenant *t) {
+	while (t->tenant_stats != NULL && !list_empty(&t->tenant_stats->slow))
 		drop_oldest(t);
 }
 
@@ -64,43 +65,43 @@ static size_t histograms_size(void) {
 	return command_numbers() * sizeof(struct histogram);
 }
 
-void notes_forget(struct tenant *t) {
+void tenant_stats_free(struct tenant *t) {
 	command_stats_free(t);
 	t->forget = NULL;
-	if (t->notes == NULL)
+	if (t->tenant_stats == NULL)
 		return;
-	notes_drop_slow(t);
-	hotkeys_free(t, t->notes->hotkeys);
-	tenant_discharge(t, t->notes->charged);
-	free(t->notes->histograms);
-	free(t->notes->events);
-	free(t->notes->errors);
-	free(t->notes);
-	t->notes = NULL;
+	tenant_stats_reset_slowlog(t);
+	hotkeys_free(t, t->tenant_stats->hotkeys);
+	tenant_discharge(t, t->tenant_stats->charged);
+	free(t->tenant_stats->histograms);
+	free(t->tenant_stats->events);
+	free(t->tenant_stats->errors);
+	free(t->tenant_stats);
+	t->tenant_stats = NULL;
 }
 
-struct notes *notes_open(struct tenant *t, bool ask) {
-	if (t->notes == NULL) {
-		struct notes *n = notes_take(t, sizeof(*n), ask);
+struct tenant_stats *tenant_stats_open(struct tenant *t, bool ask) {
+	if (t->tenant_stats == NULL) {
+		struct tenant_stats *n = tenant_stats_alloc(t, sizeof(*n), ask);
 		if (n == NULL)
 			return NULL;
 		n->settings = defaults;
 		n->charged = sizeof(*n);
 		list_init(&n->slow);
-		t->notes = n;
-		t->forget = notes_forget;
+		t->tenant_stats = n;
+		t->forget = tenant_stats_free;
 	}
-	return t->notes;
+	return t->tenant_stats;
 }
 
-static struct notes *make_notes(struct tenant *t) {
-	return notes_open(t, true);
+static struct tenant_stats *make_stats(struct tenant *t) {
+	return tenant_stats_open(t, true);
 }
 
 /* --- settings --------------------------------------------------------------------------------------------------- */
 
 static void set_threshold(const struct environment *env, struct tenant *t) {
-	struct notes_settings set = notes_settings_of(t);
+	struct tenant_stats_settings set = tenant_stats_settings_of(t);
 	double least = -1, per_tick = clock_ticks_to_seconds(&env->clock_start, 1000000000) / 1e9;
 	if (set.slow_us >= 0)
 		least = (double)set.slow_us * 1e-6;
@@ -112,8 +113,9 @@ static void set_threshold(const struct environment *env, struct tenant *t) {
 	t->slow_ticks = least < 0 || ticks >= 1e18 ? UINT64_MAX : (uint64_t)ticks;
 }
 
-int notes_configure(struct tenant *t, const struct environment *env, const struct notes_settings *settings) {
-	struct notes *n = make_notes(t);
+int tenant_stats_configure(struct tenant *t, const struct environment *env,
+			   const struct tenant_stats_settings *settings) {
+	struct tenant_stats *n = make_stats(t);
 	if (n == NULL)
 		return ATOMDB_E_OOM;
 	if (settings->tracking && n->histograms == NULL) {
@@ -133,7 +135,7 @@ int notes_configure(struct tenant *t, const struct environment *env, const struc
 /* --- the slow log ----------------------------------------------------------------------------------------------- */
 
 /* Those of AUTH, the two behind AUTH in HELLO, and those behind the secret options of TENANT. */
-bool notes_is_secret(const struct request *r, uint32_t i) {
+bool request_is_secret(const struct request *r, uint32_t i) {
 	if (r->command->id == COMMAND_AUTH)
 		return i > 0;
 	if (r->command->id == COMMAND_TENANT)
@@ -143,7 +145,7 @@ bool notes_is_secret(const struct request *r, uint32_t i) {
 	return (i >= 2 && slice_is(r->argv[i - 1], "AUTH")) || (i >= 3 && slice_is(r->argv[i - 2], "AUTH"));
 }
 
-bool notes_has_secrets(const struct request *r) {
+bool request_has_secrets(const struct request *r) {
 	enum command_id id = r->command->id;
 	return id == COMMAND_AUTH || id == COMMAND_HELLO || id == COMMAND_TENANT;
 }
@@ -161,7 +163,7 @@ static struct kept keep_argument(const struct request *r, uint32_t i, uint32_t c
 	if (count != r->argc && i == count - 1) {
 		k.head.len = 0;
 		n = snprintf(k.note, sizeof(k.note), "... (%u more arguments)", r->argc - count + 1);
-	} else if (notes_is_secret(r, i)) {
+	} else if (request_is_secret(r, i)) {
 		k.head = SLICE("(redacted)");
 	} else if (k.head.len > SLOW_BYTES) {
 		n = snprintf(k.note, sizeof(k.note), "... (%zu more bytes)", k.head.len - SLOW_BYTES);
@@ -179,7 +181,7 @@ static char *put(char *to, const void *bytes, size_t n) {
 
 static void log_slow(struct session *s, const struct request *r, int64_t micros) {
 	struct tenant *t = s->tenant;
-	struct notes *n = make_notes(t);
+	struct tenant_stats *n = make_stats(t);
 	if (n == NULL)
 		return;
 	struct kept kept[SLOW_ARGUMENTS];
@@ -218,7 +220,7 @@ static void log_slow(struct session *s, const struct request *r, int64_t micros)
 
 /* --- latency ---------------------------------------------------------------------------------------------------- */
 
-const char *notes_event_name(unsigned i) {
+const char *latency_event_name(unsigned i) {
 	static const char *const names[LATENCY_EVENTS] = {"command", "fast-command"};
 	return names[i];
 }
@@ -236,56 +238,56 @@ static void note_event(struct latency_series *e, int64_t now_s, int64_t latency)
 	e->next = (e->next + 1) % LATENCY_SAMPLES;
 }
 
-uint64_t notes_bucket_end(unsigned k) {
+uint64_t tenant_stats_bucket_end(unsigned k) {
 	return (UINT64_C(1) << (10 + k)) + (UINT64_C(1) << (3 + k)) - 1;
 }
 
 static void note_duration(struct histogram *h, double seconds) {
 	uint64_t nanos = seconds >= 1 ? 1000000000 : (uint64_t)(seconds * 1e9);
 	unsigned k = 0;
-	while (k < LATENCY_BUCKETS - 1 && nanos > notes_bucket_end(k))
+	while (k < LATENCY_BUCKETS - 1 && nanos > tenant_stats_bucket_end(k))
 		k++;
 	h->calls++;
 	h->nanoseconds += nanos;
 	h->buckets[k]++;
 }
 
-void notes_rejected(struct session *s, const struct command *c) {
+void tenant_stats_count_rejected(struct session *s, const struct command *c) {
 	struct command_stat *row = s->tenant == NULL || c == NULL ? NULL : command_stat(s->tenant, c);
-	notes_failed(s);
+	tenant_stats_count_error(s);
 	if (row != NULL)
 		row->rejected++;
 }
 
-const struct histogram *notes_histogram(const struct tenant *t, const struct command *c) {
-	const struct notes *n = t->notes;
+const struct histogram *tenant_stats_histogram(const struct tenant *t, const struct command *c) {
+	const struct tenant_stats *n = t->tenant_stats;
 	return n == NULL || n->histograms == NULL ? NULL : &n->histograms[c->number];
 }
 
-void notes_command(struct session *s, const struct request *r, uint64_t ticks) {
+void tenant_stats_count_command(struct session *s, const struct request *r, uint64_t ticks) {
 	struct tenant *t = s->tenant;
-	struct notes_settings set = notes_settings_of(t);
+	struct tenant_stats_settings set = tenant_stats_settings_of(t);
 	double seconds = clock_ticks_to_seconds(&s->env->clock_start, ticks);
 	int64_t micros = (int64_t)(seconds * 1e6);
 	if (set.slow_us >= 0 && micros >= set.slow_us && !(r->command->flags & CMD_SKIP_SLOWLOG))
 		log_slow(s, r, micros);
 	if (set.latency_ms > 0 && micros / 1000 >= set.latency_ms) {
-		struct notes *n = make_notes(t);
+		struct tenant_stats *n = make_stats(t);
 		unsigned event = (r->command->flags & CMD_FAST) != 0;
 		if (n != NULL && n->events == NULL)
 			n->events = take(t, &n->charged, LATENCY_EVENTS * sizeof(*n->events));
 		if (n != NULL && n->events != NULL)
 			note_event(&n->events[event], s->env->now_ms / 1000, micros / 1000);
 	}
-	if (t->notes != NULL && t->notes->histograms != NULL)
-		note_duration(&t->notes->histograms[r->command->number], seconds);
+	if (t->tenant_stats != NULL && t->tenant_stats->histograms != NULL)
+		note_duration(&t->tenant_stats->histograms[r->command->number], seconds);
 	set_threshold(s->env, t);
 }
 
 /* --- errors ------------------------------------------------------------------------------------------------------ */
 
 /* Makes room for one more code, or says that there is none. */
-static bool room_for_code(struct tenant *t, struct notes *n) {
+static bool room_for_code(struct tenant *t, struct tenant_stats *n) {
 	unsigned room = n->error_room == 0 ? 4 : 2 * n->error_room;
 	if (n->error_count < n->error_room)
 		return true;
@@ -303,13 +305,13 @@ static bool room_for_code(struct tenant *t, struct notes *n) {
 	return true;
 }
 
-bool notes_failed(struct session *s) {
+bool tenant_stats_count_error(struct session *s) {
 	struct tenant *t = s->tenant;
 	s->reply->errors = 0;
 	if (t == NULL)
 		return true;
-	counter_add(&t->figures.errors, 1);
-	struct notes *n = make_notes(t);
+	counter_add(&t->counters.errors, 1);
+	struct tenant_stats *n = make_stats(t);
 	if (n == NULL)
 		return true;
 	unsigned i = 0;
@@ -327,26 +329,26 @@ bool notes_failed(struct session *s) {
 	return true;
 }
 
-bool notes_failed_call(struct session *s, const struct command *c) {
+bool tenant_stats_count_failed(struct session *s, const struct command *c) {
 	struct command_stat *row = s->tenant == NULL ? NULL : command_stat(s->tenant, c);
 	if (row != NULL)
 		row->failed++;
-	return notes_failed(s);
+	return tenant_stats_count_error(s);
 }
 
-const struct error_count *notes_errors(const struct tenant *t, unsigned *count) {
-	*count = t->notes == NULL ? 0 : t->notes->error_count;
-	return t->notes == NULL ? NULL : t->notes->errors;
+const struct error_count *tenant_stats_errors(const struct tenant *t, unsigned *count) {
+	*count = t->tenant_stats == NULL ? 0 : t->tenant_stats->error_count;
+	return t->tenant_stats == NULL ? NULL : t->tenant_stats->errors;
 }
 
-/* --- figures ---------------------------------------------------------------------------------------------------- */
+/* --- counters ---------------------------------------------------------------------------------------------------- */
 
-int notes_reset_figures(struct tenant *t) {
-	struct notes *n = make_notes(t);
+int tenant_stats_reset(struct tenant *t) {
+	struct tenant_stats *n = make_stats(t);
 	if (n == NULL)
 		return ATOMDB_E_OOM;
 	counter *to = (counter *)&n->start;
-	const counter *from = (const counter *)&t->figures;
+	const counter *from = (const counter *)&t->counters;
 	for (size_t i = 0; i < sizeof(n->start) / sizeof(counter); i++)
 		counter_set(&to[i], counter_get(&from[i]));
 	if (n->histograms != NULL)
@@ -357,19 +359,20 @@ int notes_reset_figures(struct tenant *t) {
 	return 0;
 }
 
-uint64_t notes_figure(const struct tenant *t, const counter *figure) {
+uint64_t tenant_stats_counter(const struct tenant *t, const counter *number) {
 	uint64_t before = 0;
-	if (t->notes != NULL)
-		before = counter_get((const counter *)&t->notes->start + (figure - (const counter *)&t->figures));
-	return counter_get(figure) - before;
+	if (t->tenant_stats != NULL)
+		before = counter_get((const counter *)&t->tenant_stats->start +
+				     (number - (const counter *)&t->counters));
+	return counter_get(number) - before;
 }
 
-struct rates notes_rates(struct tenant *t, const struct environment *env) {
-	struct notes *n = make_notes(t);
+struct rates tenant_stats_rates(struct tenant *t, const struct environment *env) {
+	struct tenant_stats *n = make_stats(t);
 	if (n == NULL)
 		return (struct rates){0};
-	struct rate_mark now = {env->steady_ms, counter_get(&t->figures.commands), counter_get(&t->figures.input_bytes),
-				counter_get(&t->figures.output_bytes)};
+	struct rate_mark now = {env->steady_ms, counter_get(&t->counters.commands),
+				counter_get(&t->counters.input_bytes), counter_get(&t->counters.output_bytes)};
 	if (n->marks[1].time_ms == 0)
 		n->marks[0].time_ms = n->marks[1].time_ms = (int64_t)(env->clock_start.ns / 1000000);
 	if (now.time_ms - n->marks[1].time_ms >= RATE_MS) {

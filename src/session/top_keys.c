@@ -9,7 +9,7 @@ void top_keys_clear(struct top_keys *top) {
 }
 
 static bool is(const struct top_key *k, const struct key *key) {
-	return k->hash == key->hash && k->place == key->place && k->len == key->name.len &&
+	return k->hash == key->hash && k->db_slot == key->db_slot && k->len == key->name.len &&
 	       memcmp(k->name, key->name.data, k->len) == 0;
 }
 
@@ -42,7 +42,7 @@ static struct top_key *take_place(struct top_keys *top, struct top_key *k, const
 	k->name = name;
 	k->len = (uint16_t)key->name.len;
 	k->hash = key->hash;
-	k->place = (uint8_t)key->place;
+	k->db_slot = (uint8_t)key->db_slot;
 	return k;
 }
 
@@ -98,10 +98,10 @@ void top_keys_remove(struct top_keys *top, unsigned i) {
 	*k = top->keys[--top->count];
 }
 
-unsigned top_keys_order(const struct top_keys *top, unsigned place, uint8_t order[TOP_KEYS]) {
+unsigned top_keys_order(const struct top_keys *top, unsigned db_slot, uint8_t order[TOP_KEYS]) {
 	unsigned n = 0;
 	for (unsigned i = 0; i < top->count; i++) {
-		if (top->keys[i].place != place)
+		if (top->keys[i].db_slot != db_slot)
 			continue;
 		unsigned at = n++;
 		for (; at > 0 && top_key_sure(&top->keys[order[at - 1]]) < top_key_sure(&top->keys[i]); at--)

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-void *private_alloc(size_t size) {
+void *secure_alloc(size_t size) {
 	void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (bytes == MAP_FAILED)
 		return NULL;
@@ -12,7 +12,7 @@ void *private_alloc(size_t size) {
 	return bytes;
 }
 
-void private_free(void *bytes, size_t size) {
+void secure_free(void *bytes, size_t size) {
 	if (bytes == NULL)
 		return;
 	explicit_bzero(bytes, size);

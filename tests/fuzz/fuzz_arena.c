@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void work(struct tenant *t) {
 	for (unsigned i = 0; i < 40; i++) {
 		char name[2] = {(char)('a' + i % 20), 0};
-		struct key key = keyspace_key(t, keyspace_place(t, i % 3), slice_of(name));
+		struct key key = keyspace_key(t, keyspace_db_slot(t, i % 3), slice_of(name));
 		struct entry *e = keyspace_find(t, &key, LOOKUP_WRITE);
 		static char value[30000];
 		size_t len = i % 7 == 0 ? sizeof value : 10 + i;

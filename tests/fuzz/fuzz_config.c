@@ -27,8 +27,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	}
 	if (c->workers > CONFIG_WORKERS || c->resp_listen.count == 0 || c->resp_listen.count > CONFIG_ADDRESSES)
 		abort();
-	for (size_t i = 0; i < c->tenancy.tenant_count; i++)
-		if (c->tenancy.tenants[i].name[0] == '\0' || c->tenancy.tenants[i].secret_count > TENANT_SECRETS)
+	for (size_t i = 0; i < c->tenants_config.tenant_count; i++)
+		if (c->tenants_config.tenants[i].name[0] == '\0' ||
+		    c->tenants_config.tenants[i].secret_count > TENANT_SECRETS)
 			abort();
 	config_free(c);
 	return 0;

@@ -1,5 +1,5 @@
 /* Any bytes as what a client sends to a live store with a small quota: every reply is one well-formed value, the
- * tenant's figures agree with each other and keep to the quota, and another tenant's key stays what it was.
+ * tenant's counters agree with each other and keep to the quota, and another tenant's key stays what it was.
  *
  * The first byte chooses the limits; the rest is the client's stream. Time passes with every command. */
 #include <stdint.h>
@@ -109,8 +109,8 @@ static bool replies_freely(const struct session *s, uint32_t flags_before) {
 		(s->last->group == GROUP_PUBSUB || s->last->id == COMMAND_CLIENT || s->last->id == COMMAND_MONITOR));
 }
 
-static void check_figures(const struct tenant *t) {
-	const struct tenant_figures *f = &t->figures;
+static void check_counters(const struct tenant *t) {
+	const struct tenant_counters *f = &t->counters;
 	uint64_t keys = 0, expiring = 0;
 	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
 		MUST(counter_get(&f->db_expiring[i]) <= counter_get(&f->db_keys[i]));
@@ -132,13 +132,13 @@ static enum outcome run(struct server *server, struct client *c, const struct sl
 		struct request r = {.argv = argv, .argc = argc};
 		dispatch_prepare(&c->session, &r, 1);
 		outcome = dispatch_run(&c->session, &r, &ticks);
-		if (outcome != OUTCOME_AGAIN)
+		if (outcome != OUTCOME_RETRY)
 			break;
 		MUST(c->out.len == 0);
 		MUST(shard_work(server->shard, 64) || c->session.tenant != NULL);
 	}
-	MUST(outcome != OUTCOME_ELSEWHERE);
-	if (outcome == OUTCOME_LATER)
+	MUST(outcome != OUTCOME_MIGRATE);
+	if (outcome == OUTCOME_BLOCKED)
 		return outcome;
 	MUST(server->env.scratch.len == 0);
 	MUST(!c->writer.failed);
@@ -178,7 +178,7 @@ static void pass(struct server *server, int64_t ms) {
 }
 
 static void server_init(struct server *server, uint8_t choice) {
-	const struct tenancy tenancy = {
+	const struct tenants_config tenants_config = {
 		.open = true,
 		.defaults = {.max_entries = choice & LIMIT_ENTRIES ? MAX_ENTRIES : 0,
 			     .max_memory = choice & LIMIT_MEMORY ? MAX_MEMORY : 0,
@@ -189,7 +189,7 @@ static void server_init(struct server *server, uint8_t choice) {
 	memset(server, 0, sizeof(*server));
 	MUST(shard_new(&server->shard, &options) == 0);
 	server->env.registry = NULL;
-	MUST(registry_new(&server->registry, &server->shard, 1, &tenancy, NULL, NULL) == 0);
+	MUST(registry_new(&server->registry, &server->shard, 1, &tenants_config, NULL, NULL) == 0);
 	server->env.registry = server->registry;
 	server->env.host = &host;
 	server->env.now_ns = 1000000000;
@@ -212,7 +212,7 @@ static void serve(struct server *server, struct client *c, const char *p, size_t
 		if (r == READER_COMMAND && run(server, c, reader.argv, reader.argc) >= OUTCOME_CLOSE)
 			break;
 		if (c->session.tenant != NULL)
-			check_figures(c->session.tenant);
+			check_counters(c->session.tenant);
 		pass(server, 40);
 		(void)shard_work(server->shard, 4);
 		reader_reset(&reader);
@@ -248,7 +248,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	pass(&server, 2000);
 	run(&server, &canary, get, 2);
 	MUST(canary.out.len == 11 && memcmp(canary.out.data, "$5\r\nalive\r\n", 11) == 0);
-	check_figures(canary.session.tenant);
+	check_counters(canary.session.tenant);
 	client_deinit(&client);
 	client_deinit(&canary);
 	registry_free(server.registry);

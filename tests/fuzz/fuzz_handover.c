@@ -19,8 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	} while (0)
 
 #define MEMORY ((uint64_t)8 << 20)
-/* A value that is lent, and fills all but some bytes of its block. */
-#define LARGE (LOAN_MIN + 4000)
+/* A value that is pinned, and fills all but some bytes of its block. */
+#define LARGE (PIN_MIN + 4000)
 
 static void describe(struct session *s, struct client_facts *facts) {
 	(void)s;
@@ -62,27 +62,27 @@ static void claim(struct tenant *t, struct slice numbers) {
 	uint64_t n[4] = {0};
 	if (numbers.len > 0)
 		memcpy(n, numbers.data, numbers.len < sizeof(n) ? numbers.len : sizeof(n));
-	struct key key = keyspace_key(t, keyspace_place(t, 0), SLICE("large"));
+	struct key key = keyspace_key(t, keyspace_db_slot(t, 0), SLICE("large"));
 	MUST(keyspace_set(t, &key, NULL, (struct slice){value, LARGE}, DEADLINE_NONE) == 0);
-	struct loan *one = loan_take(t, keyspace_find(t, &key, LOOKUP_PEEK));
+	struct pin *one = pin_take(t, keyspace_find(t, &key, LOOKUP_PEEK));
 	char text[KEYSPACE_TEXT];
-	struct loan_place place = loan_place(one, keyspace_value(keyspace_find(t, &key, LOOKUP_PEEK), text));
+	struct pin_place place = pin_place(one, keyspace_value(keyspace_find(t, &key, LOOKUP_PEEK), text));
 	if (n[0] % 2 != 0)
 		place.block = (uint32_t)n[1];
 	place.offset = n[2];
 	place.length = n[3];
 	struct slice bytes;
-	struct loan *two = loan_claim(t, &place, &bytes);
+	struct pin *two = pin_claim(t, &place, &bytes);
 	if (two != NULL) {
 		volatile char sum = 0;
 		MUST(two == one && bytes.len > 0 && bytes.len <= LARGE + 8192);
 		for (size_t i = 0; i < bytes.len; i += 512)
 			sum = (char)(sum + bytes.data[i]);
 		sum = (char)(sum + bytes.data[bytes.len - 1]);
-		loan_return(two);
+		pin_release(two);
 	}
 	keyspace_delete(t, &key, keyspace_find(t, &key, LOOKUP_PEEK));
-	loan_return(one);
+	pin_release(one);
 }
 
 /* Any bytes as a state with its header, and as one of an early release without. */
@@ -111,7 +111,7 @@ static const struct field input_fields[] = {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	static const struct session_host host = {.describe = describe, .close = close_session, .push = push};
-	const struct tenancy tenancy = {.open = true, .defaults = {.max_memory = MEMORY}};
+	const struct tenants_config tenants_config = {.open = true, .defaults = {.max_memory = MEMORY}};
 	struct environment env = {.host = &host, .now_ms = INT64_C(1700000000000), .now_ns = 1};
 	struct slice bytes = {(const char *)data, size};
 	struct input in;
@@ -123,7 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	if (deserialize_record(bytes, input_fields, sizeof(input_fields) / sizeof(input_fields[0]), &in) != 0)
 		return 0;
 	MUST(shard_new(&shard, &(struct shard_options){.id = 0}) == 0);
-	MUST(registry_new(&env.registry, &shard, 1, &tenancy, NULL, NULL) == 0);
+	MUST(registry_new(&env.registry, &shard, 1, &tenants_config, NULL, NULL) == 0);
 	MUST(registry_authenticate(env.registry, SLICE("default"), SLICE("one"), &t, &worker) == 0);
 	shard_set_now(shard, env.now_ms, env.now_ns);
 	session_init(&s, &env, 1);
@@ -131,7 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	claim(t, in.place);
 	if (session_deserialize(&s, in.session) == 0) {
 		if (session_link(&s))
-			session_feed(&s, &env);
+			session_count_feed(&s, &env);
 		(void)tenant_deserialize(t, &env, in.settings);
 		use(&s);
 	}

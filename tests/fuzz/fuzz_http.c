@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char secret[] = "ab";
 /* "ab" behind a colon, at each of the three places that a byte has in base64. */
-static const char *const packed[] = {"OmFi", "phY", "6YW"};
+static const char *const compressed[] = {"OmFi", "phY", "6YW"};
 
 static void demand(bool condition) {
 	if (!condition)
@@ -19,20 +19,20 @@ static void demand(bool condition) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-	struct guard g = {.set = true};
+	struct http_auth g = {.set = true};
 	char *header = malloc(size + 1);
 	demand(header != NULL);
 	memcpy(header, data, size);
 	header[size] = '\0';
 	secret_digest(SLICE("ab"), &g.secret);
-	if (guard_check(&g, header) == GUARD_KNOWN) {
+	if (http_auth_check(&g, header) == HTTP_AUTH_KNOWN) {
 		bool there = strstr(header, secret) != NULL;
-		for (size_t i = 0; i < sizeof(packed) / sizeof(packed[0]); i++)
-			there |= strstr(header, packed[i]) != NULL;
+		for (size_t i = 0; i < sizeof(compressed) / sizeof(compressed[0]); i++)
+			there |= strstr(header, compressed[i]) != NULL;
 		demand(there);
 	}
 	static const struct media_type types[] = {{"text/plain", "0.0.4"}, {"application/openmetrics-text", "1.0.0"}};
-	demand(negotiate_packing(header) == PACKING_NONE || strcasestr(header, "gzip") != NULL ||
+	demand(negotiate_coding(header) == CODING_NONE || strcasestr(header, "gzip") != NULL ||
 	       strchr(header, '*') != NULL);
 	demand(negotiate_type(header, types, 2) == 0 || strcasestr(header, "application/") != NULL ||
 	       strchr(header, '*') != NULL);

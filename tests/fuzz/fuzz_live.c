@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	if (size != 0)
 		memcpy(text, data, size);
 	text[size] = '\0';
-	struct tenant_config tenant = {.limits = c->tenancy.defaults};
+	struct tenant_config tenant = {.limits = c->tenants_config.defaults};
 	for (const char *at = text, *end = text + size; at < end;) {
 		struct slice key = take(&at, end), value = take(&at, end);
 		check(config_change(c, key, value, &error), &error);

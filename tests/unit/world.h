@@ -26,14 +26,14 @@ struct world {
 	struct registry *registry;
 	struct environment env[2];
 	uint64_t next_id;
-	unsigned failures; /* EVENT_AUTH_FAILED reported */
+	unsigned failures; /* LOG_EVENT_AUTH_FAILED reported */
 	unsigned left;     /* sessions that were told that they leave a tenant */
 	struct registry_hooks hooks;
 };
 
-static void world_report(void *context, const struct event *event) {
+static void world_report(void *context, const struct log_event *event) {
 	struct world *w = context;
-	w->failures += event->id == EVENT_AUTH_FAILED;
+	w->failures += event->id == LOG_EVENT_AUTH_FAILED;
 }
 
 static void world_describe(struct session *s, struct client_facts *facts) {
@@ -84,20 +84,20 @@ static inline void world_pass(struct world *w, int64_t ms) {
 	world_set_time(w, w->env[0].now_ms + ms, w->env[0].now_ns + (uint64_t)ms * 1000000);
 }
 
-static struct world *world_new(const struct tenancy *tenancy) {
+static struct world *world_new(const struct tenants_config *tenants_config) {
 	static const struct session_host host = {
 		.describe = world_describe, .close = world_close, .push = world_push, .leaving = world_leaving};
 	struct world *w = calloc(1, sizeof(*w));
 	assert_non_null(w);
-	struct event_sink *sink = malloc(sizeof(*sink));
+	struct log_sink *sink = malloc(sizeof(*sink));
 	assert_non_null(sink);
-	*sink = (struct event_sink){.report = world_report, .context = w};
+	*sink = (struct log_sink){.report = world_report, .context = w};
 	for (unsigned i = 0; i < 2; i++) {
 		struct shard_options options = {.id = i, .worker = i};
 		assert_int_equal(shard_new(&w->shards[i], &options), 0);
 	}
 	w->hooks = (struct registry_hooks){.limits_changed = world_limits_changed, .removed = world_removed};
-	assert_int_equal(registry_new(&w->registry, w->shards, 2, tenancy, &w->hooks, sink), 0);
+	assert_int_equal(registry_new(&w->registry, w->shards, 2, tenants_config, &w->hooks, sink), 0);
 	for (unsigned i = 0; i < 2; i++) {
 		struct environment *env = &w->env[i];
 		env->registry = w->registry;
@@ -110,14 +110,14 @@ static struct world *world_new(const struct tenancy *tenancy) {
 		env->config_file = "";
 		env->settings.port = 8080;
 		env->settings.max_clients = 10000;
-		snprintf(env->settings.anonymous, sizeof(env->settings.anonymous), "%s", tenancy->anonymous);
+		snprintf(env->settings.anonymous, sizeof(env->settings.anonymous), "%s", tenants_config->anonymous);
 	}
 	world_set_time(w, WORLD_START_MS, WORLD_START_NS);
 	return w;
 }
 
 static void world_free(struct world *w) {
-	struct event_sink *sink = (struct event_sink *)(uintptr_t)w->env[0].events;
+	struct log_sink *sink = (struct log_sink *)(uintptr_t)w->env[0].events;
 	registry_free(w->registry);
 	for (unsigned i = 0; i < 2; i++) {
 		shard_free(w->shards[i]);
@@ -156,7 +156,7 @@ static const char *client_run(struct client *c, const struct slice *argv, uint32
 		dispatch_prepare(s, &r, 1);
 		c->outcome = dispatch_run(s, &r, &ticks);
 		assert_true(s->env->scratch.len == 0);
-		if (c->outcome != OUTCOME_AGAIN)
+		if (c->outcome != OUTCOME_RETRY)
 			break;
 		assert_true(c->out.len == 0);
 		assert_true(tries < 10000);
@@ -207,14 +207,14 @@ static inline void expect_all(struct client *c, const struct exchange *table, si
 
 /* An open server, and a client that has a tenant of it. */
 static inline struct world *open_world(const struct tenant_limits *limits, struct client **client) {
-	struct tenancy tenancy = {.open = true};
+	struct tenants_config tenants_config = {.open = true};
 	if (limits != NULL)
-		tenancy.defaults = *limits;
-	struct world *w = world_new(&tenancy);
+		tenants_config.defaults = *limits;
+	struct world *w = world_new(&tenants_config);
 	*client = client_new(w, 0);
 	if (strcmp(ask(*client, "AUTH secret"), "+OK\r\n") != 0) {
 		/* The tenant lives on the other worker: start there. */
-		assert_int_equal((*client)->outcome, OUTCOME_ELSEWHERE);
+		assert_int_equal((*client)->outcome, OUTCOME_MIGRATE);
 		client_free(*client);
 		*client = client_new(w, 1);
 		expect(*client, "AUTH secret", "+OK\r\n");

@@ -39,16 +39,16 @@ struct config {
 	bool open_to_network;                            /* open tenancy on an address other than loopback is meant */
 	struct settings settings;                        /* port: of the first TCP address of resp_listen */
 	uint32_t tenants_shown;
-	struct config_secret http_secret;   /* for figures over HTTP */
-	struct config_addresses http_hosts; /* names without a port, or CONFIG_ANY_HOST */
-	bool http_secret_for_all;           /* else for those of the tenants only */
-	uint32_t workers;                   /* 0: one for each CPU */
-	uint64_t max_memory;                /* bytes; 0: no limit */
-	bool huge_pages;                    /* for memory that is full */
-	bool start_empty;                   /* where data that was kept cannot be read */
-	struct tenancy tenancy;             /* tenants, removed: owned by the config */
-	struct config_secret admin;         /* of the operator */
-	int log_level;                      /* syslog's LOG_ERR to LOG_DEBUG */
+	struct config_secret http_secret;     /* for counters over HTTP */
+	struct config_addresses http_hosts;   /* names without a port, or CONFIG_ANY_HOST */
+	bool http_secret_for_all;             /* else for those of the tenants only */
+	uint32_t workers;                     /* 0: one for each CPU */
+	uint64_t max_memory;                  /* bytes; 0: no limit */
+	bool huge_pages;                      /* for memory that is full */
+	bool start_empty;                     /* where data that was kept cannot be read */
+	struct tenants_config tenants_config; /* tenants, removed: owned by the config */
+	struct config_secret admin;           /* of the operator */
+	int log_level;                        /* syslog's LOG_ERR to LOG_DEBUG */
 };
 
 /* Why a configuration was refused: "file:line: what is wrong". */

@@ -26,7 +26,7 @@ bool journal_admit(struct journal_rate *rate, unsigned per_minute, uint64_t now_
 
 /* Renders an event as one line of printable ASCII without newline: what is not printable becomes \xHH, what a client
  * sent is cut. Returns the length; `out` is terminated. */
-size_t journal_render(const struct event *event, char out[JOURNAL_MESSAGE_MAX]);
+size_t journal_render(const struct log_event *event, char out[JOURNAL_MESSAGE_MAX]);
 
 /* Writes to the journal when stderr is connected to it ($JOURNAL_STREAM), else to the file `fd`, which stays the
  * caller's. Events less important than the syslog priority `level` are dropped. 0 or -ENOMEM. */
@@ -34,7 +34,7 @@ int journal_new(struct journal **out, int fd, int level);
 void journal_free(struct journal *j);
 
 /* The sink for the other floors; may be used from any thread until journal_free. */
-const struct event_sink *journal_sink(struct journal *j);
+const struct log_sink *journal_sink(struct journal *j);
 void journal_set_level(struct journal *j, int level);
 /* Tells of kinds whose minute is over and that were suppressed; to be called now and then. */
 void journal_flush(struct journal *j);

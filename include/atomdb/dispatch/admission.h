@@ -8,16 +8,16 @@
 
 /* Runs a command of a session that has a flag of SESSION_ATTENTION. Parameters as dispatch_run, which has admitted it.
  */
-enum outcome between_run(struct session *s, struct request *r, uint64_t *ticks);
+enum outcome admission_run(struct session *s, struct request *r, uint64_t *ticks);
 /* A command was refused, and its error answered since `mark`: MULTI remembers it, and for EXEC it is the end. */
-void between_refused(struct session *s, const struct request *r, size_t mark);
+void admission_refused(struct session *s, const struct request *r, size_t mark);
 /* The store's watcher. */
-void between_changed(struct tenant *t, enum change what, unsigned database, struct slice name);
+void key_changed(struct tenant *t, enum change what, unsigned database, struct slice name);
 
 /* --- dispatch.c */
 
 /* Runs a command that may run, and counts it. */
-enum outcome dispatch_call(struct session *s, const struct request *r, uint64_t *ticks);
+enum outcome command_run(struct session *s, const struct request *r, uint64_t *ticks);
 
 /* --- transaction.c */
 
@@ -35,24 +35,24 @@ int transaction_deserialize(struct session *s, struct slice list);
 /* Ends MULTI and WATCH. */
 void transaction_end(struct session *s);
 /* A key has changed. */
-void watch_touch(struct hub *h, unsigned database, struct slice name);
+void watched_touch(struct subscriptions *h, unsigned database, struct slice name);
 /* All keys of a database are about to go. */
-void watch_flush(struct hub *h, unsigned database);
+void watched_flush(struct subscriptions *h, unsigned database);
 /* Two databases are about to be exchanged. */
-void watch_swap(struct tenant *t, unsigned a, unsigned b);
+void watched_swap(struct tenant *t, unsigned a, unsigned b);
 
 /* --- pubsub.c */
 
 /* Sends a keyspace event to the subscribers of a channel, and to those of patterns that match it. Passes over patterns
  * that take too long to match. */
-void pubsub_tell_event(struct hub *h, struct slice channel, struct slice message);
+void publish_event(struct subscriptions *h, struct slice channel, struct slice message);
 
 /* --- keyspace_events.c */
 
 /* Whether the tenant's notifications need to be told of changes by the store. */
-bool notify_wants_changes(const struct tenant *t);
+bool keyspace_events_wanted(const struct tenant *t);
 /* The store has told of a change. */
-void notify_changed(struct hub *h, enum change what, unsigned database, struct slice name);
+void keyspace_events_key_changed(struct subscriptions *h, enum change what, unsigned database, struct slice name);
 
 /* --- tracking.c */
 
@@ -60,17 +60,17 @@ void notify_changed(struct hub *h, enum change what, unsigned database, struct s
 void tracking_remember(struct session *s, const struct request *r);
 /* A command of a session with CLIENT TRACKING has ended: CLIENT CACHING is for one command. */
 void tracking_command_done(struct session *s, const struct command *c);
-void tracking_changed(struct hub *h, struct slice name);
-void tracking_flushed(struct hub *h);
+void tracking_changed(struct subscriptions *h, struct slice name);
+void tracking_flushed(struct subscriptions *h);
 /* Databases were exchanged: all that clients have cached may have changed. The keys that they read stay tracked. */
-void tracking_swapped(struct hub *h);
+void tracking_swapped(struct subscriptions *h);
 /* The command of a session has ended: tells the session of its own changes, as it tracks now. */
-void tracking_tell_own(struct hub *h, struct session *s);
+void tracking_tell_own(struct subscriptions *h, struct session *s);
 /* Ends CLIENT TRACKING of a session, and that of others is no longer sent to it. */
 void tracking_leave(struct session *s);
 /* The id that invalidations are sent to, with `global` as the operator knows it; 0: its own; -1: no tracking. */
 int64_t tracking_redirection(const struct session *s, bool global);
 /* Letters of CLIENT LIST's flags, up to 3 and a NUL. */
 void tracking_letters(const struct session *s, char letters[4]);
-void tracking_forget_changes(struct hub *h, struct topic *prefix);
-void tracking_forget_hub(struct hub *h);
+void tracking_forget_changes(struct subscriptions *h, struct channel *prefix);
+void tracking_forget_all(struct subscriptions *h);

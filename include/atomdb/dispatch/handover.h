@@ -13,10 +13,10 @@ void session_serialize(const struct session *s, struct serializer *out);
  * ATOMDB_E_VERSION, or ATOMDB_E_OOM if the tenant's quota has no room: the session has to end then. */
 int session_deserialize(struct session *s, struct slice record);
 /* Joins the session to others that it named, and goes on with its MONITOR. When all sessions of its tenant have been
- * restored. True: it is told of all tenants, and session_feed has to follow for every worker. */
+ * restored. True: it is told of all tenants, and session_count_feed has to follow for every worker. */
 bool session_link(struct session *s);
 /* The sessions of `env` tell the session of their commands. */
-void session_feed(const struct session *s, struct environment *env);
+void session_count_feed(const struct session *s, struct environment *env);
 
 /* Writes and reads the fields by which the next process finds the tenant. 0, ATOMDB_E_FORMAT or ATOMDB_E_VERSION. */
 void tenant_serialize_identity(const struct tenant *t, struct serializer *out);

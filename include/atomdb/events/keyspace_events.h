@@ -5,7 +5,7 @@
 
 #include "atomdb/session/session.h"
 
-enum notify_class {
+enum keyspace_event_class {
 	NOTIFY_KEYSPACE = 1 << 0, /* K: on __keyspace@<db>__:<key> */
 	NOTIFY_KEYEVENT = 1 << 1, /* E: on __keyevent@<db>__:<event> */
 	NOTIFY_GENERIC = 1 << 2,  /* g: of keys of any type */
@@ -28,23 +28,25 @@ enum notify_class {
 #define NOTIFY_TEXT 16
 
 /* Reads and writes the classes as CONFIG SET notify-keyspace-events takes them. False: a letter is none. */
-bool notify_parse(struct slice text, uint32_t *classes);
-void notify_format(uint32_t classes, char text[NOTIFY_TEXT]);
+bool keyspace_events_parse(struct slice text, uint32_t *classes);
+void keyspace_events_format(uint32_t classes, char text[NOTIFY_TEXT]);
 /* Puts the classes in force for a tenant. */
-void notify_set(struct tenant *t, uint32_t classes);
+void keyspace_events_set(struct tenant *t, uint32_t classes);
 
-/* notify_key's rare part. */
-void notify_send(struct tenant *t, const char *event, unsigned database, struct slice name);
+/* keyspace_event's rare part. */
+void keyspace_event_publish(struct tenant *t, const char *event, unsigned database, struct slice name);
 
 /* Tells of an event that goes with another one of the same change. */
-static inline void notify_more(struct session *s, enum notify_class class, const char *event, const struct key *key) {
+static inline void keyspace_event_also(struct session *s, enum keyspace_event_class class, const char *event,
+				       const struct key *key) {
 	if (__builtin_expect((s->tenant->notify & class) != 0, 0))
-		notify_send(s->tenant, event, keyspace_number(s->tenant, key->place), key->name);
+		keyspace_event_publish(s->tenant, event, keyspace_database(s->tenant, key->db_slot), key->name);
 }
 
 /* Tells that a command did `event` with a key, and counts the change: a handler calls it once the key is what it says.
  */
-static inline void notify_key(struct session *s, enum notify_class class, const char *event, const struct key *key) {
+static inline void keyspace_event(struct session *s, enum keyspace_event_class class, const char *event,
+				  const struct key *key) {
 	s->tenant->changes++;
-	notify_more(s, class, event, key);
+	keyspace_event_also(s, class, event, key);
 }

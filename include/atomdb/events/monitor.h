@@ -6,13 +6,13 @@
 
 #include "atomdb/session/session.h"
 
-/* dispatch_call for a session that may be looked at: tells the monitors of the command. */
-enum outcome monitor_call(struct session *s, const struct request *r, uint64_t *ticks);
+/* command_run for a session that may be looked at: tells the monitors of the command. */
+enum outcome monitor_run(struct session *s, const struct request *r, uint64_t *ticks);
 /* What a client that monitors may not do. */
-bool monitor_may_not(const struct command *c);
-/* The session, which has a peer, leaves its tenant. */
+bool monitor_refuses(const struct command *c);
+/* The session, which has a subscriber, leaves its tenant. */
 void monitor_leave(struct session *s);
 /* Goes on with the MONITOR that the session had in the process before, if any; true for the operator's. */
-bool monitor_again(struct session *s);
+bool monitor_resume(struct session *s);
 /* The sessions of `env` tell `worker` of their commands, for one watcher more or less. */
-void monitor_feed(struct environment *env, unsigned worker, int64_t change);
+void monitor_count_feed(struct environment *env, unsigned worker, int64_t change);

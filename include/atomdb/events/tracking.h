@@ -14,15 +14,16 @@ enum tracking_option {
 
 struct tracking {
 	struct session *session;
-	struct list link; /* in hub->tracking */
+	struct list link; /* in subscriptions->tracking */
 	uint32_t options;
 	int64_t redirect_id;       /* 0: none */
 	struct session *redirect;  /* NULL: none, or gone */
 	bool unlinked;             /* it came from the process before, and `redirect` is to be found yet */
-	struct list redirect_link; /* in redirect->peer->redirected */
+	struct list redirect_link; /* in redirect->subscriber->redirected */
 };
 
-/* Turns tracking on for a session that has a peer, as `redirect` has (or NULL). 0, or ATOMDB_E_OOM: it is off then. */
+/* Turns tracking on for a session that has a subscriber, as `redirect` has (or NULL). 0, or ATOMDB_E_OOM: it is off
+ * then. */
 int tracking_enable(struct session *s, struct session *redirect, uint32_t options, const struct slice *prefixes,
 		    size_t count);
 /* The same without prefixes. */

@@ -19,9 +19,9 @@ enum reject { REJECT_MAX_CLIENTS, REJECT_FILES, REJECT_MEMORY, REJECT_COUNT };
 
 /* What a connection is at, as its last turn left it. */
 enum client_state {
-	CLIENT_STRANGER,      /* has no tenant yet */
-	CLIENT_AUTHENTICATED, /* none of those below */
-	CLIENT_TRANSACTION,   /* between MULTI and EXEC */
+	CLIENT_UNAUTHENTICATED, /* has no tenant yet */
+	CLIENT_AUTHENTICATED,   /* none of those below */
+	CLIENT_TRANSACTION,     /* between MULTI and EXEC */
 	CLIENT_SUBSCRIBED,
 	CLIENT_MONITOR,
 	CLIENT_WAITING, /* its commands wait: for a pause to end, for the shard, for others to be served */
@@ -31,7 +31,7 @@ enum client_state {
 extern const char *const client_state_names[CLIENT_STATES];
 
 /* Written by the worker's thread, read by anybody. */
-struct worker_figures {
+struct worker_counters {
 	counter clients;               /* connections here now */
 	counter states[CLIENT_STATES]; /* how many of them are at what */
 	counter connections;           /* accepted here */
@@ -52,9 +52,9 @@ struct worker_figures {
 /* Who answers the calls that workers do not: see session/fanout.h. */
 struct control_plane {
 	/* Takes a call, and has it answered with worker_answer_behind_all; from any worker's thread. */
-	void (*ask)(void *context, struct call *c);
-	/* One more client was packed for the next process; from the thread that packs. */
-	void (*packed)(void *context);
+	void (*ask)(void *context, struct fanout *c);
+	/* One more client was serialized for the next process; from the thread that serializes. */
+	void (*serialized)(void *context);
 	void *context;
 };
 
@@ -63,11 +63,11 @@ struct worker_shared {
 	struct registry *registry;     /* set before worker_start */
 	struct worker *const *workers; /* all, by number */
 	unsigned worker_count;
-	const struct event_sink *events;
+	const struct log_sink *events;
 	_Atomic uint64_t clients; /* connections of all workers, against max_clients */
 	_Atomic uint64_t next_client_id;
-	_Atomic uint64_t watch_bytes; /* of lines for the operator's MONITOR on their way */
-	_Atomic bool deaf;            /* no further connections are accepted */
+	_Atomic uint64_t monitor_bytes; /* of lines for the operator's MONITOR on their way */
+	_Atomic bool deaf;              /* no further connections are accepted */
 	struct control_plane control;
 	struct clock_rate clock_start;
 	int64_t start_ms;
@@ -101,12 +101,12 @@ uint64_t worker_authenticated(const struct worker_shared *shared);
 /* Places of `most` (0: no limit) that are kept for the operator and for clients that have yet to authenticate. */
 uint64_t worker_kept_places(uint32_t most);
 
-const struct worker_figures *worker_figures(const struct worker *w);
-const struct environment *worker_environment(const struct worker *w); /* for its figures */
+const struct worker_counters *worker_counters(const struct worker *w);
+const struct environment *worker_environment(const struct worker *w); /* for its counters */
 uint64_t worker_take_longest_turn(struct worker *w);
 
 /* The calls below post to the worker's inbox, from any thread. They return 0 or -ENOMEM. */
-void worker_ping(struct worker *w); /* figures.pongs rises when it is handled */
+void worker_ping(struct worker *w); /* counters.pongs rises when it is handled */
 void worker_wake(struct worker *w); /* it looks for work of its shards */
 int worker_post_settings(struct worker *w, const struct settings *settings);
 int worker_post_limits(struct worker *w, struct tenant *t, const struct tenant_limits *limits);
@@ -115,9 +115,9 @@ int worker_post_removal(struct worker *w, struct tenant *t);
 int worker_post_orphaned(struct worker *w, struct tenant *t);
 
 /* Gives the control plane's answer to a call once every worker has handled what it was sent before. */
-void worker_answer_behind_all(struct worker_shared *shared, struct call *c);
+void worker_answer_behind_all(struct worker_shared *shared, struct fanout *c);
 /* Ends a call that nobody will answer: the threads have ended. */
-void worker_discard_call(struct call *c);
+void worker_discard_fanout(struct fanout *c);
 
 #ifdef ATOMDB_TEST_HOOKS
 /* Makes the worker's thread hang until it is told otherwise: what a watchdog must notice. From any thread. */

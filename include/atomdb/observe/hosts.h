@@ -1,4 +1,4 @@
-/* The hosts by whose names HTTP clients may ask for figures.
+/* The hosts by whose names HTTP clients may ask for counters.
  *
  * A web page can have the name of its own host resolved to this machine (DNS rebinding), and then reads what the
  * server answers. The request still names the page's host. */

@@ -19,9 +19,9 @@
 struct http_content {
 	const struct health *health;
 	struct metrics *metrics;
-	struct guard *guard;
+	struct http_auth *http_auth;
 	const struct hosts *hosts;
-	struct view *view;
+	struct status_api *status_api;
 	const struct page *page;
 };
 

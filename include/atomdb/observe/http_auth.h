@@ -8,22 +8,22 @@
 #include "atomdb/util/log.h"
 
 /* The control plane sets it, and may change it between two requests. */
-struct guard {
+struct http_auth {
 	bool set;        /* there is a secret; else everything is open to everybody */
-	bool everything; /* all figures need it; else only those of the tenants */
+	bool everything; /* all counters need it; else only those of the tenants */
 	struct secret secret;
-	counter failures;                /* wrong secrets */
-	const struct event_sink *events; /* not owned; may be NULL */
+	counter failures;              /* wrong secrets */
+	const struct log_sink *events; /* not owned; may be NULL */
 };
 
-enum guard_verdict {
-	GUARD_KNOWN, /* the secret was sent, or there is none */
-	GUARD_UNKNOWN,
-	GUARD_WRONG,
+enum http_auth_verdict {
+	HTTP_AUTH_KNOWN, /* the secret was sent, or there is none */
+	HTTP_AUTH_UNKNOWN,
+	HTTP_AUTH_WRONG,
 };
 
 /* What the value of a request's Authorization says; NULL: it has none. Whatever comes as an authorization and is not
- * the secret is GUARD_WRONG. Takes as long for a wrong secret as for the right one. */
-enum guard_verdict guard_check(const struct guard *g, const char *authorization);
+ * the secret is HTTP_AUTH_WRONG. Takes as long for a wrong secret as for the right one. */
+enum http_auth_verdict http_auth_check(const struct http_auth *g, const char *authorization);
 /* Counts and reports a wrong secret; `client` is the address that sent it. */
-void guard_report(struct guard *g, const char *client);
+void http_auth_report(struct http_auth *g, const char *client);

@@ -23,10 +23,10 @@ enum metrics_reject {
 	METRICS_REJECTS
 };
 
-/* Where a worker's figures are. The workers are seen through what net exposes as counters, so that observe needs no
+/* Where a worker's counters are. The workers are seen through what net exposes as counters, so that observe needs no
  * net. None may be NULL. */
 struct metrics_worker {
-	const struct command_figures *commands; /* COMMAND_COUNT */
+	const struct command_counters *commands; /* COMMAND_COUNT */
 	const counter *clients;
 	const counter *states;  /* METRICS_STATES at most, as many as there are state_names */
 	const counter *waiting; /* clients whose commands wait */
@@ -47,7 +47,7 @@ struct metrics_worker {
 };
 
 /* What this process found of the one before. */
-struct recovery_figures {
+struct recovery_counters {
 	uint64_t entries;
 	uint64_t bytes;
 	uint64_t dropped; /* blocks that failed their checks */
@@ -65,9 +65,9 @@ struct metrics_sources {
 	unsigned worker_count;
 	const char *const *state_names; /* of the states of clients */
 	unsigned state_count;
-	const struct shard_figures *const *shards;
+	const struct shard_counters *const *shards;
 	unsigned shard_count;
-	const struct recovery_figures *recovery;
+	const struct recovery_counters *recovery;
 	struct registry *registry;
 	struct clock_rate clock_start;
 	int64_t start_ms;

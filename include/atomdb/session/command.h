@@ -68,13 +68,13 @@ enum key_flag {
 /* What a handler tells its caller. */
 enum outcome {
 	OUTCOME_DONE = 0,
-	OUTCOME_CLOSE,     /* write what is there, then close: QUIT */
-	OUTCOME_HTTP,      /* the same, and report it: the command is a line of an HTTP request */
-	OUTCOME_LENT,      /* the reply ends with environment->lent, which is the caller's, and CRLF */
-	OUTCOME_AGAIN,     /* nothing was replied: run the same request again when the shard has caught up */
-	OUTCOME_ELSEWHERE, /* nothing was replied: run the same request on worker session->home */
-	OUTCOME_LATER, /* nothing was replied: run it again when session_host.wake says so, or the tenant's pause ends
-			*/
+	OUTCOME_CLOSE,       /* write what is there, then close: QUIT */
+	OUTCOME_HTTP,        /* the same, and report it: the command is a line of an HTTP request */
+	OUTCOME_PINNED_TAIL, /* the reply ends with environment->pinned, which is the caller's, and CRLF */
+	OUTCOME_RETRY,       /* nothing was replied: run the same request again when the shard has caught up */
+	OUTCOME_MIGRATE,     /* nothing was replied: run the same request on worker session->home */
+	OUTCOME_BLOCKED, /* nothing was replied: run it again when session_host.wake says so, or the tenant's pause ends
+			  */
 };
 
 /* A key specification beyond a command's first, which then covers the key at first_key alone. */

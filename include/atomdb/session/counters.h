@@ -11,8 +11,8 @@
 #define DURATION_SCALE_BITS 30
 #define DURATION_BUCKETS    (64 - DURATION_SCALE_BITS + 1)
 
-/* Figures of a command on one worker: written by it, read by anybody. */
-struct command_figures {
+/* Counters of a command on one worker: written by it, read by anybody. */
+struct command_counters {
 	counter rejected; /* refused before it ran: arity, authentication, rate */
 	counter failed;   /* ran and answered an error */
 	counter ticks;    /* clock_ticks spent */
@@ -21,7 +21,7 @@ struct command_figures {
 	counter runs[DURATION_BUCKETS];
 };
 
-static inline uint64_t command_calls(const struct command_figures *f) {
+static inline uint64_t command_calls(const struct command_counters *f) {
 	uint64_t calls = 0;
 	for (unsigned i = 0; i < DURATION_BUCKETS; i++)
 		calls += counter_get(&f->runs[i]);

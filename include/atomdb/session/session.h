@@ -19,9 +19,9 @@
 
 struct session;
 struct environment;
-struct peer;
-struct hub;
-struct call;
+struct subscriber;
+struct subscriptions;
+struct fanout;
 struct shared;
 
 /* What INFO, CLIENT INFO and CLIENT LIST say of a connection, beyond what the session knows. */
@@ -45,13 +45,13 @@ struct session_host {
 	/* The same with bytes behind `head` that other sessions are sent too, and that are held once for all of them.
 	 */
 	void (*push_shared)(struct session *s, struct slice head, struct shared *shared);
-	/* Sessions whose commands had OUTCOME_LATER may be tried again. */
+	/* Sessions whose commands had OUTCOME_BLOCKED may be tried again. */
 	void (*wake)(struct environment *env);
 	/* Calls visit for every session of this worker. It may close that one. */
 	void (*each)(struct environment *env, void (*visit)(void *context, struct session *s), void *context);
 	/* What is needed to send a call: 0 or -ENOMEM. Then it goes to all other workers, or the control plane. */
-	int (*prepare_call)(struct environment *env, struct call *c);
-	void (*send_call)(struct environment *env, struct call *c);
+	int (*prepare_fanout)(struct environment *env, struct fanout *c);
+	void (*send_fanout)(struct environment *env, struct fanout *c);
 	/* Whether the tenant may have one client more, beside those of all others; counts it if not. May be NULL. */
 	bool (*has_place)(const struct session *s, const struct tenant *t);
 	/* A number for where the client comes from: the address of another host, or the user at the other end of a Unix
@@ -60,7 +60,7 @@ struct session_host {
 	/* The session is about to leave its tenant: takes back what the connection charged it. May be NULL. */
 	void (*leaving)(struct session *s);
 	/* Sends the lines of environment.feed to the operator's worker before the turn ends. May be NULL. */
-	void (*send_watched)(struct environment *env);
+	void (*send_monitor_feed)(struct environment *env);
 	/* Bytes of memory that the connection makes its tenant hold. May be NULL. */
 	uint64_t (*held)(const struct session *s);
 	/* Frees the buffers of another session's connection, of `held` bytes with what the session itself holds, and
@@ -69,7 +69,7 @@ struct session_host {
 };
 
 /* Lines for the operator's MONITOR: sent to its worker at the end of the turn. */
-struct watch_feed {
+struct monitor_feed {
 	unsigned watchers; /* 0: none, and nothing is written */
 	unsigned worker;   /* the operator's */
 	struct buffer lines;
@@ -77,8 +77,8 @@ struct watch_feed {
 };
 
 /* Bytes of a value that a reply ends with, but for CRLF. */
-struct lent {
-	struct loan *loan; /* NULL: none */
+struct pinned {
+	struct pin *pin; /* NULL: none */
 	struct slice bytes;
 };
 
@@ -89,34 +89,34 @@ struct auth_source {
 	uint64_t due_ns; /* when all of them are paid for, by CLOCK_MONOTONIC */
 };
 
-/* What the sessions of one worker share. Only its thread uses it, but for the figures. */
+/* What the sessions of one worker share. Only its thread uses it, but for the counters. */
 struct environment {
 	struct registry *registry;
 	unsigned worker; /* this worker's number */
 	unsigned worker_count;
 	struct settings settings;
 	const struct session_host *host;
-	const struct event_sink *events;
+	const struct log_sink *events;
 	struct clock_rate clock_start;
-	int64_t start_ms;           /* CLOCK_REALTIME at the start of the daemon */
-	const char *run_id;         /* 40 hex digits */
-	const char *config_file;    /* "" when none was given */
-	int64_t now_ms;             /* this turn: CLOCK_REALTIME */
-	int64_t steady_ms;          /* this turn: CLOCK_MONOTONIC, which nobody sets: ages, timeouts */
-	uint64_t now_ns;            /* this turn: CLOCK_MONOTONIC */
-	struct call *calls;         /* of sessions here that wait: see fanout.h */
-	struct watch_feed feed;     /* what the operator's MONITOR is told of commands here */
-	struct hub *watching;       /* of the operator's tenant, where its clients MONITOR; NULL elsewhere */
-	struct hub *broadcasts;     /* tenants whose clients are to be told at the end of the turn */
-	struct session *running;    /* whose commands run now, or NULL */
-	uint64_t pattern_work;      /* see pattern_work() in handlers.h */
-	struct buffer scratch;      /* for handlers that build text; empty between commands */
-	struct lent lent;           /* of the command that had OUTCOME_LENT */
-	struct command_index index; /* built at the first use */
-	int sample_in;              /* commands up to the next that HOTKEYS looks at */
-	uint64_t sample_random;     /* state of the generator behind that */
-	uint64_t duration_scale;    /* units of a command's duration in a tick: see counters.h */
-	struct command_figures commands[COMMAND_COUNT];
+	int64_t start_ms;                      /* CLOCK_REALTIME at the start of the daemon */
+	const char *run_id;                    /* 40 hex digits */
+	const char *config_file;               /* "" when none was given */
+	int64_t now_ms;                        /* this turn: CLOCK_REALTIME */
+	int64_t steady_ms;                     /* this turn: CLOCK_MONOTONIC, which nobody sets: ages, timeouts */
+	uint64_t now_ns;                       /* this turn: CLOCK_MONOTONIC */
+	struct fanout *fanouts;                /* of sessions here that wait: see fanout.h */
+	struct monitor_feed feed;              /* what the operator's MONITOR is told of commands here */
+	struct subscriptions *monitors_of_all; /* of the operator's tenant, where its clients MONITOR; NULL elsewhere */
+	struct subscriptions *broadcasts;      /* tenants whose clients are to be told at the end of the turn */
+	struct session *running;               /* whose commands run now, or NULL */
+	uint64_t pattern_work;                 /* see pattern_work() in handlers.h */
+	struct buffer scratch;                 /* for handlers that build text; empty between commands */
+	struct pinned pinned;                  /* of the command that had OUTCOME_PINNED_TAIL */
+	struct command_index index;            /* built at the first use */
+	int sample_in;                         /* commands up to the next that HOTKEYS looks at */
+	uint64_t sample_random;                /* state of the generator behind that */
+	uint64_t duration_scale;               /* units of a command's duration in a tick: see counters.h */
+	struct command_counters commands[COMMAND_COUNT];
 	uint64_t new_tenants_due_ns; /* auth_limit.c's, as what follows */
 	struct auth_source auth_sources[AUTH_SOURCES];
 	counter auth_failures;
@@ -141,8 +141,8 @@ enum session_flag {
 	SESSION_TENANT_ATTENTION = 1 << 12, /* tenant->attention */
 	SESSION_MONITOR = 1 << 13,          /* is told of every command */
 	/* What is between the tenant's clients. */
-	SESSION_BETWEEN = SESSION_MULTI | SESSION_EXECUTING | SESSION_DIRTY_KEYS | SESSION_DIRTY_QUEUE |
-			  SESSION_SUBSCRIBED | SESSION_TRACKING | SESSION_MONITOR,
+	SESSION_EVENT_FLAGS = SESSION_MULTI | SESSION_EXECUTING | SESSION_DIRTY_KEYS | SESSION_DIRTY_QUEUE |
+			      SESSION_SUBSCRIBED | SESSION_TRACKING | SESSION_MONITOR,
 	SESSION_SLEEPING = 1 << 14, /* its DEBUG SLEEP waits */
 	/* It had MONITOR in the process before: see session_link. */
 	SESSION_MONITOR_KEPT = 1 << 15,
@@ -168,18 +168,18 @@ struct session {
 	int64_t populated;       /* keys that the running DEBUG POPULATE has made */
 	int64_t last_ms;         /* of the last byte that moved, or command that ran: idle time */
 	char *name;              /* owned, or NULL: CLIENT SETNAME */
-	char *lib_name, *lib_version; /* owned, or NULL: CLIENT SETINFO */
-	const struct command *last;   /* the last command, for CLIENT LIST */
-	struct peer *peer;            /* owned, or NULL: its part in what is between the tenant's clients */
-	uint64_t auth_due_ns;         /* auth_limit.c's: when its wrong or new secrets are paid for */
-	int64_t wait_ms;              /* with OUTCOME_LATER: until when, by environment.steady_ms; 0: not by time */
-	uint64_t lost_watch;          /* tenant that it left with watched keys: see session.c; 0: none */
-	uint32_t attachments;         /* how often it was given a tenant: hashes of keys are the tenant's own */
-	uint32_t flags;               /* enum session_flag */
-	uint16_t home;                /* with OUTCOME_ELSEWHERE: the worker to go to */
-	uint8_t database;             /* set by session_select */
-	uint8_t place;                /* where that is: keyspace_place */
-	uint8_t protocol;             /* 2 or 3 */
+	char *lib_name, *lib_version;  /* owned, or NULL: CLIENT SETINFO */
+	const struct command *last;    /* the last command, for CLIENT LIST */
+	struct subscriber *subscriber; /* owned, or NULL: its part in what is between the tenant's clients */
+	uint64_t auth_due_ns;          /* auth_limit.c's: when its wrong or new secrets are paid for */
+	int64_t wait_ms;               /* with OUTCOME_BLOCKED: until when, by environment.steady_ms; 0: not by time */
+	uint64_t lost_watch;           /* tenant that it left with watched keys: see session.c; 0: none */
+	uint32_t attachments;          /* how often it was given a tenant: hashes of keys are the tenant's own */
+	uint32_t flags;                /* enum session_flag */
+	uint16_t home;                 /* with OUTCOME_MIGRATE: the worker to go to */
+	uint8_t database;              /* set by session_select */
+	uint8_t db_slot;               /* where that is: keyspace_db_slot */
+	uint8_t protocol;              /* 2 or 3 */
 };
 
 /* A command, parsed. argv points into the connection's input and is valid while it runs. */
@@ -210,7 +210,7 @@ void session_select(struct session *s, unsigned database);
 void session_turn_ended(struct environment *env);
 /* Lines that another worker gathered for the operator's MONITOR here; `lost`: some did not find room, so that those who
  * are told of all are closed. */
-void session_watched(struct environment *env, struct slice lines, bool lost);
+void session_monitored(struct environment *env, struct slice lines, bool lost);
 /* The user that the client is: the tenant's name if AUTH gave it, also when the tenant was renamed since, or "default".
  */
 const char *session_user(const struct session *s);

@@ -6,7 +6,7 @@
 #include "atomdb/util/buffer.h"
 
 /* Less than this is copied for each client. */
-#define SHARED_MIN ((size_t)16 << 10)
+#define SHARED_BUFFER_MIN ((size_t)16 << 10)
 
 struct shared {
 	struct tenant *tenant;
@@ -16,7 +16,7 @@ struct shared {
 };
 
 /* Room for `size` bytes, charged to the tenant; held by the caller. NULL: there is no room. */
-struct shared *shared_new(struct tenant *t, size_t size);
-struct shared *shared_hold(struct shared *m);
+struct shared *shared_buffer_new(struct tenant *t, size_t size);
+struct shared *shared_buffer_hold(struct shared *m);
 /* NULL is fine. */
-void shared_release(struct shared *m);
+void shared_buffer_release(struct shared *m);

@@ -1,8 +1,8 @@
 /* What is noted of a tenant's commands: its slow log, its latency events and histograms, and from where on INFO counts.
  *
  * A command that takes fewer ticks than the tenant's slow_ticks costs no more than that comparison; all of this comes
- * behind it. The notes are on the heap, made when there is first something to note, charged to the tenant, and end with
- * it. */
+ * behind it. The statistics are on the heap, made when there is first something to note, charged to the tenant, and end
+ * with it. */
 #pragma once
 
 #include "atomdb/session/session.h"
@@ -13,7 +13,7 @@
 #define ERROR_CODES     128 /* that are counted, each by itself */
 
 /* What CONFIG SET chooses. */
-struct notes_settings {
+struct tenant_stats_settings {
 	int64_t slow_us;    /* commands that take so long go to the slow log; negative: none */
 	int64_t slow_max;   /* entries that the slow log keeps */
 	int64_t latency_ms; /* commands that take so long are latency events; 0: none */
@@ -63,14 +63,14 @@ struct rate_mark {
 	uint64_t commands, input_bytes, output_bytes;
 };
 
-struct notes {
-	struct notes_settings settings;
+struct tenant_stats {
+	struct tenant_stats_settings settings;
 	struct list slow; /* struct slow_entry, oldest first */
 	int64_t slow_count;
 	int64_t slow_next;             /* id */
 	struct latency_series *events; /* owned: LATENCY_EVENTS of them; NULL: none was seen */
 	struct histogram *histograms;  /* owned: one for each command_number; NULL without tracking */
-	struct tenant_figures start;   /* figures at the last CONFIG RESETSTAT */
+	struct tenant_counters start;  /* counters at the last CONFIG RESETSTAT */
 	struct error_count *errors;    /* owned, in alphabetical order */
 	unsigned error_count, error_room;
 	struct rate_mark marks[2]; /* the older one first */
@@ -78,36 +78,38 @@ struct notes {
 	uint64_t charged;          /* bytes */
 };
 
-/* The tenant's notes, made where there are none yet; NULL without memory. `ask` as in notes_take. */
-struct notes *notes_open(struct tenant *t, bool ask);
+/* The tenant's statistics, made where there are none yet; NULL without memory. `ask` as in tenant_stats_alloc. */
+struct tenant_stats *tenant_stats_open(struct tenant *t, bool ask);
 /* Memory of zeros that the tenant is charged, or NULL. Where it does not `ask` whether the quota has room, nothing is
  * evicted and nothing refused. */
-void *notes_take(struct tenant *t, size_t bytes, bool ask);
+void *tenant_stats_alloc(struct tenant *t, size_t bytes, bool ask);
 /* struct tenant's forget. */
-void notes_forget(struct tenant *t);
+void tenant_stats_free(struct tenant *t);
 /* The settings in force, those of a new tenant where nothing is noted yet. */
-struct notes_settings notes_settings_of(const struct tenant *t);
+struct tenant_stats_settings tenant_stats_settings_of(const struct tenant *t);
 /* Puts settings in force; 0 or ATOMDB_E_OOM. */
-int notes_configure(struct tenant *t, const struct environment *env, const struct notes_settings *settings);
-/* Notes that a command took `ticks`, and sets the tenant's slow_ticks for the next. For commands that took at least
+int tenant_stats_configure(struct tenant *t, const struct environment *env,
+			   const struct tenant_stats_settings *settings);
+/* Counts that a command took `ticks`, and sets the tenant's slow_ticks for the next. For commands that took at least
  * that. */
-__attribute__((cold, noinline)) void notes_command(struct session *s, const struct request *r, uint64_t ticks);
+__attribute__((cold, noinline)) void tenant_stats_count_command(struct session *s, const struct request *r,
+								uint64_t ticks);
 /* Counts the error that was just answered; true. */
-__attribute__((cold, noinline)) bool notes_failed(struct session *s);
+__attribute__((cold, noinline)) bool tenant_stats_count_error(struct session *s);
 /* The same for a command that ran. */
-__attribute__((cold, noinline)) bool notes_failed_call(struct session *s, const struct command *c);
-/* Notes that a command, NULL for one that is unknown, was refused before it ran, with an error. */
-void notes_rejected(struct session *s, const struct command *c);
+__attribute__((cold, noinline)) bool tenant_stats_count_failed(struct session *s, const struct command *c);
+/* Counts that a command, NULL for one that is unknown, was refused before it ran, with an error. */
+void tenant_stats_count_rejected(struct session *s, const struct command *c);
 /* The error replies since the last CONFIG RESETSTAT by their codes, in alphabetical order: `*count` of them. */
-const struct error_count *notes_errors(const struct tenant *t, unsigned *count);
+const struct error_count *tenant_stats_errors(const struct tenant *t, unsigned *count);
 /* The histogram of a command, or NULL where there is none. */
-const struct histogram *notes_histogram(const struct tenant *t, const struct command *c);
+const struct histogram *tenant_stats_histogram(const struct tenant *t, const struct command *c);
 /* The longest duration, in nanoseconds, that bucket `k` counts. */
-uint64_t notes_bucket_end(unsigned k);
+uint64_t tenant_stats_bucket_end(unsigned k);
 /* INFO counts from here on; histograms begin anew. 0 or ATOMDB_E_OOM. */
-int notes_reset_figures(struct tenant *t);
-/* A counter of the tenant's figures since notes_reset_figures. */
-uint64_t notes_figure(const struct tenant *t, const counter *figure);
+int tenant_stats_reset(struct tenant *t);
+/* A counter of the tenant's counters since tenant_stats_reset. */
+uint64_t tenant_stats_counter(const struct tenant *t, const counter *number);
 
 /* Commands, and bytes in and out, a second. */
 struct rates {
@@ -117,16 +119,16 @@ struct rates {
 /* The rates since they were asked for before, at least RATE_MS ago; since the start of the daemon where that was not.
  */
 #define RATE_MS 100
-struct rates notes_rates(struct tenant *t, const struct environment *env);
+struct rates tenant_stats_rates(struct tenant *t, const struct environment *env);
 
 /* Replies with an entry as SLOWLOG GET shows it; `tenant` is added for the operator, NULL for others. */
 void slowlog_reply_entry(struct writer *w, const struct slow_entry *e, const char *tenant);
 /* Whether argument `i` is a secret, which is shown nowhere. */
-bool notes_is_secret(const struct request *r, uint32_t i);
+bool request_is_secret(const struct request *r, uint32_t i);
 /* Whether any argument may be one. */
-bool notes_has_secrets(const struct request *r);
+bool request_has_secrets(const struct request *r);
 
-/* The name of a latency event; its series is t->notes->events[i]. */
-const char *notes_event_name(unsigned i);
+/* The name of a latency event; its series is t->tenant_stats->events[i]. */
+const char *latency_event_name(unsigned i);
 /* Forgets what is in the slow log. */
-void notes_drop_slow(struct tenant *t);
+void tenant_stats_reset_slowlog(struct tenant *t);

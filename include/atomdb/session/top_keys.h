@@ -25,7 +25,7 @@ struct top_key {
 	uint64_t error; /* of the weight, how much may be of other keys */
 	char *name;     /* owned */
 	uint16_t len;
-	uint8_t place;
+	uint8_t db_slot;
 };
 
 /* All zeros is empty. */
@@ -58,8 +58,8 @@ uint64_t top_keys_weight(const struct top_keys *top, const struct key *key);
 
 static inline struct key top_keys_at(const struct top_keys *top, unsigned i) {
 	const struct top_key *k = &top->keys[i];
-	return (struct key){.name = {k->name, k->len}, .hash = k->hash, .place = k->place};
+	return (struct key){.name = {k->name, k->len}, .hash = k->hash, .db_slot = k->db_slot};
 }
 
 /* Fills `order` with the numbers of the keys at `place`, by weight without error, the heaviest first; how many. */
-unsigned top_keys_order(const struct top_keys *top, unsigned place, uint8_t order[TOP_KEYS]);
+unsigned top_keys_order(const struct top_keys *top, unsigned db_slot, uint8_t order[TOP_KEYS]);

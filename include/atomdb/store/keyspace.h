@@ -21,14 +21,14 @@ struct entry;
 struct key {
 	struct slice name;
 	uint64_t hash;
-	unsigned place; /* of its database: keyspace_place */
+	unsigned db_slot; /* of its database: keyspace_db_slot */
 };
 
-struct key keyspace_key(const struct tenant *t, unsigned place, struct slice name);
+struct key keyspace_key(const struct tenant *t, unsigned db_slot, struct slice name);
 /* Where database `database` (0 to 15) is, until a keyspace_swap: as a number, too, but another one. */
-unsigned keyspace_place(const struct tenant *t, unsigned database);
+unsigned keyspace_db_slot(const struct tenant *t, unsigned database);
 /* Which database is at a place. */
-unsigned keyspace_number(const struct tenant *t, unsigned place);
+unsigned keyspace_database(const struct tenant *t, unsigned db_slot);
 
 /* Start to bring what a later lookup of `key` needs into the cache: the bucket, then the entry that is likely to be the
  * key's, then its neighbours in the LRU list. NULL: there is nothing to fetch. Each step reads what the one before has
@@ -87,7 +87,7 @@ int keyspace_add(struct tenant *t, const struct key *key, struct entry *old, int
 typedef void (*keyspace_written)(void *context, const struct key *key);
 /* Sets `count` keys of one database, names and values in turn, all or none. Of a name that comes twice the last value
  * stays. 0, or ATOMDB_E_OOM and nothing has changed. */
-int keyspace_set_all(struct tenant *t, unsigned place, const struct slice *pairs, size_t count,
+int keyspace_set_all(struct tenant *t, unsigned db_slot, const struct slice *pairs, size_t count,
 		     keyspace_written written, void *context);
 
 /* What happens from the first to the commit, also to several keys, is either all there after a crash or not at all.

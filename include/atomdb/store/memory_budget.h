@@ -10,7 +10,7 @@
 #define BUDGET_RESERVE_SHARE 16
 
 /* Taken in pages of the arenas, not per block. The limit may be changed at any time, from any thread. */
-struct arena_budget {
+struct memory_budget {
 	_Atomic uint64_t used;  /* bytes */
 	_Atomic uint64_t limit; /* bytes; 0: none */
 	/* The fair share's: bytes above which a tenant gives way, 0: none has to; how often it was worked out; and when

@@ -33,7 +33,7 @@ struct tenant_config {
 	uint32_t own; /* options that it has of its own, not of the defaults: the configuration's */
 };
 
-struct tenancy {
+struct tenants_config {
 	bool open;                           /* any secret opens a tenant of its own; else only those of `tenants` */
 	uint32_t max_tenants;                /* opened by clients, in open mode; 0: no limit */
 	char anonymous[TENANT_NAME_MAX + 1]; /* tenant of clients that sent no AUTH; "": AUTH is required */
@@ -73,7 +73,7 @@ struct registry_loss {
 void registry_describe_loss(const struct registry_loss *loss, char *out, size_t size);
 
 /* That no two tenants have one name or secret, the operator among them: 0, ATOMDB_E_RANGE or -ENOMEM. */
-int tenancy_check(const struct tenancy *y);
+int tenant_config_check(const struct tenants_config *y);
 
 struct registry;
 
@@ -97,8 +97,9 @@ struct registry_hooks {
  * orphans: nobody opens them, they have no limits, and their keys stay until they expire. A limit that the tenancy does
  * not write and that a tenant exceeds is lifted for it, until the tenancy writes one. 0, -ENOMEM, or ATOMDB_E_RANGE
  * for two tenants of one name or secret. */
-int registry_new(struct registry **out, struct shard *const *shards, size_t shard_count, const struct tenancy *tenancy,
-		 const struct registry_hooks *hooks, const struct event_sink *events);
+int registry_new(struct registry **out, struct shard *const *shards, size_t shard_count,
+		 const struct tenants_config *tenants_config, const struct registry_hooks *hooks,
+		 const struct log_sink *events);
 /* Frees all tenants; the workers have stopped. */
 void registry_free(struct registry *r);
 
@@ -108,7 +109,7 @@ void registry_free(struct registry *r);
  * is if a limit that the tenancy no longer writes would take keys from a tenant. Keys that are written meanwhile leave
  * an orphan, which a reload does not end either unless `removed` names it. It takes time in proportion to how many
  * there are. 0; ATOMDB_E_RANGE as registry_new, and nothing changed; -ENOMEM, and the rest is not in force yet. */
-int registry_reload(struct registry *r, const struct tenancy *tenancy, struct registry_loss *loss);
+int registry_reload(struct registry *r, const struct tenants_config *tenants_config, struct registry_loss *loss);
 
 /* Adds or changes one listed tenant, as registry_reload does for all; an orphan of that name, or secret, is it again.
  * ATOMDB_E_RANGE: another listed tenant has one of its secrets. ATOMDB_E_LOSS: tenants that clients opened have.
@@ -158,7 +159,7 @@ void registry_take_up(struct registry *r, unsigned worker);
 /* From here on no tenant ends with its last client: the next process is to find them all. */
 void registry_hold(struct registry *r);
 
-/* Visits every tenant, the oldest first, for the control plane; only identity and figures may be read. A worker never
+/* Visits every tenant, the oldest first, for the control plane; only identity and counters may be read. A worker never
  * waits for it: what would end meanwhile ends when its worker calls registry_take_up. */
 void registry_each(struct registry *r, void (*visit)(void *context, const struct tenant *t), void *context);
 /* Visits every tenant of a worker, for its thread. The mutex is held meanwhile: be quick. */

@@ -14,7 +14,7 @@
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/counter.h"
 
-struct arena_budget;
+struct memory_budget;
 struct shard;
 
 #define LAG_BUCKETS 9
@@ -22,7 +22,7 @@ struct shard;
 #define AGE_TICK_MS 262144 /* as fine as entries know when they were used */
 
 /* What closed tenants counted in their lives, so that sums over all tenants never run backwards. */
-struct retired_figures {
+struct retired_counters {
 	counter commands;
 	counter hits;
 	counter misses;
@@ -34,12 +34,12 @@ struct retired_figures {
 };
 
 /* Written by the shard's worker, read by anybody. */
-struct shard_figures {
+struct shard_counters {
 	counter tenants; /* open */
 	counter keys;
 	counter resident;          /* bytes of arena pages that are in memory */
 	counter used;              /* bytes of blocks */
-	counter huge;              /* bytes on huge pages; written by the thread that calls shard_collapse */
+	counter hugepages;         /* bytes on huge pages; written by the thread that calls shard_collapse */
 	counter resizes;           /* tables that began to grow or shrink */
 	counter lag_ms_total;      /* summed delay between deadline and removal by the wheel */
 	counter swept;             /* entries removed by the wheel */
@@ -54,7 +54,7 @@ struct shard_figures {
 	 * what is longer. */
 	counter eviction_ages[AGE_BUCKETS];
 	counter eviction_age_ticks; /* summed */
-	struct retired_figures retired;
+	struct retired_counters retired;
 };
 
 enum recovery_kind {
@@ -73,12 +73,12 @@ struct shard_recovery {
 };
 
 struct shard_options {
-	unsigned id;                 /* 0, 1, …: part of the memfd's name */
-	unsigned worker;             /* the worker that owns it */
-	struct arena_budget *budget; /* not owned; NULL: no limit */
-	int fd;                      /* the memfd to take over: the shard's, once shard_new succeeds; <= 0: a new one */
-	int64_t now_ms;              /* of a take-over: milliseconds since 1970 */
-	counter *progress;           /* of a take-over after a crash: grows as it goes on; not owned, or NULL */
+	unsigned id;                  /* 0, 1, …: part of the memfd's name */
+	unsigned worker;              /* the worker that owns it */
+	struct memory_budget *budget; /* not owned; NULL: no limit */
+	int fd;            /* the memfd to take over: the shard's, once shard_new succeeds; <= 0: a new one */
+	int64_t now_ms;    /* of a take-over: milliseconds since 1970 */
+	counter *progress; /* of a take-over after a crash: grows as it goes on; not owned, or NULL */
 };
 
 /* 0; -errno; of a memfd that cannot be taken over, which is left as it was: ATOMDB_E_FORMAT (not an arena), _VERSION
@@ -101,13 +101,13 @@ const struct shard_recovery *shard_recovery(const struct shard *s);
 int shard_save(struct shard *s);
 /* Before that, once those who are sent values will go on in the next process: the blocks of values that have no key any
  * more stay when they are returned. */
-void shard_keep_lent(struct shard *s);
+void shard_keep_pinned(struct shard *s);
 /* While clients of the process before come back, what they hold is charged without asking: it was there already, and no
  * key and no client goes for it. */
 void shard_resume(struct shard *s, bool on);
 bool shard_resumes(const struct shard *s);
 /* Frees the blocks of such values that the process before kept, and nobody has claimed. */
-void shard_drop_lent(struct shard *s);
+void shard_drop_pinned(struct shard *s);
 
 /* A key of this shard for `purpose`, made from its seed by BLAKE2b: the seed is drawn when the arena is made, outlives
  * the process in it, and does not follow from the key. */
@@ -118,7 +118,7 @@ void shard_secret_key(const struct shard *s, const char *purpose, uint8_t key[SH
 void shard_each_tenant(struct shard *s,
 		       void (*visit)(void *context, uint32_t slot, const struct tenant_identity *identity),
 		       void *context);
-/* Makes `t`, which tenant_init has seen, the tenant of a slot that shard_each_tenant told: its keys and figures. */
+/* Makes `t`, which tenant_init has seen, the tenant of a slot that shard_each_tenant told: its keys and counters. */
 void shard_adopt_tenant(struct shard *s, uint32_t slot, struct tenant *t);
 
 /* Lets the tenant's keys stay, unseen, as they expire until `end_ms` by CLOCK_MONOTONIC; 0: removes them again as they
@@ -126,7 +126,7 @@ void shard_adopt_tenant(struct shard *s, uint32_t slot, struct tenant *t);
 void shard_hold_expired(struct tenant *t, int64_t end_ms);
 
 unsigned shard_worker(const struct shard *s);
-const struct shard_figures *shard_figures(const struct shard *s);
+const struct shard_counters *shard_counters(const struct shard *s);
 
 /* By so much the clock may be set back without the shard's time following: it stands still until the clock is there. */
 #define SHARD_CLOCK_JITTER_MS 50
@@ -141,8 +141,8 @@ void shard_set_defaults(struct shard *s, const struct tenant_limits *limits);
 
 /* Makes the tenant's record in the arena, at its first use; does nothing when it is open already. 0 or ATOMDB_E_OOM. */
 int shard_open_tenant(struct shard *s, struct tenant *t);
-/* Adds the tenant's counters to the figures of the retired, and drops all that it has; its slot is reused when the last
- * of it is freed. The struct stays the caller's. */
+/* Adds the tenant's counters to the counters of the retired, and drops all that it has; its slot is reused when the
+ * last of it is freed. The struct stays the caller's. */
 void shard_close_tenant(struct shard *s, struct tenant *t);
 
 /* Counts memory that no tenant is charged among what all tenants together have, or counts it no more. */

@@ -1,7 +1,7 @@
-/* A tenant: what a secret opens. The unit of isolation, quota, ownership and figures.
+/* A tenant: what a secret opens. The unit of isolation, quota, ownership and counters.
  *
  * A tenant lives in one shard and is touched by that shard's worker alone, except for its identity (constant), its
- * figures (counters) and its limits (posted to the worker as a copy). Made by the registry, opened and closed by its
+ * counters and its limits (posted to the worker as a copy). Made by the registry, opened and closed by its
  * shard. */
 #pragma once
 
@@ -48,7 +48,7 @@ struct tenant_limits {
 };
 
 /* Written by the tenant's worker, read by anybody. */
-struct tenant_figures {
+struct tenant_counters {
 	counter keys;
 	counter keys_expiring;
 	counter bytes;        /* charged: entries, tables, connections' buffers */
@@ -90,10 +90,10 @@ enum change {
 };
 
 struct shard;
-struct notes;
+struct tenant_stats;
 struct command_stats;
 struct tenant;
-struct hub;
+struct subscriptions;
 
 /* Told of every change of a key, as long as somebody wants to know. `name` is valid during the call, and empty with
  * CHANGE_FLUSH; of a key that goes it is told while the block is still there, but it is no longer found. It must not
@@ -115,45 +115,45 @@ struct tenant {
 	_Atomic unsigned lifted;
 	struct shard *shard; /* never changes */
 	bool is_operator;    /* what the admin secret opens; never changes */
-	struct tenant_figures figures;
+	struct tenant_counters counters;
 
 	/* The worker's own. */
 	struct tenant_limits limits;
 	struct token_bucket commands;
-	uint64_t slow_ticks;              /* a command that takes so long is noted; 0 at first. The command floor's */
-	struct list over;                 /* in the shard's list of tenants above their quota */
-	uint64_t dying;                   /* of figures.bytes: dropped, and being freed in slices */
-	struct list sessions;             /* of its clients: struct session's tenant_link */
-	uint32_t slot;                    /* number within the shard, part of each entry; 0: not open yet */
-	struct tenant_record *record;     /* its part of the arena: see src/store/keyspace/record.h */
-	struct command_stats *stats;      /* of its commands, or NULL; the command floor's */
-	struct notes *notes;              /* likewise */
-	void (*forget)(struct tenant *t); /* frees and discharges those two as the tenant ends, or NULL */
-	change_watcher watcher;           /* NULL: nobody wants to know */
-	large_watcher written_large;      /* of entries too long for the short header; NULL: nobody wants to know */
-	uint64_t large;                   /* bytes: see large_watcher */
-	struct hub *hub;                  /* what is between its clients, or NULL; the command floor's */
-	uint64_t changes;                 /* of keys by commands, as Redis's dirty counter counts: likewise */
-	uint32_t notify;                  /* keyspace events that clients are told of: the command floor's */
+	uint64_t slow_ticks;               /* a command that takes so long is noted; 0 at first. The command floor's */
+	struct list over;                  /* in the shard's list of tenants above their quota */
+	uint64_t dying;                    /* of counters.bytes: dropped, and being freed in slices */
+	struct list sessions;              /* of its clients: struct session's tenant_link */
+	uint32_t slot;                     /* number within the shard, part of each entry; 0: not open yet */
+	struct tenant_record *record;      /* its part of the arena: see src/store/keyspace/record.h */
+	struct command_stats *stats;       /* of its commands, or NULL; the command floor's */
+	struct tenant_stats *tenant_stats; /* likewise */
+	void (*forget)(struct tenant *t);  /* frees and discharges those two as the tenant ends, or NULL */
+	change_watcher watcher;            /* NULL: nobody wants to know */
+	large_watcher written_large;       /* of entries too long for the short header; NULL: nobody wants to know */
+	uint64_t large;                    /* bytes: see large_watcher */
+	struct subscriptions *subscriptions; /* what is between its clients, or NULL; the command floor's */
+	uint64_t changes;                    /* of keys by commands, as Redis's dirty counter counts: likewise */
+	uint32_t notify;                     /* keyspace events that clients are told of: the command floor's */
 	int64_t pause_end_ms; /* until when its clients wait, CLIENT PAUSE, by CLOCK_MONOTONIC; 0: they do not */
 	bool pause_all;       /* and not only for what may write: likewise */
 	/* Until when its keys do not go as they expire, by CLOCK_MONOTONIC in milliseconds; 0: they go. Nothing writes
 	 * to the tenant meanwhile. */
 	int64_t hold_end_ms;
 	bool attention;         /* its sessions are to be looked at before each command: likewise */
-	bool watched;           /* the operator is told of its commands: likewise */
+	bool monitored;         /* the operator is told of its commands: likewise */
 	bool removed;           /* no longer to be used: its clients are being closed */
 	uint64_t leaving_bytes; /* of client_bytes: of clients that are closed at the end of the turn */
 };
 
 /* Counts what a client's socket gave, or took. */
 static inline void tenant_count_input(struct tenant *t, uint64_t bytes) {
-	counter_add(&t->figures.input_bytes, bytes);
-	counter_add(&t->figures.reads, 1);
+	counter_add(&t->counters.input_bytes, bytes);
+	counter_add(&t->counters.reads, 1);
 }
 
 static inline void tenant_count_output(struct tenant *t, uint64_t bytes) {
-	struct tenant_figures *f = &t->figures;
+	struct tenant_counters *f = &t->counters;
 	counter_add(&f->output_bytes, bytes);
 	counter_add(&f->writes, 1);
 	if (__builtin_expect(counter_get(&f->bytes) > counter_get(&f->peak_bytes), 0))

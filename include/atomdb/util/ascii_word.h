@@ -7,7 +7,7 @@
 #include "atomdb/util/slice.h"
 
 /* ASCII capitals of 8 bytes at once to small letters: the high bit of each byte of `upper` says whether it is one. */
-static inline uint64_t word_lower(uint64_t w) {
+static inline uint64_t ascii_word_lower(uint64_t w) {
 	const uint64_t ones = 0x0101010101010101;
 	uint64_t low7 = w & (ones * 0x7f);
 	uint64_t from_a = low7 + ones * (0x80 - 'A');
@@ -16,28 +16,28 @@ static inline uint64_t word_lower(uint64_t w) {
 	return w | upper >> 2;
 }
 
-static inline uint64_t word_load(const char *p, size_t n) {
+static inline uint64_t ascii_word_load(const char *p, size_t n) {
 	uint64_t w = 0;
 	memcpy(&w, p, n);
 	return w;
 }
 
 /* The first 8 bytes of `s` (all, where there are fewer), zeros behind them. */
-static inline uint64_t word_as_is(struct slice s) {
+static inline uint64_t ascii_word_exact(struct slice s) {
 	const char *p = s.data;
 	size_t n = s.len;
 	/* First and last bytes, which may overlap. */
 	if (n >= 8)
-		return word_load(p, 8);
+		return ascii_word_load(p, 8);
 	if (n >= 4)
-		return word_load(p, 4) | word_load(p + n - 4, 4) << (8 * (n - 4));
+		return ascii_word_load(p, 4) | ascii_word_load(p + n - 4, 4) << (8 * (n - 4));
 	if (n >= 2)
-		return word_load(p, 2) | word_load(p + n - 2, 2) << (8 * (n - 2));
-	return n == 0 ? 0 : word_load(p, 1);
+		return ascii_word_load(p, 2) | ascii_word_load(p + n - 2, 2) << (8 * (n - 2));
+	return n == 0 ? 0 : ascii_word_load(p, 1);
 }
 
 /* The same in small letters. Two names without a NUL are equal without regard to case exactly when their words are, up
  * to 8 bytes. */
-static inline uint64_t word_of(struct slice s) {
-	return word_lower(word_as_is(s));
+static inline uint64_t ascii_word(struct slice s) {
+	return ascii_word_lower(ascii_word_exact(s));
 }

@@ -6,16 +6,16 @@
 
 #include "atomdb/util/slice.h"
 
-enum event_id {
-#define EVENT(name, message_id, priority, per_minute, text, advice) EVENT_##name,
+enum log_event_id {
+#define EVENT(name, message_id, priority, per_minute, text, advice) LOG_EVENT_##name,
 #include "atomdb/util/log_events.def"
 #undef EVENT
-	EVENT_COUNT
+	LOG_EVENT_COUNT
 };
 
 /* The details of an event; what does not apply stays NULL or zero. */
-struct event {
-	enum event_id id;
+struct log_event {
+	enum log_event_id id;
 	const char *tenant;  /* display name */
 	const char *client;  /* address */
 	const char *address; /* a listening address, a path */
@@ -25,12 +25,12 @@ struct event {
 };
 
 /* Takes events from any thread. */
-struct event_sink {
-	void (*report)(void *context, const struct event *event);
+struct log_sink {
+	void (*report)(void *context, const struct log_event *log_event);
 	void *context;
 };
 
-static inline void event_report(const struct event_sink *sink, const struct event *event) {
+static inline void log_report(const struct log_sink *sink, const struct log_event *log_event) {
 	if (sink != NULL && sink->report != NULL)
-		sink->report(sink->context, event);
+		sink->report(sink->context, log_event);
 }

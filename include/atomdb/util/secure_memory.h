@@ -4,6 +4,6 @@
 #include <stddef.h>
 
 /* Zeroed bytes, or NULL. */
-void *private_alloc(size_t size);
+void *secure_alloc(size_t size);
 /* `size` as allocated; NULL is fine. */
-void private_free(void *bytes, size_t size);
+void secure_free(void *bytes, size_t size);

@@ -201,12 +201,12 @@ static enum outcome run_fields(struct session *s, const struct request *r, const
 	if (bytes != NULL)
 		keyspace_commit(s->tenant->shard);
 	if (changes != 0)
-		notify_more(s, NOTIFY_STRING, "setbit", &key);
+		keyspace_event_also(s, NOTIFY_STRING, "setbit", &key);
 	s->tenant->changes += changes;
 	return OUTCOME_DONE;
 }
 
-enum outcome bitfield_bitfield(struct session *s, const struct request *r) {
+enum outcome cmd_bitfield_bitfield(struct session *s, const struct request *r) {
 	struct field few[8], *fields = few;
 	size_t count;
 	if (r->argc > 3 * sizeof(few) / sizeof(few[0])) {

@@ -20,7 +20,7 @@ bool request_bit_offset(struct session *s, struct slice text, unsigned width, ui
 	return false;
 }
 
-enum outcome bitmap_setbit(struct session *s, const struct request *r) {
+enum outcome cmd_setbit(struct session *s, const struct request *r) {
 	uint64_t offset;
 	int64_t bit;
 	if (!request_bit_offset(s, r->argv[2], 0, &offset))
@@ -47,11 +47,11 @@ enum outcome bitmap_setbit(struct session *s, const struct request *r) {
 		return OUTCOME_DONE;
 	bytes[at] = (char)((byte & ~(1u << shift)) | (unsigned)bit << shift);
 	keyspace_commit(s->tenant->shard);
-	notify_key(s, NOTIFY_STRING, "setbit", &key);
+	keyspace_event(s, NOTIFY_STRING, "setbit", &key);
 	return OUTCOME_DONE;
 }
 
-enum outcome bitmap_getbit(struct session *s, const struct request *r) {
+enum outcome cmd_getbit(struct session *s, const struct request *r) {
 	uint64_t offset;
 	if (!request_bit_offset(s, r->argv[2], 0, &offset))
 		return OUTCOME_DONE;
@@ -91,7 +91,7 @@ static bool parse_unit(struct slice text, bool *bits) {
 	return *bits || slice_is(text, "BYTE");
 }
 
-enum outcome bitmap_bitcount(struct session *s, const struct request *r) {
+enum outcome cmd_bitcount(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
 	char text[KEYSPACE_TEXT];
@@ -142,7 +142,7 @@ static int64_t find_bit(struct slice value, uint64_t first, uint64_t last, bool 
 	return -1;
 }
 
-enum outcome bitmap_bitpos(struct session *s, const struct request *r) {
+enum outcome cmd_bitpos(struct session *s, const struct request *r) {
 	int64_t bit, start = 0, end = -1;
 	bool bits = false;
 	if (!request_integer(s, r->argv[2], &bit))
@@ -210,7 +210,7 @@ static void combine(enum operation operation, char *result, size_t n, struct sli
 	}
 }
 
-enum outcome bitmap_bitop(struct session *s, const struct request *r) {
+enum outcome cmd_bitop(struct session *s, const struct request *r) {
 	enum operation operation = parse_operation(r->argv[1]);
 	if (operation == OPERATIONS)
 		return reply_syntax_error(s);
@@ -249,9 +249,9 @@ enum outcome bitmap_bitop(struct session *s, const struct request *r) {
 	if (error < 0)
 		return reply_store_error(s, error);
 	if (longest != 0)
-		notify_key(s, NOTIFY_STRING, "set", &key);
+		keyspace_event(s, NOTIFY_STRING, "set", &key);
 	else if (old != NULL)
-		notify_key(s, NOTIFY_GENERIC, "del", &key);
+		keyspace_event(s, NOTIFY_GENERIC, "del", &key);
 	writer_integer(s->reply, (int64_t)longest);
 	return OUTCOME_DONE;
 }

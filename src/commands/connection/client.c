@@ -52,13 +52,13 @@ bool client_set_name(struct session *s, struct slice name) {
 	return set_text(s, &s->name, name);
 }
 
-enum outcome client_setname(struct session *s, const struct request *r) {
+enum outcome cmd_client_setname(struct session *s, const struct request *r) {
 	if (client_set_name(s, r->argv[2]))
 		writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
 
-enum outcome client_getname(struct session *s, const struct request *r) {
+enum outcome cmd_client_getname(struct session *s, const struct request *r) {
 	(void)r;
 	if (s->name == NULL)
 		writer_null(s->reply);
@@ -67,7 +67,7 @@ enum outcome client_getname(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome client_setinfo(struct session *s, const struct request *r) {
+enum outcome cmd_client_setinfo(struct session *s, const struct request *r) {
 	char **field;
 	if (slice_is(r->argv[2], "lib-name")) {
 		field = &s->lib_name;
@@ -87,13 +87,13 @@ enum outcome client_setinfo(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome client_id(struct session *s, const struct request *r) {
+enum outcome cmd_client_id(struct session *s, const struct request *r) {
 	(void)r;
 	writer_integer(s->reply, (int64_t)s->id);
 	return OUTCOME_DONE;
 }
 
-enum outcome client_no_evict(struct session *s, const struct request *r) {
+enum outcome cmd_client_no_evict(struct session *s, const struct request *r) {
 	if (slice_is(r->argv[2], "on"))
 		s->flags |= SESSION_NO_EVICT;
 	else if (slice_is(r->argv[2], "off"))
@@ -127,22 +127,23 @@ int client_append_line(struct environment *env, struct session *of, const char *
 		env->host->describe(of, &facts);
 	char line[LINE_MAX_BYTES], flags[CLIENT_FLAGS];
 	describe_flags(of, flags);
-	int n = snprintf(
-		line, sizeof(line),
-		"id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u sub=%llu "
-		"psub=%llu ssub=%llu multi=%lld qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=%llu rbs=0 rbp=0 "
-		"obl=0 oll=0 omem=%llu "
-		"tot-mem=%llu events=r cmd=%s user=%s redir=%lld resp=%u lib-name=%s lib-ver=%s\n",
-		(unsigned long long)client_number(of, global), facts.address, facts.local_address,
-		global ? facts.fd : -1, of->name == NULL ? "" : of->name,
-		(long long)((env->steady_ms - of->created_ms) / 1000),
-		(long long)((env->steady_ms - of->last_ms) / 1000), flags, of->database,
-		(unsigned long long)hub_joined(of, TOPIC_CHANNEL), (unsigned long long)hub_joined(of, TOPIC_PATTERN),
-		(unsigned long long)hub_joined(of, TOPIC_SHARD_CHANNEL), (long long)transaction_length(of),
-		(unsigned long long)facts.query_bytes, (unsigned long long)transaction_memory(of),
-		(unsigned long long)facts.output_bytes, (unsigned long long)facts.memory,
-		of->last == NULL ? "NULL" : of->last->name, user, (long long)tracking_redirection(of, global),
-		of->protocol, of->lib_name == NULL ? "" : of->lib_name, of->lib_version == NULL ? "" : of->lib_version);
+	int n = snprintf(line, sizeof(line),
+			 "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s db=%u sub=%llu "
+			 "psub=%llu ssub=%llu multi=%lld qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=%llu rbs=0 rbp=0 "
+			 "obl=0 oll=0 omem=%llu "
+			 "tot-mem=%llu events=r cmd=%s user=%s redir=%lld resp=%u lib-name=%s lib-ver=%s\n",
+			 (unsigned long long)client_number(of, global), facts.address, facts.local_address,
+			 global ? facts.fd : -1, of->name == NULL ? "" : of->name,
+			 (long long)((env->steady_ms - of->created_ms) / 1000),
+			 (long long)((env->steady_ms - of->last_ms) / 1000), flags, of->database,
+			 (unsigned long long)subscription_count(of, CHANNEL_GLOBAL),
+			 (unsigned long long)subscription_count(of, CHANNEL_PATTERN),
+			 (unsigned long long)subscription_count(of, CHANNEL_SHARD), (long long)transaction_length(of),
+			 (unsigned long long)facts.query_bytes, (unsigned long long)transaction_memory(of),
+			 (unsigned long long)facts.output_bytes, (unsigned long long)facts.memory,
+			 of->last == NULL ? "NULL" : of->last->name, user, (long long)tracking_redirection(of, global),
+			 of->protocol, of->lib_name == NULL ? "" : of->lib_name,
+			 of->lib_version == NULL ? "" : of->lib_version);
 	return buffer_append(out, line, (size_t)n, SIZE_MAX);
 }
 
@@ -158,7 +159,7 @@ static enum outcome reply_lines(struct session *s, int error) {
 	return OUTCOME_DONE;
 }
 
-enum outcome client_info(struct session *s, const struct request *r) {
+enum outcome cmd_client_info(struct session *s, const struct request *r) {
 	(void)r;
 	return reply_lines(s, append_line(s, s));
 }
@@ -186,7 +187,7 @@ enum client_type client_type_of(const struct session *s) {
 	return s->flags & SESSION_SUBSCRIBED ? CLIENT_PUBSUB : CLIENT_NORMAL;
 }
 
-enum client_list client_parse_list(struct session *s, const struct request *r, enum client_type *type) {
+enum cmd_client_list client_parse_list(struct session *s, const struct request *r, enum client_type *type) {
 	if (r->argc == 2)
 		return CLIENT_LIST_ALL;
 	if (r->argc == 4 && slice_is(r->argv[2], "TYPE"))
@@ -248,11 +249,11 @@ static int append_ids(struct session *s, const struct request *r) {
 	return error;
 }
 
-enum outcome client_list(struct session *s, const struct request *r) {
+enum outcome cmd_client_list(struct session *s, const struct request *r) {
 	enum client_type type = CLIENT_NORMAL;
 	if (operator_asks(s))
 		return operator_client_list(s, r);
-	enum client_list filter = client_parse_list(s, r, &type);
+	enum cmd_client_list filter = client_parse_list(s, r, &type);
 	int error = 0;
 	if (filter == CLIENT_LIST_ERROR)
 		return OUTCOME_DONE;
@@ -268,7 +269,7 @@ enum outcome client_list(struct session *s, const struct request *r) {
 	return reply_lines(s, error);
 }
 
-enum outcome client_help(struct session *s, const struct request *r) {
+enum outcome cmd_client_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"CACHING (YES|NO)",

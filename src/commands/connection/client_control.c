@@ -4,8 +4,8 @@
 #include "commands/handlers.h"
 #include "commands/tenants/operator.h"
 
-bool client_parse_kill(struct session *s, const struct request *r, struct client_kill *f) {
-	*f = (struct client_kill){.skip_caller = r->argc != 3};
+bool client_parse_kill(struct session *s, const struct request *r, struct cmd_client_kill *f) {
+	*f = (struct cmd_client_kill){.skip_caller = r->argc != 3};
 	if (r->argc == 3) {
 		f->address = r->argv[2];
 		return true;
@@ -48,7 +48,7 @@ bool client_parse_kill(struct session *s, const struct request *r, struct client
 	return true;
 }
 
-bool client_matches(struct environment *env, struct session *of, const struct client_kill *f) {
+bool client_matches(struct environment *env, struct session *of, const struct cmd_client_kill *f) {
 	if ((f->id != 0 && client_number(of, f->global) != (uint64_t)f->id) ||
 	    (f->typed && client_type_of(of) != f->type))
 		return false;
@@ -62,8 +62,8 @@ bool client_matches(struct environment *env, struct session *of, const struct cl
 	       (f->local_address.data == NULL || slice_equal(f->local_address, slice_of(facts.local_address)));
 }
 
-enum outcome client_kill(struct session *s, const struct request *r) {
-	struct client_kill f;
+enum outcome cmd_client_kill(struct session *s, const struct request *r) {
+	struct cmd_client_kill f;
 	if (operator_asks(s))
 		return operator_client_kill(s, r);
 	if (!client_parse_kill(s, r, &f))
@@ -91,7 +91,7 @@ static enum outcome wrong_use(struct session *s, struct slice name) {
 	return OUTCOME_DONE;
 }
 
-enum outcome client_pause(struct session *s, const struct request *r) {
+enum outcome cmd_client_pause(struct session *s, const struct request *r) {
 	struct tenant *t = s->tenant;
 	int64_t timeout;
 	bool all = r->argc == 3 || slice_is(r->argv[3], "ALL");
@@ -114,17 +114,17 @@ enum outcome client_pause(struct session *s, const struct request *r) {
 	/* The rest of a transaction may write: its EXEC does this as it ends. */
 	if (!(s->flags & SESSION_EXECUTING))
 		shard_hold_expired(t, t->pause_end_ms);
-	hub_refresh(t);
+	subscriptions_refresh(t);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
 
-enum outcome client_unpause(struct session *s, const struct request *r) {
+enum outcome cmd_client_unpause(struct session *s, const struct request *r) {
 	(void)r;
 	if (s->tenant->pause_end_ms != 0) {
 		s->tenant->pause_end_ms = 0;
 		shard_hold_expired(s->tenant, 0);
-		hub_refresh(s->tenant);
+		subscriptions_refresh(s->tenant);
 		if (s->env->host->wake != NULL)
 			s->env->host->wake(s->env);
 	}
@@ -132,7 +132,7 @@ enum outcome client_unpause(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome client_reply(struct session *s, const struct request *r) {
+enum outcome cmd_client_reply(struct session *s, const struct request *r) {
 	if (slice_is(r->argv[2], "ON")) {
 		s->flags &= ~(uint32_t)(SESSION_REPLY_OFF | SESSION_REPLY_SKIP);
 		s->reply->muted = false;
@@ -155,7 +155,7 @@ enum outcome client_reply(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome client_unblock(struct session *s, const struct request *r) {
+enum outcome cmd_client_unblock(struct session *s, const struct request *r) {
 	int64_t id;
 	if (r->argc > 4)
 		return wrong_use(s, r->argv[1]);

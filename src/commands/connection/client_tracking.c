@@ -20,7 +20,7 @@ struct request_options {
 };
 
 static uint32_t current_options(const struct session *s) {
-	return s->peer == NULL || s->peer->tracking == NULL ? 0 : s->peer->tracking->options;
+	return s->subscriber == NULL || s->subscriber->tracking == NULL ? 0 : s->subscriber->tracking->options;
 }
 
 static bool fail(struct session *s, const char *text) {
@@ -77,10 +77,12 @@ static bool overlap(struct slice a, struct slice b) {
 
 /* Whether the tenant may have these prefixes besides those that it has: each change of a key is compared with all. */
 static bool prefixes_fit(const struct session *s, const struct request_options *o) {
-	const struct hub *h = s->tenant->hub;
-	uint64_t bytes = h == NULL ? 0 : h->kinds[TOPIC_PREFIX].length + h->kinds[TOPIC_PREFIX].count * PREFIX_PART;
+	const struct subscriptions *h = s->tenant->subscriptions;
+	uint64_t bytes = h == NULL ? 0
+				   : h->kinds[CHANNEL_TRACKED_PREFIX].length +
+					     h->kinds[CHANNEL_TRACKED_PREFIX].count * PREFIX_PART;
 	for (size_t i = 0; i < o->count && bytes <= PREFIXES_MAX; i++) {
-		if (hub_find(h, TOPIC_PREFIX, 0, o->prefixes[i]) == NULL)
+		if (subscriptions_find(h, CHANNEL_TRACKED_PREFIX, 0, o->prefixes[i]) == NULL)
 			bytes += o->prefixes[i].len + PREFIX_PART;
 	}
 	return bytes <= PREFIXES_MAX;
@@ -90,9 +92,10 @@ static bool check_prefixes(struct session *s, const struct request_options *o) {
 	if (o->count != 0 && !prefixes_fit(s, o))
 		return fail(s, "ERR the prefixes of this tenant are too many or too long");
 	for (size_t i = 0; i < o->count; i++) {
-		if (s->peer != NULL) {
-			list_for_each (node, &s->peer->kinds[TOPIC_PREFIX].memberships) {
-				struct slice have = topic_name(list_entry(node, struct membership, by_peer)->topic);
+		if (s->subscriber != NULL) {
+			list_for_each (node, &s->subscriber->kinds[CHANNEL_TRACKED_PREFIX].subscriptions) {
+				struct slice have =
+					channel_name(list_entry(node, struct subscription, by_subscriber)->channel);
 				if (!overlap(have, o->prefixes[i]))
 					continue;
 				writer_errorf(s->reply,
@@ -134,15 +137,15 @@ static bool check(struct session *s, const struct request_options *o) {
 }
 
 static void turn_on(struct session *s, const struct request_options *o) {
-	if (!check(s, o) || hub_peer(s) == NULL)
+	if (!check(s, o) || subscriber_open(s) == NULL)
 		return;
-	if (o->redirect != NULL && o->redirect->peer == NULL) {
+	if (o->redirect != NULL && o->redirect->subscriber == NULL) {
 		/* It has to know who redirects to it. */
 		struct writer *reply = o->redirect->reply;
 		o->redirect->reply = s->reply;
-		bool has_peer = hub_peer(o->redirect) != NULL;
+		bool has_subscriber = subscriber_open(o->redirect) != NULL;
 		o->redirect->reply = reply;
-		if (!has_peer)
+		if (!has_subscriber)
 			return;
 	}
 	int error = tracking_enable(s, o->redirect, o->options, o->prefixes, o->count);
@@ -152,7 +155,7 @@ static void turn_on(struct session *s, const struct request_options *o) {
 		writer_ok(s->reply);
 }
 
-enum outcome tracking_tracking(struct session *s, const struct request *r) {
+enum outcome cmd_client_tracking(struct session *s, const struct request *r) {
 	struct request_options o = {.prefixes = calloc(r->argc, sizeof(struct slice))};
 	if (o.prefixes == NULL)
 		return reply_store_error(s, -ENOMEM);
@@ -170,7 +173,7 @@ enum outcome tracking_tracking(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome tracking_caching(struct session *s, const struct request *r) {
+enum outcome cmd_client_caching(struct session *s, const struct request *r) {
 	uint32_t options = current_options(s);
 	if (!(options & (TRACKING_OPTIN | TRACKING_OPTOUT)) && !(s->flags & SESSION_TRACKING))
 		return reply_error(s, "ERR CLIENT CACHING can be called only when the client is in tracking mode with "
@@ -182,12 +185,12 @@ enum outcome tracking_caching(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.");
 	if (!yes && !(options & TRACKING_OPTOUT))
 		return reply_error(s, "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.");
-	s->peer->tracking->options |= TRACKING_CACHING;
+	s->subscriber->tracking->options |= TRACKING_CACHING;
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
 
-enum outcome tracking_getredir(struct session *s, const struct request *r) {
+enum outcome cmd_client_getredir(struct session *s, const struct request *r) {
 	(void)r;
 	writer_integer(s->reply, tracking_redirection(s, false));
 	return OUTCOME_DONE;
@@ -228,14 +231,14 @@ static int compare_names(const void *one, const void *other) {
 }
 
 static void reply_prefixes(struct session *s) {
-	size_t count = hub_joined(s, TOPIC_PREFIX), i = 0;
+	size_t count = subscription_count(s, CHANNEL_TRACKED_PREFIX), i = 0;
 	struct slice *names = count == 0 ? NULL : calloc(count, sizeof(*names));
 	if (names == NULL) {
 		writer_array(s->reply, 0);
 		return;
 	}
-	list_for_each (node, &s->peer->kinds[TOPIC_PREFIX].memberships)
-		names[i++] = topic_name(list_entry(node, struct membership, by_peer)->topic);
+	list_for_each (node, &s->subscriber->kinds[CHANNEL_TRACKED_PREFIX].subscriptions)
+		names[i++] = channel_name(list_entry(node, struct subscription, by_subscriber)->channel);
 	qsort(names, count, sizeof(*names), compare_names);
 	writer_array(s->reply, count);
 	for (i = 0; i < count && !writer_drops(s->reply); i++)
@@ -243,7 +246,7 @@ static void reply_prefixes(struct session *s) {
 	free(names);
 }
 
-enum outcome tracking_info(struct session *s, const struct request *r) {
+enum outcome cmd_client_trackinginfo(struct session *s, const struct request *r) {
 	(void)r;
 	writer_map(s->reply, 3);
 	writer_bulk(s->reply, SLICE("flags"));

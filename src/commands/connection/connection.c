@@ -3,18 +3,18 @@
 #include "commands/connection/auth_limit.h"
 #include "commands/handlers.h"
 
-static void report(struct session *s, enum event_id id) {
+static void report(struct session *s, enum log_event_id id) {
 	struct client_facts facts = {.address = ""};
 	if (s->env->host != NULL)
 		s->env->host->describe(s, &facts);
-	event_report(s->env->events, &(struct event){.id = id, .client = facts.address});
+	log_report(s->env->events, &(struct log_event){.id = id, .client = facts.address});
 }
 
 /* What a failed authentication says; the outcome of the command. */
 static enum outcome refuse(struct session *s, int error) {
 	switch (error) {
 	case ATOMDB_E_WRONGPASS:
-		report(s, EVENT_AUTH_FAILED);
+		report(s, LOG_EVENT_AUTH_FAILED);
 		counter_add(&s->env->auth_failures, 1);
 		return reply_error(s, "WRONGPASS invalid username-password pair or user is disabled.");
 	case ATOMDB_E_FULL:
@@ -33,8 +33,8 @@ static bool may_try(struct session *s, struct slice name, struct slice secret, e
 	}
 	s->wait_ms = auth_limit_wait(s);
 	if (s->wait_ms != 0) {
-		report(s, EVENT_AUTH_LIMITED);
-		*outcome = OUTCOME_LATER;
+		report(s, LOG_EVENT_AUTH_LIMITED);
+		*outcome = OUTCOME_BLOCKED;
 		return false;
 	}
 	enum secret_kind kind = registry_kind(s->env->registry, name, secret);
@@ -44,7 +44,7 @@ static bool may_try(struct session *s, struct slice name, struct slice secret, e
 	if (kind == SECRET_WRONG || auth_limit_new_tenant(s->env))
 		return true;
 	counter_add(&s->env->rejected_tenants, 1);
-	report(s, EVENT_TENANTS_LIMITED);
+	report(s, LOG_EVENT_TENANTS_LIMITED);
 	*outcome = reply_error(s, "ERR too many new tenants at once, try again later");
 	return false;
 }
@@ -71,7 +71,7 @@ static bool authenticate(struct session *s, struct slice name, struct slice secr
 		session_detach(s);
 		s->flags |= SESSION_AUTH_PASSED;
 		s->home = (uint16_t)worker;
-		*outcome = OUTCOME_ELSEWHERE;
+		*outcome = OUTCOME_MIGRATE;
 		return false;
 	}
 	r = session_attach(s, t);
@@ -88,7 +88,7 @@ static bool authenticate(struct session *s, struct slice name, struct slice secr
 	return r == 0;
 }
 
-enum outcome connection_auth(struct session *s, const struct request *r) {
+enum outcome cmd_auth(struct session *s, const struct request *r) {
 	s->flags |= SESSION_SECRET;
 	if (r->argc > 3)
 		return reply_syntax_error(s);
@@ -157,7 +157,7 @@ static bool hello_options(struct session *s, const struct request *r, enum outco
 	return client_name.data == NULL || s->name != NULL || client_set_name(s, client_name);
 }
 
-enum outcome connection_hello(struct session *s, const struct request *r) {
+enum outcome cmd_hello(struct session *s, const struct request *r) {
 	int64_t version = 0;
 	s->flags |= SESSION_SECRET;
 	if (r->argc >= 2 && !number_parse(r->argv[1], &version))
@@ -177,7 +177,7 @@ enum outcome connection_hello(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome connection_ping(struct session *s, const struct request *r) {
+enum outcome cmd_ping(struct session *s, const struct request *r) {
 	if (r->argc > 2)
 		return reply_error(s, "ERR wrong number of arguments for 'ping' command");
 	if ((s->flags & SESSION_SUBSCRIBED) && s->protocol == 2) {
@@ -194,18 +194,18 @@ enum outcome connection_ping(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome connection_echo(struct session *s, const struct request *r) {
+enum outcome cmd_echo(struct session *s, const struct request *r) {
 	writer_bulk(s->reply, r->argv[1]);
 	return OUTCOME_DONE;
 }
 
-enum outcome connection_quit(struct session *s, const struct request *r) {
+enum outcome cmd_quit(struct session *s, const struct request *r) {
 	(void)r;
 	writer_ok(s->reply);
 	return OUTCOME_CLOSE;
 }
 
-enum outcome connection_reset(struct session *s, const struct request *r) {
+enum outcome cmd_reset(struct session *s, const struct request *r) {
 	(void)r;
 	session_detach(s);
 	(void)client_text_set(&s->name, SLICE(""));
@@ -219,7 +219,7 @@ enum outcome connection_reset(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome connection_select(struct session *s, const struct request *r) {
+enum outcome cmd_select(struct session *s, const struct request *r) {
 	int64_t index;
 	if (!request_integer(s, r->argv[1], &index))
 		return OUTCOME_DONE;

@@ -15,7 +15,7 @@ struct reader {
 	struct request request;
 };
 
-static void read_again(struct reader *r, const struct call *c) {
+static void read_again(struct reader *r, const struct fanout *c) {
 	buffer_init(&r->nothing);
 	writer_init(&r->deaf, &r->nothing, 0);
 	r->deaf.muted = true;
@@ -27,9 +27,9 @@ static void read_again(struct reader *r, const struct call *c) {
 
 struct listing {
 	struct environment *env;
-	const struct call *call;
+	const struct fanout *fanout;
 	struct buffer *out;
-	enum client_list filter;
+	enum cmd_client_list filter;
 	enum client_type type;
 };
 
@@ -37,9 +37,9 @@ static bool is_listed(const struct listing *l, const struct session *of) {
 	if (l->filter == CLIENT_LIST_TYPE)
 		return client_type_of(of) == l->type;
 	bool found = l->filter == CLIENT_LIST_ALL;
-	for (uint32_t i = 3; i < l->call->argc && !found; i++) {
+	for (uint32_t i = 3; i < l->fanout->argc && !found; i++) {
 		int64_t id = 0;
-		(void)number_parse(l->call->argv[i], &id);
+		(void)number_parse(l->fanout->argv[i], &id);
 		found = client_number(of, true) == (uint64_t)id;
 	}
 	return found;
@@ -51,15 +51,15 @@ static void list_one(void *context, struct session *of) {
 		(void)client_append_line(l->env, of, user_of(of), true, l->out);
 }
 
-static void list_part(struct environment *env, struct call *c, struct call_answer *answer) {
-	struct listing l = {.env = env, .call = c, .out = &answer->text};
+static void list_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
+	struct listing l = {.env = env, .fanout = c, .out = &answer->text};
 	struct reader again;
 	read_again(&again, c);
 	l.filter = client_parse_list(&again.session, &again.request, &l.type);
 	env->host->each(env, list_one, &l);
 }
 
-static void list_reply(struct session *s, struct call *c) {
+static void list_gather(struct session *s, struct fanout *c) {
 	struct buffer *all = &s->env->scratch;
 	int error = 0;
 	for (unsigned i = 0; i < c->workers && error == 0; i++)
@@ -71,25 +71,25 @@ static void list_reply(struct session *s, struct call *c) {
 }
 
 enum outcome operator_client_list(struct session *s, const struct request *r) {
-	static const struct call_kind kind = {.part = list_part, .reply = list_reply};
+	static const struct fanout_kind kind = {.on_worker = list_on_worker, .gather = list_gather};
 	enum client_type type;
 	if (client_parse_list(s, r, &type) == CLIENT_LIST_ERROR)
 		return OUTCOME_DONE;
-	return call_run(s, r, &kind, 0);
+	return fanout_run(s, r, &kind, 0);
 }
 
 /* --- CLIENT KILL ------------------------------------------------------------------------------------------------ */
 
 struct killing {
 	struct environment *env;
-	struct client_kill filter;
+	struct cmd_client_kill filter;
 	uint64_t caller;
 	int64_t count;
 };
 
 static void kill_one(void *context, struct session *of) {
 	struct killing *k = context;
-	const struct client_kill *f = &k->filter;
+	const struct cmd_client_kill *f = &k->filter;
 	if ((f->skip_caller && of->global_id == k->caller) || !client_matches(k->env, of, f))
 		return;
 	if (f->user.data != NULL && !slice_equal(f->user, slice_of(user_of(of))))
@@ -98,7 +98,7 @@ static void kill_one(void *context, struct session *of) {
 	k->count++;
 }
 
-static void kill_part(struct environment *env, struct call *c, struct call_answer *answer) {
+static void kill_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
 	struct killing k = {.env = env, .caller = (uint64_t)c->number};
 	struct reader again;
 	read_again(&again, c);
@@ -109,7 +109,7 @@ static void kill_part(struct environment *env, struct call *c, struct call_answe
 }
 
 /* The form with an address alone answers otherwise. */
-static void kill_reply(struct session *s, struct call *c) {
+static void kill_gather(struct session *s, struct fanout *c) {
 	bool any = false;
 	for (unsigned i = 0; i < c->workers; i++)
 		any |= c->answers[i].number != 0;
@@ -120,10 +120,10 @@ static void kill_reply(struct session *s, struct call *c) {
 }
 
 enum outcome operator_client_kill(struct session *s, const struct request *r) {
-	static const struct call_kind one = {.part = kill_part, .reply = kill_reply};
-	static const struct call_kind many = {.part = kill_part, .reply = operator_reply_sum};
-	struct client_kill f;
+	static const struct fanout_kind one = {.on_worker = kill_on_worker, .gather = kill_gather};
+	static const struct fanout_kind many = {.on_worker = kill_on_worker, .gather = fanout_gather_sum};
+	struct cmd_client_kill f;
 	if (!client_parse_kill(s, r, &f))
 		return OUTCOME_DONE;
-	return call_run(s, r, r->argc == 3 ? &one : &many, (int64_t)s->global_id);
+	return fanout_run(s, r, r->argc == 3 ? &one : &many, (int64_t)s->global_id);
 }

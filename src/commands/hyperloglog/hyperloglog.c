@@ -48,14 +48,14 @@ static enum outcome add_in_place(struct session *s, const struct request *r, con
 			changes += hll_add_dense((uint8_t *)bytes, r->argv[k]);
 		hll_forget((uint8_t *)bytes);
 		keyspace_commit(s->tenant->shard);
-		notify_more(s, NOTIFY_STRING, "pfadd", key);
+		keyspace_event_also(s, NOTIFY_STRING, "pfadd", key);
 		s->tenant->changes += changes;
 	}
 	writer_integer(s->reply, i < r->argc);
 	return OUTCOME_DONE;
 }
 
-enum outcome hyperloglog_pfadd(struct session *s, const struct request *r) {
+enum outcome cmd_pfadd(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
 	struct slice value;
@@ -82,7 +82,7 @@ enum outcome hyperloglog_pfadd(struct session *s, const struct request *r) {
 		int error = store_hll(s, &key, e, &h);
 		if (error < 0)
 			return reply_store_error(s, error);
-		notify_more(s, NOTIFY_STRING, "pfadd", &key);
+		keyspace_event_also(s, NOTIFY_STRING, "pfadd", &key);
 		s->tenant->changes += changes;
 	}
 	writer_integer(s->reply, changes != 0);
@@ -127,7 +127,7 @@ static void keep_count(struct session *s, const struct key *key, struct entry *e
 	keyspace_commit(s->tenant->shard);
 }
 
-enum outcome hyperloglog_pfcount(struct session *s, const struct request *r) {
+enum outcome cmd_pfcount(struct session *s, const struct request *r) {
 	if (r->argc > 2)
 		return count_union(s, r);
 	struct key key = request_key(s, r, 1);
@@ -147,7 +147,7 @@ enum outcome hyperloglog_pfcount(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome hyperloglog_pfmerge(struct session *s, const struct request *r) {
+enum outcome cmd_pfmerge(struct session *s, const struct request *r) {
 	uint8_t registers[HLL_REGISTERS] = {0};
 	bool dense;
 	if (!merge_keys(s, r, registers, &dense))
@@ -166,7 +166,7 @@ enum outcome hyperloglog_pfmerge(struct session *s, const struct request *r) {
 	hll_forget(h.bytes);
 	int error = store_hll(s, &key, e, &h);
 	if (error == 0)
-		notify_key(s, NOTIFY_STRING, "pfadd", &key);
+		keyspace_event(s, NOTIFY_STRING, "pfadd", &key);
 	return reply_result(s, error);
 }
 
@@ -210,7 +210,7 @@ static enum outcome reply_decoded(struct session *s, struct slice value) {
 	return OUTCOME_DONE;
 }
 
-enum outcome hyperloglog_pfdebug(struct session *s, const struct request *r) {
+enum outcome cmd_pfdebug(struct session *s, const struct request *r) {
 	struct slice about = r->argv[1], value;
 	struct key key = request_key(s, r, 2);
 	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
@@ -234,7 +234,7 @@ enum outcome hyperloglog_pfdebug(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome hyperloglog_pfselftest(struct session *s, const struct request *r) {
+enum outcome cmd_pfselftest(struct session *s, const struct request *r) {
 	(void)r;
 	const char *wrong = hll_self_test();
 	if (wrong != NULL) {

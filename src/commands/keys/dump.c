@@ -5,7 +5,7 @@
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"
 
-enum outcome dump_dump(struct session *s, const struct request *r) {
+enum outcome cmd_dump(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
 	char text[KEYSPACE_TEXT];
@@ -70,7 +70,7 @@ static enum outcome reply_payload_error(struct session *s, int error) {
 	return reply_store_error(s, ATOMDB_E_OOM);
 }
 
-enum outcome dump_restore(struct session *s, const struct request *r) {
+enum outcome cmd_restore(struct session *s, const struct request *r) {
 	struct restore_options options = {.replace = false};
 	if (!parse_options(s, r, &options))
 		return OUTCOME_DONE;
@@ -98,10 +98,10 @@ enum outcome dump_restore(struct session *s, const struct request *r) {
 		if (e != NULL && options.idle != 0)
 			keyspace_set_idle(s->tenant, e, options.idle);
 		if (old != NULL)
-			notify_more(s, NOTIFY_NEW, "new", &key);
-		notify_key(s, NOTIFY_GENERIC, "restore", &key);
+			keyspace_event_also(s, NOTIFY_NEW, "new", &key);
+		keyspace_event(s, NOTIFY_GENERIC, "restore", &key);
 	} else if (error == 0 && old != NULL) {
-		notify_key(s, NOTIFY_GENERIC, "del", &key);
+		keyspace_event(s, NOTIFY_GENERIC, "del", &key);
 	}
 	return reply_result(s, error);
 }

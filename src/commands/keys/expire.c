@@ -90,24 +90,24 @@ static enum outcome expire(struct session *s, const struct request *r, enum expi
 		error = keyspace_expire(s->tenant, &key, e, deadline);
 	if (error < 0)
 		return reply_store_error(s, error);
-	notify_key(s, NOTIFY_GENERIC, past ? "del" : "expire", &key);
+	keyspace_event(s, NOTIFY_GENERIC, past ? "del" : "expire", &key);
 	writer_integer(s->reply, 1);
 	return OUTCOME_DONE;
 }
 
-enum outcome expire_expire(struct session *s, const struct request *r) {
+enum outcome cmd_expire(struct session *s, const struct request *r) {
 	return expire(s, r, UNIT_SECONDS, false);
 }
 
-enum outcome expire_pexpire(struct session *s, const struct request *r) {
+enum outcome cmd_pexpire(struct session *s, const struct request *r) {
 	return expire(s, r, UNIT_MILLISECONDS, false);
 }
 
-enum outcome expire_expireat(struct session *s, const struct request *r) {
+enum outcome cmd_expireat(struct session *s, const struct request *r) {
 	return expire(s, r, UNIT_SECONDS, true);
 }
 
-enum outcome expire_pexpireat(struct session *s, const struct request *r) {
+enum outcome cmd_pexpireat(struct session *s, const struct request *r) {
 	return expire(s, r, UNIT_MILLISECONDS, true);
 }
 
@@ -128,23 +128,23 @@ static enum outcome reply_ttl(struct session *s, const struct request *r, enum e
 	return OUTCOME_DONE;
 }
 
-enum outcome expire_ttl(struct session *s, const struct request *r) {
+enum outcome cmd_ttl(struct session *s, const struct request *r) {
 	return reply_ttl(s, r, UNIT_SECONDS, false);
 }
 
-enum outcome expire_pttl(struct session *s, const struct request *r) {
+enum outcome cmd_pttl(struct session *s, const struct request *r) {
 	return reply_ttl(s, r, UNIT_MILLISECONDS, false);
 }
 
-enum outcome expire_expiretime(struct session *s, const struct request *r) {
+enum outcome cmd_expiretime(struct session *s, const struct request *r) {
 	return reply_ttl(s, r, UNIT_SECONDS, true);
 }
 
-enum outcome expire_pexpiretime(struct session *s, const struct request *r) {
+enum outcome cmd_pexpiretime(struct session *s, const struct request *r) {
 	return reply_ttl(s, r, UNIT_MILLISECONDS, true);
 }
 
-enum outcome expire_persist(struct session *s, const struct request *r) {
+enum outcome cmd_persist(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
 	if (e == NULL || keyspace_deadline(e) == 0) {
@@ -154,7 +154,7 @@ enum outcome expire_persist(struct session *s, const struct request *r) {
 	int error = keyspace_expire(s->tenant, &key, e, DEADLINE_NONE);
 	if (error < 0)
 		return reply_store_error(s, error);
-	notify_key(s, NOTIFY_GENERIC, "persist", &key);
+	keyspace_event(s, NOTIFY_GENERIC, "persist", &key);
 	writer_integer(s->reply, 1);
 	return OUTCOME_DONE;
 }

@@ -8,7 +8,7 @@
 /* Steps of an iteration that one SCAN makes at most, whatever COUNT asks for: the loop must turn. */
 #define SCAN_COUNT_MAX 65536
 
-enum outcome generic_del(struct session *s, const struct request *r) {
+enum outcome cmd_generic_del(struct session *s, const struct request *r) {
 	int64_t removed = 0;
 	if (r->argc > 2)
 		keyspace_begin(s->tenant->shard);
@@ -18,7 +18,7 @@ enum outcome generic_del(struct session *s, const struct request *r) {
 		if (e == NULL)
 			continue;
 		keyspace_delete(s->tenant, &key, e);
-		notify_key(s, NOTIFY_GENERIC, "del", &key);
+		keyspace_event(s, NOTIFY_GENERIC, "del", &key);
 		removed++;
 	}
 	if (r->argc > 2)
@@ -37,26 +37,26 @@ static enum outcome count_existing(struct session *s, const struct request *r, e
 	return OUTCOME_DONE;
 }
 
-enum outcome generic_exists(struct session *s, const struct request *r) {
+enum outcome cmd_exists(struct session *s, const struct request *r) {
 	return count_existing(s, r, LOOKUP_COUNT);
 }
 
-enum outcome generic_touch(struct session *s, const struct request *r) {
+enum outcome cmd_touch(struct session *s, const struct request *r) {
 	return count_existing(s, r, LOOKUP_READ);
 }
 
-enum outcome generic_type(struct session *s, const struct request *r) {
+enum outcome cmd_type(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	writer_simple(s->reply, keyspace_find(s->tenant, &key, LOOKUP_COUNT) != NULL ? "string" : "none");
 	return OUTCOME_DONE;
 }
 
-enum outcome generic_randomkey(struct session *s, const struct request *r) {
+enum outcome cmd_randomkey(struct session *s, const struct request *r) {
 	(void)r;
 	struct entry *e;
 	int found = keyspace_random(s->tenant, s->database, &e);
 	if (found == ATOMDB_E_AGAIN)
-		return OUTCOME_AGAIN;
+		return OUTCOME_RETRY;
 	if (found < 0)
 		return reply_store_error(s, found);
 	if (found == 0)
@@ -96,7 +96,7 @@ static bool is_given_up(const struct selection *sel) {
 	return !sel->all && *sel->work == 0;
 }
 
-enum outcome generic_keys(struct session *s, const struct request *r) {
+enum outcome cmd_keys(struct session *s, const struct request *r) {
 	struct selection sel = {.writer = s->reply, .work = pattern_work(s)};
 	select_pattern(&sel, r->argv[1]);
 	size_t mark = writer_mark(s->reply);
@@ -159,7 +159,7 @@ static bool parse_scan_options(struct session *s, const struct request *r, struc
 	return true;
 }
 
-enum outcome generic_scan(struct session *s, const struct request *r) {
+enum outcome cmd_scan(struct session *s, const struct request *r) {
 	uint64_t cursor;
 	int64_t count = 10;
 	if (!parse_cursor(r->argv[1], &cursor))

@@ -45,34 +45,34 @@ static bool rename_key(struct session *s, const struct request *r, bool replace,
 		return false;
 	}
 	if (old != NULL)
-		notify_more(s, NOTIFY_NEW, "new", &to);
-	notify_more(s, NOTIFY_GENERIC, "rename_from", &from);
-	notify_key(s, NOTIFY_GENERIC, "rename_to", &to);
+		keyspace_event_also(s, NOTIFY_NEW, "new", &to);
+	keyspace_event_also(s, NOTIFY_GENERIC, "rename_from", &from);
+	keyspace_event(s, NOTIFY_GENERIC, "rename_to", &to);
 	return true;
 }
 
-enum outcome move_rename(struct session *s, const struct request *r) {
+enum outcome cmd_rename(struct session *s, const struct request *r) {
 	bool moved;
 	if (rename_key(s, r, true, &moved))
 		writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
 
-enum outcome move_renamenx(struct session *s, const struct request *r) {
+enum outcome cmd_renamenx(struct session *s, const struct request *r) {
 	bool moved;
 	if (rename_key(s, r, false, &moved))
 		writer_integer(s->reply, moved);
 	return OUTCOME_DONE;
 }
 
-enum outcome move_move(struct session *s, const struct request *r) {
+enum outcome cmd_move(struct session *s, const struct request *r) {
 	unsigned database;
 	if (!parse_database(s, r->argv[2], &database))
 		return OUTCOME_DONE;
 	if (database == s->database)
 		return reply_same(s);
 	struct key from = request_key(s, r, 1), to = from;
-	to.place = keyspace_place(s->tenant, database);
+	to.db_slot = keyspace_db_slot(s->tenant, database);
 	struct entry *e = keyspace_find(s->tenant, &from, LOOKUP_WRITE);
 	int error = 0;
 	bool moved = e != NULL && keyspace_find(s->tenant, &to, LOOKUP_WRITE) == NULL;
@@ -81,14 +81,14 @@ enum outcome move_move(struct session *s, const struct request *r) {
 	if (error < 0)
 		return reply_store_error(s, error);
 	if (moved) {
-		notify_more(s, NOTIFY_GENERIC, "move_from", &from);
-		notify_key(s, NOTIFY_GENERIC, "move_to", &to);
+		keyspace_event_also(s, NOTIFY_GENERIC, "move_from", &from);
+		keyspace_event(s, NOTIFY_GENERIC, "move_to", &to);
 	}
 	writer_integer(s->reply, moved);
 	return OUTCOME_DONE;
 }
 
-enum outcome move_copy(struct session *s, const struct request *r) {
+enum outcome cmd_copy(struct session *s, const struct request *r) {
 	unsigned database = s->database;
 	bool replace = false;
 	for (uint32_t i = 3; i < r->argc; i++) {
@@ -104,7 +104,7 @@ enum outcome move_copy(struct session *s, const struct request *r) {
 	if (database == s->database && slice_equal(r->argv[1], r->argv[2]))
 		return reply_same(s);
 	struct key from = request_key(s, r, 1), to = request_key(s, r, 2);
-	to.place = keyspace_place(s->tenant, database);
+	to.db_slot = keyspace_db_slot(s->tenant, database);
 	struct entry *e = keyspace_find(s->tenant, &from, LOOKUP_READ);
 	struct entry *old = e == NULL ? NULL : keyspace_find(s->tenant, &to, LOOKUP_WRITE);
 	bool copied = e != NULL && (old == NULL || replace);
@@ -112,9 +112,9 @@ enum outcome move_copy(struct session *s, const struct request *r) {
 	if (error < 0)
 		return reply_store_error(s, error);
 	if (copied && old != NULL)
-		notify_more(s, NOTIFY_NEW, "new", &to);
+		keyspace_event_also(s, NOTIFY_NEW, "new", &to);
 	if (copied)
-		notify_key(s, NOTIFY_GENERIC, "copy_to", &to);
+		keyspace_event(s, NOTIFY_GENERIC, "copy_to", &to);
 	writer_integer(s->reply, copied);
 	return OUTCOME_DONE;
 }
@@ -127,18 +127,18 @@ static bool parse_swapped(struct session *s, struct slice text, const char *erro
 	return false;
 }
 
-enum outcome move_swapdb(struct session *s, const struct request *r) {
+enum outcome cmd_swapdb(struct session *s, const struct request *r) {
 	int64_t a, b;
 	if (!parse_swapped(s, r->argv[1], "ERR invalid first DB index", &a) ||
 	    !parse_swapped(s, r->argv[2], "ERR invalid second DB index", &b))
 		return OUTCOME_DONE;
 	if (a < 0 || a >= TENANT_DATABASES || b < 0 || b >= TENANT_DATABASES)
 		return reply_error(s, "ERR DB index is out of range");
-	watch_swap(s->tenant, (unsigned)a, (unsigned)b);
+	watched_swap(s->tenant, (unsigned)a, (unsigned)b);
 	keyspace_swap(s->tenant, (unsigned)a, (unsigned)b);
 	s->tenant->changes++;
-	if (a != b && s->tenant->hub != NULL)
-		tracking_swapped(s->tenant->hub);
+	if (a != b && s->tenant->subscriptions != NULL)
+		tracking_swapped(s->tenant->subscriptions);
 	for (struct list *link = s->tenant->sessions.next; link != &s->tenant->sessions; link = link->next) {
 		struct session *other = list_entry(link, struct session, tenant_link);
 		session_select(other, other->database);

@@ -14,21 +14,21 @@ static struct entry *object_find(struct session *s, const struct request *r) {
 	return e;
 }
 
-enum outcome object_encoding(struct session *s, const struct request *r) {
+enum outcome cmd_object_encoding(struct session *s, const struct request *r) {
 	const struct entry *e = object_find(s, r);
 	if (e != NULL)
 		writer_bulk(s->reply, slice_of(keyspace_encoding(e)));
 	return OUTCOME_DONE;
 }
 
-enum outcome object_freq(struct session *s, const struct request *r) {
+enum outcome cmd_object_freq(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 2);
 	if (object_find(s, r) != NULL)
 		writer_integer(s->reply, hotkeys_frequency(s->tenant, &key));
 	return OUTCOME_DONE;
 }
 
-enum outcome object_idletime(struct session *s, const struct request *r) {
+enum outcome cmd_object_idletime(struct session *s, const struct request *r) {
 	const struct entry *e = object_find(s, r);
 	if (e != NULL)
 		writer_integer(s->reply, keyspace_idle(s->tenant, e));
@@ -36,13 +36,13 @@ enum outcome object_idletime(struct session *s, const struct request *r) {
 }
 
 /* Values are never shared between keys. */
-enum outcome object_refcount(struct session *s, const struct request *r) {
+enum outcome cmd_object_refcount(struct session *s, const struct request *r) {
 	if (object_find(s, r) != NULL)
 		writer_integer(s->reply, 1);
 	return OUTCOME_DONE;
 }
 
-enum outcome object_help(struct session *s, const struct request *r) {
+enum outcome cmd_object_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"ENCODING <key>",

@@ -64,16 +64,16 @@ static enum outcome sort(struct session *s, const struct request *r, bool may_st
 	struct entry *old = keyspace_find(s->tenant, &destination, LOOKUP_PEEK);
 	if (old != NULL) {
 		keyspace_delete(s->tenant, &destination, old);
-		notify_key(s, NOTIFY_GENERIC, "del", &destination);
+		keyspace_event(s, NOTIFY_GENERIC, "del", &destination);
 	}
 	writer_integer(s->reply, 0);
 	return OUTCOME_DONE;
 }
 
-enum outcome sort_sort(struct session *s, const struct request *r) {
+enum outcome cmd_sort(struct session *s, const struct request *r) {
 	return sort(s, r, true);
 }
 
-enum outcome sort_sort_ro(struct session *s, const struct request *r) {
+enum outcome cmd_sort_ro(struct session *s, const struct request *r) {
 	return sort(s, r, false);
 }

@@ -13,13 +13,13 @@
 
 /* How the three kinds of subscription are called. */
 struct kind {
-	enum topic_kind topic;
+	enum channel_kind channel;
 	const char *subscribe;
 	const char *unsubscribe;
 };
-static const struct kind channels = {TOPIC_CHANNEL, "subscribe", "unsubscribe"};
-static const struct kind patterns = {TOPIC_PATTERN, "psubscribe", "punsubscribe"};
-static const struct kind shard_channels = {TOPIC_SHARD_CHANNEL, "ssubscribe", "sunsubscribe"};
+static const struct kind plain_channels = {CHANNEL_GLOBAL, "subscribe", "unsubscribe"};
+static const struct kind patterns = {CHANNEL_PATTERN, "psubscribe", "punsubscribe"};
+static const struct kind shard_channels = {CHANNEL_SHARD, "ssubscribe", "sunsubscribe"};
 
 static void write_confirmation(struct writer *w, const char *what, const struct slice *name, uint64_t count) {
 	writer_bulk(w, slice_of(what));
@@ -37,14 +37,14 @@ static void confirm(struct session *s, const char *what, const struct slice *nam
 	struct writer *w = s->reply;
 	bool executing = (s->flags & SESSION_EXECUTING) != 0, muted = w->muted;
 	if (executing && (!first || muted)) {
-		hub_end_message(s->tenant->hub);
-		struct writer push = hub_head(s->tenant->hub, 3);
+		publish_end(s->tenant->subscriptions);
+		struct writer push = publish_head(s->tenant->subscriptions, 3);
 		push.protocol = s->protocol;
 		write_confirmation(&push, what, name, count);
 		if (push.failed)
 			w->failed = true;
 		else
-			hub_send(s->tenant->hub, s);
+			publish_send(s->tenant->subscriptions, s);
 		return;
 	}
 	w->muted = false;
@@ -58,40 +58,42 @@ static void confirm(struct session *s, const char *what, const struct slice *nam
 
 /* Subscriptions as they are counted for `kind`: those of shard channels apart. */
 static uint64_t count_of(const struct session *s, const struct kind *kind) {
-	return kind->topic == TOPIC_SHARD_CHANNEL ? hub_joined(s, TOPIC_SHARD_CHANNEL)
-						  : hub_joined(s, TOPIC_CHANNEL) + hub_joined(s, TOPIC_PATTERN);
+	return kind->channel == CHANNEL_SHARD
+		       ? subscription_count(s, CHANNEL_SHARD)
+		       : subscription_count(s, CHANNEL_GLOBAL) + subscription_count(s, CHANNEL_PATTERN);
 }
 
 /* Whether the tenant may have one more pattern, or has it already. */
-static bool fits(const struct hub *h, struct slice pattern) {
-	uint64_t have = h->kinds[TOPIC_PATTERN].length + h->kinds[TOPIC_PATTERN].count * PATTERN_PART;
-	return hub_find(h, TOPIC_PATTERN, 0, pattern) != NULL || have + pattern.len + PATTERN_PART <= PATTERNS_MAX;
+static bool fits(const struct subscriptions *h, struct slice pattern) {
+	uint64_t have = h->kinds[CHANNEL_PATTERN].length + h->kinds[CHANNEL_PATTERN].count * PATTERN_PART;
+	return subscriptions_find(h, CHANNEL_PATTERN, 0, pattern) != NULL ||
+	       have + pattern.len + PATTERN_PART <= PATTERNS_MAX;
 }
 
 /* Subscribes to all arguments, or to none. Appends a byte for each to `is_new`: whether the session had no such
  * subscription yet. 0, ATOMDB_E_OOM, or ATOMDB_E_RANGE: the tenant has too many patterns. */
-static int join_all(struct session *s, const struct request *r, enum topic_kind kind, struct buffer *is_new) {
-	const struct list *memberships = &s->peer->kinds[kind].memberships;
-	uint64_t before = hub_joined(s, kind);
+static int join_all(struct session *s, const struct request *r, enum channel_kind kind, struct buffer *is_new) {
+	const struct list *subscriptions = &s->subscriber->kinds[kind].subscriptions;
+	uint64_t before = subscription_count(s, kind);
 	for (uint32_t i = 1; i < r->argc; i++) {
 		int result = ATOMDB_E_RANGE;
-		if (kind != TOPIC_PATTERN || fits(s->tenant->hub, r->argv[i]))
-			result = hub_join(s, kind, 0, r->argv[i]);
+		if (kind != CHANNEL_PATTERN || fits(s->tenant->subscriptions, r->argv[i]))
+			result = subscription_add(s, kind, 0, r->argv[i]);
 		char added = (char)(result > 0);
 		if (result >= 0 && buffer_append(is_new, &added, 1, SIZE_MAX) == 0)
 			continue;
-		while (hub_joined(s, kind) > before)
-			hub_end_membership(list_entry(memberships->prev, struct membership, by_peer));
+		while (subscription_count(s, kind) > before)
+			subscription_end(list_entry(subscriptions->prev, struct subscription, by_subscriber));
 		return result == ATOMDB_E_RANGE ? result : ATOMDB_E_OOM;
 	}
 	return 0;
 }
 
 static enum outcome subscribe(struct session *s, const struct request *r, const struct kind *kind) {
-	if (hub_peer(s) == NULL)
+	if (subscriber_open(s) == NULL)
 		return OUTCOME_DONE;
 	uint64_t count = count_of(s, kind);
-	int error = join_all(s, r, kind->topic, &s->env->scratch);
+	int error = join_all(s, r, kind->channel, &s->env->scratch);
 	if (error == ATOMDB_E_RANGE)
 		return reply_error(s, "ERR the patterns of this tenant are too many or too long");
 	if (error < 0)
@@ -106,17 +108,17 @@ static enum outcome subscribe(struct session *s, const struct request *r, const 
 
 static void unsubscribe_all(struct session *s, const struct kind *kind) {
 	bool first = true;
-	if (hub_joined(s, kind->topic) == 0) {
+	if (subscription_count(s, kind->channel) == 0) {
 		confirm(s, kind->unsubscribe, NULL, count_of(s, kind), first);
 		return;
 	}
-	list_for_each (node, &s->peer->kinds[kind->topic].memberships) {
-		struct membership *m = list_entry(node, struct membership, by_peer);
+	list_for_each (node, &s->subscriber->kinds[kind->channel].subscriptions) {
+		struct subscription *m = list_entry(node, struct subscription, by_subscriber);
 		/* The name goes with the last member, the count is that without it. */
-		size_t length = m->topic->length;
-		(void)buffer_append(&s->env->scratch, m->topic->name, length, SIZE_MAX);
+		size_t length = m->channel->length;
+		(void)buffer_append(&s->env->scratch, m->channel->name, length, SIZE_MAX);
 		struct slice name = {s->env->scratch.data, s->env->scratch.len};
-		hub_end_membership(m);
+		subscription_end(m);
 		confirm(s, kind->unsubscribe, &name, count_of(s, kind), first);
 		first = false;
 		s->env->scratch.len = 0;
@@ -127,23 +129,25 @@ static enum outcome unsubscribe(struct session *s, const struct request *r, cons
 	if (r->argc == 1)
 		unsubscribe_all(s, kind);
 	for (uint32_t i = 1; i < r->argc; i++) {
-		(void)hub_part(s, kind->topic, 0, r->argv[i]);
+		(void)subscription_remove(s, kind->channel, 0, r->argv[i]);
 		confirm(s, kind->unsubscribe, &r->argv[i], count_of(s, kind), i == 1);
 	}
-	if (hub_joined(s, TOPIC_CHANNEL) + hub_joined(s, TOPIC_PATTERN) + hub_joined(s, TOPIC_SHARD_CHANNEL) == 0)
+	if (subscription_count(s, CHANNEL_GLOBAL) + subscription_count(s, CHANNEL_PATTERN) +
+		    subscription_count(s, CHANNEL_SHARD) ==
+	    0)
 		s->flags &= ~(uint32_t)SESSION_SUBSCRIBED;
 	return OUTCOME_DONE;
 }
 
-enum outcome pubsub_subscribe(struct session *s, const struct request *r) {
-	return subscribe(s, r, &channels);
+enum outcome cmd_subscribe(struct session *s, const struct request *r) {
+	return subscribe(s, r, &plain_channels);
 }
 
-enum outcome pubsub_unsubscribe(struct session *s, const struct request *r) {
-	return unsubscribe(s, r, &channels);
+enum outcome cmd_unsubscribe(struct session *s, const struct request *r) {
+	return unsubscribe(s, r, &plain_channels);
 }
 
-enum outcome pubsub_psubscribe(struct session *s, const struct request *r) {
+enum outcome cmd_psubscribe(struct session *s, const struct request *r) {
 	for (uint32_t i = 1; i < r->argc; i++) {
 		if (glob_is_costly(r->argv[i]))
 			return reply_costly_pattern(s, writer_mark(s->reply));
@@ -151,35 +155,35 @@ enum outcome pubsub_psubscribe(struct session *s, const struct request *r) {
 	return subscribe(s, r, &patterns);
 }
 
-enum outcome pubsub_punsubscribe(struct session *s, const struct request *r) {
+enum outcome cmd_punsubscribe(struct session *s, const struct request *r) {
 	return unsubscribe(s, r, &patterns);
 }
 
-enum outcome pubsub_ssubscribe(struct session *s, const struct request *r) {
+enum outcome cmd_ssubscribe(struct session *s, const struct request *r) {
 	if (s->flags & SESSION_EXECUTING)
 		return reply_error(s, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
 	return subscribe(s, r, &shard_channels);
 }
 
-enum outcome pubsub_sunsubscribe(struct session *s, const struct request *r) {
+enum outcome cmd_sunsubscribe(struct session *s, const struct request *r) {
 	return unsubscribe(s, r, &shard_channels);
 }
 
-static void send_to_members(struct hub *h, const struct topic *topic) {
-	list_for_each (node, &topic->members)
-		hub_send(h, list_entry(node, struct membership, by_topic)->session);
+static void send_to_subscribers(struct subscriptions *h, const struct channel *channel) {
+	list_for_each (node, &channel->subscriptions)
+		publish_send(h, list_entry(node, struct subscription, by_channel)->session);
 }
 
 /* Marks the patterns that match the name; the steps come off `*left`. Each pattern may take as many as it is long, and
  * beyond that half of what is left for this name: a costly one leaves enough for others. False: one was given up, and
  * is not marked. */
-static bool mark_matching(struct hub *h, struct slice name, uint64_t *left) {
+static bool mark_matching(struct subscriptions *h, struct slice name, uint64_t *left) {
 	uint64_t work = *left < GLOB_WORK ? *left : GLOB_WORK, total = 0;
 	bool all = true;
-	list_for_each (node, &h->kinds[TOPIC_PATTERN].topics) {
-		struct topic *topic = list_entry(node, struct topic, order);
-		uint64_t own = topic->length + PATTERN_PART, share = own + work / 2, rest = share;
-		topic->matches = glob_match(topic_name(topic), name, false, &rest);
+	list_for_each (node, &h->kinds[CHANNEL_PATTERN].channels) {
+		struct channel *channel = list_entry(node, struct channel, order);
+		uint64_t own = channel->length + PATTERN_PART, share = own + work / 2, rest = share;
+		channel->matches = glob_match(channel_name(channel), name, false, &rest);
 		uint64_t spent = share - rest;
 		work -= spent > own ? spent - own : 0;
 		total += spent;
@@ -193,45 +197,45 @@ static bool mark_matching(struct hub *h, struct slice name, uint64_t *left) {
 #define BULK_HEAD 32
 
 /* Makes the body of a message, the same for subscribers of the channel and of patterns. False: there is no room. */
-static bool write_message(struct hub *h, struct slice channel, struct slice message) {
-	struct writer w = hub_body(h, channel.len + message.len + (size_t)2 * BULK_HEAD);
-	writer_bulk(&w, channel);
+static bool write_message(struct subscriptions *h, struct slice destination, struct slice message) {
+	struct writer w = publish_body(h, destination.len + message.len + (size_t)2 * BULK_HEAD);
+	writer_bulk(&w, destination);
 	writer_bulk(&w, message);
 	return !w.failed;
 }
 
-static uint64_t send_to_matching(struct hub *h) {
+static uint64_t send_to_matching(struct subscriptions *h) {
 	uint64_t count = 0;
-	list_for_each (node, &h->kinds[TOPIC_PATTERN].topics) {
-		const struct topic *topic = list_entry(node, struct topic, order);
-		if (!topic->matches)
+	list_for_each (node, &h->kinds[CHANNEL_PATTERN].channels) {
+		const struct channel *channel = list_entry(node, struct channel, order);
+		if (!channel->matches)
 			continue;
-		struct writer w = hub_head(h, 4);
+		struct writer w = publish_head(h, 4);
 		writer_bulk(&w, SLICE("pmessage"));
-		writer_bulk(&w, topic_name(topic));
+		writer_bulk(&w, channel_name(channel));
 		if (w.failed)
 			continue;
-		send_to_members(h, topic);
-		count += topic->count;
+		send_to_subscribers(h, channel);
+		count += channel->count;
 	}
 	return count;
 }
 
-static uint64_t send_to_channel(struct hub *h, const struct topic *topic) {
-	if (topic == NULL)
+static uint64_t send_to_channel(struct subscriptions *h, const struct channel *channel) {
+	if (channel == NULL)
 		return 0;
-	struct writer w = hub_head(h, 3);
-	writer_bulk(&w, topic->kind == TOPIC_CHANNEL ? SLICE("message") : SLICE("smessage"));
+	struct writer w = publish_head(h, 3);
+	writer_bulk(&w, channel->kind == CHANNEL_GLOBAL ? SLICE("message") : SLICE("smessage"));
 	if (w.failed)
 		return 0;
-	send_to_members(h, topic);
-	return topic->count;
+	send_to_subscribers(h, channel);
+	return channel->count;
 }
 
 /* The steps that are left for the keyspace events of this command, of this transaction, or of keys that expire in this
  * turn of the worker. */
-static uint64_t *event_work(struct hub *h) {
-	uint64_t commands = counter_get(&h->tenant->figures.commands) + 1;
+static uint64_t *event_work(struct subscriptions *h) {
+	uint64_t commands = counter_get(&h->tenant->counters.commands) + 1;
 	bool same = h->current != NULL && (h->current->flags & SESSION_EXECUTING) ? h->event_count != 0
 										  : h->event_count == commands;
 	if (!same || h->event_ns != h->env->now_ns) {
@@ -242,54 +246,54 @@ static uint64_t *event_work(struct hub *h) {
 	return &h->event_work;
 }
 
-void pubsub_tell_event(struct hub *h, struct slice channel, struct slice message) {
-	const struct topic *topic = hub_find(h, TOPIC_CHANNEL, 0, channel);
-	bool matching = h->kinds[TOPIC_PATTERN].count != 0;
-	if ((topic == NULL && !matching) || !write_message(h, channel, message))
+void publish_event(struct subscriptions *h, struct slice destination, struct slice message) {
+	const struct channel *channel = subscriptions_find(h, CHANNEL_GLOBAL, 0, destination);
+	bool matching = h->kinds[CHANNEL_PATTERN].count != 0;
+	if ((channel == NULL && !matching) || !write_message(h, destination, message))
 		return;
-	send_to_channel(h, topic);
+	send_to_channel(h, channel);
 	uint64_t *left = matching ? event_work(h) : NULL;
 	bool all = left == NULL;
 	if (left != NULL && *left != 0) {
-		all = mark_matching(h, channel, left);
+		all = mark_matching(h, destination, left);
 		send_to_matching(h);
 	}
-	counter_add(&h->tenant->figures.lost_events, !all);
-	hub_end_message(h);
+	counter_add(&h->tenant->counters.lost_events, !all);
+	publish_end(h);
 }
 
 /* To the subscribers of a channel, and of the patterns that are marked. */
-static enum outcome publish(struct session *s, const struct request *r, enum topic_kind kind) {
-	struct hub *h = s->tenant->hub;
-	const struct topic *topic = h == NULL ? NULL : hub_find(h, kind, 0, r->argv[1]);
-	bool matching = kind == TOPIC_CHANNEL && h != NULL && h->kinds[TOPIC_PATTERN].count != 0;
+static enum outcome publish(struct session *s, const struct request *r, enum channel_kind kind) {
+	struct subscriptions *h = s->tenant->subscriptions;
+	const struct channel *channel = h == NULL ? NULL : subscriptions_find(h, kind, 0, r->argv[1]);
+	bool matching = kind == CHANNEL_GLOBAL && h != NULL && h->kinds[CHANNEL_PATTERN].count != 0;
 	uint64_t count = 0;
-	if (topic != NULL || matching) {
+	if (channel != NULL || matching) {
 		if (!write_message(h, r->argv[1], r->argv[2]))
 			return reply_store_error(s, ATOMDB_E_OOM);
-		count = send_to_channel(h, topic);
+		count = send_to_channel(h, channel);
 		if (matching)
 			count += send_to_matching(h);
-		hub_end_message(h);
+		publish_end(h);
 	}
 	writer_integer(s->reply, (int64_t)count);
 	return OUTCOME_DONE;
 }
 
-enum outcome pubsub_publish(struct session *s, const struct request *r) {
-	struct hub *h = s->tenant->hub;
+enum outcome cmd_publish(struct session *s, const struct request *r) {
+	struct subscriptions *h = s->tenant->subscriptions;
 	uint64_t *work = pattern_work(s);
-	if (h != NULL && h->kinds[TOPIC_PATTERN].count != 0 && (*work == 0 || !mark_matching(h, r->argv[1], work)))
+	if (h != NULL && h->kinds[CHANNEL_PATTERN].count != 0 && (*work == 0 || !mark_matching(h, r->argv[1], work)))
 		return reply_error(s, "ERR the channel takes too long to match with the patterns of this tenant");
-	return publish(s, r, TOPIC_CHANNEL);
+	return publish(s, r, CHANNEL_GLOBAL);
 }
 
-enum outcome pubsub_spublish(struct session *s, const struct request *r) {
-	return publish(s, r, TOPIC_SHARD_CHANNEL);
+enum outcome cmd_spublish(struct session *s, const struct request *r) {
+	return publish(s, r, CHANNEL_SHARD);
 }
 
-static enum outcome list_topics(struct session *s, const struct request *r, enum topic_kind kind) {
-	const struct hub *h = s->tenant->hub;
+static enum outcome list_channels(struct session *s, const struct request *r, enum channel_kind kind) {
+	const struct subscriptions *h = s->tenant->subscriptions;
 	size_t mark = writer_mark(s->reply), count = 0;
 	uint64_t *work = r->argc == 3 ? pattern_work(s) : NULL;
 	if (r->argc > 3) {
@@ -299,8 +303,8 @@ static enum outcome list_topics(struct session *s, const struct request *r, enum
 		return OUTCOME_DONE;
 	}
 	if (h != NULL) {
-		list_for_each (node, &h->kinds[kind].topics) {
-			struct slice name = topic_name(list_entry(node, struct topic, order));
+		list_for_each (node, &h->kinds[kind].channels) {
+			struct slice name = channel_name(list_entry(node, struct channel, order));
 			if (writer_drops(s->reply) || (work != NULL && *work == 0))
 				break;
 			if (work != NULL && !glob_match_usual(r->argv[2], name, false, work))
@@ -315,40 +319,40 @@ static enum outcome list_topics(struct session *s, const struct request *r, enum
 	return OUTCOME_DONE;
 }
 
-static enum outcome count_members(struct session *s, const struct request *r, enum topic_kind kind) {
+static enum outcome count_subscriptions(struct session *s, const struct request *r, enum channel_kind kind) {
 	writer_array(s->reply, ((size_t)r->argc - 2) * 2);
 	for (uint32_t i = 2; i < r->argc && !writer_drops(s->reply); i++) {
-		const struct topic *topic = hub_find(s->tenant->hub, kind, 0, r->argv[i]);
+		const struct channel *channel = subscriptions_find(s->tenant->subscriptions, kind, 0, r->argv[i]);
 		writer_bulk(s->reply, r->argv[i]);
-		writer_integer(s->reply, topic == NULL ? 0 : (int64_t)topic->count);
+		writer_integer(s->reply, channel == NULL ? 0 : (int64_t)channel->count);
 	}
 	return OUTCOME_DONE;
 }
 
-enum outcome pubsub_channels(struct session *s, const struct request *r) {
-	return list_topics(s, r, TOPIC_CHANNEL);
+enum outcome cmd_pubsub_channels(struct session *s, const struct request *r) {
+	return list_channels(s, r, CHANNEL_GLOBAL);
 }
 
-enum outcome pubsub_shardchannels(struct session *s, const struct request *r) {
-	return list_topics(s, r, TOPIC_SHARD_CHANNEL);
+enum outcome cmd_pubsub_shardchannels(struct session *s, const struct request *r) {
+	return list_channels(s, r, CHANNEL_SHARD);
 }
 
-enum outcome pubsub_numsub(struct session *s, const struct request *r) {
-	return count_members(s, r, TOPIC_CHANNEL);
+enum outcome cmd_pubsub_numsub(struct session *s, const struct request *r) {
+	return count_subscriptions(s, r, CHANNEL_GLOBAL);
 }
 
-enum outcome pubsub_shardnumsub(struct session *s, const struct request *r) {
-	return count_members(s, r, TOPIC_SHARD_CHANNEL);
+enum outcome cmd_pubsub_shardnumsub(struct session *s, const struct request *r) {
+	return count_subscriptions(s, r, CHANNEL_SHARD);
 }
 
-enum outcome pubsub_numpat(struct session *s, const struct request *r) {
+enum outcome cmd_pubsub_numpat(struct session *s, const struct request *r) {
 	(void)r;
-	const struct hub *h = s->tenant->hub;
-	writer_integer(s->reply, h == NULL ? 0 : (int64_t)h->kinds[TOPIC_PATTERN].count);
+	const struct subscriptions *h = s->tenant->subscriptions;
+	writer_integer(s->reply, h == NULL ? 0 : (int64_t)h->kinds[CHANNEL_PATTERN].count);
 	return OUTCOME_DONE;
 }
 
-enum outcome pubsub_help(struct session *s, const struct request *r) {
+enum outcome cmd_pubsub_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"CHANNELS [<pattern>]",

@@ -26,7 +26,7 @@ static size_t list_category(struct session *s, const struct command *c, uint32_t
 	return listed;
 }
 
-enum outcome acl_cat(struct session *s, const struct request *r) {
+enum outcome cmd_acl_cat(struct session *s, const struct request *r) {
 	if (r->argc > 3)
 		return reply_wrong_count(s, r);
 	size_t mark = writer_mark(s->reply), listed = 0;
@@ -48,7 +48,7 @@ enum outcome acl_cat(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome acl_genpass(struct session *s, const struct request *r) {
+enum outcome cmd_acl_genpass(struct session *s, const struct request *r) {
 	static const char digits[] = "0123456789abcdef";
 	int64_t bits = GENPASS_BITS;
 	if (r->argc > 3)
@@ -72,7 +72,7 @@ enum outcome acl_genpass(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome acl_list(struct session *s, const struct request *r) {
+enum outcome cmd_acl_list(struct session *s, const struct request *r) {
 	(void)r;
 	char line[TENANT_NAME_MAX + 32];
 	int n = snprintf(line, sizeof(line), "user %s on ~* &* +@all", session_user(s));
@@ -81,7 +81,7 @@ enum outcome acl_list(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome acl_users(struct session *s, const struct request *r) {
+enum outcome cmd_acl_users(struct session *s, const struct request *r) {
 	(void)r;
 	writer_array(s->reply, 1);
 	writer_bulk(s->reply, slice_of(session_user(s)));
@@ -89,7 +89,7 @@ enum outcome acl_users(struct session *s, const struct request *r) {
 }
 
 /* Redis's reply for a user that may do everything; the secret is not shown. */
-enum outcome acl_getuser(struct session *s, const struct request *r) {
+enum outcome cmd_acl_getuser(struct session *s, const struct request *r) {
 	static const char *const rules[][2] = {{"commands", "+@all"}, {"keys", "~*"}, {"channels", "&*"}};
 	struct writer *w = s->reply;
 	if (!slice_equal(r->argv[2], slice_of(session_user(s)))) {
@@ -111,13 +111,13 @@ enum outcome acl_getuser(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome acl_whoami(struct session *s, const struct request *r) {
+enum outcome cmd_acl_whoami(struct session *s, const struct request *r) {
 	(void)r;
 	writer_bulk(s->reply, slice_of(session_user(s)));
 	return OUTCOME_DONE;
 }
 
-enum outcome acl_log(struct session *s, const struct request *r) {
+enum outcome cmd_acl_log(struct session *s, const struct request *r) {
 	int64_t count;
 	if (r->argc > 3)
 		return reply_wrong_count(s, r);
@@ -128,13 +128,13 @@ enum outcome acl_log(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome acl_refuse(struct session *s, const struct request *r) {
+enum outcome cmd_acl_refuse(struct session *s, const struct request *r) {
 	(void)r;
 	return reply_error(s, "ERR AtomDB has no ACL users: a secret opens a tenant, and whoever has it may do "
 			      "everything in it");
 }
 
-enum outcome acl_help(struct session *s, const struct request *r) {
+enum outcome cmd_acl_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"CAT [<category>]",
@@ -159,12 +159,12 @@ enum outcome acl_help(struct session *s, const struct request *r) {
 
 /* --- functions -------------------------------------------------------------------------------------------------- */
 
-enum outcome function_delete(struct session *s, const struct request *r) {
+enum outcome cmd_function_delete(struct session *s, const struct request *r) {
 	(void)r;
 	return reply_error(s, "ERR Library not found");
 }
 
-enum outcome function_flush(struct session *s, const struct request *r) {
+enum outcome cmd_function_flush(struct session *s, const struct request *r) {
 	if (r->argc > 3)
 		return reply_wrong_count(s, r);
 	if (r->argc == 3 && !slice_is(r->argv[2], "SYNC") && !slice_is(r->argv[2], "ASYNC"))
@@ -174,12 +174,12 @@ enum outcome function_flush(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome function_kill(struct session *s, const struct request *r) {
+enum outcome cmd_function_kill(struct session *s, const struct request *r) {
 	(void)r;
 	return reply_error(s, "NOTBUSY No scripts in execution right now.");
 }
 
-enum outcome function_list(struct session *s, const struct request *r) {
+enum outcome cmd_function_list(struct session *s, const struct request *r) {
 	bool code = false, name = false;
 	for (uint32_t i = 2; i < r->argc; i++) {
 		if (!code && slice_is(r->argv[i], "WITHCODE")) {
@@ -197,7 +197,7 @@ enum outcome function_list(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome function_stats(struct session *s, const struct request *r) {
+enum outcome cmd_function_stats(struct session *s, const struct request *r) {
 	(void)r;
 	struct writer *w = s->reply;
 	writer_map(w, 2);
@@ -214,7 +214,7 @@ enum outcome function_stats(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome function_help(struct session *s, const struct request *r) {
+enum outcome cmd_function_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"DELETE <library>",

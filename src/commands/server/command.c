@@ -164,12 +164,12 @@ static enum outcome reply_all(struct session *s) {
 	return OUTCOME_DONE;
 }
 
-enum outcome introspect_command(struct session *s, const struct request *r) {
+enum outcome cmd_command(struct session *s, const struct request *r) {
 	(void)r;
 	return reply_all(s);
 }
 
-enum outcome introspect_info(struct session *s, const struct request *r) {
+enum outcome cmd_command_info(struct session *s, const struct request *r) {
 	if (r->argc == 2)
 		return reply_all(s);
 	writer_array(s->reply, r->argc - 2);
@@ -184,7 +184,7 @@ enum outcome introspect_info(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome introspect_count(struct session *s, const struct request *r) {
+enum outcome cmd_command_count(struct session *s, const struct request *r) {
 	(void)r;
 	writer_integer(s->reply, COMMAND_COUNT);
 	return OUTCOME_DONE;
@@ -220,7 +220,7 @@ static void reply_docs(struct session *s, const struct command *c, bool with_sub
 		reply_docs(s, &sub[i], false);
 }
 
-enum outcome introspect_docs(struct session *s, const struct request *r) {
+enum outcome cmd_command_docs(struct session *s, const struct request *r) {
 	if (r->argc == 2) {
 		writer_map(s->reply, COMMAND_COUNT);
 		for (size_t i = 0; i < COMMAND_COUNT && !writer_drops(s->reply); i++)
@@ -294,7 +294,7 @@ static size_t list_one(struct session *s, struct list_choice *choice, const stru
 	return listed;
 }
 
-enum outcome introspect_list(struct session *s, const struct request *r) {
+enum outcome cmd_command_list(struct session *s, const struct request *r) {
 	struct list_choice choice = {.work = pattern_work(s)};
 	if (!parse_choice(r, &choice))
 		return reply_syntax_error(s);
@@ -376,15 +376,15 @@ static enum outcome get_keys(struct session *s, const struct request *r, bool wi
 	return OUTCOME_DONE;
 }
 
-enum outcome introspect_getkeys(struct session *s, const struct request *r) {
+enum outcome cmd_command_getkeys(struct session *s, const struct request *r) {
 	return get_keys(s, r, false);
 }
 
-enum outcome introspect_getkeysandflags(struct session *s, const struct request *r) {
+enum outcome cmd_command_getkeysandflags(struct session *s, const struct request *r) {
 	return get_keys(s, r, true);
 }
 
-enum outcome introspect_help(struct session *s, const struct request *r) {
+enum outcome cmd_command_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"(no subcommand)",
@@ -407,7 +407,7 @@ enum outcome introspect_help(struct session *s, const struct request *r) {
 
 /* A command that has nothing but subcommands: dispatch finds those, so that only a table with a wrong arity comes
  * here. */
-enum outcome introspect_container(struct session *s, const struct request *r) {
+enum outcome cmd_introspect_container(struct session *s, const struct request *r) {
 	writer_errorf(s->reply, "ERR wrong number of arguments for '%s' command", r->command->name);
 	return OUTCOME_DONE;
 }

@@ -75,11 +75,11 @@ static int64_t number_of(const struct session *s, enum parameter_kind kind) {
 	const struct tenant_limits *limits = &s->tenant->limits;
 	switch (kind) {
 	case LATENCY_MS:
-		return notes_settings_of(s->tenant).latency_ms;
+		return tenant_stats_settings_of(s->tenant).latency_ms;
 	case SLOW_US:
-		return notes_settings_of(s->tenant).slow_us;
+		return tenant_stats_settings_of(s->tenant).slow_us;
 	case SLOW_MAX:
-		return notes_settings_of(s->tenant).slow_max;
+		return tenant_stats_settings_of(s->tenant).slow_max;
 	case MAXMEMORY:
 		return (int64_t)limits->max_memory;
 	case CLIENT_MEMORY: {
@@ -117,11 +117,11 @@ static const char *value_of(const struct session *s, const struct parameter *p, 
 	if (p->kind == POLICY)
 		return config_policy(s->tenant);
 	if (p->kind == LATENCY_TRACKING)
-		return notes_settings_of(s->tenant).tracking ? "yes" : "no";
+		return tenant_stats_settings_of(s->tenant).tracking ? "yes" : "no";
 	if (p->kind == DEBUG_COMMAND)
 		return s->env->settings.debug ? "yes" : "no";
 	if (p->kind == NOTIFY)
-		notify_format(s->tenant->notify, text);
+		keyspace_events_format(s->tenant->notify, text);
 	else if (p->kind == OUTPUT_BUFFER)
 		snprintf(text, VALUE_MAX, "normal %lld 0 0 slave 0 0 0 pubsub %lld 0 0", number, number);
 	else
@@ -185,7 +185,7 @@ static void reply_matches(struct session *s, const struct request *r, size_t mor
 }
 
 /* The operator is told of the server's settings too. */
-static void reply_with_server(struct session *s, struct call *c) {
+static void reply_with_server(struct session *s, struct fanout *c) {
 	const struct request r = {.argv = c->argv, .argc = c->argc};
 	if (c->answers[0].number < 0)
 		reply_costly_pattern(s, writer_mark(s->reply));
@@ -193,10 +193,10 @@ static void reply_with_server(struct session *s, struct call *c) {
 		reply_matches(s, &r, (size_t)c->answers[0].number, buffer_slice(&c->answers[0].text));
 }
 
-enum outcome config_get(struct session *s, const struct request *r) {
-	static const struct call_kind kind = {.control = CONTROL_CONFIG_GET, .reply = reply_with_server};
+enum outcome cmd_config_get(struct session *s, const struct request *r) {
+	static const struct fanout_kind kind = {.control = CONTROL_CONFIG_GET, .gather = reply_with_server};
 	if (operator_asks(s))
-		return call_run(s, r, &kind, 0);
+		return fanout_run(s, r, &kind, 0);
 	reply_matches(s, r, 0, (struct slice){NULL, 0});
 	return OUTCOME_DONE;
 }
@@ -253,7 +253,7 @@ static bool read_number(struct session *s, struct slice name, struct slice text,
 
 /* The settings to be. */
 struct set {
-	struct notes_settings notes;
+	struct tenant_stats_settings tenant_stats;
 	uint32_t notify;
 };
 
@@ -264,18 +264,18 @@ static bool read_value(struct session *s, const struct request *r, const struct 
 	char now[VALUE_MAX];
 	switch (p->kind) {
 	case LATENCY_MS:
-		return read_number(s, name, text, 0, &set->notes.latency_ms);
+		return read_number(s, name, text, 0, &set->tenant_stats.latency_ms);
 	case SLOW_US:
-		return read_number(s, name, text, -1, &set->notes.slow_us);
+		return read_number(s, name, text, -1, &set->tenant_stats.slow_us);
 	case SLOW_MAX:
-		return read_number(s, name, text, 0, &set->notes.slow_max);
+		return read_number(s, name, text, 0, &set->tenant_stats.slow_max);
 	case LATENCY_TRACKING:
 		if (!slice_is(text, "yes") && !slice_is(text, "no"))
 			return refuse(s, name, "argument must be 'yes' or 'no'");
-		set->notes.tracking = slice_is(text, "yes");
+		set->tenant_stats.tracking = slice_is(text, "yes");
 		return true;
 	case NOTIFY:
-		return notify_parse(text, &set->notify) ||
+		return keyspace_events_parse(text, &set->notify) ||
 		       refuse(s, name, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
 	default:
 		if (slice_is(text, value_of(s, p, now)))
@@ -295,9 +295,9 @@ static uint32_t count_server_names(const struct request *r) {
 	return count;
 }
 
-enum outcome config_set(struct session *s, const struct request *r) {
-	static const struct call_kind kind = {.control = CONTROL_CONFIG_SET, .reply = operator_reply_text};
-	struct set set = {notes_settings_of(s->tenant), s->tenant->notify};
+enum outcome cmd_config_set(struct session *s, const struct request *r) {
+	static const struct fanout_kind kind = {.control = CONTROL_CONFIG_SET, .gather = fanout_gather_text};
+	struct set set = {tenant_stats_settings_of(s->tenant), s->tenant->notify};
 	if (r->argc % 2 != 0)
 		return reply_syntax_error(s);
 	uint32_t server = operator_asks(s) ? count_server_names(r) : 0;
@@ -305,30 +305,30 @@ enum outcome config_set(struct session *s, const struct request *r) {
 		return reply_error(s,
 				   "ERR CONFIG SET takes parameters of the server or of the tenant, not both at once");
 	if (server != 0)
-		return call_run(s, r, &kind, 0);
+		return fanout_run(s, r, &kind, 0);
 	if (!check_names(s, r))
 		return OUTCOME_DONE;
 	for (uint32_t i = 2; i < r->argc; i += 2) {
 		if (!read_value(s, r, find_parameter(r->argv[i]), r->argv[i + 1], &set))
 			return OUTCOME_DONE;
 	}
-	int error = notes_configure(s->tenant, s->env, &set.notes);
+	int error = tenant_stats_configure(s->tenant, s->env, &set.tenant_stats);
 	if (error == 0)
-		notify_set(s->tenant, set.notify);
+		keyspace_events_set(s->tenant, set.notify);
 	return reply_result(s, error);
 }
 
-enum outcome config_resetstat(struct session *s, const struct request *r) {
+enum outcome cmd_config_resetstat(struct session *s, const struct request *r) {
 	(void)r;
-	return reply_result(s, notes_reset_figures(s->tenant));
+	return reply_result(s, tenant_stats_reset(s->tenant));
 }
 
-enum outcome config_rewrite(struct session *s, const struct request *r) {
+enum outcome cmd_config_rewrite(struct session *s, const struct request *r) {
 	(void)r;
 	return reply_error(s, "ERR The configuration file is the operator's: no command writes it");
 }
 
-enum outcome config_help(struct session *s, const struct request *r) {
+enum outcome cmd_config_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"GET <pattern> [<pattern> ...]",

@@ -46,13 +46,13 @@ static enum outcome debug_sleep(struct session *s, const struct request *r) {
 	t->pause_all = true;
 	if (end > t->pause_end_ms)
 		t->pause_end_ms = end;
-	hub_refresh(t);
+	subscriptions_refresh(t);
 	if (s->flags & SESSION_EXECUTING) {
 		writer_ok(s->reply);
 		return OUTCOME_DONE;
 	}
 	s->flags |= SESSION_SLEEPING;
-	return OUTCOME_LATER;
+	return OUTCOME_BLOCKED;
 }
 
 static enum outcome debug_object(struct session *s, const struct request *r) {
@@ -110,7 +110,7 @@ static int populate_one(struct session *s, const struct request *r, int64_t numb
 	if (buffer_append(name, prefix.data, prefix.len, SIZE_MAX) != 0 ||
 	    buffer_append(name, suffix, (size_t)digits, SIZE_MAX) != 0)
 		return ATOMDB_E_OOM;
-	struct key key = keyspace_key(s->tenant, s->place, buffer_slice(name));
+	struct key key = keyspace_key(s->tenant, s->db_slot, buffer_slice(name));
 	if (keyspace_find(s->tenant, &key, LOOKUP_WRITE) != NULL)
 		return 0;
 	size_t length = (size_t)snprintf(text, sizeof(text), "value:%" PRId64, number);
@@ -141,7 +141,7 @@ static enum outcome debug_populate(struct session *s, const struct request *r) {
 	     step++, bytes += (size_t)size)
 		error = populate_one(s, r, s->populated++, (size_t)size);
 	if (error == 0 && s->populated < count)
-		return OUTCOME_AGAIN;
+		return OUTCOME_RETRY;
 	s->populated = 0;
 	return reply_result(s, error);
 }
@@ -150,7 +150,7 @@ static enum outcome debug_populate(struct session *s, const struct request *r) {
 static void push_example(struct session *s) {
 	struct slice push = SLICE(">2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n");
 	if (s->flags & SESSION_EXECUTING)
-		hub_push(s->tenant->hub, s, push);
+		publish_push(s->tenant->subscriptions, s, push);
 	else
 		writer_raw(s->reply, push);
 }
@@ -209,8 +209,9 @@ static enum outcome debug_structsize(struct session *s, const struct request *r)
 }
 
 static enum outcome debug_log(struct session *s, const struct request *r) {
-	event_report(s->env->events,
-		     &(struct event){.id = EVENT_DEBUG_LOG, .tenant = tenant_name(s->tenant), .bytes = r->argv[2]});
+	log_report(
+		s->env->events,
+		&(struct log_event){.id = LOG_EVENT_DEBUG_LOG, .tenant = tenant_name(s->tenant), .bytes = r->argv[2]});
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
@@ -310,7 +311,7 @@ static const struct debug debugs[] = {
 	{"STRUCTSIZE", 2, 2, debug_structsize},
 };
 
-enum outcome debug_debug(struct session *s, const struct request *r) {
+enum outcome cmd_debug(struct session *s, const struct request *r) {
 	if (!s->env->settings.debug)
 		return reply_error(s,
 				   "ERR DEBUG command not allowed. If the enable-debug-command option is set to "

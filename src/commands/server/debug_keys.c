@@ -66,7 +66,7 @@ enum outcome debug_digest(struct session *s, const struct request *r) {
 	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
 		uint64_t keys, cursor = 0;
 		if (keyspace_size(s->tenant, i, &keys, NULL) == ATOMDB_E_AGAIN)
-			return OUTCOME_AGAIN;
+			return OUTCOME_RETRY;
 		if (keys == 0)
 			continue;
 		mix_number(&all, i);
@@ -108,7 +108,7 @@ enum outcome debug_htstats(struct session *s, const struct request *r) {
 	if (database < 0 || database >= TENANT_DATABASES)
 		return reply_error(s, "ERR Out of range database");
 	if (keyspace_size(s->tenant, (unsigned)database, &keys, &expiring) == ATOMDB_E_AGAIN)
-		return OUTCOME_AGAIN;
+		return OUTCOME_RETRY;
 	tenant_database_bytes(s->tenant, (unsigned)database, &all, &table);
 	/* Keys that expire are in the one table that there is. */
 	snprintf(text, sizeof(text),

@@ -38,7 +38,7 @@ static void line(struct page *p, const char *format, ...) {
 		p->error = buffer_append(p->out, text, len, SIZE_MAX);
 }
 
-static void figure(struct page *p, const char *name, uint64_t value) {
+static void info_number(struct page *p, const char *name, uint64_t value) {
 	line(p, "%s:%llu", name, (unsigned long long)value);
 }
 
@@ -49,10 +49,10 @@ static void constant(struct page *p, const char *lines) {
 }
 
 /* Bytes as a number and as people read them. */
-static void figure_bytes(struct page *p, const char *name, uint64_t bytes) {
+static void info_bytes(struct page *p, const char *name, uint64_t bytes) {
 	char text[32];
 	size_format(bytes, text, sizeof(text));
-	figure(p, name, bytes);
+	info_number(p, name, bytes);
 	line(p, "%s_human:%s", name, text);
 }
 
@@ -76,13 +76,13 @@ static void server_section(struct page *p) {
 	line(p, "run_id:%s", env->run_id == NULL ? "" : env->run_id);
 	line(p, "tcp_port:%u", env->settings.port);
 	line(p, "server_time_usec:%lld", (long long)clock_realtime_us());
-	figure(p, "uptime_in_seconds", uptime);
-	figure(p, "uptime_in_days", uptime / 86400);
+	info_number(p, "uptime_in_seconds", uptime);
+	info_number(p, "uptime_in_days", uptime / 86400);
 	line(p, "hz:10");
 	line(p, "configured_hz:10");
 	line(p, "lru_clock:%lld", (long long)(env->now_ms / 1000 & 0xffffff));
 	line(p, "config_file:%s", env->config_file == NULL ? "" : env->config_file);
-	figure(p, "io_threads_active", 0);
+	info_number(p, "io_threads_active", 0);
 	line(p, "tenant:%s", tenant_name(p->session->tenant));
 }
 
@@ -99,52 +99,52 @@ static uint64_t count_paused(const struct tenant *t) {
 static void clients_section(struct page *p) {
 	const struct tenant *t = p->session->tenant;
 	uint32_t max = t->limits.max_clients != 0 ? t->limits.max_clients : p->session->env->settings.max_clients;
-	figure(p, "connected_clients", counter_get(&t->figures.clients));
-	figure(p, "cluster_connections", 0);
-	figure(p, "maxclients", max);
-	figure(p, "blocked_clients", count_paused(t));
-	figure(p, "tracking_clients", t->hub == NULL ? 0 : t->hub->trackers);
-	figure(p, "clients_in_timeout_table", 0);
+	info_number(p, "connected_clients", counter_get(&t->counters.clients));
+	info_number(p, "cluster_connections", 0);
+	info_number(p, "maxclients", max);
+	info_number(p, "blocked_clients", count_paused(t));
+	info_number(p, "tracking_clients", t->subscriptions == NULL ? 0 : t->subscriptions->trackers);
+	info_number(p, "clients_in_timeout_table", 0);
 }
 
 static void memory_section(struct page *p) {
 	const struct tenant *t = p->session->tenant;
-	struct memory_usage u = memory_take_apart(t);
+	struct cmd_memory_usage u = memory_take_apart(t);
 	struct arenas arenas = memory_arenas(p->session);
-	figure_bytes(p, "used_memory", u.total);
+	info_bytes(p, "used_memory", u.total);
 	/* A block is charged all that it takes, and is in memory; what is lost between blocks is the operator's affair.
 	 */
-	figure_bytes(p, "used_memory_rss", u.total);
-	figure_bytes(p, "used_memory_peak", u.peak);
+	info_bytes(p, "used_memory_rss", u.total);
+	info_bytes(p, "used_memory_peak", u.peak);
 	line(p, "used_memory_peak_perc:%.2f%%", memory_percentage(u.total, u.peak));
-	figure(p, "used_memory_overhead", u.total - u.dataset);
-	figure(p, "used_memory_startup", 0);
-	figure(p, "used_memory_dataset", u.dataset);
+	info_number(p, "used_memory_overhead", u.total - u.dataset);
+	info_number(p, "used_memory_startup", 0);
+	info_number(p, "used_memory_dataset", u.dataset);
 	line(p, "used_memory_dataset_perc:%.2f%%", memory_percentage(u.dataset, u.total));
 	constant(p, "used_memory_lua:0\r\nused_memory_vm_eval:0\r\nused_memory_lua_human:0B\r\n"
 		    "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:0\r\nnumber_of_functions:0\r\n"
 		    "number_of_libraries:0\r\nused_memory_vm_functions:0\r\nused_memory_vm_total:0\r\n"
 		    "used_memory_vm_total_human:0B\r\nused_memory_functions:0\r\nused_memory_scripts:0\r\n"
 		    "used_memory_scripts_human:0B\r\n");
-	figure_bytes(p, "maxmemory", t->limits.max_memory);
+	info_bytes(p, "maxmemory", t->limits.max_memory);
 	line(p, "maxmemory_policy:%s", config_policy(t));
-	figure(p, "max_entries", t->limits.max_entries);
+	info_number(p, "max_entries", t->limits.max_entries);
 	line(p, "mem_fragmentation_ratio:%.2f", memory_fragmentation(&arenas));
-	figure(p, "mem_fragmentation_bytes", arenas.resident - arenas.used);
+	info_number(p, "mem_fragmentation_bytes", arenas.resident - arenas.used);
 	constant(p, "mem_not_counted_for_evict:0\r\n"
 		    "mem_replication_backlog:0\r\nmem_total_replication_buffers:0\r\nmem_clients_slaves:0\r\n");
-	figure(p, "mem_clients_normal", u.other);
+	info_number(p, "mem_clients_normal", u.other);
 	constant(p, "mem_cluster_links:0\r\nmem_aof_buffer:0\r\nmem_allocator:atomdb\r\n");
-	figure(p, "active_defrag_running", arenas.compacting);
-	figure(p, "lazyfree_pending_objects", 0);
+	info_number(p, "active_defrag_running", arenas.compacting);
+	info_number(p, "lazyfree_pending_objects", 0);
 }
 
 static void persistence_section(struct page *p) {
 	constant(p, "loading:0\r\nasync_loading:0\r\ncurrent_cow_peak:0\r\ncurrent_cow_size:0\r\n"
 		    "current_cow_size_age:0\r\ncurrent_fork_perc:0.00\r\ncurrent_save_keys_processed:0\r\n"
 		    "current_save_keys_total:0\r\n");
-	figure(p, "rdb_changes_since_last_save", p->session->tenant->changes);
-	figure(p, "rdb_bgsave_in_progress", 0);
+	info_number(p, "rdb_changes_since_last_save", p->session->tenant->changes);
+	info_number(p, "rdb_bgsave_in_progress", 0);
 	line(p, "rdb_last_save_time:%lld", (long long)(p->session->env->start_ms / 1000));
 	constant(p, "rdb_last_bgsave_status:ok\r\nrdb_last_bgsave_time_sec:-1\r\nrdb_current_bgsave_time_sec:-1\r\n"
 		    "rdb_saves:0\r\nrdb_last_cow_size:0\r\nrdb_last_load_keys_expired:0\r\n"
@@ -155,53 +155,54 @@ static void persistence_section(struct page *p) {
 		    "module_fork_last_cow_size:0\r\n");
 }
 
-/* Topics of a kind that have members. */
-static uint64_t topics(const struct tenant *t, enum topic_kind kind) {
-	return t->hub == NULL ? 0 : t->hub->kinds[kind].count;
+/* Channels of a kind that have members. */
+static uint64_t channels(const struct tenant *t, enum channel_kind kind) {
+	return t->subscriptions == NULL ? 0 : t->subscriptions->kinds[kind].count;
 }
 
 static void stats_section(struct page *p) {
 	const struct tenant *t = p->session->tenant;
-	const struct tenant_figures *f = &t->figures;
-	struct rates rates = notes_rates(p->session->tenant, p->session->env);
-	figure(p, "total_connections_received", notes_figure(t, &f->connections));
-	figure(p, "total_commands_processed", notes_figure(t, &f->commands));
+	const struct tenant_counters *f = &t->counters;
+	struct rates rates = tenant_stats_rates(p->session->tenant, p->session->env);
+	info_number(p, "total_connections_received", tenant_stats_counter(t, &f->connections));
+	info_number(p, "total_commands_processed", tenant_stats_counter(t, &f->commands));
 	line(p, "instantaneous_ops_per_sec:%.0f", rates.commands);
-	figure(p, "total_net_input_bytes", notes_figure(t, &f->input_bytes));
-	figure(p, "total_net_output_bytes", notes_figure(t, &f->output_bytes));
+	info_number(p, "total_net_input_bytes", tenant_stats_counter(t, &f->input_bytes));
+	info_number(p, "total_net_output_bytes", tenant_stats_counter(t, &f->output_bytes));
 	constant(p, "total_net_repl_input_bytes:0\r\ntotal_net_repl_output_bytes:0\r\n");
 	line(p, "instantaneous_input_kbps:%.2f", rates.input_bytes / 1024);
 	line(p, "instantaneous_output_kbps:%.2f", rates.output_bytes / 1024);
 	constant(p, "instantaneous_input_repl_kbps:0.00\r\ninstantaneous_output_repl_kbps:0.00\r\n");
-	figure(p, "rejected_connections", notes_figure(t, &f->refused));
+	info_number(p, "rejected_connections", tenant_stats_counter(t, &f->refused));
 	constant(p, "sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n");
-	figure(p, "throttled_commands", notes_figure(t, &f->throttled));
-	figure(p, "expired_keys", notes_figure(t, &f->expirations));
+	info_number(p, "throttled_commands", tenant_stats_counter(t, &f->throttled));
+	info_number(p, "expired_keys", tenant_stats_counter(t, &f->expirations));
 	/* What is due is gone for every command, and no more than the quota is ever kept. */
 	constant(p, "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\n");
-	figure(p, "evicted_keys", notes_figure(t, &f->evictions));
-	figure(p, "lost_events", notes_figure(t, &f->lost_events));
-	figure(p, "evicted_clients", notes_figure(t, &f->clients_evicted));
+	info_number(p, "evicted_keys", tenant_stats_counter(t, &f->evictions));
+	info_number(p, "lost_events", tenant_stats_counter(t, &f->lost_events));
+	info_number(p, "evicted_clients", tenant_stats_counter(t, &f->clients_evicted));
 	constant(p, "total_eviction_exceeded_time:0\r\ncurrent_eviction_exceeded_time:0\r\n");
-	figure(p, "keyspace_hits", notes_figure(t, &f->hits));
-	figure(p, "keyspace_misses", notes_figure(t, &f->misses));
-	figure(p, "pubsub_channels", topics(t, TOPIC_CHANNEL));
-	figure(p, "pubsub_patterns", topics(t, TOPIC_PATTERN));
-	figure(p, "pubsubshard_channels", topics(t, TOPIC_SHARD_CHANNEL));
+	info_number(p, "keyspace_hits", tenant_stats_counter(t, &f->hits));
+	info_number(p, "keyspace_misses", tenant_stats_counter(t, &f->misses));
+	info_number(p, "pubsub_channels", channels(t, CHANNEL_GLOBAL));
+	info_number(p, "pubsub_patterns", channels(t, CHANNEL_PATTERN));
+	info_number(p, "pubsubshard_channels", channels(t, CHANNEL_SHARD));
 	constant(p, "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:0\r\n"
 		    "slave_expires_tracked_keys:0\r\n");
-	figure(p, "active_defrag_hits", notes_figure(t, &f->moved));
-	figure(p, "active_defrag_misses", 0);
-	figure(p, "active_defrag_key_hits", notes_figure(t, &f->moved));
+	info_number(p, "active_defrag_hits", tenant_stats_counter(t, &f->moved));
+	info_number(p, "active_defrag_misses", 0);
+	info_number(p, "active_defrag_key_hits", tenant_stats_counter(t, &f->moved));
 	constant(p, "active_defrag_key_misses:0\r\ntotal_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\n");
-	figure(p, "tracking_total_keys", topics(t, TOPIC_TRACKED));
-	figure(p, "tracking_total_items", t->hub == NULL ? 0 : t->hub->kinds[TOPIC_TRACKED].memberships);
-	figure(p, "tracking_total_prefixes", topics(t, TOPIC_PREFIX));
-	figure(p, "unexpected_error_replies", 0);
-	figure(p, "total_error_replies", notes_figure(t, &f->errors));
-	figure(p, "dump_payload_sanitizations", 0);
-	figure(p, "total_reads_processed", notes_figure(t, &f->reads));
-	figure(p, "total_writes_processed", notes_figure(t, &f->writes));
+	info_number(p, "tracking_total_keys", channels(t, CHANNEL_TRACKED_KEY));
+	info_number(p, "tracking_total_items",
+		    t->subscriptions == NULL ? 0 : t->subscriptions->kinds[CHANNEL_TRACKED_KEY].subscriptions);
+	info_number(p, "tracking_total_prefixes", channels(t, CHANNEL_TRACKED_PREFIX));
+	info_number(p, "unexpected_error_replies", 0);
+	info_number(p, "total_error_replies", tenant_stats_counter(t, &f->errors));
+	info_number(p, "dump_payload_sanitizations", 0);
+	info_number(p, "total_reads_processed", tenant_stats_counter(t, &f->reads));
+	info_number(p, "total_writes_processed", tenant_stats_counter(t, &f->writes));
 	constant(p, "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\n"
 		    "reply_buffer_shrinks:0\r\nreply_buffer_expands:0\r\n");
 }
@@ -209,7 +210,7 @@ static void stats_section(struct page *p) {
 static void replication_section(struct page *p) {
 	const struct environment *env = p->session->env;
 	line(p, "role:master");
-	figure(p, "connected_slaves", 0);
+	info_number(p, "connected_slaves", 0);
 	line(p, "master_failover_state:no-failover");
 	line(p, "master_replid:%s", env->run_id == NULL ? "" : env->run_id);
 	line(p, "master_replid2:%040d", 0);
@@ -223,12 +224,12 @@ static void empty_section(struct page *p) {
 }
 
 static void cluster_section(struct page *p) {
-	figure(p, "cluster_enabled", 0);
+	info_number(p, "cluster_enabled", 0);
 }
 
 static void errorstats_section(struct page *p) {
 	unsigned count;
-	const struct error_count *errors = notes_errors(p->session->tenant, &count);
+	const struct error_count *errors = tenant_stats_errors(p->session->tenant, &count);
 	for (unsigned i = 0; i < count; i++) {
 		char code[WRITER_CODE + 1];
 		size_t n = 0;
@@ -296,13 +297,13 @@ static double percentile(const struct histogram *h, double part) {
 	for (unsigned k = 0; k < LATENCY_BUCKETS; k++) {
 		below += h->buckets[k];
 		if ((double)below >= part * (double)h->calls)
-			return (double)notes_bucket_end(k) / 1000;
+			return (double)tenant_stats_bucket_end(k) / 1000;
 	}
 	return 0;
 }
 
 static void latency_line(struct page *p, const struct command *c) {
-	const struct histogram *h = notes_histogram(p->session->tenant, c);
+	const struct histogram *h = tenant_stats_histogram(p->session->tenant, c);
 	if (h != NULL && h->calls != 0)
 		line(p, "latency_percentiles_usec_%s:p50=%.3f,p99=%.3f,p99.9=%.3f", c->name, percentile(h, 0.5),
 		     percentile(h, 0.99), percentile(h, 0.999));
@@ -359,7 +360,7 @@ static bool wanted(const struct request *r, const struct section *section) {
 	return false;
 }
 
-enum outcome info_info(struct session *s, const struct request *r) {
+enum outcome cmd_info(struct session *s, const struct request *r) {
 	struct page page = {.session = s, .out = &s->env->scratch, .error = 0};
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
 		if (!wanted(r, &sections[i]))
@@ -370,7 +371,7 @@ enum outcome info_info(struct session *s, const struct request *r) {
 		sections[i].write(&page);
 	}
 	if (page.error == ATOMDB_E_AGAIN)
-		return OUTCOME_AGAIN;
+		return OUTCOME_RETRY;
 	if (page.error < 0)
 		return reply_store_error(s, page.error);
 	writer_verbatim(s->reply, "txt", buffer_slice(page.out));

@@ -14,13 +14,13 @@
 
 /* The series of an event by name or by number; NULL where none was seen. */
 static struct latency_series *series_at(const struct session *s, unsigned i) {
-	struct notes *n = s->tenant->notes;
+	struct tenant_stats *n = s->tenant->tenant_stats;
 	return n == NULL || n->events == NULL || n->events[i].worst == 0 ? NULL : &n->events[i];
 }
 
 static struct latency_series *series_of(const struct session *s, struct slice name) {
 	for (unsigned i = 0; i < LATENCY_EVENTS; i++) {
-		if (slice_equal(name, slice_of(notes_event_name(i))))
+		if (slice_equal(name, slice_of(latency_event_name(i))))
 			return series_at(s, i);
 	}
 	return NULL;
@@ -40,7 +40,7 @@ static unsigned count_samples(const struct latency_series *e) {
 	return count;
 }
 
-enum outcome latency_latest(struct session *s, const struct request *r) {
+enum outcome cmd_latency_latest(struct session *s, const struct request *r) {
 	(void)r;
 	struct writer *w = s->reply;
 	size_t mark = writer_mark(w), count = 0;
@@ -50,7 +50,7 @@ enum outcome latency_latest(struct session *s, const struct request *r) {
 			continue;
 		const struct latency_sample *last = sample_at(e, count_samples(e) - 1);
 		writer_array(w, 4);
-		writer_bulk(w, slice_of(notes_event_name(i)));
+		writer_bulk(w, slice_of(latency_event_name(i)));
 		writer_integer(w, last->time_s);
 		writer_integer(w, last->latency);
 		writer_integer(w, e->worst);
@@ -60,7 +60,7 @@ enum outcome latency_latest(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome latency_history(struct session *s, const struct request *r) {
+enum outcome cmd_latency_history(struct session *s, const struct request *r) {
 	const struct latency_series *e = series_of(s, r->argv[2]);
 	unsigned count = count_samples(e);
 	writer_array(s->reply, count);
@@ -80,7 +80,7 @@ static int64_t reset_series(struct latency_series *e) {
 	return 1;
 }
 
-enum outcome latency_reset(struct session *s, const struct request *r) {
+enum outcome cmd_latency_reset(struct session *s, const struct request *r) {
 	int64_t count = 0;
 	for (unsigned i = 0; r->argc == 2 && i < LATENCY_EVENTS; i++)
 		count += reset_series(series_at(s, i));
@@ -167,7 +167,7 @@ static void draw_labels(struct graph *g) {
 	}
 }
 
-enum outcome latency_graph(struct session *s, const struct request *r) {
+enum outcome cmd_latency_graph(struct session *s, const struct request *r) {
 	struct graph g = {.series = series_of(s, r->argv[2]), .now_s = s->env->now_ms / 1000, .out = &s->env->scratch};
 	if (g.series == NULL) {
 		writer_errorf(s->reply, "ERR No samples available for event '%.*s'", ECHO_TEXT(r->argv[2], ECHO_LONG));
@@ -201,11 +201,11 @@ enum outcome latency_graph(struct session *s, const struct request *r) {
 
 /* --- words ------------------------------------------------------------------------------------------------------ */
 
-enum outcome latency_doctor(struct session *s, const struct request *r) {
+enum outcome cmd_latency_doctor(struct session *s, const struct request *r) {
 	(void)r;
 	struct buffer *out = &s->env->scratch;
 	int error = 0;
-	if (notes_settings_of(s->tenant).latency_ms == 0) {
+	if (tenant_stats_settings_of(s->tenant).latency_ms == 0) {
 		writer_verbatim(s->reply, "txt",
 				SLICE("Nothing is watched: CONFIG SET latency-monitor-threshold <milliseconds> makes "
 				      "commands that take so long known here.\n"));
@@ -223,7 +223,7 @@ enum outcome latency_doctor(struct session *s, const struct request *r) {
 		int n = snprintf(
 			text, sizeof(text),
 			"%s: seen in %u seconds, %lld ms on average, %lld ms at worst. SLOWLOG GET shows which.\n",
-			notes_event_name(i), count, (long long)(sum / count), (long long)e->worst);
+			latency_event_name(i), count, (long long)(sum / count), (long long)e->worst);
 		error = buffer_append(out, text, (size_t)n, SIZE_MAX);
 	}
 	if (error < 0)
@@ -235,7 +235,7 @@ enum outcome latency_doctor(struct session *s, const struct request *r) {
 /* --- histograms ------------------------------------------------------------------------------------------------- */
 
 static const struct histogram *histogram_of(const struct session *s, const struct command *c) {
-	const struct histogram *h = notes_histogram(s->tenant, c);
+	const struct histogram *h = tenant_stats_histogram(s->tenant, c);
 	return h == NULL || h->calls == 0 ? NULL : h;
 }
 
@@ -249,7 +249,7 @@ static size_t reply_buckets(struct writer *w, const struct histogram *h, bool wr
 		below += h->buckets[k];
 		count++;
 		if (write) {
-			writer_integer(w, (int64_t)(notes_bucket_end(k) / 1000));
+			writer_integer(w, (int64_t)(tenant_stats_bucket_end(k) / 1000));
 			writer_integer(w, (int64_t)below);
 		}
 	}
@@ -288,7 +288,7 @@ static size_t reply_wanted(struct session *s, const struct request *r, bool writ
 	return count;
 }
 
-enum outcome latency_histogram(struct session *s, const struct request *r) {
+enum outcome cmd_latency_histogram(struct session *s, const struct request *r) {
 	if (!writer_drops(s->reply)) {
 		writer_map(s->reply, reply_wanted(s, r, false));
 		reply_wanted(s, r, true);
@@ -296,7 +296,7 @@ enum outcome latency_histogram(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome latency_help(struct session *s, const struct request *r) {
+enum outcome cmd_latency_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"DOCTOR",

@@ -7,8 +7,8 @@
 
 #define REPORT_MAX 512
 
-struct memory_usage memory_take_apart(const struct tenant *t) {
-	struct memory_usage u = {.total = counter_get(&t->figures.bytes), .keys = counter_get(&t->figures.keys)};
+struct cmd_memory_usage memory_take_apart(const struct tenant *t) {
+	struct cmd_memory_usage u = {.total = counter_get(&t->counters.bytes), .keys = counter_get(&t->counters.keys)};
 	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
 		uint64_t all, table;
 		tenant_database_bytes(t, i, &all, &table);
@@ -16,14 +16,14 @@ struct memory_usage memory_take_apart(const struct tenant *t) {
 		u.dataset += all - table;
 	}
 	u.other = u.total - u.tables - u.dataset;
-	u.peak = counter_get(&t->figures.peak_bytes);
+	u.peak = counter_get(&t->counters.peak_bytes);
 	if (u.peak < u.total)
 		u.peak = u.total;
 	return u;
 }
 
 struct arenas memory_arenas(const struct session *s) {
-	uint64_t own = counter_get(&s->tenant->figures.bytes);
+	uint64_t own = counter_get(&s->tenant->counters.bytes);
 	return s->tenant->is_operator ? registry_arenas(s->env->registry) : (struct arenas){own, own, false};
 }
 
@@ -35,7 +35,7 @@ double memory_percentage(uint64_t part, uint64_t whole) {
 	return whole == 0 ? 0 : (double)part * 100 / (double)whole;
 }
 
-enum outcome memory_usage(struct session *s, const struct request *r) {
+enum outcome cmd_memory_usage(struct session *s, const struct request *r) {
 	for (uint32_t i = 3; i < r->argc; i += 2) {
 		int64_t samples;
 		if (!slice_is(r->argv[i], "samples") || i + 1 == r->argc)
@@ -54,7 +54,7 @@ enum outcome memory_usage(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-static void figure(struct writer *w, const char *name, uint64_t value) {
+static void reply_pair(struct writer *w, const char *name, uint64_t value) {
 	writer_bulk(w, slice_of(name));
 	writer_integer(w, (int64_t)value);
 }
@@ -62,7 +62,7 @@ static void figure(struct writer *w, const char *name, uint64_t value) {
 static size_t count_databases(const struct tenant *t) {
 	size_t count = 0;
 	for (unsigned i = 0; i < TENANT_DATABASES; i++)
-		count += counter_get(&t->figures.db_keys[i]) != 0;
+		count += counter_get(&t->counters.db_keys[i]) != 0;
 	return count;
 }
 
@@ -70,46 +70,46 @@ static void reply_databases(struct writer *w, const struct tenant *t) {
 	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
 		uint64_t all, table;
 		char name[16];
-		if (counter_get(&t->figures.db_keys[i]) == 0)
+		if (counter_get(&t->counters.db_keys[i]) == 0)
 			continue;
 		tenant_database_bytes(t, i, &all, &table);
 		snprintf(name, sizeof(name), "db.%u", i);
 		writer_bulk(w, slice_of(name));
 		writer_map(w, 3);
-		figure(w, "overhead.hashtable.main", table);
-		figure(w, "overhead.hashtable.expires", 0);
-		figure(w, "overhead.hashtable.slot-to-keys", 0);
+		reply_pair(w, "overhead.hashtable.main", table);
+		reply_pair(w, "overhead.hashtable.expires", 0);
+		reply_pair(w, "overhead.hashtable.slot-to-keys", 0);
 	}
 }
 
-enum outcome memory_stats(struct session *s, const struct request *r) {
+enum outcome cmd_memory_stats(struct session *s, const struct request *r) {
 	(void)r;
 	struct writer *w = s->reply;
-	struct memory_usage u = memory_take_apart(s->tenant);
+	struct cmd_memory_usage u = memory_take_apart(s->tenant);
 	struct arenas arenas = memory_arenas(s);
 	writer_map(w, 18 + count_databases(s->tenant));
-	figure(w, "peak.allocated", u.peak);
-	figure(w, "total.allocated", u.total);
-	figure(w, "startup.allocated", 0);
-	figure(w, "replication.backlog", 0);
-	figure(w, "clients.slaves", 0);
-	figure(w, "clients.normal", u.other);
-	figure(w, "cluster.links", 0);
-	figure(w, "aof.buffer", 0);
-	figure(w, "lua.caches", 0);
-	figure(w, "functions.caches", 0);
+	reply_pair(w, "peak.allocated", u.peak);
+	reply_pair(w, "total.allocated", u.total);
+	reply_pair(w, "startup.allocated", 0);
+	reply_pair(w, "replication.backlog", 0);
+	reply_pair(w, "clients.slaves", 0);
+	reply_pair(w, "clients.normal", u.other);
+	reply_pair(w, "cluster.links", 0);
+	reply_pair(w, "aof.buffer", 0);
+	reply_pair(w, "lua.caches", 0);
+	reply_pair(w, "functions.caches", 0);
 	reply_databases(w, s->tenant);
-	figure(w, "overhead.total", u.total - u.dataset);
-	figure(w, "keys.count", u.keys);
-	figure(w, "keys.bytes-per-key", u.keys == 0 ? 0 : u.total / u.keys);
-	figure(w, "dataset.bytes", u.dataset);
+	reply_pair(w, "overhead.total", u.total - u.dataset);
+	reply_pair(w, "keys.count", u.keys);
+	reply_pair(w, "keys.bytes-per-key", u.keys == 0 ? 0 : u.total / u.keys);
+	reply_pair(w, "dataset.bytes", u.dataset);
 	writer_bulk(w, SLICE("dataset.percentage"));
 	writer_double(w, memory_percentage(u.dataset, u.total));
 	writer_bulk(w, SLICE("peak.percentage"));
 	writer_double(w, memory_percentage(u.total, u.peak));
 	writer_bulk(w, SLICE("fragmentation"));
 	writer_double(w, memory_fragmentation(&arenas));
-	figure(w, "fragmentation.bytes", arenas.resident - arenas.used);
+	reply_pair(w, "fragmentation.bytes", arenas.resident - arenas.used);
 	return OUTCOME_DONE;
 }
 
@@ -123,10 +123,10 @@ static void add_arenas(const struct session *s, char *text, size_t size) {
 		 memory_fragmentation(&a), a.compacting ? "; keys are being moved together" : "");
 }
 
-enum outcome memory_doctor(struct session *s, const struct request *r) {
+enum outcome cmd_memory_doctor(struct session *s, const struct request *r) {
 	(void)r;
 	const struct tenant_limits *limits = &s->tenant->limits;
-	struct memory_usage u = memory_take_apart(s->tenant);
+	struct cmd_memory_usage u = memory_take_apart(s->tenant);
 	char text[REPORT_MAX], used[32], most[32];
 	size_format(u.total, used, sizeof(used));
 	size_format(limits->max_memory, most, sizeof(most));
@@ -144,7 +144,7 @@ enum outcome memory_doctor(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome memory_malloc_stats(struct session *s, const struct request *r) {
+enum outcome cmd_memory_malloc_stats(struct session *s, const struct request *r) {
 	(void)r;
 	struct buffer *out = &s->env->scratch;
 	int error = 0;
@@ -164,14 +164,14 @@ enum outcome memory_malloc_stats(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome memory_purge(struct session *s, const struct request *r) {
+enum outcome cmd_memory_purge(struct session *s, const struct request *r) {
 	(void)r;
 	shard_purge(s->tenant->shard);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
 
-enum outcome memory_help(struct session *s, const struct request *r) {
+enum outcome cmd_memory_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"DOCTOR",

@@ -29,17 +29,20 @@ static int newer_first(const void *a, const void *b) {
 static int64_t find_entries(const struct tenant_array *tenants, int64_t most, struct found **out) {
 	size_t room = 0, n = 0;
 	for (size_t i = 0; i < tenants->count; i++) {
-		const struct notes *notes = tenants->at[i]->notes;
-		if (notes != NULL)
-			room += (size_t)(notes->slow_count < most ? notes->slow_count : most);
+		const struct tenant_stats *tenant_stats = tenants->at[i]->tenant_stats;
+		if (tenant_stats != NULL)
+			room += (size_t)(tenant_stats->slow_count < most ? tenant_stats->slow_count : most);
 	}
 	*out = malloc((room + 1) * sizeof(**out));
 	if (*out == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < tenants->count; i++) {
-		const struct notes *notes = tenants->at[i]->notes;
-		int64_t left = notes == NULL ? 0 : notes->slow_count < most ? notes->slow_count : most;
-		for (const struct list *node = notes == NULL ? NULL : notes->slow.prev; left > 0; left--) {
+		const struct tenant_stats *tenant_stats = tenants->at[i]->tenant_stats;
+		int64_t left = tenant_stats == NULL              ? 0
+			       : tenant_stats->slow_count < most ? tenant_stats->slow_count
+								 : most;
+		for (const struct list *node = tenant_stats == NULL ? NULL : tenant_stats->slow.prev; left > 0;
+		     left--) {
 			(*out)[n++] = (struct found){list_entry(node, const struct slow_entry, link), tenants->at[i]};
 			node = node->prev;
 		}
@@ -64,7 +67,7 @@ static int render(struct buffer *out, const struct found *f) {
 	return -ENOMEM;
 }
 
-static void get_part(struct environment *env, struct call *c, struct call_answer *answer) {
+static void get_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
 	struct tenant_array tenants;
 	struct found *found = NULL;
 	if (operator_own_tenants(env, &tenants) < 0)
@@ -77,7 +80,7 @@ static void get_part(struct environment *env, struct call *c, struct call_answer
 }
 
 /* Each answer is in order: the newest of their firsts comes next. */
-static void get_reply(struct session *s, struct call *c) {
+static void get_gather(struct session *s, struct fanout *c) {
 	int64_t total = 0;
 	size_t *at = calloc(c->workers, sizeof(*at));
 	if (at == NULL) {
@@ -109,34 +112,34 @@ static void get_reply(struct session *s, struct call *c) {
 }
 
 enum outcome operator_slowlog_get(struct session *s, const struct request *r, int64_t count) {
-	static const struct call_kind kind = {.part = get_part, .reply = get_reply};
-	return call_run(s, r, &kind, count < 0 || count > ENTRIES_MAX ? ENTRIES_MAX : count);
+	static const struct fanout_kind kind = {.on_worker = get_on_worker, .gather = get_gather};
+	return fanout_run(s, r, &kind, count < 0 || count > ENTRIES_MAX ? ENTRIES_MAX : count);
 }
 
-static void len_part(struct environment *env, struct call *c, struct call_answer *answer) {
+static void len_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
 	struct tenant_array tenants;
 	if (operator_own_tenants(env, &tenants) < 0)
 		return;
 	for (size_t i = 0; i < tenants.count; i++) {
 		struct tenant *t = tenants.at[i];
-		answer->number += t->notes == NULL ? 0 : t->notes->slow_count;
+		answer->number += t->tenant_stats == NULL ? 0 : t->tenant_stats->slow_count;
 		if (c->number != 0)
-			notes_drop_slow(t);
+			tenant_stats_reset_slowlog(t);
 	}
 	free(tenants.at);
 }
 
 enum outcome operator_slowlog_len(struct session *s, const struct request *r) {
-	static const struct call_kind kind = {.part = len_part, .reply = operator_reply_sum};
-	return call_run(s, r, &kind, 0);
+	static const struct fanout_kind kind = {.on_worker = len_on_worker, .gather = fanout_gather_sum};
+	return fanout_run(s, r, &kind, 0);
 }
 
-static void reset_reply(struct session *s, struct call *c) {
+static void reset_gather(struct session *s, struct fanout *c) {
 	(void)c;
 	writer_ok(s->reply);
 }
 
 enum outcome operator_slowlog_reset(struct session *s, const struct request *r) {
-	static const struct call_kind kind = {.part = len_part, .reply = reset_reply};
-	return call_run(s, r, &kind, 1);
+	static const struct fanout_kind kind = {.on_worker = len_on_worker, .gather = reset_gather};
+	return fanout_run(s, r, &kind, 1);
 }

@@ -2,12 +2,12 @@
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"
 
-enum outcome server_dbsize(struct session *s, const struct request *r) {
+enum outcome cmd_dbsize(struct session *s, const struct request *r) {
 	(void)r;
 	uint64_t keys;
 	int error = keyspace_size(s->tenant, s->database, &keys, NULL);
 	if (error == ATOMDB_E_AGAIN)
-		return OUTCOME_AGAIN;
+		return OUTCOME_RETRY;
 	if (error < 0)
 		return reply_store_error(s, error);
 	writer_integer(s->reply, (int64_t)keys);
@@ -18,22 +18,22 @@ enum outcome server_dbsize(struct session *s, const struct request *r) {
 static enum outcome flush(struct session *s, const struct request *r, unsigned database) {
 	if (r->argc > 2 || (r->argc == 2 && !slice_is(r->argv[1], "SYNC") && !slice_is(r->argv[1], "ASYNC")))
 		return reply_syntax_error(s);
-	const struct tenant_figures *f = &s->tenant->figures;
+	const struct tenant_counters *f = &s->tenant->counters;
 	s->tenant->changes += counter_get(database == TENANT_DATABASES ? &f->keys : &f->db_keys[database]);
 	keyspace_flush(s->tenant, database);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
 
-enum outcome server_flushdb(struct session *s, const struct request *r) {
+enum outcome cmd_flushdb(struct session *s, const struct request *r) {
 	return flush(s, r, s->database);
 }
 
-enum outcome server_flushall(struct session *s, const struct request *r) {
+enum outcome cmd_flushall(struct session *s, const struct request *r) {
 	return flush(s, r, TENANT_DATABASES);
 }
 
-enum outcome server_wait(struct session *s, const struct request *r) {
+enum outcome cmd_wait(struct session *s, const struct request *r) {
 	int64_t replicas, timeout;
 	if (!request_integer(s, r->argv[1], &replicas))
 		return OUTCOME_DONE;
@@ -46,7 +46,7 @@ enum outcome server_wait(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome server_time(struct session *s, const struct request *r) {
+enum outcome cmd_time(struct session *s, const struct request *r) {
 	(void)r;
 	int64_t now = clock_realtime_us();
 	writer_array(s->reply, 2);
@@ -56,7 +56,7 @@ enum outcome server_time(struct session *s, const struct request *r) {
 }
 
 /* Drawings are Redis's own; what a program may ask this for is the version. */
-enum outcome server_lolwut(struct session *s, const struct request *r) {
+enum outcome cmd_lolwut(struct session *s, const struct request *r) {
 	int64_t version;
 	if (r->argc >= 3 && slice_is(r->argv[1], "VERSION") && !request_integer(s, r->argv[2], &version))
 		return OUTCOME_DONE;
@@ -64,7 +64,7 @@ enum outcome server_lolwut(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome server_role(struct session *s, const struct request *r) {
+enum outcome cmd_role(struct session *s, const struct request *r) {
 	(void)r;
 	writer_array(s->reply, 3);
 	writer_bulk(s->reply, SLICE("master"));

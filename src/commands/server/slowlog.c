@@ -24,8 +24,8 @@ void slowlog_reply_entry(struct writer *w, const struct slow_entry *e, const cha
 		writer_bulk(w, slice_of(tenant));
 }
 
-enum outcome slowlog_get(struct session *s, const struct request *r) {
-	const struct notes *n = s->tenant->notes;
+enum outcome cmd_slowlog_get(struct session *s, const struct request *r) {
+	const struct tenant_stats *n = s->tenant->tenant_stats;
 	int64_t count = DEFAULT_COUNT, have = n == NULL ? 0 : n->slow_count;
 	if (r->argc > 3)
 		return reply_wrong_count(s, r);
@@ -43,22 +43,22 @@ enum outcome slowlog_get(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome slowlog_len(struct session *s, const struct request *r) {
+enum outcome cmd_slowlog_len(struct session *s, const struct request *r) {
 	if (operator_asks(s))
 		return operator_slowlog_len(s, r);
-	writer_integer(s->reply, s->tenant->notes == NULL ? 0 : s->tenant->notes->slow_count);
+	writer_integer(s->reply, s->tenant->tenant_stats == NULL ? 0 : s->tenant->tenant_stats->slow_count);
 	return OUTCOME_DONE;
 }
 
-enum outcome slowlog_reset(struct session *s, const struct request *r) {
+enum outcome cmd_slowlog_reset(struct session *s, const struct request *r) {
 	if (operator_asks(s))
 		return operator_slowlog_reset(s, r);
-	notes_drop_slow(s->tenant);
+	tenant_stats_reset_slowlog(s->tenant);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
 
-enum outcome slowlog_help(struct session *s, const struct request *r) {
+enum outcome cmd_slowlog_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"GET [<count>]",

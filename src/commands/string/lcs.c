@@ -145,7 +145,7 @@ static void reply_lcs(struct session *s, const struct lcs *l, const struct lcs_o
 	}
 }
 
-enum outcome lcs_lcs(struct session *s, const struct request *r) {
+enum outcome cmd_lcs(struct session *s, const struct request *r) {
 	struct key first = request_key(s, r, 1), second = request_key(s, r, 2);
 	char texts[2][KEYSPACE_TEXT];
 	/* The second lookup may find its entry due and remove it, which leaves the first one where it is. */

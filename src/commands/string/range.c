@@ -11,7 +11,7 @@ bool range_resolve(int64_t length, int64_t *start, int64_t *end) {
 	return *start <= *end;
 }
 
-enum outcome range_getrange(struct session *s, const struct request *r) {
+enum outcome cmd_range_getrange(struct session *s, const struct request *r) {
 	int64_t start, end;
 	if (!request_integer(s, r->argv[2], &start) || !request_integer(s, r->argv[3], &end))
 		return OUTCOME_DONE;
@@ -21,13 +21,13 @@ enum outcome range_getrange(struct session *s, const struct request *r) {
 	struct slice value = value_or_nothing(e, text), part = SLICE("");
 	if (!range_backwards(start, end) && range_resolve((int64_t)value.len, &start, &end))
 		part = (struct slice){value.data + start, (size_t)(end - start + 1)};
-	if (part.len >= LOAN_MIN)
+	if (part.len >= PIN_MIN)
 		return reply_large(s, e, part);
 	writer_bulk(s->reply, part);
 	return OUTCOME_DONE;
 }
 
-enum outcome range_setrange(struct session *s, const struct request *r) {
+enum outcome cmd_setrange(struct session *s, const struct request *r) {
 	int64_t offset;
 	struct slice part = r->argv[3];
 	if (!request_integer(s, r->argv[2], &offset))
@@ -52,7 +52,7 @@ enum outcome range_setrange(struct session *s, const struct request *r) {
 		return reply_store_error(s, error);
 	memcpy(bytes + offset, part.data, part.len);
 	keyspace_commit(s->tenant->shard);
-	notify_key(s, NOTIFY_STRING, "setrange", &key);
+	keyspace_event(s, NOTIFY_STRING, "setrange", &key);
 	writer_integer(s->reply, (int64_t)length);
 	return OUTCOME_DONE;
 }

@@ -18,22 +18,22 @@ static void reply_value(struct session *s, const struct entry *e) {
 		writer_bulk(s->reply, keyspace_value(e, text));
 }
 
-/* Lends `value`, which is large and in `e`, as the last thing that the command answers; not to a client to which
+/* Pins `value`, which is large and in `e`, as the last thing that the command answers; not to a client to which
  * something else may have to be sent behind it, or that wants no answer. */
 __attribute__((noinline)) enum outcome reply_large(struct session *s, const struct entry *e, struct slice value) {
-	struct loan *loan = NULL;
+	struct pin *pin = NULL;
 	if (!(s->flags & (uint32_t)(SESSION_ATTENTION ^ SESSION_TENANT_ATTENTION)) && !s->reply->muted)
-		loan = loan_take(s->tenant, e);
-	if (loan == NULL) {
+		pin = pin_take(s->tenant, e);
+	if (pin == NULL) {
 		writer_bulk(s->reply, value);
 		return OUTCOME_DONE;
 	}
 	writer_bulk_head(s->reply, value.len);
-	s->env->lent = (struct lent){loan, value};
-	return OUTCOME_LENT;
+	s->env->pinned = (struct pinned){pin, value};
+	return OUTCOME_PINNED_TAIL;
 }
 
-enum outcome string_get(struct session *s, const struct request *r) {
+enum outcome cmd_get(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
 	if (e == NULL) {
@@ -42,13 +42,13 @@ enum outcome string_get(struct session *s, const struct request *r) {
 	}
 	char text[KEYSPACE_TEXT];
 	struct slice value = keyspace_value(e, text);
-	if (__builtin_expect(value.len >= LOAN_MIN, 0))
+	if (__builtin_expect(value.len >= PIN_MIN, 0))
 		return reply_large(s, e, value);
 	writer_bulk(s->reply, value);
 	return OUTCOME_DONE;
 }
 
-enum outcome string_strlen(struct session *s, const struct request *r) {
+enum outcome cmd_strlen(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	char text[KEYSPACE_TEXT];
 	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
@@ -94,9 +94,10 @@ static bool parse_options(const struct request *r, uint32_t i, unsigned allowed,
 	unsigned seen = 0;
 	for (; i < r->argc; i++) {
 		const struct option *o = NULL;
-		uint64_t word = word_of(r->argv[i]);
+		uint64_t word = ascii_word(r->argv[i]);
 		for (size_t k = 0; k < sizeof(options) / sizeof(options[0]) && o == NULL; k++) {
-			if (word_load(options[k].name, sizeof(o->name)) == word && options[k].length == r->argv[i].len)
+			if (ascii_word_load(options[k].name, sizeof(o->name)) == word &&
+			    options[k].length == r->argv[i].len)
 				o = &options[k];
 		}
 		if (o == NULL || !(o->flag & allowed) || (o->excludes & seen))
@@ -142,11 +143,11 @@ static enum outcome set_with_options(struct session *s, const struct request *r)
 		deadline = DEADLINE_NONE;
 	int error = keyspace_set(s->tenant, &key, old, r->argv[2], deadline);
 	if (error == 0) {
-		notify_key(s, NOTIFY_STRING, "set", &key);
+		keyspace_event(s, NOTIFY_STRING, "set", &key);
 		if (flags & OPTION_TIMES)
-			notify_more(s, NOTIFY_GENERIC, "expire", &key);
+			keyspace_event_also(s, NOTIFY_GENERIC, "expire", &key);
 		if ((flags & OPTION_TIMES) && deadline <= session_now(s))
-			notify_more(s, NOTIFY_EXPIRED, "expired", &key);
+			keyspace_event_also(s, NOTIFY_EXPIRED, "expired", &key);
 	}
 	if (!(flags & OPTION_GET))
 		return reply_result(s, error);
@@ -157,25 +158,25 @@ static enum outcome set_with_options(struct session *s, const struct request *r)
 	return OUTCOME_DONE;
 }
 
-enum outcome string_set(struct session *s, const struct request *r) {
+enum outcome cmd_set(struct session *s, const struct request *r) {
 	if (__builtin_expect(r->argc != 3, 0))
 		return set_with_options(s, r);
 	struct key key = request_key(s, r, 1);
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
 	int error = keyspace_set(s->tenant, &key, old, r->argv[2], DEADLINE_NONE);
 	if (__builtin_expect(error == 0, 1))
-		notify_key(s, NOTIFY_STRING, "set", &key);
+		keyspace_event(s, NOTIFY_STRING, "set", &key);
 	return reply_result(s, error);
 }
 
-enum outcome string_setnx(struct session *s, const struct request *r) {
+enum outcome cmd_setnx(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
 	int error = old != NULL ? 0 : keyspace_set(s->tenant, &key, NULL, r->argv[2], DEADLINE_NONE);
 	if (error < 0)
 		return reply_store_error(s, error);
 	if (old == NULL)
-		notify_key(s, NOTIFY_STRING, "set", &key);
+		keyspace_event(s, NOTIFY_STRING, "set", &key);
 	writer_integer(s->reply, old == NULL);
 	return OUTCOME_DONE;
 }
@@ -188,21 +189,21 @@ static enum outcome set_expiring(struct session *s, const struct request *r, enu
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
 	int error = keyspace_set(s->tenant, &key, old, r->argv[3], deadline);
 	if (error == 0) {
-		notify_key(s, NOTIFY_STRING, "set", &key);
-		notify_more(s, NOTIFY_GENERIC, "expire", &key);
+		keyspace_event(s, NOTIFY_STRING, "set", &key);
+		keyspace_event_also(s, NOTIFY_GENERIC, "expire", &key);
 	}
 	return reply_result(s, error);
 }
 
-enum outcome string_setex(struct session *s, const struct request *r) {
+enum outcome cmd_setex(struct session *s, const struct request *r) {
 	return set_expiring(s, r, UNIT_SECONDS);
 }
 
-enum outcome string_psetex(struct session *s, const struct request *r) {
+enum outcome cmd_psetex(struct session *s, const struct request *r) {
 	return set_expiring(s, r, UNIT_MILLISECONDS);
 }
 
-enum outcome string_getset(struct session *s, const struct request *r) {
+enum outcome cmd_getset(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_READ);
 	size_t mark = s->reply->out->len;
@@ -212,22 +213,22 @@ enum outcome string_getset(struct session *s, const struct request *r) {
 		reply_rewind(s, mark);
 		return reply_store_error(s, error);
 	}
-	notify_key(s, NOTIFY_STRING, "set", &key);
+	keyspace_event(s, NOTIFY_STRING, "set", &key);
 	return OUTCOME_DONE;
 }
 
-enum outcome string_getdel(struct session *s, const struct request *r) {
+enum outcome cmd_getdel(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
 	reply_value(s, e);
 	if (e != NULL) {
 		keyspace_delete(s->tenant, &key, e);
-		notify_key(s, NOTIFY_GENERIC, "del", &key);
+		keyspace_event(s, NOTIFY_GENERIC, "del", &key);
 	}
 	return OUTCOME_DONE;
 }
 
-enum outcome string_getex(struct session *s, const struct request *r) {
+enum outcome cmd_getex(struct session *s, const struct request *r) {
 	unsigned flags;
 	struct slice time = {NULL, 0};
 	if (!parse_options(r, 2, OPTIONS_GETEX, &flags, &time))
@@ -245,19 +246,19 @@ enum outcome string_getex(struct session *s, const struct request *r) {
 	reply_value(s, e);
 	if ((flags & OPTION_TIMES) && deadline <= session_now(s)) {
 		keyspace_delete(s->tenant, &key, e);
-		notify_key(s, NOTIFY_GENERIC, "del", &key);
+		keyspace_event(s, NOTIFY_GENERIC, "del", &key);
 	} else if ((flags & OPTION_TIMES) || ((flags & OPTION_PERSIST) && keyspace_deadline(e) != 0)) {
 		int error = keyspace_expire(s->tenant, &key, e, deadline);
 		if (error < 0) {
 			reply_rewind(s, mark);
 			return reply_store_error(s, error);
 		}
-		notify_key(s, NOTIFY_GENERIC, flags & OPTION_PERSIST ? "persist" : "expire", &key);
+		keyspace_event(s, NOTIFY_GENERIC, flags & OPTION_PERSIST ? "persist" : "expire", &key);
 	}
 	return OUTCOME_DONE;
 }
 
-enum outcome string_mget(struct session *s, const struct request *r) {
+enum outcome cmd_mget(struct session *s, const struct request *r) {
 	writer_array(s->reply, r->argc - 1);
 	for (uint32_t i = 1; i < r->argc && !s->reply->failed; i++) {
 		struct key key = request_key(s, r, i);
@@ -267,15 +268,15 @@ enum outcome string_mget(struct session *s, const struct request *r) {
 }
 
 static void tell_set(void *context, const struct key *key) {
-	notify_key(context, NOTIFY_STRING, "set", key);
+	keyspace_event(context, NOTIFY_STRING, "set", key);
 }
 
 /* Sets pairs of keys and values, as one. */
 static int set_all(struct session *s, const struct request *r) {
-	return keyspace_set_all(s->tenant, s->place, r->argv + 1, r->argc / 2, tell_set, s);
+	return keyspace_set_all(s->tenant, s->db_slot, r->argv + 1, r->argc / 2, tell_set, s);
 }
 
-enum outcome string_mset(struct session *s, const struct request *r) {
+enum outcome cmd_mset(struct session *s, const struct request *r) {
 	if (r->argc % 2 == 0)
 		return reply_error(s, "ERR wrong number of arguments for 'mset' command");
 	int error = set_all(s, r);
@@ -285,7 +286,7 @@ enum outcome string_mset(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome string_msetnx(struct session *s, const struct request *r) {
+enum outcome cmd_msetnx(struct session *s, const struct request *r) {
 	if (r->argc % 2 == 0)
 		return reply_error(s, "ERR wrong number of arguments for 'msetnx' command");
 	for (uint32_t i = 1; i < r->argc; i += 2) {
@@ -302,7 +303,7 @@ enum outcome string_msetnx(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-enum outcome string_append(struct session *s, const struct request *r) {
+enum outcome cmd_append(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	struct slice more = r->argv[2];
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
@@ -310,7 +311,7 @@ enum outcome string_append(struct session *s, const struct request *r) {
 		int error = keyspace_set(s->tenant, &key, NULL, more, DEADLINE_NONE);
 		if (error < 0)
 			return reply_store_error(s, error);
-		notify_key(s, NOTIFY_STRING, "append", &key);
+		keyspace_event(s, NOTIFY_STRING, "append", &key);
 		writer_integer(s->reply, (int64_t)more.len);
 		return OUTCOME_DONE;
 	}
@@ -325,7 +326,7 @@ enum outcome string_append(struct session *s, const struct request *r) {
 	if (more.len != 0)
 		memcpy(bytes + length, more.data, more.len);
 	keyspace_commit(s->tenant->shard);
-	notify_key(s, NOTIFY_STRING, "append", &key);
+	keyspace_event(s, NOTIFY_STRING, "append", &key);
 	writer_integer(s->reply, (int64_t)(length + more.len));
 	return OUTCOME_DONE;
 }
@@ -341,25 +342,25 @@ static enum outcome add(struct session *s, const struct request *r, int64_t amou
 		return reply_error(s, "ERR increment or decrement would overflow");
 	if (error < 0)
 		return reply_store_error(s, error);
-	notify_key(s, NOTIFY_STRING, "incrby", &key);
+	keyspace_event(s, NOTIFY_STRING, "incrby", &key);
 	writer_integer(s->reply, value);
 	return OUTCOME_DONE;
 }
 
-enum outcome string_incr(struct session *s, const struct request *r) {
+enum outcome cmd_incr(struct session *s, const struct request *r) {
 	return add(s, r, 1);
 }
 
-enum outcome string_decr(struct session *s, const struct request *r) {
+enum outcome cmd_decr(struct session *s, const struct request *r) {
 	return add(s, r, -1);
 }
 
-enum outcome string_incrby(struct session *s, const struct request *r) {
+enum outcome cmd_incrby(struct session *s, const struct request *r) {
 	int64_t amount;
 	return request_integer(s, r->argv[2], &amount) ? add(s, r, amount) : OUTCOME_DONE;
 }
 
-enum outcome string_decrby(struct session *s, const struct request *r) {
+enum outcome cmd_decrby(struct session *s, const struct request *r) {
 	int64_t amount;
 	if (!request_integer(s, r->argv[2], &amount))
 		return OUTCOME_DONE;
@@ -402,7 +403,7 @@ static size_t format_float(long double value, char text[FLOAT_TEXT_MAX]) {
 	return (size_t)n;
 }
 
-enum outcome string_incrbyfloat(struct session *s, const struct request *r) {
+enum outcome cmd_incrbyfloat(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
 	char digits[KEYSPACE_TEXT], text[FLOAT_TEXT_MAX];
@@ -416,7 +417,7 @@ enum outcome string_incrbyfloat(struct session *s, const struct request *r) {
 	int error = keyspace_set_text(s->tenant, &key, old, sum, old == NULL ? DEADLINE_NONE : DEADLINE_KEEP);
 	if (error < 0)
 		return reply_store_error(s, error);
-	notify_key(s, NOTIFY_STRING, "incrbyfloat", &key);
+	keyspace_event(s, NOTIFY_STRING, "incrbyfloat", &key);
 	writer_bulk(s->reply, sum);
 	return OUTCOME_DONE;
 }

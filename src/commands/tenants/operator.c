@@ -45,14 +45,14 @@ int operator_own_tenants(struct environment *env, struct tenant_array *out) {
 	return c.error;
 }
 
-void operator_reply_sum(struct session *s, struct call *c) {
+void fanout_gather_sum(struct session *s, struct fanout *c) {
 	int64_t sum = 0;
 	for (unsigned i = 0; i < c->workers; i++)
 		sum += c->answers[i].number;
 	writer_integer(s->reply, sum);
 }
 
-void operator_reply_text(struct session *s, struct call *c) {
+void fanout_gather_text(struct session *s, struct fanout *c) {
 	struct slice text = buffer_slice(&c->answers[0].text);
 	if (text.len != 0 && text.data[0] == '-')
 		writer_errorf(s->reply, "%.*s", (int)text.len - 1, text.data + 1);
@@ -62,38 +62,38 @@ void operator_reply_text(struct session *s, struct call *c) {
 
 /* --- TENANT ----------------------------------------------------------------------------------------------------- */
 
-static enum outcome ask(struct session *s, const struct request *r, const struct call_kind *kind) {
+static enum outcome ask(struct session *s, const struct request *r, const struct fanout_kind *kind) {
 	s->flags |= SESSION_SECRET;
-	return operator_only(s, r) ? call_run(s, r, kind, 0) : OUTCOME_DONE;
+	return operator_only(s, r) ? fanout_run(s, r, kind, 0) : OUTCOME_DONE;
 }
 
-enum outcome tenant_list(struct session *s, const struct request *r) {
-	static const struct call_kind kind = {.control = CONTROL_TENANT_LIST, .reply = operator_reply_text};
+enum outcome cmd_tenant_list(struct session *s, const struct request *r) {
+	static const struct fanout_kind kind = {.control = CONTROL_TENANT_LIST, .gather = fanout_gather_text};
 	return ask(s, r, &kind);
 }
 
-enum outcome tenant_info(struct session *s, const struct request *r) {
-	static const struct call_kind kind = {.control = CONTROL_TENANT_INFO, .reply = operator_reply_text};
+enum outcome cmd_tenant_info(struct session *s, const struct request *r) {
+	static const struct fanout_kind kind = {.control = CONTROL_TENANT_INFO, .gather = fanout_gather_text};
 	return ask(s, r, &kind);
 }
 
-enum outcome tenant_create(struct session *s, const struct request *r) {
-	static const struct call_kind kind = {.control = CONTROL_TENANT_CREATE, .reply = operator_reply_text};
+enum outcome cmd_tenant_create(struct session *s, const struct request *r) {
+	static const struct fanout_kind kind = {.control = CONTROL_TENANT_CREATE, .gather = fanout_gather_text};
 	return ask(s, r, &kind);
 }
 
-enum outcome tenant_set(struct session *s, const struct request *r) {
-	static const struct call_kind kind = {.control = CONTROL_TENANT_SET, .reply = operator_reply_text};
+enum outcome cmd_tenant_set(struct session *s, const struct request *r) {
+	static const struct fanout_kind kind = {.control = CONTROL_TENANT_SET, .gather = fanout_gather_text};
 	return ask(s, r, &kind);
 }
 
-enum outcome tenant_drop(struct session *s, const struct request *r) {
-	static const struct call_kind kind = {.control = CONTROL_TENANT_DROP, .reply = operator_reply_text};
+enum outcome cmd_tenant_drop(struct session *s, const struct request *r) {
+	static const struct fanout_kind kind = {.control = CONTROL_TENANT_DROP, .gather = fanout_gather_text};
 	return ask(s, r, &kind);
 }
 
 /* Answers how many clients were closed; -1: the tenant is not here. */
-static void kill_part(struct environment *env, struct call *c, struct call_answer *answer) {
+static void kill_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
 	struct tenant_array tenants;
 	answer->number = -1;
 	if (operator_own_tenants(env, &tenants) < 0)
@@ -105,7 +105,7 @@ static void kill_part(struct environment *env, struct call *c, struct call_answe
 		struct list todo = t->sessions;
 		answer->number = 0;
 		/* The last to go may end the tenant: how many there are is known before. */
-		for (uint64_t left = counter_get(&t->figures.clients); left > 0; left--) {
+		for (uint64_t left = counter_get(&t->counters.clients); left > 0; left--) {
 			struct session *of = list_entry(todo.next, struct session, tenant_link);
 			todo.next = of->tenant_link.next;
 			env->host->close(of);
@@ -115,7 +115,7 @@ static void kill_part(struct environment *env, struct call *c, struct call_answe
 	free(tenants.at);
 }
 
-static void kill_reply(struct session *s, struct call *c) {
+static void kill_gather(struct session *s, struct fanout *c) {
 	int64_t closed = -1;
 	for (unsigned i = 0; i < c->workers; i++) {
 		if (c->answers[i].number > closed)
@@ -127,12 +127,12 @@ static void kill_reply(struct session *s, struct call *c) {
 		writer_integer(s->reply, closed);
 }
 
-enum outcome tenant_kill(struct session *s, const struct request *r) {
-	static const struct call_kind kind = {.part = kill_part, .reply = kill_reply};
+enum outcome cmd_tenant_kill(struct session *s, const struct request *r) {
+	static const struct fanout_kind kind = {.on_worker = kill_on_worker, .gather = kill_gather};
 	return ask(s, r, &kind);
 }
 
-enum outcome tenant_help(struct session *s, const struct request *r) {
+enum outcome cmd_tenant_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"CREATE <name> <option> <value> [<option> <value> ...]",
@@ -153,8 +153,8 @@ enum outcome tenant_help(struct session *s, const struct request *r) {
 
 /* --- SHUTDOWN --------------------------------------------------------------------------------------------------- */
 
-enum outcome server_shutdown(struct session *s, const struct request *r) {
-	static const struct call_kind kind = {.control = CONTROL_SHUTDOWN, .reply = operator_reply_text};
+enum outcome cmd_shutdown(struct session *s, const struct request *r) {
+	static const struct fanout_kind kind = {.control = CONTROL_SHUTDOWN, .gather = fanout_gather_text};
 	bool save = false, nosave = false, now = false, force = false, abort = false;
 	if (!operator_only(s, r))
 		return OUTCOME_DONE;
@@ -179,5 +179,5 @@ enum outcome server_shutdown(struct session *s, const struct request *r) {
 	if (save && !force)
 		return reply_error(s,
 				   "ERR Errors trying to SHUTDOWN: nothing can be saved. FORCE stops it all the same.");
-	return call_run(s, r, &kind, 0);
+	return fanout_run(s, r, &kind, 0);
 }

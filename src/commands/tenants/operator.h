@@ -20,9 +20,9 @@ struct tenant_array {
 int operator_own_tenants(struct environment *env, struct tenant_array *out);
 
 /* Replies with the sum of the answers' numbers. */
-void operator_reply_sum(struct session *s, struct call *c);
+void fanout_gather_sum(struct session *s, struct fanout *c);
 /* Replies with what the control plane answered. */
-void operator_reply_text(struct session *s, struct call *c);
+void fanout_gather_text(struct session *s, struct fanout *c);
 
 enum outcome operator_client_list(struct session *s, const struct request *r);
 enum outcome operator_client_kill(struct session *s, const struct request *r);

@@ -49,9 +49,9 @@ int arena_save(struct arena *a) {
 				   {.tv_sec = (time_t)(random >> 34), .tv_nsec = (long)(random % 1000000000)}};
 
 	h->seal = (uint64_t)seal[1].tv_sec << 30 | (uint64_t)seal[1].tv_nsec;
-	h->resident = counter_get(&a->figures.resident);
+	h->resident = counter_get(&a->counters.resident);
 	for (unsigned kind = 0; kind < ARENA_KINDS; kind++)
-		h->used_by_kind[kind] = counter_get(&a->figures.used_by_kind[kind]);
+		h->used_by_kind[kind] = counter_get(&a->counters.used_by_kind[kind]);
 	crash_point();
 	h->saved = saved_sum(a);
 	crash_point();
@@ -90,20 +90,20 @@ static bool is_clean(const struct arena *a, const struct stat *st) {
 	       arena_find_block(a, h->root, ARENA_OTHER, &block) && h->root_size <= block && h->saved == saved_sum(a);
 }
 
-static void take_figures(struct arena *a) {
+static void take_counters(struct arena *a) {
 	const struct header *h = a->header;
 
-	counter_set(&a->figures.resident, h->resident);
+	counter_set(&a->counters.resident, h->resident);
 	for (unsigned kind = 0; kind < ARENA_KINDS; kind++) {
-		counter_set(&a->figures.used_by_kind[kind], h->used_by_kind[kind]);
-		counter_add(&a->figures.used, h->used_by_kind[kind]);
+		counter_set(&a->counters.used_by_kind[kind], h->used_by_kind[kind]);
+		counter_add(&a->counters.used, h->used_by_kind[kind]);
 	}
 }
 
-void arena_set_budget(struct arena *a, struct arena_budget *budget) {
+void arena_set_budget(struct arena *a, struct memory_budget *budget) {
 	a->budget = budget;
 	if (budget != NULL)
-		atomic_fetch_add_explicit(&budget->used, counter_get(&a->figures.resident), memory_order_relaxed);
+		atomic_fetch_add_explicit(&budget->used, counter_get(&a->counters.resident), memory_order_relaxed);
 }
 
 int arena_adopt(struct arena **out, int fd, bool *clean) {
@@ -133,7 +133,7 @@ int arena_adopt(struct arena **out, int fd, bool *clean) {
 	}
 	*clean = is_clean(a, &st);
 	if (*clean)
-		take_figures(a);
+		take_counters(a);
 	*out = a;
 	return 0;
 }
@@ -231,9 +231,9 @@ struct rebuild {
 };
 
 static void count_kept(struct arena *a, size_t bytes, size_t resident, enum arena_kind kind) {
-	counter_add(&a->figures.used, bytes);
-	counter_add(&a->figures.used_by_kind[kind], bytes);
-	counter_add(&a->figures.resident, resident);
+	counter_add(&a->counters.used, bytes);
+	counter_add(&a->counters.used_by_kind[kind], bytes);
+	counter_add(&a->counters.resident, resident);
 }
 
 /* Pages in a slab or a run have no descriptors of their own. */
@@ -247,7 +247,7 @@ static void clear_descriptors(struct arena *a, uint32_t page, uint32_t pages) {
 }
 
 /* Whether anything in the slab is in use; if so, it is in order again. */
-static bool rebuild_slab(struct rebuild *r, uint32_t page, enum arena_kind kind) {
+static bool rescan_slab(struct rebuild *r, uint32_t page, enum arena_kind kind) {
 	struct arena *a = r->arena;
 	struct descriptor *d = descriptor(a, page);
 	size_t size = arena_class_size(d->size);
@@ -278,7 +278,7 @@ static bool rebuild_slab(struct rebuild *r, uint32_t page, enum arena_kind kind)
 	return true;
 }
 
-static bool rebuild_run(struct rebuild *r, uint32_t page, enum arena_kind kind) {
+static bool rescan_run(struct rebuild *r, uint32_t page, enum arena_kind kind) {
 	size_t size = (size_t)descriptor(r->arena, page)->pages * ARENA_PAGE;
 	ref block = page * UNITS_PER_PAGE;
 
@@ -290,7 +290,7 @@ static bool rebuild_run(struct rebuild *r, uint32_t page, enum arena_kind kind) 
 }
 
 /* What is at `page`; returns for how many pages, and whether it stays. */
-static uint32_t rebuild_at(struct rebuild *r, uint32_t page, bool *stays) {
+static uint32_t rescan_at(struct rebuild *r, uint32_t page, bool *stays) {
 	struct arena *a = r->arena;
 	struct descriptor *d = descriptor(a, page);
 	enum arena_kind kind;
@@ -299,10 +299,10 @@ static uint32_t rebuild_at(struct rebuild *r, uint32_t page, bool *stays) {
 	*stays = false;
 	if (is_slab(a, page, &kind)) {
 		pages = SLAB_PAGES;
-		*stays = rebuild_slab(r, page, kind);
+		*stays = rescan_slab(r, page, kind);
 	} else if (is_run(a, page, &kind)) {
 		pages = d->pages;
-		*stays = rebuild_run(r, page, kind);
+		*stays = rescan_run(r, page, kind);
 	} else if (d->state > PAGE_DIRTY) {
 		r->damaged++;
 	}
@@ -333,8 +333,8 @@ static void free_gap(struct arena *a, uint32_t from, uint32_t to) {
 	pages_recover(a, from, to - from);
 }
 
-uint64_t arena_rebuild(struct arena *a, bool (*keep)(void *context, ref block, size_t size, enum arena_kind kind),
-		       void *context) {
+uint64_t arena_rescan(struct arena *a, bool (*keep)(void *context, ref block, size_t size, enum arena_kind kind),
+		      void *context) {
 	struct rebuild r = {a, keep, context, 0};
 	struct header *h = a->header;
 	uint32_t gap = FIRST_PAGE, pages;
@@ -344,12 +344,12 @@ uint64_t arena_rebuild(struct arena *a, bool (*keep)(void *context, ref block, s
 	memset(h->nonempty, 0, sizeof h->nonempty);
 	memset(h->free, 0, sizeof h->free);
 	memset(h->partial, 0, sizeof h->partial);
-	a->figures = (struct arena_figures){0};
+	a->counters = (struct arena_counters){0};
 	clear_outside(a);
 	for (uint32_t page = FIRST_PAGE; page < h->end; page += pages) {
 		bool stays;
 
-		pages = rebuild_at(&r, page, &stays);
+		pages = rescan_at(&r, page, &stays);
 		if (!stays)
 			continue;
 		free_gap(a, gap, page);

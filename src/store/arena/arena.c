@@ -65,7 +65,7 @@ static void release_idle(struct arena *a) {
 
 bool arena_trim(struct arena *a, size_t max_bytes, bool all) {
 	struct header *h = a->header;
-	uint64_t slack = all ? 0 : counter_get(&a->figures.used) / SLACK_SHARE;
+	uint64_t slack = all ? 0 : counter_get(&a->counters.used) / SLACK_SHARE;
 
 	if (!all && slack < SLACK_MIN)
 		slack = SLACK_MIN;
@@ -93,7 +93,7 @@ bool arena_keep_reserve(struct arena *a, bool keep) {
 	return kept;
 }
 
-struct arena_budget *arena_budget_of(const struct arena *a) {
+struct memory_budget *arena_budget_of(const struct arena *a) {
 	return a->budget;
 }
 
@@ -227,8 +227,8 @@ static ref alloc(struct arena *a, size_t size, enum arena_kind kind, bool zero) 
 			memset(arena_at(a, at), 0, block);
 	}
 	if (at != 0) {
-		counter_add(&a->figures.used, block);
-		counter_add(&a->figures.used_by_kind[kind], block);
+		counter_add(&a->counters.used, block);
+		counter_add(&a->counters.used_by_kind[kind], block);
 	}
 	return at;
 }
@@ -249,8 +249,8 @@ void arena_free(struct arena *a, ref block, size_t size, enum arena_kind kind) {
 		run_free(a, block, bytes, kind);
 	else
 		slab_free(a, block, bytes, kind);
-	counter_sub(&a->figures.used, bytes);
-	counter_sub(&a->figures.used_by_kind[kind], bytes);
+	counter_sub(&a->counters.used, bytes);
+	counter_sub(&a->counters.used_by_kind[kind], bytes);
 }
 
 ref arena_root(struct arena *a, size_t size) {
@@ -281,16 +281,16 @@ static int create_memfd(const char *name) {
 static void *reserve(struct arena *a) {
 	for (a->reserved = PAGES_MAX; a->reserved >= 2 * FIRST_PAGE; a->reserved /= 2) {
 		size_t size = (size_t)a->reserved * ARENA_PAGE;
-		char *base =
-			mmap(NULL, size + HUGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		char *base = mmap(NULL, size + HUGEPAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+				  -1, 0);
 
 		if (base == MAP_FAILED)
 			continue;
-		size_t before = (HUGE_BYTES - (uintptr_t)base % HUGE_BYTES) % HUGE_BYTES;
+		size_t before = (HUGEPAGE_BYTES - (uintptr_t)base % HUGEPAGE_BYTES) % HUGEPAGE_BYTES;
 
 		if (before > 0)
 			(void)munmap(base, before);
-		(void)munmap(base + before + size, HUGE_BYTES - before);
+		(void)munmap(base + before + size, HUGEPAGE_BYTES - before);
 		return base + before;
 	}
 	return MAP_FAILED;
@@ -328,7 +328,7 @@ static int arena_init(struct arena *a, const char *name) {
 	return 0;
 }
 
-int arena_open(struct arena **out, const char *name, struct arena_budget *budget) {
+int arena_open(struct arena **out, const char *name, struct memory_budget *budget) {
 	struct arena *a = calloc(1, sizeof *a);
 
 	if (a == NULL)
@@ -355,7 +355,7 @@ static void unpoison_slabs(struct arena *a) {
 void arena_close(struct arena *a) {
 	if (a == NULL)
 		return;
-	pages_refund(a, counter_get(&a->figures.resident));
+	pages_refund(a, counter_get(&a->counters.resident));
 	if (ARENA_ASAN && a->header != NULL)
 		unpoison_slabs(a);
 	if (a->map.base != NULL)
@@ -369,6 +369,6 @@ int arena_fd(const struct arena *a) {
 	return a->fd;
 }
 
-const struct arena_figures *arena_figures(const struct arena *a) {
-	return &a->figures;
+const struct arena_counters *arena_counters(const struct arena *a) {
+	return &a->counters;
 }

@@ -10,7 +10,7 @@
  * and go back to the kernel in bounded steps (arena_trim), so neither a flush nor one large value stalls the caller.
  * Nothing in the arena is a pointer: it may be mapped at any address, by any process.
  *
- * One thread owns an arena; only the figures may be read by others. */
+ * One thread owns an arena; only the counters may be read by others. */
 #pragma once
 
 #include <stdbool.h>
@@ -31,24 +31,24 @@ typedef uint32_t ref;
 enum arena_kind { ARENA_ENTRY, ARENA_OTHER, ARENA_KINDS };
 
 /* Written by the owner, read by anybody. */
-struct arena_figures {
+struct arena_counters {
 	counter resident; /* bytes of pages in use or kept as slack */
 	counter used;     /* bytes of blocks handed out, rounding included */
 	counter used_by_kind[ARENA_KINDS];
-	counter huge; /* bytes that were laid on huge pages; written by the thread that calls arena_collapse */
+	counter hugepages; /* bytes that were laid on huge pages; written by the thread that calls arena_collapse */
 };
 
 struct arena;
 
 /* Creates an arena in a new memfd. `budget` may be NULL and is not owned; it must outlive the arena.
  * Returns 0, -ENOMEM, or the -errno of memfd_create or mmap. */
-int arena_open(struct arena **out, const char *name, struct arena_budget *budget);
+int arena_open(struct arena **out, const char *name, struct memory_budget *budget);
 /* Takes over the memfd of an arena: `fd` is the arena's then. `*clean` says that arena_save was the last to change it;
- * else it must go through arena_rebuild. No budget limits it yet. 0; -ENOMEM or -errno; ATOMDB_E_FORMAT, _VERSION,
+ * else it must go through arena_rescan. No budget limits it yet. 0; -ENOMEM or -errno; ATOMDB_E_FORMAT, _VERSION,
  * _CHECKSUM or _TRUNCATED, and nothing has changed. */
 int arena_adopt(struct arena **out, int fd, bool *clean);
 /* From here on its pages are charged, all that it has at once. */
-void arena_set_budget(struct arena *a, struct arena_budget *budget);
+void arena_set_budget(struct arena *a, struct memory_budget *budget);
 /* Makes the arena what arena_adopt finds clean; nothing may write to it after that. 0 or -errno. */
 int arena_save(struct arena *a);
 /* From here on it has to be rebuilt. */
@@ -63,7 +63,7 @@ void arena_collapse(struct arena *a);
 
 /* The memfd, owned by the arena. */
 int arena_fd(const struct arena *a);
-const struct arena_figures *arena_figures(const struct arena *a);
+const struct arena_counters *arena_counters(const struct arena *a);
 
 /* The first block, `size` bytes of zeros, at a place that never moves: where the owner keeps the roots of everything
  * else. Called once, before any arena_alloc. */
@@ -87,8 +87,8 @@ void arena_fit_root(struct arena *a, size_t size);
 bool arena_find_block(const struct arena *a, ref block, enum arena_kind kind, size_t *size);
 /* Makes all bookkeeping new from what the descriptors say of slabs and runs. `keep` says of each block whether it is in
  * use; it may change it, but not allocate. Returns how many descriptors were damaged. */
-uint64_t arena_rebuild(struct arena *a, bool (*keep)(void *context, ref block, size_t size, enum arena_kind kind),
-		       void *context);
+uint64_t arena_rescan(struct arena *a, bool (*keep)(void *context, ref block, size_t size, enum arena_kind kind),
+		      void *context);
 /* Visits the blocks of that kind that a slab or run has handed out once: also those that are free now. */
 void arena_each(const struct arena *a, enum arena_kind kind, void (*visit)(void *context, ref block), void *context);
 
@@ -126,7 +126,7 @@ bool arena_take_heap(struct arena *a, uint64_t bytes);
 void arena_take_heap_anyway(struct arena *a, uint64_t bytes);
 void arena_give_heap(struct arena *a, uint64_t bytes);
 /* Or NULL. */
-struct arena_budget *arena_budget_of(const struct arena *a);
+struct memory_budget *arena_budget_of(const struct arena *a);
 
 /* Where the arena is mapped: the base of arena_at. */
 struct arena_base {

@@ -13,15 +13,15 @@ static unsigned units_of(unsigned class) {
 }
 
 /* Slabs of a class that its blocks do not need. */
-static uint32_t to_spare(const struct sparse *s, unsigned class) {
-	const struct sparse_class *c = &s->classes[class];
+static uint32_t to_spare(const struct fragmentation *s, unsigned class) {
+	const struct fragmentation_class *c = &s->classes[class];
 	uint32_t each = SLAB_UNITS / units_of(class);
 	uint32_t needed = (uint32_t)((c->blocks + each - 1) / each);
 
 	return c->slabs > needed ? c->slabs - needed : 0;
 }
 
-static bool is_enough(const struct sparse *s, unsigned class, unsigned share) {
+static bool is_enough(const struct fragmentation *s, unsigned class, unsigned share) {
 	uint32_t spare = to_spare(s, class);
 
 	return spare != 0 && (s->thorough || (uint64_t)spare * share >= s->classes[class].slabs);
@@ -31,25 +31,25 @@ static bool is_slab(const struct descriptor *d) {
 	return d->state == PAGE_SLAB + ARENA_ENTRY && d->used != 0;
 }
 
-void sparse_start(struct sparse *s, bool thorough) {
-	*s = (struct sparse){.phase = SPARSE_SURVEY, .thorough = thorough, .page = FIRST_PAGE};
+void fragmentation_start(struct fragmentation *s, bool thorough) {
+	*s = (struct fragmentation){.phase = FRAGMENTATION_SURVEY, .thorough = thorough, .page = FIRST_PAGE};
 }
 
 /* What the survey leads to. */
-static void decide(struct sparse *s) {
+static void decide(struct fragmentation *s) {
 	uint32_t spare = 0;
 
 	for (unsigned class = 0; class < CLASSES; class ++) {
 		s->classes[class].worth = is_enough(s, class, s->again ? END_SHARE : BEGIN_SHARE);
 		spare += s->classes[class].worth ? to_spare(s, class) : 0;
 	}
-	s->phase = spare >= (s->thorough ? 1 : SPARE_MIN) ? SPARSE_PASS : SPARSE_IDLE;
+	s->phase = spare >= (s->thorough ? 1 : SPARE_MIN) ? FRAGMENTATION_PASS : FRAGMENTATION_IDLE;
 	s->page = FIRST_PAGE;
 	s->unit = 0;
 	s->spared = 0;
 }
 
-void sparse_survey(struct sparse *s, const struct arena *a, unsigned *steps) {
+void fragmentation_survey(struct fragmentation *s, const struct arena *a, unsigned *steps) {
 	uint32_t end = a->header->end;
 
 	for (; *steps != 0 && s->page < end; --*steps)
@@ -66,14 +66,14 @@ void sparse_survey(struct sparse *s, const struct arena *a, unsigned *steps) {
 }
 
 /* Whether a slab of entries is to be emptied. */
-static bool is_worth(const struct sparse *s, const struct descriptor *d) {
-	const struct sparse_class *c = &s->classes[d->size];
+static bool is_worth(const struct fragmentation *s, const struct descriptor *d) {
+	const struct fragmentation_class *c = &s->classes[d->size];
 
 	return c->worth && d->used < SLAB_UNITS / units_of(d->size) && d->used * (uint64_t)c->slabs <= c->blocks &&
 	       is_enough(s, d->size, END_SHARE);
 }
 
-static unsigned take_of_slab(struct sparse *s, const struct arena *a, const struct descriptor *d, ref *blocks,
+static unsigned take_of_slab(struct fragmentation *s, const struct arena *a, const struct descriptor *d, ref *blocks,
 			     unsigned max, unsigned *steps) {
 	unsigned units = units_of(d->size), taken = 0;
 
@@ -90,17 +90,18 @@ static unsigned take_of_slab(struct sparse *s, const struct arena *a, const stru
 	return taken;
 }
 
-static void end_pass(struct sparse *s) {
+static void end_pass(struct fragmentation *s) {
 	bool thorough = s->thorough, again = s->spared != 0;
 
-	*s = (struct sparse){0};
+	*s = (struct fragmentation){0};
 	if (!again)
 		return;
-	sparse_start(s, thorough);
+	fragmentation_start(s, thorough);
 	s->again = true;
 }
 
-unsigned sparse_take(struct sparse *s, const struct arena *a, ref *blocks, unsigned max, unsigned *steps) {
+unsigned fragmentation_take(struct fragmentation *s, const struct arena *a, ref *blocks, unsigned max,
+			    unsigned *steps) {
 	while (*steps != 0 && s->page < a->header->end) {
 		const struct descriptor *d = descriptor(a, s->page);
 
@@ -123,7 +124,7 @@ unsigned sparse_take(struct sparse *s, const struct arena *a, ref *blocks, unsig
 	return 0;
 }
 
-bool sparse_make_way(struct sparse *s, struct arena *a, ref block) {
+bool fragmentation_make_way(struct fragmentation *s, struct arena *a, ref block) {
 	uint32_t page = block / SLAB_UNITS * SLAB_PAGES;
 	const struct descriptor *d = descriptor(a, page);
 	uint32_t *head = &a->header->partial[ARENA_ENTRY][d->size];

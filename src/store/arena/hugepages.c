@@ -21,27 +21,27 @@
 #define COLLAPSED 16
 
 static bool is_done(const struct arena *a, uint32_t huge) {
-	return (a->huge.done[huge / 64] >> huge % 64 & 1) != 0;
+	return (a->hugepages.done[huge / 64] >> huge % 64 & 1) != 0;
 }
 
 static void set_done(struct arena *a, uint32_t huge, bool done) {
 	uint64_t bit = (uint64_t)1 << huge % 64;
 	if (is_done(a, huge) == done)
 		return;
-	a->huge.done[huge / 64] ^= bit;
+	a->hugepages.done[huge / 64] ^= bit;
 	if (done)
-		counter_add(&a->figures.huge, HUGE_BYTES);
+		counter_add(&a->counters.hugepages, HUGEPAGE_BYTES);
 	else
-		counter_sub(&a->figures.huge, HUGE_BYTES);
+		counter_sub(&a->counters.hugepages, HUGEPAGE_BYTES);
 }
 
 /* Whether all of it is in memory. */
 static bool is_full(const struct arena *a, uint32_t huge) {
-	unsigned char there[HUGE_PAGES];
-	if (mincore(page_at(a, huge * HUGE_PAGES), HUGE_BYTES, there) < 0)
+	unsigned char there[HUGEPAGE_PAGES];
+	if (mincore(page_at(a, huge * HUGEPAGE_PAGES), HUGEPAGE_BYTES, there) < 0)
 		return false;
 	unsigned all = 1;
-	for (unsigned i = 0; i < HUGE_PAGES; i++)
+	for (unsigned i = 0; i < HUGEPAGE_PAGES; i++)
 		all &= there[i];
 	return all != 0;
 }
@@ -54,7 +54,7 @@ static uint32_t collapse_run(struct arena *a, uint32_t first, uint32_t end, unsi
 	if (next == first)
 		return first;
 	/* What it refuses is not asked for again, as long as it stays as it is. */
-	(void)madvise(page_at(a, first * HUGE_PAGES), (next - first) * (size_t)HUGE_BYTES, MADV_COLLAPSE);
+	(void)madvise(page_at(a, first * HUGEPAGE_PAGES), (next - first) * (size_t)HUGEPAGE_BYTES, MADV_COLLAPSE);
 	for (uint32_t i = first; i < next; i++)
 		set_done(a, i, true);
 	return next;
@@ -64,8 +64,8 @@ void arena_collapse(struct arena *a) {
 	struct stat file;
 	if (fstat(a->fd, &file) < 0)
 		return;
-	uint32_t begin = FIRST_PAGE / HUGE_PAGES + 1, end = (uint32_t)((uint64_t)file.st_size / HUGE_BYTES);
-	uint32_t at = a->huge.next;
+	uint32_t begin = FIRST_PAGE / HUGEPAGE_PAGES + 1, end = (uint32_t)((uint64_t)file.st_size / HUGEPAGE_BYTES);
+	uint32_t at = a->hugepages.next;
 	unsigned collapsed = 0;
 	for (unsigned looked = 0; looked < LOOKED_AT && collapsed < COLLAPSED && begin < end; looked++) {
 		if (at < begin || at >= end)
@@ -76,10 +76,10 @@ void arena_collapse(struct arena *a) {
 			set_done(a, at, false);
 		at = stopped > at ? stopped : at + 1;
 	}
-	a->huge.next = at;
+	a->hugepages.next = at;
 }
 
 void shard_collapse(struct shard *s) {
 	arena_collapse(s->arena);
-	counter_set(&s->figures.huge, counter_get(&arena_figures(s->arena)->huge));
+	counter_set(&s->counters.hugepages, counter_get(&arena_counters(s->arena)->hugepages));
 }

@@ -39,12 +39,12 @@ static bool budget_take(struct arena *a, uint32_t pages) {
 
 	if (!arena_take_heap(a, bytes))
 		return false;
-	counter_add(&a->figures.resident, bytes);
+	counter_add(&a->counters.resident, bytes);
 	return true;
 }
 
 void pages_refund(struct arena *a, uint64_t bytes) {
-	counter_sub(&a->figures.resident, bytes);
+	counter_sub(&a->counters.resident, bytes);
 	arena_give_heap(a, bytes);
 }
 
@@ -226,7 +226,7 @@ void pages_recover(struct arena *a, uint32_t page, uint32_t pages) {
 	if (fallocate(a->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)page * ARENA_PAGE,
 		      (off_t)pages * ARENA_PAGE) != 0) {
 		state = PAGE_DIRTY;
-		counter_add(&a->figures.resident, (uint64_t)pages * ARENA_PAGE);
+		counter_add(&a->counters.resident, (uint64_t)pages * ARENA_PAGE);
 	}
 	pages_free(a, page, pages, state);
 }

@@ -32,9 +32,9 @@
 #endif
 #define UNITS_PER_PAGE (ARENA_PAGE / ARENA_UNIT)
 /* Huge pages, the kernel's: see hugepages.c. */
-#define HUGE_BYTES (2 * MIB)
-#define HUGE_PAGES ((uint32_t)(HUGE_BYTES / ARENA_PAGE))
-#define SLAB_UNITS (SLAB_PAGES * UNITS_PER_PAGE)
+#define HUGEPAGE_BYTES (2 * MIB)
+#define HUGEPAGE_PAGES ((uint32_t)(HUGEPAGE_BYTES / ARENA_PAGE))
+#define SLAB_UNITS     (SLAB_PAGES * UNITS_PER_PAGE)
 
 enum page_state {
 	PAGE_NONE = 0, /* not the first of anything */
@@ -67,7 +67,7 @@ struct header {
 	uint64_t saved;    /* checksum of the header, without this, and of the root block; 0: not saved */
 	uint64_t seal;     /* the memfd's time of modification when saved: it changes with the next write */
 	uint64_t root_size;
-	uint64_t resident; /* the figures when saved */
+	uint64_t resident; /* the counters when saved */
 	uint64_t used_by_kind[ARENA_KINDS];
 	uint32_t end;         /* pages of the file */
 	uint32_t dirty;       /* free pages that are resident */
@@ -82,15 +82,15 @@ struct arena {
 	struct arena_base map;
 	struct header *header;
 	struct descriptor *descriptors;
-	struct arena_budget *budget;
-	struct arena_figures figures;
+	struct memory_budget *budget;
+	struct arena_counters counters;
 	uint32_t reserved; /* pages of address space: PAGES_MAX, or less where the system has no more to give */
 	int fd;            /* owned */
 	bool keeps_reserve;
 	struct {
-		uint32_t next;                              /* the one to look at next */
-		uint64_t done[PAGES_MAX / HUGE_PAGES / 64]; /* those that were collapsed, a bit each */
-	} huge;                                             /* of the thread that calls arena_collapse */
+		uint32_t next;                                  /* the one to look at next */
+		uint64_t done[PAGES_MAX / HUGEPAGE_PAGES / 64]; /* those that were collapsed, a bit each */
+	} hugepages;                                            /* of the thread that calls arena_collapse */
 };
 
 static inline struct descriptor *descriptor(const struct arena *a, uint32_t page) {

@@ -17,24 +17,24 @@ static void resizing_remove(struct shard *s, ref block) {
 }
 
 /* Unlinks a database from its tenant, to be listed before `next`. */
-static ref database_drop(struct tenant *t, unsigned place, ref next) {
+static ref database_drop(struct tenant *t, unsigned db_slot, ref next) {
 	struct shard *s = t->shard;
-	struct database *d = tenant_database(t, place);
-	unsigned number = t->record->numbers[place];
+	struct database *d = tenant_database(t, db_slot);
+	unsigned number = t->record->numbers[db_slot];
 	uint64_t keys = table_count(&d->table);
 	if (d->resizing)
-		resizing_remove(s, t->record->databases[place]);
-	counter_sub(&t->figures.keys, keys);
-	counter_sub(&t->shard->figures.keys, keys);
-	counter_sub(&t->figures.keys_expiring, d->expiring);
-	counter_set(&t->figures.db_keys[number], 0);
-	counter_set(&t->figures.db_expiring[number], 0);
+		resizing_remove(s, t->record->databases[db_slot]);
+	counter_sub(&t->counters.keys, keys);
+	counter_sub(&t->shard->counters.keys, keys);
+	counter_sub(&t->counters.keys_expiring, d->expiring);
+	counter_set(&t->counters.db_keys[number], 0);
+	counter_set(&t->counters.db_expiring[number], 0);
 	t->dying += d->bytes;
 	d->lru = t->record->lru_number;
 	d->next_dropped = next;
 	shard_directory(s)[t->slot].dropped++;
-	ref block = t->record->databases[place];
-	t->record->databases[place] = 0;
+	ref block = t->record->databases[db_slot];
+	t->record->databases[db_slot] = 0;
 	return block;
 }
 
@@ -43,8 +43,8 @@ void keyspace_flush(struct tenant *t, unsigned database) {
 		t->watcher(t, CHANGE_FLUSH, database, SLICE(""));
 	struct shard *s = t->shard;
 	ref first = s->root->dropped;
-	if (scope_active(s))
-		scope_note_dropped(s);
+	if (undo_active(s))
+		undo_note_dropped(s);
 	for (unsigned i = 0; i < TENANT_DATABASES; i++)
 		if ((database == t->record->numbers[i] || database == TENANT_DATABASES) && t->record->databases[i] != 0)
 			first = database_drop(t, i, first);
@@ -52,7 +52,7 @@ void keyspace_flush(struct tenant *t, unsigned database) {
 	s->root->dropped = first;
 	crash_point();
 	/* What still hangs in the list of a tenant without entries belongs to dropped databases. */
-	if (counter_get(&t->figures.keys) == 0 && t->record->lru.newest != 0) {
+	if (counter_get(&t->counters.keys) == 0 && t->record->lru.newest != 0) {
 		t->record->lru = (struct lru){0, 0};
 		t->record->lru_number++;
 	}
@@ -73,7 +73,7 @@ static void discharge(const struct drop *drop, uint64_t bytes) {
 	if (drop->tenant == NULL)
 		return;
 	drop->tenant->dying -= bytes;
-	counter_sub(&drop->tenant->figures.bytes, bytes);
+	counter_sub(&drop->tenant->counters.bytes, bytes);
 }
 
 static void drop_entry(void *context, ref block) {
@@ -88,7 +88,7 @@ static void drop_entry(void *context, ref block) {
 	e->owner = 0;
 	crash_point();
 	discharge(drop, arena_block_size(size));
-	loan_free_entry(s, block, size);
+	pin_free_entry(s, block, size);
 }
 
 void keyspace_charge_dropped(struct tenant *t) {
@@ -100,13 +100,13 @@ void keyspace_charge_dropped(struct tenant *t) {
 			continue;
 		left--;
 		t->dying += d->bytes;
-		counter_add(&t->figures.bytes, d->bytes);
+		counter_add(&t->counters.bytes, d->bytes);
 	}
 }
 
 bool keyspace_free_dropped(struct shard *s, unsigned units) {
 	ref block;
-	if (scope_keeps_dropped(s))
+	if (undo_keeps_dropped(s))
 		return s->root->dropped != 0;
 	while (units != 0 && (block = s->root->dropped) != 0) {
 		struct database *d = database_at(s, block);

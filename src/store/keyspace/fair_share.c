@@ -25,14 +25,14 @@
 
 /* ---- the level ---- */
 
-static uint64_t bytes_above(const struct share_demand *demands, size_t count, uint64_t level) {
+static uint64_t bytes_above(const struct fair_share_demand *demands, size_t count, uint64_t level) {
 	uint64_t sum = 0;
 	for (size_t i = 0; i < count; i++)
 		sum += demands[i].bytes > level ? demands[i].bytes - level : 0;
 	return sum;
 }
 
-uint64_t share_level(const struct share_demand *demands, size_t count, uint64_t excess) {
+uint64_t fair_share_level(const struct fair_share_demand *demands, size_t count, uint64_t excess) {
 	uint64_t low = 1, high = 1;
 	for (size_t i = 0; i < count; i++)
 		high = demands[i].bytes > high ? demands[i].bytes : high;
@@ -48,15 +48,15 @@ uint64_t share_level(const struct share_demand *demands, size_t count, uint64_t 
 }
 
 /* The same where only those that evict can give way: of more than the limit, all must go. */
-static uint64_t level_of_evictable(const struct share_demand *demands, size_t count, uint64_t excess) {
-	struct share_demand *some = malloc(count * sizeof *some);
+static uint64_t level_of_evictable(const struct fair_share_demand *demands, size_t count, uint64_t excess) {
+	struct fair_share_demand *some = malloc(count * sizeof *some);
 	size_t found = 0;
 	if (some == NULL)
 		return UINT64_MAX;
 	for (size_t i = 0; i < count; i++)
 		if (demands[i].evicts)
 			some[found++] = demands[i];
-	uint64_t level = share_level(some, found, excess);
+	uint64_t level = fair_share_level(some, found, excess);
 	free(some);
 	return level;
 }
@@ -65,8 +65,8 @@ static uint64_t reserve_of(uint64_t limit) {
 	return limit / BUDGET_RESERVE_SHARE;
 }
 
-uint64_t share_excess(const struct shard *s) {
-	const struct arena_budget *b = arena_budget_of(s->arena);
+uint64_t fair_share_excess(const struct shard *s) {
+	const struct memory_budget *b = arena_budget_of(s->arena);
 	if (b == NULL)
 		return 0;
 	uint64_t limit = atomic_load_explicit(&b->limit, memory_order_relaxed);
@@ -74,12 +74,13 @@ uint64_t share_excess(const struct shard *s) {
 	return limit == 0 || used <= most ? 0 : used - most;
 }
 
-uint64_t share_publish(struct arena_budget *b, const struct share_demand *demands, size_t count, uint64_t wanted) {
+uint64_t fair_share_publish(struct memory_budget *b, const struct fair_share_demand *demands, size_t count,
+			    uint64_t wanted) {
 	uint64_t limit = atomic_load_explicit(&b->limit, memory_order_relaxed);
 	uint64_t used = atomic_load_explicit(&b->used, memory_order_relaxed);
 	uint64_t level = 0, most = limit - reserve_of(limit);
 	if (limit != 0 && used + wanted > most)
-		level = share_level(demands, count, used + wanted - most);
+		level = fair_share_level(demands, count, used + wanted - most);
 	if (limit != 0 && used > limit) {
 		uint64_t lower = level_of_evictable(demands, count, used - limit);
 		level = lower < level ? lower : level;
@@ -90,28 +91,28 @@ uint64_t share_publish(struct arena_budget *b, const struct share_demand *demand
 }
 
 /* Publishes the level of the shard's own tenants, if there is no registry. */
-static void measure_own(struct shard *s, struct arena_budget *b, uint64_t wanted) {
-	struct share_demand *demands = malloc((s->slots + 1) * sizeof *demands);
+static void measure_own(struct shard *s, struct memory_budget *b, uint64_t wanted) {
+	struct fair_share_demand *demands = malloc((s->slots + 1) * sizeof *demands);
 	size_t count = 0;
 	if (demands == NULL)
 		return;
 	for (uint32_t i = 1; i < s->slots; i++)
 		if (s->tenants[i] != NULL)
-			demands[count++] = (struct share_demand){counter_get(&s->tenants[i]->figures.bytes),
-								 s->tenants[i]->limits.eviction != EVICTION_NONE};
-	(void)share_publish(b, demands, count, wanted);
+			demands[count++] = (struct fair_share_demand){counter_get(&s->tenants[i]->counters.bytes),
+								      s->tenants[i]->limits.eviction != EVICTION_NONE};
+	(void)fair_share_publish(b, demands, count, wanted);
 	free(demands);
 }
 
 static void take_over(struct shard *s, uint64_t level) {
-	s->share.level = level == 0 ? UINT64_MAX : level;
+	s->fair_share.level = level == 0 ? UINT64_MAX : level;
 }
 
-void share_read_level(struct shard *s) {
-	struct arena_budget *b = arena_budget_of(s->arena);
+void fair_share_read_level(struct shard *s) {
+	struct memory_budget *b = arena_budget_of(s->arena);
 	uint64_t level = b == NULL ? 0 : atomic_load_explicit(&b->level, memory_order_relaxed);
 	/* A level ends with the shortage that it was published for. */
-	if (level != 0 && share_excess(s) == 0) {
+	if (level != 0 && fair_share_excess(s) == 0) {
 		atomic_store_explicit(&b->level, 0, memory_order_relaxed);
 		level = 0;
 	}
@@ -119,18 +120,18 @@ void share_read_level(struct shard *s) {
 }
 
 static void measure(struct shard *s, uint64_t wanted) {
-	struct arena_budget *b = arena_budget_of(s->arena);
+	struct memory_budget *b = arena_budget_of(s->arena);
 	atomic_store_explicit(&b->level_ns, s->now_ns, memory_order_relaxed);
-	s->share.taken = 0;
-	if (s->share.measure != NULL)
-		s->share.measure(s->share.context, b, wanted);
+	s->fair_share.taken = 0;
+	if (s->fair_share.measure != NULL)
+		s->fair_share.measure(s->fair_share.context, b, wanted);
 	else
 		measure_own(s, b, wanted);
 	take_over(s, atomic_load_explicit(&b->level, memory_order_relaxed));
 }
 
 static bool is_old(const struct shard *s) {
-	const struct arena_budget *b = arena_budget_of(s->arena);
+	const struct memory_budget *b = arena_budget_of(s->arena);
 	/* Another worker's clock may be ahead of this turn's. */
 	int64_t age = (int64_t)(s->now_ns - atomic_load_explicit(&b->level_ns, memory_order_relaxed));
 	return atomic_load_explicit(&b->levels, memory_order_relaxed) == 0 || age >= LEVEL_NS;
@@ -141,9 +142,9 @@ static bool is_old(const struct shard *s) {
 /* The tenant that is furthest above the level, among those whose entries may be evicted, or NULL. Looked for once for
  * each level and tenant that came down to it. */
 static struct tenant *furthest_above(struct shard *s) {
-	struct share *h = &s->share;
+	struct fair_share *h = &s->fair_share;
 	uint64_t levels = atomic_load_explicit(&arena_budget_of(s->arena)->levels, memory_order_relaxed);
-	if (h->furthest != NULL && h->furthest->record->lru.oldest != 0 && share_is_above(h->furthest, 0))
+	if (h->furthest != NULL && h->furthest->record->lru.oldest != 0 && fair_share_is_above(h->furthest, 0))
 		return h->furthest;
 	if (h->none_at == levels)
 		return NULL;
@@ -151,9 +152,9 @@ static struct tenant *furthest_above(struct shard *s) {
 	for (uint32_t i = 1; i < s->slots; i++) {
 		struct tenant *t = s->tenants[i];
 		if (t == NULL || t->limits.eviction == EVICTION_NONE || t->record->lru.oldest == 0 ||
-		    !share_is_above(t, 0))
+		    !fair_share_is_above(t, 0))
 			continue;
-		if (h->furthest == NULL || counter_get(&t->figures.bytes) > counter_get(&h->furthest->figures.bytes))
+		if (h->furthest == NULL || counter_get(&t->counters.bytes) > counter_get(&h->furthest->counters.bytes))
 			h->furthest = t;
 	}
 	if (h->furthest == NULL)
@@ -166,16 +167,16 @@ static bool evict_furthest(struct shard *s) {
 	if (t == NULL)
 		return false;
 	if (keyspace_evict(t, 0))
-		counter_add(&s->figures.shed, 1);
+		counter_add(&s->counters.shed, 1);
 	else
-		s->share.furthest = NULL;
+		s->fair_share.furthest = NULL;
 	return true;
 }
 
 /* Whether giving back free pages is not enough for `excess`. A share of them counts as lost in pages that are in part
  * free. */
 static bool blocks_exceed(const struct shard *s, uint64_t excess) {
-	const struct arena_figures *a = arena_figures(s->arena);
+	const struct arena_counters *a = arena_counters(s->arena);
 	uint64_t resident = counter_get(&a->resident);
 	return counter_get(&a->used) + excess + resident / FRAGMENTED_SHARE > resident;
 }
@@ -183,22 +184,22 @@ static bool blocks_exceed(const struct shard *s, uint64_t excess) {
 /* Pages that are free in part get whole when their entries are moved together. */
 static void start_moving(struct shard *s) {
 	struct compaction *c = &s->compaction;
-	if (c->sparse.phase == SPARSE_IDLE && sparse_waste(s->arena) > c->least + WORTH_MOVING)
-		sparse_start(&c->sparse, true);
+	if (c->fragmentation.phase == FRAGMENTATION_IDLE && fragmentation_waste(s->arena) > c->least + WORTH_MOVING)
+		fragmentation_start(&c->fragmentation, true);
 }
 
 /* Waits ever longer for a level that concerns a tenant here. */
 static void look_again_later(struct shard *s) {
-	struct share *h = &s->share;
+	struct fair_share *h = &s->fair_share;
 	h->pause_ms = h->pause_ms == 0 ? LEVEL_NS / 1000000 : h->pause_ms * 2;
 	if (h->pause_ms > PAUSE_MAX_MS)
 		h->pause_ms = PAUSE_MAX_MS;
 	h->look_ns = s->now_ns + (uint64_t)h->pause_ms * 1000000;
 }
 
-void share_give_way(struct shard *s, unsigned units) {
-	struct share *h = &s->share;
-	uint64_t excess = share_excess(s);
+void fair_share_give_way(struct shard *s, unsigned units) {
+	struct fair_share *h = &s->fair_share;
+	uint64_t excess = fair_share_excess(s);
 	if (excess == 0) {
 		h->furthest = NULL;
 		h->pause_ms = 0;
@@ -219,9 +220,9 @@ void share_give_way(struct shard *s, unsigned units) {
 		look_again_later(s);
 }
 
-int64_t share_deadline(const struct shard *s) {
-	const struct share *h = &s->share;
-	uint64_t excess = share_excess(s);
+int64_t fair_share_deadline(const struct shard *s) {
+	const struct fair_share *h = &s->fair_share;
+	uint64_t excess = fair_share_excess(s);
 	if (excess == 0)
 		return INT64_MAX;
 	uint64_t levels = atomic_load_explicit(&arena_budget_of(s->arena)->levels, memory_order_relaxed);
@@ -235,7 +236,7 @@ int64_t share_deadline(const struct shard *s) {
 
 /* Bytes that the budget lacks for `size` more, the reserve included. */
 static uint64_t lacking(const struct shard *s, uint64_t size) {
-	const struct arena_budget *b = arena_budget_of(s->arena);
+	const struct memory_budget *b = arena_budget_of(s->arena);
 	uint64_t limit = b == NULL ? 0 : atomic_load_explicit(&b->limit, memory_order_relaxed);
 	uint64_t used = b == NULL ? 0 : atomic_load_explicit(&b->used, memory_order_relaxed);
 	return limit == 0 || used + size <= limit ? 0 : used + size - limit;
@@ -246,9 +247,9 @@ static uint64_t bytes_above_here(const struct shard *s) {
 	uint64_t sum = 0;
 	for (uint32_t i = 1; i < s->slots; i++) {
 		const struct tenant *t = s->tenants[i];
-		if (t == NULL || !share_is_above(t, 0))
+		if (t == NULL || !fair_share_is_above(t, 0))
 			continue;
-		uint64_t above = counter_get(&t->figures.bytes) - s->share.level, most = room_evictable(t, 0);
+		uint64_t above = counter_get(&t->counters.bytes) - s->fair_share.level, most = quota_evictable(t, 0);
 		sum += above < most ? above : most;
 	}
 	return sum;
@@ -256,10 +257,10 @@ static uint64_t bytes_above_here(const struct shard *s) {
 
 /* Evicts `size` bytes of tenants above their share; nothing if they have not so many above it. */
 static bool evict_others(struct shard *s, uint64_t size) {
-	uint64_t before = counter_get(&arena_figures(s->arena)->used);
+	uint64_t before = counter_get(&arena_counters(s->arena)->used);
 	if (size > bytes_above_here(s))
 		return false;
-	while (counter_get(&arena_figures(s->arena)->used) + size > before)
+	while (counter_get(&arena_counters(s->arena)->used) + size > before)
 		if (!evict_furthest(s))
 			return false;
 	return true;
@@ -267,43 +268,44 @@ static bool evict_others(struct shard *s, uint64_t size) {
 
 /* Evicts of the tenant's own entries what makes up for `size` bytes; nothing where all of them would not. */
 static bool evict_own(struct tenant *t, size_t size, ref keep) {
-	uint64_t before = counter_get(&t->figures.bytes);
+	uint64_t before = counter_get(&t->counters.bytes);
 	/* It would need pages, and what it evicts would only bring the budget back to where it is. */
 	if (size > ARENA_SLAB_MAX && lacking(t->shard, 0) != 0)
 		return false;
-	room_free_dropped(t, size);
-	uint64_t freed = before - counter_get(&t->figures.bytes);
-	if (freed < size && room_evictable(t, keep) < size - freed)
+	quota_free_dropped(t, size);
+	uint64_t freed = before - counter_get(&t->counters.bytes);
+	if (freed < size && quota_evictable(t, keep) < size - freed)
 		return false;
-	while (counter_get(&t->figures.bytes) + size > before)
+	while (counter_get(&t->counters.bytes) + size > before)
 		if (!keyspace_evict(t, keep))
 			return false;
 	return true;
 }
 
-int share_make_up(struct tenant *t, size_t size, ref keep) {
-	t->shard->share.made_up = size;
+int fair_share_make_up(struct tenant *t, size_t size, ref keep) {
+	t->shard->fair_share.made_up = size;
 	if (size == 0)
 		return 0;
 	if (t->limits.eviction == EVICTION_NONE || !evict_own(t, size, keep)) {
-		counter_add(&t->shard->figures.refused, 1);
+		counter_add(&t->shard->counters.refused, 1);
 		return ATOMDB_E_OOM;
 	}
 	return 0;
 }
 
-bool share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries) {
+bool fair_share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries) {
 	struct shard *s = t->shard;
-	const struct arena_budget *b = arena_budget_of(s->arena);
+	const struct memory_budget *b = arena_budget_of(s->arena);
 	bool limited = b != NULL && atomic_load_explicit(&b->limit, memory_order_relaxed) != 0;
 	if (tries >= EVICTIONS_FOR_SPACE)
 		return false;
 	if (limited) {
-		s->share.taken += size;
-		if (is_old(s) || s->share.taken > b->limit / LEVEL_SHARE || (tries == 1 && !share_is_above(t, size)))
+		s->fair_share.taken += size;
+		if (is_old(s) || s->fair_share.taken > b->limit / LEVEL_SHARE ||
+		    (tries == 1 && !fair_share_is_above(t, size)))
 			measure(s, size);
 	}
-	bool above = !limited || share_is_above(t, size);
+	bool above = !limited || fair_share_is_above(t, size);
 	bool kept = arena_keep_reserve(s->arena, above && tries < EVICTIONS_FOR_RESERVE);
 	if (!above && kept)
 		return true;
@@ -311,13 +313,13 @@ bool share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries) {
 		if (t->limits.eviction == EVICTION_NONE)
 			return false;
 		if (tries == 0)
-			return size <= s->share.made_up || evict_own(t, size - s->share.made_up, keep);
+			return size <= s->fair_share.made_up || evict_own(t, size - s->fair_share.made_up, keep);
 		if (!keyspace_evict(t, keep))
 			return false;
-	} else if (s->share.made_up < size) {
+	} else if (s->fair_share.made_up < size) {
 		if (!evict_others(s, lacking(s, arena_block_size(size))))
 			return false;
-		s->share.made_up = size;
+		s->fair_share.made_up = size;
 	} else if (!evict_furthest(s)) {
 		return false;
 	}
@@ -325,27 +327,27 @@ bool share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries) {
 	return true;
 }
 
-ref share_alloc_zero(struct shard *s, size_t size) {
+ref fair_share_alloc_zero(struct shard *s, size_t size) {
 	(void)arena_keep_reserve(s->arena, false);
 	ref block = arena_alloc_zero(s->arena, size, ARENA_OTHER);
-	if (block == 0 && share_excess(s) != 0)
+	if (block == 0 && fair_share_excess(s) != 0)
 		measure(s, size);
 	for (unsigned tries = 0; block == 0 && tries < EVICTIONS_FOR_SPACE && evict_furthest(s); tries++) {
 		arena_trim(s->arena, SIZE_MAX, true);
 		block = arena_alloc_zero(s->arena, size, ARENA_OTHER);
 	}
-	share_end(s);
+	fair_share_end(s);
 	return block;
 }
 
-ref share_alloc(struct shard *s, size_t size, enum arena_kind kind) {
+ref fair_share_alloc(struct shard *s, size_t size, enum arena_kind kind) {
 	(void)arena_keep_reserve(s->arena, false);
 	ref block = arena_alloc(s->arena, size, kind);
-	share_end(s);
+	fair_share_end(s);
 	return block;
 }
 
-void share_end(struct shard *s) {
-	s->share.made_up = 0;
+void fair_share_end(struct shard *s) {
+	s->fair_share.made_up = 0;
 	(void)arena_keep_reserve(s->arena, true);
 }

@@ -12,43 +12,44 @@
 #include "store/keyspace/record.h"
 
 /* The memory of one tenant. */
-struct share_demand {
+struct fair_share_demand {
 	uint64_t bytes;
 	bool evicts; /* its eviction is not "none" */
 };
 
 /* The level above which the demands hold `excess` bytes together: 1 or more. */
-uint64_t share_level(const struct share_demand *demands, size_t count, uint64_t excess);
+uint64_t fair_share_level(const struct fair_share_demand *demands, size_t count, uint64_t excess);
 
 /* Puts the level for these demands in force: 0 where the budget has room for `wanted` bytes more. Returns it. */
-uint64_t share_publish(struct arena_budget *b, const struct share_demand *demands, size_t count, uint64_t wanted);
+uint64_t fair_share_publish(struct memory_budget *b, const struct fair_share_demand *demands, size_t count,
+			    uint64_t wanted);
 
 /* Bytes in use beyond what leaves the reserve free; 0 within. */
-uint64_t share_excess(const struct shard *s);
+uint64_t fair_share_excess(const struct shard *s);
 
 /* Takes over the level that is in force: once a turn. */
-void share_read_level(struct shard *s);
+void fair_share_read_level(struct shard *s);
 
 /* Whether the tenant is above the level, with so many bytes more. */
-static inline bool share_is_above(const struct tenant *t, uint64_t more) {
-	return counter_get(&t->figures.bytes) + more > t->shard->share.level;
+static inline bool fair_share_is_above(const struct tenant *t, uint64_t more) {
+	return counter_get(&t->counters.bytes) + more > t->shard->fair_share.level;
 }
 
 /* Evicts of a tenant above its share as much as it is about to grow by; 0 or ATOMDB_E_OOM. */
-int share_make_up(struct tenant *t, size_t size, ref keep);
+int fair_share_make_up(struct tenant *t, size_t size, ref keep);
 
 /* Prepares another try at an allocation of `size` bytes for the tenant, which failed `tries` times; `keep` is not
  * evicted. False: give up. Nothing is evicted if the tenant, or for one below its share the others of this shard that
- * are above theirs, have too few bytes to give. Call share_end() afterwards in any case. */
-bool share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries);
-void share_end(struct shard *s);
+ * are above theirs, have too few bytes to give. Call fair_share_end() afterwards in any case. */
+bool fair_share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries);
+void fair_share_end(struct shard *s);
 
 /* Blocks that no tenant's share limits, from the reserve too: for a new tenant, for which those above the level here
  * give way at once; for the undo log, and for entries that move. 0: there is none. */
-ref share_alloc_zero(struct shard *s, size_t size);
-ref share_alloc(struct shard *s, size_t size, enum arena_kind kind);
+ref fair_share_alloc_zero(struct shard *s, size_t size);
+ref fair_share_alloc(struct shard *s, size_t size, enum arena_kind kind);
 
 /* Evicts, in a slice of about `units` entries, from this shard's tenants above the level. */
-void share_give_way(struct shard *s, unsigned units);
-/* When share_give_way is next needed, in milliseconds since 1970; INT64_MAX: never. */
-int64_t share_deadline(const struct shard *s);
+void fair_share_give_way(struct shard *s, unsigned units);
+/* When fair_share_give_way is next needed, in milliseconds since 1970; INT64_MAX: never. */
+int64_t fair_share_deadline(const struct shard *s);

@@ -24,20 +24,20 @@
 /* Of a new table. */
 #define FIRST_TABLE 64
 
-struct key keyspace_key(const struct tenant *t, unsigned place, struct slice name) {
-	return (struct key){name, hash_bytes(&t->shard->context.seed, name.data, name.len), place};
+struct key keyspace_key(const struct tenant *t, unsigned db_slot, struct slice name) {
+	return (struct key){name, hash_bytes(&t->shard->context.seed, name.data, name.len), db_slot};
 }
 
-unsigned keyspace_place(const struct tenant *t, unsigned database) {
-	return t->record->places[database];
+unsigned keyspace_db_slot(const struct tenant *t, unsigned database) {
+	return t->record->db_slots[database];
 }
 
-unsigned keyspace_number(const struct tenant *t, unsigned place) {
-	return t->record->numbers[place];
+unsigned keyspace_database(const struct tenant *t, unsigned db_slot) {
+	return t->record->numbers[db_slot];
 }
 
 const void *keyspace_fetch_bucket(const struct tenant *t, const struct key *key) {
-	const struct database *d = tenant_database(t, key->place);
+	const struct database *d = tenant_database(t, key->db_slot);
 	return d == NULL ? NULL : table_fetch_bucket(&t->shard->context, &d->table, key->hash);
 }
 
@@ -58,14 +58,14 @@ void keyspace_account_table(struct tenant *t, struct database *d) {
 	uint64_t bytes = table_memory(&d->table);
 	if (bytes != d->table_bytes) {
 		d->bytes += bytes - d->table_bytes;
-		counter_add(&t->figures.bytes, bytes - d->table_bytes);
+		counter_add(&t->counters.bytes, bytes - d->table_bytes);
 		d->table_bytes = bytes;
 	}
 	if (d->table.old.buckets != 0 && !d->resizing) {
 		d->resizing = true;
 		d->next_resizing = s->root->resizing;
 		s->root->resizing = (ref)((size_t)((char *)d - (char *)arena_at(s->arena, 0)) / ARENA_UNIT);
-		counter_add(&s->figures.resizes, 1);
+		counter_add(&s->counters.resizes, 1);
 	}
 }
 
@@ -82,29 +82,29 @@ static void free_some_dropped(struct shard *s) {
 }
 
 /* Counts one entry with a deadline more, or less. */
-static void count_expiring(struct tenant *t, struct database *d, unsigned place, bool more) {
+static void count_expiring(struct tenant *t, struct database *d, unsigned db_slot, bool more) {
 	uint64_t one = more ? 1 : UINT64_MAX;
 	d->expiring += one;
-	counter_add(&t->figures.keys_expiring, one);
-	counter_add(&t->figures.db_expiring[t->record->numbers[place]], one);
+	counter_add(&t->counters.keys_expiring, one);
+	counter_add(&t->counters.db_expiring[t->record->numbers[db_slot]], one);
 }
 
-void keyspace_count(struct tenant *t, struct database *d, unsigned place, bool ttl, size_t bytes, bool more) {
+void keyspace_count(struct tenant *t, struct database *d, unsigned db_slot, bool ttl, size_t bytes, bool more) {
 	uint64_t one = more ? 1 : UINT64_MAX;
 	uint64_t size = more ? bytes : (uint64_t)0 - bytes;
 	d->bytes += size;
-	counter_add(&t->figures.bytes, size);
-	counter_add(&t->figures.keys, one);
-	counter_add(&t->figures.db_keys[t->record->numbers[place]], one);
-	counter_add(&t->shard->figures.keys, one);
+	counter_add(&t->counters.bytes, size);
+	counter_add(&t->counters.keys, one);
+	counter_add(&t->counters.db_keys[t->record->numbers[db_slot]], one);
+	counter_add(&t->shard->counters.keys, one);
 	if (ttl)
-		count_expiring(t, d, place, more);
+		count_expiring(t, d, db_slot, more);
 }
 
 /* Tells whoever wants to know. */
-static inline void tell(struct tenant *t, enum change what, unsigned place, struct slice name) {
+static inline void tell(struct tenant *t, enum change what, unsigned db_slot, struct slice name) {
 	if (__builtin_expect(t->watcher != NULL, 0))
-		t->watcher(t, what, keyspace_number(t, place), name);
+		t->watcher(t, what, keyspace_database(t, db_slot), name);
 }
 
 /* Frees an entry that is no longer in the table. `keep`: it is part of what a scope does. */
@@ -116,14 +116,14 @@ static void entry_free(struct tenant *t, struct database *d, ref block, bool kee
 	if (entry_has(e, ENTRY_TTL))
 		wheel_remove(s->arena, &s->root->wheel, block);
 	keyspace_count(t, d, entry_database(e), entry_has(e, ENTRY_TTL), arena_block_size(size), false);
-	if (scope_active(s)) {
-		scope_kill(s, block, size, keep);
+	if (undo_active(s)) {
+		undo_kill(s, block, size, keep);
 		return;
 	}
 	crash_point();
 	e->owner = 0;
 	crash_point();
-	loan_free_entry(s, block, size);
+	pin_free_entry(s, block, size);
 }
 
 static void entry_delete(struct tenant *t, struct database *d, uint64_t hash, ref block, enum change why) {
@@ -148,9 +148,9 @@ void keyspace_expire_due(struct shard *s, ref due, uint64_t hash) {
 	struct database *d = t == NULL ? NULL : tenant_database(t, entry_database(e));
 	if (d == NULL || !table_remove(&s->context, &d->table, hash, due))
 		return;
-	counter_add(&s->figures.swept, 1);
-	ages_expired(&s->figures, lateness(s, entry_deadline(e)));
-	counter_add(&t->figures.expirations, 1);
+	counter_add(&s->counters.swept, 1);
+	age_histogram_add_expired(&s->counters, lateness(s, entry_deadline(e)));
+	counter_add(&t->counters.expirations, 1);
 	tell(t, CHANGE_EXPIRED, entry_database(e), entry_key(e));
 	entry_free(t, d, due, false);
 	table_moved(t, d);
@@ -169,8 +169,8 @@ bool keyspace_evict(struct tenant *t, ref keep) {
 		if (d != NULL && table_remove(&s->context, &d->table, hash, oldest)) {
 			bool due = entry_due(s, e);
 			if (!due)
-				ages_evicted(&s->figures, s->used_now, e);
-			counter_add(due ? &t->figures.expirations : &t->figures.evictions, 1);
+				age_histogram_add_evicted(&s->counters, s->used_now, e);
+			counter_add(due ? &t->counters.expirations : &t->counters.evictions, 1);
 			tell(t, due ? CHANGE_EXPIRED : CHANGE_EVICTED, entry_database(e), name);
 			entry_free(t, d, oldest, false);
 			table_moved(t, d);
@@ -187,11 +187,11 @@ static ref allocate(struct tenant *t, size_t size, enum arena_kind kind, bool ze
 	ref block = zero ? arena_alloc_zero(a, size, kind) : arena_alloc(a, size, kind);
 	if (__builtin_expect(block != 0, 1))
 		return block;
-	for (unsigned tries = 0; block == 0 && share_make_way(t, size, keep, tries); tries++)
+	for (unsigned tries = 0; block == 0 && fair_share_make_way(t, size, keep, tries); tries++)
 		block = zero ? arena_alloc_zero(a, size, kind) : arena_alloc(a, size, kind);
-	share_end(t->shard);
+	fair_share_end(t->shard);
 	if (block == 0)
-		counter_add(&t->shard->figures.refused, 1);
+		counter_add(&t->shard->counters.refused, 1);
 	return block;
 }
 
@@ -202,9 +202,9 @@ static int reserve_slot(struct tenant *t, struct database *d, ref keep) {
 	if (__builtin_expect(error == 0, 1))
 		return 0;
 	size_t size = table_growth(&d->table);
-	for (unsigned tries = 0; error != 0 && share_make_way(t, size, keep, tries); tries++)
+	for (unsigned tries = 0; error != 0 && fair_share_make_way(t, size, keep, tries); tries++)
 		error = table_reserve(c, &d->table);
-	share_end(t->shard);
+	fair_share_end(t->shard);
 	return error;
 }
 
@@ -213,22 +213,22 @@ static __attribute__((noinline)) struct database *make_database(struct tenant *t
 								ref keep) {
 	size_t bytes = arena_block_size(sizeof(struct database));
 	size_t entry = arena_block_size(entry_header_size(ENTRY_TTL | ENTRY_WIDE) + key->name.len + len);
-	if (!room_fits(t, 1, bytes + FIRST_TABLE + entry, keep))
+	if (!quota_fits(t, 1, bytes + FIRST_TABLE + entry, keep))
 		return NULL;
 	ref block = allocate(t, sizeof(struct database), ARENA_OTHER, true, keep);
 	if (block == 0)
 		return NULL;
 	struct database *d = database_at(t->shard, block);
 	d->tenant = t->slot;
-	d->place = key->place;
+	d->db_slot = key->db_slot;
 	d->bytes = bytes;
-	counter_add(&t->figures.bytes, bytes);
-	t->record->databases[key->place] = block;
+	counter_add(&t->counters.bytes, bytes);
+	t->record->databases[key->db_slot] = block;
 	return d;
 }
 
 struct database *keyspace_database_for_write(struct tenant *t, const struct key *key, size_t len, ref keep) {
-	struct database *d = tenant_database(t, key->place);
+	struct database *d = tenant_database(t, key->db_slot);
 	return __builtin_expect(d != NULL, 1) ? d : make_database(t, key, len, keep);
 }
 
@@ -236,19 +236,19 @@ struct database *keyspace_database_for_write(struct tenant *t, const struct key 
 static __attribute__((noinline)) struct entry *find_nothing(struct tenant *t, const struct key *key, enum lookup how,
 							    ref due) {
 	if (due != 0 && (how == LOOKUP_WRITE || !tenant_holds_expired(t))) {
-		counter_add(&t->figures.expirations, 1);
-		entry_delete(t, tenant_database(t, key->place), key->hash, due, CHANGE_EXPIRED);
+		counter_add(&t->counters.expirations, 1);
+		entry_delete(t, tenant_database(t, key->db_slot), key->hash, due, CHANGE_EXPIRED);
 	}
 	if (how & LOOKUP_COUNT) {
-		counter_add(&t->figures.misses, 1);
-		tell(t, CHANGE_MISSED, key->place, key->name);
+		counter_add(&t->counters.misses, 1);
+		tell(t, CHANGE_MISSED, key->db_slot, key->name);
 	}
 	return NULL;
 }
 
 struct entry *keyspace_find(struct tenant *t, const struct key *key, enum lookup how) {
 	const struct shard *s = t->shard;
-	const struct database *d = tenant_database(t, key->place);
+	const struct database *d = tenant_database(t, key->db_slot);
 	ref block = d == NULL ? 0 : table_find(&s->context, &d->table, key->hash, key->name);
 	struct entry *e = entry_at(s, block);
 	if (block == 0 || __builtin_expect(entry_due(s, e), 0))
@@ -258,7 +258,7 @@ struct entry *keyspace_find(struct tenant *t, const struct key *key, enum lookup
 		entry_set_used(e, s->used_now);
 	}
 	if (how & LOOKUP_COUNT)
-		counter_add(&t->figures.hits, 1);
+		counter_add(&t->counters.hits, 1);
 	return e;
 }
 
@@ -336,11 +336,11 @@ static __attribute__((noinline)) int make_room(struct tenant *t, const struct da
 					       ref keep) {
 	unsigned entries = growing != NULL;
 	uint64_t growth = growing == NULL ? 0 : table_growth(&growing->table);
-	if (!room_fits(t, entries, bytes + (growth < FIRST_TABLE ? growth : FIRST_TABLE), keep))
+	if (!quota_fits(t, entries, bytes + (growth < FIRST_TABLE ? growth : FIRST_TABLE), keep))
 		return ATOMDB_E_OOM;
-	if (share_is_above(t, bytes + growth) && share_make_up(t, bytes + growth, keep) != 0)
+	if (fair_share_is_above(t, bytes + growth) && fair_share_make_up(t, bytes + growth, keep) != 0)
 		return ATOMDB_E_OOM;
-	return room_evict(t, growing, entries, bytes, keep);
+	return quota_evict(t, growing, entries, bytes, keep);
 }
 
 /* Flags that the lengths and the deadline ask for. */
@@ -373,7 +373,7 @@ static inline __attribute__((always_inline)) int fill_draft(struct tenant *t, co
 	if (deadline != 0)
 		*entry_ttl(e) = (struct entry_ttl){.deadline = deadline};
 	memcpy(name, key->name.data, key->name.len);
-	*out = (struct draft){block, entry_owner(t->slot, key->place, flags), size, e, name + key->name.len};
+	*out = (struct draft){block, entry_owner(t->slot, key->db_slot, flags), size, e, name + key->name.len};
 	return 0;
 }
 
@@ -385,7 +385,7 @@ int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, 
 	size_t bytes = arena_block_size(size), growth = 0;
 	if (old != NULL) {
 		size_t before = arena_block_size(entry_size(old));
-		if (scope_keeps(s, old) && room_has_to_fit(t, before))
+		if (undo_keeps(s, old) && quota_has_to_fit(t, before))
 			before = 0;
 		ref block = entry_ref(s, old);
 		lru_touch(s->arena, &t->record->lru, block);
@@ -395,7 +395,8 @@ int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, 
 		growth = table_growth(&d->table);
 	}
 	int error = 0;
-	if (__builtin_expect(keyspace_over(t, old == NULL, bytes + growth) || share_is_above(t, bytes + growth), 0))
+	if (__builtin_expect(keyspace_over(t, old == NULL, bytes + growth) || fair_share_is_above(t, bytes + growth),
+			     0))
 		error = make_room(t, old == NULL ? d : NULL, bytes, keep);
 	if (error != 0)
 		return error;
@@ -431,8 +432,8 @@ void keyspace_publish(struct tenant *t, struct database *d, const struct key *ke
 	struct entry *e = draft->entry;
 	size_t bytes = arena_block_size(draft->size);
 	uint32_t owner = draft->owner;
-	if (scope_active(s))
-		owner = scope_create(s, draft->block, owner);
+	if (undo_active(s))
+		owner = undo_create(s, draft->block, owner);
 	else if (old != NULL)
 		s->root->replaced = entry_ref(s, old) | (uint64_t)draft->block << 32;
 	crash_point();
@@ -444,10 +445,10 @@ void keyspace_publish(struct tenant *t, struct database *d, const struct key *ke
 		lru_push(a, &t->record->lru, draft->block);
 		if (ttl)
 			wheel_add(a, w, draft->block);
-		keyspace_count(t, d, key->place, ttl, bytes, true);
+		keyspace_count(t, d, key->db_slot, ttl, bytes, true);
 		if (__builtin_expect(d->table.old.buckets != 0, 0))
 			table_moved(t, d);
-		tell(t, CHANGE_NEW, key->place, key->name);
+		tell(t, CHANGE_NEW, key->db_slot, key->name);
 		free_some_dropped(s);
 		return;
 	}
@@ -468,17 +469,17 @@ void keyspace_publish(struct tenant *t, struct database *d, const struct key *ke
 	}
 	bytes -= arena_block_size(size); /* may wrap: so do sums */
 	d->bytes += bytes;
-	counter_add(&t->figures.bytes, bytes);
+	counter_add(&t->counters.bytes, bytes);
 	if (__builtin_expect(had_ttl != ttl, 0))
-		count_expiring(t, d, key->place, ttl);
-	if (scope_active(s)) {
-		scope_kill(s, block, size, true);
+		count_expiring(t, d, key->db_slot, ttl);
+	if (undo_active(s)) {
+		undo_kill(s, block, size, true);
 	} else {
 		old->owner = 0;
 		crash_point();
-		loan_free_entry(s, block, size);
+		pin_free_entry(s, block, size);
 	}
-	tell(t, CHANGE_VALUE, key->place, key->name);
+	tell(t, CHANGE_VALUE, key->db_slot, key->name);
 }
 
 int64_t keyspace_idle(const struct tenant *t, const struct entry *e) {
@@ -541,8 +542,8 @@ int keyspace_set_text(struct tenant *t, const struct key *key, struct entry *old
 static inline void put_integer(struct tenant *t, const struct key *key, struct entry *e, char *at, int64_t value) {
 	struct shard *s = t->shard;
 	size_t from = (size_t)(at - (char *)e);
-	if (!scope_is_free(s, e))
-		(void)scope_note_bytes(s, e, from, sizeof value);
+	if (!undo_is_free(s, e))
+		(void)undo_note_bytes(s, e, from, sizeof value);
 	/* Of an entry without a long key all is summed up again. */
 	if (entry_has(e, ENTRY_WIDE))
 		check_begin(s, e, from, from + sizeof value);
@@ -552,7 +553,7 @@ static inline void put_integer(struct tenant *t, const struct key *key, struct e
 	crash_point();
 	check_end(s);
 	lru_touch(s->arena, &t->record->lru, entry_ref(s, e));
-	tell(t, CHANGE_VALUE, key->place, key->name);
+	tell(t, CHANGE_VALUE, key->db_slot, key->name);
 }
 
 int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *old, int64_t value, int64_t deadline) {
@@ -591,12 +592,12 @@ static bool note_value(struct tenant *t, struct entry *e, size_t length, struct 
 	size_t end = length < stored.len ? length : stored.len;
 	end = span.len < end && span.at < end - span.len ? span.at + span.len : end;
 	size_t noted = span.at < end ? end - span.at : 0;
-	if (noted > SCOPE_INLINE && scope_keeps(s, e) && room_has_to_fit(t, arena_block_size(noted)) &&
-	    room_make(t, arena_block_size(noted), entry_ref(s, e)) != 0)
+	if (noted > UNDO_INLINE && undo_keeps(s, e) && quota_has_to_fit(t, arena_block_size(noted)) &&
+	    quota_make_room(t, arena_block_size(noted), entry_ref(s, e)) != 0)
 		return false;
-	if (!scope_note_bytes(s, e, (size_t)(stored.data - (char *)e) + span.at, noted))
+	if (!undo_note_bytes(s, e, (size_t)(stored.data - (char *)e) + span.at, noted))
 		return false;
-	scope_note_header(s, e);
+	undo_note_header(s, e);
 	return true;
 }
 
@@ -619,10 +620,10 @@ static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, st
 	if (entry_has(e, ENTRY_INT) || arena_block_size(size) != arena_block_size(entry_size(e)) ||
 	    (!entry_has(e, ENTRY_WIDE) && length > ENTRY_NARROW_VALUE))
 		return false;
-	if (entry_size(e) >= LOAN_MIN && loan_has(t->shard, entry_ref(t->shard, e)))
+	if (entry_size(e) >= PIN_MIN && pin_has(t->shard, entry_ref(t->shard, e)))
 		return false;
 	lru_touch(t->shard->arena, &t->record->lru, entry_ref(t->shard, e));
-	if (!scope_is_free(t->shard, e) && !note_value(t, e, length, span))
+	if (!undo_is_free(t->shard, e) && !note_value(t, e, length, span))
 		return false;
 	check_begin_value(t->shard, e, length, span);
 	if (entry_has(e, ENTRY_WIDE))
@@ -640,7 +641,7 @@ static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, st
 static int resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, struct span span,
 		  char **bytes) {
 	if (old != NULL && resize_in_place(t, old, length, span, bytes)) {
-		tell(t, CHANGE_VALUE, key->place, key->name);
+		tell(t, CHANGE_VALUE, key->db_slot, key->name);
 		return 0;
 	}
 	struct database *d = keyspace_database_for_write(t, key, length, 0);
@@ -676,26 +677,26 @@ int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, 
 
 bool keyspace_patch(struct tenant *t, const struct key *key, struct entry *e, struct span span, char **bytes) {
 	struct shard *s = t->shard;
-	assert(span.len <= SCOPE_INLINE);
+	assert(span.len <= UNDO_INLINE);
 	keyspace_begin(s);
 	if (!resize_in_place(t, e, entry_stored(e).len, span, bytes)) {
 		keyspace_commit(s);
 		return false;
 	}
-	tell(t, CHANGE_VALUE, key->place, key->name);
+	tell(t, CHANGE_VALUE, key->db_slot, key->name);
 	return true;
 }
 
 int keyspace_make_raw(struct tenant *t, const struct key *key, struct entry *e) {
 	if (!entry_has(e, ENTRY_INT)) {
-		if (!scope_is_free(t->shard, e))
-			scope_note_header(t->shard, e);
+		if (!undo_is_free(t->shard, e))
+			undo_note_header(t->shard, e);
 		check_begin(t->shard, e, 0, 0);
 		e->owner |= (uint32_t)ENTRY_RAW << 24;
 		check_end(t->shard);
 		return 0;
 	}
-	struct database *d = tenant_database(t, key->place);
+	struct database *d = tenant_database(t, key->db_slot);
 	char text[KEYSPACE_TEXT];
 	struct slice value = keyspace_value(e, text);
 	struct draft draft;
@@ -722,12 +723,12 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 	}
 	if (entry_has(e, ENTRY_TTL) == (deadline != DEADLINE_NONE)) {
 		ref block = entry_ref(s, e);
-		tell(t, CHANGE_VALUE, key->place, key->name);
+		tell(t, CHANGE_VALUE, key->db_slot, key->name);
 		if (deadline == entry_deadline(e))
 			return 0;
 		wheel_remove(s->arena, &s->root->wheel, block);
-		if (!scope_is_free(s, e))
-			(void)scope_note_bytes(s, e, sizeof *e, sizeof deadline);
+		if (!undo_is_free(s, e))
+			(void)undo_note_bytes(s, e, sizeof *e, sizeof deadline);
 		check_begin(s, e, 0, 0);
 		entry_ttl(e)->deadline = deadline; /* one store */
 		crash_point();
@@ -735,7 +736,7 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 		wheel_add(s->arena, &s->root->wheel, block);
 		return 0;
 	}
-	struct database *d = tenant_database(t, key->place);
+	struct database *d = tenant_database(t, key->db_slot);
 	struct slice stored = entry_stored(e);
 	struct draft draft;
 	int error =
@@ -749,5 +750,5 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 }
 
 void keyspace_delete(struct tenant *t, const struct key *key, struct entry *e) {
-	entry_delete(t, tenant_database(t, key->place), key->hash, entry_ref(t->shard, e), CHANGE_REMOVED);
+	entry_delete(t, tenant_database(t, key->db_slot), key->hash, entry_ref(t->shard, e), CHANGE_REMOVED);
 }

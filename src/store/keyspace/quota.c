@@ -37,18 +37,18 @@ static struct evictable sum_kept(const struct tenant *t, ref keep) {
 /* Bytes of a database's table when only `kept` entries are left. To shrink it takes a second, smaller array. */
 static uint64_t table_rest(const struct tenant *t, const struct database *d, uint64_t kept) {
 	uint64_t most = EMPTY_TABLE + TABLE_ENTRY * kept, both = d->table_bytes + d->table_bytes / 4;
-	return both > most && share_excess(t->shard) == 0 ? most : both;
+	return both > most && fair_share_excess(t->shard) == 0 ? most : both;
 }
 
 static struct evictable sum_evictable(const struct tenant *t, ref keep) {
-	struct evictable kept = sum_kept(t, keep), sum = {.entries = counter_get(&t->figures.keys) - kept.entries};
-	for (unsigned place = 0; place < TENANT_DATABASES; place++) {
-		const struct database *d = tenant_database(t, place);
+	struct evictable kept = sum_kept(t, keep), sum = {.entries = counter_get(&t->counters.keys) - kept.entries};
+	for (unsigned db_slot = 0; db_slot < TENANT_DATABASES; db_slot++) {
+		const struct database *d = tenant_database(t, db_slot);
 		if (d != NULL)
 			sum.bytes += d->bytes - arena_block_size(sizeof *d) - table_rest(t, d, kept.entries);
 	}
 	/* It may have become negative. */
-	sum.bytes -= kept.bytes + loan_bytes(t);
+	sum.bytes -= kept.bytes + pin_bytes(t);
 	sum.bytes = (int64_t)sum.bytes < 0 ? 0 : sum.bytes;
 	return sum;
 }
@@ -59,46 +59,46 @@ static uint64_t reserve_of(const struct tenant *t) {
 }
 
 /* Bytes that the open scope keeps for the tenant, whose command is the only one that runs in the shard. */
-static uint64_t kept_by_scope(const struct tenant *t) {
+static uint64_t kept_by_undo(const struct tenant *t) {
 	const struct shard *s = t->shard;
-	uint64_t bytes = s->scope_bytes + s->transaction_bytes;
-	return scope_keeps_dropped(s) ? bytes + t->dying : bytes;
+	uint64_t bytes = s->undo_bytes + s->transaction_bytes;
+	return undo_keeps_dropped(s) ? bytes + t->dying : bytes;
 }
 
-bool room_has_to_fit(const struct tenant *t, uint64_t kept) {
-	return kept_by_scope(t) + kept > reserve_of(t);
+bool quota_has_to_fit(const struct tenant *t, uint64_t kept) {
+	return kept_by_undo(t) + kept > reserve_of(t);
 }
 
 /* Charged bytes that count as room: they go soon, or at the end of the scope. */
 static uint64_t passing(const struct tenant *t) {
-	uint64_t kept = kept_by_scope(t), most = reserve_of(t);
-	return (kept < most ? kept : most) + (scope_keeps_dropped(t->shard) ? 0 : t->dying);
+	uint64_t kept = kept_by_undo(t), most = reserve_of(t);
+	return (kept < most ? kept : most) + (undo_keeps_dropped(t->shard) ? 0 : t->dying);
 }
 
-bool room_over(const struct tenant *t, uint64_t entries, uint64_t bytes) {
+bool quota_exceeded(const struct tenant *t, uint64_t entries, uint64_t bytes) {
 	const struct tenant_limits *l = &t->limits;
-	return (l->max_entries != 0 && counter_get(&t->figures.keys) + entries > l->max_entries) ||
-	       (l->max_memory != 0 && counter_get(&t->figures.bytes) + bytes > l->max_memory + passing(t));
+	return (l->max_entries != 0 && counter_get(&t->counters.keys) + entries > l->max_entries) ||
+	       (l->max_memory != 0 && counter_get(&t->counters.bytes) + bytes > l->max_memory + passing(t));
 }
 
-bool room_in_reserve(const struct tenant *t, uint64_t bytes) {
-	return counter_get(&t->figures.bytes) + bytes <= t->limits.max_memory + reserve_of(t) + passing(t);
+bool quota_in_reserve(const struct tenant *t, uint64_t bytes) {
+	return counter_get(&t->counters.bytes) + bytes <= t->limits.max_memory + reserve_of(t) + passing(t);
 }
 
-uint64_t room_evictable(const struct tenant *t, ref keep) {
+uint64_t quota_evictable(const struct tenant *t, ref keep) {
 	return t->limits.eviction == EVICTION_NONE ? 0 : sum_evictable(t, keep).bytes;
 }
 
-bool room_fits(const struct tenant *t, uint64_t entries, uint64_t bytes, ref keep) {
+bool quota_fits(const struct tenant *t, uint64_t entries, uint64_t bytes, ref keep) {
 	const struct tenant_limits *l = &t->limits;
-	if (!room_over(t, entries, bytes))
+	if (!quota_exceeded(t, entries, bytes))
 		return true;
 	if (l->eviction == EVICTION_NONE)
 		return false;
 	struct evictable most = sum_evictable(t, keep);
-	return (l->max_entries == 0 || counter_get(&t->figures.keys) - most.entries + entries <= l->max_entries) &&
+	return (l->max_entries == 0 || counter_get(&t->counters.keys) - most.entries + entries <= l->max_entries) &&
 	       (l->max_memory == 0 ||
-		counter_get(&t->figures.bytes) - most.bytes + bytes <= l->max_memory + passing(t));
+		counter_get(&t->counters.bytes) - most.bytes + bytes <= l->max_memory + passing(t));
 }
 
 /* Bytes that the table of `growing` takes for one more entry: none, as entries are evicted from it. */
@@ -106,27 +106,27 @@ static uint64_t growth_of(const struct database *growing) {
 	return growing == NULL ? 0 : table_growth(&growing->table);
 }
 
-void room_free_dropped(struct tenant *t, uint64_t bytes) {
+void quota_free_dropped(struct tenant *t, uint64_t bytes) {
 	struct shard *s = t->shard;
-	uint64_t before = counter_get(&arena_figures(s->arena)->used);
-	for (unsigned freed = 0; freed < FREED_AT_MOST && s->root->dropped != 0 && !scope_keeps_dropped(s);
+	uint64_t before = counter_get(&arena_counters(s->arena)->used);
+	for (unsigned freed = 0; freed < FREED_AT_MOST && s->root->dropped != 0 && !undo_keeps_dropped(s);
 	     freed += FREED_AT_ONCE) {
-		if (counter_get(&arena_figures(s->arena)->used) + bytes <= before)
+		if (counter_get(&arena_counters(s->arena)->used) + bytes <= before)
 			return;
 		(void)keyspace_free_dropped(s, FREED_AT_ONCE);
 	}
 }
 
-int room_evict(struct tenant *t, const struct database *growing, uint64_t entries, uint64_t bytes, ref keep) {
-	room_free_dropped(t, bytes);
-	while (room_over(t, entries, bytes + growth_of(growing)))
+int quota_evict(struct tenant *t, const struct database *growing, uint64_t entries, uint64_t bytes, ref keep) {
+	quota_free_dropped(t, bytes);
+	while (quota_exceeded(t, entries, bytes + growth_of(growing)))
 		if (t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, keep))
 			return ATOMDB_E_OOM;
 	return 0;
 }
 
-int room_make(struct tenant *t, uint64_t bytes, ref keep) {
+int quota_make_room(struct tenant *t, uint64_t bytes, ref keep) {
 	if (__builtin_expect(!keyspace_over(t, 0, bytes), 1))
 		return 0;
-	return room_fits(t, 0, bytes, keep) ? room_evict(t, NULL, 0, bytes, keep) : ATOMDB_E_OOM;
+	return quota_fits(t, 0, bytes, keep) ? quota_evict(t, NULL, 0, bytes, keep) : ATOMDB_E_OOM;
 }

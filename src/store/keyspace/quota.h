@@ -7,22 +7,22 @@
 
 /* Whether the tenant is above its quota with `entries` and `bytes` more. Dropped databases count as room, unless an
  * open scope may bring them back, and so does the first part of what an open scope keeps. */
-bool room_over(const struct tenant *t, uint64_t entries, uint64_t bytes);
+bool quota_exceeded(const struct tenant *t, uint64_t entries, uint64_t bytes);
 /* Whether `bytes` more fit into a little beyond the quota, which is for what the clients of a full tenant need to free
  * memory: MULTI, WATCH, subscriptions. */
-bool room_in_reserve(const struct tenant *t, uint64_t bytes);
+bool quota_in_reserve(const struct tenant *t, uint64_t bytes);
 /* Whether the open transaction keeps so much with `kept` bytes more that they have to fit into the quota. A short one
  * gives them back soon: it keeps a 64th of the quota, 64 KiB to 1 MiB, without evicting or being refused. */
-bool room_has_to_fit(const struct tenant *t, uint64_t kept);
+bool quota_has_to_fit(const struct tenant *t, uint64_t kept);
 /* Whether `entries` and `bytes` more fit into the quota once everything is evicted that may be: every entry except
  * `keep` and those used after it (0: every entry). */
-bool room_fits(const struct tenant *t, uint64_t entries, uint64_t bytes, ref keep);
+bool quota_fits(const struct tenant *t, uint64_t entries, uint64_t bytes, ref keep);
 /* Frees about `bytes` of what was dropped, as far as there is so much, within a bounded time. */
-void room_free_dropped(struct tenant *t, uint64_t bytes);
+void quota_free_dropped(struct tenant *t, uint64_t bytes);
 /* Bytes of the entries that may be evicted: those older than `keep`, without values that are being sent. */
-uint64_t room_evictable(const struct tenant *t, ref keep);
-/* Evicts entries older than `keep` until `entries` and `bytes` more fit into the quota; room_fits() was true.
+uint64_t quota_evictable(const struct tenant *t, ref keep);
+/* Evicts entries older than `keep` until `entries` and `bytes` more fit into the quota; quota_fits() was true.
  * `growing`: the database that the entry goes to, whose table may have to grow, or NULL. 0 or ATOMDB_E_OOM. */
-int room_evict(struct tenant *t, const struct database *growing, uint64_t entries, uint64_t bytes, ref keep);
+int quota_evict(struct tenant *t, const struct database *growing, uint64_t entries, uint64_t bytes, ref keep);
 /* Makes room for `bytes` beside the entries. 0, or ATOMDB_E_OOM and nothing has been evicted. */
-int room_make(struct tenant *t, uint64_t bytes, ref keep);
+int quota_make_room(struct tenant *t, uint64_t bytes, ref keep);

@@ -5,7 +5,7 @@
  *        |                                      '-> lru -> entries
  *        '-> wheel -> entries
  *
- * Everything in the arena names other things by ref. The process keeps the tenants' limits, figures and sessions. */
+ * Everything in the arena names other things by ref. The process keeps the tenants' limits, counters and sessions. */
 #pragma once
 
 #include <assert.h>
@@ -32,7 +32,7 @@ struct database {
 	ref next_dropped;
 	ref next_resizing;
 	uint32_t tenant; /* slot */
-	uint32_t place;
+	uint32_t db_slot;
 	uint32_t lru;  /* once dropped: the lru_number of the list that its entries hang in */
 	bool resizing; /* in the list of tables under way */
 };
@@ -42,16 +42,16 @@ struct tenant_record {
 	struct lru lru;
 	uint32_t lru_number; /* rises when the list is given up: what still hangs in it belongs to dropped databases */
 	/* Entries name the place of their database, not its number, so that SWAPDB need not touch them. */
-	uint8_t places[TENANT_DATABASES];  /* where a database is, by number */
-	uint8_t numbers[TENANT_DATABASES]; /* which database is there, by place */
-	ref databases[TENANT_DATABASES];   /* by place */
-	uint32_t client_ids_low;           /* of the id that a client was given last; 0: none was */
-	uint64_t order;                    /* the places again, 4 bits each: changed by one store */
+	uint8_t db_slots[TENANT_DATABASES]; /* where a database is, by number */
+	uint8_t numbers[TENANT_DATABASES];  /* which database is there, by place */
+	ref databases[TENANT_DATABASES];    /* by place */
+	uint32_t client_ids_low;            /* of the id that a client was given last; 0: none was */
+	uint64_t order;                     /* the places again, 4 bits each: changed by one store */
 	struct tenant_identity identity;
-	uint32_t client_ids_high;    /* the upper half of it: both lie where earlier releases left zeros */
-	uint64_t digest_sum;         /* of identity.digest */
-	uint64_t name_sum;           /* of identity.name; 0: it has none yet */
-	struct retired_figures kept; /* what the tenant has counted, when saved */
+	uint32_t client_ids_high;     /* the upper half of it: both lie where earlier releases left zeros */
+	uint64_t digest_sum;          /* of identity.digest */
+	uint64_t name_sum;            /* of identity.name; 0: it has none yet */
+	struct retired_counters kept; /* what the tenant has counted, when saved */
 	/* Fields may be added here: a release takes over records of any size from TENANT_RECORD_LEAST on, and bytes
 	 * that the release before did not know are 0. */
 #ifdef ATOMDB_OTHER_RELEASE
@@ -74,7 +74,8 @@ struct tenant_slot {
 struct shard_root {
 	struct wheel wheel;
 	int64_t used_skew; /* what is added to monotonic milliseconds for entry_used_at; 0: not known yet */
-	ref lent; /* while no process has the arena: blocks of values that are being sent and have no key, see pin.c */
+	ref pinned; /* while no process has the arena: blocks of values that are being sent and have no key, see pin.c
+		     */
 	uint32_t spare[51]; /* 0 */
 	struct hash_seed seed;
 	uint64_t seed_sum;  /* a hash with that seed */
@@ -85,7 +86,7 @@ struct shard_root {
 	ref changing; /* an entry whose check may not fit, since it is being changed in place; 0: none */
 	ref dropped;  /* databases being freed in slices */
 	ref resizing; /* databases whose table is being moved */
-	struct retired_figures retired;
+	struct retired_counters retired;
 	/* Fields may be added here, up to SHARD_ROOT_MOST: see arena_fit_root(). */
 #ifdef ATOMDB_OTHER_RELEASE
 	uint64_t of_another_release[3]; /* in a build for the tests */
@@ -102,7 +103,7 @@ static_assert(offsetof(struct shard_root, seed) == 2912 && sizeof(struct shard_r
 struct compaction {
 	uint64_t least; /* bytes lost in slabs: the least since it last ended */
 	bool purge;     /* the slack goes back as well, when it ends */
-	struct sparse sparse;
+	struct fragmentation fragmentation;
 };
 
 /* A change of an entry in place: see check.h. */
@@ -113,10 +114,10 @@ struct entry_change {
 };
 
 /* The fair share of memory: see fair_share.h. */
-struct share {
+struct fair_share {
 	/* Publishes the level for the tenants of all shards, if `wanted` bytes more are taken; NULL: there are no
 	 * others. */
-	void (*measure)(void *context, struct arena_budget *b, uint64_t wanted);
+	void (*measure)(void *context, struct memory_budget *b, uint64_t wanted);
 	void *context;
 	struct tenant *furthest; /* whose entries go, or NULL */
 	uint64_t level;          /* in force for this turn: bytes; UINT64_MAX: nobody has to give way */
@@ -137,29 +138,29 @@ struct shard {
 	int64_t look_ms;    /* when the clock is compared with monotonic time again */
 	uint32_t used_now;  /* entry_used_at(shard_used_ms()) */
 	uint64_t now_ns;
-	uint64_t draws;              /* of random keys */
-	struct tenant **tenants;     /* owned array, by slot; NULL: free, or still being freed */
-	uint32_t slots;              /* of that array and of the directory */
-	unsigned scopes;             /* keyspace_begin without keyspace_commit */
-	bool scoped;                 /* changes are noted in the undo log */
-	bool scope_dropped;          /* the open scope dropped a database, which may come back */
-	bool transaction;            /* the open scope is that of several commands */
-	struct tenant *scope_tenant; /* whose scope is open, once something is noted */
-	uint64_t scope_bytes;        /* charged to it for what the scope keeps */
-	uint64_t transaction_bytes;  /* charged for the commands of the transaction that is open */
+	uint64_t draws;             /* of random keys */
+	struct tenant **tenants;    /* owned array, by slot; NULL: free, or still being freed */
+	uint32_t slots;             /* of that array and of the directory */
+	unsigned undo_depth;        /* keyspace_begin without keyspace_commit */
+	bool undo_noting;           /* changes are noted in the undo log */
+	bool undo_dropped;          /* the open scope dropped a database, which may come back */
+	bool transaction;           /* the open scope is that of several commands */
+	struct tenant *undo_tenant; /* whose scope is open, once something is noted */
+	uint64_t undo_bytes;        /* charged to it for what the scope keeps */
+	uint64_t transaction_bytes; /* charged for the commands of the transaction that is open */
 	int64_t held_ms; /* when the first tenant whose expired entries are held has them removed, by CLOCK_MONOTONIC */
 	struct entry_change change;
 	struct tenant_limits defaults;
 	struct list over;  /* tenants above a lowered quota */
-	struct list loans; /* values that are being sent: see pin.h */
-	bool keeps_lent;   /* shard_keep_lent */
+	struct list pins;  /* values that are being sent: see pin.h */
+	bool keeps_pinned; /* shard_keep_pinned */
 	bool resumes;      /* shard_resume */
-	struct share share;
+	struct fair_share fair_share;
 	unsigned id;
 	unsigned worker;
 	counter *progress; /* of recovery: shard_options */
 	struct compaction compaction;
-	struct shard_figures figures;
+	struct shard_counters counters;
 	struct shard_recovery recovery;
 };
 
@@ -176,8 +177,8 @@ static inline struct database *database_at(const struct shard *s, ref block) {
 	return block == 0 ? NULL : arena_at(s->arena, block);
 }
 
-static inline struct database *tenant_database(const struct tenant *t, unsigned place) {
-	return database_at(t->shard, t->record->databases[place]);
+static inline struct database *tenant_database(const struct tenant *t, unsigned db_slot) {
+	return database_at(t->shard, t->record->databases[db_slot]);
 }
 
 static inline struct entry *entry_at(const struct shard *s, ref block) {
@@ -221,10 +222,10 @@ void keyspace_seal(struct draft *draft);
 void keyspace_publish(struct tenant *t, struct database *d, const struct key *key, struct entry *old,
 		      const struct draft *draft);
 /* Counts one entry more, or less, and `bytes` of its block. */
-void keyspace_count(struct tenant *t, struct database *d, unsigned place, bool ttl, size_t bytes, bool more);
+void keyspace_count(struct tenant *t, struct database *d, unsigned db_slot, bool ttl, size_t bytes, bool more);
 
 /* Makes a shard of an arena that was taken over and not saved. 0 or ATOMDB_E_…. */
-int shard_rebuild(struct shard *s);
+int shard_recover(struct shard *s);
 /* Writes the identity of an open tenant to its record, for the next process. No scope is open. */
 void tenant_write_identity(struct tenant *t);
 
@@ -246,11 +247,11 @@ void keyspace_expire_due(struct shard *s, ref due, uint64_t hash);
 /* Evicts the least recently used entry, but not `keep`; false where there is none. */
 bool keyspace_evict(struct tenant *t, ref keep);
 /* Whether the tenant is above its quota with `entries` and `bytes` more. Databases that are being freed count: what
- * looks closer is room_over. */
+ * looks closer is quota_exceeded. */
 static inline bool keyspace_over(const struct tenant *t, uint64_t entries, uint64_t bytes) {
 	const struct tenant_limits *l = &t->limits;
-	return (l->max_entries != 0 && counter_get(&t->figures.keys) + entries > l->max_entries) ||
-	       (l->max_memory != 0 && counter_get(&t->figures.bytes) + bytes > l->max_memory);
+	return (l->max_entries != 0 && counter_get(&t->counters.keys) + entries > l->max_entries) ||
+	       (l->max_memory != 0 && counter_get(&t->counters.bytes) + bytes > l->max_memory);
 }
 /* Charges what the table has grown or shrunk by since the last call, and lists it while it is being moved. */
 void keyspace_account_table(struct tenant *t, struct database *d);

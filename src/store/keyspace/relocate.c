@@ -49,16 +49,16 @@ static int move_kept(struct tenant *t, const struct key *from, struct entry *e, 
  * counts nor can be evicted. */
 int keyspace_move(struct tenant *t, const struct key *from, struct entry *e, const struct key *to, struct entry *old) {
 	struct shard *s = t->shard;
-	struct database *d = tenant_database(t, from->place);
+	struct database *d = tenant_database(t, from->db_slot);
 	bool ttl = entry_has(e, ENTRY_TTL);
 	size_t bytes = keyspace_memory(e);
-	if (scope_keeps(s, e) && room_has_to_fit(t, bytes))
+	if (undo_keeps(s, e) && quota_has_to_fit(t, bytes))
 		return move_kept(t, from, e, to, old);
 	lru_remove(s->arena, &t->record->lru, entry_ref(s, e));
-	keyspace_count(t, d, from->place, ttl, bytes, false);
+	keyspace_count(t, d, from->db_slot, ttl, bytes, false);
 	keyspace_begin(s);
 	int error = copy(t, e, to, old, 0);
-	keyspace_count(t, d, from->place, ttl, bytes, true);
+	keyspace_count(t, d, from->db_slot, ttl, bytes, true);
 	if (error == 0)
 		keyspace_delete(t, from, e);
 	else
@@ -75,12 +75,12 @@ static void swap_counters(counter *a, counter *b) {
 
 void keyspace_swap(struct tenant *t, unsigned a, unsigned b) {
 	struct tenant_record *record = t->record;
-	unsigned differ = record->places[a] ^ record->places[b];
-	if (scope_active(t->shard))
-		scope_note_order(t->shard, record);
+	unsigned differ = record->db_slots[a] ^ record->db_slots[b];
+	if (undo_active(t->shard))
+		undo_note_order(t->shard, record);
 	record->order ^= (uint64_t)differ << 4 * a ^ (uint64_t)differ << 4 * b; /* one store */
 	crash_point();
 	tenant_read_order(record);
-	swap_counters(&t->figures.db_keys[a], &t->figures.db_keys[b]);
-	swap_counters(&t->figures.db_expiring[a], &t->figures.db_expiring[b]);
+	swap_counters(&t->counters.db_keys[a], &t->counters.db_keys[b]);
+	swap_counters(&t->counters.db_expiring[a], &t->counters.db_expiring[b]);
 }

@@ -21,7 +21,7 @@ struct unpublished {
 
 struct batch {
 	struct tenant *tenant;
-	unsigned place;
+	unsigned db_slot;
 	const struct slice *pairs;
 	size_t count;
 	int64_t deadline;
@@ -34,7 +34,7 @@ struct batch {
 };
 
 static struct key key_of(const struct batch *b, size_t i) {
-	return keyspace_key(b->tenant, b->place, b->pairs[2 * i]);
+	return keyspace_key(b->tenant, b->db_slot, b->pairs[2 * i]);
 }
 
 /* The value as it is stored. */
@@ -75,9 +75,9 @@ static void count_pair(struct batch *b, size_t i) {
 	b->entries += old == NULL;
 	if (old == NULL)
 		return;
-	if (!scope_keeps(s, old)) {
+	if (!undo_keeps(s, old)) {
 		b->bytes -= keyspace_memory(old); /* may wrap: the sum is what counts */
-	} else if (!room_has_to_fit(b->tenant, b->kept + keyspace_memory(old))) {
+	} else if (!quota_has_to_fit(b->tenant, b->kept + keyspace_memory(old))) {
 		b->kept += keyspace_memory(old);
 		b->bytes -= keyspace_memory(old);
 	}
@@ -124,14 +124,15 @@ static void count_most(struct batch *b) {
 }
 
 static uint64_t growth_of(const struct batch *b) {
-	const struct database *d = tenant_database(b->tenant, b->place);
+	const struct database *d = tenant_database(b->tenant, b->db_slot);
 	if (d != NULL)
 		return table_growth_many(&d->table, b->entries);
 	return arena_block_size(sizeof *d) + table_growth_many(&(struct table){0}, b->entries);
 }
 
 static bool is_over(const struct batch *b, uint64_t growth) {
-	return keyspace_over(b->tenant, b->entries, b->bytes + growth) || share_is_above(b->tenant, b->bytes + growth);
+	return keyspace_over(b->tenant, b->entries, b->bytes + growth) ||
+	       fair_share_is_above(b->tenant, b->bytes + growth);
 }
 
 static int make_room(struct batch *b) {
@@ -143,11 +144,11 @@ static int make_room(struct batch *b) {
 	if (error != 0)
 		return error;
 	uint64_t bytes = b->bytes + growth_of(b);
-	if (!room_fits(t, b->entries, bytes, b->keep))
+	if (!quota_fits(t, b->entries, bytes, b->keep))
 		return ATOMDB_E_OOM;
-	if (share_is_above(t, bytes) && share_make_up(t, bytes, b->keep) != 0)
+	if (fair_share_is_above(t, bytes) && fair_share_make_up(t, bytes, b->keep) != 0)
 		return ATOMDB_E_OOM;
-	return room_evict(t, NULL, b->entries, bytes, b->keep);
+	return quota_evict(t, NULL, b->entries, bytes, b->keep);
 }
 
 /* ---- the blocks ---- */
@@ -222,11 +223,11 @@ static int set_all(struct batch *b, keyspace_written written, void *context) {
 	return 0;
 }
 
-int keyspace_set_all(struct tenant *t, unsigned place, const struct slice *pairs, size_t count,
+int keyspace_set_all(struct tenant *t, unsigned db_slot, const struct slice *pairs, size_t count,
 		     keyspace_written written, void *context) {
 	struct batch b = {
 		.tenant = t,
-		.place = place,
+		.db_slot = db_slot,
 		.pairs = pairs,
 		.count = count,
 		.deadline = keyspace_deadline_of_write(t, NULL, DEADLINE_NONE),

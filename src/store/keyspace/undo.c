@@ -19,22 +19,22 @@ static ref ref_of(const struct shard *s, const void *at) {
 
 /* The tenant whose scope it is: that of the first entry that is noted. */
 static void take_tenant(struct shard *s, uint32_t owner) {
-	if (s->scope_tenant == NULL)
-		s->scope_tenant = s->tenants[owner & ENTRY_TENANT_MAX];
+	if (s->undo_tenant == NULL)
+		s->undo_tenant = s->tenants[owner & ENTRY_TENANT_MAX];
 }
 
 static void charge(struct shard *s, size_t size) {
-	if (s->scope_tenant == NULL)
+	if (s->undo_tenant == NULL)
 		return;
-	counter_add(&s->scope_tenant->figures.bytes, arena_block_size(size));
-	s->scope_bytes += arena_block_size(size);
+	counter_add(&s->undo_tenant->counters.bytes, arena_block_size(size));
+	s->undo_bytes += arena_block_size(size);
 }
 
 static void discharge(struct shard *s) {
-	if (s->scope_tenant != NULL)
-		counter_sub(&s->scope_tenant->figures.bytes, s->scope_bytes);
-	s->scope_tenant = NULL;
-	s->scope_bytes = 0;
+	if (s->undo_tenant != NULL)
+		counter_sub(&s->undo_tenant->counters.bytes, s->undo_bytes);
+	s->undo_tenant = NULL;
+	s->undo_bytes = 0;
 }
 
 /* ---- the log ---- */
@@ -54,12 +54,12 @@ static void free_log(struct shard *s) {
 
 static bool grow(struct shard *s) {
 	uint32_t count = s->root->undo_count, room = room_of(s) == 0 ? ROOM_MIN : room_of(s) * 2;
-	ref log = share_alloc(s, room * sizeof(struct undo), ARENA_OTHER), old = (ref)s->root->undo;
+	ref log = fair_share_alloc(s, room * sizeof(struct undo), ARENA_OTHER), old = (ref)s->root->undo;
 
 	if (log == 0)
 		return false;
 	if (count != 0)
-		memcpy(arena_at(s->arena, log), scope_log(s), count * sizeof(struct undo));
+		memcpy(arena_at(s->arena, log), undo_log(s), count * sizeof(struct undo));
 	uint32_t old_room = room_of(s);
 
 	/* The one that is kept from scope to scope is the shard's. */
@@ -85,21 +85,21 @@ static bool is_entry(const struct shard *s, ref block) {
 static void finish(struct shard *s) {
 	uint32_t count = s->root->undo_count;
 
-	s->scoped = false;
-	s->scope_dropped = false;
+	s->undo_noting = false;
+	s->undo_dropped = false;
 	discharge(s);
 	if (count == 0)
 		return;
 	crash_point();
 	s->root->undo_count = 0;
 	crash_point();
-	for (const struct undo *u = scope_log(s), *end = u + count; u < end; u++) {
+	for (const struct undo *u = undo_log(s), *end = u + count; u < end; u++) {
 		struct entry *e = arena_at(s->arena, u->block);
 
 		if (u->kind == UNDO_CREATED && is_entry(s, u->block))
 			e->owner &= ~ENTRY_FRESH;
 		else if (u->kind == UNDO_KILLED)
-			loan_free_entry(s, u->block, (size_t)(u->value >> 32) * ARENA_UNIT);
+			pin_free_entry(s, u->block, (size_t)(u->value >> 32) * ARENA_UNIT);
 		else if (u->kind == UNDO_SAVED)
 			arena_free(s->arena, (ref)u->value, (size_t)(u->value >> 32), ARENA_OTHER);
 	}
@@ -114,7 +114,7 @@ static bool append(struct shard *s, const struct undo *u) {
 		finish(s);
 		return false;
 	}
-	scope_log(s)[count] = *u;
+	undo_log(s)[count] = *u;
 	crash_point();
 	s->root->undo_count = count + 1;
 	crash_point();
@@ -122,8 +122,8 @@ static bool append(struct shard *s, const struct undo *u) {
 }
 
 void keyspace_begin(struct shard *s) {
-	if (s->scopes++ == 0)
-		s->scoped = true;
+	if (s->undo_depth++ == 0)
+		s->undo_noting = true;
 }
 
 void keyspace_begin_transaction(struct shard *s, uint64_t bytes) {
@@ -133,12 +133,12 @@ void keyspace_begin_transaction(struct shard *s, uint64_t bytes) {
 }
 
 void keyspace_commit(struct shard *s) {
-	assert(s->scopes != 0);
+	assert(s->undo_depth != 0);
 	if (s->root->changing != 0)
 		check_end(s);
-	if (--s->scopes != 0)
+	if (--s->undo_depth != 0)
 		return;
-	if (s->scoped)
+	if (s->undo_noting)
 		finish(s);
 	s->transaction = false;
 	s->transaction_bytes = 0;
@@ -146,12 +146,12 @@ void keyspace_commit(struct shard *s) {
 
 /* ---- notes ---- */
 
-uint32_t scope_create(struct shard *s, ref block, uint32_t owner) {
+uint32_t undo_create(struct shard *s, ref block, uint32_t owner) {
 	take_tenant(s, owner);
 	return append(s, &(struct undo){.kind = UNDO_CREATED, .block = block}) ? owner | ENTRY_FRESH : owner;
 }
 
-void scope_kill(struct shard *s, ref block, size_t size, bool keep) {
+void undo_kill(struct shard *s, ref block, size_t size, bool keep) {
 	struct entry *e = arena_at(s->arena, block);
 	struct undo u = {UNDO_KILLED, block, 0, e->owner | (uint64_t)(arena_block_size(size) / ARENA_UNIT) << 32};
 
@@ -165,18 +165,18 @@ void scope_kill(struct shard *s, ref block, size_t size, bool keep) {
 	e->owner = 0;
 	crash_point();
 	if (!keep)
-		loan_free_entry(s, block, size);
+		pin_free_entry(s, block, size);
 }
 
-void scope_note_header(struct shard *s, struct entry *e) {
+void undo_note_header(struct shard *s, struct entry *e) {
 	struct undo u = {UNDO_HEADER, ref_of(s, e), 0, e->owner | (uint64_t)e->sizes << 32};
 
 	take_tenant(s, e->owner);
 	if (append(s, &u) && entry_has(e, ENTRY_WIDE))
-		(void)scope_note_bytes(s, e, (size_t)((char *)entry_wide(e) - (char *)e), sizeof(struct entry_wide));
+		(void)undo_note_bytes(s, e, (size_t)((char *)entry_wide(e) - (char *)e), sizeof(struct entry_wide));
 }
 
-bool scope_note_bytes(struct shard *s, const struct entry *e, size_t at, size_t len) {
+bool undo_note_bytes(struct shard *s, const struct entry *e, size_t at, size_t len) {
 	struct undo u = {UNDO_BYTES, ref_of(s, e), at | (uint64_t)len << 48, 0};
 
 	take_tenant(s, e->owner);
@@ -187,7 +187,7 @@ bool scope_note_bytes(struct shard *s, const struct entry *e, size_t at, size_t 
 		(void)append(s, &u);
 		return true;
 	}
-	ref saved = share_alloc(s, len, ARENA_OTHER);
+	ref saved = fair_share_alloc(s, len, ARENA_OTHER);
 
 	if (saved == 0)
 		return false;
@@ -200,11 +200,11 @@ bool scope_note_bytes(struct shard *s, const struct entry *e, size_t at, size_t 
 	return true;
 }
 
-void scope_note_dropped(struct shard *s) {
-	s->scope_dropped = append(s, &(struct undo){.kind = UNDO_DROPPED, .value = s->root->dropped});
+void undo_note_dropped(struct shard *s) {
+	s->undo_dropped = append(s, &(struct undo){.kind = UNDO_DROPPED, .value = s->root->dropped});
 }
 
-void scope_note_order(struct shard *s, const struct tenant_record *record) {
+void undo_note_order(struct shard *s, const struct tenant_record *record) {
 	(void)append(s, &(struct undo){.kind = UNDO_ORDER, .block = ref_of(s, record), .value = record->order});
 }
 
@@ -265,14 +265,14 @@ static void take_back(struct shard *s, const struct undo *u) {
 	}
 }
 
-void scope_recover(struct shard *s, void (*changed)(struct shard *s, ref block)) {
+void undo_recover(struct shard *s, void (*changed)(struct shard *s, ref block)) {
 	uint32_t count = s->root->undo_count;
 	size_t block;
 
 	if (count == 0 || !arena_find_block(s->arena, (ref)s->root->undo, ARENA_OTHER, &block) ||
 	    count > block / sizeof(struct undo))
 		return;
-	const struct undo *log = scope_log(s);
+	const struct undo *log = undo_log(s);
 
 	for (uint32_t i = count; i-- > 0;)
 		take_back(s, &log[i]);

@@ -7,7 +7,7 @@
  * when they are replaced or removed.
  *
  * The tenant is charged for what the scope keeps, and for a long log. A single command is not asked for that room,
- * since it gives it back at its end; the commands of a long transaction are: see room_has_to_fit().
+ * since it gives it back at its end; the commands of a long transaction are: see quota_has_to_fit().
  *
  * What the quota evicts and the clock expires is no part of it: it may go at any time, and is not brought back.
  *
@@ -34,46 +34,46 @@ struct undo {
 	uint64_t value;
 };
 
-static inline struct undo *scope_log(const struct shard *s) {
+static inline struct undo *undo_log(const struct shard *s) {
 	return arena_at(s->arena, (ref)s->root->undo);
 }
 
 /* Whether changes are to be noted. */
-static inline bool scope_active(const struct shard *s) {
-	return __builtin_expect(s->scoped, 0);
+static inline bool undo_active(const struct shard *s) {
+	return __builtin_expect(s->undo_noting, 0);
 }
 /* Whether an entry may change without a note. */
-static inline bool scope_is_free(const struct shard *s, const struct entry *e) {
-	return !scope_active(s) || entry_fresh(e);
+static inline bool undo_is_free(const struct shard *s, const struct entry *e) {
+	return !undo_active(s) || entry_fresh(e);
 }
 
 /* Whether what was dropped may have to come back. */
-static inline bool scope_keeps_dropped(const struct shard *s) {
-	return scope_active(s) && s->scope_dropped;
+static inline bool undo_keeps_dropped(const struct shard *s) {
+	return undo_active(s) && s->undo_dropped;
 }
 
 /* Whether the open scope keeps the block of an entry until after the command that replaces or removes it. See
- * room_has_to_fit(). */
-static inline bool scope_keeps(const struct shard *s, const struct entry *e) {
-	return scope_active(s) && s->transaction && !entry_fresh(e);
+ * quota_has_to_fit(). */
+static inline bool undo_keeps(const struct shard *s, const struct entry *e) {
+	return undo_active(s) && s->transaction && !entry_fresh(e);
 }
 
 /* All are for an active scope. */
 
 /* Notes a new block, whose header is not published yet; returns the owner that it is published with. */
-uint32_t scope_create(struct shard *s, ref block, uint32_t owner);
+uint32_t undo_create(struct shard *s, ref block, uint32_t owner);
 /* Clears the header of an entry that is in no table or list any more, and sees to its block. `keep`: it comes back if
  * the scope is not committed. */
-void scope_kill(struct shard *s, ref block, size_t size, bool keep);
+void undo_kill(struct shard *s, ref block, size_t size, bool keep);
 /* Notes owner and sizes of an entry, and the lengths of a wide one. */
-void scope_note_header(struct shard *s, struct entry *e);
+void undo_note_header(struct shard *s, struct entry *e);
 /* So many bytes are kept in the note itself. */
-#define SCOPE_INLINE 8
+#define UNDO_INLINE 8
 /* Notes `len` bytes at `at` from the start of an entry's block; false: no memory, nothing may be changed in place. */
-bool scope_note_bytes(struct shard *s, const struct entry *e, size_t at, size_t len);
-void scope_note_dropped(struct shard *s);
-void scope_note_order(struct shard *s, const struct tenant_record *record);
+bool undo_note_bytes(struct shard *s, const struct entry *e, size_t at, size_t len);
+void undo_note_dropped(struct shard *s);
+void undo_note_order(struct shard *s, const struct tenant_record *record);
 
 /* Takes back what an arena's last owner did not commit, and visits what may be an entry of which something was put
  * back. Every note is checked: the arena may be damaged. */
-void scope_recover(struct shard *s, void (*changed)(struct shard *s, ref block));
+void undo_recover(struct shard *s, void (*changed)(struct shard *s, ref block));

@@ -5,7 +5,7 @@
 #define RANDOM_TRIES 100
 
 int keyspace_size(struct tenant *t, unsigned database, uint64_t *keys, uint64_t *expiring) {
-	const struct database *d = tenant_database(t, keyspace_place(t, database));
+	const struct database *d = tenant_database(t, keyspace_db_slot(t, database));
 	if (d != NULL && d->expiring != 0 && wheel_due(&t->shard->root->wheel, t->shard->now_ms))
 		return ATOMDB_E_AGAIN;
 	if (keys != NULL)
@@ -31,7 +31,7 @@ static void scan_visit(void *context, ref block) {
 
 uint64_t keyspace_scan(struct tenant *t, unsigned database, uint64_t cursor,
 		       void (*visit)(void *context, const struct entry *e), void *context) {
-	const struct database *d = tenant_database(t, keyspace_place(t, database));
+	const struct database *d = tenant_database(t, keyspace_db_slot(t, database));
 	struct scan scan = {t->shard, visit, context};
 	return d == NULL ? 0 : table_scan(&t->shard->context, &d->table, cursor, scan_visit, &scan);
 }
@@ -40,7 +40,7 @@ int keyspace_random(struct tenant *t, unsigned database, struct entry **e) {
 	struct shard *s = t->shard;
 	uint64_t ignored;
 	int error = keyspace_size(t, database, &ignored, NULL);
-	const struct database *d = tenant_database(t, keyspace_place(t, database));
+	const struct database *d = tenant_database(t, keyspace_db_slot(t, database));
 	if (error != 0)
 		return error;
 	if (d == NULL || table_count(&d->table) == 0)

@@ -31,7 +31,7 @@ static bool move(struct shard *s, ref from, uint64_t hash) {
 
 	if (d == NULL || t == NULL)
 		return false;
-	draft.block = share_alloc(s, draft.size, ARENA_ENTRY);
+	draft.block = fair_share_alloc(s, draft.size, ARENA_ENTRY);
 	if (draft.block == 0)
 		return false;
 	draft.entry = entry_at(s, draft.block);
@@ -44,9 +44,9 @@ static bool move(struct shard *s, ref from, uint64_t hash) {
 	t->watcher = NULL;
 	keyspace_publish(t, d, &key, old, &draft);
 	t->watcher = watcher;
-	counter_add(&t->figures.moved, 1);
-	counter_add(&s->figures.moved, 1);
-	counter_add(&s->figures.moved_bytes, arena_block_size(draft.size));
+	counter_add(&t->counters.moved, 1);
+	counter_add(&s->counters.moved, 1);
+	counter_add(&s->counters.moved_bytes, arena_block_size(draft.size));
 	return true;
 }
 
@@ -68,13 +68,13 @@ static void fetch(const struct shard *s, const ref *blocks, unsigned count, uint
 }
 
 static unsigned move_batch(struct shard *s, unsigned units) {
-	struct sparse *p = &s->compaction.sparse;
+	struct fragmentation *p = &s->compaction.fragmentation;
 	ref blocks[BATCH];
 	uint64_t hashes[BATCH];
-	unsigned count = sparse_take(p, s->arena, blocks, BATCH, &units);
+	unsigned count = fragmentation_take(p, s->arena, blocks, BATCH, &units);
 
 	fetch(s, blocks, count, hashes);
-	for (unsigned i = 0; i < count && sparse_make_way(p, s->arena, blocks[i]); i++) {
+	for (unsigned i = 0; i < count && fragmentation_make_way(p, s->arena, blocks[i]); i++) {
 		size_t size = entry_size(entry_at(s, blocks[i]));
 		unsigned cost = MOVE_UNITS + (unsigned)(size / UNIT_BYTES);
 
@@ -85,24 +85,24 @@ static unsigned move_batch(struct shard *s, unsigned units) {
 }
 
 void compact_work(struct shard *s, unsigned units) {
-	struct sparse *p = &s->compaction.sparse;
+	struct fragmentation *p = &s->compaction.fragmentation;
 
 	/* What is dropped, or may have to come back, is in no table. */
-	if (p->phase == SPARSE_IDLE || s->root->dropped != 0 || s->scopes != 0)
+	if (p->phase == FRAGMENTATION_IDLE || s->root->dropped != 0 || s->undo_depth != 0)
 		return;
-	if (p->phase == SPARSE_SURVEY)
-		sparse_survey(p, s->arena, &units);
-	while (units != 0 && p->phase == SPARSE_PASS)
+	if (p->phase == FRAGMENTATION_SURVEY)
+		fragmentation_survey(p, s->arena, &units);
+	while (units != 0 && p->phase == FRAGMENTATION_PASS)
 		units = move_batch(s, units);
-	if (p->phase == SPARSE_IDLE)
-		s->compaction.least = sparse_waste(s->arena);
+	if (p->phase == FRAGMENTATION_IDLE)
+		s->compaction.least = fragmentation_waste(s->arena);
 }
 
 void shard_purge(struct shard *s) {
 	struct compaction *c = &s->compaction;
 
 	/* Who asks again and again must not make it begin again and again. */
-	if (c->sparse.phase == SPARSE_IDLE || !c->sparse.thorough)
-		sparse_start(&c->sparse, true);
+	if (c->fragmentation.phase == FRAGMENTATION_IDLE || !c->fragmentation.thorough)
+		fragmentation_start(&c->fragmentation, true);
 	c->purge = true;
 }

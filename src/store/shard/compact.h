@@ -7,13 +7,13 @@
 #include "store/keyspace/record.h"
 
 static inline bool compact_under_way(const struct shard *s) {
-	return s->compaction.sparse.phase != SPARSE_IDLE;
+	return s->compaction.fragmentation.phase != FRAGMENTATION_IDLE;
 }
 
 /* Looks whether it is time to begin: once a turn. */
 static inline void compact_watch(struct shard *s) {
 	struct compaction *c = &s->compaction;
-	uint64_t waste = sparse_waste(s->arena);
+	uint64_t waste = fragmentation_waste(s->arena);
 
 	if (waste <= c->least) {
 		c->least = waste;
@@ -21,9 +21,9 @@ static inline void compact_watch(struct shard *s) {
 	}
 	uint64_t more = waste - c->least;
 
-	if (__builtin_expect(more > MIB && more > counter_get(&arena_figures(s->arena)->used) / 8, 0) &&
-	    c->sparse.phase == SPARSE_IDLE)
-		sparse_start(&c->sparse, false);
+	if (__builtin_expect(more > MIB && more > counter_get(&arena_counters(s->arena)->used) / 8, 0) &&
+	    c->fragmentation.phase == FRAGMENTATION_IDLE)
+		fragmentation_start(&c->fragmentation, false);
 }
 
 /* Does a slice of it, about `units` blocks' worth, if it is under way. */

@@ -55,7 +55,7 @@ static int count_entries(struct shard *s) {
 			if (record->databases[d] != 0)
 				s->recovery.entries += table_count(&database_at(s, record->databases[d])->table);
 	}
-	s->recovery.bytes = counter_get(&arena_figures(s->arena)->used_by_kind[ARENA_ENTRY]);
+	s->recovery.bytes = counter_get(&arena_counters(s->arena)->used_by_kind[ARENA_ENTRY]);
 	return 0;
 }
 
@@ -101,12 +101,12 @@ static int take_over(struct shard *s, const struct shard_options *options) {
 	arena_fit_root(s->arena, sizeof *s->root);
 	s->recovery.kind = clean ? RECOVERY_CLEAN : RECOVERY_CRASHED;
 	if (clean) {
-		s->figures.retired = s->root->retired;
+		s->counters.retired = s->root->retired;
 		error = count_entries(s);
 		if (error == 0)
-			error = loans_take_over(s);
+			error = pins_take_over(s);
 	} else {
-		error = shard_rebuild(s);
+		error = shard_recover(s);
 	}
 	if (error != 0)
 		return error;
@@ -130,7 +130,7 @@ int shard_new(struct shard **out, const struct shard_options *options) {
 	if (s == NULL)
 		return -ENOMEM;
 	list_init(&s->over);
-	list_init(&s->loans);
+	list_init(&s->pins);
 	s->id = options->id;
 	s->worker = options->worker;
 	s->skew_ms = INT64_MAX / 2; /* none: the first reading of the clock is a step */
@@ -150,7 +150,7 @@ int shard_new(struct shard **out, const struct shard_options *options) {
 		shard_free(s);
 		return error;
 	}
-	share_end(s);
+	fair_share_end(s);
 	s->recovery.duration_ns = nanoseconds() - start;
 	*out = s;
 	return 0;
@@ -159,7 +159,7 @@ int shard_new(struct shard **out, const struct shard_options *options) {
 void shard_free(struct shard *s) {
 	if (s == NULL)
 		return;
-	loans_free(s);
+	pins_free(s);
 	arena_close(s->arena);
 	free(s->tenants);
 	free(s);
@@ -186,9 +186,9 @@ void shard_secret_key(const struct shard *s, const char *purpose, uint8_t key[SH
 			   (const unsigned char *)&s->root->seed, sizeof s->root->seed);
 }
 
-/* ---- figures ---- */
+/* ---- counters ---- */
 
-static void add_kept(struct retired_figures *r, const struct tenant_figures *f) {
+static void add_kept(struct retired_counters *r, const struct tenant_counters *f) {
 	counter_add(&r->commands, counter_get(&f->commands));
 	counter_add(&r->hits, counter_get(&f->hits));
 	counter_add(&r->misses, counter_get(&f->misses));
@@ -199,7 +199,7 @@ static void add_kept(struct retired_figures *r, const struct tenant_figures *f) 
 	counter_add(&r->output_bytes, counter_get(&f->output_bytes));
 }
 
-static void bring_back_figures(struct tenant_figures *f, const struct retired_figures *r) {
+static void bring_back_counters(struct tenant_counters *f, const struct retired_counters *r) {
 	counter_add(&f->commands, counter_get(&r->commands));
 	counter_add(&f->hits, counter_get(&r->hits));
 	counter_add(&f->misses, counter_get(&r->misses));
@@ -211,16 +211,16 @@ static void bring_back_figures(struct tenant_figures *f, const struct retired_fi
 }
 
 int shard_save(struct shard *s) {
-	assert(s->scopes == 0);
+	assert(s->undo_depth == 0);
 	for (uint32_t i = 1; i < s->slots; i++) {
 		const struct tenant *t = s->tenants[i];
 		if (t == NULL)
 			continue;
-		t->record->kept = (struct retired_figures){0};
-		add_kept(&t->record->kept, &t->figures);
+		t->record->kept = (struct retired_counters){0};
+		add_kept(&t->record->kept, &t->counters);
 	}
-	s->root->retired = s->figures.retired;
-	loans_save(s);
+	s->root->retired = s->counters.retired;
+	pins_save(s);
 	return arena_save(s->arena);
 }
 
@@ -245,7 +245,7 @@ static int grow_directory(struct shard *s) {
 		return -ENOMEM;
 	s->tenants = tenants;
 	memset(tenants + s->slots, 0, (grown - s->slots) * sizeof *tenants);
-	ref block = share_alloc_zero(s, grown * sizeof(struct tenant_slot));
+	ref block = fair_share_alloc_zero(s, grown * sizeof(struct tenant_slot));
 	if (block == 0)
 		return ATOMDB_E_OOM;
 	ref old = (ref)s->root->directory;
@@ -278,8 +278,8 @@ static int slot_find(struct shard *s, uint32_t *slot) {
 
 void tenant_read_order(struct tenant_record *record) {
 	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
-		record->places[i] = record->order >> 4 * i & 15;
-		record->numbers[record->places[i]] = (uint8_t)i;
+		record->db_slots[i] = record->order >> 4 * i & 15;
+		record->numbers[record->db_slots[i]] = (uint8_t)i;
 	}
 }
 
@@ -319,8 +319,8 @@ static void place_tenant(struct shard *s, uint32_t slot, struct tenant *t) {
 	s->tenants[slot] = t;
 	if (!tenant_listed(t))
 		tenant_set_limits(t, &s->defaults, s->now_ns);
-	counter_add(&t->figures.bytes, arena_block_size(sizeof *t->record));
-	counter_add(&s->figures.tenants, 1);
+	counter_add(&t->counters.bytes, arena_block_size(sizeof *t->record));
+	counter_add(&s->counters.tenants, 1);
 }
 
 int shard_open_tenant(struct shard *s, struct tenant *t) {
@@ -329,7 +329,7 @@ int shard_open_tenant(struct shard *s, struct tenant *t) {
 	uint32_t slot;
 	if (slot_find(s, &slot) != 0)
 		return ATOMDB_E_OOM;
-	ref block = share_alloc_zero(s, sizeof *t->record);
+	ref block = fair_share_alloc_zero(s, sizeof *t->record);
 	if (block == 0)
 		return ATOMDB_E_OOM;
 	t->record = arena_at(s->arena, block);
@@ -355,29 +355,29 @@ void shard_each_tenant(struct shard *s,
 
 void shard_adopt_tenant(struct shard *s, uint32_t slot, struct tenant *t) {
 	t->record = arena_at(s->arena, shard_directory(s)[slot].record);
-	for (unsigned place = 0; place < TENANT_DATABASES; place++) {
-		const struct database *d = tenant_database(t, place);
-		unsigned number = t->record->numbers[place];
+	for (unsigned db_slot = 0; db_slot < TENANT_DATABASES; db_slot++) {
+		const struct database *d = tenant_database(t, db_slot);
+		unsigned number = t->record->numbers[db_slot];
 		if (d == NULL)
 			continue;
 		uint64_t keys = table_count(&d->table);
-		counter_add(&t->figures.bytes, d->bytes);
-		counter_add(&t->figures.keys, keys);
-		counter_add(&t->figures.keys_expiring, d->expiring);
-		counter_set(&t->figures.db_keys[number], keys);
-		counter_set(&t->figures.db_expiring[number], d->expiring);
-		counter_add(&s->figures.keys, keys);
+		counter_add(&t->counters.bytes, d->bytes);
+		counter_add(&t->counters.keys, keys);
+		counter_add(&t->counters.keys_expiring, d->expiring);
+		counter_set(&t->counters.db_keys[number], keys);
+		counter_set(&t->counters.db_expiring[number], d->expiring);
+		counter_add(&s->counters.keys, keys);
 	}
-	bring_back_figures(&t->figures, &t->record->kept);
+	bring_back_counters(&t->counters, &t->record->kept);
 	place_tenant(s, slot, t);
 	keyspace_charge_dropped(t);
 }
 
 void shard_close_tenant(struct shard *s, struct tenant *t) {
-	add_kept(&s->figures.retired, &t->figures);
+	add_kept(&s->counters.retired, &t->counters);
 	list_remove(&t->over);
-	if (s->share.furthest == t)
-		s->share.furthest = NULL;
+	if (s->fair_share.furthest == t)
+		s->fair_share.furthest = NULL;
 	if (t->forget != NULL)
 		t->forget(t);
 	if (t->record == NULL)
@@ -387,12 +387,12 @@ void shard_close_tenant(struct shard *s, struct tenant *t) {
 	slot->record = 0;
 	crash_point();
 	keyspace_flush(t, TENANT_DATABASES);
-	counter_sub(&t->figures.bytes, t->dying);
+	counter_sub(&t->counters.bytes, t->dying);
 	t->dying = 0;
 	arena_free(s->arena, block, sizeof *t->record, ARENA_OTHER);
-	counter_sub(&t->figures.bytes, arena_block_size(sizeof *t->record));
-	assert(counter_get(&t->figures.bytes) == 0 && counter_get(&t->figures.keys) == 0);
+	counter_sub(&t->counters.bytes, arena_block_size(sizeof *t->record));
+	assert(counter_get(&t->counters.bytes) == 0 && counter_get(&t->counters.keys) == 0);
 	t->record = NULL;
 	s->tenants[t->slot] = NULL;
-	counter_sub(&s->figures.tenants, 1);
+	counter_sub(&s->counters.tenants, 1);
 }

@@ -116,7 +116,7 @@ static void clear_dropped(void *context, ref block) {
 	if (!arena_find_block(r->shard->arena, block, ARENA_ENTRY, &size))
 		return;
 	struct entry *e = entry_at(r->shard, block);
-	if (entry_tenant(e) == r->dropping->tenant && entry_database(e) == r->dropping->place)
+	if (entry_tenant(e) == r->dropping->tenant && entry_database(e) == r->dropping->db_slot)
 		e->owner = 0;
 }
 
@@ -155,10 +155,10 @@ static void check_tenants(struct recovery *r) {
 			    sum_fits(record->identity.digest, TENANT_DIGEST, record->digest_sum) &&
 			    (record->name_sum == 0 ||
 			     sum_fits(record->identity.name, sizeof record->identity.name, record->name_sum));
-		unsigned places = 0;
+		unsigned db_slots = 0;
 		for (unsigned d = 0; good && d < TENANT_DATABASES; d++)
-			places |= 1u << (record->order >> 4 * d & 15);
-		if (!good || places != UINT16_MAX) {
+			db_slots |= 1u << (record->order >> 4 * d & 15);
+		if (!good || db_slots != UINT16_MAX) {
 			slot->record = 0;
 			r->dropped++;
 		} else if (record->name_sum == 0) {
@@ -272,21 +272,21 @@ static void join_order(struct recovery *r) {
 
 /* ---- the second pass ---- */
 
-static bool make_database(struct recovery *r, uint32_t slot, unsigned place) {
+static bool make_database(struct recovery *r, uint32_t slot, unsigned db_slot) {
 	struct shard *s = r->shard;
 	ref block = arena_alloc_zero(s->arena, sizeof(struct database), ARENA_OTHER);
 	if (block == 0)
 		return false;
 	struct database *d = database_at(s, block);
 	d->tenant = slot;
-	d->place = place;
-	if (table_prepare(&s->context, &d->table, r->keys[slot][place]) != 0) {
+	d->db_slot = db_slot;
+	if (table_prepare(&s->context, &d->table, r->keys[slot][db_slot]) != 0) {
 		arena_free(s->arena, block, sizeof *d, ARENA_OTHER);
 		return false;
 	}
 	d->table_bytes = table_memory(&d->table);
 	d->bytes = arena_block_size(sizeof *d) + d->table_bytes;
-	record_of(s, slot)->databases[place] = block;
+	record_of(s, slot)->databases[db_slot] = block;
 	return true;
 }
 
@@ -298,12 +298,12 @@ static void make_databases(struct recovery *r) {
 			continue;
 		find_order(r, slot, record);
 		record->lru_number = 0;
-		record->kept = (struct retired_figures){0};
+		record->kept = (struct retired_counters){0};
 		memset(record->databases, 0, sizeof record->databases);
 		tenant_read_order(record);
-		for (unsigned place = 0; place < TENANT_DATABASES; place++)
-			if (r->keys[slot][place] != 0)
-				(void)make_database(r, slot, place);
+		for (unsigned db_slot = 0; db_slot < TENANT_DATABASES; db_slot++)
+			if (r->keys[slot][db_slot] != 0)
+				(void)make_database(r, slot, db_slot);
 	}
 }
 
@@ -371,7 +371,7 @@ static int rebuild(struct recovery *r) {
 	struct shard_root *root = s->root;
 	check_tenants(r);
 	renew(s, root->changing);
-	scope_recover(s, renew);
+	undo_recover(s, renew);
 	renew(s, root->changing);
 	settle_dropped(r);
 	settle_replaced(s);
@@ -385,9 +385,9 @@ static int rebuild(struct recovery *r) {
 	root->undo = 0;
 	crash_point();
 	root->resizing = 0;
-	root->lent = 0;
+	root->pinned = 0;
 	root->wheel = (struct wheel){.now = s->now_ms};
-	r->dropped += arena_rebuild(s->arena, keep, r);
+	r->dropped += arena_rescan(s->arena, keep, r);
 	make_databases(r);
 	arena_each(s->arena, ARENA_ENTRY, collect, r);
 	insert_batch(r);
@@ -396,7 +396,7 @@ static int rebuild(struct recovery *r) {
 	return 0;
 }
 
-int shard_rebuild(struct shard *s) {
+int shard_recover(struct shard *s) {
 	struct recovery r = {.shard = s, .hops = {HOPS, HOPS}};
 	int error = rebuild(&r);
 	free(r.kept);

@@ -16,16 +16,16 @@ unsigned shard_worker(const struct shard *s) {
 	return s->worker;
 }
 
-const struct shard_figures *shard_figures(const struct shard *s) {
-	return &s->figures;
+const struct shard_counters *shard_counters(const struct shard *s) {
+	return &s->counters;
 }
 
 static void publish_memory(struct shard *s) {
-	const struct arena_figures *a = arena_figures(s->arena);
-	counter_set(&s->figures.resident, counter_get(&a->resident));
-	counter_set(&s->figures.used, counter_get(&a->used));
-	counter_set(&s->figures.used_by_entries, counter_get(&a->used_by_kind[ARENA_ENTRY]));
-	counter_set(&s->figures.compacting, compact_under_way(s));
+	const struct arena_counters *a = arena_counters(s->arena);
+	counter_set(&s->counters.resident, counter_get(&a->resident));
+	counter_set(&s->counters.used, counter_get(&a->used));
+	counter_set(&s->counters.used_by_entries, counter_get(&a->used_by_kind[ARENA_ENTRY]));
+	counter_set(&s->counters.compacting, compact_under_way(s));
 }
 
 /* How often the two clocks are compared, for a step forward that is smaller. */
@@ -61,7 +61,7 @@ void shard_set_now(struct shard *s, int64_t realtime_ms, uint64_t monotonic_ns) 
 		s->look_ms = s->now_ms + LOOK_MS;
 	}
 	publish_memory(s);
-	share_read_level(s);
+	fair_share_read_level(s);
 	compact_watch(s);
 }
 
@@ -137,7 +137,7 @@ static void move_table(struct shard *s, unsigned units) {
 static void shed(struct shard *s, unsigned units) {
 	struct tenant *t = list_entry(s->over.next, struct tenant, over);
 	while (units-- > 0)
-		if (!room_over(t, 0, 0) || t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, 0)) {
+		if (!quota_exceeded(t, 0, 0) || t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, 0)) {
 			list_remove(&t->over);
 			return;
 		}
@@ -169,7 +169,7 @@ bool shard_work(struct shard *s, unsigned units) {
 	sweep(s, units);
 	if (!list_empty(&s->over))
 		shed(s, units);
-	share_give_way(s, units);
+	fair_share_give_way(s, units);
 	move_table(s, units);
 	keyspace_free_dropped(s, units);
 	compact_work(s, units);
@@ -182,10 +182,10 @@ int64_t shard_deadline(const struct shard *s) {
 	if (s->root->dropped != 0 || s->root->resizing != 0 || !list_empty(&s->over) || compact_under_way(s) ||
 	    s->compaction.purge || arena_trim(s->arena, 0, false))
 		return s->now_ms;
-	int64_t due = wheel_deadline(&s->root->wheel), share = share_deadline(s);
+	int64_t due = wheel_deadline(&s->root->wheel), fair_share = fair_share_deadline(s);
 	if (s->root->wheel.held != 0) {
 		int64_t wait = s->held_ms - monotonic_ms(s), held = s->now_ms + (wait > 0 ? wait : 0);
 		due = held < due ? held : due;
 	}
-	return share < due ? share : due;
+	return fair_share < due ? fair_share : due;
 }

@@ -74,7 +74,7 @@ static unsigned lightest_shard(const struct registry *r) {
 	unsigned best = 0;
 	uint64_t least = UINT64_MAX;
 	for (unsigned i = 0; i < r->shard_count; i++) {
-		uint64_t load = counter_get(&shard_figures(r->shards[i])->used) + r->assigned[i] * TENANT_WEIGHT;
+		uint64_t load = counter_get(&shard_counters(r->shards[i])->used) + r->assigned[i] * TENANT_WEIGHT;
 		if (load < least) {
 			least = load;
 			best = i;
@@ -188,7 +188,7 @@ static void restore_tenant(void *context, uint32_t slot, const struct tenant_ide
 	if (!twice)
 		registry_learn_own(r, g);
 	/* One that a client opened lives no longer than its last key, and its last value that is being sent. */
-	if (twice || (!named && !registered_has_keys(g) && !loans_wait(r->shards[restoration->shard], slot))) {
+	if (twice || (!named && !registered_has_keys(g) && !pins_wait(r->shards[restoration->shard], slot))) {
 		registry_unlist(r, g);
 		registry_close(r, g);
 	}
@@ -202,8 +202,8 @@ static int restore(struct registry *r) {
 	return restoration.error;
 }
 
-int registry_new(struct registry **out, struct shard *const *shards, size_t shard_count, const struct tenancy *y,
-		 const struct registry_hooks *hooks, const struct event_sink *events) {
+int registry_new(struct registry **out, struct shard *const *shards, size_t shard_count, const struct tenants_config *y,
+		 const struct registry_hooks *hooks, const struct log_sink *events) {
 	struct registry *r = calloc(1, sizeof *r);
 	if (r == NULL)
 		return -ENOMEM;
@@ -216,8 +216,8 @@ int registry_new(struct registry **out, struct shard *const *shards, size_t shar
 	r->assigned = calloc(shard_count, sizeof *r->assigned);
 	for (size_t i = 0; i < shard_count; i++) {
 		shard_set_defaults(shards[i], &y->defaults);
-		shards[i]->share.measure = registry_measure_shares;
-		shards[i]->share.context = r;
+		shards[i]->fair_share.measure = registry_measure_shares;
+		shards[i]->fair_share.context = r;
 	}
 	shard_secret_key(shards[0], "fingerprint", r->fingerprint_key);
 	r->starting = true;
@@ -251,7 +251,7 @@ void registry_free(struct registry *r) {
 	if (r == NULL)
 		return;
 	for (size_t i = 0; i < r->shard_count; i++)
-		r->shards[i]->share.measure = NULL;
+		r->shards[i]->fair_share.measure = NULL;
 	free_all(&r->tenants);
 	free_all(&r->leaving);
 	sodium_memzero(r->fingerprint_key, sizeof r->fingerprint_key);
@@ -321,11 +321,11 @@ int registry_authenticate(struct registry *r, struct slice name, struct slice se
 		*out = &g->tenant;
 		*worker = shard_worker(g->tenant.shard);
 		if (opened)
-			registry_report(r, EVENT_TENANT_CREATED, g);
+			registry_report(r, LOG_EVENT_TENANT_CREATED, g);
 	}
 	pthread_mutex_unlock(&r->mutex);
 	if (error == ATOMDB_E_FULL)
-		event_report(r->events, &(struct event){.id = EVENT_TENANTS_FULL});
+		log_report(r->events, &(struct log_event){.id = LOG_EVENT_TENANTS_FULL});
 	sodium_memzero(&digest, sizeof digest);
 	return error;
 }
@@ -389,9 +389,9 @@ int registry_resume(struct registry *r, const struct tenant_identity *identity, 
 struct arenas registry_arenas(const struct registry *r) {
 	struct arenas sum = {0};
 	for (size_t i = 0; i < r->shard_count; i++) {
-		sum.used += counter_get(&shard_figures(r->shards[i])->used);
-		sum.resident += counter_get(&shard_figures(r->shards[i])->resident);
-		sum.compacting |= counter_get(&shard_figures(r->shards[i])->compacting) != 0;
+		sum.used += counter_get(&shard_counters(r->shards[i])->used);
+		sum.resident += counter_get(&shard_counters(r->shards[i])->resident);
+		sum.compacting |= counter_get(&shard_counters(r->shards[i])->compacting) != 0;
 	}
 	return sum;
 }

@@ -70,20 +70,20 @@ static void end_end(struct registry *r) {
 	pthread_mutex_unlock(&r->looking);
 }
 
-void registry_report_keys(const struct registry *r, enum event_id id, const struct registered *g) {
-	const struct tenant_figures *f = &g->tenant.figures;
+void registry_report_keys(const struct registry *r, enum log_event_id id, const struct registered *g) {
+	const struct tenant_counters *f = &g->tenant.counters;
 	char detail[64];
 	snprintf(detail, sizeof detail, "%" PRIu64 " keys, %" PRIu64 " bytes", counter_get(&f->keys),
 		 counter_get(&f->bytes));
-	event_report(r->events, &(struct event){.id = id, .tenant = tenant_name(&g->tenant), .detail = detail});
+	log_report(r->events, &(struct log_event){.id = id, .tenant = tenant_name(&g->tenant), .detail = detail});
 }
 
 void registry_end(struct registry *r, struct registered *g) {
 	registry_unlist(r, g);
 	if (registered_has_keys(g))
-		registry_report_keys(r, EVENT_TENANT_DATA_REMOVED, g);
+		registry_report_keys(r, LOG_EVENT_TENANT_DATA_REMOVED, g);
 	else
-		registry_report(r, EVENT_TENANT_REMOVED, g);
+		registry_report(r, LOG_EVENT_TENANT_REMOVED, g);
 	if (r->starting) {
 		registry_close(r, g);
 		return;
@@ -102,10 +102,10 @@ static bool may_end(const struct registry *r, const struct registered *g) {
 }
 
 static void release(struct registry *r, struct registered *g) {
-	if (!may_end(r, g) || registered_has_keys(g) || counter_get(&g->tenant.figures.clients) != 0 ||
+	if (!may_end(r, g) || registered_has_keys(g) || counter_get(&g->tenant.counters.clients) != 0 ||
 	    !begin_end(r, g))
 		return;
-	registry_report(r, EVENT_TENANT_REMOVED, g);
+	registry_report(r, LOG_EVENT_TENANT_REMOVED, g);
 	registry_unlist(r, g);
 	registry_close(r, g);
 	end_end(r);
@@ -136,7 +136,7 @@ static void orphan_at_start(struct registry *r, struct registered *g) {
 	}
 	tenant_set_limits(&g->tenant, &orphan_limits, 0);
 	if (registered_listed(g))
-		registry_report_keys(r, EVENT_TENANT_ORPHANED, g);
+		registry_report_keys(r, LOG_EVENT_TENANT_ORPHANED, g);
 }
 
 void registry_orphan(struct registry *r, struct registered *g) {
@@ -161,7 +161,7 @@ void registry_orphan_told(struct registry *r, struct tenant *t) {
 	g->untold--;
 	if (tenant_orphaned(t) && !g->leaving && registered_has_keys(g)) {
 		registry_learn_own(r, g);
-		registry_report_keys(r, EVENT_TENANT_ORPHANED, g);
+		registry_report_keys(r, LOG_EVENT_TENANT_ORPHANED, g);
 	}
 	release(r, g);
 	pthread_mutex_unlock(&r->mutex);
@@ -238,17 +238,18 @@ void registry_each_of(struct registry *r, unsigned worker, void (*visit)(void *c
 static bool add_demand(struct registry *r, size_t count, const struct tenant *t) {
 	if (count == r->demand_room) {
 		size_t room = count == 0 ? 64 : 2 * count;
-		struct share_demand *grown = realloc(r->demands, room * sizeof *grown);
+		struct fair_share_demand *grown = realloc(r->demands, room * sizeof *grown);
 		if (grown == NULL)
 			return false;
 		r->demands = grown;
 		r->demand_room = room;
 	}
-	r->demands[count] = (struct share_demand){counter_get(&t->figures.bytes), counter_get(&t->figures.evicts) != 0};
+	r->demands[count] =
+		(struct fair_share_demand){counter_get(&t->counters.bytes), counter_get(&t->counters.evicts) != 0};
 	return true;
 }
 
-void registry_measure_shares(void *context, struct arena_budget *b, uint64_t wanted) {
+void registry_measure_shares(void *context, struct memory_budget *b, uint64_t wanted) {
 	struct registry *r = context;
 	size_t count = 0;
 	/* Somebody looks at them: the level of before will do. */
@@ -259,7 +260,7 @@ void registry_measure_shares(void *context, struct arena_budget *b, uint64_t wan
 		g = atomic_load_explicit(&g->shown_next, memory_order_acquire);
 		count++;
 	}
-	uint64_t level = share_publish(b, r->demands, count, wanted);
+	uint64_t level = fair_share_publish(b, r->demands, count, wanted);
 	pthread_mutex_unlock(&r->looking);
 	if (level != 0 && r->hooks.memory_short != NULL)
 		r->hooks.memory_short(r->hooks.context);

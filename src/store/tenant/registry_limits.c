@@ -24,7 +24,7 @@ static uint64_t limit_value(const struct tenant_limits *l, enum key_limit which)
 /* Whether the tenant loses keys by the limit, now or, by its eviction, once it is full. */
 static bool exceeds(const struct registry *r, const struct registered *g, const struct tenant_limits *l,
 		    enum key_limit which) {
-	const struct tenant_figures *f = &g->tenant.figures;
+	const struct tenant_counters *f = &g->tenant.counters;
 	uint64_t keys = counter_get(&f->keys), bytes = counter_get(&f->bytes), limit = limit_value(l, which);
 	/* Only the tenant's worker, which does not run yet at a start, may read `dying`. */
 	if (r->starting)
@@ -50,7 +50,7 @@ static bool has_limits(const struct registry *r, const struct registered *g) {
 
 void registry_count_loss(struct registry_loss *loss, const struct registered *g, enum key_limit limit,
 			 uint64_t becomes) {
-	const struct tenant_figures *f = &g->tenant.figures;
+	const struct tenant_counters *f = &g->tenant.counters;
 	uint64_t keys = counter_get(&f->keys), bytes = counter_get(&f->bytes);
 	if (loss->count < LOSS_SHOWN) {
 		const char *name = tenant_name(&g->tenant);
@@ -113,16 +113,16 @@ void registry_describe_loss(const struct registry_loss *loss, char *out, size_t 
 			 loss->count - LOSS_SHOWN, loss->keys, loss->bytes);
 }
 
-static void report(const struct registry *r, enum event_id id, struct registry_loss *loss) {
+static void report(const struct registry *r, enum log_event_id id, struct registry_loss *loss) {
 	char detail[512];
 	if (loss->count != 0) {
 		registry_describe_loss(loss, detail, sizeof detail);
-		event_report(r->events, &(struct event){.id = id, .detail = detail});
+		log_report(r->events, &(struct log_event){.id = id, .detail = detail});
 	}
 	*loss = (struct registry_loss){0};
 }
 
 void registry_report_limits(struct registry *r) {
-	report(r, EVENT_LIMITS_LIFTED, &r->lifted);
-	report(r, EVENT_LIMITS_LOWERED, &r->lowered);
+	report(r, LOG_EVENT_LIMITS_LIFTED, &r->lifted);
+	report(r, LOG_EVENT_LIMITS_LOWERED, &r->lowered);
 }

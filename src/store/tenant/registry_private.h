@@ -58,7 +58,7 @@ struct registry {
 	size_t shard_count;
 	size_t *assigned; /* owned: tenants of each shard */
 	struct registry_hooks hooks;
-	const struct event_sink *events;
+	const struct log_sink *events;
 	uint8_t fingerprint_key[SHARD_KEY];
 	bool open;
 	uint32_t max_tenants;
@@ -70,7 +70,7 @@ struct registry {
 	struct registry_loss lowered; /* likewise: tenants that lose keys by a limit that the configuration writes */
 	struct registered *anonymous;
 	struct list tenants;
-	struct share_demand *demands; /* owned: of all tenants, with `looking` */
+	struct fair_share_demand *demands; /* owned: of all tenants, with `looking` */
 	size_t demand_room;
 	struct list leaving; /* removed by a reload, until their workers are done with them */
 	size_t count;
@@ -85,11 +85,11 @@ static inline bool registered_listed(const struct registered *g) {
 }
 
 static inline bool registered_has_keys(const struct registered *g) {
-	return counter_get(&g->tenant.figures.keys) != 0;
+	return counter_get(&g->tenant.counters.keys) != 0;
 }
 
-static inline void registry_report(const struct registry *r, enum event_id id, const struct registered *g) {
-	event_report(r->events, &(struct event){.id = id, .tenant = tenant_name(&g->tenant)});
+static inline void registry_report(const struct registry *r, enum log_event_id id, const struct registered *g) {
+	log_report(r->events, &(struct log_event){.id = id, .tenant = tenant_name(&g->tenant)});
 }
 
 /* registry.c; all of these with the mutex. */
@@ -129,12 +129,12 @@ void registry_report_limits(struct registry *r);
 /* registry_end.c */
 
 /* The shards' share.measure; `context` is the registry. From any worker's thread. */
-void registry_measure_shares(void *context, struct arena_budget *b, uint64_t wanted);
+void registry_measure_shares(void *context, struct memory_budget *b, uint64_t wanted);
 
 /* Takes the tenant out of the hash table of names. */
 void registry_forget_name(struct registry *r, const struct registered *g);
 /* Reports an event with the tenant's keys and bytes. */
-void registry_report_keys(const struct registry *r, enum event_id id, const struct registered *g);
+void registry_report_keys(const struct registry *r, enum log_event_id id, const struct registered *g);
 void registry_set_orphaned(struct registry *r, struct registered *g, bool orphaned);
 /* Makes a tenant an orphan, which nobody opens. Without keys it ends, as soon as its worker has seen that. */
 void registry_orphan(struct registry *r, struct registered *g);

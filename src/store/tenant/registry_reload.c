@@ -23,13 +23,13 @@ static int compare_names(const void *a, const void *b) {
 	return strcmp(a, b);
 }
 
-static bool names(const struct tenancy *y, const char *name) {
+static bool names(const struct tenants_config *y, const char *name) {
 	return y->removed_count != 0 &&
 	       bsearch(name, y->removed, y->removed_count, sizeof y->removed[0], compare_names) != NULL;
 }
 
 /* Whether the keys of a tenant may go. */
-static bool is_given_up(const struct tenancy *y, const struct registered *g) {
+static bool is_given_up(const struct tenants_config *y, const struct registered *g) {
 	if (g->matched)
 		return false;
 	return names(y, tenant_name(&g->tenant)) || (!registered_listed(g) && !y->open && names(y, TENANT_ALL_OPENED));
@@ -43,7 +43,8 @@ static struct registered *match(struct registered *g) {
 
 /* The tenant that one of the secrets opened so far and that the configuration does not name otherwise. A tenant that a
  * client opened never becomes the operator's, and the operator's never becomes another one. */
-static struct registered *match_secret(struct registry *r, const struct tenancy *y, const struct tenant_config *c) {
+static struct registered *match_secret(struct registry *r, const struct tenants_config *y,
+				       const struct tenant_config *c) {
 	for (unsigned i = 0; i < c->secret_count; i++) {
 		struct registered *g = registry_find_secret(r, &c->secrets[i]);
 		if (g != NULL && !g->matched && !g->tenant.is_operator && !names(y, tenant_name(&g->tenant)))
@@ -53,7 +54,7 @@ static struct registered *match_secret(struct registry *r, const struct tenancy 
 }
 
 /* Finds for each tenant of the configuration the one that is there. */
-static void match_all(struct registry *r, const struct tenancy *y, struct registered **matches) {
+static void match_all(struct registry *r, const struct tenants_config *y, struct registered **matches) {
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
 		g->matched = g->wanted = g->weighed = false;
@@ -88,11 +89,11 @@ static void weigh(struct registry_loss *loss, struct registered *g) {
 }
 
 /* An orphan stays one, and holds nothing up. */
-static bool would_be_lost(const struct tenancy *y, const struct registered *g) {
+static bool would_be_lost(const struct tenants_config *y, const struct registered *g) {
 	return !g->weighed && !tenant_orphaned(&g->tenant) && registered_has_keys(g) && !is_given_up(y, g);
 }
 
-static void weigh_rivals(struct registry *r, const struct tenancy *y, const struct tenant_config *c,
+static void weigh_rivals(struct registry *r, const struct tenants_config *y, const struct tenant_config *c,
 			 const struct registered *g, struct registry_loss *loss) {
 	for (unsigned i = 0; i < c->secret_count; i++) {
 		struct registered *rival = find_rival(r, &c->secrets[i], g);
@@ -101,19 +102,19 @@ static void weigh_rivals(struct registry *r, const struct tenancy *y, const stru
 	}
 }
 
-static struct tenant_config operator_config(const struct tenancy *y) {
+static struct tenant_config operator_config(const struct tenants_config *y) {
 	return (struct tenant_config){.name = TENANT_OPERATOR, .secrets = {*y->admin}, .secret_count = 1};
 }
 
 /* Whether there is an anonymous tenant that is not among the configured ones. */
-static bool adds_anonymous(const struct tenancy *y) {
+static bool adds_anonymous(const struct tenants_config *y) {
 	for (size_t i = 0; i < y->tenant_count; i++)
 		if (strcmp(y->tenants[i].name, y->anonymous) == 0)
 			return false;
 	return y->anonymous[0] != '\0';
 }
 
-static void weigh_limits(struct registry *r, const struct tenancy *y, struct registered *const *matches,
+static void weigh_limits(struct registry *r, const struct tenants_config *y, struct registered *const *matches,
 			 struct registry_loss *loss) {
 	for (size_t i = 0; i < y->tenant_count; i++)
 		if (matches[i] != NULL)
@@ -128,7 +129,7 @@ static void weigh_limits(struct registry *r, const struct tenancy *y, struct reg
 	}
 }
 
-static void weigh_all(struct registry *r, const struct tenancy *y, struct registered *const *matches,
+static void weigh_all(struct registry *r, const struct tenants_config *y, struct registered *const *matches,
 		      struct registry_loss *loss) {
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
@@ -177,8 +178,8 @@ static int know_as_configured(struct registry *r, struct registered *g, const st
 		snprintf(before, sizeof before, "it was %s", now->name);
 	int error = registry_know_as(r, g, c->name, digest);
 	if (error == 0 && before[0] != '\0')
-		event_report(r->events,
-			     &(struct event){.id = EVENT_TENANT_RENAMED, .tenant = c->name, .detail = before});
+		log_report(r->events,
+			   &(struct log_event){.id = LOG_EVENT_TENANT_RENAMED, .tenant = c->name, .detail = before});
 	r->renamed |= renamed && r->starting && g->restored != NULL;
 	return error;
 }
@@ -211,12 +212,12 @@ static int put_tenant(struct registry *r, const struct tenant_config *c, struct 
 		change_limits(r, g, &c->limits);
 	registry_learn_secrets(r, g, c->secrets, c->secret_count);
 	if (added && !r->starting)
-		registry_report(r, EVENT_TENANT_CREATED, g);
+		registry_report(r, LOG_EVENT_TENANT_CREATED, g);
 	return 0;
 }
 
 /* The operator's tenant has no limits, so that none is in the way. */
-static int put_operator(struct registry *r, const struct tenancy *y) {
+static int put_operator(struct registry *r, const struct tenants_config *y) {
 	struct tenant_config c = operator_config(y);
 	int error = put_tenant(r, &c, registry_find_listed(r, TENANT_OPERATOR));
 	sodium_memzero(&c, sizeof c);
@@ -224,7 +225,7 @@ static int put_operator(struct registry *r, const struct tenancy *y) {
 }
 
 /* The anonymous tenant need not be among the configured ones: it then has the limits of a named one, and no secret. */
-static int put_anonymous(struct registry *r, const struct tenancy *y) {
+static int put_anonymous(struct registry *r, const struct tenants_config *y) {
 	struct tenant_config c = {.limits = y->named};
 	memcpy(c.name, y->anonymous, sizeof c.name);
 	int error = adds_anonymous(y) ? put_tenant(r, &c, registry_find_listed(r, y->anonymous)) : 0;
@@ -239,7 +240,7 @@ static bool is_shut(const struct registered *g) {
 }
 
 /* Ends what was given up, and makes orphans of the rest that is not wanted. */
-static void drop_unwanted(struct registry *r, const struct tenancy *y) {
+static void drop_unwanted(struct registry *r, const struct tenants_config *y) {
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
 		if (is_given_up(y, g))
@@ -250,7 +251,7 @@ static void drop_unwanted(struct registry *r, const struct tenancy *y) {
 }
 
 /* Those that clients opened are opened again where that is allowed; of the others the secret lets nobody in. */
-static void keep_orphans(struct registry *r, const struct tenancy *y) {
+static void keep_orphans(struct registry *r, const struct tenants_config *y) {
 	uint64_t count = 0, keys = 0, bytes = 0;
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
@@ -264,8 +265,8 @@ static void keep_orphans(struct registry *r, const struct tenancy *y) {
 				tenant_set_limits(&g->tenant, &r->defaults, 0);
 		} else if (!registered_listed(g)) {
 			count++;
-			keys += counter_get(&g->tenant.figures.keys);
-			bytes += counter_get(&g->tenant.figures.bytes);
+			keys += counter_get(&g->tenant.counters.keys);
+			bytes += counter_get(&g->tenant.counters.bytes);
 		}
 	}
 	if (!r->starting || count == 0)
@@ -273,7 +274,7 @@ static void keep_orphans(struct registry *r, const struct tenancy *y) {
 	char detail[128];
 	snprintf(detail, sizeof detail, "%" PRIu64 " tenants that clients opened: %" PRIu64 " keys, %" PRIu64 " bytes",
 		 count, keys, bytes);
-	event_report(r->events, &(struct event){.id = EVENT_TENANT_ORPHANED, .detail = detail});
+	log_report(r->events, &(struct log_event){.id = LOG_EVENT_TENANT_ORPHANED, .detail = detail});
 }
 
 /* Those that clients opened have the defaults. */
@@ -288,7 +289,7 @@ static void keep_opened(struct registry *r) {
 	}
 }
 
-static int put_in_force(struct registry *r, const struct tenancy *y, struct registered *const *matches) {
+static int put_in_force(struct registry *r, const struct tenants_config *y, struct registered *const *matches) {
 	r->open = y->open;
 	r->max_tenants = y->max_tenants;
 	r->defaults = y->defaults;
@@ -313,10 +314,10 @@ static int put_in_force(struct registry *r, const struct tenancy *y, struct regi
 	return error;
 }
 
-int registry_reload(struct registry *r, const struct tenancy *y, struct registry_loss *loss) {
+int registry_reload(struct registry *r, const struct tenants_config *y, struct registry_loss *loss) {
 	struct registry_loss nobody_asks, *lost = loss != NULL ? loss : &nobody_asks;
 	*lost = (struct registry_loss){0};
-	int error = tenancy_check(y);
+	int error = tenant_config_check(y);
 	if (error != 0)
 		return error;
 	struct registered **matches = calloc(y->tenant_count + 1, sizeof(struct registered *));
@@ -351,7 +352,7 @@ static int match_one(struct registry *r, const struct tenant_config *c, struct r
 }
 
 int registry_put(struct registry *r, const struct tenant_config *c, struct registry_loss *loss) {
-	static const struct tenancy nothing_given_up = {.open = true};
+	static const struct tenants_config nothing_given_up = {.open = true};
 	struct registry_loss nobody_asks, *lost = loss != NULL ? loss : &nobody_asks;
 	struct registered *g = NULL;
 	*lost = (struct registry_loss){0};

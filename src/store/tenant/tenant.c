@@ -16,9 +16,9 @@ static void take_limits(struct tenant *t, const struct tenant_limits *given) {
 	t->limits = *given;
 	struct tenant_limits *limits = &t->limits;
 	tenant_lift_limits(t, limits);
-	counter_set(&t->figures.quota_entries, limits->max_entries);
-	counter_set(&t->figures.quota_bytes, limits->max_memory);
-	counter_set(&t->figures.evicts, limits->eviction != EVICTION_NONE);
+	counter_set(&t->counters.quota_entries, limits->max_entries);
+	counter_set(&t->counters.quota_bytes, limits->max_memory);
+	counter_set(&t->counters.evicts, limits->eviction != EVICTION_NONE);
 }
 
 void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *limits) {
@@ -73,7 +73,7 @@ void tenant_keep_client_id(struct tenant *t, uint64_t fresh, uint64_t id) {
 
 uint64_t tenant_client_limit(const struct tenant *t) {
 	const struct tenant_limits *l = &t->limits;
-	const struct arena_budget *budget = arena_budget_of(t->shard->arena);
+	const struct memory_budget *budget = arena_budget_of(t->shard->arena);
 	uint64_t server = budget == NULL ? 0 : atomic_load_explicit(&budget->limit, memory_order_relaxed);
 	uint64_t most = l->max_memory == 0 || (server != 0 && server < l->max_memory) ? server : l->max_memory;
 	uint64_t limit = l->client_memory;
@@ -95,19 +95,19 @@ static int take_heap(struct tenant *t, uint64_t bytes) {
 	}
 	if (__builtin_expect(taken, 1))
 		return 0;
-	for (unsigned tries = 0; !taken && share_make_way(t, bytes, 0, tries); tries++)
+	for (unsigned tries = 0; !taken && fair_share_make_way(t, bytes, 0, tries); tries++)
 		taken = arena_take_heap(s->arena, bytes);
-	share_end(s);
+	fair_share_end(s);
 	return taken ? 0 : ATOMDB_E_OOM;
 }
 
 static int charge(struct tenant *t, uint64_t bytes, bool reserve) {
 	bool limited = t->limits.max_memory != 0 && !t->shard->resumes;
-	if (limited && room_make(t, bytes, 0) != 0 && !(reserve && room_in_reserve(t, bytes)))
+	if (limited && quota_make_room(t, bytes, 0) != 0 && !(reserve && quota_in_reserve(t, bytes)))
 		return ATOMDB_E_OOM;
 	if (take_heap(t, bytes) != 0)
 		return ATOMDB_E_OOM;
-	counter_add(&t->figures.bytes, bytes);
+	counter_add(&t->counters.bytes, bytes);
 	return 0;
 }
 
@@ -121,7 +121,7 @@ int tenant_charge_in_quota(struct tenant *t, uint64_t bytes) {
 
 void tenant_charge_anyway(struct tenant *t, uint64_t bytes) {
 	arena_take_heap_anyway(t->shard->arena, bytes);
-	counter_add(&t->figures.bytes, bytes);
+	counter_add(&t->counters.bytes, bytes);
 }
 
 int tenant_charge_later(struct tenant *t, uint64_t bytes) {
@@ -129,21 +129,21 @@ int tenant_charge_later(struct tenant *t, uint64_t bytes) {
 	/* The shard restores the reserve in the background. */
 	arena_keep_reserve(s->arena, false);
 	bool taken = arena_take_heap(s->arena, bytes);
-	share_end(s);
+	fair_share_end(s);
 	if (!taken)
 		return ATOMDB_E_OOM;
-	counter_add(&t->figures.bytes, bytes);
+	counter_add(&t->counters.bytes, bytes);
 	shed_later(t);
 	return 0;
 }
 
 void tenant_discharge(struct tenant *t, uint64_t bytes) {
 	arena_give_heap(t->shard->arena, bytes);
-	counter_sub(&t->figures.bytes, bytes);
+	counter_sub(&t->counters.bytes, bytes);
 }
 
 uint64_t tenant_scratch_limit(const struct tenant *t) {
-	const struct arena_budget *budget = arena_budget_of(t->shard->arena);
+	const struct memory_budget *budget = arena_budget_of(t->shard->arena);
 	uint64_t limit = budget == NULL ? 0 : atomic_load_explicit(&budget->limit, memory_order_relaxed);
 	uint64_t used = budget == NULL ? 0 : atomic_load_explicit(&budget->used, memory_order_relaxed);
 	uint64_t most = t->limits.max_memory == 0 ? UINT64_MAX : t->limits.max_memory / 2;
@@ -153,7 +153,7 @@ uint64_t tenant_scratch_limit(const struct tenant *t) {
 }
 
 void tenant_database_bytes(const struct tenant *t, unsigned database, uint64_t *all, uint64_t *table) {
-	const struct database *d = tenant_database(t, t->record->places[database]);
+	const struct database *d = tenant_database(t, t->record->db_slots[database]);
 	*all = d == NULL ? 0 : d->bytes;
 	*table = d == NULL ? 0 : d->table_bytes;
 }

@@ -22,7 +22,7 @@ static bool has_twins(const void **list, size_t count, int (*compare)(const void
 	return false;
 }
 
-int tenancy_check(const struct tenancy *y) {
+int tenant_config_check(const struct tenants_config *y) {
 	size_t count = 0;
 	const void **list = calloc(y->tenant_count * TENANT_SECRETS + 1, sizeof *list);
 	if (list == NULL)

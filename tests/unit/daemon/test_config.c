@@ -58,21 +58,21 @@ static void defaults_are_those_of_the_design(void **state) {
 	assert_int_equal(c->tenants_shown, 50);
 	assert_int_equal(c->workers, 0);
 	assert_int_equal(c->max_memory, 0);
-	assert_true(c->tenancy.open);
-	assert_int_equal(c->tenancy.max_tenants, 10000);
+	assert_true(c->tenants_config.open);
+	assert_int_equal(c->tenants_config.max_tenants, 10000);
 	assert_int_equal(c->settings.auth_rate, 10);
 	assert_int_equal(c->settings.new_tenants_per_second, 100);
-	assert_string_equal(c->tenancy.anonymous, "");
-	assert_int_equal(c->tenancy.tenant_count, 0);
-	assert_int_equal(c->tenancy.defaults.max_entries, 30);
-	assert_int_equal(c->tenancy.named.max_entries, 0);
-	assert_int_equal(c->tenancy.defaults.max_memory, UINT64_C(64) << 20);
-	assert_int_equal(c->tenancy.named.max_memory, UINT64_C(64) << 20);
-	assert_int_equal(c->tenancy.defaults.max_clients, 0);
-	assert_int_equal(c->tenancy.defaults.commands_per_second, 0);
-	assert_int_equal(c->tenancy.defaults.eviction, EVICTION_LRU);
-	assert_int_equal(c->tenancy.defaults.default_ttl, 0);
-	assert_int_equal(c->tenancy.defaults.max_ttl, 0);
+	assert_string_equal(c->tenants_config.anonymous, "");
+	assert_int_equal(c->tenants_config.tenant_count, 0);
+	assert_int_equal(c->tenants_config.defaults.max_entries, 30);
+	assert_int_equal(c->tenants_config.named.max_entries, 0);
+	assert_int_equal(c->tenants_config.defaults.max_memory, UINT64_C(64) << 20);
+	assert_int_equal(c->tenants_config.named.max_memory, UINT64_C(64) << 20);
+	assert_int_equal(c->tenants_config.defaults.max_clients, 0);
+	assert_int_equal(c->tenants_config.defaults.commands_per_second, 0);
+	assert_int_equal(c->tenants_config.defaults.eviction, EVICTION_LRU);
+	assert_int_equal(c->tenants_config.defaults.default_ttl, 0);
+	assert_int_equal(c->tenants_config.defaults.max_ttl, 0);
 	assert_false(c->admin.set);
 	assert_int_equal(c->log_level, LOG_INFO);
 	config_free(c);
@@ -100,16 +100,16 @@ static void max_entries_of_named_tenants(void **state) {
 			 "%s",
 			 cases[i].text);
 		struct config *c = good(text);
-		assert_int_equal(c->tenancy.defaults.max_entries, cases[i].opened);
-		assert_int_equal(c->tenancy.named.max_entries, cases[i].named);
-		assert_int_equal(c->tenancy.tenants[0].limits.max_entries, cases[i].named);
-		assert_int_equal(c->tenancy.tenants[1].limits.max_entries, cases[i].own);
+		assert_int_equal(c->tenants_config.defaults.max_entries, cases[i].opened);
+		assert_int_equal(c->tenants_config.named.max_entries, cases[i].named);
+		assert_int_equal(c->tenants_config.tenants[0].limits.max_entries, cases[i].named);
+		assert_int_equal(c->tenants_config.tenants[1].limits.max_entries, cases[i].own);
 		unsigned source = strstr(cases[i].text, "max_entries") != NULL ? LIMIT_IN_DEFAULTS : LIMIT_BUILT_IN;
-		assert_int_equal(c->tenancy.defaults.sources[KEY_LIMIT_ENTRIES], source);
-		assert_int_equal(c->tenancy.named.sources[KEY_LIMIT_ENTRIES], source);
-		assert_int_equal(c->tenancy.tenants[0].limits.sources[KEY_LIMIT_ENTRIES], source);
-		assert_int_equal(c->tenancy.tenants[1].limits.sources[KEY_LIMIT_ENTRIES], LIMIT_IN_TENANT);
-		assert_int_equal(c->tenancy.tenants[1].limits.sources[KEY_LIMIT_EVICTION], LIMIT_BUILT_IN);
+		assert_int_equal(c->tenants_config.defaults.sources[KEY_LIMIT_ENTRIES], source);
+		assert_int_equal(c->tenants_config.named.sources[KEY_LIMIT_ENTRIES], source);
+		assert_int_equal(c->tenants_config.tenants[0].limits.sources[KEY_LIMIT_ENTRIES], source);
+		assert_int_equal(c->tenants_config.tenants[1].limits.sources[KEY_LIMIT_ENTRIES], LIMIT_IN_TENANT);
+		assert_int_equal(c->tenants_config.tenants[1].limits.sources[KEY_LIMIT_EVICTION], LIMIT_BUILT_IN);
 		config_free(c);
 	}
 }
@@ -117,7 +117,7 @@ static void max_entries_of_named_tenants(void **state) {
 static void removed_is_a_list_of_names(void **state) {
 	(void)state;
 	struct config *c = good("tenancy = \"listed\"; removed = ( \"shop\", \"blog\", \"@opened\", \"@operator\" );");
-	assert_int_equal(c->tenancy.removed_count, 4);
+	assert_int_equal(c->tenants_config.removed_count, 4);
 	assert_true(config_removes(c, "shop") && config_removes(c, "blog") && config_removes(c, "@opened"));
 	assert_false(config_removes(c, "sho") || config_removes(c, ""));
 	struct config *copy = config_copy(c, 0);
@@ -169,13 +169,14 @@ static void every_key_is_read(void **state) {
 	assert_int_equal(c->workers, 6);
 	assert_false(c->huge_pages);
 	assert_int_equal(c->max_memory, UINT64_C(7) << 30);
-	assert_false(c->tenancy.open);
-	assert_int_equal(c->tenancy.max_tenants, 8);
-	assert_string_equal(c->tenancy.anonymous, "guest");
+	assert_false(c->tenants_config.open);
+	assert_int_equal(c->tenants_config.max_tenants, 8);
+	assert_string_equal(c->tenants_config.anonymous, "guest");
 	assert_int_equal(c->log_level, LOG_DEBUG);
-	assert_int_equal(c->tenancy.tenant_count, 2);
-	const struct tenant_limits *guest = &c->tenancy.tenants[0].limits, *shop = &c->tenancy.tenants[1].limits;
-	assert_int_equal(c->tenancy.tenants[0].secret_count, 0);
+	assert_int_equal(c->tenants_config.tenant_count, 2);
+	const struct tenant_limits *guest = &c->tenants_config.tenants[0].limits,
+				   *shop = &c->tenants_config.tenants[1].limits;
+	assert_int_equal(c->tenants_config.tenants[0].secret_count, 0);
 	/* Inherited, though the defaults come later in the file. */
 	assert_int_equal(guest->max_entries, 14);
 	assert_int_equal(guest->max_memory, 15 << 10);
@@ -184,7 +185,7 @@ static void every_key_is_read(void **state) {
 	assert_int_equal(guest->eviction, EVICTION_NONE);
 	assert_int_equal(guest->default_ttl, 18000);
 	assert_int_equal(guest->max_ttl, 19000);
-	assert_string_equal(c->tenancy.tenants[1].name, "shop");
+	assert_string_equal(c->tenants_config.tenants[1].name, "shop");
 	assert_int_equal(shop->max_entries, 5000000000);
 	assert_int_equal(shop->max_memory, 9 << 10);
 	assert_int_equal(shop->max_clients, 10);
@@ -308,13 +309,13 @@ static void secrets_become_digests(void **state) {
 	secret_digest(SLICE("q"), &q);
 	static const uint8_t start[4] = {0xba, 0x78, 0x16, 0xbf};
 	assert_memory_equal(abc.digest, start, 4);
-	assert_int_equal(c->tenancy.tenants[0].secret_count, 1);
-	assert_memory_equal(&c->tenancy.tenants[0].secrets[0], &abc, sizeof(abc));
-	assert_memory_equal(c->tenancy.tenants[1].secrets[0].digest, start, 4);
-	assert_int_equal(c->tenancy.tenants[1].secrets[0].digest[31], 0xae);
-	assert_int_equal(c->tenancy.tenants[2].secret_count, 2);
-	assert_memory_equal(&c->tenancy.tenants[2].secrets[1], &y, sizeof(y));
-	assert_memory_equal(&c->tenancy.tenants[3].secrets[1], &q, sizeof(q));
+	assert_int_equal(c->tenants_config.tenants[0].secret_count, 1);
+	assert_memory_equal(&c->tenants_config.tenants[0].secrets[0], &abc, sizeof(abc));
+	assert_memory_equal(c->tenants_config.tenants[1].secrets[0].digest, start, 4);
+	assert_int_equal(c->tenants_config.tenants[1].secrets[0].digest[31], 0xae);
+	assert_int_equal(c->tenants_config.tenants[2].secret_count, 2);
+	assert_memory_equal(&c->tenants_config.tenants[2].secrets[1], &y, sizeof(y));
+	assert_memory_equal(&c->tenants_config.tenants[3].secrets[1], &q, sizeof(q));
 	config_free(c);
 }
 
@@ -349,8 +350,8 @@ static void secrets_come_from_files(void **state) {
 	secret_digest(SLICE("abc"), &abc);
 	secret_digest(SLICE("abc\n"), &two);
 	struct config *c = good_in(text, directory);
-	assert_memory_equal(&c->tenancy.tenants[0].secrets[0], &abc, sizeof(abc));
-	assert_memory_equal(&c->tenancy.tenants[1].secrets[0], &two, sizeof(two)); /* one newline, no more */
+	assert_memory_equal(&c->tenants_config.tenants[0].secrets[0], &abc, sizeof(abc));
+	assert_memory_equal(&c->tenants_config.tenants[1].secrets[0], &two, sizeof(two)); /* one newline, no more */
 	config_free(c);
 
 	bad_in("\nadmin: { secret_file = \"none\"; };", directory,
@@ -462,7 +463,7 @@ static void the_shipped_file_is_in_step(void **state) {
 	struct config *c = NULL;
 	struct config_error error;
 	assert_int_equal(config_load(path, NULL, &c, &error), 0);
-	assert_int_equal(c->tenancy.defaults.max_entries, 30);
+	assert_int_equal(c->tenants_config.defaults.max_entries, 30);
 	config_free(c);
 	free(found);
 	free(text);

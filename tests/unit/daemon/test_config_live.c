@@ -41,7 +41,7 @@ static void keys_are_those_of_the_file(void **state) {
 	assert_int_equal(c->settings.max_clients, 12);
 	assert_int_equal(c->max_memory, UINT64_C(2) << 30);
 	assert_int_equal(c->log_level, LOG_DEBUG);
-	assert_false(c->tenancy.open);
+	assert_false(c->tenants_config.open);
 	assert_true(c->open_to_network);
 	assert_int_equal(c->settings.idle_timeout, 9);
 	assert_int_equal(config_change(c, SLICE("colour"), SLICE("red"), &error), -ENOENT);
@@ -59,16 +59,16 @@ static void keys_are_those_of_the_file(void **state) {
 static void tenants_inherit_what_they_do_not_say(void **state) {
 	(void)state;
 	struct config *c = load();
-	assert_int_equal(c->tenancy.tenants[1].limits.max_entries, 0);
+	assert_int_equal(c->tenants_config.tenants[1].limits.max_entries, 0);
 	set(c, "defaults.max_entries", "30");
-	assert_int_equal(c->tenancy.tenants[1].limits.max_entries, 30);
-	assert_int_equal(c->tenancy.named.max_entries, 30);
+	assert_int_equal(c->tenants_config.tenants[1].limits.max_entries, 30);
+	assert_int_equal(c->tenants_config.named.max_entries, 30);
 	set(c, "defaults.max_entries", "77");
 	set(c, "defaults.max_ttl", "60");
-	assert_int_equal(c->tenancy.defaults.max_entries, 77);
-	assert_int_equal(c->tenancy.tenants[0].limits.max_entries, 5);
-	assert_int_equal(c->tenancy.tenants[1].limits.max_entries, 77);
-	assert_int_equal(c->tenancy.tenants[0].limits.max_ttl, 60000);
+	assert_int_equal(c->tenants_config.defaults.max_entries, 77);
+	assert_int_equal(c->tenants_config.tenants[0].limits.max_entries, 5);
+	assert_int_equal(c->tenants_config.tenants[1].limits.max_entries, 77);
+	assert_int_equal(c->tenants_config.tenants[0].limits.max_ttl, 60000);
 	config_free(c);
 }
 
@@ -76,7 +76,7 @@ static void a_tenant_is_changed_as_the_file_would(void **state) {
 	(void)state;
 	struct config *c = load();
 	struct config_error error = {""};
-	struct tenant_config t = {.limits = c->tenancy.defaults};
+	struct tenant_config t = {.limits = c->tenants_config.defaults};
 	struct secret expected;
 	secret_digest(SLICE("new"), &expected);
 	assert_int_equal(config_change_tenant(c, NULL, &t, SLICE("Secret"), SLICE("new"), &error), 0);
@@ -117,8 +117,8 @@ static void what_is_shown_can_be_set(void **state) {
 	struct config *copy = config_copy(c, 1);
 	assert_non_null(copy);
 	config_show(c, set_again, copy);
-	assert_int_equal(copy->tenancy.defaults.default_ttl, 7000);
-	assert_int_equal(copy->tenancy.tenant_count, 2);
+	assert_int_equal(copy->tenants_config.defaults.default_ttl, 7000);
+	assert_int_equal(copy->tenants_config.tenant_count, 2);
 	assert_int_equal(copy->settings.output_buffer, c->settings.output_buffer);
 	config_free(copy);
 	config_free(c);

@@ -58,22 +58,22 @@ static void refuses_what_is_damaged_or_cut(void **state) {
 }
 
 /* Files are known by their inodes. */
-static void a_carrier_brings_files_in_order(void **state) {
-	enum { FILES = 2 * CARRIER_BATCH + 5 };
+static void an_fd_queue_brings_files_in_order(void **state) {
+	enum { FILES = 2 * FD_QUEUE_BATCH + 5 };
 	(void)state;
-	int files[FILES], batch[CARRIER_BATCH];
+	int files[FILES], batch[FD_QUEUE_BATCH];
 	struct stat was[FILES], is;
 	for (int i = 0; i < FILES; i++) {
 		files[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		assert_true(files[i] >= 0);
 		assert_int_equal(fstat(files[i], &was[i]), 0);
 	}
-	int carrier = carrier_load(files, FILES);
-	assert_true(carrier >= 0);
+	int fd_queue = fd_queue_load(files, FILES);
+	assert_true(fd_queue >= 0);
 	for (int i = 0; i < FILES; i++)
 		close(files[i]);
 	int seen = 0, n;
-	while ((n = carrier_take(carrier, batch)) > 0) {
+	while ((n = fd_queue_take(fd_queue, batch)) > 0) {
 		for (int i = 0; i < n; i++, seen++) {
 			assert_true(seen < FILES);
 			assert_int_equal(fstat(batch[i], &is), 0);
@@ -84,19 +84,19 @@ static void a_carrier_brings_files_in_order(void **state) {
 	}
 	assert_int_equal(n, 0);
 	assert_int_equal(seen, FILES);
-	close(carrier);
+	close(fd_queue);
 }
 
-static void a_carrier_may_be_empty_or_no_socket(void **state) {
+static void an_fd_queue_may_be_empty_or_no_socket(void **state) {
 	(void)state;
-	int batch[CARRIER_BATCH];
-	int carrier = carrier_load(NULL, 0);
-	assert_true(carrier >= 0);
-	assert_int_equal(carrier_take(carrier, batch), 0);
-	close(carrier);
+	int batch[FD_QUEUE_BATCH];
+	int fd_queue = fd_queue_load(NULL, 0);
+	assert_true(fd_queue >= 0);
+	assert_int_equal(fd_queue_take(fd_queue, batch), 0);
+	close(fd_queue);
 	int ends[2];
 	assert_int_equal(pipe(ends), 0);
-	assert_int_equal(carrier_take(ends[0], batch), -ENOTSOCK);
+	assert_int_equal(fd_queue_take(ends[0], batch), -ENOTSOCK);
 	close(ends[0]);
 	close(ends[1]);
 }
@@ -106,8 +106,8 @@ int main(void) {
 		cmocka_unit_test(opens_what_was_written),
 		cmocka_unit_test(refuses_another_version),
 		cmocka_unit_test(refuses_what_is_damaged_or_cut),
-		cmocka_unit_test(a_carrier_brings_files_in_order),
-		cmocka_unit_test(a_carrier_may_be_empty_or_no_socket),
+		cmocka_unit_test(an_fd_queue_brings_files_in_order),
+		cmocka_unit_test(an_fd_queue_may_be_empty_or_no_socket),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 
 #define SECOND UINT64_C(1000000000)
 
-static void expect(const struct event *event, const char *expected) {
+static void expect(const struct log_event *event, const char *expected) {
 	char line[JOURNAL_MESSAGE_MAX];
 	size_t len = journal_render(event, line);
 	assert_string_equal(line, expected);
@@ -18,30 +18,33 @@ static void expect(const struct event *event, const char *expected) {
 
 static void events_are_rendered(void **state) {
 	(void)state;
-	expect(&(struct event){.id = EVENT_STARTED}, "AtomDB is ready");
-	expect(&(struct event){.id = EVENT_LISTENING, .address = "127.0.0.1:8080"}, "Listening: 127.0.0.1:8080");
-	expect(&(struct event){.id = EVENT_AUTH_FAILED, .tenant = "shop", .client = "127.0.0.1:4000"},
+	expect(&(struct log_event){.id = LOG_EVENT_STARTED}, "AtomDB is ready");
+	expect(&(struct log_event){.id = LOG_EVENT_LISTENING, .address = "127.0.0.1:8080"},
+	       "Listening: 127.0.0.1:8080");
+	expect(&(struct log_event){.id = LOG_EVENT_AUTH_FAILED, .tenant = "shop", .client = "127.0.0.1:4000"},
 	       "Authentication failed: tenant shop, client 127.0.0.1:4000");
-	expect(&(struct event){.id = EVENT_ACCEPT_FAILED, .error = -EMFILE},
+	expect(&(struct log_event){.id = LOG_EVENT_ACCEPT_FAILED, .error = -EMFILE},
 	       "Cannot accept a connection: Too many open files");
-	expect(&(struct event){.id = EVENT_PROTOCOL_ERROR, .client = "c", .bytes = SLICE("GET / \r\n"), .detail = "d"},
-	       "Protocol error; client closed: client c, d, sent \"GET / \\x0d\\x0a\"");
+	expect(
+		&(struct log_event){
+			.id = LOG_EVENT_PROTOCOL_ERROR, .client = "c", .bytes = SLICE("GET / \r\n"), .detail = "d"},
+		"Protocol error; client closed: client c, d, sent \"GET / \\x0d\\x0a\"");
 }
 
 static void hostile_bytes_are_escaped_and_cut(void **state) {
 	(void)state;
-	expect(&(struct event){.id = EVENT_STARTED, .bytes = SLICE("\x1b[31m\0\xff\\\n")},
+	expect(&(struct log_event){.id = LOG_EVENT_STARTED, .bytes = SLICE("\x1b[31m\0\xff\\\n")},
 	       "AtomDB is ready: sent \"\\x1b[31m\\x00\\xff\\x5c\\x0a\"");
 	char bytes[200], line[JOURNAL_MESSAGE_MAX], expected[128];
 	memset(bytes, 'a', sizeof(bytes));
 	snprintf(expected, sizeof(expected), "AtomDB is ready: sent \"%.64s...\"", bytes);
-	expect(&(struct event){.id = EVENT_STARTED, .bytes = {bytes, sizeof(bytes)}}, expected);
-	expect(&(struct event){.id = EVENT_STARTED, .detail = "a\nb"}, "AtomDB is ready: a\\x0ab");
+	expect(&(struct log_event){.id = LOG_EVENT_STARTED, .bytes = {bytes, sizeof(bytes)}}, expected);
+	expect(&(struct log_event){.id = LOG_EVENT_STARTED, .detail = "a\nb"}, "AtomDB is ready: a\\x0ab");
 	/* Whatever is said, the line stays within its room and whole. */
 	char large[5000];
 	memset(large, '\n', sizeof(large) - 1);
 	large[sizeof(large) - 1] = '\0';
-	size_t len = journal_render(&(struct event){.id = EVENT_STARTED, .detail = large}, line);
+	size_t len = journal_render(&(struct log_event){.id = LOG_EVENT_STARTED, .detail = large}, line);
 	assert_in_range(len, JOURNAL_MESSAGE_MAX - 5, JOURNAL_MESSAGE_MAX - 1);
 	assert_int_equal(strlen(line), len);
 	assert_string_equal(line + len - 4, "\\x0a");
@@ -78,10 +81,11 @@ static void lines_have_time_and_level(void **state) {
 	FILE *f = tmpfile();
 	struct journal *j;
 	assert_int_equal(journal_new(&j, fileno(f), LOG_NOTICE), 0);
-	event_report(journal_sink(j), &(struct event){.id = EVENT_STARTED});
-	event_report(journal_sink(j), &(struct event){.id = EVENT_TENANT_CREATED, .tenant = "x"}); /* info: dropped */
+	log_report(journal_sink(j), &(struct log_event){.id = LOG_EVENT_STARTED});
+	log_report(journal_sink(j),
+		   &(struct log_event){.id = LOG_EVENT_TENANT_CREATED, .tenant = "x"}); /* info: dropped */
 	journal_set_level(j, LOG_INFO);
-	event_report(journal_sink(j), &(struct event){.id = EVENT_TENANT_CREATED, .tenant = "y"});
+	log_report(journal_sink(j), &(struct log_event){.id = LOG_EVENT_TENANT_CREATED, .tenant = "y"});
 	char text[1024], rest[256];
 	int year;
 	read_back(f, text, sizeof(text));
@@ -101,7 +105,7 @@ static void a_flood_is_suppressed_and_counted(void **state) {
 	struct journal *j;
 	assert_int_equal(journal_new(&j, fileno(f), LOG_INFO), 0);
 	for (int i = 0; i < 1000; i++)
-		event_report(journal_sink(j), &(struct event){.id = EVENT_PROTOCOL_ERROR, .client = "c"});
+		log_report(journal_sink(j), &(struct log_event){.id = LOG_EVENT_PROTOCOL_ERROR, .client = "c"});
 	journal_flush(j); /* the minute is not over: says nothing */
 	char text[4096];
 	read_back(f, text, sizeof(text));
@@ -122,12 +126,12 @@ static void what_nobody_reads_is_left_out(void **state) {
 	assert_int_equal(pipe(ends), 0);
 	assert_int_equal(journal_new(&j, ends[1], LOG_INFO), 0);
 	for (int i = 0; i < 5000; i++)
-		event_report(journal_sink(j), &(struct event){.id = EVENT_STARTED});
+		log_report(journal_sink(j), &(struct log_event){.id = LOG_EVENT_STARTED});
 	uint64_t left_out = counter_get(journal_suppressed(j));
 	assert_in_range(left_out, 1, 4999);
 	char text[65536];
 	assert_true(read(ends[0], text, sizeof(text)) > 4096);
-	event_report(journal_sink(j), &(struct event){.id = EVENT_STARTED});
+	log_report(journal_sink(j), &(struct log_event){.id = LOG_EVENT_STARTED});
 	assert_int_equal(counter_get(journal_suppressed(j)), left_out);
 	journal_free(j);
 	close(ends[0]);

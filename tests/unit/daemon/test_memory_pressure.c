@@ -4,18 +4,18 @@
 #define MIB_ ((uint64_t)1 << 20)
 
 static uint64_t decide(uint64_t allowed, uint64_t in_force, uint64_t room, uint32_t stalled, uint64_t resident) {
-	struct pressure p = {allowed, in_force};
+	struct memory_pressure p = {allowed, in_force};
 	struct cgroup_memory m = {.limit = 1600 * MIB_, .room = room, .stalled = stalled};
-	return pressure_limit(&p, &m, resident);
+	return memory_pressure_limit(&p, &m, resident);
 }
 
 static void without_pressure_the_configured_holds(void **state) {
 	(void)state;
 	assert_int_equal(decide(1400 * MIB_, 1400 * MIB_, 500 * MIB_, 0, 1000 * MIB_), 1400 * MIB_);
 	assert_int_equal(decide(0, 0, 500 * MIB_, 0, 1000 * MIB_), 0);
-	struct pressure p = {0, 0};
+	struct memory_pressure p = {0, 0};
 	struct cgroup_memory none = {.limit = UINT64_MAX, .room = UINT64_MAX};
-	assert_int_equal(pressure_limit(&p, &none, 1000 * MIB_), 0);
+	assert_int_equal(memory_pressure_limit(&p, &none, 1000 * MIB_), 0);
 }
 
 static void what_is_missing_goes(void **state) {
@@ -34,9 +34,9 @@ static void stalls_take_a_sixteenth_each_time(void **state) {
 	assert_int_equal(decide(0, 0, 1000 * MIB_, 999, 1600 * MIB_), 0);
 	assert_int_equal(decide(0, 0, 1000 * MIB_, 1000, 1600 * MIB_), 1500 * MIB_);
 	assert_int_equal(decide(0, 1500 * MIB_, 1000 * MIB_, 4000, 1440 * MIB_), 1350 * MIB_);
-	struct pressure p = {0, 0};
+	struct memory_pressure p = {0, 0};
 	struct cgroup_memory none = {.limit = UINT64_MAX, .room = UINT64_MAX, .stalled = 2000};
-	assert_int_equal(pressure_limit(&p, &none, 160 * MIB_), 150 * MIB_);
+	assert_int_equal(memory_pressure_limit(&p, &none, 160 * MIB_), 150 * MIB_);
 	/* Where there is nothing yet, the limit is not lifted. */
 	assert_int_equal(decide(1400 * MIB_, 1400 * MIB_, 1000 * MIB_, 4000, 0), 1);
 }

@@ -22,7 +22,7 @@ static const char *pushed(struct client *c) {
 }
 
 static uint64_t charged(const struct client *c) {
-	return counter_get(&c->session.tenant->figures.bytes);
+	return counter_get(&c->session.tenant->counters.bytes);
 }
 
 static void test_nothing_is_left(void **state) {
@@ -50,7 +50,7 @@ static void test_nothing_is_left(void **state) {
 		assert_true(charged(a) > before);
 		client_free(b);
 		assert_int_equal(charged(a), before);
-		assert_null(a->session.tenant->hub);
+		assert_null(a->session.tenant->subscriptions);
 		assert_null(a->session.tenant->watcher);
 		assert_false(a->session.tenant->attention);
 	}
@@ -216,12 +216,12 @@ static void test_event_classes(void **state) {
 	uint32_t classes = 7;
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		assert_true(notify_parse(slice_of(table[i].given), &classes));
-		notify_format(classes, text);
+		assert_true(keyspace_events_parse(slice_of(table[i].given), &classes));
+		keyspace_events_format(classes, text);
 		assert_string_equal(text, table[i].kept);
 	}
-	assert_false(notify_parse(SLICE("Kq"), &classes));
-	assert_false(notify_parse(SLICE("k"), &classes));
+	assert_false(keyspace_events_parse(SLICE("Kq"), &classes));
+	assert_false(keyspace_events_parse(SLICE("k"), &classes));
 }
 
 static void test_pause(void **state) {
@@ -233,7 +233,7 @@ static void test_pause(void **state) {
 	expect(a, "CLIENT PAUSE 50 WRITE", OK);
 	expect(b, "GET k", "$-1\r\n");
 	expect(b, "SET k 1", "");
-	assert_int_equal(b->outcome, OUTCOME_LATER);
+	assert_int_equal(b->outcome, OUTCOME_BLOCKED);
 	world_pass(w, 99);
 	expect(b, "SET k 1", "");
 	world_pass(w, 1);
@@ -288,7 +288,7 @@ static void test_keys_do_not_go_while_clients_pause(void **state) {
 		expect(a, "WATCH k", OK);
 		expect(a, "UNWATCH", OK);
 		expect(a, "SET k 2", "");
-		assert_int_equal(a->outcome, OUTCOME_LATER);
+		assert_int_equal(a->outcome, OUTCOME_BLOCKED);
 		assert_string_equal(pushed(b), "");
 		if (how == 1)
 			expect(a, "CLIENT UNPAUSE", OK);
@@ -316,7 +316,7 @@ static void test_keys_do_not_go_while_clients_pause(void **state) {
 	work(other);
 	keyspace_flush(a->session.tenant, 0);
 	work(other);
-	assert_int_equal(counter_get(&a->session.tenant->figures.keys), 0);
+	assert_int_equal(counter_get(&a->session.tenant->counters.keys), 0);
 	client_free(other);
 	client_free(b);
 	close_world(w, a);

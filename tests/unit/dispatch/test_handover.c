@@ -229,7 +229,7 @@ static void settings_of_a_tenant_come_back(void **state) {
 	expect_part(one, "CONFIG GET notify-keyspace-events", "AKE");
 	expect_part(one, "CONFIG GET slowlog-log-slower-than", "77");
 	ask(one, "SET a 1");
-	assert_int_equal(one->outcome, OUTCOME_LATER);
+	assert_int_equal(one->outcome, OUTCOME_BLOCKED);
 	buffer_deinit(&b);
 	close_world(w, one);
 }
@@ -240,7 +240,7 @@ static void damage_is_an_error_or_harmless(void **state) {
 	struct client *one;
 	struct world *w = open_world(NULL, &one);
 	struct buffer bytes = leave_much(w, one);
-	uint64_t charged = counter_get(&one->session.tenant->figures.bytes);
+	uint64_t charged = counter_get(&one->session.tenant->counters.bytes);
 	int error, whole = 0;
 	for (size_t i = 0; i < bytes.len; i++) {
 		/* Between two fields it is a record of an earlier release. */
@@ -268,7 +268,7 @@ static void damage_is_an_error_or_harmless(void **state) {
 	expect(one, "DISCARD", "+OK\r\n");
 	buffer_deinit(&bytes);
 	/* Some have written to other databases, whose tables stay. */
-	assert_true(counter_get(&one->session.tenant->figures.bytes) <= charged + 16384);
+	assert_true(counter_get(&one->session.tenant->counters.bytes) <= charged + 16384);
 	close_world(w, one);
 }
 

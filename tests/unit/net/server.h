@@ -23,12 +23,12 @@ struct server {
 	struct worker *workers[WORKERS];
 	struct shard *shards[WORKERS];
 	struct listener *listeners[2]; /* TCP, and a Unix socket */
-	struct event_sink sink;
-	_Atomic unsigned events[EVENT_COUNT];
+	struct log_sink sink;
+	_Atomic unsigned events[LOG_EVENT_COUNT];
 	bool running;
 };
 
-static void server_report(void *context, const struct event *event) {
+static void server_report(void *context, const struct log_event *event) {
 	struct server *s = context;
 	atomic_fetch_add(&s->events[event->id], 1);
 }
@@ -55,15 +55,16 @@ static inline struct settings server_settings(void) {
 	return (struct settings){.query_buffer = UINT64_C(1) << 30, .output_buffer = UINT64_C(256) << 20};
 }
 
-static inline struct tenancy server_open_tenancy(void) {
-	return (struct tenancy){.open = true};
+static inline struct tenants_config server_open_tenants(void) {
+	return (struct tenants_config){.open = true};
 }
 
-static inline struct server *server_start(const struct settings *settings, const struct tenancy *tenancy) {
+static inline struct server *server_start(const struct settings *settings,
+					  const struct tenants_config *tenants_config) {
 	struct server *s = calloc(1, sizeof(*s));
 	const struct listener_access access = {.mode = 0600, .group = LISTENER_OWN_GROUP};
 	assert_non_null(s);
-	s->sink = (struct event_sink){.report = server_report, .context = s};
+	s->sink = (struct log_sink){.report = server_report, .context = s};
 	char address[64];
 	snprintf(address, sizeof(address), "unix:/tmp/atomdb-test-%d.sock", (int)getpid());
 	assert_int_equal(listener_open(&s->listeners[0], "127.0.0.1:0", &access), 0);
@@ -87,7 +88,7 @@ static inline struct server *server_start(const struct settings *settings, const
 		.removed = server_removed,
 		.context = s,
 	};
-	assert_int_equal(registry_new(&s->shared.registry, s->shards, WORKERS, tenancy, &hooks, &s->sink), 0);
+	assert_int_equal(registry_new(&s->shared.registry, s->shards, WORKERS, tenants_config, &hooks, &s->sink), 0);
 	for (unsigned i = 0; i < WORKERS; i++)
 		assert_int_equal(worker_start(s->workers[i]), 0);
 	s->running = true;
@@ -106,7 +107,7 @@ static inline void server_free(struct server *s) {
 	if (s->running)
 		server_stop(s, 0);
 	for (unsigned i = 0; i < WORKERS; i++)
-		assert_int_equal(counter_get(&worker_figures(s->workers[i])->clients), 0);
+		assert_int_equal(counter_get(&worker_counters(s->workers[i])->clients), 0);
 	registry_free(s->shared.registry);
 	for (unsigned i = 0; i < WORKERS; i++)
 		worker_free(s->workers[i]);
@@ -116,8 +117,9 @@ static inline void server_free(struct server *s) {
 	free(s);
 }
 
-#define server_sum(s, figure) \
-	(counter_get(&worker_figures((s)->workers[0])->figure) + counter_get(&worker_figures((s)->workers[1])->figure))
+#define server_sum(s, counter_now)                                     \
+	(counter_get(&worker_counters((s)->workers[0])->counter_now) + \
+	 counter_get(&worker_counters((s)->workers[1])->counter_now))
 
 static inline void pass_ms(long ms) {
 	nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
@@ -234,7 +236,7 @@ static inline void client_expect_fill(int fd, char fill, size_t size) {
 	free(value);
 }
 
-/* --- figures of the tenants ------------------------------------------------------------------------------------- */
+/* --- counters of the tenants ------------------------------------------------------------------------------------- */
 
 struct tenant_sum {
 	uint64_t keys, bytes, clients;
@@ -242,9 +244,9 @@ struct tenant_sum {
 
 static void tenant_add(void *context, const struct tenant *t) {
 	struct tenant_sum *sum = context;
-	sum->keys += counter_get(&t->figures.keys);
-	sum->bytes += counter_get(&t->figures.bytes);
-	sum->clients += counter_get(&t->figures.clients);
+	sum->keys += counter_get(&t->counters.keys);
+	sum->bytes += counter_get(&t->counters.bytes);
+	sum->clients += counter_get(&t->counters.clients);
 }
 
 static inline struct tenant_sum server_tenants(struct server *s) {

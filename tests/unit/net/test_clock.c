@@ -46,11 +46,11 @@ double clock_ticks_to_seconds(const struct clock_rate *start, uint64_t ticks) {
 static void take_turns(struct server *s) {
 	unsigned turns[WORKERS];
 	for (unsigned i = 0; i < WORKERS; i++) {
-		turns[i] = (unsigned)counter_get(&worker_figures(s->workers[i])->turns);
+		turns[i] = (unsigned)counter_get(&worker_counters(s->workers[i])->turns);
 		worker_ping(s->workers[i]);
 	}
 	for (unsigned i = 0; i < WORKERS; i++)
-		wait_for((unsigned)counter_get(&worker_figures(s->workers[i])->turns) != turns[i]);
+		wait_for((unsigned)counter_get(&worker_counters(s->workers[i])->turns) != turns[i]);
 }
 
 static void set_clock(struct server *s, int64_t by_ms) {
@@ -60,20 +60,20 @@ static void set_clock(struct server *s, int64_t by_ms) {
 
 static struct server *start(unsigned auth_timeout, unsigned idle_timeout) {
 	struct settings settings = server_settings();
-	struct tenancy tenancy = server_open_tenancy();
+	struct tenants_config tenants_config = server_open_tenants();
 	atomic_store(&shift_ms, 0);
 	settings.auth_timeout = auth_timeout;
 	settings.idle_timeout = idle_timeout;
-	return server_start(&settings, &tenancy);
+	return server_start(&settings, &tenants_config);
 }
 
 static void timeouts_end_on_time(void **state) {
 	struct server *s = start(1, 1);
 	(void)state;
-	int stranger = client_open(s), idle = client_auth(s, "idle");
+	int unauthenticated = client_open(s), idle = client_auth(s, "idle");
 	set_clock(s, -HOUR_MS);
 	int late = client_open(s);
-	client_expect_end(stranger);
+	client_expect_end(unauthenticated);
 	client_expect_end(idle);
 	client_expect_end(late);
 	assert_int_equal(server_sum(s, idle_closed), 3);
@@ -141,8 +141,8 @@ static void deadlines_follow_a_clock_that_is_set_ahead_and_back(void **state) {
 		/* At the right time again, also if nobody asks. */
 		assert_string_equal(ask(fd, "SET soon v PX 50\r\n"), "+OK\r\n");
 		assert_string_equal(ask(fd, "EXISTS soon\r\n"), ":1\r\n");
-		wait_for(counter_get(&shard_figures(s->shards[0])->keys) +
-				 counter_get(&shard_figures(s->shards[1])->keys) ==
+		wait_for(counter_get(&shard_counters(s->shards[0])->keys) +
+				 counter_get(&shard_counters(s->shards[1])->keys) ==
 			 2);
 		snprintf(command, sizeof(command), "SET at v PXAT %lld\r\n", (long long)clock_realtime_ms() + 100000);
 		assert_string_equal(ask(fd, command), "+OK\r\n");

@@ -34,8 +34,8 @@ static void forget(const struct worker *w, const struct list *clients) {
 static void close_all(const struct server *s) {
 	for (unsigned i = 0; i < WORKERS; i++) {
 		struct worker *w = s->workers[i];
-		forget(w, &w->strangers);
-		forget(w, &w->members);
+		forget(w, &w->unauthenticated);
+		forget(w, &w->authenticated);
 		forget(w, &w->lingering);
 		worker_close_clients(w);
 	}
@@ -43,8 +43,8 @@ static void close_all(const struct server *s) {
 
 static struct left leave(void) {
 	struct settings settings = server_settings();
-	struct tenancy tenancy = server_open_tenancy();
-	struct left l = {.server = server_start(&settings, &tenancy)};
+	struct tenants_config tenants_config = server_open_tenants();
+	struct left l = {.server = server_start(&settings, &tenants_config)};
 	int small = 1 << 16;
 	l.peer = client_auth(l.server, "one");
 	setsockopt(l.peer, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
@@ -68,7 +68,7 @@ static struct left leave(void) {
 	struct slice list = buffer_slice(&l.bytes);
 	assert_int_equal(deserialize_element(&list, &l.state), 1);
 	for (unsigned i = 0; i < WORKERS; i++) {
-		shard_keep_lent(l.server->shards[i]);
+		shard_keep_pinned(l.server->shards[i]);
 		shard_resume(l.server->shards[i], true);
 	}
 	close_all(l.server);
@@ -78,7 +78,7 @@ static struct left leave(void) {
 static void end(struct left *l) {
 	close_all(l->server);
 	for (unsigned i = 0; i < WORKERS; i++)
-		shard_drop_lent(l->server->shards[i]);
+		shard_drop_pinned(l->server->shards[i]);
 	buffer_deinit(&l->bytes);
 	buffer_deinit(&l->sockets);
 	close(l->socket);
@@ -114,9 +114,9 @@ static size_t take(const struct left *l, int flags) {
 static size_t send_rest(const struct left *l, size_t expected) {
 	size_t sum = 0;
 	for (unsigned i = 0; i < WORKERS; i++) {
-		const struct list *members = &l->server->workers[i]->members;
-		while (!list_empty(members)) {
-			struct connection *c = list_entry(members->next, struct connection, link);
+		const struct list *authenticated = &l->server->workers[i]->authenticated;
+		while (!list_empty(authenticated)) {
+			struct connection *c = list_entry(authenticated->next, struct connection, link);
 			if (output_unsent(c) == 0)
 				break;
 			assert_int_equal(output_flush(c), 0);

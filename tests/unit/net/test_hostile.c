@@ -6,8 +6,8 @@
 #include "server.h"
 
 static struct server *start_with(struct settings settings) {
-	struct tenancy tenancy = server_open_tenancy();
-	return server_start(&settings, &tenancy);
+	struct tenants_config tenants_config = server_open_tenants();
+	return server_start(&settings, &tenants_config);
 }
 
 static void closes_http_without_a_word(void **state) {
@@ -18,7 +18,7 @@ static void closes_http_without_a_word(void **state) {
 	pass_ms(20);
 	client_send(fd, "P/1.1\r\nHost: localhost\r\nAUTH secret\r\n\r\n");
 	client_expect_end(fd);
-	assert_int_equal(s->events[EVENT_HTTP_ON_RESP], 1);
+	assert_int_equal(s->events[LOG_EVENT_HTTP_ON_RESP], 1);
 	/* Behind the first line it is only a wrong command. */
 	fd = client_auth(s, "secret");
 	client_send(fd, "GET / HTTP/1.1\r\n");
@@ -50,7 +50,7 @@ static void answers_protocol_errors_and_closes(void **state) {
 		client_expect_end(fd);
 	}
 	wait_for(server_sum(s, protocol_errors) == count);
-	assert_int_equal(s->events[EVENT_PROTOCOL_ERROR], count);
+	assert_int_equal(s->events[LOG_EVENT_PROTOCOL_ERROR], count);
 	server_free(s);
 }
 
@@ -64,7 +64,7 @@ static void survives_noise(void **state) {
 	int fd = client_open(s);
 	client_send_bytes(fd, hello, sizeof(hello) - 1);
 	client_expect_end(fd);
-	assert_int_equal(s->events[EVENT_TLS_ON_RESP], 1);
+	assert_int_equal(s->events[LOG_EVENT_TLS_ON_RESP], 1);
 	for (int round = 0; round < 64; round++) {
 		size_t len = 1 + (size_t)rand_r(&seed) % (1 << 17);
 		for (size_t i = 0; i < len; i++)
@@ -83,10 +83,10 @@ static void survives_noise(void **state) {
 }
 
 /* Before AUTH a client may hold little, and all of them together too. */
-static void bounds_what_strangers_hold(void **state) {
-	enum { STRANGERS = 800, SIZE = 160000 };
+static void bounds_what_unauthenticated_clients_hold(void **state) {
+	enum { UNAUTHENTICATED = 800, SIZE = 160000 };
 	struct server *s = start_with(server_settings());
-	int fds[STRANGERS];
+	int fds[UNAUTHENTICATED];
 	(void)state;
 	char *input = malloc(SIZE + 256), *at = input;
 	assert_non_null(input);
@@ -98,7 +98,7 @@ static void bounds_what_strangers_hold(void **state) {
 		at += 16384;
 		at += sprintf(at, "\r\n");
 	}
-	for (int i = 0; i < STRANGERS; i++) {
+	for (int i = 0; i < UNAUTHENTICATED; i++) {
 		fds[i] = client_open(s);
 		fcntl(fds[i], F_SETFL, O_NONBLOCK);
 		for (char *from = input; from < at;) {
@@ -110,15 +110,15 @@ static void bounds_what_strangers_hold(void **state) {
 	}
 	free(input);
 	/* They sent 115 MB; two workers hold 64 MiB. */
-	wait_for(server_sum(s, connections) == STRANGERS && server_sum(s, clients) <= 500);
+	wait_for(server_sum(s, connections) == UNAUTHENTICATED && server_sum(s, clients) <= 500);
 	assert_true(server_sum(s, clients) > 100);
-	for (int i = 0; i < STRANGERS; i++)
+	for (int i = 0; i < UNAUTHENTICATED; i++)
 		close(fds[i]);
 	wait_for(server_sum(s, clients) == 0);
 	server_free(s);
 }
 
-/* A stranger that asks and never reads is not served beyond the kernel's buffers, and holds little. */
+/* An unauthenticated client that asks and never reads is not served beyond the kernel's buffers, and holds little. */
 static void stops_reading_who_does_not_read(void **state) {
 	struct server *s = start_with(server_settings());
 	char input[14000];
@@ -180,9 +180,9 @@ static void obeys_the_query_limit(void **state) {
 static void obeys_the_quota(void **state) {
 	enum { LENGTH = 8000000 };
 	struct settings settings = server_settings();
-	struct tenancy tenancy = server_open_tenancy();
-	tenancy.defaults.max_memory = 1 << 20;
-	struct server *s = server_start(&settings, &tenancy);
+	struct tenants_config tenants_config = server_open_tenants();
+	tenants_config.defaults.max_memory = 1 << 20;
+	struct server *s = server_start(&settings, &tenants_config);
 	(void)state;
 	int fd = client_auth(s, "quota");
 	client_set(fd, "key", 'x', 100000);
@@ -206,9 +206,9 @@ static void closes_by_the_clock(void **state) {
 	settings.idle_timeout = 3;
 	struct server *s = start_with(settings);
 	(void)state;
-	int stranger = client_open(s), idle = client_auth(s, "idle"), busy = client_auth(s, "busy");
+	int unauthenticated = client_open(s), idle = client_auth(s, "idle"), busy = client_auth(s, "busy");
 	uint64_t start = clock_monotonic_ns();
-	client_expect_end(stranger);
+	client_expect_end(unauthenticated);
 	uint64_t after = clock_monotonic_ns() - start;
 	assert_true(after > UINT64_C(500000000) && after < UINT64_C(10000000000));
 	assert_int_equal(server_sum(s, idle_closed), 1);
@@ -260,7 +260,7 @@ static void survives_the_lack_of_descriptors(void **state) {
 		pass_ms(10);
 	}
 	assert_true(server_sum(s, turns) - turns < 2000);
-	assert_true(s->events[EVENT_ACCEPT_FAILED] > 0);
+	assert_true(s->events[LOG_EVENT_ACCEPT_FAILED] > 0);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	for (int i = 0; i < CLIENTS; i++)
 		close(fds[i]);
@@ -317,7 +317,7 @@ int main(void) {
 		cmocka_unit_test(closes_http_without_a_word),
 		cmocka_unit_test(answers_protocol_errors_and_closes),
 		cmocka_unit_test(survives_noise),
-		cmocka_unit_test(bounds_what_strangers_hold),
+		cmocka_unit_test(bounds_what_unauthenticated_clients_hold),
 		cmocka_unit_test(stops_reading_who_does_not_read),
 		cmocka_unit_test(obeys_the_query_limit),
 		cmocka_unit_test(obeys_the_quota),

@@ -5,8 +5,8 @@
 
 static struct server *start_plain(void) {
 	struct settings settings = server_settings();
-	struct tenancy tenancy = server_open_tenancy();
-	return server_start(&settings, &tenancy);
+	struct tenants_config tenants_config = server_open_tenants();
+	return server_start(&settings, &tenants_config);
 }
 
 static void serves_commands(void **state) {
@@ -47,8 +47,8 @@ static void hands_over_what_is_behind_auth(void **state) {
 	}
 	assert_int_equal(server_sum(s, clients), 32);
 	assert_true(server_sum(s, moved) > 0);
-	assert_true(counter_get(&worker_figures(s->workers[0])->clients) > 0);
-	assert_true(counter_get(&worker_figures(s->workers[1])->clients) > 0);
+	assert_true(counter_get(&worker_counters(s->workers[0])->clients) > 0);
+	assert_true(counter_get(&worker_counters(s->workers[1])->clients) > 0);
 	/* A change of the secret may move a connection once more. */
 	for (int i = 0; i < 32; i++) {
 		snprintf(text, sizeof(text), "AUTH secret-%d\r\nGET name\r\n", (i + 1) % 32);
@@ -159,9 +159,9 @@ static void waits_for_a_slow_reader(void **state) {
 
 static void closes_beyond_the_output_limit(void **state) {
 	struct settings settings = server_settings();
-	struct tenancy tenancy = server_open_tenancy();
+	struct tenants_config tenants_config = server_open_tenants();
 	settings.output_buffer = 4 << 20;
-	struct server *s = server_start(&settings, &tenancy);
+	struct server *s = server_start(&settings, &tenants_config);
 	(void)state;
 	int fd = client_auth(s, "limit");
 	client_set(fd, "key", 'x', 3 << 20);
@@ -170,7 +170,7 @@ static void closes_beyond_the_output_limit(void **state) {
 	client_send(fd, "MGET key key\r\n");
 	wait_for(server_sum(s, output_limit) == 1);
 	client_expect_end(fd);
-	assert_int_equal(s->events[EVENT_OUTPUT_LIMIT], 1);
+	assert_int_equal(s->events[LOG_EVENT_OUTPUT_LIMIT], 1);
 	server_free(s);
 }
 
@@ -180,8 +180,8 @@ static void removes_a_tenant(void **state) {
 	(void)state;
 	secret_digest(SLICE("shop-secret"), &tenants[0].secrets[0]);
 	secret_digest(SLICE("mail-secret"), &tenants[1].secrets[0]);
-	struct tenancy tenancy = {.tenants = tenants, .tenant_count = 2};
-	struct server *s = server_start(&settings, &tenancy);
+	struct tenants_config tenants_config = {.tenants = tenants, .tenant_count = 2};
+	struct server *s = server_start(&settings, &tenants_config);
 	int shop[3], mail = client_auth(s, "mail-secret");
 	for (int i = 0; i < 3; i++)
 		shop[i] = client_auth(s, "shop-secret");
@@ -192,11 +192,11 @@ static void removes_a_tenant(void **state) {
 		client_send(shop[2], "GET key\r\n");
 	client_set(mail, "key", 'm', 10);
 	static const char removed[][TENANT_NAME_MAX + 1] = {"mail", "shop"};
-	tenancy.tenants = &tenants[1];
-	tenancy.tenant_count = 1;
-	tenancy.removed = removed;
-	tenancy.removed_count = 2;
-	assert_int_equal(registry_reload(s->shared.registry, &tenancy, NULL), 0);
+	tenants_config.tenants = &tenants[1];
+	tenants_config.tenant_count = 1;
+	tenants_config.removed = removed;
+	tenants_config.removed_count = 2;
+	assert_int_equal(registry_reload(s->shared.registry, &tenants_config, NULL), 0);
 	client_expect_end(shop[0]);
 	client_expect_end(shop[1]);
 	wait_for(server_tenants(s).clients == 1);
@@ -209,8 +209,8 @@ static void removes_a_tenant(void **state) {
 	/* And one without clients. */
 	close(mail);
 	wait_for(server_tenants(s).clients == 0);
-	tenancy.tenant_count = 0;
-	assert_int_equal(registry_reload(s->shared.registry, &tenancy, NULL), 0);
+	tenants_config.tenant_count = 0;
+	assert_int_equal(registry_reload(s->shared.registry, &tenants_config, NULL), 0);
 	wait_for(server_tenants(s).keys == 0);
 	close(again);
 	server_free(s);
@@ -227,7 +227,7 @@ static void stops_when_all_is_answered(void **state) {
 	struct server *s = start_plain();
 	pthread_t stopper;
 	(void)state;
-	int fd = client_auth(s, "stop"), idle = client_auth(s, "idle"), stranger = client_open(s);
+	int fd = client_auth(s, "stop"), idle = client_auth(s, "idle"), unauthenticated = client_open(s);
 	client_set(fd, "key", 'k', SIZE);
 	for (int i = 0; i < COUNT; i++)
 		client_send(fd, "GET key\r\n");
@@ -236,7 +236,7 @@ static void stops_when_all_is_answered(void **state) {
 	assert_int_equal(pthread_create(&stopper, NULL, stop_server, s), 0);
 	client_expect(idle, "+PONG\r\n");
 	client_expect_end(idle);
-	client_expect_end(stranger);
+	client_expect_end(unauthenticated);
 	for (int i = 0; i < COUNT; i++)
 		client_expect_fill(fd, 'k', SIZE);
 	client_expect_end(fd);
@@ -280,26 +280,26 @@ static void hangs_when_told_to(void **state) {
 	pass_ms(50);
 	worker_ping(s->workers[0]);
 	worker_ping(s->workers[1]);
-	wait_for(counter_get(&worker_figures(s->workers[0])->pongs) == 1);
+	wait_for(counter_get(&worker_counters(s->workers[0])->pongs) == 1);
 	pass_ms(200);
-	assert_int_equal(counter_get(&worker_figures(s->workers[1])->pongs), 0);
+	assert_int_equal(counter_get(&worker_counters(s->workers[1])->pongs), 0);
 	worker_test_hang(s->workers[1], false);
-	wait_for(counter_get(&worker_figures(s->workers[1])->pongs) == 1);
+	wait_for(counter_get(&worker_counters(s->workers[1])->pongs) == 1);
 	server_free(s);
 }
 #endif
 
 static void obeys_new_settings_and_limits(void **state) {
 	struct settings settings = server_settings();
-	struct tenancy tenancy = server_open_tenancy();
-	struct server *s = server_start(&settings, &tenancy);
+	struct tenants_config tenants_config = server_open_tenants();
+	struct server *s = server_start(&settings, &tenants_config);
 	(void)state;
 	int fd = client_auth(s, "limits");
 	client_send(fd, "MSET a 1 b 2 c 3\r\nDBSIZE\r\n");
 	client_expect(fd, "+OK\r\n:3\r\n");
-	tenancy.defaults.max_entries = 2;
-	tenancy.defaults.sources[KEY_LIMIT_ENTRIES] = LIMIT_IN_DEFAULTS;
-	assert_int_equal(registry_reload(s->shared.registry, &tenancy, NULL), 0);
+	tenants_config.defaults.max_entries = 2;
+	tenants_config.defaults.sources[KEY_LIMIT_ENTRIES] = LIMIT_IN_DEFAULTS;
+	assert_int_equal(registry_reload(s->shared.registry, &tenants_config, NULL), 0);
 	wait_for(server_tenants(s).keys == 2);
 	settings.max_clients = 1;
 	for (unsigned i = 0; i < WORKERS; i++)
@@ -311,7 +311,7 @@ static void obeys_new_settings_and_limits(void **state) {
 	client_expect(second, "-ERR max number of clients reached\r\n");
 	client_expect_end(second);
 	assert_int_equal(server_sum(s, rejected[REJECT_MAX_CLIENTS]), 1);
-	assert_int_equal(s->events[EVENT_CLIENT_REJECTED], 1);
+	assert_int_equal(s->events[LOG_EVENT_CLIENT_REJECTED], 1);
 	close(fd);
 	server_free(s);
 }

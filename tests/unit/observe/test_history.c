@@ -6,7 +6,7 @@
 
 #define STEP HISTORY_STEP_NS
 
-static struct history *new_history(const struct history_figures *f) {
+static struct history *new_history(const struct history_counters *f) {
 	struct history *h = malloc(sizeof(*h));
 	assert_non_null(h);
 	history_init(h, 1000, f);
@@ -24,7 +24,7 @@ static char *render(const struct history *h, uint64_t after) {
 }
 
 static void test_steps(void **state) {
-	struct history_figures f = {.counts = {[HISTORY_HITS] = 100}};
+	struct history_counters f = {.counts = {[HISTORY_HITS] = 100}};
 	struct history *h = new_history(&f);
 	(void)state;
 	assert_false(history_is_due(h, 1000 + STEP - 1));
@@ -60,7 +60,7 @@ static void test_steps(void **state) {
 }
 
 static void test_ring(void **state) {
-	struct history_figures f = {.counts = {0}};
+	struct history_counters f = {.counts = {0}};
 	struct history *h = new_history(&f);
 	(void)state;
 	char *empty = render(h, 0);

@@ -13,12 +13,12 @@
 #include "sources.h"
 
 struct site {
-	struct figures *figures;
+	struct counters *counters;
 	struct metrics *metrics;
 	struct health health;
-	struct guard guard;
+	struct http_auth http_auth;
 	struct hosts hosts;
-	struct view *view;
+	struct status_api *status_api;
 	struct page *page;
 	struct http_content content;
 	struct http *http;
@@ -30,9 +30,9 @@ struct site {
 static struct site *site_new(void) {
 	struct site *s = calloc(1, sizeof(*s));
 	assert_non_null(s);
-	s->figures = figures_new();
-	assert_non_null(s->figures);
-	assert_int_equal(metrics_new(&s->metrics, &s->figures->sources), 0);
+	s->counters = sources_new();
+	assert_non_null(s->counters);
+	assert_int_equal(metrics_new(&s->metrics, &s->counters->sources), 0);
 	s->health.state = HEALTH_SERVING;
 	s->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	s->now_ns = 1;
@@ -41,15 +41,15 @@ static struct site *site_new(void) {
 	assert_int_equal(bind(s->listen_fd, (struct sockaddr *)&s->address, len), 0);
 	assert_int_equal(listen(s->listen_fd, 128), 0);
 	assert_int_equal(getsockname(s->listen_fd, (struct sockaddr *)&s->address, &len), 0);
-	assert_int_equal(view_new(&s->view, &s->figures->sources, &s->health, 0), 0);
+	assert_int_equal(status_api_new(&s->status_api, &s->counters->sources, &s->health, 0), 0);
 	assert_int_equal(page_new(&s->page), 0);
 	hosts_init(&s->hosts);
 	s->content = (struct http_content){
 		.health = &s->health,
 		.metrics = s->metrics,
-		.guard = &s->guard,
+		.http_auth = &s->http_auth,
 		.hosts = &s->hosts,
-		.view = s->view,
+		.status_api = s->status_api,
 		.page = s->page,
 	};
 	assert_int_equal(http_new(&s->http, s->listen_fd, &s->content), 0);
@@ -59,9 +59,9 @@ static struct site *site_new(void) {
 static void site_free(struct site *s) {
 	http_free(s->http);
 	page_free(s->page);
-	view_free(s->view);
+	status_api_free(s->status_api);
 	metrics_free(s->metrics);
-	figures_free(s->figures);
+	sources_free(s->counters);
 	close(s->listen_fd);
 	free(s);
 }

@@ -2,32 +2,32 @@
 #include "atomdb/observe/http_auth.h"
 #include "harness.h"
 
-static struct guard new_guard(const char *secret) {
-	struct guard g = {.set = true, .everything = true};
+static struct http_auth new_http_auth(const char *secret) {
+	struct http_auth g = {.set = true, .everything = true};
 	secret_digest(slice_of(secret), &g.secret);
 	return g;
 }
 
 static void test_without_secret(void **state) {
-	const struct guard g = {.set = false};
+	const struct http_auth g = {.set = false};
 	(void)state;
-	assert_int_equal(guard_check(&g, NULL), GUARD_KNOWN);
-	assert_int_equal(guard_check(&g, "Bearer whatever"), GUARD_KNOWN);
+	assert_int_equal(http_auth_check(&g, NULL), HTTP_AUTH_KNOWN);
+	assert_int_equal(http_auth_check(&g, "Bearer whatever"), HTTP_AUTH_KNOWN);
 }
 
 static void test_right(void **state) {
-	const struct guard g = new_guard("s3cret: x");
+	const struct http_auth g = new_http_auth("s3cret: x");
 	static const char *const right[] = {
 		"Bearer s3cret: x",       "bearer   s3cret: x  ",       "BEARER s3cret: x",
 		"Basic OnMzY3JldDogeA==", "Basic YWxpY2U6czNjcmV0OiB4", "basic OnMzY3JldDogeA",
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++)
-		assert_int_equal(guard_check(&g, right[i]), GUARD_KNOWN);
+		assert_int_equal(http_auth_check(&g, right[i]), HTTP_AUTH_KNOWN);
 }
 
 static void test_wrong(void **state) {
-	const struct guard g = new_guard("s3cret: x");
+	const struct http_auth g = new_http_auth("s3cret: x");
 	static const char *const wrong[] = {
 		"",
 		" ",
@@ -50,39 +50,39 @@ static void test_wrong(void **state) {
 		"Basic \xff\xff\xff\xff",
 	};
 	(void)state;
-	assert_int_equal(guard_check(&g, NULL), GUARD_UNKNOWN);
+	assert_int_equal(http_auth_check(&g, NULL), HTTP_AUTH_UNKNOWN);
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		assert_int_equal(guard_check(&g, wrong[i]), GUARD_WRONG);
+		assert_int_equal(http_auth_check(&g, wrong[i]), HTTP_AUTH_WRONG);
 }
 
 static void test_too_long(void **state) {
-	const struct guard g = new_guard("x");
+	const struct http_auth g = new_http_auth("x");
 	static char header[1 << 16];
 	(void)state;
 	memset(header, 'A', sizeof(header) - 1);
 	memcpy(header, "Basic ", 6);
-	assert_int_equal(guard_check(&g, header), GUARD_WRONG);
+	assert_int_equal(http_auth_check(&g, header), HTTP_AUTH_WRONG);
 	memcpy(header, "Bearer ", 7);
-	assert_int_equal(guard_check(&g, header), GUARD_WRONG);
+	assert_int_equal(http_auth_check(&g, header), HTTP_AUTH_WRONG);
 }
 
-static const struct event *seen;
-static void note(void *context, const struct event *event) {
-	static struct event copy;
+static const struct log_event *seen;
+static void note(void *context, const struct log_event *event) {
+	static struct log_event copy;
 	(void)context;
 	copy = *event;
 	seen = &copy;
 }
 
 static void test_report(void **state) {
-	const struct event_sink sink = {.report = note};
-	struct guard g = new_guard("x");
+	const struct log_sink sink = {.report = note};
+	struct http_auth g = new_http_auth("x");
 	(void)state;
 	g.events = &sink;
-	guard_report(&g, "127.0.0.1:5");
+	http_auth_report(&g, "127.0.0.1:5");
 	assert_int_equal(counter_get(&g.failures), 1);
 	assert_non_null(seen);
-	assert_int_equal(seen->id, EVENT_AUTH_FAILED);
+	assert_int_equal(seen->id, LOG_EVENT_AUTH_FAILED);
 	assert_string_equal(seen->client, "127.0.0.1:5");
 }
 

@@ -17,7 +17,7 @@ static char *render(struct metrics *m) {
 	return b.data;
 }
 
-static struct metrics *new_metrics(const struct figures *f) {
+static struct metrics *new_metrics(const struct counters *f) {
 	struct metrics *m = NULL;
 	assert_non_null(f);
 	assert_int_equal(metrics_new(&m, &f->sources), 0);
@@ -34,10 +34,10 @@ static bool has_line(const char *page, const char *line) {
 	return found;
 }
 
-static void fill_workers(struct figures *f) {
-	for (unsigned i = 0; i < FIGURES_WORKERS; i++) {
-		struct figures_worker *w = &f->workers[i];
-		counter *figures[] = {
+static void fill_workers(struct counters *f) {
+	for (unsigned i = 0; i < SOURCES_WORKERS; i++) {
+		struct sources_worker *w = &f->workers[i];
+		counter *counters[] = {
 			&w->clients,
 			&w->connections,
 			&w->rejected[METRICS_REJECT_MAX_CLIENTS],
@@ -64,8 +64,8 @@ static void fill_workers(struct figures *f) {
 			&w->rejected[METRICS_REJECT_MAX_TENANTS],
 			&w->shard.used_by_entries,
 		};
-		for (unsigned j = 0; j < sizeof(figures) / sizeof(figures[0]); j++)
-			counter_set(figures[j], 100 * (i + 1) + j);
+		for (unsigned j = 0; j < sizeof(counters) / sizeof(counters[0]); j++)
+			counter_set(counters[j], 100 * (i + 1) + j);
 		counter_set(&w->commands[COMMAND_GET].runs[0], 10 + i);
 		counter_set(&w->shard.resident, 1000);
 		counter_set(&w->commands[COMMAND_GET].failed, 1);
@@ -74,7 +74,7 @@ static void fill_workers(struct figures *f) {
 }
 
 static void test_workers_and_shards(void **state) {
-	struct figures *f = figures_new();
+	struct counters *f = sources_new();
 	struct metrics *m = new_metrics(f);
 	(void)state;
 	fill_workers(f);
@@ -128,11 +128,11 @@ static void test_workers_and_shards(void **state) {
 	assert_null(strstr(page, "cmd=\"ping\""));
 	free(page);
 	metrics_free(m);
-	figures_free(f);
+	sources_free(f);
 }
 
 static void test_process_and_identity(void **state) {
-	struct figures *f = figures_new();
+	struct counters *f = sources_new();
 	struct metrics *m = new_metrics(f);
 	char line[128];
 	(void)state;
@@ -167,28 +167,28 @@ static void test_process_and_identity(void **state) {
 	assert_null(strstr(page, "log_suppressed"));
 	free(page);
 	metrics_free(m);
-	figures_free(f);
+	sources_free(f);
 }
 
 static void test_tenants_are_summed(void **state) {
-	struct figures *f = figures_new();
+	struct counters *f = sources_new();
 	struct metrics *m = new_metrics(f);
 	char line[160];
 	(void)state;
 	f->sources.tenants_shown = 1;
-	struct tenant *a = figures_tenant(f, "secret a"), *b = figures_tenant(f, "secret b");
+	struct tenant *a = sources_tenant(f, "secret a"), *b = sources_tenant(f, "secret b");
 	assert_non_null(a);
 	assert_non_null(b);
-	counter_set(&a->figures.bytes, 1 << 30);
-	counter_set(&a->figures.hits, 40);
-	counter_set(&a->figures.db_keys[3], 7);
-	counter_set(&a->figures.db_expiring[3], 5);
-	counter_set(&a->figures.quota_entries, 30);
-	counter_set(&b->figures.hits, 2);
-	counter_set(&b->figures.evictions, 3);
-	counter_set(&b->figures.expirations, 4);
-	counter_set(&b->figures.misses, 5);
-	counter_set(&b->figures.db_keys[3], 1);
+	counter_set(&a->counters.bytes, 1 << 30);
+	counter_set(&a->counters.hits, 40);
+	counter_set(&a->counters.db_keys[3], 7);
+	counter_set(&a->counters.db_expiring[3], 5);
+	counter_set(&a->counters.quota_entries, 30);
+	counter_set(&b->counters.hits, 2);
+	counter_set(&b->counters.evictions, 3);
+	counter_set(&b->counters.expirations, 4);
+	counter_set(&b->counters.misses, 5);
+	counter_set(&b->counters.db_keys[3], 1);
 	counter_set(&f->workers[1].shard.retired.hits, 1000);
 	counter_set(&f->workers[0].shard.retired.evictions, 100);
 	char *page = render(m);
@@ -215,14 +215,14 @@ static void test_tenants_are_summed(void **state) {
 	assert_non_null(strstr(page, tenant_name(b)));
 	free(page);
 	metrics_free(m);
-	figures_free(f);
+	sources_free(f);
 }
 
 static void test_histograms(void **state) {
-	struct figures *f = figures_new();
+	struct counters *f = sources_new();
 	struct metrics *m = new_metrics(f);
 	(void)state;
-	struct shard_figures *shard = &f->workers[0].shard;
+	struct shard_counters *shard = &f->workers[0].shard;
 	counter *runs = f->workers[0].commands[COMMAND_GET].runs;
 	/* Less than a unit, less than two, less than four, less than eight; and the longest there is. */
 	for (unsigned i = 0; i < 4; i++)
@@ -256,7 +256,7 @@ static void test_histograms(void **state) {
 		assert_true(has_line(page, lines[i]));
 	free(page);
 	metrics_free(m);
-	figures_free(f);
+	sources_free(f);
 }
 
 static double duration(const char *page) {
@@ -266,7 +266,7 @@ static double duration(const char *page) {
 }
 
 static void test_durations_only_rise(void **state) {
-	struct figures *f = figures_new();
+	struct counters *f = sources_new();
 	struct metrics *m = new_metrics(f);
 	double last = 0;
 	(void)state;
@@ -284,7 +284,7 @@ static void test_durations_only_rise(void **state) {
 	/* A processor's ticks are between 0.1 and 10 ns. */
 	assert_true(last > 10 && last < 1001);
 	metrics_free(m);
-	figures_free(f);
+	sources_free(f);
 }
 
 /* The family that a line's sample or comment names. */
@@ -300,14 +300,14 @@ static void family_of(const char *line, char name[128]) {
 }
 
 static void test_format_rules(void **state) {
-	struct figures *f = figures_new();
+	struct counters *f = sources_new();
 	struct metrics *m = new_metrics(f);
 	char family[128] = "", name[128], seen[200][128];
 	unsigned families = 0;
 	bool counts = false, buckets = false;
 	(void)state;
 	fill_workers(f);
-	assert_non_null(figures_tenant(f, "x"));
+	assert_non_null(sources_tenant(f, "x"));
 	char *page = render(m);
 	assert_int_equal(page[strlen(page) - 1], '\n');
 	char *rest = NULL;
@@ -340,11 +340,11 @@ static void test_format_rules(void **state) {
 	assert_true(families > 60);
 	free(page);
 	metrics_free(m);
-	figures_free(f);
+	sources_free(f);
 }
 
 static void test_a_thousand_tenants(void **state) {
-	struct figures *f = figures_new();
+	struct counters *f = sources_new();
 	struct metrics *m = new_metrics(f);
 	struct timespec from, to;
 	char name[32];
@@ -352,9 +352,9 @@ static void test_a_thousand_tenants(void **state) {
 	f->sources.tenants_shown = 1000;
 	for (unsigned i = 0; i < 1000; i++) {
 		snprintf(name, sizeof(name), "secret %u", i);
-		struct tenant *t = figures_tenant(f, name);
+		struct tenant *t = sources_tenant(f, name);
 		assert_non_null(t);
-		counter_set(&t->figures.bytes, (uint64_t)i * 7919 % 1000);
+		counter_set(&t->counters.bytes, (uint64_t)i * 7919 % 1000);
 	}
 	free(render(m));
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
@@ -366,7 +366,7 @@ static void test_a_thousand_tenants(void **state) {
 	assert_true(ms < 50);
 	free(page);
 	metrics_free(m);
-	figures_free(f);
+	sources_free(f);
 }
 
 int main(void) {

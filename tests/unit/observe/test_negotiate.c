@@ -10,48 +10,48 @@ static void gzip_is_used_where_the_client_prefers_it(void **state) {
 	(void)state;
 	static const struct {
 		const char *header;
-		enum packing packing;
+		enum content_coding content_coding;
 	} cases[] = {
-		{NULL, PACKING_NONE},
-		{"", PACKING_NONE},
-		{"gzip", PACKING_ALLOWED},
-		{"GZip", PACKING_ALLOWED},
-		{"deflate,gzip", PACKING_ALLOWED},
-		{"gzip;q=0", PACKING_NONE},
-		{"gzip; Q=0.0", PACKING_NONE},
-		{"gzip;q=0.001", PACKING_ALLOWED},
-		{"gzip ; q = 1", PACKING_ALLOWED},
-		{"gzipped", PACKING_NONE},
-		{"x-gzip", PACKING_ALLOWED},
-		{"*", PACKING_NONE},
-		{",, ,gzip", PACKING_ALLOWED},
-		{"deflate;q=gzip", PACKING_NONE},
-		{"gzip;x=1;q=0", PACKING_NONE},
-		{"gzip;x=\",q=0;\";q=1", PACKING_ALLOWED},
-		{"gzip;q", PACKING_ALLOWED},
-		{"gzip;", PACKING_ALLOWED},
-		{";;;,", PACKING_NONE},
-		{"identity;q=1, gzip;q=0.5", PACKING_NONE},
-		{"gzip;q=0.5, identity;q=0.4", PACKING_ALLOWED},
-		{"gzip, identity", PACKING_ALLOWED},
-		{"gzip;q=0.5, identity;q=0.5", PACKING_ALLOWED},
-		{"identity", PACKING_NONE},
-		{"identity;q=0", PACKING_NONE},
-		{"identity;q=0, gzip;q=0.1", PACKING_NEEDED},
-		{"identity;q=0, *", PACKING_NEEDED},
-		{"gzip, *;q=0", PACKING_NEEDED},
-		{"*;q=0", PACKING_NONE},
-		{"*, identity;q=0.5", PACKING_ALLOWED},
-		{"*;q=0.5, gzip;q=0.4", PACKING_NONE},
-		{"*;q=0.5, gzip;q=0", PACKING_NONE},
-		{"gzip;q=-1", PACKING_NONE},
-		{"gzip;q=2", PACKING_NONE},
-		{"gzip;q=0.5x", PACKING_NONE},
-		{"gzip;q=1.000, identity;q=0.999", PACKING_ALLOWED},
-		{"br;q=1.0, gzip;q=0.8, *;q=0.1", PACKING_ALLOWED},
+		{NULL, CODING_NONE},
+		{"", CODING_NONE},
+		{"gzip", CODING_ALLOWED},
+		{"GZip", CODING_ALLOWED},
+		{"deflate,gzip", CODING_ALLOWED},
+		{"gzip;q=0", CODING_NONE},
+		{"gzip; Q=0.0", CODING_NONE},
+		{"gzip;q=0.001", CODING_ALLOWED},
+		{"gzip ; q = 1", CODING_ALLOWED},
+		{"gzipped", CODING_NONE},
+		{"x-gzip", CODING_ALLOWED},
+		{"*", CODING_NONE},
+		{",, ,gzip", CODING_ALLOWED},
+		{"deflate;q=gzip", CODING_NONE},
+		{"gzip;x=1;q=0", CODING_NONE},
+		{"gzip;x=\",q=0;\";q=1", CODING_ALLOWED},
+		{"gzip;q", CODING_ALLOWED},
+		{"gzip;", CODING_ALLOWED},
+		{";;;,", CODING_NONE},
+		{"identity;q=1, gzip;q=0.5", CODING_NONE},
+		{"gzip;q=0.5, identity;q=0.4", CODING_ALLOWED},
+		{"gzip, identity", CODING_ALLOWED},
+		{"gzip;q=0.5, identity;q=0.5", CODING_ALLOWED},
+		{"identity", CODING_NONE},
+		{"identity;q=0", CODING_NONE},
+		{"identity;q=0, gzip;q=0.1", CODING_NEEDED},
+		{"identity;q=0, *", CODING_NEEDED},
+		{"gzip, *;q=0", CODING_NEEDED},
+		{"*;q=0", CODING_NONE},
+		{"*, identity;q=0.5", CODING_ALLOWED},
+		{"*;q=0.5, gzip;q=0.4", CODING_NONE},
+		{"*;q=0.5, gzip;q=0", CODING_NONE},
+		{"gzip;q=-1", CODING_NONE},
+		{"gzip;q=2", CODING_NONE},
+		{"gzip;q=0.5x", CODING_NONE},
+		{"gzip;q=1.000, identity;q=0.999", CODING_ALLOWED},
+		{"br;q=1.0, gzip;q=0.8, *;q=0.1", CODING_ALLOWED},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(negotiate_packing(cases[i].header), cases[i].packing);
+		assert_int_equal(negotiate_coding(cases[i].header), cases[i].content_coding);
 }
 
 #define OM "application/openmetrics-text"
@@ -105,11 +105,11 @@ static void the_type_follows_weights_and_versions(void **state) {
 }
 
 /* Packs the bytes and compares with what zlib makes of that; returns the packed size. */
-static size_t check_packed(int (*pack)(struct buffer *body), const char *bytes, size_t size) {
+static size_t check_compressed(int (*compress)(struct buffer *body), const char *bytes, size_t size) {
 	struct buffer b;
 	buffer_init(&b);
 	assert_int_equal(buffer_append(&b, bytes, size, SIZE_MAX), 0);
-	assert_int_equal(pack(&b), 0);
+	assert_int_equal(compress(&b), 0);
 	char *plain = malloc(size + 1);
 	z_stream z = {.next_in = (Bytef *)b.data,
 		      .avail_in = (uInt)b.len,
@@ -121,27 +121,27 @@ static size_t check_packed(int (*pack)(struct buffer *body), const char *bytes, 
 	assert_int_equal(z.total_out, size);
 	assert_int_equal(z.avail_in, 0);
 	assert_memory_equal(plain, bytes, size);
-	size_t packed = b.len;
+	size_t compressed = b.len;
 	inflateEnd(&z);
 	free(plain);
 	buffer_deinit(&b);
-	return packed;
+	return compressed;
 }
 
-static void what_is_packed_can_be_unpacked(void **state) {
+static void compressed_bodies_can_be_decompressed(void **state) {
 	(void)state;
 	static const size_t sizes[] = {0, 1, 1000, 1000000};
 	static char bytes[1000000];
 	for (size_t k = 0; k < sizeof(bytes); k++)
 		bytes[k] = k % 7 == 0 ? 'x' : 'y';
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		check_packed(negotiate_gzip, bytes, sizes[i]);
-		check_packed(negotiate_gzip_lines, bytes, sizes[i]);
+		check_compressed(negotiate_gzip, bytes, sizes[i]);
+		check_compressed(negotiate_gzip_lines, bytes, sizes[i]);
 	}
 }
 
 /* Every byte, lines of every length within and beyond the format's window, and matches of every length. */
-static void any_lines_can_be_packed(void **state) {
+static void any_lines_can_be_compressed(void **state) {
 	(void)state;
 	static char bytes[200000];
 	uint32_t random = 12345;
@@ -158,7 +158,7 @@ static void any_lines_can_be_packed(void **state) {
 			else
 				bytes[k] = (char)(random >> 24);
 		}
-		check_packed(negotiate_gzip_lines, bytes, size);
+		check_compressed(negotiate_gzip_lines, bytes, size);
 	}
 }
 
@@ -173,15 +173,15 @@ static void a_page_gets_much_smaller(void **state) {
 					 "atomdb_tenant_keys{tenant=\"%012llx\"} %u\n",
 					 (unsigned long long)(name >> 16), (unsigned)(name % 1000));
 	}
-	assert_true(check_packed(negotiate_gzip_lines, page, size) < size / 2);
+	assert_true(check_compressed(negotiate_gzip_lines, page, size) < size / 2);
 }
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gzip_is_used_where_the_client_prefers_it),
 		cmocka_unit_test(the_type_follows_weights_and_versions),
-		cmocka_unit_test(what_is_packed_can_be_unpacked),
-		cmocka_unit_test(any_lines_can_be_packed),
+		cmocka_unit_test(compressed_bodies_can_be_decompressed),
+		cmocka_unit_test(any_lines_can_be_compressed),
 		cmocka_unit_test(a_page_gets_much_smaller),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@ struct world {
 	struct tenant tenants[MANY];
 	struct tenant_identity identities[MANY];
 	bool there[MANY];
-	struct retired_figures retired;
+	struct retired_counters retired;
 };
 
 static struct tenant *new_tenant(struct world *w, unsigned i, const char *name) {
@@ -23,7 +23,7 @@ static struct tenant *new_tenant(struct world *w, unsigned i, const char *name) 
 	return t;
 }
 
-static void page(struct tenant_set *s, const struct world *w, unsigned limit) {
+static void page(struct cmd_tenant_set *s, const struct world *w, unsigned limit) {
 	assert_int_equal(tenant_set_begin(s, limit), 0);
 	tenant_set_add_retired(s, &w->retired);
 	for (unsigned i = 0; i < MANY; i++) {
@@ -33,7 +33,7 @@ static void page(struct tenant_set *s, const struct world *w, unsigned limit) {
 	tenant_set_finish(s);
 }
 
-static const struct tenant_sample *row(const struct tenant_set *s, const char *name) {
+static const struct tenant_sample *row(const struct cmd_tenant_set *s, const char *name) {
 	for (unsigned i = 0; i <= s->count; i++) {
 		if (strcmp(s->rows[i].name, name) == 0)
 			return &s->rows[i];
@@ -41,17 +41,17 @@ static const struct tenant_sample *row(const struct tenant_set *s, const char *n
 	return NULL;
 }
 
-static void test_figures_are_copied(void **state) {
+static void test_counters_are_copied(void **state) {
 	struct world *w = calloc(1, sizeof(*w));
-	struct tenant_set s;
+	struct cmd_tenant_set s;
 	(void)state;
 	struct tenant *t = new_tenant(w, 0, "shop");
-	struct tenant_figures *f = &t->figures;
-	counter *figures[] = {&f->keys,        &f->keys_expiring, &f->bytes,       &f->clients,      &f->quota_entries,
-			      &f->quota_bytes, &f->commands,      &f->hits,        &f->misses,       &f->evictions,
-			      &f->expirations, &f->throttled,     &f->input_bytes, &f->output_bytes, &f->lost_events};
-	for (unsigned i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
-		counter_set(figures[i], i + 1);
+	struct tenant_counters *f = &t->counters;
+	counter *counters[] = {&f->keys,        &f->keys_expiring, &f->bytes,       &f->clients,      &f->quota_entries,
+			       &f->quota_bytes, &f->commands,      &f->hits,        &f->misses,       &f->evictions,
+			       &f->expirations, &f->throttled,     &f->input_bytes, &f->output_bytes, &f->lost_events};
+	for (unsigned i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+		counter_set(counters[i], i + 1);
 	tenant_set_init(&s);
 	page(&s, w, 5);
 	assert_int_equal(s.count, 1);
@@ -76,14 +76,14 @@ static void test_figures_are_copied(void **state) {
 
 static int by_size_then_name(const void *a, const void *b) {
 	const struct tenant *x = *(const struct tenant *const *)a, *y = *(const struct tenant *const *)b;
-	uint64_t p = counter_get(&x->figures.bytes), q = counter_get(&y->figures.bytes);
+	uint64_t p = counter_get(&x->counters.bytes), q = counter_get(&y->counters.bytes);
 	return p != q ? (p < q) - (p > q) : strcmp(tenant_name(x), tenant_name(y));
 }
 
 static void test_largest_are_shown(void **state) {
 	struct world *w = calloc(1, sizeof(*w));
 	const struct tenant *sorted[MANY];
-	struct tenant_set s;
+	struct cmd_tenant_set s;
 	(void)state;
 	tenant_set_init(&s);
 	srand(11);
@@ -93,7 +93,7 @@ static void test_largest_are_shown(void **state) {
 			char name[16];
 			snprintf(name, sizeof(name), "t%u", i);
 			sorted[i] = new_tenant(w, i, name);
-			counter_set(&w->tenants[i].figures.bytes, (uint64_t)rand() % 200);
+			counter_set(&w->tenants[i].counters.bytes, (uint64_t)rand() % 200);
 		}
 		qsort(sorted, MANY, sizeof(sorted[0]), by_size_then_name);
 		page(&s, w, limit);
@@ -102,7 +102,7 @@ static void test_largest_are_shown(void **state) {
 		for (unsigned i = 0; i < MANY; i++) {
 			const struct tenant_sample *r = row(&s, tenant_name(sorted[i]));
 			assert_int_equal(r != NULL, i < limit);
-			bytes = counter_get(&sorted[i]->figures.bytes);
+			bytes = counter_get(&sorted[i]->counters.bytes);
 			if (r == NULL)
 				hidden += bytes;
 			else
@@ -118,14 +118,14 @@ static void test_largest_are_shown(void **state) {
 
 static void test_names_are_unique(void **state) {
 	struct world *w = calloc(1, sizeof(*w));
-	struct tenant_set s;
+	struct cmd_tenant_set s;
 	(void)state;
 	tenant_set_init(&s);
 	for (unsigned i = 0; i < 4; i++) {
 		struct tenant *t = new_tenant(w, i, i < 3 ? "same" : "_other");
-		counter_set(&t->figures.bytes, 10 + i);
-		counter_set(&t->figures.keys, 1);
-		counter_set(&t->figures.hits, 100);
+		counter_set(&t->counters.bytes, 10 + i);
+		counter_set(&t->counters.keys, 1);
+		counter_set(&t->counters.hits, 100);
 	}
 	page(&s, w, 10);
 	assert_int_equal(s.count, 1);
@@ -139,7 +139,7 @@ static void test_names_are_unique(void **state) {
 }
 
 static void retire(struct world *w, unsigned i) {
-	counter_add(&w->retired.hits, counter_get(&w->tenants[i].figures.hits));
+	counter_add(&w->retired.hits, counter_get(&w->tenants[i].counters.hits));
 	w->there[i] = false;
 }
 
@@ -150,7 +150,8 @@ struct scraped {
 };
 
 /* A page of the random world: checks it against the one before, and returns how much all rows together rose. */
-static uint64_t scrape(const struct tenant_set *s, const struct world *w, struct scraped *last, uint64_t *last_other) {
+static uint64_t scrape(const struct cmd_tenant_set *s, const struct world *w, struct scraped *last,
+		       uint64_t *last_other) {
 	uint64_t rise = s->rows[s->count].counts[COUNT_HITS] - *last_other;
 	assert_true(s->rows[s->count].counts[COUNT_HITS] >= *last_other);
 	for (unsigned i = 0; i < MANY; i++) {
@@ -167,7 +168,7 @@ static uint64_t scrape(const struct tenant_set *s, const struct world *w, struct
 static void test_counters_never_run_backwards(void **state) {
 	struct world *w = calloc(1, sizeof(*w));
 	struct scraped last = {0};
-	struct tenant_set s;
+	struct cmd_tenant_set s;
 	uint64_t counted = 0, risen = 0, other = 0;
 	unsigned born = 0;
 	(void)state;
@@ -186,8 +187,8 @@ static void test_counters_never_run_backwards(void **state) {
 				last.there[i] = false;
 			} else {
 				unsigned hits = (unsigned)rand() % 50;
-				counter_add(&w->tenants[i].figures.hits, hits);
-				counter_set(&w->tenants[i].figures.bytes, (uint64_t)rand() % 1000);
+				counter_add(&w->tenants[i].counters.hits, hits);
+				counter_set(&w->tenants[i].counters.bytes, (uint64_t)rand() % 1000);
 				counted += hits;
 			}
 		}
@@ -203,24 +204,24 @@ static void test_counters_never_run_backwards(void **state) {
 
 static void test_all_shown_leaves_nothing_over(void **state) {
 	struct world *w = calloc(1, sizeof(*w));
-	struct tenant_set s;
+	struct cmd_tenant_set s;
 	(void)state;
 	tenant_set_init(&s);
-	counter_set(&new_tenant(w, 0, "a")->figures.hits, 5);
-	counter_set(&new_tenant(w, 1, "b")->figures.hits, 6);
+	counter_set(&new_tenant(w, 0, "a")->counters.hits, 5);
+	counter_set(&new_tenant(w, 1, "b")->counters.hits, 6);
 	page(&s, w, 9);
 	assert_int_equal(row(&s, "_other")->counts[COUNT_HITS], 0);
-	counter_add(&w->tenants[0].figures.hits, 50);
+	counter_add(&w->tenants[0].counters.hits, 50);
 	page(&s, w, 9);
 	assert_int_equal(row(&s, "_other")->counts[COUNT_HITS], 0);
 	/* A tenant that goes leaves its last hits to the shared row, and keeps the sum. */
-	counter_add(&w->tenants[0].figures.hits, 3);
+	counter_add(&w->tenants[0].counters.hits, 3);
 	retire(w, 0);
 	page(&s, w, 9);
 	assert_int_equal(row(&s, "_other")->counts[COUNT_HITS], 3);
 	assert_int_equal(s.total[COUNT_HITS], 64);
 	/* Another of the same name begins anew. */
-	counter_set(&new_tenant(w, 0, "a")->figures.hits, 2);
+	counter_set(&new_tenant(w, 0, "a")->counters.hits, 2);
 	page(&s, w, 9);
 	assert_int_equal(row(&s, "a")->counts[COUNT_HITS], 2);
 	assert_int_equal(s.total[COUNT_HITS], 66);
@@ -230,7 +231,7 @@ static void test_all_shown_leaves_nothing_over(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_figures_are_copied),
+		cmocka_unit_test(test_counters_are_copied),
 		cmocka_unit_test(test_largest_are_shown),
 		cmocka_unit_test(test_names_are_unique),
 		cmocka_unit_test(test_counters_never_run_backwards),

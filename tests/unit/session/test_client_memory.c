@@ -65,7 +65,7 @@ static void the_greediest_client_goes_first(void **state) {
 	assert_ptr_equal(evicted, &others[0]);
 	assert_int_equal(client_memory_charge(t, NULL, 70000, CHARGE_LATER), ATOMDB_E_OOM);
 	client_memory_discharge(t, 70000);
-	assert_int_equal(counter_get(&t->figures.client_bytes), 0);
+	assert_int_equal(counter_get(&t->counters.client_bytes), 0);
 	for (unsigned i = 0; i < 2; i++)
 		list_remove(&others[i].tenant_link);
 	c->session.env->host = NULL;

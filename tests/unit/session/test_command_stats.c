@@ -10,10 +10,10 @@ static void test_rows_are_made_and_charged_when_they_are_used(void **state) {
 	(void)state;
 	assert_null(command_stat_used(t, get));
 	expect(c, "GET k", "$-1\r\n");
-	uint64_t bytes = counter_get(&t->figures.bytes);
+	uint64_t bytes = counter_get(&t->counters.bytes);
 	for (unsigned i = 0; i < 5; i++)
 		expect(c, "GET k", "$-1\r\n");
-	assert_int_equal(counter_get(&t->figures.bytes), bytes);
+	assert_int_equal(counter_get(&t->counters.bytes), bytes);
 	assert_int_equal(command_stat_used(t, get)->calls, 6);
 	assert_null(command_stat_used(t, set));
 	/* As many rows as there are commands: what they hold is kept as room is made. */
@@ -22,7 +22,7 @@ static void test_rows_are_made_and_charged_when_they_are_used(void **state) {
 	assert_int_equal(command_stat_used(t, get)->calls, 7);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		assert_true(command_stat_used(t, &command_table[i])->ticks >= 10);
-	assert_true(counter_get(&t->figures.bytes) >= bytes + COMMAND_COUNT * sizeof(struct command_stat));
+	assert_true(counter_get(&t->counters.bytes) >= bytes + COMMAND_COUNT * sizeof(struct command_stat));
 	command_stats_reset(t);
 	assert_null(command_stat_used(t, get));
 	/* Nothing may be charged any more when the tenant ends: it asserts that. */

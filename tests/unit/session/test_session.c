@@ -20,14 +20,14 @@ static struct tenant_config listed(const char *name, const char *secret) {
 /* Authenticates wherever the tenant lives, as the workers do: moves the session and runs the same again. */
 static const char *ask_anywhere(struct world *w, struct client *c, const char *line) {
 	const char *reply = ask(c, line);
-	if (c->outcome != OUTCOME_ELSEWHERE)
+	if (c->outcome != OUTCOME_MIGRATE)
 		return reply;
 	assert_int_equal(c->out.len, 0);
 	assert_null(c->session.tenant);
 	assert_int_not_equal(c->session.home, c->session.env->worker);
 	c->session.env = &w->env[c->session.home];
 	reply = ask(c, line);
-	assert_int_not_equal(c->outcome, OUTCOME_ELSEWHERE);
+	assert_int_not_equal(c->outcome, OUTCOME_MIGRATE);
 	return reply;
 }
 
@@ -53,8 +53,8 @@ static bool exempt(const char *name) {
 }
 
 static void test_nothing_without_auth(void **state) {
-	const struct tenancy tenancy = {.open = true};
-	struct world *w = world_new(&tenancy);
+	const struct tenants_config tenants_config = {.open = true};
+	struct world *w = world_new(&tenants_config);
 	struct client *c = client_new(w, 0);
 	(void)state;
 	for (unsigned i = 0; i < COMMAND_COUNT; i++) {
@@ -80,8 +80,8 @@ static void test_nothing_without_auth(void **state) {
 }
 
 static void test_tenants_are_apart(void **state) {
-	const struct tenancy tenancy = {.open = true};
-	struct world *w = world_new(&tenancy);
+	const struct tenants_config tenants_config = {.open = true};
+	struct world *w = world_new(&tenants_config);
 	struct client *a = client_new(w, 0), *b = client_new(w, 0), *a2 = client_new(w, 0);
 	(void)state;
 	assert_string_equal(ask_anywhere(w, a, "AUTH alpha"), OK);
@@ -108,8 +108,8 @@ static void test_tenants_are_apart(void **state) {
 
 static void test_listed_tenants(void **state) {
 	const struct tenant_config tenants[] = {listed("shop", "s1"), listed("blog", "s2")};
-	const struct tenancy tenancy = {.open = false, .tenants = tenants, .tenant_count = 2};
-	struct world *w = world_new(&tenancy);
+	const struct tenants_config tenants_config = {.open = false, .tenants = tenants, .tenant_count = 2};
+	struct world *w = world_new(&tenants_config);
 	struct client *c = client_new(w, 0);
 	(void)state;
 	expect(c, "AUTH wrong", WRONG);
@@ -147,8 +147,8 @@ static void test_moves_to_the_tenants_worker(void **state) {
 		snprintf(secret, sizeof(secret), "s%u", i);
 		tenants[i] = listed(name, secret);
 	}
-	const struct tenancy tenancy = {.open = false, .tenants = tenants, .tenant_count = TENANTS};
-	struct world *w = world_new(&tenancy);
+	const struct tenants_config tenants_config = {.open = false, .tenants = tenants, .tenant_count = TENANTS};
+	struct world *w = world_new(&tenants_config);
 	for (unsigned i = 0; i < TENANTS; i++) {
 		struct client *c = client_new(w, 0);
 		char line[64];
@@ -166,18 +166,18 @@ static void test_moves_to_the_tenants_worker(void **state) {
 /* A tenant that the configuration no longer has lets nobody in, and ends with its last client. */
 static void test_removed_tenant(void **state) {
 	const struct tenant_config tenants[] = {listed("shop", "s1"), listed("blog", "s2")};
-	struct tenancy tenancy = {.open = false, .tenants = tenants, .tenant_count = 2};
-	struct world *w = world_new(&tenancy);
+	struct tenants_config tenants_config = {.open = false, .tenants = tenants, .tenant_count = 2};
+	struct world *w = world_new(&tenants_config);
 	struct client *a = client_new(w, 0), *b = client_new(w, 0), *late = client_new(w, 0);
 	(void)state;
 	assert_string_equal(ask_anywhere(w, a, "AUTH s2"), OK);
 	assert_string_equal(ask_anywhere(w, b, "AUTH s2"), OK);
 	expect(a, "SET k v", OK);
 	static const char removed[][TENANT_NAME_MAX + 1] = {"blog"};
-	tenancy.tenant_count = 1;
-	tenancy.removed = removed;
-	tenancy.removed_count = 1;
-	assert_int_equal(registry_reload(w->registry, &tenancy, NULL), 0);
+	tenants_config.tenant_count = 1;
+	tenants_config.removed = removed;
+	tenants_config.removed_count = 1;
+	assert_int_equal(registry_reload(w->registry, &tenants_config, NULL), 0);
 	assert_true(a->session.tenant->removed);
 	assert_string_equal(ask_anywhere(w, late, "AUTH s2"), WRONG);
 	size_t before = registry_count(w->registry);
@@ -192,7 +192,7 @@ static void test_removed_tenant(void **state) {
 	while (shard_work(w->shards[0], 64) || shard_work(w->shards[1], 64))
 		;
 	for (unsigned i = 0; i < 2; i++)
-		assert_int_equal(counter_get(&shard_figures(w->shards[i])->keys), 0);
+		assert_int_equal(counter_get(&shard_counters(w->shards[i])->keys), 0);
 	client_free(a);
 	client_free(late);
 	close_world(w, b);
@@ -200,8 +200,8 @@ static void test_removed_tenant(void **state) {
 
 static void test_anonymous(void **state) {
 	const struct tenant_config tenants[] = {listed("guest", NULL), listed("shop", "s1")};
-	const struct tenancy tenancy = {.anonymous = "guest", .tenants = tenants, .tenant_count = 2};
-	struct world *w = world_new(&tenancy);
+	const struct tenants_config tenants_config = {.anonymous = "guest", .tenants = tenants, .tenant_count = 2};
+	struct world *w = world_new(&tenants_config);
 	struct client *c = client_new(w, 0), *d = client_new(w, 1);
 	(void)state;
 	assert_string_equal(ask_anywhere(w, c, "SET k guest"), OK);
@@ -215,8 +215,8 @@ static void test_anonymous(void **state) {
 }
 
 static void test_max_clients(void **state) {
-	const struct tenancy tenancy = {.open = true, .defaults = {.max_clients = 2}};
-	struct world *w = world_new(&tenancy);
+	const struct tenants_config tenants_config = {.open = true, .defaults = {.max_clients = 2}};
+	struct world *w = world_new(&tenants_config);
 	struct client *c[3];
 	(void)state;
 	for (unsigned i = 0; i < 3; i++)
@@ -226,7 +226,7 @@ static void test_max_clients(void **state) {
 	assert_string_equal(ask_anywhere(w, c[2], "AUTH s"), "-ERR max number of clients reached\r\n");
 	assert_int_equal(c[2]->outcome, OUTCOME_CLOSE);
 	assert_null(c[2]->session.tenant);
-	assert_int_equal(counter_get(&c[0]->session.tenant->figures.clients), 2);
+	assert_int_equal(counter_get(&c[0]->session.tenant->counters.clients), 2);
 	client_free(c[1]);
 	assert_string_equal(ask_anywhere(w, c[2], "AUTH s"), OK);
 	client_free(c[2]);
@@ -234,8 +234,8 @@ static void test_max_clients(void **state) {
 }
 
 static void test_max_tenants(void **state) {
-	const struct tenancy tenancy = {.open = true, .max_tenants = 1};
-	struct world *w = world_new(&tenancy);
+	const struct tenants_config tenants_config = {.open = true, .max_tenants = 1};
+	struct world *w = world_new(&tenants_config);
 	struct client *a = client_new(w, 0), *b = client_new(w, 0);
 	(void)state;
 	assert_string_equal(ask_anywhere(w, a, "AUTH one"), OK);
@@ -262,7 +262,7 @@ static void test_rate(void **state) {
 		ran += strcmp(ask(c, "PING"), "+PONG\r\n") == 0;
 	assert_int_equal(ran, 5);
 	expect(c, "GET k", "-ERR commands_per_second of this tenant exceeded\r\n");
-	assert_int_equal(counter_get(&c->session.tenant->figures.throttled), 16);
+	assert_int_equal(counter_get(&c->session.tenant->counters.throttled), 16);
 	assert_int_equal(counter_get(&c->session.env->commands[COMMAND_PING].rejected), 15);
 	assert_int_equal(ask(c, "HELLO")[0], '*');
 	world_pass(w, 1000);
@@ -280,15 +280,15 @@ static void test_waiting_costs_once(void **state) {
 	(void)state;
 	expect(c, "SET k v PX 10", OK);
 	world_pass(w, 5000);
-	const uint64_t commands = counter_get(&c->session.tenant->figures.commands);
+	const uint64_t commands = counter_get(&c->session.tenant->counters.commands);
 	c->out.len = 0;
 	for (unsigned i = 0; i < 5; i++) {
 		struct request r = {.argv = argv, .argc = 1};
 		dispatch_prepare(&c->session, &r, 1);
-		assert_int_equal(dispatch_run(&c->session, &r, &ticks), OUTCOME_AGAIN);
+		assert_int_equal(dispatch_run(&c->session, &r, &ticks), OUTCOME_RETRY);
 		assert_int_equal(c->out.len, 0);
 	}
-	assert_int_equal(counter_get(&c->session.tenant->figures.commands), commands);
+	assert_int_equal(counter_get(&c->session.tenant->counters.commands), commands);
 	assert_int_equal(command_calls(&c->session.env->commands[COMMAND_DBSIZE]), 0);
 	expect(c, "DBSIZE", ":0\r\n");
 	expect(c, "DBSIZE", ":0\r\n");
@@ -448,10 +448,10 @@ static void test_long_unknown_commands(void **state) {
 	close_world(w, c);
 }
 
-static void test_figures_of_commands(void **state) {
+static void test_counters_of_commands(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
-	const struct command_figures *f = &c->session.env->commands[COMMAND_INCR];
+	const struct command_counters *f = &c->session.env->commands[COMMAND_INCR];
 	(void)state;
 	expect(c, "SET k a", OK);
 	ask(c, "INCR k");
@@ -460,7 +460,7 @@ static void test_figures_of_commands(void **state) {
 	assert_int_equal(command_calls(f), 2);
 	assert_int_equal(counter_get(&f->failed), 1);
 	assert_int_equal(counter_get(&f->rejected), 1);
-	assert_int_equal(counter_get(&c->session.tenant->figures.commands), 4);
+	assert_int_equal(counter_get(&c->session.tenant->counters.commands), 4);
 	close_world(w, c);
 }
 
@@ -480,7 +480,7 @@ int main(void) {
 		cmocka_unit_test(test_a_batch_is_run_in_order),
 		cmocka_unit_test(test_a_long_batch_reads_nothing_that_is_gone),
 		cmocka_unit_test(test_long_unknown_commands),
-		cmocka_unit_test(test_figures_of_commands),
+		cmocka_unit_test(test_counters_of_commands),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

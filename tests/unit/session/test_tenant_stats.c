@@ -1,5 +1,5 @@
 /* What is noted of commands: the slow log's limits, histograms, latency events, and that all of it is charged and given
- * back. Durations are made up: notes_command is called with ticks. */
+ * back. Durations are made up: tenant_stats_count_command is called with ticks. */
 #include "atomdb/session/tenant_stats.h"
 #include "commands/handlers.h"
 #include "world.h"
@@ -25,7 +25,7 @@ static struct world *timed_world(const struct tenant_limits *limits, struct clie
 static void note(struct client *c, const char *command, const char *argument, double seconds) {
 	struct slice argv[2] = {slice_of(command), slice_of(argument)};
 	struct request r = {.argv = argv, .argc = 2, .command = command_find(argv[0])};
-	notes_command(&c->session, &r, ticks_of(c, seconds));
+	tenant_stats_count_command(&c->session, &r, ticks_of(c, seconds));
 }
 
 static void test_defaults(void **state) {
@@ -33,7 +33,7 @@ static void test_defaults(void **state) {
 	struct world *w = timed_world(NULL, &c);
 	(void)state;
 	note(c, "get", "key", 0.005);
-	assert_null(c->session.tenant->notes);
+	assert_null(c->session.tenant->tenant_stats);
 	assert_in_range(c->session.tenant->slow_ticks, ticks_of(c, 0.008), ticks_of(c, 0.0125));
 	note(c, "get", "key", 0.02);
 	expect(c, "SLOWLOG LEN", ":1\r\n");
@@ -60,7 +60,7 @@ static void test_settings_decide(void **state) {
 static void test_slow_log_is_bounded_and_charged(void **state) {
 	struct client *c;
 	struct world *w = timed_world(NULL, &c);
-	uint64_t before = counter_get(&c->session.tenant->figures.bytes);
+	uint64_t before = counter_get(&c->session.tenant->counters.bytes);
 	(void)state;
 	expect(c, "CONFIG SET slowlog-max-len 3", "+OK\r\n");
 	for (unsigned i = 0; i < 10; i++)
@@ -68,15 +68,16 @@ static void test_slow_log_is_bounded_and_charged(void **state) {
 	expect(c, "SLOWLOG LEN", ":3\r\n");
 	expect_part(c, "SLOWLOG GET 1", "*1\r\n*6\r\n:9\r\n");
 	expect_part(c, "SLOWLOG GET -1", "*3\r\n*6\r\n:9\r\n");
-	assert_int_equal(counter_get(&c->session.tenant->figures.bytes) - before, c->session.tenant->notes->charged);
-	uint64_t full = c->session.tenant->notes->charged;
+	assert_int_equal(counter_get(&c->session.tenant->counters.bytes) - before,
+			 c->session.tenant->tenant_stats->charged);
+	uint64_t full = c->session.tenant->tenant_stats->charged;
 	expect(c, "SLOWLOG RESET", "+OK\r\n");
-	assert_true(c->session.tenant->notes->charged < full);
-	assert_int_equal(c->session.tenant->notes->charged, sizeof(struct notes));
+	assert_true(c->session.tenant->tenant_stats->charged < full);
+	assert_int_equal(c->session.tenant->tenant_stats->charged, sizeof(struct tenant_stats));
 	close_world(w, c); /* where it ends the shard asserts that nothing is charged */
 }
 
-static void test_full_tenant_notes_nothing(void **state) {
+static void test_full_tenant_counts_nothing(void **state) {
 	const struct tenant_limits limits = {.max_memory = 600, .eviction = EVICTION_NONE};
 	struct client *c;
 	struct world *w = timed_world(&limits, &c);
@@ -108,7 +109,7 @@ static void test_histograms(void **state) {
 
 static void fail_with(struct client *c, const char *error) {
 	writer_error(&c->writer, error);
-	assert_true(notes_failed(&c->session));
+	assert_true(tenant_stats_count_error(&c->session));
 	assert_int_equal(c->writer.errors, 0);
 	c->out.len = 0;
 }
@@ -125,12 +126,12 @@ static void test_errors_are_bounded(void **state) {
 		fail_with(c, text);
 		fail_with(c, "CODE007 again");
 	}
-	const struct error_count *errors = notes_errors(t, &count);
+	const struct error_count *errors = tenant_stats_errors(t, &count);
 	assert_int_equal(count, ERROR_CODES);
 	for (unsigned i = 1; i < count; i++)
 		assert_true(strcmp(errors[i - 1].code, errors[i].code) < 0);
 	expect_part(c, "INFO errorstats", "errorstat_CODE007:count=301\r\n");
-	assert_int_equal(counter_get(&t->figures.errors), 600);
+	assert_int_equal(counter_get(&t->counters.errors), 600);
 	ask(c, "CONFIG RESETSTAT");
 	fail_with(c, "A:B#C text");
 	fail_with(c, "NOSPACE");
@@ -152,7 +153,7 @@ static void test_rates_outlast_a_clock_that_is_set_back(void **state) {
 	for (int i = 0; i < 100; i++)
 		ask(c, "GET key");
 	ask(c, "INFO stats");
-	struct rates rates = notes_rates(c->session.tenant, c->session.env);
+	struct rates rates = tenant_stats_rates(c->session.tenant, c->session.env);
 	assert_in_range((uint64_t)rates.commands, 50, 102);
 	close_world(w, c);
 }
@@ -187,7 +188,7 @@ static void test_events(void **state) {
 	close_world(w, c);
 }
 
-static void test_figures_begin_anew(void **state) {
+static void test_counters_restart_at_resetstat(void **state) {
 	struct client *c;
 	struct world *w = timed_world(NULL, &c);
 	(void)state;
@@ -199,7 +200,7 @@ static void test_figures_begin_anew(void **state) {
 	expect_part(c, "INFO stats", "\r\nkeyspace_hits:0\r\nkeyspace_misses:0\r\n");
 	ask(c, "GET a");
 	expect_part(c, "INFO stats", "\r\nkeyspace_hits:1\r\nkeyspace_misses:0\r\n");
-	assert_int_equal(counter_get(&c->session.tenant->figures.hits), 2);
+	assert_int_equal(counter_get(&c->session.tenant->counters.hits), 2);
 	close_world(w, c);
 }
 
@@ -208,12 +209,12 @@ int main(void) {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_settings_decide),
 		cmocka_unit_test(test_slow_log_is_bounded_and_charged),
-		cmocka_unit_test(test_full_tenant_notes_nothing),
+		cmocka_unit_test(test_full_tenant_counts_nothing),
 		cmocka_unit_test(test_histograms),
 		cmocka_unit_test(test_errors_are_bounded),
 		cmocka_unit_test(test_rates_outlast_a_clock_that_is_set_back),
 		cmocka_unit_test(test_events),
-		cmocka_unit_test(test_figures_begin_anew),
+		cmocka_unit_test(test_counters_restart_at_resetstat),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

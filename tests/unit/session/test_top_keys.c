@@ -125,7 +125,7 @@ static void test_names(void **state) {
 	top_keys_count(top, &key, 1);
 	key.name.len = 0;
 	top_keys_count(top, &key, 2);
-	key.place = 3;
+	key.db_slot = 3;
 	top_keys_count(top, &key, 4);
 	assert_int_equal(top->count, 3);
 	assert_int_equal(top->bytes, TOP_KEY_NAME + 3);

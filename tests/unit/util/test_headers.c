@@ -61,19 +61,19 @@ static void counters_count(void **state) {
 	assert_int_equal(counter_get(&c), 9);
 }
 
-static void keep(void *context, const struct event *event) {
-	*(const struct event **)context = event;
+static void keep(void *context, const struct log_event *event) {
+	*(const struct log_event **)context = event;
 }
 
 static void events_reach_their_sink(void **state) {
-	const struct event *seen = NULL;
-	const struct event event = {.error = -1};
-	struct event_sink sink = {keep, &seen}, mute = {NULL, NULL};
+	const struct log_event *seen = NULL;
+	const struct log_event event = {.error = -1};
+	struct log_sink sink = {keep, &seen}, mute = {NULL, NULL};
 	(void)state;
-	event_report(NULL, &event);
-	event_report(&mute, &event);
+	log_report(NULL, &event);
+	log_report(&mute, &event);
 	assert_null(seen);
-	event_report(&sink, &event);
+	log_report(&sink, &event);
 	assert_ptr_equal(seen, &event);
 }
 

@@ -21,12 +21,12 @@ static char *room_of(size_t size) {
 }
 
 static void round_trip(struct slice in, size_t room) {
-	char *packed = room_of(room), *back = room_of(in.len);
-	size_t n = lzf_compress(in, packed, room);
+	char *compressed = room_of(room), *back = room_of(in.len);
+	size_t n = lzf_compress(in, compressed, room);
 	assert_true(n <= room);
 	if (n != 0) {
 		char *exact = room_of(n);
-		memcpy(exact, packed, n);
+		memcpy(exact, compressed, n);
 		assert_true(lzf_expand((struct slice){exact, n}, back, in.len));
 		assert_memory_equal(back, in.data, in.len);
 		assert_true(in.len <= n * LZF_RATIO_MAX);
@@ -34,7 +34,7 @@ static void round_trip(struct slice in, size_t room) {
 		assert_false(lzf_expand((struct slice){exact, n - 1}, back, in.len));
 		free(exact);
 	}
-	free(packed);
+	free(compressed);
 	free(back);
 }
 
@@ -57,11 +57,11 @@ static void test_round_trips(void **state) {
 
 /* The last two bytes are only sometimes part of a repetition, as in Redis. */
 static void test_known(void **state) {
-	char packed[64];
+	char compressed[64];
 	(void)state;
-	size_t n = lzf_compress(SLICE("aaaaaaaaaaaaaaaaaaaaa"), packed, 17);
+	size_t n = lzf_compress(SLICE("aaaaaaaaaaaaaaaaaaaaa"), compressed, 17);
 	assert_int_equal(n, 6);
-	assert_memory_equal(packed,
+	assert_memory_equal(compressed,
 			    "\x01"
 			    "aa\xe0\x0a\x00",
 			    6);

@@ -27,20 +27,20 @@ static void find_flags(const void *at, char *out, size_t size) {
 static void core_dumps_do_not_have_it(void **state) {
 	(void)state;
 	char flags[512];
-	char *bytes = private_alloc(100000);
+	char *bytes = secure_alloc(100000);
 	assert_non_null(bytes);
 	for (size_t i = 0; i < 100000; i++)
 		assert_int_equal(bytes[i], 0);
 	memset(bytes, 'x', 100000);
 	find_flags(bytes + 99999, flags, sizeof(flags));
 	assert_non_null(strstr(flags, " dd"));
-	private_free(bytes, 100000);
-	private_free(NULL, 1);
+	secure_free(bytes, 100000);
+	secure_free(NULL, 1);
 }
 
 static void more_than_there_is_is_refused(void **state) {
 	(void)state;
-	assert_null(private_alloc(SIZE_MAX / 2));
+	assert_null(secure_alloc(SIZE_MAX / 2));
 }
 
 int main(void) {

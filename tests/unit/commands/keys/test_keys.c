@@ -194,7 +194,7 @@ static void test_what_is_due_is_gone(void **state) {
 	expect(c, "TTL k", ":-2\r\n");
 	expect(c, "EXPIRE k 10", ":0\r\n");
 	expect(c, "RANDOMKEY", "$5\r\nstays\r\n");
-	assert_int_equal(counter_get(&c->session.tenant->figures.expirations), 1);
+	assert_int_equal(counter_get(&c->session.tenant->counters.expirations), 1);
 	close_world(w, c);
 }
 

@@ -150,7 +150,7 @@ static void test_events_do_not_wait_for_slow_patterns(void **state) {
 	argv[2] = SLICE("v");
 	assert_string_equal(client_run(a, argv, 3), OK);
 	assert_int_equal(count(&b->pushed, "__key*"), 2);
-	const counter *lost = &a->session.tenant->figures.lost_events;
+	const counter *lost = &a->session.tenant->counters.lost_events;
 	uint64_t first = counter_get(lost);
 	assert_in_range(first, 1, 4);
 	expect(a, "DEL absent", ":0\r\n");
@@ -162,7 +162,7 @@ static void test_events_do_not_wait_for_slow_patterns(void **state) {
 	}
 	b->pushed.len = 0;
 	assert_string_equal(client_run(a, argv, 801), OK);
-	assert_int_equal(a->session.tenant->hub->event_work, 0);
+	assert_int_equal(a->session.tenant->subscriptions->event_work, 0);
 	assert_in_range(counter_get(lost), first + 400, first + 1600);
 	b->pushed.len = 0;
 	expect(a, "SET k v", OK);
@@ -173,7 +173,7 @@ static void test_events_do_not_wait_for_slow_patterns(void **state) {
 		assert_string_equal(client_run(a, (struct slice[]){SLICE("SET"), argv[i], SLICE("v")}, 3),
 				    "+QUEUED\r\n");
 	expect_part(a, "EXEC", "*400");
-	assert_int_equal(a->session.tenant->hub->event_work, 0);
+	assert_int_equal(a->session.tenant->subscriptions->event_work, 0);
 	client_free(b);
 	close_world(w, a);
 }

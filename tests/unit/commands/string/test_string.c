@@ -261,7 +261,7 @@ static void test_hits_and_misses(void **state) {
 	struct world *w = open_world(NULL, &c);
 	(void)state;
 	expect(c, "SET k v", OK);
-	const struct tenant_figures *f = &c->session.tenant->figures;
+	const struct tenant_counters *f = &c->session.tenant->counters;
 	assert_int_equal(counter_get(&f->hits) + counter_get(&f->misses), 0);
 	static const char *const counted[] = {"GET", "STRLEN", "MGET", "EXISTS", "TOUCH", "TTL", "TYPE", "GETEX"};
 	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++) {

@@ -13,7 +13,7 @@
 
 #define MIB ((size_t)1 << 20)
 
-static struct arena *open_arena(struct arena_budget *budget) {
+static struct arena *open_arena(struct memory_budget *budget) {
 	struct arena *a = NULL;
 
 	assert_int_equal(arena_open(&a, "test", budget), 0);
@@ -22,11 +22,11 @@ static struct arena *open_arena(struct arena_budget *budget) {
 }
 
 static uint64_t used(const struct arena *a) {
-	return counter_get(&arena_figures(a)->used);
+	return counter_get(&arena_counters(a)->used);
 }
 
 static uint64_t resident(const struct arena *a) {
-	return counter_get(&arena_figures(a)->resident);
+	return counter_get(&arena_counters(a)->resident);
 }
 
 /* Bytes of memory that the kernel holds for the arena. */
@@ -152,7 +152,7 @@ static void test_random(void **state) {
 	(void)state;
 	enum { BLOCKS = 4000, STEPS = 400000 };
 	uint64_t seed = random_seed();
-	struct arena_budget budget = {0};
+	struct memory_budget budget = {0};
 	struct arena *a = open_arena(&budget);
 	struct block *blocks = calloc(BLOCKS, sizeof *blocks);
 	uint64_t expected[ARENA_KINDS] = {0};
@@ -183,7 +183,7 @@ static void test_random(void **state) {
 		}
 	}
 	for (unsigned kind = 0; kind < ARENA_KINDS; kind++)
-		assert_int_equal(counter_get(&arena_figures(a)->used_by_kind[kind]), expected[kind]);
+		assert_int_equal(counter_get(&arena_counters(a)->used_by_kind[kind]), expected[kind]);
 	for (unsigned i = 0; i < BLOCKS; i++)
 		if (blocks[i].at != 0) {
 			check_block(a, &blocks[i]);
@@ -325,7 +325,7 @@ static void test_dirty_zeroed(void **state) {
 
 static void test_budget(void **state) {
 	(void)state;
-	struct arena_budget budget = {.limit = 4 * MIB};
+	struct memory_budget budget = {.limit = 4 * MIB};
 	struct arena *a = open_arena(&budget), *b = open_arena(&budget);
 	ref runs[8];
 

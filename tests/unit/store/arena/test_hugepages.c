@@ -31,19 +31,19 @@ static bool kernel_can(void) {
 	bool can = false;
 
 	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, (off_t)HUGE_BYTES), 0);
-	char *reserved = mmap(NULL, 2 * HUGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char *at = reserved + (HUGE_BYTES - (uintptr_t)reserved % HUGE_BYTES) % HUGE_BYTES;
-	assert_true(mmap(at, HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == at);
-	memset(at, 1, HUGE_BYTES);
-	can = madvise(at, HUGE_BYTES, 25) == 0;
-	munmap(reserved, 2 * HUGE_BYTES);
+	assert_int_equal(ftruncate(fd, (off_t)HUGEPAGE_BYTES), 0);
+	char *reserved = mmap(NULL, 2 * HUGEPAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at = reserved + (HUGEPAGE_BYTES - (uintptr_t)reserved % HUGEPAGE_BYTES) % HUGEPAGE_BYTES;
+	assert_true(mmap(at, HUGEPAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == at);
+	memset(at, 1, HUGEPAGE_BYTES);
+	can = madvise(at, HUGEPAGE_BYTES, 25) == 0;
+	munmap(reserved, 2 * HUGEPAGE_BYTES);
 	close(fd);
 	return can;
 }
 
 static uint64_t huge(const struct arena *a) {
-	return counter_get(&arena_figures(a)->huge);
+	return counter_get(&arena_counters(a)->hugepages);
 }
 
 static uint64_t backed(const struct arena *a) {
@@ -84,7 +84,7 @@ static void full_memory_lies_on_huge_pages(void **state) {
 	if (!kernel_can())
 		skip();
 	assert_int_equal(arena_open(&a, "test", NULL), 0);
-	assert_int_equal((uintptr_t)arena_at(a, 0) % HUGE_BYTES, 0);
+	assert_int_equal((uintptr_t)arena_at(a, 0) % HUGEPAGE_BYTES, 0);
 	arena_collapse(a);
 	assert_int_equal(huge(a), 0);
 	fill(a);

@@ -42,7 +42,7 @@ static ref new_entry(struct fixture *f, unsigned number) {
 	return at;
 }
 
-static struct fixture open_table(unsigned keys, uint64_t hash_keep, uint64_t hash_set, struct arena_budget *budget) {
+static struct fixture open_table(unsigned keys, uint64_t hash_keep, uint64_t hash_set, struct memory_budget *budget) {
 	struct fixture f = {.c.seed = {hash_keep, hash_set}, .keys = keys};
 
 	f.entries = calloc(keys, sizeof *f.entries);
@@ -86,7 +86,7 @@ static void fetch(const struct fixture *f, unsigned i) {
 }
 
 static uint64_t table_bytes(const struct fixture *f) {
-	return counter_get(&arena_figures(f->c.arena)->used_by_kind[ARENA_OTHER]);
+	return counter_get(&arena_counters(f->c.arena)->used_by_kind[ARENA_OTHER]);
 }
 
 static void add(struct fixture *f, unsigned i) {
@@ -373,7 +373,7 @@ static void test_scan_guarantee(void **state) {
 static void test_no_memory(void **state) {
 	(void)state;
 	enum { KEYS = 12000, SLOTS = 12 << 9 };
-	struct arena_budget budget = {0};
+	struct memory_budget budget = {0};
 	struct fixture f = open_table(KEYS, UINT64_MAX, 0, &budget);
 	unsigned i = 0;
 

@@ -14,13 +14,13 @@
 /* ---- the level ---- */
 
 static int compare_bytes(const void *a, const void *b) {
-	uint64_t x = ((const struct share_demand *)a)->bytes, y = ((const struct share_demand *)b)->bytes;
+	uint64_t x = ((const struct fair_share_demand *)a)->bytes, y = ((const struct fair_share_demand *)b)->bytes;
 	return (x > y) - (x < y);
 }
 
 /* Pours what is left over the demands, the smallest first: each gets what it has or an equal part of the rest. */
-static uint64_t poured(const struct share_demand *demands, size_t count, uint64_t excess) {
-	struct share_demand sorted[64];
+static uint64_t poured(const struct fair_share_demand *demands, size_t count, uint64_t excess) {
+	struct fair_share_demand sorted[64];
 	uint64_t left = 0;
 	memcpy(sorted, demands, count * sizeof *sorted);
 	qsort(sorted, count, sizeof *sorted, compare_bytes);
@@ -40,42 +40,42 @@ static void the_level_is_that_of_water_poured_over_the_demands(void **state) {
 	(void)state;
 	uint64_t seed = random_seed();
 	for (unsigned round = 0; round < 20000; round++) {
-		struct share_demand demands[64];
+		struct fair_share_demand demands[64];
 		size_t count = random_next(&seed) % 65;
 		uint64_t sum = 0, scale = UINT64_C(1) << (1 + random_next(&seed) % 40);
 		for (size_t i = 0; i < count; i++) {
-			demands[i] = (struct share_demand){random_next(&seed) % scale, true};
+			demands[i] = (struct fair_share_demand){random_next(&seed) % scale, true};
 			sum += demands[i].bytes;
 		}
 		uint64_t excess = random_next(&seed) % (sum + sum / 4 + 1);
-		assert_int_equal(share_level(demands, count, excess), poured(demands, count, excess));
+		assert_int_equal(fair_share_level(demands, count, excess), poured(demands, count, excess));
 	}
 }
 
 static void nobody_gives_way_while_a_sixteenth_is_free(void **state) {
 	(void)state;
-	const struct share_demand demands[] = {{600, true}, {300, true}, {20, true}};
-	struct arena_budget b = {.used = 940, .limit = 1000};
-	assert_int_equal(share_publish(&b, demands, 3, 0), 940 > 1000 - 1000 / 16 ? 598 : 0);
+	const struct fair_share_demand demands[] = {{600, true}, {300, true}, {20, true}};
+	struct memory_budget b = {.used = 940, .limit = 1000};
+	assert_int_equal(fair_share_publish(&b, demands, 3, 0), 940 > 1000 - 1000 / 16 ? 598 : 0);
 	b.used = 900;
-	assert_int_equal(share_publish(&b, demands, 3, 0), 0);
-	assert_int_equal(share_publish(&b, demands, 3, 138), 500);
+	assert_int_equal(fair_share_publish(&b, demands, 3, 0), 0);
+	assert_int_equal(fair_share_publish(&b, demands, 3, 138), 500);
 	b.limit = 0;
-	assert_int_equal(share_publish(&b, demands, 3, 1 << 20), 0);
+	assert_int_equal(fair_share_publish(&b, demands, 3, 1 << 20), 0);
 }
 
 static void above_the_limit_those_that_evict_give_way_alone(void **state) {
 	(void)state;
-	const struct share_demand demands[] = {{700, false}, {300, true}, {200, true}};
-	struct arena_budget b = {.used = 1200, .limit = 1000};
+	const struct fair_share_demand demands[] = {{700, false}, {300, true}, {200, true}};
+	struct memory_budget b = {.used = 1200, .limit = 1000};
 	/* 262 bytes above 15/16 are those of the first, but it keeps them: 200 above the limit are the others'. */
-	assert_int_equal(share_publish(&b, demands, 3, 0), 150);
+	assert_int_equal(fair_share_publish(&b, demands, 3, 0), 150);
 }
 
 /* ---- tenants of two shards ---- */
 
 struct world {
-	struct arena_budget budget;
+	struct memory_budget budget;
 	struct shard *shards[SHARDS];
 	struct registry *registry;
 	uint64_t ns;
@@ -105,7 +105,7 @@ static void on_short(void *context) {
 	((struct world *)context)->woken++;
 }
 
-static void open_world(struct world *w, uint64_t limit, const struct tenancy *y) {
+static void open_world(struct world *w, uint64_t limit, const struct tenants_config *y) {
 	*w = (struct world){.budget = {.limit = limit}};
 	for (unsigned i = 0; i < SHARDS; i++)
 		assert_int_equal(
@@ -151,11 +151,11 @@ static int put(struct tenant *t, unsigned number, size_t size) {
 }
 
 static uint64_t keys(const struct tenant *t) {
-	return counter_get(&t->figures.keys);
+	return counter_get(&t->counters.keys);
 }
 
 static uint64_t bytes(const struct tenant *t) {
-	return counter_get(&t->figures.bytes);
+	return counter_get(&t->counters.bytes);
 }
 
 #define GREEDY 20
@@ -165,7 +165,7 @@ static uint64_t bytes(const struct tenant *t) {
 static void small_tenants_keep_all_while_others_fill_the_memory(void **state) {
 	(void)state;
 	uint64_t seed = random_seed();
-	const struct tenancy y = {.open = true};
+	const struct tenants_config y = {.open = true};
 	struct world w;
 	open_world(&w, 32 * MIB, &y);
 	struct tenant *greedy[GREEDY], *victim = enter(&w, "victim");
@@ -195,7 +195,7 @@ static void small_tenants_keep_all_while_others_fill_the_memory(void **state) {
 	for (unsigned i = 0; i < 500; i++)
 		assert_int_equal(put(newcomer, i, 500), 0);
 	assert_int_equal(keys(victim), 350);
-	assert_int_equal(counter_get(&victim->figures.evictions), 0);
+	assert_int_equal(counter_get(&victim->counters.evictions), 0);
 	assert_int_equal(keys(newcomer), 500);
 	settle(&w);
 	assert_int_equal(keys(victim), 350);
@@ -212,7 +212,7 @@ static void small_tenants_keep_all_while_others_fill_the_memory(void **state) {
 /* One has all memory in its shard; the other shard's tenant grows to half of it, and no write of it waits or fails. */
 static void a_tenant_of_another_shard_gives_way_in_the_background(void **state) {
 	(void)state;
-	const struct tenancy y = {.open = true};
+	const struct tenants_config y = {.open = true};
 	struct world w;
 	open_world(&w, 32 * MIB, &y);
 	struct tenant *large = enter_at(&w, 0, "large"), *late = enter_at(&w, 1, "late");
@@ -233,7 +233,7 @@ static void a_tenant_of_another_shard_gives_way_in_the_background(void **state) 
 	}
 	assert_true(w.woken > 0);
 	assert_int_equal(keys(late), 10000);
-	assert_int_equal(counter_get(&late->figures.evictions), 0);
+	assert_int_equal(counter_get(&late->counters.evictions), 0);
 	/* Both want more: each gets about a half. */
 	for (unsigned i = 0; i < 40000; i++) {
 		assert_int_equal(put(late, 10000 + i, 1000), 0);
@@ -253,7 +253,7 @@ static void a_tenant_of_another_shard_gives_way_in_the_background(void **state) 
 /* With eviction = "none" a tenant above its share is refused and loses nothing. */
 static void a_tenant_that_does_not_evict_is_refused_above_its_share(void **state) {
 	(void)state;
-	const struct tenancy y = {.open = true};
+	const struct tenants_config y = {.open = true};
 	struct world w;
 	open_world(&w, 16 * MIB, &y);
 	struct tenant *store = enter_at(&w, 0, "store"), *other = enter_at(&w, 0, "other");
@@ -280,7 +280,7 @@ static void a_tenant_that_does_not_evict_is_refused_above_its_share(void **state
 /* A value that would be above the share once written is refused, and costs nobody a key. */
 static void a_value_larger_than_the_share_costs_nothing(void **state) {
 	(void)state;
-	const struct tenancy y = {.open = true};
+	const struct tenants_config y = {.open = true};
 	struct world w;
 	open_world(&w, 16 * MIB, &y);
 	struct tenant *large = enter_at(&w, 0, "large"), *small = enter_at(&w, 0, "small");
@@ -301,7 +301,7 @@ static void a_value_larger_than_the_share_costs_nothing(void **state) {
 /* After a shortage a tenant that gave way grows without eviction, as far as there is memory. */
 static void a_level_ends_with_the_shortage(void **state) {
 	(void)state;
-	const struct tenancy y = {.open = true};
+	const struct tenants_config y = {.open = true};
 	struct world w;
 	open_world(&w, 32 * MIB, &y);
 	struct tenant *t = enter_at(&w, 0, "tenant");
@@ -309,14 +309,14 @@ static void a_level_ends_with_the_shortage(void **state) {
 		assert_int_equal(put(t, i, 1000), 0);
 	atomic_store(&w.budget.limit, 8 * MIB);
 	settle(&w);
-	uint64_t left = keys(t), evicted = counter_get(&t->figures.evictions);
+	uint64_t left = keys(t), evicted = counter_get(&t->counters.evictions);
 	assert_true(evicted > 0);
 	atomic_store(&w.budget.limit, 32 * MIB);
 	pass(&w, 1);
 	for (unsigned i = 0; i < 10000; i++)
 		assert_int_equal(put(t, 10000 + i, 1000), 0);
 	assert_int_equal(keys(t), left + 10000);
-	assert_int_equal(counter_get(&t->figures.evictions), evicted);
+	assert_int_equal(counter_get(&t->counters.evictions), evicted);
 	close_world(&w);
 }
 
@@ -330,7 +330,7 @@ static int put_huge(struct tenant *t, size_t size) {
 /* The tenant of the other shard has most of what is above the shares, and it cannot evict. */
 static void a_write_below_its_share_evicts_no_others_where_they_have_too_little(void **state) {
 	(void)state;
-	const struct tenancy y = {.open = true};
+	const struct tenants_config y = {.open = true};
 	struct world w;
 	open_world(&w, 16 * MIB, &y);
 	struct tenant *store = enter_at(&w, 1, "store"), *near = enter_at(&w, 0, "near"),
@@ -350,7 +350,7 @@ static void a_write_below_its_share_evicts_no_others_where_they_have_too_little(
 /* 256 entries of those above their share would not make room for it. */
 static void a_large_write_below_its_share_gets_its_room(void **state) {
 	(void)state;
-	const struct tenancy y = {.open = true};
+	const struct tenants_config y = {.open = true};
 	struct world w;
 	open_world(&w, 16 * MIB, &y);
 	struct tenant *large = enter_at(&w, 0, "large"), *small = enter_at(&w, 0, "small");
@@ -365,7 +365,7 @@ static void a_large_write_below_its_share_gets_its_room(void **state) {
 /* After the limit was lowered. */
 static void a_large_write_evicts_nothing_above_the_limit(void **state) {
 	(void)state;
-	const struct tenancy y = {.open = true};
+	const struct tenants_config y = {.open = true};
 	struct world w;
 	open_world(&w, 16 * MIB, &y);
 	struct tenant *large = enter_at(&w, 0, "large");

@@ -34,7 +34,7 @@ static uint64_t draw(uint64_t below) {
 	return random_next(&random_state) % below;
 }
 
-static struct shard *new_shard(struct arena_budget *budget) {
+static struct shard *new_shard(struct memory_budget *budget) {
 	struct shard *s = NULL;
 	assert_int_equal(shard_new(&s, &(struct shard_options){.budget = budget}), 0);
 	shard_set_now(s, 1700000000000, 1);
@@ -169,12 +169,12 @@ static void check_all(struct model *m) {
 		assert_int_equal(keyspace_size(&m->tenant, d, &keys, &expiring), 0);
 		assert_int_equal(keys, there);
 		assert_int_equal(expiring, deadlines);
-		assert_int_equal(counter_get(&m->tenant.figures.db_keys[d]), there);
+		assert_int_equal(counter_get(&m->tenant.counters.db_keys[d]), there);
 		if (tenant_database(&m->tenant, d) != NULL)
 			bytes += tenant_database(&m->tenant, d)->bytes;
 	}
-	assert_int_equal(counter_get(&m->tenant.figures.bytes), bytes);
-	assert_int_equal(counter_get(&m->tenant.figures.evictions), m->evictions);
+	assert_int_equal(counter_get(&m->tenant.counters.bytes), bytes);
+	assert_int_equal(counter_get(&m->tenant.counters.evictions), m->evictions);
 	check_order(m);
 }
 
@@ -347,7 +347,7 @@ static void test_model(void **state) {
 		model_close(&models[1]);
 		while (shard_work(s, 100)) {
 		}
-		assert_int_equal(counter_get(&arena_figures(s->arena)->used_by_kind[ARENA_ENTRY]), 0);
+		assert_int_equal(counter_get(&arena_counters(s->arena)->used_by_kind[ARENA_ENTRY]), 0);
 		shard_free(s);
 	}
 }
@@ -363,15 +363,15 @@ static void test_byte_quota(void **state) {
 		char name[16];
 		snprintf(name, sizeof name, "k%u", i);
 		assert_int_equal(put(&t, 0, name, "some value", DEADLINE_NONE), 0);
-		assert_true(counter_get(&t.figures.bytes) <= 64 << 10);
+		assert_true(counter_get(&t.counters.bytes) <= 64 << 10);
 	}
-	assert_true(counter_get(&t.figures.evictions) > 0);
+	assert_true(counter_get(&t.counters.evictions) > 0);
 	assert_true(has(&t, 0, "k1999"));
 	assert_false(has(&t, 0, "k0"));
 	assert_int_equal(put(&t, 0, "big", big, DEADLINE_NONE), 0);
-	assert_true(counter_get(&t.figures.bytes) <= 64 << 10);
+	assert_true(counter_get(&t.counters.bytes) <= 64 << 10);
 	assert_int_equal(tenant_charge(&t, 16 << 10), 0);
-	assert_true(counter_get(&t.figures.bytes) <= 64 << 10);
+	assert_true(counter_get(&t.counters.bytes) <= 64 << 10);
 	/* Clients may take a little more than the quota, but not this. */
 	assert_int_equal(tenant_charge(&t, 128 << 10), ATOMDB_E_OOM);
 	tenant_discharge(&t, 16 << 10);
@@ -381,7 +381,7 @@ static void test_byte_quota(void **state) {
 	assert_int_equal(put(&t, 0, "huge", huge, DEADLINE_NONE), ATOMDB_E_OOM);
 	assert_false(has(&t, 0, "huge"));
 	shard_close_tenant(s, &t);
-	assert_int_equal(counter_get(&t.figures.bytes), 0);
+	assert_int_equal(counter_get(&t.counters.bytes), 0);
 	shard_free(s);
 }
 
@@ -394,8 +394,8 @@ static void test_no_eviction(void **state) {
 	assert_int_equal(put(&t, 0, "b", "2", 0), 0);
 	assert_int_equal(put(&t, 0, "c", "3", 0), ATOMDB_E_OOM);
 	assert_int_equal(put(&t, 0, "a", "11", 0), 0);
-	assert_int_equal(counter_get(&t.figures.keys), 2);
-	assert_int_equal(counter_get(&t.figures.evictions), 0);
+	assert_int_equal(counter_get(&t.counters.keys), 2);
+	assert_int_equal(counter_get(&t.counters.evictions), 0);
 	shard_close_tenant(s, &t);
 	shard_free(s);
 }
@@ -461,7 +461,7 @@ static void test_due_is_invisible(void **state) {
 	assert_int_equal(keys, 1);
 	assert_int_equal(keyspace_random(&t, 0, &e), 1);
 	assert_true(slice_equal(keyspace_name(e), SLICE("stays")));
-	assert_int_equal(counter_get(&t.figures.expirations), 1000);
+	assert_int_equal(counter_get(&t.counters.expirations), 1000);
 	shard_close_tenant(s, &t);
 	shard_free(s);
 }
@@ -477,12 +477,12 @@ static void test_lowered_quota(void **state) {
 		assert_int_equal(put(&t, i % 2, name, "v", 0), 0);
 	}
 	tenant_set_limits(&t, &(struct tenant_limits){.max_entries = 10}, 1);
-	assert_true(counter_get(&t.figures.keys) == 5000);
+	assert_true(counter_get(&t.counters.keys) == 5000);
 	unsigned turns = 0;
 	while (shard_work(s, 100))
 		turns++;
 	assert_true(turns >= 10);
-	assert_int_equal(counter_get(&t.figures.keys), 10);
+	assert_int_equal(counter_get(&t.counters.keys), 10);
 	for (unsigned i = 4990; i < 5000; i++) {
 		char name[16];
 		snprintf(name, sizeof name, "k%u", i);
@@ -495,7 +495,7 @@ static void test_lowered_quota(void **state) {
 /* A tenant that meets the limit of all tenants evicts its own, never another's. */
 static void test_shared_memory(void **state) {
 	(void)state;
-	struct arena_budget budget = {0};
+	struct memory_budget budget = {0};
 	budget.limit = 4 << 20;
 	struct shard *s = new_shard(&budget);
 	struct tenant quiet, greedy;
@@ -510,8 +510,8 @@ static void test_shared_memory(void **state) {
 		assert_int_equal(put(&greedy, 0, name, value, 0), 0);
 	}
 	assert_true(budget.used <= budget.limit);
-	assert_true(counter_get(&greedy.figures.evictions) > 0);
-	assert_int_equal(counter_get(&quiet.figures.evictions), 0);
+	assert_true(counter_get(&greedy.counters.evictions) > 0);
+	assert_int_equal(counter_get(&quiet.counters.evictions), 0);
 	assert_true(has(&quiet, 0, "mine"));
 	shard_close_tenant(s, &greedy);
 	while (shard_work(s, 1000)) {
@@ -550,7 +550,7 @@ static void test_large_values(void **state) {
 	keyspace_delete(&t, &key, e);
 	while (shard_work(s, 100)) {
 	}
-	assert_int_equal(counter_get(&arena_figures(s->arena)->used_by_kind[ARENA_ENTRY]), 0);
+	assert_int_equal(counter_get(&arena_counters(s->arena)->used_by_kind[ARENA_ENTRY]), 0);
 	shard_close_tenant(s, &t);
 	shard_free(s);
 }
@@ -571,9 +571,9 @@ static void test_dropped_do_not_pile_up(void **state) {
 		keyspace_flush(&t, TENANT_DATABASES);
 		shard_set_now(s, 1700000000000 + round, 1);
 		if (round == 10)
-			most = counter_get(&shard_figures(s)->used);
+			most = counter_get(&shard_counters(s)->used);
 	}
-	assert_true(counter_get(&shard_figures(s)->used) <= 2 * most);
+	assert_true(counter_get(&shard_counters(s)->used) <= 2 * most);
 	shard_close_tenant(s, &t);
 	while (shard_work(s, 1)) {
 	}
@@ -683,7 +683,7 @@ static void test_clock_set_ahead_and_back(void **state) {
 	shard_set_now(s, now + years, 1);
 	assert_false(has(&t, 0, "k0"));
 	(void)shard_work(s, 100);
-	uint64_t left = counter_get(&t.figures.keys);
+	uint64_t left = counter_get(&t.counters.keys);
 	assert_in_range(left, MANY / 2, MANY);
 	/* In that time, deadlines are of that time. */
 	assert_int_equal(put(&t, 0, "ahead", "v", now + years + 1000), 0);
@@ -694,21 +694,21 @@ static void test_clock_set_ahead_and_back(void **state) {
 	assert_true(shard_deadline(s) <= now);
 	while (shard_work(s, 100)) {
 	}
-	assert_int_equal(counter_get(&t.figures.keys), left + 2);
+	assert_int_equal(counter_get(&t.counters.keys), left + 2);
 	assert_true(shard_deadline(s) <= now + 1000);
 	shard_set_now(s, now + 1000, 1);
 	assert_false(has(&t, 0, "soon"));
 	while (shard_work(s, 100)) {
 	}
-	assert_int_equal(counter_get(&t.figures.keys), left + 1);
+	assert_int_equal(counter_get(&t.counters.keys), left + 1);
 	shard_set_now(s, now + 60000 + MANY, 1);
 	while (shard_work(s, 100)) {
 	}
-	assert_int_equal(counter_get(&t.figures.keys), 2);
+	assert_int_equal(counter_get(&t.counters.keys), 2);
 	assert_true(has(&t, 0, "far"));
 	assert_true(has(&t, 0, "ahead"));
 	/* Nothing is years late because the clock was. */
-	assert_int_equal(counter_get(&shard_figures(s)->lag_ms_total), 0);
+	assert_int_equal(counter_get(&shard_counters(s)->lag_ms_total), 0);
 	shard_close_tenant(s, &t);
 	shard_free(s);
 }
@@ -777,11 +777,11 @@ static void test_clock_over_restarts(void **state) {
 		while (shard_work(s, 1)) {
 		}
 		assert_false(has(&t, 0, "near"));
-		assert_int_equal(counter_get(&t.figures.keys), step > 0 ? 3 : 2);
+		assert_int_equal(counter_get(&t.counters.keys), step > 0 ? 3 : 2);
 		shard_set_now(s, now + 400000000000, 1);
 		while (shard_work(s, 1)) {
 		}
-		assert_int_equal(counter_get(&t.figures.keys), 1);
+		assert_int_equal(counter_get(&t.counters.keys), 1);
 		shard_close_tenant(s, &t);
 		shard_free(s);
 	}

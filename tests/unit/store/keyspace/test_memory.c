@@ -11,7 +11,7 @@
 #include "store/keyspace/record.h"
 #include "store/random.h"
 
-static struct shard *new_shard(struct arena_budget *budget) {
+static struct shard *new_shard(struct memory_budget *budget) {
 	struct shard *s = NULL;
 	assert_int_equal(shard_new(&s, &(struct shard_options){.budget = budget}), 0);
 	shard_set_now(s, 1700000000000, 1);
@@ -41,7 +41,7 @@ static void test_shard(void **state) {
 	struct tenant t;
 	tenant_init(&t, s, &(struct tenant_limits){0});
 	assert_int_equal(shard_open_tenant(s, &t), ATOMDB_E_OOM);
-	assert_int_equal(counter_get(&t.figures.bytes), 0);
+	assert_int_equal(counter_get(&t.counters.bytes), 0);
 	assert_int_equal(shard_open_tenant(s, &t), 0);
 	shard_close_tenant(s, &t);
 	shard_free(s);
@@ -50,7 +50,7 @@ static void test_shard(void **state) {
 static void test_registry(void **state) {
 	(void)state;
 	struct tenant_config list[] = {tenant_named("a"), tenant_named("b"), tenant_named("c")};
-	struct tenancy y = {.open = true, .tenants = list, .tenant_count = 2, .anonymous = "public"};
+	struct tenants_config y = {.open = true, .tenants = list, .tenant_count = 2, .anonymous = "public"};
 	struct shard *s = new_shard(NULL);
 	struct registry *r = NULL;
 	unsigned failed = 0;
@@ -98,7 +98,7 @@ static void test_registry(void **state) {
 static void test_arena_refuses(void **state) {
 	(void)state;
 	uint64_t seed = random_seed();
-	struct arena_budget budget = {0};
+	struct memory_budget budget = {0};
 	struct shard *s = new_shard(&budget);
 	struct tenant t;
 	struct tenant_limits limits = {.eviction = EVICTION_NONE};
@@ -162,7 +162,7 @@ static void test_arena_refuses(void **state) {
 	shard_close_tenant(s, &t);
 	while (shard_work(s, 1000)) {
 	}
-	assert_int_equal(counter_get(&arena_figures(s->arena)->used_by_kind[ARENA_ENTRY]), 0);
+	assert_int_equal(counter_get(&arena_counters(s->arena)->used_by_kind[ARENA_ENTRY]), 0);
 	shard_free(s);
 }
 
@@ -192,7 +192,7 @@ static unsigned pass(struct shard *s) {
 /* A budget that is lowered takes from the largest tenants that may lose keys, oldest first, and only so much. */
 static void test_lowered_budget(void **state) {
 	(void)state;
-	struct arena_budget budget = {0};
+	struct memory_budget budget = {0};
 	struct shard *s = new_shard(&budget);
 	struct tenant large, small, kept;
 	struct tenant_limits none = {.eviction = EVICTION_NONE};
@@ -212,11 +212,11 @@ static void test_lowered_budget(void **state) {
 	atomic_store(&budget.limit, target);
 	assert_true(shard_deadline(s) <= 1700000000000);
 	assert_true(pass(s) > 10); /* in steps */
-	uint64_t gone = counter_get(&s->figures.shed);
-	assert_int_equal(counter_get(&large.figures.keys), 20000 - gone);
-	assert_int_equal(counter_get(&large.figures.evictions), gone);
-	assert_int_equal(counter_get(&small.figures.keys), 1000);
-	assert_int_equal(counter_get(&kept.figures.keys), 20000);
+	uint64_t gone = counter_get(&s->counters.shed);
+	assert_int_equal(counter_get(&large.counters.keys), 20000 - gone);
+	assert_int_equal(counter_get(&large.counters.evictions), gone);
+	assert_int_equal(counter_get(&small.counters.keys), 1000);
+	assert_int_equal(counter_get(&kept.counters.keys), 20000);
 	assert_true(gone >= 4000 && gone <= 6500); /* an eighth of 41,000, and what is lost in pages */
 	struct key oldest = keyspace_key(&large, 0, SLICE("0")), latest = keyspace_key(&large, 0, SLICE("19999"));
 	assert_null(keyspace_find(&large, &oldest, LOOKUP_PEEK));
@@ -229,7 +229,7 @@ static void test_lowered_budget(void **state) {
 	atomic_store(&budget.limit, 1);
 	assert_true(pass(s) < 1000);
 	assert_true(pass(s) < 50);
-	assert_int_equal(counter_get(&kept.figures.keys), 20000);
+	assert_int_equal(counter_get(&kept.counters.keys), 20000);
 	shard_close_tenant(s, &kept);
 	shard_free(s);
 }
@@ -245,7 +245,7 @@ static void test_scratch_is_half_of_the_quota_and_no_more_than_is_left(void **st
 		{0, 100 * MIB, 80 * MIB, 20 * MIB},
 		{0, 100 * MIB, 110 * MIB, 1 * MIB},
 	};
-	struct arena_budget budget = {0};
+	struct memory_budget budget = {0};
 	struct tenant t;
 	struct shard *s;
 	(void)state;

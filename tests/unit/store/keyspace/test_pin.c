@@ -1,4 +1,4 @@
-/* What is lent stays as it was whatever becomes of its key, is charged once the key has it no more, and is gone with
+/* What is pinned stays as it was whatever becomes of its key, is charged once the key has it no more, and is gone with
  * the last who reads it. */
 #include <stdlib.h>
 #include <unistd.h>
@@ -22,7 +22,7 @@ static void start(struct fixture *f) {
 	tenant_init(&f->tenant, f->shard, &limits);
 	shard_set_defaults(f->shard, &limits);
 	assert_int_equal(shard_open_tenant(f->shard, &f->tenant), 0);
-	f->key = keyspace_key(&f->tenant, keyspace_place(&f->tenant, 0), slice_of("key"));
+	f->key = keyspace_key(&f->tenant, keyspace_db_slot(&f->tenant, 0), slice_of("key"));
 	f->value = malloc(SIZE);
 	assert_non_null(f->value);
 	for (size_t i = 0; i < SIZE; i++)
@@ -33,7 +33,7 @@ static void stop(struct fixture *f) {
 	shard_close_tenant(f->shard, &f->tenant);
 	while (shard_work(f->shard, 1000)) {
 	}
-	assert_int_equal(counter_get(&arena_figures(f->shard->arena)->used_by_kind[ARENA_ENTRY]), 0);
+	assert_int_equal(counter_get(&arena_counters(f->shard->arena)->used_by_kind[ARENA_ENTRY]), 0);
 	shard_free(f->shard);
 	free(f->value);
 }
@@ -55,7 +55,7 @@ static void remove_key(struct fixture *f) {
 	keyspace_delete(&f->tenant, &f->key, find(f));
 }
 
-static void delete_in_scope(struct fixture *f) {
+static void delete_in_undo_scope(struct fixture *f) {
 	keyspace_begin(f->shard);
 	remove_key(f);
 	keyspace_commit(f->shard);
@@ -87,12 +87,12 @@ static void write_in_place(struct fixture *f) {
 }
 
 static uint64_t charged(const struct fixture *f) {
-	return counter_get(&f->tenant.figures.bytes);
+	return counter_get(&f->tenant.counters.bytes);
 }
 
 static void stays_as_it_was(void **state) {
 	static void (*const changes[])(struct fixture *) = {
-		overwrite, remove_key, delete_in_scope, flush, evict, expire, write_in_place,
+		overwrite, remove_key, delete_in_undo_scope, flush, evict, expire, write_in_place,
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
@@ -101,8 +101,8 @@ static void stays_as_it_was(void **state) {
 		start(&f);
 		set(&f);
 		uint64_t before = charged(&f);
-		struct slice lent = keyspace_value(find(&f), text);
-		struct loan *one = loan_take(&f.tenant, find(&f)), *two = loan_take(&f.tenant, find(&f));
+		struct slice pinned = keyspace_value(find(&f), text);
+		struct pin *one = pin_take(&f.tenant, find(&f)), *two = pin_take(&f.tenant, find(&f));
 		assert_non_null(one);
 		assert_ptr_equal(one, two);
 		assert_int_equal(charged(&f), before);
@@ -112,9 +112,9 @@ static void stays_as_it_was(void **state) {
 		set(&f);
 		write_in_place(&f);
 		assert_true(charged(&f) >= 2 * SIZE);
-		loan_return(one);
-		assert_memory_equal(lent.data, f.value, SIZE);
-		loan_return(two);
+		pin_release(one);
+		assert_memory_equal(pinned.data, f.value, SIZE);
+		pin_release(two);
 		assert_true(charged(&f) <= before);
 		stop(&f);
 	}
@@ -127,8 +127,8 @@ static void costs_nothing_while_it_is_there(void **state) {
 	set(&f);
 	uint64_t before = charged(&f);
 	const char *at = entry_stored(find(&f)).data;
-	loan_return(loan_take(&f.tenant, find(&f)));
-	loan_return(NULL);
+	pin_release(pin_take(&f.tenant, find(&f)));
+	pin_release(NULL);
 	assert_int_equal(charged(&f), before);
 	write_in_place(&f);
 	assert_ptr_equal(entry_stored(find(&f)).data, at);
@@ -153,32 +153,32 @@ static void next_process(struct fixture *f, bool clean) {
 	shard_set_now(f->shard, 1700000000000, 1);
 	tenant_init(&f->tenant, f->shard, &(struct tenant_limits){0});
 	shard_each_tenant(f->shard, adopt, f);
-	f->key = keyspace_key(&f->tenant, keyspace_place(&f->tenant, 0), slice_of("key"));
+	f->key = keyspace_key(&f->tenant, keyspace_db_slot(&f->tenant, 0), slice_of("key"));
 }
 
 /* Half of the value, as a client that has read the other half leaves it. */
-static struct loan_place leave_half(struct fixture *f, unsigned readers) {
+static struct pin_place leave_half(struct fixture *f, unsigned readers) {
 	char text[KEYSPACE_TEXT];
 	struct slice value = keyspace_value(find(f), text);
-	struct loan *l = NULL;
+	struct pin *l = NULL;
 	for (unsigned i = 0; i < readers; i++)
-		l = loan_take(&f->tenant, find(f));
-	return loan_place(l, (struct slice){value.data + SIZE / 2, SIZE - SIZE / 2});
+		l = pin_take(&f->tenant, find(f));
+	return pin_place(l, (struct slice){value.data + SIZE / 2, SIZE - SIZE / 2});
 }
 
-static void leave(struct fixture *f, const struct loan_place *place, unsigned readers) {
+static void leave(struct fixture *f, const struct pin_place *place, unsigned readers) {
 	struct slice bytes;
-	struct loan *l = loan_claim(&f->tenant, place, &bytes);
+	struct pin *l = pin_claim(&f->tenant, place, &bytes);
 	assert_non_null(l);
-	loan_return(l);
-	shard_keep_lent(f->shard);
+	pin_release(l);
+	shard_keep_pinned(f->shard);
 	for (unsigned i = 0; i < readers; i++)
-		loan_return(l);
+		pin_release(l);
 }
 
-static struct loan *claim_half(struct fixture *f, const struct loan_place *place) {
+static struct pin *claim_half(struct fixture *f, const struct pin_place *place) {
 	struct slice bytes;
-	struct loan *l = loan_claim(&f->tenant, place, &bytes);
+	struct pin *l = pin_claim(&f->tenant, place, &bytes);
 	assert_non_null(l);
 	assert_int_equal(bytes.len, SIZE - SIZE / 2);
 	assert_memory_equal(bytes.data, f->value + SIZE / 2, bytes.len);
@@ -187,7 +187,7 @@ static struct loan *claim_half(struct fixture *f, const struct loan_place *place
 
 static void goes_on_in_the_next_process(void **state) {
 	static void (*const changes[])(struct fixture *) = {
-		NULL, overwrite, remove_key, delete_in_scope, flush, evict, expire, write_in_place,
+		NULL, overwrite, remove_key, delete_in_undo_scope, flush, evict, expire, write_in_place,
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
@@ -195,27 +195,27 @@ static void goes_on_in_the_next_process(void **state) {
 		start(&f);
 		uint64_t before = charged(&f);
 		set(&f);
-		struct loan_place place = leave_half(&f, 2);
+		struct pin_place place = leave_half(&f, 2);
 		if (changes[i] != NULL)
 			changes[i](&f);
 		uint64_t whole = charged(&f);
 		leave(&f, &place, 2);
 		next_process(&f, true);
-		struct loan *one = claim_half(&f, &place), *two = claim_half(&f, &place);
+		struct pin *one = claim_half(&f, &place), *two = claim_half(&f, &place);
 		assert_ptr_equal(one, two);
 		assert_int_equal(charged(&f), whole);
-		shard_drop_lent(f.shard);
+		shard_drop_pinned(f.shard);
 		set(&f);
 		write_in_place(&f);
-		loan_return(one);
+		pin_release(one);
 		/* Once more, and to the end. */
 		leave(&f, &place, 1);
 		next_process(&f, true);
 		one = claim_half(&f, &place);
-		shard_drop_lent(f.shard);
+		shard_drop_pinned(f.shard);
 		keyspace_delete(&f.tenant, &f.key, find(&f));
 		assert_true(charged(&f) >= SIZE);
-		loan_return(one);
+		pin_release(one);
 		assert_true(charged(&f) < before + 65536);
 		stop(&f);
 	}
@@ -228,14 +228,14 @@ static void what_nobody_claims_is_freed(void **state) {
 		struct slice bytes;
 		start(&f);
 		set(&f);
-		struct loan_place place = leave_half(&f, 1);
+		struct pin_place place = leave_half(&f, 1);
 		remove_key(&f);
 		leave(&f, &place, 1);
 		next_process(&f, clean != 0);
-		assert_int_equal(counter_get(&arena_figures(f.shard->arena)->used_by_kind[ARENA_ENTRY]) != 0, clean);
-		shard_drop_lent(f.shard);
-		assert_int_equal(counter_get(&arena_figures(f.shard->arena)->used_by_kind[ARENA_ENTRY]), 0);
-		assert_null(loan_claim(&f.tenant, &place, &bytes));
+		assert_int_equal(counter_get(&arena_counters(f.shard->arena)->used_by_kind[ARENA_ENTRY]) != 0, clean);
+		shard_drop_pinned(f.shard);
+		assert_int_equal(counter_get(&arena_counters(f.shard->arena)->used_by_kind[ARENA_ENTRY]), 0);
+		assert_null(pin_claim(&f.tenant, &place, &bytes));
 		stop(&f);
 	}
 }
@@ -250,14 +250,14 @@ static void a_wrong_place_is_no_value(void **state) {
 	struct tenant other;
 	tenant_init(&other, f.shard, &(struct tenant_limits){0});
 	assert_int_equal(shard_open_tenant(f.shard, &other), 0);
-	const struct loan_place right = leave_half(&f, 1);
+	const struct pin_place right = leave_half(&f, 1);
 	remove_key(&f);
 	leave(&f, &right, 1);
-	assert_null(loan_claim(&other, &right, &bytes));
+	assert_null(pin_claim(&other, &right, &bytes));
 	set(&f);
-	struct loan_place live = leave_half(&f, 1);
-	assert_null(loan_claim(&other, &live, &bytes));
-	const struct loan_place wrong[] = {
+	struct pin_place live = leave_half(&f, 1);
+	assert_null(pin_claim(&other, &live, &bytes));
+	const struct pin_place wrong[] = {
 		{right.block, right.offset, right.length + (1 << 20)},
 		{right.block, UINT64_MAX, right.length},
 		{right.block, right.offset, UINT64_MAX - right.offset + 1},
@@ -271,15 +271,15 @@ static void a_wrong_place_is_no_value(void **state) {
 		{UINT32_MAX, right.offset, 100},
 	};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		assert_null(loan_claim(&f.tenant, &wrong[i], &bytes));
+		assert_null(pin_claim(&f.tenant, &wrong[i], &bytes));
 	for (uint32_t block = 0; block < 70000; block++)
 		if (block != right.block && block != live.block)
-			assert_null(loan_claim(&f.tenant, &(struct loan_place){block, 100, 100}, &bytes));
-	struct loan *l = claim_half(&f, &live);
-	loan_return(l);
-	loan_return(l);
-	loan_return(claim_half(&f, &right));
-	shard_drop_lent(f.shard);
+			assert_null(pin_claim(&f.tenant, &(struct pin_place){block, 100, 100}, &bytes));
+	struct pin *l = claim_half(&f, &live);
+	pin_release(l);
+	pin_release(l);
+	pin_release(claim_half(&f, &right));
+	shard_drop_pinned(f.shard);
 	shard_close_tenant(f.shard, &other);
 	stop(&f);
 }

@@ -15,7 +15,7 @@
 
 static char *large;
 
-static struct shard *new_shard(struct arena_budget *budget) {
+static struct shard *new_shard(struct memory_budget *budget) {
 	struct shard *s = NULL;
 	assert_int_equal(shard_new(&s, &(struct shard_options){.budget = budget}), 0);
 	shard_set_now(s, NOW, 1);
@@ -30,17 +30,17 @@ static void open_tenant(struct shard *s, struct tenant *t, const struct tenant_l
 
 static void close_all(struct shard *s, struct tenant *t) {
 	shard_close_tenant(s, t);
-	assert_int_equal(counter_get(&t->figures.bytes), 0);
+	assert_int_equal(counter_get(&t->counters.bytes), 0);
 	shard_free(s);
 }
 
-static int put(struct tenant *t, unsigned place, const char *name, size_t len) {
-	struct key key = keyspace_key(t, place, slice_of(name));
+static int put(struct tenant *t, unsigned db_slot, const char *name, size_t len) {
+	struct key key = keyspace_key(t, db_slot, slice_of(name));
 	return keyspace_set(t, &key, keyspace_find(t, &key, LOOKUP_WRITE), (struct slice){large, len}, DEADLINE_NONE);
 }
 
-static struct entry *find(struct tenant *t, unsigned place, const char *name) {
-	struct key key = keyspace_key(t, place, slice_of(name));
+static struct entry *find(struct tenant *t, unsigned db_slot, const char *name) {
+	struct key key = keyspace_key(t, db_slot, slice_of(name));
 	return keyspace_find(t, &key, LOOKUP_PEEK);
 }
 
@@ -50,11 +50,11 @@ static uint64_t fill(struct tenant *t, unsigned count) {
 		snprintf(name, sizeof name, "k%u", i);
 		assert_int_equal(put(t, 0, name, SMALL_VALUE), 0);
 	}
-	return counter_get(&t->figures.keys);
+	return counter_get(&t->counters.keys);
 }
 
 static uint64_t keys_of(const struct tenant *t) {
-	return counter_get(&t->figures.keys);
+	return counter_get(&t->counters.keys);
 }
 
 static void test_a_refused_write_evicts_nothing(void **state) {
@@ -64,7 +64,7 @@ static void test_a_refused_write_evicts_nothing(void **state) {
 	open_tenant(s, &t, &(struct tenant_limits){.max_memory = 2 * MIB});
 	uint64_t keys = fill(&t, 40000);
 	assert_in_range(keys, 10000, 39999); /* full: some are evicted already */
-	uint64_t bytes = counter_get(&t.figures.bytes);
+	uint64_t bytes = counter_get(&t.counters.bytes);
 	char *to;
 	struct key key = keyspace_key(&t, 0, SLICE("new")), old = keyspace_key(&t, 0, SLICE("k39999"));
 	struct key elsewhere = keyspace_key(&t, 7, SLICE("new"));
@@ -77,7 +77,7 @@ static void test_a_refused_write_evicts_nothing(void **state) {
 			 ATOMDB_E_OOM);
 	assert_int_equal(tenant_charge(&t, 2 * MIB), ATOMDB_E_OOM);
 	assert_int_equal(keys_of(&t), keys);
-	assert_int_equal(counter_get(&t.figures.bytes), bytes);
+	assert_int_equal(counter_get(&t.counters.bytes), bytes);
 	close_all(s, &t);
 }
 
@@ -92,10 +92,10 @@ static void test_what_can_fit_is_not_refused(void **state) {
 	assert_int_equal(put(&t, 0, "most", quota / 8 * 7 - 64), 0);
 	assert_int_equal(put(&t, 0, "rest", quota / 8 - (40 << 10)), 0);
 	assert_non_null(find(&t, 0, "most"));
-	assert_true(counter_get(&t.figures.bytes) <= quota);
+	assert_true(counter_get(&t.counters.bytes) <= quota);
 	assert_int_equal(put(&t, 5, "other", quota / 8 * 7 - 64), 0);
 	assert_int_equal(keys_of(&t), 2);
-	assert_true(counter_get(&t.figures.bytes) <= quota);
+	assert_true(counter_get(&t.counters.bytes) <= quota);
 	close_all(s, &t);
 }
 
@@ -130,10 +130,10 @@ static void test_entries_that_cannot_be_evicted_count(void **state) {
 	keys--;
 	assert_int_equal(keyspace_copy(&t, find(&t, 0, "source"), &to, NULL), ATOMDB_E_OOM);
 	assert_int_equal(keys_of(&t), keys);
-	struct loan *loan = loan_take(&t, find(&t, 0, "source"));
+	struct pin *pin = pin_take(&t, find(&t, 0, "source"));
 	assert_int_equal(put(&t, 0, "large", 4 * MIB), ATOMDB_E_OOM);
 	assert_int_equal(keys_of(&t), keys);
-	loan_return(loan);
+	pin_release(pin);
 	assert_int_equal(put(&t, 0, "large", 4 * MIB), 0);
 	close_all(s, &t);
 }
@@ -162,9 +162,9 @@ static void test_no_more_is_evicted_than_makes_room(void **state) {
 	for (unsigned i = 0; i < 60000; i++) {
 		char name[16];
 		snprintf(name, sizeof name, "k%u", i);
-		uint64_t evicted = counter_get(&t.figures.evictions);
+		uint64_t evicted = counter_get(&t.counters.evictions);
 		assert_int_equal(put(&t, 0, name, SMALL_VALUE), 0);
-		assert_in_range(counter_get(&t.figures.evictions) - evicted, 0, 2);
+		assert_in_range(counter_get(&t.counters.evictions) - evicted, 0, 2);
 	}
 	close_all(s, &t);
 }
@@ -173,7 +173,7 @@ static void test_no_more_is_evicted_than_makes_room(void **state) {
 
 static void test_values_with_pages_of_their_own_make_way(void **state) {
 	(void)state;
-	struct arena_budget budget = {.limit = 64 * MIB};
+	struct memory_budget budget = {.limit = 64 * MIB};
 	struct shard *s = new_shard(&budget);
 	struct tenant t;
 	open_tenant(s, &t, &(struct tenant_limits){0});
@@ -205,13 +205,14 @@ static void test_random_refusals_change_nothing(void **state) {
 		if (random_next(&seed) % 16 == 0)
 			t.limits = limits;
 		char name[16], other[16];
-		unsigned place = random_next(&seed) % 32 == 0 ? (unsigned)(random_next(&seed) % 16) : 0;
+		unsigned db_slot = random_next(&seed) % 32 == 0 ? (unsigned)(random_next(&seed) % 16) : 0;
 		snprintf(name, sizeof name, "k%u", (unsigned)(random_next(&seed) % 2000));
 		snprintf(other, sizeof other, "k%u", (unsigned)(random_next(&seed) % 2000));
-		struct key key = keyspace_key(&t, place, slice_of(name)), to = keyspace_key(&t, place, slice_of(other));
+		struct key key = keyspace_key(&t, db_slot, slice_of(name)),
+			   to = keyspace_key(&t, db_slot, slice_of(other));
 		struct entry *e = keyspace_find(&t, &key, LOOKUP_WRITE), *old = keyspace_find(&t, &to, LOOKUP_WRITE);
-		uint64_t keys = keys_of(&t), evicted = counter_get(&t.figures.evictions);
-		uint64_t entries = counter_get(&arena_figures(s->arena)->used_by_kind[ARENA_ENTRY]);
+		uint64_t keys = keys_of(&t), evicted = counter_get(&t.counters.evictions);
+		uint64_t entries = counter_get(&arena_counters(s->arena)->used_by_kind[ARENA_ENTRY]);
 		size_t len = (size_t)1 << random_next(&seed) % 23;
 		len += random_next(&seed) % len;
 		int error = 0;
@@ -235,8 +236,8 @@ static void test_random_refusals_change_nothing(void **state) {
 		}
 		if (error != 0) {
 			assert_int_equal(keys_of(&t), keys);
-			assert_int_equal(counter_get(&t.figures.evictions), evicted);
-			assert_int_equal(counter_get(&arena_figures(s->arena)->used_by_kind[ARENA_ENTRY]), entries);
+			assert_int_equal(counter_get(&t.counters.evictions), evicted);
+			assert_int_equal(counter_get(&arena_counters(s->arena)->used_by_kind[ARENA_ENTRY]), entries);
 		}
 		refused += error != 0;
 		done += error == 0;

@@ -23,12 +23,12 @@ static void stop(struct fixture *f) {
 	shard_close_tenant(f->shard, &f->tenant);
 	while (shard_work(f->shard, 1000)) {
 	}
-	assert_int_equal(counter_get(&arena_figures(f->shard->arena)->used_by_kind[ARENA_ENTRY]), 0);
+	assert_int_equal(counter_get(&arena_counters(f->shard->arena)->used_by_kind[ARENA_ENTRY]), 0);
 	shard_free(f->shard);
 }
 
 static struct entry *find(struct fixture *f, unsigned database, const char *name, struct key *key) {
-	*key = keyspace_key(&f->tenant, keyspace_place(&f->tenant, database), slice_of(name));
+	*key = keyspace_key(&f->tenant, keyspace_db_slot(&f->tenant, database), slice_of(name));
 	return keyspace_find(&f->tenant, key, LOOKUP_PEEK);
 }
 
@@ -66,8 +66,8 @@ static void check_counts(struct fixture *f, unsigned database, uint64_t keys, ui
 	assert_int_equal(keyspace_size(&f->tenant, database, &have, &due), 0);
 	assert_int_equal(have, keys);
 	assert_int_equal(due, expiring);
-	assert_int_equal(counter_get(&f->tenant.figures.db_keys[database]), keys);
-	assert_int_equal(counter_get(&f->tenant.figures.db_expiring[database]), expiring);
+	assert_int_equal(counter_get(&f->tenant.counters.db_keys[database]), keys);
+	assert_int_equal(counter_get(&f->tenant.counters.db_expiring[database]), expiring);
 }
 
 static void test_move(void **state) {
@@ -92,7 +92,7 @@ static void test_move(void **state) {
 	check(&f, 7, "b", "1234567890", 0);
 	check_counts(&f, 0, 0, 0);
 	check_counts(&f, 7, 1, 0);
-	assert_int_equal(counter_get(&f.tenant.figures.keys), 1);
+	assert_int_equal(counter_get(&f.tenant.counters.keys), 1);
 	stop(&f);
 }
 
@@ -107,12 +107,12 @@ static void test_full_tenant(void **state) {
 	assert_int_equal(move(&f, 0, "a", 1, "new", false), 0);
 	check(&f, 0, "b", "2", 0);
 	check(&f, 1, "new", "1", 0);
-	assert_int_equal(counter_get(&f.tenant.figures.evictions), 0);
+	assert_int_equal(counter_get(&f.tenant.counters.evictions), 0);
 	assert_int_equal(move(&f, 0, "b", 0, "copy", true), 0);
 	check(&f, 0, "b", "2", 0);
 	check(&f, 0, "copy", "2", 0);
 	check(&f, 0, "c", NULL, 0);
-	assert_int_equal(counter_get(&f.tenant.figures.evictions), 1);
+	assert_int_equal(counter_get(&f.tenant.counters.evictions), 1);
 	stop(&f);
 	start(&f, &(struct tenant_limits){.max_entries = 1});
 	put(&f, 0, "a", "1", 0);
@@ -135,7 +135,7 @@ static void test_full_of_bytes(void **state) {
 	check(&f, 0, "a", large, 0);
 	assert_int_equal(move(&f, 0, "a", 0, "b", false), 0);
 	check(&f, 0, "b", large, 0);
-	assert_true(counter_get(&f.tenant.figures.bytes) <= 50000);
+	assert_true(counter_get(&f.tenant.counters.bytes) <= 50000);
 	stop(&f);
 }
 
@@ -170,7 +170,7 @@ static void test_swap(void **state) {
 	check(&f, 0, "b", NULL, 0);
 	check(&f, 1, "new", "x", 0);
 	keyspace_flush(&f.tenant, TENANT_DATABASES);
-	assert_int_equal(counter_get(&f.tenant.figures.keys), 0);
+	assert_int_equal(counter_get(&f.tenant.counters.keys), 0);
 	stop(&f);
 }
 

@@ -13,7 +13,7 @@
 
 static char *bytes;
 
-static struct shard *new_shard(struct arena_budget *budget) {
+static struct shard *new_shard(struct memory_budget *budget) {
 	struct shard *s = NULL;
 	assert_int_equal(shard_new(&s, &(struct shard_options){.budget = budget}), 0);
 	shard_set_now(s, 1700000000000, 1);
@@ -28,10 +28,10 @@ static void open_tenant(struct shard *s, struct tenant *t, const struct tenant_l
 
 static void close_all(struct shard *s, struct tenant *t) {
 	shard_close_tenant(s, t);
-	assert_int_equal(counter_get(&t->figures.bytes), 0);
+	assert_int_equal(counter_get(&t->counters.bytes), 0);
 	while (shard_work(s, 10000)) {
 	}
-	assert_int_equal(counter_get(&arena_figures(s->arena)->used_by_kind[ARENA_ENTRY]), 0);
+	assert_int_equal(counter_get(&arena_counters(s->arena)->used_by_kind[ARENA_ENTRY]), 0);
 	shard_free(s);
 }
 
@@ -88,7 +88,7 @@ static void expect_same(const struct state *a, const struct state *b) {
 static void test_all_keys_or_none_are_set(void **state) {
 	(void)state;
 	uint64_t seed = random_seed();
-	struct arena_budget budget = {0};
+	struct memory_budget budget = {0};
 	struct shard *s = new_shard(&budget);
 	struct tenant t;
 	open_tenant(s, &t, &(struct tenant_limits){.eviction = EVICTION_NONE});
@@ -138,14 +138,14 @@ static void test_room_is_made_before_the_first_key(void **state) {
 		t.limits.max_entries = random_next(&seed) % 3 == 0 ? 10 + random_next(&seed) % 30 : 0;
 		struct told told = {0};
 		struct state before = look(&t), after = draw(&seed, before, pairs, count);
-		uint64_t evicted = counter_get(&t.figures.evictions);
+		uint64_t evicted = counter_get(&t.counters.evictions);
 		int error = keyspace_set_all(&t, 0, pairs, count, written, &told);
 		struct state now = look(&t);
 		if (error != 0) {
 			expect_same(&now, &before);
-			assert_int_equal(counter_get(&t.figures.evictions), evicted);
+			assert_int_equal(counter_get(&t.counters.evictions), evicted);
 		} else {
-			assert_true(counter_get(&t.figures.bytes) <= t.limits.max_memory);
+			assert_true(counter_get(&t.counters.bytes) <= t.limits.max_memory);
 			for (size_t k = 0; k < count; k++) {
 				int number = atoi(pairs[2 * k].data + 1);
 				assert_int_equal(now.length[number], after.length[number]);
@@ -177,7 +177,7 @@ static void test_many_keys_come_into_a_small_table(void **state) {
 	     from += count, count = count * 5 < MANY - from ? count * 5 : MANY - from)
 		assert_int_equal(keyspace_set_all(&t, 3, pairs + 2 * from, count, written, &told), 0);
 	assert_int_equal(told.count, MANY);
-	assert_int_equal(counter_get(&t.figures.keys), MANY);
+	assert_int_equal(counter_get(&t.counters.keys), MANY);
 	for (unsigned i = 0; i < MANY; i++) {
 		struct key key = keyspace_key(&t, 3, slice_of(names[i]));
 		assert_non_null(keyspace_find(&t, &key, LOOKUP_PEEK));

@@ -30,19 +30,19 @@ static void open_tenant(struct shard *s, struct tenant *t, uint64_t quota) {
 
 static void close_all(struct shard *s, struct tenant *t) {
 	shard_close_tenant(s, t);
-	assert_int_equal(counter_get(&t->figures.bytes), 0);
+	assert_int_equal(counter_get(&t->counters.bytes), 0);
 	while (shard_work(s, 10000)) {
 	}
-	assert_int_equal(counter_get(&arena_figures(s->arena)->used_by_kind[ARENA_ENTRY]), 0);
+	assert_int_equal(counter_get(&arena_counters(s->arena)->used_by_kind[ARENA_ENTRY]), 0);
 	shard_free(s);
 }
 
 static uint64_t bytes_of(const struct tenant *t) {
-	return counter_get(&t->figures.bytes);
+	return counter_get(&t->counters.bytes);
 }
 
 static uint64_t used(const struct shard *s) {
-	return counter_get(&arena_figures(s->arena)->used);
+	return counter_get(&arena_counters(s->arena)->used);
 }
 
 static struct key key_of(struct tenant *t, const char *name) {
@@ -146,7 +146,7 @@ static void test_a_patch_takes_no_memory_of_the_tenant(void **state) {
 	struct tenant t;
 	open_tenant(s, &t, 4 * MIB);
 	t.limits.eviction = EVICTION_NONE;
-	assert_int_equal(put(&t, "a", LOAN_MIN), 0);
+	assert_int_equal(put(&t, "a", PIN_MIN), 0);
 	fill_up(&t);
 	struct key a = key_of(&t, "a");
 	uint64_t before = bytes_of(&t);
@@ -161,10 +161,10 @@ static void test_a_patch_takes_no_memory_of_the_tenant(void **state) {
 	assert_memory_equal(value.data + 8, "patched!", 8);
 	assert_int_equal(bytes_of(&t), before);
 	/* A value that is being sent would have to be copied. */
-	struct loan *loan = loan_take(&t, find(&t, "a"));
+	struct pin *pin = pin_take(&t, find(&t, "a"));
 	assert_false(keyspace_patch(&t, &a, find(&t, "a"), (struct span){8, 8}, &bytes));
-	loan_return(loan);
-	assert_int_equal(s->scopes, 0);
+	pin_release(pin);
+	assert_int_equal(s->undo_depth, 0);
 	close_all(s, &t);
 }
 
@@ -178,7 +178,7 @@ static void run_short_transaction(struct shard *s, struct tenant *t) {
 	const struct slice pairs[] = {SLICE("a"), {large, 1000}, SLICE("b"), {large, 1000}};
 	/* The list of its commands. */
 	assert_int_equal(tenant_charge(t, 500), 0);
-	uint64_t before = bytes_of(t), keys = counter_get(&t->figures.keys);
+	uint64_t before = bytes_of(t), keys = counter_get(&t->counters.keys);
 	keyspace_begin_transaction(s, 500);
 	assert_int_equal(put(t, "a", 1000), 0);
 	assert_int_equal(put(t, "a", 1000), 0);
@@ -189,7 +189,7 @@ static void run_short_transaction(struct shard *s, struct tenant *t) {
 	assert_int_equal(keyspace_move(t, &moved, find(t, "c"), &b, NULL), 0);
 	keyspace_commit(s);
 	assert_int_equal(bytes_of(t), before);
-	assert_int_equal(counter_get(&t->figures.keys), keys);
+	assert_int_equal(counter_get(&t->counters.keys), keys);
 	tenant_discharge(t, 500);
 }
 
@@ -302,11 +302,11 @@ static void test_entries_that_come_and_go_leave_no_memory_behind(void **state) {
 		if (i % 1000 == 0)
 			assert_int_equal(put(&t, "large", 20000 + i), 0);
 	}
-	assert_true(counter_get(&arena_figures(s->arena)->used_by_kind[ARENA_ENTRY]) < 2 * MIB);
+	assert_true(counter_get(&arena_counters(s->arena)->used_by_kind[ARENA_ENTRY]) < 2 * MIB);
 	assert_in_range(bytes_of(&t), 100000 * sizeof(struct undo), 8 * MIB); /* the log */
 	keyspace_commit(s);
 	assert_true(bytes_of(&t) < MIB);
-	assert_int_equal(counter_get(&t.figures.keys), 1);
+	assert_int_equal(counter_get(&t.counters.keys), 1);
 	assert_false(entry_fresh(find(&t, "large")));
 	close_all(s, &t);
 }
@@ -328,7 +328,7 @@ static void test_a_flush_is_no_room_before_the_commit(void **state) {
 		keyspace_flush(&t, TENANT_DATABASES);
 		assert_true(used(s) < 21 * MIB);
 	}
-	assert_int_equal(counter_get(&t.figures.evictions), 0);
+	assert_int_equal(counter_get(&t.counters.evictions), 0);
 	while (shard_work(s, 1000)) {
 	}
 	assert_int_equal(t.dying, 0);
@@ -352,12 +352,12 @@ static void test_flushed_entries_make_way_as_others_come(void **state) {
 	open_tenant(s, &t, 4 * MIB);
 	for (unsigned round = 0; round < 20; round++) {
 		fill(&t, 20000);
-		assert_int_equal(counter_get(&t.figures.keys), 20000);
+		assert_int_equal(counter_get(&t.counters.keys), 20000);
 		assert_true(used(s) <= 8 * MIB);
 		assert_in_range(bytes_of(&t) - t.dying, 2 * MIB, 4 * MIB);
 		keyspace_flush(&t, 0);
 	}
-	assert_int_equal(counter_get(&t.figures.evictions), 0);
+	assert_int_equal(counter_get(&t.counters.evictions), 0);
 	close_all(s, &t);
 }
 
@@ -396,7 +396,7 @@ static void test_the_charge_of_what_is_being_freed_outlives_a_clean_restart(void
 	while (shard_work(s, 1000)) {
 	}
 	assert_int_equal(t.dying, 0);
-	assert_int_equal(counter_get(&t.figures.keys), 100);
+	assert_int_equal(counter_get(&t.counters.keys), 100);
 	close_all(s, &t);
 }
 
@@ -406,13 +406,13 @@ static void test_after_a_crash_only_what_came_back_is_charged(void **state) {
 	struct tenant t;
 	open_tenant(s, &t, 0);
 	fill(&t, 2000);
-	uint64_t keys = counter_get(&t.figures.keys);
+	uint64_t keys = counter_get(&t.counters.keys);
 	keyspace_begin_transaction(s, 0);
 	assert_int_equal(put(&t, "k1", 5 * MIB), 0);
 	keyspace_flush(&t, 0);
 	fill(&t, 10);
 	s = start_again(s, &t, false);
-	assert_int_equal(counter_get(&t.figures.keys), keys);
+	assert_int_equal(counter_get(&t.counters.keys), keys);
 	assert_int_equal(t.dying, 0);
 	assert_true(bytes_of(&t) < MIB);
 	close_all(s, &t);

@@ -75,11 +75,11 @@ static void check(void) {
 		blocks += keyspace_memory(e);
 		keys++;
 	}
-	for (unsigned place = 0; place < TENANT_DATABASES; place++)
-		bytes += tenant_database(&tenant, place) != NULL ? tenant_database(&tenant, place)->bytes : 0;
-	assert_int_equal(counter_get(&tenant.figures.keys), keys);
-	assert_int_equal(counter_get(&tenant.figures.bytes), bytes);
-	assert_int_equal(counter_get(&arena_figures(shard->arena)->used_by_kind[ARENA_ENTRY]), blocks);
+	for (unsigned db_slot = 0; db_slot < TENANT_DATABASES; db_slot++)
+		bytes += tenant_database(&tenant, db_slot) != NULL ? tenant_database(&tenant, db_slot)->bytes : 0;
+	assert_int_equal(counter_get(&tenant.counters.keys), keys);
+	assert_int_equal(counter_get(&tenant.counters.bytes), bytes);
+	assert_int_equal(counter_get(&arena_counters(shard->arena)->used_by_kind[ARENA_ENTRY]), blocks);
 }
 
 /* The keys in order of use, both ways the same. */
@@ -99,13 +99,13 @@ static unsigned *order(unsigned *count) {
 }
 
 static uint64_t resident(void) {
-	return counter_get(&arena_figures(shard->arena)->resident);
+	return counter_get(&arena_counters(shard->arena)->resident);
 }
 static uint64_t used(void) {
-	return counter_get(&arena_figures(shard->arena)->used);
+	return counter_get(&arena_counters(shard->arena)->used);
 }
 static uint64_t moved(void) {
-	return counter_get(&shard_figures(shard)->moved);
+	return counter_get(&shard_counters(shard)->moved);
 }
 
 static void turn(void) {
@@ -136,7 +136,7 @@ static int teardown(void **state) {
 	(void)state;
 	shard_close_tenant(shard, &tenant);
 	work_to_the_end();
-	assert_int_equal(counter_get(&arena_figures(shard->arena)->used_by_kind[ARENA_ENTRY]), 0);
+	assert_int_equal(counter_get(&arena_counters(shard->arena)->used_by_kind[ARENA_ENTRY]), 0);
 	shard_free(shard);
 	return 0;
 }
@@ -167,7 +167,7 @@ static void test_nothing_changes_but_the_place(void **state) {
 	assert_true(resident() > bytes * 2);
 	work_to_the_end();
 	assert_true(moved() > 0);
-	assert_int_equal(counter_get(&tenant.figures.moved), moved());
+	assert_int_equal(counter_get(&tenant.counters.moved), moved());
 	unsigned *again = order(&after);
 	assert_int_equal(before, after);
 	assert_memory_equal(numbers, again, before * sizeof *numbers);

@@ -26,7 +26,7 @@ static uint64_t draw(uint64_t below) {
 static struct key key_of(unsigned number) {
 	static char name[400];
 	int len = snprintf(name, sizeof name, "key:%0*u", number % 50 == 0 ? 300 : 1, number);
-	return keyspace_key(&tenant, keyspace_place(&tenant, number % 3), (struct slice){name, (size_t)len});
+	return keyspace_key(&tenant, keyspace_db_slot(&tenant, number % 3), (struct slice){name, (size_t)len});
 }
 
 static size_t value_of(unsigned number, char *value) {

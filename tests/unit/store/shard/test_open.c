@@ -14,7 +14,7 @@ static struct shard *shard;
 static struct tenant tenant;
 
 static struct key key_of(const char *name) {
-	return keyspace_key(&tenant, keyspace_place(&tenant, 0), slice_of(name));
+	return keyspace_key(&tenant, keyspace_db_slot(&tenant, 0), slice_of(name));
 }
 
 static void fill(void) {
@@ -65,7 +65,7 @@ static void check(bool clean) {
 }
 
 static uint64_t used(void) {
-	return counter_get(&arena_figures(shard->arena)->used);
+	return counter_get(&arena_counters(shard->arena)->used);
 }
 
 static void end(void) {

@@ -57,7 +57,7 @@ static struct key key_of(unsigned tenant, unsigned database, unsigned number) {
 	static char name[512];
 	/* Some keys are too long for a narrow entry. */
 	int len = snprintf(name, sizeof name, "key:%u:%0*u", number, number % 5 == 4 ? 300 : 1, number);
-	return keyspace_key(&tenants[tenant], keyspace_place(&tenants[tenant], database),
+	return keyspace_key(&tenants[tenant], keyspace_db_slot(&tenants[tenant], database),
 			    (struct slice){name, (size_t)len});
 }
 
@@ -290,15 +290,15 @@ static void check_books(unsigned t) {
 			struct key key = key_of(t, d, n);
 			keys += keyspace_find(&tenants[t], &key, LOOKUP_PEEK) != NULL;
 		}
-	for (unsigned place = 0; place < TENANT_DATABASES; place++) {
-		const struct database *d = tenant_database(&tenants[t], place);
+	for (unsigned db_slot = 0; db_slot < TENANT_DATABASES; db_slot++) {
+		const struct database *d = tenant_database(&tenants[t], db_slot);
 		bytes += d != NULL ? d->bytes : 0;
 	}
 	for (ref r = tenants[t].record->lru.newest; r != 0; r = entry_at(shard, r)->lru_next)
 		listed += tenant_database(&tenants[t], entry_database(entry_at(shard, r))) != NULL;
-	assert_int_equal(counter_get(&tenants[t].figures.keys), keys);
+	assert_int_equal(counter_get(&tenants[t].counters.keys), keys);
 	assert_int_equal(listed, keys);
-	assert_int_equal(counter_get(&tenants[t].figures.bytes), bytes);
+	assert_int_equal(counter_get(&tenants[t].counters.bytes), bytes);
 }
 
 static void forget_due(struct world *w) {
@@ -471,7 +471,7 @@ static unsigned run(unsigned operations) {
 		shard_close_tenant(shard, &tenants[n]);
 	while (shard_work(shard, 100)) {
 	}
-	assert_int_equal(counter_get(&arena_figures(shard->arena)->used_by_kind[ARENA_ENTRY]), 0);
+	assert_int_equal(counter_get(&arena_counters(shard->arena)->used_by_kind[ARENA_ENTRY]), 0);
 	shard_free(shard);
 	return crashes;
 }
@@ -519,7 +519,7 @@ static void test_note_of_a_replacement_outlives_it(void **state) {
 	const struct entry *e = keyspace_find(&tenants[0], &key, LOOKUP_PEEK);
 	assert_non_null(e);
 	assert_true(slice_equal(keyspace_value(e, text), SLICE("third")));
-	assert_int_equal(counter_get(&tenants[0].figures.keys), 1);
+	assert_int_equal(counter_get(&tenants[0].counters.keys), 1);
 	for (unsigned n = 0; n < TENANTS; n++)
 		shard_close_tenant(shard, &tenants[n]);
 	shard_free(shard);

@@ -69,7 +69,7 @@ static struct tenant_config tenant_named(const char *name, const char *secret) {
 	return c;
 }
 
-static void world_open(struct world *w, const struct tenancy *y) {
+static void world_open(struct world *w, const struct tenants_config *y) {
 	memset(w, 0, sizeof *w);
 	for (unsigned i = 0; i < SHARDS; i++) {
 		assert_int_equal(shard_new(&w->shards[i], &(struct shard_options){.id = i, .worker = i}), 0);
@@ -101,7 +101,7 @@ static void use(struct tenant *t) {
 static void test_open_mode(void **state) {
 	(void)state;
 	struct world w;
-	struct tenancy y = {.open = true, .max_tenants = 4, .defaults = {.max_entries = 30}};
+	struct tenants_config y = {.open = true, .max_tenants = 4, .defaults = {.max_entries = 30}};
 	struct tenant *a, *b, *again, *rest[3];
 	world_open(&w, &y);
 	assert_int_equal(auth(&w, "default", "one", &a), 0);
@@ -132,7 +132,7 @@ static void test_listed_mode(void **state) {
 	(void)state;
 	struct world w;
 	struct tenant_config list[2] = {tenant_named("shop", "s1"), tenant_named("blog", "b1")};
-	struct tenancy y = {.tenants = list, .tenant_count = 2};
+	struct tenants_config y = {.tenants = list, .tenant_count = 2};
 	struct tenant *shop, *t;
 	secret_digest(SLICE("s2"), &list[0].secrets[1]);
 	list[0].secret_count = 2;
@@ -167,7 +167,7 @@ static bool has_key(struct tenant *t, const char *name) {
 }
 
 /* The process ends, saved or not; the next one has the arenas, but other workers. */
-static void world_restart(struct world *w, const struct tenancy *y, bool saved) {
+static void world_restart(struct world *w, const struct tenants_config *y, bool saved) {
 	for (unsigned i = 0; i < SHARDS && saved; i++)
 		assert_int_equal(shard_save(w->shards[i]), 0);
 	registry_free(w->registry);
@@ -189,7 +189,7 @@ static uint64_t entries(struct world *w) {
 	for (unsigned i = 0; i < SHARDS; i++) {
 		while (shard_work(w->shards[i], 100)) {
 		}
-		count += counter_get(&shard_figures(w->shards[i])->keys);
+		count += counter_get(&shard_counters(w->shards[i])->keys);
 	}
 	return count;
 }
@@ -198,7 +198,7 @@ static void restart(bool saved) {
 	struct world w;
 	struct tenant_config list[3] = {tenant_named("shop", "s1"), tenant_named("blog", "b1"),
 					tenant_named("new", "one")};
-	struct tenancy y = {.open = true, .tenants = list, .tenant_count = 2, .anonymous = "public"};
+	struct tenants_config y = {.open = true, .tenants = list, .tenant_count = 2, .anonymous = "public"};
 	struct tenant *t, *first;
 	unsigned worker;
 	world_open(&w, &y);
@@ -218,7 +218,7 @@ static void restart(bool saved) {
 	use(t);
 	assert_int_equal(registry_anonymous(w.registry, &t, &worker), 0);
 	put_key(t, "anybody's");
-	counter_add(&t->figures.commands, 7);
+	counter_add(&t->counters.commands, 7);
 	/* One gets a name by a reload, and another secret. */
 	y.tenant_count = 3;
 	assert_int_equal(registry_reload(w.registry, &y, NULL), 0);
@@ -231,7 +231,7 @@ static void restart(bool saved) {
 			continue;
 		assert_int_equal(auth(&w, "default", secrets[i], &t), 0);
 		assert_true(has_key(t, secrets[i]));
-		assert_int_equal(counter_get(&t->figures.keys), 1);
+		assert_int_equal(counter_get(&t->counters.keys), 1);
 	}
 	assert_string_equal(tenant_name(t), fingerprint);
 	assert_int_equal(auth(&w, "new", "renewed", &t), 0);
@@ -239,10 +239,10 @@ static void restart(bool saved) {
 	assert_int_equal(t->limits.max_entries, 5);
 	assert_int_equal(registry_anonymous(w.registry, &t, &worker), 0);
 	assert_true(has_key(t, "anybody's"));
-	assert_int_equal(counter_get(&t->figures.commands), saved ? 7 : 0);
+	assert_int_equal(counter_get(&t->counters.commands), saved ? 7 : 0);
 
 	/* A tenant that the configuration no longer has is kept, and nobody opens it. */
-	struct tenancy narrow = {.tenants = list, .tenant_count = 1, .defaults = {.max_entries = 1}};
+	struct tenants_config narrow = {.tenants = list, .tenant_count = 1, .defaults = {.max_entries = 1}};
 	world_restart(&w, &narrow, saved);
 	assert_int_equal(registry_count(w.registry), 5);
 	assert_int_equal(entries(&w), 5);
@@ -280,7 +280,7 @@ static void test_ambiguous(void **state) {
 	struct shard *s;
 	struct registry *r = NULL;
 	struct tenant_config list[2] = {tenant_named("a", "same"), tenant_named("b", "same")};
-	struct tenancy y = {.tenants = list, .tenant_count = 2};
+	struct tenants_config y = {.tenants = list, .tenant_count = 2};
 	assert_int_equal(shard_new(&s, &(struct shard_options){0}), 0);
 	assert_int_equal(registry_new(&r, &s, 1, &y, NULL, NULL), ATOMDB_E_RANGE);
 	list[1] = tenant_named("a", "other");
@@ -302,7 +302,7 @@ static void test_reload_of_many(void **state) {
 		snprintf(name, sizeof name, "tenant-%u", i);
 		list[i] = tenant_named(name, name);
 	}
-	struct tenancy y = {.tenants = list, .tenant_count = MANY};
+	struct tenants_config y = {.tenants = list, .tenant_count = MANY};
 	world_open(&w, &y);
 	comparisons = 0;
 	y.tenant_count--;
@@ -321,7 +321,7 @@ static void test_reload(void **state) {
 	struct world w;
 	struct tenant_config before[3] = {tenant_named("keep", "k"), tenant_named("gone", "g"),
 					  tenant_named("swap", "x")};
-	struct tenancy y = {.open = true, .tenants = before, .tenant_count = 3, .defaults = {.max_entries = 30}};
+	struct tenants_config y = {.open = true, .tenants = before, .tenant_count = 3, .defaults = {.max_entries = 30}};
 	struct tenant *keep, *gone, *swap, *open, *t;
 	world_open(&w, &y);
 	assert_int_equal(auth(&w, "default", "k", &keep), 0);
@@ -364,7 +364,7 @@ static void test_reload(void **state) {
 	assert_int_equal(auth(&w, "keep", "x", &t), 0);
 
 	/* Closing the doors removes who was not listed. */
-	struct tenancy closed = {.tenants = after + 1, .tenant_count = 2};
+	struct tenants_config closed = {.tenants = after + 1, .tenant_count = 2};
 	assert_int_equal(registry_reload(w.registry, &closed, NULL), 0);
 	assert_int_equal(auth(&w, "default", "g", &t), ATOMDB_E_WRONGPASS);
 	assert_int_equal(auth(&w, "default", "x", &t), ATOMDB_E_WRONGPASS);
@@ -378,7 +378,7 @@ static void test_reload(void **state) {
 static void test_second_secret_in_use(void **state) {
 	(void)state;
 	struct world w;
-	struct tenancy y = {.open = true};
+	struct tenants_config y = {.open = true};
 	struct tenant *first, *second, *t;
 	world_open(&w, &y);
 	assert_int_equal(auth(&w, "default", "old", &first), 0);
@@ -405,7 +405,7 @@ static void test_second_secret_in_use(void **state) {
 static void test_anonymous(void **state) {
 	(void)state;
 	struct world w;
-	struct tenancy y = {.anonymous = "public", .defaults = {.max_entries = 9}, .named = {.max_entries = 3}};
+	struct tenants_config y = {.anonymous = "public", .defaults = {.max_entries = 9}, .named = {.max_entries = 3}};
 	struct tenant *t, *again;
 	unsigned worker;
 	world_open(&w, &y);
@@ -432,7 +432,7 @@ static void test_anonymous(void **state) {
 static void test_put_and_remove(void **state) {
 	(void)state;
 	struct world w;
-	struct tenancy y = {.open = true};
+	struct tenants_config y = {.open = true};
 	struct tenant *t, *again;
 	world_open(&w, &y);
 	struct tenant_config shop = tenant_named("shop", "one"), other = tenant_named("other", "one");
@@ -464,7 +464,7 @@ static void test_operator(void **state) {
 	(void)state;
 	struct world w;
 	struct secret admin;
-	struct tenancy y = {.open = true, .defaults = {.max_entries = 3}};
+	struct tenants_config y = {.open = true, .defaults = {.max_entries = 3}};
 	struct tenant *stranger, *t;
 	secret_digest(SLICE("root"), &admin);
 	world_open(&w, &y);
@@ -500,7 +500,7 @@ static void expect_loss(const struct registry_loss *loss, const struct tenant *t
 	assert_int_equal(loss->count, 1);
 	assert_string_equal(loss->shown[0].name, tenant_name(t));
 	assert_int_equal(loss->shown[0].keys, keys);
-	assert_int_equal(loss->shown[0].bytes, counter_get(&t->figures.bytes));
+	assert_int_equal(loss->shown[0].bytes, counter_get(&t->counters.bytes));
 	assert_int_equal(loss->keys, keys);
 	assert_int_equal(loss->opened, !tenant_listed(t));
 }
@@ -512,7 +512,7 @@ static void test_a_reload_that_would_lose_keys_changes_nothing(void **state) {
 	struct secret admin;
 	struct tenant_config list[3] = {tenant_named("shop", "s"), tenant_named("blog", "b"),
 					tenant_named("empty", "e")};
-	struct tenancy y = {.open = true, .tenants = list, .tenant_count = 3, .anonymous = "public"};
+	struct tenants_config y = {.open = true, .tenants = list, .tenant_count = 3, .anonymous = "public"};
 	struct tenant *blog, *public, *open, *t;
 	unsigned worker;
 	secret_digest(SLICE("o"), &admin);
@@ -525,7 +525,7 @@ static void test_a_reload_that_would_lose_keys_changes_nothing(void **state) {
 	put_key(public, "l");
 	put_key(open, "k");
 
-	struct tenancy fewer = y, closed = y, nameless = y, renewed = y, admitted = y;
+	struct tenants_config fewer = y, closed = y, nameless = y, renewed = y, admitted = y;
 	fewer.tenant_count = 1;
 	assert_int_equal(registry_reload(w.registry, &fewer, &loss), ATOMDB_E_LOSS);
 	expect_loss(&loss, blog, 1);
@@ -545,7 +545,7 @@ static void test_a_reload_that_would_lose_keys_changes_nothing(void **state) {
 	admitted.admin = &admin;
 	assert_int_equal(registry_reload(w.registry, &admitted, &loss), ATOMDB_E_LOSS);
 	expect_loss(&loss, open, 1);
-	struct tenancy nothing = {0};
+	struct tenants_config nothing = {0};
 	assert_int_equal(registry_reload(w.registry, &nothing, &loss), ATOMDB_E_LOSS);
 	assert_int_equal(loss.count, 3);
 	assert_int_equal(loss.keys, 4);
@@ -571,7 +571,7 @@ static void put_keys(struct tenant *t, unsigned count) {
 static uint64_t keys_left(struct tenant *t) {
 	while (shard_work(t->shard, 100))
 		;
-	return counter_get(&t->figures.keys);
+	return counter_get(&t->counters.keys);
 }
 
 static void expect_limit(const struct registry_loss *loss, const struct tenant *t, enum key_limit limit,
@@ -579,7 +579,7 @@ static void expect_limit(const struct registry_loss *loss, const struct tenant *
 	assert_int_equal(loss->count, 1);
 	assert_int_equal(loss->limited, 1);
 	assert_string_equal(loss->shown[0].name, tenant_name(t));
-	assert_int_equal(loss->shown[0].keys, counter_get(&t->figures.keys));
+	assert_int_equal(loss->shown[0].keys, counter_get(&t->counters.keys));
 	assert_int_equal(loss->shown[0].limit, limit);
 	assert_int_equal(loss->shown[0].becomes, becomes);
 }
@@ -590,7 +590,7 @@ static void test_a_limit_that_is_not_written_takes_no_keys(void **state) {
 	struct registry_loss loss;
 	struct tenant_config shop = tenant_named("shop", "s");
 	shop.limits = (struct tenant_limits){.max_entries = 100, .sources = {LIMIT_IN_TENANT}};
-	struct tenancy y = {.open = true, .tenants = &shop, .tenant_count = 1};
+	struct tenants_config y = {.open = true, .tenants = &shop, .tenant_count = 1};
 	y.defaults.sources[KEY_LIMIT_ENTRIES] = LIMIT_IN_DEFAULTS;
 	struct tenant *listed, *open;
 	world_open(&w, &y);
@@ -639,7 +639,7 @@ static void lift(bool saved) {
 	struct world w;
 	struct registry_loss loss;
 	struct tenant_config list[2] = {tenant_named("shop", "s"), tenant_named("news", "n")};
-	struct tenancy y = {.open = true, .tenants = list, .tenant_count = 2};
+	struct tenants_config y = {.open = true, .tenants = list, .tenant_count = 2};
 	struct tenant *shop, *news, *open, *small;
 	list[0].limits = list[1].limits = y.defaults;
 	world_open(&w, &y);
@@ -695,7 +695,7 @@ static void test_what_is_given_up_goes(void **state) {
 	struct world w;
 	struct registry_loss loss;
 	struct tenant_config list[2] = {tenant_named("shop", "s"), tenant_named("blog", "b")};
-	struct tenancy y = {.open = true, .tenants = list, .tenant_count = 2};
+	struct tenants_config y = {.open = true, .tenants = list, .tenant_count = 2};
 	struct tenant *blog, *open[2], *t;
 	char removed[2][TENANT_NAME_MAX + 1] = {"blog"};
 	world_open(&w, &y);
@@ -737,7 +737,7 @@ static void test_keys_that_are_written_meanwhile_leave_an_orphan(void **state) {
 	struct world w;
 	struct registry_loss loss;
 	struct tenant_config list[2] = {tenant_named("shop", "s"), tenant_named("wiki", "w")};
-	struct tenancy y = {.open = true, .tenants = list, .tenant_count = 2};
+	struct tenants_config y = {.open = true, .tenants = list, .tenant_count = 2};
 	struct tenant *wiki, *t;
 	world_open(&w, &y);
 	assert_int_equal(auth(&w, "default", "w", &wiki), 0);
@@ -778,7 +778,7 @@ static void test_renamed(void **state) {
 	struct world w;
 	struct registry_loss loss;
 	struct tenant_config list[2] = {tenant_named("shop", "s"), tenant_named("blog", "b")};
-	struct tenancy y = {.tenants = list, .tenant_count = 2};
+	struct tenants_config y = {.tenants = list, .tenant_count = 2};
 	struct tenant *shop, *t;
 	world_open(&w, &y);
 	assert_int_equal(auth(&w, "shop", "s", &shop), 0);
@@ -829,7 +829,7 @@ static void test_resume_never_crosses_tenants(void **state) {
 	(void)state;
 	struct world w;
 	struct tenant_config shop = tenant_named("shop", "s");
-	struct tenancy y = {.open = true, .tenants = &shop, .tenant_count = 1};
+	struct tenants_config y = {.open = true, .tenants = &shop, .tenant_count = 1};
 	struct tenant *opened, *t;
 	world_open(&w, &y);
 	assert_int_equal(auth(&w, "default", "visitor", &opened), 0);
@@ -855,7 +855,7 @@ static void test_an_orphan_goes_on_when_it_is_named_again(void **state) {
 	struct world w;
 	struct registry_loss loss;
 	struct tenant_config list[2] = {tenant_named("shop", "s"), tenant_named("wiki", "w")};
-	struct tenancy y = {.tenants = list, .tenant_count = 2};
+	struct tenants_config y = {.tenants = list, .tenant_count = 2};
 	struct tenant *t;
 	world_open(&w, &y);
 	assert_int_equal(auth(&w, "wiki", "w", &t), 0);
@@ -917,13 +917,13 @@ static void test_a_look_keeps_nobody_waiting(void **state) {
 	(void)state;
 	struct world w;
 	struct tenant_config shop = tenant_named("shop", "s");
-	struct tenancy y = {.open = true, .tenants = &shop, .tenant_count = 1};
+	struct tenants_config y = {.open = true, .tenants = &shop, .tenant_count = 1};
 	struct look l = {.world = &w};
 	struct tenant *old;
 	world_open(&w, &y);
 	assert_int_equal(auth(&w, "default", "s", &l.removed), 0);
 	assert_int_equal(auth(&w, "default", "old", &old), 0);
-	counter_add(&old->figures.clients, 1);
+	counter_add(&old->counters.clients, 1);
 	assert_int_equal(auth(&w, "default", "gone", &l.released), 0);
 	assert_int_equal(registry_remove(w.registry, SLICE("shop")), 0);
 	assert_int_equal(visible(&w), 3);
@@ -940,9 +940,9 @@ static void test_a_look_keeps_nobody_waiting(void **state) {
 	assert_int_equal(auth(&w, "default", "s", &l.removed), 0);
 	assert_int_equal(registry_remove(w.registry, slice_of(tenant_name(l.removed))), 0);
 	l.released = old;
-	counter_sub(&old->figures.clients, 1);
+	counter_sub(&old->counters.clients, 1);
 	registry_each(w.registry, look, &l);
-	counter_add(&old->figures.clients, 1);
+	counter_add(&old->counters.clients, 1);
 	for (unsigned worker = 0; worker < SHARDS; worker++)
 		registry_take_up(w.registry, worker);
 	assert_int_equal(visible(&w), 1);
@@ -953,7 +953,7 @@ static void test_an_orphan_ends_with_its_last_key(void **state) {
 	(void)state;
 	struct world w;
 	struct tenant_config wiki = tenant_named("wiki", "w");
-	struct tenancy y = {.tenants = &wiki, .tenant_count = 1};
+	struct tenants_config y = {.tenants = &wiki, .tenant_count = 1};
 	struct tenant *t;
 	world_open(&w, &y);
 	assert_int_equal(auth(&w, "default", "w", &t), 0);
