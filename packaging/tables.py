@@ -20,7 +20,7 @@ def rows(path, macro):
                 at = string.end()
                 continue
             char = text[at]
-            depth += (char == "(") - (char == ")")
+            depth += (char in "({") - (char in ")}")
             if depth < 0 or (char == "," and depth == 0):
                 arguments.append(current.strip())
                 current = ""
@@ -32,3 +32,13 @@ def rows(path, macro):
 
 def unquote(text):
     return "".join(ast.literal_eval(part[0]) for part in STRING.finditer(text))
+
+
+def commands():
+    """All commands, in the order of their groups' files: their fields as C text by name, and id, name, parent."""
+    for include in re.findall(r'^#include "([^"]+)"', (ROOT / "include/atomdb/commands/commands.def").read_text(encoding="utf-8"), re.M):
+        for columns in rows(f"src/{include}", "(?:COMMAND|SUBCOMMAND)"):
+            head = 3 if columns[3].startswith(".") else 4
+            parent = columns[0] if head == 4 else None
+            fields = dict(re.match(r"\.(\w+) = (.*)", column, re.DOTALL).groups() for column in columns[head:])
+            yield {"parent": parent, "id": columns[head - 3], "name": unquote(columns[head - 2]), "run": columns[head - 1], **fields}

@@ -6,75 +6,18 @@
 #include "atomdb/util/ascii_word.h"
 #include "commands/handlers.h"
 
-#define A_ADMIN          ACL_ADMIN
-#define A_SCRIPTING      ACL_SCRIPTING
-#define A_KEYSPACE       ACL_KEYSPACE
-#define A_HYPERLOGLOG    ACL_HYPERLOGLOG
-#define A_LIST           ACL_LIST
-#define A_SET            ACL_SET
-#define A_SORTEDSET      ACL_SORTEDSET
-#define A_STRING         ACL_STRING
-#define A_BITMAP         ACL_BITMAP
-#define A_DANGEROUS      ACL_DANGEROUS
-#define A_CONNECTION     ACL_CONNECTION
-#define A_TRANSACTION    ACL_TRANSACTION
-#define F_WRITE          CMD_WRITE
-#define F_READONLY       CMD_READONLY
-#define F_DENYOOM        CMD_DENYOOM
-#define F_ADMIN          CMD_ADMIN
-#define F_FAST           CMD_FAST
-#define F_LOADING        CMD_LOADING
-#define F_STALE          CMD_STALE
-#define F_NOSCRIPT       CMD_NOSCRIPT
-#define F_NO_AUTH        CMD_NO_AUTH
-#define F_PARENT         CMD_PARENT
-#define F_PUBSUB         CMD_PUBSUB
-#define F_SKIP_SLOWLOG   CMD_SKIP_SLOWLOG
-#define F_NO_MULTI       CMD_NO_MULTI
-#define F_ALLOW_BUSY     CMD_ALLOW_BUSY
-#define K_RO             KEY_RO
-#define K_RW             KEY_RW
-#define K_OW             KEY_OW
-#define K_RM             KEY_RM
-#define K_ACCESS         KEY_ACCESS
-#define K_UPDATE         KEY_UPDATE
-#define K_INSERT         KEY_INSERT
-#define K_DELETE         KEY_DELETE
-#define K_VARIABLE_FLAGS KEY_VARIABLE_FLAGS
-#define K_NOT_KEY        KEY_NOT_KEY
-
-#define NO_KEYS                           .first_key = 0
-#define ONE_KEY(how)                      .first_key = 1, .last_key = 1, .key_step = 1, .key_flags = (how)
-#define ONE_KEY_NOTED(how, remark)        ONE_KEY(how), .key_note = (remark)
-#define ALL_KEYS(how, step)               .first_key = 1, .last_key = -1, .key_step = (step), .key_flags = (how)
-#define ALL_KEYS_NOTED(how, step, remark) ALL_KEYS(how, step), .key_note = (remark)
-#define TWO_KEYS(how)                     .first_key = 1, .last_key = 2, .key_step = 1, .key_flags = (how)
-#define KEY_AT(at, how)                   .first_key = (at), .last_key = (at), .key_step = 1, .key_flags = (how)
-#define MORE_KEYS(...)                           \
-	.more_keys = (const struct key_spec[]) { \
-		__VA_ARGS__, {                   \
-			.flags = 0               \
-		}                                \
+#define MORE_KEYS(...)              \
+	(const struct key_spec[]) { \
+		__VA_ARGS__, {      \
+			.flags = 0  \
+		}                   \
 	}
-#define KEY_PAIR(how, second) TWO_KEYS(how), MORE_KEYS({.flags = (second), .first = 2, .last = 2})
-#define KEY_AND_KEYS(at, how, others)                                         \
-	.first_key = (at), .last_key = -1, .key_step = 1, .key_flags = (how), \
-	MORE_KEYS({.flags = (others), .first = (at) + 1, .last = -1})
-/* Redis's words, which clients may look for. */
-#define SORT_BY_GET                                                                                              \
-	{                                                                                                        \
-		.flags = KEY_RO | KEY_ACCESS, .note = "For the optional BY/GET keyword. It is marked 'unknown' " \
-						      "because the key names derive from the content "           \
-						      "of the key we sort"                                       \
+#define HISTORY(...)                      \
+	(const struct command_change[]) { \
+		__VA_ARGS__, {            \
+			NULL, NULL        \
+		}                         \
 	}
-#define SORT_STORE                                                                                              \
-	{                                                                                                       \
-		.flags = KEY_OW | KEY_UPDATE, .note = "For the optional STORE keyword. It is marked 'unknown' " \
-						      "because the keyword can appear anywhere in the "         \
-						      "argument array"                                          \
-	}
-#define SORT_KEYS    ONE_KEY(KEY_RO | KEY_ACCESS), MORE_KEYS(SORT_BY_GET, SORT_STORE)
-#define SORT_RO_KEYS ONE_KEY(KEY_RO | KEY_ACCESS), MORE_KEYS(SORT_BY_GET)
 
 /* All subcommands, in the order of their rows: those of one parent follow each other. */
 enum subcommand_id {
@@ -86,58 +29,22 @@ enum subcommand_id {
 	SUBCOMMAND_TOTAL
 };
 
-/* A subcommand's group is its parent's. */
-#define PARENT_GROUP_ACL      GROUP_SERVER
-#define PARENT_GROUP_CLIENT   GROUP_CONNECTION
-#define PARENT_GROUP_COMMAND  GROUP_SERVER
-#define PARENT_GROUP_CONFIG   GROUP_SERVER
-#define PARENT_GROUP_FUNCTION GROUP_SCRIPTING
-#define PARENT_GROUP_LATENCY  GROUP_SERVER
-#define PARENT_GROUP_MEMORY   GROUP_SERVER
-#define PARENT_GROUP_OBJECT   GROUP_GENERIC
-#define PARENT_GROUP_PUBSUB   GROUP_PUBSUB
-#define PARENT_GROUP_SLOWLOG  GROUP_SERVER
-#define PARENT_GROUP_TENANT   GROUP_SERVER
-
 static const struct command subcommands[] = {
 #define COMMAND(...)
-#define SUBCOMMAND(parent_, id_, name_, run_, arity_, flags_, categories_, ...) \
-	KEYED_SUBCOMMAND(parent_, id_, name_, run_, arity_, flags_, categories_, NO_KEYS, __VA_ARGS__)
-#define KEYED_SUBCOMMAND(parent_, id_, name_, run_, arity_, flags_, categories_, keys_, tips_, since_, complexity_, \
-			 summary_)                                                                                  \
-	{.name = (name_),                                                                                           \
-	 .run = (run_),                                                                                             \
-	 .arity = (arity_),                                                                                         \
-	 .flags = (flags_),                                                                                         \
-	 .categories = (categories_),                                                                               \
-	 keys_,                                                                                                     \
-	 .group = PARENT_GROUP_##parent_,                                                                           \
-	 .tips = (tips_),                                                                                           \
-	 .since = (since_),                                                                                         \
-	 .complexity = (complexity_),                                                                               \
-	 .summary = (summary_),                                                                                     \
-	 .id = COMMAND_##parent_,                                                                                   \
-	 .number = COMMAND_COUNT + SUBCOMMAND_##parent_##_##id_},
+#define SUBCOMMAND(parent_, id_, name_, run_, ...)               \
+	{.name = (name_),                                        \
+	 .run = (run_),                                          \
+	 .id = COMMAND_##parent_,                                \
+	 .number = COMMAND_COUNT + SUBCOMMAND_##parent_##_##id_, \
+	 __VA_ARGS__},
 #include "atomdb/commands/commands.def"
 #undef COMMAND
 #undef SUBCOMMAND
 };
 
 const struct command command_table[] = {
-#define COMMAND(id_, name_, run_, group_, arity_, flags_, categories_, keys_, tips_, since_, complexity_, summary_) \
-	[COMMAND_##id_] = {.name = (name_),                                                                         \
-			   .run = (run_),                                                                           \
-			   .group = GROUP_##group_,                                                                 \
-			   .arity = (arity_),                                                                       \
-			   .flags = (flags_),                                                                       \
-			   .categories = (categories_),                                                             \
-			   keys_,                                                                                   \
-			   .tips = (tips_),                                                                         \
-			   .since = (since_),                                                                       \
-			   .complexity = (complexity_),                                                             \
-			   .summary = (summary_),                                                                   \
-			   .id = COMMAND_##id_,                                                                     \
-			   .number = COMMAND_##id_},
+#define COMMAND(id_, name_, run_, ...) \
+	[COMMAND_##id_] = {.name = (name_), .run = (run_), .id = COMMAND_##id_, .number = COMMAND_##id_, __VA_ARGS__},
 #define SUBCOMMAND(...)
 #include "atomdb/commands/commands.def"
 #undef COMMAND

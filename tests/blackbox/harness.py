@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -414,12 +415,15 @@ def info(client, section="everything"):
 class Row:
     """A row of commands.def: its name ("client|list" for a subcommand), arity, and where its keys are."""
 
-    def __init__(self, columns, sub):
-        self.sub = sub
-        keyed = not sub or sub == "KEYED_SUB"
-        self.name, self.arity = columns[2 if sub else 1].strip('"'), int(columns[4])
-        self.keys, _, rest = (columns[7] if keyed else "NO_KEYS").partition("(")
-        self.step = int(rest.rstrip(")").split(",")[1]) if self.keys.startswith("ALL_KEYS") else 0
+    def __init__(self, row):
+        self.sub = row["parent"] is not None
+        self.name, self.arity = row["name"], int(row["arity"])
+        first, last, self.step = (int(row.get(field, 0)) for field in ("first_key", "last_key", "key_step"))
+        self.keys = (("NO_KEYS" if first == 0 else "ALL_KEYS" if (first, last) == (1, -1) and "more_keys" not in row else
+                      "KEY_AND_KEYS" if last == -1 else "KEY_PAIR" if (first, last) == (1, 2) and "more_keys" in row else
+                      "TWO_KEYS" if (first, last) == (1, 2) else "ONE_KEY" if first == 1 else "KEY_AT") +
+                     ("_NOTED" if "key_note" in row else ""))
+        self.step = self.step if self.keys.startswith("ALL_KEYS") else 0
 
     @property
     def words(self):
@@ -427,24 +431,9 @@ class Row:
 
 
 def commands_table():
-    """The rows of include/atomdb/commands/commands.def, the one source of what commands there are."""
-    with open(os.path.join(ROOT, "include/atomdb/commands/commands.def"), encoding="utf-8") as text:
-        source = re.sub(r"/\*.*?\*/", "", text.read(), flags=re.S)
-    rows = []
-    for start in re.finditer(r"^(SUB|KEYED_SUB)?COMMAND\(", source, flags=re.M):
-        columns, depth, quoted, at = [""], 1, False, start.end()
-        while depth:
-            char = source[at]
-            at += 1
-            if char == '"':
-                quoted = not quoted
-            if not quoted:
-                depth += (char == "(") - (char == ")")
-                if char == "," and depth == 1:
-                    columns.append("")
-                    continue
-            if depth:
-                columns[-1] += char
-        rows.append(Row([column.strip() for column in columns], start[1]))
+    """The rows of the commands, the one source of what commands there are."""
+    sys.path.insert(0, os.path.join(ROOT, "packaging"))
+    import tables
+    rows = [Row(row) for row in tables.commands()]
     assert rows, "commands.def has no rows"
     return rows

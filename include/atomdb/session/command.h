@@ -84,6 +84,11 @@ struct key_spec {
 	const char *note;    /* NULL: none */
 };
 
+/* What a version of Redis changed in a command. */
+struct command_change {
+	const char *version, *text; /* NULL ends the list */
+};
+
 struct command {
 	const char *name; /* lower case; subcommands "client|list" */
 	enum outcome (*run)(struct session *s, const struct request *r);
@@ -96,10 +101,22 @@ struct command {
 	enum command_group group;
 	const char *key_note;             /* NULL mostly: the note of the key specification */
 	const struct key_spec *more_keys; /* NULL mostly */
-	const char *tips, *since;         /* separated by spaces; the version of Redis that brought it */
-	const char *complexity, *summary;
-	enum command_id id; /* of the parent, for a subcommand */
-	uint16_t number;    /* of its own for each command and subcommand, below command_numbers() */
+	const char *tips, *since;         /* separated by spaces, NULL: none; the version of Redis that brought it */
+	const char *complexity, *summary; /* complexity: NULL for none */
+	/* For COMMAND DOCS. NULL: none.
+	 *
+	 *   argument = [?][*][+] name : type [@ key specification] [= token] [< since] [> deprecated since]
+	 * [(arguments)]
+	 *
+	 * separated by spaces. ? optional, * may come several times, + with the token each time. A type is one of key,
+	 * string, integer, double, pattern, unix-time, pure-token, oneof and block; the last two have arguments of
+	 * their own. */
+	const char *arguments;
+	const char *doc_flag;                       /* "deprecated" or "syscmd" */
+	const char *deprecated_since, *replaced_by; /* version of Redis; text */
+	const struct command_change *history;       /* oldest first */
+	enum command_id id;                         /* of the parent, for a subcommand */
+	uint16_t number; /* of its own for each command and subcommand, below command_numbers() */
 };
 
 /* All commands, COMMAND_COUNT of them, in order of enum command_id. */

@@ -2,22 +2,6 @@
 
 #include <string.h>
 
-static const struct {
-	const char *name, *text;
-} rows[] = {
-#define ARGUMENTS(name, text) {name, text},
-#include "commands/arguments.def"
-#undef ARGUMENTS
-};
-
-const char *arguments_of(const struct command *c) {
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (strcmp(rows[i].name, c->name) == 0)
-			return rows[i].text;
-	}
-	return NULL;
-}
-
 /* One argument, taken apart; a part that is not there has no data. */
 struct argument {
 	bool optional, multiple, multiple_token;
@@ -115,5 +99,44 @@ void arguments_reply(struct writer *w, const char *text) {
 	for (const char *at = text; !is_end(at);) {
 		struct argument a = take(&at);
 		write_argument(w, &a);
+	}
+}
+
+static size_t count_changes(const struct command *c) {
+	size_t count = 0;
+	while (c->history != NULL && c->history[count].version != NULL)
+		count++;
+	return count;
+}
+
+size_t documents_count(const struct command *c) {
+	return (size_t)(c->doc_flag != NULL) + (c->deprecated_since != NULL) + (c->replaced_by != NULL) +
+	       (c->history != NULL);
+}
+
+static void pair(struct writer *w, const char *name, const char *text) {
+	if (text == NULL)
+		return;
+	writer_bulk(w, slice_of(name));
+	writer_bulk(w, slice_of(text));
+}
+
+void documents_reply(struct writer *w, const struct command *c) {
+	size_t count = count_changes(c);
+	if (c->doc_flag != NULL) {
+		writer_bulk(w, SLICE("doc_flags"));
+		writer_set(w, 1);
+		writer_simple(w, c->doc_flag);
+		pair(w, "deprecated_since", c->deprecated_since);
+		pair(w, "replaced_by", c->replaced_by);
+	}
+	if (count == 0)
+		return;
+	writer_bulk(w, SLICE("history"));
+	writer_set(w, count);
+	for (size_t i = 0; i < count; i++) {
+		writer_array(w, 2);
+		writer_bulk(w, slice_of(c->history[i].version));
+		writer_bulk(w, slice_of(c->history[i].text));
 	}
 }

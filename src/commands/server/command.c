@@ -5,7 +5,6 @@
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"
 #include "commands/server/arguments.h"
-#include "commands/server/documents.h"
 
 static const char *const group_names[] = {
 	[GROUP_STRING] = "string",         [GROUP_GENERIC] = "generic",
@@ -48,6 +47,8 @@ static void reply_categories(struct session *s, uint32_t categories) {
 }
 
 static void reply_tips(struct session *s, const char *tips) {
+	if (tips == NULL)
+		tips = "";
 	size_t count = *tips != '\0';
 	for (const char *p = tips; *p != '\0'; p++)
 		count += *p == ' ';
@@ -194,8 +195,8 @@ static void reply_docs(struct session *s, const struct command *c, bool with_sub
 	size_t count = 0;
 	const struct command *sub = with_subcommands ? command_subcommands(c, &count) : NULL;
 	reply_text(s, c->name);
-	const char *arguments = arguments_of(c);
-	bool complexity = c->complexity[0] != '\0';
+	const char *arguments = c->arguments;
+	bool complexity = c->complexity != NULL;
 	writer_map(s->reply, 3 + (size_t)complexity + documents_count(c) + (arguments != NULL) + (count != 0));
 	reply_text(s, "summary");
 	reply_text(s, c->summary);
