@@ -2,9 +2,13 @@
  * what it sends, and a change of a key is news for those who listen. */
 #include "atomdb/dispatch/admission.h"
 
+#include "atomdb/dispatch/transaction.h"
+#include "atomdb/events/keyspace_events.h"
 #include "atomdb/events/monitor.h"
+#include "atomdb/events/tracking.h"
+#include "atomdb/events/watched.h"
+#include "atomdb/session/reply.h"
 #include "atomdb/session/tenant_stats.h"
-#include "commands/handlers.h"
 
 /* What MULTI does not keep. */
 static bool runs_at_once(const struct command *c) {

@@ -5,10 +5,10 @@
 
 #include "atomdb/dispatch/admission.h"
 #include "atomdb/session/command_stats.h"
+#include "atomdb/session/reply.h"
 #include "atomdb/session/tenant_stats.h"
 #include "atomdb/util/ascii_word.h"
 #include "atomdb/util/error.h"
-#include "commands/handlers.h"
 
 /* Scratch that a rare large reply made is not kept. */
 #define SCRATCH_KEPT ((size_t)64 << 10)

@@ -2,13 +2,14 @@
 
 #include <stdlib.h>
 
-#include "atomdb/dispatch/admission.h"
+#include "atomdb/dispatch/transaction.h"
+#include "atomdb/events/keyspace_events.h"
 #include "atomdb/events/monitor.h"
 #include "atomdb/events/tracking.h"
 #include "atomdb/session/tenant_stats.h"
+#include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
 #include "commands/connection/client.h"
-#include "commands/handlers.h"
 
 /* The records. Other releases know the names, but not the numbers of flags and kinds. */
 

@@ -1,11 +1,15 @@
 /* MULTI and EXEC: commands that are kept and run in one go, and WATCH, which makes them depend on keys. */
+#include "atomdb/dispatch/transaction.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
-#include "atomdb/dispatch/admission.h"
 #include "atomdb/dispatch/dispatch.h"
 #include "atomdb/events/monitor.h"
+#include "atomdb/events/tracking.h"
+#include "atomdb/events/watched.h"
 #include "atomdb/session/client_memory.h"
+#include "atomdb/session/reply.h"
 #include "atomdb/session/tenant_stats.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/glob.h"

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "atomdb/dispatch/admission.h"
+#include "atomdb/events/publish.h"
 
 /* In the order in which they are written; A, which stands for all of NOTIFY_ALL, comes first. */
 static const struct {

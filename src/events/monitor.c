@@ -2,9 +2,11 @@
 
 #include <stdio.h>
 
-#include "atomdb/dispatch/admission.h"
+#include "atomdb/dispatch/dispatch.h"
+#include "atomdb/events/subscriptions.h"
 #include "atomdb/session/client_memory.h"
 #include "atomdb/session/fanout.h"
+#include "atomdb/session/reply.h"
 #include "atomdb/session/tenant_stats.h"
 #include "commands/handlers.h"
 
@@ -277,7 +279,7 @@ void monitor_leave(struct session *s) {
 	stop_feed(s->env);
 }
 
-void session_monitored(struct environment *env, struct slice lines, bool lost) {
+void monitor_take_lines(struct environment *env, struct slice lines, bool lost) {
 	struct subscriptions *h = env->monitors_of_all;
 	if (h == NULL)
 		return;

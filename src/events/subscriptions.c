@@ -5,10 +5,13 @@
 #include <stdlib.h>
 
 #include "atomdb/dispatch/admission.h"
+#include "atomdb/dispatch/transaction.h"
+#include "atomdb/events/keyspace_events.h"
 #include "atomdb/events/monitor.h"
+#include "atomdb/events/tracking.h"
 #include "atomdb/session/client_memory.h"
+#include "atomdb/session/reply.h"
 #include "atomdb/util/error.h"
-#include "commands/handlers.h"
 
 /* A message buffer that a rare large message made is not kept. */
 #define MESSAGE_KEPT ((size_t)64 << 10)

@@ -8,10 +8,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "atomdb/dispatch/admission.h"
 #include "atomdb/session/client_memory.h"
+#include "atomdb/session/reply.h"
 #include "atomdb/util/error.h"
-#include "commands/handlers.h"
 
 /* Keys of a tenant that are remembered at most; beyond it clients are told that the oldest has changed. */
 #define TRACKED_MAX 100000
@@ -447,7 +446,7 @@ static void gather_all(struct subscriptions *h, struct slice name) {
 	}
 }
 
-void session_turn_ended(struct environment *env) {
+void tracking_turn_ended(struct environment *env) {
 	while (env->broadcasts != NULL) {
 		struct subscriptions *h = env->broadcasts;
 		env->broadcasts = h->next;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "atomdb/events/monitor.h"
 #include "net/connection.h"
 #include "net/worker.h"
 
@@ -110,7 +111,7 @@ void worker_take_fanout(struct worker *w, struct message *m) {
 		fanout_done(&w->env, c);
 		break;
 	default:
-		session_monitored(&w->env, buffer_slice(&message->lines), message->lost);
+		monitor_take_lines(&w->env, buffer_slice(&message->lines), message->lost);
 		free_monitor_message(message);
 	}
 }

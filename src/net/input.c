@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "atomdb/session/client_memory.h"
+#include "atomdb/session/hotkeys.h"
 #include "atomdb/util/error.h"
 #include "net/connection.h"
 #include "net/sniff.h"
@@ -336,7 +337,7 @@ static enum verdict run_feed(struct connection *c, struct feed *f, struct window
 			commands += v->count;
 			if (__builtin_expect(c->charged > 0, 0))
 				held += hold_memory(c);
-			dispatch_sample(&c->session, v->requests, v->count);
+			hotkeys_count(&c->session, v->requests, v->count);
 			verdict = run_window(c, f, v, &ticks, end);
 			v->count = 0;
 		}

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "atomdb/events/tracking.h"
 #include "atomdb/net/handover.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/secure_memory.h"
@@ -316,7 +317,7 @@ static void turn(struct worker *w, int wait_ms) {
 	work(w);
 	output_end_replies(w);
 	if (__builtin_expect(w->env.broadcasts != NULL, 0))
-		session_turn_ended(&w->env);
+		tracking_turn_ended(&w->env);
 	if (__builtin_expect(w->env.feed.lines.len != 0 || w->env.feed.lost, 0))
 		worker_send_monitor_feed(w);
 	while (__builtin_expect(!list_empty(&w->pushed) || !list_empty(&w->evicted), 0)) {

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 
-#include "atomdb/session/acl_category.h"
 #include "atomdb/util/ascii_word.h"
 #include "commands/handlers.h"
 

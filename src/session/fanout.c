@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "commands/handlers.h"
+#include "atomdb/session/reply.h"
 
 struct fanout *fanout_of(const struct session *s) {
 	struct fanout *c = s->env->fanouts;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "atomdb/dispatch/dispatch.h"
+#include "atomdb/session/reply.h"
 #include "atomdb/session/tenant_stats.h"
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"

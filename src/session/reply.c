@@ -1,10 +1,10 @@
-/* The replies that many handlers share. */
+#include "atomdb/session/reply.h"
+
 #include <ctype.h>
 #include <stdio.h>
 
 #include "atomdb/util/error.h"
 #include "atomdb/util/glob.h"
-#include "commands/handlers.h"
 
 enum outcome reply_syntax_error(struct session *s) {
 	return reply_error(s, "ERR syntax error");
@@ -42,6 +42,20 @@ enum outcome reply_result(struct session *s, int error) {
 		return reply_store_error(s, error);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
+}
+
+/* Not pinned for a client that may have to be sent something behind the value, or that wants no reply. */
+__attribute__((noinline)) enum outcome reply_large(struct session *s, const struct entry *e, struct slice value) {
+	struct pin *pin = NULL;
+	if (!(s->flags & (uint32_t)(SESSION_ATTENTION ^ SESSION_TENANT_ATTENTION)) && !s->reply->muted)
+		pin = pin_take(s->tenant, e);
+	if (pin == NULL) {
+		writer_bulk(s->reply, value);
+		return OUTCOME_DONE;
+	}
+	writer_bulk_head(s->reply, value.len);
+	s->env->pinned = (struct pinned){pin, value};
+	return OUTCOME_PINNED_TAIL;
 }
 
 void reply_rewind(struct session *s, size_t mark) {

@@ -5,6 +5,7 @@
 
 #include "atomdb/dispatch/dispatch.h"
 #include "atomdb/dispatch/handover.h"
+#include "atomdb/events/tracking.h"
 #include "atomdb/store/pin.h"
 #include "atomdb/store/shard.h"
 #include "daemon/handover.h"
@@ -52,7 +53,7 @@ static void use(struct session *s) {
 		dispatch_prepare(s, &r, 1);
 		(void)dispatch_run(s, &r, &ticks);
 	}
-	session_turn_ended(s->env);
+	tracking_turn_ended(s->env);
 	buffer_deinit(&out);
 }
 

@@ -27,12 +27,5 @@ void dispatch_drop_reply(struct session *s);
  * it would be part of fails. */
 void dispatch_refuse(struct session *s);
 
-/* How many commands there are for one that HOTKEYS looks at, on average. */
-#define HOTKEYS_EVERY 256
-/* Looks at one of `count` prepared requests: the one in which environment.sample_in came down to 0. */
-void hotkeys_sample(struct session *s, const struct request *requests, unsigned count);
-/* Call this for prepared requests that are about to run. */
-static inline void dispatch_sample(struct session *s, const struct request *requests, unsigned count) {
-	if (__builtin_expect((s->env->sample_in -= (int)count) <= 0, 0))
-		hotkeys_sample(s, requests, count);
-}
+/* Runs a command that may run, without any of the checks above, and counts it. */
+enum outcome command_run(struct session *s, const struct request *r, uint64_t *ticks);

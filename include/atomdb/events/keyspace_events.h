@@ -33,6 +33,11 @@ void keyspace_events_format(uint32_t classes, char text[NOTIFY_TEXT]);
 /* Puts the classes in force for a tenant. */
 void keyspace_events_set(struct tenant *t, uint32_t classes);
 
+/* Whether the store must report its changes: the tenant's clients may be sent events of them. */
+bool keyspace_events_wanted(const struct tenant *t);
+/* The store has reported a change. */
+void keyspace_events_key_changed(struct subscriptions *h, enum change what, unsigned database, struct slice name);
+
 /* keyspace_event's rare part. */
 void keyspace_event_publish(struct tenant *t, const char *event, unsigned database, struct slice name);
 

@@ -16,3 +16,6 @@ void monitor_leave(struct session *s);
 bool monitor_resume(struct session *s);
 /* The sessions of `env` tell `worker` of their commands, for one watcher more or less. */
 void monitor_count_feed(struct environment *env, unsigned worker, int64_t change);
+/* Sends lines that another worker gathered to the operator's monitors here. `lost`: some lines are missing, and the
+ * monitors are closed. */
+void monitor_take_lines(struct environment *env, struct slice lines, bool lost);

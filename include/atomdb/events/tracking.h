@@ -29,3 +29,29 @@ int tracking_enable(struct session *s, struct session *redirect, uint32_t option
 /* The same without prefixes. */
 int tracking_turn_on(struct session *s, struct session *redirect, uint32_t options);
 void tracking_disable(struct session *s);
+
+/* Remembers the keys that the session has read with this command. */
+void tracking_remember(struct session *s, const struct request *r);
+/* A command of a session with CLIENT TRACKING has ended: CLIENT CACHING is for one command. */
+void tracking_command_done(struct session *s, const struct command *c);
+/* A key has changed. */
+void tracking_changed(struct subscriptions *h, struct slice name);
+/* All keys of a database were removed. */
+void tracking_flushed(struct subscriptions *h);
+/* Databases were exchanged: all that clients have cached may have changed. The keys that they read stay tracked. */
+void tracking_swapped(struct subscriptions *h);
+/* The command of a session has ended: sends the session its own changes, by the tracking that it has now. */
+void tracking_tell_own(struct subscriptions *h, struct session *s);
+/* Ends CLIENT TRACKING of a session; other sessions no longer redirect to it. */
+void tracking_leave(struct session *s);
+/* The id that invalidations are redirected to, for `global` as the operator knows it; 0: not redirected; -1: no
+ * tracking. */
+int64_t tracking_redirection(const struct session *s, bool global);
+/* Letters of CLIENT LIST's flags, up to 3 and a NUL. */
+void tracking_letters(const struct session *s, char letters[4]);
+/* Frees the gathered changes of a prefix. */
+void tracking_forget_changes(struct subscriptions *h, struct channel *prefix);
+/* The subscriptions end: they have nothing to send at the end of the turn. */
+void tracking_forget_all(struct subscriptions *h);
+/* Sends the gathered invalidations by prefix at the end of the worker's turn. */
+void tracking_turn_ended(struct environment *env);

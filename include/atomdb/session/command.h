@@ -51,6 +51,32 @@ enum command_flag {
 	CMD_PARENT = 1 << 13, /* has subcommands; not shown */
 };
 
+/* Redis's ACL categories, in the order in which COMMAND INFO names them. AtomDB has no rules by category, but clients
+ * ask which commands are in which. */
+enum acl_category {
+	ACL_KEYSPACE = 1 << 0,
+	ACL_READ = 1 << 1,
+	ACL_WRITE = 1 << 2,
+	ACL_SET = 1 << 3,
+	ACL_SORTEDSET = 1 << 4,
+	ACL_LIST = 1 << 5,
+	ACL_HASH = 1 << 6,
+	ACL_STRING = 1 << 7,
+	ACL_BITMAP = 1 << 8,
+	ACL_HYPERLOGLOG = 1 << 9,
+	ACL_GEO = 1 << 10,
+	ACL_STREAM = 1 << 11,
+	ACL_PUBSUB = 1 << 12,
+	ACL_ADMIN = 1 << 13,
+	ACL_FAST = 1 << 14,
+	ACL_SLOW = 1 << 15,
+	ACL_BLOCKING = 1 << 16,
+	ACL_DANGEROUS = 1 << 17,
+	ACL_CONNECTION = 1 << 18,
+	ACL_TRANSACTION = 1 << 19,
+	ACL_SCRIPTING = 1 << 20,
+};
+
 /* What a command does with its keys, in the order in which COMMAND INFO names it. */
 enum key_flag {
 	KEY_RO = 1 << 0,
@@ -94,8 +120,7 @@ struct command {
 	enum outcome (*run)(struct session *s, const struct request *r);
 	int16_t arity;       /* with the name; negative: at least */
 	uint32_t flags;      /* enum command_flag */
-	uint32_t categories; /* enum acl_category of acl_category.h, beyond what the flags imply: see command_categories
-			      */
+	uint32_t categories; /* enum acl_category, beyond what the flags imply: see command_categories */
 	uint16_t key_flags;  /* enum key_flag */
 	int16_t first_key, last_key, key_step;
 	enum command_group group;
@@ -132,6 +157,11 @@ const struct command *command_find_subcommand(const struct command *parent, stru
 /* The command that "get" or "client|list" names, in any case, or NULL. */
 const struct command *command_find_full(struct slice name);
 size_t command_numbers(void);
+
+/* All ACL categories of a command: its own and those that its flags imply. */
+uint32_t command_categories(const struct command *c);
+/* Redis's name of one category (one bit of enum acl_category); NULL beyond the last. */
+const char *command_category_name(unsigned bit);
 
 /* An index of the command names for the hot path, one a worker: built once, then only read. All zeros is unbuilt. */
 #define COMMAND_SLOTS 256

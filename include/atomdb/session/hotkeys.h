@@ -8,6 +8,9 @@
 #include "atomdb/session/session.h"
 #include "atomdb/session/top_keys.h"
 
+/* One of this many commands is looked at, on average. */
+#define HOTKEYS_EVERY 256
+
 struct hotkeys {
 	struct top_keys hot, big;
 	uint32_t samples; /* since the weights of `hot` were halved */
@@ -24,3 +27,11 @@ void hotkeys_reset(struct tenant *t);
 unsigned hotkeys_frequency(const struct tenant *t, const struct key *key);
 /* For tenant->written_large. */
 void hotkeys_written(struct tenant *t, const struct key *key, size_t bytes);
+
+/* Looks at one of `count` prepared requests: the one at which environment.sample_in reached 0. */
+void hotkeys_sample(struct session *s, const struct request *requests, unsigned count);
+/* Counts prepared requests that are about to run, and samples one of them if it is time. */
+static inline void hotkeys_count(struct session *s, const struct request *requests, unsigned count) {
+	if (__builtin_expect((s->env->sample_in -= (int)count) <= 0, 0))
+		hotkeys_sample(s, requests, count);
+}

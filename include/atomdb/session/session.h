@@ -109,7 +109,7 @@ struct environment {
 	struct subscriptions *monitors_of_all; /* of the operator's tenant, where its clients MONITOR; NULL elsewhere */
 	struct subscriptions *broadcasts;      /* tenants whose clients are to be told at the end of the turn */
 	struct session *running;               /* whose commands run now, or NULL */
-	uint64_t pattern_work;                 /* see pattern_work() in handlers.h */
+	uint64_t pattern_work;                 /* see pattern_work() in reply.h */
 	struct buffer scratch;                 /* for handlers that build text; empty between commands */
 	struct pinned pinned;                  /* of the command that had OUTCOME_PINNED_TAIL */
 	struct command_index index;            /* built at the first use */
@@ -206,11 +206,6 @@ int session_attach(struct session *s, struct tenant *t);
 void session_detach(struct session *s);
 /* Chooses a database (0 to 15) of the session's tenant. */
 void session_select(struct session *s, unsigned database);
-/* Tells the clients what waited for the end of the turn: invalidations by prefix. */
-void session_turn_ended(struct environment *env);
-/* Lines that another worker gathered for the operator's MONITOR here; `lost`: some did not find room, so that those who
- * are told of all are closed. */
-void session_monitored(struct environment *env, struct slice lines, bool lost);
 /* The user that the client is: the tenant's name if AUTH gave it, also when the tenant was renamed since, or "default".
  */
 const char *session_user(const struct session *s);

@@ -121,8 +121,6 @@ struct rates {
 #define RATE_MS 100
 struct rates tenant_stats_rates(struct tenant *t, const struct environment *env);
 
-/* Replies with an entry as SLOWLOG GET shows it; `tenant` is added for the operator, NULL for others. */
-void slowlog_reply_entry(struct writer *w, const struct slow_entry *e, const char *tenant);
 /* Whether argument `i` is a secret, which is shown nowhere. */
 bool request_is_secret(const struct request *r, uint32_t i);
 /* Whether any argument may be one. */

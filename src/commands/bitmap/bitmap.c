@@ -1,6 +1,7 @@
 /* The commands of values as arrays of bits: bit 0 is the highest of the first byte. */
 #include "commands/bitmap/bitmap.h"
 
+#include "atomdb/session/range.h"
 #include "atomdb/util/error.h"
 
 bool request_bit_offset(struct session *s, struct slice text, unsigned width, uint64_t *offset) {

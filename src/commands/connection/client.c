@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "atomdb/dispatch/admission.h"
+#include "atomdb/dispatch/transaction.h"
+#include "atomdb/events/tracking.h"
 #include "commands/handlers.h"
 #include "commands/tenants/operator.h"
 
@@ -187,7 +188,7 @@ enum client_type client_type_of(const struct session *s) {
 	return s->flags & SESSION_SUBSCRIBED ? CLIENT_PUBSUB : CLIENT_NORMAL;
 }
 
-enum cmd_client_list client_parse_list(struct session *s, const struct request *r, enum client_type *type) {
+enum client_list client_parse_list(struct session *s, const struct request *r, enum client_type *type) {
 	if (r->argc == 2)
 		return CLIENT_LIST_ALL;
 	if (r->argc == 4 && slice_is(r->argv[2], "TYPE"))
@@ -253,7 +254,7 @@ enum outcome cmd_client_list(struct session *s, const struct request *r) {
 	enum client_type type = CLIENT_NORMAL;
 	if (operator_asks(s))
 		return operator_client_list(s, r);
-	enum cmd_client_list filter = client_parse_list(s, r, &type);
+	enum client_list filter = client_parse_list(s, r, &type);
 	int error = 0;
 	if (filter == CLIENT_LIST_ERROR)
 		return OUTCOME_DONE;

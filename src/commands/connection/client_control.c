@@ -1,11 +1,11 @@
 /* The commands by which one client has its way with others of its tenant, or with its own replies. */
-#include "atomdb/dispatch/admission.h"
+#include "atomdb/events/subscriptions.h"
 #include "commands/connection/client.h"
 #include "commands/handlers.h"
 #include "commands/tenants/operator.h"
 
-bool client_parse_kill(struct session *s, const struct request *r, struct cmd_client_kill *f) {
-	*f = (struct cmd_client_kill){.skip_caller = r->argc != 3};
+bool client_parse_kill(struct session *s, const struct request *r, struct client_kill *f) {
+	*f = (struct client_kill){.skip_caller = r->argc != 3};
 	if (r->argc == 3) {
 		f->address = r->argv[2];
 		return true;
@@ -48,7 +48,7 @@ bool client_parse_kill(struct session *s, const struct request *r, struct cmd_cl
 	return true;
 }
 
-bool client_matches(struct environment *env, struct session *of, const struct cmd_client_kill *f) {
+bool client_matches(struct environment *env, struct session *of, const struct client_kill *f) {
 	if ((f->id != 0 && client_number(of, f->global) != (uint64_t)f->id) ||
 	    (f->typed && client_type_of(of) != f->type))
 		return false;
@@ -63,7 +63,7 @@ bool client_matches(struct environment *env, struct session *of, const struct cm
 }
 
 enum outcome cmd_client_kill(struct session *s, const struct request *r) {
-	struct cmd_client_kill f;
+	struct client_kill f;
 	if (operator_asks(s))
 		return operator_client_kill(s, r);
 	if (!client_parse_kill(s, r, &f))

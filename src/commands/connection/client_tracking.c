@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "atomdb/dispatch/admission.h"
 #include "atomdb/events/tracking.h"
 #include "commands/connection/client.h"
 #include "commands/handlers.h"

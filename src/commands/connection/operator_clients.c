@@ -29,7 +29,7 @@ struct listing {
 	struct environment *env;
 	const struct fanout *fanout;
 	struct buffer *out;
-	enum cmd_client_list filter;
+	enum client_list filter;
 	enum client_type type;
 };
 
@@ -82,14 +82,14 @@ enum outcome operator_client_list(struct session *s, const struct request *r) {
 
 struct killing {
 	struct environment *env;
-	struct cmd_client_kill filter;
+	struct client_kill filter;
 	uint64_t caller;
 	int64_t count;
 };
 
 static void kill_one(void *context, struct session *of) {
 	struct killing *k = context;
-	const struct cmd_client_kill *f = &k->filter;
+	const struct client_kill *f = &k->filter;
 	if ((f->skip_caller && of->global_id == k->caller) || !client_matches(k->env, of, f))
 		return;
 	if (f->user.data != NULL && !slice_equal(f->user, slice_of(user_of(of))))
@@ -122,7 +122,7 @@ static void kill_gather(struct session *s, struct fanout *c) {
 enum outcome operator_client_kill(struct session *s, const struct request *r) {
 	static const struct fanout_kind one = {.on_worker = kill_on_worker, .gather = kill_gather};
 	static const struct fanout_kind many = {.on_worker = kill_on_worker, .gather = fanout_gather_sum};
-	struct cmd_client_kill f;
+	struct client_kill f;
 	if (!client_parse_kill(s, r, &f))
 		return OUTCOME_DONE;
 	return fanout_run(s, r, r->argc == 3 ? &one : &many, (int64_t)s->global_id);

@@ -1,4 +1,6 @@
 /* The commands of keys' times to live. */
+#include "commands/keys/expire.h"
+
 #include "commands/handlers.h"
 
 static bool fail_time(struct session *s, const struct request *r) {

@@ -1,5 +1,6 @@
 /* The commands that give a value another key, or another database. */
-#include "atomdb/dispatch/admission.h"
+#include "atomdb/events/tracking.h"
+#include "atomdb/events/watched.h"
 #include "commands/handlers.h"
 
 /* Reads the number of a database; answers Redis's error and returns false where it is none. */

@@ -1,4 +1,6 @@
 /* SORT and SORT_RO. There are no lists, sets or sorted sets: what is there cannot be sorted, what is not is empty. */
+#include "commands/keys/sort.h"
+
 #include "commands/handlers.h"
 
 /* What may come behind the key. */

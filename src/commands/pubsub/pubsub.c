@@ -1,5 +1,5 @@
 /* Pub/sub: messages from one client of a tenant to others. */
-#include "atomdb/dispatch/admission.h"
+#include "atomdb/events/publish.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"

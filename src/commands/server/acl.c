@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-#include "atomdb/session/acl_category.h"
 #include "commands/handlers.h"
 
 #define GENPASS_BITS     256

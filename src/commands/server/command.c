@@ -1,9 +1,9 @@
 /* COMMAND: the table of commands, as clients read it. */
 #include <stdio.h>
 
-#include "atomdb/session/acl_category.h"
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"
+#include "commands/keys/sort.h"
 #include "commands/server/arguments.h"
 
 static const char *const group_names[] = {

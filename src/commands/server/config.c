@@ -2,6 +2,8 @@
  *
  * A tenant sets what is its own affair. What the operator sets may be set to what it is, so that scripts which do so to
  * be sure go on, and to nothing else. */
+#include "commands/server/config.h"
+
 #include <stdio.h>
 
 #include "atomdb/session/tenant_stats.h"

@@ -11,6 +11,8 @@
 #include "atomdb/util/error.h"
 #include "atomdb/util/size.h"
 #include "commands/handlers.h"
+#include "commands/server/config.h"
+#include "commands/server/memory.h"
 
 /* How many keys the average time to live is of, and after how many steps of a scan they are looked for no more. */
 #define TTL_SAMPLES 20
@@ -109,7 +111,7 @@ static void clients_section(struct page *p) {
 
 static void memory_section(struct page *p) {
 	const struct tenant *t = p->session->tenant;
-	struct cmd_memory_usage u = memory_take_apart(t);
+	struct memory_usage u = memory_take_apart(t);
 	struct arenas arenas = memory_arenas(p->session);
 	info_bytes(p, "used_memory", u.total);
 	/* A block is charged all that it takes, and is in memory; what is lost between blocks is the operator's affair.

@@ -1,4 +1,6 @@
 /* MEMORY: what the tenant is charged, and for what. */
+#include "commands/server/memory.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -7,8 +9,8 @@
 
 #define REPORT_MAX 512
 
-struct cmd_memory_usage memory_take_apart(const struct tenant *t) {
-	struct cmd_memory_usage u = {.total = counter_get(&t->counters.bytes), .keys = counter_get(&t->counters.keys)};
+struct memory_usage memory_take_apart(const struct tenant *t) {
+	struct memory_usage u = {.total = counter_get(&t->counters.bytes), .keys = counter_get(&t->counters.keys)};
 	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
 		uint64_t all, table;
 		tenant_database_bytes(t, i, &all, &table);
@@ -85,7 +87,7 @@ static void reply_databases(struct writer *w, const struct tenant *t) {
 enum outcome cmd_memory_stats(struct session *s, const struct request *r) {
 	(void)r;
 	struct writer *w = s->reply;
-	struct cmd_memory_usage u = memory_take_apart(s->tenant);
+	struct memory_usage u = memory_take_apart(s->tenant);
 	struct arenas arenas = memory_arenas(s);
 	writer_map(w, 18 + count_databases(s->tenant));
 	reply_pair(w, "peak.allocated", u.peak);
@@ -126,7 +128,7 @@ static void add_arenas(const struct session *s, char *text, size_t size) {
 enum outcome cmd_memory_doctor(struct session *s, const struct request *r) {
 	(void)r;
 	const struct tenant_limits *limits = &s->tenant->limits;
-	struct cmd_memory_usage u = memory_take_apart(s->tenant);
+	struct memory_usage u = memory_take_apart(s->tenant);
 	char text[REPORT_MAX], used[32], most[32];
 	size_format(u.total, used, sizeof(used));
 	size_format(limits->max_memory, most, sizeof(most));

@@ -4,6 +4,7 @@
 
 #include "atomdb/session/tenant_stats.h"
 #include "commands/handlers.h"
+#include "commands/server/slowlog.h"
 #include "commands/tenants/operator.h"
 
 /* Entries that one answer has at most. */

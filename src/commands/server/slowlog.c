@@ -1,4 +1,6 @@
 /* SLOWLOG: the tenant's commands that took long. */
+#include "commands/server/slowlog.h"
+
 #include "atomdb/session/tenant_stats.h"
 #include "commands/handlers.h"
 #include "commands/tenants/operator.h"

@@ -1,15 +1,7 @@
 /* The commands of a part of a string value. */
-#include "commands/handlers.h"
+#include "atomdb/session/range.h"
 
-bool range_resolve(int64_t length, int64_t *start, int64_t *end) {
-	if (*start < 0)
-		*start = *start < -length ? 0 : *start + length;
-	if (*end < 0)
-		*end = *end < -length ? 0 : *end + length;
-	if (*end >= length)
-		*end = length - 1;
-	return *start <= *end;
-}
+#include "commands/handlers.h"
 
 enum outcome cmd_range_getrange(struct session *s, const struct request *r) {
 	int64_t start, end;

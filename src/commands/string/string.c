@@ -8,6 +8,7 @@
 #include "atomdb/util/ascii_word.h"
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"
+#include "commands/keys/expire.h"
 
 /* Answers the value of `e`, or null. */
 static void reply_value(struct session *s, const struct entry *e) {
@@ -16,21 +17,6 @@ static void reply_value(struct session *s, const struct entry *e) {
 		writer_null(s->reply);
 	else
 		writer_bulk(s->reply, keyspace_value(e, text));
-}
-
-/* Pins `value`, which is large and in `e`, as the last thing that the command answers; not to a client to which
- * something else may have to be sent behind it, or that wants no answer. */
-__attribute__((noinline)) enum outcome reply_large(struct session *s, const struct entry *e, struct slice value) {
-	struct pin *pin = NULL;
-	if (!(s->flags & (uint32_t)(SESSION_ATTENTION ^ SESSION_TENANT_ATTENTION)) && !s->reply->muted)
-		pin = pin_take(s->tenant, e);
-	if (pin == NULL) {
-		writer_bulk(s->reply, value);
-		return OUTCOME_DONE;
-	}
-	writer_bulk_head(s->reply, value.len);
-	s->env->pinned = (struct pinned){pin, value};
-	return OUTCOME_PINNED_TAIL;
 }
 
 enum outcome cmd_get(struct session *s, const struct request *r) {

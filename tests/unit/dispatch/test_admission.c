@@ -1,5 +1,6 @@
 /* What is between the clients of a tenant: that it is told, and that nothing of it is left. */
 #include "atomdb/events/keyspace_events.h"
+#include "atomdb/events/tracking.h"
 #include "world.h"
 
 #define OK     "+OK\r\n"
@@ -196,13 +197,13 @@ static void test_broadcast(void **state) {
 	expect(b, "MSET p2 1 q 1 p1 1 p2 2", OK);
 	expect(a, "SET p3 1", OK);
 	assert_string_equal(pushed(a), "");
-	session_turn_ended(a->session.env);
+	tracking_turn_ended(a->session.env);
 	assert_string_equal(pushed(a), ">2\r\n$10\r\ninvalidate\r\n*2\r\n$2\r\np1\r\n$2\r\np2\r\n");
 	/* A client that leaves takes what was to be told with it. */
 	expect(b, "SET p1 1", OK);
 	expect(a, "RESET", "+RESET\r\n");
 	assert_null(b->session.env->broadcasts);
-	session_turn_ended(b->session.env);
+	tracking_turn_ended(b->session.env);
 	client_free(b);
 	close_world(w, a);
 }

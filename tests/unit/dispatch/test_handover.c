@@ -1,4 +1,5 @@
 #include "atomdb/dispatch/handover.h"
+#include "atomdb/events/tracking.h"
 #include "atomdb/util/error.h"
 #include "world.h"
 
@@ -260,7 +261,7 @@ static void damage_is_an_error_or_harmless(void **state) {
 				ask(damaged, "CLIENT INFO");
 			}
 			client_free(damaged);
-			session_turn_ended(one->session.env);
+			tracking_turn_ended(one->session.env);
 			bytes.data[i] ^= (char)bit;
 		}
 	}

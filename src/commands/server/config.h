@@ -1,0 +1,7 @@
+/* Parameters of CONFIG GET that other commands show too. */
+#pragma once
+
+#include "atomdb/store/tenant.h"
+
+/* The value of maxmemory-policy. */
+const char *config_policy(const struct tenant *t);
