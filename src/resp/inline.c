@@ -17,7 +17,7 @@ bool inline_next(const char **p, const char *end) {
 	return *p < end;
 }
 
-/* Reads the escape whose backslash is at `p`, with at least one byte behind it; returns the byte behind the escape. */
+/* Reads the escape sequence that begins with the backslash at `p`. At least one byte follows it. Returns its end. */
 static const char *escape(const char *p, const char *end, char *byte) {
 	if (end - p >= 4 && p[1] == 'x' && hex_digit(p[2]) >= 0 && hex_digit(p[3]) >= 0) {
 		*byte = (char)(hex_digit(p[2]) * 16 + hex_digit(p[3]));
@@ -46,7 +46,7 @@ static const char *escape(const char *p, const char *end, char *byte) {
 	return p + 2;
 }
 
-/* Reads up to the closing quote; `p` is behind the opening one. NULL where it is not closed well. */
+/* Reads up to the closing quote. `p` points after the opening one. Returns NULL if no valid closing quote follows. */
 static const char *quoted(const char *p, const char *end, char quote, char **out) {
 	while (p < end) {
 		if (*p == quote)
@@ -65,7 +65,7 @@ static const char *quoted(const char *p, const char *end, char quote, char **out
 
 bool inline_argument(const char **at, const char *end, char **out) {
 	const char *p = *at;
-	/* Vertical tab and form feed are blanks between arguments, yet do not end one: so it is in Redis. */
+	/* As in Redis, vertical tab and form feed separate arguments but do not end one. */
 	while (p < end && *p != ' ' && *p != '\t' && *p != '\r' && *p != '\n') {
 		if (*p == '"' || *p == '\'') {
 			p = quoted(p + 1, end, *p, out);

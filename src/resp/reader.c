@@ -3,10 +3,10 @@
  *     *3 CRLF   $3 CRLF   SET CRLF   $4 CRLF   name CRLF   $5 CRLF   Alice CRLF
  *     \ header  \ bulk    \ payload                ^ position: everything before it is in argv, left and bulk
  *
- * `position` only moves over what is understood, so a command that arrives in pieces costs no more than in one. Line
- * ends are looked for from `scanned` on, within the first 64 KiB of a line whatever has arrived behind them: the same
- * bytes give the same result in any split. As in Redis the '\n' of a line's end and both bytes behind a payload are
- * skipped without a look. Unlike there, a NUL byte is a byte as any other, not the end of what is searched. */
+ * `position` advances only over parsed bytes, so a command that arrives in pieces costs no more than one in a single
+ * piece. The search for a line end continues at `scanned`, and covers the first 64 KiB of a line even if more bytes
+ * have arrived: the result does not depend on how the bytes are split. As in Redis, the '\n' of a line end and the two
+ * bytes after a payload are skipped unchecked. Unlike in Redis, a NUL byte does not end the search. */
 #include "atomdb/resp/reader.h"
 
 #include <endian.h>
@@ -21,15 +21,15 @@
 
 enum {
 	SLOTS_FIRST = 8,
-	/* What is kept from one command to the next; a larger command's memory is given back behind it. */
+	/* Memory kept from one command to the next. A larger command's memory is freed after it. */
 	SLOTS_KEPT = 1024,
 	TEXT_KEPT = 1024,
-	/* Digits that the short way of reading a header line takes: enough for any length, and far from overflow. */
+	/* Maximum digits of short_number(): enough for any valid length, without overflow. */
 	SHORT_DIGITS = 10,
-	/* And what the way for usual commands takes. */
+	/* Maximum digits of usual_length(). */
 	USUAL_DIGITS = 5,
 };
-/* Beyond it a bulk is invalid for everybody, however it is announced. */
+/* A longer bulk is invalid for every client. */
 #define BULK_LIMIT (UINT64_C(512) * 1024 * 1024)
 
 void reader_init(struct reader *r) {
@@ -75,7 +75,7 @@ static int fail(struct reader *r, const char *error) {
 	return ATOMDB_E_PROTOCOL;
 }
 
-/* Doubles the slots, so that their number follows the arguments that have arrived and not those announced. */
+/* Doubles the slots. Their number follows the arguments that have arrived, not the announced count. */
 static int grow(struct reader *r, const struct reader_limits *limits) {
 	size_t most = limits->max_bytes / sizeof(*r->argv);
 	size_t cap = r->cap == 0 ? SLOTS_FIRST : (size_t)r->cap * 2;
@@ -93,7 +93,8 @@ static int grow(struct reader *r, const struct reader_limits *limits) {
 	return 0;
 }
 
-/* Looks for `end_byte` in the line at `position`; its offset within the line, or -1 with `scanned` brought forward. */
+/* Searches the line at `position` for `end_byte`. Returns its offset in the line, or advances `scanned` and returns
+ * -1. */
 static ssize_t find_line_end(struct reader *r, const char *data, size_t len, char end_byte) {
 	const char *line = data + r->position;
 	size_t there = len - r->position;
@@ -135,7 +136,7 @@ static int read_inline(struct reader *r, const char *data, size_t len, const str
 
 	r->argc = 0;
 	if (inline_next(&p, end)) {
-		/* Unquoting never makes text longer. */
+		/* Unquoted text is never longer than quoted text. */
 		int error = grow_text(r, (size_t)(end - p));
 		if (error < 0)
 			return error;
@@ -154,8 +155,8 @@ static int read_inline(struct reader *r, const char *data, size_t len, const str
 	return r->argc > 0 ? READER_COMMAND : READER_EMPTY;
 }
 
-/* The short way: digits and '\r' at `p`, with one more byte behind, all of them there. Returns the byte behind the
- * line, or NULL where anything is unusual. */
+/* Fast path: reads digits, '\r' and one more byte at `p`. Returns the end of the line, or NULL if the line is
+ * incomplete or unusual. */
 static inline const char *short_number(const char *p, const char *end, int64_t *value) {
 	const char *digits = p;
 	int64_t v = 0;
@@ -173,8 +174,8 @@ static inline const char *short_number(const char *p, const char *end, int64_t *
 	return p + 2;
 }
 
-/* Reads the header line at `position`: 1 with the number behind its first byte, 0 while it is unfinished, or an error.
- * Moves `position` behind it. */
+/* Reads the number after the first byte of the header line at `position`. Returns 1 and moves `position` past the line,
+ * 0 if the line is incomplete, or an error. */
 static int long_header(struct reader *r, const char *data, size_t len, int64_t *value, const char *too_big,
 		       const char *invalid) {
 	ssize_t end = find_line_end(r, data, len, '\r');
@@ -185,12 +186,12 @@ static int long_header(struct reader *r, const char *data, size_t len, int64_t *
 	if (len - r->position < (size_t)end + 2)
 		return 0;
 	if (r->left > 0 && *line != '$') {
-		/* A NUL would cut the text short. */
+		/* A NUL would truncate the text. */
 		snprintf(r->error_text, sizeof(r->error_text), "Protocol error: expected '$', got '%c'",
 			 *line != '\0' ? *line : ' ');
 		return fail(r, r->error_text);
 	}
-	/* The line of nothing but '\r' was turned away above: there is a first byte to skip. */
+	/* The code above has rejected a line of only '\r', so there is a first byte to skip. */
 	if (!number_parse((struct slice){line + 1, (size_t)end - 1}, value))
 		return fail(r, invalid);
 	r->position += (size_t)end + 2;
@@ -198,7 +199,8 @@ static int long_header(struct reader *r, const char *data, size_t len, int64_t *
 	return 1;
 }
 
-/* Reads "*3\r\n" and sets `left`; 1, 0 while unfinished, or an error. A count of zero or less leaves `left` at 0. */
+/* Reads "*3\r\n" and sets `left`. A count of zero or less sets it to 0. Returns 1, 0 if the line is incomplete, or an
+ * error. */
 static int read_header(struct reader *r, const char *data, size_t len, const struct reader_limits *limits) {
 	static const char invalid[] = "Protocol error: invalid multibulk length";
 	int64_t count;
@@ -218,7 +220,7 @@ static int read_header(struct reader *r, const char *data, size_t len, const str
 	return 1;
 }
 
-/* Reads "$5\r\n" and sets `bulk`; 1, 0 while unfinished, or an error. */
+/* Reads "$5\r\n" and sets `bulk`. Returns 1, 0 if the line is incomplete, or an error. */
 static inline int read_bulk_header(struct reader *r, const char *data, size_t len, const struct reader_limits *limits) {
 	static const char invalid[] = "Protocol error: invalid bulk length";
 	int64_t bulk;
@@ -273,28 +275,28 @@ static int read_multibulk(struct reader *r, const char *data, size_t len, const 
 	return r->argc > 0 ? READER_COMMAND : READER_EMPTY;
 }
 
-/* Four bytes, the first lowest: "$5\r\n" at once. */
+/* Loads four bytes in little-endian order, such as "$5\r\n". */
 static inline uint32_t load4(const char *p) {
 	uint32_t v;
 	memcpy(&v, p, sizeof(v));
 	return le32toh(v);
 }
 
-/* The digit in byte `i` of what was loaded; more than 9 for anything else. */
+/* Returns the digit in byte `i` of the loaded word, or a number above 9 if it is no digit. */
 static inline uint32_t digit_of(uint32_t four, unsigned i) {
 	return (four >> (8 * i) & 0xff) - '0';
 }
 
-/* A header line of one digit, "$5\r?", without its digit and its last byte; one of two digits, "$42\r", without them.
- */
+/* Masks and patterns of a header line: with one digit, "$5\r?", and with two, "$42\r". The digits are masked out. */
 #define ONE_DIGIT_MASK  0x00ff00ffu
 #define ONE_DIGIT(c)    ((uint32_t)(c) | (uint32_t)'\r' << 16)
 #define TWO_DIGITS_MASK 0xff0000ffu
 #define TWO_DIGITS(c)   ((uint32_t)(c) | (uint32_t)'\r' << 24)
-/* Bytes of the shortest argument: "$0\r\n\r\n". */
+/* Length of the shortest argument, "$0\r\n\r\n". */
 #define ARGUMENT_MIN 6
 
-/* A length of up to USUAL_DIGITS digits behind the '$' at `at`; returns where its line ends, or 0 for anything else. */
+/* Reads a length of up to USUAL_DIGITS digits after the '$' at `at`. Returns the end of its line, or 0 if it is
+ * unusual. */
 static size_t usual_length(const char *data, size_t at, size_t len, uint32_t *length) {
 	uint32_t value = 0;
 	size_t first = ++at;
@@ -353,7 +355,7 @@ size_t reader_give_up(struct reader *r) {
 	return done;
 }
 
-/* Passes over what comes of a command that was given up. Between two calls `position` is 0. */
+/* Skips the rest of a command that was given up. `position` is 0 between two calls. */
 static int skip(struct reader *r, const char *data, size_t len, const struct reader_limits *limits, size_t *consumed) {
 	while (r->left > 0) {
 		if (r->bulk < 0) {

@@ -1,5 +1,4 @@
-/* Each function asks for its room once and then stores straight into it, so that a reply is either whole in the buffer
- * or not there at all. */
+/* Each function reserves its room once, so that the buffer holds either the whole reply or none of it. */
 #include "atomdb/resp/writer.h"
 
 #include <math.h>
@@ -9,11 +8,11 @@
 
 #include "atomdb/util/number.h"
 
-/* A type's byte, a number and CRLF. */
+/* Type byte, number and CRLF. */
 enum { LINE_MAX_BYTES = 1 + NUMBER_TEXT_MAX + 2 };
 
 void writer_init(struct writer *w, struct buffer *out, size_t limit) {
-	/* Every turn of a connection begins here: what has no meaning yet is left as it is. */
+	/* Every turn of a connection calls this. Fields without a meaning yet stay uninitialized. */
 	w->out = out;
 	w->limit = limit;
 	w->protocol = 2;
@@ -22,7 +21,7 @@ void writer_init(struct writer *w, struct buffer *out, size_t limit) {
 	w->errors = 0;
 }
 
-/* Room for `n` bytes that is there already, without asking for more; NULL otherwise. */
+/* Returns room for `n` bytes if the buffer already has it, otherwise NULL. */
 static inline char *spare(struct writer *w, size_t n) {
 	struct buffer *b = w->out;
 	if (w->muted || w->failed || n > b->cap - b->len || b->len > w->limit || n > w->limit - b->len)
@@ -39,7 +38,7 @@ bool writer_fits(struct writer *w, size_t n) {
 	return !w->failed;
 }
 
-/* Room for exactly `n` bytes; NULL where nothing is to be written. */
+/* Returns room for exactly `n` bytes, or NULL if nothing may be written. */
 static char *room(struct writer *w, size_t n) {
 	if (w->muted || w->failed)
 		return NULL;
@@ -50,7 +49,7 @@ static char *room(struct writer *w, size_t n) {
 	return w->out->data + w->out->len;
 }
 
-/* Writes one line to `p`, which holds LINE_MAX_BYTES, and returns its end. */
+/* Writes one line to `p`, which holds LINE_MAX_BYTES. Returns its end. */
 static inline char *put_line(char *p, char type, int64_t value) {
 	*p++ = type;
 	if ((uint64_t)value < 10)
@@ -92,9 +91,9 @@ static void line(struct writer *w, char type, int64_t value) {
 	writer_raw(w, (struct slice){text, (size_t)(put_line(text, type, value) - text)});
 }
 
-/* A header line announcing `prefix` and `bytes` together, then both, then CRLF. */
+/* Writes a header line with the total length, `prefix`, `bytes` and CRLF. */
 static __attribute__((noinline)) void blob(struct writer *w, char type, struct slice prefix, struct slice bytes) {
-	/* No object is longer than PTRDIFF_MAX, so these sums do not overflow. */
+	/* No object exceeds PTRDIFF_MAX bytes, so the sums cannot overflow. */
 	size_t len = prefix.len + bytes.len;
 	char *p = spare(w, LINE_MAX_BYTES + len + 2);
 	if (p != NULL) {
@@ -130,8 +129,8 @@ void writer_simple(struct writer *w, const char *text) {
 	written_to(w, p);
 }
 
-/* Ends the error whose `n` bytes of text lie behind the '-' at `p`: line ends at its end are dropped and others become
- * spaces, since a client would take them for the end of the reply. There is room for CRLF. */
+/* Ends the error whose text is the `n` bytes after the '-' at `p`. Removes line ends at the end of the text and
+ * replaces others by spaces: they would end the reply. There is room for CRLF. */
 static void finish_error(struct writer *w, char *p, size_t n) {
 	char *text = p + 1;
 	while (n > 0 && (text[n - 1] == '\r' || text[n - 1] == '\n'))
@@ -146,7 +145,7 @@ static void finish_error(struct writer *w, char *p, size_t n) {
 	written_to(w, text + n + 2);
 }
 
-/* Counts an error that begins with `text`. */
+/* Counts an error whose text begins with `text`. */
 static void count_error(struct writer *w, const char *text) {
 	size_t n = strcspn(text, " ");
 	w->errors++;
@@ -199,7 +198,7 @@ void writer_bulk(struct writer *w, struct slice bytes) {
 		blob(w, '$', SLICE(""), bytes);
 		return;
 	}
-	/* The usual length: nothing needs to be kept over a call, for there is only the last one. */
+	/* The usual length. The only call is the last one, so no register must survive it. */
 	*p++ = '$';
 	if (n > 99)
 		*p++ = (char)('0' + n / 100);
@@ -242,7 +241,7 @@ void writer_bool(struct writer *w, bool value) {
 }
 
 void writer_double(struct writer *w, double value) {
-	/* ',' and CRLF around the longest "%.17g": sign, 17 digits, point, exponent. */
+	/* ',', the longest "%.17g" (sign, 17 digits, point, exponent) and CRLF. */
 	char text[40];
 	int n;
 	if (isnan(value))

@@ -31,7 +31,7 @@ int buffer_reserve(struct buffer *b, size_t more, size_t limit) {
 		cap = limit;
 	if (cap < need)
 		cap = need;
-	/* The kernel's and malloc's own bound on one object. */
+	/* malloc() fails for an object larger than PTRDIFF_MAX. */
 	if (cap > PTRDIFF_MAX)
 		return -ENOMEM;
 	char *data = realloc(b->data, cap);

@@ -56,7 +56,7 @@ void clock_rate_init(struct clock_rate *start) {
 double clock_ticks_to_seconds(const struct clock_rate *start, uint64_t ticks) {
 	uint64_t ticks_since = clock_ticks() - start->ticks;
 	uint64_t ns_since = clock_monotonic_ns() - start->ns;
-	/* Right after the start there is no rate yet: take a tick for a nanosecond. */
+	/* The rate is unknown until the clock has advanced: assume one tick per nanosecond. */
 	if (ticks_since == 0 || ns_since == 0)
 		return (double)ticks / 1e9;
 	return (double)ticks * ((double)ns_since / (double)ticks_since) / 1e9;

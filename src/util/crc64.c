@@ -1,11 +1,11 @@
-/* The checksum byte by byte, by the table of what each byte adds (Sarwate, 1988), and for more than a few bytes eight
- * at a time (Kounavis and Berry, 2005): table k says what a byte adds with k bytes behind it, and is made from table 0.
- */
+/* Inputs shorter than SLICED bytes are processed one byte at a time with one table (Sarwate, 1988). Longer ones are
+ * processed eight bytes at a time (slicing-by-8; Kounavis and Berry, 2005): table k maps a byte to its CRC if k more
+ * bytes follow it. It is computed from table 0. */
 #include "atomdb/util/crc64.h"
 
 #include <string.h>
 
-/* Bytes from which making seven more tables pays. */
+/* Computing the seven further tables pays off from this many bytes. */
 #define SLICED 16384
 
 static const uint64_t table[256] = {

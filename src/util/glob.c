@@ -1,6 +1,6 @@
-/* Every element of a pattern but '*' takes exactly one byte of the text, so when a mismatch is met behind a '*', giving
- * that star one byte more is the only choice worth trying: an earlier star taking more could only leave less text for
- * the later one. One place to go back to is therefore enough, and the work is bounded by pattern times text. */
+/* Every element of a pattern except '*' takes exactly one byte of the text. If a mismatch follows a '*', the matcher
+ * lets the last '*' take one byte more. An earlier '*' need not be retried: it could only leave less text for the last
+ * one. So the matcher keeps one position to return to, and the work is at most pattern length times text length. */
 #include "atomdb/util/glob.h"
 
 #include <stddef.h>
@@ -9,7 +9,7 @@ static inline int lower(int c) {
 	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
 }
 
-/* Bytes compare as signed, which is what a range between bytes above 0x7f means to Redis. */
+/* Bytes are signed, as in Redis: this decides which bytes a range that includes bytes above 0x7f contains. */
 static inline int byte_at(struct slice s, size_t at) {
 	return (signed char)s.data[at];
 }
@@ -28,8 +28,8 @@ static inline bool in_range(int first, int last, int c, bool nocase) {
 	return c >= first && c <= last;
 }
 
-/* Whether the class that begins behind the '[' at `*at` - 1 takes `c`; moves `*at` behind the class. A class that is
- * not closed ends with the pattern. An escaped byte is compared with its case even under `nocase`, as in Redis. */
+/* Returns true if the class contains `c`. The class begins at `*at`, after the '['. Advances `*at` past the class. The
+ * end of the pattern closes an open class. As in Redis, `nocase` does not apply to an escaped byte. */
 static bool class_takes(struct slice pattern, size_t *at, int c, bool nocase) {
 	size_t i = *at;
 	bool negated = i < pattern.len && pattern.data[i] == '^';
@@ -56,7 +56,7 @@ static bool class_takes(struct slice pattern, size_t *at, int c, bool nocase) {
 	return found != negated;
 }
 
-/* Whether the element at `*at`, which is no '*', takes `c`; moves `*at` behind it. */
+/* Returns true if the element at `*at` matches `c`, and advances `*at` past it. The element is not a '*'. */
 static bool element_takes(struct slice pattern, size_t *at, int c, bool nocase) {
 	int p = byte_at(pattern, (*at)++);
 	if (p == '?')
@@ -68,9 +68,10 @@ static bool element_takes(struct slice pattern, size_t *at, int c, bool nocase) 
 	return nocase ? lower(p) == lower(c) : p == c;
 }
 
-/* Steps that a call costs besides those for the bytes that it looks at. */
+/* Fixed cost of a call, in steps. */
 #define CALL 16
-/* Steps that a usual pattern takes for a text of any length, and for each of its first USUAL_BYTES bytes. */
+/* The allowance of glob_match_usual(): USUAL steps, and USUAL_PER_BYTE for each of the first USUAL_BYTES bytes of the
+ * text. */
 #define USUAL          64
 #define USUAL_PER_BYTE 2
 #define USUAL_BYTES    1024
@@ -83,7 +84,7 @@ static inline bool spend(uint64_t *work, uint64_t steps) {
 bool glob_match(struct slice pattern, struct slice text, bool nocase, uint64_t *work) {
 	const size_t none = pattern.len + 1;
 	size_t p = 0, t = 0;
-	size_t star = none; /* the element behind the last '*' */
+	size_t star = none; /* position after the last '*' */
 	size_t star_text = 0;
 
 	if (!spend(work, CALL))
@@ -130,7 +131,7 @@ bool glob_match_usual(struct slice pattern, struct slice text, bool nocase, uint
 	return matches;
 }
 
-/* A mismatch behind a '*' repeats what lies between that star and the next, at most once for each byte of the text. */
+/* In the worst case, each byte of the text causes a mismatch that repeats the longest part between two '*'. */
 bool glob_is_costly(struct slice pattern) {
 	size_t longest = 0, begin = pattern.len;
 	for (size_t p = 0; p < pattern.len;) {

@@ -1,6 +1,6 @@
-/* SipHash-1-3: one compression round for each 8 bytes, three to finish, after "SipHash: a fast short-input PRF"
- * (Aumasson and Bernstein, INDOCRYPT 2012). The bytes behind the last whole word, with the length modulo 256 on top,
- * make the last word. */
+/* SipHash-1-3 ("SipHash: a fast short-input PRF", Aumasson and Bernstein, INDOCRYPT 2012): one compression round for
+ * each 8 bytes, three finalization rounds. The last word holds the remaining 0 to 7 bytes, and the length modulo 256 in
+ * its top byte. */
 #include "atomdb/util/hash.h"
 
 #include <endian.h>
@@ -16,7 +16,7 @@ int hash_seed_random(struct hash_seed *seed) {
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	/* Up to 256 bytes always come in one piece. */
+	/* getrandom() never returns fewer bytes than asked for, if these are at most 256. */
 	if ((size_t)n != sizeof(fresh))
 		return -EIO;
 	*seed = fresh;
@@ -55,17 +55,17 @@ static inline uint64_t rotate(uint64_t v, unsigned by) {
 		v2 = rotate(v2, 32);      \
 	} while (0)
 
-/* The 0 to 7 bytes behind the last whole word, as a little-endian number; `end` is the end of all `len` bytes. */
+/* Returns the last `len` % 8 bytes as a little-endian number. `end` points to the end of the `len` bytes. */
 static inline uint64_t tail_word(const unsigned char *end, size_t len) {
 	size_t n = len & 7;
 	if (n == 0)
 		return 0;
-	/* With a whole word before the end, its overlap with what was read already is shifted out. */
+	/* Load the last 8 bytes, and shift out those that belong to the word before. */
 	if (len >= 8)
 		return load8(end - 8) >> (8 * (8 - n));
 	if (n >= 4)
 		return load4(end - n) | load4(end - 4) << (8 * (n - 4));
-	/* One, two or three bytes: first, middle and last, which coincide where there are fewer. */
+	/* One to three bytes. If there are fewer than three, some of the loads coincide. */
 	uint64_t first = *(end - n), middle = *(end - n + n / 2), last = *(end - 1);
 	return first | middle << (8 * (n / 2)) | last << (8 * (n - 1));
 }

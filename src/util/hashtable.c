@@ -26,7 +26,7 @@ int hashtable_reserve(struct hashtable *t) {
 	return 0;
 }
 
-/* Splits the first bucket that was not yet split at this size of the table. */
+/* Splits the next bucket in the order of linear hashing. */
 static void split(struct hashtable *t) {
 	size_t from = t->used - t->base;
 	struct hash_link *link = t->buckets[from];

@@ -1,28 +1,27 @@
-/* The format: a control byte below 32 says how many bytes, less one, follow as they are. Any other begins a
- * back-reference: 3 bits of length, 5 bits of distance; length 7 is continued in the next byte, and the last byte has
- * the rest of the distance. A reference repeats length + 2 bytes from distance + 1 bytes back, and may run into what it
- * writes itself.
+/* The format. A control byte below 32 is followed by that number plus one literal bytes. Any other control byte begins
+ * a back-reference: 3 bits of length, 5 bits of distance. If the length is 7, the next byte is added to it. The last
+ * byte holds the low 8 bits of the distance. A reference copies length + 2 bytes from distance + 1 bytes back. Source
+ * and destination may overlap.
  *
  *   000nnnnn n + 1 bytes        lllddddd dddddddd        111ddddd llllllll dddddddd
  *
- * To find repetitions, the compressor keeps the last place of each hash of three bytes. Which repetitions it finds is a
- * matter of the hash and of which places it enters: both are as in Redis, so that the same value gives the same dump.
- */
+ * The compressor keeps the last position of each hash of three bytes. The hash function and the positions that it
+ * records are those of Redis, so that equal values have equal dumps. */
 #include "atomdb/util/lzf.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 
 #define HASH_SLOTS   65536u
-#define LITERALS_MAX 32u   /* bytes that one control byte announces */
-#define DISTANCE_MAX 8192u /* back-references reach so far */
-#define LENGTH_MAX   264u  /* bytes that one back-reference repeats */
+#define LITERALS_MAX 32u   /* maximum length of a literal run */
+#define DISTANCE_MAX 8192u /* maximum distance of a back-reference */
+#define LENGTH_MAX   264u  /* maximum length of a back-reference */
 
 struct output {
 	uint8_t *bytes;
 	size_t room;
-	size_t at;       /* where the next byte goes; the run's control byte is before its first */
-	size_t literals; /* in the present run */
+	size_t at;       /* position of the next byte; the control byte of the run precedes its first byte */
+	size_t literals; /* length of the current literal run */
 };
 
 static size_t slot_of(const uint8_t *p) {
@@ -35,7 +34,7 @@ static void begin_run(struct output *o) {
 	o->at++;
 }
 
-/* Writes the control byte of the present run, or takes back its place where the run is empty. */
+/* Writes the control byte of the current run. If the run is empty, removes the byte reserved for it. */
 static void end_run(struct output *o) {
 	if (o->literals == 0)
 		o->at--;
@@ -64,8 +63,8 @@ static void add_reference(struct output *o, size_t distance, size_t length) {
 	begin_run(o);
 }
 
-/* How many bytes are the same at `a` and `b`, of which three are, where `left` bytes are left at `b`. The last two are
- * left alone, but where the first sixteen behind those two that always count happen to reach them. */
+/* Returns the number of equal bytes at `a` and `b`, at least three. `left` bytes remain at `b`. As in Redis, the match
+ * excludes the last two bytes, unless the unrolled comparison of bytes 3 to 18 reaches them. */
 static size_t same_bytes(const uint8_t *a, const uint8_t *b, size_t left) {
 	size_t most = left - 2 < LENGTH_MAX ? left - 2 : LENGTH_MAX, n = 2;
 	if (most > 16) {
@@ -81,8 +80,8 @@ static size_t same_bytes(const uint8_t *a, const uint8_t *b, size_t left) {
 	return n;
 }
 
-/* Whether the three bytes at `at` are those at `before`, which is near enough. The first place of all counts as none.
- */
+/* Returns true if the three bytes at `before` equal those at `at` and are within DISTANCE_MAX. Position 0 means
+ * "none". */
 static bool repeats(const uint8_t *in, size_t before, size_t at) {
 	return before != 0 && before < at && at - before <= DISTANCE_MAX && in[before] == in[at] &&
 	       in[before + 1] == in[at + 1] && in[before + 2] == in[at + 2];

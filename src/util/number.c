@@ -15,10 +15,10 @@ bool number_parse(struct slice text, int64_t *value) {
 		*value = 0;
 		return true;
 	}
-	/* The first digit is 1 to 9, or there is none: this refuses "", "-", "-0", "+1", " 1" and "01" at once. */
+	/* The first digit must be 1 to 9. This rejects "", "-", "-0", "+1", " 1" and "01". */
 	if (n == 0 || n > 19 || *p < '1' || *p > '9')
 		return false;
-	uint64_t v = 0; /* 19 digits fit without overflow */
+	uint64_t v = 0; /* 19 digits cannot overflow */
 	for (size_t i = 0; i < n; i++) {
 		unsigned digit = (unsigned)(unsigned char)p[i] - '0';
 		if (digit > 9)

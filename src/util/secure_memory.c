@@ -7,7 +7,7 @@ void *secure_alloc(size_t size) {
 	void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (bytes == MAP_FAILED)
 		return NULL;
-	/* A kernel without core dumps knows no such advice. */
+	/* Ignore the error of a kernel that is built without core dumps. */
 	(void)madvise(bytes, size, MADV_DONTDUMP);
 	return bytes;
 }

@@ -68,7 +68,7 @@ void serialize_record(struct serializer *s, const struct field *fields, size_t c
 
 /* --- reading ---------------------------------------------------------------------------------------------------- */
 
-/* Takes `n` bytes from the front; false: there are fewer. */
+/* Takes `n` bytes from the front. Returns false if fewer remain. */
 static bool take(struct slice *rest, uint64_t n, struct slice *out) {
 	if (n > rest->len)
 		return false;
@@ -94,7 +94,7 @@ static void set_default(const struct field *f, char *at) {
 		memcpy(at, f->kind == FIELD_NUMBER ? &f->missing : &(uint64_t){0}, sizeof(uint64_t));
 }
 
-/* Stores a value; false: it is not of the field's kind, or out of its bounds. */
+/* Stores a value. Returns false if it has another kind than the field, or is out of bounds. */
 static bool set_value(const struct field *f, char *at, struct slice value) {
 	uint64_t number;
 	switch (f->kind) {

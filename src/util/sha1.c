@@ -51,7 +51,7 @@ void sha1(struct slice bytes, uint8_t out[SHA1_BYTES]) {
 	size_t left = bytes.len;
 	for (; left >= BLOCK; left -= BLOCK, from += BLOCK)
 		take_block(state, from);
-	/* The end: a bit that is set, zeros, and the length in bits. */
+	/* Padding: a 1 bit, zeros, and the length in bits. */
 	uint8_t last[2 * BLOCK] = {0};
 	size_t size = left < BLOCK - 8 ? BLOCK : 2 * BLOCK;
 	uint64_t bits = (uint64_t)bytes.len * 8;

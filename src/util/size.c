@@ -8,7 +8,7 @@
 
 static const char letters[] = "KMGTP";
 
-/* The power of 1024 that `c` stands for, 1 to 4; 0 where it stands for none. */
+/* Returns the power of 1024 of the suffix `c`, 1 to 4, or 0 if `c` is no suffix. */
 static unsigned power_of(char c) {
 	char upper = (char)(c & ~0x20);
 	for (unsigned i = 0; i < 4; i++) {

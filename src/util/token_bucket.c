@@ -1,14 +1,15 @@
 #include "atomdb/util/token_bucket.h"
 
 #define BILLION UINT64_C(1000000000)
-/* The largest rate whose one second's worth still fits; beyond it a limit has no meaning anyway. */
+/* The capacity of a larger rate would overflow 64 bits. */
 #define RATE_MAX (UINT64_MAX / BILLION)
 
 static uint64_t capacity(const struct token_bucket *b) {
 	return b->rate * BILLION;
 }
 
-/* A token a second is a billionth of a token a nanosecond, so rate times nanoseconds is what has come in. */
+/* One token per second equals one billionth of a token per nanosecond, so the inflow is rate times elapsed
+ * nanoseconds. */
 static void refill(struct token_bucket *b, uint64_t now_ns) {
 	if (now_ns <= b->last_ns)
 		return;

@@ -1,4 +1,4 @@
-/* Short names as one number: up to 8 bytes in small letters, for comparing without regard to ASCII case at once. */
+/* Packs a name of up to 8 bytes into a 64-bit word, for comparisons that ignore ASCII case. */
 #pragma once
 
 #include <stdint.h>
@@ -6,7 +6,8 @@
 
 #include "atomdb/util/slice.h"
 
-/* ASCII capitals of 8 bytes at once to small letters: the high bit of each byte of `upper` says whether it is one. */
+/* Converts ASCII capitals to lower case, 8 bytes at a time. The high bit of each byte of `upper` is set for a
+ * capital. */
 static inline uint64_t ascii_word_lower(uint64_t w) {
 	const uint64_t ones = 0x0101010101010101;
 	uint64_t low7 = w & (ones * 0x7f);
@@ -22,11 +23,11 @@ static inline uint64_t ascii_word_load(const char *p, size_t n) {
 	return w;
 }
 
-/* The first 8 bytes of `s` (all, where there are fewer), zeros behind them. */
+/* Returns the first 8 bytes of `s`, padded with zeros. */
 static inline uint64_t ascii_word_exact(struct slice s) {
 	const char *p = s.data;
 	size_t n = s.len;
-	/* First and last bytes, which may overlap. */
+	/* Two loads that may overlap cover any length. */
 	if (n >= 8)
 		return ascii_word_load(p, 8);
 	if (n >= 4)
@@ -36,8 +37,8 @@ static inline uint64_t ascii_word_exact(struct slice s) {
 	return n == 0 ? 0 : ascii_word_load(p, 1);
 }
 
-/* The same in small letters. Two names without a NUL are equal without regard to case exactly when their words are, up
- * to 8 bytes. */
+/* Returns the first 8 bytes of `s` in lower case, padded with zeros. Two names of at most 8 bytes and without NUL are
+ * equal, ignoring case, if and only if their words are equal. */
 static inline uint64_t ascii_word(struct slice s) {
 	return ascii_word_lower(ascii_word_exact(s));
 }

@@ -1,21 +1,21 @@
-/* The clocks. Only the outermost floors read them; the floors below are told what time it is. */
+/* Clocks. Only the outermost floors read them and pass the time to the floors below. */
 #pragma once
 
 #include <stdint.h>
 
-/* Milliseconds since 1970 (CLOCK_REALTIME): deadlines of keys. */
+/* Milliseconds since the Epoch (CLOCK_REALTIME), for deadlines of keys. */
 int64_t clock_realtime_ms(void);
-/* Microseconds since 1970 (CLOCK_REALTIME): TIME. */
+/* Microseconds since the Epoch (CLOCK_REALTIME), for TIME. */
 int64_t clock_realtime_us(void);
 #ifdef ATOMDB_TEST_HOOKS
-/* Milliseconds by which tests set the two above ahead: the int64_t in the file that ATOMDB_TEST_CLOCK names. */
+/* Milliseconds that tests add to both clocks above: the int64_t in the file named by ATOMDB_TEST_CLOCK. */
 int64_t clock_test_shift_ms(void);
 #endif
-/* Nanoseconds of CLOCK_MONOTONIC: durations. */
+/* Nanoseconds of CLOCK_MONOTONIC, for durations. */
 uint64_t clock_monotonic_ns(void);
 
-/* Ticks of the cheapest steady counter that the processor has (the time stamp counter on x86-64, else
- * CLOCK_MONOTONIC): one a command, so it must cost next to nothing. Convert with clock_ticks_to_seconds. */
+/* Reads the cheapest steady counter of the processor: the time stamp counter on x86-64, otherwise CLOCK_MONOTONIC.
+ * Every command reads it. clock_ticks_to_seconds() converts it. */
 static inline uint64_t clock_ticks(void) {
 #if defined(__x86_64__)
 	return __builtin_ia32_rdtsc();
@@ -24,11 +24,11 @@ static inline uint64_t clock_ticks(void) {
 #endif
 }
 
-/* A pair of simultaneous readings, taken once at start; the rate of ticks follows from the time since. */
+/* Both clocks, read at the start. The rate of the ticks is measured from then on. */
 struct clock_rate {
 	uint64_t ticks;
 	uint64_t ns;
 };
 void clock_rate_init(struct clock_rate *start);
-/* Seconds that `ticks` ticks last, by the rate seen between `start` and now. */
+/* Converts ticks to seconds, at the average rate since `start`. */
 double clock_ticks_to_seconds(const struct clock_rate *start, uint64_t ticks);

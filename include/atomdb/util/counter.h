@@ -1,7 +1,7 @@
 /* Counters that one thread writes and any thread reads.
  *
- * One writer makes a plain add enough: a relaxed load and a relaxed store compile to the same instruction as on an
- * ordinary integer, without a lock prefix, while readers on other threads stay free of data races. */
+ * Because there is one writer, a relaxed load and a relaxed store are enough. They compile to the same instruction as
+ * an ordinary addition, without a lock prefix. Readers on other threads cause no data race. */
 #pragma once
 
 #include <stdatomic.h>

@@ -1,9 +1,9 @@
-/* The CRC of 64 bits that Redis puts behind what it dumps: the polynomial of Jones, reflected. */
+/* The 64-bit CRC of Redis's DUMP format: the Jones polynomial, reflected. */
 #pragma once
 
 #include <stdint.h>
 
 #include "atomdb/util/slice.h"
 
-/* Goes on from `crc`, which is 0 at the beginning. */
+/* Continues the CRC `crc` over `bytes`. Begin with 0. */
 uint64_t crc64(uint64_t crc, struct slice bytes);

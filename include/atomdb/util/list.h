@@ -1,4 +1,4 @@
-/* Intrusive circular doubly linked lists of things on the heap. */
+/* Intrusive circular doubly linked lists of objects on the heap. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,7 +17,7 @@ static inline bool list_empty(const struct list *l) {
 	return l->next == l;
 }
 
-/* Whether a node is in a list; a node must have been through list_init or list_remove once. */
+/* Returns true if the node is in a list. list_init() or list_remove() must have been called on it once. */
 static inline bool list_linked(const struct list *node) {
 	return node->next != node;
 }
@@ -29,7 +29,7 @@ static inline void list_push_back(struct list *l, struct list *node) {
 	l->prev = node;
 }
 
-/* Unlinks a node; harmless for one that is in no list. */
+/* Unlinks a node. A node that is in no list is unchanged. */
 static inline void list_remove(struct list *node) {
 	node->prev->next = node->next;
 	node->next->prev = node->prev;
@@ -38,7 +38,7 @@ static inline void list_remove(struct list *node) {
 
 #define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
-/* Walks a list; the current node may be removed, no other. */
+/* Iterates over a list. The body may remove the current node, but no other. */
 #define list_for_each(node, l)                                                      \
 	for (struct list *node = (l)->next, *node##_next = node->next; node != (l); \
 	     node = node##_next, node##_next = node->next)

@@ -1,7 +1,7 @@
-/* What the floors report to the operator: one row in log_events.def per kind of event.
+/* Events that the floors report to the operator. log_events.def has one row for each kind of event.
  *
- * A floor says what happened, to whom; the sink that the daemon installs decides about priority (the row's), rate
- * limit (the row's), escaping of the client's bytes, and where it goes (journal fields or lines on stderr). */
+ * A floor reports an event with its details. The sink, installed by the daemon, applies the priority and the rate limit
+ * of the row, escapes the bytes of clients, and writes to the journal or to stderr. */
 #pragma once
 
 #include "atomdb/util/slice.h"
@@ -13,18 +13,18 @@ enum log_event_id {
 	LOG_EVENT_COUNT
 };
 
-/* The details of an event; what does not apply stays NULL or zero. */
+/* Details of an event. Fields that do not apply are NULL or zero. */
 struct log_event {
 	enum log_event_id id;
 	const char *tenant;  /* display name */
 	const char *client;  /* address */
-	const char *address; /* a listening address, a path */
-	struct slice bytes;  /* what a client sent: the sink escapes and shortens it */
+	const char *address; /* a listening address or a path */
+	struct slice bytes;  /* bytes that a client sent: the sink escapes and truncates them */
 	int error;           /* negative: see error.h */
-	const char *detail;  /* free text from the daemon itself, never from outside */
+	const char *detail;  /* text of the daemon itself, never from a client */
 };
 
-/* Takes events from any thread. */
+/* Any thread may call report(). */
 struct log_sink {
 	void (*report)(void *context, const struct log_event *log_event);
 	void *context;

@@ -1,6 +1,6 @@
-/* LZF (Lehmann, 2000), the compression of strings in Redis's dumps: fast rather than small.
+/* LZF (Lehmann, 2000): the fast compression of strings in Redis's DUMP format.
  *
- * What comes out is what redis-server 7.0 makes of the same bytes. */
+ * The output is identical to that of redis-server 7.0. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,11 +8,12 @@
 
 #include "atomdb/util/slice.h"
 
-/* One byte of compressed data stands for at most so many. */
+/* Maximum ratio of expanded to compressed size. */
 #define LZF_RATIO_MAX 88
 
-/* Compresses into `out`, at most `room` bytes; returns how many, or 0 where it does not fit or memory is short. */
+/* Compresses into at most `room` bytes at `out`. Returns the compressed size, or 0 if it does not fit or memory is
+ * short. */
 size_t lzf_compress(struct slice in, char *out, size_t room);
 
-/* Expands to exactly `len` bytes at `out`; false where `in` is not what `len` bytes were compressed to. */
+/* Expands to exactly `len` bytes at `out`. Returns false if `in` is invalid or expands to another length. */
 bool lzf_expand(struct slice in, char *out, size_t len);

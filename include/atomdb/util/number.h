@@ -1,4 +1,4 @@
-/* Decimal integers to and from bytes, as strictly as Redis reads them. */
+/* Conversion between integers and decimal text, as strict as in Redis. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,12 +7,12 @@
 
 #include "atomdb/util/slice.h"
 
-/* Longest text of an int64_t, without terminator. */
+/* Maximum length of an int64_t in decimal, without a terminator. */
 #define NUMBER_TEXT_MAX 20
 
-/* Reads the canonical decimal form of an int64_t: an optional '-', no '+', no space, no leading zero, no "-0", at most
- * 20 bytes. Returns whether the whole slice is one; `*value` is written only then. */
+/* Parses the canonical decimal form of an int64_t: an optional '-', no '+', no space, no leading zero, no "-0". Returns
+ * false, and leaves `*value` unchanged, if `text` is anything else. */
 bool number_parse(struct slice text, int64_t *value);
 
-/* Writes `value` in decimal to `out` (at least NUMBER_TEXT_MAX bytes, no terminator); returns the count of bytes. */
+/* Writes `value` in decimal to `out`, which holds NUMBER_TEXT_MAX bytes, without a terminator. Returns the length. */
 size_t number_format(int64_t value, char *out);

@@ -1,9 +1,9 @@
-/* Memory for plaintext secrets: pages that no core dump has, and that are wiped when they are freed. */
+/* Memory for plaintext secrets: excluded from core dumps, and wiped when freed. */
 #pragma once
 
 #include <stddef.h>
 
-/* Zeroed bytes, or NULL. */
+/* Returns zeroed memory, or NULL. */
 void *secure_alloc(size_t size);
-/* `size` as allocated; NULL is fine. */
+/* Wipes and frees. `size` is the allocated size; `bytes` may be NULL. */
 void secure_free(void *bytes, size_t size);

@@ -21,38 +21,39 @@
 
 enum field_kind { FIELD_NUMBER, FIELD_FLAG, FIELD_BYTES };
 
-/* Where a field of a record is kept in memory. Tables of these are const, and have at most FIELDS_MAX rows. */
+/* Describes a field of a record in memory. A table of these is const and has at most FIELDS_MAX rows. */
 struct field {
 	const char *name; /* 1 to 255 bytes */
 	enum field_kind kind;
-	size_t offset; /* number: of a uint64_t; flag: of a uint64_t that has it as a bit; bytes: of a struct slice */
-	uint64_t most; /* number: the largest; flag: its bit; bytes: the greatest length */
-	uint64_t
-		missing; /* number: the default. The default of a flag is 0, that of bytes a slice whose data is NULL */
+	size_t offset; /* number: of a uint64_t; flag: of a uint64_t that holds it as a bit; bytes: of a struct slice */
+	uint64_t most; /* number: maximum; flag: its bit; bytes: maximum length */
+	uint64_t missing; /* number: its default. A flag defaults to 0, bytes to a slice with a NULL pointer */
 };
 
 #define FIELDS_MAX 64
 
-/* A writer. The first error is kept, and nothing is written after it: read it once, at the end. */
+/* A writer. After the first error it writes nothing more: check `error` once, at the end. */
 struct serializer {
 	struct buffer *out; /* not owned */
 	int error;          /* 0 or -ENOMEM */
 };
 
-/* Writes the fields that differ from their defaults. Other fields of the same record may be written before or after. */
+/* Writes the fields that differ from their defaults. The caller may write further fields of the record before and
+ * after. */
 void serialize_record(struct serializer *s, const struct field *fields, size_t count, const void *from);
 void serialize_number(struct serializer *s, const char *name, uint64_t value);
 void serialize_bytes(struct serializer *s, const char *name, struct slice bytes);
-/* Begins a value that the following calls write, until serialize_end, which takes what this returns. They nest. */
+/* Begins a value. The following calls write it, until serialize_end(), which takes the returned number. Values may
+ * nest. */
 size_t serialize_begin(struct serializer *s, const char *name);
 void serialize_end(struct serializer *s, size_t begin);
-/* Writes a part of the bytes of the value that has begun. */
+/* Appends bytes to the value begun last. */
 void serialize_piece(struct serializer *s, struct slice piece);
 /* The name of an element of a list. */
 #define SERIALIZE_ELEMENT ""
 
-/* Reads a record, which may be any bytes. Slices point into it. 0; ATOMDB_E_FORMAT: it is cut off, a field is twice
- * there, or a value is out of its bounds; ATOMDB_E_VERSION: a field that must be known is not. */
+/* Reads a record from untrusted bytes. The resulting slices point into it. Returns 0; ATOMDB_E_FORMAT if it is
+ * truncated, has a field twice, or has a value out of bounds; ATOMDB_E_VERSION if a required field is unknown. */
 int deserialize_record(struct slice record, const struct field *fields, size_t count, void *to);
-/* Takes the next element from the front of a list. 1; 0: there is none; ATOMDB_E_FORMAT. */
+/* Takes the next element from the front of a list. Returns 1, 0 if the list is empty, or ATOMDB_E_FORMAT. */
 int deserialize_element(struct slice *list, struct slice *element);

@@ -1,4 +1,4 @@
-/* SHA-1 (FIPS 180-4), for DEBUG DIGEST alone, which Redis makes of it: it protects nothing. */
+/* SHA-1 (FIPS 180-4). DEBUG DIGEST needs it for the same result as in Redis. Nothing else may use it. */
 #pragma once
 
 #include <stdint.h>
@@ -7,5 +7,5 @@
 
 #define SHA1_BYTES 20
 
-/* `out` may be what `bytes` points to. */
+/* `out` may overlap `bytes`. */
 void sha1(struct slice bytes, uint8_t out[SHA1_BYTES]);

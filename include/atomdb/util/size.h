@@ -1,12 +1,12 @@
-/* Sizes as people write them: "0", "512", "64K", "1G". */
+/* Human-readable sizes: "0", "512", "64K", "1G". */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Reads digits with an optional suffix K, M, G or T (powers of 1024) and an optional B at the end, in either case.
- * Returns 0, ATOMDB_E_SYNTAX, or ATOMDB_E_RANGE beyond INT64_MAX. */
+/* Parses digits, an optional suffix K, M, G or T (powers of 1024), and an optional B, in either case. Returns 0,
+ * ATOMDB_E_SYNTAX, or ATOMDB_E_RANGE if the size exceeds INT64_MAX. */
 int size_parse(const char *text, uint64_t *bytes);
 
-/* Writes `bytes` as Redis's INFO does ("1.50M"); `out` holds at least 32 bytes and is terminated. */
+/* Formats `bytes` as Redis's INFO does ("1.50M"), with a terminator. `out` holds at least 32 bytes. */
 void size_format(uint64_t bytes, char *out, size_t out_size);

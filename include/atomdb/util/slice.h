@@ -1,4 +1,5 @@
-/* A run of bytes that somebody else owns: pointer and length, any byte value, no terminator. */
+/* A reference to bytes that another object owns: pointer and length. Any byte value is valid; there is no
+ * terminator. */
 #pragma once
 
 #include <stdbool.h>
@@ -23,7 +24,7 @@ static inline bool slice_equal(struct slice a, struct slice b) {
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/* The same for slices of 8 to 64 bytes, without a call; false for any others. */
+/* Like slice_equal(), inline, for 8 to 64 bytes. Returns false for any other length. */
 static inline bool slice_equal_short(struct slice a, struct slice b) {
 	uint64_t x, y;
 	size_t n = a.len;
@@ -35,13 +36,13 @@ static inline bool slice_equal_short(struct slice a, struct slice b) {
 		if (x != y)
 			return false;
 	}
-	/* The last ones, some of them for the second time. */
+	/* The last 8 bytes; they may overlap the ones before. */
 	memcpy(&x, a.data + n - sizeof(x), sizeof(x));
 	memcpy(&y, b.data + n - sizeof(y), sizeof(y));
 	return x == y;
 }
 
-/* Equal to `text` without regard to ASCII case, as Redis compares command names and options. */
+/* Returns true if `s` equals `text`, ignoring ASCII case, as Redis compares names of commands and options. */
 static inline bool slice_is(struct slice s, const char *text) {
 	return s.len == strlen(text) && strncasecmp(s.data, text, s.len) == 0;
 }
