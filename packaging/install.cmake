@@ -18,11 +18,16 @@ endforeach()
 
 # The manual pages, the journal's catalog and the shell's completion come from the daemon's tables.
 set(documents "${CMAKE_CURRENT_BINARY_DIR}/documents")
-set(made "${documents}/atomdb.8" "${documents}/atomdb.conf.5" "${documents}/atomdb.catalog" "${documents}/atomdb.bash")
+set(pages atomdb.8 atomdb.conf.5 atomdb-commands.7)
+list(TRANSFORM pages PREPEND "${documents}/" OUTPUT_VARIABLE made)
+list(TRANSFORM pages PREPEND packaging/man/ OUTPUT_VARIABLE templates)
+list(TRANSFORM templates APPEND .in)
+list(APPEND made "${documents}/atomdb.catalog" "${documents}/atomdb.bash")
+file(GLOB command_rows CONFIGURE_DEPENDS src/commands/*/*.def)
 add_custom_command(OUTPUT ${made}
   COMMAND "${CMAKE_CURRENT_SOURCE_DIR}/packaging/documents" "${documents}" ${PROJECT_VERSION} "${unit_dir}"
-  DEPENDS packaging/documents packaging/tables.py packaging/man/atomdb.8.in packaging/man/atomdb.conf.5.in
-    src/daemon/arguments.def src/daemon/options.def include/atomdb/util/log_events.def
+  DEPENDS packaging/documents packaging/tables.py ${templates} src/daemon/arguments.def src/daemon/options.def
+    src/observe/metrics.def include/atomdb/util/log_events.def include/atomdb/commands/commands.def ${command_rows}
   VERBATIM)
 add_custom_target(documents ALL DEPENDS ${made})
 
@@ -37,7 +42,7 @@ install(FILES packaging/prometheus/scrape.yml packaging/prometheus/rules.yml DES
 install(FILES packaging/grafana/atomdb.json DESTINATION "${CMAKE_INSTALL_DOCDIR}/grafana")
 
 # Compressed without the time and the name, so that the same source gives the same bytes.
-foreach(page atomdb.8 atomdb.conf.5)
+foreach(page ${pages})
   string(REGEX REPLACE ".*\\." "" section ${page})
   add_custom_command(OUTPUT "${documents}/${page}.gz"
     COMMAND gzip -9nkf "${documents}/${page}" DEPENDS "${documents}/${page}" VERBATIM)

@@ -38,7 +38,8 @@ set(CPACK_RPM_POST_UNINSTALL_SCRIPT_FILE "${rpm}/postun")
 # Directories of the system are not the package's.
 set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION /etc /lib /lib/systemd /lib/systemd/system /usr/lib/sysusers.d
   /usr/lib/systemd /usr/lib/systemd/catalog /usr/lib/systemd/system /usr/share/bash-completion
-  /usr/share/bash-completion/completions /usr/share/man /usr/share/man/man5 /usr/share/man/man8)
+  /usr/share/bash-completion/completions /usr/share/man /usr/share/man/man5 /usr/share/man/man7
+  /usr/share/man/man8)
 
 set(debian "${CMAKE_CURRENT_SOURCE_DIR}/packaging/debian")
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)

@@ -35,10 +35,10 @@ def unquote(text):
 
 
 def commands():
-    """All commands, in the order of their groups' files: their fields as C text by name, and id, name, parent."""
+    """All commands, in the order of their groups' files: their fields as C text by name, and folder, id, name, parent."""
     for include in re.findall(r'^#include "([^"]+)"', (ROOT / "include/atomdb/commands/commands.def").read_text(encoding="utf-8"), re.M):
         for columns in rows(f"src/{include}", "(?:COMMAND|SUBCOMMAND)"):
             head = 3 if columns[3].startswith(".") else 4
             parent = columns[0] if head == 4 else None
             fields = dict(re.match(r"\.(\w+) = (.*)", column, re.DOTALL).groups() for column in columns[head:])
-            yield {"parent": parent, "id": columns[head - 3], "name": unquote(columns[head - 2]), "run": columns[head - 1], **fields}
+            yield {"folder": pathlib.Path(include).parent.name, "parent": parent, "id": columns[head - 3], "name": unquote(columns[head - 2]), "run": columns[head - 1], **fields}

@@ -12,7 +12,7 @@ import harness
 BENCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench")
 sys.path.insert(0, BENCH)
 
-from bench.report import Row, into_readme, table  # noqa: E402
+from bench.report import HEADLINES, Row, headlines, into_file, table  # noqa: E402
 
 
 def bench(binary, tmp_path, *arguments):
@@ -58,5 +58,15 @@ def test_ratios_are_taken_within_a_round():
 def test_the_table_goes_between_the_markers(tmp_path):
     path = tmp_path / "README.md"
     path.write_text("before\n<!-- bench -->\nold\n<!-- /bench -->\nafter\n")
-    into_readme(path, "new")
+    into_file(path, "new")
     assert path.read_text() == "before\n<!-- bench -->\nnew\n<!-- /bench -->\nafter\n"
+
+
+def test_the_readme_shows_headlines_of_the_results():
+    def between_markers(path):
+        with open(os.path.join(BENCH, "..", "..", path), encoding="utf-8") as file:
+            return file.read().split("<!-- bench -->\n")[1].split("\n<!-- /bench -->")[0]
+
+    shown = list(headlines(between_markers("tests/bench/RESULTS.md")))
+    assert len(shown) == len(HEADLINES) + 2
+    assert shown == between_markers("README.md").splitlines()

@@ -1,6 +1,6 @@
 /* The table of commands, made from commands.def: one row a command.
  *
- * The row is the source of dispatch, COMMAND, the metrics by command and README's table. */
+ * The row is the source of dispatch, COMMAND, the metrics by command and the manual page atomdb-commands(7). */
 #pragma once
 
 #include <stdbool.h>

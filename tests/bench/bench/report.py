@@ -2,6 +2,7 @@
 import datetime
 import os
 import platform
+import re
 import statistics
 import textwrap
 
@@ -101,10 +102,38 @@ def table(rows, command, rounds, before):
     return "\n".join(lines)
 
 
-def into_readme(path, text):
-    """Between its markers for it."""
-    with open(path, encoding="utf-8") as readme:
-        before, rest = readme.read().split("<!-- bench -->", 1)
+# What README.md shows: the rows whose titles begin so, and how it names them.
+HEADLINES = {
+    "server CPU per op, 50 clients, no pipeline": "CPU per command, 50 clients, no pipeline",
+    "server CPU per op, 50 clients, pipeline of 50": "CPU per command, 50 clients, pipeline of 50",
+    "resident bytes per key, 16-byte keys, 32-byte values, 2 M": "memory per key, 16-byte keys, 32-byte values",
+    "resident bytes per key, 16-byte keys, 32-byte values, every": "the same, with a TTL",
+    "resident bytes per idle connection": "memory per idle connection",
+    "1 M keys due within 1 s: last one gone": "1 M keys expire: the last one is gone, after its time",
+    "1 M keys due within 1 s: their memory free": "1 M keys expire: their memory is free",
+    "clean restart with 10 M keys": "restart with 10 M keys under load: longest wait of a client",
+    "SIGKILL with 10 M keys under load, 1 worker": "SIGKILL with 10 M keys under load: all keys are back",
+}
+
+
+def headlines(text):
+    """The rows of a table that README.md shows, without the floor, the targets and the multiples of the floor."""
+    lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line.startswith("| ")]
+    header = next((line for line in lines if line[0] == "what"), [])
+    columns = [header.index(HEADINGS[kind]) for kind in COLUMNS if kind != "floor" and HEADINGS[kind] in header]
+    yield "| what | " + " | ".join(header[column] for column in columns) + " |"
+    yield "|---|" + "---:|" * len(columns)
+    for start, title in HEADLINES.items():
+        for line in lines:
+            if line[0].startswith(start):
+                cells = [re.sub(r".*\((.*)\)", r"\1", line[column]) for column in columns]
+                yield f"| {title} | " + " | ".join(f"{cell} {line[1]}" if cell else "" for cell in cells) + " |"
+
+
+def into_file(path, text):
+    """Puts the text between the markers of the file."""
+    with open(path, encoding="utf-8") as file:
+        before, rest = file.read().split("<!-- bench -->", 1)
         after = rest.split("<!-- /bench -->", 1)[1]
-    with open(path, "w", encoding="utf-8") as readme:
-        readme.write(f"{before}<!-- bench -->\n{text}\n<!-- /bench -->{after}")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"{before}<!-- bench -->\n{text}\n<!-- /bench -->{after}")
