@@ -5,6 +5,9 @@
 #include <systemd/sd-event.h>
 
 #include "atomdb/daemon/daemon.h"
+#include "atomdb/net/accept.h"
+#include "atomdb/net/fanout.h"
+#include "atomdb/net/messages.h"
 #include "atomdb/net/worker.h"
 #include "atomdb/observe/http.h"
 #include "atomdb/store/memory_budget.h"

@@ -99,7 +99,7 @@ static void check_room(struct daemon *d) {
 	uint64_t clients = atomic_load_explicit(&d->shared.clients, memory_order_relaxed);
 	uint32_t most = d->sources.max_clients;
 	d->health.clients_full =
-		most != 0 && (clients >= most || worker_authenticated(&d->shared) + worker_kept_places(most) >= most);
+		most != 0 && (clients >= most || accept_authenticated(&d->shared) + accept_kept_places(most) >= most);
 	d->health.memory_full = refused_lately(&d->refused_memory, memory);
 	d->health.tenants_full = refused_lately(&d->refused_tenants, tenants);
 }

@@ -1,18 +1,17 @@
-/* How calls get to those who answer them, and lines for the operator's MONITOR to the operator. */
-#include "atomdb/session/fanout.h"
+#include "net/fanout.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "atomdb/events/monitor.h"
-#include "net/connection.h"
+#include "atomdb/session/fanout.h"
 #include "net/worker.h"
 
-/* Lines for the operator's MONITOR that may be on their way together; more are lost. */
+/* Bytes of lines for the operator's MONITOR that may be in inboxes together. Further lines are lost. */
 #define MONITOR_BYTES ((uint64_t)16 << 20)
 
-/* MESSAGE_FANOUT and MESSAGE_ANSWER. All that a call needs are made with it: one for each worker, the last for the
- * answer. They are the call's, and end with it. */
+/* MESSAGE_FANOUT and MESSAGE_ANSWER. A fanout owns an array of them: one for each worker, and the last for the answer.
+ */
 struct envelope {
 	struct message message;
 	struct fanout *fanout;
@@ -54,7 +53,7 @@ void worker_send_fanout(struct environment *env, struct fanout *c) {
 		shared->control.ask(shared->control.context, c);
 		return;
 	}
-	/* It may end with the last of them. */
+	/* The fanout may end with the last message. */
 	unsigned workers = c->workers, own = env->worker;
 	for (unsigned i = 0; i < workers; i++) {
 		if (i != own)
@@ -74,7 +73,7 @@ void worker_discard_fanout(struct fanout *c) {
 		fanout_free(c);
 }
 
-/* Where the operator does not take the lines, there is an end: he is told by being closed. */
+/* Lines are lost if the operator does not take them. The operator's connection is closed then. */
 void worker_send_monitor_feed(struct worker *w) {
 	struct buffer *lines = &w->env.feed.lines;
 	struct monitor_message *m = calloc(1, sizeof(*m));

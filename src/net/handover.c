@@ -8,6 +8,10 @@
 #include "atomdb/session/fanout.h"
 #include "atomdb/util/error.h"
 #include "net/connection.h"
+#include "net/fanout.h"
+#include "net/messages.h"
+#include "net/output.h"
+#include "net/pending.h"
 #include "net/worker.h"
 
 struct connection_record {
@@ -20,12 +24,12 @@ struct connection_record {
 
 #define FLAG(name, flag) \
 	{ name, FIELD_FLAG, offsetof(struct connection_record, flags), flag, 0 }
-#define BYTES(name, authenticated) \
-	{ name, FIELD_BYTES, offsetof(struct connection_record, authenticated), SIZE_MAX, 0 }
-/* The arena keeps the rest of this value. A release that does not know it must not send the bytes around it. */
+#define BYTES(name, member) \
+	{ name, FIELD_BYTES, offsetof(struct connection_record, member), SIZE_MAX, 0 }
+/* Names the rest of a value in the arena. A release that does not know this field must not send the bytes around it. */
 #define PINNED "!lent"
 
-/* Flags that are not here follow from the rest. */
+/* The other flags follow from the rest of the state. */
 static const struct field fields[] = {
 	FLAG("member", CONNECTION_AUTHENTICATED),
 	FLAG("greeted", CONNECTION_GREETED),
@@ -94,8 +98,8 @@ void worker_take_arrivals(struct worker *w) {
 	}
 }
 
-/* Whether the control plane did what the client waits to hear of: the next process would do it again. To stop is done
- * in any case, and nothing that the next one should do. */
+/* Returns whether the control plane has done what the client waits for, or is doing it, as for SHUTDOWN. The next
+ * process would do it again. */
 static bool was_obeyed(const struct session *s) {
 	const struct fanout *fanout = fanout_of(s);
 	return fanout != NULL && fanout->kind->on_worker == NULL &&
@@ -130,7 +134,7 @@ static int check_socket(int fd) {
 	return type == SOCK_STREAM && (flags & O_NONBLOCK) ? 0 : ATOMDB_E_FORMAT;
 }
 
-/* NULL: it has none. */
+/* Finds the tenant of a record. `*out` is NULL if the client has none. Returns 0 or an error. */
 static int find_tenant(struct worker_shared *shared, struct slice record, struct tenant **out) {
 	struct tenant_identity identity;
 	*out = NULL;
@@ -151,7 +155,7 @@ static int restore(struct connection *c, const struct connection_record *r) {
 	if (error == 0 && r->pinned.data != NULL)
 		error = output_deserialize_pinned(c, r->pinned);
 	if (error == 0 && r->input.len > 0)
-		error = input_hold(c, r->input);
+		error = pending_hold(c, r->input);
 	if (error == 0)
 		error = connection_charge(c);
 	if (error == 0 && (r->flags & CONNECTION_FINISHED))

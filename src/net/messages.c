@@ -1,9 +1,16 @@
-/* What is sent to a worker, and what it does with it. */
+#include "net/messages.h"
+
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/accept.h"
 #include "net/connection.h"
+#include "net/fanout.h"
+#include "net/input.h"
+#include "net/output.h"
+#include "net/pending.h"
 #include "net/worker.h"
 
 struct settings_message {
@@ -68,7 +75,7 @@ static void post_accepted(struct worker *w, const struct listener *l, int fd) {
 	inbox_post(&w->inbox, &m->message);
 }
 
-/* Gives the workers in turn what waits, up to a full queue. */
+/* Gives the connections that wait at a listener to the workers in turn, up to a full queue. */
 static void accept_waiting(struct worker_shared *shared, const struct listener *l) {
 	for (unsigned i = 0; i < LISTENER_BACKLOG; i++) {
 		int fd = accept4(listener_fd(l), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -81,7 +88,7 @@ static void accept_waiting(struct worker_shared *shared, const struct listener *
 void worker_end_listener(struct worker_shared *shared, struct listener *l) {
 	accept_waiting(shared, l);
 	listener_refuse(l);
-	/* A Unix socket still hands out clients that came in between. */
+	/* A Unix socket still gives out clients that came between the two calls. */
 	accept_waiting(shared, l);
 }
 
@@ -115,7 +122,7 @@ void worker_test_hang(struct worker *w, bool hang) {
 }
 #endif
 
-/* Closes all clients of a tenant that has some. With the last of them it may end. */
+/* Closes all clients of a tenant that has some. The tenant may end with the last of them. */
 static void close_clients(struct tenant *t) {
 	bool last;
 	do {
@@ -127,11 +134,11 @@ static void close_clients(struct tenant *t) {
 
 void worker_take_accepted(struct worker *w, struct message *m) {
 	struct accepted_message *a = (struct accepted_message *)(void *)m;
-	worker_admit(w, a->listener, a->fd);
+	accept_admit(w, a->listener, a->fd);
 	free(a);
 }
 
-/* If it has clients, the last of them to leave calls registry_remove_done: then `t` is gone. */
+/* Removes a tenant. If it has clients, the last that leaves calls registry_remove_done, and `t` is gone. */
 static void remove_tenant(struct worker *w, struct tenant *t) {
 	t->removed = true;
 	if (list_empty(&t->sessions))
@@ -140,11 +147,33 @@ static void remove_tenant(struct worker *w, struct tenant *t) {
 		close_clients(t);
 }
 
-/* It does not end before registry_orphan_told. */
+/* Closes the clients of an orphaned tenant, which exists at least until registry_orphan_told. */
 static void orphan_tenant(struct worker *w, struct tenant *t) {
 	if (tenant_orphaned(t) && !list_empty(&t->sessions))
 		close_clients(t);
 	registry_orphan_told(w->env.registry, t);
+}
+
+/* Serves a connection that another worker sent. */
+static void take_connection(struct worker *w, struct message *m) {
+	/* The message is part of the connection. */
+	struct connection *c = ((struct pending *)(void *)m)->connection;
+	c->session.env = &w->env;
+	if (connection_enter(w, c) < 0) {
+		session_deinit(&c->session);
+		connection_discard(c);
+		atomic_fetch_sub_explicit(&w->shared->clients, 1, memory_order_relaxed);
+		return;
+	}
+	c->flags |= CONNECTION_RUNNABLE;
+	if (c->flags & CONNECTION_OVERRUN)
+		connection_close(c);
+	else if (!output_is_behind(c))
+		input_resume(c);
+	else if (connection_charge(c) < 0)
+		connection_close(c);
+	else
+		connection_settle(c);
 }
 
 static void handle(struct worker *w, struct message *m) {
@@ -152,8 +181,7 @@ static void handle(struct worker *w, struct message *m) {
 	struct tenant_message *t = (struct tenant_message *)(void *)m;
 	switch (m->kind) {
 	case MESSAGE_CONNECTION:
-		/* The message is part of the connection. */
-		connection_arrive(w, ((struct pending *)(void *)m)->connection);
+		take_connection(w, m);
 		return;
 	case MESSAGE_SETTINGS:
 		w->env.settings = s->settings;
@@ -187,7 +215,7 @@ static void handle(struct worker *w, struct message *m) {
 void worker_read_inbox(struct worker *w) {
 	struct message *m = inbox_take(&w->inbox);
 	while (m != NULL) {
-		/* Handling ends the message's life. */
+		/* handle() frees the message. */
 		struct message *next = m->next;
 		counter_add(&w->counters.messages, 1);
 		handle(w, m);

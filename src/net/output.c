@@ -1,9 +1,9 @@
 /* Replies on their way to the socket.
  *
- * The replies of a batch are in the worker's output buffer. What the socket takes at once never leaves it; the rest is
- * copied to a buffer of the connection's own, or, when it is large, the two change buffers and nothing is copied. A
- * large value is in neither: it is pinned, and sent from the store piece by piece, one a turn. A large message
- * to several clients is in neither: they share it.
+ * The worker's output buffer holds the replies of a batch. What the socket takes at once never leaves it. The rest is
+ * copied to a buffer of the connection; if it is large, the two change buffers, and nothing is copied. A large value is
+ * in neither: it is pinned, and sent from the store piece by piece, one a turn. A large message to several clients is
+ * in neither: they share it.
  *
  *   bytes:  | sent | ...$100000000\r\n | \r\n ... |
  *                                      ^ insert->at: here the value belongs
@@ -11,8 +11,10 @@
  *   output:  | replies of A | of B | of C, being served ...
  *                                  ^ output_begin
  *
- * Small replies to several clients are gathered there and sent one after another: most of what a reply costs is to wake
- * the process that waits for it, and that is awake for the second. */
+ * Small replies to several clients are gathered there and sent one after another: most of the cost of a reply is to
+ * wake the process that waits for it, and that is awake for the second. */
+#include "net/output.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -20,43 +22,46 @@
 
 #include "atomdb/util/error.h"
 #include "net/connection.h"
+#include "net/report.h"
 #include "net/worker.h"
 
-/* What the worker's output buffer keeps allocated from batch to batch; more changes hands instead of being copied. */
-#define OUTPUT_KEPT ((size_t)1 << 20)
+/* Unsent replies beyond which a client is no longer served. A client may write a long pipeline before it reads: this,
+ * with the kernel's buffers, is how long its replies may be. */
+#define BACKLOG_AUTHENTICATED ((size_t)1 << 20)
 /* Bytes of replies that are gathered at most, and for how long before the next client is served, in clock_ticks: some
  * tens of microseconds. */
 #define GATHERED_MOST  ((size_t)64 << 10)
 #define GATHERED_TICKS ((uint64_t)1 << 17)
-/* The least by which the limit of a reply grows. */
-#define GROW_LEAST ((size_t)64 << 10)
-/* What others push is sent before the turn ends when it is more than this. */
-#define PUSH_EARLY ((size_t)256 << 10)
-/* Of a value that is pinned, what is sent in one turn: a tenth of a millisecond or two of the kernel's. */
+/* Bytes of an insert that are sent in one turn: the kernel takes a tenth of a millisecond or two for them. */
 #define PIECE ((size_t)256 << 10)
 
 static struct insert *first_insert(const struct output *o) {
 	return list_empty(&o->inserts) ? NULL : list_entry(o->inserts.next, struct insert, link);
 }
 
-/* Unsent bytes of the connection's own. */
+/* Unsent bytes without inserts. */
 static size_t own_bytes(const struct connection *c) {
 	return c->output == NULL ? 0 : c->output->bytes.len - c->output->sent;
 }
 
-/* With those that it shares: what the client does not read. A pinned value is the store's, and one at most. */
-static size_t unread(const struct connection *c) {
+size_t output_unread(const struct connection *c) {
 	return c->output == NULL ? 0 : own_bytes(c) + c->output->shared_bytes;
 }
 
 size_t output_unsent(const struct connection *c) {
 	const struct insert *pinned = c->output == NULL ? NULL : c->output->pinned;
-	return unread(c) + (pinned != NULL ? pinned->rest.len : 0);
+	return output_unread(c) + (pinned != NULL ? pinned->rest.len : 0);
+}
+
+bool output_is_behind(const struct connection *c) {
+	if (__builtin_expect(c->output == NULL, 1))
+		return false;
+	return output_unsent(c) > (c->session.tenant != NULL ? BACKLOG_AUTHENTICATED : 0) || c->output->pinned != NULL;
 }
 
 size_t output_limit(const struct connection *c) {
 	uint64_t most = c->worker->env.settings.output_buffer;
-	size_t unsent = unread(c);
+	size_t unsent = output_unread(c);
 	if (most == 0)
 		return SIZE_MAX;
 	return c->worker->output_begin + (most > unsent ? (size_t)most - unsent : 0);
@@ -65,29 +70,6 @@ size_t output_limit(const struct connection *c) {
 size_t output_free_limit(const struct connection *c) {
 	size_t most = output_limit(c), begin = c->worker->output_begin;
 	return most - begin < OUTPUT_KEPT ? most : begin + OUTPUT_KEPT;
-}
-
-bool output_grow(struct writer *writer, size_t n) {
-	struct worker *w = list_entry(writer, struct worker, writer);
-	/* A refusal that no command wrote. */
-	if (w->env.running == NULL)
-		return false;
-	struct connection *c = list_entry(w->env.running, struct connection, session);
-	size_t most = output_limit(c), len = writer->out->len;
-	if (len > most || n > most - len) {
-		writer->limit = most;
-		return false;
-	}
-	/* A half more than is needed, or some more, so that there are few charges. */
-	size_t limit = len + n > most / 3 * 2 ? most : (len + n) / 2 * 3;
-	if (connection_charge_reply(c, limit - writer->limit) < 0) {
-		size_t step = n > GROW_LEAST ? n : GROW_LEAST;
-		limit = step < most - len ? len + step : most;
-		if (connection_charge_reply(c, limit - writer->limit) < 0)
-			return false;
-	}
-	writer->limit = limit;
-	return true;
 }
 
 static void end_insert(struct output *o, struct insert *in) {
@@ -117,7 +99,7 @@ uint64_t output_memory(const struct output *o) {
 	return sizeof(*o) + o->bytes.cap + o->insert_count * sizeof(struct insert);
 }
 
-/* Sends once: how many bytes the socket took (0 when it is full), or -errno. */
+/* Sends once. Returns how many bytes the socket took, 0 if it is full, or -errno. */
 static ssize_t send_some(struct connection *c, const char *data, size_t len) {
 	ssize_t n = socket_send(c->fd, data, len);
 	if (__builtin_expect(n < 0, 0)) {
@@ -137,7 +119,7 @@ static void empty(struct worker *w) {
 	w->output.len = w->output_begin = 0;
 }
 
-static int make_output(struct connection *c) {
+int output_make(struct connection *c) {
 	c->output = calloc(1, sizeof(*c->output));
 	if (c->output == NULL)
 		return -ENOMEM;
@@ -147,8 +129,7 @@ static int make_output(struct connection *c) {
 	return 0;
 }
 
-/* Forgets the bytes that were sent, where that pays. */
-static void compact(struct output *o) {
+void output_compact(struct output *o) {
 	if (o->sent <= o->bytes.len / 2)
 		return;
 	buffer_consume(&o->bytes, o->sent);
@@ -157,11 +138,11 @@ static void compact(struct output *o) {
 	o->sent = 0;
 }
 
-/* Keeps the worker's output from byte `from` on for later. */
+/* Holds the worker's output from byte `from` on. Returns 0 or -ENOMEM. */
 static int hold(struct connection *c, size_t from) {
 	struct buffer *fresh = &c->worker->output;
 	if (c->output == NULL) {
-		int r = make_output(c);
+		int r = output_make(c);
 		if (r < 0)
 			return r;
 		if (fresh->cap > OUTPUT_KEPT) {
@@ -172,11 +153,11 @@ static int hold(struct connection *c, size_t from) {
 		}
 	}
 	struct output *o = c->output;
-	compact(o);
+	output_compact(o);
 	return buffer_append(&o->bytes, fresh->data + from, fresh->len - from, SIZE_MAX);
 }
 
-/* Sends the bytes up to `end` once. 0 or -errno. */
+/* Sends the held bytes up to `end` once. Returns 0 or -errno. */
 static int send_bytes(struct connection *c, size_t end) {
 	struct output *o = c->output;
 	if (o->sent == end)
@@ -190,8 +171,7 @@ static int send_bytes(struct connection *c, size_t end) {
 	return 0;
 }
 
-/* Sends a piece of what is to be sent before byte insert->at. 0, also where the socket took less; 1: it took it all;
- * -errno. */
+/* Sends a piece of an insert. Returns 1 if nothing of it is left, 0 if something is, or -errno. */
 static int send_insert(struct connection *c, struct insert *in) {
 	struct output *o = c->output;
 	size_t most = in->rest.len < PIECE ? in->rest.len : PIECE;
@@ -209,9 +189,8 @@ static int send_insert(struct connection *c, struct insert *in) {
 	return 1;
 }
 
-/* Sends once of what is held, and of what is pinned or shared a piece: then the others come, and the client behind
- * them, as the greedy do. 0 or -errno. */
-static int send_held(struct connection *c) {
+/* A client with an insert is served behind the others in the next turn, as a greedy one is. */
+int output_send_held(struct connection *c) {
 	struct output *o = c->output;
 	struct insert *in = first_insert(o);
 	if (__builtin_expect(in == NULL, 1))
@@ -251,8 +230,8 @@ struct pinned_record {
 	uint64_t at, block, offset, length; /* at: in the unsent bytes; the rest: struct pin_place */
 };
 
-#define NUMBER(authenticated, most) \
-	{ #authenticated, FIELD_NUMBER, offsetof(struct pinned_record, authenticated), most, 0 }
+#define NUMBER(name, most) \
+	{ #name, FIELD_NUMBER, offsetof(struct pinned_record, name), most, 0 }
 
 static const struct field pinned_fields[] = {
 	NUMBER(at, SIZE_MAX),
@@ -279,18 +258,18 @@ void output_serialize_pinned(const struct connection *c, struct serializer *out,
 
 static bool is_over_limit(const struct connection *c) {
 	uint64_t most = c->worker->env.settings.output_buffer;
-	return most != 0 && unread(c) > most;
+	return most != 0 && output_unread(c) > most;
 }
 
-static int check_limit(struct connection *c) {
+int output_check_limit(struct connection *c) {
 	if (!is_over_limit(c))
 		return 0;
 	counter_add(&c->worker->counters.output_limit, 1);
-	connection_report(c, LOG_EVENT_OUTPUT_LIMIT, (struct slice){0}, NULL);
+	report_event(c, LOG_EVENT_OUTPUT_LIMIT, (struct slice){0}, NULL);
 	return ATOMDB_E_RANGE;
 }
 
-/* Something is held already: the new replies go behind it. */
+/* Flushes a client that has an output: the new replies go behind what it holds. */
 static int flush_held(struct connection *c) {
 	struct buffer *fresh = &c->worker->output;
 	size_t begin = c->worker->output_begin;
@@ -299,14 +278,14 @@ static int flush_held(struct connection *c) {
 	if (r < 0)
 		return r;
 	struct output *o = c->output;
-	r = send_held(c);
+	r = output_send_held(c);
 	if (r < 0)
 		return r;
 	if (is_sent(o)) {
 		output_drop(c);
 		return 0;
 	}
-	return check_limit(c);
+	return output_check_limit(c);
 }
 
 int output_flush(struct connection *c) {
@@ -321,14 +300,13 @@ int output_flush(struct connection *c) {
 	if (__builtin_expect(n >= 0 && (size_t)n < len, 0)) {
 		r = hold(c, begin + (size_t)n);
 		if (r == 0)
-			r = check_limit(c);
+			r = output_check_limit(c);
 	}
 	empty(w);
 	return r;
 }
 
-/* Puts bytes from elsewhere behind those that are held. Pin and holding are taken over, also on failure. */
-static struct insert *insert(struct connection *c, struct slice bytes, struct pin *pin, struct shared *shared) {
+struct insert *output_insert(struct connection *c, struct slice bytes, struct pin *pin, struct shared *shared) {
 	struct output *o = c->output;
 	struct insert *in = malloc(sizeof(*in));
 	if (in == NULL) {
@@ -354,7 +332,7 @@ int output_pin(struct connection *c, struct pinned pinned) {
 	}
 	struct output *o = c->output;
 	assert(o->pinned == NULL);
-	o->pinned = insert(c, pinned.bytes, pinned.pin, NULL);
+	o->pinned = output_insert(c, pinned.bytes, pinned.pin, NULL);
 	if (o->pinned == NULL)
 		return -ENOMEM;
 	return buffer_append(&o->bytes, "\r\n", 2, SIZE_MAX);
@@ -367,14 +345,14 @@ int output_deserialize_pinned(struct connection *c, struct slice record) {
 	int error = deserialize_record(record, pinned_fields, PINNED_FIELDS, &r);
 	if (error < 0)
 		return error;
-	/* CRLF at least comes behind it. */
+	/* At least CRLF comes behind the value. */
 	if (o == NULL || r.at >= o->bytes.len || c->session.tenant == NULL)
 		return ATOMDB_E_FORMAT;
 	const struct pin_place place = {.block = (uint32_t)r.block, .offset = r.offset, .length = r.length};
 	struct pin *pin = pin_claim(c->session.tenant, &place, &bytes);
 	if (pin == NULL)
 		return ATOMDB_E_FORMAT;
-	o->pinned = insert(c, bytes, pin, NULL);
+	o->pinned = output_insert(c, bytes, pin, NULL);
 	if (o->pinned == NULL)
 		return -ENOMEM;
 	o->pinned->at = (size_t)r.at;
@@ -399,7 +377,8 @@ bool output_is_due(const struct worker *w, uint64_t ticks) {
 	return w->reply_count == WORKER_REPLIES || (w->reply_count > 0 && ticks - w->reply_ticks > GATHERED_TICKS);
 }
 
-/* What is left of a reply waits for the end of the turn. A socket that failed is closed when epoll tells of it. */
+/* Holds the rest of a reply until the end of the turn. If the socket failed, epoll reports it, and the worker closes
+ * the connection then. */
 static void keep_reply(struct connection *c, struct slice rest, ssize_t sent) {
 	if (sent < 0 || output_hold(c, rest) < 0)
 		shutdown(c->fd, SHUT_RDWR);
@@ -427,60 +406,8 @@ void output_end_replies(struct worker *w) {
 }
 
 int output_hold(struct connection *c, struct slice bytes) {
-	int r = make_output(c);
+	int r = output_make(c);
 	return r < 0 ? r : buffer_append(&c->output->bytes, bytes.data, bytes.len, SIZE_MAX);
-}
-
-/* Makes the connection ready for bytes that are not a reply to a command; NULL: it gets no more. */
-static struct output *begin_push(struct connection *c) {
-	struct worker *w = c->worker;
-	if (c->flags & (CONNECTION_FINISHED | CONNECTION_OVERRUN))
-		return NULL;
-	/* What it is told comes behind its replies. */
-	if (c->flags & CONNECTION_REPLIED)
-		output_send_replies(w);
-	/* A message that is lost must be known to the client, and this is how. */
-	if (c->output == NULL && make_output(c) < 0) {
-		connection_overrun(c);
-		return NULL;
-	}
-	if (!list_linked(&c->output->push))
-		list_push_back(&w->pushed, &c->output->push);
-	compact(c->output);
-	return c->output;
-}
-
-/* Sends large output early, and closes a client that does not take it. */
-static void end_push(struct connection *c, uint64_t before) {
-	if (unread(c) > PUSH_EARLY)
-		(void)send_held(c);
-	if (check_limit(c) < 0)
-		connection_overrun(c);
-	else if (output_memory(c->output) > before && connection_charge_later(c) < 0)
-		connection_evict(c);
-}
-
-void output_push(struct connection *c, struct slice bytes) {
-	struct output *o = begin_push(c);
-	if (o == NULL)
-		return;
-	uint64_t before = output_memory(o);
-	if (buffer_append(&o->bytes, bytes.data, bytes.len, SIZE_MAX) < 0)
-		connection_overrun(c);
-	else
-		end_push(c, before);
-}
-
-void output_push_shared(struct connection *c, struct slice head, struct shared *shared) {
-	struct output *o = begin_push(c);
-	if (o == NULL)
-		return;
-	uint64_t before = output_memory(o);
-	if (buffer_append(&o->bytes, head.data, head.len, SIZE_MAX) < 0 ||
-	    insert(c, buffer_slice(&shared->bytes), NULL, shared_buffer_hold(shared)) == NULL)
-		connection_overrun(c);
-	else
-		end_push(c, before);
 }
 
 int output_unshare(struct connection *c) {
@@ -505,24 +432,4 @@ int output_unshare(struct connection *c) {
 	o->bytes = all;
 	o->sent = 0;
 	return error;
-}
-
-void output_flush_pushed(struct worker *w) {
-	while (!list_empty(&w->pushed)) {
-		struct connection *c = list_entry(w->pushed.next, struct output, push)->connection;
-		list_remove(&c->output->push);
-		if (output_flush(c) < 0) {
-			connection_close(c);
-			continue;
-		}
-		if (c->flags & CONNECTION_FINISHED)
-			continue;
-		if (connection_charge(c) < 0) {
-			connection_evict(c);
-			continue;
-		}
-		/* Where the socket took all of it, it will not tell that it can take more. */
-		input_wake(c);
-		connection_settle(c);
-	}
 }

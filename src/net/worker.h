@@ -1,4 +1,4 @@
-/* The inside of a worker, for the files of this floor. */
+/* The members of a worker, for the files of this floor. */
 #pragma once
 
 #include <pthread.h>
@@ -12,24 +12,26 @@
 #include "atomdb/resp/reader.h"
 #include "net/inbox.h"
 
-/* Commands of a client parsed ahead of the first one that runs. */
+/* Commands of a client that are parsed before the first of them runs. */
 #define WORKER_WINDOW 64
-/* Clients whose commands are read and prepared before those of the first of them run. */
+/* Clients whose commands are read and prepared before the commands of the first of them run. */
 #define WORKER_STAGED 8
-/* Argument slots for them: four of each, for keys, values and options as they mostly come. */
+/* Argument slots for them: four each, enough for most commands. */
 #define WORKER_SLOTS ((size_t)4 * WORKER_WINDOW)
 /* Clients whose replies are sent together. */
 #define WORKER_REPLIES 32
 #define WORKER_EVENTS  256
-/* Bytes that one read(2) takes at most, and so what a connection can have run in one turn. */
+/* The most that one read(2) takes, and so the most bytes that a connection can have run in one turn. */
 #define WORKER_READ ((size_t)64 << 10)
 /* An unfinished command of at most this size is copied in front of the next bytes. */
 #define WORKER_HEAD ((size_t)16 << 10)
-/* What all clients of a worker that have not authenticated may hold in memory together. */
+/* How often the clients are looked at that may time out. */
+#define SWEEP_MS 1000
+/* Bytes that all clients of a worker that have not authenticated may hold together. */
 #define WORKER_UNAUTHENTICATED_BYTES ((uint64_t)32 << 20)
 
-/* The three system calls of the hot path, straight. glibc's are cancellation points: with threads each call switches
- * asynchronous cancellation on and off, which costs more than all else that this floor does around it. */
+/* The three system calls of the hot path, without glibc's wrappers. Those are cancellation points: in a process with
+ * threads each call switches asynchronous cancellation on and off, which costs more than the rest of this floor. */
 static inline ssize_t socket_recv(int fd, void *bytes, size_t size) {
 	return (ssize_t)syscall(SYS_recvfrom, fd, bytes, size, 0, NULL, NULL);
 }
@@ -42,8 +44,8 @@ static inline int epoll_take(int epoll, struct epoll_event *events, int most, in
 
 struct connection;
 
-/* Commands of one client, from reading them to running them. The first window is for those that run as soon as they are
- * read; what is read to the others is their number's part of worker->input. */
+/* Commands of one client, from reading them to running them. The first window is for commands that run as soon as they
+ * are read. The bytes of the others are in the part of worker->input that has their number. */
 struct window {
 	struct connection *connection;
 	size_t len; /* bytes read */
@@ -72,7 +74,7 @@ struct worker {
 	int timer;   /* owned: a timerfd on CLOCK_REALTIME */
 	int reserve; /* owned: given up to get rid of a client when there is no other descriptor left; -1: none */
 
-	/* Every connection is in one of these by its `link`. */
+	/* Every connection is in one of these, by its `link` or its pending input's `wait`. */
 	struct list unauthenticated; /* not authenticated yet, oldest first */
 	struct list authenticated;   /* the others, in the order in which the sweep visits them */
 	struct list lingering;       /* to be closed when their replies are sent, oldest first */
@@ -119,40 +121,18 @@ struct worker {
 #endif
 };
 
-/* The stop_request of worker_freeze. */
+/* stop_request after worker_freeze. */
 #define STOP_FROZEN UINT64_MAX
 
-/* What epoll says of anything but a connection: smaller than any pointer. */
+/* The data of epoll for everything that is not a connection: smaller than any pointer. */
 enum source { SOURCE_INBOX, SOURCE_TIMER, SOURCE_LISTENER, SOURCE_END = 4096 };
 
-/* Puts the listeners into the epoll set, or takes them out, which cannot fail; 0 or -errno. */
-int worker_listen(struct worker *w, bool on);
-/* Whether a tenant may have one client more, see accept.c; one that may not is counted as rejected. */
-bool worker_has_place(struct worker *w, const struct tenant *t);
-/* Accepts a few connections of a listener. */
-void worker_accept(struct worker *w, const struct listener *l);
-/* Serves an accepted connection, which it takes over, or rejects it where there are as many as may be. */
-void worker_admit(struct worker *w, const struct listener *l, int fd);
-/* Closes the clients whose time is over and resumes accepting; sets tick_ms. */
-void worker_sweep(struct worker *w);
-/* Closes the finished clients whose replies have arrived, or whose time is over. */
-void worker_sweep_lingering(struct worker *w);
-/* Sees to it that a sweep comes. */
-void worker_want_sweep(struct worker *w);
-/* Takes and handles the messages of the inbox. */
-void worker_read_inbox(struct worker *w);
-/* fanout.c: what calls ask of session_host. */
-int worker_prepare_fanout(struct environment *env, struct fanout *c);
-void worker_send_fanout(struct environment *env, struct fanout *c);
-/* Handles and frees a message of those kinds. */
-void worker_take_fanout(struct worker *w, struct message *m);
-/* Frees one that nobody will take. */
-void worker_drop_fanout(struct message *m);
-/* The same once no worker runs any more, of a call or an answer: the call is its session's yet, and ends with that. */
-void worker_end_fanout(struct worker *w, struct message *m);
-/* Sends the lines of this turn to the operator's worker. */
-void worker_send_monitor_feed(struct worker *w);
-/* Serves and frees a MESSAGE_ACCEPTED. */
-void worker_take_accepted(struct worker *w, struct message *m);
-/* Frees what nobody will take any more. */
-void worker_discard_inbox(struct worker *w);
+/* Has a sweep take place if a client can time out. */
+static inline void worker_want_sweep(struct worker *w) {
+	const struct settings *s = &w->env.settings;
+	if (w->tick_ms != INT64_MAX)
+		return;
+	if ((s->auth_timeout > 0 && !list_empty(&w->unauthenticated)) || !list_empty(&w->lingering) ||
+	    (s->idle_timeout > 0 && !list_empty(&w->authenticated)))
+		w->tick_ms = w->env.steady_ms + SWEEP_MS;
+}

@@ -114,7 +114,7 @@ struct sample {
 	unsigned worker_count, shard_count, state_count;
 	struct state_sample states[METRICS_STATES];
 	struct reject_sample rejects[METRICS_REJECTS];
-	struct cmd_tenant_set tenants;
+	struct tenant_set tenants;
 	struct spent spent[COMMAND_COUNT];
 };
 

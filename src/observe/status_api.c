@@ -146,7 +146,7 @@ static int by_bytes(const void *a, const void *b) {
 	return ((*x)->bytes < (*y)->bytes) - ((*x)->bytes > (*y)->bytes);
 }
 
-static void render_tenants(struct text *t, const struct cmd_tenant_set *set) {
+static void render_tenants(struct text *t, const struct tenant_set *set) {
 	const struct tenant_sample *rows[STATUS_API_TENANTS];
 	for (unsigned i = 0; i < set->count; i++)
 		rows[i] = &set->rows[i];

@@ -19,11 +19,11 @@ struct tenant_shown {
 	uint64_t seen[TENANT_COUNTS]; /* on the last page */
 };
 
-void tenant_set_init(struct cmd_tenant_set *s) {
+void tenant_set_init(struct tenant_set *s) {
 	memset(s, 0, sizeof(*s));
 }
 
-void tenant_set_deinit(struct cmd_tenant_set *s) {
+void tenant_set_deinit(struct tenant_set *s) {
 	free(s->rows);
 	free(s->heap);
 	free(s->shown);
@@ -42,7 +42,7 @@ static bool grow(void *array, size_t count, size_t size) {
 	return true;
 }
 
-int tenant_set_begin(struct cmd_tenant_set *s, unsigned limit) {
+int tenant_set_begin(struct tenant_set *s, unsigned limit) {
 	if (limit > s->capacity || s->rows == NULL) {
 		size_t count = (size_t)limit + 1;
 		if (!grow(&s->rows, count, sizeof(*s->rows)) || !grow(&s->heap, count, sizeof(*s->heap)) ||
@@ -103,20 +103,20 @@ static bool smaller(const struct tenant_sample *a, const struct tenant_sample *b
 	return strcmp(a->name, b->name) > 0;
 }
 
-static void heap_swap(struct cmd_tenant_set *s, unsigned i, unsigned j) {
+static void heap_swap(struct tenant_set *s, unsigned i, unsigned j) {
 	unsigned row = s->heap[i];
 	s->heap[i] = s->heap[j];
 	s->heap[j] = row;
 }
 
-static void heap_up(struct cmd_tenant_set *s, unsigned i) {
+static void heap_up(struct tenant_set *s, unsigned i) {
 	while (i > 0 && smaller(&s->rows[s->heap[i]], &s->rows[s->heap[(i - 1) / 2]])) {
 		heap_swap(s, i, (i - 1) / 2);
 		i = (i - 1) / 2;
 	}
 }
 
-static void heap_down(struct cmd_tenant_set *s, unsigned i) {
+static void heap_down(struct tenant_set *s, unsigned i) {
 	for (;;) {
 		unsigned least = i;
 		for (unsigned child = 2 * i + 1; child <= 2 * i + 2 && child < s->count; child++) {
@@ -130,7 +130,7 @@ static void heap_down(struct cmd_tenant_set *s, unsigned i) {
 	}
 }
 
-void tenant_set_add(struct cmd_tenant_set *s, const struct tenant *t) {
+void tenant_set_add(struct tenant_set *s, const struct tenant *t) {
 	struct tenant_sample *other = &s->rows[s->limit];
 	struct tenant_sample row;
 	sample_tenant(&row, t);
@@ -157,7 +157,7 @@ void tenant_set_add(struct cmd_tenant_set *s, const struct tenant *t) {
 	}
 }
 
-void tenant_set_add_retired(struct cmd_tenant_set *s, const struct retired_counters *r) {
+void tenant_set_add_retired(struct tenant_set *s, const struct retired_counters *r) {
 	s->total[COUNT_COMMANDS] += counter_get(&r->commands);
 	s->total[COUNT_HITS] += counter_get(&r->hits);
 	s->total[COUNT_MISSES] += counter_get(&r->misses);
@@ -177,7 +177,7 @@ static int compare_rows(const void *a, const void *b) {
 
 /* Leaves one row of each name. Two tenants have one name while a removed one goes and its successor is there already,
  * or when the fingerprints of two secrets collide; two rows of one name would spoil the page. */
-static void drop_duplicates(struct cmd_tenant_set *s, struct tenant_sample *other) {
+static void drop_duplicates(struct tenant_set *s, struct tenant_sample *other) {
 	unsigned kept = 0;
 	for (unsigned i = 0; i < s->count; i++) {
 		if (kept > 0 && strcmp(s->rows[kept - 1].name, s->rows[i].name) == 0) {
@@ -192,7 +192,7 @@ static void drop_duplicates(struct cmd_tenant_set *s, struct tenant_sample *othe
 }
 
 /* The tenant is not shown any more, or is another one of the same name now. */
-static void forget(struct cmd_tenant_set *s, const struct tenant_shown *old) {
+static void forget(struct tenant_set *s, const struct tenant_shown *old) {
 	for (unsigned i = 0; i < TENANT_COUNTS; i++)
 		s->past[i] += old->seen[i] - old->base[i];
 }
@@ -206,7 +206,7 @@ static bool ran_backwards(const struct tenant_shown *old, const struct tenant_sa
 }
 
 /* Walks the rows of this page and of the last one side by side, both sorted by name. */
-static void follow_shown(struct cmd_tenant_set *s) {
+static void follow_shown(struct tenant_set *s) {
 	unsigned at = 0;
 	for (unsigned i = 0; i < s->count; i++) {
 		const struct tenant_sample *row = &s->rows[i];
@@ -237,7 +237,7 @@ static void follow_shown(struct cmd_tenant_set *s) {
 	s->begun = true;
 }
 
-void tenant_set_finish(struct cmd_tenant_set *s) {
+void tenant_set_finish(struct tenant_set *s) {
 	struct tenant_sample other = s->rows[s->limit];
 	qsort(s->rows, s->count, sizeof(*s->rows), compare_rows);
 	drop_duplicates(s, &other);

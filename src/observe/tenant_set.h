@@ -51,7 +51,7 @@ struct tenant_sample {
 
 struct tenant_shown;
 
-struct cmd_tenant_set {
+struct tenant_set {
 	unsigned limit;
 	unsigned capacity;          /* largest limit so far: what the arrays have room for */
 	unsigned count;             /* rows of tenants; the shared one is rows[count], behind them */
@@ -69,14 +69,14 @@ struct cmd_tenant_set {
 	uint64_t other[TENANT_COUNTS]; /* of the last page */
 };
 
-void tenant_set_init(struct cmd_tenant_set *s);
-void tenant_set_deinit(struct cmd_tenant_set *s);
+void tenant_set_init(struct tenant_set *s);
+void tenant_set_deinit(struct tenant_set *s);
 
 /* Starts a page with rows for at most `limit` tenants. 0 or -ENOMEM. */
-int tenant_set_begin(struct cmd_tenant_set *s, unsigned limit);
+int tenant_set_begin(struct tenant_set *s, unsigned limit);
 /* Adds a tenant: copies what is needed of it, allocates nothing. */
-void tenant_set_add(struct cmd_tenant_set *s, const struct tenant *t);
+void tenant_set_add(struct tenant_set *s, const struct tenant *t);
 /* Adds the counters of tenants that are gone. */
-void tenant_set_add_retired(struct cmd_tenant_set *s, const struct retired_counters *r);
+void tenant_set_add_retired(struct tenant_set *s, const struct retired_counters *r);
 /* Completes the rows: count + 1 of them. */
-void tenant_set_finish(struct cmd_tenant_set *s);
+void tenant_set_finish(struct tenant_set *s);

@@ -12,6 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "atomdb/net/accept.h"
+#include "atomdb/net/fanout.h"
+#include "atomdb/net/messages.h"
 #include "atomdb/net/worker.h"
 #include "harness.h"
 

@@ -4,6 +4,7 @@
 
 #include "atomdb/net/handover.h"
 #include "net/connection.h"
+#include "net/output.h"
 #include "net/worker.h"
 #include "server.h"
 

@@ -23,7 +23,7 @@ static struct tenant *new_tenant(struct world *w, unsigned i, const char *name) 
 	return t;
 }
 
-static void page(struct cmd_tenant_set *s, const struct world *w, unsigned limit) {
+static void page(struct tenant_set *s, const struct world *w, unsigned limit) {
 	assert_int_equal(tenant_set_begin(s, limit), 0);
 	tenant_set_add_retired(s, &w->retired);
 	for (unsigned i = 0; i < MANY; i++) {
@@ -33,7 +33,7 @@ static void page(struct cmd_tenant_set *s, const struct world *w, unsigned limit
 	tenant_set_finish(s);
 }
 
-static const struct tenant_sample *row(const struct cmd_tenant_set *s, const char *name) {
+static const struct tenant_sample *row(const struct tenant_set *s, const char *name) {
 	for (unsigned i = 0; i <= s->count; i++) {
 		if (strcmp(s->rows[i].name, name) == 0)
 			return &s->rows[i];
@@ -43,7 +43,7 @@ static const struct tenant_sample *row(const struct cmd_tenant_set *s, const cha
 
 static void test_counters_are_copied(void **state) {
 	struct world *w = calloc(1, sizeof(*w));
-	struct cmd_tenant_set s;
+	struct tenant_set s;
 	(void)state;
 	struct tenant *t = new_tenant(w, 0, "shop");
 	struct tenant_counters *f = &t->counters;
@@ -83,7 +83,7 @@ static int by_size_then_name(const void *a, const void *b) {
 static void test_largest_are_shown(void **state) {
 	struct world *w = calloc(1, sizeof(*w));
 	const struct tenant *sorted[MANY];
-	struct cmd_tenant_set s;
+	struct tenant_set s;
 	(void)state;
 	tenant_set_init(&s);
 	srand(11);
@@ -118,7 +118,7 @@ static void test_largest_are_shown(void **state) {
 
 static void test_names_are_unique(void **state) {
 	struct world *w = calloc(1, sizeof(*w));
-	struct cmd_tenant_set s;
+	struct tenant_set s;
 	(void)state;
 	tenant_set_init(&s);
 	for (unsigned i = 0; i < 4; i++) {
@@ -150,8 +150,7 @@ struct scraped {
 };
 
 /* A page of the random world: checks it against the one before, and returns how much all rows together rose. */
-static uint64_t scrape(const struct cmd_tenant_set *s, const struct world *w, struct scraped *last,
-		       uint64_t *last_other) {
+static uint64_t scrape(const struct tenant_set *s, const struct world *w, struct scraped *last, uint64_t *last_other) {
 	uint64_t rise = s->rows[s->count].counts[COUNT_HITS] - *last_other;
 	assert_true(s->rows[s->count].counts[COUNT_HITS] >= *last_other);
 	for (unsigned i = 0; i < MANY; i++) {
@@ -168,7 +167,7 @@ static uint64_t scrape(const struct cmd_tenant_set *s, const struct world *w, st
 static void test_counters_never_run_backwards(void **state) {
 	struct world *w = calloc(1, sizeof(*w));
 	struct scraped last = {0};
-	struct cmd_tenant_set s;
+	struct tenant_set s;
 	uint64_t counted = 0, risen = 0, other = 0;
 	unsigned born = 0;
 	(void)state;
@@ -204,7 +203,7 @@ static void test_counters_never_run_backwards(void **state) {
 
 static void test_all_shown_leaves_nothing_over(void **state) {
 	struct world *w = calloc(1, sizeof(*w));
-	struct cmd_tenant_set s;
+	struct tenant_set s;
 	(void)state;
 	tenant_set_init(&s);
 	counter_set(&new_tenant(w, 0, "a")->counters.hits, 5);

@@ -1,0 +1,19 @@
+/* New clients of a worker. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "atomdb/net/accept.h"
+
+struct listener;
+struct tenant;
+struct worker;
+
+/* Puts the listeners into the epoll set, or takes them out, which cannot fail. Returns 0 or -errno. */
+int accept_listen(struct worker *w, bool on);
+/* Returns whether the tenant may have one client more; if not, counts it as rejected. */
+bool accept_has_place(struct worker *w, const struct tenant *t);
+/* Accepts a few connections of a listener. */
+void accept_ready(struct worker *w, const struct listener *l);
+/* Serves an accepted connection, or rejects it if all places are taken. Takes `fd` over. */
+void accept_admit(struct worker *w, const struct listener *l, int fd);

@@ -1,0 +1,387 @@
+/* A turn: wait, read the clocks once, serve what is ready, let the shards work that have something due. While a shard
+ * has more to do, waiting takes no time, so that its slices and the clients alternate.
+ *
+ * One timerfd serves the wheel and the timeouts. It is set only to an earlier time than it is set to, and again after
+ * it fired: serving a client touches it only if a deadline comes that is earlier than all others. */
+#include "net/loop.h"
+
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "atomdb/events/tracking.h"
+#include "net/accept.h"
+#include "net/connection.h"
+#include "net/fanout.h"
+#include "net/input.h"
+#include "net/messages.h"
+#include "net/output.h"
+#include "net/pending.h"
+#include "net/push.h"
+#include "net/sweep.h"
+#include "net/worker.h"
+
+/* Entries' worth of a shard's work in one turn: some tenths of a millisecond. */
+#define WORK_UNITS 512
+/* Time in a turn for clients that keep the worker long, beyond the first of them, in clock_ticks. */
+#define GREEDY_TICKS ((uint64_t)1 << 18)
+/* How often a worker that is stopping looks at the clock. */
+#define STOP_STEP_MS 10
+/* Turns after which the rate of ticks is measured again. */
+#define SCALE_TURNS 1024
+
+/* --- the timer -------------------------------------------------------------------------------------------------- */
+
+#ifdef ATOMDB_TEST_HOOKS
+/* The kernel does not know the test's clock: this replaces the cancellation of the timer. */
+static int64_t follow_test_clock(struct worker *w) {
+	int64_t shift_ms = clock_test_shift_ms();
+	if (w->test_shift_ms != shift_ms)
+		w->armed_ms = INT64_MAX;
+	w->test_shift_ms = shift_ms;
+	return shift_ms;
+}
+#else
+static int64_t follow_test_clock(struct worker *w) {
+	(void)w;
+	return 0;
+}
+#endif
+
+static void set_timer(struct worker *w, int64_t at_ms) {
+	int64_t kernel_ms = at_ms - follow_test_clock(w);
+	struct itimerspec spec = {
+		.it_value = {.tv_sec = kernel_ms / 1000, .tv_nsec = kernel_ms % 1000 * 1000000},
+	};
+	/* The kernel cancels the timer when the clock is set. The worker then computes the deadline again. */
+	timerfd_settime(w->timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec, NULL);
+	w->armed_ms = at_ms;
+}
+
+static void read_timer(struct worker *w) {
+	uint64_t ignored;
+	(void)!read(w->timer, &ignored, sizeof(ignored));
+	w->armed_ms = INT64_MAX;
+}
+
+/* --- a turn ----------------------------------------------------------------------------------------------------- */
+
+static void serve_connection(struct connection *c, uint32_t events) {
+	if (__builtin_expect(c->fd < 0 || (c->flags & CONNECTION_OVERRUN), 0))
+		return;
+	if (__builtin_expect(events & EPOLLOUT, 0)) {
+		if (output_flush(c) < 0) {
+			connection_close(c);
+			return;
+		}
+		if (c->flags & CONNECTION_FINISHED) {
+			connection_finish(c);
+			return;
+		}
+		if (connection_charge(c) < 0) {
+			connection_close(c);
+			return;
+		}
+		if ((c->flags & (CONNECTION_RUNNABLE | CONNECTION_WAITING)) == CONNECTION_RUNNABLE) {
+			input_resume(c);
+			return;
+		}
+		connection_settle(c);
+	}
+	if (__builtin_expect(c->flags & CONNECTION_FINISHED, 0))
+		input_discard(c);
+	else if (__builtin_expect(c->interest & EPOLLIN, 1)) {
+		if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+			input_ready(c);
+	} else if (events & (EPOLLHUP | EPOLLERR)) {
+		connection_close(c);
+	}
+}
+
+static void serve(struct worker *w, const struct epoll_event *event) {
+	if (__builtin_expect(event->data.u64 >= SOURCE_END, 1))
+		serve_connection(event->data.ptr, event->events);
+	else if (event->data.u64 == SOURCE_INBOX)
+		worker_read_inbox(w);
+	else if (event->data.u64 == SOURCE_TIMER)
+		read_timer(w);
+	else
+		accept_ready(w, w->listeners[event->data.u64 - SOURCE_LISTENER]);
+}
+
+/* Serving one connection hides the cache misses of the next. */
+static void prefetch_connection(const struct epoll_event *event) {
+	const char *c = event->data.ptr;
+	if (event->data.u64 < SOURCE_END)
+		return;
+	for (size_t at = 0; at < sizeof(struct connection); at += 64)
+		__builtin_prefetch(c + at);
+}
+
+static bool is_greedy(const struct epoll_event *event) {
+	if (event->data.u64 < SOURCE_END)
+		return false;
+	return ((const struct connection *)event->data.ptr)->greedy > 0;
+}
+
+/* Serves some of the greedy clients, from where the last turn stopped. The others stay ready for the next turn, behind
+ * the clients that are not greedy: these wait for one greedy client and not for all. */
+static void serve_greedy(struct worker *w, unsigned count) {
+	uint64_t end = clock_ticks() + GREEDY_TICKS;
+	unsigned first = w->greedy_next % count, served = 0;
+	do {
+		serve(w, &w->events[(first + served) % count]);
+		served++;
+	} while (served < count && clock_ticks() < end);
+	w->greedy_next = first + served;
+}
+
+/* Runs the staged commands. Each step is taken for all of them, so that their cache misses overlap. */
+static void run_staged(struct worker *w) {
+	struct window *begin = &w->windows[1], *end = begin + w->staged;
+	if (w->staged_commands > 1) {
+		for (struct window *v = begin; v < end; v++)
+			dispatch_fetch_entries(&v->connection->session, v->requests, v->count);
+		for (struct window *v = begin; v < end; v++)
+			dispatch_fetch_links(&v->connection->session, v->requests, v->count);
+	}
+	for (struct window *v = begin; v < end; v++)
+		input_run(v->connection, v);
+	w->staged = w->staged_commands = 0;
+}
+
+/* Reads what a client has sent. Its commands run together with those of the next clients. */
+static void stage(struct worker *w, struct connection *c) {
+	struct window *v = &w->windows[1 + w->staged];
+	if (!input_stage(c, v))
+		return;
+	w->staged++;
+	w->staged_commands += v->count;
+	if (w->staged == WORKER_STAGED || w->staged_commands >= WORKER_WINDOW)
+		run_staged(w);
+}
+
+/* Serves what is ready. The greedy clients are gathered at the front of the events until the others are served. */
+static void serve_ready(struct worker *w, int count) {
+	unsigned greedy = 0;
+	for (int i = 0; i < count; i++) {
+		struct epoll_event *event = &w->events[i];
+		if (i + 1 < count)
+			prefetch_connection(event + 1);
+		if (__builtin_expect(is_greedy(event), 0)) {
+			w->events[greedy++] = *event;
+		} else if (event->data.u64 >= SOURCE_END && event->events == EPOLLIN && input_usual(event->data.ptr)) {
+			stage(w, event->data.ptr);
+		} else {
+			run_staged(w);
+			serve(w, event);
+		}
+	}
+	run_staged(w);
+	output_end_replies(w);
+	if (__builtin_expect(greedy > 0, 0))
+		serve_greedy(w, greedy);
+}
+
+static void move_all(struct list *to, struct list *from) {
+	while (!list_empty(from)) {
+		struct list *node = from->next;
+		list_remove(node);
+		list_push_back(to, node);
+	}
+}
+
+/* Tries each command that waits once, for at most `most` ticks. The next call begins with the rest. */
+static void retry(struct list *waiting, uint64_t most) {
+	struct list tries;
+	list_init(&tries);
+	move_all(&tries, waiting);
+	uint64_t begin = clock_ticks();
+	while (!list_empty(&tries) && clock_ticks() - begin <= most) {
+		struct pending *p = list_entry(tries.next, struct pending, wait);
+		list_remove(&p->wait);
+		/* If replies must be sent first, it runs after them. */
+		p->connection->flags &= (uint8_t)~CONNECTION_WAITING;
+		input_resume(p->connection);
+	}
+	move_all(&tries, waiting);
+	move_all(waiting, &tries);
+}
+
+/* Tries the commands whose time to wait is over. */
+static void retry_paused(struct worker *w) {
+	struct list due;
+	list_init(&due);
+	w->resume_ms = INT64_MAX;
+	list_for_each (node, &w->paused) {
+		struct session *s = &list_entry(node, struct pending, wait)->connection->session;
+		if (s->wait_ms <= w->env.steady_ms) {
+			s->wait_ms = 0;
+			list_remove(node);
+			list_push_back(&due, node);
+		} else if (s->wait_ms < w->resume_ms) {
+			w->resume_ms = s->wait_ms;
+		}
+	}
+	retry(&due, UINT64_MAX);
+}
+
+void loop_read_clocks(struct worker *w) {
+	w->env.now_ns = clock_monotonic_ns();
+	w->env.steady_ms = (int64_t)(w->env.now_ns / 1000000);
+	w->real_ms = clock_realtime_ms();
+	(void)follow_test_clock(w);
+	for (unsigned i = 0; i < w->shard_count; i++)
+		shard_set_now(w->shards[i], w->real_ms, w->env.now_ns);
+	/* All shards have the same clock. */
+	w->env.now_ms = w->shard_count > 0 ? shard_now(w->shards[0]) : w->real_ms;
+}
+
+/* Lets each shard work that has something due. Returns when the first of them has something due next. */
+static int64_t work_shards(struct worker *w) {
+	int64_t first = INT64_MAX;
+	w->busy = false;
+	for (unsigned i = 0; i < w->shard_count; i++) {
+		int64_t next = shard_deadline(w->shards[i]);
+		if (next <= w->env.now_ms) {
+			w->busy |= shard_work(w->shards[i], WORK_UNITS);
+			next = shard_deadline(w->shards[i]);
+		}
+		if (next < first)
+			first = next;
+	}
+	return first;
+}
+
+/* Closes clients by the clock, and tries listeners again that could not be watched. */
+static void sweep(struct worker *w) {
+	sweep_run(w);
+	if (!w->stopping && accept_listen(w, true) < 0)
+		w->tick_ms = w->env.steady_ms + SWEEP_MS;
+}
+
+/* Does the work that is due, and sets the timer to what is due next. */
+static void work(struct worker *w) {
+	int64_t next = work_shards(w);
+	if (__builtin_expect(!list_empty(&w->waiting), 0)) {
+		retry(&w->waiting, GREEDY_TICKS);
+		w->busy |= !list_empty(&w->waiting);
+	}
+	if (__builtin_expect(w->resume_ms <= w->env.steady_ms, 0)) {
+		retry_paused(w);
+	}
+	if (w->tick_ms <= w->env.steady_ms)
+		sweep(w);
+	int64_t wake_ms = w->resume_ms < w->tick_ms ? w->resume_ms : w->tick_ms;
+	if (wake_ms != INT64_MAX && w->real_ms + (wake_ms - w->env.steady_ms) < next)
+		next = w->real_ms + (wake_ms - w->env.steady_ms);
+	if (next < w->armed_ms && !w->busy)
+		set_timer(w, next > w->real_ms ? next : w->real_ms + 1);
+}
+
+/* Measures the rate of clock_ticks(), which gets more precise with time. */
+static void set_scale(struct worker *w) {
+	double seconds = clock_ticks_to_seconds(&w->env.clock_start, 1000000000);
+	double scale = seconds / DURATION_UNIT_NS * (double)(UINT64_C(1) << DURATION_SCALE_BITS);
+	/* A tick lasts between a hundredth of a nanosecond and a microsecond. */
+	if (scale >= 1e4 && scale <= 1.1e9)
+		w->env.duration_scale = (uint64_t)scale;
+}
+
+static void note_turn(struct worker *w, uint64_t ticks) {
+	if (__builtin_expect(counter_get(&w->counters.longest_turn_ns) == 0, 0))
+		w->longest_ticks = 0;
+	if (__builtin_expect(ticks > w->longest_ticks, 0)) {
+		w->longest_ticks = ticks;
+		double seconds = clock_ticks_to_seconds(&w->env.clock_start, ticks);
+		counter_set(&w->counters.longest_turn_ns, 1 + (uint64_t)(seconds * 1e9));
+	}
+	counter_add(&w->counters.busy_ticks, ticks);
+	counter_add(&w->counters.turns, 1);
+	if (__builtin_expect(counter_get(&w->counters.turns) % SCALE_TURNS == 0, 0))
+		set_scale(w);
+}
+
+static void hang(struct worker *w) {
+#ifdef ATOMDB_TEST_HOOKS
+	while (atomic_load(&w->hang))
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+#else
+	(void)w;
+#endif
+}
+
+static void turn(struct worker *w, int wait_ms) {
+	int n = epoll_take(w->epoll, w->events, WORKER_EVENTS, wait_ms);
+	uint64_t begin = clock_ticks();
+	hang(w);
+	loop_read_clocks(w);
+	serve_ready(w, n);
+	work(w);
+	output_end_replies(w);
+	if (__builtin_expect(w->env.broadcasts != NULL, 0))
+		tracking_turn_ended(&w->env);
+	if (__builtin_expect(w->env.feed.lines.len != 0 || w->env.feed.lost, 0))
+		worker_send_monitor_feed(w);
+	while (__builtin_expect(!list_empty(&w->pushed) || !list_empty(&w->evicted), 0)) {
+		connection_close_evicted(w);
+		push_flush(w);
+	}
+	if (__builtin_expect(!list_empty(&w->closed), 0))
+		connection_free_closed(w);
+	note_turn(w, clock_ticks() - begin);
+}
+
+/* --- the end ---------------------------------------------------------------------------------------------------- */
+
+/* Returns whether any worker has clients: AUTH may still send one here. */
+static bool has_clients(const struct worker *w) {
+	return atomic_load_explicit(&w->shared->clients, memory_order_relaxed) > 0;
+}
+
+/* Serves what every client has sent so far, and closes each when it is answered. */
+static void finish_list(struct worker *w, struct list *l) {
+	struct list todo;
+	list_init(&todo);
+	while (!list_empty(l)) {
+		struct list *node = l->next;
+		list_remove(node);
+		list_push_back(&todo, node);
+	}
+	while (!list_empty(&todo)) {
+		struct connection *c = list_entry(todo.next, struct connection, link);
+		list_remove(&c->link);
+		list_push_back(l, &c->link);
+		if (c->interest & EPOLLIN)
+			input_ready(c);
+		/* A connection that has left its place was dealt with, and may be another worker's. */
+		if (l->prev == &c->link && !(c->flags & CONNECTION_RUNNABLE))
+			connection_finish(c);
+	}
+	connection_free_closed(w);
+}
+
+static void stop(struct worker *w) {
+	w->stopping = true;
+	accept_listen(w, false);
+	loop_read_clocks(w);
+	/* Takes connections that were accepted for this worker, or are on their way from another one. */
+	worker_read_inbox(w);
+	uint64_t most = atomic_load_explicit(&w->stop_request, memory_order_acquire) - 1;
+	w->stop_ns = w->env.now_ns + most * 1000000;
+	finish_list(w, &w->unauthenticated);
+	finish_list(w, &w->authenticated);
+	w->resume_ms = 0;
+	while (has_clients(w) && w->env.now_ns < w->stop_ns) {
+		turn(w, w->busy ? 0 : STOP_STEP_MS);
+		sweep_lingering(w);
+	}
+}
+
+void loop_run(struct worker *w) {
+	set_scale(w);
+	while (atomic_load_explicit(&w->stop_request, memory_order_acquire) == 0)
+		turn(w, w->busy ? 0 : -1);
+	if (atomic_load_explicit(&w->stop_request, memory_order_acquire) != STOP_FROZEN)
+		stop(w);
+}

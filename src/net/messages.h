@@ -1,0 +1,14 @@
+/* The inbox of a worker: what each message makes it do. */
+#pragma once
+
+#include "atomdb/net/messages.h"
+
+struct message;
+struct worker;
+
+/* Takes and handles the messages of the inbox. */
+void worker_read_inbox(struct worker *w);
+/* Serves and frees a MESSAGE_ACCEPTED. */
+void worker_take_accepted(struct worker *w, struct message *m);
+/* Frees the messages that nothing will take any more. */
+void worker_discard_inbox(struct worker *w);

@@ -1,0 +1,16 @@
+/* Bytes for a client that are not the reply to a command: messages of channels, invalidations, lines of MONITOR. */
+#pragma once
+
+#include "atomdb/session/shared_buffer.h"
+#include "atomdb/util/slice.h"
+
+struct connection;
+struct worker;
+
+/* Adds bytes to the output of a connection that is not being served. They are sent at the end of the turn. A client
+ * that cannot hold them is closed at the end of the turn. */
+void push_bytes(struct connection *c, struct slice bytes);
+/* The same with shared bytes behind those of `head`. */
+void push_shared(struct connection *c, struct slice head, struct shared *shared);
+/* Sends what was pushed in this turn. */
+void push_flush(struct worker *w);

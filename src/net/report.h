@@ -1,0 +1,14 @@
+/* Events of the log that concern a client. */
+#pragma once
+
+#include <stdint.h>
+
+#include "atomdb/util/log.h"
+#include "atomdb/util/slice.h"
+
+struct connection;
+
+/* Logs an event with the client's address and the name of its tenant. `detail` may be NULL. */
+void report_event(const struct connection *c, enum log_event_id id, struct slice bytes, const char *detail);
+/* Logs that the client is closed because it holds `held` bytes, more than its share of the tenant's memory. */
+void report_evicted(const struct connection *c, uint64_t held);

@@ -1,0 +1,77 @@
+#include "net/sweep.h"
+
+#include "net/connection.h"
+#include "net/worker.h"
+
+/* How long a finished client may take to read its replies. */
+#define LINGER_MS 10000
+/* Clients that one sweep looks at, at least. */
+#define SWEEP_COUNT ((uint64_t)256)
+
+static void close_idle(struct worker *w, struct connection *c) {
+	counter_add(&w->counters.idle_closed, 1);
+	connection_close(c);
+}
+
+static void sweep_unauthenticated(struct worker *w) {
+	int64_t limit = (int64_t)w->env.settings.auth_timeout * 1000;
+	if (limit == 0)
+		return;
+	while (!list_empty(&w->unauthenticated)) {
+		struct connection *c = list_entry(w->unauthenticated.next, struct connection, link);
+		if (w->env.steady_ms - c->session.created_ms < limit)
+			return;
+		if (session_authenticated(&c->session)) {
+			/* Its anonymous tenant is opened by its first command. */
+			c->flags |= CONNECTION_AUTHENTICATED;
+			list_remove(&c->link);
+			list_push_back(&w->authenticated, &c->link);
+		} else {
+			close_idle(w, c);
+		}
+	}
+}
+
+void sweep_lingering(struct worker *w) {
+	list_for_each (node, &w->lingering) {
+		struct connection *c = list_entry(node, struct connection, link);
+		if (w->env.steady_ms - c->session.last_ms < LINGER_MS)
+			connection_finish(c);
+		else
+			connection_close(c);
+	}
+}
+
+/* Looks at a tenth of the clients: a timeout is at most ten sweeps late, and no sweep stalls the others for long. */
+static void sweep_authenticated(struct worker *w) {
+	int64_t limit = (int64_t)w->env.settings.idle_timeout * 1000;
+	if (limit == 0)
+		return;
+	uint64_t count = counter_get(&w->counters.clients) / 10;
+	if (count < SWEEP_COUNT)
+		count = SWEEP_COUNT;
+	struct list seen;
+	list_init(&seen);
+	while (count-- > 0 && !list_empty(&w->authenticated)) {
+		struct connection *c = list_entry(w->authenticated.next, struct connection, link);
+		if (w->env.steady_ms - c->session.last_ms >= limit && !connection_may_be_idle(c)) {
+			close_idle(w, c);
+		} else {
+			list_remove(&c->link);
+			list_push_back(&seen, &c->link);
+		}
+	}
+	while (!list_empty(&seen)) {
+		struct list *node = seen.next;
+		list_remove(node);
+		list_push_back(&w->authenticated, node);
+	}
+}
+
+void sweep_run(struct worker *w) {
+	w->tick_ms = INT64_MAX;
+	sweep_unauthenticated(w);
+	sweep_lingering(w);
+	sweep_authenticated(w);
+	worker_want_sweep(w);
+}

@@ -1,0 +1,9 @@
+/* Timeouts of clients: auth_timeout, idle_timeout, and the time in which a closed client may read its replies. */
+#pragma once
+
+struct worker;
+
+/* Closes the clients whose time is over, and sets tick_ms. */
+void sweep_run(struct worker *w);
+/* Closes the finished clients whose replies have arrived, or whose time is over. */
+void sweep_lingering(struct worker *w);
