@@ -1,11 +1,13 @@
-/* A server without a network for the tests of commands: two workers' shards, a registry, sessions whose replies are
- * text. Time is what the test says. */
+/* A server without a network for the tests of commands: the shards of two workers, a registry, and sessions whose
+ * replies are text. The test sets the clock. The other worker and the control plane answer a fanout at once. */
 #pragma once
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "atomdb/dispatch/dispatch.h"
+#include "atomdb/session/fanout.h"
+#include "atomdb/session/tenant_stats.h"
 #include "atomdb/store/shard.h"
 #include "harness.h"
 
@@ -13,7 +15,8 @@
 #define WORLD_START_NS UINT64_C(1000000000)
 
 struct client {
-	struct session session;
+	struct session session; /* the first member: the host casts it */
+	struct client *next;    /* in world.clients */
 	struct writer writer;
 	struct buffer out;
 	enum outcome outcome; /* of the last command */
@@ -25,6 +28,8 @@ struct world {
 	struct shard *shards[2];
 	struct registry *registry;
 	struct environment env[2];
+	struct client *clients;
+	enum control control; /* the last request to the control plane */
 	uint64_t next_id;
 	unsigned failures; /* LOG_EVENT_AUTH_FAILED reported */
 	unsigned left;     /* sessions that were told that they leave a tenant */
@@ -54,18 +59,50 @@ static void world_limits_changed(void *context, struct tenant *t, const struct t
 	tenant_set_limits(t, limits, 0);
 }
 
-/* The tenant is still the session's then. */
+static struct world *world_of(const struct environment *env) {
+	return env->events->context;
+}
+
+/* The session still has its tenant. */
 static void world_leaving(struct session *s) {
-	struct world *w = s->env->events->context;
 	assert_non_null(s->tenant);
-	w->left++;
+	world_of(s->env)->left++;
 }
 
 static void world_close(struct session *s) {
 	s->flags |= SESSION_CLOSING;
 }
 
-/* Sessions of the tests are clients' first members. */
+static void world_each(struct environment *env, void (*visit)(void *context, struct session *s), void *context) {
+	for (struct client *c = world_of(env)->clients; c != NULL; c = c->next) {
+		if (c->session.env == env)
+			visit(context, &c->session);
+	}
+}
+
+static int world_prepare_fanout(struct environment *env, struct fanout *c) {
+	(void)env, (void)c;
+	return 0;
+}
+
+/* Answers for the other worker, or for the control plane with "+CONTROL". client_run() runs the command again. */
+static void world_send_fanout(struct environment *env, struct fanout *c) {
+	struct world *w = world_of(env);
+	if (c->kind->on_worker != NULL) {
+		unsigned other = 1 - env->worker;
+		c->kind->on_worker(&w->env[other], c, &c->answers[other]);
+	} else {
+		w->control = c->kind->control;
+		assert_int_equal(buffer_append(&c->answers[0].text, "+CONTROL\r\n", 10, SIZE_MAX), 0);
+	}
+	assert_true(fanout_answered(c));
+	fanout_done(env, c);
+}
+
+static void world_wake(struct environment *env) {
+	(void)env;
+}
+
 static void world_push(struct session *s, struct slice bytes) {
 	struct client *c = (struct client *)(void *)s;
 	assert_int_equal(buffer_append(&c->pushed, bytes.data, bytes.len, SIZE_MAX), 0);
@@ -86,7 +123,15 @@ static inline void world_pass(struct world *w, int64_t ms) {
 
 static struct world *world_new(const struct tenants_config *tenants_config) {
 	static const struct session_host host = {
-		.describe = world_describe, .close = world_close, .push = world_push, .leaving = world_leaving};
+		.describe = world_describe,
+		.close = world_close,
+		.push = world_push,
+		.leaving = world_leaving,
+		.wake = world_wake,
+		.each = world_each,
+		.prepare_fanout = world_prepare_fanout,
+		.send_fanout = world_send_fanout,
+	};
 	struct world *w = calloc(1, sizeof(*w));
 	assert_non_null(w);
 	struct log_sink *sink = malloc(sizeof(*sink));
@@ -102,6 +147,7 @@ static struct world *world_new(const struct tenants_config *tenants_config) {
 		struct environment *env = &w->env[i];
 		env->registry = w->registry;
 		env->worker = i;
+		env->worker_count = 2;
 		env->host = &host;
 		env->events = sink;
 		env->start_ms = WORLD_START_MS;
@@ -134,10 +180,16 @@ static struct client *client_new(struct world *w, unsigned worker) {
 	buffer_init(&c->out);
 	writer_init(&c->writer, &c->out, (size_t)1 << 30);
 	c->session.reply = &c->writer;
+	c->next = w->clients;
+	w->clients = c;
 	return c;
 }
 
 static void client_free(struct client *c) {
+	struct client **at = &world_of(c->session.env)->clients;
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
 	session_deinit(&c->session);
 	buffer_deinit(&c->out);
 	buffer_deinit(&c->pushed);
@@ -145,8 +197,7 @@ static void client_free(struct client *c) {
 	free(c);
 }
 
-/* Runs one command on the worker where the session is; work that the shard asks for is done before it is asked again.
- */
+/* Runs one command on the worker of the session. Does the work that the shard asks for and runs the command again. */
 static const char *client_run(struct client *c, const struct slice *argv, uint32_t argc) {
 	struct session *s = &c->session;
 	uint64_t ticks = clock_ticks();
@@ -156,11 +207,13 @@ static const char *client_run(struct client *c, const struct slice *argv, uint32
 		dispatch_prepare(s, &r, 1);
 		c->outcome = dispatch_run(s, &r, &ticks);
 		assert_true(s->env->scratch.len == 0);
-		if (c->outcome != OUTCOME_RETRY)
+		bool answered = c->outcome == OUTCOME_BLOCKED && fanout_of(s) != NULL && fanout_of(s)->done;
+		if (c->outcome != OUTCOME_RETRY && !answered)
 			break;
 		assert_true(c->out.len == 0);
 		assert_true(tries < 10000);
-		(void)shard_work(s->tenant->shard, 64);
+		if (!answered)
+			(void)shard_work(s->tenant->shard, 64);
 	}
 	c->text = realloc(c->text, c->out.len + 1);
 	assert_non_null(c->text);
@@ -205,7 +258,7 @@ static inline void expect_all(struct client *c, const struct exchange *table, si
 }
 #define EXPECT_ALL(client, table) expect_all((client), (table), sizeof(table) / sizeof((table)[0]))
 
-/* An open server, and a client that has a tenant of it. */
+/* An open server and a client of one tenant. */
 static inline struct world *open_world(const struct tenant_limits *limits, struct client **client) {
 	struct tenants_config tenants_config = {.open = true};
 	if (limits != NULL)
@@ -213,7 +266,7 @@ static inline struct world *open_world(const struct tenant_limits *limits, struc
 	struct world *w = world_new(&tenants_config);
 	*client = client_new(w, 0);
 	if (strcmp(ask(*client, "AUTH secret"), "+OK\r\n") != 0) {
-		/* The tenant lives on the other worker: start there. */
+		/* The tenant is on the other worker. */
 		assert_int_equal((*client)->outcome, OUTCOME_MIGRATE);
 		client_free(*client);
 		*client = client_new(w, 1);
@@ -222,7 +275,91 @@ static inline struct world *open_world(const struct tenant_limits *limits, struc
 	return w;
 }
 
+/* The same with DEBUG enabled. */
+static inline struct world *debug_world(struct client **c) {
+	struct world *w = open_world(NULL, c);
+	w->env[0].settings.debug = w->env[1].settings.debug = true;
+	return w;
+}
+
 static inline void close_world(struct world *w, struct client *c) {
 	client_free(c);
 	world_free(w);
+}
+
+/* Another client of the tenant of `first`. */
+static inline struct client *join(struct world *w, const struct client *first) {
+	struct client *c = client_new(w, first->session.env->worker);
+	expect(c, "AUTH secret", "+OK\r\n");
+	return c;
+}
+
+/* A client of another tenant. */
+static inline struct client *stranger(struct world *w, unsigned worker) {
+	struct client *c = client_new(w, worker);
+	char line[32];
+	for (unsigned n = 0; n < 100 && c->session.tenant == NULL; n++) {
+		snprintf(line, sizeof(line), "AUTH other%u", n);
+		ask(c, line);
+	}
+	assert_non_null(c->session.tenant);
+	return c;
+}
+
+/* The bytes pushed to the client since the last call. */
+static inline const char *pushed(struct client *c) {
+	assert_int_equal(buffer_append(&c->pushed, "", 1, SIZE_MAX), 0);
+	free(c->text);
+	c->text = strdup(c->pushed.data);
+	assert_non_null(c->text);
+	c->pushed.len = 0;
+	return c->text;
+}
+
+/* An open server with an operator, whose client is returned. */
+static inline struct world *operator_world(struct client **operator) {
+	struct secret admin;
+	secret_digest(SLICE("admin"), &admin);
+	const struct tenants_config tenants_config = {.open = true, .admin = &admin};
+	struct world *w = world_new(&tenants_config);
+	*operator= client_new(w, 0);
+	if (strcmp(ask(*operator, "AUTH admin"), "+OK\r\n") != 0) {
+		(*operator)->session.env = &w->env[1];
+		expect(*operator, "AUTH admin", "+OK\r\n");
+	}
+	return w;
+}
+
+/* Runs a table on a new open server. */
+static inline void expect_on_new_server(const struct exchange *table, size_t count) {
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	expect_all(c, table, count);
+	close_world(w, c);
+}
+#define EXPECT_ON_NEW_SERVER(table) expect_on_new_server((table), sizeof(table) / sizeof((table)[0]))
+
+/* The ticks of a duration. */
+static inline uint64_t ticks_of(const struct client *c, double seconds) {
+	double per_tick = clock_ticks_to_seconds(&c->session.env->clock_start, 1000000000) / 1e9;
+	return (uint64_t)(seconds / per_tick);
+}
+
+/* An open server whose clock ran for 20 ms, so that the rate of ticks is known. */
+static inline struct world *timed_world(const struct tenant_limits *limits, struct client **c) {
+	struct world *w = open_world(limits, c);
+	struct clock_rate start;
+	clock_rate_init(&start);
+	for (uint64_t end = clock_monotonic_ns() + 20000000; clock_monotonic_ns() < end;)
+		;
+	w->env[0].clock_start = w->env[1].clock_start = start;
+	world_set_time(w, w->env[0].now_ms, start.ns);
+	return w;
+}
+
+/* Counts a command that took so long. */
+static inline void note_command(struct client *c, const char *command, const char *argument, double seconds) {
+	struct slice argv[2] = {slice_of(command), slice_of(argument)};
+	struct request r = {.argv = argv, .argc = 2, .command = command_find(argv[0])};
+	tenant_stats_count_command(&c->session, &r, ticks_of(c, seconds));
 }

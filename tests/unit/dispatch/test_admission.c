@@ -6,22 +6,6 @@
 #define OK     "+OK\r\n"
 #define QUEUED "+QUEUED\r\n"
 
-static struct client *join(struct world *w, const struct client *first) {
-	struct client *c = client_new(w, first->session.env->worker);
-	expect(c, "AUTH secret", OK);
-	return c;
-}
-
-/* What others sent it since the last call. */
-static const char *pushed(struct client *c) {
-	assert_int_equal(buffer_append(&c->pushed, "", 1, SIZE_MAX), 0);
-	free(c->text);
-	c->text = strdup(c->pushed.data);
-	assert_non_null(c->text);
-	c->pushed.len = 0;
-	return c->text;
-}
-
 static uint64_t charged(const struct client *c) {
 	return counter_get(&c->session.tenant->counters.bytes);
 }

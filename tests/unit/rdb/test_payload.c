@@ -1,9 +1,8 @@
-/* What DUMP answers: known payloads of redis-server 7.0, strings of every kind there and back, and each byte changed.
- */
+/* Payloads: known ones of redis-server 7.0, strings of every kind there and back, and each byte changed. */
 #include "atomdb/rdb/payload.h"
 #include "atomdb/util/crc64.h"
 #include "atomdb/util/error.h"
-#include "world.h"
+#include "harness.h"
 
 static struct buffer write_payload(struct slice value) {
 	struct buffer out;
@@ -117,48 +116,12 @@ static void test_a_compressed_string_larger_than_allowed_is_not_unpacked(void **
 	buffer_deinit(&out);
 }
 
-static void test_restore(void **state) {
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
-	struct buffer payload = write_payload(SLICE("hello"));
-	struct slice argv[] = {SLICE("RESTORE"), SLICE("k"),    SLICE("0"), buffer_slice(&payload),
-			       SLICE("REPLACE"), SLICE("FREQ"), SLICE("5")};
-	(void)state;
-	assert_string_equal(client_run(c, argv, 4), "+OK\r\n");
-	expect(c, "GET k", "$5\r\nhello\r\n");
-	assert_string_equal(client_run(c, argv, 4), "-BUSYKEY Target key name already exists.\r\n");
-	argv[2] = SLICE("5000");
-	assert_string_equal(client_run(c, argv, 7), "+OK\r\n");
-	expect(c, "PTTL k", ":5000\r\n");
-	argv[2] = SLICE("1000");
-	argv[5] = SLICE("ABSTTL");
-	assert_string_equal(client_run(c, argv, 6), "+OK\r\n");
-	expect(c, "EXISTS k", ":0\r\n");
-	argv[2] = SLICE("9223372036854775807");
-	assert_string_equal(client_run(c, argv, 5), "+OK\r\n");
-	expect(c, "EXISTS k", ":0\r\n");
-	expect(c, "DUMP k", "$-1\r\n");
-	expect(c, "RESTORE k 0 x", "-ERR DUMP payload version or checksum are wrong\r\n");
-	expect(c, "RESTORE k -1 x", "-ERR Invalid TTL value, must be >= 0\r\n");
-	expect(c, "RESTORE k 0 x FREQ 256", "-ERR Invalid FREQ value, must be >= 0 and <= 255\r\n");
-	expect(c, "RESTORE k 0 x IDLETIME -1", "-ERR Invalid IDLETIME value, must be >= 0\r\n");
-	expect(c, "RESTORE k 0 x IDLETIME 1 FREQ 1", "-ERR syntax error\r\n");
-	payload.data[0] = 1; /* a list */
-	uint64_t crc = crc64(0, (struct slice){payload.data, payload.len - 8});
-	memcpy(payload.data + payload.len - 8, &crc, 8);
-	argv[2] = SLICE("0");
-	assert_string_equal(client_run(c, argv, 4), "-ERR Bad data format\r\n");
-	buffer_deinit(&payload);
-	close_world(w, c);
-}
-
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_changed_bytes),
 		cmocka_unit_test(test_a_compressed_string_larger_than_allowed_is_not_unpacked),
-		cmocka_unit_test(test_restore),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

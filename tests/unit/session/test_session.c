@@ -1,4 +1,4 @@
-/* Who a session is: authentication, tenants, limits, and the commands of the connection. */
+/* The tenant of a session: authentication, limits, and batches of commands. */
 #include <sys/stat.h>
 
 #include "world.h"
@@ -296,51 +296,6 @@ static void test_waiting_costs_once(void **state) {
 	close_world(w, c);
 }
 
-static void test_connection_commands(void **state) {
-	static const struct exchange table[] = {
-		{"PING", "+PONG\r\n"},
-		{"ping hello", "$5\r\nhello\r\n"},
-		{"PING a b", "-ERR wrong number of arguments for 'ping' command\r\n"},
-		{"ECHO hello", "$5\r\nhello\r\n"},
-		{"SELECT 15", OK},
-		{"SELECT 16", "-ERR DB index is out of range\r\n"},
-		{"SELECT -1", "-ERR DB index is out of range\r\n"},
-		{"SELECT a", "-ERR value is not an integer or out of range\r\n"},
-		{"SELECT 4294967296", "-ERR value is out of range, value must between -2147483648 and 2147483647\r\n"},
-		{"HELLO a", "-ERR Protocol version is not an integer or out of range\r\n"},
-		{"HELLO 4", "-NOPROTO unsupported protocol version\r\n"},
-		{"HELLO 2 foo", "-ERR Syntax error in HELLO option 'foo'\r\n"},
-		{"HELLO 2 AUTH a", "-ERR Syntax error in HELLO option 'AUTH'\r\n"},
-		{"HELLO 2 SETNAME a_b", "-ERR Client names cannot contain spaces, newlines or special characters.\r\n"},
-		{"GET none", "$-1\r\n"},
-		{"CLIENT GETNAME", "$-1\r\n"},
-		{"NOSUCH a b", "-ERR unknown command 'NOSUCH', with args beginning with: 'a' 'b' \r\n"},
-		{"client bogus", "-ERR unknown subcommand 'bogus'. Try CLIENT HELP.\r\n"},
-		{"CLIENT", "-ERR wrong number of arguments for 'client' command\r\n"},
-		{"CLIENT ID x", "-ERR wrong number of arguments for 'client|id' command\r\n"},
-		{"client|id", "-ERR unknown command 'client|id', with args beginning with: \r\n"},
-	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
-	char want[256];
-	(void)state;
-	EXPECT_ALL(c, table);
-	snprintf(want, sizeof(want),
-		 "%%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:3\r\n$"
-		 "2\r\nid\r\n"
-		 ":%u\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*0\r\n",
-		 (unsigned)c->session.id);
-	expect(c, "HELLO 3 SETNAME me", want);
-	expect(c, "CLIENT GETNAME", "$2\r\nme\r\n");
-	expect(c, "GET none", "_\r\n");
-	expect(c, "RESET", "+RESET\r\n");
-	assert_int_equal(c->writer.protocol, 2);
-	assert_null(c->session.tenant);
-	assert_null(c->session.name);
-	expect(c, "GET k", NOAUTH);
-	close_world(w, c);
-}
-
 /* A batch is prepared before it runs: what SELECT and AUTH in it change must hold for what follows. */
 static void test_a_batch_is_run_in_order(void **state) {
 	struct client *c;
@@ -476,7 +431,6 @@ int main(void) {
 		cmocka_unit_test(test_max_tenants),
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_waiting_costs_once),
-		cmocka_unit_test(test_connection_commands),
 		cmocka_unit_test(test_a_batch_is_run_in_order),
 		cmocka_unit_test(test_a_long_batch_reads_nothing_that_is_gone),
 		cmocka_unit_test(test_long_unknown_commands),

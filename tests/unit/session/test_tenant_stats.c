@@ -1,41 +1,17 @@
-/* What is noted of commands: the slow log's limits, histograms, latency events, and that all of it is charged and given
- * back. Durations are made up: tenant_stats_count_command is called with ticks. */
+/* The statistics of a tenant: limits of the slow log, error codes, rates, and that all of it is charged and given back.
+ * The test makes up the durations of commands. */
 #include "atomdb/session/tenant_stats.h"
 #include "commands/handlers.h"
 #include "world.h"
-
-/* Ticks that last so long. */
-static uint64_t ticks_of(const struct client *c, double seconds) {
-	double per_tick = clock_ticks_to_seconds(&c->session.env->clock_start, 1000000000) / 1e9;
-	return (uint64_t)(seconds / per_tick);
-}
-
-/* A world whose clock has run for a moment, so that the rate of ticks is known. */
-static struct world *timed_world(const struct tenant_limits *limits, struct client **c) {
-	struct world *w = open_world(limits, c);
-	struct clock_rate start;
-	clock_rate_init(&start);
-	for (uint64_t end = clock_monotonic_ns() + 20000000; clock_monotonic_ns() < end;)
-		;
-	w->env[0].clock_start = w->env[1].clock_start = start;
-	world_set_time(w, w->env[0].now_ms, start.ns);
-	return w;
-}
-
-static void note(struct client *c, const char *command, const char *argument, double seconds) {
-	struct slice argv[2] = {slice_of(command), slice_of(argument)};
-	struct request r = {.argv = argv, .argc = 2, .command = command_find(argv[0])};
-	tenant_stats_count_command(&c->session, &r, ticks_of(c, seconds));
-}
 
 static void test_defaults(void **state) {
 	struct client *c;
 	struct world *w = timed_world(NULL, &c);
 	(void)state;
-	note(c, "get", "key", 0.005);
+	note_command(c, "get", "key", 0.005);
 	assert_null(c->session.tenant->tenant_stats);
 	assert_in_range(c->session.tenant->slow_ticks, ticks_of(c, 0.008), ticks_of(c, 0.0125));
-	note(c, "get", "key", 0.02);
+	note_command(c, "get", "key", 0.02);
 	expect(c, "SLOWLOG LEN", ":1\r\n");
 	expect_part(c, "SLOWLOG GET", "*2\r\n$3\r\nget\r\n$3\r\nkey\r\n$15\r\n127.0.0.1:40001\r\n$0\r\n\r\n");
 	close_world(w, c);
@@ -64,7 +40,7 @@ static void test_slow_log_is_bounded_and_charged(void **state) {
 	(void)state;
 	expect(c, "CONFIG SET slowlog-max-len 3", "+OK\r\n");
 	for (unsigned i = 0; i < 10; i++)
-		note(c, "get", "key", 1);
+		note_command(c, "get", "key", 1);
 	expect(c, "SLOWLOG LEN", ":3\r\n");
 	expect_part(c, "SLOWLOG GET 1", "*1\r\n*6\r\n:9\r\n");
 	expect_part(c, "SLOWLOG GET -1", "*3\r\n*6\r\n:9\r\n");
@@ -82,28 +58,11 @@ static void test_full_tenant_counts_nothing(void **state) {
 	struct client *c;
 	struct world *w = timed_world(&limits, &c);
 	(void)state;
-	note(c, "get", "key", 1);
+	note_command(c, "get", "key", 1);
 	expect(c, "SLOWLOG LEN", ":0\r\n");
 	expect(c, "SLOWLOG GET", "*0\r\n");
 	expect_part(c, "CONFIG SET slowlog-max-len 1", "-OOM ");
 	expect_part(c, "CONFIG RESETSTAT", "-OOM ");
-	close_world(w, c);
-}
-
-static void test_histograms(void **state) {
-	struct client *c;
-	struct world *w = timed_world(NULL, &c);
-	(void)state;
-	expect(c, "LATENCY HISTOGRAM", "*0\r\n");
-	expect(c, "CONFIG SET latency-tracking yes slowlog-log-slower-than -1", "+OK\r\n");
-	ask(c, "CONFIG RESETSTAT");
-	note(c, "set", "key", 0.0000005);
-	note(c, "set", "key", 0.0000015);
-	note(c, "set", "key", 0.000030);
-	note(c, "set", "key", 30);
-	expect(c, "LATENCY HISTOGRAM set get",
-	       "*2\r\n$3\r\nset\r\n*4\r\n$5\r\ncalls\r\n:4\r\n$14\r\nhistogram_usec\r\n*8\r\n:1\r\n:1\r\n:2\r\n:2\r\n:"
-	       "33\r\n:3\r\n:1082130\r\n:4\r\n");
 	close_world(w, c);
 }
 
@@ -158,36 +117,6 @@ static void test_rates_outlast_a_clock_that_is_set_back(void **state) {
 	close_world(w, c);
 }
 
-static void test_events(void **state) {
-	struct client *c;
-	struct world *w = timed_world(NULL, &c);
-	char want[160];
-	(void)state;
-	expect(c, "CONFIG SET latency-monitor-threshold 10", "+OK\r\n");
-	note(c, "keys", "a", 0.0095);
-	expect(c, "LATENCY LATEST", "*0\r\n");
-	for (unsigned i = 0; i < 200; i++) {
-		note(c, "keys", "a", 0.0505);
-		note(c, "keys", "a", 0.0205);
-		world_pass(w, 1000);
-	}
-	note(c, "get", "a", 0.1005);
-	long long now = c->session.env->now_ms / 1000;
-	snprintf(want, sizeof(want),
-		 "*2\r\n*4\r\n$7\r\ncommand\r\n:%lld\r\n:50\r\n:50\r\n*4\r\n$12\r\nfast-command\r\n:%lld\r\n:100\r\n:"
-		 "100\r\n",
-		 now - 1, now);
-	expect(c, "LATENCY LATEST", want);
-	snprintf(want, sizeof(want), "*160\r\n*2\r\n:%lld\r\n:50\r\n", now - 160);
-	assert_int_equal(strncmp(ask(c, "LATENCY HISTORY command"), want, strlen(want)), 0);
-	expect_part(c, "LATENCY GRAPH command", "command - high 50 ms, low 50 ms (all time high 50 ms)\n-----");
-	expect_part(c, "LATENCY GRAPH fast-command", "-\n \n \n \n_\n \n0\ns\n");
-	expect_part(c, "LATENCY DOCTOR", "command: seen in 160 seconds, 50 ms on average, 50 ms at worst.");
-	expect(c, "LATENCY RESET nosuch command command", ":1\r\n");
-	expect(c, "LATENCY RESET", ":1\r\n");
-	close_world(w, c);
-}
-
 static void test_counters_restart_at_resetstat(void **state) {
 	struct client *c;
 	struct world *w = timed_world(NULL, &c);
@@ -210,10 +139,8 @@ int main(void) {
 		cmocka_unit_test(test_settings_decide),
 		cmocka_unit_test(test_slow_log_is_bounded_and_charged),
 		cmocka_unit_test(test_full_tenant_counts_nothing),
-		cmocka_unit_test(test_histograms),
 		cmocka_unit_test(test_errors_are_bounded),
 		cmocka_unit_test(test_rates_outlast_a_clock_that_is_set_back),
-		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_counters_restart_at_resetstat),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
-/* HyperLogLogs: both forms against plain registers, estimates, damaged values, and the commands. */
+/* HyperLogLogs: both forms against plain registers, estimates, and damaged values. */
 #include "atomdb/util/error.h"
 #include "commands/hyperloglog/hll.h"
-#include "world.h"
+#include "harness.h"
 
 static struct slice value_of(const struct hll *h) {
 	return (struct slice){(const char *)h->bytes, h->len};
@@ -92,54 +92,12 @@ static void test_damage(void **state) {
 	}
 }
 
-static void test_commands(void **state) {
-	static const struct exchange table[] = {
-		{"PFCOUNT a", ":0\r\n"},
-		{"PFADD a", ":1\r\n"},
-		{"PFADD a", ":0\r\n"},
-		{"PFADD a x y z", ":1\r\n"},
-		{"PFADD a x y z", ":0\r\n"},
-		{"PFCOUNT a", ":3\r\n"},
-		{"PFCOUNT a", ":3\r\n"},
-		{"PFADD b z w", ":1\r\n"},
-		{"PFCOUNT a b none", ":4\r\n"},
-		{"EXPIRE a 100", ":1\r\n"},
-		{"PFMERGE a b", "+OK\r\n"},
-		{"TTL a", ":100\r\n"},
-		{"PFCOUNT a", ":4\r\n"},
-		{"PFDEBUG ENCODING a", "+sparse\r\n"},
-		{"PFDEBUG TODENSE a", ":1\r\n"},
-		{"PFDEBUG TODENSE a", ":0\r\n"},
-		{"PFDEBUG DECODE a", "-ERR HLL encoding is not sparse\r\n"},
-		{"PFCOUNT a", ":4\r\n"},
-		{"PFADD a v", ":1\r\n"},
-		{"PFCOUNT a", ":5\r\n"},
-		{"PFMERGE c a", "+OK\r\n"},
-		{"PFDEBUG ENCODING c", "+dense\r\n"},
-		{"PFDEBUG bogus c", "-ERR Unknown PFDEBUG subcommand 'bogus'\r\n"},
-		{"PFDEBUG ENCODING none", "-ERR The specified key does not exist\r\n"},
-		{"SET s text", "+OK\r\n"},
-		{"PFADD s x", "-WRONGTYPE Key is not a valid HyperLogLog string value.\r\n"},
-		{"PFCOUNT a s", "-WRONGTYPE Key is not a valid HyperLogLog string value.\r\n"},
-		{"SETRANGE b 16 AA", ":24\r\n"},
-		{"PFCOUNT b none", "-INVALIDOBJ Corrupted HLL object detected\r\n"},
-		{"PFADD d x", ":1\r\n"},
-		{"APPEND d x", ":21\r\n"},
-		{"PFCOUNT d none", "-INVALIDOBJ Corrupted HLL object detected\r\n"},
-		{"PFSELFTEST", "+OK\r\n"},
-	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
-	(void)state;
-	EXPECT_ALL(c, table);
-	expect_part(c, "PFDEBUG GETREG a", "*16384\r\n:");
-	close_world(w, c);
-}
-
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_forms),  cmocka_unit_test(test_large_count), cmocka_unit_test(test_self),
-		cmocka_unit_test(test_damage), cmocka_unit_test(test_commands),
+		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_large_count),
+		cmocka_unit_test(test_self),
+		cmocka_unit_test(test_damage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The commands that give values another key or database, OBJECT, and SORT and WAIT with nothing to sort or wait for. */
+/* RENAME, RENAMENX, MOVE, COPY and SWAPDB. */
 #include "world.h"
 
 #define OK     "+OK\r\n"
@@ -24,11 +24,8 @@ static void test_rename(void **state) {
 		{"GET c", "$1\r\n1\r\n"},
 		{"DBSIZE", ":1\r\n"},
 	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
 	(void)state;
-	EXPECT_ALL(c, table);
-	close_world(w, c);
+	EXPECT_ON_NEW_SERVER(table);
 }
 
 static void test_databases(void **state) {
@@ -62,70 +59,14 @@ static void test_databases(void **state) {
 		{"SELECT 0", OK},
 		{"GET a", "$1\r\n2\r\n"},
 	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
 	(void)state;
-	EXPECT_ALL(c, table);
-	close_world(w, c);
-}
-
-static void test_object(void **state) {
-	static const struct exchange table[] = {
-		{"OBJECT ENCODING none", NIL},
-		{"OBJECT FREQ none", NIL},
-		{"OBJECT REFCOUNT none", NIL},
-		{"SET a 1", OK},
-		{"OBJECT ENCODING a", "$3\r\nint\r\n"},
-		{"OBJECT REFCOUNT a", ":1\r\n"},
-		{"APPEND a ''", ":1\r\n"},
-		{"OBJECT ENCODING a", "$3\r\nraw\r\n"},
-		{"RENAME a b", OK},
-		{"OBJECT ENCODING b", "$3\r\nraw\r\n"},
-		{"OBJECT FREQ b", ":0\r\n"},
-		{"SETBIT bits 1 1", ":0\r\n"},
-		{"OBJECT ENCODING bits", "$3\r\nraw\r\n"},
-		{"OBJECT bogus", "-ERR unknown subcommand 'bogus'. Try OBJECT HELP.\r\n"},
-	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
-	(void)state;
-	EXPECT_ALL(c, table);
-	expect_part(c, "OBJECT HELP", "+ENCODING <key>\r\n");
-	close_world(w, c);
-}
-
-static void test_sort_and_wait(void **state) {
-	static const struct exchange table[] = {
-		{"SORT none BY x GET # LIMIT 0 1 DESC ALPHA", "*0\r\n"},
-		{"SET d 1", OK},
-		{"SORT none STORE d", ":0\r\n"},
-		{"EXISTS d", ":0\r\n"},
-		{"SORT none LIMIT 1", SYNTAX},
-		{"SORT none LIMIT a b", "-ERR value is not an integer or out of range\r\n"},
-		{"SORT none bogus", SYNTAX},
-		{"SET s 1", OK},
-		{"SORT s", "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"},
-		{"COMMAND GETKEYS SORT a GET STORE STORE b", "*2\r\n$1\r\na\r\n$1\r\nb\r\n"},
-		{"COMMAND GETKEYS BITOP AND a b c", "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n"},
-		{"COMMAND GETKEYS OBJECT ENCODING a", "*1\r\n$1\r\na\r\n"},
-		{"WAIT 0 0", ":0\r\n"},
-		{"WAIT 1 1", ":0\r\n"},
-		{"WAIT 0 -1", "-ERR timeout is negative\r\n"},
-		{"WAIT 0 x", "-ERR timeout is not an integer or out of range\r\n"},
-	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
-	(void)state;
-	EXPECT_ALL(c, table);
-	close_world(w, c);
+	EXPECT_ON_NEW_SERVER(table);
 }
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rename),
 		cmocka_unit_test(test_databases),
-		cmocka_unit_test(test_object),
-		cmocka_unit_test(test_sort_and_wait),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The table of commands and what tells about the server: COMMAND, INFO, CONFIG, CLIENT, TIME. */
+/* The table of commands, and COMMAND. */
 #include <ctype.h>
 #include <time.h>
 
@@ -123,152 +123,6 @@ static void test_command(void **state) {
 	close_world(w, c);
 }
 
-static void test_info(void **state) {
-	const struct tenant_limits limits = {.max_memory = (uint64_t)1536 << 10, .max_entries = 30};
-	struct client *c;
-	struct world *w = open_world(&limits, &c);
-	(void)state;
-	ask(c, "MSET a 1 b 2");
-	ask(c, "SET c 3 EX 100");
-	ask(c, "GET a");
-	ask(c, "GET none");
-	world_pass(w, 90061000);
-	ask(c, "SELECT 2");
-	ask(c, "SET d 4 EX 5");
-	const char *info = ask(c, "INFO");
-	static const char *const lines[] = {
-		"# Server\r\nredis_version:7.0.15\r\natomdb_version:",
-		"\r\nuptime_in_seconds:90061\r\n",
-		"\r\nuptime_in_days:1\r\n",
-		"\r\ntcp_port:8080\r\n",
-		"\r\n\r\n# Clients\r\nconnected_clients:1\r\n",
-		"\r\nmaxclients:10000\r\n",
-		"\r\nmaxmemory:1572864\r\nmaxmemory_human:1.50M\r\nmaxmemory_policy:allkeys-lru\r\n",
-		"\r\nloading:0\r\n",
-		"\r\nkeyspace_hits:1\r\nkeyspace_misses:1\r\n",
-		"\r\nexpired_keys:1\r\n",
-		"\r\nrole:master\r\n",
-		"\r\ncluster_enabled:0\r\n",
-		"\r\n\r\n# Keyspace\r\ndb0:keys=2,expires=0,avg_ttl=0\r\ndb2:keys=1,expires=1,avg_ttl=5000\r\n",
-	};
-	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		if (strstr(info, lines[i]) == NULL)
-			fail_msg("INFO lacks \"%s\": %s", lines[i], info);
-	}
-	/* Times to live whose sum no integer holds. */
-	ask(c, "SELECT 3");
-	ask(c, "SET e 5 PXAT 9223372036854775807");
-	ask(c, "SET f 6 PXAT 9223372036854775807");
-	expect_part(c, "INFO keyspace", "db3:keys=2,expires=2,avg_ttl=922337");
-	ask(c, "SELECT 2");
-	expect(c, "INFO none", "$0\r\n\r\n");
-	expect(c, "INFO cluster modules", "$43\r\n# Modules\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n");
-	expect(c, "INFO CLUSTER cluster", "$30\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n");
-	expect_part(c, "INFO everything", "# Keyspace");
-	expect_part(c, "INFO none all", "# Server");
-	ask(c, "HELLO 3");
-	expect(c, "INFO cluster", "=34\r\ntxt:# Cluster\r\ncluster_enabled:0\r\n\r\n");
-	close_world(w, c);
-}
-
-static void test_config(void **state) {
-	static const struct exchange table[] = {
-		{"CONFIG GET save", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n"},
-		{"CONFIG GET APPENDONLY none", "*2\r\n$10\r\nAPPENDONLY\r\n$2\r\nno\r\n"},
-		{"CONFIG GET maxmemory*", "*6\r\n$9\r\nmaxmemory\r\n$4\r\n4096\r\n$17\r\nmaxmemory-clients\r\n$"
-					  "5\r\n65536\r\n$16\r\nmaxmemory-policy\r\n$10\r\nnoeviction\r\n"},
-		{"CONFIG GET port p[o]rt", "*2\r\n$4\r\nport\r\n$4\r\n8080\r\n"},
-		{"CONFIG GET none", "*0\r\n"},
-		{"CONFIG GET", "-ERR wrong number of arguments for 'config|get' command\r\n"},
-		{"CONFIG SET a b", "-ERR Unknown option or number of arguments for CONFIG SET - 'a'\r\n"},
-		{"HELLO 9", "-NOPROTO unsupported protocol version\r\n"},
-	};
-	const struct tenant_limits limits = {.max_memory = 4096, .eviction = EVICTION_NONE};
-	struct client *c;
-	struct world *w = open_world(&limits, &c);
-	(void)state;
-	EXPECT_ALL(c, table);
-	expect_part(c, "CONFIG HELP", "+CONFIG <subcommand>");
-	assert_null(strstr(ask(c, "CONFIG GET *"), "secret"));
-	ask(c, "HELLO 3");
-	expect(c, "CONFIG GET databases", "%1\r\n$9\r\ndatabases\r\n$2\r\n16\r\n");
-	close_world(w, c);
-}
-
-static void test_client(void **state) {
-	static const struct exchange table[] = {
-		{"CLIENT GETNAME", "$-1\r\n"},
-		{"CLIENT SETNAME me", OK},
-		{"CLIENT GETNAME", "$2\r\nme\r\n"},
-		{"CLIENT SETNAME a_b", "-ERR Client names cannot contain spaces, newlines or special characters.\r\n"},
-		{"CLIENT GETNAME", "$2\r\nme\r\n"},
-		{"CLIENT SETNAME ''", OK},
-		{"CLIENT GETNAME", "$-1\r\n"},
-		{"CLIENT SETNAME me", OK},
-		{"CLIENT SETINFO lib-name redis-py", OK},
-		{"CLIENT SETINFO LIB-VER 4.3", OK},
-		{"CLIENT SETINFO lib-foo x", "-ERR Unrecognized option 'lib-foo'\r\n"},
-		{"CLIENT SETINFO lib-ver a_b",
-		 "-ERR lib-ver cannot contain spaces, newlines or special characters.\r\n"},
-		{"CLIENT NO-EVICT on", OK},
-		{"CLIENT NO-EVICT off", OK},
-		{"CLIENT NO-EVICT x", SYNTAX},
-		{"CLIENT LIST TYPE none", "-ERR Unknown client type 'none'\r\n"},
-		{"CLIENT LIST TYPE", SYNTAX},
-		{"CLIENT LIST ID", SYNTAX},
-		{"CLIENT LIST ID a", "-ERR Invalid client ID\r\n"},
-		{"CLIENT LIST ID 99", "$0\r\n\r\n"},
-		{"CLIENT LIST TYPE pubsub", "$0\r\n\r\n"},
-		{"CLIENT LIST x y", SYNTAX},
-	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
-	char want[640], line[512];
-	(void)state;
-	EXPECT_ALL(c, table);
-	world_pass(w, 5000);
-	ask(c, "SELECT 4");
-	unsigned id = (unsigned)c->session.id;
-	snprintf(want, sizeof(want), ":%u\r\n", id);
-	expect(c, "CLIENT ID", want);
-	static const char *const commands[] = {"info", "list"};
-	for (size_t i = 0; i < 2; i++) {
-		int n = snprintf(line, sizeof(line),
-				 "id=%u addr=127.0.0.1:%u laddr=127.0.0.1:8080 fd=-1 name=me age=5 idle=0 flags=N db=4 "
-				 "sub=0 psub=0 ssub=0 multi=-1 qbuf=26 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 "
-				 "obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=client|%s user=default redir=-1 resp=2 "
-				 "lib-name=redis-py lib-ver=4.3\n",
-				 id, 40000 + (unsigned)c->session.global_id, commands[i]);
-		snprintf(want, sizeof(want), "$%d\r\n%s\r\n", n, line);
-		snprintf(line, sizeof(line), "CLIENT %s", commands[i]);
-		expect(c, line, want);
-	}
-	snprintf(line, sizeof(line), "CLIENT LIST ID 0 %u", id);
-	expect_part(c, line, "name=me");
-	expect_part(c, "CLIENT LIST TYPE NORMAL", "name=me");
-	expect_part(c, "CLIENT HELP", "+CLIENT <subcommand>");
-	char *big = malloc(4096);
-	assert_non_null(big);
-	memset(big, 'x', 4096);
-	struct slice argv[3] = {SLICE("CLIENT"), SLICE("SETNAME"), {big, 4096}};
-	assert_int_equal(client_run(c, argv, 3)[0], '-');
-	free(big);
-	expect(c, "CLIENT GETNAME", "$2\r\nme\r\n");
-	close_world(w, c);
-}
-
-static void test_time(void **state) {
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
-	long long seconds, micros;
-	(void)state;
-	int64_t before = clock_realtime_us();
-	assert_int_equal(sscanf(ask(c, "TIME"), "*2\r\n$%*d\r\n%lld\r\n$%*d\r\n%lld\r\n", &seconds, &micros), 2);
-	int64_t now = (int64_t)seconds * 1000000 + micros;
-	assert_true(now >= before && now <= clock_realtime_us());
-	close_world(w, c);
-}
-
 #define MANY 20000
 
 /* Processor time of a command with many arguments, whose reply is dropped. */
@@ -348,10 +202,6 @@ int main(void) {
 		cmocka_unit_test(test_every_name_is_found),
 		cmocka_unit_test(test_rows_are_sound),
 		cmocka_unit_test(test_command),
-		cmocka_unit_test(test_info),
-		cmocka_unit_test(test_config),
-		cmocka_unit_test(test_client),
-		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_loops_end_with_the_writer),
 		cmocka_unit_test(test_transaction_beyond_the_output_limit),
 	};

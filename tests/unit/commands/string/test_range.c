@@ -1,4 +1,4 @@
-/* The commands of parts of values, LCS, and numbers with a fraction. */
+/* The commands of parts of values, MSETNX, and INCRBYFLOAT. */
 #include "world.h"
 
 #define OK      "+OK\r\n"
@@ -31,11 +31,8 @@ static void test_ranges(void **state) {
 		{"GET n", "$10\r\n1x34567890\r\n"},
 		{"TTL n", ":100\r\n"},
 	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
 	(void)state;
-	EXPECT_ALL(c, table);
-	close_world(w, c);
+	EXPECT_ON_NEW_SERVER(table);
 }
 
 static void test_msetnx(void **state) {
@@ -46,11 +43,8 @@ static void test_msetnx(void **state) {
 		{"EXISTS c", ":0\r\n"},
 		{"MSETNX c 1 b", "-ERR wrong number of arguments for 'msetnx' command\r\n"},
 	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
 	(void)state;
-	EXPECT_ALL(c, table);
-	close_world(w, c);
+	EXPECT_ON_NEW_SERVER(table);
 }
 
 static void test_incrbyfloat(void **state) {
@@ -70,36 +64,8 @@ static void test_incrbyfloat(void **state) {
 		{"SET f text", OK},
 		{"INCRBYFLOAT f 1", FLOAT},
 	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
 	(void)state;
-	EXPECT_ALL(c, table);
-	close_world(w, c);
-}
-
-static void test_lcs(void **state) {
-	static const struct exchange table[] = {
-		{"MSET a ohmytext b mynewtext", OK},
-		{"LCS a b", "$6\r\nmytext\r\n"},
-		{"LCS a b LEN", ":6\r\n"},
-		{"LCS a none", "$0\r\n\r\n"},
-		{"LCS a b IDX",
-		 "*4\r\n$7\r\nmatches\r\n*2\r\n*2\r\n*2\r\n:4\r\n:7\r\n*2\r\n:5\r\n:8\r\n*2\r\n*2\r\n:2\r\n:3\r\n"
-		 "*2\r\n:0\r\n:1\r\n$3\r\nlen\r\n:6\r\n"},
-		{"LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN",
-		 "*4\r\n$7\r\nmatches\r\n*1\r\n*3\r\n*2\r\n:4\r\n:7\r\n*2\r\n:5\r\n:8\r\n:4\r\n$3\r\nlen\r\n:6\r\n"},
-		{"LCS a b IDX LEN", "-ERR If you want both the length and indexes, please just use IDX.\r\n"},
-		{"LCS a b MINMATCHLEN", "-ERR syntax error\r\n"},
-		{"LCS a b MINMATCHLEN x", INTEGER},
-		{"SETRANGE a 20000 x", ":20001\r\n"},
-		{"SETRANGE b 20000 x", ":20001\r\n"},
-		{"LCS a b", "-ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len\r\n"},
-	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
-	(void)state;
-	EXPECT_ALL(c, table);
-	close_world(w, c);
+	EXPECT_ON_NEW_SERVER(table);
 }
 
 int main(void) {
@@ -107,7 +73,6 @@ int main(void) {
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_msetnx),
 		cmocka_unit_test(test_incrbyfloat),
-		cmocka_unit_test(test_lcs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,11 +24,8 @@ static void test_set_and_get(void **state) {
 		{"GET a b", "-ERR wrong number of arguments for 'get' command\r\n"},
 		{"SET k", "-ERR wrong number of arguments for 'set' command\r\n"},
 	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
 	(void)state;
-	EXPECT_ALL(c, table);
-	close_world(w, c);
+	EXPECT_ON_NEW_SERVER(table);
 }
 
 static void test_set_options(void **state) {
@@ -77,11 +74,8 @@ static void test_set_options(void **state) {
 		{"SET fresh w KEEPTTL", OK},
 		{"TTL fresh", ":-1\r\n"},
 	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
 	(void)state;
-	EXPECT_ALL(c, table);
-	close_world(w, c);
+	EXPECT_ON_NEW_SERVER(table);
 }
 
 static void test_variants_of_set(void **state) {
@@ -106,11 +100,8 @@ static void test_variants_of_set(void **state) {
 		{"MSET a 1 b", "-ERR wrong number of arguments for 'mset' command\r\n"},
 		{"MSET a", "-ERR wrong number of arguments for 'mset' command\r\n"},
 	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
 	(void)state;
-	EXPECT_ALL(c, table);
-	close_world(w, c);
+	EXPECT_ON_NEW_SERVER(table);
 }
 
 static void test_getex(void **state) {
@@ -138,11 +129,8 @@ static void test_getex(void **state) {
 		{"GETEX k PXAT 1", "$1\r\nv\r\n"},
 		{"GET k", NIL},
 	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
 	(void)state;
-	EXPECT_ALL(c, table);
-	close_world(w, c);
+	EXPECT_ON_NEW_SERVER(table);
 }
 
 static void test_numbers(void **state) {
@@ -170,11 +158,8 @@ static void test_numbers(void **state) {
 		{"SET n ''", OK},
 		{"INCR n", NOT_INTEGER},
 	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
 	(void)state;
-	EXPECT_ALL(c, table);
-	close_world(w, c);
+	EXPECT_ON_NEW_SERVER(table);
 }
 
 static void test_append(void **state) {
@@ -192,11 +177,8 @@ static void test_append(void **state) {
 		{"APPEND t w", ":2\r\n"},
 		{"TTL t", ":10\r\n"},
 	};
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
 	(void)state;
-	EXPECT_ALL(c, table);
-	close_world(w, c);
+	EXPECT_ON_NEW_SERVER(table);
 }
 
 static void test_append_beyond_the_limit(void **state) {
