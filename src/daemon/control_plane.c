@@ -98,7 +98,7 @@ static void show_tenant(void *context, const struct tenant *t) {
 		limits = configured->limits;
 	else if (!t->is_operator && !tenant_orphaned(t))
 		limits = tenant_listed(t) ? p->d->config->tenants_config.named : p->d->config->tenants_config.defaults;
-	tenant_lift_limits(t, &limits);
+	tenant_use_kept_limits(t, &limits);
 	config_show_limits(&limits, text_pair, p);
 	const struct {
 		const char *key;

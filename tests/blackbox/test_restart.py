@@ -215,7 +215,7 @@ def tenant_with(operator, keys):
 
 @pytest.mark.parametrize("end", ["restart", "crash"])
 def test_a_limit_that_the_file_lost_takes_no_keys(service, end, tmp_path):
-    """It is lifted for the tenants that have more, over reloads and starts, until the file writes one."""
+    """Tenants that have more keep the former one, over reloads and starts, until the file writes one."""
     (tmp_path / "admin").write_text("root")
     admin = f'admin: {{ secret_file = "{tmp_path}/admin"; }};\n'
     service.start(admin + UNLIMITED)
@@ -229,7 +229,7 @@ def test_a_limit_that_the_file_lost_takes_no_keys(service, end, tmp_path):
             end(config=admin)
         else:
             service.reload(admin)
-        said = [line for line in service.log().splitlines() if "more than a limit that the configuration does not write" in line]
+        said = [line for line in service.log().splitlines() if "more than a limit that the configuration falls back to" in line]
         assert f"({509 + attempt} keys, " in said[-1] and ": max_entries 30)" in said[-1]
         assert "(80 keys, " in said[-1] and ": max_memory 67108864)" in said[-1]
         with service.client("one") as one, service.client("two") as two, service.client("few") as few:
@@ -266,10 +266,75 @@ def test_an_orphan_that_goes_on_keeps_what_it_has(service, end):
             assert client.cmd("DBSIZE") == 80
             client.cmd("SET", "new", "v")
             assert client.cmd("DBSIZE") == 81
-    assert re.search(r"does not write; it is lifted for them: .*\(80 keys, .*\(80 keys, ", service.log())
-    service.reload('defaults: { max_entries = 0; max_memory = "1M"; };tenants: ( { name = "a"; secret = "sa"; } );')
+    assert re.search(r"falls back to; they keep the former one: .*\(80 keys, .*\(80 keys, ", service.log())
+    defaults = 'defaults: { max_entries = 0; max_memory = "1M"; };'
+    service.reload(defaults + 'tenants: ( { name = "a"; secret = "sa"; } );')
     with service.client("sa") as client:
+        assert client.cmd("DBSIZE") == 81, "the line that was lost is the tenant's"
+        service.reload(defaults + 'tenants: ( { name = "a"; secret = "sa"; max_memory = "1M"; } );')
         wait_for(lambda: client.cmd("DBSIZE") <= 1, 10, "the limit that is written")
+
+
+LOST_AT_A_START = {
+    "entries of the tenant": ("max_entries = 1000;", "max_entries = 30;", b"max_entries", b"1000"),
+    "no limit of the tenant": ("max_entries = 0;", "max_entries = 30;", b"max_entries", b"0"),
+    "memory of the tenant": ('max_memory = "16M";', 'max_memory = "1M";', b"max_memory", b"16777216"),
+    "eviction of the tenant": ('eviction = "none"; max_entries = 90;', 'max_entries = 90;', b"eviction", b"none"),
+}
+
+
+@pytest.mark.parametrize("own, defaults, key, kept", LOST_AT_A_START.values(), ids=LOST_AT_A_START.keys())
+@pytest.mark.parametrize("end", ["restart", "crash"])
+@pytest.mark.parametrize("orphaned", [False, True], ids=["known", "orphaned"])
+def test_defaults_take_no_keys_in_place_of_a_lost_line(service, end, own, defaults, key, kept, orphaned, tmp_path):
+    """The tenant lost its own line, and the defaults write a smaller limit, which is for others."""
+    (tmp_path / "admin").write_text("root")
+    admin = f'admin: {{ secret_file = "{tmp_path}/admin"; }};\ndefaults: {{ {defaults} }};\n'
+    listed_a, value = 'tenants: ( { name = "a"; secret = "sa"; %s } );', "v" * 50000
+
+    def told():
+        with service.client("root") as operator:
+            info = operator.cmd("TENANT", "INFO", "a")
+            return dict(zip(info[::2], info[1::2]))
+
+    service.start(admin + listed_a % own)
+    with service.client("sa") as client:
+        client.many(("SET", f"k{number}", value) for number in range(90))
+        assert client.cmd("DBSIZE") == 90
+    if orphaned:
+        getattr(service, end)(config=admin)
+        assert told()[b"orphaned"] == 1
+        service.reload(admin + listed_a % "")
+    for _ in range(2):
+        if not orphaned:
+            getattr(service, end)(config=admin + listed_a % "")
+        assert told()[key] == kept
+        said = [line for line in service.log().splitlines() if "they keep the former one" in line]
+        assert re.search(r": a \(90 keys, \d+ bytes: " + key.decode(), said[-1])
+        assert "more than a limit that the configuration writes" not in service.log()
+        with service.client("sa") as client:
+            if key == b"eviction":
+                assert "OOM" in str(client.cmd("SET", "more", "v"))
+            else:
+                assert client.cmd("SET", "k0", value) == "OK"
+            assert client.cmd("DBSIZE") == 90
+        service.reload(admin + listed_a % "")
+    # A line of the tenant is what the operator wants.
+    service.reload(admin + listed_a % 'max_entries = 7; eviction = "lru";')
+    with service.client("sa") as client:
+        wait_for(lambda: client.cmd("DBSIZE") == 7, 10, "the limit that is written")
+
+
+@pytest.mark.parametrize("end", ["restart", "crash"])
+def test_a_line_of_the_defaults_that_changes_is_in_force_at_a_start(service, end):
+    service.start("defaults: { max_entries = 1000; };")
+    with service.client("one") as client:
+        client.many(("SET", f"k{number}", "v") for number in range(90))
+    getattr(service, end)(config="defaults: { max_entries = 40; };")
+    with service.client("one") as client:
+        wait_for(lambda: client.cmd("DBSIZE") == 40, 10, "the limit that is written")
+    assert re.search(r"more than a limit that the configuration writes; .*\(90 keys, ", service.log())
+    assert "they keep the former one" not in service.log()
 
 
 def test_clients_of_a_renamed_tenant_stay_its_clients(service):

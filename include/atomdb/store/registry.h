@@ -94,9 +94,9 @@ struct registry_hooks {
 };
 
 /* `shards` are not owned. Tenants with keys that came with the shards and that the tenancy does not know become
- * orphans: nobody opens them, they have no limits, and their keys stay until they expire. A limit that the tenancy does
- * not write and that a tenant exceeds is lifted for it, until the tenancy writes one. 0, -ENOMEM, or ATOMDB_E_RANGE
- * for two tenants of one name or secret. */
+ * orphans: nobody opens them, they have no limits, and their keys stay until they expire. A tenant that would lose keys
+ * because the tenancy lost a limit keeps the one of the process before. 0, -ENOMEM, or ATOMDB_E_RANGE for two tenants
+ * of one name or secret. */
 int registry_new(struct registry **out, struct shard *const *shards, size_t shard_count,
 		 const struct tenants_config *tenants_config, const struct registry_hooks *hooks,
 		 const struct log_sink *events);

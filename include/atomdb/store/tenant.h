@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "atomdb/store/tenant_limits.h"
 #include "atomdb/util/counter.h"
 #include "atomdb/util/list.h"
 #include "atomdb/util/slice.h"
@@ -18,8 +19,6 @@
 #define TENANT_FINGERPRINT 12 /* hex digits */
 #define TENANT_DATABASES   16
 
-enum eviction { EVICTION_LRU, EVICTION_NONE };
-
 #define TENANT_DIGEST 32
 
 /* By which the next process finds a tenant again; kept in the arena. */
@@ -28,24 +27,8 @@ struct tenant_identity {
 	char name[TENANT_NAME_MAX + 1]; /* of the configuration; "": only clients know it */
 };
 
-/* Limits by which a tenant loses keys. */
-enum key_limit { KEY_LIMIT_ENTRIES, KEY_LIMIT_MEMORY, KEY_LIMIT_EVICTION, KEY_LIMITS };
-
-/* The place where the configuration writes a limit, the more specific one last. */
-enum limit_source { LIMIT_BUILT_IN, LIMIT_IN_DEFAULTS, LIMIT_IN_TENANT };
-
-/* 0 means no limit. */
-struct tenant_limits {
-	uint64_t max_entries;
-	uint64_t max_memory;    /* bytes */
-	uint64_t client_memory; /* bytes; 0: see tenant_client_limit */
-	uint32_t max_clients;
-	uint32_t commands_per_second;
-	enum eviction eviction;
-	int64_t default_ttl;         /* milliseconds; given to a write that sets none */
-	int64_t max_ttl;             /* milliseconds; longer ones, and none, become this */
-	uint8_t sources[KEY_LIMITS]; /* enum limit_source */
-};
+/* In tenant->kept_limits: no limit, or eviction "none". */
+#define TENANT_KEPT_NONE UINT64_MAX
 
 /* Written by the tenant's worker, read by anybody. */
 struct tenant_counters {
@@ -110,9 +93,9 @@ struct tenant {
 	/* Never NULL. The registry replaces it; what it pointed to before stays, unchanged, as long as the tenant. */
 	_Atomic(const struct tenant_identity *) identity;
 	_Atomic bool orphaned; /* the configuration knows it no longer; it is kept for its keys. The registry's */
-	/* A bit for each enum key_limit that is not in force: the configuration does not write it, and the tenant had
-	 * more at the start. The registry's. */
-	_Atomic unsigned lifted;
+	/* By enum key_limit: the limit that is in force instead of the configuration's, which lost a line and would
+	 * take keys by it. 0: the configuration's is in force; TENANT_KEPT_NONE: there is no limit. The registry's. */
+	_Atomic uint64_t kept_limits[KEY_LIMITS];
 	struct shard *shard; /* never changes */
 	bool is_operator;    /* what the admin secret opens; never changes */
 	struct tenant_counters counters;
@@ -205,7 +188,8 @@ uint64_t tenant_scratch_limit(const struct tenant *t);
 /* Bytes charged for a database: `*all` of it, and of these `*table` for its table. For the tenant's own worker. */
 void tenant_database_bytes(const struct tenant *t, unsigned database, uint64_t *all, uint64_t *table);
 
-/* Removes from `limits` those that are lifted for the tenant. */
-void tenant_lift_limits(const struct tenant *t, struct tenant_limits *limits);
-/* Puts new limits in force, except those that are lifted. What lies above them is evicted in slices by shard_work. */
+/* Replaces those of `limits` for which the tenant keeps others. */
+void tenant_use_kept_limits(const struct tenant *t, struct tenant_limits *limits);
+/* Puts new limits in force, except for those that the tenant keeps. shard_work evicts the entries above them in slices.
+ */
 void tenant_set_limits(struct tenant *t, const struct tenant_limits *limits, uint64_t now_ns);

@@ -52,6 +52,7 @@ struct tenant_record {
 	uint64_t digest_sum;          /* of identity.digest */
 	uint64_t name_sum;            /* of identity.name; 0: it has none yet */
 	struct retired_counters kept; /* what the tenant has counted, when saved */
+	uint64_t limits[KEY_LIMITS];  /* see src/store/tenant/saved_limits.h */
 	/* Fields may be added here: a release takes over records of any size from TENANT_RECORD_LEAST on, and bytes
 	 * that the release before did not know are 0. */
 #ifdef ATOMDB_OTHER_RELEASE
@@ -61,7 +62,9 @@ struct tenant_record {
 
 #define TENANT_RECORD_LEAST 304
 static_assert(sizeof(struct tenant_record) >= TENANT_RECORD_LEAST && offsetof(struct tenant_record, order) == 112 &&
-		      offsetof(struct tenant_record, digest_sum) == 224 && offsetof(struct tenant_record, kept) == 240,
+		      offsetof(struct tenant_record, digest_sum) == 224 &&
+		      offsetof(struct tenant_record, kept) == 240 &&
+		      offsetof(struct tenant_record, limits) == TENANT_RECORD_LEAST,
 	      "a record keeps its format");
 
 /* In the arena: a slot of the directory of tenants. */

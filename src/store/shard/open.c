@@ -300,7 +300,7 @@ void tenant_write_identity(struct tenant *t) {
 	struct shard *s = t->shard;
 	if (memcmp(&t->record->identity, now, sizeof *now) == 0 && t->record->name_sum == name_sum(now))
 		return;
-	ref block = arena_alloc(s->arena, sizeof *t->record, ARENA_OTHER);
+	ref block = arena_alloc_zero(s->arena, sizeof *t->record, ARENA_OTHER);
 	if (block == 0)
 		return;
 	ref old = shard_directory(s)[t->slot].record;
@@ -317,8 +317,6 @@ void tenant_write_identity(struct tenant *t) {
 static void place_tenant(struct shard *s, uint32_t slot, struct tenant *t) {
 	t->slot = slot;
 	s->tenants[slot] = t;
-	if (!tenant_listed(t))
-		tenant_set_limits(t, &s->defaults, s->now_ns);
 	counter_add(&t->counters.bytes, arena_block_size(sizeof *t->record));
 	counter_add(&s->counters.tenants, 1);
 }
@@ -340,6 +338,7 @@ int shard_open_tenant(struct shard *s, struct tenant *t) {
 	shard_directory(s)[slot].record = block;
 	crash_point();
 	place_tenant(s, slot, t);
+	tenant_set_limits(t, tenant_listed(t) ? &t->limits : &s->defaults, s->now_ns);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "store/keyspace/pin.h"
 #include "store/keyspace/record.h"
 #include "store/tenant/registry_private.h"
+#include "store/tenant/saved_limits.h"
 
 /* What a tenant that holds nothing yet weighs against bytes, when a shard is chosen for a new one. */
 #define TENANT_WEIGHT 4096
@@ -184,6 +185,7 @@ static void restore_tenant(void *context, uint32_t slot, const struct tenant_ide
 	g->restored = &g->known_as->identity;
 	g->tenant.is_operator = named && strcmp(identity->name, TENANT_OPERATOR) == 0;
 	shard_adopt_tenant(r->shards[restoration->shard], slot, &g->tenant);
+	saved_limits_read(g->tenant.record->limits, &g->limits);
 	registry_show(r, g);
 	if (!twice)
 		registry_learn_own(r, g);

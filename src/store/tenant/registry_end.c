@@ -142,6 +142,7 @@ static void orphan_at_start(struct registry *r, struct registered *g) {
 void registry_orphan(struct registry *r, struct registered *g) {
 	registry_forget_secrets(r, g);
 	registry_set_orphaned(r, g, true);
+	registry_keep_no_limits(g);
 	if (r->anonymous == g)
 		r->anonymous = NULL;
 	if (r->starting) {

@@ -1,14 +1,18 @@
 /* Limits by which a tenant loses keys.
  *
- * A limit that the configuration writes is the operator's wish: it is put in force, and the log tells how many tenants
- * lose keys by it. A limit that falls back to a default takes no keys: a reload that would do so is refused. At a start
- * the limits before are not known, so a built-in limit that a tenant exceeds is lifted for this tenant. */
+ * A smaller limit that the configuration writes is put in force, and the log tells how many tenants lose keys by it. A
+ * limit that is smaller because the configuration lost a line takes no keys: a reload is refused. At a start, and for
+ * an orphan that gets a name again, the tenant keeps the former limit. The former limits of the process before are in
+ * the arena. An earlier release saved none: then there is no limit in place of a built-in one. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "store/keyspace/record.h"
 #include "store/tenant/registry_private.h"
+
+/* Bytes by which this release's record is larger than the smallest: no tenant is too large by these alone. */
+#define RECORD_GREW (arena_block_size(sizeof(struct tenant_record)) - TENANT_RECORD_LEAST)
 
 static const char *const limit_names[KEY_LIMITS] = {"max_entries", "max_memory", "eviction"};
 
@@ -28,7 +32,7 @@ static bool exceeds(const struct registry *r, const struct registered *g, const 
 	uint64_t keys = counter_get(&f->keys), bytes = counter_get(&f->bytes), limit = limit_value(l, which);
 	/* Only the tenant's worker, which does not run yet at a start, may read `dying`. */
 	if (r->starting)
-		bytes -= g->tenant.dying;
+		bytes -= g->tenant.dying + RECORD_GREW;
 	switch (which) {
 	case KEY_LIMIT_ENTRIES:
 		return keys > limit;
@@ -39,13 +43,27 @@ static bool exceeds(const struct registry *r, const struct registered *g, const 
 	}
 }
 
-static bool is_lifted(const struct registered *g, enum key_limit which) {
-	return (atomic_load_explicit(&g->tenant.lifted, memory_order_relaxed) & 1u << which) != 0;
+static uint64_t kept_limit(const struct registered *g, enum key_limit which) {
+	return atomic_load_explicit(&g->tenant.kept_limits[which], memory_order_relaxed);
 }
 
-/* Whether the tenant's limits are those that the configuration gave it. */
-static bool has_limits(const struct registry *r, const struct registered *g) {
-	return !r->starting && !tenant_orphaned(&g->tenant);
+static void keep_limit(struct registered *g, enum key_limit which, uint64_t value) {
+	atomic_store_explicit(&g->tenant.kept_limits[which], value, memory_order_relaxed);
+}
+
+static bool becomes_smaller(const struct registered *g, const struct tenant_limits *wanted, enum key_limit which) {
+	return limit_value(wanted, which) < limit_value(&g->limits, which);
+}
+
+/* Whether the configuration writes the limit, and where it wrote the former one, or for fewer tenants. */
+static bool is_written(const struct registered *g, const struct tenant_limits *wanted, enum key_limit which) {
+	return wanted->sources[which] != LIMIT_BUILT_IN && wanted->sources[which] >= g->limits.sources[which];
+}
+
+/* Whether the tenant would lose keys by a limit of which the configuration lost a line. */
+static bool is_lost(const struct registry *r, const struct registered *g, const struct tenant_limits *wanted,
+		    enum key_limit which) {
+	return !is_written(g, wanted, which) && becomes_smaller(g, wanted, which) && exceeds(r, g, wanted, which);
 }
 
 void registry_count_loss(struct registry_loss *loss, const struct registered *g, enum key_limit limit,
@@ -68,29 +86,40 @@ void registry_count_loss(struct registry_loss *loss, const struct registered *g,
 
 void registry_weigh_limits(const struct registry *r, struct registered *g, const struct tenant_limits *wanted,
 			   struct registry_loss *loss) {
-	for (unsigned i = 0; i < KEY_LIMITS && has_limits(r, g) && !g->weighed; i++) {
-		bool written = wanted->sources[i] != LIMIT_BUILT_IN && wanted->sources[i] >= g->limits.sources[i];
-		bool smaller = limit_value(wanted, i) < limit_value(&g->limits, i);
-		if (written || !smaller || is_lifted(g, i) || !exceeds(r, g, wanted, i))
+	for (unsigned i = 0; i < KEY_LIMITS && !tenant_orphaned(&g->tenant) && !g->weighed; i++) {
+		if (kept_limit(g, i) != 0 || !is_lost(r, g, wanted, i))
 			continue;
 		g->weighed = true;
 		registry_count_loss(loss, g, i, limit_value(wanted, i));
 	}
 }
 
+static void copy_limit(struct tenant_limits *to, const struct tenant_limits *from, enum key_limit which) {
+	if (which == KEY_LIMIT_ENTRIES)
+		to->max_entries = from->max_entries;
+	else if (which == KEY_LIMIT_MEMORY)
+		to->max_memory = from->max_memory;
+	else
+		to->eviction = from->eviction;
+	to->sources[which] = from->sources[which];
+}
+
 void registry_take_limits(struct registry *r, struct registered *g, const struct tenant_limits *limits) {
-	unsigned lifted = 0;
+	struct tenant_limits taken = *limits;
 	for (unsigned i = 0; i < KEY_LIMITS; i++) {
-		bool unknown = !has_limits(r, g) || is_lifted(g, i);
-		bool smaller = unknown || limit_value(limits, i) < limit_value(&g->limits, i);
-		if (i == KEY_LIMIT_EVICTION || !smaller || !exceeds(r, g, limits, i))
-			continue;
-		bool lift = unknown && limits->sources[i] == LIMIT_BUILT_IN;
-		lifted |= lift ? 1u << i : 0;
-		registry_count_loss(lift ? &r->lifted : &r->lowered, g, i, limit_value(limits, i));
+		bool keeps = is_lost(r, g, limits, i);
+		if (keeps)
+			copy_limit(&taken, &g->limits, i);
+		if (keeps || (i != KEY_LIMIT_EVICTION && becomes_smaller(g, limits, i) && exceeds(r, g, limits, i)))
+			registry_count_loss(keeps ? &r->lifted : &r->lowered, g, i, limit_value(limits, i));
+		keep_limit(g, i, keeps ? limit_value(&g->limits, i) : 0);
 	}
-	g->limits = *limits;
-	atomic_store_explicit(&g->tenant.lifted, lifted, memory_order_relaxed);
+	g->limits = taken;
+}
+
+void registry_keep_no_limits(struct registered *g) {
+	for (unsigned i = 0; i < KEY_LIMITS; i++)
+		keep_limit(g, i, 0);
 }
 
 static size_t describe_one(const struct registry_loss *loss, size_t i, char *out, size_t size) {

@@ -30,7 +30,7 @@ struct registered {
 	struct tenant tenant;
 	struct known_as *known_as;              /* owned: the latest first; NULL: none yet */
 	const struct tenant_identity *restored; /* what the process before knew it by; NULL: that had no such tenant */
-	struct tenant_limits limits;            /* of the configuration; its worker has them, or will */
+	struct tenant_limits limits;            /* in force, or about to be; those that an orphan had before */
 	unsigned untold;                        /* calls of registry_orphan_told that are to come */
 	struct opener openers[TENANT_SECRETS];
 	unsigned opener_count;
@@ -66,7 +66,7 @@ struct registry {
 	bool held;                    /* tenants do not end any more */
 	bool renamed;                 /* a tenant of the process before has another identity since the start */
 	bool starting;                /* no worker runs yet: nothing is posted, and what goes goes at once */
-	struct registry_loss lifted;  /* of the running change: tenants with a limit that is lifted */
+	struct registry_loss lifted;  /* of the running change: tenants that keep the former limit */
 	struct registry_loss lowered; /* likewise: tenants that lose keys by a limit that the configuration writes */
 	struct registered *anonymous;
 	struct list tenants;
@@ -121,9 +121,11 @@ void registry_count_loss(struct registry_loss *loss, const struct registered *g,
  * longer where it did. */
 void registry_weigh_limits(const struct registry *r, struct registered *g, const struct tenant_limits *wanted,
 			   struct registry_loss *loss);
-/* Decides which of the limits that the tenant is about to get are lifted. While it is an orphan still, if it was. */
+/* Decides which of the limits that the tenant is about to get are in force, and which former ones it keeps. */
 void registry_take_limits(struct registry *r, struct registered *g, const struct tenant_limits *limits);
-/* Reports the tenants whose limits were lifted, or lowered so that they lose keys, since it was called last. */
+/* Lets the tenant, which becomes an orphan, keep no limit. The former ones stay known. */
+void registry_keep_no_limits(struct registered *g);
+/* Reports the tenants that keep limits, or lose keys by lowered ones, since the last call. */
 void registry_report_limits(struct registry *r);
 
 /* registry_end.c */

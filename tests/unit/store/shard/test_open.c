@@ -154,7 +154,7 @@ static void a_larger_record_is_written_in_our_size(void **state) {
 		size_t size;
 		ref record = shard_directory(shard)[tenant.slot].record;
 		assert_true(arena_find_block(shard->arena, record, ARENA_OTHER, &size));
-		assert_int_equal(size, sizeof(struct tenant_record));
+		assert_int_equal(size, arena_block_size(sizeof(struct tenant_record)));
 		end();
 	}
 }

@@ -690,6 +690,125 @@ static void test_a_limit_that_is_not_written_is_lifted_at_a_start(void **state) 
 	lift(false);
 }
 
+/* A tenant with `former` limits and 50 keys, after a start with `wanted` ones. */
+struct lost_line {
+	struct tenant_limits former, wanted, left;
+	uint64_t keys; /* left */
+};
+
+static const struct lost_line lost_lines[] = {
+	{.former = {.max_entries = 100, .sources = {LIMIT_IN_TENANT}},
+	 .wanted = {.max_entries = 30, .sources = {LIMIT_IN_DEFAULTS}},
+	 .left = {.max_entries = 100},
+	 .keys = 50},
+	{.former = {.max_entries = 0, .sources = {LIMIT_IN_TENANT}},
+	 .wanted = {.max_entries = 30, .sources = {LIMIT_IN_DEFAULTS}},
+	 .left = {.max_entries = 0},
+	 .keys = 50},
+	{.former = {.max_entries = 100, .sources = {LIMIT_IN_DEFAULTS}},
+	 .wanted = {.max_entries = 30},
+	 .left = {.max_entries = 100},
+	 .keys = 50},
+	{.former = {.max_entries = 50, .eviction = EVICTION_NONE, .sources = {0, 0, LIMIT_IN_TENANT}},
+	 .wanted = {.max_entries = 50, .sources = {0, 0, LIMIT_IN_DEFAULTS}},
+	 .left = {.max_entries = 50, .eviction = EVICTION_NONE},
+	 .keys = 50},
+	/* Another release has another default. */
+	{.former = {.max_entries = 60}, .wanted = {.max_entries = 40}, .left = {.max_entries = 60}, .keys = 50},
+	/* It is written. */
+	{.former = {.max_entries = 100, .sources = {LIMIT_IN_DEFAULTS}},
+	 .wanted = {.max_entries = 30, .sources = {LIMIT_IN_DEFAULTS}},
+	 .left = {.max_entries = 30},
+	 .keys = 30},
+	{.former = {.max_entries = 100, .sources = {LIMIT_IN_DEFAULTS}},
+	 .wanted = {.max_entries = 30, .sources = {LIMIT_IN_TENANT}},
+	 .left = {.max_entries = 30},
+	 .keys = 30},
+	{.former = {.eviction = EVICTION_NONE, .sources = {0, 0, LIMIT_IN_DEFAULTS}},
+	 .wanted = {.max_entries = 10, .sources = {LIMIT_IN_DEFAULTS, 0, LIMIT_IN_DEFAULTS}},
+	 .left = {.max_entries = 10},
+	 .keys = 10},
+	/* The tenant has no more. */
+	{.former = {.max_entries = 100, .sources = {LIMIT_IN_TENANT}},
+	 .wanted = {.max_entries = 50},
+	 .left = {.max_entries = 50},
+	 .keys = 50},
+};
+
+static void expect_left(struct tenant *t, const struct lost_line *line) {
+	assert_int_equal(t->limits.max_entries, line->left.max_entries);
+	assert_int_equal(t->limits.eviction, line->left.eviction);
+	assert_int_equal(keys_left(t), line->keys);
+}
+
+static void start_without_a_line(const struct lost_line *line, bool saved, bool opened, bool orphaned) {
+	struct world w;
+	struct registry_loss loss;
+	struct tenant_config shop = tenant_named("shop", "s");
+	shop.limits = line->former;
+	struct tenants_config y = {.open = opened, .tenants = &shop, .tenant_count = opened ? 0 : 1};
+	struct tenant *t;
+	y.defaults = line->former;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "default", "s", &t), 0);
+	put_keys(t, 50);
+	assert_int_equal(counter_get(&t->counters.keys), 50);
+	if (orphaned)
+		world_restart(&w, &(struct tenants_config){0}, saved);
+	shop.limits = y.defaults = line->wanted;
+	for (unsigned start = 0; start < 2; start++) {
+		if (orphaned && start == 0)
+			assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+		else
+			world_restart(&w, &y, saved);
+		assert_int_equal(auth(&w, "default", "s", &t), 0);
+		expect_left(t, line);
+		/* Another reload changes nothing, nor does the worker's own look at the defaults. */
+		assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+		expect_left(t, line);
+	}
+	/* Written where the former limit was, it is in force. */
+	shop.limits = (struct tenant_limits){.max_entries = 7, .sources = {2, 2, 2}};
+	y.defaults = shop.limits;
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_int_equal(t->limits.eviction, EVICTION_LRU);
+	assert_int_equal(keys_left(t), 7);
+	world_close(&w);
+}
+
+static void test_a_limit_that_lost_its_line_takes_no_keys_at_a_start(void **state) {
+	(void)state;
+	for (size_t i = 0; i < sizeof lost_lines / sizeof lost_lines[0]; i++)
+		for (unsigned way = 0; way < 8; way++)
+			start_without_a_line(&lost_lines[i], way & 1, way & 2, way & 4);
+}
+
+/* The limits that such a release has in force are not known. */
+static void test_records_of_an_earlier_release_have_no_limits(void **state) {
+	(void)state;
+	for (unsigned saved = 0; saved < 2; saved++) {
+		struct world w;
+		struct tenant_config shop = tenant_named("shop", "s");
+		struct tenants_config y = {.tenants = &shop, .tenant_count = 1};
+		struct tenant *t;
+		shop.limits.max_entries = 100;
+		world_open(&w, &y);
+		assert_int_equal(auth(&w, "default", "s", &t), 0);
+		put_keys(t, 50);
+		memset(t->record->limits, 0, sizeof t->record->limits);
+		shop.limits = (struct tenant_limits){.max_entries = 30};
+		world_restart(&w, &y, saved);
+		assert_int_equal(auth(&w, "default", "s", &t), 0);
+		assert_int_equal(t->limits.max_entries, 0);
+		assert_int_equal(keys_left(t), 50);
+		shop.limits.sources[KEY_LIMIT_ENTRIES] = LIMIT_IN_DEFAULTS;
+		world_restart(&w, &y, saved);
+		assert_int_equal(auth(&w, "default", "s", &t), 0);
+		assert_int_equal(keys_left(t), 30);
+		world_close(&w);
+	}
+}
+
 static void test_what_is_given_up_goes(void **state) {
 	(void)state;
 	struct world w;
@@ -994,6 +1113,8 @@ int main(void) {
 		cmocka_unit_test(test_a_reload_that_would_lose_keys_changes_nothing),
 		cmocka_unit_test(test_a_limit_that_is_not_written_takes_no_keys),
 		cmocka_unit_test(test_a_limit_that_is_not_written_is_lifted_at_a_start),
+		cmocka_unit_test(test_a_limit_that_lost_its_line_takes_no_keys_at_a_start),
+		cmocka_unit_test(test_records_of_an_earlier_release_have_no_limits),
 		cmocka_unit_test(test_what_is_given_up_goes),
 		cmocka_unit_test(test_keys_that_are_written_meanwhile_leave_an_orphan),
 		cmocka_unit_test(test_renamed),
