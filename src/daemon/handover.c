@@ -11,6 +11,7 @@
 
 #include "atomdb/dispatch/handover.h"
 #include "atomdb/net/handover.h"
+#include "atomdb/store/pin.h"
 #include "atomdb/util/crc64.h"
 #include "atomdb/util/error.h"
 #include "daemon/daemon_private.h"
@@ -171,7 +172,7 @@ size_t daemon_leave_clients(struct daemon *d) {
 	buffer_deinit(&sockets);
 	registry_hold(d->registry);
 	for (unsigned i = 0; i < d->shard_count && error == 0; i++)
-		shard_keep_pinned(d->shards[i]);
+		pins_keep(d->shards[i]);
 	for (unsigned i = 0; i < d->worker_count; i++)
 		worker_close_clients(d->workers[i]);
 	if (error == 0)
@@ -306,7 +307,7 @@ void daemon_resume_clients(struct daemon *d) {
 	resume_clients(d);
 	for (unsigned i = 0; i < d->shard_count; i++) {
 		shard_resume(d->shards[i], false);
-		shard_drop_pinned(d->shards[i]);
+		pins_drop_unclaimed(d->shards[i]);
 	}
 	/* Of tenants without keys those are left whose clients have come back. */
 	for (unsigned i = 0; i < d->worker_count; i++)

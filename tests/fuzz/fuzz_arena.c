@@ -5,6 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "atomdb/store/drop.h"
+#include "atomdb/store/keyspace.h"
+#include "atomdb/store/shard.h"
 #include "store/arena/pages.h"
 #include "store/keyspace/record.h"
 

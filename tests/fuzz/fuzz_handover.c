@@ -6,6 +6,7 @@
 #include "atomdb/dispatch/dispatch.h"
 #include "atomdb/dispatch/handover.h"
 #include "atomdb/events/tracking.h"
+#include "atomdb/store/keyspace.h"
 #include "atomdb/store/pin.h"
 #include "atomdb/store/shard.h"
 #include "daemon/handover.h"

@@ -11,6 +11,7 @@
 #include "atomdb/session/command.h"
 #include "atomdb/session/counters.h"
 #include "atomdb/session/settings.h"
+#include "atomdb/store/keyspace.h"
 #include "atomdb/store/pin.h"
 #include "atomdb/store/registry.h"
 #include "atomdb/util/clock.h"

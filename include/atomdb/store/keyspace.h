@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "atomdb/store/key.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/slice.h"
 
@@ -16,13 +17,6 @@
 #define KEYSPACE_TEXT 24
 
 struct entry;
-
-/* A key of one database, with its hash, computed once. */
-struct key {
-	struct slice name;
-	uint64_t hash;
-	unsigned db_slot; /* of its database: keyspace_db_slot */
-};
 
 struct key keyspace_key(const struct tenant *t, unsigned db_slot, struct slice name);
 /* Where database `database` (0 to 15) is, until a keyspace_swap: as a number, too, but another one. */
@@ -66,10 +60,6 @@ void keyspace_set_idle(struct tenant *t, struct entry *e, int64_t seconds);
 /* Absolute deadline in milliseconds since 1970, or 0 for none. */
 int64_t keyspace_deadline(const struct entry *e);
 
-/* A write's deadline. */
-#define DEADLINE_NONE ((int64_t)0)  /* the key shall not expire, but for default_ttl and max_ttl */
-#define DEADLINE_KEEP ((int64_t)-1) /* as it was */
-
 /* Sets `key` to `value`, new or over `old` (its present entry, from keyspace_find, or NULL when there is none). Evicts
  * where the quota needs it, never `key` itself. `value` must not point into the arena. A deadline (milliseconds since
  * 1970, > 0) that has passed leaves the key absent. 0, or ATOMDB_E_OOM: nothing changed but what was evicted. */
@@ -82,21 +72,6 @@ int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *
 /* Adds `amount` to the integer that `old` is, or to 0 where it is NULL; the deadline stays. 0 and the `*sum`;
  * ATOMDB_E_SYNTAX: the value is no integer; ATOMDB_E_RANGE: the sum is none; ATOMDB_E_OOM. */
 int keyspace_add(struct tenant *t, const struct key *key, struct entry *old, int64_t amount, int64_t *sum);
-
-/* Told of each key, in order, once all are sure to be set. */
-typedef void (*keyspace_written)(void *context, const struct key *key);
-/* Sets `count` keys of one database, names and values in turn, all or none. Of a name that comes twice the last value
- * stays. 0, or ATOMDB_E_OOM and nothing has changed. */
-int keyspace_set_all(struct tenant *t, unsigned db_slot, const struct slice *pairs, size_t count,
-		     keyspace_written written, void *context);
-
-/* What happens from the first to the commit, also to several keys, is either all there after a crash or not at all.
- * They nest; only the outermost commit counts. A single call of this header needs neither. */
-void keyspace_begin(struct shard *s);
-/* The same for several commands: what they replace and remove stays charged until the commit. Beyond a 64th of the
- * quota, 64 KiB to 1 MiB, it has to fit, together with the `bytes` charged for the list of the commands. */
-void keyspace_begin_transaction(struct shard *s, uint64_t bytes);
-void keyspace_commit(struct shard *s);
 
 /* The part of a value that a caller is about to write to. */
 struct span {
@@ -122,29 +97,6 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 
 /* Removes an entry that keyspace_find returned. A large value is freed in slices. */
 void keyspace_delete(struct tenant *t, const struct key *key, struct entry *e);
-
-/* Moves an entry to another key, in this or another database, with its deadline; over `old`, that key's present entry,
- * which is another one, or NULL. 0, or ATOMDB_E_OOM: nothing changed but what was evicted. */
-int keyspace_move(struct tenant *t, const struct key *from, struct entry *e, const struct key *to, struct entry *old);
-/* The same, and the entry stays where it is too. */
-int keyspace_copy(struct tenant *t, struct entry *e, const struct key *to, struct entry *old);
-/* Exchanges two databases at once, however large they are. */
-void keyspace_swap(struct tenant *t, unsigned a, unsigned b);
-
-/* The count of keys, and of those with a deadline (either may be NULL), exactly: 0, or ATOMDB_E_AGAIN while due
- * entries are still being swept. */
-int keyspace_size(struct tenant *t, unsigned database, uint64_t *keys, uint64_t *expiring);
-
-/* Visits all keys of one step of an iteration that started with cursor 0; returns the next cursor, 0 at the end.
- * Guarantee as Redis's SCAN. `visit` must not write to the tenant. */
-uint64_t keyspace_scan(struct tenant *t, unsigned database, uint64_t cursor,
-		       void (*visit)(void *context, const struct entry *e), void *context);
-
-/* Some key, about evenly chosen: 1 and `*e`; 0 when there is none; ATOMDB_E_AGAIN as keyspace_size. */
-int keyspace_random(struct tenant *t, unsigned database, struct entry **e);
-
-/* Empties a database, or all with TENANT_DATABASES; what was there is invisible at once and freed in slices. */
-void keyspace_flush(struct tenant *t, unsigned database);
 
 /* Bytes that the entry is charged: MEMORY USAGE. */
 size_t keyspace_memory(const struct entry *e);

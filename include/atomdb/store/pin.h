@@ -7,18 +7,24 @@
  * free.
  *
  * A value that is half sent goes on in the next process: this one tells it the block and the place (pin_place), keeps
- * the blocks that have no key (shard_keep_pinned) and saves the shard; the next one pins them again (pin_claim), and
- * then frees what nobody claimed (shard_drop_pinned).
+ * the blocks that have no key (pins_keep) and saves the shard; the next one pins them again (pin_claim), and
+ * then frees what nobody claimed (pins_drop_unclaimed).
  *
  * For the tenant's own worker; every pin is returned before the tenant or the shard ends. */
 #pragma once
 
-#include "atomdb/store/keyspace.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#include "atomdb/util/slice.h"
 
 /* Values of at least this are pinned. */
 #define PIN_MIN ((size_t)1 << 20)
 
+struct entry;
 struct pin;
+struct shard;
+struct tenant;
 
 /* Pins the value of `e`, whose bytes keyspace_value tells, of at least PIN_MIN bytes. NULL: no memory. */
 struct pin *pin_take(struct tenant *t, const struct entry *e);
@@ -34,3 +40,9 @@ struct pin_place pin_place(const struct pin *l, struct slice bytes);
 /* Pins what the process before named so, and tells where it is now. NULL: no such value is the tenant's (the place may
  * be anything), or no memory. */
 struct pin *pin_claim(struct tenant *t, const struct pin_place *place, struct slice *bytes);
+
+/* Called before shard_save(), once the clients that are sent values go on in the next process: blocks of values that
+ * have no key any more stay when their pins are released. */
+void pins_keep(struct shard *s);
+/* Frees the blocks that the process before kept and that no client has claimed. */
+void pins_drop_unclaimed(struct shard *s);

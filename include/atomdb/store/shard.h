@@ -11,66 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "atomdb/store/shard_counters.h"
 #include "atomdb/store/tenant.h"
-#include "atomdb/util/counter.h"
 
 struct memory_budget;
 struct shard;
-
-#define LAG_BUCKETS 9
-#define AGE_BUCKETS 13
-#define AGE_TICK_MS 262144 /* as fine as entries know when they were used */
-
-/* What closed tenants counted in their lives, so that sums over all tenants never run backwards. */
-struct retired_counters {
-	counter commands;
-	counter hits;
-	counter misses;
-	counter evictions;
-	counter expirations;
-	counter throttled;
-	counter input_bytes;
-	counter output_bytes;
-};
-
-/* Written by the shard's worker, read by anybody. */
-struct shard_counters {
-	counter tenants; /* open */
-	counter keys;
-	counter resident;          /* bytes of arena pages that are in memory */
-	counter used;              /* bytes of blocks */
-	counter hugepages;         /* bytes on huge pages; written by the thread that calls shard_collapse */
-	counter resizes;           /* tables that began to grow or shrink */
-	counter lag_ms_total;      /* summed delay between deadline and removal by the wheel */
-	counter swept;             /* entries removed by the wheel */
-	counter refused;           /* blocks that there was no memory for, beyond what the tenant could evict */
-	counter shed;              /* entries evicted because all tenants together had too much, not their own */
-	counter moved;             /* entries that compaction moved */
-	counter moved_bytes;       /* of their blocks */
-	counter compacting;        /* 1: entries are being moved together */
-	counter used_by_entries;   /* bytes, of `used`; the rest are tables and bookkeeping */
-	counter lags[LAG_BUCKETS]; /* `swept` by lag: bucket k up to 4^k ms, the last what is longer */
-	/* Evicted entries by how long they had not been used: bucket k less than 2^k ticks of AGE_TICK_MS, the last
-	 * what is longer. */
-	counter eviction_ages[AGE_BUCKETS];
-	counter eviction_age_ticks; /* summed */
-	struct retired_counters retired;
-};
-
-enum recovery_kind {
-	RECOVERY_NEW,     /* nothing was taken over */
-	RECOVERY_CLEAN,   /* saved by shard_save, and untouched since */
-	RECOVERY_CRASHED, /* rebuilt */
-};
-
-/* What a take-over found. */
-struct shard_recovery {
-	enum recovery_kind kind;
-	uint64_t entries;
-	uint64_t bytes;   /* of their blocks */
-	uint64_t dropped; /* blocks that failed their checks */
-	uint64_t duration_ns;
-};
 
 struct shard_options {
 	unsigned id;                  /* 0, 1, …: part of the memfd's name */
@@ -99,15 +44,10 @@ const struct shard_recovery *shard_recovery(const struct shard *s);
  * over at once. Nothing but shard_fd and shard_free may follow. 0 or -errno: the next process will have to rebuild it.
  */
 int shard_save(struct shard *s);
-/* Before that, once those who are sent values will go on in the next process: the blocks of values that have no key any
- * more stay when they are returned. */
-void shard_keep_pinned(struct shard *s);
 /* While clients of the process before come back, what they hold is charged without asking: it was there already, and no
  * key and no client goes for it. */
 void shard_resume(struct shard *s, bool on);
 bool shard_resumes(const struct shard *s);
-/* Frees the blocks of such values that the process before kept, and nobody has claimed. */
-void shard_drop_pinned(struct shard *s);
 
 /* A key of this shard for `purpose`, made from its seed by BLAKE2b: the seed is drawn when the arena is made, outlives
  * the process in it, and does not follow from the key. */

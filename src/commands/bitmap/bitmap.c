@@ -2,6 +2,7 @@
 #include "commands/bitmap/bitmap.h"
 
 #include "atomdb/session/range.h"
+#include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
 
 bool request_bit_offset(struct session *s, struct slice text, unsigned width, uint64_t *offset) {

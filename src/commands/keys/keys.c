@@ -1,6 +1,8 @@
 /* The commands of keys as such, whatever their values are. */
 #include <stdio.h>
 
+#include "atomdb/store/undo.h"
+#include "atomdb/store/walk.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"

@@ -1,6 +1,7 @@
 /* The commands that give a value another key, or another database. */
 #include "atomdb/events/tracking.h"
 #include "atomdb/events/watched.h"
+#include "atomdb/store/relocate.h"
 #include "commands/handlers.h"
 
 /* Reads the number of a database; answers Redis's error and returns false where it is none. */

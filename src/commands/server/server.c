@@ -1,4 +1,6 @@
 /* The commands of whole databases, and the small ones about the server. */
+#include "atomdb/store/drop.h"
+#include "atomdb/store/walk.h"
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"
 

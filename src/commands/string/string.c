@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "atomdb/store/set_all.h"
+#include "atomdb/store/undo.h"
 #include "atomdb/util/ascii_word.h"
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"

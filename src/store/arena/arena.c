@@ -241,6 +241,13 @@ ref arena_alloc_zero(struct arena *a, size_t size, enum arena_kind kind) {
 	return alloc(a, size, kind, true);
 }
 
+ref arena_alloc_reserve(struct arena *a, size_t size, enum arena_kind kind) {
+	bool kept = arena_keep_reserve(a, false);
+	ref block = arena_alloc(a, size, kind);
+	(void)arena_keep_reserve(a, kept);
+	return block;
+}
+
 void arena_free(struct arena *a, ref block, size_t size, enum arena_kind kind) {
 	size_t bytes = arena_block_size(size);
 

@@ -111,6 +111,8 @@ static inline size_t arena_block_size(size_t size) {
 ref arena_alloc(struct arena *a, size_t size, enum arena_kind kind);
 /* The same, filled with zeros; large blocks come from untouched pages and cost nothing until used. */
 ref arena_alloc_zero(struct arena *a, size_t size, enum arena_kind kind);
+/* arena_alloc() from the budget's reserve too. */
+ref arena_alloc_reserve(struct arena *a, size_t size, enum arena_kind kind);
 /* Gives back a block; `size` and `kind` as it was allocated. */
 void arena_free(struct arena *a, ref block, size_t size, enum arena_kind kind);
 

@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 
 #include "store/arena/pages.h"
-#include "store/keyspace/record.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -77,9 +76,4 @@ void arena_collapse(struct arena *a) {
 		at = stopped > at ? stopped : at + 1;
 	}
 	a->hugepages.next = at;
-}
-
-void shard_collapse(struct shard *s) {
-	arena_collapse(s->arena);
-	counter_set(&s->counters.hugepages, counter_get(&arena_counters(s->arena)->hugepages));
 }

@@ -1,7 +1,7 @@
 /* How old entries were when they went: what shard_counters tells of lags and eviction ages. */
 #pragma once
 
-#include "atomdb/store/shard.h"
+#include "atomdb/store/shard_counters.h"
 #include "store/keyspace/entry.h"
 
 _Static_assert(AGE_TICK_MS == 1 << ENTRY_TICK_SHIFT, "ages are counted in the ticks of entries");

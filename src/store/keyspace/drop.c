@@ -3,6 +3,8 @@
  * What a dropped database held stays in the arena as entries that name a place which may have another database by then.
  * That they are gone is said by the list of dropped databases alone, whose tables still name them: so a database comes
  * on the list by the store that drops it, and leaves it when none of its entries is left. */
+#include "store/keyspace/drop.h"
+
 #include "store/arena/crash_point.h"
 #include "store/keyspace/pin.h"
 #include "store/keyspace/record.h"
@@ -91,7 +93,7 @@ static void drop_entry(void *context, ref block) {
 	pin_free_entry(s, block, size);
 }
 
-void keyspace_charge_dropped(struct tenant *t) {
+void drop_charge(struct tenant *t) {
 	const struct shard *s = t->shard;
 	uint32_t left = shard_directory(s)[t->slot].dropped;
 	for (ref block = s->root->dropped; block != 0 && left != 0; block = database_at(s, block)->next_dropped) {
@@ -104,7 +106,7 @@ void keyspace_charge_dropped(struct tenant *t) {
 	}
 }
 
-bool keyspace_free_dropped(struct shard *s, unsigned units) {
+bool drop_free(struct shard *s, unsigned units) {
 	ref block;
 	if (undo_keeps_dropped(s))
 		return s->root->dropped != 0;

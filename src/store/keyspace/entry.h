@@ -158,6 +158,11 @@ static inline size_t entry_size(const struct entry *e) {
 	return (size_t)(stored.data + stored.len - (const char *)e);
 }
 
+/* Bytes of its block: what the tenant is charged. */
+static inline size_t entry_block_size(const struct entry *e) {
+	return arena_block_size(entry_size(e));
+}
+
 /* Deadline in milliseconds since 1970, or 0 for none. */
 static inline int64_t entry_deadline(const struct entry *e) {
 	return entry_has(e, ENTRY_TTL) ? entry_ttl((struct entry *)(uintptr_t)e)->deadline : 0;

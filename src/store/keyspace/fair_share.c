@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "atomdb/util/error.h"
+#include "store/keyspace/evict.h"
 #include "store/keyspace/quota.h"
-#include "store/shard/compact.h"
 
 /* Bytes of free pages given back in a slice of work. */
 #define TRIM_SLICE ((size_t)256 << 10)
@@ -61,24 +61,11 @@ static uint64_t level_of_evictable(const struct fair_share_demand *demands, size
 	return level;
 }
 
-static uint64_t reserve_of(uint64_t limit) {
-	return limit / BUDGET_RESERVE_SHARE;
-}
-
-uint64_t fair_share_excess(const struct shard *s) {
-	const struct memory_budget *b = arena_budget_of(s->arena);
-	if (b == NULL)
-		return 0;
-	uint64_t limit = atomic_load_explicit(&b->limit, memory_order_relaxed);
-	uint64_t used = atomic_load_explicit(&b->used, memory_order_relaxed), most = limit - reserve_of(limit);
-	return limit == 0 || used <= most ? 0 : used - most;
-}
-
 uint64_t fair_share_publish(struct memory_budget *b, const struct fair_share_demand *demands, size_t count,
 			    uint64_t wanted) {
 	uint64_t limit = atomic_load_explicit(&b->limit, memory_order_relaxed);
 	uint64_t used = atomic_load_explicit(&b->used, memory_order_relaxed);
-	uint64_t level = 0, most = limit - reserve_of(limit);
+	uint64_t level = 0, most = memory_budget_most(limit);
 	if (limit != 0 && used + wanted > most)
 		level = fair_share_level(demands, count, used + wanted - most);
 	if (limit != 0 && used > limit) {
@@ -109,10 +96,11 @@ static void take_over(struct shard *s, uint64_t level) {
 }
 
 void fair_share_read_level(struct shard *s) {
+	s->fair_share.made_up = 0;
 	struct memory_budget *b = arena_budget_of(s->arena);
 	uint64_t level = b == NULL ? 0 : atomic_load_explicit(&b->level, memory_order_relaxed);
 	/* A level ends with the shortage that it was published for. */
-	if (level != 0 && fair_share_excess(s) == 0) {
+	if (level != 0 && memory_budget_excess(arena_budget_of(s->arena)) == 0) {
 		atomic_store_explicit(&b->level, 0, memory_order_relaxed);
 		level = 0;
 	}
@@ -166,7 +154,7 @@ static bool evict_furthest(struct shard *s) {
 	struct tenant *t = furthest_above(s);
 	if (t == NULL)
 		return false;
-	if (keyspace_evict(t, 0))
+	if (evict_oldest(t, 0))
 		counter_add(&s->counters.shed, 1);
 	else
 		s->fair_share.furthest = NULL;
@@ -199,7 +187,7 @@ static void look_again_later(struct shard *s) {
 
 void fair_share_give_way(struct shard *s, unsigned units) {
 	struct fair_share *h = &s->fair_share;
-	uint64_t excess = fair_share_excess(s);
+	uint64_t excess = memory_budget_excess(arena_budget_of(s->arena));
 	if (excess == 0) {
 		h->furthest = NULL;
 		h->pause_ms = 0;
@@ -222,7 +210,7 @@ void fair_share_give_way(struct shard *s, unsigned units) {
 
 int64_t fair_share_deadline(const struct shard *s) {
 	const struct fair_share *h = &s->fair_share;
-	uint64_t excess = fair_share_excess(s);
+	uint64_t excess = memory_budget_excess(arena_budget_of(s->arena));
 	if (excess == 0)
 		return INT64_MAX;
 	uint64_t levels = atomic_load_explicit(&arena_budget_of(s->arena)->levels, memory_order_relaxed);
@@ -277,7 +265,7 @@ static bool evict_own(struct tenant *t, size_t size, ref keep) {
 	if (freed < size && quota_evictable(t, keep) < size - freed)
 		return false;
 	while (counter_get(&t->counters.bytes) + size > before)
-		if (!keyspace_evict(t, keep))
+		if (!evict_oldest(t, keep))
 			return false;
 	return true;
 }
@@ -314,7 +302,7 @@ bool fair_share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries
 			return false;
 		if (tries == 0)
 			return size <= s->fair_share.made_up || evict_own(t, size - s->fair_share.made_up, keep);
-		if (!keyspace_evict(t, keep))
+		if (!evict_oldest(t, keep))
 			return false;
 	} else if (s->fair_share.made_up < size) {
 		if (!evict_others(s, lacking(s, arena_block_size(size))))
@@ -330,19 +318,12 @@ bool fair_share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries
 ref fair_share_alloc_zero(struct shard *s, size_t size) {
 	(void)arena_keep_reserve(s->arena, false);
 	ref block = arena_alloc_zero(s->arena, size, ARENA_OTHER);
-	if (block == 0 && fair_share_excess(s) != 0)
+	if (block == 0 && memory_budget_excess(arena_budget_of(s->arena)) != 0)
 		measure(s, size);
 	for (unsigned tries = 0; block == 0 && tries < EVICTIONS_FOR_SPACE && evict_furthest(s); tries++) {
 		arena_trim(s->arena, SIZE_MAX, true);
 		block = arena_alloc_zero(s->arena, size, ARENA_OTHER);
 	}
-	fair_share_end(s);
-	return block;
-}
-
-ref fair_share_alloc(struct shard *s, size_t size, enum arena_kind kind) {
-	(void)arena_keep_reserve(s->arena, false);
-	ref block = arena_alloc(s->arena, size, kind);
 	fair_share_end(s);
 	return block;
 }

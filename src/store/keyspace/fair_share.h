@@ -24,9 +24,6 @@ uint64_t fair_share_level(const struct fair_share_demand *demands, size_t count,
 uint64_t fair_share_publish(struct memory_budget *b, const struct fair_share_demand *demands, size_t count,
 			    uint64_t wanted);
 
-/* Bytes in use beyond what leaves the reserve free; 0 within. */
-uint64_t fair_share_excess(const struct shard *s);
-
 /* Takes over the level that is in force: once a turn. */
 void fair_share_read_level(struct shard *s);
 
@@ -44,10 +41,9 @@ int fair_share_make_up(struct tenant *t, size_t size, ref keep);
 bool fair_share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries);
 void fair_share_end(struct shard *s);
 
-/* Blocks that no tenant's share limits, from the reserve too: for a new tenant, for which those above the level here
- * give way at once; for the undo log, and for entries that move. 0: there is none. */
+/* A block of zeros for a new tenant, from the reserve too. Tenants of this shard above the level give way for it at
+ * once. 0: there is none. */
 ref fair_share_alloc_zero(struct shard *s, size_t size);
-ref fair_share_alloc(struct shard *s, size_t size, enum arena_kind kind);
 
 /* Evicts, in a slice of about `units` entries, from this shard's tenants above the level. */
 void fair_share_give_way(struct shard *s, unsigned units);

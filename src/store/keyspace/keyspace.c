@@ -1,7 +1,3 @@
-/* Every change of a value makes a new block, fills it, and then publishes it with one store into the table's slot; the
- * old block is freed last. So at any instant the table shows the old value or the new one, never half of each, and one
- * code path serves new keys, other sizes and other deadlines alike. Changed in place are only integers (one
- * store), deadlines, and values that grow within their block. */
 #include "atomdb/store/keyspace.h"
 
 #include <assert.h>
@@ -9,20 +5,14 @@
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
 #include "store/arena/crash_point.h"
-#include "store/keyspace/age_histogram.h"
+#include "store/keyspace/change.h"
 #include "store/keyspace/check.h"
-#include "store/keyspace/fair_share.h"
+#include "store/keyspace/draft.h"
 #include "store/keyspace/pin.h"
 #include "store/keyspace/quota.h"
 #include "store/keyspace/record.h"
+#include "store/keyspace/remove.h"
 #include "store/keyspace/undo.h"
-
-/* Old buckets moved with each change of a table that is being resized. */
-#define MOVE_PER_CHANGE 2
-/* Dropped entries or databases freed with each new key. */
-#define FREE_PER_KEY 4
-/* Of a new table. */
-#define FIRST_TABLE 64
 
 struct key keyspace_key(const struct tenant *t, unsigned db_slot, struct slice name) {
 	return (struct key){name, hash_bytes(&t->shard->context.seed, name.data, name.len), db_slot};
@@ -53,195 +43,16 @@ uint32_t keyspace_generation(const struct tenant *t) {
 	return arena_generation(t->shard->context.arena);
 }
 
-void keyspace_account_table(struct tenant *t, struct database *d) {
-	struct shard *s = t->shard;
-	uint64_t bytes = table_memory(&d->table);
-	if (bytes != d->table_bytes) {
-		d->bytes += bytes - d->table_bytes;
-		counter_add(&t->counters.bytes, bytes - d->table_bytes);
-		d->table_bytes = bytes;
-	}
-	if (d->table.old.buckets != 0 && !d->resizing) {
-		d->resizing = true;
-		d->next_resizing = s->root->resizing;
-		s->root->resizing = (ref)((size_t)((char *)d - (char *)arena_at(s->arena, 0)) / ARENA_UNIT);
-		counter_add(&s->counters.resizes, 1);
-	}
-}
-
-static void table_moved(struct tenant *t, struct database *d) {
-	table_step(&t->shard->context, &d->table, MOVE_PER_CHANGE);
-	keyspace_account_table(t, d);
-}
-
-/* Each key that comes frees more than one of those that were dropped, so that whoever fills and flushes again and again
- * cannot leave them behind faster than they are freed. */
-static void free_some_dropped(struct shard *s) {
-	if (__builtin_expect(s->root->dropped != 0, 0))
-		(void)keyspace_free_dropped(s, FREE_PER_KEY);
-}
-
-/* Counts one entry with a deadline more, or less. */
-static void count_expiring(struct tenant *t, struct database *d, unsigned db_slot, bool more) {
-	uint64_t one = more ? 1 : UINT64_MAX;
-	d->expiring += one;
-	counter_add(&t->counters.keys_expiring, one);
-	counter_add(&t->counters.db_expiring[t->record->numbers[db_slot]], one);
-}
-
-void keyspace_count(struct tenant *t, struct database *d, unsigned db_slot, bool ttl, size_t bytes, bool more) {
-	uint64_t one = more ? 1 : UINT64_MAX;
-	uint64_t size = more ? bytes : (uint64_t)0 - bytes;
-	d->bytes += size;
-	counter_add(&t->counters.bytes, size);
-	counter_add(&t->counters.keys, one);
-	counter_add(&t->counters.db_keys[t->record->numbers[db_slot]], one);
-	counter_add(&t->shard->counters.keys, one);
-	if (ttl)
-		count_expiring(t, d, db_slot, more);
-}
-
-/* Tells whoever wants to know. */
-static inline void tell(struct tenant *t, enum change what, unsigned db_slot, struct slice name) {
-	if (__builtin_expect(t->watcher != NULL, 0))
-		t->watcher(t, what, keyspace_database(t, db_slot), name);
-}
-
-/* Frees an entry that is no longer in the table. `keep`: it is part of what a scope does. */
-static void entry_free(struct tenant *t, struct database *d, ref block, bool keep) {
-	struct shard *s = t->shard;
-	struct entry *e = entry_at(s, block);
-	size_t size = entry_size(e);
-	lru_remove(s->arena, &t->record->lru, block);
-	if (entry_has(e, ENTRY_TTL))
-		wheel_remove(s->arena, &s->root->wheel, block);
-	keyspace_count(t, d, entry_database(e), entry_has(e, ENTRY_TTL), arena_block_size(size), false);
-	if (undo_active(s)) {
-		undo_kill(s, block, size, keep);
-		return;
-	}
-	crash_point();
-	e->owner = 0;
-	crash_point();
-	pin_free_entry(s, block, size);
-}
-
-static void entry_delete(struct tenant *t, struct database *d, uint64_t hash, ref block, enum change why) {
-	bool there = table_remove(&t->shard->context, &d->table, hash, block);
-	assert(there);
-	(void)there;
-	const struct entry *e = entry_at(t->shard, block);
-	tell(t, why, entry_database(e), entry_key(e));
-	entry_free(t, d, block, why == CHANGE_REMOVED);
-	table_moved(t, d);
-}
-
-/* Milliseconds since an entry could have been removed. */
-static uint64_t lateness(const struct shard *s, int64_t deadline) {
-	assert(deadline <= s->now_ms);
-	return (uint64_t)(s->now_ms - (deadline > s->stepped_ms ? deadline : s->stepped_ms));
-}
-
-void keyspace_expire_due(struct shard *s, ref due, uint64_t hash) {
-	struct entry *e = entry_at(s, due);
-	struct tenant *t = s->tenants[entry_tenant(e)];
-	struct database *d = t == NULL ? NULL : tenant_database(t, entry_database(e));
-	if (d == NULL || !table_remove(&s->context, &d->table, hash, due))
-		return;
-	counter_add(&s->counters.swept, 1);
-	age_histogram_add_expired(&s->counters, lateness(s, entry_deadline(e)));
-	counter_add(&t->counters.expirations, 1);
-	tell(t, CHANGE_EXPIRED, entry_database(e), entry_key(e));
-	entry_free(t, d, due, false);
-	table_moved(t, d);
-}
-
-bool keyspace_evict(struct tenant *t, ref keep) {
-	struct shard *s = t->shard;
-	for (;;) {
-		ref oldest = t->record->lru.oldest;
-		if (oldest == 0 || oldest == keep)
-			return false;
-		struct entry *e = entry_at(s, oldest);
-		struct slice name = entry_key(e);
-		struct database *d = tenant_database(t, entry_database(e));
-		uint64_t hash = hash_bytes(&s->context.seed, name.data, name.len);
-		if (d != NULL && table_remove(&s->context, &d->table, hash, oldest)) {
-			bool due = entry_due(s, e);
-			if (!due)
-				age_histogram_add_evicted(&s->counters, s->used_now, e);
-			counter_add(due ? &t->counters.expirations : &t->counters.evictions, 1);
-			tell(t, due ? CHANGE_EXPIRED : CHANGE_EVICTED, entry_database(e), name);
-			entry_free(t, d, oldest, false);
-			table_moved(t, d);
-			return true;
-		}
-		/* An entry of a database that was flushed, waiting to be freed. */
-		lru_remove(s->arena, &t->record->lru, oldest);
-	}
-}
-
-/* A block where the shard or the machine may be full: then the tenant, or others, make room. */
-static ref allocate(struct tenant *t, size_t size, enum arena_kind kind, bool zero, ref keep) {
-	struct arena *a = t->shard->arena;
-	ref block = zero ? arena_alloc_zero(a, size, kind) : arena_alloc(a, size, kind);
-	if (__builtin_expect(block != 0, 1))
-		return block;
-	for (unsigned tries = 0; block == 0 && fair_share_make_way(t, size, keep, tries); tries++)
-		block = zero ? arena_alloc_zero(a, size, kind) : arena_alloc(a, size, kind);
-	fair_share_end(t->shard);
-	if (block == 0)
-		counter_add(&t->shard->counters.refused, 1);
-	return block;
-}
-
-/* Room in the table for one entry more, likewise. */
-static int reserve_slot(struct tenant *t, struct database *d, ref keep) {
-	const struct table_context *c = &t->shard->context;
-	int error = table_reserve(c, &d->table);
-	if (__builtin_expect(error == 0, 1))
-		return 0;
-	size_t size = table_growth(&d->table);
-	for (unsigned tries = 0; error != 0 && fair_share_make_way(t, size, keep, tries); tries++)
-		error = table_reserve(c, &d->table);
-	fair_share_end(t->shard);
-	return error;
-}
-
-/* The entry makes room for the database too. */
-static __attribute__((noinline)) struct database *make_database(struct tenant *t, const struct key *key, size_t len,
-								ref keep) {
-	size_t bytes = arena_block_size(sizeof(struct database));
-	size_t entry = arena_block_size(entry_header_size(ENTRY_TTL | ENTRY_WIDE) + key->name.len + len);
-	if (!quota_fits(t, 1, bytes + FIRST_TABLE + entry, keep))
-		return NULL;
-	ref block = allocate(t, sizeof(struct database), ARENA_OTHER, true, keep);
-	if (block == 0)
-		return NULL;
-	struct database *d = database_at(t->shard, block);
-	d->tenant = t->slot;
-	d->db_slot = key->db_slot;
-	d->bytes = bytes;
-	counter_add(&t->counters.bytes, bytes);
-	t->record->databases[key->db_slot] = block;
-	return d;
-}
-
-struct database *keyspace_database_for_write(struct tenant *t, const struct key *key, size_t len, ref keep) {
-	struct database *d = tenant_database(t, key->db_slot);
-	return __builtin_expect(d != NULL, 1) ? d : make_database(t, key, len, keep);
-}
-
 /* A search that found nothing, or `due`, which is to go. Kept apart from the usual end of one. */
 static __attribute__((noinline)) struct entry *find_nothing(struct tenant *t, const struct key *key, enum lookup how,
 							    ref due) {
 	if (due != 0 && (how == LOOKUP_WRITE || !tenant_holds_expired(t))) {
 		counter_add(&t->counters.expirations, 1);
-		entry_delete(t, tenant_database(t, key->db_slot), key->hash, due, CHANGE_EXPIRED);
+		remove_entry(t, tenant_database(t, key->db_slot), key->hash, due, CHANGE_EXPIRED);
 	}
 	if (how & LOOKUP_COUNT) {
 		counter_add(&t->counters.misses, 1);
-		tell(t, CHANGE_MISSED, key->db_slot, key->name);
+		change_tell(t, CHANGE_MISSED, key->db_slot, key->name);
 	}
 	return NULL;
 }
@@ -314,172 +125,7 @@ int64_t keyspace_deadline(const struct entry *e) {
 }
 
 size_t keyspace_memory(const struct entry *e) {
-	return arena_block_size(entry_size(e));
-}
-
-/* The deadline that a write results in, by the tenant's limits. */
-int64_t keyspace_deadline_of_write(const struct tenant *t, const struct entry *old, int64_t deadline) {
-	int64_t now = t->shard->now_ms;
-	if (deadline == DEADLINE_KEEP)
-		deadline = old != NULL                  ? entry_deadline(old)
-			   : t->limits.default_ttl != 0 ? now + t->limits.default_ttl
-							: 0;
-	else if (deadline == DEADLINE_NONE && t->limits.default_ttl != 0)
-		deadline = now + t->limits.default_ttl;
-	if (t->limits.max_ttl != 0 && (deadline == 0 || deadline - now > t->limits.max_ttl))
-		deadline = now + t->limits.max_ttl;
-	return deadline;
-}
-
-/* Makes room for one entry more, or for one that grows by `bytes`, within the quota and the fair share. */
-static __attribute__((noinline)) int make_room(struct tenant *t, const struct database *growing, uint64_t bytes,
-					       ref keep) {
-	unsigned entries = growing != NULL;
-	uint64_t growth = growing == NULL ? 0 : table_growth(&growing->table);
-	if (!quota_fits(t, entries, bytes + (growth < FIRST_TABLE ? growth : FIRST_TABLE), keep))
-		return ATOMDB_E_OOM;
-	if (fair_share_is_above(t, bytes + growth) && fair_share_make_up(t, bytes + growth, keep) != 0)
-		return ATOMDB_E_OOM;
-	return quota_evict(t, growing, entries, bytes, keep);
-}
-
-/* Flags that the lengths and the deadline ask for. */
-static inline unsigned draft_flags(const struct key *key, size_t len, unsigned flags, int64_t deadline) {
-	if (key->name.len > ENTRY_NARROW_KEY || len > ENTRY_NARROW_VALUE)
-		flags |= ENTRY_WIDE;
-	return deadline != 0 ? flags | ENTRY_TTL : flags;
-}
-
-/* A block with everything but the value. */
-static inline __attribute__((always_inline)) int fill_draft(struct tenant *t, const struct key *key, size_t len,
-							    unsigned flags, int64_t deadline, ref keep,
-							    struct draft *out) {
-	struct shard *s = t->shard;
-	size_t header = entry_header_size(flags), size = header + key->name.len + len;
-	ref block = allocate(t, size, ARENA_ENTRY, false, keep);
-	if (block == 0)
-		return ATOMDB_E_OOM;
-
-	struct entry *e = entry_at(s, block);
-	char *name = (char *)e + header;
-	e->sizes = s->used_now;
-	if (flags & ENTRY_WIDE) {
-		*((struct entry_wide *)(void *)name - 1) = (struct entry_wide){(uint32_t)key->name.len, (uint32_t)len};
-		if (t->written_large != NULL && arena_block_size(size) > t->large)
-			t->written_large(t, key, arena_block_size(size));
-	} else {
-		e->sizes |= (uint32_t)(key->name.len | len << ENTRY_VALUE_SHIFT);
-	}
-	if (deadline != 0)
-		*entry_ttl(e) = (struct entry_ttl){.deadline = deadline};
-	memcpy(name, key->name.data, key->name.len);
-	*out = (struct draft){block, entry_owner(t->slot, key->db_slot, flags), size, e, name + key->name.len};
-	return 0;
-}
-
-int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
-		   unsigned flags, int64_t deadline, ref keep, struct draft *out) {
-	struct shard *s = t->shard;
-	flags = draft_flags(key, len, flags, deadline);
-	size_t size = entry_header_size(flags) + key->name.len + len;
-	size_t bytes = arena_block_size(size), growth = 0;
-	if (old != NULL) {
-		size_t before = arena_block_size(entry_size(old));
-		if (undo_keeps(s, old) && quota_has_to_fit(t, before))
-			before = 0;
-		ref block = entry_ref(s, old);
-		lru_touch(s->arena, &t->record->lru, block);
-		keep = keep != 0 ? keep : block;
-		bytes = bytes > before ? bytes - before : 0;
-	} else {
-		growth = table_growth(&d->table);
-	}
-	int error = 0;
-	if (__builtin_expect(keyspace_over(t, old == NULL, bytes + growth) || fair_share_is_above(t, bytes + growth),
-			     0))
-		error = make_room(t, old == NULL ? d : NULL, bytes, keep);
-	if (error != 0)
-		return error;
-	if (old == NULL) {
-		error = reserve_slot(t, d, keep);
-		keyspace_account_table(t, d);
-		if (error != 0)
-			return error;
-	}
-	return fill_draft(t, key, len, flags, deadline, keep, out);
-}
-
-size_t keyspace_draft_size(const struct key *key, size_t len, unsigned flags, int64_t deadline) {
-	return entry_header_size(draft_flags(key, len, flags, deadline)) + key->name.len + len;
-}
-
-int keyspace_draft_in_room(struct tenant *t, const struct key *key, size_t len, unsigned flags, int64_t deadline,
-			   ref keep, struct draft *out) {
-	return fill_draft(t, key, len, draft_flags(key, len, flags, deadline), deadline, keep, out);
-}
-
-void keyspace_seal(struct draft *draft) {
-	uint8_t check = check_of(draft->entry, draft->owner, draft->size);
-	draft->entry->sizes |= entry_sizes_check(check);
-	draft->owner |= entry_owner_check(check);
-}
-
-void keyspace_publish(struct tenant *t, struct database *d, const struct key *key, struct entry *old,
-		      const struct draft *draft) {
-	struct shard *s = t->shard;
-	struct arena *a = s->arena;
-	struct wheel *w = &s->root->wheel;
-	struct entry *e = draft->entry;
-	size_t bytes = arena_block_size(draft->size);
-	uint32_t owner = draft->owner;
-	if (undo_active(s))
-		owner = undo_create(s, draft->block, owner);
-	else if (old != NULL)
-		s->root->replaced = entry_ref(s, old) | (uint64_t)draft->block << 32;
-	crash_point();
-	e->owner = owner;
-	crash_point();
-	bool ttl = entry_has(e, ENTRY_TTL);
-	if (old == NULL) {
-		table_add(&s->context, &d->table, key->hash, draft->block);
-		lru_push(a, &t->record->lru, draft->block);
-		if (ttl)
-			wheel_add(a, w, draft->block);
-		keyspace_count(t, d, key->db_slot, ttl, bytes, true);
-		if (__builtin_expect(d->table.old.buckets != 0, 0))
-			table_moved(t, d);
-		tell(t, CHANGE_NEW, key->db_slot, key->name);
-		free_some_dropped(s);
-		return;
-	}
-	ref block = entry_ref(s, old);
-	size_t size = entry_size(old);
-	bool had_ttl = entry_has(old, ENTRY_TTL);
-	bool there = table_replace(&s->context, &d->table, key->hash, block, draft->block);
-	assert(there);
-	(void)there;
-	lru_replace(a, &t->record->lru, block, draft->block);
-	if (had_ttl && ttl && entry_deadline(old) == entry_deadline(e)) {
-		wheel_replace(a, w, block, draft->block);
-	} else {
-		if (had_ttl)
-			wheel_remove(a, w, block);
-		if (ttl)
-			wheel_add(a, w, draft->block);
-	}
-	bytes -= arena_block_size(size); /* may wrap: so do sums */
-	d->bytes += bytes;
-	counter_add(&t->counters.bytes, bytes);
-	if (__builtin_expect(had_ttl != ttl, 0))
-		count_expiring(t, d, key->db_slot, ttl);
-	if (undo_active(s)) {
-		undo_kill(s, block, size, true);
-	} else {
-		old->owner = 0;
-		crash_point();
-		pin_free_entry(s, block, size);
-	}
-	tell(t, CHANGE_VALUE, key->db_slot, key->name);
+	return entry_block_size(e);
 }
 
 int64_t keyspace_idle(const struct tenant *t, const struct entry *e) {
@@ -498,22 +144,22 @@ void keyspace_set_idle(struct tenant *t, struct entry *e, int64_t seconds) {
 /* Stores `len` bytes under `key`. */
 static int store(struct tenant *t, const struct key *key, struct entry *old, const void *stored, size_t len,
 		 unsigned flags, int64_t deadline) {
-	deadline = keyspace_deadline_of_write(t, old, deadline);
+	deadline = draft_deadline(t, old, deadline);
 	if (__builtin_expect(deadline != 0 && deadline <= t->shard->now_ms, 0)) {
 		if (old != NULL)
 			keyspace_delete(t, key, old);
 		return 0;
 	}
-	struct database *d = keyspace_database_for_write(t, key, len, 0);
+	struct database *d = draft_database(t, key, len, 0);
 	struct draft draft;
 	if (d == NULL)
 		return ATOMDB_E_OOM;
-	int error = keyspace_draft(t, d, key, old, len, flags, deadline, 0, &draft);
+	int error = draft_make(t, d, key, old, len, flags, deadline, 0, &draft);
 	if (error != 0)
 		return error;
 	memcpy(draft.value, stored, len);
-	keyspace_seal(&draft);
-	keyspace_publish(t, d, key, old, &draft);
+	draft_seal(&draft);
+	draft_publish(t, d, key, old, &draft);
 	return 0;
 }
 
@@ -553,7 +199,7 @@ static inline void put_integer(struct tenant *t, const struct key *key, struct e
 	crash_point();
 	check_end(s);
 	lru_touch(s->arena, &t->record->lru, entry_ref(s, e));
-	tell(t, CHANGE_VALUE, key->db_slot, key->name);
+	change_tell(t, CHANGE_VALUE, key->db_slot, key->name);
 }
 
 int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *old, int64_t value, int64_t deadline) {
@@ -641,15 +287,14 @@ static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, st
 static int resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, struct span span,
 		  char **bytes) {
 	if (old != NULL && resize_in_place(t, old, length, span, bytes)) {
-		tell(t, CHANGE_VALUE, key->db_slot, key->name);
+		change_tell(t, CHANGE_VALUE, key->db_slot, key->name);
 		return 0;
 	}
-	struct database *d = keyspace_database_for_write(t, key, length, 0);
+	struct database *d = draft_database(t, key, length, 0);
 	struct draft draft;
 	if (d == NULL)
 		return ATOMDB_E_OOM;
-	int error = keyspace_draft(t, d, key, old, length, ENTRY_RAW, keyspace_deadline_of_write(t, old, DEADLINE_KEEP),
-				   0, &draft);
+	int error = draft_make(t, d, key, old, length, ENTRY_RAW, draft_deadline(t, old, DEADLINE_KEEP), 0, &draft);
 	if (error != 0)
 		return error;
 	size_t kept = 0;
@@ -661,7 +306,7 @@ static int resize(struct tenant *t, const struct key *key, struct entry *old, si
 	}
 	memset(draft.value + kept, 0, length - kept);
 	check_begin_whole(t->shard, draft.block);
-	keyspace_publish(t, d, key, old, &draft);
+	draft_publish(t, d, key, old, &draft);
 	*bytes = draft.value;
 	return 0;
 }
@@ -683,7 +328,7 @@ bool keyspace_patch(struct tenant *t, const struct key *key, struct entry *e, st
 		keyspace_commit(s);
 		return false;
 	}
-	tell(t, CHANGE_VALUE, key->db_slot, key->name);
+	change_tell(t, CHANGE_VALUE, key->db_slot, key->name);
 	return true;
 }
 
@@ -700,14 +345,14 @@ int keyspace_make_raw(struct tenant *t, const struct key *key, struct entry *e) 
 	char text[KEYSPACE_TEXT];
 	struct slice value = keyspace_value(e, text);
 	struct draft draft;
-	int error = keyspace_draft(t, d, key, e, value.len, ENTRY_RAW, entry_deadline(e), 0, &draft);
+	int error = draft_make(t, d, key, e, value.len, ENTRY_RAW, entry_deadline(e), 0, &draft);
 	if (error != 0)
 		return error;
 	memcpy(draft.value, value.data, value.len);
-	keyspace_seal(&draft);
+	draft_seal(&draft);
 	change_watcher watcher = t->watcher;
 	t->watcher = NULL;
-	keyspace_publish(t, d, key, e, &draft);
+	draft_publish(t, d, key, e, &draft);
 	t->watcher = watcher;
 	return 0;
 }
@@ -723,7 +368,7 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 	}
 	if (entry_has(e, ENTRY_TTL) == (deadline != DEADLINE_NONE)) {
 		ref block = entry_ref(s, e);
-		tell(t, CHANGE_VALUE, key->db_slot, key->name);
+		change_tell(t, CHANGE_VALUE, key->db_slot, key->name);
 		if (deadline == entry_deadline(e))
 			return 0;
 		wheel_remove(s->arena, &s->root->wheel, block);
@@ -739,16 +384,15 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 	struct database *d = tenant_database(t, key->db_slot);
 	struct slice stored = entry_stored(e);
 	struct draft draft;
-	int error =
-		keyspace_draft(t, d, key, e, stored.len, entry_flags(e) & (ENTRY_INT | ENTRY_RAW), deadline, 0, &draft);
+	int error = draft_make(t, d, key, e, stored.len, entry_flags(e) & (ENTRY_INT | ENTRY_RAW), deadline, 0, &draft);
 	if (error != 0)
 		return error;
 	memcpy(draft.value, stored.data, stored.len);
-	keyspace_seal(&draft);
-	keyspace_publish(t, d, key, e, &draft);
+	draft_seal(&draft);
+	draft_publish(t, d, key, e, &draft);
 	return 0;
 }
 
 void keyspace_delete(struct tenant *t, const struct key *key, struct entry *e) {
-	entry_delete(t, tenant_database(t, key->db_slot), key->hash, entry_ref(t->shard, e), CHANGE_REMOVED);
+	remove_entry(t, tenant_database(t, key->db_slot), key->hash, entry_ref(t->shard, e), CHANGE_REMOVED);
 }

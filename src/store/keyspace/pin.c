@@ -100,7 +100,7 @@ bool pin_keep(struct shard *s, ref block) {
 
 /* --- from one process to the next ------------------------------------------------------------------------------- */
 
-void shard_keep_pinned(struct shard *s) {
+void pins_keep(struct shard *s) {
 	s->keeps_pinned = true;
 }
 
@@ -155,7 +155,7 @@ void pins_free(struct shard *s) {
 	}
 }
 
-void shard_drop_pinned(struct shard *s) {
+void pins_drop_unclaimed(struct shard *s) {
 	list_for_each (node, &s->pins) {
 		struct pin *l = list_entry(node, struct pin, link);
 		if (l->readers == 0)

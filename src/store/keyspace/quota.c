@@ -1,7 +1,8 @@
 #include "store/keyspace/quota.h"
 
 #include "atomdb/util/error.h"
-#include "store/keyspace/fair_share.h"
+#include "store/keyspace/drop.h"
+#include "store/keyspace/evict.h"
 #include "store/keyspace/pin.h"
 #include "store/keyspace/undo.h"
 
@@ -29,7 +30,7 @@ static struct evictable sum_kept(const struct tenant *t, ref keep) {
 	struct evictable sum = {0};
 	for (ref block = keep; block != 0; block = entry_at(s, block)->lru_prev) {
 		sum.entries++;
-		sum.bytes += keyspace_memory(entry_at(s, block));
+		sum.bytes += entry_block_size(entry_at(s, block));
 	}
 	return sum;
 }
@@ -37,7 +38,7 @@ static struct evictable sum_kept(const struct tenant *t, ref keep) {
 /* Bytes of a database's table when only `kept` entries are left. To shrink it takes a second, smaller array. */
 static uint64_t table_rest(const struct tenant *t, const struct database *d, uint64_t kept) {
 	uint64_t most = EMPTY_TABLE + TABLE_ENTRY * kept, both = d->table_bytes + d->table_bytes / 4;
-	return both > most && fair_share_excess(t->shard) == 0 ? most : both;
+	return both > most && memory_budget_excess(arena_budget_of(t->shard->arena)) == 0 ? most : both;
 }
 
 static struct evictable sum_evictable(const struct tenant *t, ref keep) {
@@ -113,20 +114,20 @@ void quota_free_dropped(struct tenant *t, uint64_t bytes) {
 	     freed += FREED_AT_ONCE) {
 		if (counter_get(&arena_counters(s->arena)->used) + bytes <= before)
 			return;
-		(void)keyspace_free_dropped(s, FREED_AT_ONCE);
+		(void)drop_free(s, FREED_AT_ONCE);
 	}
 }
 
 int quota_evict(struct tenant *t, const struct database *growing, uint64_t entries, uint64_t bytes, ref keep) {
 	quota_free_dropped(t, bytes);
 	while (quota_exceeded(t, entries, bytes + growth_of(growing)))
-		if (t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, keep))
+		if (t->limits.eviction == EVICTION_NONE || !evict_oldest(t, keep))
 			return ATOMDB_E_OOM;
 	return 0;
 }
 
 int quota_make_room(struct tenant *t, uint64_t bytes, ref keep) {
-	if (__builtin_expect(!keyspace_over(t, 0, bytes), 1))
+	if (__builtin_expect(!quota_over(t, 0, bytes), 1))
 		return 0;
 	return quota_fits(t, 0, bytes, keep) ? quota_evict(t, NULL, 0, bytes, keep) : ATOMDB_E_OOM;
 }

@@ -5,6 +5,13 @@
 
 #include "store/keyspace/record.h"
 
+/* Whether the tenant is above its quota with `entries` and `bytes` more. Dropped databases count: quota_exceeded()
+ * looks closer. */
+static inline bool quota_over(const struct tenant *t, uint64_t entries, uint64_t bytes) {
+	const struct tenant_limits *l = &t->limits;
+	return (l->max_entries != 0 && counter_get(&t->counters.keys) + entries > l->max_entries) ||
+	       (l->max_memory != 0 && counter_get(&t->counters.bytes) + bytes > l->max_memory);
+}
 /* Whether the tenant is above its quota with `entries` and `bytes` more. Dropped databases count as room, unless an
  * open scope may bring them back, and so does the first part of what an open scope keeps. */
 bool quota_exceeded(const struct tenant *t, uint64_t entries, uint64_t bytes);

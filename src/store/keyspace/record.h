@@ -1,5 +1,4 @@
-/* How a shard and its tenants lie in the arena, and what the process keeps beside it. Shared by keyspace.c,
- * relocate.c, tenant.c and shard.c only.
+/* How a shard and its tenants lie in the arena, and what the process keeps beside it. Private to the store.
  *
  *   shard_root -> tenants: refs by slot -> tenant_record -> databases -> table -> entries
  *        |                                      '-> lru -> entries
@@ -11,9 +10,9 @@
 #include <assert.h>
 #include <stddef.h>
 
-#include "atomdb/store/keyspace.h"
 #include "atomdb/store/memory_budget.h"
-#include "atomdb/store/shard.h"
+#include "atomdb/store/shard_counters.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/hash.h"
 #include "store/arena/arena.h"
 #include "store/arena/fragmentation.h"
@@ -156,7 +155,7 @@ struct shard {
 	struct tenant_limits defaults;
 	struct list over;  /* tenants above a lowered quota */
 	struct list pins;  /* values that are being sent: see pin.h */
-	bool keeps_pinned; /* shard_keep_pinned */
+	bool keeps_pinned; /* pins_keep */
 	bool resumes;      /* shard_resume */
 	struct fair_share fair_share;
 	unsigned id;
@@ -196,37 +195,6 @@ static inline bool entry_due(const struct shard *s, const struct entry *e) {
 	return entry_has(e, ENTRY_TTL) && entry_deadline(e) <= s->now_ms;
 }
 
-/* A new block for a key, filled but for its value, not yet in the table. */
-struct draft {
-	ref block;
-	uint32_t owner; /* of the entry, once published */
-	size_t size;
-	struct entry *entry;
-	char *value;
-};
-
-/* The database of a key that is about to get a value of `len` bytes, made at the first write. NULL: no room for both,
- * where nothing older than `keep` is left. */
-struct database *keyspace_database_for_write(struct tenant *t, const struct key *key, size_t len, ref keep);
-/* Makes a block for `key` with room for `len` stored bytes, within the quota; the value is left to the caller. What is
- * evicted is older than `keep`, or than `old` where that is 0. 0, or ATOMDB_E_OOM and nothing has been evicted. */
-int keyspace_draft(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
-		   unsigned flags, int64_t deadline, ref keep, struct draft *out);
-/* The same for a write that was made room for, in the table too. */
-int keyspace_draft_in_room(struct tenant *t, const struct key *key, size_t len, unsigned flags, int64_t deadline,
-			   ref keep, struct draft *out);
-/* Bytes of the block that it takes. */
-size_t keyspace_draft_size(const struct key *key, size_t len, unsigned flags, int64_t deadline);
-/* The deadline that a write results in, by the tenant's limits. */
-int64_t keyspace_deadline_of_write(const struct tenant *t, const struct entry *old, int64_t deadline);
-/* Gives a draft whose value is written its check; without that, check_begin_whole comes before it is published. */
-void keyspace_seal(struct draft *draft);
-/* Puts a finished draft in the place of `old`, or into the table. */
-void keyspace_publish(struct tenant *t, struct database *d, const struct key *key, struct entry *old,
-		      const struct draft *draft);
-/* Counts one entry more, or less, and `bytes` of its block. */
-void keyspace_count(struct tenant *t, struct database *d, unsigned db_slot, bool ttl, size_t bytes, bool more);
-
 /* Makes a shard of an arena that was taken over and not saved. 0 or ATOMDB_E_…. */
 int shard_recover(struct shard *s);
 /* Writes the identity of an open tenant to its record, for the next process. No scope is open. */
@@ -244,21 +212,3 @@ void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *
 static inline bool tenant_holds_expired(const struct tenant *t) {
 	return __builtin_expect(t->hold_end_ms != 0, 0) && t->hold_end_ms > (int64_t)(t->shard->now_ns / 1000000);
 }
-
-/* Takes an entry that the wheel found due out of its tenant; does nothing for one of a dropped database. */
-void keyspace_expire_due(struct shard *s, ref due, uint64_t hash);
-/* Evicts the least recently used entry, but not `keep`; false where there is none. */
-bool keyspace_evict(struct tenant *t, ref keep);
-/* Whether the tenant is above its quota with `entries` and `bytes` more. Databases that are being freed count: what
- * looks closer is quota_exceeded. */
-static inline bool keyspace_over(const struct tenant *t, uint64_t entries, uint64_t bytes) {
-	const struct tenant_limits *l = &t->limits;
-	return (l->max_entries != 0 && counter_get(&t->counters.keys) + entries > l->max_entries) ||
-	       (l->max_memory != 0 && counter_get(&t->counters.bytes) + bytes > l->max_memory);
-}
-/* Charges what the table has grown or shrunk by since the last call, and lists it while it is being moved. */
-void keyspace_account_table(struct tenant *t, struct database *d);
-/* Charges a tenant for the databases that it had dropped before a clean restart. */
-void keyspace_charge_dropped(struct tenant *t);
-/* Frees about `units` entries or databases of those that were dropped; whether there is more. */
-bool keyspace_free_dropped(struct shard *s, unsigned units);

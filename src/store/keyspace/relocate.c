@@ -4,8 +4,13 @@
  * room is made for that, the entry that it comes from must not be evicted. For a copy both entries are made the most
  * recently used, the one that is read before the one that is replaced, and eviction, which goes by age, stops at the
  * first of them. */
+#include "atomdb/store/relocate.h"
+
+#include "atomdb/store/keyspace.h"
 #include "atomdb/util/error.h"
 #include "store/arena/crash_point.h"
+#include "store/keyspace/account.h"
+#include "store/keyspace/draft.h"
 #include "store/keyspace/quota.h"
 #include "store/keyspace/record.h"
 #include "store/keyspace/undo.h"
@@ -13,17 +18,17 @@
 /* Copies `e`, which is not evicted as long as `keep` is not. */
 static int copy(struct tenant *t, const struct entry *e, const struct key *to, struct entry *old, ref keep) {
 	struct slice stored = entry_stored(e);
-	struct database *d = keyspace_database_for_write(t, to, stored.len, keep);
+	struct database *d = draft_database(t, to, stored.len, keep);
 	struct draft draft;
 	if (d == NULL)
 		return ATOMDB_E_OOM;
-	int error = keyspace_draft(t, d, to, old, stored.len, entry_flags(e) & (ENTRY_INT | ENTRY_RAW),
-				   entry_deadline(e), keep, &draft);
+	int error = draft_make(t, d, to, old, stored.len, entry_flags(e) & (ENTRY_INT | ENTRY_RAW), entry_deadline(e),
+			       keep, &draft);
 	if (error != 0)
 		return error;
 	memcpy(draft.value, stored.data, stored.len);
-	keyspace_seal(&draft);
-	keyspace_publish(t, d, to, old, &draft);
+	draft_seal(&draft);
+	draft_publish(t, d, to, old, &draft);
 	return 0;
 }
 
@@ -51,14 +56,14 @@ int keyspace_move(struct tenant *t, const struct key *from, struct entry *e, con
 	struct shard *s = t->shard;
 	struct database *d = tenant_database(t, from->db_slot);
 	bool ttl = entry_has(e, ENTRY_TTL);
-	size_t bytes = keyspace_memory(e);
+	size_t bytes = entry_block_size(e);
 	if (undo_keeps(s, e) && quota_has_to_fit(t, bytes))
 		return move_kept(t, from, e, to, old);
 	lru_remove(s->arena, &t->record->lru, entry_ref(s, e));
-	keyspace_count(t, d, from->db_slot, ttl, bytes, false);
+	account_entry(t, d, from->db_slot, ttl, bytes, false);
 	keyspace_begin(s);
 	int error = copy(t, e, to, old, 0);
-	keyspace_count(t, d, from->db_slot, ttl, bytes, true);
+	account_entry(t, d, from->db_slot, ttl, bytes, true);
 	if (error == 0)
 		keyspace_delete(t, from, e);
 	else

@@ -1,9 +1,14 @@
 /* Several keys at once, all or none: room is made for all of them, then each gets its block, and only then the first of
  * them is published. */
+#include "atomdb/store/set_all.h"
+
 #include <stdlib.h>
 
+#include "atomdb/store/keyspace.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
+#include "store/keyspace/account.h"
+#include "store/keyspace/draft.h"
 #include "store/keyspace/fair_share.h"
 #include "store/keyspace/quota.h"
 #include "store/keyspace/record.h"
@@ -50,7 +55,7 @@ static size_t block_size(const struct batch *b, size_t i, const struct key *key)
 	int64_t number;
 	unsigned flags;
 	struct slice stored = stored_form(b->pairs[2 * i + 1], &number, &flags);
-	return arena_block_size(keyspace_draft_size(key, stored.len, flags, b->deadline));
+	return arena_block_size(draft_size(key, stored.len, flags, b->deadline));
 }
 
 /* Makes `e` the most recently used entry, and keeps it and those before it from being evicted. */
@@ -76,10 +81,10 @@ static void count_pair(struct batch *b, size_t i) {
 	if (old == NULL)
 		return;
 	if (!undo_keeps(s, old)) {
-		b->bytes -= keyspace_memory(old); /* may wrap: the sum is what counts */
-	} else if (!quota_has_to_fit(b->tenant, b->kept + keyspace_memory(old))) {
-		b->kept += keyspace_memory(old);
-		b->bytes -= keyspace_memory(old);
+		b->bytes -= entry_block_size(old); /* may wrap: the sum is what counts */
+	} else if (!quota_has_to_fit(b->tenant, b->kept + entry_block_size(old))) {
+		b->kept += entry_block_size(old);
+		b->bytes -= entry_block_size(old);
 	}
 	keep_entry(b, old);
 }
@@ -131,7 +136,7 @@ static uint64_t growth_of(const struct batch *b) {
 }
 
 static bool is_over(const struct batch *b, uint64_t growth) {
-	return keyspace_over(b->tenant, b->entries, b->bytes + growth) ||
+	return quota_over(b->tenant, b->entries, b->bytes + growth) ||
 	       fair_share_is_above(b->tenant, b->bytes + growth);
 }
 
@@ -159,12 +164,12 @@ static int draft(struct batch *b, size_t i) {
 	int64_t number;
 	unsigned flags;
 	struct slice stored = stored_form(b->pairs[2 * i + 1], &number, &flags);
-	int error = keyspace_draft_in_room(b->tenant, &key, stored.len, flags, b->deadline, b->keep, &made);
+	int error = draft_make_in_room(b->tenant, &key, stored.len, flags, b->deadline, b->keep, &made);
 	if (error != 0)
 		return error;
 	if (stored.len != 0)
 		memcpy(made.value, stored.data, stored.len);
-	keyspace_seal(&made);
+	draft_seal(&made);
 	b->blocks[i] = (struct unpublished){made.block, made.owner, made.size};
 	b->drafted++;
 	return 0;
@@ -178,7 +183,7 @@ static int draft_all(struct batch *b, struct database *d) {
 	/* Last: a draft may evict, which lets the table shrink. */
 	if (error == 0)
 		error = table_reserve_many(&t->shard->context, &d->table, b->entries);
-	keyspace_account_table(t, d);
+	account_table(t, d);
 	return error;
 }
 
@@ -196,16 +201,16 @@ static void publish(const struct batch *b, struct database *d, size_t i, const s
 	struct entry *old = keyspace_find(t, key, LOOKUP_TOUCH); /* the same key may come twice */
 	if (old == NULL) {
 		(void)table_reserve(&t->shard->context, &d->table);
-		keyspace_account_table(t, d);
+		account_table(t, d);
 	}
-	keyspace_publish(t, d, key, old, &made);
+	draft_publish(t, d, key, old, &made);
 }
 
 static int set_all(struct batch *b, keyspace_written written, void *context) {
 	struct tenant *t = b->tenant;
 	struct key first = key_of(b, 0);
 	int error = make_room(b);
-	struct database *d = error != 0 ? NULL : keyspace_database_for_write(t, &first, b->pairs[1].len, b->keep);
+	struct database *d = error != 0 ? NULL : draft_database(t, &first, b->pairs[1].len, b->keep);
 	if (d == NULL)
 		return ATOMDB_E_OOM;
 	error = draft_all(b, d);
@@ -230,7 +235,7 @@ int keyspace_set_all(struct tenant *t, unsigned db_slot, const struct slice *pai
 		.db_slot = db_slot,
 		.pairs = pairs,
 		.count = count,
-		.deadline = keyspace_deadline_of_write(t, NULL, DEADLINE_NONE),
+		.deadline = draft_deadline(t, NULL, DEADLINE_NONE),
 		.blocks = malloc(count * sizeof *b.blocks),
 	};
 	int error = b.blocks == NULL ? ATOMDB_E_OOM : set_all(&b, written, context);

@@ -5,7 +5,6 @@
 
 #include "store/arena/crash_point.h"
 #include "store/keyspace/check.h"
-#include "store/keyspace/fair_share.h"
 #include "store/keyspace/pin.h"
 
 #define ROOM_MIN  64u
@@ -54,7 +53,7 @@ static void free_log(struct shard *s) {
 
 static bool grow(struct shard *s) {
 	uint32_t count = s->root->undo_count, room = room_of(s) == 0 ? ROOM_MIN : room_of(s) * 2;
-	ref log = fair_share_alloc(s, room * sizeof(struct undo), ARENA_OTHER), old = (ref)s->root->undo;
+	ref log = arena_alloc_reserve(s->arena, room * sizeof(struct undo), ARENA_OTHER), old = (ref)s->root->undo;
 
 	if (log == 0)
 		return false;
@@ -187,7 +186,7 @@ bool undo_note_bytes(struct shard *s, const struct entry *e, size_t at, size_t l
 		(void)append(s, &u);
 		return true;
 	}
-	ref saved = fair_share_alloc(s, len, ARENA_OTHER);
+	ref saved = arena_alloc_reserve(s->arena, len, ARENA_OTHER);
 
 	if (saved == 0)
 		return false;

@@ -14,6 +14,7 @@
  * When there is no memory for the log, what was done so far is committed and the rest is done without one. */
 #pragma once
 
+#include "atomdb/store/undo.h"
 #include "store/keyspace/record.h"
 
 enum undo_kind {

@@ -1,4 +1,7 @@
 /* What is about all keys of a database: to count them, to visit them, to draw one. */
+#include "atomdb/store/walk.h"
+
+#include "atomdb/store/keyspace.h"
 #include "atomdb/util/error.h"
 #include "store/keyspace/record.h"
 

@@ -1,6 +1,7 @@
 #include "store/shard/compact.h"
 
-#include "store/keyspace/fair_share.h"
+#include "atomdb/store/shard.h"
+#include "store/keyspace/draft.h"
 
 /* Entries that move together: their buckets and neighbours are fetched first, so that the misses overlap. */
 #define BATCH 16
@@ -31,7 +32,7 @@ static bool move(struct shard *s, ref from, uint64_t hash) {
 
 	if (d == NULL || t == NULL)
 		return false;
-	draft.block = fair_share_alloc(s, draft.size, ARENA_ENTRY);
+	draft.block = arena_alloc_reserve(s->arena, draft.size, ARENA_ENTRY);
 	if (draft.block == 0)
 		return false;
 	draft.entry = entry_at(s, draft.block);
@@ -42,7 +43,7 @@ static bool move(struct shard *s, ref from, uint64_t hash) {
 	change_watcher watcher = t->watcher;
 
 	t->watcher = NULL;
-	keyspace_publish(t, d, &key, old, &draft);
+	draft_publish(t, d, &key, old, &draft);
 	t->watcher = watcher;
 	counter_add(&t->counters.moved, 1);
 	counter_add(&s->counters.moved, 1);

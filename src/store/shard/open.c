@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "atomdb/store/shard.h"
 #include "atomdb/util/crc64.h"
 #include "atomdb/util/error.h"
 #include "store/arena/crash_point.h"
+#include "store/keyspace/drop.h"
 #include "store/keyspace/fair_share.h"
 #include "store/keyspace/pin.h"
 #include "store/keyspace/record.h"
@@ -369,7 +371,7 @@ void shard_adopt_tenant(struct shard *s, uint32_t slot, struct tenant *t) {
 	}
 	bring_back_counters(&t->counters, &t->record->kept);
 	place_tenant(s, slot, t);
-	keyspace_charge_dropped(t);
+	drop_charge(t);
 }
 
 void shard_close_tenant(struct shard *s, struct tenant *t) {

@@ -2,9 +2,14 @@
 
 #include <assert.h>
 
+#include "atomdb/store/keyspace.h"
 #include "atomdb/util/error.h"
+#include "store/keyspace/account.h"
+#include "store/keyspace/drop.h"
+#include "store/keyspace/evict.h"
 #include "store/keyspace/fair_share.h"
 #include "store/keyspace/quota.h"
+#include "store/keyspace/remove.h"
 #include "store/shard/compact.h"
 
 /* Due entries taken from the wheel at a time: their buckets are fetched together, so that the misses overlap. */
@@ -115,7 +120,7 @@ static void sweep(struct shard *s, unsigned steps) {
 				(void)keyspace_fetch_bucket(t, &(struct key){name, hashes[taken], entry_database(e)});
 		}
 		for (unsigned i = 0; i < taken; i++)
-			keyspace_expire_due(s, due[i], hashes[i]);
+			remove_due(s, due[i], hashes[i]);
 		steps = steps > taken ? steps - taken : 0;
 	} while (taken == SWEEP_BATCH && steps != 0);
 }
@@ -130,14 +135,14 @@ static void move_table(struct shard *s, unsigned units) {
 		s->root->resizing = d->next_resizing;
 		d->resizing = false;
 	}
-	keyspace_account_table(s->tenants[d->tenant], d);
+	account_table(s->tenants[d->tenant], d);
 }
 
 /* Evicts from one tenant whose quota was lowered. */
 static void shed(struct shard *s, unsigned units) {
 	struct tenant *t = list_entry(s->over.next, struct tenant, over);
 	while (units-- > 0)
-		if (!quota_exceeded(t, 0, 0) || t->limits.eviction == EVICTION_NONE || !keyspace_evict(t, 0)) {
+		if (!quota_exceeded(t, 0, 0) || t->limits.eviction == EVICTION_NONE || !evict_oldest(t, 0)) {
 			list_remove(&t->over);
 			return;
 		}
@@ -149,6 +154,11 @@ static void give_back(struct shard *s) {
 	bool all = c->purge && !compact_under_way(s);
 	if (!arena_trim(s->arena, TRIM_SLICE, all) && all)
 		c->purge = false;
+}
+
+void shard_collapse(struct shard *s) {
+	arena_collapse(s->arena);
+	counter_set(&s->counters.hugepages, counter_get(&arena_counters(s->arena)->hugepages));
 }
 
 void shard_hold_memory(struct shard *s, uint64_t bytes) {
@@ -171,7 +181,7 @@ bool shard_work(struct shard *s, unsigned units) {
 		shed(s, units);
 	fair_share_give_way(s, units);
 	move_table(s, units);
-	keyspace_free_dropped(s, units);
+	drop_free(s, units);
 	compact_work(s, units);
 	give_back(s);
 	publish_memory(s);

@@ -38,7 +38,7 @@ void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *
 }
 
 static void shed_later(struct tenant *t) {
-	if (!list_linked(&t->over) && keyspace_over(t, 0, 0))
+	if (!list_linked(&t->over) && quota_over(t, 0, 0))
 		list_push_back(&t->shard->over, &t->over);
 }
 

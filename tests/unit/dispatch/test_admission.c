@@ -1,6 +1,7 @@
 /* What is between the clients of a tenant: that it is told, and that nothing of it is left. */
 #include "atomdb/events/keyspace_events.h"
 #include "atomdb/events/tracking.h"
+#include "atomdb/store/drop.h"
 #include "world.h"
 
 #define OK     "+OK\r\n"

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "atomdb/net/handover.h"
+#include "atomdb/store/pin.h"
 #include "net/connection.h"
 #include "net/output.h"
 #include "net/worker.h"
@@ -69,7 +70,7 @@ static struct left leave(void) {
 	struct slice list = buffer_slice(&l.bytes);
 	assert_int_equal(deserialize_element(&list, &l.state), 1);
 	for (unsigned i = 0; i < WORKERS; i++) {
-		shard_keep_pinned(l.server->shards[i]);
+		pins_keep(l.server->shards[i]);
 		shard_resume(l.server->shards[i], true);
 	}
 	close_all(l.server);
@@ -79,7 +80,7 @@ static struct left leave(void) {
 static void end(struct left *l) {
 	close_all(l->server);
 	for (unsigned i = 0; i < WORKERS; i++)
-		shard_drop_pinned(l->server->shards[i]);
+		pins_drop_unclaimed(l->server->shards[i]);
 	buffer_deinit(&l->bytes);
 	buffer_deinit(&l->sockets);
 	close(l->socket);

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "atomdb/store/keyspace.h"
 #include "atomdb/store/registry.h"
+#include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
 #include "store/keyspace/fair_share.h"

@@ -4,6 +4,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "atomdb/store/drop.h"
+#include "atomdb/store/keyspace.h"
+#include "atomdb/store/relocate.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/store/undo.h"
+#include "atomdb/store/walk.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
 #include "store/keyspace/record.h"
@@ -400,98 +406,6 @@ static void test_no_eviction(void **state) {
 	shard_free(s);
 }
 
-static void test_ttl_limits(void **state) {
-	(void)state;
-	struct shard *s = new_shard(NULL);
-	struct tenant t;
-	open_tenant(s, &t, &(struct tenant_limits){.default_ttl = 5000, .max_ttl = 60000});
-	int64_t now = shard_now(s);
-	struct key key = key_of(&t, 0, "k");
-	assert_int_equal(put(&t, 0, "k", "v", DEADLINE_NONE), 0);
-	assert_int_equal(keyspace_deadline(keyspace_find(&t, &key, LOOKUP_PEEK)), now + 5000);
-	assert_int_equal(put(&t, 0, "k", "v", now + 600000), 0);
-	assert_int_equal(keyspace_deadline(keyspace_find(&t, &key, LOOKUP_PEEK)), now + 60000);
-	assert_int_equal(keyspace_expire(&t, &key, keyspace_find(&t, &key, LOOKUP_PEEK), DEADLINE_NONE), 0);
-	assert_int_equal(keyspace_deadline(keyspace_find(&t, &key, LOOKUP_PEEK)), now + 60000);
-	assert_int_equal(keyspace_expire(&t, &key, keyspace_find(&t, &key, LOOKUP_PEEK), INT64_MAX), 0);
-	assert_int_equal(keyspace_deadline(keyspace_find(&t, &key, LOOKUP_PEEK)), now + 60000);
-	assert_int_equal(shard_deadline(s) <= now + 60000, true);
-	shard_set_now(s, now + 60000, 1);
-	assert_false(has(&t, 0, "k"));
-	shard_close_tenant(s, &t);
-	shard_free(s);
-}
-
-/* What is due is invisible before it is swept: counts wait, scans skip. */
-static void count_visit(void *context, const struct entry *e) {
-	(void)e;
-	++*(unsigned *)context;
-}
-
-static void test_due_is_invisible(void **state) {
-	(void)state;
-	struct shard *s = new_shard(NULL);
-	struct tenant t;
-	open_tenant(s, &t, &(struct tenant_limits){0});
-	int64_t now = shard_now(s);
-	for (unsigned i = 0; i < 1000; i++) {
-		char name[16];
-		snprintf(name, sizeof name, "k%u", i);
-		assert_int_equal(put(&t, 0, name, "v", now + 10), 0);
-	}
-	assert_int_equal(put(&t, 0, "stays", "v", 0), 0);
-	shard_set_now(s, now + 10, 1);
-	uint64_t keys = 77;
-	struct entry *e = NULL;
-	assert_int_equal(keyspace_size(&t, 0, &keys, NULL), ATOMDB_E_AGAIN);
-	assert_int_equal(keyspace_random(&t, 0, &e), ATOMDB_E_AGAIN);
-	assert_int_equal(keys, 77);
-	unsigned seen = 0;
-	for (uint64_t cursor = 0;;) {
-		cursor = keyspace_scan(&t, 0, cursor, count_visit, &seen);
-		if (cursor == 0)
-			break;
-	}
-	assert_int_equal(seen, 1);
-	unsigned turns = 0;
-	while (shard_work(s, 100))
-		turns++;
-	assert_true(turns >= 5); /* the work was bounded */
-	assert_int_equal(keyspace_size(&t, 0, &keys, NULL), 0);
-	assert_int_equal(keys, 1);
-	assert_int_equal(keyspace_random(&t, 0, &e), 1);
-	assert_true(slice_equal(keyspace_name(e), SLICE("stays")));
-	assert_int_equal(counter_get(&t.counters.expirations), 1000);
-	shard_close_tenant(s, &t);
-	shard_free(s);
-}
-
-static void test_lowered_quota(void **state) {
-	(void)state;
-	struct shard *s = new_shard(NULL);
-	struct tenant t;
-	open_tenant(s, &t, &(struct tenant_limits){0});
-	for (unsigned i = 0; i < 5000; i++) {
-		char name[16];
-		snprintf(name, sizeof name, "k%u", i);
-		assert_int_equal(put(&t, i % 2, name, "v", 0), 0);
-	}
-	tenant_set_limits(&t, &(struct tenant_limits){.max_entries = 10}, 1);
-	assert_true(counter_get(&t.counters.keys) == 5000);
-	unsigned turns = 0;
-	while (shard_work(s, 100))
-		turns++;
-	assert_true(turns >= 10);
-	assert_int_equal(counter_get(&t.counters.keys), 10);
-	for (unsigned i = 4990; i < 5000; i++) {
-		char name[16];
-		snprintf(name, sizeof name, "k%u", i);
-		assert_true(has(&t, i % 2, name));
-	}
-	shard_close_tenant(s, &t);
-	shard_free(s);
-}
-
 /* A tenant that meets the limit of all tenants evicts its own, never another's. */
 static void test_shared_memory(void **state) {
 	(void)state;
@@ -552,31 +466,6 @@ static void test_large_values(void **state) {
 	}
 	assert_int_equal(counter_get(&arena_counters(s->arena)->used_by_kind[ARENA_ENTRY]), 0);
 	shard_close_tenant(s, &t);
-	shard_free(s);
-}
-
-/* Flushed databases are freed by those who write, also where the shard has no time for it. */
-static void test_dropped_do_not_pile_up(void **state) {
-	(void)state;
-	struct shard *s = new_shard(NULL);
-	struct tenant t;
-	open_tenant(s, &t, &(struct tenant_limits){0});
-	uint64_t most = 0;
-	for (unsigned round = 0; round < 1000; round++) {
-		char name[32];
-		for (unsigned i = 0; i < 40; i++) {
-			snprintf(name, sizeof name, "key:%u", i);
-			assert_int_equal(put(&t, i % 2 * (round % TENANT_DATABASES), name, "value", DEADLINE_NONE), 0);
-		}
-		keyspace_flush(&t, TENANT_DATABASES);
-		shard_set_now(s, 1700000000000 + round, 1);
-		if (round == 10)
-			most = counter_get(&shard_counters(s)->used);
-	}
-	assert_true(counter_get(&shard_counters(s)->used) <= 2 * most);
-	shard_close_tenant(s, &t);
-	while (shard_work(s, 1)) {
-	}
 	shard_free(s);
 }
 
@@ -666,141 +555,13 @@ static void test_idle(void **state) {
 	shard_free(s);
 }
 
-/* The clock is wrong by ten years for a moment. Removed entries are gone; the others go on by the right time. */
-static void test_clock_set_ahead_and_back(void **state) {
-	(void)state;
-	enum { MANY = 2000 };
-	struct shard *s = new_shard(NULL);
-	struct tenant t;
-	open_tenant(s, &t, &(struct tenant_limits){0});
-	int64_t now = shard_now(s), years = 315360000000;
-	char name[16];
-	for (unsigned i = 0; i < MANY; i++) {
-		snprintf(name, sizeof name, "k%u", i);
-		assert_int_equal(put(&t, 0, name, "v", now + 60000 + i), 0);
-	}
-	assert_int_equal(put(&t, 0, "far", "v", now + 2 * years), 0);
-	shard_set_now(s, now + years, 1);
-	assert_false(has(&t, 0, "k0"));
-	(void)shard_work(s, 100);
-	uint64_t left = counter_get(&t.counters.keys);
-	assert_in_range(left, MANY / 2, MANY);
-	/* In that time, deadlines are of that time. */
-	assert_int_equal(put(&t, 0, "ahead", "v", now + years + 1000), 0);
-
-	shard_set_now(s, now, 1);
-	assert_int_equal(put(&t, 0, "soon", "v", now + 1000), 0);
-	assert_true(has(&t, 0, "soon"));
-	assert_true(shard_deadline(s) <= now);
-	while (shard_work(s, 100)) {
-	}
-	assert_int_equal(counter_get(&t.counters.keys), left + 2);
-	assert_true(shard_deadline(s) <= now + 1000);
-	shard_set_now(s, now + 1000, 1);
-	assert_false(has(&t, 0, "soon"));
-	while (shard_work(s, 100)) {
-	}
-	assert_int_equal(counter_get(&t.counters.keys), left + 1);
-	shard_set_now(s, now + 60000 + MANY, 1);
-	while (shard_work(s, 100)) {
-	}
-	assert_int_equal(counter_get(&t.counters.keys), 2);
-	assert_true(has(&t, 0, "far"));
-	assert_true(has(&t, 0, "ahead"));
-	/* Nothing is years late because the clock was. */
-	assert_int_equal(counter_get(&shard_counters(s)->lag_ms_total), 0);
-	shard_close_tenant(s, &t);
-	shard_free(s);
-}
-
-/* A little back is no step: the time waits. */
-static void test_clock_jitter(void **state) {
-	(void)state;
-	struct shard *s = new_shard(NULL);
-	int64_t now = shard_now(s);
-	shard_set_now(s, now - SHARD_CLOCK_JITTER_MS, 1);
-	assert_int_equal(shard_now(s), now);
-	assert_int_equal(s->root->wheel.closing, 0);
-	shard_set_now(s, now + 10, 30000001);
-	assert_int_equal(shard_now(s), now + 10);
-	shard_set_now(s, now - SHARD_CLOCK_JITTER_MS, 30000001);
-	assert_int_equal(shard_now(s), now - SHARD_CLOCK_JITTER_MS);
-	shard_free(s);
-}
-
-static void adopt_one(void *context, uint32_t slot, const struct tenant_identity *identity) {
-	struct tenant *t = context;
-	(void)identity;
-	shard_adopt_tenant(t->shard, slot, t);
-}
-
-static void restart_at(struct shard **s, struct tenant *t, int64_t now, bool clean) {
-	struct shard *next = NULL;
-	int fd = dup(shard_fd(*s));
-	assert_true(fd > 0);
-	if (clean)
-		assert_int_equal(shard_save(*s), 0);
-	shard_free(*s);
-	assert_int_equal(shard_new(&next, &(struct shard_options){.fd = fd, .now_ms = now}), 0);
-	assert_int_equal(shard_recovery(next)->kind, clean ? RECOVERY_CLEAN : RECOVERY_CRASHED);
-	shard_set_now(next, now, 1);
-	tenant_init(t, next, &(struct tenant_limits){0});
-	shard_each_tenant(next, adopt_one, t);
-	*s = next;
-}
-
-/* The clock is wrong between two restarts, of which one is clean. */
-static void test_clock_over_restarts(void **state) {
-	(void)state;
-	static const int64_t steps[] = {-315360000000, -86400000, -1000, 1000, 86400000, 315360000000};
-	for (unsigned i = 0; i < 4 * sizeof steps / sizeof *steps; i++) {
-		int64_t step = steps[i / 4];
-		struct shard *s = new_shard(NULL);
-		struct tenant t;
-		open_tenant(s, &t, &(struct tenant_limits){0});
-		int64_t now = shard_now(s);
-		assert_int_equal(put(&t, 0, "near", "v", now + 500), 0);
-		assert_int_equal(put(&t, 0, "then", "v", now + step + 500), 0);
-		assert_int_equal(put(&t, 0, "far", "v", now + 400000000000), 0);
-		assert_int_equal(put(&t, 0, "stays", "v", 0), 0);
-		while (shard_work(s, 100)) {
-		}
-		restart_at(&s, &t, now + step, i % 2 == 0);
-		/* Also with what is to be moved half moved. */
-		while (shard_work(s, 1) && i % 4 < 2) {
-		}
-		assert_true(has(&t, 0, "near") == (step < 500));
-		assert_true(has(&t, 0, "then") == (step > 0));
-		restart_at(&s, &t, now, i % 2 != 0);
-		assert_true(has(&t, 0, "far"));
-		shard_set_now(s, now + 500, 1);
-		while (shard_work(s, 1)) {
-		}
-		assert_false(has(&t, 0, "near"));
-		assert_int_equal(counter_get(&t.counters.keys), step > 0 ? 3 : 2);
-		shard_set_now(s, now + 400000000000, 1);
-		while (shard_work(s, 1)) {
-		}
-		assert_int_equal(counter_get(&t.counters.keys), 1);
-		shard_close_tenant(s, &t);
-		shard_free(s);
-	}
-}
-
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_clock_set_ahead_and_back),
-		cmocka_unit_test(test_clock_jitter),
-		cmocka_unit_test(test_clock_over_restarts),
 		cmocka_unit_test(test_model),
 		cmocka_unit_test(test_byte_quota),
 		cmocka_unit_test(test_no_eviction),
-		cmocka_unit_test(test_ttl_limits),
-		cmocka_unit_test(test_due_is_invisible),
-		cmocka_unit_test(test_lowered_quota),
 		cmocka_unit_test(test_shared_memory),
 		cmocka_unit_test(test_large_values),
-		cmocka_unit_test(test_dropped_do_not_pile_up),
 		cmocka_unit_test(test_encodings),
 		cmocka_unit_test(test_digits_that_were_set_as_text_stay_text),
 		cmocka_unit_test(test_idle),

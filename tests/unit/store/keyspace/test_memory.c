@@ -5,7 +5,10 @@
 #include <stdlib.h>
 
 #include "alloc_fail.h"
+#include "atomdb/store/keyspace.h"
 #include "atomdb/store/registry.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
 #include "store/keyspace/record.h"

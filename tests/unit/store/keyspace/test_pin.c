@@ -3,7 +3,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "atomdb/store/drop.h"
+#include "atomdb/store/keyspace.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/store/undo.h"
 #include "harness.h"
+#include "store/keyspace/evict.h"
 #include "store/keyspace/pin.h"
 
 enum { SIZE = 3 << 20 };
@@ -68,7 +73,7 @@ static void flush(struct fixture *f) {
 }
 
 static void evict(struct fixture *f) {
-	assert_true(keyspace_evict(&f->tenant, 0));
+	assert_true(evict_oldest(&f->tenant, 0));
 }
 
 static void expire(struct fixture *f) {
@@ -171,7 +176,7 @@ static void leave(struct fixture *f, const struct pin_place *place, unsigned rea
 	struct pin *l = pin_claim(&f->tenant, place, &bytes);
 	assert_non_null(l);
 	pin_release(l);
-	shard_keep_pinned(f->shard);
+	pins_keep(f->shard);
 	for (unsigned i = 0; i < readers; i++)
 		pin_release(l);
 }
@@ -204,7 +209,7 @@ static void goes_on_in_the_next_process(void **state) {
 		struct pin *one = claim_half(&f, &place), *two = claim_half(&f, &place);
 		assert_ptr_equal(one, two);
 		assert_int_equal(charged(&f), whole);
-		shard_drop_pinned(f.shard);
+		pins_drop_unclaimed(f.shard);
 		set(&f);
 		write_in_place(&f);
 		pin_release(one);
@@ -212,7 +217,7 @@ static void goes_on_in_the_next_process(void **state) {
 		leave(&f, &place, 1);
 		next_process(&f, true);
 		one = claim_half(&f, &place);
-		shard_drop_pinned(f.shard);
+		pins_drop_unclaimed(f.shard);
 		keyspace_delete(&f.tenant, &f.key, find(&f));
 		assert_true(charged(&f) >= SIZE);
 		pin_release(one);
@@ -233,7 +238,7 @@ static void what_nobody_claims_is_freed(void **state) {
 		leave(&f, &place, 1);
 		next_process(&f, clean != 0);
 		assert_int_equal(counter_get(&arena_counters(f.shard->arena)->used_by_kind[ARENA_ENTRY]) != 0, clean);
-		shard_drop_pinned(f.shard);
+		pins_drop_unclaimed(f.shard);
 		assert_int_equal(counter_get(&arena_counters(f.shard->arena)->used_by_kind[ARENA_ENTRY]), 0);
 		assert_null(pin_claim(&f.tenant, &place, &bytes));
 		stop(&f);
@@ -279,7 +284,7 @@ static void a_wrong_place_is_no_value(void **state) {
 	pin_release(l);
 	pin_release(l);
 	pin_release(claim_half(&f, &right));
-	shard_drop_pinned(f.shard);
+	pins_drop_unclaimed(f.shard);
 	shard_close_tenant(f.shard, &other);
 	stop(&f);
 }

@@ -2,6 +2,11 @@
  * tenant gives up for them. */
 #include <stdio.h>
 
+#include "atomdb/store/drop.h"
+#include "atomdb/store/keyspace.h"
+#include "atomdb/store/relocate.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/store/walk.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
 #include "store/keyspace/record.h"

@@ -2,6 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "atomdb/store/drop.h"
+#include "atomdb/store/keyspace.h"
+#include "atomdb/store/set_all.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
 #include "store/keyspace/record.h"

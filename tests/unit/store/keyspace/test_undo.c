@@ -3,7 +3,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "atomdb/store/drop.h"
+#include "atomdb/store/keyspace.h"
 #include "atomdb/store/pin.h"
+#include "atomdb/store/relocate.h"
+#include "atomdb/store/set_all.h"
+#include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
 #include "store/keyspace/quota.h"

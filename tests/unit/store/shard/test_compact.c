@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "atomdb/store/drop.h"
+#include "atomdb/store/keyspace.h"
+#include "atomdb/store/shard.h"
 #include "harness.h"
 #include "store/random.h"
 #include "store/shard/compact.h"

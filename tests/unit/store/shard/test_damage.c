@@ -7,9 +7,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "atomdb/store/drop.h"
+#include "atomdb/store/keyspace.h"
+#include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
 #include "store/arena/pages.h"
+#include "store/keyspace/evict.h"
 #include "store/keyspace/record.h"
 #include "store/random.h"
 
@@ -127,7 +131,7 @@ static void use(void) {
 		else
 			assert_int_equal(keyspace_set(&tenant, &key, e, SLICE("something new"), DEADLINE_NONE), 0);
 	}
-	while (keyspace_evict(&tenant, 0)) {
+	while (evict_oldest(&tenant, 0)) {
 	}
 	while (shard_work(shard, 1000)) {
 	}

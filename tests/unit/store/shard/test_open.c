@@ -2,6 +2,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "atomdb/store/keyspace.h"
+#include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
 #include "store/arena/pages.h"

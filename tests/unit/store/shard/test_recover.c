@@ -7,10 +7,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "atomdb/store/keyspace.h"
+#include "atomdb/store/relocate.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
 #include "store/arena/crash_point.h"
 #include "store/keyspace/check.h"
+#include "store/keyspace/drop.h"
+#include "store/keyspace/evict.h"
 #include "store/keyspace/record.h"
 #include "store/random.h"
 #include "store/shard/compact.h"
@@ -223,7 +229,7 @@ static void change(unsigned t) {
 
 /* As compaction does, to some keys. */
 static void move_blocks(unsigned t) {
-	while (keyspace_free_dropped(shard, 100)) {
+	while (drop_free(shard, 100)) {
 	}
 	for (uint64_t i = 1 + draw(3); i > 0; i--) {
 		struct key key = key_of(t, (unsigned)draw(DATABASES), (unsigned)draw(KEYS));
@@ -568,7 +574,7 @@ static void test_order_of_use(void **state) {
 			if (i < low || i > high)
 				assert_ptr_equal(keyspace_find(&tenants[0], &key, LOOKUP_PEEK),
 						 entry_at(shard, oldest));
-			assert_true(keyspace_evict(&tenants[0], 0));
+			assert_true(evict_oldest(&tenants[0], 0));
 		}
 		assert_int_equal(tenants[0].record->lru.newest, 0);
 		shard_free(shard);

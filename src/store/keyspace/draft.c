@@ -1,0 +1,244 @@
+/* Every change of a value makes a new block, fills it, and publishes it by one store into the table's slot; the old
+ * block is freed last. So the table shows either the old value or the new one, and new keys, other sizes and other
+ * deadlines take the same path. Only integers (one store), deadlines, and values that grow within their block change in
+ * place. */
+#include "store/keyspace/draft.h"
+
+#include <assert.h>
+
+#include "atomdb/util/error.h"
+#include "store/arena/crash_point.h"
+#include "store/keyspace/account.h"
+#include "store/keyspace/change.h"
+#include "store/keyspace/check.h"
+#include "store/keyspace/drop.h"
+#include "store/keyspace/fair_share.h"
+#include "store/keyspace/pin.h"
+#include "store/keyspace/quota.h"
+#include "store/keyspace/undo.h"
+
+/* Dropped entries or databases freed with each new key. */
+#define FREE_PER_KEY 4
+/* Of a new table. */
+#define FIRST_TABLE 64
+
+/* A block where the shard or the machine may be full: then the tenant, or others, make room. */
+static ref allocate(struct tenant *t, size_t size, enum arena_kind kind, bool zero, ref keep) {
+	struct arena *a = t->shard->arena;
+	ref block = zero ? arena_alloc_zero(a, size, kind) : arena_alloc(a, size, kind);
+	if (__builtin_expect(block != 0, 1))
+		return block;
+	for (unsigned tries = 0; block == 0 && fair_share_make_way(t, size, keep, tries); tries++)
+		block = zero ? arena_alloc_zero(a, size, kind) : arena_alloc(a, size, kind);
+	fair_share_end(t->shard);
+	if (block == 0)
+		counter_add(&t->shard->counters.refused, 1);
+	return block;
+}
+
+/* Room in the table for one entry more, likewise. */
+static int reserve_slot(struct tenant *t, struct database *d, ref keep) {
+	const struct table_context *c = &t->shard->context;
+	int error = table_reserve(c, &d->table);
+	if (__builtin_expect(error == 0, 1))
+		return 0;
+	size_t size = table_growth(&d->table);
+	for (unsigned tries = 0; error != 0 && fair_share_make_way(t, size, keep, tries); tries++)
+		error = table_reserve(c, &d->table);
+	fair_share_end(t->shard);
+	return error;
+}
+
+/* The entry makes room for the database too. */
+static __attribute__((noinline)) struct database *make_database(struct tenant *t, const struct key *key, size_t len,
+								ref keep) {
+	size_t bytes = arena_block_size(sizeof(struct database));
+	size_t entry = arena_block_size(entry_header_size(ENTRY_TTL | ENTRY_WIDE) + key->name.len + len);
+	if (!quota_fits(t, 1, bytes + FIRST_TABLE + entry, keep))
+		return NULL;
+	ref block = allocate(t, sizeof(struct database), ARENA_OTHER, true, keep);
+	if (block == 0)
+		return NULL;
+	struct database *d = database_at(t->shard, block);
+	d->tenant = t->slot;
+	d->db_slot = key->db_slot;
+	d->bytes = bytes;
+	counter_add(&t->counters.bytes, bytes);
+	t->record->databases[key->db_slot] = block;
+	return d;
+}
+
+struct database *draft_database(struct tenant *t, const struct key *key, size_t len, ref keep) {
+	struct database *d = tenant_database(t, key->db_slot);
+	return __builtin_expect(d != NULL, 1) ? d : make_database(t, key, len, keep);
+}
+
+int64_t draft_deadline(const struct tenant *t, const struct entry *old, int64_t deadline) {
+	int64_t now = t->shard->now_ms;
+	if (deadline == DEADLINE_KEEP)
+		deadline = old != NULL                  ? entry_deadline(old)
+			   : t->limits.default_ttl != 0 ? now + t->limits.default_ttl
+							: 0;
+	else if (deadline == DEADLINE_NONE && t->limits.default_ttl != 0)
+		deadline = now + t->limits.default_ttl;
+	if (t->limits.max_ttl != 0 && (deadline == 0 || deadline - now > t->limits.max_ttl))
+		deadline = now + t->limits.max_ttl;
+	return deadline;
+}
+
+/* Makes room for one entry more, or for one that grows by `bytes`, within the quota and the fair share. */
+static __attribute__((noinline)) int make_room(struct tenant *t, const struct database *growing, uint64_t bytes,
+					       ref keep) {
+	unsigned entries = growing != NULL;
+	uint64_t growth = growing == NULL ? 0 : table_growth(&growing->table);
+	if (!quota_fits(t, entries, bytes + (growth < FIRST_TABLE ? growth : FIRST_TABLE), keep))
+		return ATOMDB_E_OOM;
+	if (fair_share_is_above(t, bytes + growth) && fair_share_make_up(t, bytes + growth, keep) != 0)
+		return ATOMDB_E_OOM;
+	return quota_evict(t, growing, entries, bytes, keep);
+}
+
+/* Flags that the lengths and the deadline ask for. */
+static inline unsigned draft_flags(const struct key *key, size_t len, unsigned flags, int64_t deadline) {
+	if (key->name.len > ENTRY_NARROW_KEY || len > ENTRY_NARROW_VALUE)
+		flags |= ENTRY_WIDE;
+	return deadline != 0 ? flags | ENTRY_TTL : flags;
+}
+
+/* A block with everything but the value. */
+static inline __attribute__((always_inline)) int fill_draft(struct tenant *t, const struct key *key, size_t len,
+							    unsigned flags, int64_t deadline, ref keep,
+							    struct draft *out) {
+	struct shard *s = t->shard;
+	size_t header = entry_header_size(flags), size = header + key->name.len + len;
+	ref block = allocate(t, size, ARENA_ENTRY, false, keep);
+	if (block == 0)
+		return ATOMDB_E_OOM;
+
+	struct entry *e = entry_at(s, block);
+	char *name = (char *)e + header;
+	e->sizes = s->used_now;
+	if (flags & ENTRY_WIDE) {
+		*((struct entry_wide *)(void *)name - 1) = (struct entry_wide){(uint32_t)key->name.len, (uint32_t)len};
+		if (t->written_large != NULL && arena_block_size(size) > t->large)
+			t->written_large(t, key, arena_block_size(size));
+	} else {
+		e->sizes |= (uint32_t)(key->name.len | len << ENTRY_VALUE_SHIFT);
+	}
+	if (deadline != 0)
+		*entry_ttl(e) = (struct entry_ttl){.deadline = deadline};
+	memcpy(name, key->name.data, key->name.len);
+	*out = (struct draft){block, entry_owner(t->slot, key->db_slot, flags), size, e, name + key->name.len};
+	return 0;
+}
+
+int draft_make(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
+	       unsigned flags, int64_t deadline, ref keep, struct draft *out) {
+	struct shard *s = t->shard;
+	flags = draft_flags(key, len, flags, deadline);
+	size_t size = entry_header_size(flags) + key->name.len + len;
+	size_t bytes = arena_block_size(size), growth = 0;
+	if (old != NULL) {
+		size_t before = arena_block_size(entry_size(old));
+		if (undo_keeps(s, old) && quota_has_to_fit(t, before))
+			before = 0;
+		ref block = entry_ref(s, old);
+		lru_touch(s->arena, &t->record->lru, block);
+		keep = keep != 0 ? keep : block;
+		bytes = bytes > before ? bytes - before : 0;
+	} else {
+		growth = table_growth(&d->table);
+	}
+	int error = 0;
+	if (__builtin_expect(quota_over(t, old == NULL, bytes + growth) || fair_share_is_above(t, bytes + growth), 0))
+		error = make_room(t, old == NULL ? d : NULL, bytes, keep);
+	if (error != 0)
+		return error;
+	if (old == NULL) {
+		error = reserve_slot(t, d, keep);
+		account_table(t, d);
+		if (error != 0)
+			return error;
+	}
+	return fill_draft(t, key, len, flags, deadline, keep, out);
+}
+
+size_t draft_size(const struct key *key, size_t len, unsigned flags, int64_t deadline) {
+	return entry_header_size(draft_flags(key, len, flags, deadline)) + key->name.len + len;
+}
+
+int draft_make_in_room(struct tenant *t, const struct key *key, size_t len, unsigned flags, int64_t deadline, ref keep,
+		       struct draft *out) {
+	return fill_draft(t, key, len, draft_flags(key, len, flags, deadline), deadline, keep, out);
+}
+
+void draft_seal(struct draft *draft) {
+	uint8_t check = check_of(draft->entry, draft->owner, draft->size);
+	draft->entry->sizes |= entry_sizes_check(check);
+	draft->owner |= entry_owner_check(check);
+}
+
+/* Each key that comes frees more than one of those that were dropped, so that whoever fills and flushes again and again
+ * cannot leave them behind faster than they are freed. */
+static void free_some_dropped(struct shard *s) {
+	if (__builtin_expect(s->root->dropped != 0, 0))
+		(void)drop_free(s, FREE_PER_KEY);
+}
+
+void draft_publish(struct tenant *t, struct database *d, const struct key *key, struct entry *old,
+		   const struct draft *draft) {
+	struct shard *s = t->shard;
+	struct arena *a = s->arena;
+	struct wheel *w = &s->root->wheel;
+	struct entry *e = draft->entry;
+	size_t bytes = arena_block_size(draft->size);
+	uint32_t owner = draft->owner;
+	if (undo_active(s))
+		owner = undo_create(s, draft->block, owner);
+	else if (old != NULL)
+		s->root->replaced = entry_ref(s, old) | (uint64_t)draft->block << 32;
+	crash_point();
+	e->owner = owner;
+	crash_point();
+	bool ttl = entry_has(e, ENTRY_TTL);
+	if (old == NULL) {
+		table_add(&s->context, &d->table, key->hash, draft->block);
+		lru_push(a, &t->record->lru, draft->block);
+		if (ttl)
+			wheel_add(a, w, draft->block);
+		account_entry(t, d, key->db_slot, ttl, bytes, true);
+		if (__builtin_expect(d->table.old.buckets != 0, 0))
+			account_table_step(t, d);
+		change_tell(t, CHANGE_NEW, key->db_slot, key->name);
+		free_some_dropped(s);
+		return;
+	}
+	ref block = entry_ref(s, old);
+	size_t size = entry_size(old);
+	bool had_ttl = entry_has(old, ENTRY_TTL);
+	bool there = table_replace(&s->context, &d->table, key->hash, block, draft->block);
+	assert(there);
+	(void)there;
+	lru_replace(a, &t->record->lru, block, draft->block);
+	if (had_ttl && ttl && entry_deadline(old) == entry_deadline(e)) {
+		wheel_replace(a, w, block, draft->block);
+	} else {
+		if (had_ttl)
+			wheel_remove(a, w, block);
+		if (ttl)
+			wheel_add(a, w, draft->block);
+	}
+	bytes -= arena_block_size(size); /* may wrap: so do sums */
+	d->bytes += bytes;
+	counter_add(&t->counters.bytes, bytes);
+	if (__builtin_expect(had_ttl != ttl, 0))
+		account_expiring(t, d, key->db_slot, ttl);
+	if (undo_active(s)) {
+		undo_kill(s, block, size, true);
+	} else {
+		old->owner = 0;
+		crash_point();
+		pin_free_entry(s, block, size);
+	}
+	change_tell(t, CHANGE_VALUE, key->db_slot, key->name);
+}

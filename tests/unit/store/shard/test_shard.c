@@ -1,0 +1,197 @@
+/* A shard's turns: its time, and its work in slices. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "atomdb/store/shard.h"
+#include "store/store.h"
+
+/* The clock is wrong by ten years for a moment. Removed entries are gone; the others go on by the right time. */
+static void test_a_clock_that_is_years_ahead_for_a_moment_costs_only_what_was_removed(void **state) {
+	(void)state;
+	enum { MANY = 2000 };
+	struct shard *s = store_shard(NULL);
+	struct tenant t;
+	store_open(s, &t, &(struct tenant_limits){0});
+	int64_t now = shard_now(s), years = 315360000000;
+	char name[16];
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(name, sizeof name, "k%u", i);
+		assert_int_equal(store_put(&t, 0, name, "v", now + 60000 + i), 0);
+	}
+	assert_int_equal(store_put(&t, 0, "far", "v", now + 2 * years), 0);
+	shard_set_now(s, now + years, 1);
+	assert_false(store_has(&t, 0, "k0"));
+	(void)shard_work(s, 100);
+	uint64_t left = counter_get(&t.counters.keys);
+	assert_in_range(left, MANY / 2, MANY);
+	/* In that time, deadlines are of that time. */
+	assert_int_equal(store_put(&t, 0, "ahead", "v", now + years + 1000), 0);
+
+	shard_set_now(s, now, 1);
+	assert_int_equal(store_put(&t, 0, "soon", "v", now + 1000), 0);
+	assert_true(store_has(&t, 0, "soon"));
+	assert_true(shard_deadline(s) <= now);
+	while (shard_work(s, 100)) {
+	}
+	assert_int_equal(counter_get(&t.counters.keys), left + 2);
+	assert_true(shard_deadline(s) <= now + 1000);
+	shard_set_now(s, now + 1000, 1);
+	assert_false(store_has(&t, 0, "soon"));
+	while (shard_work(s, 100)) {
+	}
+	assert_int_equal(counter_get(&t.counters.keys), left + 1);
+	shard_set_now(s, now + 60000 + MANY, 1);
+	while (shard_work(s, 100)) {
+	}
+	assert_int_equal(counter_get(&t.counters.keys), 2);
+	assert_true(store_has(&t, 0, "far"));
+	assert_true(store_has(&t, 0, "ahead"));
+	/* Nothing is years late because the clock was. */
+	assert_int_equal(counter_get(&shard_counters(s)->lag_ms_total), 0);
+	shard_close_tenant(s, &t);
+	shard_free(s);
+}
+
+/* A little back is no step: the time waits. */
+static void test_time_stands_still_while_the_clock_is_a_little_behind(void **state) {
+	(void)state;
+	struct shard *s = store_shard(NULL);
+	int64_t now = shard_now(s);
+	shard_set_now(s, now - SHARD_CLOCK_JITTER_MS, 1);
+	assert_int_equal(shard_now(s), now);
+	assert_int_equal(s->root->wheel.closing, 0);
+	shard_set_now(s, now + 10, 30000001);
+	assert_int_equal(shard_now(s), now + 10);
+	shard_set_now(s, now - SHARD_CLOCK_JITTER_MS, 30000001);
+	assert_int_equal(shard_now(s), now - SHARD_CLOCK_JITTER_MS);
+	shard_free(s);
+}
+
+static void adopt_one(void *context, uint32_t slot, const struct tenant_identity *identity) {
+	struct tenant *t = context;
+	(void)identity;
+	shard_adopt_tenant(t->shard, slot, t);
+}
+
+static void restart_at(struct shard **s, struct tenant *t, int64_t now, bool clean) {
+	struct shard *next = NULL;
+	int fd = dup(shard_fd(*s));
+	assert_true(fd > 0);
+	if (clean)
+		assert_int_equal(shard_save(*s), 0);
+	shard_free(*s);
+	assert_int_equal(shard_new(&next, &(struct shard_options){.fd = fd, .now_ms = now}), 0);
+	assert_int_equal(shard_recovery(next)->kind, clean ? RECOVERY_CLEAN : RECOVERY_CRASHED);
+	shard_set_now(next, now, 1);
+	tenant_init(t, next, &(struct tenant_limits){0});
+	shard_each_tenant(next, adopt_one, t);
+	*s = next;
+}
+
+/* The clock is wrong between two restarts, of which one is clean. */
+static void test_deadlines_hold_over_restarts_with_a_wrong_clock(void **state) {
+	(void)state;
+	static const int64_t steps[] = {-315360000000, -86400000, -1000, 1000, 86400000, 315360000000};
+	for (unsigned i = 0; i < 4 * sizeof steps / sizeof *steps; i++) {
+		int64_t step = steps[i / 4];
+		struct shard *s = store_shard(NULL);
+		struct tenant t;
+		store_open(s, &t, &(struct tenant_limits){0});
+		int64_t now = shard_now(s);
+		assert_int_equal(store_put(&t, 0, "near", "v", now + 500), 0);
+		assert_int_equal(store_put(&t, 0, "then", "v", now + step + 500), 0);
+		assert_int_equal(store_put(&t, 0, "far", "v", now + 400000000000), 0);
+		assert_int_equal(store_put(&t, 0, "stays", "v", 0), 0);
+		while (shard_work(s, 100)) {
+		}
+		restart_at(&s, &t, now + step, i % 2 == 0);
+		/* Also with what is to be moved half moved. */
+		while (shard_work(s, 1) && i % 4 < 2) {
+		}
+		assert_true(store_has(&t, 0, "near") == (step < 500));
+		assert_true(store_has(&t, 0, "then") == (step > 0));
+		restart_at(&s, &t, now, i % 2 != 0);
+		assert_true(store_has(&t, 0, "far"));
+		shard_set_now(s, now + 500, 1);
+		while (shard_work(s, 1)) {
+		}
+		assert_false(store_has(&t, 0, "near"));
+		assert_int_equal(counter_get(&t.counters.keys), step > 0 ? 3 : 2);
+		shard_set_now(s, now + 400000000000, 1);
+		while (shard_work(s, 1)) {
+		}
+		assert_int_equal(counter_get(&t.counters.keys), 1);
+		shard_close_tenant(s, &t);
+		shard_free(s);
+	}
+}
+
+static void test_a_lowered_quota_evicts_the_oldest_in_slices(void **state) {
+	(void)state;
+	struct shard *s = store_shard(NULL);
+	struct tenant t;
+	store_open(s, &t, &(struct tenant_limits){0});
+	for (unsigned i = 0; i < 5000; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "k%u", i);
+		assert_int_equal(store_put(&t, i % 2, name, "v", 0), 0);
+	}
+	tenant_set_limits(&t, &(struct tenant_limits){.max_entries = 10}, 1);
+	assert_true(counter_get(&t.counters.keys) == 5000);
+	unsigned turns = 0;
+	while (shard_work(s, 100))
+		turns++;
+	assert_true(turns >= 10);
+	assert_int_equal(counter_get(&t.counters.keys), 10);
+	for (unsigned i = 4990; i < 5000; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "k%u", i);
+		assert_true(store_has(&t, i % 2, name));
+	}
+	shard_close_tenant(s, &t);
+	shard_free(s);
+}
+
+static void test_expired_entries_go_in_bounded_slices(void **state) {
+	(void)state;
+	struct shard *s = store_shard(NULL);
+	struct tenant t;
+	store_open(s, &t, &(struct tenant_limits){0});
+	store_fill(&t, 0, 1000, STORE_NOW + 10);
+	shard_set_now(s, STORE_NOW + 10, 1);
+	assert_int_equal(shard_deadline(s), STORE_NOW + 10);
+	assert_true(store_settle(s) >= 5);
+	assert_int_equal(counter_get(&t.counters.keys), 0);
+	assert_int_equal(counter_get(&shard_counters(s)->swept), 1000);
+	store_close(s, &t);
+}
+
+static void test_held_entries_stay_unseen_until_the_hold_ends(void **state) {
+	(void)state;
+	struct shard *s = store_shard(NULL);
+	struct tenant t;
+	store_open(s, &t, &(struct tenant_limits){0});
+	store_fill(&t, 0, 100, STORE_NOW + 10);
+	shard_hold_expired(&t, 50);
+	shard_set_now(s, STORE_NOW + 10, 10000000);
+	store_settle(s);
+	assert_false(store_has(&t, 0, "k0"));
+	assert_int_equal(counter_get(&t.counters.keys), 100);
+	shard_hold_expired(&t, 0);
+	shard_set_now(s, STORE_NOW + 10, 10000000);
+	store_settle(s);
+	assert_int_equal(counter_get(&t.counters.keys), 0);
+	store_close(s, &t);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_clock_that_is_years_ahead_for_a_moment_costs_only_what_was_removed),
+		cmocka_unit_test(test_time_stands_still_while_the_clock_is_a_little_behind),
+		cmocka_unit_test(test_deadlines_hold_over_restarts_with_a_wrong_clock),
+		cmocka_unit_test(test_a_lowered_quota_evicts_the_oldest_in_slices),
+		cmocka_unit_test(test_expired_entries_go_in_bounded_slices),
+		cmocka_unit_test(test_held_entries_stay_unseen_until_the_hold_ends),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
