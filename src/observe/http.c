@@ -22,7 +22,8 @@
 #include "atomdb/util/number.h"
 #include "observe/http_clients.h"
 #include "observe/http_request.h"
-#include "observe/negotiate.h"
+#include "observe/http_resources.h"
+#include "observe/http_response.h"
 
 /* Connections that one http_run() accepts: their requests are read before any other connection takes their place. */
 #define ACCEPT_BATCH 16
@@ -35,10 +36,6 @@ _Static_assert(HTTP_OPEN_MAX >= HTTP_IDLE_MAX + HTTP_ANSWERED_MAX + ACCEPT_BATCH
 #define BODY_MAX ((size_t)64 << 10)
 /* Seconds in which a client that is answered must read something. */
 #define STALL_TIMEOUT 5u
-/* Bytes of a body that is worth compressing, and of one that is compressed with care without holding the loop up: a
- * megabyte would take 10 ms. */
-#define GZIP_MIN  ((size_t)1 << 10)
-#define GZIP_CARE ((size_t)256 << 10)
 
 struct http {
 	struct MHD_Daemon *daemon; /* owned */
@@ -49,98 +46,11 @@ struct http {
 	struct http_clients clients;
 };
 
-/* What is asked for, beside the path. */
-struct asked {
-	bool tenants;   /* by somebody who may see them */
-	uint64_t after; /* ?after= */
-};
-
-/* What a path answers. */
-struct resource {
-	const char *path;
-	const char *type;
-	bool guarded; /* it shows counters: by the operator's choice they need the secret */
-	/* Appends the body; returns the status, or a negative error. */
-	int (*render)(const struct http_content *content, const struct asked *asked, struct buffer *out);
-};
-
 static int append(struct buffer *out, const char *body) {
 	return buffer_append(out, body, strlen(body), SIZE_MAX);
 }
 
-static int render_page(const struct http_content *content, const struct asked *asked, struct buffer *out) {
-	struct slice html = page_html(content->page);
-	(void)asked;
-	int r = buffer_append(out, html.data, html.len, SIZE_MAX);
-	return r != 0 ? r : MHD_HTTP_OK;
-}
-
-static int render_status(const struct http_content *content, const struct asked *asked, struct buffer *out) {
-	int r = status_api_render_status(content->status_api, asked->tenants, out);
-	return r != 0 ? r : MHD_HTTP_OK;
-}
-
-static int render_history(const struct http_content *content, const struct asked *asked, struct buffer *out) {
-	int r = status_api_render_history(content->status_api, asked->after, out);
-	return r != 0 ? r : MHD_HTTP_OK;
-}
-
-static int render_health(const struct http_content *content, const struct asked *asked, struct buffer *out) {
-	(void)asked;
-	int r = health_render(content->health, out);
-	if (r != 0)
-		return r;
-	return health_ok(content->health) ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
-}
-
-/* That the loop has come here is the answer: a worker that hangs is the watchdog's affair. */
-static int render_live(const struct http_content *content, const struct asked *asked, struct buffer *out) {
-	(void)content, (void)asked;
-	int r = append(out, "{\"status\":\"ok\"}\n");
-	return r != 0 ? r : MHD_HTTP_OK;
-}
-
-static int render_metrics(const struct http_content *content, const struct asked *asked, struct buffer *out) {
-	int r = metrics_render(content->metrics, METRICS_TEXT, asked->tenants, out);
-	return r != 0 ? r : MHD_HTTP_OK;
-}
-
-static int render_openmetrics(const struct http_content *content, const struct asked *asked, struct buffer *out) {
-	int r = metrics_render(content->metrics, METRICS_OPENMETRICS, asked->tenants, out);
-	return r != 0 ? r : MHD_HTTP_OK;
-}
-
-static const struct resource resources[] = {
-	{"/", "text/html; charset=utf-8", false, render_page},
-	{"/api/history", "application/json", true, render_history},
-	{"/api/status", "application/json", true, render_status},
-	{"/health", "application/json", false, render_health},
-	{"/health/live", "application/json", false, render_live},
-	{"/health/ready", "application/json", false, render_health},
-	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", true, render_metrics},
-};
-
-static int name_resources(struct buffer *out) {
-	int r = append(out, "Not found. There are");
-	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]) && r == 0; i++) {
-		r = append(out, i == 0 ? " " : ", ");
-		if (r == 0)
-			r = append(out, resources[i].path);
-	}
-	return r != 0 ? r : append(out, ".\n");
-}
-
-/* The forms of /metrics. */
-#define OPENMETRICS "application/openmetrics-text"
-static const struct media_type metrics_types[] = {
-	{"text/plain", "0.0.4"}, {OPENMETRICS, "1.0.0"}, {OPENMETRICS, "0.0.1"}};
-static const struct resource metrics_forms[] = {
-	{"/metrics", "text/plain; version=0.0.4; charset=utf-8", true, render_metrics},
-	{"/metrics", OPENMETRICS "; version=1.0.0; charset=utf-8", true, render_openmetrics},
-	{"/metrics", OPENMETRICS "; version=0.0.1; charset=utf-8", true, render_openmetrics},
-};
-
-/* A header's values, as the lines of a request give them (RFC 9110, section 5.3). */
+/* The values of all headers of a name, joined (RFC 9110, section 5.3). */
 struct joined {
 	const char *name;
 	struct buffer value;
@@ -155,7 +65,8 @@ static enum MHD_Result join(void *context, enum MHD_ValueKind kind, const char *
 	return r == 0 && append(&j->value, value) == 0 ? MHD_YES : MHD_NO;
 }
 
-/* The values of all headers of that name, joined; the caller frees them. NULL: none, or no memory. */
+/* Returns the values of all headers of that name, joined, which the caller frees. NULL if there are none, or without
+ * memory. */
 static char *join_headers(struct MHD_Connection *connection, const char *name) {
 	struct joined j = {.name = name};
 	buffer_init(&j.value);
@@ -166,67 +77,29 @@ static char *join_headers(struct MHD_Connection *connection, const char *name) {
 	return NULL;
 }
 
-/* What a path answers to this client. */
-static const struct resource *find_resource(struct MHD_Connection *connection, const char *path) {
-	if (strcmp(path, metrics_forms[0].path) == 0) {
-		char *accept = join_headers(connection, MHD_HTTP_HEADER_ACCEPT);
-		unsigned form = negotiate_type(accept, metrics_types, sizeof(metrics_types) / sizeof(metrics_types[0]));
-		free(accept);
-		return &metrics_forms[form];
-	}
-	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
-		if (strcmp(resources[i].path, path) == 0)
-			return &resources[i];
-	}
-	return NULL;
-}
-
-/* Of what is no page. */
-static const char closed_policy[] = "default-src 'none'; frame-ancestors 'none'";
-
-static bool add_headers(struct MHD_Response *response, unsigned status, const char *type, const char *policy,
-			bool compressed, bool last) {
-	bool allow = status == MHD_HTTP_METHOD_NOT_ALLOWED, challenge = status == MHD_HTTP_UNAUTHORIZED;
-	return MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
-	       MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES &&
-	       MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
-	       MHD_add_response_header(response, "Content-Security-Policy", policy) == MHD_YES &&
-	       MHD_add_response_header(response, "Referrer-Policy", "no-referrer") == MHD_YES &&
-	       MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding") == MHD_YES &&
-	       (!compressed ||
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip") == MHD_YES) &&
-	       (!challenge || (MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
-						       "Bearer realm=\"AtomDB\"") == MHD_YES &&
-			       MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
-						       "Basic realm=\"AtomDB\", charset=\"UTF-8\"") == MHD_YES)) &&
-	       (!last || MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES) &&
-	       (!allow || MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD") == MHD_YES);
-}
-
 /* Sends `body`, whose bytes it takes over. */
 static enum MHD_Result answer(struct http *h, struct MHD_Connection *connection, struct http_client *client,
-			      unsigned status, const char *type, const char *policy, struct buffer *body) {
-	char *accept = join_headers(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING);
-	enum content_coding content_coding = negotiate_coding(accept);
-	free(accept);
-	bool compressed =
-		(content_coding == CODING_NEEDED || (content_coding == CODING_ALLOWED && body->len >= GZIP_MIN)) &&
-		(body->len <= GZIP_CARE ? negotiate_gzip(body) : negotiate_gzip_lines(body)) == 0;
-	size_t size = body->len;
-	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(size, body->data, free);
-	if (response == NULL) {
-		buffer_deinit(body);
+			      unsigned status, const struct http_resource *resource, struct buffer *body) {
+	bool page = resource != NULL && resource->page;
+	char *accept_encoding = join_headers(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+	const struct http_response r = {
+		.status = status,
+		.type = resource != NULL ? resource->type : "text/plain; charset=utf-8",
+		.policy = page ? page_policy(h->content->page) : HTTP_CLOSED_POLICY,
+		.coding = accept_encoding,
+		/* The end of the request is not certain if the head is invalid. libmicrohttpd does not check trailers.
+		 */
+		.last = status == MHD_HTTP_BAD_REQUEST ||
+			MHD_get_connection_values(connection, MHD_FOOTER_KIND, NULL, NULL) > 0,
+	};
+	struct MHD_Response *response = http_response_new(&r, body);
+	free(accept_encoding);
+	if (response == NULL)
 		return MHD_NO;
-	}
-	enum MHD_Result r = MHD_NO;
-	/* The end of the request is not certain if the head is invalid. libmicrohttpd does not check trailers. */
-	bool last = status == MHD_HTTP_BAD_REQUEST ||
-		    MHD_get_connection_values(connection, MHD_FOOTER_KIND, NULL, NULL) > 0;
-	http_clients_answer(&h->clients, client, size);
-	if (add_headers(response, status, type, policy, compressed, last))
-		r = MHD_queue_response(connection, status, response);
+	http_clients_answer(&h->clients, client, body->len);
+	enum MHD_Result result = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
-	return r;
+	return result;
 }
 
 #define CLIENT_TEXT (INET6_ADDRSTRLEN + 16)
@@ -249,12 +122,12 @@ static void describe_client(struct MHD_Connection *connection, char *out, size_t
 	}
 }
 
-/* Whether the request is for a host that the operator uses. */
+/* Returns whether the request is for a known host. Logs an unknown one. */
 static bool is_for_known_host(const struct http *h, struct MHD_Connection *connection, struct slice host) {
 	const char *header = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
 	if (host.data == NULL && header != NULL)
 		host = slice_of(header);
-	/* No browser leaves it out. */
+	/* Every browser sends it. */
 	if (host.data == NULL || hosts_know(h->content->hosts, host))
 		return true;
 	char client[CLIENT_TEXT];
@@ -264,9 +137,9 @@ static bool is_for_known_host(const struct http *h, struct MHD_Connection *conne
 	return false;
 }
 
-/* Whether the client may see the resource: MHD_HTTP_OK or why not. `*tenants`: also what it says of tenants. `host`:
- * the target's. */
-static int admit(const struct http *h, struct MHD_Connection *connection, const struct resource *resource,
+/* Decides whether the client may see the resource, and sets `*tenants` if it may see tenants in it. `host` is the host
+ * of the target, if any. Returns MHD_HTTP_OK or the status of the refusal. */
+static int admit(const struct http *h, struct MHD_Connection *connection, const struct http_resource *resource,
 		 struct slice host, bool *tenants) {
 	struct http_auth *g = h->content->http_auth;
 	*tenants = false;
@@ -275,7 +148,7 @@ static int admit(const struct http *h, struct MHD_Connection *connection, const 
 	const char *authorization =
 		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
 	enum http_auth_verdict verdict = http_auth_check(g, authorization);
-	/* It is in the connection's own memory, and nobody reads it again. */
+	/* It is in the connection's own memory, and is not read again. */
 	if (authorization != NULL)
 		explicit_bzero((char *)(uintptr_t)authorization, strlen(authorization));
 	if (verdict == HTTP_AUTH_WRONG) {
@@ -291,7 +164,7 @@ static int admit(const struct http *h, struct MHD_Connection *connection, const 
 	return secret || is_for_known_host(h, connection, host) ? MHD_HTTP_OK : MHD_HTTP_MISDIRECTED_REQUEST;
 }
 
-/* A number of the query; 0 where it has none. */
+/* Returns a number of the query, or 0 without it. */
 static uint64_t argument(struct MHD_Connection *connection, const char *name) {
 	const char *text = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
 	int64_t number;
@@ -303,7 +176,7 @@ static struct http_client *client_of(struct MHD_Connection *connection) {
 	return info != NULL ? info->socket_context : NULL;
 }
 
-/* Why there is no response of the resource. */
+/* Appends the reason for a status. Returns the status, or a negative error. */
 static int refuse(struct buffer *body, int status) {
 	const char *why = status == MHD_HTTP_UNAUTHORIZED
 				  ? "This needs the secret, as a bearer token or as the password of any user.\n"
@@ -316,42 +189,41 @@ static int refuse(struct buffer *body, int status) {
 	return append(body, why) ?: status;
 }
 
-/* Appends the response's body; its status, or a negative error. `*resource` is NULL then if the body is not its. */
-static int render(struct http *h, struct MHD_Connection *connection, const struct resource **resource, bool get,
+/* Appends the response's body. Returns its status, or a negative error. Sets `*resource` to NULL if the body is not of
+ * that resource. */
+static int render(struct http *h, struct MHD_Connection *connection, const struct http_resource **resource, bool get,
 		  struct slice host, struct buffer *body) {
-	struct asked asked = {.after = argument(connection, "after")};
-	const struct resource *wanted = *resource;
+	struct http_query query = {.after = argument(connection, "after")};
+	const struct http_resource *wanted = *resource;
 	*resource = NULL;
 	if (wanted == NULL)
-		return name_resources(body) ?: MHD_HTTP_NOT_FOUND;
+		return http_resources_list(body) ?: MHD_HTTP_NOT_FOUND;
 	if (!get)
 		return refuse(body, MHD_HTTP_METHOD_NOT_ALLOWED);
-	int status = admit(h, connection, wanted, host, &asked.tenants);
+	int status = admit(h, connection, wanted, host, &query.tenants);
 	if (status == MHD_HTTP_OK && wanted->guarded && h->clients.answered.bytes > 2 * HTTP_ANSWERED_BYTES)
 		status = MHD_HTTP_SERVICE_UNAVAILABLE;
 	if (status != MHD_HTTP_OK)
 		return refuse(body, status);
 	*resource = wanted;
-	return wanted->render(h->content, &asked, body);
+	return wanted->render(h->content, &query, body);
 }
 
-/* Queues a response whose body is `body`, if its status is not negative. */
+/* Queues a response with this body, unless the status is an error. */
 static enum MHD_Result finish(struct http *h, struct MHD_Connection *connection, struct http_client *client, int status,
-			      const struct resource *resource, struct buffer *body) {
-	bool page = resource != NULL && resource->render == render_page;
-	if (status < 0) {
-		buffer_deinit(body);
-		return MHD_NO;
-	}
-	return answer(h, connection, client, (unsigned)status,
-		      resource != NULL ? resource->type : "text/plain; charset=utf-8",
-		      page ? page_policy(h->content->page) : closed_policy, body);
+			      const struct http_resource *resource, struct buffer *body) {
+	if (status >= 0)
+		return answer(h, connection, client, (unsigned)status, resource, body);
+	buffer_deinit(body);
+	return MHD_NO;
 }
 
 static enum MHD_Result respond(struct http *h, struct MHD_Connection *connection, struct http_client *client,
 			       const char *target, const char *method) {
 	struct slice host = {NULL, 0};
-	const struct resource *resource = find_resource(connection, http_target_path(target, &host));
+	char *accept = join_headers(connection, MHD_HTTP_HEADER_ACCEPT);
+	const struct http_resource *resource = http_resources_find(http_target_path(target, &host), accept);
+	free(accept);
 	bool get = strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 	struct buffer body;
 	buffer_init(&body);
@@ -368,7 +240,7 @@ static enum MHD_Result read_header(void *context, enum MHD_ValueKind kind, const
 	return MHD_YES;
 }
 
-/* At the head of a request: refuses it if its end is in doubt. */
+/* Refuses a request whose end is in doubt. Called when its head is complete. */
 static enum MHD_Result check(struct http *h, struct MHD_Connection *connection, struct http_client *client,
 			     const char *method, const char *version) {
 	const union MHD_ConnectionInfo *info =
@@ -422,7 +294,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 		return;
 	c = malloc(sizeof(*c));
 	if (c == NULL) {
-		/* Without a deadline it may not stay. */
+		/* Without memory for its deadline it may not stay. */
 		shutdown(info->connect_fd, SHUT_RDWR);
 		return;
 	}
@@ -442,7 +314,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	c->handled = false;
 }
 
-/* The client whose head is complete and has not come to handle(); NULL: none. */
+/* Returns the client whose head is complete and has not come to handle(), or NULL. */
 static struct http_client *find_unhandled(const struct http *h) {
 	list_for_each (l, &h->clients.idle.clients) {
 		struct http_client *c = list_entry(l, struct http_client, link);

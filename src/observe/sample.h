@@ -1,15 +1,15 @@
-/* One moment's counters, collected from where they are into rows of plain numbers for the metrics page. */
+/* The counters of one moment, collected into rows of plain numbers for the metrics page. */
 #pragma once
 
 #include <stdint.h>
 
-#include "atomdb/observe/metrics.h"
+#include "atomdb/observe/sources.h"
 #include "observe/process.h"
 #include "observe/tenant_set.h"
 #include "observe/text.h"
 
-/* Bucket i counts values up to first << (shift * i); behind these there is one for what is larger. Bounds are the same
- * everywhere, so that histograms of any two servers can be added. */
+/* Bucket i counts values up to first << (shift * i), and the last bucket all larger ones. All servers have the same
+ * bounds, so that their histograms can be added. */
 #define HISTOGRAM_BOUNDS 12
 struct histogram_bounds {
 	unsigned count; /* HISTOGRAM_BOUNDS at most */
@@ -48,7 +48,7 @@ struct global_sample {
 	struct histogram_sample expiry_lags, eviction_ages;
 };
 
-/* A row whose labels are what it tells. */
+/* A row whose labels are its information. */
 struct info_sample {
 	struct labels labels;
 	uint64_t one;
@@ -68,7 +68,7 @@ struct command_sample {
 	struct histogram_sample durations;
 };
 
-/* A row that its label tells from the others of its metric. */
+/* A row that is identified by its label. */
 struct state_sample {
 	struct labels labels;
 	uint64_t clients;
@@ -78,7 +78,7 @@ struct reject_sample {
 	uint64_t connections;
 };
 struct use_sample {
-	struct labels labels; /* a shard, and what its bytes are for */
+	struct labels labels; /* the shard and the use */
 	uint64_t bytes;
 };
 enum arena_use { USE_ENTRIES, USE_TABLES, USE_FREE, ARENA_USES };
@@ -95,8 +95,8 @@ struct shard_sample {
 		swept, shed;
 };
 
-/* How long something took in all. The length of a tick is known ever better, so each tick is converted once: the sum
- * would run backwards if all were converted anew. */
+/* A sum of durations. The length of a tick is measured more and more precisely, so that each tick is converted once:
+ * the sum would run backwards if all were converted again. */
 struct spent {
 	uint64_t ticks, nanoseconds;
 };
@@ -118,8 +118,8 @@ struct sample {
 	struct spent spent[COMMAND_COUNT];
 };
 
-/* 0 or -ENOMEM. */
+/* Labels the rows. Returns 0 or -ENOMEM. */
 int sample_init(struct sample *s, const struct metrics_sources *sources);
 void sample_deinit(struct sample *s);
-/* 0 or -ENOMEM. */
+/* Collects all counters. Returns 0 or -ENOMEM. */
 int sample_collect(struct sample *s, const struct metrics_sources *sources);

@@ -1,0 +1,49 @@
+#include "observe/http_response.h"
+
+#include <stdlib.h>
+
+#include "observe/negotiate.h"
+
+/* The least bytes of a body that is worth compressing. */
+#define GZIP_MIN ((size_t)1 << 10)
+/* The most bytes of a body that is compressed well: a megabyte would hold the loop up for 10 ms. */
+#define GZIP_CARE ((size_t)256 << 10)
+
+static bool add_headers(struct MHD_Response *response, const struct http_response *r, bool compressed) {
+	bool allow = r->status == MHD_HTTP_METHOD_NOT_ALLOWED, challenge = r->status == MHD_HTTP_UNAUTHORIZED;
+	return MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, r->type) == MHD_YES &&
+	       MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES &&
+	       MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
+	       MHD_add_response_header(response, "Content-Security-Policy", r->policy) == MHD_YES &&
+	       MHD_add_response_header(response, "Referrer-Policy", "no-referrer") == MHD_YES &&
+	       MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding") == MHD_YES &&
+	       (!compressed ||
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip") == MHD_YES) &&
+	       (!challenge || (MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+						       "Bearer realm=\"AtomDB\"") == MHD_YES &&
+			       MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+						       "Basic realm=\"AtomDB\", charset=\"UTF-8\"") == MHD_YES)) &&
+	       (!r->last || MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES) &&
+	       (!allow || MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD") == MHD_YES);
+}
+
+/* Compresses the body if the client accepts that and it is worth it. Returns whether it did. */
+static bool compress(struct buffer *body, const char *accept_encoding) {
+	enum content_coding coding = negotiate_coding(accept_encoding);
+	if (coding != CODING_NEEDED && (coding != CODING_ALLOWED || body->len < GZIP_MIN))
+		return false;
+	return (body->len <= GZIP_CARE ? negotiate_gzip(body) : negotiate_gzip_lines(body)) == 0;
+}
+
+struct MHD_Response *http_response_new(const struct http_response *r, struct buffer *body) {
+	bool compressed = compress(body, r->coding);
+	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(body->len, body->data, free);
+	if (response == NULL) {
+		buffer_deinit(body);
+		return NULL;
+	}
+	if (add_headers(response, r, compressed))
+		return response;
+	MHD_destroy_response(response);
+	return NULL;
+}
