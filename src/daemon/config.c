@@ -1,76 +1,41 @@
-/* Reading goes in two passes through the same code: first the defaults, which are the document that config_document
- * writes, then the operator's file over them. So the documented defaults are those in force.
+/* The configuration is read in two passes: first the defaults, which are the document that config_document writes, then
+ * the operator's file over them. So the documented defaults are those in force.
  *
- * libconfig is shielded from what it handles badly: the text is scanned first for NULs, for @include (which would read
- * any file, without a bound), for nesting that would make its parser recurse deeply, and for numbers that it would cut
- * to 32 bits without a word. Secrets are kept from it: see config_secret.c. */
+ * The text is scanned before libconfig reads it: for NULs, for @include (which would read any file, without a bound),
+ * for nesting that would make libconfig recurse deeply, and for numbers that it would cut to 32 bits without an error.
+ * config_secret.c keeps secrets from it. */
 #include "atomdb/daemon/config.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
-#include "atomdb/net/listener.h"
+#include "atomdb/daemon/config_document.h"
+#include "atomdb/util/buffer.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/secure_memory.h"
+#include "daemon/config_option.h"
 #include "daemon/config_reader.h"
+#include "daemon/config_rules.h"
+#include "daemon/config_secret.h"
+#include "daemon/config_tenant.h"
 
 #define DIGITS_MAX 9 /* that always fit 32 bits */
-
-int config_reader_fail(struct config_reader *r, unsigned line, const char *format, ...) {
-	int len = snprintf(r->error->text, sizeof(r->error->text), "%.200s:%u: ", r->name, line);
-	if (len < 0)
-		len = 0;
-	va_list args;
-	va_start(args, format);
-	vsnprintf(r->error->text + len, sizeof(r->error->text) - (size_t)len, format, args);
-	va_end(args);
-	return ATOMDB_E_SYNTAX;
-}
-
-enum scan_state config_scan(enum scan_state state, const char *text, size_t len, size_t *at) {
-	char c = text[*at];
-	char next = *at + 1 < len ? text[*at + 1] : '\0';
-	switch (state) {
-	case SCAN_STRING:
-		if (c == '\\' && next != '\n' && next != '\0')
-			++*at;
-		return c == '"' ? SCAN_PLAIN : SCAN_STRING;
-	case SCAN_LINE_COMMENT:
-		return c == '\n' ? SCAN_PLAIN : SCAN_LINE_COMMENT;
-	case SCAN_BLOCK_COMMENT:
-		if (c != '*' || next != '/')
-			return SCAN_BLOCK_COMMENT;
-		++*at;
-		return SCAN_PLAIN;
-	case SCAN_PLAIN:
-		break;
-	}
-	if (c == '"')
-		return SCAN_STRING;
-	if (c == '#' || (c == '/' && next == '/'))
-		return SCAN_LINE_COMMENT;
-	if (c != '/' || next != '*')
-		return SCAN_PLAIN;
-	++*at;
-	return SCAN_BLOCK_COMMENT;
-}
 
 static int scan_text(struct config_reader *r, const char *text, size_t len) {
 	unsigned line = 1, depth = 0, digits = 0;
 	enum scan_state state = SCAN_PLAIN;
 	unsigned opened = 0; /* the line of the last string or comment */
-	bool blank = true;   /* nothing but spaces in this line so far */
+	bool blank = true;   /* only spaces in this line so far */
 	for (size_t i = 0; i < len; i++) {
 		char c = text[i];
 		if (c == '\0')
 			return config_reader_fail(r, line, "a NUL byte is not text");
-		/* In strings and comments too: where libconfig sees the end of one is for it to say. */
+		/* In strings and comments too: libconfig decides where one ends. */
 		if (blank && c == '@')
 			return config_reader_fail(r, line, "@include is not supported");
 		blank = c == '\n' || (blank && (c == ' ' || c == '\t' || c == '\r'));
@@ -87,7 +52,7 @@ static int scan_text(struct config_reader *r, const char *text, size_t len) {
 		opened = state == SCAN_PLAIN ? line : opened;
 		state = next;
 	}
-	/* libconfig loses the memory of such a string. */
+	/* libconfig would leak the memory of such a string. */
 	if (state == SCAN_STRING || state == SCAN_BLOCK_COMMENT)
 		return config_reader_fail(r, opened, "a %s is not closed", state == SCAN_STRING ? "string" : "comment");
 	return 0;
@@ -111,7 +76,7 @@ static int read_section(struct config_reader *r, const config_setting_t *group) 
 	return 0;
 }
 
-/* The tenants come last: they inherit from the defaults, wherever those are written. */
+/* Reads the tenants last: they inherit from the defaults, which may stand behind them. */
 static int read_root(struct config_reader *r, const config_setting_t *root) {
 	const config_setting_t *tenants = NULL;
 	for (int i = 0; i < config_setting_length(root); i++) {
@@ -133,40 +98,6 @@ static int read_root(struct config_reader *r, const config_setting_t *root) {
 			return error;
 	}
 	return tenants != NULL ? config_read_tenants(r, tenants) : 0;
-}
-
-void config_wipe(const config_setting_t *setting) {
-	if (setting == NULL)
-		return;
-	if (config_setting_type(setting) == CONFIG_TYPE_STRING) {
-		const char *text = config_setting_get_string(setting);
-		if (text != NULL)
-			explicit_bzero((char *)(uintptr_t)text, strlen(text));
-	} else if (config_setting_is_aggregate(setting)) {
-		for (int i = 0; i < config_setting_length(setting); i++)
-			config_wipe(config_setting_get_elem(setting, (unsigned)i));
-	}
-}
-
-int config_check_together(struct config_reader *r) {
-	const struct config *c = r->config;
-	for (unsigned i = 0; i < c->resp_listen.count; i++) {
-		const char *address = c->resp_listen.text[i];
-		if (!config_allows_address(c, address))
-			return config_reader_fail(
-				r, r->addresses != NULL ? config_setting_source_line(r->addresses) : 0,
-				"with tenancy \"open\" anybody who reaches %s could open a tenant: set tenancy to "
-				"\"listed\", or resp.open_to_network to true if that is meant",
-				address);
-	}
-	const char *anonymous = c->tenants_config.anonymous;
-	bool found = *anonymous == '\0' || c->tenants_config.open;
-	for (size_t i = 0; i < c->tenants_config.tenant_count && !found; i++)
-		found = strcmp(c->tenants_config.tenants[i].name, anonymous) == 0;
-	if (!found)
-		return config_reader_fail(r, r->anonymous != NULL ? config_setting_source_line(r->anonymous) : 0,
-					  "anonymous names '%s', which is not among the tenants", anonymous);
-	return config_check_removed(r);
 }
 
 /* Reads `text`, which ends in a NUL, over r->config. */
@@ -198,7 +129,7 @@ static int read_defaults(struct config_reader *r) {
 	return error;
 }
 
-/* The port that INFO tells: of the first address that has one. */
+/* Returns the port of the first address that has one, which INFO shows. */
 static uint16_t first_port(const struct config_addresses *addresses) {
 	for (unsigned i = 0; i < addresses->count; i++) {
 		const char *colon = strrchr(addresses->text[i], ':');
@@ -269,7 +200,7 @@ static int contents_grow(struct contents *c) {
 	return 0;
 }
 
-/* Reads all of it, or a little more than CONFIG_FILE_MAX bytes. A NUL follows. */
+/* Reads the whole file, or a little more than CONFIG_FILE_MAX bytes. A NUL follows. */
 static int read_contents(int fd, struct contents *c) {
 	struct stat status;
 	if (fstat(fd, &status) != 0 || S_ISDIR(status.st_mode))
@@ -321,8 +252,4 @@ void config_free(struct config *c) {
 	explicit_bzero(&c->admin, sizeof(c->admin));
 	explicit_bzero(&c->http_secret, sizeof(c->http_secret));
 	free(c);
-}
-
-bool config_allows_address(const struct config *c, const char *address) {
-	return !c->tenants_config.open || c->open_to_network || listener_is_local(address);
 }

@@ -1,8 +1,9 @@
-/* What is told of the table of keys: the commented file, and which changes need a restart. */
+#include "atomdb/daemon/config_document.h"
+
 #include <string.h>
 
-#include "atomdb/daemon/config.h"
-#include "daemon/config_reader.h"
+#include "atomdb/daemon/config_fields.h"
+#include "daemon/config_option.h"
 
 static const char example_head[] = "# AtomDB's configuration, in libconfig's syntax.\n"
 				   "#\n"
@@ -32,7 +33,7 @@ static const char example_tenants[] =
 	"# tenancy \"listed\", \"@opened\" stands for all that clients opened.\n"
 	"//removed = ( \"blog\" );\n";
 
-/* Each line of the help as a comment. */
+/* Writes each line of the help as a comment. */
 static void write_help(FILE *out, const char *indent, const struct option_row *row) {
 	const char *line = row->help;
 	while (*line != '\0') {

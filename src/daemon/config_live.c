@@ -1,15 +1,20 @@
-/* Changes that the operator makes while AtomDB runs, in the terms of the file: a value becomes what libconfig would
- * have read, and is checked as that. */
+/* A value becomes the setting that libconfig would have read from the file, and is checked as that. */
+#include "daemon/config_live.h"
+
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
+#include "daemon/config_option.h"
 #include "daemon/config_reader.h"
+#include "daemon/config_rules.h"
+#include "daemon/config_tenant.h"
 
-/* What the reader puts in front of its messages: there is neither a file nor a line. */
+/* The place in the reader's messages: there is neither a file nor a line. */
 #define NO_PLACE ":0: "
 
 #define VALUE_MAX 128
@@ -49,18 +54,6 @@ bool config_key(struct slice name, char key[CONFIG_KEY_MAX]) {
 	return row != NULL;
 }
 
-/* Which bit of tenant_config.own stands for a row of the defaults. */
-static uint32_t own_bit(const struct option_row *row) {
-	unsigned i = 0;
-	while (strcmp(option_rows[i].section, "defaults") != 0)
-		i++;
-	return UINT32_C(1) << (row - &option_rows[i]);
-}
-
-void config_note_own(struct tenant_config *t, const struct option_row *row) {
-	t->own |= own_bit(row);
-}
-
 /* --- showing ---------------------------------------------------------------------------------------------------- */
 
 static const char *format_field(const struct option_row *row, const void *field, char text[VALUE_MAX]) {
@@ -84,7 +77,7 @@ static const char *format_field(const struct option_row *row, const void *field,
 	}
 }
 
-/* A key that can change while AtomDB runs, and that is no secret. */
+/* Returns whether a key can change live and is no secret. */
 static bool is_live(const struct option_row *row) {
 	return !row->restart && row->type != OPTION_ADDRESSES && row->type != OPTION_HOSTS &&
 	       row->type != OPTION_SECRET_FILE;
@@ -116,7 +109,7 @@ void config_show_limits(const struct tenant_limits *l, void (*visit)(void *conte
 
 /* --- changing --------------------------------------------------------------------------------------------------- */
 
-/* The setting that the file would have; NULL for want of memory. */
+/* Makes the setting that the file would have. Returns NULL without memory. */
 static config_setting_t *make_setting(config_t *document, const char *key, enum option_type type, struct slice value) {
 	config_setting_t *root = config_root_setting(document), *setting;
 	int64_t number;
@@ -142,7 +135,7 @@ static int fail(struct config_error *error, const char *text) {
 	return ATOMDB_E_SYNTAX;
 }
 
-/* Takes the place away from the reader's message. */
+/* Removes the place from the reader's message. */
 static int failed(struct config_error *error, int result) {
 	size_t n = sizeof(NO_PLACE) - 1;
 	if (result == -ENOMEM)
@@ -168,7 +161,7 @@ static int store(struct config_reader *r, const struct option_row *row, const co
 		return result;
 	struct tenant_config *tenants = (struct tenant_config *)(uintptr_t)y->tenants;
 	for (size_t i = 0; i < y->tenant_count && result == 0; i++) {
-		if (!(tenants[i].own & own_bit(row)))
+		if (!option_is_own(&tenants[i], row))
 			result = option_read_limit(r, row, setting, &tenants[i].limits, LIMIT_IN_DEFAULTS);
 	}
 	return result;

@@ -1,3 +1,5 @@
+#include "daemon/config_option.h"
+
 #include <arpa/inet.h>
 #include <grp.h>
 #include <inttypes.h>
@@ -11,6 +13,7 @@
 #include "atomdb/util/number.h"
 #include "atomdb/util/size.h"
 #include "daemon/config_reader.h"
+#include "daemon/config_secret.h"
 
 const struct option_row option_rows[] = {
 #define OPTION(section, key, type, field, fallback, lowest, highest, restart, help) \
@@ -48,14 +51,14 @@ bool option_is_section(const char *name) {
 	return false;
 }
 
-/* How messages call a row: "resp.listen", "workers". */
+/* The name of a row in messages: "resp.listen", "workers". */
 #define ROW_FORMAT    "%s%s%s"
 #define ROW_ARGS(row) (row)->section, *(row)->section != '\0' ? "." : "", (row)->key
 
 static int read_number(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,
 		       int64_t *out) {
 	int type = config_setting_type(setting);
-	/* libconfig cuts hexadecimal numbers to 32 bits without a word. */
+	/* libconfig cuts hexadecimal numbers to 32 bits without an error. */
 	if ((type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) ||
 	    config_setting_get_format(setting) != CONFIG_FORMAT_DEFAULT)
 		return config_reader_fail(r, config_setting_source_line(setting),
@@ -103,7 +106,7 @@ static const struct choice *choices_of(const struct option_row *row) {
 						: level_choices;
 }
 
-/* Whether the two words of a row stand for true and false. */
+/* Returns whether the two words of a row stand for true and false. */
 static bool is_flag(const struct option_row *row) {
 	return row->type == OPTION_TENANCY || row->type == OPTION_UNREADABLE || row->type == OPTION_GUARDED;
 }
@@ -137,7 +140,7 @@ static int read_choice(struct config_reader *r, const struct option_row *row, co
 				  ROW_ARGS(row), list);
 }
 
-/* A host in brackets is IPv6, a bare one IPv4; names are not looked up, so that a start never waits for DNS. */
+/* A host in brackets is IPv6, a bare one IPv4. Names are not looked up, so that a start never waits for DNS. */
 static bool address_valid(const char *text) {
 	if (strncmp(text, "unix:", 5) == 0) {
 		size_t len = strlen(text + 5);
@@ -190,7 +193,7 @@ static int read_addresses(struct config_reader *r, const struct option_row *row,
 	return 0;
 }
 
-/* A name without a port, in letters, digits, '-', '_' and '.'; a dot at its end would never match. */
+/* A name has no port, and consists of letters, digits, '-', '_' and '.'. With a dot at its end it would never match. */
 static bool host_valid(const char *text) {
 	size_t len = strlen(text);
 	if (strcmp(text, CONFIG_ANY_HOST) == 0)
@@ -223,7 +226,7 @@ static int read_mode(struct config_reader *r, const struct option_row *row, cons
 		     mode_t *out) {
 	const char *text = config_setting_get_string(setting);
 	unsigned long mode = ULONG_MAX;
-	/* A number would be read as a decimal one. */
+	/* libconfig reads a number as a decimal one. */
 	if (text != NULL && *text != '\0' && strlen(text) <= 8 && text[strspn(text, "01234567")] == '\0')
 		mode = strtoul(text, NULL, 8);
 	if (mode > (unsigned long)row->highest)
@@ -235,7 +238,7 @@ static int read_mode(struct config_reader *r, const struct option_row *row, cons
 	return 0;
 }
 
-/* A group's number by its name, or by the number itself; false: there is none. */
+/* Finds a group by its name or number. Returns false if there is none. */
 static bool find_group(const char *text, gid_t *out) {
 	struct group group, *found = NULL;
 	char bytes[65536]; /* its members too */
@@ -375,14 +378,14 @@ static int read_field(struct config_reader *r, const struct option_row *row, con
 	return read_numeric(r, row, setting, field);
 }
 
-/* The built-in max_entries is for tenants that clients open. */
+/* Returns whether a row holds for tenants with a name. The built-in max_entries is for those that clients open. */
 static bool is_for_named(const struct config_reader *r, const struct option_row *row) {
 	if (strcmp(row->section, "defaults") != 0)
 		return false;
 	return r->given || row->offset != offsetof(struct config, tenants_config.defaults.max_entries);
 }
 
-/* Notes where a limit by which tenants lose keys is written. */
+/* Notes the source of a limit by which tenants lose keys. */
 static void note_source(const struct option_row *row, struct tenant_limits *limits, enum limit_source source) {
 	static const size_t offsets[KEY_LIMITS] = {
 		[KEY_LIMIT_ENTRIES] = offsetof(struct config, tenants_config.defaults.max_entries),
@@ -407,8 +410,24 @@ int option_read(struct config_reader *r, const struct option_row *row, const con
 int option_read_limit(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,
 		      struct tenant_limits *limits, enum limit_source source) {
 	struct option_row own = *row;
-	own.section = ""; /* messages call the key as the tenant has it */
+	own.section = ""; /* messages name the key as the tenant has it */
 	note_source(row, limits, source);
 	return read_field(r, &own, setting,
 			  (char *)limits + (row->offset - offsetof(struct config, tenants_config.defaults)));
+}
+
+/* Returns the bit of tenant_config.own that stands for a row of the defaults. */
+static uint32_t own_bit(const struct option_row *row) {
+	unsigned i = 0;
+	while (strcmp(option_rows[i].section, "defaults") != 0)
+		i++;
+	return UINT32_C(1) << (row - &option_rows[i]);
+}
+
+void option_note_own(struct tenant_config *t, const struct option_row *row) {
+	t->own |= own_bit(row);
+}
+
+bool option_is_own(const struct tenant_config *t, const struct option_row *row) {
+	return (t->own & own_bit(row)) != 0;
 }

@@ -1,9 +1,24 @@
-/* Secrets in the text of a configuration never reach libconfig, which leaves copies of every string on the heap: in
- * their place it reads marks, which tell where in the text the string is. */
+/* Secrets in the text of a configuration never reach libconfig, which leaves copies of every string on the heap. It
+ * reads marks instead, each with the place of the string in the text. */
+#include "daemon/config_secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "atomdb/store/registry.h"
+#include "atomdb/util/buffer.h"
+#include "atomdb/util/error.h"
+#include "atomdb/util/secure_memory.h"
 #include "daemon/config_reader.h"
+
+/* One byte more shows that a secret is too long, and a line end may follow it. */
+#define SECRET_ROOM ((size_t)SECRET_MAX + 3)
 
 /* A mark: this byte, and the offset of the string's first byte in so many hexadecimal digits. */
 #define MARK        '\1'
@@ -78,7 +93,8 @@ static int hex_digit(char c) {
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Whether a letter behind a backslash stands for another byte: releases of libconfig differ, so this one is asked. */
+/* Returns whether a letter behind a backslash stands for another byte. Releases of libconfig differ in that, so this
+ * one parses it. */
 static bool find_escape(char letter, char *byte) {
 	char text[] = "x = \"\\?\";";
 	const char *read = NULL;
@@ -93,8 +109,8 @@ static bool find_escape(char letter, char *byte) {
 	return found;
 }
 
-/* Reads the escape whose backslash is at `p`, as libconfig does; returns the byte behind it. If it is none, the
- * backslash stands for itself. */
+/* Reads the escape whose backslash is at `p`, as libconfig does. Returns its end. A backslash that begins no escape
+ * stands for itself. */
 static const char *unescape(const char *p, const char *end, char *byte) {
 	*byte = '\\';
 	if (end - p < 2)
@@ -110,7 +126,7 @@ static const char *unescape(const char *p, const char *end, char *byte) {
 	return p + (p[1] >= 'a' && p[1] <= 'z' && p[1] != 'x' && find_escape(p[1], byte) ? 2 : 1);
 }
 
-/* Reads the string at `p`, behind its quote, up to the one that ends it. Returns `len` and what it has added. */
+/* Appends the string at `p`, behind its quote, to `out`, which has `len` bytes. Returns the new length. */
 static size_t read_string(const char *p, const char *end, char *out, size_t len, size_t room) {
 	while (p < end && *p != '"') {
 		char c = *p;
@@ -129,7 +145,7 @@ size_t config_find_secret(const struct config_reader *r, const char *text, char 
 		memcpy(out, text, len);
 		return len;
 	}
-	/* Strings that follow one another are one. */
+	/* libconfig joins strings that follow one another. */
 	for (const char *p = text; *p == MARK; p += strspn(p, "\n")) {
 		char digits[MARK_DIGITS + 1] = "";
 		strncpy(digits, p + 1, MARK_DIGITS);
@@ -141,4 +157,76 @@ size_t config_find_secret(const struct config_reader *r, const char *text, char 
 			len = read_string(r->text + at, r->text + r->text_len, out, len, room);
 	}
 	return len;
+}
+
+/* --- files ------------------------------------------------------------------------------------------------------ */
+
+static int open_secret_file(struct config_reader *r, const config_setting_t *setting, int *out) {
+	const char *name = config_setting_get_string(setting);
+	unsigned line = config_setting_source_line(setting);
+	char path[4096];
+	if (*name != '/' && r->credentials == NULL)
+		return config_reader_fail(r, line,
+					  "secret_file \"%.128s\": a relative path needs $CREDENTIALS_DIRECTORY "
+					  "(LoadCredential= in the unit)",
+					  name);
+	int len = *name == '/' ? snprintf(path, sizeof(path), "%s", name)
+			       : snprintf(path, sizeof(path), "%s/%s", r->credentials, name);
+	if (len < 0 || (size_t)len >= sizeof(path))
+		return config_reader_fail(r, line, "secret_file: the path is too long");
+	/* Not blocking, so that a FIFO is refused below rather than waited for. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return config_reader_fail(r, line, "secret_file \"%.128s\": %s", name, error_text(-errno));
+	struct stat status;
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+		close(fd);
+		return config_reader_fail(r, line, "secret_file \"%.128s\" is not a file", name);
+	}
+	*out = fd;
+	return 0;
+}
+
+/* Reads until the end of the file, or until `room` bytes are read. 0 or -errno. */
+static int read_up_to(int fd, char *text, size_t room, size_t *len) {
+	while (*len < room) {
+		ssize_t got = read(fd, text + *len, room - *len);
+		if (got < 0 && errno != EINTR)
+			return -errno;
+		if (got == 0)
+			break;
+		*len += got > 0 ? (size_t)got : 0;
+	}
+	return 0;
+}
+
+int config_read_secret_file(struct config_reader *r, const config_setting_t *setting, struct secret *out) {
+	const char *name = config_setting_get_string(setting);
+	unsigned line = config_setting_source_line(setting);
+	int fd = -1;
+	int error = open_secret_file(r, setting, &fd);
+	if (error != 0)
+		return error;
+	char *text = secure_alloc(SECRET_ROOM);
+	if (text == NULL) {
+		close(fd);
+		return -ENOMEM;
+	}
+	size_t len = 0;
+	int failure = read_up_to(fd, text, SECRET_ROOM, &len);
+	close(fd);
+	if (len > 0 && text[len - 1] == '\n')
+		len--;
+	if (len > 0 && text[len - 1] == '\r')
+		len--;
+	if (failure != 0)
+		error = config_reader_fail(r, line, "secret_file \"%.128s\": %s", name, error_text(failure));
+	else if (len == 0)
+		error = config_reader_fail(r, line, "secret_file \"%.128s\" is empty", name);
+	else if (len > SECRET_MAX)
+		error = config_reader_fail(r, line, "secret_file \"%.128s\" is longer than %d bytes", name, SECRET_MAX);
+	else
+		secret_digest((struct slice){text, len}, out);
+	secure_free(text, SECRET_ROOM);
+	return error;
 }

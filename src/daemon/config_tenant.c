@@ -1,94 +1,20 @@
+#include "daemon/config_tenant.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "atomdb/util/error.h"
+#include "atomdb/daemon/config_fields.h"
 #include "atomdb/util/secure_memory.h"
+#include "daemon/config_option.h"
 #include "daemon/config_reader.h"
+#include "daemon/config_secret.h"
 
-/* The longest secret: what a client that has not authenticated may send as one argument. */
-#define SECRET_MAX 16384
-/* One byte more tells that it is too long, and a line may end behind it. */
-#define SECRET_ROOM ((size_t)SECRET_MAX + 3)
-
-/* A name or a digest that must be unique, and where it was written. */
+/* A name or a digest that must be unique, and its line. */
 struct unique {
 	unsigned char bytes[TENANT_NAME_MAX + 1];
 	unsigned line;
 };
-
-static int open_secret_file(struct config_reader *r, const config_setting_t *setting, int *out) {
-	const char *name = config_setting_get_string(setting);
-	unsigned line = config_setting_source_line(setting);
-	char path[4096];
-	if (*name != '/' && r->credentials == NULL)
-		return config_reader_fail(r, line,
-					  "secret_file \"%.128s\": a relative path needs $CREDENTIALS_DIRECTORY "
-					  "(LoadCredential= in the unit)",
-					  name);
-	int len = *name == '/' ? snprintf(path, sizeof(path), "%s", name)
-			       : snprintf(path, sizeof(path), "%s/%s", r->credentials, name);
-	if (len < 0 || (size_t)len >= sizeof(path))
-		return config_reader_fail(r, line, "secret_file: the path is too long");
-	/* Not blocking, so that a FIFO is refused below rather than waited for. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return config_reader_fail(r, line, "secret_file \"%.128s\": %s", name, error_text(-errno));
-	struct stat status;
-	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-		close(fd);
-		return config_reader_fail(r, line, "secret_file \"%.128s\" is not a file", name);
-	}
-	*out = fd;
-	return 0;
-}
-
-/* Reads until the end of the file, or until `room` bytes are read. 0 or -errno. */
-static int read_up_to(int fd, char *text, size_t room, size_t *len) {
-	while (*len < room) {
-		ssize_t got = read(fd, text + *len, room - *len);
-		if (got < 0 && errno != EINTR)
-			return -errno;
-		if (got == 0)
-			break;
-		*len += got > 0 ? (size_t)got : 0;
-	}
-	return 0;
-}
-
-int config_read_secret_file(struct config_reader *r, const config_setting_t *setting, struct secret *out) {
-	const char *name = config_setting_get_string(setting);
-	unsigned line = config_setting_source_line(setting);
-	int fd = -1;
-	int error = open_secret_file(r, setting, &fd);
-	if (error != 0)
-		return error;
-	char *text = secure_alloc(SECRET_ROOM);
-	if (text == NULL) {
-		close(fd);
-		return -ENOMEM;
-	}
-	size_t len = 0;
-	int failure = read_up_to(fd, text, SECRET_ROOM, &len);
-	close(fd);
-	if (len > 0 && text[len - 1] == '\n')
-		len--;
-	if (len > 0 && text[len - 1] == '\r')
-		len--;
-	if (failure != 0)
-		error = config_reader_fail(r, line, "secret_file \"%.128s\": %s", name, error_text(failure));
-	else if (len == 0)
-		error = config_reader_fail(r, line, "secret_file \"%.128s\" is empty", name);
-	else if (len > SECRET_MAX)
-		error = config_reader_fail(r, line, "secret_file \"%.128s\" is longer than %d bytes", name, SECRET_MAX);
-	else
-		secret_digest((struct slice){text, len}, out);
-	secure_free(text, SECRET_ROOM);
-	return error;
-}
 
 static int hex_digit(char c) {
 	if (c >= '0' && c <= '9')
@@ -146,7 +72,7 @@ static int add_secret(struct config_reader *r, const config_setting_t *setting, 
 	return error;
 }
 
-/* One of the three keys for a secret. A positive result says that `setting` is none of them. */
+/* Reads one of the three keys for a secret. Returns 1 if the setting is none of them. */
 static int read_secret(struct config_reader *r, const config_setting_t *setting, struct tenant_config *tenant) {
 	secret_reader *read_it = NULL;
 	const char *key = config_setting_name(setting);
@@ -163,7 +89,7 @@ static int read_secret(struct config_reader *r, const config_setting_t *setting,
 	return add_secret(r, setting, read_it, tenant);
 }
 
-/* An element of `secrets`: the secret itself, or a group with one of the three keys. */
+/* Reads an element of `secrets`: the secret itself, or a group with one of the three keys. */
 static int read_element(struct config_reader *r, const config_setting_t *element, struct tenant_config *tenant) {
 	int error = 1;
 	if (config_setting_type(element) == CONFIG_TYPE_STRING)
@@ -208,7 +134,7 @@ int config_read_tenant_key(struct config_reader *r, const config_setting_t *sett
 	const struct option_row *row = option_find("defaults", key);
 	if (row == NULL)
 		return config_reader_fail(r, line, "a tenant has no key '%.64s'", key);
-	config_note_own(tenant, row);
+	option_note_own(tenant, row);
 	return option_read_limit(r, row, setting, &tenant->limits, LIMIT_IN_TENANT);
 }
 

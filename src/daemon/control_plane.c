@@ -9,6 +9,8 @@
 #include "atomdb/resp/writer.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/glob.h"
+#include "daemon/config_option.h"
+#include "daemon/config_tenant.h"
 #include "daemon/daemon_private.h"
 
 /* --- tenants ---------------------------------------------------------------------------------------------------- */

@@ -4,13 +4,19 @@
 #include <pthread.h>
 #include <systemd/sd-event.h>
 
+#include "atomdb/daemon/config.h"
+#include "atomdb/daemon/config_document.h"
 #include "atomdb/daemon/daemon.h"
+#include "atomdb/daemon/daemon_options.h"
+#include "atomdb/daemon/journal.h"
 #include "atomdb/net/accept.h"
 #include "atomdb/net/fanout.h"
 #include "atomdb/net/messages.h"
 #include "atomdb/net/worker.h"
 #include "atomdb/observe/http.h"
 #include "atomdb/store/memory_budget.h"
+#include "daemon/config_live.h"
+#include "daemon/config_rules.h"
 #include "daemon/unit_job.h"
 #include "daemon/watchdog.h"
 
@@ -170,6 +176,7 @@ int daemon_open_loop(struct daemon *d);
 int daemon_run_loop(struct daemon *d);
 void daemon_close_loop(struct daemon *d);
 
+/* stop.c: asks the workers to finish. The loop, and with it /health, goes on until they have. */
 void daemon_stop(struct daemon *d);
 
 /* reload.c */

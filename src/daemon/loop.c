@@ -8,23 +8,19 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "atomdb/daemon/ask_reload.h"
 #include "atomdb/util/clock.h"
 #include "atomdb/util/error.h"
 #include "daemon/daemon_private.h"
 
-#define TICK_USEC      UINT64_C(1000000)
-#define STUCK_NS       UINT64_C(3000000000)
-#define STOP_MS        5000
-#define STATUS_TICKS   2
-#define TURN_TICKS     60 /* the longest turn that /metrics shows is that of the last minute */
-#define RELOAD_SECONDS 30
-#define ANY_ACCURACY   0 /* sd-event's own: a quarter of a second */
-#define FINE_ACCURACY  1000
+#define TICK_USEC     UINT64_C(1000000)
+#define STUCK_NS      UINT64_C(3000000000)
+#define STATUS_TICKS  2
+#define TURN_TICKS    60 /* the longest turn that /metrics shows is that of the last minute */
+#define ANY_ACCURACY  0  /* sd-event's own: a quarter of a second */
+#define FINE_ACCURACY 1000
 
-/* What goes with the signals of a reload that somebody waits for. */
-enum { RELOAD_ASKED = 0x61746f6d, RELOAD_DONE = 1, RELOAD_REFUSED = 2 };
-
-/* Arms the timer of an HTTP address for when libmicrohttpd wants to run without input. */
+/* Sets the timer of an HTTP address to when libmicrohttpd wants to run without input. */
 static int http_arm(struct http_source *s) {
 	int64_t timeout = http_timeout(s->http, clock_monotonic_ns());
 	if (timeout < 0)
@@ -58,23 +54,13 @@ static int add_http(struct daemon *d, unsigned i) {
 	return error < 0 ? error : http_arm(s);
 }
 
-static void *reap(void *context) {
-	struct daemon *d = context;
-	for (unsigned i = 0; i < d->started; i++) {
-		worker_join(d->workers[i]);
-		atomic_fetch_add(&d->joined, 1);
-	}
-	eventfd_write(d->stopped_fd, 1);
-	return NULL;
-}
-
 static int stopped(sd_event_source *source, int fd, uint32_t events, void *context) {
 	(void)source, (void)fd, (void)events;
 	struct daemon *d = context;
 	return sd_event_exit(d->loop, 0);
 }
 
-/* A second signal does not wait. */
+/* The second signal ends the process at once. */
 static int stop(sd_event_source *source, const struct signalfd_siginfo *info, void *context) {
 	(void)source;
 	struct daemon *d = context;
@@ -84,76 +70,17 @@ static int stop(sd_event_source *source, const struct signalfd_siginfo *info, vo
 	return 0;
 }
 
-/* Asks the workers to finish; the loop, and with it /health, goes on until they have. */
-void daemon_stop(struct daemon *d) {
-	if (d->stopping)
-		return;
-	d->stopping = true;
-	d->health.state = HEALTH_STOPPING;
-	sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
-	log_report(d->events, &(struct log_event){.id = LOG_EVENT_STOPPING});
-	/* The message at the end tells what becomes of the data; the stop itself is the same. */
-	if (d->has_store)
-		d->unit_job = unit_job_ask();
-	daemon_stop_listening(d);
-	/* If there can be a next process, all is left to it: systemd may not have told a restart from a stop. */
-	for (unsigned i = 0; i < d->worker_count; i++) {
-		if (d->has_store)
-			worker_freeze(d->workers[i]);
-		else
-			worker_stop(d->workers[i], STOP_MS);
-	}
-	int error = pthread_create(&d->reaper, NULL, reap, d);
-	d->reaper_started = error == 0;
-	if (error != 0)
-		sd_event_exit(d->loop, 0);
-}
-
-/* A signal with the mark is of somebody who waits for what became of it. */
+/* A signal with the mark comes from ask_reload(), which waits for the result. */
 static int reload(sd_event_source *source, const struct signalfd_siginfo *info, void *context) {
 	(void)source;
 	struct daemon *d = context;
 	if (!d->stopping)
 		daemon_reload(d);
-	if (info->ssi_code == SI_QUEUE && info->ssi_int == RELOAD_ASKED)
+	if (info->ssi_code == SI_QUEUE && info->ssi_int == ASK_RELOAD)
 		sigqueue((pid_t)info->ssi_pid, SIGUSR1,
-			 (union sigval){.sival_int = d->stopping || d->reload_failed ? RELOAD_REFUSED : RELOAD_DONE});
+			 (union sigval){.sival_int = d->stopping || d->reload_failed ? ASK_RELOAD_REFUSED
+										     : ASK_RELOAD_DONE});
 	return 0;
-}
-
-/* False where /proc tells that the process does not hold SIGHUP back, as a daemon does: the signal would end it. */
-static bool takes_reload(pid_t pid) {
-	char path[32], line[256];
-	bool takes = true;
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	FILE *file = fopen(path, "re");
-	if (file == NULL)
-		return true; /* hidden, or gone, which the signal finds out */
-	while (fgets(line, sizeof(line), file) != NULL)
-		if (strncmp(line, "SigBlk:", 7) == 0)
-			takes = (strtoull(line + 7, NULL, 16) & UINT64_C(1) << (SIGHUP - 1)) != 0;
-	fclose(file);
-	return takes;
-}
-
-int daemon_ask_reload(pid_t pid) {
-	if (!takes_reload(pid))
-		return -EINVAL;
-	sigset_t answer;
-	sigemptyset(&answer);
-	sigaddset(&answer, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &answer, NULL);
-	if (sigqueue(pid, SIGHUP, (union sigval){.sival_int = RELOAD_ASKED}) != 0)
-		return -errno;
-	const struct timespec patience = {.tv_sec = RELOAD_SECONDS};
-	siginfo_t info;
-	int got;
-	do
-		got = sigtimedwait(&answer, &info, &patience);
-	while ((got < 0 && errno == EINTR) || (got >= 0 && info.si_pid != pid));
-	if (got < 0)
-		return -ETIMEDOUT;
-	return info.si_value.sival_int == RELOAD_DONE ? 0 : ATOMDB_E_SYNTAX;
 }
 
 #ifdef ATOMDB_TEST_HOOKS
@@ -175,7 +102,7 @@ static int tick(sd_event_source *source, uint64_t usec, void *context) {
 	for (unsigned i = 0; i < d->shard_count && d->config->huge_pages && !d->stopping; i++)
 		shard_collapse(d->shards[i]);
 	uint64_t now_ns = clock_monotonic_ns();
-	/* The history has the time that the clock would tell if nobody had set it since the start. */
+	/* The history's time ignores changes of the clock since the start. */
 	(void)status_api_tick(d->status_api, now_ns,
 			      d->shared.start_ms + (int64_t)((now_ns - d->shared.clock_start.ns) / 1000000));
 	d->ticks++;

@@ -8,7 +8,12 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "atomdb/daemon/ask_reload.h"
+#include "atomdb/daemon/config.h"
+#include "atomdb/daemon/config_document.h"
 #include "atomdb/daemon/daemon.h"
+#include "atomdb/daemon/daemon_options.h"
+#include "atomdb/daemon/journal.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
 
@@ -180,7 +185,7 @@ static int start(const struct command_line *line) {
 }
 
 static int reload(pid_t pid) {
-	int error = daemon_ask_reload(pid);
+	int error = ask_reload(pid);
 	const char *why = error == ATOMDB_E_SYNTAX ? "its log says why" : error_text(error);
 	if (error == -EINVAL)
 		fprintf(stderr, "atomdb: process %d is not AtomDB\n", (int)pid);

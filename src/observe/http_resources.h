@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "atomdb/observe/http.h"
+#include "atomdb/observe/http_content.h"
 #include "atomdb/util/buffer.h"
 
 /* A request, without its path. */

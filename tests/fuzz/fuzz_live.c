@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "atomdb/daemon/config.h"
+#include "daemon/config_live.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const char *__lsan_default_suppressions(void);

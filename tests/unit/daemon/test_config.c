@@ -6,7 +6,12 @@
 #include <unistd.h>
 
 #include "atomdb/daemon/config.h"
+#include "atomdb/daemon/config_document.h"
 #include "atomdb/util/error.h"
+#include "daemon/config_live.h"
+#include "daemon/config_option.h"
+#include "daemon/config_rules.h"
+#include "daemon/config_tenant.h"
 #include "harness.h"
 
 static struct config *good_in(const char *text, const char *credentials) {

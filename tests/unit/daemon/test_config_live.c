@@ -4,6 +4,7 @@
 
 #include "atomdb/daemon/config.h"
 #include "atomdb/util/error.h"
+#include "daemon/config_live.h"
 #include "harness.h"
 
 static const char file[] = "tenants: ( { name = \"own\"; secret = \"a\"; max_entries = 5; },"

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "atomdb/daemon/config_fields.h"
+#include "atomdb/util/buffer.h"
 #include "daemon/config_reader.h"
+#include "daemon/config_secret.h"
 #include "harness.h"
 
 static char *mark(const char *text) {

@@ -1,0 +1,14 @@
+/* The documented configuration file, and the keys that take effect at a restart only. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct config;
+
+/* Writes the commented file with every key at its default (conf/atomdb.conf). Without `active` the keys are commented
+ * out. */
+void config_document(FILE *out, bool active);
+/* Calls `changed` with "section.key" for each key that differs and takes effect at a restart only. Returns how many. */
+unsigned config_needs_restart(const struct config *running, const struct config *wanted,
+			      void (*changed)(void *context, const char *key), void *context);

@@ -1,0 +1,19 @@
+/* What the HTTP side shows, and to which clients. */
+#pragma once
+
+#include "atomdb/observe/health.h"
+#include "atomdb/observe/hosts.h"
+#include "atomdb/observe/http_auth.h"
+#include "atomdb/observe/metrics.h"
+#include "atomdb/observe/page.h"
+#include "atomdb/observe/status_api.h"
+
+/* The sources of all resources. Nothing is owned. Used while http_run runs. */
+struct http_content {
+	const struct health *health;
+	struct metrics *metrics;
+	struct http_auth *http_auth;
+	const struct hosts *hosts;
+	struct status_api *status_api;
+	const struct page *page;
+};
