@@ -477,7 +477,7 @@ def test_a_refusal_for_which_the_unread_leaves_no_room(atomdb):
 
         wait_for(lambda: client.cmd("PUBSUB", "NUMSUB", "c") == [b"c", 1])
         # All but a few bytes: what is around a message takes about 40.
-        wait_for(lambda: client.cmd("PUBLISH", "c", "x" * 9000) == 1 and unread() > limit - 30_000)
+        wait_for(lambda: client.cmd("PUBLISH", "c", "x" * 9000) == 1 and unread() > limit - 30_000, pause=0)
         while (left := limit - unread()) > 45:
             client.cmd("PUBLISH", "c", "x" * min(9000, left - 45))
         deaf.sendall(b"*2\r\n$9\r\nSUBSCRIBE\r\n$9000000\r\nxxx")
