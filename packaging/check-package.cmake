@@ -1,4 +1,5 @@
-# cpack runs this when packages are made: removes one that does not name the libraries that the program needs, and fails.
+# cpack runs this after it has made the packages. It removes a package without the dependencies of the program, and
+# fails.
 function(check package pattern)
   execute_process(COMMAND ${ARGN} "${package}" OUTPUT_VARIABLE dependencies ERROR_VARIABLE dependencies)
   if(NOT dependencies MATCHES "${pattern}")

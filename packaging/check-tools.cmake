@@ -1,5 +1,5 @@
-# cpack runs this before it makes a package: fails without the tools that find what the program depends on. cpack itself
-# goes on without them, and the package lacks its dependencies.
+# cpack runs this before it makes a package. It fails if the tools that find the dependencies are missing: without them,
+# cpack would make a package without dependencies.
 function(need tool package)
   find_program(found_${tool} ${tool})
   if(NOT found_${tool})

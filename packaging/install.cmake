@@ -16,7 +16,7 @@ foreach(unit ${units})
   install(FILES "${CMAKE_CURRENT_BINARY_DIR}/systemd/${unit}" DESTINATION "${unit_dir}")
 endforeach()
 
-# The manual pages, the journal's catalog and the shell's completion come from the daemon's tables.
+# The manual pages, the journal's catalog and the shell completion are generated from the tables of the daemon.
 set(documents "${CMAKE_CURRENT_BINARY_DIR}/documents")
 set(pages atomdb.8 atomdb.conf.5 atomdb-commands.7)
 list(TRANSFORM pages PREPEND "${documents}/" OUTPUT_VARIABLE made)
@@ -41,7 +41,7 @@ install(FILES conf/fail2ban/filter.conf conf/fail2ban/jail.conf DESTINATION "${C
 install(FILES packaging/prometheus/scrape.yml packaging/prometheus/rules.yml DESTINATION "${CMAKE_INSTALL_DOCDIR}/prometheus")
 install(FILES packaging/grafana/atomdb.json DESTINATION "${CMAKE_INSTALL_DOCDIR}/grafana")
 
-# Compressed without the time and the name, so that the same source gives the same bytes.
+# Without time and name, so that the same source gives the same bytes.
 foreach(page ${pages})
   string(REGEX REPLACE ".*\\." "" section ${page})
   add_custom_command(OUTPUT "${documents}/${page}.gz"

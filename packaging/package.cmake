@@ -1,4 +1,4 @@
-# `cpack` in the build directory makes atomdb_VERSION_ARCH.deb, and an RPM where rpmbuild is there. Configure with
+# `cpack` in the build directory makes atomdb_VERSION_ARCH.deb, and an RPM if rpmbuild is installed. Configure with
 # -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_INSTALL_SYSCONFDIR=/etc.
 set(CPACK_PACKAGE_NAME atomdb)
 set(CPACK_PACKAGE_VERSION "${PROJECT_VERSION}")
@@ -23,7 +23,7 @@ if(ATOMDB_RPMBUILD)
   list(APPEND CPACK_GENERATOR RPM)
 endif()
 set(CPACK_RPM_PACKAGE_LICENSE Apache-2.0)
-# Otherwise RPM takes each file with an absolute path for configuration.
+# By default RPM treats each file with an absolute path as configuration.
 set(CPACK_RPM_USER_FILELIST "%config(noreplace) ${ATOMDB_CONF}")
 foreach(unit ${units})
   cmake_path(ABSOLUTE_PATH unit_dir BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" OUTPUT_VARIABLE absolute)
@@ -35,7 +35,7 @@ set(rpm "${CMAKE_CURRENT_SOURCE_DIR}/packaging/rpm")
 set(CPACK_RPM_POST_INSTALL_SCRIPT_FILE "${rpm}/post")
 set(CPACK_RPM_PRE_UNINSTALL_SCRIPT_FILE "${rpm}/preun")
 set(CPACK_RPM_POST_UNINSTALL_SCRIPT_FILE "${rpm}/postun")
-# Directories of the system are not the package's.
+# The package does not own these directories of the system.
 set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION /etc /lib /lib/systemd /lib/systemd/system /usr/lib/sysusers.d
   /usr/lib/systemd /usr/lib/systemd/catalog /usr/lib/systemd/system /usr/share/bash-completion
   /usr/share/bash-completion/completions /usr/share/man /usr/share/man/man5 /usr/share/man/man7
@@ -51,8 +51,8 @@ set(CPACK_DEBIAN_PACKAGE_SUGGESTS "fail2ban, prometheus, redis-tools")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA "${debian}/conffiles;${debian}/postinst;${debian}/prerm;${debian}/postrm")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 
-# What Debian wants in each package. The date is that of the release's commit where there is one to ask, so that the
-# package can be made again bit by bit.
+# Files that Debian requires in each package. In a git checkout, the date is that of the commit, so that the package is
+# reproducible.
 execute_process(COMMAND git -C "${CMAKE_CURRENT_SOURCE_DIR}" log -1 --format=%cD
   OUTPUT_VARIABLE changelog_date OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 if(NOT changelog_date)

@@ -35,7 +35,7 @@ def unquote(text):
 
 
 def commands():
-    """All commands, in the order of their groups' files: their fields as C text by name, and folder, id, name, parent."""
+    """Returns all commands in the order of their groups' files: folder, id, name, parent, and the fields as C text."""
     for include in re.findall(r'^#include "([^"]+)"', (ROOT / "include/atomdb/commands/commands.def").read_text(encoding="utf-8"), re.M):
         for columns in rows(f"src/{include}", "(?:COMMAND|SUBCOMMAND)"):
             head = 3 if columns[3].startswith(".") else 4

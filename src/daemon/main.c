@@ -58,7 +58,7 @@ static void print_help(void) {
 	      stdout);
 	for (size_t i = 0; i < ARGUMENTS; i++)
 		print_argument(&arguments[i]);
-	fputs("\nSIGHUP reads the configuration again, SIGTERM and SIGINT stop.\n", stdout);
+	fputs("\nSIGHUP reloads the configuration, SIGTERM and SIGINT stop AtomDB.\n", stdout);
 }
 
 static int complain(const char *what) {

@@ -1,9 +1,9 @@
-/* The floor: an epoll server that answers every command with a fixed reply and keeps nothing. What it costs is what
- * the kernel costs, so other servers are told as multiples of it.
+/* The floor: an epoll server that answers every command with a fixed reply and stores nothing. It measures the cost of
+ * the kernel. Other servers are reported as multiples of it.
  *
- * One thread, level-triggered epoll, one read and one write for each ready connection. Commands are only skimmed: the
- * lengths in the headers say where the next header is, and no argument is looked at but the first letter of the first.
- * The reply is of the kind and size that a real server would send, so that the bytes on the wire are equal. */
+ * One thread, level-triggered epoll, one read and one write for each ready connection. It reads only the headers of a
+ * command and the first letter of its name. Replies have the type and size of those of a real server, so that the
+ * traffic is the same. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -25,23 +25,23 @@
 
 struct client {
 	int fd;
-	bool stalled;       /* output is waiting: not read until it is gone */
+	bool stalled;       /* output is waiting: do not read until it is sent */
 	bool first;         /* the next argument is the command's name */
-	uint32_t arguments; /* of this command, not yet seen */
-	uint32_t skip;      /* bytes of an argument and its CR LF, not yet seen */
+	uint32_t arguments; /* missing arguments of this command */
+	uint32_t skip;      /* missing bytes of an argument and its CR LF */
 	char verb;
 	uint8_t line_size;
-	char line[LINE_MAX_BYTES]; /* a header cut by the end of what was read */
-	char *rest;                /* owned: output that the socket did not take */
+	char line[LINE_MAX_BYTES]; /* an incomplete header at the end of the input */
+	char *rest;                /* owned: output that the socket did not accept */
 	size_t rest_size, rest_sent;
 };
 
 struct floor {
 	int epoll_fd;
 	int listen_fd;
-	char *value_reply; /* owned: the answer to GET */
+	char *value_reply; /* owned: the reply to GET */
 	size_t value_reply_size;
-	char *output; /* owned, grows to the largest batch */
+	char *output; /* owned; grows to the largest batch */
 	size_t output_size, output_capacity;
 	char input[INPUT_SIZE];
 };
@@ -97,7 +97,7 @@ static int take_header(struct client *c, const char *line, size_t size) {
 	return 0;
 }
 
-/* Moves over as much of an argument as is there. */
+/* Skips as much of an argument as has arrived. */
 static int take_argument(struct floor *f, struct client *c, const char *at, size_t size, size_t *taken) {
 	*taken = size < c->skip ? size : c->skip;
 	if (c->first) {
@@ -155,7 +155,7 @@ static int client_watch(struct floor *f, struct client *c, int op) {
 	return epoll_ctl(f->epoll_fd, op, c->fd, &e) < 0 ? -errno : 0;
 }
 
-/* Sends the batch; what the socket does not take is kept, and the client is not read until it is gone. */
+/* Sends the batch. Keeps the output that the socket does not accept, and stops reading until it is sent. */
 static int flush(struct floor *f, struct client *c) {
 	ssize_t n = send(c->fd, f->output, f->output_size, MSG_NOSIGNAL);
 	size_t sent = n < 0 ? 0 : (size_t)n;

@@ -5,7 +5,7 @@
 
 #define SUB_COUNT (1u << HISTOGRAM_SUB_BITS)
 
-/* Values under SUB_COUNT have a bucket each; above, each power of two is cut into SUB_COUNT equal parts. */
+/* Each value under SUB_COUNT has its own bucket. Above, each power of two is divided into SUB_COUNT equal buckets. */
 static unsigned bucket_of(uint64_t ns) {
 	unsigned shift, index;
 

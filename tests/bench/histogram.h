@@ -1,4 +1,4 @@
-/* A latency histogram: buckets of at most 1.6 % width from 1 ns to 9 minutes, in constant memory. */
+/* A latency histogram in constant memory: 1 ns to 9 minutes, in buckets of at most 1.6 % width. */
 #pragma once
 
 #include <stdint.h>
@@ -12,9 +12,9 @@ struct histogram {
 	uint64_t buckets[HISTOGRAM_BUCKETS];
 };
 
-/* Counts one duration; what is over the range counts in the last bucket. */
+/* Counts one duration. A duration above the range counts in the last bucket. */
 void histogram_add(struct histogram *h, uint64_t ns);
-/* The duration in ns under which `share` (0 to 1) of those counted lie; 0 when there are none. */
+/* Returns the quantile `share` (0 to 1) in ns, or 0 if the histogram is empty. */
 uint64_t histogram_at(const struct histogram *h, double share);
 /* Prints ,"p50_ns":…,"p99_ns":…,"p999_ns":…,"max_ns":… to stdout. */
 void histogram_print(const struct histogram *h);

@@ -46,7 +46,7 @@ enum {
 	OPT_NUMBER
 };
 
-/* The options whose values are plain numbers: where they go, and what is allowed. */
+/* Options with a numeric value: their field and range. */
 struct number_option {
 	const char *name;
 	size_t offset, size;
@@ -78,7 +78,7 @@ static int number_set(struct options *o, const struct number_option *n, const ch
 		fprintf(stderr, "atomdb_bench_load: --%s: %" PRIu64 " to %" PRIu64 "\n", n->name, n->min, n->max);
 		return -EINVAL;
 	}
-	/* Little endian: a smaller field takes the low bytes. */
+	/* Little endian: a narrower field takes the low bytes. */
 	memcpy((char *)o + n->offset, &value, n->size);
 	return 0;
 }
@@ -172,7 +172,7 @@ static int options_parse(struct options *o, int argc, char **argv) {
 	}
 	if (optind != argc || (!o->port && !o->unix_path) || o->value_size * (uint64_t)o->pipeline > (64u << 20))
 		return -EINVAL;
-	/* A fill of several tenants counts keys for each connection. */
+	/* A fill of several tenants numbers the keys of each connection. */
 	if (o->sequential && o->tenants > 1 && o->clients != o->tenants)
 		return -EINVAL;
 	return 0;

@@ -78,7 +78,7 @@ static int dial(const struct options *o) {
 	return fd;
 }
 
-/* Sends and waits for one reply, which is counted in `r`. */
+/* Sends a request, waits for one reply, and counts it in `r`. */
 static int round_trip(int fd, struct replies *r, const char *request, size_t size) {
 	char input[4096];
 	int64_t count = 0;

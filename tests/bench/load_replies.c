@@ -15,7 +15,7 @@ static void note_error(struct replies *r, const char *line, size_t size) {
 	}
 }
 
-/* "VALUE key flags bytes": the value follows, then END. */
+/* "VALUE key flags bytes": the value and END follow. */
 static int memcached_value(struct replies *r, const char *line, size_t size) {
 	const char *space = memrchr(line, ' ', size);
 	uint64_t bytes = space ? strtoull(space, NULL, 10) : VALUE_MAX + 1;
@@ -49,7 +49,7 @@ static int memcached_line(struct replies *r, const char *line, size_t size) {
 	}
 }
 
-/* A line without CR LF; ends in a NUL or CR. Returns how many replies it completes. */
+/* Handles a line without CR LF, terminated by NUL or CR. Returns the number of replies that it completes. */
 static int resp_line(struct replies *r, const char *line, size_t size) {
 	switch (line[0]) {
 	case '$':
@@ -63,7 +63,7 @@ static int resp_line(struct replies *r, const char *line, size_t size) {
 		if (r->skip > VALUE_MAX)
 			return -EPROTO;
 		r->skip += 2;
-		return 0; /* complete with its last byte */
+		return 0; /* its last byte completes it */
 	case '-':
 		note_error(r, line, size);
 		return 1;
@@ -82,7 +82,7 @@ static int take_line(struct replies *r, const char *line, size_t size) {
 	return r->memcached ? memcached_line(r, line, size - 1) : resp_line(r, line, size - 1);
 }
 
-/* Keeps the beginning of a line whose end is not there; the rest of a long one is of no interest. */
+/* Keeps the beginning of an incomplete line. The rest of a long line is not needed. */
 static void keep(struct replies *r, const char *at, size_t size) {
 	size_t room = sizeof(r->line) - 2 - r->line_size;
 

@@ -9,7 +9,7 @@
 
 #define STREAM_BYTES_MAX ((size_t)512 << 20)
 
-/* xorshift64*: fast, and good enough to choose keys. */
+/* xorshift64*: fast, and random enough to choose keys. */
 static uint64_t random_next(uint64_t *state) {
 	*state ^= *state >> 12;
 	*state ^= *state << 25;
@@ -21,8 +21,8 @@ static double random_share(uint64_t *state) {
 	return (double)(random_next(state) >> 11) * 0x1p-53;
 }
 
-/* Zipf's distribution by the method of Gray et al., "Quickly generating billion-record synthetic databases" (1994):
- * one pass over all ranks for the sum, then constant time a draw. */
+/* The Zipf distribution by the method of Gray et al., "Quickly generating billion-record synthetic databases" (1994):
+ * one pass over all ranks for the sum, then constant time per draw. */
 static void zipf_init(struct draw *d, uint64_t n, double theta) {
 	d->zeta = 0;
 	for (uint64_t i = 1; i <= n; i++)
@@ -43,7 +43,7 @@ static uint64_t zipf_next(struct draw *d, uint64_t n, double theta) {
 	return rank < n ? rank : n - 1;
 }
 
-/* Popular keys shall not be neighbours: ranks are spread by a multiplier coprime to any count under it. */
+/* Spreads the ranks, so that popular keys are not neighbours. The multiplier is coprime to any smaller count. */
 static uint64_t scatter(uint64_t rank, uint64_t n) {
 	return (uint64_t)(((unsigned __int128)rank * UINT64_C(2654435761)) % n);
 }
@@ -57,7 +57,7 @@ static size_t digits_write(char *out, uint64_t number, unsigned width) {
 }
 
 static size_t key_write(const struct options *o, enum verb verb, uint64_t key, char *out) {
-	/* Counters have names of their own: INCR on a text would only measure the error. */
+	/* Counters have their own names: INCR of a text value would only measure the error. */
 	memcpy(out, verb == VERB_INCR ? "num:" : "key:", 4);
 	return 4 + digits_write(out + 4, key, o->key_size - 4);
 }
@@ -68,7 +68,7 @@ static size_t value_write(const struct options *o, uint64_t key, char *out) {
 		out[0] = '7';
 		return o->value_size;
 	}
-	/* Not one byte repeated, and not equal for all keys. */
+	/* The bytes of a value vary, and differ between keys. */
 	for (unsigned i = 0; i < o->value_size; i++)
 		out[i] = (char)('a' + (key + i) % 26);
 	return o->value_size;
@@ -164,7 +164,7 @@ void draw_init(struct draw *d, const struct options *o) {
 		d->weight_sum += o->weights[i];
 	if (o->theta > 0)
 		zipf_init(d, o->keys, o->theta);
-	/* The first numbers of a small seed are small. */
+	/* The first random numbers of a small seed are small: skip them. */
 	for (unsigned i = 0; i < 16; i++)
 		random_next(&d->random);
 }

@@ -1,8 +1,8 @@
-/* The load: every connection sends a batch of `pipeline` requests and waits for all its replies, then sends the next.
+/* The load: every connection sends a batch of `pipeline` requests, waits for all replies, then sends the next one.
  *
- * Without a rate the batches follow each other at once. With one, batches are due at even times whatever the server
- * does, and wait for a free connection; their latency counts from when they were due, so that a server that stops for
- * a while is charged with all whom it kept waiting. */
+ * Without a rate, each batch follows the previous one at once. With a rate, batches are due at regular times and wait
+ * for a free connection. Their latency counts from the time they were due, so that a pause of the server counts for all
+ * requests that it delays. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -22,10 +22,10 @@ struct connection {
 	bool waiting_out;
 	uint64_t due_ns;
 	unsigned unanswered;
-	const char *unsent; /* of the batch */
+	const char *unsent; /* unsent bytes of the batch */
 	size_t unsent_size;
-	char *own;     /* owned: the batch, where no stream is used */
-	uint64_t next; /* key of a fill with several tenants */
+	char *own;     /* owned: the batch, if there is no stream */
+	uint64_t next; /* next key of a fill with several tenants */
 	struct replies replies;
 };
 
@@ -35,13 +35,13 @@ struct load {
 	struct draw draw;
 	struct stream stream;
 	struct connection *connections; /* owned */
-	unsigned *idle;                 /* owned: numbers of the connections without a batch, for a rate */
+	unsigned *idle;                 /* owned: indexes of the connections without a batch, for a rate */
 	unsigned idle_count;
 	uint64_t stream_at;   /* next request of the stream */
 	uint64_t next;        /* next key of a fill */
 	uint64_t issued;      /* operations sent */
 	uint64_t answered;    /* operations answered */
-	uint64_t batches_due; /* with a rate: how many have been given out */
+	uint64_t batches_due; /* with a rate: number of batches started */
 	uint64_t start_ns, begin_ns, end_ns;
 	uint64_t begin_answered, begin_cpu_ns;
 	bool measuring;
@@ -78,7 +78,7 @@ static enum verb first_verb(const struct options *o) {
 	return (enum verb)verb;
 }
 
-/* Takes the next keys of a fill; returns how many requests the batch has. */
+/* Takes the next keys of a fill. Returns the number of requests in the batch. */
 static unsigned fill_batch(struct load *l, struct connection *c) {
 	const struct options *o = l->o;
 	uint64_t *next = o->tenants > 1 ? &c->next : &l->next;
@@ -122,7 +122,7 @@ static unsigned next_batch(struct load *l, struct connection *c) {
 	return l->stream.count ? stream_batch(l, c) : drawn_batch(l, c);
 }
 
-/* 1: sent; 0: there is nothing left to send. */
+/* Returns 1 if a batch was sent, 0 if none is left, or an error. */
 static int send_batch(struct load *l, struct connection *c, uint64_t due_ns) {
 	unsigned count = next_batch(l, c);
 	int r;
@@ -175,7 +175,7 @@ static int pull(struct load *l, struct connection *c) {
 	return count > 0 && c->unanswered == 0 && c->unsent_size == 0 ? batch_done(l, c) : 0;
 }
 
-/* With a rate: gives out the batches that are due. */
+/* With a rate: starts the batches that are due. */
 static int send_due(struct load *l, uint64_t now) {
 	double interval = 1e9 * l->o->pipeline / (double)l->o->rate;
 

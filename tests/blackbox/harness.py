@@ -378,7 +378,7 @@ class AtomDB(Server):
     def reload(self, config, good=True, refused=False):
         """Writes a configuration, sends SIGHUP and waits until the daemon says what became of it."""
         text = "The configuration was read again" if good else "The configuration could not be read"
-        text = "The configuration would remove tenants with their keys" if refused else text
+        text = "The configuration would delete keys of tenants" if refused else text
         before = self.log().count(text)
         self.write_config(config)
         self.process.send_signal(signal.SIGHUP)

@@ -201,5 +201,5 @@ class Supervised(harness.AtomDB):
 
     def recovered(self):
         """The latest line about what was taken over."""
-        lines = [line for line in self.log().splitlines() if "goes on with the data" in line]
+        lines = [line for line in self.log().splitlines() if re.search("of the (previous process|process before)", line)]
         return lines[-1] if lines else ""

@@ -137,7 +137,7 @@ def test_unix_sockets_are_for_the_group_alone_by_default(atomdb, short_directory
     with Client(path=resp, secret="s") as client:
         assert client.cmd("PING") == "PONG"
     atomdb.reload(listen % (resp, 'socket_mode = "0600";', atomdb.http_port, http, ""))
-    assert "next start only: resp.socket_mode" in atomdb.log()
+    assert "needs a restart: resp.socket_mode" in atomdb.log()
     atomdb.stop()
     group = 1 if os.geteuid() == 0 else os.getegid()
     atomdb.start(listen % (resp, f'socket_mode = "0777"; socket_group = "{group}";', atomdb.http_port, http,

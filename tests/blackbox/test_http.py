@@ -371,7 +371,7 @@ def test_figures_are_for_known_hosts_only(atomdb):
     for path in OPEN:
         for host in STRANGE:
             assert " 200 OK\r\n" in ask(atomdb, f"GET {path} HTTP/1.1", f"Host: {host}")
-    wait_for(lambda: "for an unknown host" in atomdb.log(), 5, "the warning in the log")
+    wait_for(lambda: "for an unknown host refused" in atomdb.log(), 5, "the warning in the log")
     atomdb.reload('http: { hosts = [ "*" ]; };')
     assert " 200 OK\r\n" in ask(atomdb, "GET /metrics HTTP/1.1", "Host: evil.example")
     for wrong in ('[ "a:80" ]', '[ "" ]', '[ "a b" ]', '"a"', "[ 1 ]", '[ "a." ]', '[ "*.example" ]'):

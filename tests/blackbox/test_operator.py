@@ -141,7 +141,7 @@ def test_a_reload_puts_the_file_in_force_and_says_so(server, operator, admin):
     assert operator.cmd("CONFIG", "GET", "resp.max_c*") == [b"resp.max_clients", b"77"]
     assert operator.cmd("CONFIG", "GET", "maxclients") == [b"maxclients", b"77"]
     assert server.metric("atomdb_live_changes") == 6
-    assert server.log().count("The operator changed what the configuration says") == 6
+    assert server.log().count("The operator changed a setting or a tenant") == 6
     with server.client("s3") as new, server.client("s1") as shop, server.client() as blog:
         assert blog.cmd("AUTH", "s2").code == "WRONGPASS"
         shop.many(("SET", f"k{number}", "v") for number in range(20))
@@ -160,7 +160,7 @@ def test_a_reload_puts_the_file_in_force_and_says_so(server, operator, admin):
                     "tenant shop, secret: those of the file are in force", "server-wide max_memory: stays 1073741824, which the file says",
                     "tenant blog, dropped live: in the file, so it is back, without its data",
                     "server-wide resp.max_clients: was 77, and is 10000 now, as in the file"):
-        assert f"A live change ended with the reload: {verdict}" in log, verdict
+        assert f"The reload ended a live change: {verdict}" in log, verdict
     assert server.metric("atomdb_live_changes") == 0
     assert info(operator, "shop")["changed_live"] == []
     assert operator.cmd("CONFIG", "GET", "resp.max_clients") == [b"resp.max_clients", b"10000"]
@@ -355,7 +355,7 @@ def test_without_the_secret_there_is_no_operator(atomdb, admin, tmp_path):
         assert anybody.cmd("TENANT", "LIST").code == "NOPERM" and anybody.cmd("GET", "k") is None
         anybody.cmd("SET", "k", "v")
         atomdb.reload(OPEN % admin, refused=True)
-        name = [line for line in atomdb.log().splitlines() if "would remove" in line][-1].split(" (1 keys")[0].split()[-1]
+        name = [line for line in atomdb.log().splitlines() if "would delete" in line][-1].split(" (1 keys")[0].split()[-1]
         atomdb.reload(OPEN % admin + f'removed = ( "{name}" );\n')
         assert anybody.closed(), "who opened a tenant with it does not become the operator"
     with atomdb.client("root-secret") as operator:

@@ -1,4 +1,4 @@
-"""Memory gets short: the daemon gives up what is least recently used, says so, and stops when there is room again.
+"""Memory pressure: the daemon evicts the least recently used keys, logs it, and stops when there is room again.
 
 The control group is a directory of the test's own, whose files say what the kernel's would."""
 
@@ -94,11 +94,11 @@ def relieve(server):
         assert client.cmd("DBSIZE") == 2 * KEYS - shed
     time.sleep(1.5)
     assert server.metric("atomdb_shed_keys_total") == shed
-    assert said(server, "Memory gets short") >= 1
+    assert said(server, "Memory is short") >= 1
 
 
 def test_the_limit_is_told(full):
-    assert "The control group's limit on memory holds: tenants may have 224.00M of 256.00M together" in full.log()
+    assert "The memory limit of the control group applies: tenants may have 224.00M of 256.00M together" in full.log()
     assert full.metric("atomdb_shed_keys_total") == 0
 
 
@@ -107,7 +107,7 @@ def test_short_memory_costs_the_largest_its_oldest_keys(full, group):
     assert full.metric("atomdb_shed_keys_total") == 0
     # A sixteenth of the limit is 16 MiB; an eighth is to be free, so 22 MiB are missing.
     group.room(10 * MIB)
-    wait_for(lambda: said(full, "Memory gets short"), 10, "the warning")
+    wait_for(lambda: said(full, "Memory is short"), 10, "the warning")
     group.room(LIMIT // 2)
     wait_for(lambda: full.metric("atomdb_shed_keys_total") * len(VALUE) > 20 * MIB, 10, "keys to go")
     relieve(full)

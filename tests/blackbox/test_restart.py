@@ -63,7 +63,7 @@ def test_a_shutdown_is_not_asked_for_again(service, tmp_path):
 @pytest.mark.threads
 def test_data_outlives_restarts_and_crashes(service):
     service.start(TWO)
-    assert "begins empty" in service.log()
+    assert "AtomDB starts empty" in service.log()
     fill(service)
     for end in (service.restart, service.crash, service.restart, service.crash):
         end()
@@ -83,7 +83,7 @@ def test_a_stop_drops_it_all(service):
     service.stop_unit()
     assert client.closed()
     service.start(TWO)
-    assert service.log().count("begins empty") == 2
+    assert service.log().count("AtomDB starts empty") == 2
     with service.client("one") as client:
         assert client.cmd("DBSIZE") == 0
 
@@ -91,7 +91,7 @@ def test_a_stop_drops_it_all(service):
 def test_without_a_store_it_says_so_and_answers_first(binary, tmp_path):
     service = Supervised(binary, tmp_path, keeps=False)
     service.start(UNLIMITED)
-    assert "will not outlive the process" in service.log()
+    assert "The data will be lost when the process ends" in service.log()
     assert not service.names()
     with service.client("one") as client:
         client.cmd("SET", "a", 1)
@@ -143,7 +143,7 @@ def test_workers_may_change(service, end):
         assert sum("shard" in name for name in service.names()) == max(workers, 2 if workers == 1 else 3)
         if end == "restart":
             assert client.cmd("GET", "number") == b"41"
-    assert "Tenants stay in the shards that they are in: 1 workers, and tenants of 2" in service.log()
+    assert "The number of workers has changed; tenants stay in their shards: 1 workers, and tenants of 2" in service.log()
 
 
 def listed(*names):
@@ -179,7 +179,7 @@ def test_what_the_file_does_not_know_is_kept(service, tmp_path):
     for end, config in (("restart", "shop"), ("crash", "shop"), ("restart", None)):
         text = admin + (listed(config) if config else "")
         getattr(service, end)(config=text)
-        assert re.search("the configuration does not know is kept for its keys: .*50[01] keys", service.log())
+        assert re.search("is not in the configuration; its keys are kept: .*50[01] keys", service.log())
         with service.client("root") as operator, service.client() as other:
             assert other.cmd("AUTH", "secret of blog").code == "WRONGPASS"
             assert other.cmd("AUTH", "blog", "secret of blog").code == "WRONGPASS"
@@ -229,7 +229,7 @@ def test_a_limit_that_the_file_lost_takes_no_keys(service, end, tmp_path):
             end(config=admin)
         else:
             service.reload(admin)
-        said = [line for line in service.log().splitlines() if "more than a limit that the configuration falls back to" in line]
+        said = [line for line in service.log().splitlines() if "exceed the default that replaces a limit" in line]
         assert f"({509 + attempt} keys, " in said[-1] and ": max_entries 30)" in said[-1]
         assert "(80 keys, " in said[-1] and ": max_memory 67108864)" in said[-1]
         with service.client("one") as one, service.client("two") as two, service.client("few") as few:
@@ -266,7 +266,7 @@ def test_an_orphan_that_goes_on_keeps_what_it_has(service, end):
             assert client.cmd("DBSIZE") == 80
             client.cmd("SET", "new", "v")
             assert client.cmd("DBSIZE") == 81
-    assert re.search(r"falls back to; they keep the former one: .*\(80 keys, .*\(80 keys, ", service.log())
+    assert re.search(r"replaces a limit; they keep the former limit: .*\(80 keys, .*\(80 keys, ", service.log())
     defaults = 'defaults: { max_entries = 0; max_memory = "1M"; };'
     service.reload(defaults + 'tenants: ( { name = "a"; secret = "sa"; } );')
     with service.client("sa") as client:
@@ -309,7 +309,7 @@ def test_defaults_take_no_keys_in_place_of_a_lost_line(service, end, own, defaul
         if not orphaned:
             getattr(service, end)(config=admin + listed_a % "")
         assert told()[key] == kept
-        said = [line for line in service.log().splitlines() if "they keep the former one" in line]
+        said = [line for line in service.log().splitlines() if "they keep the former limit" in line]
         assert re.search(r": a \(90 keys, \d+ bytes: " + key.decode(), said[-1])
         assert "more than a limit that the configuration writes" not in service.log()
         with service.client("sa") as client:
@@ -334,7 +334,7 @@ def test_a_line_of_the_defaults_that_changes_is_in_force_at_a_start(service, end
     with service.client("one") as client:
         wait_for(lambda: client.cmd("DBSIZE") == 40, 10, "the limit that is written")
     assert re.search(r"more than a limit that the configuration writes; .*\(90 keys, ", service.log())
-    assert "they keep the former one" not in service.log()
+    assert "they keep the former limit" not in service.log()
 
 
 def test_clients_of_a_renamed_tenant_stay_its_clients(service):
@@ -432,7 +432,7 @@ def test_data_of_another_format_waits_for_its_release(binary, tmp_path, way, end
         # The operator gives it up.
         service.binary = after
         service.start(TWO + 'on_unreadable_data = "start_empty";\n')
-        assert service.log().count("it is given up") == 2
+        assert service.log().count("AtomDB discards it") == 2
         with service.client("one") as fresh:
             assert fresh.cmd("DBSIZE") == 0
     finally:
@@ -501,7 +501,7 @@ def test_unreadable_data_is_given_up_only_if_the_operator_says_so(service):
     service.refuses(1)
     service.refuses(1)
     service.start(UNLIMITED + 'on_unreadable_data = "start_empty";\n')
-    assert "it is given up" in service.log()
+    assert "AtomDB discards it" in service.log()
     with service.client("one") as client:
         assert client.cmd("DBSIZE") == 0
         client.cmd("SET", "b", 1)
@@ -528,7 +528,7 @@ def test_unknown_files_stay_where_they_are(service):
     os.close(read)
     service.store.append(("of-another-release", write))
     service.start(UNLIMITED)
-    assert "a file under a name that is not known: of-another-release" in service.log()
+    assert "a file with an unknown name: of-another-release" in service.log()
     assert "of-another-release" in service.names()
 
 

@@ -124,7 +124,7 @@ def test_no_tenant_takes_all_places_of_clients(atomdb, workers):
     health = server.http("/health")
     assert health.status == 200
     assert server.metric("atomdb_rejected_connections_total", reason="max_clients") == 2
-    wait_for(lambda: "its tenant has as many as it may" in server.log(), what="the log line")
+    wait_for(lambda: "its tenant has too many clients" in server.log(), what="the log line")
     # When one leaves its places are the others'.
     close_all(first)
     wait_for(lambda: server.metric("redis_connected_clients") == len(second), what="the clients' end")

@@ -200,7 +200,7 @@ def hang_and_stop(server):
     wait_for(lambda: "stuck" in server.http("/health").body, 15, "/health to know")
     server.process.send_signal(signal.SIGTERM)
     code, server.process = server.process.wait(20), None
-    assert "AtomDB ends without a worker that does not: worker 0" in server.log()
+    assert "A worker does not stop; AtomDB ends without it: worker 0" in server.log()
     return code
 
 

@@ -1,8 +1,8 @@
-"""Several connections at once, on both servers: transactions, pub/sub, notifications and tracking.
+"""Several connections to both servers: transactions, pub/sub, keyspace notifications and tracking.
 
-Connections a and b write, watch and track; c listens. After each step every connection is asked a question whose answer
-cannot be taken for a message: what came before it is what the step sent it. Neither a nor b subscribes, so that no
-message comes into the middle of EXEC's array."""
+Connections a and b write, watch and track; c subscribes. After each step, every connection sends a question whose
+reply cannot be confused with a message: everything before this reply was caused by the step. a and b do not subscribe,
+so that no message interrupts the array of EXEC."""
 
 import random
 
@@ -73,7 +73,7 @@ def _actor(r):
     if b"BCAST" in options and r.random() < 0.6:
         options += [b"PREFIX", _pick(r, [b"p:", b"k", b"p:1"])]
     if r.random() < 0.2:
-        options += [b"REDIRECT", None]  # the listener
+        options += [b"REDIRECT", None]  # the id of connection c
     return _pick(r, [[b"CLIENT", b"TRACKING", b"ON", *options], [b"CLIENT", b"TRACKING", b"ON", *options],
                      [b"CLIENT", b"TRACKING", b"OFF"], [b"CLIENT", b"CACHING", _pick(r, [b"yes", b"no"])],
                      [b"CLIENT", b"GETREDIR"], [b"CLIENT", b"UNBLOCK", b"0"], [b"CLIENT", b"PAUSE", b"0"]])
@@ -96,7 +96,7 @@ class Trio:
         self.listener_id = self.clients[2].reply()[1:-2]
 
     def step(self, who, command):
-        """Everything that each connection gets by a command of one: a list of three."""
+        """Runs a command on one connection. Returns the input of all three as a list."""
         words = [self.listener_id if word is None else word for word in command]
         self.clients[who].send(encode(*words))
         seen = [[], [], []]
@@ -119,7 +119,7 @@ class Trio:
 
 
 def several_connections(servers, report, raw, secret, seed, steps):
-    """Random steps, a new round with other protocols every 200."""
+    """Runs random steps. Every 200 steps a new round begins with other protocols."""
     r = random.Random(seed)
     for first in range(0, steps, 200):
         protocols = [3, r.choice([2, 3]), r.choice([2, 3])]
@@ -145,7 +145,7 @@ def several_connections(servers, report, raw, secret, seed, steps):
 
 
 def _without_swaps(command, replies):
-    """AtomDB tells tracking clients of SWAPDB too, which changes what they have cached; Redis 7.0 is silent."""
+    """AtomDB sends invalidations for SWAPDB, which changes cached keys; Redis 7.0 does not."""
     if command[0] not in (b"SWAPDB", b"EXEC"):
         return replies
     return [raw for raw in replies
@@ -154,8 +154,8 @@ def _without_swaps(command, replies):
 
 
 def _in_order(replies):
-    """All bytes, but sorted what one message sends through several patterns, as Redis's order is that of its table, and
-    with it the invalidations of one command's keys."""
+    """Returns all bytes. The messages of one publication through several patterns, and the invalidations of one command,
+    are sorted: their order depends on a hash table of Redis."""
     result, run = b"", []
     for raw in [*replies, b""]:
         if raw[4:].startswith((b"$8\r\npmessage", b"$10\r\ninvalidate", b"$7\r\nmessage\r\n$20\r\n__redis__:invalidate")):

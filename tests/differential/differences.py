@@ -1,7 +1,7 @@
-"""The intended differences between redis-server 7.0.15 and AtomDB: all of them, with the reason.
+"""The intended differences between redis-server 7.0.15 and AtomDB, each with its reason.
 
-What is not here must be equal byte by byte. A rule looks at both replies as trees and says whether they agree in what
-is meant to agree."""
+All other replies must be equal byte by byte. A rule compares two replies as trees, and returns True if they agree in
+everything that must agree."""
 
 from protocol import tree
 
@@ -19,7 +19,7 @@ def rule(*names, why):
 
 
 def agree(command, redis, atomdb):
-    """Whether two raw replies to `command` agree."""
+    """Returns True if the raw replies to `command` agree."""
     if redis == atomdb:
         return True
     words = [word.lower().decode("latin-1") for word in command[:2]]
@@ -27,12 +27,12 @@ def agree(command, redis, atomdb):
     return bool(found) and found[0](tree(redis), tree(atomdb), command)
 
 
-# Commands that only AtomDB has.
+# Commands that Redis lacks.
 OWN = ("bigkeys", "hotkeys", "tenant")
 
 
 def _without_own(names):
-    """Names of commands that Redis 7.0 has too: without CLIENT SETINFO of 7.2, and AtomDB's own."""
+    """The commands that Redis 7.0 has too: without CLIENT SETINFO of Redis 7.2 and AtomDB's own."""
     return {name for name in names if name[1] != b"client|setinfo" and name[1].split(b"|")[0].decode() not in OWN}
 
 
@@ -137,12 +137,12 @@ def _client_line(redis, atomdb, _):
     def events(value):
         return [field for field in value[1].split() if field.startswith(b"events=")]
 
-    # Redis may still have replies to write; AtomDB shows none.
+    # Redis may have unsent replies, AtomDB has none.
     moments = all(a in (b"events=r", b"events=rw") and b == b"events=r" for a, b in zip(events(redis), events(atomdb)))
     return moments and first == second and all(set(a) <= set(b) <= set(a) | {"lib-name", "lib-ver"} for a, b in zip(names, more))
 
 
-# Keys with a deadline in the past that Redis may still hold when it is asked how many there are.
+# Maximum number of expired keys that Redis may still count.
 LATE = 2
 
 

@@ -1,4 +1,4 @@
-"""Random commands of AtomDB's table, with good arguments and bad ones; the same for the same seed."""
+"""Generates random commands from AtomDB's table, with valid and invalid arguments. Equal seeds give equal commands."""
 
 import random
 
@@ -12,7 +12,7 @@ PATTERNS = [b"*", b"key:*", b"key:?", b"[a-c]", b"[^a]", b"k*", b"", b"\\*", b"*
             b"[c-a]", b"\\", b"a\\", b"*:[12]", b"[^", b"*[", b"key:[^1]", b"counter", b"??*", b"[\\]]", b"[]a]"]
 WORDS = [b"EX", b"PX", b"EXAT", b"PXAT", b"NX", b"XX", b"KEEPTTL", b"GET", b"PERSIST", b"GT", b"LT", b"COUNT", b"MATCH",
          b"TYPE", b"ASYNC", b"SYNC", b"AUTH", b"SETNAME", b"ID", b"bogus", b"", b"ex", b"Nx", b"string", b"list"]
-# Far enough ahead that no run reaches them; what is set absolutely is compared exactly.
+# So far ahead that no run reaches it. Absolute times are compared exactly.
 FAR_SECONDS = 4102444800
 OVERFLOWS = [b"9223372036854775807", b"9223372036854775", b"9223372036854776", b"9223370000000000", b"-9223372036854775808",
              b"-9223372036854776", b"9999999999999999", b"9223372036854775000"]
@@ -26,20 +26,20 @@ class Generator:
         self.weights = [weight for weight, _, _ in self.makers]
 
     def commands(self):
-        """One or more commands that belong together (all lists of bytes)."""
+        """Returns one or more related commands, as lists of bytes."""
         _, name, maker = self.random.choices(self.makers, self.weights)[0]
         made = maker()
         made = made if made and isinstance(made[0], list) else [made]
         if name not in (b"SCAN", b"INFO", b"COMMAND", b"MULTI") and self.chance(0.03):
             spoiled = self.spoil(made[0])
-            # To Redis "1 " is a save point, which AtomDB refuses: CONFIG GET and errorstats would differ from then on.
+            # Redis accepts "1 " as a save point, AtomDB does not: later CONFIG GET and errorstats would differ.
             if not {b"save", b"1 "} <= set(spoiled):
                 made = [spoiled]
         return [[self.case(name) if at == 0 else command[0], *command[1:]] for at, command in
                 enumerate([[name, *made[0]]] + made[1:])]
 
     def spoil(self, arguments):
-        """Too few, too many, or other arguments; never such that a key would expire during the run."""
+        """Removes, adds or replaces arguments, but never so that a key expires during the run."""
         how = self.random.randrange(3)
         if how == 0 and arguments:
             return arguments[: self.random.randrange(len(arguments))]
@@ -73,7 +73,7 @@ class Generator:
         return self.pick((INTEGERS, NOT_INTEGERS, TEXTS)[how - 1])
 
     def span(self, unit):
-        """Relative time to live: never twice the same, so that GT and LT do not hang on a millisecond."""
+        """A relative time to live. It is never the same twice, so that GT and LT do not depend on a millisecond."""
         if self.chance(0.15):
             return self.pick([b"0", b"-1", b"-100000"] + NOT_INTEGERS + OVERFLOWS)
         while True:
@@ -83,7 +83,7 @@ class Generator:
                 return b"%d" % (seconds * unit)
 
     def moment(self, unit):
-        """Absolute deadline: in 2100, or long past, or none at all."""
+        """An absolute deadline: in 2100, in the past, or invalid."""
         if self.chance(0.15):
             return self.pick([b"0", b"-1", b"1", b"100000"] + NOT_INTEGERS + OVERFLOWS)
         return b"%d" % (FAR_SECONDS * unit + self.random.randint(0, 1000))
@@ -99,7 +99,7 @@ def _set(g):
     options += [[word] for word in (b"NX", b"XX", b"GET", b"KEEPTTL") if g.chance(0.15)]
     g.random.shuffle(options)
     key = g.key()
-    # Redis counts a key that is set with a past deadline until something looks at it.
+    # Redis counts a key with a past deadline until a command accesses it.
     return [[key, g.value(), *(word for option in options for word in option)], [b"EXISTS", key]]
 
 
@@ -176,7 +176,7 @@ def _client(g):
 
 
 def _multi(g):
-    """A transaction, by and large."""
+    """A transaction, mostly valid."""
     kept = [g.pick([[b"SET", g.key(), g.value()], [b"GET", g.key()], [b"INCR", g.key()], [b"DEL", *g.keys()], [b"DBSIZE"],
                     [b"APPEND", g.key(), g.value()], [b"EXISTS", *g.keys()], [b"GETDEL", g.key()], [b"STRLEN", g.key()]])
             for _ in range(g.random.randint(0, 5))]
@@ -228,7 +228,7 @@ def _letters(g):
 
 
 def _place(g):
-    """A place in a value, from either end, or beyond."""
+    """An index into a value, from either end, or out of range."""
     return b"%d" % g.random.randint(-30, 60) if g.chance(0.85) else g.pick(INTEGERS + NOT_INTEGERS)
 
 
@@ -285,7 +285,7 @@ def _incrbyfloat(g):
 
 
 def _copy(g):
-    """COPY, and what became of both keys."""
+    """COPY, then a comparison of both keys."""
     first, second = g.key(), g.key()
     options = [[b"REPLACE"], [b"DB", g.pick([b"0", b"1", b"15", b"16", b"-1", b"x", b"3000000000"])], [b"bogus"]]
     chosen = [word for option, share in zip(options, (0.4, 0.4, 0.02)) if g.chance(share) for word in option]
@@ -319,7 +319,7 @@ def _swap(g):
 
 
 def _dump(g):
-    """DUMP, of what is there or of something that compresses."""
+    """DUMP of an existing value, or of a compressible one."""
     key = g.key()
     if g.chance(0.5):
         return [key]
@@ -338,7 +338,7 @@ for _byte in range(256):
 
 
 def sealed(body, version=10):
-    """A payload for RESTORE, with its version and checksum."""
+    """Completes a payload for RESTORE with version and checksum."""
     body += bytes([version & 255, version >> 8])
     crc = 0
     for byte in body:
@@ -346,8 +346,8 @@ def sealed(body, version=10):
     return body + crc.to_bytes(8, "little")
 
 
-# Strings in each form, canonical or not, and in none. No string may end in, or before, version and checksum: Redis reads
-# on into them, and does not mind what is left; AtomDB refuses both.
+# Strings in each encoding, canonical and not, and invalid ones. No string may extend into the version and the checksum:
+# Redis reads into them, and ignores the rest; AtomDB rejects both.
 BODIES = [b"\0\x05hello", b"\0\0", b"\0\x40\x05hello", b"\0\x80\0\0\0\x05hello", b"\0\x81\0\0\0\0\0\0\0\x05hello", b"\0\xc0\x80",
           b"\0\xc1\x00\x80", b"\0\xc2\xff\xff\xff\x7f", b"\0\xc3\x06\x05\x04hello", b"\0\xc3\x04\x14\x00a\xe0\x0a", b"\0\xc3\x05\x14\x00a\xe0\x0a\x00",
           b"\0\xc3\x05\x15\x00a\xe0\x0a\x00", b"\0\xc3\x05\x14\x00a\xe0\x0a\x01", b"\0\xc4", b"\0\x85", b"\0\x81\xff\xff\xff\xff\xff\xff\xff\xff",
@@ -359,7 +359,7 @@ def _restore(g):
     body = g.pick(BODIES)
     payload = sealed(body, g.pick([10, 10, 10, 10, 9, 1, 0, 11, 256]))
     if g.chance(0.1):
-        # Only what the checksum refuses: of a payload that is all zeros any part is sealed as well, and Redis reads on
+        # Only payloads with a wrong checksum. Any part of a payload of zeros has a valid checksum, and Redis would read
         # into the footer.
         broken = g.pick([payload[:-1], payload[:9], b"", bytes([payload[0] ^ 1]) + payload[1:]])
         payload = broken if sealed(broken[:-10], int.from_bytes(broken[-10:-8], "little")) != broken else payload
@@ -381,7 +381,7 @@ def _hll_key(g):
 
 
 def _pfadd(g):
-    """Adds few elements or many, and looks at the bytes that they made."""
+    """Adds few or many elements, and reads the resulting bytes."""
     key = _hll_key(g)
     most = g.pick([0, 1, 3, 30, 30, 1000])
     elements = [b"e%d" % g.random.randint(0, g.pick([50, 5000, 1_000_000])) for _ in range(g.random.randint(0, most))]
@@ -399,7 +399,7 @@ def _pfdebug(g):
 
 
 def _hll_damage(g):
-    """Makes a key a HyperLogLog that is not quite one; then what reads it, and away with it."""
+    """Writes an invalid HyperLogLog, reads it with several commands, and deletes it."""
     header = g.pick([b"HYLL\1\0\0\0", b"HYLL\1\0\0\0", b"HYLL\0\0\0\0", b"HYLL\2\0\0\0", b"HYLX\1\0\0\0"])
     body = g.pick([b"\x7f\xff", b"\x7f\xfe", b"", b"\x7f", b"\x7f\xff\x7f\xff", b"\x84" * 20, b"\x7f\xfe\x84", b"\0" * 12288])
     key = b"hll:x"
@@ -408,7 +408,7 @@ def _hll_damage(g):
 
 
 def _server(g):
-    """Words behind the commands that tell about the server and its users."""
+    """Arguments of the commands that describe the server and its users."""
     return {
         b"MEMORY": [[b"USAGE", g.key()], [b"USAGE", g.key(), b"SAMPLES", g.pick([b"0", b"5", b"-1", b"x", b""])],
                     [b"USAGE", g.key(), b"bogus", b"1"], [b"USAGE", g.key(), b"SAMPLES"], [b"PURGE"], [b"nosuch"], [b"USAGE"]],
@@ -439,7 +439,7 @@ def _server(g):
 
 
 def _makers(g):
-    """(weight, name, what makes the arguments)"""
+    """Returns (weight, name, generator of the arguments) for each command."""
     def none():
         return []
 

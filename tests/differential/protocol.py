@@ -1,8 +1,8 @@
-"""RESP replies as raw bytes, and as trees that keep the type of every part."""
+"""RESP replies as raw bytes, and as trees with the type of every part."""
 
 
 def end_of_reply(data, at):
-    """Where the reply that starts at `at` ends, or -1 while it is unfinished."""
+    """Returns the end of the reply that starts at `at`, or -1 if it is incomplete."""
     pending = 1
     while pending:
         end = data.find(b"\r\n", at)
@@ -27,7 +27,7 @@ def end_of_reply(data, at):
 
 
 def tree(raw):
-    """A reply as (type, content): content is bytes, or a list of trees for what has parts."""
+    """Returns a reply as (type, content). The content is bytes, or a list of trees."""
     value, at = _tree(raw, 0)
     assert at == len(raw)
     return value

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""Sends the same commands to redis-server 7.0.15 and to AtomDB and compares the replies byte by byte.
+"""Sends the same commands to redis-server 7.0.15 and to AtomDB, and compares the replies byte by byte.
 
     run.py [--binary build/atomdb] [--commands 100000] [--seed N] [--differences]
 
-Four parts: every command of the table with every wrong number of arguments; random bytes on connections of their own;
-several connections at once; random commands, in RESP2 and RESP3. What may differ, and why, is in differences.py. Prints
-the seed; the same seed gives the same commands. Ends with `N passed, N failed`, and with 1 when something failed."""
+Four parts: every command of the table with every wrong number of arguments; connections with random bytes; several
+connections at once; random commands in RESP2 and RESP3. differences.py lists the intended differences with their
+reasons. Prints the seed: equal seeds give equal commands. Prints `N passed, N failed`, and exits with 1 if a
+comparison failed."""
 
 import argparse
 import os
@@ -36,7 +37,7 @@ REFERENCE = ["--maxmemory-policy", "allkeys-lru", "--enable-debug-command", "yes
 
 
 class Raw(Client):
-    """A client that returns replies as they are on the wire."""
+    """A client that returns the raw bytes of replies."""
 
     def reply(self):
         while True:
@@ -49,11 +50,11 @@ class Raw(Client):
 
 
 class Broken(Exception):
-    """A server closed the connection, or sent what is not RESP."""
+    """A server closed the connection or sent invalid RESP."""
 
 
 class Report:
-    """Counts comparisons; prints each kind of mismatch a few times, with what went before."""
+    """Counts comparisons. Prints each kind of mismatch a few times, with the preceding commands."""
 
     def __init__(self, limit):
         self.passed, self.failed, self.limit = 0, 0, limit
@@ -90,7 +91,8 @@ def both(servers, **options):
 
 
 def run_batch(pair, commands, report, history):
-    """Sends a batch to both, compares the replies; False when the servers are to be made equal again."""
+    """Sends a batch to both servers and compares the replies. Returns False if their states must be made equal
+    again."""
     data = b"".join(encode(*command) for command in commands)
     for client in pair:
         client.send(data)
@@ -113,12 +115,12 @@ def run_batch(pair, commands, report, history):
 
 
 def whole_table(servers, report):
-    """Each row of commands.def: what COMMAND says of it; and called with no argument, too few, and too many."""
+    """Compares COMMAND INFO of each command of the table, and its errors for no, too few and too many arguments."""
     pair = both(servers)
     commands = []
     for row in commands_table():
         if row.name == "client|setinfo" or row.name.split("|")[0] in differences.OWN:
-            continue  # of Redis 7.2, and AtomDB's own
+            continue  # a subcommand of Redis 7.2, or AtomDB's own
         words = [word.encode() for word in row.words]
         least = abs(row.arity)
         for count in range(len(words), 9):
@@ -136,8 +138,8 @@ def whole_table(servers, report):
         client.close()
 
 
-# No NUL: Redis looks for the end of an inline command as in a C string, so that behind a NUL it waits for ever; to AtomDB
-# a NUL is a byte like any other.
+# No NUL: Redis treats an inline command as a C string and waits forever after a NUL. AtomDB treats NUL as any other
+# byte.
 PIECES = [b"*", b"$", b"\r\n", b"\n", b"\r", b"-1", b"0", b"1", b"2", b"3", b"'", b'"', b"\\x41", b" ", b"GET", b"SET",
           b"PING", b"a", b"b", b"*1\r\n", b"*2\r\n", b"$3\r\n", b"$1\r\nk\r\n", b"*1\r\n$4\r\nPING\r\n", b"echo ", b":", b"%", b"~",
           b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n", b"\xff", b"99999999999", b"2147483648", b"536870913", b"*11\r\n",
@@ -145,7 +147,7 @@ PIECES = [b"*", b"$", b"\r\n", b"\n", b"\r", b"-1", b"0", b"1", b"2", b"3", b"'"
 
 
 def random_bytes(servers, report, seed, rounds):
-    """Whole connections of random bytes, up to the end that the server makes."""
+    """Sends random bytes on new connections, until the server closes them."""
     generator = random.Random(seed)
     for number in range(rounds):
         data = b"".join(generator.choice(PIECES) for _ in range(generator.randint(1, 40)))
@@ -166,7 +168,7 @@ def random_bytes(servers, report, seed, rounds):
 
 
 def scan_everything(servers, report):
-    """SCAN in small steps finds what KEYS finds, on both."""
+    """Checks on both servers that SCAN in small steps finds the same keys as KEYS."""
     pair = both(servers)
     for client in pair:
         client.cmd("FLUSHALL")
@@ -189,10 +191,10 @@ def scan_everything(servers, report):
 def random_commands(servers, report, seed, count):
     generator = Generator(seed)
     pair, history, done = both(servers), [], 0
-    since = count  # so that the first round begins clean
+    since = count  # start the first round with equal states
     while done < count and not report.enough():
         if since >= 5000:
-            # In a batch of their own: Redis closes a client without AUTH that has more than 1 KB of replies to take.
+            # A separate batch: Redis closes an unauthenticated client with more than 1 KB of unread replies.
             run_batch(pair, [[b"RESET"], [b"GET", b"a"], [b"AUTH", SECRET.encode()]], report, history)
             start = [[b"HELLO", b"3" if (done * 4 // count) % 2 else b"2"], [b"FLUSHALL"], [b"CONFIG", b"RESETSTAT"], [b"SELECT", b"0"]]
             run_batch(pair, start, report, history)

@@ -1,5 +1,5 @@
-/* Any bytes written over the arena of a small shard, saved or not: the take-over refuses it, or makes a shard of it
- * that works. The input is a byte (saved or not), then patches: a place (4 bytes), a length, and the bytes. */
+/* Overwrites parts of the arena of a small shard with arbitrary bytes. Adopting it must fail, or give a working shard.
+ * Input: one byte (shard saved or not), then patches of position (4 bytes), length and bytes. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +40,7 @@ static void patch(int fd, const uint8_t *data, size_t size) {
 		memcpy(&place, data, sizeof place);
 		size_t len = 1 + data[4] % 64;
 		len = len < size - 5 ? len : size - 5;
-		/* The parts that are in use. */
+		/* Hit the parts in use. */
 		off_t at = place % 4 == 0 ? (off_t)(place / 4 % sizeof(struct header))
 			   : place % 4 == 1
 				   ? (off_t)(descriptors + FIRST_PAGE / SLAB_PAGES * 16 + place / 4 % 512)
@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	shard_each_tenant(s, adopt, &m);
 	for (unsigned i = 0; i < m.count; i++)
 		work(&m.tenants[i]);
-	/* Moves what was found. */
+	/* Relocates the surviving entries. */
 	shard_purge(s);
 	for (unsigned i = 0; i < 100 && shard_work(s, 100); i++) {
 	}

@@ -1,4 +1,4 @@
-/* Any bytes as a configuration: it is refused with a reason, or accepted with every value in its range. */
+/* Parses arbitrary bytes as a configuration. It must be rejected with a reason, or all values must be in range. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,14 +8,14 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const char *__lsan_default_suppressions(void);
 
-/* libconfig 1.5 loses the strings that it was reading when it meets a syntax error. */
+/* libconfig 1.5 leaks the current strings on a syntax error. */
 const char *__lsan_default_suppressions(void) {
 	return "leak:libconfig\n";
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	const char *text = (const char *)data;
-	/* No input may make the target open files of its choice. */
+	/* The input must not choose files to open. */
 	if (memmem(data, size, "_file", 5) != NULL && (memchr(data, '/', size) != NULL || memchr(data, '\\', size)))
 		return 0;
 	struct config *c = NULL;

@@ -1,7 +1,7 @@
-/* Any bytes as what a client sends to a live store with a small quota: every reply is one well-formed value, the
- * tenant's counters agree with each other and keep to the quota, and another tenant's key stays what it was.
+/* Sends arbitrary bytes as a client to a store with a small quota. Every reply must be one well-formed value. The
+ * counters of the tenant must be consistent and within the quota. A key of another tenant must not change.
  *
- * The first byte chooses the limits; the rest is the client's stream. Time passes with every command. */
+ * The first byte chooses the limits; the rest is the stream of the client. The clock advances with every command. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MAX_MEMORY  65536
 #define DEPTH       24
 
-/* The first byte's bits. */
+/* Bits of the first byte. */
 enum limit_choice {
 	LIMIT_ENTRIES = 1,
 	LIMIT_MEMORY = 2,
@@ -55,13 +55,13 @@ static void close_session(struct session *s) {
 	s->flags |= SESSION_CLOSING;
 }
 
-/* The end of the line at `p`, behind its CRLF; NULL where there is none. */
+/* Returns the end of the line at `p`, after its CRLF, or NULL if it has none. */
 static const char *line_end(const char *p, const char *end) {
 	const char *cr = memchr(p, '\r', (size_t)(end - p));
 	return cr == NULL || cr + 1 == end || cr[1] != '\n' ? NULL : cr + 2;
 }
 
-/* The end of the value at `p`; NULL where it is not well formed. */
+/* Returns the end of the value at `p`, or NULL if it is malformed. */
 static const char *value_end(const char *p, const char *end, unsigned depth) {
 	if (p == end || depth == DEPTH)
 		return NULL;
@@ -86,7 +86,7 @@ static const char *value_end(const char *p, const char *end, unsigned depth) {
 	return next;
 }
 
-/* Whether the bytes are values, one behind the other. */
+/* Returns true if the bytes are a sequence of values. */
 static bool are_values(struct slice bytes) {
 	const char *p = bytes.data, *end = bytes.data + bytes.len;
 	while (p != NULL && p != end)
@@ -94,14 +94,14 @@ static bool are_values(struct slice bytes) {
 	return p == end;
 }
 
-/* A message or an invalidation, which comes when it comes. */
+/* A message or an invalidation. It may arrive at any time. */
 static void push(struct session *s, struct slice bytes) {
 	MUST(s->tenant != NULL && bytes.len != 0 && are_values(bytes));
 }
 
 static const struct session_host host = {.describe = describe, .close = close_session, .push = push};
 
-/* What makes a command have no reply, or several. */
+/* Returns true if the command may have no reply or several. */
 static bool replies_freely(const struct session *s, uint32_t flags_before) {
 	const uint32_t mute = SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT;
 	return ((flags_before | s->flags) & mute) != 0 ||
@@ -144,10 +144,10 @@ static enum outcome run(struct server *server, struct client *c, const struct sl
 	MUST(!c->writer.failed);
 	MUST(c->writer.protocol == c->session.protocol);
 	const char *end = c->out.data + c->out.len;
-	/* A line of HTTP is not answered. */
+	/* A line of HTTP has no reply. */
 	if (outcome == OUTCOME_HTTP)
 		return outcome;
-	/* EXEC answers as many as it ran, of which some may have several replies or none. */
+	/* EXEC has as many replies as it ran commands. Some of these may have several replies or none. */
 	if (c->session.last != NULL && c->session.last->id == COMMAND_EXEC)
 		return outcome;
 	if (replies_freely(&c->session, flags))
@@ -196,7 +196,7 @@ static void server_init(struct server *server, uint8_t choice) {
 	pass(server, INT64_C(1700000000000));
 }
 
-/* Runs the client's stream until it ends, breaks the protocol, or asks to be closed. */
+/* Runs the stream of the client until it ends, violates the protocol, or asks to close the connection. */
 static void serve(struct server *server, struct client *c, const char *p, size_t left) {
 	const struct reader_limits limits = {
 		.max_args = 1000, .max_bulk = 1 << 20, .authenticated = true, .max_bytes = 1 << 20};
@@ -208,7 +208,7 @@ static void serve(struct server *server, struct client *c, const char *p, size_t
 		if (r != READER_COMMAND && r != READER_EMPTY)
 			break;
 		MUST(consumed >= 1 && consumed <= left);
-		/* A tenant that is paused may stay so for ever. */
+		/* A paused tenant may stay paused. */
 		if (r == READER_COMMAND && run(server, c, reader.argv, reader.argc) >= OUTCOME_CLOSE)
 			break;
 		if (c->session.tenant != NULL)
@@ -237,7 +237,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	run(&server, &canary, set, 3);
 	client_init(&server, &client, 2);
 	run(&server, &client, own, 2);
-	/* Only the client's keys may expire by the limits. */
+	/* Only the keys of the client may expire because of the limits. */
 	struct tenant_limits strict = client.session.tenant->limits;
 	strict.max_ttl = data[0] & LIMIT_MAX_TTL ? 400 : 0;
 	strict.default_ttl = data[0] & LIMIT_DEFAULT_TTL ? 200 : 0;

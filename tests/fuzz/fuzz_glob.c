@@ -1,5 +1,4 @@
-/* A pattern, a NUL and a text of any bytes: the match is what Redis's recursion says, and takes no more steps than
- * their lengths allow. */
+/* Input: a pattern, a NUL and a text. The result must equal that of Redis's recursion, within the maximum of steps. */
 #include <stdint.h>
 #include <string.h>
 

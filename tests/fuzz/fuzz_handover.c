@@ -1,5 +1,5 @@
-/* Any bytes as what the process before left of a session and of its tenant's settings: an error, or a session that
- * answers; nothing is left behind. */
+/* Deserializes arbitrary bytes as the hand-over of a session and of the settings of its tenant. The result must be an
+ * error, or a working session. No memory may leak. */
 #include <stdint.h>
 #include <string.h>
 
@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	} while (0)
 
 #define MEMORY ((uint64_t)8 << 20)
-/* A value that is pinned, and fills all but some bytes of its block. */
+/* A pinned value that leaves a few bytes of its block unused. */
 #define LARGE (PIN_MIN + 4000)
 
 static void describe(struct session *s, struct client_facts *facts) {
@@ -58,7 +58,7 @@ static void use(struct session *s) {
 	buffer_deinit(&out);
 }
 
-/* Numbers as the place of a value that the tenant is sent: none, or bytes of the one that it has. */
+/* Claims the pinned value at the position in `numbers`: an invalid one, or bytes of the existing one. */
 static void claim(struct tenant *t, struct slice numbers) {
 	static char value[LARGE];
 	uint64_t n[4] = {0};
@@ -87,7 +87,7 @@ static void claim(struct tenant *t, struct slice numbers) {
 	pin_release(one);
 }
 
-/* Any bytes as a state with its header, and as one of an early release without. */
+/* Converts arbitrary bytes as a state with a header, and as one of an early release without. */
 static void convert(struct slice bytes) {
 	struct buffer converted;
 	struct slice record;
@@ -99,7 +99,7 @@ static void convert(struct slice bytes) {
 	buffer_deinit(&converted);
 }
 
-/* What the input is: the frame, or a record of fields that are records of the kinds below. */
+/* The input: a frame, or a record with fields that are records of the kinds below. */
 struct input {
 	struct slice session, settings, identity, place;
 };

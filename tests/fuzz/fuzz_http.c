@@ -1,5 +1,5 @@
-/* The heads of a request over HTTP that AtomDB reads itself: Authorization, Accept and Accept-Encoding. An
- * authorization passes only where the secret is in it. */
+/* Parses arbitrary bytes as the HTTP headers that AtomDB reads itself: Authorization, Accept and Accept-Encoding. An
+ * authorization may pass only if it contains the secret. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char secret[] = "ab";
-/* "ab" behind a colon, at each of the three places that a byte has in base64. */
+/* "ab" after a colon, at each of the three alignments in base64. */
 static const char *const compressed[] = {"OmFi", "phY", "6YW"};
 
 static void demand(bool condition) {

@@ -1,5 +1,5 @@
-/* Any bytes as the operator's changes of a configuration: pairs of a key and a value, each ended by a NUL. They are
- * refused with a reason, or every value is one that can be shown and set again. */
+/* Applies arbitrary bytes as live changes of the configuration: pairs of key and value, each terminated by a NUL. They
+ * must be rejected with a reason, or every value can be printed and set again. */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const char *__lsan_default_suppressions(void);
 
-/* libconfig 1.5 loses strings when it meets a syntax error. */
+/* libconfig 1.5 leaks strings on a syntax error. */
 const char *__lsan_default_suppressions(void) {
 	return "leak:libconfig\n";
 }
@@ -27,7 +27,7 @@ static void check(int result, const struct config_error *error) {
 		abort();
 }
 
-/* The next text; its length may be cut at a NUL inside of what remains. */
+/* Takes the next text, up to a NUL. */
 static struct slice take(const char **at, const char *end) {
 	struct slice s = {*at, strlen(*at)};
 	*at += s.len < (size_t)(end - *at) ? s.len + 1 : s.len;
@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	for (const char *at = text, *end = text + size; at < end;) {
 		struct slice key = take(&at, end), value = take(&at, end);
 		check(config_change(c, key, value, &error), &error);
-		/* No input may make the target open files of its choice. */
+		/* The input must not choose files to open. */
 		if (!slice_is(key, "secret_file"))
 			check(config_change_tenant(c, NULL, &tenant, key, value, &error), &error);
 		if (tenant.secret_count > TENANT_SECRETS)

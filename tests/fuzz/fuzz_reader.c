@@ -1,5 +1,5 @@
-/* The reader under bytes from outside: in one piece and in pieces it must say the same, take at least a byte for each
- * command, and name no argument outside its input. The first three bytes choose limits and pieces. */
+/* Reads arbitrary bytes in a single piece and in several. Both must give the same commands, consume at least one byte
+ * for each, and never point outside the input. The first three bytes choose the limits and the pieces. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

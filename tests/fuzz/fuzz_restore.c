@@ -1,5 +1,5 @@
-/* Any bytes as what RESTORE takes, as they are and with a checksum that fits: a payload is refused, or has a value
- * whose own payload has the same value. */
+/* Passes arbitrary bytes to RESTORE, unchanged and with a valid checksum. The payload must be rejected, or dumping its
+ * value again must give the same value. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static void check(struct slice payload) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	check((struct slice){(const char *)data, size});
-	/* The same bytes as the type and string of a payload, and as a value. */
+	/* Interpret the bytes as type and string of a payload, and as a value. */
 	struct buffer sealed;
 	buffer_init(&sealed);
 	MUST(buffer_reserve(&sealed, size + 10, SIZE_MAX) == 0);

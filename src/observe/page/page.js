@@ -1,6 +1,6 @@
 "use strict";
-/* Asks /api/status and /api/history again and again, and draws what they say. Whatever comes from outside becomes a text
- * node or a number. */
+/* Requests /api/status and /api/history periodically and draws the results. Strings of the server become text nodes,
+ * never HTML. */
 (() => {
 const STEP = 5000, RETRY = 2000, PATIENCE = 4000, HOUR = 3600000, BRIEF = 300000;
 const SVG = "http://www.w3.org/2000/svg";
@@ -66,20 +66,20 @@ const rate = (column) => (p) => p.span_ms > 0 ? p[column] * 1000 / p.span_ms : 0
 const charts = [
 	{id: "throughput", title: "Throughput", unit: "commands a second", show: count,
 		lines: [["commands", rate("commands")]],
-		note: "Commands that AtomDB ran for all clients."},
+		note: "Commands of all clients."},
 	{id: "latency", title: "Latency", unit: "at p99", show: duration, main: 1,
 		lines: [["median", (p) => p.p50_ns], ["p99", (p) => p.p99_ns], ["longest", (p) => p.longest_ns]],
 		scale: "log", blank: (p) => p.commands === 0,
-		note: "Time inside AtomDB, without the network: 99 of 100 commands took less than p99. The scale goes up by tens."},
+		note: "Time inside AtomDB, without the network. 99 of 100 commands took less than p99. The scale is logarithmic."},
 	{id: "hits", title: "Hit ratio", unit: "of lookups", show: percent, top: 100,
 		lines: [["hits", (p) => ratio(p.hits, p.misses)]],
-		note: "Lookups that found their key. Where it falls, clients ask for keys that were evicted, have expired or never were."},
+		note: "Lookups that found their key. If it falls, clients ask for keys that were evicted, have expired or never existed."},
 	{id: "memory", title: "Memory", unit: "in use", show: bytes,
 		lines: [["keys and tables", (p) => p.used_bytes], ["whole process", (p) => p.resident_bytes]],
-		note: "What the data of all tenants takes, and what the kernel has given to the process."},
+		note: "Memory of the data of all tenants, and of the whole process."},
 	{id: "gone-keys", title: "Evictions and expirations", unit: "keys a second", show: count, sum: true,
 		lines: [["evicted", rate("evictions")], ["expired", rate("expired")]],
-		note: "Evicted: gone for want of room in the quota of their tenant. Expired: gone because their time was up."},
+		note: "Evicted: removed because their tenant reached its quota. Expired: removed because their time to live ended."},
 	{id: "clients", title: "Clients", unit: "connected", show: count, whole: true,
 		lines: [["clients", (p) => p.clients]],
 		note: "Open connections of all tenants together."},
@@ -110,7 +110,7 @@ function build(chart) {
 	return card;
 }
 
-/* A number of at least `x` that is nice to read at the top of a scale; bytes have powers of two. */
+/* Returns a round number of at least `x` for the top of a scale: a power of two for bytes. */
 function nice(x, binary) {
 	if (binary) return 2 ** Math.ceil(Math.log2(Math.max(x, 1024)));
 	const power = 10 ** Math.floor(Math.log10(Math.max(x, 1)));
@@ -184,7 +184,7 @@ function redraw(chart) {
 	tell(chart, values, shown);
 }
 
-/* The point under the pointer, or the last one. */
+/* Returns the index of the point under the pointer, or of the last one. */
 function pick(chart, x) {
 	if (chart.pointed == null || points.length === 0) return points.length - 1;
 	const box = chart.svg.getBoundingClientRect(), wanted = (chart.pointed - box.left) / box.width * WIDTH;
@@ -227,7 +227,7 @@ function bar(part, full) {
 
 let before = null;
 
-/* Commands of a tenant a second, since the last time. */
+/* Commands per second of a tenant, since the previous status. */
 function tenantRate(t, status) {
 	const old = before && before.tenants && before.tenants.find((o) => o.name === t.name);
 	const ms = before ? status.uptime_ms - before.uptime_ms : 0;
@@ -238,7 +238,7 @@ function showTenants(status) {
 	if (!status.tenants) {
 		const button = make("button", {type: "button"}, "Enter the secret");
 		button.addEventListener("click", () => { ask("", true); });
-		$("tenants").replaceChildren(make("p", {class: "empty"}, "Tenants are shown to those who send the secret."), button);
+		$("tenants").replaceChildren(make("p", {class: "empty"}, "The tenants need a secret."), button);
 		return;
 	}
 	const rows = status.tenants.slice();
@@ -264,7 +264,7 @@ function showTenants(status) {
 function showSlow(status) {
 	const rows = status.slowest_commands;
 	const most = Math.max(1, ...rows.map((c) => c.mean_ns));
-	$("slow").replaceChildren(rows.length === 0 ? make("p", {class: "empty"}, "No command was run yet.") : table(
+	$("slow").replaceChildren(rows.length === 0 ? make("p", {class: "empty"}, "No command has run yet.") : table(
 		[["Command"], ["", "bar wide"], ["Average"], ["p99"], ["Calls"]],
 		rows.map((c) => [[c.name.toUpperCase().replace("|", " ")], [bar(c.mean_ns / most), "bar wide"], [duration(c.mean_ns)],
 			[duration(c.p99_ns)], [count(c.calls)]])));
@@ -281,7 +281,7 @@ function showService(status) {
 		["Memory of tenants", bytes(status.used_bytes) + (status.max_memory ? " of " + bytes(status.max_memory) : ", no common limit")],
 		["Restarts that kept the data", whole.format(status.restarts)],
 		["Crashes that kept the data", whole.format(status.crashes)],
-		["Settings unlike the file", whole.format(status.live_changes)],
+		["Live changes of settings", whole.format(status.live_changes)],
 	];
 	$("service").replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
 }
@@ -302,11 +302,11 @@ function state(kind, text) {
 
 let answered = null;
 
-/* `misdirected`: it answers, but not to the host that the page was opened by. */
+/* `misdirected`: AtomDB answers, but refuses the host name of this page. */
 function gone(misdirected) {
 	state("bad", misdirected ? "Refused" : "Gone");
-	const since = misdirected ? "AtomDB shows no figures to this name of its host: add it to http.hosts, or open the page by an IP address." : answered === null ? "AtomDB does not answer." : "AtomDB has not answered since " + clock(answered) + ". What you see below is from then.";
-	say($("gone"), since + " This page asks again every few seconds and goes on by itself.");
+	const since = misdirected ? "AtomDB shows no figures to this name of its host: add it to http.hosts, or open the page by an IP address." : answered === null ? "AtomDB does not answer." : "AtomDB has not answered since " + clock(answered) + ". The figures below are from that time.";
+	say($("gone"), since + " This page retries every few seconds and continues automatically.");
 	$("gone").hidden = false;
 	$("body").classList.add("stale");
 	const shown = $("service").querySelector("dd");
@@ -331,10 +331,10 @@ let asking = "";
 const KEPT = "atomdb-http-secret";
 const secret = {
 	get: () => { try { return sessionStorage.getItem(KEPT); } catch { return secret.memory || null; } },
-	set: (value) => { secret.memory = value; try { value === null ? sessionStorage.removeItem(KEPT) : sessionStorage.setItem(KEPT, value); } catch { /* in memory alone then */ } },
+	set: (value) => { secret.memory = value; try { value === null ? sessionStorage.removeItem(KEPT) : sessionStorage.setItem(KEPT, value); } catch { /* keep it in memory only */ } },
 };
 
-/* Asks for the secret; `wanted`: though the page shows something without it. */
+/* Asks for the secret. `wanted`: the user asked for it; the page shows some figures without it. */
 function ask(why, wanted) {
 	asking = wanted ? "wanted" : "needed";
 	say($("ask-wrong"), why);
@@ -358,7 +358,7 @@ $("ask-form").addEventListener("submit", (event) => {
 
 /* --- asking -------------------------------------------------------------------------------------------------------- */
 
-/* As a password, which is base64: a header of plain text could not carry every secret. */
+/* Sends the secret as a password, in base64: a bearer token cannot contain every character. */
 function headers() {
 	const kept = secret.get();
 	if (kept === null) return {};
@@ -417,14 +417,14 @@ async function poll() {
 		await turn();
 		again(STEP);
 	} catch (error) {
-		/* One that was entered meanwhile is not what was refused. */
+		/* The user entered another secret meanwhile: the refusal does not apply to it. */
 		if (error instanceof Refused && secret.get() !== sent) {
 			again(0);
 		} else if (error instanceof Refused) {
 			const wrong = sent !== null;
 			secret.set(null);
 			$("gone").hidden = true;
-			/* Without it some of the figures may be open. */
+			/* Some figures may need no secret. */
 			ask(wrong ? "That is not the secret." : $("ask-wrong").textContent, wrong);
 			if (wrong) again(0);
 		} else {

@@ -10,7 +10,7 @@
 static const struct reader_limits authenticated = {INT32_MAX, UINT64_C(512) << 20, true, 1 << 20};
 static const struct reader_limits unauthenticated = {10, 16384, false, 4096};
 
-/* Reads one command that takes all of `input`; `expected` is its arguments, ended by NULL. */
+/* Reads one command that takes all of `input`. `expected` has its arguments, terminated by NULL. */
 static void expect(struct slice input, const char *const *expected) {
 	struct reader r;
 	size_t consumed = 0;
@@ -246,7 +246,7 @@ static void usual_commands_at_once(void **state) {
 		{"*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nPIN", 1},
 		{"*1\r\n$4\r\nPING\r\nPING\r\n", 1},
 		{"*1\rX$4\rXPINGXX*1\r\n$4\r\nPING\r\n", 2},
-		/* For reader_read. */
+		/* Left to reader_read(). */
 		{"PING\r\n", 0},
 		{"*0\r\n", 0},
 		{"*-1\r\n", 0},
@@ -267,7 +267,7 @@ static void usual_commands_at_once(void **state) {
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_int_equal(transcript_usual(cases[i].input, strlen(cases[i].input)), cases[i].taken);
-	/* Lengths of three digits; then more commands than there is room for. */
+	/* Lengths of three digits; then more commands than `slots` can hold. */
 	int n = snprintf(large, sizeof(large),
 			 "*2\r\n$4\r\nECHO\r\n$123\r\n%0123d\r\n*2\r\n$4\r\nECHO\r\n$1000\r\n%01000d\r\n", 1, 2);
 	assert_int_equal(transcript_usual(large, (size_t)n), 2);
@@ -280,7 +280,7 @@ static void usual_commands_at_once(void **state) {
 	assert_int_equal(transcript_usual(large, (size_t)n * 46), 5);
 }
 
-/* Feeds `input` in pieces of `piece` bytes as a connection does: what is done with is not fed again. */
+/* Passes `input` in pieces of `piece` bytes, as a connection does. Consumed bytes are not passed again. */
 static void skip_in_pieces(const char *input, size_t given_up_at, size_t piece) {
 	struct reader r;
 	const struct reader_limits limits = {

@@ -110,7 +110,7 @@ static void every_split_gives_the_same(void **state) {
 	}
 }
 
-/* A line of `n` bytes behind `head` and in front of `tail`. */
+/* Returns `head`, `n` bytes of `fill`, and `tail`. */
 static struct slice long_line(const char *head, char fill, size_t n, const char *tail) {
 	size_t before = strlen(head), behind = strlen(tail);
 	char *data = test_malloc(before + n + behind);
@@ -144,7 +144,7 @@ static void long_lines_give_the_same(void **state) {
 	}
 }
 
-/* Reads `input` from the start once more after each failure; what is already understood stays so. */
+/* Reads `input`, and continues after each allocation failure. Parsed bytes must stay parsed. */
 static uint32_t read_with_failures(struct slice input, uint64_t at, uint64_t *seen) {
 	struct reader r;
 	size_t consumed = 0;

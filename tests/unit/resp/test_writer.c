@@ -20,7 +20,7 @@ static int tear_down(void **state) {
 	return 0;
 }
 
-/* What was written since the last call is `expected`. */
+/* Checks the bytes written since the last call. */
 static void wrote(struct writer *w, struct slice expected) {
 	assert_false(w->failed);
 	if (!slice_equal(buffer_slice(w->out), expected))
@@ -182,7 +182,7 @@ static void muted_writes_nothing(void **state) {
 	WROTE("+OK\r\n");
 }
 
-/* One reply of every kind, each 20 to 40 bytes. */
+/* Writes one reply of each kind, 20 to 40 bytes long. */
 static void write_kind(struct writer *w, int kind) {
 	switch (kind) {
 	case 0:
@@ -230,7 +230,7 @@ static void a_reply_is_whole_or_absent(void **state) {
 			assert_int_equal(w.failed, limit < size + 3);
 			assert_int_equal(out.len, w.failed ? 3 : size + 3);
 			writer_raw(&w, SLICE("x"));
-			assert_true(w.failed); /* full, or failed before: it stays */
+			assert_true(w.failed); /* full, or failed before: errors are sticky */
 			assert_true(out.cap <= limit);
 		}
 		out.len = 0;

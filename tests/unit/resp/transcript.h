@@ -1,4 +1,4 @@
-/* Feeds a reader and writes down what it says, so that two ways of feeding the same bytes can be compared. */
+/* Records the results of a reader, to compare different ways of passing the same bytes. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,7 +11,7 @@
 #include "atomdb/util/buffer.h"
 #include "atomdb/util/error.h"
 
-/* The next cut: how many bytes have arrived, more than `have` and at most `len`. */
+/* Returns the next number of received bytes: more than `have`, at most `len`. */
 typedef size_t (*transcript_cut)(void *context, size_t have, size_t len);
 
 static inline void transcript_demand(bool holds) {
@@ -42,7 +42,7 @@ static inline void transcript_command(struct buffer *out, const struct reader *r
 	}
 }
 
-/* A copy of exactly the bytes that have arrived: a read beyond them is caught, and it moves every time. */
+/* Copies exactly the received bytes to a new address, so that AddressSanitizer detects a read beyond them. */
 static inline char *transcript_move(struct reader *r, char *old, const char *bytes, size_t n) {
 	char *moved = malloc(n > 0 ? n : 1);
 	transcript_demand(moved != NULL);
@@ -54,7 +54,7 @@ static inline char *transcript_move(struct reader *r, char *old, const char *byt
 	return moved;
 }
 
-/* Reads all of `data`, of which `cut` says how much has arrived (NULL: all at once). Appends the outcomes to `out`. */
+/* Reads all of `data` and appends the results to `out`. `cut` chooses the pieces (NULL: a single piece). */
 static inline void transcript_write(struct buffer *out, const char *data, size_t len,
 				    const struct reader_limits *limits, transcript_cut cut, void *context) {
 	struct reader r;
@@ -91,8 +91,7 @@ static inline void transcript_write(struct buffer *out, const char *data, size_t
 	reader_deinit(&r);
 }
 
-/* Reads what reader_read_usual takes from the start of `data`, and demands that reader_read says the same of each.
- * Returns how many commands it took. */
+/* Reads commands with reader_read_usual(), and checks that reader_read() gives the same. Returns their number. */
 static inline unsigned transcript_usual(const char *data, size_t len) {
 	struct slice slots[40];
 	struct reader_command commands[16];

@@ -1,5 +1,5 @@
-/* Redis 7.0's stringmatchlen, as it recurses without its remedies against long patterns: what glob_match must answer.
- * For short patterns alone. */
+/* stringmatchlen() of Redis 7.0, without its limit on recursion: the reference for glob_match(). Its time is
+ * exponential, so it is for short patterns only. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,7 +14,7 @@ static bool reference_equal(char a, char b, bool nocase) {
 	return nocase ? reference_lower(a) == reference_lower(b) : a == b;
 }
 
-/* Reads the class behind the '[' at `p`; returns where its ']' is, or its last byte where it has none. */
+/* Reads the class after the '[' at `p`. Returns the position of its ']', or of its last byte if it has none. */
 static const char *reference_class(const char *p, const char *end, char c, bool nocase, bool *takes) {
 	bool negated = ++p < end && *p == '^', found = false;
 	for (p += negated; p < end && *p != ']'; p++) {
@@ -22,7 +22,7 @@ static const char *reference_class(const char *p, const char *end, char c, bool 
 			found |= *++p == c;
 		} else if (end - p >= 3 && p[1] == '-') {
 			char low = p[0] < p[2] ? p[0] : p[2], high = p[0] < p[2] ? p[2] : p[0];
-			/* Case is dropped after the bounds have been brought into order. */
+			/* As in Redis, the bounds are ordered before they are converted to lower case. */
 			found |= nocase ? reference_lower(c) >= reference_lower(low) &&
 						  reference_lower(c) <= reference_lower(high)
 					: c >= low && c <= high;

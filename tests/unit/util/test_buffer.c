@@ -51,7 +51,7 @@ static void never_exceeds_its_limit(void **state) {
 	assert_int_equal(buffer_reserve(&b, 0, 9), ATOMDB_E_RANGE);
 	assert_int_equal(buffer_append(&b, "xyz", 3, 100), 0);
 	assert_true(b.cap <= 100);
-	/* Room that is allocated is still not there to be used beyond the limit. */
+	/* The limit holds even if the allocated capacity is larger. */
 	assert_int_equal(buffer_append(&b, "x", 1, 13), ATOMDB_E_RANGE);
 	assert_int_equal(b.len, 13);
 	buffer_deinit(&b);

@@ -1,4 +1,4 @@
-/* The checksum against its published check value, and the fast way against the plain one. */
+/* Compares the CRC with its published check value, and the sliced computation with the bytewise one. */
 #include <stdlib.h>
 
 #include "atomdb/util/crc64.h"

@@ -6,7 +6,7 @@
 #include "glob_reference.h"
 #include "harness.h"
 
-/* A match whose work is not of interest. */
+/* Matches with unlimited work. */
 static bool matches(struct slice pattern, struct slice text, bool nocase) {
 	uint64_t work = UINT64_MAX;
 	return glob_match(pattern, text, nocase, &work);
@@ -92,10 +92,10 @@ static void any_byte_is_a_byte(void **state) {
 	assert_true(matches(SLICE("a\0*"), SLICE("a\0b"), false));
 	assert_false(matches(SLICE("a\0c"), SLICE("a\0b"), false));
 	assert_true(matches(SLICE("[\x80-\x90]"), SLICE("\x85"), false));
-	/* Bytes above 0x7f are below all others in a range. */
+	/* Bytes above 0x7f sort before all others in a range. */
 	assert_true(matches(SLICE("[\xf0-\x10]"), SLICE("\xff"), false));
 	assert_false(matches(SLICE("[\xf0-\x10]"), SLICE("\x80"), false));
-	/* What lies behind the slice is not read. */
+	/* The byte after the slice is not read. */
 	assert_false(matches((struct slice){"[a]", 2}, SLICE("]"), false));
 	assert_true(matches((struct slice){"ab*", 2}, (struct slice){"abc", 2}, false));
 }
@@ -111,7 +111,7 @@ static void many_stars_take_no_time(void **state) {
 	assert_true(matches((struct slice){pattern, 400}, (struct slice){text, sizeof(text)}, false));
 }
 
-/* The oracle: a pattern becomes a row of sets of bytes, with -1 for a star, and is tried in every way. */
+/* The reference: a pattern becomes an array of byte sets, with -1 for a star. It tries every way to match. */
 struct oracle {
 	int elements;
 	bool star[8];
@@ -198,7 +198,7 @@ static void agrees_with_trying_everything(void **state) {
 	}
 }
 
-/* Short patterns and texts of bytes that mean something, and of some that do not. */
+/* Random short patterns and texts over a few special and a few ordinary bytes. */
 static void agrees_with_the_recursion_of_redis(void **state) {
 	static const char bytes[] = "abAB*?[]^-\\\0\x7f\x80\xff*[";
 	unsigned seed = 1;
@@ -226,7 +226,7 @@ static uint64_t steps(struct slice pattern, struct slice text) {
 
 enum { LONG = 1000 };
 
-/* The worst patterns of `len` bytes that there are, with and without many stars. */
+/* Fills `pattern` with a worst case of `len` bytes, with or without many stars. */
 static void fill_worst(char *pattern, size_t len, unsigned kind) {
 	static const char *const parts[] = {"a", "?", "*a", "[b-a]", "\\a", "*a?", "***a"};
 	const char *part = parts[kind];
@@ -246,7 +246,7 @@ static void takes_at_most_pattern_times_text(void **state) {
 		assert_in_range(steps((struct slice){pattern, LONG}, (struct slice){text, LONG}), 1,
 				(LONG + 2) * (LONG + 2) + 32);
 	}
-	/* Usual patterns look at each byte about once. */
+	/* A usual pattern examines each byte about once. */
 	assert_in_range(steps(SLICE("news.*"), (struct slice){text, LONG}), 1, 32);
 	assert_in_range(steps(SLICE("*x*"), (struct slice){text, LONG}), LONG, 2 * LONG + 32);
 }
@@ -263,7 +263,7 @@ static void work_is_bounded(void **state) {
 	work = 1000000;
 	assert_false(glob_match_usual(costly, (struct slice){text, sizeof(text)}, false, &work));
 	assert_int_equal(work, 0);
-	/* What usual patterns take is not counted. */
+	/* The steps of a usual pattern are not subtracted. */
 	work = 1;
 	assert_true(glob_match_usual(SLICE("*name*[0-9]"), SLICE("some:name:5:name:55"), false, &work));
 	assert_false(glob_match_usual(SLICE("*name*x"), SLICE("some:name:5:name:55"), false, &work));
@@ -284,7 +284,7 @@ static void costly_patterns_are_told(void **state) {
 	}
 	fill_worst(pattern, sizeof(pattern), 1);
 	assert_true(glob_is_costly((struct slice){pattern, sizeof(pattern)}));
-	/* Only the part between a star and the next one is looked at again. */
+	/* A mismatch repeats only the part between two stars. */
 	pattern[0] = 'a';
 	assert_false(glob_is_costly((struct slice){pattern, sizeof(pattern)}));
 	fill_worst(pattern, sizeof(pattern), 2);

@@ -3,7 +3,7 @@
 #include "atomdb/util/hash.h"
 #include "harness.h"
 
-/* SipHash-c-d word by word and byte by byte, as the paper draws it. */
+/* SipHash-c-d as in the paper, word by word and byte by byte. */
 static void sip_round(uint64_t v[4]) {
 #define ROTATE(x, by) ((x) << (by) | (x) >> (64 - (by)))
 	v[0] += v[1];
@@ -60,7 +60,7 @@ static void every_length_gives_the_references_value(void **state) {
 	for (uint64_t k = 0; k < 5; k++) {
 		struct hash_seed seed = {k * 0x9e3779b97f4a7c15, ~k * 0xc2b2ae3d27d4eb4f};
 		for (size_t len = 0; len < 600; len++) {
-			const unsigned char *at = bytes + len % 9; /* unaligned too */
+			const unsigned char *at = bytes + len % 9; /* unaligned addresses, too */
 			assert_true(hash_bytes(&seed, at, len) == reference(1, 3, seed.k0, seed.k1, at, len));
 		}
 	}

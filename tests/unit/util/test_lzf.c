@@ -1,4 +1,4 @@
-/* LZF: what is compressed comes back, never beyond its room; and bytes that nobody compressed do no harm. */
+/* LZF: expanding restores the input, stays within its room, and survives arbitrary bytes. */
 #include <stdlib.h>
 
 #include "atomdb/util/lzf.h"
@@ -13,7 +13,7 @@ static uint64_t draw(uint64_t below) {
 	return seed % below;
 }
 
-/* Exactly as large as asked for, so that a sanitizer sees every byte beyond. */
+/* Allocates exactly `size` bytes, so that AddressSanitizer detects an access beyond them. */
 static char *room_of(size_t size) {
 	char *p = malloc(size == 0 ? 1 : size);
 	assert_non_null(p);
@@ -55,7 +55,7 @@ static void test_round_trips(void **state) {
 	}
 }
 
-/* The last two bytes are only sometimes part of a repetition, as in Redis. */
+/* As in Redis, a repetition covers the last two bytes only in some cases. */
 static void test_known(void **state) {
 	char compressed[64];
 	(void)state;

@@ -64,7 +64,7 @@ static void refuses_all_else(void **state) {
 	int64_t value = 42;
 	assert_false(number_parse((struct slice){"1\0", 2}, &value));
 	assert_false(number_parse((struct slice){"\x80", 1}, &value));
-	/* Not a byte beyond the slice counts. */
+	/* Bytes after the slice are ignored. */
 	assert_true(number_parse((struct slice){"123", 2}, &value));
 	assert_int_equal(value, 12);
 }

@@ -7,7 +7,7 @@
 #include "atomdb/util/secure_memory.h"
 #include "harness.h"
 
-/* The flags of the mapping that `at` is in, as /proc/self/smaps has them. */
+/* Finds the flags of the mapping that contains `at` in /proc/self/smaps. */
 static void find_flags(const void *at, char *out, size_t size) {
 	char line[512];
 	uintptr_t begin, end;

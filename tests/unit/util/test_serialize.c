@@ -42,7 +42,7 @@ static void a_record_is_read_as_it_was_written(void **state) {
 	assert_true(t.weight == UINT64_MAX);
 	assert_int_equal(t.flags, BLUE);
 	assert_true(slice_equal(t.name, SLICE("chair")));
-	/* Empty, but there. */
+	/* An empty value differs from a missing one. */
 	assert_int_equal(t.parts.len, 0);
 	assert_non_null(t.parts.data);
 	buffer_deinit(&b);
@@ -63,7 +63,7 @@ static void defaults_are_not_written_and_missing_fields_have_them(void **state) 
 	buffer_deinit(&b);
 }
 
-/* Any one field is unknown to one of two releases; the other release writes, then reads. */
+/* For each field, two releases of which only one knows the field. The other release writes, then reads. */
 static void releases_that_differ_by_a_field_read_each_other(void **state) {
 	(void)state;
 	for (size_t missing = 0; missing < COUNT; missing++) {
@@ -145,14 +145,14 @@ static void values_out_of_bounds_or_of_another_kind_are_refused(void **state) {
 	}
 }
 
-/* Between two fields, what is left is a shorter record. */
+/* A record that is cut between two fields is a shorter valid record. */
 static void a_record_that_is_cut_in_a_field_is_refused(void **state) {
 	struct buffer b = written(&whole, fields, COUNT);
 	struct thing t;
 	unsigned ends = 0;
 	(void)state;
 	for (size_t n = 0; n < b.len; n++) {
-		/* Without room behind it, so that AddressSanitizer sees a read past its end. */
+		/* Allocates the exact size, so that AddressSanitizer detects a read beyond the end. */
 		char *copy = malloc(n);
 		if (n > 0)
 			memcpy(copy, b.data, n);
@@ -162,7 +162,7 @@ static void a_record_that_is_cut_in_a_field_is_refused(void **state) {
 		free(copy);
 	}
 	assert_int_equal(ends, 5);
-	/* A length beyond any memory. */
+	/* A length that exceeds any memory. */
 	memset(b.data + 5, 0xff, 8);
 	assert_int_equal(deserialize_record(buffer_slice(&b), fields, COUNT, &t), ATOMDB_E_FORMAT);
 	buffer_deinit(&b);
@@ -193,7 +193,7 @@ static void lists_nest_and_are_read_in_order(void **state) {
 		assert_int_equal(deserialize_element(&inner, &text), 0);
 	}
 	assert_int_equal(deserialize_element(&list, &inner), 0);
-	/* A field with a name is none of a list, and an element must be whole. */
+	/* An element of a list has no name and must be complete. */
 	list = (struct slice){b.data, 5};
 	assert_int_equal(deserialize_element(&list, &inner), ATOMDB_E_FORMAT);
 	b.len = 0;

@@ -1,4 +1,4 @@
-/* The digest against published values, and against one of every length around a block's. */
+/* Compares SHA-1 with published values, and with the digests of all lengths around the block size. */
 #include <stdio.h>
 
 #include "atomdb/util/sha1.h"
@@ -25,7 +25,7 @@ static void test_known(void **state) {
 		"a49b2446a02c645bf419f995b67091253a04a259");
 }
 
-/* The digest of all digests of "", "a", "aa" and so on. */
+/* The digest of the digests of "", "a", "aa" and so on. */
 static void test_lengths(void **state) {
 	char text[200];
 	uint8_t all[sizeof(text) * SHA1_BYTES];
