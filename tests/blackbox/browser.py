@@ -1,4 +1,4 @@
-"""A headless Chromium, driven by its DevTools protocol over a pair of pipes."""
+"""A headless Chromium, controlled by the DevTools protocol over a pair of pipes."""
 
 import base64
 import json
@@ -18,13 +18,13 @@ FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
 
 
 class Browser:
-    """One tab. What it says to the console, and what it asks of which server, is kept."""
+    """One tab. Records its console messages and its requests."""
 
     def __init__(self):
         self.profile = tempfile.mkdtemp(prefix="atomdb-page-")
         command_read, self.commands = os.pipe()
         self.answers, answer_write = os.pipe()
-        # Chromium reads commands from descriptor 3 and writes answers to 4.
+        # Chromium reads commands from descriptor 3 and writes answers to descriptor 4.
         self.log = open(os.path.join(self.profile, "log"), "wb")
         script = f'exec chromium {" ".join(FLAGS)} --user-data-dir={self.profile} about:blank 3<&{command_read} 4>&{answer_write}'
         self.process = subprocess.Popen(["bash", "-c", script], pass_fds=(command_read, answer_write), stdin=subprocess.DEVNULL,
@@ -70,7 +70,7 @@ class Browser:
         return answer["result"]
 
     def pump(self, seconds):
-        """Takes what Chromium says within that time, or until it said something."""
+        """Handles messages of Chromium, until the time has passed or one has arrived."""
         ready, _, _ = select.select([self.answers], [], [], max(0, seconds))
         if not ready:
             return
@@ -114,7 +114,7 @@ class Browser:
         return wait_for(lambda: self.js(expression), seconds, expression, 0.1)
 
     def look(self, width=1280, height=900, dark=False, path=None):
-        """Sets the size and the colours, and takes a picture of the whole page."""
+        """Sets the size and the colour scheme, and takes a screenshot of the whole page."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
         self.js("new Promise((done) => setTimeout(done, 600))")

@@ -1,4 +1,4 @@
-"""Fixtures of the black-box tests: servers started for a test and stopped, with a check, behind it."""
+"""Fixtures of the black-box tests: servers that are started for a test, and stopped and checked after it."""
 
 import itertools
 import os
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(autouse=True)
 def hurry():
-    """No test may hang: it is interrupted where it waits."""
+    """Interrupts a test that hangs."""
     def late(*_):
         raise TimeoutError("the test takes too long")
 
@@ -61,7 +61,7 @@ def binary(request):
 
 @pytest.fixture
 def atomdb(binary, tmp_path):
-    """A daemon that is not started yet: atomdb.start(config). Stopped and checked behind the test."""
+    """A daemon that the test starts with atomdb.start(config). It is stopped and checked after the test."""
     server = harness.AtomDB(binary, tmp_path)
     yield server
     try:
@@ -71,7 +71,7 @@ def atomdb(binary, tmp_path):
 
 
 class Shared:
-    """One server for all tests that need no configuration of their own; started anew when a test ended it."""
+    """One server for all tests without a configuration of their own. It is started again if a test ended it."""
 
     def __init__(self, make):
         self.make, self.server = make, None
@@ -82,7 +82,7 @@ class Shared:
         return self.server
 
     def check(self):
-        """Fails the test that ended the server, and only that one."""
+        """Fails only the test that ended the server."""
         if self.server is not None and not self.server.alive():
             code, log = self.server.process.returncode, self.server.log()
             self.stop()
@@ -99,7 +99,7 @@ class Shared:
 
 @pytest.fixture
 def service(binary, tmp_path):
-    """A daemon as a service, which keeps its data over service.restart(); not started yet."""
+    """A daemon as a service, which keeps its data over service.restart(). The test starts it."""
     server = Supervised(binary, tmp_path)
     yield server
     server.stop()
@@ -118,7 +118,7 @@ def shared_server(request, tmp_path_factory):
 
 @pytest.fixture
 def shared(shared_server):
-    """The shared server: each test has a tenant of it to itself."""
+    """The shared server. Each test has its own tenant."""
     yield shared_server.get()
     shared_server.check()
 
@@ -128,13 +128,13 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def secret(shared):
-    """A secret that nobody else uses on the shared server, so an empty tenant."""
+    """A secret that only this test uses on the shared server: an empty tenant."""
     return getattr(shared, "secret", None) or f"secret-{os.getpid()}-{next(_numbers)}"
 
 
 @pytest.fixture
 def client(shared, secret):
-    """A connection to the shared server that has authenticated, in an empty keyspace."""
+    """An authenticated connection to the shared server, with an empty keyspace."""
     with shared.client(secret) as connection:
         connection.cmd("FLUSHALL")
         yield connection
@@ -142,6 +142,7 @@ def client(shared, secret):
 
 @pytest.fixture
 def short_directory():
-    """A directory whose path leaves room: that of a Unix socket, and what CLIENT INFO shows of it, are short."""
+    """A directory with a short path: the path of a Unix socket and the address in CLIENT INFO have a maximum
+    length."""
     with tempfile.TemporaryDirectory(prefix="atomdb-", dir="/tmp") as path:
         yield path

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""What an earlier release left with systemd at a restart: the memfds of its data and its clients' state.
+"""The state that an earlier release left with systemd at a restart: the memfds of its data, and its clients.
 
-tests/blackbox/releases/ has one file for each such release, named by the commit that the daemon was built of:
+tests/blackbox/releases/ has one file for each such release, named after the commit of its daemon:
 
     git worktree add /tmp/earlier COMMIT && cd /tmp/earlier
     cmake -S . -B build && cmake --build build --target atomdb
     cd - && tests/blackbox/earlier.py /tmp/earlier/build/atomdb tests/blackbox/releases/COMMIT.xz
 
-A file is compressed by xz. It has a line of JSON, then the pages of the memfds that are not all zeros. The sockets of
-clients cannot be kept: a test makes new ones, in the order that the line tells."""
+A file is compressed with xz. It has a line of JSON, then the pages of the memfds that are not all zeros. It cannot
+contain the sockets of clients: a test makes new ones, in the order of the JSON line."""
 
 import json
 import lzma
@@ -36,7 +36,7 @@ UNREAD_COUNT = 40
 
 
 def contents():
-    """{(secret, database): {key: (value, deadline in milliseconds or -1)}}, the same each time."""
+    """Returns {(secret, database): {key: (value, deadline in milliseconds or -1)}}, always the same."""
     draw = random.Random(4711)
     found = {}
     for secret in SECRETS:
@@ -69,7 +69,7 @@ def fill(server):
 
 
 def check(server):
-    """All keys, values and deadlines are those of contents(), and there are no others."""
+    """Checks that keys, values and deadlines equal contents(), and that there are no other keys."""
     for (secret, database), keys in contents().items():
         with server.client(secret) as client:
             client.cmd("SELECT", database)
@@ -85,7 +85,7 @@ def check(server):
 
 
 def make_clients(server):
-    """Clients in many states, by name."""
+    """Returns clients in many states, by name."""
     names = ("plain", "multi", "clean", "dirty", "resp3", "listener", "redirected", "tracker", "half", "unread", "skip")
     c = {name: server.client("clients") for name in names}
     c["stranger"] = server.client()
@@ -114,7 +114,7 @@ def make_clients(server):
 
 
 def check_clients(c):
-    """They go on where they were. `c`: connections by name."""
+    """Checks that the clients continue in their states. `c`: connections by name."""
     line = c["plain"].cmd("CLIENT", "INFO").decode()
     assert " name=Bob " in line and " db=7 " in line and " lib-name=lib " in line and " flags=e " in line
     assert c["plain"].cmd("CONFIG", "GET", "slowlog-log-slower-than")[1] == b"77"
@@ -143,7 +143,7 @@ def check_clients(c):
 
 
 def check_unread(connection):
-    """What the socket of that time had not taken yet arrives, to its end."""
+    """The output that the old socket had not accepted arrives completely."""
     whole = (b"$%d\r\n%b\r\n" % (len(UNREAD), UNREAD)) * UNREAD_COUNT + b"+PONG\r\n"
     got = b""
     while not got.endswith(b"+PONG\r\n"):
@@ -157,7 +157,7 @@ def check_unread(connection):
 
 
 def _pages(fd):
-    """(number, bytes) of those that are not all zeros."""
+    """Yields (number, bytes) of the pages that are not all zeros."""
     size, at = os.fstat(fd).st_size, 0
     while at < size:
         try:
@@ -183,7 +183,7 @@ def keep(path, store, clients):
 
 
 def bring_back(path, saved=True):
-    """The memfds by name, and the names of the clients. Not `saved`: as if the daemon had been killed."""
+    """Returns the memfds by name, and the names of the clients. Without `saved`, as if the daemon had been killed."""
     with lzma.open(path) as source:
         head, files = json.loads(source.readline()), {}
         for file in head["files"]:
@@ -198,7 +198,7 @@ def bring_back(path, saved=True):
 
 
 def _take_sockets(carrier):
-    """The clients' sockets in their order."""
+    """Returns the sockets of the clients in order."""
     with socket.socket(fileno=os.dup(carrier)) as end:
         end.setblocking(False)
         while True:
@@ -210,7 +210,7 @@ def _take_sockets(carrier):
 
 
 def make_sockets(names):
-    """A file that carries new sockets, and their other ends as connections by name."""
+    """Returns a file that carries new sockets, and connections with their other ends by name."""
     here, there = socket.socketpair()
     clients, passed = {}, []
     for name in names:

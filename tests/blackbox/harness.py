@@ -1,4 +1,4 @@
-"""Starts servers and talks to them: what the black-box and the differential tests share."""
+"""Starts servers and connects to them, for the black-box and the differential tests."""
 
 import errno
 import gzip
@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# Sanitizers and busy machines are slower: every deadline is multiplied by this.
+# Multiplies all timeouts, for sanitizers and busy machines.
 PATIENCE = float(os.environ.get("ATOMDB_TEST_PATIENCE", "1"))
 SANITIZER = re.compile(rb"(AddressSanitizer|ThreadSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:)")
 
@@ -25,7 +25,7 @@ def deadline(seconds):
 
 
 def wait_for(condition, seconds=10, what="the condition", pause=0.01):
-    """Polls until condition() is true and returns its value."""
+    """Polls until condition() is true, and returns its value."""
     end = deadline(seconds)
     while True:
         value = condition()
@@ -37,7 +37,7 @@ def wait_for(condition, seconds=10, what="the condition", pause=0.01):
 
 
 def port_range():
-    """The ports of this process: the range of the tests, of which each worker of pytest-xdist has an equal share."""
+    """Returns the range of ports of this process. Workers of pytest-xdist divide the range of the tests evenly."""
     low, high = (int(x) for x in os.environ.get("ATOMDB_TEST_PORTS", "25000-25999").split("-"))
     share = (high - low + 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     first = low + share * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
@@ -45,7 +45,7 @@ def port_range():
 
 
 def free_port():
-    """A port of this process that nobody listens on now."""
+    """Returns a port of this process that is free now."""
     for _ in range(1000):
         port = random.randint(*port_range())
         with socket.socket() as probe:
@@ -80,7 +80,7 @@ class Closed(Exception):
 
 
 def encode(*args):
-    """A command as RESP: an array of bulk strings."""
+    """Encodes a command in RESP, as an array of bulk strings."""
     parts = [b"*%d\r\n" % len(args)]
     for arg in args:
         if isinstance(arg, str):
@@ -92,7 +92,7 @@ def encode(*args):
 
 
 class Client:
-    """A connection that shows the protocol as it is. Errors are values here, not exceptions."""
+    """A connection with access to the raw protocol. Errors are values, not exceptions."""
 
     def __init__(self, port=None, secret=None, *, path=None, host="127.0.0.1", source=None, timeout=20, nodelay=True):
         if path:
@@ -124,7 +124,7 @@ class Client:
         self.sock.sendall(data)
 
     def send_anyway(self, data):
-        """Sends what the server may close the connection upon before it has read it all."""
+        """Sends bytes. The server may close the connection before it has read all of them."""
         try:
             self.sock.sendall(data)
         except (ConnectionResetError, BrokenPipeError):
@@ -135,7 +135,7 @@ class Client:
         return self.read()
 
     def many(self, commands):
-        """Sends all commands at once, returns all replies."""
+        """Sends all commands at once and returns all replies."""
         commands = list(commands)
         self.send(b"".join(encode(*command) for command in commands))
         return [self.read() for _ in commands]
@@ -172,7 +172,8 @@ class Client:
         return value
 
     def read(self):
-        """The next reply: str for a status, bytes for a bulk, Error, int, None, list, dict, float, bool."""
+        """Returns the next reply: str for a status, bytes for a bulk string, Error, int, None, list, dict, float,
+        bool."""
         line = self._line()
         kind, rest = line[:1], line[1:]
         if kind == b"+":
@@ -202,7 +203,7 @@ class Client:
         raise AssertionError(f"not RESP: {line!r}")
 
     def rest(self):
-        """Everything until the server closes."""
+        """Returns everything until the server closes the connection."""
         try:
             while True:
                 self._fill()
@@ -210,7 +211,7 @@ class Client:
             return bytes(self.data)
 
     def closed(self, seconds=10):
-        """Whether the server closes (what it still sends is ignored)."""
+        """Returns True if the server closes the connection. Ignores remaining input."""
         self.sock.settimeout(seconds * PATIENCE)
         try:
             while self.sock.recv(1 << 16):
@@ -232,7 +233,7 @@ class Response:
 
 
 def http_get(port, path, host="127.0.0.1", method="GET", timeout=5, headers=None):
-    """Packed bodies are unpacked."""
+    """Decompresses the body if it is compressed."""
     request = urllib.request.Request(f"http://{host}:{port}{path}", method=method, headers=headers or {})
     text = lambda answer: (gzip.decompress(data) if (data := answer.read())[:2] == b"\x1f\x8b" else data).decode()
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -244,7 +245,7 @@ def http_get(port, path, host="127.0.0.1", method="GET", timeout=5, headers=None
 
 
 class Server:
-    """A process under test; ended by its pid whatever happens."""
+    """A process under test. It is always killed by its pid at the end."""
 
     def __init__(self, directory):
         self.directory = str(directory)
@@ -282,7 +283,7 @@ class Server:
         return Client(self.port, secret, **options)
 
     def status(self, field):
-        """A number of /proc/PID/status, in bytes where that file says kB."""
+        """Returns a number of /proc/PID/status. Converts kB to bytes."""
         with open(f"/proc/{self.pid}/status", encoding="ascii") as text:
             for line in text:
                 name, value = line.split(":", 1)
@@ -293,7 +294,7 @@ class Server:
 
 
 class Redis(Server):
-    """Debian's redis-server: the reference."""
+    """Debian's redis-server, as the reference."""
 
     def start(self, *arguments, secret="reference"):
         self.secret = secret
@@ -316,7 +317,7 @@ class Redis(Server):
 
 
 class AtomDB(Server):
-    """The built daemon, with a configuration of the test's own."""
+    """The built daemon, with a configuration of the test."""
 
     def __init__(self, binary, directory):
         super().__init__(directory)
@@ -329,13 +330,13 @@ class AtomDB(Server):
             out.write(text)
 
     def start(self, config="", *, nofile=None, flags=None, environment=None, attempts=5):
-        """Starts with `config` as the configuration's text and waits until /health answers 200."""
+        """Starts with the configuration text `config`, and waits until /health answers 200."""
         self.write_config(config)
         if flags is None:
             flags = ["--port", str(self.port), "--http-port", str(self.http_port)]
         env = dict(os.environ, **(environment or {}))
         env.setdefault("ASAN_OPTIONS", "exitcode=99:detect_leaks=1")
-        # libconfig loses the strings that it was reading when it meets a syntax error.
+        # libconfig leaks the current strings on a syntax error.
         env.setdefault("LSAN_OPTIONS", f"print_suppressions=0:suppressions={ROOT}/tests/blackbox/lsan.supp")
         env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         env.setdefault("TSAN_OPTIONS", "exitcode=66:halt_on_error=1")
@@ -346,7 +347,7 @@ class AtomDB(Server):
         try:
             wait_for(self._healthy, 20, "/health to answer 200")
         except AssertionError:
-            # Somebody else took the port since it was found free: try another.
+            # Another process has taken the port meanwhile: try another one.
             if attempts > 1 and "Address already in use" in self.log() and flags[:1] == ["--port"]:
                 self.port, self.http_port = free_port(), free_port()
                 return self.start(config, nofile=nofile, environment=environment, attempts=attempts - 1)
@@ -364,7 +365,7 @@ class AtomDB(Server):
         return http_get(self.http_port, path, **options)
 
     def metric(self, name, **labels):
-        """The sum of a metric's samples that have these labels; None when there is none."""
+        """Returns the sum of the samples of a metric with these labels, or None if there is none."""
         total = None
         for line in self.http("/metrics").body.splitlines():
             match = re.match(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)", line)
@@ -376,7 +377,7 @@ class AtomDB(Server):
         return total
 
     def reload(self, config, good=True, refused=False):
-        """Writes a configuration, sends SIGHUP and waits until the daemon says what became of it."""
+        """Writes a configuration, sends SIGHUP, and waits for the result in the log."""
         text = "The configuration was read again" if good else "The configuration could not be read"
         text = "The configuration would delete keys of tenants" if refused else text
         before = self.log().count(text)
@@ -390,7 +391,7 @@ class AtomDB(Server):
         wait_for(said, 10, f"the log to say: {text}")
 
     def stop(self):
-        """Ends it as systemd would. It must go by itself, with code 0 and without a sanitizer's report."""
+        """Stops the daemon as systemd does. It must exit with code 0 and without a report of a sanitizer."""
         if self.process is None:
             return
         if self.alive():
@@ -407,13 +408,13 @@ class AtomDB(Server):
 
 
 def info(client, section="everything"):
-    """INFO as a dictionary."""
+    """Returns INFO as a dictionary."""
     text = client.cmd("INFO", section).decode()
     return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line and not line.startswith("#"))
 
 
 class Row:
-    """A row of commands.def: its name ("client|list" for a subcommand), arity, and where its keys are."""
+    """A row of commands.def: its name ("client|list" for a subcommand), arity, and positions of keys."""
 
     def __init__(self, row):
         self.sub = row["parent"] is not None
@@ -431,7 +432,7 @@ class Row:
 
 
 def commands_table():
-    """The rows of the commands, the one source of what commands there are."""
+    """Returns the rows of all commands."""
     sys.path.insert(0, os.path.join(ROOT, "packaging"))
     import tables
     rows = [Row(row) for row in tables.commands()]

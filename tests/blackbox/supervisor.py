@@ -1,4 +1,4 @@
-"""Plays systemd's part for a daemon under test: opens its sockets, keeps its files, and starts it again."""
+"""Simulates systemd for a daemon under test: opens its sockets, keeps its files, and restarts it."""
 
 import errno
 import fcntl
@@ -18,13 +18,13 @@ MOST_FDS = 253
 
 
 class Supervised(harness.AtomDB):
-    """The built daemon as a service: .restart(), .crash(), .stop_unit() as systemctl and the kernel would do it."""
+    """The built daemon as a service. restart(), crash() and stop_unit() do the same as systemctl and the kernel."""
 
     def __init__(self, binary, directory, keeps=True):
         super().__init__(binary, directory)
         self.keeps = keeps  # False: a unit without FileDescriptorStoreMax=
         self.store = []  # (name, fd)
-        self.said = []  # what the daemon told, a dict each, since its latest start
+        self.said = []  # messages of the daemon since its latest start, a dict each
         self.lock = threading.Lock()
         self.ready = threading.Event()
         self.listeners = [(name, self._listen()) for name in ("atomdb.socket", "atomdb-http.socket")]
@@ -50,7 +50,7 @@ class Supervised(harness.AtomDB):
             sock.listen(4096)
             return sock
 
-    # --- what the daemon says
+    # --- messages of the daemon
 
     def _hear(self):
         while True:
@@ -77,16 +77,16 @@ class Supervised(harness.AtomDB):
                 if kept == name:
                     os.close(fd)
             self.store = [entry for entry in self.store if entry[0] != name]
-        # BARRIER= asks for no more than this.
+        # BARRIER= requires no other action.
         for fd in fds:
             os.close(fd)
 
-    # --- the daemon's life
+    # --- start and end of the daemon
 
     def spawn(self, arguments, nofile=None, environment=None):
         with self.lock:
             passed = [(name, sock.fileno()) for name, sock in self.listeners] + list(self.store)
-        # Signals that a test sends are no errors of the daemon's.
+        # Signals that a test sends are not errors of the daemon.
         environment["ASAN_OPTIONS"] += ":handle_segv=0:handle_abort=0"
         environment = dict(environment, NOTIFY_SOCKET=os.path.join(self.place, "notify"),
                            LISTEN_FDS=str(len(passed)), LISTEN_FDNAMES=":".join(name for name, _ in passed))
@@ -100,7 +100,7 @@ class Supervised(harness.AtomDB):
         with self.lock:
             self.said = []
         with open(self.errors, "ab") as errors:
-            # The shell's process becomes the daemon's, and knows its number.
+            # The shell knows the pid and then executes the daemon.
             self.process = subprocess.Popen(
                 ["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", *arguments], stdin=subprocess.DEVNULL,
                 stdout=errors, stderr=errors, cwd=self.directory, env=environment, preexec_fn=hand_over,
@@ -121,7 +121,7 @@ class Supervised(harness.AtomDB):
         assert found == code, f"exit code {found}:\n{self.log()}"
 
     def end(self):
-        """SIGTERM; the daemon is gone then, and what it left is in the store."""
+        """Sends SIGTERM and waits for the end. The store holds what the daemon has left."""
         self.process.send_signal(signal.SIGTERM)
         self._ended(0)
 
@@ -138,7 +138,7 @@ class Supervised(harness.AtomDB):
         return self.start(self.text if config is None else config)
 
     def refuses(self, code, config=None):
-        """Starts it, and it ends with that code; what it wrote to the log meanwhile."""
+        """Starts the daemon, waits until it exits with this code, and returns its log."""
         before = len(self.log())
         self.ready.clear()
         try:
@@ -171,7 +171,7 @@ class Supervised(harness.AtomDB):
         if self.notify is None:
             return
         self.drop_store()
-        # The thread ends with an empty message.
+        # An empty message ends the thread.
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
             last.sendto(b"", os.path.join(self.place, "notify"))
         self.thread.join(10)
@@ -182,7 +182,7 @@ class Supervised(harness.AtomDB):
         for _, sock in self.listeners:
             sock.close()
 
-    # --- what it keeps
+    # --- the store of file descriptors
 
     def kept(self, name):
         with self.lock:
@@ -193,13 +193,13 @@ class Supervised(harness.AtomDB):
             return sorted(name for name, _ in self.store)
 
     def extensions(self, status):
-        """The numbers in the status lines that came with a wish for more time and match."""
+        """Returns the numbers in the status lines that match and came with EXTEND_TIMEOUT_USEC=."""
         with self.lock:
             found = [re.fullmatch(status, lines.get("STATUS", "")) for lines in self.said
                      if int(lines.get("EXTEND_TIMEOUT_USEC", 0)) > 1000000]
         return [int(match[1]) for match in found if match]
 
     def recovered(self):
-        """The latest line about what was taken over."""
+        """Returns the latest log line about the data that was taken over."""
         lines = [line for line in self.log().splitlines() if re.search("of the (previous process|process before)", line)]
         return lines[-1] if lines else ""

@@ -1,4 +1,4 @@
-"""Wrong and new secrets: how many may be tried, who waits for whom, and what can be seen of them."""
+"""Wrong and new secrets: the limits, the delays, and their traces in log and metrics."""
 
 import contextlib
 import hashlib
@@ -11,18 +11,18 @@ LISTED = 'tenancy = "listed"; tenants: ( { name = "shop"; secret = "right"; } );
 
 
 def flood(client, secrets):
-    """Sends one AUTH after the other without a look at the replies."""
+    """Sends AUTH commands without reading the replies."""
     client.send(b"".join(encode("AUTH", secret) for secret in secrets))
 
 
-def test_one_connection_makes_few_tenants_a_second(atomdb):
+def test_a_connection_opens_few_tenants_per_second(atomdb):
     server = atomdb.start()
     with server.client() as greedy, server.client("known") as known:
         begin = time.monotonic()
-        # Each keeps its tenant by a key.
+        # A key keeps each tenant.
         greedy.send(b"".join(encode("AUTH", f"fresh-{number}") + encode("SET", "k", "v") for number in range(3000)))
         time.sleep(1)
-        # Nobody else waits: neither for a known secret, nor for a new one.
+        # No other client is delayed, neither with a known secret nor with a new one.
         with server.client("known") as again, server.client("quite-new") as new:
             assert again.cmd("PING") == new.cmd("PING") == known.cmd("PING") == "PONG"
         made = server.metric("atomdb_tenants")
@@ -31,8 +31,8 @@ def test_one_connection_makes_few_tenants_a_second(atomdb):
                  what="the log line")
 
 
-def test_many_connections_do_not_take_all_tenants_at_once(atomdb):
-    """Of new tenants there are no more than ten seconds' worth at once, whoever makes them; known secrets are let in."""
+def test_many_connections_open_few_tenants_at_once(atomdb):
+    """Clients together can open only the new tenants of ten seconds at once. Known secrets are not delayed."""
     server = atomdb.start("workers = 1;\nnew_tenants_per_second = 5;\nmax_tenants = 1000;\n")
     with contextlib.ExitStack() as stack:
         stack.enter_context(server.client("known"))
@@ -49,7 +49,7 @@ def test_many_connections_do_not_take_all_tenants_at_once(atomdb):
         assert server.metric("atomdb_rejected_connections_total", reason="max_tenants") == len(refused)
 
 
-def test_wrong_secrets_wait_and_right_ones_of_others_do_not(atomdb):
+def test_wrong_secrets_are_delayed_and_right_ones_of_others_are_not(atomdb):
     server = atomdb.start(LISTED)
     with server.client() as guesser:
         flood(guesser, [f"guess-{number}" for number in range(5000)] + ["right"])
@@ -63,19 +63,19 @@ def test_wrong_secrets_wait_and_right_ones_of_others_do_not(atomdb):
     assert server.log().count("Authentication failed") >= 10
 
 
-def test_a_right_secret_is_let_in_after_wrong_ones(atomdb):
+def test_a_right_secret_is_accepted_after_wrong_ones(atomdb):
     server = atomdb.start(LISTED)
     with server.client() as client:
         flood(client, ["wrong"] * 12 + ["right"])
         replies = [client.read() for _ in range(13)]
         assert [reply == "OK" for reply in replies] == [False] * 12 + [True]
-        # By HELLO it is the same.
+        # HELLO has the same limit.
         client.send(encode("HELLO", 3, "AUTH", "default", "wrong") * 3 + encode("HELLO", 3, "AUTH", "default", "right"))
         assert [isinstance(client.read(), Error) for _ in range(3)] == [True] * 3
         assert client.read()[b"proto"] == 3
 
 
-def test_on_a_unix_socket_the_connections_of_one_user_wait_together(atomdb, tmp_path):
+def test_connections_of_one_user_on_a_unix_socket_share_the_limit(atomdb, tmp_path):
     path = str(tmp_path / "s")
     server = atomdb.start(LISTED + 'workers = 1;\nresp: { listen = [ "127.0.0.1:%d", "unix:%s" ]; };\n'
                           'http: { listen = [ "127.0.0.1:%d" ]; };' % (atomdb.port, path, atomdb.http_port), flags=[])
@@ -84,7 +84,7 @@ def test_on_a_unix_socket_the_connections_of_one_user_wait_together(atomdb, tmp_
         begin = time.monotonic()
         for client in clients:
             flood(client, ["wrong"] * 10)
-        # Those that come by TCP do not wait for them.
+        # TCP clients are not delayed.
         with server.client("right") as client:
             assert client.cmd("PING") == "PONG"
         time.sleep(1)
@@ -105,5 +105,5 @@ def test_fingerprints_are_not_the_hash_of_the_secret(atomdb):
             assert digest[:12] not in text and digest[:8] not in text
             seen.append(re.search(r"tenant:([0-9a-f]{12})", client.cmd("INFO", "server").decode())[1])
         server.stop()
-    # Another start draws another key.
+    # Each start uses a new key.
     assert seen[0] != seen[1]

@@ -1,4 +1,4 @@
-"""The benchmark's own tools work: its load reaches the servers, its figures are counted, its table is complete."""
+"""The tools of the benchmark: the load reaches the servers, the figures are correct, the table is complete."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from bench.report import HEADLINES, Row, headlines, into_file, table  # noqa: E4
 
 
 def bench(binary, tmp_path, *arguments):
-    """What tests/bench/run prints, and its samples by what they are of."""
+    """Returns the output of tests/bench/run, and its samples by case."""
     path = tmp_path / "samples.json"
     done = subprocess.run([os.path.join(BENCH, "run"), "--no-build", "--build", os.path.dirname(binary), "--atomdb",
                            binary, "--quick", "--rounds", "1", "--port", str(harness.free_port()), "--json", str(path),
@@ -25,7 +25,7 @@ def bench(binary, tmp_path, *arguments):
     return done.stdout, {row["what"]: row for row in json.loads(path.read_text())["rows"]}
 
 
-def test_the_load_reaches_floor_and_atomdb_and_is_told_as_their_ratio(binary, tmp_path):
+def test_the_load_reaches_floor_and_atomdb_and_their_ratio_is_reported(binary, tmp_path):
     text, rows = bench(binary, tmp_path, "--servers", "floor,atomdb", "cpu-p50")
     used, speed = rows.values()
     for server in ("floor", "atomdb"):

@@ -1,4 +1,4 @@
-"""What is between the clients of one tenant: transactions, pub/sub, notifications, tracking, CLIENT KILL and the like."""
+"""Interaction of the clients of a tenant: transactions, pub/sub, notifications, tracking, CLIENT KILL."""
 
 import time
 
@@ -9,14 +9,14 @@ from harness import Error, Push, encode, wait_for
 
 @pytest.fixture
 def trio(shared, secret, client):
-    """Three clients of one tenant; the first speaks RESP3."""
+    """Three clients of one tenant. The first one uses RESP3."""
     with shared.client(secret) as second, shared.client(secret) as third:
         client.cmd("HELLO", 3)
         yield client, second, third
 
 
 def silent(client):
-    """Nothing came for it: the next it reads is the answer to a question asked now."""
+    """Returns True if the client has received nothing: the next input is the reply to ECHO."""
     return client.cmd("ECHO", "nothing before") == b"nothing before"
 
 
@@ -48,7 +48,7 @@ def test_refused_command_aborts(client, bad):
 
 
 @pytest.mark.like_redis
-def test_what_multi_does_not_keep(client):
+def test_commands_that_multi_does_not_queue(client):
     assert run(client, "MULTI", "MULTI", "WATCH k", "EXEC a") == [
         "OK", Error("ERR MULTI calls can not be nested"), Error("ERR WATCH inside MULTI is not allowed"),
         Error("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command")]
@@ -110,7 +110,7 @@ def test_pubsub(trio):
 
 
 def until_pong(client):
-    """Everything that came before the answer to a question asked now."""
+    """Returns everything that the client has received before the reply to ECHO."""
     client.send(encode("ECHO", "the end"))
     seen = []
     while (value := client.read()) != b"the end":
@@ -141,7 +141,7 @@ INVALID = Push([b"invalidate", [b"k"]])
      [[b"punsubscribe", None, 0], [b"unsubscribe", b"p", 0]], [Push([b"unsubscribe", b"q", 0])]),
     ([], ["PSUBSCRIBE c* d*", "PUBLISH c m"], [[b"psubscribe", b"c*", 3], 2],
      [Push([b"psubscribe", b"d*", 4]), MESSAGE, Push([b"pmessage", b"c*", b"c", b"m"])])])
-def test_pushes_come_behind_the_array_of_a_transaction(client, before, kept, reply, pushes):
+def test_pushes_follow_the_array_of_a_transaction(client, before, kept, reply, pushes):
     run(client, "HELLO 3", "CONFIG SET notify-keyspace-events Em", "SUBSCRIBE c", "SUBSCRIBE __keyevent@0__:keymiss")
     run(client, *before)
     until_pong(client)
@@ -152,7 +152,7 @@ def test_pushes_come_behind_the_array_of_a_transaction(client, before, kept, rep
     assert seen == pushes and all(isinstance(push, Push) for push in seen)
 
 
-def test_pushes_of_one_command_stand_around_its_reply(client):
+def test_pushes_of_a_command_surround_its_reply(client):
     run(client, "HELLO 3", "CONFIG SET notify-keyspace-events Em", "SUBSCRIBE c", "SUBSCRIBE __keyevent@0__:keymiss")
     assert client.cmd("PUBLISH", "c", "m") == MESSAGE and client.read() == 1
     assert client.cmd("GET", "a") == MISSED[0] and client.read() is None
@@ -161,7 +161,7 @@ def test_pushes_of_one_command_stand_around_its_reply(client):
 
 
 def test_subscribing_in_a_transaction_of_resp2(client):
-    """Each command has one element; the other confirmations, and messages, come like messages behind the array."""
+    """Each command has one element. Further confirmations and messages follow the array."""
     assert run(client, "MULTI", "SUBSCRIBE x y", "PUBLISH x m", "SUBSCRIBE x", "ECHO z", "EXEC")[-1] == [
         [b"subscribe", b"x", 1], 1, [b"subscribe", b"x", 2], b"z"]
     assert [client.read(), client.read()] == [[b"subscribe", b"y", 2], [b"message", b"x", b"m"]]
@@ -179,7 +179,7 @@ def test_monitor_of_its_own_transaction(client):
 
 
 def test_replies_turned_off_in_a_transaction(client):
-    """The array of EXEC is whole: what CLIENT REPLY says begins behind it."""
+    """The array of EXEC is complete: CLIENT REPLY takes effect after it."""
     assert run(client, "MULTI", "CLIENT REPLY OFF", "PING", "EXEC")[-1] == [None, "PONG"]
     client.send(encode("PING"))
     assert client.cmd("CLIENT", "REPLY", "ON") == "OK"
@@ -192,7 +192,7 @@ def test_replies_turned_off_in_a_transaction(client):
     ["KEYS"], ["SCAN", 0, "MATCH"], ["PUBSUB", "CHANNELS"], ["PUBSUB", "SHARDCHANNELS"], ["PSUBSCRIBE"]])
 @pytest.mark.parametrize("pattern", ["*" + "?" * 20000 + "b", "*" + "a" * 20000 + "b", "*" + "[b-za]" * 4000 + "b"])
 def test_a_costly_pattern_is_refused(shared, secret, client, command, pattern):
-    """Each of these took minutes, in which no client was served."""
+    """Each of these patterns would take minutes and block all clients."""
     name = "a" * 100000
     client.cmd("SET", name, "v")
     with shared.client(secret) as subscriber:
@@ -200,7 +200,7 @@ def test_a_costly_pattern_is_refused(shared, secret, client, command, pattern):
         assert client.cmd(*command, pattern) == Error("ERR the pattern takes too long to match")
 
 
-def test_many_stars_are_no_trouble(trio):
+def test_many_stars_cost_little(trio):
     a, b, _ = trio
     many = "*a" * 2000
     a.cmd("SUBSCRIBE", "a" * 50000)
@@ -211,7 +211,7 @@ def test_many_stars_are_no_trouble(trio):
 
 
 @pytest.mark.like_redis
-def test_shard_channels_are_apart(trio):
+def test_shard_channels_are_separate(trio):
     a, b, _ = trio
     assert a.cmd("SSUBSCRIBE", "s") == Push([b"ssubscribe", b"s", 1])
     assert b.cmd("PUBLISH", "s", "x") == 0 and b.cmd("SPUBLISH", "s", "x") == 1
@@ -269,7 +269,7 @@ def test_keyspace_notifications(trio):
     assert silent(a)
 
 
-# What the commands on other keys, and on several, tell: "event@database key".
+# Events of commands that take other keys, or several: "event@database key".
 MORE_EVENTS = [
     ("SETRANGE k 1 x", "new@0 k", "setrange@0 k"), ("SETRANGE k 1 yy", "setrange@0 k"), ("SETRANGE none 1 ''",),
     ("MSETNX a 1 b 2", "new@0 a", "set@0 a", "new@0 b", "set@0 b"), ("MSETNX b 3 c 4",),
@@ -298,7 +298,7 @@ def test_keyspace_notifications_of_all_writes(trio):
     a, b, _ = trio
 
     def events():
-        """Those since the last call."""
+        """Returns the events since the last call."""
         got = []
         b.cmd("PUBLISH", "end", "")
         while (message := a.read())[2] != b"end":
@@ -327,7 +327,7 @@ def test_keyspace_notifications_of_all_writes(trio):
 @pytest.mark.like_redis
 @pytest.mark.parametrize("value, change", [("0", None), ("123456789012", None), ("1", ("INCRBY", "k", 0)), ("x", None),
                                            ("0" * 50, None), ("\0" * 100, None)])
-def test_what_changes_no_bit_is_no_change(trio, value, change):
+def test_a_write_that_changes_no_bit_causes_no_event(trio, value, change):
     a, b, _ = trio
     b.cmd("SET", "k", value)
     if change:
@@ -343,7 +343,7 @@ def test_what_changes_no_bit_is_no_change(trio, value, change):
 
 
 @pytest.mark.like_redis
-def test_adding_what_is_there_is_no_change(trio):
+def test_adding_existing_elements_causes_no_event(trio):
     a, b, _ = trio
     for form in ("sparse", "dense"):
         run(b, "PFADD h x y")
@@ -357,14 +357,14 @@ def test_adding_what_is_there_is_no_change(trio):
 
 
 @pytest.mark.like_redis
-def test_order_of_news_and_invalidations(trio):
+def test_order_of_messages_and_invalidations(trio):
     a, b, _ = trio
     b.cmd("CONFIG", "SET", "notify-keyspace-events", "EAn")
     run(a, "PSUBSCRIBE __key*", "CLIENT TRACKING ON", "GET k")
     b.cmd("SET", "k", 1, "PX", 1)
     assert [a.read()[-1] for _ in range(4)] == [b"k", [b"k"], b"k", b"k"]  # new, invalidation, set, expire
     time.sleep(0.01)
-    a.cmd("EXISTS", "k")  # whatever has expired it
+    a.cmd("EXISTS", "k")  # accessing the key expires it
     b.cmd("CONFIG", "SET", "notify-keyspace-events", "")
 
 
@@ -483,7 +483,7 @@ def test_nothing_crosses_tenants(atomdb):
                    "PUBSUB NUMSUB c") == [0, 0, [], 0, [], [b"c", 0]]
         run(b, "SET k 2", "SET none 1", "GET nothing", "PEXPIRE k 1", "FLUSHALL", "CONFIG GET notify-keyspace-events")
         assert b.cmd("CONFIG", "GET", "notify-keyspace-events") == [b"notify-keyspace-events", b""]
-        # A third client of the first tenant has a number that no client of the second one has.
+        # A third client of the first tenant: no client of the second tenant has its number.
         third = atomdb.client("one")
         assert b.cmd("CLIENT", "KILL", "ID", third.cmd("CLIENT", "ID")) == 0
         assert b.cmd("CLIENT", "KILL", "TYPE", "pubsub") == 0
@@ -496,8 +496,8 @@ def test_nothing_crosses_tenants(atomdb):
         assert run(a, "MULTI", "GET k", "EXEC")[-1] == [b"1"]
 
 
-def test_another_tenant_ends_it_all(atomdb):
-    """AUTH of another secret leaves subscriptions, WATCH and tracking behind."""
+def test_changing_tenants_ends_subscriptions_watch_and_tracking(atomdb):
+    """AUTH with another secret ends subscriptions, WATCH and tracking."""
     atomdb.start()
     with atomdb.client("one") as a, atomdb.client("one") as b:
         a.cmd("HELLO", 3)
@@ -512,7 +512,7 @@ def test_another_tenant_ends_it_all(atomdb):
         assert a.cmd("GET", "k") is None
 
 
-def test_a_watch_that_was_left_behind_is_lost_aloud(atomdb):
+def test_a_watch_of_the_previous_tenant_aborts_the_transaction(atomdb):
     atomdb.start("defaults: { max_entries = 100; };\n")
     with atomdb.client("one") as a, atomdb.client("one") as b:
         def leave_and_return(*between):
@@ -522,11 +522,11 @@ def test_a_watch_that_was_left_behind_is_lost_aloud(atomdb):
 
         assert leave_and_return() is None
         assert run(a, "MULTI", "PING", "EXEC")[-1] == ["PONG"]
-        # A command that ends a watch ends it there too.
+        # A command in the other tenant that ends a WATCH ends this one, too.
         for end in ("UNWATCH", "MULTI"):
             assert leave_and_return(*([end, "DISCARD"] if end == "MULTI" else [end])) == ["PONG"]
         assert leave_and_return("MULTI", "EXEC") == ["PONG"]
-        # Of several tenants, and in MULTI before it returns.
+        # Watches in both tenants; then other commands that end a watch.
         assert leave_and_return("WATCH k") is None
         run(a, "WATCH k", "AUTH two", "AUTH one")
         assert run(a, "UNWATCH", "MULTI", "PING", "EXEC")[-1] == ["PONG"]
@@ -535,7 +535,7 @@ def test_a_watch_that_was_left_behind_is_lost_aloud(atomdb):
 
 
 @pytest.mark.like_redis
-def test_a_client_that_waits_for_a_pause_is_told_as_blocked(trio):
+def test_a_paused_client_counts_as_blocked(trio):
     a, b, _ = trio
     b.cmd("CLIENT", "SETNAME", "waiting")
     run(a, "CLIENT PAUSE 100000 WRITE")
@@ -553,7 +553,7 @@ def test_a_client_that_waits_for_a_pause_is_told_as_blocked(trio):
 
 
 @pytest.mark.like_redis
-def test_keys_do_not_go_while_clients_pause(trio):
+def test_keys_do_not_expire_while_clients_pause(trio):
     a, b, c = trio
     b.cmd("CONFIG", "SET", "notify-keyspace-events", "Ex")
     c.cmd("SUBSCRIBE", "__keyevent@0__:expired")
@@ -566,14 +566,14 @@ def test_keys_do_not_go_while_clients_pause(trio):
     assert a.cmd("DBSIZE") == 0
 
 
-def test_reset_that_is_skipped_is_silent(client, secret):
+def test_a_skipped_reset_has_no_reply(client, secret):
     client.send(encode("CLIENT", "REPLY", "SKIP") + encode("RESET") + encode("AUTH", secret))
     assert client.read() == "OK" and client.cmd("PING") == "PONG"
     client.send(encode("CLIENT", "REPLY", "OFF"))
     assert client.cmd("RESET") == "RESET" and client.cmd("AUTH", secret) == "OK"
 
 
-def test_swapdb_tells_tracking_clients(trio):
+def test_swapdb_invalidates_keys_of_tracking_clients(trio):
     a, b, _ = trio
     run(b, "SET k 1")
     for mode in ("", "BCAST"):
@@ -585,8 +585,8 @@ def test_swapdb_tells_tracking_clients(trio):
     assert a.cmd("SWAPDB", 0, 1) == "OK" and a.read() == Push([b"invalidate", None])
 
 
-def test_all_is_given_back(atomdb):
-    """What a tenant was charged for its clients' affairs is zero again when they have gone: the daemon asserts it."""
+def test_all_charges_are_released(atomdb):
+    """The charges for clients return to zero when the clients are gone: the daemon asserts this."""
     atomdb.start()
     for _ in range(3):
         with atomdb.client("s") as a, atomdb.client("s") as b:
@@ -597,7 +597,7 @@ def test_all_is_given_back(atomdb):
 
 
 def test_client_list_of_many_ids(atomdb, request):
-    """Ids may be repeated; a list beyond the limit of output closes the client, and takes no memory before."""
+    """Ids may repeat. A list beyond the output limit closes the client, and uses no memory before."""
     atomdb.start('resp: { output_buffer = "1M"; };\n')
     with atomdb.client("one") as a, atomdb.client("one") as b:
         ids = [a.cmd("CLIENT", "ID"), b.cmd("CLIENT", "ID")]
@@ -607,5 +607,5 @@ def test_client_list_of_many_ids(atomdb, request):
         a.send(encode("CLIENT", "LIST", "ID", *[ids[0]] * 400_000))
         assert a.closed()
         assert b.cmd("PING") == "PONG"
-        # A sanitizer keeps what was freed.
+        # A sanitizer delays the release of freed memory.
         assert request.config.getoption("--hooks") or atomdb.status("VmHWM") - before < 64 << 20

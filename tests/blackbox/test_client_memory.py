@@ -1,4 +1,5 @@
-"""The memory of a tenant's clients has a limit of its own: beyond it the greediest client goes, and keys stay."""
+"""The limit on the memory of a tenant's clients: beyond it the client with the most memory is closed, and keys
+stay."""
 
 import os
 import re
@@ -14,11 +15,11 @@ QUOTA = 8 << 20
 # A quarter of a tenant of 8 MiB is for its clients.
 CONFIG = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "8M"; };\n'
 OOM = Error("OOM command not allowed when used memory > 'maxmemory'.")
-# Bytes of the process besides the tenant's: its own, the worker's buffers, pages that are in part free.
+# Memory of the process besides the tenant: static data, buffers of the worker, partly free pages.
 CONSTANT = 40 << 20
 
 
-# A sanitizer keeps what was freed: memory is not looked at.
+# A sanitizer delays the release of freed memory: do not check it.
 sanitized = False
 
 
@@ -33,7 +34,7 @@ def high_water(atomdb):
 
 
 def fill(client):
-    """40,000 keys, which nearly fill 8 MiB: what takes a byte beyond client_memory costs some of them."""
+    """Writes 40,000 keys, which almost fill 8 MiB: any use beyond client_memory would evict some of them."""
     client.many(("SET", f"key:{number}", "v" * 90) for number in range(KEYS))
     assert client.cmd("DBSIZE") == KEYS
     assert int(info(client, "memory")["used_memory"]) < QUOTA
@@ -52,7 +53,7 @@ def keys_left(client):
 
 
 def refused_until_full(client, commands):
-    """Sends commands until one is refused; how many were not."""
+    """Sends commands until one is refused. Returns the number of accepted ones."""
     count = 0
     for command in commands:
         reply = client.cmd(*command)
@@ -74,7 +75,7 @@ def test_subscriptions_are_refused_and_keys_stay(atomdb, full):
         assert count > 1000
         assert keys_left(full) > KEYS * 0.7
         assert greedy.cmd("PING") == "PONG" and greedy.cmd("GET", f"key:{KEYS - 1}") == b"v" * 90
-        # Another client has room at once: the greedy one goes for it.
+        # Another client has room at once: the client with the most memory is closed for it.
         with atomdb.client("s") as other:
             assert other.cmd("SUBSCRIBE", "news") == [b"subscribe", b"news", 1]
         assert greedy.closed() and len(evictions(atomdb)) == 1
@@ -102,7 +103,7 @@ def test_queued_commands_are_refused_and_keys_stay(atomdb, full):
 
 
 @pytest.mark.parametrize("listen", [("SUBSCRIBE", "news"), ("MONITOR",), ("PSUBSCRIBE", "n*")], ids=lambda c: c[0])
-def test_who_does_not_read_is_closed_before_keys_go(atomdb, full, listen):
+def test_a_client_that_does_not_read_is_closed_before_keys_are_evicted(atomdb, full, listen):
     deaf = atomdb.client("s")
     deaf.cmd(*listen)
     message = os.urandom(1000)
@@ -115,7 +116,7 @@ def test_who_does_not_read_is_closed_before_keys_go(atomdb, full, listen):
     assert deaf.closed()
 
 
-def test_no_evict_lets_others_go_first_but_gives_no_memory(atomdb, full):
+def test_no_evict_closes_others_first_but_raises_no_limit(atomdb, full):
     with atomdb.client("s") as kept, atomdb.client("s") as other:
         assert kept.cmd("CLIENT", "NO-EVICT", "ON") == "OK"
         kept.cmd("HELLO", "3")
@@ -135,7 +136,7 @@ TOO_LARGE = {
 
 
 @pytest.mark.parametrize("name", TOO_LARGE)
-def test_a_command_that_cannot_be_held_is_refused_and_the_connection_goes_on(atomdb, full, name):
+def test_a_command_that_does_not_fit_is_refused_and_the_connection_stays_open(atomdb, full, name):
     before = high_water(atomdb)
     command = encode(*TOO_LARGE[name])
     with atomdb.client("s") as client:
@@ -146,7 +147,7 @@ def test_a_command_that_cannot_be_held_is_refused_and_the_connection_goes_on(ato
         assert client.cmd("EXISTS", "in") == 0
         client.send(encode("CLIENT", "REPLY", "SKIP") + command + encode("PING"))
         assert client.read() == "PONG"
-        # In small pieces, as a slow network brings it.
+        # In small pieces, as on a slow network.
         for at in range(0, len(command), 50_001):
             client.send(command[at : at + 50_001])
         assert client.read() == OOM and client.cmd("GET", "after") == b"1"
@@ -165,7 +166,7 @@ def test_unfinished_commands_together_stay_within_the_limit(atomdb, full):
         client.close()
 
 
-def test_a_full_tenant_that_evicts_nothing_refuses_and_goes_on(atomdb):
+def test_a_full_tenant_without_eviction_refuses_and_stays_usable(atomdb):
     atomdb.start('workers = 1;\ndefaults: { max_entries = 0; max_memory = "8M"; eviction = "none"; };\n')
     with atomdb.client("s") as client:
         refused_until_full(client, (("SET", f"key:{n}", "v" * 10_000) for n in range(2000)))
@@ -190,7 +191,7 @@ ROOMY = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "200M"; };\n'
 
 
 @pytest.mark.parametrize("listen", [("SUBSCRIBE", "news"), ("PSUBSCRIBE", "n*")], ids=["channel", "pattern"])
-def test_a_message_to_many_is_held_once(atomdb, listen):
+def test_a_message_to_many_subscribers_is_stored_once(atomdb, listen):
     size = 25 << 20
     atomdb.start(ROOMY)
     with atomdb.client("s") as publisher:
@@ -200,7 +201,7 @@ def test_a_message_to_many_is_held_once(atomdb, listen):
         before = high_water(atomdb)
         message = os.urandom(size)
         assert publisher.cmd("PUBLISH", "news", message) == 20
-        # The command itself, and the message once.
+        # The command itself, and one copy of the message.
         assert high_water(atomdb) - before < 3 * size
         used = int(info(publisher, "memory")["mem_clients_normal"])
         assert size <= used < size + (2 << 20)
@@ -211,7 +212,7 @@ def test_a_message_to_many_is_held_once(atomdb, listen):
             subscriber.close()
 
 
-def test_messages_that_nobody_reads_stay_within_the_limit(atomdb):
+def test_unread_messages_stay_within_the_limit(atomdb):
     atomdb.start(ROOMY)
     with atomdb.client("s") as publisher:
         deaf = [atomdb.client("s") for _ in range(20)]
@@ -226,7 +227,7 @@ def test_messages_that_nobody_reads_stay_within_the_limit(atomdb):
             subscriber.close()
 
 
-def test_a_line_for_many_monitors_is_held_once_and_bounded(atomdb):
+def test_a_line_for_many_monitors_is_stored_once_and_bounded(atomdb):
     atomdb.start(ROOMY)
     with atomdb.client("s") as client:
         monitors = [atomdb.client("s") for _ in range(8)]
@@ -260,7 +261,7 @@ def test_monitors_that_do_not_read_are_closed_within_the_limit(atomdb, full):
         monitor.close()
 
 
-def test_events_about_long_names_are_held_once(atomdb):
+def test_events_about_long_names_are_stored_once(atomdb):
     atomdb.start(ROOMY)
     with atomdb.client("s") as client:
         client.cmd("CONFIG", "SET", "notify-keyspace-events", "KEA")
@@ -278,7 +279,7 @@ def test_events_about_long_names_are_held_once(atomdb):
 
 
 @pytest.mark.parametrize("options", [(), ("BCAST",), ("BCAST", "NOLOOP")], ids=lambda o: "-".join(o) or "default")
-def test_invalidations_of_long_names_are_held_once(atomdb, options):
+def test_invalidations_of_long_names_are_stored_once(atomdb, options):
     atomdb.start(ROOMY)
     with atomdb.client("s") as client:
         name = b"n" * ((8 << 20) if options else (1 << 20))
@@ -317,11 +318,11 @@ def test_the_table_of_tracked_names_is_a_small_part_of_the_quota(atomdb, full):
         tracker.send(encode("PING"))
         while tracker.read() != "PONG":
             told += 1
-        # Those that were given up are told: they may not be cached.
+        # The server sends invalidations for the names that it drops from the table.
         assert 50_000 < told < 60_000
         assert keys_left(full) > KEYS * 0.9
         assert int(info(full, "memory")["used_memory_overhead"]) - before < QUOTA // 16 + 65536
-        # The latest are remembered.
+        # It keeps the latest names.
         assert full.cmd("SET", absent[-1], 1) == "OK"
         assert tracker.read() == [b"invalidate", [absent[-1].encode()]]
 
@@ -333,7 +334,7 @@ TOO_LARGE_REPLY = Error("OOM the reply is larger than client_memory allows, thou
     ("MGET", *["big"] * 40), ("MGET", *["big"] * 40_000), ("COMMAND", "DOCS", *["get"] * 100_000),
     ("CLIENT", "LIST", "ID", *["1"] * 40_000), ("COMMAND", "INFO", *["set"] * 100_000)],
     ids=lambda c: "-".join(c[:2]) + f"-{len(c)}")
-def test_a_reply_that_does_not_fit_is_an_error_and_costs_no_keys(atomdb, command):
+def test_a_reply_that_does_not_fit_is_an_error_and_evicts_no_keys(atomdb, command):
     atomdb.start('workers = 1;\ndefaults: { max_entries = 0; max_memory = "64M"; client_memory = "8M"; };\n')
     with atomdb.client("s") as client, atomdb.client("s") as other:
         client.cmd("SET", "big", "x" * 1_000_000)
@@ -350,7 +351,7 @@ def test_a_reply_that_does_not_fit_is_an_error_and_costs_no_keys(atomdb, command
         assert int(info(client, "memory")["mem_clients_normal"]) < 1 << 20
 
 
-def test_a_large_range_is_read_from_where_it_is(atomdb):
+def test_a_large_range_is_sent_without_a_copy(atomdb):
     atomdb.start('workers = 1;\ndefaults: { max_entries = 0; max_memory = "64M"; client_memory = "8M"; };\n')
     with atomdb.client("s") as client:
         value = os.urandom(5 << 20)
@@ -362,7 +363,7 @@ def test_a_large_range_is_read_from_where_it_is(atomdb):
 
 
 def test_replies_that_are_read_need_little_memory(atomdb, full):
-    """A pipeline whose replies are a hundred times what the clients may hold."""
+    """A pipeline whose replies are a hundred times larger than client_memory."""
     full.cmd("SET", "big", "x" * 100_000)
     with atomdb.client("s") as client:
         for _ in range(100):
@@ -371,7 +372,7 @@ def test_replies_that_are_read_need_little_memory(atomdb, full):
 
 
 def test_clients_of_all_tenants_together_stay_within_max_memory(atomdb):
-    """Each of twenty tenants could have 16 MiB for its clients: 320 MiB, of 64 MiB for all."""
+    """The limits of twenty tenants, 16 MiB each, exceed max_memory: 320 MiB of 64 MiB."""
     atomdb.start('workers = 2;\nmax_memory = "64M";\ndefaults: { max_entries = 0; max_memory = "0"; };\n')
     clients = [atomdb.client(f"s{number}") for number in range(20)]
     for client in clients:
@@ -382,7 +383,7 @@ def test_clients_of_all_tenants_together_stay_within_max_memory(atomdb):
             if reply == OOM:
                 break
     assert high_water(atomdb) < (64 << 20) + CONSTANT
-    # A write of a tenant below its share finds room all the same, once memory is given back.
+    # A tenant below its share can still write, after memory has been freed.
     for client in clients:
         assert client.cmd("DISCARD") == "OK"
     with atomdb.client("late") as late:
@@ -391,12 +392,12 @@ def test_clients_of_all_tenants_together_stay_within_max_memory(atomdb):
         client.close()
 
 
-# Where a control group is made, and the file of its limit: version 2, then 1.
+# Directories for control groups, and the file with the limit: version 2, then 1.
 CGROUPS = [("/sys/fs/cgroup", "memory.max"), ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")]
 
 
 def make_cgroup(limit):
-    """A control group of at most so many bytes, or None where none can be made."""
+    """Returns a control group with this limit in bytes, or None if it cannot be made."""
     for parent, name in CGROUPS:
         if not os.path.exists(f"{parent}/cgroup.procs"):
             continue
@@ -416,7 +417,7 @@ def make_cgroup(limit):
 
 @pytest.fixture
 def limited(atomdb):
-    """AtomDB where 120 MB are all that it can get: more, and the kernel ends it."""
+    """AtomDB in a control group of 120 MB. The kernel kills it if it uses more."""
     group = None if sanitized else make_cgroup(120 << 20)
     if group is None:
         pytest.skip("no control group can be made here")
@@ -428,7 +429,7 @@ def limited(atomdb):
     os.rmdir(group)
 
 
-def test_attacks_under_a_limit_of_the_kernel(limited):
+def test_attacks_under_the_memory_limit_of_a_control_group(limited):
     with limited.client("a") as a, limited.client("b") as b:
         deaf = [limited.client("a") for _ in range(20)]
         for client in deaf[:10]:
@@ -446,8 +447,8 @@ def test_attacks_under_a_limit_of_the_kernel(limited):
             client.close()
 
 
-def test_a_client_that_is_told_of_the_keys_its_command_costs(atomdb):
-    """Its command evicts keys, and it is told of them: it exceeds its limit in the middle of being charged."""
+def test_a_client_that_tracks_the_keys_that_its_command_evicts(atomdb):
+    """The client's own command evicts keys, and the invalidations exceed its limit while the command is charged."""
     atomdb.start(CONFIG)
     with atomdb.client("s") as client:
         client.cmd("CONFIG", "SET", "notify-keyspace-events", "KEA")
@@ -463,7 +464,7 @@ def test_a_client_that_is_told_of_the_keys_its_command_costs(atomdb):
                 assert client.cmd("PING") == "PONG"
 
 
-def test_a_refusal_for_which_the_unread_leaves_no_room(atomdb):
+def test_an_error_that_does_not_fit_into_the_output_closes_the_client(atomdb):
     limit = 512 << 10
     atomdb.start(CONFIG + 'resp: { output_buffer = "512K"; };\n')
     with atomdb.client("s") as client, socket.socket() as deaf:
@@ -476,7 +477,7 @@ def test_a_refusal_for_which_the_unread_leaves_no_room(atomdb):
             return int(found[1]) if found else 0
 
         wait_for(lambda: client.cmd("PUBSUB", "NUMSUB", "c") == [b"c", 1])
-        # All but a few bytes: what is around a message takes about 40.
+        # Leave only a few bytes: the framing of a message takes about 40.
         wait_for(lambda: client.cmd("PUBLISH", "c", "x" * 9000) == 1 and unread() > limit - 30_000, pause=0)
         while (left := limit - unread()) > 45:
             client.cmd("PUBLISH", "c", "x" * min(9000, left - 45))

@@ -1,4 +1,5 @@
-"""Clients as users install them: redis-cli, redis-benchmark, Debian's python3-redis, and those from npm in tests/clients."""
+"""Clients that users install: redis-cli, redis-benchmark, Debian's python3-redis, and packages of npm
+(tests/clients)."""
 
 import csv
 import os
@@ -39,8 +40,8 @@ def test_redis_cli(shared, secret, protocol):
     assert run("--pipe", stdin="".join(f"SET p{number} {number}\r\n" for number in range(500))).endswith("errors: 0, replies: 500")
 
 
-def test_redis_cli_looks_at_the_server(shared, secret):
-    """Its modes for those who watch: figures, sampled keys, latency."""
+def test_redis_cli_monitoring_modes(shared, secret):
+    """Its monitoring modes: statistics, sampled keys, latency."""
     with shared.client(secret) as client:
         client.many(("SET", f"key:{number}", "x" * number) for number in range(1, 20))
     assert 'Biggest string found \'"key:19"\' has 19 bytes' in cli(shared, secret, "--bigkeys")
@@ -59,7 +60,7 @@ def test_redis_cli_looks_at_the_server(shared, secret):
 
 
 def test_redis_cli_help_knows_the_commands(shared, secret):
-    # It reads COMMAND DOCS when it starts to be used by hand.
+    # In interactive use it reads COMMAND DOCS at the start.
     said = cli(shared, secret, stdin="help set\nhelp @string\n")
     assert "SET" in said and "EX seconds" in said, said
 
@@ -117,7 +118,7 @@ def test_python_redis_pubsub(shared, secret):
     with r.pubsub(ignore_subscribe_messages=True) as p:
         p.subscribe("news")
         p.psubscribe("__keyevent@*__:expired")
-        # Until the server has both, messages could be missed.
+        # Messages could be missed before the server has both subscriptions.
         while r.pubsub_numsub("news") != [(b"news", 1)] or r.pubsub_numpat() != 1:
             p.get_message(timeout=0.01)
         assert r.publish("news", "hello") == 1
@@ -132,12 +133,12 @@ def test_python_redis_pubsub(shared, secret):
 
 @pytest.fixture
 def patience():
-    """Installing takes longer than a test otherwise may."""
+    """Allows more time, because installing packages takes longer than a test."""
     signal.alarm(300)
 
 
 def test_npm_clients(patience, atomdb, tmp_path):
-    """Installs what the lock file names, and runs the tests that are written for it."""
+    """Installs the packages of the lock file and runs their tests."""
     npm = shutil.which("npm")
     assert npm, "npm is not installed"
     for name in ("package.json", "package-lock.json", ".npmrc", "clients.test.mjs"):

@@ -1,4 +1,4 @@
-"""The clock of the machine is set: keys expire by it as it is, ages and timeouts do not notice."""
+"""Changes of the system clock: deadlines of keys follow them, ages and timeouts do not."""
 
 import struct
 import time
@@ -15,7 +15,7 @@ STEPS = (SECOND, DAY, TEN_YEARS)
 
 
 class Clock:
-    """The daemon's clock, ahead of the machine's by so many milliseconds."""
+    """An offset of the daemon's clock, in milliseconds."""
 
     def __init__(self, path):
         self.path = path
@@ -38,7 +38,7 @@ def keys_of(client):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_ahead_and_back(atomdb, clock, step):
+def test_clock_goes_ahead_and_back(atomdb, clock, step):
     atomdb.start(UNLIMITED)
     with atomdb.client("s") as client:
         client.cmd("SET", "far", "v", "PX", step + 500000)
@@ -63,7 +63,7 @@ def test_ahead_and_back(atomdb, clock, step):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_behind_and_right_again(atomdb, clock, step):
+def test_clock_is_behind_and_then_right(atomdb, clock, step):
     clock.set(-step)
     atomdb.start(UNLIMITED)
     with atomdb.client("s") as client:
@@ -76,8 +76,8 @@ def test_behind_and_right_again(atomdb, clock, step):
         assert 0 <= atomdb.metric("atomdb_expiry_lag_seconds_sum") < 100
 
 
-def test_back_while_keys_are_going(atomdb, clock):
-    """Keys that were removed meanwhile are gone. The others live on, are counted, and expire when they are due."""
+def test_clock_goes_back_while_keys_expire(atomdb, clock):
+    """Expired keys are gone after a restart. The others are present, counted, and expire in time."""
     atomdb.start(UNLIMITED)
     many = 50000
     with atomdb.client("s") as client:
@@ -95,7 +95,7 @@ def test_back_while_keys_are_going(atomdb, clock):
         assert client.cmd("DBSIZE") == 0
 
 
-def test_within_a_transaction(atomdb, clock):
+def test_clock_changes_within_a_transaction(atomdb, clock):
     atomdb.start(UNLIMITED)
     with atomdb.client("s") as client:
         client.many([("MULTI",), ("SET", "k", "v", "PX", 60000), ("PTTL", "k")])
@@ -107,8 +107,8 @@ def test_within_a_transaction(atomdb, clock):
 
 @pytest.mark.parametrize("end", ["restart", "crash"])
 @pytest.mark.parametrize("step", STEPS)
-def test_over_a_restart(service, clock, step, end):
-    """Wrong before it and right behind it, and the other way round."""
+def test_clock_changes_over_a_restart(service, clock, step, end):
+    """The clock is wrong before the restart and correct after it, and vice versa."""
     service.start(UNLIMITED)
     with service.client("s") as client:
         client.many([("SET", f"k{i}", "v", "PX", step + 400 + i) for i in range(1000)])

@@ -1,4 +1,4 @@
-"""What a Redis client sees: authentication, the commands, both protocols."""
+"""Redis clients: authentication, the commands, both protocols."""
 
 import time
 
@@ -105,7 +105,7 @@ def test_counters(client):
     assert client.cmd("INCR", "n") == Error("ERR value is not an integer or out of range")
 
 
-def test_databases_are_apart(client):
+def test_databases_are_separate(client):
     for database in range(16):
         assert client.cmd("SELECT", database) == "OK"
         assert client.cmd("SET", "where", database) == "OK"
@@ -208,7 +208,7 @@ def test_one_byte_at_a_time(shared, secret):
         assert client.rest() == b"+OK\r\n+OK\r\n$50\r\n" + b"x" * 50 + b"\r\n+OK\r\n"
 
 
-def test_quit_ignores_what_is_behind_it(client):
+def test_quit_ignores_later_commands(client):
     client.send(encode("SET", "q", "1") + encode("QUIT") + encode("SET", "q", "2"))
     assert client.rest() == b"+OK\r\n+OK\r\n"
 
@@ -249,7 +249,7 @@ def test_client_names_and_list(shared, secret, client):
     wait_for(gone, 5, "the closed client to leave the list")
 
 
-def test_time_is_the_time(client):
+def test_time_is_the_system_time(client):
     seconds, micros = client.cmd("TIME")
     assert abs(int(seconds) + int(micros) / 1e6 - time.time()) < 2
 
@@ -306,12 +306,12 @@ def test_a_closed_client_raises(shared):
             client.read()
 
 
-def test_ipv4_only_listens_where_told(shared):
+def test_ipv4_only_listens_at_its_address(shared):
     with pytest.raises(OSError):
         Client(shared.port, host="127.0.0.2", timeout=2)
 
 
-def test_debug_is_the_operators_choice(atomdb, client):
+def test_debug_needs_the_setting(atomdb, client):
     assert client.cmd("DEBUG", "SLEEP", 0).startswith("ERR DEBUG command not allowed.")
     assert client.cmd("CONFIG", "GET", "enable-debug-command") == [b"enable-debug-command", b"no"]
     atomdb.start('enable_debug_command = true;\ndefaults: { max_entries = 0; };\nworkers = 1;\n')
@@ -322,7 +322,7 @@ def test_debug_is_the_operators_choice(atomdb, client):
         assert a.cmd("GET", "p:7") == b"value:7\0\0\0"
         assert a.cmd("DEBUG", "RELOAD") == "OK"
         assert a.cmd("DBSIZE") == 5000
-        # The tenant's clients wait until it is over, and nobody else.
+        # Only clients of the same tenant wait for the end.
         a.send(encode("DEBUG", "SLEEP", "1.5"))
         waited = False
         while not waited:
@@ -330,7 +330,7 @@ def test_debug_is_the_operators_choice(atomdb, client):
             assert other.cmd("PING") == second.cmd("PING") == "PONG"
             waited = time.monotonic() - begin > 0.5
         assert a.read() == "OK"
-        # It does not keep others waiting, however large.
+        # It does not block others, whatever its size.
         replies = a.many([("MULTI",), ("DEBUG", "POPULATE", 2**62), ("DEBUG", "POPULATE", 9, "p", 2000), ("EXEC",)])
         assert isinstance(replies[-1][0], Error) and isinstance(replies[-1][1], Error)
         a.send(encode("DEBUG", "POPULATE", 64, "large", 30_000_000))
@@ -340,13 +340,13 @@ def test_debug_is_the_operators_choice(atomdb, client):
         assert a.cmd("PING") == "PONG"
 
 
-def test_debug_tells_and_refuses(atomdb):
+def test_debug_subcommands(atomdb):
     atomdb.start("enable_debug_command = true;\nworkers = 1;\n")
     with atomdb.client("one") as a, atomdb.client("two") as b:
         empty = "0" * 40
         assert a.cmd("DEBUG", "DIGEST") == empty
         a.many([("SET", "a", "b"), ("SET", "n", "12"), ("SET", "t", "x", "EX", 100000)])
-        assert a.cmd("DEBUG", "DIGEST") == "2cbabb11fa09ad355eb55445d507c0e85da0f15d"  # as Redis makes it
+        assert a.cmd("DEBUG", "DIGEST") == "2cbabb11fa09ad355eb55445d507c0e85da0f15d"  # the digest that Redis gives
         a.many([("SELECT", 1), ("SET", "a", "b")])
         assert a.cmd("DEBUG", "DIGEST") == "2cbd2e9cab6a6f740fb152bf4b5e72d61c1489cc"
         assert a.cmd("DEBUG", "DIGEST-VALUE", "a", "nosuch") == ["b78559cd22bce6e6df712eb99ce7f3b08e8f8f1f", empty]
@@ -367,7 +367,7 @@ def test_debug_tells_and_refuses(atomdb):
 
 
 @pytest.mark.like_redis
-def test_a_name_that_begins_as_the_one_before(client):
+def test_a_name_that_begins_like_the_previous_one(client):
     replies = client.many([("BITFIELD_RO", "k", "GET", "u8", 0), ("BITFIELD", "k", "SET", "u8", 0, 65), ("GET", "k"),
                            ("GET\0", "k"), ("GET", "k")])
     assert replies[:3] == [[0], [0], b"A"] and replies[3].startswith("ERR unknown command") and replies[4] == b"A"

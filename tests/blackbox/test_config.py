@@ -1,4 +1,4 @@
-"""The command line and the configuration's errors."""
+"""The command line, and errors in the configuration."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def test_bad_arguments(binary, arguments):
     assert result.returncode != 0 and result.stderr
 
 
-def test_a_file_without_its_option(binary):
+def test_a_file_without_the_config_option_is_an_error(binary):
     result = run(binary, "atomdb.conf")
     assert result.returncode == 2 and "--config" in result.stderr
 
@@ -51,7 +51,7 @@ def test_the_shipped_configuration_is_good(binary):
     assert result.returncode == 0, result.stderr
 
 
-# A file's text and the line that the error must name.
+# Text of a file, and the line in the error.
 ERRORS = [
     ("wokers = 2;\n", 1),
     ("workers = 1;\n\nresp: { max_client = 5; };\n", 3),
@@ -96,12 +96,12 @@ def test_no_secret_in_an_error(binary, tmp_path):
     assert result.returncode != 0 and "hush-hush" not in result.stderr + result.stdout
 
 
-def test_a_file_that_is_not_there(binary, tmp_path):
+def test_a_missing_file_is_an_error(binary, tmp_path):
     result = run(binary, "--config", str(tmp_path / "none.conf"))
     assert result.returncode != 0 and "none.conf" in result.stderr
 
 
-def test_open_mode_beyond_loopback_must_be_said(binary, tmp_path):
+def test_open_tenancy_beyond_loopback_needs_the_setting(binary, tmp_path):
     path = tmp_path / "open.conf"
     path.write_text('resp: { listen = [ "0.0.0.0:%d" ]; };\n' % free_port())
     result = run(binary, "--check-config", "--config", str(path))
@@ -112,7 +112,7 @@ def test_open_mode_beyond_loopback_must_be_said(binary, tmp_path):
         assert run(binary, "--check-config", "--config", str(path)).returncode == 0
 
 
-def test_listens_where_the_configuration_says(atomdb, short_directory):
+def test_listens_at_the_addresses_of_the_configuration(atomdb, short_directory):
     first, second, unix = free_port(), free_port(), short_directory + "/resp.sock"
     atomdb.start('resp: { listen = [ "127.0.0.1:%d", "[::1]:%d", "unix:%s" ]; };\nhttp: { listen = [ "127.0.0.1:%d" ]; };'
                  % (first, second, unix, atomdb.http_port), flags=[])
@@ -194,7 +194,7 @@ def test_health_of_the_process_and_of_the_service(atomdb):
     ("application/openmetrics-text; q=0", "gzip;q=0", False, False),
     ("application/openmetrics-text-not, */*", "*", False, False),
 ])
-def test_metrics_as_the_client_wants_them(atomdb, accept, encoding, openmetrics, packed):
+def test_metrics_in_the_accepted_format(atomdb, accept, encoding, openmetrics, packed):
     atomdb.start()
     headers = {name: value for name, value in (("Accept", accept), ("Accept-Encoding", encoding)) if value}
     answer = http_get(atomdb.http_port, "/metrics", headers=headers)
@@ -221,7 +221,7 @@ def test_metrics_count(atomdb):
         assert atomdb.metric("redis_net_output_bytes_total") > 10
 
 
-def test_a_stop_answers_what_was_read(atomdb):
+def test_a_stop_answers_the_commands_that_were_read(atomdb):
     atomdb.start()
     clients = [atomdb.client(f"s{number}") for number in range(4)]
     for client in clients:
@@ -243,7 +243,7 @@ def test_two_stops_one_after_the_other(atomdb):
 
 
 def test_health_while_stopping(atomdb):
-    """While the last replies are on their way, /health says 503 and why; nobody new is let in."""
+    """While the last replies are sent, /health answers 503 with the reason, and new clients are refused."""
     atomdb.start('defaults: { max_entries = 0; max_memory = "0"; };')
     with atomdb.client("s") as slow:
         value = b"x" * (8 << 20)
@@ -258,7 +258,7 @@ def test_health_while_stopping(atomdb):
             return answer if answer.status == 503 else None
 
         def refused():
-            """A worker may still let one in before it hears that it is to stop."""
+            """A worker may still accept a connection before it learns of the stop."""
             try:
                 with Client(atomdb.port, timeout=1) as client:
                     client.cmd("PING")
@@ -275,7 +275,7 @@ def test_health_while_stopping(atomdb):
 
 @pytest.mark.hooks
 def test_health_while_a_worker_hangs(atomdb):
-    """Only in a build with ATOMDB_TEST_HOOKS: SIGUSR2 makes worker 0 hang."""
+    """Needs ATOMDB_TEST_HOOKS: SIGUSR2 makes worker 0 hang."""
     atomdb.start("workers = 2;")
     atomdb.process.send_signal(signal.SIGUSR2)
     answer = wait_for(lambda: next((a for a in [atomdb.http("/health")] if a.status == 503), None), 15, "/health to answer 503")

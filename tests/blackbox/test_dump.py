@@ -1,4 +1,4 @@
-"""Values that go from redis-server to AtomDB and back by DUMP and RESTORE, and payloads that are not what they were."""
+"""DUMP and RESTORE between redis-server and AtomDB, and damaged payloads."""
 
 import random
 
@@ -28,7 +28,7 @@ def atomdb_client(atomdb):
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: f"{value[:6]!r}*{len(value)}")
-def test_there_and_back(redis, atomdb_client, value):
+def test_values_move_to_atomdb_and_back(redis, atomdb_client, value):
     redis.cmd("SET", "k", value)
     payload = redis.cmd("DUMP", "k")
     assert atomdb_client.cmd("RESTORE", "k", 0, payload) == "OK"
@@ -39,7 +39,7 @@ def test_there_and_back(redis, atomdb_client, value):
     assert redis.cmd("GET", "back") == value
 
 
-# Commands that make or change the value of "k". For those that read another key, "other" has a short text.
+# Commands that create or change "k". Commands that read another key use "other", which has a short text.
 WRITES = [f"{write} {value}" for value in ("7", "-12345678", "123456789012", "text", "9" * 20, "x" * 50)
           for write in ("SET k", "GETSET k", "SETEX k 100", "SETNX k", "APPEND k", "SETRANGE k 0", "MSET k", "MSETNX k")]
 WRITES += ["INCRBYFLOAT k 1", "INCRBYFLOAT k 0.25", "INCRBYFLOAT k 1e18", "INCRBYFLOAT k 1e40", "INCR k", "DECRBY k 3", "APPEND k",
@@ -112,8 +112,8 @@ def test_other_types_are_refused(redis, atomdb_client):
         assert atomdb_client.cmd("RESTORE", key, 0, redis.cmd("DUMP", key)) == "ERR Bad data format"
 
 
-def test_hyperloglogs_go_on_elsewhere(redis, atomdb_client):
-    """The same elements make the same bytes, whichever server adds them, sparse and dense."""
+def test_hyperloglogs_continue_on_the_other_server(redis, atomdb_client):
+    """The same elements give the same bytes on both servers, in sparse and dense encoding."""
     for start, end in ((0, 10), (10, 500), (500, 3000), (3000, 20_000)):
         elements = [b"element %d" % number for number in range(start, end)]
         middle = len(elements) // 2

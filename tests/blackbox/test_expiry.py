@@ -1,4 +1,4 @@
-"""Keys go at their deadline, not some time later, and their memory with them."""
+"""Keys and their memory are freed at their deadline."""
 
 import time
 
@@ -17,7 +17,7 @@ def client(atomdb):
 
 
 def test_due_keys_are_invisible_at_once(client):
-    """Whatever asks after the deadline finds nothing, swept or not."""
+    """After the deadline no command finds the key, swept or not."""
     due = int(time.time() * 1000) + 300
     client.many(("SET", f"k{number}", "x", "PXAT", due) for number in range(5000))
     client.cmd("SET", "stays", "x")
@@ -34,8 +34,8 @@ def test_due_keys_are_invisible_at_once(client):
     assert replies[6] is None and replies[7] is None
 
 
-def test_expired_without_being_asked_for(client, atomdb):
-    """Nobody reads the keys: they are counted as expired soon after their deadline all the same."""
+def test_keys_expire_without_access(client, atomdb):
+    """Keys that no client accesses are counted as expired soon after their deadline."""
     due = int(time.time() * 1000) + 200
     client.many(("SET", f"k{number}", "x" * 100, "PXAT", due) for number in range(2000))
 
@@ -49,7 +49,7 @@ def test_expired_without_being_asked_for(client, atomdb):
     assert info(client)["expired_keys"] == "2000"
 
 
-def test_each_at_its_own_time(client):
+def test_each_key_expires_at_its_own_time(client):
     start = int(time.time() * 1000) + 100
     for number in range(20):
         client.cmd("SET", f"k{number}", "x", "PXAT", start + number * 20)
@@ -96,7 +96,7 @@ def test_changes_of_the_deadline_hold(client):
 
 
 def fill_before_due(client, count, value):
-    """Sets keys that expire at one time, which is later than the last SET; returns that time in ms."""
+    """Sets keys with the same deadline, after the last SET. Returns the deadline in ms."""
     for allowance_ms in (4000, 12000, 30000):
         due = int(time.time() * 1000) + allowance_ms
         for start in range(0, count, 10000):
@@ -126,7 +126,7 @@ def test_memory_comes_back_after_a_flush(client, atomdb):
 
 
 def test_a_storm_leaves_others_alone(client, atomdb):
-    """200,000 keys of one tenant due at once: another tenant's round trips stay short."""
+    """200,000 keys of one tenant expire at once: the round trips of another tenant stay short."""
     due = fill_before_due(client, 200000, "x")
     longest = 0
     with atomdb.client("other") as other:

@@ -1,6 +1,6 @@
-"""What redis_exporter tells of a Redis (version 1.45, all its names), and what AtomDB says for each that means the same:
-there, of the same type, with the value that INFO has. What AtomDB does not say has a reason. Dashboards and alerts that
-were made for redis_exporter ask a real Prometheus."""
+"""Compatibility with redis_exporter 1.45: for each of its metrics, AtomDB has one with the same name, type and meaning,
+with the value of INFO, or the test has the reason why not. A real Prometheus evaluates dashboards and alerts that were
+made for redis_exporter."""
 
 import re
 
@@ -11,7 +11,7 @@ from test_prometheus import Prometheus
 
 GAUGE, COUNTER = "gauge", "counter"
 SECRET = "the only tenant's"
-# Name: its type, and what INFO says where INFO says it, of the only tenant: a field, or a pattern of one.
+# Name: its type, and the matching field of INFO of the only tenant, or a pattern of it.
 SAID = {
     "redis_up": (GAUGE, None),
     "redis_instance_info": (GAUGE, None),
@@ -49,7 +49,7 @@ SAID = {
     "redis_loading_dump_file": (GAUGE, "loading"),
     "redis_connected_slaves": (GAUGE, "connected_slaves"),
 }
-# With other versions or settings of redis_exporter, or of the Redis it asks.
+# Metrics of other versions or settings of redis_exporter, or of other Redis servers.
 ELSEWHERE = {
     "redis_max_clients": (GAUGE, "maxclients"),
     "redis_acl_access_denied_auth_total": (COUNTER, None),
@@ -102,7 +102,7 @@ UNSAID = {
 
 @pytest.fixture
 def used(atomdb):
-    """A server with one tenant, which has done something of everything that is counted, and its client."""
+    """A server with one tenant that has used every counted feature, and its client."""
     atomdb.start(f'workers = 1;\ntenants: ( {{ name = "only"; secret = "{SECRET}"; max_entries = 10; }} );\n')
     client = atomdb.client(SECRET)
     for i in range(13):
@@ -131,19 +131,19 @@ def test_each_name_has_its_type_or_a_reason(used):
 
 
 @pytest.mark.parametrize("name", [name for name, (_, field) in {**SAID, **ELSEWHERE}.items() if field])
-def test_value_is_that_of_info(used, name):
+def test_values_equal_those_of_info(used, name):
     server, client = used
     _, field = {**SAID, **ELSEWHERE}[name]
     text = client.cmd("INFO").decode()
     said = re.search(field if "(" in field else rf"^{field}:(\d+)\r", text, re.M)
     value = server.metric(name)
     assert said and value is not None
-    # INFO, which tells how many commands were run, is one more itself; time goes on.
+    # INFO itself is a command, and time passes.
     slack = {"redis_commands_processed_total": 1, "redis_uptime_in_seconds": 2}.get(name, 0)
     assert 0 <= value - int(said[1]) <= slack
 
 
-def test_values_that_info_does_not_have(used):
+def test_values_that_info_lacks(used):
     server, _ = used
     assert server.metric("redis_up") == 1
     assert server.metric("redis_instance_info", role="master", redis_mode="standalone") == 1
@@ -159,7 +159,7 @@ def test_values_that_info_does_not_have(used):
     assert server.metric("redis_net_output_bytes_total") > 14 * 5
 
 
-# What dashboards for Redis show, each in words of this test.
+# Expressions of dashboards for Redis.
 ASKED = """
 max(max_over_time(redis_uptime_in_seconds{instance=~".*"}[10s]))
 sum(redis_connected_clients{instance=~".*"})
@@ -188,7 +188,7 @@ rate(redis_cpu_sys_seconds_total[10s]) + rate(redis_cpu_user_seconds_total[10s])
 time() - redis_start_time_seconds
 redis_connected_slaves
 """.strip().splitlines()
-# What alerts for Redis look for: nothing of it is so here.
+# Expressions of alerts for Redis: none of them fires here.
 QUIET = """
 redis_up == 0
 (count(redis_instance_info{role="master"}) or vector(0)) < 1

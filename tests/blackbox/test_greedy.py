@@ -1,4 +1,4 @@
-"""One client that does all it may to take what is the others': the worker's time, its memory, a tenant's place."""
+"""A client that tries to use more than its share: the time of a worker, its memory, places of tenants."""
 
 import contextlib
 import signal
@@ -19,7 +19,7 @@ def fill(client, count, prefix="key"):
 
 
 def longest_ping(client, seconds):
-    """The longest round trip of a quiet client, in seconds."""
+    """Returns the longest round trip of a quiet client, in seconds."""
     longest, end = 0, time.monotonic() + seconds
     while time.monotonic() < end:
         begin = time.monotonic()
@@ -29,8 +29,8 @@ def longest_ping(client, seconds):
     return longest
 
 
-def test_pipelined_searches_let_others_in(atomdb):
-    """The bytes of a turn are bounded, but some bytes ask for much work."""
+def test_pipelined_searches_do_not_block_others(atomdb):
+    """The bytes of a turn are limited, but some bytes cause much work."""
     server = atomdb.start(ROOMY)
     with server.client("greedy") as greedy, server.client("quiet") as quiet:
         fill(greedy, 20000)
@@ -40,7 +40,8 @@ def test_pipelined_searches_let_others_in(atomdb):
 
 
 def test_tenants_that_come_and_go(atomdb):
-    """Each leaves sixteen databases to be freed: neither a new tenant nor a flush may have to look at all of them."""
+    """Each tenant leaves sixteen databases to be freed. Neither a new tenant nor a flush may iterate over all of
+    them."""
     server = atomdb.start("workers = 1;\nresp: { auth_rate = 0; };\nnew_tenants_per_second = 0;\n")
     with server.client() as greedy, server.client("quiet") as quiet:
         databases = b"".join(encode("SELECT", number) + encode("SET", "k", "v") for number in range(16))
@@ -54,8 +55,8 @@ def test_tenants_that_come_and_go(atomdb):
         assert time.monotonic() - begin < 3 * PATIENCE
 
 
-def test_a_pattern_that_tries_everything(atomdb):
-    """The time that matching takes grows with pattern times text; both are the client's."""
+def test_a_pattern_with_the_maximum_of_work(atomdb):
+    """The time of matching grows with pattern length times text length. The client chooses both."""
     server = atomdb.start(ROOMY)
     with server.client("greedy") as greedy, server.client("quiet") as quiet:
         assert greedy.cmd("SET", "a" * 200000, "v") == "OK"
@@ -65,8 +66,8 @@ def test_a_pattern_that_tries_everything(atomdb):
         assert greedy.cmd("PING") == "PONG"
 
 
-def test_hello_with_two_secrets_ends(atomdb):
-    """Tenants of different workers in one HELLO: the last one counts, and the connection comes to rest."""
+def test_hello_with_two_secrets_terminates(atomdb):
+    """HELLO with tenants of different workers: the last one counts, and the connection moves only a few times."""
     server = atomdb.start(PAIR)
     secrets = [f"s{number}" for number in range(6)]
     keep = [server.client(secret) for secret in secrets]
@@ -82,8 +83,8 @@ def test_hello_with_two_secrets_ends(atomdb):
         client.close()
 
 
-def test_tenants_of_clients_that_left_on_the_way(atomdb):
-    """A client that goes while it waits at its new worker leaves no tenant behind that takes up a place."""
+def test_tenants_of_clients_that_disconnect_while_they_move(atomdb):
+    """A client that disconnects while it moves to its new worker leaves no tenant behind."""
     server = atomdb.start(PAIR)
     with server.client("keeper") as keeper:
         keeper.cmd("SET", "k", "v")
@@ -91,7 +92,7 @@ def test_tenants_of_clients_that_left_on_the_way(atomdb):
             client = server.client("reader")
             client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.cmd("SET", "big", "x" * 300000)
-            # In some rounds the replies fill the socket, so that AUTH, sent on, waits for them.
+            # In some rounds the replies fill the socket, so that the AUTH after them has to wait.
             client.send(encode("GET", "big") * (2 + number % 20) + encode("AUTH", f"fresh-{number}"))
             time.sleep(0.02)
             client.close()
@@ -106,7 +107,7 @@ def test_tenants_of_clients_that_left_on_the_way(atomdb):
     b'HELLO 3 AUTH default "mySecret123\r\n',
 ], ids=["inline", "type", "length", "hello"])
 def test_no_secret_in_the_log(atomdb, stream):
-    """What a broken client sent is logged, but not behind the word that announces a secret."""
+    """The bytes of a protocol error are logged, except after a word that announces a secret."""
     server = atomdb.start("")
     with server.client() as client:
         client.send(stream)
@@ -115,14 +116,14 @@ def test_no_secret_in_the_log(atomdb, stream):
     assert "mySecret" not in server.log()
 
 
-def test_who_asks_for_little_is_served_before_long_pipelines(atomdb):
-    """Twenty clients have sent long pipelines when one more sends a command. It is answered when at most one of them
-    has had a turn, not all; and they all get what they asked for."""
+def test_a_short_command_is_served_before_long_pipelines(atomdb):
+    """Twenty clients have sent long pipelines before another client sends a command. At most one of them has a turn
+    before the reply. In the end, all of them get all replies."""
     server = atomdb.start(ROOMY)
     with contextlib.ExitStack() as stack:
         floods = [stack.enter_context(server.client("t")) for _ in range(20)]
         quiet = stack.enter_context(server.client("t"))
-        for one in floods:  # By this it is known what they are like.
+        for one in floods:  # This marks them as clients with long pipelines.
             assert one.many([("INCR", "seen")] * 4000)[-1] > 0
         server.process.send_signal(signal.SIGSTOP)
         for one in floods:

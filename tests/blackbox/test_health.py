@@ -1,4 +1,4 @@
-"""What /health says in each state that a service can come into, and that it is well again when that is over."""
+"""/health in each state of a service, and after the service has recovered."""
 
 import json
 
@@ -8,7 +8,7 @@ CHECKS = ["data", "service", "workers", "clients", "memory", "tenants", "configu
 
 
 def health(server, path="/health"):
-    """The status, the word for the whole, and the checks that failed."""
+    """Returns the HTTP status, the overall status, and the failed checks."""
     answer = server.http(path)
     body = json.loads(answer.body)
     assert list(body["checks"]) == CHECKS
@@ -26,7 +26,7 @@ def becomes(server, *state):
 WELL = (200, "ok", [])
 
 
-def test_well(atomdb):
+def test_a_healthy_service(atomdb):
     atomdb.start()
     assert health(atomdb) == WELL
     atomdb.reload("defaults: { max_entries = 7; };\n")
@@ -41,7 +41,7 @@ def test_a_configuration_that_cannot_be_read(atomdb):
     assert health(atomdb) == WELL
 
 
-def test_as_many_clients_as_there_may_be(atomdb):
+def test_max_clients_is_reached(atomdb):
     atomdb.start("resp: { max_clients = 2; };\n")
     with atomdb.client("s") as client, atomdb.client("s"):
         becomes(atomdb, 503, "full", ["clients"])
@@ -49,7 +49,7 @@ def test_as_many_clients_as_there_may_be(atomdb):
     becomes(atomdb, *WELL)
 
 
-def test_as_many_tenants_as_there_may_be(atomdb):
+def test_max_tenants_is_reached(atomdb):
     atomdb.start("max_tenants = 1;\n")
     with atomdb.client("first") as client, atomdb.client() as other:
         client.cmd("SET", "key", "value")
@@ -60,7 +60,7 @@ def test_as_many_tenants_as_there_may_be(atomdb):
 
 
 def test_out_of_memory(atomdb):
-    """Nothing may be evicted, and all tenants together have what they may: writes are refused, reads are not."""
+    """Eviction is off and all tenants together have reached max_memory: writes are refused, reads are not."""
     atomdb.start('max_memory = "8M"; workers = 1;\n'
                  'defaults: { max_entries = 0; max_memory = "0"; eviction = "none"; };\n')
     with atomdb.client("s") as client:

@@ -1,4 +1,4 @@
-"""Bytes that no honest client sends: Redis's own answers, nothing crashes, nothing is held."""
+"""Malformed and hostile input: AtomDB answers as Redis does, does not crash, and holds no memory for it."""
 
 import socket
 import time
@@ -9,7 +9,7 @@ from harness import encode, wait_for
 
 like_redis = pytest.mark.like_redis
 
-# What is sent, and the whole of what comes back; with the connection closed behind it.
+# The input, and the complete output before the connection is closed.
 PROTOCOL_ERRORS = [
     (b"*abc\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
     (b"*2147483648\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
@@ -67,7 +67,7 @@ def test_allowed_before_auth(shared, secret):
 
 
 @like_redis
-def test_nothing_to_run_is_not_answered(client):
+def test_an_empty_command_has_no_reply(client):
     client.send(b"*0\r\n*-1\r\n\r\n\n \r\n*-5\r\n\r\n" + encode("PING"))
     assert client.read() == "PONG"
 
@@ -88,7 +88,7 @@ def test_nul_bytes(client):
 
 
 @like_redis
-def test_long_names_are_not_echoed_whole(client):
+def test_long_names_are_truncated_in_errors(client):
     reply = client.cmd(b"z" * 5000, b"a" * 5000)
     assert reply.startswith("ERR unknown command 'zzzz") and len(reply) < 600
 
@@ -154,8 +154,8 @@ def test_http_in_any_split_is_closed(atomdb, request_line):
                                   b"POST " + b"a" * 100000, b"POST \"", encode("post", "x")])
 @pytest.mark.parametrize("before", [b"PING\r\n", b"\0\xff garbage\r\n", b"AUTH s\r\nMULTI\r\n",
                                     b"AUTH s\r\nSUBSCRIBE c\r\n"])
-def test_line_of_http_is_closed_and_logged(atomdb, before, line):
-    """As Redis does it for these two, whatever came before."""
+def test_a_line_of_http_is_closed_and_logged(atomdb, before, line):
+    """As in Redis, for these two commands, whatever the client sent before."""
     atomdb.start()
     with atomdb.client() as client:
         client.send_anyway(before + line + ATTACK + b"EXEC\r\n" * (b"MULTI" in before))
@@ -165,13 +165,13 @@ def test_line_of_http_is_closed_and_logged(atomdb, before, line):
 
 
 @like_redis
-def test_inline_commands_that_look_a_little_like_http_run(client):
+def test_inline_commands_similar_to_http_run(client):
     client.send(b"GET /key\r\nSET /key HTTP/x\r\nGET /key\r\nGET http://x/\r\nSET Host: POST\r\nGET Host:\r\n")
     assert [client.read() for _ in range(6)] == [None, "OK", b"HTTP/x", None, "OK", b"POST"]
 
 
 def test_tls_hello_is_closed(atomdb):
-    """A TLS client repeats bytes that another server chose: they must not run."""
+    """A TLS client may repeat bytes that another server chose: they must not run."""
     atomdb.start()
     hello = bytes.fromhex("16030100c8010000c40303") + bytes(range(32)) + ATTACK
     for cut in (0, 1, 5):
@@ -184,7 +184,7 @@ def test_tls_hello_is_closed(atomdb):
 
 
 def test_announced_sizes_cost_nothing(atomdb):
-    """A hundred clients each announce a 512 MB argument and a million arguments: memory stays where it is."""
+    """A hundred clients each announce an argument of 512 MB and a million arguments: memory use does not grow."""
     atomdb.start()
     with atomdb.client("s") as client:
         client.cmd("PING")
@@ -203,7 +203,7 @@ def test_announced_sizes_cost_nothing(atomdb):
 
 
 def test_unauthenticated_clients_hold_little(atomdb):
-    """200 clients that have not authenticated send all that they may and more: what is held stays bounded."""
+    """200 unauthenticated clients send as much as possible: the held memory is limited."""
     atomdb.start()
     with atomdb.client("s") as client:
         client.cmd("PING")
@@ -214,7 +214,7 @@ def test_unauthenticated_clients_hold_little(atomdb):
             other.send(b"*10\r\n" + (b"$16384\r\n" + b"a" * 16384 + b"\r\n") * 9 + b"$16384\r\nabc")
             held.append(other)
         assert client.cmd("PING") == "PONG"
-        # AddressSanitizer keeps 256 MiB of what is freed.
+        # AddressSanitizer quarantines 256 MiB of freed memory.
         quarantine = (256 << 20) * (atomdb.status("VmSize") > 1 << 42)
         assert atomdb.status("VmRSS") - before < (200 * 200 << 10) + (32 << 20) + quarantine
         for other in held:
@@ -240,8 +240,8 @@ def test_random_bytes(shared, seed):
         assert client.cmd("PING") == "PONG"
 
 
-def test_a_refused_command_is_not_the_next_clients(atomdb):
-    """What is known of a client's unfinished command goes with the client: the next one's bytes come behind nothing."""
+def test_a_refused_command_does_not_affect_the_next_client(atomdb):
+    """The state of an unfinished command ends with its client: it does not affect the input of the next client."""
     atomdb.start('workers = 1;\nresp: { query_buffer = "1M"; };')
     with atomdb.client("a") as refused:
         refused.send_anyway(b"*100000\r\n" + b"$0\r\n\r\n" * 70000)
@@ -251,13 +251,13 @@ def test_a_refused_command_is_not_the_next_clients(atomdb):
         assert other.cmd("SET", "k", "v") == "OK"
 
 
-def test_a_client_that_left_in_the_middle_of_a_command(atomdb):
-    """Its replies can't be sent, and the rest of what it sent is nobody's."""
+def test_a_client_that_disconnects_in_the_middle_of_a_command(atomdb):
+    """Its replies cannot be sent, and the rest of its input is not passed to another client."""
     atomdb.start('workers = 1;\ndefaults: { max_memory = "0"; };')
     with atomdb.client("a") as busy, atomdb.client("a") as leaving:
         busy.cmd("MSET", "a", "ab" * 2500, "b", "ba" * 2500, "large", "x" * 100000)
         busy.send(encode("LCS", "a", "b", "LEN"))
-        # The first replies are sent early, and a socket that was closed says so to those behind them.
+        # The first replies are sent early. A closed socket then gives an error for the later ones.
         leaving.send(encode("GET", "large") * 3 + encode("PING") + encode("SET", "k", "v" * 60)[:-32])
         leaving.close()
         assert busy.read() == 4999

@@ -1,4 +1,4 @@
-"""HOTKEYS and BIGKEYS: which keys are used most and which are large, as the tenant's own commands show it."""
+"""HOTKEYS and BIGKEYS: the most used and the largest keys, as seen by the tenant's own commands."""
 
 import random
 
@@ -6,7 +6,7 @@ import pytest
 
 from harness import Error, Redis
 
-EVERY = 256  # commands, for one that is looked at
+EVERY = 256  # commands per sample
 
 
 def rows(reply):
@@ -22,7 +22,7 @@ def numbers(reply):
 
 
 def use(client, hot, times, pipeline=100):
-    """Every second command names the hot key, the others one of many."""
+    """Every second command names the hot key, the others one of many keys."""
     pick = random.Random(1)
     for start in range(0, times, pipeline):
         client.many([("GET", hot) if n % 2 else ("SET", "cold:%d" % pick.randrange(100_000), n)
@@ -42,9 +42,9 @@ def test_the_hot_key_is_found(client, pipeline):
     assert len(client.cmd("hotkeys", "count", 1000)) >= len(reply)
 
 
-def test_object_freq_is_about_redis_counter(client, tmp_path):
-    """What redis-cli --hotkeys asks for. Redis has it with a policy of LFU only, for its counter is in the place of the
-    time that LRU needs."""
+def test_object_freq_is_close_to_that_of_redis(client, tmp_path):
+    """The command of redis-cli --hotkeys. Redis supports it only with an LFU policy: the counter takes the place of the time
+    of LRU."""
     reference = Redis(tmp_path).start("--maxmemory-policy", "allkeys-lfu")
     try:
         with reference.client(reference.secret) as redis:
@@ -58,12 +58,12 @@ def test_object_freq_is_about_redis_counter(client, tmp_path):
             client.cmd("SET", "idle", "v")
             assert client.cmd("OBJECT", "FREQ", "idle") == 0
             assert redis.cmd("OBJECT", "FREQ", "none") is client.cmd("OBJECT", "FREQ", "none") is None
-            # There is an end to it.
+            # The counter has a maximum.
             use(client, "hot", 1_000_000, pipeline=1000)
             assert client.cmd("OBJECT", "FREQ", "hot") > 230
     finally:
         reference.stop()
-    # Who only asks changes nothing.
+    # The query itself counts as no use.
     client.cmd("SET", "idle", "v")
     before = client.cmd("HOTKEYS"), client.cmd("OBJECT", "FREQ", "hot")
     for question in (("OBJECT", "FREQ"), ("MEMORY", "USAGE"), ("TYPE",), ("STRLEN",), ("EXISTS",)):
@@ -79,13 +79,13 @@ def test_keys_of_one_command_all_count(client):
         client.cmd("MGET", "a", "b", "c")
     found = rows(client.cmd("HOTKEYS"))
     assert set(found) == {b"a", b"b", b"c"} and len(set(found.values())) == 1
-    # A shard channel is no key, though it stands where one would.
+    # A shard channel is not a key, although its position is that of one.
     for _ in range(1000):
         client.cmd("SPUBLISH", "channel", "x")
     assert rows(client.cmd("HOTKEYS")) == found
 
 
-def test_each_database_has_its_own(client):
+def test_each_database_has_its_own_hot_keys(client):
     use(client, "zero", 5000)
     client.cmd("SELECT", 1)
     assert client.cmd("HOTKEYS") == [] and client.cmd("BIGKEYS") == []
@@ -97,7 +97,7 @@ def test_each_database_has_its_own(client):
     assert client.cmd("HOTKEYS")[0][0] == b"one"
 
 
-def test_resetstat_forgets_what_was_hot(client):
+def test_resetstat_forgets_hot_keys(client):
     use(client, "hot", 5000)
     client.cmd("SET", "large", "v" * 100_000)
     assert client.cmd("HOTKEYS")
@@ -106,8 +106,8 @@ def test_resetstat_forgets_what_was_hot(client):
     assert client.cmd("BIGKEYS", "COUNT", 1)[0][0] == b"large"
 
 
-def test_what_is_written_is_known(client):
-    """Of large values each write is seen, whichever command it was."""
+def test_written_keys_are_recorded(client):
+    """Every write of a large value is recorded, by any command."""
     assert client.cmd("BIGKEYS") == []
     client.cmd("SET", "set", "v" * 5000)
     client.cmd("APPEND", "append", "v" * 6000)
@@ -125,7 +125,7 @@ def test_what_is_written_is_known(client):
         assert size == client.cmd("MEMORY", "USAGE", key)
 
 
-def test_what_has_changed_is_not_told(client):
+def test_changed_keys_are_not_reported(client):
     for n in range(200):
         client.cmd("SET", "key:%d" % n, "v" * (1000 + 20 * n))
     for n in range(4):
@@ -142,15 +142,15 @@ def test_what_has_changed_is_not_told(client):
     assert client.cmd("BIGKEYS")[0][0] == b"again"
 
 
-def test_keys_that_are_read_are_known_too(client):
-    """Small values are not seen when they are written: those that are in use are."""
+def test_keys_that_are_read_are_recorded(client):
+    """Writes of small values are not recorded; their use is."""
     client.many([("SET", "small:%d" % n, "v" * 20) for n in range(20)])
     for _ in range(6000):
         client.many([("GET", "small:%d" % n) for n in range(20)])
     assert set(rows(client.cmd("BIGKEYS", "COUNT", 100))) == {b"small:%d" % n for n in range(20)}
 
 
-def test_nobody_elses(shared):
+def test_keys_of_other_tenants_are_not_shown(shared):
     with shared.client("hot-a") as a, shared.client("hot-b") as b:
         use(a, "private", 5000)
         a.cmd("SET", "large", "v" * 100_000)
@@ -161,7 +161,7 @@ def test_nobody_elses(shared):
         assert "private" not in shared.http("/metrics").body
 
 
-def test_what_is_kept_is_charged(client):
+def test_the_recorded_keys_are_charged(client):
     before = int(client.cmd("INFO", "memory").split(b"used_memory:")[1].split()[0])
     client.cmd("SET", "k" * 256, "v" * 300)
     client.cmd("SET", "k" * 257, "v" * 300)

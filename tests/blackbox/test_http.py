@@ -1,4 +1,4 @@
-"""HTTP with a secret: who sees what."""
+"""HTTP with a secret: the visible figures."""
 
 import base64
 import json
@@ -59,7 +59,7 @@ def test_everything(guarded):
         for right in (bearer(SECRET), basic("", "watch me: ü"), basic("prometheus", "watch me: ü")):
             answer = server.http(path, headers=right)
             assert answer.status == 200 and ("shop" in answer.body or path == "/api/history")
-    # Who is not known does not hear what else there is, but what is missing is missing.
+    # Without the secret, an unknown path still has status 404.
     assert server.http("/nothing").status == 404
 
 
@@ -75,13 +75,13 @@ def test_tenants(guarded):
     assert 'atomdb_tenant_keys{tenant="shop"} 0' in page
 
 
-def test_failures_are_told_and_counted(guarded):
+def test_wrong_secrets_are_logged_and_counted(guarded):
     server = guarded("tenants")
     for _ in range(200):
         assert server.http("/metrics", headers=bearer("guess")).status == 401
     assert server.metric("atomdb_http_auth_failures_total") == 200
     lines = [line for line in server.log().splitlines() if "Authentication failed" in line]
-    assert 1 <= len(lines) <= 121  # a minute may have ended
+    assert 1 <= len(lines) <= 121  # a minute may have passed
     assert re.search(r"Authentication failed: client 127\.0\.0\.1:\d+, over HTTP$", lines[0])
     assert "guess" not in server.log() and "watch" not in server.log()
 
@@ -112,7 +112,7 @@ def test_the_operator_sees_no_secret(guarded, tmp_path):
 
 
 def api(server, path, **options):
-    """JSON that nobody keeps."""
+    """JSON with the header that forbids caching."""
     answer = server.http(path, **options)
     assert answer.status == 200 and answer.headers["Content-Type"] == "application/json"
     assert answer.headers["Cache-Control"] == "no-store"
@@ -177,7 +177,7 @@ def test_history(atomdb):
 
 
 def ask(server, *lines, body=b""):
-    """The response to the lines of a head, until the server closes."""
+    """Sends the lines of a request head. Returns the response, until the server closes the connection."""
     if not body:
         lines += ("Connection: close",)
     with socket.create_connection(("127.0.0.1", server.http_port), timeout=10 * harness.PATIENCE) as sock:
@@ -212,7 +212,7 @@ SECOND = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n
     ("Host : localhost",),
 ], ids=", ".join)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_request_of_uncertain_end_has_at_most_one_response(shared, method, headers):
+def test_a_request_with_an_ambiguous_end_has_at_most_one_response(shared, method, headers):
     answer = ask(shared, f"{method} /health HTTP/1.1", "Host: localhost", *headers, body=b"0\r\n\r\n" + SECOND)
     assert answer == "" or answer.startswith("HTTP/1.1 400 ")
     assert '{"status":"ok"}' not in answer and " 200 " not in answer and "405" not in answer
@@ -221,8 +221,8 @@ def test_a_request_of_uncertain_end_has_at_most_one_response(shared, method, hea
 
 
 def exchange(server, *pieces, kept=False):
-    """The statuses of all responses to the bytes and to a request behind them. `kept`: the
-    connection has had a request and its response before."""
+    """Returns the statuses of all responses to the bytes and to a request after them. `kept`: the connection has had a
+        request and its response before."""
     with socket.create_connection(("127.0.0.1", server.http_port), timeout=10 * harness.PATIENCE) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         answer = b""
@@ -233,7 +233,7 @@ def exchange(server, *pieces, kept=False):
             answer = b""
         for piece in pieces[:-1]:
             sock.sendall(piece)
-            # Answered on another connection: the server has read the piece, or reads it next.
+            # After a response on another connection, the server has read the piece, or reads it next.
             assert server.http("/health/live").status == 200
         sock.sendall(pieces[-1] + SECOND)
         try:
@@ -253,7 +253,7 @@ TOO_LARGE = ("18446744073709551616", "99999999999999999999999", "184467440737095
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["first", "kept"])
-def test_a_length_that_is_none_has_one_response(shared, kept):
+def test_an_invalid_length_has_one_response(shared, kept):
     for length in LENGTHS:
         for method in ("GET", "HEAD", "POST"):
             request = head(f"Content-Length: {length}", method=method)
@@ -262,14 +262,14 @@ def test_a_length_that_is_none_has_one_response(shared, kept):
         assert exchange(shared, head(f"Content-Length: {length}"), kept=kept) in (["400"], ["413"]), length
     assert exchange(shared, head("Content-Length: abc", "Expect: 100-continue"), kept=kept) == ["400"]
     assert exchange(shared, head("Cookie: " + "a=b; " * 2000), kept=kept) == ["431"]
-    # The connections of others, read meanwhile, are not confused with it.
+    # Other connections that are read meanwhile are not affected.
     request = head("Content-Length: abc")
     for at in (1, 20, len(request) - 3, len(request) - 1):
         assert exchange(shared, request[:at], request[at:], kept=kept) == ["400"], at
     assert exchange(shared, head("Cookie: a=\"; b; =c"), kept=kept) == ["200", "200"]
 
 
-# Lines that libmicrohttpd joins, cuts or takes for the end of the head. A proxy may read another length there.
+# Lines that libmicrohttpd joins, cuts or takes for the end of the head. A proxy may derive another length from them.
 DOUBTFUL = (
     ["Content-Length:", " 5"], ["Content-Length: 5", " abc"], ["Content-: 5", " Length"], ["Content-Length: ", "\t5"],
     ["Transfer-Encoding:", " chunked"], ["X: 1", " y"], ["X: 1", "\ty", "\tz"], ["X: 1", " "], [" X: 1"], ["X", " : 1"],
@@ -279,7 +279,7 @@ DOUBTFUL = (
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["first", "kept"])
-def test_a_head_with_a_line_of_doubt_is_refused(shared, kept):
+def test_a_head_with_an_ambiguous_line_is_refused(shared, kept):
     for lines in DOUBTFUL:
         for request in (head(*lines), head(*lines, "Accept: */*"), head("Accept: */*", *lines)):
             assert exchange(shared, request + b"hello", kept=kept) == ["400"], (lines, request)
@@ -287,11 +287,11 @@ def test_a_head_with_a_line_of_doubt_is_refused(shared, kept):
     assert exchange(shared, b"GET /health HTTP/1.1\r\n: x\r\nHost: localhost\r\n\r\n", kept=kept) == ["400"]
 
 
-def test_a_head_may_have_odd_lines(shared):
+def test_a_head_may_have_unusual_lines(shared):
     for lines in (["X:y"], ["X:"], ["X: \t"], ["X: y  "], ["X:\t y\t"], ["X: a:b: c"], ["X: \xe9"], ["X: " + "y" * 12000]):
         assert exchange(shared, head(*lines)) == ["200", "200"], lines
         assert exchange(shared, head("Via: z", *lines, "Accept: */*")) == ["200", "200"], lines
-    # RFC 9112, section 2.2: a line may end with LF alone, and empty lines may stand before the first.
+    # RFC 9112, section 2.2: a line may end with LF alone, and empty lines may precede the first one.
     assert exchange(shared, head("X: y").replace(b"\r", b"")) == ["200", "200"]
     assert exchange(shared, b"\r\n\r\n" + head("X: y")) == ["200", "200"]
     assert exchange(shared, head("X: y"), kept=True) == ["200", "200"]
@@ -303,7 +303,7 @@ def test_a_head_may_have_odd_lines(shared):
 CHUNKED = head("Transfer-Encoding: chunked")
 
 
-def test_a_chunk_whose_size_is_none_has_one_response(shared):
+def test_an_invalid_chunk_size_has_one_response(shared):
     for size in (b"zz", b"-5", b"+5", b"0x5", b" 5", b"5 ", b"", b"f" * 17, b"5\0"):
         assert exchange(shared, CHUNKED + size + b"\r\nhello\r\n0\r\n\r\n") in (["400"], ["413"]), size
     assert exchange(shared, CHUNKED + b"5\r\nhelloworld\r\n0\r\n\r\n") == ["400"]
@@ -335,7 +335,7 @@ def test_a_request_names_one_host(shared):
     (["Transfer-Encoding: chunked"], b"5\r\nhello\r\n0\r\n\r\n"),
 ], ids=["short", "long", "chunked"])
 def test_a_body_is_dropped(shared, head, body):
-    """The request behind it has its response, too."""
+    """The next request on the connection has its response, too."""
     for method, status in (("GET", "200"), ("POST", "405")):
         answer = ask(shared, f"{method} /health HTTP/1.1", "Host: localhost", *head, body=body + SECOND)
         assert answer.startswith(f"HTTP/1.1 {status} ")
@@ -354,14 +354,14 @@ def test_a_target_may_be_a_url(shared):
 STRANGE = ("evil.example", "evil.example:8081", "127.0.0.1.evil.example", "localhost.evil.example", "")
 
 
-def test_figures_are_for_known_hosts_only(atomdb):
+def test_figures_need_a_known_host(atomdb):
     atomdb.start('http: { hosts = [ "status.example.org" ]; };')
     own = socket.gethostname()
     for path in GUARDED:
         for host in STRANGE:
             answer = ask(atomdb, f"GET {path} HTTP/1.1", f"Host: {host}")
             assert answer.startswith("HTTP/1.1 421 ") and "http.hosts" in answer and "redis_up" not in answer
-            # A host in the target takes the place of the header's.
+            # A host in the target overrides the Host header.
             if host:
                 assert " 421 " in ask(atomdb, f"GET http://{host}{path} HTTP/1.1", "Host: localhost")
         for host in ("localhost", "127.0.0.1:1", "[::1]:8081", "10.0.0.7", own, f"{own}:8081", "Status.example.org:443"):
@@ -380,7 +380,7 @@ def test_figures_are_for_known_hosts_only(atomdb):
     assert " 421 " in ask(atomdb, "GET /metrics HTTP/1.1", "Host: evil.example")
 
 
-def test_the_secret_does_for_a_known_host(guarded):
+def test_the_secret_replaces_a_known_host(guarded):
     server = guarded("tenants")
     right = "Authorization: " + bearer("watch me: ü")["Authorization"]
     for path in GUARDED:
@@ -398,7 +398,7 @@ def test_the_secret_does_for_a_known_host(guarded):
     ("application/openmetrics-text;version=0.0.1;q=0.9,*/*;q=0.1", "application/openmetrics-text; version=0.0.1"),
     ("*/*", "text/plain; version=0.0.4"),
 ])
-def test_metrics_in_the_form_that_is_preferred(shared, accept, kind):
+def test_metrics_in_the_preferred_format(shared, accept, kind):
     for lines in ([f"Accept: {accept}"], [f"Accept: {element}" for element in accept.split(",")]):
         answer = ask(shared, "GET /metrics HTTP/1.1", "Host: localhost", *lines)
         assert f"Content-Type: {kind}; charset=utf-8\r\n" in answer
@@ -408,6 +408,6 @@ def test_metrics_in_the_form_that_is_preferred(shared, accept, kind):
 @pytest.mark.parametrize("accept, packed", [
     ("gzip", True), ("identity;q=1, gzip;q=0.5", False), ("gzip;q=0.5, identity;q=0.4", True), ("gzip;q=0", False),
     ("*", False), ("identity;q=0, *", True), ("deflate", False), ("gzip;q=0.0, *", False)])
-def test_packed_where_that_is_preferred(shared, accept, packed):
+def test_compression_if_the_client_prefers_it(shared, accept, packed):
     answer = shared.http("/metrics", headers={"Accept-Encoding": accept})
     assert (answer.headers["Content-Encoding"] == "gzip") == packed and "redis_up 1" in answer.body

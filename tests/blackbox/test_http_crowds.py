@@ -1,4 +1,4 @@
-"""/health answers while HTTP clients that want nothing hold as many connections as they can, and after that."""
+"""/health answers while idle HTTP clients hold as many connections as possible, and afterwards."""
 
 import socket
 
@@ -25,7 +25,7 @@ def connect(server, sent):
 
 
 def answers(server):
-    # Each request has a second.
+    # Each request has one second.
     return server.http("/health", timeout=1).status == 200 and server.http("/metrics", timeout=1).status == 200
 
 

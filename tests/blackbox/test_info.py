@@ -1,4 +1,4 @@
-"""INFO: the fields of Redis's, what they count, and that it is the tenant's own."""
+"""INFO: it has the fields of Redis, with the figures of the tenant."""
 
 import shutil
 
@@ -7,7 +7,7 @@ import pytest
 import harness
 from harness import Error, info, wait_for
 
-# Fields of Redis's that INFO does not have, and why.
+# Fields of Redis that INFO lacks, with the reason.
 HOST = "of the host or of the whole daemon: not a tenant's to see"
 ABSENT = {
     "redis_build_id": "atomdb_version names the build",
@@ -26,7 +26,7 @@ OWN = {"atomdb_version", "tenant", "max_entries", "throttled_commands", "lost_ev
 
 
 def fields(client, *sections):
-    """The fields in their order, without those that are there only for what was done before."""
+    """Returns the fields in order, without those that depend on earlier commands."""
     lines = client.cmd("INFO", *sections).decode().split("\r\n")
     names = [line.split(":", 1)[0] for line in lines if line]
     return [name for name in names if not name.startswith(("cmdstat_", "latency_percentiles", "errorstat_", "db"))]
@@ -54,10 +54,10 @@ def test_errors_are_counted_by_code(client):
     for command in (("INCR", "a"), ("NOSUCH",), ("GET",), ("EXEC",), ("CLIENT", "NOSUCH"), ("AUTH", "no", "no"),
                     ("PFADD", "a", "x"), ("RESTORE", "a", "0", "x")):
         assert isinstance(client.cmd(*command), Error)
-    # Inside a transaction: when it is refused, and when it runs.
+    # In a transaction: when it is rejected, and when it runs.
     for command in (("MULTI",), ("NOSUCH",), ("EXEC",), ("MULTI",), ("INCR", "a"), ("INCR", "a"), ("EXEC",)):
         client.cmd(*command)
-    # What nobody hears counts too.
+    # Errors without a reply count, too.
     client.send(harness.encode("CLIENT", "REPLY", "SKIP") + harness.encode("INCR", "a"))
     figures = info(client)
     assert {name: value for name, value in figures.items() if name.startswith("errorstat_")} == {

@@ -1,4 +1,4 @@
-"""No command of the table lets one tenant see, count, change or close anything of another's."""
+"""No command lets a tenant see, count, change or close anything of another tenant."""
 
 import pytest
 
@@ -7,9 +7,9 @@ from harness import Closed, commands_table, encode, info
 CONFIG = 'defaults: { max_entries = 0; max_memory = "0"; };\n'
 KEYS = [f"key:{number}" for number in range(8)] + ["number", "expiring"]
 FAR = "4102444800"
-# The number 7 as DUMP answers it.
+# DUMP of the number 7.
 SEVEN = b'\x00\xc0\x07\n\x00t\xcdH\xa2\x83\xab\xce\x92'
-# How each command that takes keys is called; the table says where the keys are, this the arguments behind them.
+# Arguments of each command with keys. The table gives the positions of the keys; these arguments follow them.
 ARGUMENTS = {
     "set": ["mine", "GET"], "getex": ["EX", "1"], "setnx": ["mine"], "setex": ["1", "mine"], "psetex": ["1", "mine"],
     "getset": ["mine"], "incrby": ["1"], "decrby": ["1"], "append": ["mine"], "expire": ["1"], "pexpire": ["1"],
@@ -18,13 +18,13 @@ ARGUMENTS = {
     "bitfield_ro": ["GET", "u8", "0"], "move": ["9"], "restore": ["0", SEVEN],
 }
 TABLE = commands_table()
-# Channels look like keys to COMMAND; what is between clients has tests of its own.
+# COMMAND treats channels like keys. test_between.py has the tests for interaction of clients.
 CHANNELS = ("ssubscribe", "sunsubscribe", "spublish")
 WITH_KEYS = [row for row in TABLE if row.keys != "NO_KEYS" and row.name not in CHANNELS]
 
 
 def snapshot(client):
-    """Everything a tenant can see of its own keys, and nothing that a look changes."""
+    """Returns everything that a tenant can see of its keys. Reading it changes nothing."""
     state = {}
     for database in (0, 5):
         client.cmd("SELECT", database)
@@ -70,7 +70,7 @@ def test_command_with_keys(pair, row):
     assert snapshot(a) == before
 
 
-# Commands whose keys are not all behind their name.
+# Commands whose keys do not directly follow the name.
 CALLS = {
     "lcs": lambda keys: ["lcs", keys[0], keys[-1]],
     "rename": lambda keys: ["rename", keys[0], "renamed"],
@@ -91,7 +91,7 @@ def _call(row, keys):
 
 
 def test_calls_are_well_formed(pair):
-    """The calls above do what their command does, so that the test cannot pass on an error reply."""
+    """Checks that the calls above succeed, so that the test cannot pass because of an error reply."""
     _, b = pair
     for row in WITH_KEYS:
         reply = b.cmd(*_call(row, ["not there"]))
@@ -132,7 +132,7 @@ def ids(listing):
 
 
 def test_client_ids_count_the_own_clients(atomdb):
-    """CLIENT ID, HELLO and CLIENT LIST number a tenant's clients from 1, whatever others do meanwhile."""
+    """CLIENT ID, HELLO and CLIENT LIST number the clients of a tenant from 1, independently of other tenants."""
     atomdb.start()
     with atomdb.client("secret-a") as first, atomdb.client("secret-b") as other:
         assert first.cmd("CLIENT", "ID") == other.cmd("CLIENT", "ID") == 1
@@ -145,7 +145,7 @@ def test_client_ids_count_the_own_clients(atomdb):
             assert hello[b"id"] == third.cmd("CLIENT", "ID") == 3
             listing = first.cmd("CLIENT", "LIST")
             assert sorted(ids(listing)) == [1, 2, 3] and listing.count(b" fd=-1 ") == 3
-            # In each tenant it is another client, and a new one when it comes back.
+            # After AUTH a client has a new number in the other tenant, and another new one when it returns.
             assert second.cmd("AUTH", "secret-a") == "OK" and second.cmd("CLIENT", "ID") == 2
             assert second.cmd("AUTH", "secret-b") == "OK" and second.cmd("CLIENT", "ID") == 12
             assert second.cmd("AUTH", "secret-a") == "OK" and second.cmd("CLIENT", "ID") == 4
@@ -178,7 +178,7 @@ def test_secrets_are_nowhere(atomdb, pair):
 
 
 def calls_without_keys():
-    """How each command without keys is called, with whatever arguments make sense."""
+    """Calls of each command without keys, with meaningful arguments."""
     calls = {
         "ping": [], "echo": ["x"], "select": ["5"], "keys": ["*"], "scan": ["0"], "randomkey": [], "dbsize": [],
         "flushdb": [], "flushall": [], "info": [], "time": [], "command": [], "command|count": [], "command|docs": ["get"],
@@ -213,7 +213,7 @@ def calls_without_keys():
 
 
 def test_all_other_commands_leave_a_alone(pair):
-    """Commands without keys, run by b."""
+    """b runs commands without keys."""
     a, b = pair
     before = snapshot(a)
     calls = calls_without_keys()
@@ -227,7 +227,8 @@ def test_all_other_commands_leave_a_alone(pair):
 
 
 def test_no_command_reaches_the_listeners_of_another(atomdb):
-    """Whatever b calls, nothing comes to a client of a that listens to all, nor aborts a transaction that watches."""
+    """No call of b causes a message to a client of a that subscribes to everything, or aborts its watching
+    transaction."""
     atomdb.start(CONFIG + "enable_debug_command = true;\n")
     others = calls_without_keys()
     with atomdb.client("secret-a") as a, atomdb.client("secret-a") as listener, atomdb.client("secret-a") as cached:

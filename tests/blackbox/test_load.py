@@ -17,7 +17,7 @@ UNLIMITED = 'defaults: { max_entries = 0; max_memory = "0"; };\n'
 
 @pytest.mark.threads
 def test_a_slow_writer_is_served(atomdb):
-    """Hundreds of clients write one byte each in turn; another is answered at once meanwhile."""
+    """Hundreds of clients send single bytes in turn: another client is still answered at once."""
     atomdb.start()
     stream = encode("AUTH", "s") + encode("INCR", "slow") + encode("QUIT")
     with atomdb.client("quick") as quick:
@@ -45,7 +45,7 @@ def test_a_slow_reader_gets_everything(atomdb):
 
 
 def test_a_reader_that_never_reads_is_closed(atomdb):
-    """Its replies may take output_buffer and no more; the others do not notice."""
+    """Its unread replies may use output_buffer and no more. Other clients are not affected."""
     atomdb.start(UNLIMITED + 'resp: { output_buffer = "8M"; };')
     with atomdb.client("s") as writer:
         writer.cmd("SET", "big", b"x" * (4 << 20))
@@ -69,7 +69,7 @@ def test_a_reader_that_never_reads_is_closed(atomdb):
 
 
 def test_a_client_that_stops_reading_stops_being_read(atomdb):
-    """Small commands whose replies nobody takes: the server holds few of them, not all."""
+    """Small commands with unread replies: the server holds only a few of them."""
     atomdb.start(UNLIMITED)
     with atomdb.client("s") as writer:
         writer.cmd("SET", "k", b"x" * 10000)
@@ -89,7 +89,7 @@ def test_a_client_that_stops_reading_stops_being_read(atomdb):
 
 
 @pytest.mark.threads
-def test_a_flood_does_not_silence_others(atomdb):
+def test_a_flood_does_not_block_others(atomdb):
     atomdb.start(UNLIMITED + "workers = 1;")
     stop = threading.Event()
 
@@ -121,11 +121,11 @@ def test_9000_idle_connections(atomdb):
     count = 9000
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     assert files >= count + 200, f"the limit on open files ({files}) is too low for this test"
-    # A tenant that is alone has half of the places, unless its own limit says more.
+    # A single tenant may use half of the places, unless its own limit is higher.
     atomdb.start("resp: { auth_timeout = 0; }; defaults: { max_clients = 9500; };")
     with atomdb.client("s") as client:
         client.cmd("SET", "k", "v")
-        clients = [atomdb.client("s") for _ in range(200)]  # whatever is allocated once
+        clients = [atomdb.client("s") for _ in range(200)]  # includes memory that is allocated once
         before = atomdb.status("VmRSS")
         clients += [atomdb.client("s", source=f"127.0.0.{2 + number % 8}") for number in range(count - 200)]
         assert atomdb.metric("redis_connected_clients") == count + 1
@@ -143,7 +143,7 @@ def test_9000_idle_connections(atomdb):
 
 
 def connect_many(server, count):
-    """Tries to open so many connections; returns those that were let in, and how many were not."""
+    """Tries to open `count` connections. Returns those that were accepted, and the number of refused ones."""
     clients, refused = [], 0
     for _ in range(count):
         try:
@@ -158,8 +158,9 @@ def cpu_seconds(server):
         return sum(int(field) for field in stat.read().rsplit(")", 1)[1].split()[11:13]) / os.sysconf("SC_CLK_TCK")
 
 
-def test_no_files_left(atomdb):
-    """At the limit on open files nothing spins and nobody who is in is disturbed; after it, all is well."""
+def test_no_file_descriptors_left(atomdb):
+    """At the limit on open files nothing spins, and existing clients are not affected. Afterwards everything works
+    again."""
     atomdb.start(UNLIMITED)
     with atomdb.client("s") as client:
         files = len(os.listdir(f"/proc/{atomdb.pid}/fd"))
@@ -178,8 +179,8 @@ def test_no_files_left(atomdb):
         assert atomdb.metric("atomdb_rejected_connections_total", reason="open_files") >= refused
 
 
-def test_few_files_from_the_start(atomdb):
-    """A low limit on open files lowers max_clients, and the log says so."""
+def test_a_low_limit_on_open_files(atomdb):
+    """A low limit on open files lowers max_clients, and the log has a message about it."""
     atomdb.start(UNLIMITED, nofile=150)
     wait_for(lambda: "open files" in atomdb.log(), 5, "the warning")
     with atomdb.client("s") as client:
@@ -257,13 +258,13 @@ def test_connections_come_and_go(atomdb):
 
 
 def has_huge_pages():
-    """Whether this kernel lays shared memory on huge pages when it is asked to."""
+    """Returns True if this kernel supports huge pages for shared memory."""
     release = tuple(int(n) for n in re.match(r"(\d+)\.(\d+)", os.uname().release).groups())
     return release >= (6, 1) and os.path.exists("/sys/kernel/mm/transparent_hugepage/shmem_enabled")
 
 
 @pytest.mark.skipif(not has_huge_pages(), reason="the kernel has no MADV_COLLAPSE for shared memory")
-def test_full_memory_lies_on_huge_pages(atomdb):
+def test_full_memory_uses_huge_pages(atomdb):
     value = b"v" * 1000
 
     def fill(client):
@@ -297,7 +298,7 @@ CHANGES = {
 
 @pytest.mark.like_redis
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_value_that_is_being_sent_stays_as_it_was(shared, secret, client, change):
+def test_a_value_does_not_change_while_it_is_sent(shared, secret, client, change):
     value = os.urandom(1 << 20) * 8
     client.cmd("SET", "big", value)
     readers = [shared.client(secret) for _ in range(3)]
@@ -306,7 +307,7 @@ def test_a_value_that_is_being_sent_stays_as_it_was(shared, secret, client, chan
         assert reader.sock.recv(1) == b"$"
     for command in CHANGES[change]:
         assert not isinstance(client.cmd(*command), Error)
-    # What is freed is used again.
+    # Freed memory is reused.
     for number in range(8):
         client.cmd("SET", f"k{number}", b"x" * (1 << 20))
     for reader in readers:
@@ -318,7 +319,7 @@ def test_a_value_that_is_being_sent_stays_as_it_was(shared, secret, client, chan
 
 
 def test_a_large_value_is_not_copied_for_each_client(atomdb):
-    """It counts once while the key has it, once more while others are still sent what the key had, and no more then."""
+    """The value counts once while the key has it, and once more while the server still sends an old version."""
     size = 24 << 20
     atomdb.start('defaults: { max_memory = "64M"; client_memory = "32M"; eviction = "none"; };')
     with atomdb.client("s") as client:
@@ -335,7 +336,7 @@ def test_a_large_value_is_not_copied_for_each_client(atomdb):
         assert used() < one + (1 << 20) and atomdb.status("VmRSS") < resident + (8 << 20)
         assert client.cmd("SETRANGE", "big", 0, b"new") == size
         assert one + size <= used() < one + size + (4 << 20)
-        # There is no room for a third.
+        # There is no room for a third one.
         assert client.cmd("SETRANGE", "other", size, b"x").code == "OOM"
         assert client.cmd("DEL", "big") == 1
         assert size <= used() < size + (4 << 20)
@@ -351,7 +352,7 @@ def test_a_large_value_is_not_copied_for_each_client(atomdb):
 
 
 def test_a_value_larger_than_the_output_limit_is_read(atomdb):
-    """A value that is sent from where it is takes no output buffer, also while the tenant is watched."""
+    """A value that is sent in place uses no output buffer, even if a MONITOR is active."""
     atomdb.start(UNLIMITED + 'resp: { output_buffer = "8M"; };')
     value = b"x" * (9 << 20)
     with atomdb.client("s") as client, atomdb.client("s") as monitor:
@@ -362,8 +363,8 @@ def test_a_value_larger_than_the_output_limit_is_read(atomdb):
         assert client.cmd("STRLEN", "big") == 9 << 20
 
 
-def test_clients_that_go_while_they_are_sent_a_value(atomdb):
-    """With the reader goes its tenant, or the reader with its tenant's last key."""
+def test_clients_that_disconnect_while_a_value_is_sent(atomdb):
+    """The tenant ends with its reader, or the reader ends after the last key of the tenant."""
     atomdb.start(UNLIMITED)
     value = b"x" * (16 << 20)
     for how in ("kill", "close", "half"):

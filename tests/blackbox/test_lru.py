@@ -1,4 +1,4 @@
-"""The order of eviction is exactly that of use."""
+"""The order of eviction is exactly the order of use."""
 
 import random
 
@@ -26,7 +26,7 @@ def survivors(client):
 
 
 def push_out(client, count):
-    """Writes `count` new keys, which evict the `count` least recently used; returns those that went, in order."""
+    """Writes `count` new keys, which evict the `count` least recently used ones. Returns the evicted keys in order."""
     gone, before = [], survivors(client)
     for number in range(count):
         client.cmd("SET", f"new{number}", "1")
@@ -37,12 +37,12 @@ def push_out(client, count):
     return gone
 
 
-def test_writes_alone(client):
+def test_order_of_writes(client):
     fill(client)
     assert push_out(client, 5) == ["k0", "k1", "k2", "k3", "k4"]
 
 
-def test_reads_in_between(client):
+def test_order_of_reads_and_writes(client):
     fill(client)
     client.cmd("GET", "k0")
     client.cmd("GET", "k2")
@@ -64,7 +64,7 @@ def test_use_touches(client, command):
     ["EXISTS", "k0"], ["TTL", "k0"], ["PTTL", "k0"], ["EXPIRETIME", "k0"], ["TYPE", "k0"], ["KEYS", "*"], ["SCAN", "0"],
     ["DBSIZE"], ["RANDOMKEY"],
 ], ids=lambda command: command[0])
-def test_a_look_does_not_touch(client, command):
+def test_object_and_ttl_do_not_touch(client, command):
     fill(client)
     client.cmd(*command)
     assert push_out(client, 1) == ["k0"]

@@ -1,4 +1,4 @@
-"""Memory goes back to the system where deletes leave gaps."""
+"""Fragmented memory returns to the system."""
 
 from harness import info, wait_for
 
@@ -41,7 +41,7 @@ def quiet(server):
     return server.metric("atomdb_compaction_running", shard="0") == 0
 
 
-def test_what_stays_is_moved_together(atomdb):
+def test_remaining_entries_are_compacted(atomdb):
     atomdb.start(OPEN)
     with atomdb.client("one") as client:
         fill(client)
@@ -106,7 +106,7 @@ def test_the_operator_sees_fragmentation(atomdb, tmp_path):
     atomdb.start(OPEN + 'admin: { secret_file = "%s"; };' % path)
     with atomdb.client("one") as client, atomdb.client("admin") as operator:
         fill(client)
-        # Too little of it to move anything.
+        # Too little free memory for moving anything.
         delete(client, lambda i: i % 20 == 0)
         wait_for(lambda: quiet(atomdb), what="compaction")
         figures = info(operator)
@@ -124,20 +124,20 @@ def test_the_operator_sees_fragmentation(atomdb, tmp_path):
 
 MIB = 1 << 20
 QUOTA = 64 * MIB
-# Of the process itself, of what clients hold, and of one command while it runs.
+# Memory of the process, of its clients, and of one running command.
 CONSTANT = 96 * MIB
 TWO = """workers = 1; max_memory = "1G"; tenancy = "listed"; defaults: { max_entries = 0; };
     tenants: ( { name = "large"; secret = "large"; max_memory = "0"; }, { name = "shop"; secret = "shop"; max_memory = "64M"; } );"""
 
 
 def stays_small(server):
-    """Whether the process has never had more than that; AddressSanitizer keeps 256 MiB of what is freed."""
+    """Returns True if the process has never used more. AddressSanitizer quarantines 256 MiB of freed memory."""
     quarantine = 256 * MIB * (server.status("VmSize") > 1 << 42)
     return server.status("VmHWM") < QUOTA + CONSTANT + quarantine
 
 
 def test_a_payload_is_not_unpacked_beyond_the_quota(atomdb):
-    """RESTORE of some 4 MB that become 300 MB."""
+    """RESTORE of 4 MB that expand to 300 MB."""
     atomdb.start(TWO)
     with atomdb.client("large") as large:
         large.cmd("SETRANGE", "zeros", 300 * MIB, "x")

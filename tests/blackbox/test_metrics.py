@@ -1,4 +1,4 @@
-"""What the figures of /metrics say of the daemon's life: who is connected, who was turned away, how long things took."""
+"""Metrics of the life of the daemon: connected and rejected clients, durations."""
 
 import time
 
@@ -40,7 +40,7 @@ def test_clients_by_state(atomdb):
 
 
 def test_rejected_connections_by_reason(atomdb):
-    """Each limit on connections counts those it turned away, and no other does."""
+    """Each limit on connections counts its own rejections only."""
     atomdb.start('resp: { max_clients = 4; };\nmax_tenants = 1;\n'
                  'tenants: ( { name = "small"; secret = "small"; max_clients = 1; } );\n')
     rejected = lambda: {reason: atomdb.metric("atomdb_rejected_connections_total", reason=reason)
@@ -77,12 +77,12 @@ def test_durations_of_commands(atomdb):
     assert bucket("+Inf", "getdel") is None
     mean = (atomdb.metric("atomdb_command_duration_seconds_sum", cmd="set") / 3000)
     assert 1e-8 < mean < 1e-3 * harness.PATIENCE
-    # The buckets agree with the sum: not all runs are longer, nor all shorter than the mean.
+    # The buckets agree with the sum: some runs are longer than the mean, some shorter.
     below = [float(le) for le in ("0.000001024", "0.000004096", "0.000016384", "0.000065536") if bucket(le, "set") > 1500]
     assert below and below[0] / 16 < mean < below[0] * 16 * harness.PATIENCE
 
 
-def test_lag_and_age_of_keys_that_go(atomdb):
+def test_lag_and_age_of_expired_and_evicted_keys(atomdb):
     atomdb.start("defaults: { max_entries = 10; };\n")
     with atomdb.client("s") as client:
         for i in range(5):
@@ -94,7 +94,7 @@ def test_lag_and_age_of_keys_that_go(atomdb):
             client.cmd("SET", f"key:{i}", "value")
         age = lambda le: atomdb.metric("atomdb_eviction_age_seconds_bucket", le=le)
         assert age("+Inf") == age("524.288") == 3
-        # One that has not been used for long is the next to go.
+        # The least recently used key is the next to be evicted.
         dump = client.cmd("DUMP", "key:12")
         client.cmd("FLUSHALL")
         client.cmd("RESTORE", "old", "0", dump, "IDLETIME", "3000")
@@ -116,7 +116,7 @@ def test_quota_ratio_and_arena_bytes(atomdb):
         assert 0.19 < ratio("memory") < 0.3
         assert ratio("keys", "free") is None and ratio("memory", "free") is None
         used = lambda use: sum(atomdb.metric("atomdb_arena_bytes", shard=str(shard), use=use) or 0 for shard in range(2))
-        # Published as a turn begins.
+        # The beginning of a turn publishes it.
         client.cmd("PING")
         assert 200_000 <= used("entries") < 300_000 and used("tables") > 0
 

@@ -1,4 +1,4 @@
-"""MONITOR shows a tenant's commands, in Redis's form, and nobody else's."""
+"""MONITOR shows the commands of its own tenant only, in the format of Redis."""
 
 import re
 
@@ -10,7 +10,7 @@ LINE = re.compile(r'(\d+\.\d{6}) \[(\d+) (\S+)\] (".*")')
 
 
 def lines(monitor, count):
-    """What `count` lines show: database and arguments."""
+    """Returns database and arguments of the next `count` lines."""
     found = []
     for _ in range(count):
         match = LINE.fullmatch(monitor.read())
@@ -60,7 +60,7 @@ def test_shows_transactions_as_they_run(monitor, client):
 
 
 @pytest.mark.like_redis
-def test_what_a_monitor_may(monitor, client):
+def test_commands_that_a_monitor_may_send(monitor, client):
     refused = Error("ERR Replica can't interact with the keyspace")
     for command in (("GET", "a"), ("SET", "a", "b"), ("DBSIZE",), ("KEYS", "*"), ("PUBLISH", "a", "b"), ("EXISTS", "a")):
         assert monitor.cmd(*command) == refused

@@ -1,4 +1,4 @@
-"""The operator: who knows the admin secret sees and changes all tenants, and nobody else does."""
+"""The operator: a client with the admin secret sees and changes all tenants; other clients cannot."""
 
 import re
 
@@ -56,7 +56,7 @@ def test_everybody_else_is_refused(server):
     assert server.alive()
 
 
-def test_lists_tenants_and_tells_of_them(server, operator):
+def test_lists_and_describes_tenants(server, operator):
     with server.client("s1") as shop:
         shop.many(("SET", f"k{number}", "v") for number in range(20))
         assert sorted(operator.cmd("TENANT", "LIST")) == [b"@operator", b"blog", b"shop"]
@@ -101,7 +101,7 @@ def test_creates_changes_and_drops_a_tenant(server, operator):
     assert not re.search("s3|s4|root-secret", server.log())
 
 
-def test_refuses_what_the_file_could_not_say(server, operator):
+def test_refuses_changes_that_the_file_could_not_contain(server, operator):
     for command, text in [
         (("CREATE", "shop", "secret", "x"), "ERR That tenant exists"),
         (("CREATE", "a b", "secret", "x"), "ERR A tenant's name has 1 to 64 letters, digits, '-', '_' and '.'"),
@@ -133,7 +133,7 @@ def test_refuses_what_the_file_could_not_say(server, operator):
         assert shop.cmd("PING") == "PONG"
 
 
-def test_a_reload_puts_the_file_in_force_and_says_so(server, operator, admin):
+def test_a_reload_applies_the_file_and_logs_it(server, operator, admin):
     operator.cmd("TENANT", "CREATE", "new", "secret", "s3")
     operator.cmd("TENANT", "SET", "shop", "max_entries", "4", "secret", "s1")
     operator.cmd("TENANT", "DROP", "blog")
@@ -207,7 +207,7 @@ def test_sees_and_closes_clients_of_all(server, operator):
         assert users == ["", "@operator", "blog", "shop", "shop"]
         own = one.cmd("CLIENT", "LIST").decode()
         assert "name=three" not in own and "user=default" in own and len(own.splitlines()) == 2
-        # The operator numbers all clients together, tenants their own.
+        # The operator sees unique numbers of all clients; tenants see their own numbers.
         numbers = {re.search(r" name=(\S*)", line)[1]: int(re.match(r"id=(\d+) ", line)[1]) for line in lines}
         assert len(set(numbers.values())) == len(numbers) and numbers[""] > 0
         number = numbers["three"]
@@ -244,7 +244,7 @@ def test_sees_the_slow_log_of_all(server, operator):
 
 
 def monitored(client, text):
-    """Reads lines until one has the text."""
+    """Reads lines until one contains the text."""
     lines = []
     while True:
         lines.append(client.read())
@@ -376,7 +376,7 @@ def test_secrets_are_in_no_log(atomdb, admin):
     assert "hush" not in atomdb.log()
 
 
-def test_a_save_that_cannot_be_is_forced(atomdb, admin):
+def test_shutdown_save_with_force_stops_without_saving(atomdb, admin):
     atomdb.start(TWO % admin)
     with atomdb.client("root-secret") as operator:
         operator.send(b"*4\r\n$8\r\nshutdown\r\n$4\r\nsave\r\n$3\r\nnow\r\n$5\r\nforce\r\n")

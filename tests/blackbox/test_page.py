@@ -1,4 +1,4 @@
-"""The live page, in a real browser."""
+"""The live page in a real browser."""
 
 import base64
 import json
@@ -37,7 +37,7 @@ def figure(browser, card):
     return float(browser.js(f"document.querySelector('#{card} [data-value]').dataset.value") or "nan")
 
 
-def test_shows_what_metrics_say(atomdb, browser):
+def test_shows_the_figures_of_the_metrics(atomdb, browser):
     atomdb.start("""defaults: { max_entries = 0; };
         tenants: ( { name = "shop"; secret = "s1"; }, { name = "blog"; secret = "s2"; max_entries = 5; } );""")
     with atomdb.client("s1") as shop, atomdb.client("s2") as blog:
@@ -59,7 +59,7 @@ def test_shows_what_metrics_say(atomdb, browser):
         before, at = atomdb.metric("redis_commands_processed_total"), time.monotonic()
         until(6 * PATIENCE)
         rate = (atomdb.metric("redis_commands_processed_total") - before) / (time.monotonic() - at)
-        # The page is at most one interval behind.
+        # The page lags by at most one interval.
         wait_for(lambda: (load(), time.sleep(0.05), 0.5 * rate < figure(browser, "throughput") < 2 * rate)[2], 15, "the throughput")
         assert figure(browser, "clients") == atomdb.metric("redis_connected_clients") == 2
         assert figure(browser, "keys") == atomdb.metric("redis_db_keys") == 105
@@ -77,7 +77,7 @@ def test_shows_what_metrics_say(atomdb, browser):
 
 
 def check_quiet(server, browser):
-    """Nothing went wrong in the browser, and it asked nobody else."""
+    """The browser has reported no error and sent requests to this server only."""
     browser.pump(0.1)
     assert browser.console == [] and browser.failures == []
     assert browser.requests and all(r["url"].startswith((url(server), "data:")) for r in browser.requests)
@@ -99,7 +99,7 @@ def test_every_policy_holds(atomdb, browser):
 
 def test_hostile_names_are_text(atomdb, browser):
     evil = "<img src=x onerror=window.owned=1><b>bold</b>"
-    # AtomDB itself has no room for such a tenant.
+    # AtomDB itself does not accept such a name.
     config = 'tenants: ( { name = "%s"; secret = "s1"; } );'
     atomdb.start(config % "shop")
     atomdb.reload(config % evil, good=False)
@@ -111,7 +111,7 @@ def test_hostile_names_are_text(atomdb, browser):
         browser.wait(SHOWN)
         assert "shop" in browser.text("#tenants") and "onerror" not in browser.text()
         assert browser.text("#state").startswith("Degraded; configuration: the changed file could not be read")
-    # What the page would do if there were one all the same.
+    # Feed the page a status with such a name.
     status = json.loads(atomdb.http("/api/status").body)
     status["version"] = status["tenants"][0]["name"] = status["slowest_commands"][0]["name"] = evil
     status["health"] = {"status": evil, "checks": {evil: {"status": "failed", "reason": evil}}}
@@ -128,11 +128,11 @@ def test_hostile_names_are_text(atomdb, browser):
     check_quiet(atomdb, browser)
 
 
-def test_says_when_the_daemon_is_gone_and_back(atomdb, browser):
+def test_shows_that_the_daemon_is_gone_and_back(atomdb, browser):
     atomdb.start("")
     browser.open(url(atomdb))
     browser.wait(SHOWN)
-    # It hangs: the socket takes connections, but nobody answers.
+    # The process hangs: the socket accepts connections, but nothing answers.
     os.kill(atomdb.process.pid, signal.SIGSTOP)
     browser.wait("!document.querySelector('#gone').hidden")
     os.kill(atomdb.process.pid, signal.SIGCONT)
@@ -146,7 +146,7 @@ def test_says_when_the_daemon_is_gone_and_back(atomdb, browser):
     atomdb.start("", attempts=1)
     browser.wait("document.querySelector('#gone').hidden")
     assert "Serving" in browser.text("#state") and browser.js("document.title") == "AtomDB"
-    # A daemon that was started anew counts its points from one.
+    # A restarted daemon numbers its points from one again.
     browser.wait("document.querySelector('#keys [data-value]').dataset.value === '0'", 15)
 
 
@@ -171,7 +171,7 @@ def test_asks_for_the_secret(atomdb, browser, tmp_path):
     enter(browser, "schlüssel: 1 ")
     browser.wait(SHOWN)
     assert not browser.js(asked) and "shop" in browser.text("#tenants")
-    # A tab keeps it, and nothing else does.
+    # The browser keeps it for the tab only.
     browser.open(url(atomdb))
     browser.wait(SHOWN)
     assert browser.js("[localStorage.length, document.cookie]") == [0, ""]
@@ -189,7 +189,7 @@ def test_asks_for_the_secret(atomdb, browser, tmp_path):
     assert not browser.js(asked)
 
 
-def test_a_late_refusal_is_not_for_the_secret_entered_since(atomdb, browser, tmp_path):
+def test_a_late_refusal_does_not_apply_to_a_newer_secret(atomdb, browser, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("right")
     atomdb.start('http: { secret_file = "%s"; secret_for = "everything"; };' % secret)
@@ -207,7 +207,7 @@ def test_a_late_refusal_is_not_for_the_secret_entered_since(atomdb, browser, tmp
 
 
 @pytest.mark.parametrize("width", (320, 390, 768, 1280))
-def test_fits(atomdb, browser, width, tmp_path):
+def test_fits_the_window(atomdb, browser, width, tmp_path):
     atomdb.start('tenants: ( { name = "%s"; secret = "s1"; } );' % ("n" * 64))
     browser.open(url(atomdb))
     browser.wait(SHOWN)
@@ -218,7 +218,7 @@ def test_fits(atomdb, browser, width, tmp_path):
     browser.call("Emulation.clearDeviceMetricsOverride")
 
 
-# The least contrast of a text with the card that it is on (WCAG).
+# The minimum contrast between text and its card (WCAG).
 CONTRAST = """(() => {
     const linear = (x) => x <= .04045 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4;
     const light = (colour) => {

@@ -1,6 +1,6 @@
 """Memory pressure: the daemon evicts the least recently used keys, logs it, and stops when there is room again.
 
-The control group is a directory of the test's own, whose files say what the kernel's would."""
+A directory of the test simulates the control group. Its files have the format of the kernel."""
 
 import os
 import time
@@ -26,7 +26,7 @@ tenants: ( { name = "large"; secret = "large"; },
 
 
 class Group:
-    """A control group: its memory, and how long its tasks wait for more."""
+    """A control group: its memory, and the time that its tasks wait for more."""
 
     def __init__(self, directory):
         self.root = directory / "cgroup"
@@ -41,7 +41,7 @@ class Group:
         self.room(LIMIT // 2)
 
     def write(self, name, value):
-        """In one step, for the daemon may read at any time."""
+        """Replaces the file atomically, because the daemon may read it at any time."""
         (self.directory / "new").write_text(f"{value}\n")
         os.replace(self.directory / "new", self.directory / name)
 
@@ -60,7 +60,7 @@ def group(tmp_path):
 
 @pytest.fixture
 def full(atomdb, group):
-    """The large tenant has most of the memory, and its keys were used in their order."""
+    """The large tenant uses most of the memory. Its keys were used in order."""
     atomdb.start(CONFIG, environment={"ATOMDB_TEST_CGROUP": str(group.membership),
                                       "ATOMDB_TEST_CGROUP_ROOT": str(group.root)})
     for name, keys in (("large", KEYS), ("small", 50), ("store", 50)):
@@ -70,7 +70,7 @@ def full(atomdb, group):
 
 
 def missing(server, name, keys):
-    """How many keys are gone, which must be those that were used longest ago."""
+    """Returns the number of evicted keys, and checks that they are the least recently used ones."""
     with server.client(name) as client:
         there = client.many([("EXISTS", i) for i in range(keys)])
     gone = there.count(0)
@@ -88,7 +88,7 @@ def relieve(server):
     assert missing(server, "large", KEYS) == shed
     assert missing(server, "small", 50) == 0
     assert missing(server, "store", 50) == 0
-    # It stays so, and there is room for new keys.
+    # The limit stays the same, and there is room for new keys.
     with server.client("large") as client:
         client.many([("SET", f"new:{i}", VALUE) for i in range(KEYS)])
         assert client.cmd("DBSIZE") == 2 * KEYS - shed
@@ -97,15 +97,15 @@ def relieve(server):
     assert said(server, "Memory is short") >= 1
 
 
-def test_the_limit_is_told(full):
+def test_the_limit_is_logged(full):
     assert "The memory limit of the control group applies: tenants may have 224.00M of 256.00M together" in full.log()
     assert full.metric("atomdb_shed_keys_total") == 0
 
 
-def test_short_memory_costs_the_largest_its_oldest_keys(full, group):
+def test_short_memory_evicts_the_oldest_keys_of_the_largest_tenant(full, group):
     time.sleep(1.2)
     assert full.metric("atomdb_shed_keys_total") == 0
-    # A sixteenth of the limit is 16 MiB; an eighth is to be free, so 22 MiB are missing.
+    # A sixteenth of the limit is 16 MiB. An eighth must be free, so 22 MiB are missing.
     group.room(10 * MIB)
     wait_for(lambda: said(full, "Memory is short"), 10, "the warning")
     group.room(LIMIT // 2)
@@ -114,7 +114,7 @@ def test_short_memory_costs_the_largest_its_oldest_keys(full, group):
     assert full.metric("atomdb_shed_keys_total") < KEYS
 
 
-def test_stalls_cost_a_little_each_second(full, group):
+def test_stalls_evict_a_few_keys_each_second(full, group):
     group.stalls(25)
     wait_for(lambda: full.metric("atomdb_shed_keys_total") > 0, 10, "keys to go")
     group.stalls(0)

@@ -1,5 +1,5 @@
-"""The metrics as Prometheus takes them: promtool's rules, and a real server that scrapes for some seconds. The alerts and
-the dashboard that come with the package ask for what is there."""
+"""Metrics in Prometheus: the rules of promtool, and a real server that scrapes for some seconds. The alerts and the
+dashboard of the package query existing metrics."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ RULES = PACKAGING / "prometheus" / "rules.yml"
 
 
 class Prometheus:
-    """Debian's prometheus, with data and port of its own, scraping one target each second."""
+    """Debian's prometheus with its own data and port. It scrapes one target every second."""
 
     def __init__(self, directory, target, rules=None):
         self.port = harness.free_port()
@@ -43,7 +43,7 @@ class Prometheus:
             return text.read()
 
     def query(self, expression):
-        """The samples of an instant query: [(labels, value)]. None while the server does not answer."""
+        """Returns the samples of an instant query as [(labels, value)], or None if the server does not answer."""
         assert self.process.poll() is None, self.log()
         try:
             answer = harness.http_get(self.port, "/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
@@ -56,7 +56,7 @@ class Prometheus:
         return [(sample["metric"], float(sample["value"][1])) for sample in result["data"]["result"]]
 
     def wait(self, expression, condition=bool, seconds=30):
-        """Asks until the samples are as wanted."""
+        """Queries until the samples satisfy the condition."""
         samples = None
 
         def asked():
@@ -71,7 +71,7 @@ class Prometheus:
         return samples
 
     def value(self, expression):
-        """The only sample's value."""
+        """Returns the value of the only sample."""
         samples = self.wait(expression)
         assert len(samples) == 1, samples
         return samples[0][1]
@@ -88,7 +88,7 @@ class Prometheus:
 
 @pytest.fixture
 def served(atomdb):
-    """A server in which two tenants have done something of everything that is counted."""
+    """A server with two tenants that have used every counted feature."""
     atomdb.start('defaults: { max_entries = 10; };\n'
                  'tenants: ( { name = "shop"; secret = "the shop\'s"; max_entries = 100; max_memory = "1M"; } );\n')
     with atomdb.client("the shop's") as client:
@@ -112,20 +112,21 @@ def promtool(page):
                           check=False)
 
 
-def test_promtool_has_nothing_to_say(served):
+def test_promtool_finds_no_problem(served):
     page = served.http("/metrics").body
     assert 'tenant="shop"' in page
     said = promtool(page)
     assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
 
 
-def test_openmetrics_is_what_prometheus_asks_for(served, tmp_path):
-    """Prometheus prefers OpenMetrics, and refuses a page that is not."""
+def test_prometheus_requests_openmetrics(served, tmp_path):
+    """Prometheus prefers OpenMetrics, and rejects an invalid page."""
     prometheus = Prometheus(str(tmp_path), served.http_port)
     try:
         prometheus.wait("up", lambda samples: [value for _, value in samples] == [1])
         assert prometheus.value('redis_commands_total{cmd="set"}') == 36
-        # What is counted from the start of the process on says when that was; tenants' counters began with the tenant.
+        # Counters of the process have its start time as their creation time; counters of a tenant have the start of the
+        # tenant.
         started = served.metric("redis_start_time_seconds")
         assert prometheus.value("redis_commands_processed_created") == started
         assert prometheus.value("atomdb_expiry_lag_seconds_created") == started
@@ -136,12 +137,12 @@ def test_openmetrics_is_what_prometheus_asks_for(served, tmp_path):
         prometheus.stop()
 
 
-def test_promtool_would_speak():
+def test_promtool_finds_a_problem():
     said = promtool("# TYPE a_counter counter\na_counter 1\n")
     assert said.returncode != 0 and "a_counter" in said.stdout + said.stderr
 
 
-def test_page_tells_what_happened(served):
+def test_metrics_count_the_events(served):
     metric = served.metric
     assert metric("redis_up") == 1
     assert metric("redis_instance_info", redis_version="7.0.15") == 1
@@ -174,7 +175,7 @@ def test_page_tells_what_happened(served):
 
 
 def test_every_counter_only_rises(served):
-    """Between two pages with a tenant less and fewer rows, too."""
+    """Also between two pages with fewer tenants and rows."""
     def counters():
         page = served.http("/metrics").body
         names = set(re.findall(r"^# TYPE (\w+) counter$", page, re.M))
@@ -220,7 +221,7 @@ def test_real_prometheus_scrapes(served, tmp_path):
                 client.cmd("GET", "key:1")
         prometheus.wait("redis_keyspace_hits_total", lambda samples: samples[0][1] == 11)
         prometheus.wait("increase(redis_keyspace_hits_total[1m]) > 0")
-        # Every sample of every page was taken.
+        # Prometheus accepted all samples of all pages.
         assert prometheus.value("scrape_samples_scraped - scrape_samples_post_metric_relabeling") == 0
         assert prometheus.value("max_over_time(scrape_duration_seconds[1m])") < harness.PATIENCE
     finally:
@@ -233,7 +234,7 @@ def test_page_of_a_thousand_tenants_is_quick(atomdb):
     for i in range(1000):
         with atomdb.client(f"secret {i}") as client:
             assert client.cmd("SET", "key", "value") == "OK"
-    # The main thread's time on a processor, in seconds: what others have meanwhile is not its own.
+    # CPU time of the main thread in seconds, without the time of other threads.
     spent = lambda: int(pathlib.Path(f"/proc/{atomdb.pid}/schedstat").read_text().split()[0]) / 1e9
     for packed, headers in ((False, {}), (True, {"Accept-Encoding": "gzip"})):
         times = []
@@ -247,7 +248,7 @@ def test_page_of_a_thousand_tenants_is_quick(atomdb):
 
 
 def alerts():
-    """The names of the alerts, and what each looks for."""
+    """Returns the names of the alerts and their expressions."""
     found = re.findall(r"- alert: (\w+)\n\s+expr: (?:\|\n((?:\s{10}.*\n)+)|(.*)\n)", RULES.read_text())
     return {name: (block or line).strip() for name, block, line in found}
 
@@ -258,7 +259,8 @@ def test_promtool_takes_the_alerts():
 
 
 def rule_test(series, minutes, name, fires):
-    """A test for promtool: whether the alert fires on these series after so many minutes. None: is not asked."""
+    """Returns a test for promtool: the alert fires on these series after so many minutes, or does not. None: not
+    tested."""
     lines = "".join(f"      - {{series: '{key}', values: '{values}'}}\n" for key, values in series.items())
     return (f"  - interval: 1m\n    input_series:\n{lines}    promql_expr_test:\n"
             f"      - expr: count(ALERTS{{alertname=\"{name}\", alertstate=\"firing\"}})\n        eval_time: {minutes}m\n"
@@ -271,7 +273,7 @@ def of(name, labels=""):
 
 UP = {'up{job="atomdb", instance="a"}': "1x60"}
 RATES = of("redis_keyspace_hits_total"), of("redis_keyspace_misses_total")
-# For each alert: the series on which it fires, and those on which it does not; after how many minutes.
+# For each alert: series on which it fires, series on which it does not, and the number of minutes.
 CONDITIONS = {
     "AtomDBDown": (20, {'up{job="atomdb", instance="a"}': "1x10 0x20"}, UP),
     "AtomDBRestarted": (12, {of("process_start_time_seconds"): "100x10 700x10"}, {of("process_start_time_seconds"): "100x30"}),
@@ -309,7 +311,7 @@ def test_each_alert_fires_when_it_should(tmp_path):
 
 
 def hurried_rules(directory):
-    """The rules with seconds in the place of minutes and hours, and no wait before they fire."""
+    """Returns the rules with seconds instead of minutes and hours, and without delays."""
     spans = {"5m": "6s", "10m": "6s", "15m": "40s", "1h": "30s", "6h": "30s"}
     text = re.sub(r"\n\s+for: \w+", "", RULES.read_text())
     text = re.sub(r"(?<=\[)\w+(?=\])|(?<=offset )\w+", lambda span: spans[span[0]], text)
@@ -319,7 +321,7 @@ def hurried_rules(directory):
 
 
 def reject_clients(server):
-    """As many clients as there may be, and one more."""
+    """Opens as many clients as allowed, and one more."""
     with contextlib.ExitStack() as clients:
         for _ in range(10):
             clients.enter_context(server.client())
@@ -329,7 +331,7 @@ def reject_clients(server):
 
 
 def take_a_long_turn(server):
-    """A transaction is one piece: it takes twice as long each time, until it is long enough."""
+    """Runs transactions of doubling length until one is long enough."""
     with server.client("roomy", timeout=60) as client:
         client.many([("SET", name, name * 3000) for name in "ab"])
         times = 4
@@ -340,7 +342,7 @@ def take_a_long_turn(server):
 
 
 def expire_late(server):
-    """Keys that are due while the daemon stands still."""
+    """Lets keys expire while the daemon is stopped."""
     with server.client("roomy") as client:
         client.many([("SET", f"due:{i}", "v", "PX", 300) for i in range(1000)])
         os.kill(server.pid, signal.SIGSTOP)
@@ -351,7 +353,7 @@ def expire_late(server):
 
 
 def fill_memory(server):
-    """Nearly all that max_memory lets all tenants have: a sixteenth of it is kept free."""
+    """Fills almost all memory that max_memory allows tenants: a sixteenth is reserved."""
     with server.client("roomy") as client:
         limit = server.metric("redis_memory_max_bytes")
         while server.metric("atomdb_arena_resident_bytes") <= 0.87 * limit:
@@ -370,8 +372,8 @@ ALERTS_CONFIG = '''
     tenants: ( { name = "tight"; secret = "tight"; max_entries = 100; },
                { name = "roomy"; secret = "roomy"; max_entries = 0; max_memory = "0"; } );
 '''
-# What makes each alert fire, once or, with True, again and again until it does; in an order in which none disturbs
-# another: what is to fall is high before.
+# The causes of each alert, run once, or with True repeatedly until it fires. The order avoids interference: a value
+# that must fall is high before.
 CAUSES = {
     "AtomDBHitRatioFalling": (True, commands_of("roomy", *[("GET", "none")] * 100)),
     "AtomDBTenantNearlyFull": (False, commands_of("tight", *[("SET", f"key:{i}", "v") for i in range(95)])),
@@ -393,7 +395,7 @@ def test_each_alert_fires_on_a_live_server(atomdb, tmp_path):
     ports = atomdb.port, atomdb.http_port
     prometheus = Prometheus(str(tmp_path), atomdb.http_port, hurried_rules(tmp_path))
     try:
-        # As much of the past as the longest spans want.
+        # The history must cover the longest ranges.
         with atomdb.client("roomy") as client:
             client.cmd("SET", "key", "value")
             prometheus.wait("count_over_time(redis_keyspace_hits_total[30s]) >= 10",
@@ -409,7 +411,7 @@ def test_each_alert_fires_on_a_live_server(atomdb, tmp_path):
 
 
 def panel_queries():
-    """The title of each panel of the dashboard, with its queries as Grafana would ask them."""
+    """Returns the title of each panel of the dashboard, with its queries as Grafana sends them."""
     dashboard = json.loads((PACKAGING / "grafana" / "atomdb.json").read_text())
     for panel in dashboard["panels"]:
         for target in panel.get("targets", []):
@@ -417,8 +419,8 @@ def panel_queries():
             yield panel["title"], query.replace("$instance", ".*").replace("$tenant", ".*")
 
 
-def test_dashboard_and_alerts_ask_for_what_is_there(served, tmp_path):
-    """With a real Prometheus: each panel shows something, and alerts fire on a live server."""
+def test_dashboard_and_alerts_query_existing_metrics(served, tmp_path):
+    """With a real Prometheus, each panel shows data, and alerts fire on a live server."""
     rules = tmp_path / "live.yml"
     rules.write_text(re.sub(r"\n\s+for: \w+", "", RULES.read_text()))
     queries = list(panel_queries())

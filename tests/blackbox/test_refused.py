@@ -1,4 +1,4 @@
-"""A write that is refused changes nothing, and no command or transaction takes much more than its tenant's quota."""
+"""A refused write changes nothing. No command or transaction uses much more memory than the quota of its tenant."""
 
 import os
 
@@ -12,7 +12,7 @@ OOM = Error("OOM command not allowed when used memory > 'maxmemory'.")
 SMALL = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "8M"; };\n'
 LARGE = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "64M"; client_memory = "64M"; };\n'
 FULL = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "8M"; eviction = "none"; };\n'
-# Bytes of the process besides the tenant's: its own, input and replies of one command, free pages.
+# Memory of the process besides the tenant: static data, input and replies of one command, free pages.
 CONSTANT = 100 * MIB
 
 
@@ -26,7 +26,7 @@ def full(atomdb):
 
 
 def fill(client):
-    """Sets keys until the tenant has no room for one more; how many there are."""
+    """Sets keys until the tenant is full. Returns their number."""
     number = 0
     for value in (os.urandom(1000).hex(), ""):
         while client.cmd("SET", f"key:{number}", value) == "OK":
@@ -78,7 +78,7 @@ def test_mset_sets_all_keys_or_none(atomdb):
             pairs = [part for name in names for part in (name, large)]
             assert client.cmd(command, *pairs) == OOM
             assert sorted(client.cmd("KEYS", "*")) == [b"a", b"ballast"] and client.cmd("GET", "a") == b"old"
-        # The same key twice needs room for one value, and a replaced value is room.
+        # A repeated key needs room for one value only. The replaced value counts as room.
         some = b"x" * 100_000
         assert client.cmd("MSET", *["a", some] * 8) == "OK"
         assert client.cmd("MSET", "b", some, "a", some) == "OK"
@@ -86,7 +86,7 @@ def test_mset_sets_all_keys_or_none(atomdb):
         assert client.cmd("MGET", "a", "b") == [b"3", b"2"]
 
 
-def test_mset_is_refused_where_max_entries_has_no_room_for_all(atomdb):
+def test_mset_is_refused_if_max_entries_has_no_room_for_all(atomdb):
     atomdb.start('workers = 1;\ndefaults: { max_entries = 30; };\n')
     with atomdb.client("s") as client:
         assert client.cmd("SET", "old", "1") == "OK"
@@ -96,11 +96,11 @@ def test_mset_is_refused_where_max_entries_has_no_room_for_all(atomdb):
         assert client.cmd("DBSIZE") == 30 and client.cmd("EXISTS", "old") == 0
 
 
-# --- what a transaction keeps --------------------------------------------------------------------------------------
+# --- queued commands -----------------------------------------------------------------------------------------------
 
 
 def transaction(client, commands):
-    """The replies of EXEC."""
+    """Returns the replies of EXEC."""
     client.send(b"".join(encode(*command) for command in [("MULTI",), *commands, ("EXEC",)]))
     replies = [client.read() for _ in range(len(commands) + 2)]
     return replies[-1]
@@ -133,12 +133,12 @@ def test_a_transaction_stays_within_the_quota(atomdb, name):
         assert not isinstance(replies, Error)
         assert peak(atomdb) - before < 64 * MIB + CONSTANT
         assert int(info(client, "memory")["used_memory"]) <= 64 * MIB
-        # It is usable, and what was kept has gone.
+        # The tenant is usable again, and the queued commands are freed.
         assert client.cmd("FLUSHALL") == "OK"
         assert client.cmd("SETRANGE", "k", 50_000_000, "x") == 50_000_001
 
 
-def test_flushed_values_make_way_outside_of_a_transaction(atomdb):
+def test_flushed_values_are_freed_outside_of_a_transaction(atomdb):
     atomdb.start(LARGE)
     with atomdb.client("s", timeout=120) as client:
         commands = [part for _ in range(40) for part in (("SETRANGE", "k", 50_000_000, "x"), ("FLUSHALL",))]
@@ -173,7 +173,7 @@ def test_a_short_transaction_of_a_full_tenant_is_not_refused(atomdb):
                     ("RENAME", "c", "d"), ("COPY", "a", "b", "REPLACE"), ("GETSET", "d", old), ("APPEND", "a", "")]
         assert transaction(client, commands) == ["OK", "OK", 1000, 11, "OK", 1, new.encode(), 1000]
         assert client.cmd("DBSIZE") == number + 4
-        # The rest of the transaction has the room that is kept for one.
+        # The rest of the transaction may use the reserve for one command.
         assert transaction(client, [("FLUSHALL",), ("SET", "a", new), ("GET", "a")]) == ["OK", "OK", new.encode()]
 
 

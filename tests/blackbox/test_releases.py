@@ -1,4 +1,4 @@
-"""Upgrades from earlier releases: today's daemon takes over what theirs left."""
+"""Upgrades: the current daemon takes over the state of earlier releases."""
 
 import glob
 import os
@@ -28,13 +28,13 @@ def test_data_of_an_earlier_release_is_taken_over(service, release, end):
     assert f"after a {end}: " in service.recovered()
     assert service.metric("atomdb_recovery_dropped_blocks_total") == 0
     earlier.check(service)
-    # And it is ours from here on.
+    # Afterwards the data is in the current format.
     for again in (service.restart, service.crash):
         again()
         earlier.check(service)
 
 
-def test_clients_of_an_earlier_release_go_on(service, release):
+def test_clients_of_an_earlier_release_continue(service, release):
     files, names = earlier.bring_back(release)
     carrier, clients = earlier.make_sockets(names)
     service.store = [*files.items(), ("atomdb-clients", carrier)]
@@ -44,6 +44,6 @@ def test_clients_of_an_earlier_release_go_on(service, release):
     earlier.check_clients(clients)
     earlier.check_unread(clients["unread"])
     earlier.check(service)
-    # And they go on to the next process in today's form.
+    # The next process takes over the clients in the current format.
     service.restart()
     assert all(client.cmd("PING") == "PONG" for name, client in clients.items() if name not in ("listener", "redirected"))

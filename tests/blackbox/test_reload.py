@@ -1,4 +1,4 @@
-"""SIGHUP puts a changed configuration in force, without touching whom it does not concern."""
+"""SIGHUP applies a changed configuration without affecting other tenants."""
 
 import subprocess
 
@@ -128,7 +128,8 @@ def test_listed_becomes_open_and_back(atomdb):
 
 
 def test_a_reload_that_would_lose_keys_is_refused(atomdb):
-    """Renamed with another secret, gone, an empty list, an empty file: nothing changes, and it is said who would lose what."""
+    """A tenant with a new name and secret, a removed tenant, an empty list, an empty file: nothing changes, and the
+    log names the tenants with their keys."""
     atomdb.start(tenants(A, B))
     with atomdb.client("sa") as a, atomdb.client("sb") as b:
         a.many(("SET", f"k{number}", "v") for number in range(7))
@@ -147,7 +148,7 @@ def test_a_reload_that_would_lose_keys_is_refused(atomdb):
         assert "a (7 keys, " in said[0] and "b (" not in said[0] and "removed" in said[0]
         assert abs(int(said[0].split("a (7 keys, ")[1].split()[0]) - bytes_of_a) < 4096
         assert "b (1 keys, " in said[-1]
-        # Which of two goes is for the operator to say.
+        # The operator must say which of two tenants is removed.
         atomdb.reload(tenants(A) + 'removed = ( "c" );', refused=True)
         atomdb.reload(tenants(A) + 'removed = ( "b", "c" );')
         assert b.closed() and a.cmd("DBSIZE") == 7
@@ -181,7 +182,7 @@ def test_a_limit_that_the_file_lost_takes_no_keys(atomdb, before, after, becomes
         assert "(90 keys, " in said[0] and f": {becomes})" in said[0] and "write these limits in the file" in said[0]
         assert client.cmd("SET", "one more", "v") == "OK" and client.cmd("DBSIZE") == 91
         assert client.cmd("EXISTS", "k0") == 1
-        # Written, it is what the operator wants.
+        # If the file sets the limit, the operator wants it.
         key, _, limit = becomes.partition(" ")
         written = after.replace("max_entries = 100; ", "max_entries = 100; eviction = \"lru\"; ") if key == "eviction" else (
             after.replace('secret = "sa";', f'secret = "sa"; {key} = {limit};') if "secret" in after else
@@ -207,7 +208,7 @@ def test_the_refusal_for_many_tenants_is_short(atomdb):
     assert atomdb.metric("redis_db_keys", db="db0") == 5 * 31 + 2 * 30
 
 
-def test_a_lost_limit_that_nobody_exceeds_is_no_loss(atomdb):
+def test_a_lost_limit_that_no_tenant_exceeds_is_accepted(atomdb):
     atomdb.start('defaults: { max_entries = 0; max_memory = "0"; eviction = "none"; };')
     with atomdb.client("sa") as client:
         atomdb.reload('defaults: { max_entries = 0; max_memory = "0"; };')
@@ -215,7 +216,7 @@ def test_a_lost_limit_that_nobody_exceeds_is_no_loss(atomdb):
         atomdb.reload("")
         client.many(("SET", f"n{number}", "v") for number in range(3))
         assert client.cmd("DBSIZE") == 30 and client.cmd("EXISTS", "k0", "k2", "k3") == 1
-        # A limit that grows, by what the file lost too.
+        # A limit grows again because the file lost it.
         atomdb.reload("defaults: { max_entries = 5; };")
         wait_for(lambda: client.cmd("DBSIZE") == 5, 10, "the limit that is written")
         atomdb.reload("")
@@ -242,7 +243,7 @@ def test_a_renamed_tenant_keeps_keys_and_clients(atomdb):
 
 @pytest.mark.parametrize("change", ["removed = \"shop\";", "removed = ( 7 );", 'removed = ( "no name" );', 'removed = ( "@all" );',
                                     'removed = ( "a" );', 'tenancy = "open"; removed = ( "@opened" );'])
-def test_removed_must_make_sense(atomdb, change):
+def test_removed_is_checked(atomdb, change):
     atomdb.start(tenants(A, B))
     config = tenants(A, B) if "tenancy" not in change else tenants(A, B).replace('tenancy = "listed";', "")
     atomdb.reload(config + change, good=False)
@@ -260,7 +261,8 @@ def test_two_tenants_may_exchange_secrets(atomdb):
 
 
 def test_keys_written_during_a_reload_are_not_lost(atomdb):
-    """A tenant that is empty as the reload looks at it, and written to until it ends: what was acknowledged is kept."""
+    """A tenant is empty when the reload checks it, and is written to until the reload ends: acknowledged writes are
+    kept."""
     atomdb.start(tenants(A, B))
     for number in range(30):
         with atomdb.client("sb") as b:
@@ -292,7 +294,7 @@ def test_settings_of_the_server(atomdb):
             assert late.cmd("PING") == "PONG"
 
 
-def test_a_setting_that_needs_a_restart_is_said(atomdb):
+def test_a_setting_that_needs_a_restart_is_logged(atomdb):
     atomdb.start("workers = 1;")
     atomdb.reload("workers = 2;")
     wait_for(lambda: "needs a restart" in atomdb.log(), 5, "the log to say so")
@@ -312,7 +314,7 @@ def test_many_reloads_under_load(atomdb):
             assert [a.read() for _ in range(200)][-1] == (number + 1) * 200
 
 
-def test_somebody_may_wait_for_a_reload(atomdb):
+def test_the_reload_option_waits_for_the_result(atomdb):
     def ask():
         command = [atomdb.binary, "--reload", str(atomdb.pid)]
         result = subprocess.run(command, capture_output=True, timeout=60, check=False, text=True)
@@ -346,7 +348,7 @@ def test_another_process_is_not_signalled(atomdb):
     assert result.stderr == f"atomdb: process {other.pid} is not AtomDB\n"
 
 
-def test_less_memory_for_all_takes_from_the_largest(atomdb):
+def test_a_lower_max_memory_evicts_keys_of_the_largest(atomdb):
     unlimited = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "0"; };\n'
     atomdb.start(unlimited)
     with atomdb.client("large") as large, atomdb.client("small") as small:

@@ -1,5 +1,4 @@
-"""Replies to several clients that are served in one turn: each gets its own, whole and in order, whatever happens to the
-others meanwhile."""
+"""Several clients in one turn: each gets its own replies, complete and in order, whatever happens to the others."""
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,7 @@ CLIENTS = 40
 
 
 def burst(clients, commands):
-    """Sends what `commands(number)` makes to all of them before any reply is read."""
+    """Sends commands(number) to all clients before reading any reply."""
     for number, client in enumerate(clients):
         client.send(b"".join(encode(*command) for command in commands(number)))
 
@@ -19,7 +18,7 @@ def values(client, count):
     return [client.read() for _ in range(count)]
 
 
-def test_each_gets_its_own(shared, secret):
+def test_each_client_gets_its_own_replies(shared, secret):
     clients = [shared.client(secret) for _ in range(CLIENTS)]
     for turn in range(30):
         burst(clients, lambda n: [("SET", f"k{n}", f"{turn}.{n}" * (1 + n * turn)), ("GET", f"k{n}"), ("STRLEN", f"k{n}")] * 3)
@@ -30,8 +29,8 @@ def test_each_gets_its_own(shared, secret):
         client.close()
 
 
-def test_messages_come_behind_the_replies(shared, secret):
-    """A message that a command of this turn publishes comes after what its reader was answered in this turn."""
+def test_messages_follow_the_replies(shared, secret):
+    """A message that is published in a turn follows the replies of the same turn."""
     clients = [shared.client(secret) for _ in range(CLIENTS)]
     for client in clients:
         client.cmd("HELLO", 3)
@@ -44,7 +43,7 @@ def test_messages_come_behind_the_replies(shared, secret):
             answers = [reply for reply in got if not isinstance(reply, list)]
             assert answers == [b"%d.%d" % (turn, number), CLIENTS, b"end"]
             assert sorted(message[-1] for message in messages) == sorted(b"%d.%d" % (turn, n) for n in range(CLIENTS))
-            # Its own message comes before the reply to what it sent behind it.
+            # A client's own message precedes the reply to its next command.
             own = [message[-1] for message in messages].index(b"%d.%d" % (turn, number))
             assert got.index(messages[own]) < got.index(b"end")
     for client in clients:
@@ -52,7 +51,7 @@ def test_messages_come_behind_the_replies(shared, secret):
 
 
 def test_some_are_closed_and_some_do_not_read(shared, secret):
-    """What one of the others makes of its replies is its own affair."""
+    """A client that closes or does not read does not affect the others."""
     size = 15_000
     with shared.client(secret) as control:
         control.cmd("SET", "value", "v" * size)
@@ -78,7 +77,7 @@ def test_some_are_closed_and_some_do_not_read(shared, secret):
 
 
 def test_messages_to_a_full_socket(shared, secret):
-    """Where a socket takes a part of a reply only, what others publish meanwhile still comes behind it."""
+    """If a socket accepts only a part of a reply, messages published meanwhile follow the whole reply."""
     size, turns = 20_000, 120
     with shared.client(secret) as control:
         control.cmd("SET", "value", "v" * size)
@@ -90,7 +89,7 @@ def test_messages_to_a_full_socket(shared, secret):
         for turn in range(turns):
             burst(slow, lambda n: [("GET", "value")] * 3 + [("PUBLISH", "news", turn)])
             control.cmd("PING")
-        # All at once: what one of them publishes may wait until it has read.
+        # In parallel: a client's messages may wait until the client has read.
         with ThreadPoolExecutor(len(slow)) as pool:
             read = list(pool.map(lambda client: values(client, turns * (4 + len(slow))), slow))
         for client, got in zip(slow, read):

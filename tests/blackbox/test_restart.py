@@ -1,4 +1,4 @@
-"""Nothing is lost: restarts, crashes and changed settings, with a supervisor that plays systemd's part."""
+"""Nothing is lost in restarts, crashes and changes of settings. A supervisor simulates systemd."""
 
 import os
 import random
@@ -20,7 +20,7 @@ TWO = "workers = 2;\n" + UNLIMITED
 
 
 def fill(service):
-    """Keys of several tenants; what they must be afterwards."""
+    """Writes keys of several tenants. Returns the expected contents."""
     for secret in ("one", "two", "three", "four"):
         with service.client(secret) as client:
             client.many([("SET", f"{secret}:{i}", f"value {i}" * (i % 50)) for i in range(1000)])
@@ -42,7 +42,7 @@ def check(service):
             assert 990 < client.cmd("TTL", "fleeting") <= 1000
 
 
-def test_a_shutdown_is_not_asked_for_again(service, tmp_path):
+def test_a_shutdown_is_not_repeated_after_a_restart(service, tmp_path):
     """The operator's command is still unread when the clients are handed over."""
     (tmp_path / "admin").write_text("root-secret\n")
     config = TWO + f'admin: {{ secret_file = "{tmp_path}/admin"; }};\n'
@@ -61,7 +61,7 @@ def test_a_shutdown_is_not_asked_for_again(service, tmp_path):
 
 
 @pytest.mark.threads
-def test_data_outlives_restarts_and_crashes(service):
+def test_data_survives_restarts_and_crashes(service):
     service.start(TWO)
     assert "AtomDB starts empty" in service.log()
     fill(service)
@@ -76,7 +76,7 @@ def test_data_outlives_restarts_and_crashes(service):
     assert service.metric("redis_db_keys") == 4 * 1004
 
 
-def test_a_stop_drops_it_all(service):
+def test_a_stop_drops_the_data(service):
     service.start(TWO)
     fill(service)
     client = service.client("one")
@@ -88,7 +88,7 @@ def test_a_stop_drops_it_all(service):
         assert client.cmd("DBSIZE") == 0
 
 
-def test_without_a_store_it_says_so_and_answers_first(binary, tmp_path):
+def test_without_a_store_it_logs_that_and_answers_first(binary, tmp_path):
     service = Supervised(binary, tmp_path, keeps=False)
     service.start(UNLIMITED)
     assert "The data will be lost when the process ends" in service.log()
@@ -104,7 +104,7 @@ def test_without_a_store_it_says_so_and_answers_first(binary, tmp_path):
 
 @pytest.mark.parametrize("end", ["restart", "crash"])
 def test_lru_order_is_exact_afterwards(service, end):
-    """After a crash in the middle of a command but for what that was about; here there is none."""
+    """A crash during a command may affect the keys of this command; here none runs."""
     service.start('defaults: { max_entries = 100; max_memory = "0"; };\n')
     order = list(range(100))
     with service.client("one") as client:
@@ -119,7 +119,7 @@ def test_lru_order_is_exact_afterwards(service, end):
             assert client.cmd("DBSIZE") == 100
 
 
-def test_deadlines_run_on_while_nobody_serves(service):
+def test_keys_expire_while_the_service_is_down(service):
     service.start(UNLIMITED)
     with service.client("one") as client:
         client.many([("SET", i, i, "PX", 300) for i in range(100)] + [("SET", "stays", 1, "EX", 100)])
@@ -151,7 +151,7 @@ def listed(*names):
         f'{{ name = "{name}"; secret = "secret of {name}"; max_entries = 0; }}' for name in names) + ");\n"
 
 
-def test_listed_tenants_come_back_and_removed_ones_do_not(service):
+def test_listed_tenants_survive_and_removed_ones_do_not(service):
     config = listed
 
     service.start(config("shop", "blog"))
@@ -169,8 +169,8 @@ def test_listed_tenants_come_back_and_removed_ones_do_not(service):
     assert clients["shop"].cmd("GET", "name") == b"shop"
 
 
-def test_what_the_file_does_not_know_is_kept(service, tmp_path):
-    """Over restarts and crashes, with a TTL that goes on, until it is named again or given up."""
+def test_tenants_that_the_file_lacks_are_kept(service, tmp_path):
+    """The keys survive restarts and crashes, and their TTLs continue, until the tenant is listed again or dropped."""
     (tmp_path / "admin").write_text("root")
     admin = f'admin: {{ secret_file = "{tmp_path}/admin"; }};\n'
     service.start(listed("shop", "blog") + admin)
@@ -191,7 +191,7 @@ def test_what_the_file_does_not_know_is_kept(service, tmp_path):
         assert service.metric("atomdb_orphaned_keys") in (500, 501)
         assert service.metric("atomdb_tenant_orphaned", tenant="blog") == 1
     wait_for(lambda: service.metric("atomdb_orphaned_keys") == 500, 10, "the TTL to end")
-    # By its secret it is known under another name, too.
+    # The secret identifies the tenant under another name, too.
     service.restart(admin + 'tenants: ( { name = "news"; secret = "secret of blog"; } );')
     with service.client() as news:
         assert news.cmd("AUTH", "news", "secret of blog") == "OK"
@@ -205,7 +205,7 @@ def test_what_the_file_does_not_know_is_kept(service, tmp_path):
 
 
 def tenant_with(operator, keys):
-    """The name of the tenant with that number of keys."""
+    """Returns the name of the tenant with this number of keys."""
     for name in operator.cmd("TENANT", "LIST"):
         told = operator.cmd("TENANT", "INFO", name)
         if dict(zip(told[::2], told[1::2]))[b"keys"] == keys:
@@ -215,7 +215,7 @@ def tenant_with(operator, keys):
 
 @pytest.mark.parametrize("end", ["restart", "crash"])
 def test_a_limit_that_the_file_lost_takes_no_keys(service, end, tmp_path):
-    """Tenants that have more keep the former one, over reloads and starts, until the file writes one."""
+    """Tenants that exceed the default keep the former limit, over reloads and starts, until the file sets one."""
     (tmp_path / "admin").write_text("root")
     admin = f'admin: {{ secret_file = "{tmp_path}/admin"; }};\n'
     service.start(admin + UNLIMITED)
@@ -254,7 +254,7 @@ def test_a_limit_that_the_file_lost_takes_no_keys(service, end, tmp_path):
 
 
 @pytest.mark.parametrize("end", ["restart", "crash"])
-def test_an_orphan_that_goes_on_keeps_what_it_has(service, end):
+def test_an_orphan_that_is_listed_again_keeps_its_keys(service, end):
     service.start('tenants: ( { name = "a"; secret = "sa"; max_memory = "0"; } ); defaults: { max_entries = 0; };')
     for secret, size in (("sa", 1000000), ("opened", 1)):
         with service.client(secret) as client:
@@ -287,7 +287,7 @@ LOST_AT_A_START = {
 @pytest.mark.parametrize("end", ["restart", "crash"])
 @pytest.mark.parametrize("orphaned", [False, True], ids=["known", "orphaned"])
 def test_defaults_take_no_keys_in_place_of_a_lost_line(service, end, own, defaults, key, kept, orphaned, tmp_path):
-    """The tenant lost its own line, and the defaults write a smaller limit, which is for others."""
+    """The tenant lost its own line. A smaller limit in defaults is for other tenants."""
     (tmp_path / "admin").write_text("root")
     admin = f'admin: {{ secret_file = "{tmp_path}/admin"; }};\ndefaults: {{ {defaults} }};\n'
     listed_a, value = 'tenants: ( { name = "a"; secret = "sa"; %s } );', "v" * 50000
@@ -311,7 +311,7 @@ def test_defaults_take_no_keys_in_place_of_a_lost_line(service, end, own, defaul
         assert told()[key] == kept
         said = [line for line in service.log().splitlines() if "they keep the former limit" in line]
         assert re.search(r": a \(90 keys, \d+ bytes: " + key.decode(), said[-1])
-        assert "more than a limit that the configuration writes" not in service.log()
+        assert "exceed a limit of the configuration" not in service.log()
         with service.client("sa") as client:
             if key == b"eviction":
                 assert "OOM" in str(client.cmd("SET", "more", "v"))
@@ -319,7 +319,7 @@ def test_defaults_take_no_keys_in_place_of_a_lost_line(service, end, own, defaul
                 assert client.cmd("SET", "k0", value) == "OK"
             assert client.cmd("DBSIZE") == 90
         service.reload(admin + listed_a % "")
-    # A line of the tenant is what the operator wants.
+    # A line of the tenant expresses the intention of the operator.
     service.reload(admin + listed_a % 'max_entries = 7; eviction = "lru";')
     with service.client("sa") as client:
         wait_for(lambda: client.cmd("DBSIZE") == 7, 10, "the limit that is written")
@@ -333,12 +333,13 @@ def test_a_line_of_the_defaults_that_changes_is_in_force_at_a_start(service, end
     getattr(service, end)(config="defaults: { max_entries = 40; };")
     with service.client("one") as client:
         wait_for(lambda: client.cmd("DBSIZE") == 40, 10, "the limit that is written")
-    assert re.search(r"more than a limit that the configuration writes; .*\(90 keys, ", service.log())
+    assert re.search(r"exceed a limit of the configuration; .*\(90 keys, ", service.log())
     assert "they keep the former limit" not in service.log()
 
 
 def test_clients_of_a_renamed_tenant_stay_its_clients(service):
-    """Two tenants exchange their names at a restart; a third one gets a new one. No client gets to another's keys."""
+    """Two tenants exchange their names in a restart, and a third one gets a new name. No client reaches the keys of
+    another tenant."""
     service.start(listed("shop", "blog", "wiki"))
     clients = {name: service.client(f"secret of {name}") for name in ("shop", "blog", "wiki")}
     for name, client in clients.items():
@@ -359,7 +360,7 @@ def test_clients_of_a_renamed_tenant_stay_its_clients(service):
 
 @pytest.mark.hooks
 def test_a_long_recovery_asks_for_more_time(service):
-    """With the hooks it is a millisecond that is long."""
+    """With the test hooks, one millisecond counts as long."""
     service.start(TWO)
     fill(service)
     with service.client("one") as client:
@@ -374,14 +375,14 @@ def test_a_stop_asks_for_more_time(service):
     service.start(TWO)
     with service.client("one"), service.client("two"):
         service.restart()
-        # What the process before said last.
+        # The last message of the previous process.
         service.end()
         wait_for(lambda: service.extensions(r"Stopping, handing over, (\d+) clients") == [2], 10, "the clients")
         service.start(TWO)
 
 
 def test_a_long_stop_asks_for_more_time(binary, tmp_path):
-    """Without a store a client gets its replies before the end: here it does not take them at once."""
+    """Without a store, clients get their replies before the end. Here the client does not read them at once."""
     service = Supervised(binary, tmp_path, keeps=False)
     service.start(UNLIMITED)
     with service.client("one") as client:
@@ -394,13 +395,13 @@ def test_a_long_stop_asks_for_more_time(binary, tmp_path):
     service.stop()
 
 
-# --- what cannot be taken over -----------------------------------------------------------------------------------
+# --- incompatible and damaged data -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("way", ["upgrade", "downgrade"])
 @pytest.mark.parametrize("end", ["end", "die"])
-def test_data_of_another_format_waits_for_its_release(binary, tmp_path, way, end):
-    """Two releases whose formats differ, installed one after the other."""
+def test_data_of_another_format_is_kept_for_its_release(binary, tmp_path, way, end):
+    """Installs two releases with different formats, one after the other."""
     other = os.path.join(os.path.dirname(binary), "tests/atomdb-other-format")
     before, after = (binary, other) if way == "upgrade" else (other, binary)
     service = Supervised(before, tmp_path)
@@ -417,7 +418,7 @@ def test_data_of_another_format_waits_for_its_release(binary, tmp_path, way, end
             assert log.count("cannot be read; AtomDB does not start") == 2
             assert all("Arena of another format version" in line for line in log.splitlines() if "cannot be read" in line)
             assert service.names() == kept
-        # Back to the release that wrote it: nothing is lost, not even the connection.
+        # Return to the release that wrote the data: nothing is lost, not even the connection.
         service.binary = before
         service.start(TWO)
         with service.client("one") as again:
@@ -429,7 +430,7 @@ def test_data_of_another_format_waits_for_its_release(binary, tmp_path, way, end
         else:
             assert client.closed()
             service.die()
-        # The operator gives it up.
+        # The operator discards the data.
         service.binary = after
         service.start(TWO + 'on_unreadable_data = "start_empty";\n')
         assert service.log().count("AtomDB discards it") == 2
@@ -441,8 +442,8 @@ def test_data_of_another_format_waits_for_its_release(binary, tmp_path, way, end
 
 @pytest.mark.parametrize("way", ["upgrade", "downgrade"])
 @pytest.mark.parametrize("end", ["end", "die"])
-def test_data_goes_to_a_release_with_other_fields_and_back(binary, tmp_path, way, end):
-    """The root and the tenants' records of one of the releases are larger."""
+def test_data_moves_to_a_release_with_other_fields_and_back(binary, tmp_path, way, end):
+    """The root and the tenant records of one release are larger."""
     other = os.path.join(os.path.dirname(binary), "tests/atomdb-other-release")
     before, after = (binary, other) if way == "upgrade" else (other, binary)
     service = Supervised(before, tmp_path)
@@ -463,8 +464,8 @@ def test_data_goes_to_a_release_with_other_fields_and_back(binary, tmp_path, way
 
 
 @pytest.mark.parametrize("way", ["upgrade", "downgrade"])
-def test_clients_go_to_a_release_with_other_fields_and_back(binary, tmp_path, way):
-    """One of the releases has a field more, and one less, than the other."""
+def test_clients_move_to_a_release_with_other_fields_and_back(binary, tmp_path, way):
+    """One release has one field more than the other, and one less."""
     other = os.path.join(os.path.dirname(binary), "tests/atomdb-other-release")
     before, after = (binary, other) if way == "upgrade" else (other, binary)
     service = Supervised(before, tmp_path)
@@ -484,7 +485,7 @@ def test_clients_go_to_a_release_with_other_fields_and_back(binary, tmp_path, wa
             assert client.cmd("EXEC") == [2]
             line = client.cmd("CLIENT", "INFO").decode()
             assert " db=3 " in line and " name=Bob " in line
-            # The release that does not know it left it out.
+            # The release that does not know the field has dropped it.
             assert line.endswith(" lib-name=lib lib-ver=\n")
             assert client.cmd("PUBLISH", "news", "x") == 1 and listener.read() == [b"message", b"news", b"x"]
             assert stranger.cmd("AUTH", "one") == "OK"
@@ -492,7 +493,7 @@ def test_clients_go_to_a_release_with_other_fields_and_back(binary, tmp_path, wa
         service.stop()
 
 
-def test_unreadable_data_is_given_up_only_if_the_operator_says_so(service):
+def test_unreadable_data_is_discarded_only_with_the_setting(service):
     service.start(UNLIMITED)
     with service.client("one") as client:
         client.cmd("SET", "a", 1)
@@ -521,7 +522,7 @@ def test_a_bad_configuration_loses_nothing(service):
     assert service.metric("atomdb_crashes_total") == 0
 
 
-def test_unknown_files_stay_where_they_are(service):
+def test_unknown_files_stay_in_the_store(service):
     service.start(UNLIMITED)
     service.end()
     read, write = os.pipe()
@@ -534,9 +535,9 @@ def test_unknown_files_stay_where_they_are(service):
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "zero", "swap"])
 @pytest.mark.parametrize("how", ["end", "die"])
-def test_damage_spares_what_is_intact(service, damage, how):
-    """Nothing crashes, and what comes back is what was written. A byte that was hit is always found; of an entry with
-    more than that, the check misses 1 in 256."""
+def test_damage_affects_damaged_entries_only(service, damage, how):
+    """Nothing crashes, and all values are those that were written. One changed byte in an entry is always detected.
+    With more changed bytes, the check misses 1 in 256."""
     service.start(UNLIMITED)
     values = {b"key %d" % i: b"%d:" % i + b"v" * (i % 300) for i in range(5000)}
     random.seed(damage + how)
@@ -545,7 +546,7 @@ def test_damage_spares_what_is_intact(service, damage, how):
     for _ in range(3):
         getattr(service, how)()
         (fd,) = service.kept("atomdb-shard-0")
-        # The blocks, behind the header and the table of pages, which is mostly a hole.
+        # The blocks follow the header and the page table, which is mostly a hole.
         first, size = os.lseek(fd, 1 << 28, os.SEEK_DATA), os.fstat(fd).st_size
         if damage == "flip":
             for _ in range(20):
@@ -562,7 +563,7 @@ def test_damage_spares_what_is_intact(service, damage, how):
         try:
             service.start(UNLIMITED)
         except AssertionError:
-            # Refused, with a reason: the header, or the directory of tenants, is part of the damage.
+            # Refused with a reason: the header or the directory of tenants is damaged.
             service._ended(1)
             assert "cannot be read; AtomDB does not start" in service.log()
             service.drop_store()
@@ -570,14 +571,14 @@ def test_damage_spares_what_is_intact(service, damage, how):
             continue
         with service.client("one") as client:
             found = dict(zip(values, client.many([("GET", key) for key in values])))
-        # A page has two entries that reach beyond it.
+        # A page has two entries that extend beyond it.
         assert sum(value is not None and value != values[key] for key, value in found.items()) <= (damage == "swap")
-        # A damaged table of pages may cost a slab of 64 KiB.
+        # A damaged page table may cost a slab of 64 KiB.
         assert sum(value is not None for value in found.values()) > 3000
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
-def test_damaged_clients_are_let_go(service, damage):
+def test_damaged_clients_are_closed(service, damage):
     service.start(UNLIMITED)
     clients = [service.client("one") for _ in range(5)]
     clients[0].cmd("SET", "a", 1)
@@ -600,7 +601,7 @@ def test_damaged_clients_are_let_go(service, damage):
 
 
 @pytest.mark.threads
-def test_clients_in_every_state_go_on(service):
+def test_clients_in_every_state_continue(service):
     service.start(TWO)
     plain, named, multi, clean, dirty, expired, off, skip = (service.client("one") for _ in range(8))
     resp3, listener, sharded, watcher, redirected, half, stranger = (
@@ -627,7 +628,7 @@ def test_clients_in_every_state_go_on(service):
     listener.cmd("SUBSCRIBE", "__keyspace@0__:noted")
     half.send(encode("SET", "half", "whole")[:-9])
     numbers = {client: client.cmd("CLIENT", "ID") for client in (plain, named)}
-    # Everybody was heard.
+    # The server has read the input of all clients.
     plain.cmd("PING")
     wait_for(lambda: service.metric("redis_connected_clients") == 15)
     time.sleep(0.05)
@@ -647,7 +648,7 @@ def test_clients_in_every_state_go_on(service):
     assert off.read() == "OK" and off.cmd("GET", "off") == b"1"
     skip.send(encode("GET", "a") + encode("ECHO", "heard"))
     assert skip.read() == b"heard"
-    # The invalidations of what others wrote since, then those after it.
+    # The invalidations by other clients since, then those after the restart.
     assert resp3.read() == Push([b"invalidate", [b"a"]])
     assert resp3.cmd("HELLO")[b"proto"] == 3
     assert plain.cmd("PUBLISH", "news", "today") == 2
@@ -663,13 +664,13 @@ def test_clients_in_every_state_go_on(service):
     assert half.read() == "OK" and half.cmd("GET", "half") == b"whole"
     assert isinstance(stranger.cmd("GET", "a"), Error)
     assert stranger.cmd("AUTH", "one") == "OK" and stranger.cmd("GET", "a") == b"12"
-    # Each keeps its number, and nobody's is given away again.
+    # Each client keeps its number, and no number is used twice.
     taken = {client.cmd("CLIENT", "ID") for client in (plain, named, multi, clean, dirty)}
     assert all(client.cmd("CLIENT", "ID") == number for client, number in numbers.items())
     assert service.client("one").cmd("CLIENT", "ID") == 16
 
 
-def test_a_monitor_is_told_on(service):
+def test_a_monitor_continues(service):
     service.start(TWO)
     with service.client("one") as monitor, service.client("one") as client, service.client("two") as stranger:
         assert monitor.cmd("MONITOR") == "OK"
@@ -686,7 +687,7 @@ def test_a_monitor_is_told_on(service):
         assert '"GET" "after"' in monitor.read()
 
 
-def test_the_operators_monitor_is_told_on(service, tmp_path):
+def test_the_operators_monitor_continues(service, tmp_path):
     (tmp_path / "admin").write_text("root-secret\n")
     service.start(TWO + f'admin: {{ secret_file = "{tmp_path}/admin"; }};\n')
     with service.client("root-secret") as operator, service.client("one") as one:
@@ -694,14 +695,14 @@ def test_the_operators_monitor_is_told_on(service, tmp_path):
         one.cmd("SET", "before", 1)
         service.restart()
         assert '"SET" "before" "1"' in operator.read()
-        # Tenants of every worker, those that were there and those that come.
+        # Existing and new tenants of every worker.
         for number in range(10):
             with service.client(f"new{number}") as client:
                 client.cmd("SET", f"k{number}", number)
                 assert f'"SET" "k{number}" "{number}"' in operator.read()
         assert one.cmd("GET", "before") == b"1"
         assert '"GET" "before"' in operator.read()
-    # Without the monitor nobody is told, and nothing is counted wrong.
+    # Without the monitor, no worker sends lines, and the counters are correct.
     with service.client("one") as one, service.client("root-secret") as operator:
         one.cmd("GET", "before")
         assert operator.cmd("MONITOR") == "OK"
@@ -709,7 +710,7 @@ def test_the_operators_monitor_is_told_on(service, tmp_path):
         assert '"GET" "before"' in operator.read()
 
 
-def test_replies_that_were_not_read_arrive(service):
+def test_unread_replies_arrive(service):
     service.start(UNLIMITED)
     client = service.client("one")
     value = os.urandom(1 << 20)
@@ -723,7 +724,7 @@ def test_replies_that_were_not_read_arrive(service):
     assert client.read() == "PONG"
 
 
-def test_a_client_that_has_said_all_gets_its_replies(service):
+def test_a_client_that_has_shut_down_its_side_gets_its_replies(service):
     service.start(UNLIMITED)
     client = service.client("one")
     value = os.urandom(1 << 20)
@@ -737,7 +738,7 @@ def test_a_client_that_has_said_all_gets_its_replies(service):
     assert client.closed()
 
 
-def test_who_waits_for_the_end_of_a_pause_waits_on(service):
+def test_a_paused_client_stays_paused(service):
     service.start(UNLIMITED)
     one, other = service.client("one"), service.client("one")
     one.cmd("CLIENT", "PAUSE", 100000, "WRITE")
@@ -750,8 +751,8 @@ def test_who_waits_for_the_end_of_a_pause_waits_on(service):
     assert other.read() == "OK" and other.read() == b"1"
 
 
-def test_ends_while_a_client_connects(service):
-    """Connections that nobody has accepted wait in the listening socket."""
+def test_clients_connect_during_restarts(service):
+    """Connections that were not accepted stay in the queue of the listening socket."""
     service.start(UNLIMITED)
     service.end()
     clients = [service.client() for _ in range(20)]
@@ -763,7 +764,7 @@ def test_ends_while_a_client_connects(service):
 
 
 class Peak(threading.Thread):
-    """The most memory that a process has in use until it ends."""
+    """Samples the maximum memory of a process until it ends."""
 
     def __init__(self, pid):
         super().__init__(daemon=True)
@@ -788,7 +789,7 @@ class Peak(threading.Thread):
 
 
 class Counter(threading.Thread):
-    """A client with its own counter: each reply must be the next number, over any number of restarts."""
+    """A client with a counter: every reply must be the next number, over any number of restarts."""
 
     def __init__(self, service, number):
         super().__init__(daemon=True)
@@ -803,11 +804,11 @@ class Counter(threading.Thread):
                     self.replies += 1
                     assert self.client.read() == self.replies
                 time.sleep(0.002)
-        except BaseException as error:  # shown by the test
+        except BaseException as error:  # the test reports it
             self.error = error
 
 
-def test_no_reply_is_lost_twice_or_out_of_order(service, request):
+def test_no_reply_is_lost_repeated_or_out_of_order(service, request):
     """Clients under load and clients in every other state, over ten restarts."""
     long = request.config.getoption("--long")
     idle_count, busy_count = (4900, 100) if long else (900, 30)
@@ -852,8 +853,8 @@ def test_no_reply_is_lost_twice_or_out_of_order(service, request):
     assert service.metric("redis_connected_clients") == idle_count + busy_count
 
 @pytest.mark.parametrize("change", [("GET", "other"), ("DEL", "big"), ("APPEND", "big", "more")])
-def test_a_value_that_is_being_sent_is_sent_to_its_end(service, change):
-    """The next process has it from the one before, whatever its key has meanwhile; nothing of it is left over."""
+def test_a_value_is_sent_completely_over_a_restart(service, change):
+    """The next process takes over the pinned value, even if the key has changed, and frees it in the end."""
     service.start(UNLIMITED)
     value = os.urandom(1 << 20) * 8
     with service.client("one") as reader, service.client("one") as other:
@@ -877,8 +878,8 @@ resp: { output_buffer = "256M"; };
 
 
 @pytest.mark.parametrize("eviction", ["lru", "none"])
-def test_a_slow_reader_costs_no_key_and_is_not_cut(service, eviction):
-    """Its value fills the quota: there is no room for a copy."""
+def test_a_slow_reader_evicts_no_key_and_gets_all(service, eviction):
+    """The value fills the quota: there is no room for a copy."""
     service.start(LIMITED % (45, eviction))
     value = os.urandom(1 << 20) * 40
     with service.client("one") as reader, service.client("one") as other:
@@ -895,8 +896,8 @@ def test_a_slow_reader_costs_no_key_and_is_not_cut(service, eviction):
 
 
 @pytest.mark.parametrize("eviction", ["lru", "none"])
-def test_unsent_replies_cost_no_key_at_a_restart(service, eviction):
-    """Replies of many megabytes that lie in the heap, in a tenant that is nearly full."""
+def test_unsent_replies_evict_no_key_at_a_restart(service, eviction):
+    """Replies of many megabytes on the heap, in a tenant that is almost full."""
     service.start(LIMITED % (64, eviction))
     value = os.urandom(1 << 19)
     with service.client("one") as reader, service.client("one") as other:
@@ -911,8 +912,8 @@ def test_unsent_replies_cost_no_key_at_a_restart(service, eviction):
         assert info(other)["evicted_keys"] == "0"
 
 
-def test_many_readers_of_large_values_copy_nothing(service):
-    """70 clients read 55 MB each: neither process holds more than the value."""
+def test_many_readers_of_large_values_cause_no_copies(service):
+    """70 clients each read 55 MB: no process holds more than the value."""
     service.start(UNLIMITED)
     value = os.urandom(1 << 20) * 55
     readers = [service.client("one") for _ in range(70)]
@@ -938,11 +939,11 @@ def test_many_readers_of_large_values_copy_nothing(service):
         wait_for(lambda: int(info(other, "memory")["used_memory"]) < 1 << 20)
 
 
-# --- a model, and a daemon that is killed ------------------------------------------------------------------------
+# --- random kills, checked against a model -----------------------------------------------------------------------
 
 
 class Writer:
-    """Writes at random, keeps what was acknowledged, and knows what may be there of what was not."""
+    """Writes random commands. Records acknowledged writes, and the possible results of unacknowledged ones."""
 
     def __init__(self, service, number):
         self.service, self.random, self.secret = service, random.Random(number), f"writer {number}"
@@ -955,7 +956,7 @@ class Writer:
         return b"%d" % self.random.randrange(10**6) + b"." * self.random.choice((0, 3, 20, 200, 5000, 70000))
 
     def command(self):
-        """A batch of commands, and what it makes of the keys."""
+        """Returns a batch of commands, and its effect on the keys."""
         kind = self.random.randrange(9)
         one, other, value = self.key(), self.key(), self.value()
         if kind < 3:
@@ -976,7 +977,7 @@ class Writer:
         return [("SET", one, value), ("PEXPIRE", one, 0)], {one: None}
 
     def run(self, stop):
-        """Until the daemon is gone: the last batch that was not acknowledged is in self.sent."""
+        """Writes until the daemon is gone. self.sent has the last batch if it was not acknowledged."""
         try:
             with self.service.client(self.secret) as client:
                 while not stop.is_set():
@@ -990,7 +991,7 @@ class Writer:
             pass
 
     def check(self):
-        """Everything is as it was, or as the one batch without an answer would have made it, step by step."""
+        """The state equals the acknowledged one, or the state after some prefix of the batch without a reply."""
         with self.service.client(self.secret) as client:
             names = [b"key %d" % i for i in range(300)]
             found = dict(zip(names, client.many([("GET", name) for name in names])))

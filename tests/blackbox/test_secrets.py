@@ -1,4 +1,4 @@
-"""Secrets are nowhere in the daemon's memory once they have been read. Needs root: nobody else may look."""
+"""No secret stays in the memory of the daemon after its use. Needs root, to read the memory of the process."""
 
 import base64
 import os
@@ -10,11 +10,11 @@ from harness import encode, http_get, wait_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to read the daemon's memory")
 
-LARGEST = 1 << 30  # of a mapping: a sanitizer's shadow is larger, and mostly not there
+LARGEST = 1 << 30  # maximum size of a mapping: the shadow of a sanitizer is larger, and mostly unmapped
 
 
 def memory(pid):
-    """Everything that the process can write to, a mapping each; the tenants' keys are shared mappings, and left out."""
+    """Yields each writable mapping of the process, except the shared ones with keys of tenants."""
     with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
         for line in maps:
             begin, end, rights = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()
@@ -29,12 +29,12 @@ def memory(pid):
 
 
 def found(pid, *secrets):
-    """Which of the secrets are there, and where."""
+    """Returns the secrets that are in memory, with their mappings."""
     return [(secret, line) for line, data in memory(pid) for secret in secrets if secret.encode() in data]
 
 
 def configuration(tmp_path, suffix):
-    """Text with each way to give a secret, and the secrets."""
+    """Returns a configuration that gives secrets in every possible way, and the secrets."""
     for name in ("file", "admin", "http"):
         (tmp_path / name).write_text(f"{name}-{suffix}-secret\n")
     text = f"""tenancy = "listed"; workers = 2;
@@ -48,21 +48,21 @@ def configuration(tmp_path, suffix):
     return text, [f"{name}-{suffix}-secret" for name in ("file", "admin", "http", "plain", "listed", "group")]
 
 
-def test_the_search_finds_what_is_there(atomdb):
+def test_the_search_finds_a_known_secret(atomdb):
     atomdb.start()
     with atomdb.client("s") as client:
         client.cmd("CLIENT", "SETNAME", "needle-in-the-hay")
         assert found(atomdb.pid, "needle-in-the-hay")
 
 
-def test_secrets_of_a_configuration_are_gone_once_it_is_read(atomdb, tmp_path):
+def test_secrets_of_a_configuration_are_wiped_after_parsing(atomdb, tmp_path):
     text, secrets = configuration(tmp_path, "first")
     atomdb.start(text)
     assert not found(atomdb.pid, *secrets)
     text, more = configuration(tmp_path, "second")
     atomdb.reload(text)
     assert not found(atomdb.pid, *secrets, *more)
-    # Errors of all kinds: of the syntax in a secret's neighbourhood, and of what the secret is.
+    # Various errors: syntax errors near a secret, and invalid secrets.
     for bad in ('secret = "bad-first-secret" ! };', 'secret = "bad-second-secret"; bad = 1; };',
                 'secret = "bad-third-secret"; secrets = ( "bad-fourth-secret", 1 ); };'):
         atomdb.reload('tenants: ( { name = "a"; ' + bad, good=False)
@@ -71,7 +71,7 @@ def test_secrets_of_a_configuration_are_gone_once_it_is_read(atomdb, tmp_path):
         atomdb.client(f"{secret}-second-secret").close()
 
 
-def test_secrets_that_clients_send_are_gone_once_they_have_run(atomdb, tmp_path):
+def test_secrets_of_clients_are_wiped_after_use(atomdb, tmp_path):
     text, _ = configuration(tmp_path, "first")
     atomdb.start(text)
     for way, send in {
@@ -107,7 +107,7 @@ def test_secrets_that_clients_send_are_gone_once_they_have_run(atomdb, tmp_path)
             assert not found(atomdb.pid, "queued-secret"), way
 
 
-def test_the_secret_of_http_is_gone_once_it_is_checked(atomdb, tmp_path):
+def test_secrets_of_http_are_wiped_after_the_check(atomdb, tmp_path):
     text, _ = configuration(tmp_path, "first")
     atomdb.start(text)
     for secret, status in (("http-first-secret", 200), ("http-wrong-secret", 401)):

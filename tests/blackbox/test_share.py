@@ -1,4 +1,4 @@
-"""The memory that all tenants share: who gives way when it is full, and who does not."""
+"""The memory that all tenants share: which tenants lose keys when it is full, and which do not."""
 
 import contextlib
 import time
@@ -26,7 +26,7 @@ def resident(server, workers):
 
 
 def fill(clients, rounds, size=VALUE, count=100):
-    """Each writes some more in each round; how many writes were refused."""
+    """Each client writes in each round. Returns the number of refused writes."""
     refused = 0
     for turn in range(rounds):
         for client in clients:
@@ -43,7 +43,7 @@ def test_a_small_tenant_keeps_its_keys_while_many_fill_the_memory(atomdb, worker
         greedy = [stack.enter_context(server.client(f"greedy-{number}")) for number in range(GREEDY)]
         assert fill(greedy, 30) == 0  # 120 MB
         assert there(victim, 300) == 300
-        # It may grow up to its share, and so may another one that comes now.
+        # The tenant may grow up to its share. A new tenant may, too.
         assert set(victim.many(sets(300, 600))) == {"OK"}
         newcomer = stack.enter_context(server.client("newcomer"))
         assert set(newcomer.many(sets(0, 300))) == {"OK"}
@@ -51,21 +51,21 @@ def test_a_small_tenant_keeps_its_keys_while_many_fill_the_memory(atomdb, worker
         assert there(victim, 600) == 600 and there(newcomer, 300) == 300
         assert info(victim)["evicted_keys"] == info(newcomer)["evicted_keys"] == "0"
         wait_for(lambda: resident(server, workers) <= 60 * MIB, what="a sixteenth to be free")
-        # All who want more have about as much as each other.
+        # Tenants that want more have equal shares.
         shares = [int(info(client)["used_memory"]) for client in greedy]
         assert max(shares) < 1.5 * min(shares)
         assert sum(shares) > 40 * MIB
 
 
-def test_without_eviction_those_above_their_share_are_refused(atomdb):
+def test_tenants_without_eviction_above_their_share_are_refused(atomdb):
     tenants = ", ".join(f'{{ name = "t{number}"; secret = "t{number}"; eviction = "none"; }}'
                         for number in range(6))
     server = atomdb.start(CONFIG % 2 + f'tenants: ( {tenants} );\n')
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(server.client(f"t{number}")) for number in range(6)]
-        assert fill(clients[:4], 30, "x" * 10_000) > 0  # 120 MB: some is refused
+        assert fill(clients[:4], 30, "x" * 10_000) > 0  # 120 MB: some writes are refused
         kept = [client.cmd("DBSIZE") for client in clients[:4]]
-        # The two that have little may still write, and a stranger comes in.
+        # The two small tenants can still write, and a new tenant is accepted.
         stranger = stack.enter_context(server.client("stranger"))
         for client in (clients[4], clients[5], stranger):
             assert set(client.many(sets(0, 300))) == {"OK"}
@@ -73,12 +73,12 @@ def test_without_eviction_those_above_their_share_are_refused(atomdb):
         assert [client.cmd("DBSIZE") for client in clients[:4]] == kept
         reply = clients[0].cmd("SET", "one-more", "x" * 100_000)
         assert isinstance(reply, Error) and reply.code == "OOM"
-        # It makes room itself.
+        # A tenant can free its own memory.
         assert clients[0].cmd("FLUSHALL") == "OK"
         assert set(clients[0].many(sets(0, 300))) == {"OK"}
 
 
-def test_a_value_beyond_the_share_costs_nobody_a_key(atomdb):
+def test_a_value_beyond_the_share_evicts_no_key(atomdb):
     server = atomdb.start(CONFIG % 1)
     with server.client("large") as large, server.client("small") as small:
         for turn in range(12):
@@ -91,7 +91,8 @@ def test_a_value_beyond_the_share_costs_nobody_a_key(atomdb):
 
 
 def enter(server, secret, most):
-    """As many clients of one secret as are let in, and whether another one was refused with Redis's error."""
+    """Returns as many clients of one secret as the server accepts, and whether it refused another one with Redis's
+    error."""
     clients = []
     for _ in range(most):
         client = server.client()
@@ -110,13 +111,13 @@ def close_all(clients):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_no_tenant_takes_all_places_of_clients(atomdb, workers):
+def test_no_tenant_uses_all_places_of_clients(atomdb, workers):
     server = atomdb.start(f"workers = {workers};\nresp: {{ max_clients = 100; }};\n")
     first, refused = enter(server, "first", 100)
     assert refused and 40 <= len(first) <= 50
     second, refused = enter(server, "second", 100)
     assert refused and 20 <= len(second) <= 30
-    # The one that is there stays, and there is room for any other, and for whoever watches.
+    # The existing client stays, and there is room for other tenants and for HTTP.
     assert first[0].cmd("PING") == "PONG"
     for number in range(5):
         with server.client(f"other-{number}") as other:
@@ -125,7 +126,7 @@ def test_no_tenant_takes_all_places_of_clients(atomdb, workers):
     assert health.status == 200
     assert server.metric("atomdb_rejected_connections_total", reason="max_clients") == 2
     wait_for(lambda: "its tenant has too many clients" in server.log(), what="the log line")
-    # When one leaves its places are the others'.
+    # When the tenant closes its clients, others may use the places.
     close_all(first)
     wait_for(lambda: server.metric("redis_connected_clients") == len(second), what="the clients' end")
     more, refused = enter(server, "second", 100)
@@ -133,7 +134,7 @@ def test_no_tenant_takes_all_places_of_clients(atomdb, workers):
     close_all(second + more)
 
 
-def test_a_limit_of_its_own_rules_over_the_part(atomdb):
+def test_a_limit_of_the_tenant_overrides_its_share(atomdb):
     server = atomdb.start('resp: { max_clients = 64; };\n'
                           'tenants: ( { name = "wide"; secret = "wide"; max_clients = 58; }, '
                           '{ name = "narrow"; secret = "narrow"; max_clients = 3; } );\n')
@@ -144,7 +145,7 @@ def test_a_limit_of_its_own_rules_over_the_part(atomdb):
     close_all(narrow + wide)
 
 
-def test_the_operator_has_a_place_among_very_many(atomdb, tmp_path):
+def test_the_operator_has_a_reserved_place(atomdb, tmp_path):
     (tmp_path / "admin").write_text("operator-secret")
     server = atomdb.start(f'workers = 1;\nresp: {{ max_clients = 64; }};\nadmin: {{ secret_file = "{tmp_path}/admin"; }};\n'
                           'defaults: { max_clients = 100; };\n')
@@ -156,10 +157,10 @@ def test_the_operator_has_a_place_among_very_many(atomdb, tmp_path):
     close_all(clients)
 
 
-def test_idle_clients_without_a_tenant_give_way(atomdb):
+def test_unauthenticated_clients_use_half_of_the_places(atomdb):
     server = atomdb.start("workers = 1;\nresp: { max_clients = 40; auth_timeout = 60; };\n")
     clients = [server.client() for _ in range(60)]
-    # Half of the places are theirs, and the others were turned away.
+    # They use half of the places, and the server rejected the others.
     assert server.metric("redis_connected_clients") == 20
     time.sleep(0.2)
     for number in range(10):

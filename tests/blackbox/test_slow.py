@@ -1,4 +1,4 @@
-"""What a tenant is told of its own commands: slow log, latency, memory, parameters; and that it is its own only."""
+"""Information on a tenant's own commands only: slow log, latency, memory, parameters."""
 
 import re
 import time
@@ -10,7 +10,7 @@ from harness import Error, info
 
 @pytest.fixture
 def settings(client):
-    """The client, with the parameters as they are by default behind the test: redis-server has one set for all tests."""
+    """Restores the default parameters after the test: redis-server has one set for all tests."""
     before = {"slowlog-log-slower-than": "10000", "slowlog-max-len": "128", "latency-monitor-threshold": "0"}
 
     def reset():
@@ -29,7 +29,7 @@ def parameter(client, name):
 
 
 @pytest.mark.like_redis
-def test_slow_log_tells_the_commands_of_a_transaction_but_not_exec(settings):
+def test_slow_log_has_the_commands_of_a_transaction_but_not_exec(settings):
     client = settings
     client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0")
     client.cmd("SLOWLOG", "RESET")
@@ -71,7 +71,7 @@ def test_slow_log(settings):
 
 
 @pytest.mark.like_redis
-def test_slow_log_keeps_so_many(settings):
+def test_slow_log_has_a_maximum_length(settings):
     client = settings
     client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0", "slowlog-max-len", "3")
     for number in range(10):
@@ -150,7 +150,7 @@ def test_histograms(client):
 
 
 def test_latency_events(settings, atomdb):
-    """Commands that take milliseconds: KEYS over many keys."""
+    """Runs commands that take milliseconds: KEYS over many keys."""
     del settings
     atomdb.start('defaults: { max_entries = 0; max_memory = "1G"; };')
     with atomdb.client("a") as client, atomdb.client("b") as other:
@@ -171,7 +171,7 @@ def test_latency_events(settings, atomdb):
         assert client.cmd("LATENCY", "LATEST") == []
 
 
-def test_tenants_do_not_see_each_other_s(shared, client, secret):
+def test_tenants_do_not_see_slow_logs_of_others(shared, client, secret):
     client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0", "latency-tracking", "yes")
     client.cmd("SET", "private", "x")
     with shared.client(secret + "-other") as other:
@@ -245,7 +245,7 @@ def test_users_are_refused(client):
 
 
 def fields(client, section):
-    """The lines of a section of INFO, with their fields."""
+    """Returns the lines of a section of INFO with their fields."""
     lines = client.cmd("INFO", section).decode().split("\r\n")
     assert lines[0].lower() == f"# {section}"
     return {name: dict(part.split("=") for part in text.split(",")) for name, text in (line.split(":") for line in lines[1:] if line)}
@@ -269,7 +269,7 @@ def test_info_about_commands(client):
 
 @pytest.mark.like_redis
 def test_every_command_is_counted_without_latency_tracking(client):
-    """As Redis counts: in and out of transactions, subcommands by themselves, refused and failed ones apart."""
+    """Counts as in Redis: in and out of transactions, subcommands separately, rejected and failed calls separately."""
     client.cmd("CONFIG", "SET", "latency-tracking", "no")
     client.cmd("CONFIG", "RESETSTAT")
     client.many([("SET", "k", "x"), ("GET", "k"), ("get", "k"), ("GET",), ("INCR", "k"), ("CONFIG", "GET", "maxmemory"), ("CONFIG",),

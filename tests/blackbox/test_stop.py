@@ -1,4 +1,4 @@
-"""The end of a daemon and of its connections: what was read is answered, and what was answered arrives."""
+"""The stop of a daemon: commands that were read are answered, and replies arrive."""
 
 import signal
 import socket
@@ -16,7 +16,7 @@ REPLY = b"$%d\r\n%s\r\n" % (len(VALUE), VALUE)
 
 
 def ask(client, count):
-    """Sends `count` GETs in the background: more than the sockets can hold."""
+    """Sends `count` GETs in the background, with more replies than the sockets can hold."""
     def send():
         try:
             client.sock.sendall(encode("GET", "k") * count)
@@ -29,7 +29,7 @@ def ask(client, count):
 
 
 def receive(client):
-    """All that comes until the end of the stream; raises where the connection is reset."""
+    """Returns everything until the end of the stream. Raises an exception if the connection is reset."""
     got, tail = 0, b""
     while True:
         data = client.sock.recv(1 << 20)
@@ -39,7 +39,7 @@ def receive(client):
         tail = (tail + data)[-2:]
 
 
-def test_deep_pipelines_of_large_values_never_stall(atomdb):
+def test_deep_pipelines_of_large_values_do_not_stall(atomdb):
     atomdb.start(UNLIMITED)
     for _ in range(4):
         clients = [atomdb.client("s") for _ in range(3)]
@@ -52,8 +52,9 @@ def test_deep_pipelines_of_large_values_never_stall(atomdb):
             client.close()
 
 
-def test_stopping_answers_what_was_read_in_whole_replies(atomdb):
-    """More is asked than is read: the rest gets no answer, but no reply is cut and no connection is reset."""
+def test_stopping_answers_read_commands_completely(atomdb):
+    """The client sends more than the server reads: the rest has no reply, but no reply is cut and no connection is
+    reset."""
     atomdb.start(UNLIMITED)
     client = atomdb.client("s")
     client.cmd("SET", "k", VALUE)
@@ -76,7 +77,7 @@ def test_stopping_closes_idle_clients_at_once(atomdb):
     assert atomdb.process.wait(20) == 0
 
 
-def test_the_last_message_tells_what_is_gone(atomdb):
+def test_the_last_message_says_what_is_lost(atomdb):
     atomdb.start()
     for secret in ("one", "two"):
         with atomdb.client(secret) as client:
@@ -87,7 +88,7 @@ def test_the_last_message_tells_what_is_gone(atomdb):
 
 
 def test_the_last_message_of_a_service_depends_on_systemd(service):
-    """Here nobody can be asked whether it is a restart."""
+    """Without systemd's manager, the daemon cannot know whether it is a restart."""
     service.start()
     with service.client("one") as client:
         client.cmd("SET", "k", "v")
@@ -97,7 +98,7 @@ def test_the_last_message_of_a_service_depends_on_systemd(service):
 
 
 def test_quit_and_errors_end_with_the_reply(atomdb):
-    """The last reply arrives although more input follows it, and the end of the stream right behind it."""
+    """The last reply arrives although more input follows it, with the end of the stream after it."""
     atomdb.start()
     for last, reply in ((encode("QUIT"), b"+OK\r\n"), (b"*1\r\n:1\r\n", b"-ERR Protocol error: expected '$', got ':'\r\n")):
         client = atomdb.client("s")
@@ -107,7 +108,7 @@ def test_quit_and_errors_end_with_the_reply(atomdb):
 
 
 def test_a_client_that_stops_sending_gets_its_replies(atomdb):
-    """shutdown(SHUT_WR) behind the last command, as `nc -N` does."""
+    """shutdown(SHUT_WR) after the last command, as `nc -N` does."""
     atomdb.start(UNLIMITED)
     with atomdb.client("s") as client:
         client.cmd("SET", "k", VALUE)
@@ -116,12 +117,12 @@ def test_a_client_that_stops_sending_gets_its_replies(atomdb):
         assert receive(client)[0] == 200 * len(REPLY)
 
 
-# --- clients that come and come back while it stops --------------------------------------------------------------
+# --- clients that reconnect during a stop ------------------------------------------------------------------------
 
 
 class Returning(threading.Thread):
-    """A client that pings all the time and, once it is closed, comes back at once. `end` is how its first connection
-    ended, `back` what became of the second one."""
+    """A client that sends PING all the time and reconnects when it is closed. `end` is the end of its first
+    connection, `back` the result of the second one."""
 
     def __init__(self, server):
         super().__init__(daemon=True)
@@ -144,7 +145,7 @@ class Returning(threading.Thread):
             self.back = f"{type(error).__name__} {error}"
 
 
-def test_a_client_that_comes_back_while_it_stops_is_refused(atomdb):
+def test_a_client_that_reconnects_during_a_stop_is_refused(atomdb):
     for _ in range(3):
         atomdb.start("workers = 2;")
         clients = [Returning(atomdb) for _ in range(4)]
@@ -157,8 +158,8 @@ def test_a_client_that_comes_back_while_it_stops_is_refused(atomdb):
         assert atomdb.process.wait(20) == 0
 
 
-def test_a_client_that_comes_back_while_a_service_stops_waits_for_the_next_start(binary, tmp_path):
-    """Also where systemd keeps no data, so that the clients are closed: its sockets stay open."""
+def test_a_client_that_reconnects_during_a_stop_of_a_service_waits_for_the_next_start(binary, tmp_path):
+    """The listening sockets stay open even if systemd keeps no data and the clients are closed."""
     service = Supervised(binary, tmp_path, keeps=False)
     try:
         service.start("workers = 2;")
@@ -174,8 +175,8 @@ def test_a_client_that_comes_back_while_a_service_stops_waits_for_the_next_start
 
 
 @pytest.mark.parametrize("local", [False, True])
-def test_stopping_serves_who_waits_to_be_accepted(atomdb, short_directory, local):
-    """Their commands were sent before the stop, and are answered like those of any other client."""
+def test_stopping_serves_clients_in_the_accept_queue(atomdb, short_directory, local):
+    """Their commands were sent before the stop, and are answered as those of other clients."""
     config = f'resp: {{ listen = [ "unix:{short_directory}/s" ]; auth_rate = 0; }};\n' if local else ""
     atomdb.start("workers = 2;" + config, flags=["--http-port", str(atomdb.http_port)] if local else None)
     atomdb.process.send_signal(signal.SIGSTOP)
@@ -191,11 +192,11 @@ def test_stopping_serves_who_waits_to_be_accepted(atomdb, short_directory, local
     assert atomdb.process.wait(20) == 0
 
 
-# --- workers that do not end -------------------------------------------------------------------------------------
+# --- workers that hang -------------------------------------------------------------------------------------------
 
 
 def hang_and_stop(server):
-    """SIGTERM while worker 0 hangs, and when the process ended: its exit code. The ticks of the loop come fast."""
+    """Sends SIGTERM while worker 0 hangs. Returns the exit code. The ticks of the loop are short."""
     server.process.send_signal(signal.SIGUSR2)
     wait_for(lambda: "stuck" in server.http("/health").body, 15, "/health to know")
     server.process.send_signal(signal.SIGTERM)
@@ -214,8 +215,8 @@ def test_a_stop_does_not_wait_for_a_worker_that_hangs(atomdb):
 
 
 @pytest.mark.hooks
-def test_systemd_gets_no_wishes_while_a_worker_hangs(service):
-    """The data outlives it, as it does a crash."""
+def test_a_hanging_worker_does_not_extend_the_timeout_of_systemd(service):
+    """The data survives, as in a crash."""
     service.start("workers = 2;", environment=FAST)
     with service.client("s") as client:
         client.cmd("SET", "k", "v")

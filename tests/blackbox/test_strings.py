@@ -1,4 +1,4 @@
-"""The commands of parts of values, of bits, of numbers with a fraction, and of keys that values move to."""
+"""Commands on parts of values, bits and floating-point numbers, and commands that move values to other keys."""
 
 import pytest
 
@@ -70,8 +70,8 @@ def test_rename_and_copy(client):
     assert client.cmd("OBJECT", "ENCODING", "b") == b"raw"
 
 
-def test_a_field_of_a_sum_that_stays_as_it_is(client):
-    """BITFIELD turns the integer into bytes, and reads them once more."""
+def test_bitfield_reads_a_sum_as_text(client):
+    """BITFIELD converts the integer to bytes and reads it back."""
     client.cmd("SET", "sum", "1.5")
     assert client.cmd("INCRBYFLOAT", "sum", "0.5") == b"2"
     assert client.cmd("BITFIELD", "sum", "SET", "u8", 0, ord("2")) == [ord("2")]

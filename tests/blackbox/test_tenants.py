@@ -1,4 +1,4 @@
-"""Who may come in, as whom, and how much each may have."""
+"""Tenants: authentication, names and limits."""
 
 import hashlib
 import re
@@ -22,7 +22,7 @@ def user_of(client, kind="INFO"):
     return re.findall(r" user=(\S*)", client.cmd("CLIENT", kind).decode())
 
 
-def test_the_user_is_the_name_that_was_given(atomdb):
+def test_the_acl_user_is_the_name_used_in_auth(atomdb):
     rows = 'tenants: ( { name = "shop"; secret = "s3cret"; } );'
     atomdb.start(rows)
     with atomdb.client() as named, atomdb.client("s3cret") as unnamed, atomdb.client() as greeted:
@@ -37,7 +37,7 @@ def test_the_user_is_the_name_that_was_given(atomdb):
             assert list(rules[b"flags"]) == [b"on"] and rules[b"commands"] == b"+@all" and rules[b"keys"] == b"~*"
             assert client.cmd("ACL", "GETUSER", "nobody") is None
         assert sorted(user_of(named, "LIST")) == ["default", "shop", "shop"]
-        # A renamed tenant's clients are renamed with it.
+        # The clients of a renamed tenant have the new name.
         atomdb.reload(rows.replace('"shop"', '"store"'))
         assert named.cmd("ACL", "WHOAMI") == b"store" and unnamed.cmd("ACL", "WHOAMI") == b"default"
         assert unnamed.cmd("CLIENT", "KILL", "USER", "shop") == "ERR No such user 'shop'"
@@ -52,7 +52,8 @@ def test_the_user_is_the_name_that_was_given(atomdb):
 
 
 def test_a_named_tenant_has_no_built_in_limit_on_keys(atomdb, tmp_path):
-    """Only those that clients open have it, or all if the file says so: TENANT INFO and the keys agree."""
+    """Only tenants that clients open have the default limit, or all tenants if the file sets it. TENANT INFO agrees
+    with the keys."""
     (tmp_path / "admin").write_text("root")
     config = f'anonymous = "guest"; admin: {{ secret_file = "{tmp_path}/admin"; }}; tenants: ( {{ name = "blog"; secret = "s"; }} );\n'
 
@@ -80,7 +81,7 @@ def test_a_named_tenant_has_no_built_in_limit_on_keys(atomdb, tmp_path):
 
 
 def limited(**limits):
-    """A configuration whose only tenant, "t" with secret "s", has these limits and otherwise none."""
+    """Returns a configuration with one tenant, "t" with secret "s", that has these limits and no others."""
     settings = {"max_entries": "0", "max_memory": '"0"', **limits}
     text = " ".join(f"{name} = {value};" for name, value in settings.items())
     return f'tenancy = "listed";\ntenants: ( {{ name = "t"; secret = "s"; {text} }} );\n'
@@ -100,7 +101,7 @@ def test_open_mode_gives_each_secret_its_own(atomdb):
         assert a.cmd("GET", "name") == b"Alice"
 
 
-def test_secrets_that_are_alike_are_different(atomdb):
+def test_similar_secrets_are_different(atomdb):
     atomdb.start()
     for number, secret in enumerate(["s", "S", "s ", "s\0", "ss", "", "s" * 1000]):
         with atomdb.client() as client:
@@ -140,7 +141,7 @@ def listed(atomdb, tmp_path):
     return atomdb.start(listed_config(tmp_path))
 
 
-def test_listed_mode_knows_its_tenants_only(listed):
+def test_listed_mode_accepts_listed_tenants_only(listed):
     with listed.client() as client:
         for wrong in (["nobody"], ["shop"], ["shop-ol"], ["shop-old "], [""], ["x" * 10000], ["default", "nobody"],
                       ["blog", "shop-old"], ["shop", "blog"], ["nobody", "shop-old"], ["shop", ""], ["", ""]):
@@ -175,9 +176,9 @@ def test_failed_auth_keeps_the_tenant(listed):
         assert client.cmd("GET", "k") == b"v"
 
 
-def test_a_wrong_secret_costs_what_a_right_one_does(listed, tmp_path):
-    """Medians over many attempts, taken in turns; a lookup that ends early on a mismatch would not show here, a skipped
-    digest of 16 KB would."""
+def test_a_wrong_secret_takes_as_long_as_a_right_one(listed, tmp_path):
+    """Compares medians of many interleaved attempts. This detects a skipped digest of 16 KB, but not a comparison
+    that ends at the first difference."""
     listed.reload(listed_config(tmp_path) + "resp: { auth_rate = 0; };\n")
     samples = {"right": [], "wrong": []}
     secrets = {"right": ("blog", "blog"), "wrong": ("blog", "blag")}
@@ -233,7 +234,7 @@ def test_byte_quota_evicts_the_oldest(atomdb):
         assert present == [0] * (100 - count) + [1] * count, "not the oldest went"
         used = atomdb.metric("atomdb_tenant_memory_bytes", tenant="t")
         assert used <= 2 << 20
-        # The bytes of the command itself are charged: they have no room, and nothing goes for them.
+        # The command itself has no room: it is refused before any key is evicted.
         assert client.cmd("SET", "huge", "x" * (3 << 20)) == OOM
         assert client.cmd("EXISTS", "huge") == 0 and client.cmd("DBSIZE") == count
 
@@ -275,8 +276,8 @@ def test_eviction_none_by_bytes(atomdb):
         assert client.cmd("SET", "k", "x" * 10_000) == "OK"
 
 
-def test_a_full_tenant_can_make_room(atomdb):
-    """Where not one more byte fits, a command that comes in pieces is still read: it may be the DEL that helps."""
+def test_a_full_tenant_can_delete_keys(atomdb):
+    """If the tenant has no free byte, a command that arrives in pieces is still read: it may be a DEL."""
     atomdb.start(limited(max_memory='"1M"', eviction='"none"'))
     with atomdb.client("s") as client:
         for size in (1000, 100, 1):

@@ -1,4 +1,4 @@
-"""Two workers: a connection is served by the worker that owns its tenant, wherever it was accepted."""
+"""Two workers: the worker that owns the tenant serves a connection, whichever worker accepted it."""
 
 import socket
 import threading
@@ -19,7 +19,7 @@ def two(atomdb):
 
 
 def test_one_tenant_from_both_workers(two):
-    """Whichever worker accepts, all connections of a tenant end where it lives, and see one order."""
+    """All connections of a tenant move to the worker of the tenant, and see the same order of commands."""
     clients = [two.client("s") for _ in range(40)]
     for client in clients:
         client.send(encode("INCR", "n") * 50)
@@ -41,7 +41,7 @@ def test_tenants_spread_over_the_workers(two):
 
 
 def test_auth_in_the_middle_of_a_pipeline(two):
-    """AUTH may send the connection to the other worker: what is behind it in the packet runs there, in order."""
+    """AUTH may move the connection to the other worker: the rest of the packet runs there, in order."""
     for secret in SECRETS:
         with two.client() as client:
             client.send(encode("NOSUCH") + encode("AUTH", secret) + encode("SET", "k", secret) + encode("GET", "k")
@@ -82,8 +82,8 @@ def test_auth_split_everywhere(two):
             assert [client.read() for _ in range(4)] == ["OK", counts, "OK", b"x" * 20], cut
 
 
-def test_replies_not_yet_sent_move_along(two):
-    """Large replies wait for a slow reader while AUTH behind them moves the connection."""
+def test_unsent_replies_move_with_the_connection(two):
+    """Large replies wait for a slow reader while the AUTH after them moves the connection."""
     value = b"x" * (1 << 20)
     for secret in SECRETS[:4]:
         with two.client(secret) as client:
@@ -107,7 +107,7 @@ def test_large_argument_behind_auth(two):
             assert [client.read() for _ in range(3)] == ["OK", "OK", len(value)]
 
 
-def test_closing_while_moving(two):
+def test_closing_a_moving_connection(two):
     for number in range(300):
         with two.client() as client:
             client.send(encode("AUTH", SECRETS[number % 8]) + encode("INCR", "n") + encode("AUTH", SECRETS[(number + 1) % 8]))
@@ -127,8 +127,9 @@ def test_anonymous_tenant_lives_on_one_worker(atomdb):
         client.close()
 
 
-def test_threads_at_once(two):
-    """Clients of many tenants authenticate, write, switch and leave at the same time, while the page is scraped."""
+def test_many_clients_in_parallel(two):
+    """Clients of many tenants authenticate, write, change tenants and disconnect concurrently, while HTTP scrapes
+    run."""
     failures = []
 
     def work(number):
@@ -143,7 +144,7 @@ def test_threads_at_once(two):
                     client.cmd("INCR", "all")
                     client.cmd("CLIENT", "LIST")
                     client.cmd("INFO")
-        except Exception as error:  # noqa: BLE001 reported below, with the thread's number
+        except Exception as error:  # noqa: BLE001 reported below, with the number of the thread
             failures.append((number, error))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
@@ -202,7 +203,7 @@ def test_client_ids_are_unique_in_a_tenant(two):
 
 
 def leave_unsent(publisher):
-    """Publishes until each subscriber has messages that the kernel does not take."""
+    """Publishes until each subscriber has messages that the kernel does not accept."""
     for _ in range(1000):
         publisher.cmd("PUBLISH", "channel", "m" * 60000)
         lines = [line for line in publisher.cmd("CLIENT", "LIST").decode().splitlines() if " sub=1 " in line]
@@ -213,7 +214,7 @@ def leave_unsent(publisher):
 
 def subscribe_without_reading(publisher, subscribers):
     for subscriber in subscribers:
-        # What it takes does not grow.
+        # A fixed receive buffer.
         subscriber.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         subscriber.cmd("HELLO", "3")
         subscriber.cmd("SUBSCRIBE", "channel")
@@ -221,15 +222,15 @@ def subscribe_without_reading(publisher, subscribers):
 
 
 def leave_behind_unsent_messages(server):
-    """Subscribers with a pending AUTH each, of which one at least moved to the other worker, and cannot be let in there
-    before they have read; they are older than auth_timeout."""
-    # One of them lives on the other worker.
+    """Subscribers with a pending AUTH each, older than auth_timeout. At least one has moved to the other worker,
+    which cannot attach it before the client has read."""
+    # One of them is on the other worker.
     secrets = SECRETS[:3]
     with server.client("here") as publisher:
         subscribers = [server.client("here") for _ in secrets]
         subscribe_without_reading(publisher, subscribers)
         time.sleep(2.5)
-        # The kernel has taken more meanwhile.
+        # The kernel has accepted more meanwhile.
         leave_unsent(publisher)
     moved = server.metric("atomdb_worker_moved_connections_total")
     for subscriber, secret in zip(subscribers, secrets):
@@ -240,8 +241,8 @@ def leave_behind_unsent_messages(server):
 
 
 @pytest.mark.parametrize("restart", [False, True])
-def test_leaving_for_another_worker_later_than_a_stranger_may_stay(service, restart):
-    """Behind unsent messages AUTH has to wait there, and the client is older than auth_timeout by then."""
+def test_moving_to_another_worker_after_auth_timeout(service, restart):
+    """An AUTH after unsent messages has to wait there, and the client is older than auth_timeout by then."""
     two = service.start("resp: { auth_timeout = 1; };\n" + CONFIG)
     subscribers = leave_behind_unsent_messages(two)
     if restart:
@@ -256,18 +257,18 @@ def test_leaving_for_another_worker_later_than_a_stranger_may_stay(service, rest
         subscriber.close()
 
 
-def test_leaving_for_another_worker_with_messages_unsent(two):
-    """A subscriber that reads nothing changes tenants in the turn in which one more message was pushed to it."""
+def test_moving_to_another_worker_with_unsent_messages(two):
+    """A subscriber that does not read changes tenants in the turn in which one more message was sent to it."""
     slow = encode("LCS", "a", "b", "LEN")
     with two.client("here") as busy, two.client("here") as publisher:
         busy.cmd("MSET", "a", "ab" * 5000, "b", "ba" * 5000)
-        # One of them lives on the other worker.
+        # One of them is on the other worker.
         for secret in SECRETS[:3]:
             with two.client("here") as subscriber, two.client(secret) as other:
                 other.cmd("MSET", "a", "ab" * 5000, "b", "ba" * 5000, "k", "v")
                 subscribe_without_reading(publisher, [subscriber])
-                # While its worker is busy the two commands come in together, and the other one, which is busy for
-                # longer, takes the subscriber when the turn is over.
+                # While its worker is busy, both commands arrive together. The other worker, which is busy for longer,
+                # takes the subscriber after the turn.
                 busy.send(slow)
                 other.send(slow * 3)
                 time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""What all cases share: their table, the servers of a case, when memory is at rest."""
+"""Shared parts of the cases: their table, the servers of a case, the wait for stable memory."""
 import time
 
 CASES = {}
@@ -7,8 +7,7 @@ RESP = ("floor", "atomdb", "redis")
 
 
 class Case:
-    """`target`: it is among those that have a target, which run unless others are named; `quick`: among those of each
-    kind that --quick runs."""
+    """`target`: the case has a target; such cases run unless others are named. `quick`: --quick runs the case."""
 
     def __init__(self, title, function, target, quick):
         self.title, self.run, self.target, self.quick = title, function, target, quick
@@ -22,12 +21,12 @@ def case(name, title, target=False, quick=False):
 
 
 def started(bench, kinds, **options):
-    """The wanted servers, one after the other in the order of the columns; those not asked for are left out."""
+    """Returns the selected servers one after another, in the order of the columns."""
     return [bench.server(kind, **options) for kind in kinds if kind in bench.kinds]
 
 
 class All:
-    """All servers of a case at once: those that are not loaded just wait."""
+    """All servers of a case at once. Servers without load are idle."""
 
     def __init__(self, servers):
         self.servers, self.running = servers, []
@@ -47,7 +46,7 @@ class All:
 
 
 def settle(server, limit=2.0):
-    """Memory once it stays as it is."""
+    """Waits until the memory of the server is stable, and returns it."""
     last, end = server.resident(), time.monotonic() + limit
     while time.monotonic() < end:
         time.sleep(0.25)

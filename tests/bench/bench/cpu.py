@@ -1,10 +1,10 @@
-"""The cases of the processor: what an operation costs, how soon it is answered, what eviction costs and keeps."""
+"""CPU cases: cost and latency of an operation, cost and accuracy of eviction."""
 from . import load
 from .cases import All, MIB, RESP, case, started
 from .report import Row
 
-# Rounds of the CPU cases for one of the others: many short ones, for what disturbs this machine for a second is in a
-# floor's part and in its neighbour's, too.
+# Number of rounds of a CPU case per round of other cases. Many short rounds, so that a disturbance of the machine
+# affects the floor and its neighbours equally.
 SHORT_ROUNDS = 5
 
 
@@ -94,7 +94,7 @@ def latency(bench):
 
 
 def redis_for_entries(bench, entries, samples):
-    """Redis limits bytes: as many as it takes for so many entries."""
+    """Redis limits memory: returns the limit that holds this number of entries."""
     with bench.server("redis") as server:
         load.fill(bench, server, keys=entries, value_size=64)
         connection = server.connect()
@@ -119,7 +119,7 @@ def evict(bench):
     def measure(server, rows):
         load.run(bench, server, ops=operations, seed=1, **trace)
         figures = load.run(bench, server, ops=operations // 3, seed=2, **trace)
-        # Among so many keys, each is new.
+        # With so many keys, almost every key is new.
         evicting = load.run(bench, server, ops=operations // 10, mix="set:1", keys=1_000_000_000, **options)
         for n in rows:
             hits[n].add(server.name, 1 - figures["misses"] / figures["ops"])

@@ -1,4 +1,4 @@
-"""The load generator as a process: run to its end, or held while something else is looked at."""
+"""The load generator as a process: run to its end, or kept running during a measurement."""
 import json
 import os
 import subprocess
@@ -9,7 +9,7 @@ LIMIT_SECONDS = 600
 
 
 def arguments(bench, server, options):
-    """The command line for `options`: names as the generator's, underscores for dashes; None and False leave out."""
+    """Returns the command line for `options`: underscores become dashes; None and False are omitted."""
     command = [bench.tool("load"), "--port", str(server.port)]
     for name, value in {"auth": server.secret, "memcached": server.memcached, **options}.items():
         flag = "--" + name.replace("_", "-")
@@ -27,7 +27,7 @@ def pinned(bench, cores=None):
 
 
 def pinned_first(bench):
-    """For a client whose own waiting must not be taken for the server's: it runs as soon as it is ready, if allowed."""
+    """For a client whose own delays must not count for the server: uses real-time priority, if allowed."""
     def pin():
         os.sched_setaffinity(0, bench.load_cores)
         try:
@@ -38,7 +38,7 @@ def pinned_first(bench):
 
 
 def run(bench, server, **options):
-    """Runs it and returns its figures; errors in replies raise Failure."""
+    """Runs the generator and returns its figures. Raises Failure if a reply is an error."""
     done = subprocess.run(arguments(bench, server, dict(options, server_pid=server.pid)), stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False,
                           preexec_fn=pinned(bench))
@@ -51,14 +51,14 @@ def run(bench, server, **options):
 
 
 def fill(bench, server, **options):
-    """Writes each key once. Full-speed and pipelined: only what is left behind is of interest."""
+    """Writes each key once, pipelined and at full speed. The figures of the run are not used."""
     settings = {"mix": "set:1", "clients": 4, "pipeline": 64, "sequential": True}
     settings.update(options)
     return run(bench, server, **settings)
 
 
 class Held:
-    """A generator in a mode that lasts until its input closes; result() ends it and returns its figures."""
+    """A generator that runs until its input closes. result() ends it and returns its figures."""
 
     def __init__(self, bench, server, pin, **options):
         self.process = subprocess.Popen(arguments(bench, server, options), stdin=subprocess.PIPE,
@@ -71,12 +71,12 @@ class Held:
         return json.loads(line)
 
     def result_at_end(self):
-        """The figures of one that ends by its duration."""
+        """Returns the figures of a generator that ends after its duration."""
         self.process.wait(60)
         return self.result()
 
     def result(self):
-        """Closes its input; the figures it then prints."""
+        """Closes the input of the generator and returns the figures that it prints."""
         text, _ = self.process.communicate(timeout=60)
         if self.process.returncode != 0:
             raise Failure("the generator failed")
@@ -102,12 +102,12 @@ def idle(bench, server, clients):
 
 
 def background(bench, server, cores=None, **options):
-    """Load for as long as something else is measured: the generator of a run, killed when the block ends."""
+    """Load during a measurement: a generator that is killed at the end of the block."""
     return Held(bench, server, lambda bench: pinned(bench, cores), duration=LIMIT_SECONDS * 1000, **options)
 
 
 def together(bench, server, count, **options):
-    """The figures of `count` generators at once, as of one: where one would be the bottleneck."""
+    """Returns the sum of the figures of `count` parallel generators, if a single one would be the bottleneck."""
     generators = [Held(bench, server, pinned, server_pid=server.pid, seed=number + 1, **options)
                   for number in range(count)]
     each = []

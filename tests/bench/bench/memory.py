@@ -1,4 +1,4 @@
-"""The cases of memory: bytes per key and per connection, and what comes back."""
+"""Memory cases: bytes per key and per connection, and memory returned to the system."""
 from . import load
 from .cases import case, settle, started
 from .report import Row

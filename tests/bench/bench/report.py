@@ -1,4 +1,4 @@
-"""What a case gives, and the table of all."""
+"""The results of a case, and the table of all cases."""
 import datetime
 import os
 import platform
@@ -11,12 +11,12 @@ HEADINGS = {"floor": "floor", "atomdb": "AtomDB", "redis": "redis-server", "memc
 
 
 class Row:
-    """One figure of every server, each measured once a round."""
+    """One figure of every server, measured once per round."""
 
     def __init__(self, what, unit, scale=1.0, digits=2, relative=False, target=None):
         self.what, self.unit, self.scale, self.digits = what, unit, scale, digits
-        self.relative = relative  # told as a multiple of the floor's in the same round
-        self.target = target      # at most: of the ratio if relative, else in the unit
+        self.relative = relative  # reported as a multiple of the floor in the same round
+        self.target = target      # maximum: of the ratio if relative, else in the unit
         self.samples = {}
         self.notes = {}
 
@@ -30,7 +30,7 @@ class Row:
         return statistics.median(self.samples[server])
 
     def ratio(self, server):
-        """The median of the ratios within a round: what slows a whole round slows both."""
+        """Returns the median of the ratios within a round: a disturbance of a round affects both servers."""
         pairs = zip(self.samples[server], self.samples.get("floor", []))
         return statistics.median(one / floor for one, floor in pairs)
 
@@ -72,14 +72,14 @@ def machine():
 
 
 def processor_time():
-    """Jiffies so far: those that the hypervisor gave to others, and all."""
+    """Returns jiffies since boot: those stolen by the hypervisor, and all."""
     with open("/proc/stat", encoding="ascii") as stat:
         fields = [int(field) for field in stat.readline().split()[1:9]]
     return fields[7], sum(fields)
 
 
 def stolen(before):
-    """What others had of this machine meanwhile, in words: it lengthens every wait, and CPU time is charged for it."""
+    """Returns a text about the CPU time that others used meanwhile: it lengthens delays and CPU times."""
     now = processor_time()
     share = (now[0] - before[0]) / max(1, now[1] - before[1])
     return f"The hypervisor gave {share:.0%} of the processors' time to other machines."
@@ -102,7 +102,7 @@ def table(rows, command, rounds, before):
     return "\n".join(lines)
 
 
-# What README.md shows: the rows whose titles begin so, and how it names them.
+# Rows in README.md: the beginning of their titles, and their names there.
 HEADLINES = {
     "server CPU per op, 50 clients, no pipeline": "CPU per command, 50 clients, no pipeline",
     "server CPU per op, 50 clients, pipeline of 50": "CPU per command, 50 clients, pipeline of 50",
@@ -117,7 +117,7 @@ HEADLINES = {
 
 
 def headlines(text):
-    """The rows of a table that README.md shows, without the floor, the targets and the multiples of the floor."""
+    """Returns the rows of a table for README.md, without the floor, the targets and the multiples of the floor."""
     lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line.startswith("| ")]
     header = next((line for line in lines if line[0] == "what"), [])
     columns = [header.index(HEADINGS[kind]) for kind in COLUMNS if kind != "floor" and HEADINGS[kind] in header]
@@ -131,7 +131,7 @@ def headlines(text):
 
 
 def into_file(path, text):
-    """Puts the text between the markers of the file."""
+    """Replaces the text between the markers of the file."""
     with open(path, encoding="utf-8") as file:
         before, rest = file.read().split("<!-- bench -->", 1)
         after = rest.split("<!-- /bench -->", 1)[1]

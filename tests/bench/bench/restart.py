@@ -1,4 +1,4 @@
-"""The cases of restarts: AtomDB under the supervisor of the black-box tests, which plays systemd's part."""
+"""Restart cases: AtomDB under the supervisor of the black-box tests, which simulates systemd."""
 import os
 import signal
 import sys
@@ -17,7 +17,7 @@ CONFIG = 'workers = %d;\ndefaults: { max_entries = 0; max_memory = "0"; };\n'
 
 
 class Service(Supervised):
-    """As servers.Server, as far as the load generator wants to know."""
+    """The part of servers.Server that the load generator needs."""
 
     name, secret, memcached = "atomdb", SECRET, False
 
@@ -37,7 +37,7 @@ class Service(Supervised):
 
 
 def overwrite(service, keys, stop):
-    """Writes at random until the connection ends."""
+    """Writes random keys until the connection ends."""
     try:
         connection = Connection(service.port, SECRET)
         turn = 0

@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is started, asked and looked at from outside."""
+"""The compared servers: how to start, query and observe them."""
 import os
 import resource
 import shutil
@@ -14,11 +14,11 @@ PAGE = resource.getpagesize()
 
 
 class Failure(Exception):
-    """Something that makes a result worthless; its text says what."""
+    """An error that invalidates a result."""
 
 
 class Connection:
-    """A blocking RESP client, for the few questions that are not load."""
+    """A blocking RESP client for commands that are not load."""
 
     def __init__(self, port, secret=None, timeout=60.0):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout)
@@ -28,7 +28,7 @@ class Connection:
             self.ask("AUTH", secret)
 
     def ask(self, *words):
-        """The reply to one command: text, number or None; an error raises Failure."""
+        """Returns the reply to one command: text, number or None. Raises Failure for an error."""
         parts = [f"*{len(words)}\r\n"] + [f"${len(str(w))}\r\n{w}\r\n" for w in words]
         self.socket.sendall("".join(parts).encode())
         line = self.file.readline().decode().rstrip("\r\n")
@@ -49,7 +49,7 @@ class Connection:
 
 
 class Server:
-    """A server process of its own, pinned; ended by its pid."""
+    """A pinned server process, which is killed by its pid."""
 
     name = "?"
     secret = None
@@ -108,7 +108,7 @@ class Server:
         return self.process.pid
 
     def resident(self):
-        """Bytes of memory: what is resident, and what a memfd holds beyond what is mapped."""
+        """Returns the memory in bytes: resident memory, and pages of a memfd that are not mapped."""
         with open(f"/proc/{self.pid}/statm", encoding="ascii") as statm:
             fields = statm.read().split()
         rss, shared = int(fields[1]) * PAGE, int(fields[2]) * PAGE
@@ -158,12 +158,12 @@ class Atomdb(Server):
         return [self.bench.atomdb, "--config", path, "--port", str(self.port), "--http-port", str(self.http_port)]
 
     def page(self, path="/metrics"):
-        """What it tells over HTTP."""
+        """Returns a page over HTTP."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=60) as answer:
             return answer.read().decode()
 
     def worker_thread(self, number):
-        """The kernel's number of a worker's thread."""
+        """Returns the thread id of a worker."""
         for task in os.listdir(f"/proc/{self.pid}/task"):
             with open(f"/proc/{self.pid}/task/{task}/comm", encoding="ascii") as comm:
                 if comm.read().strip() == f"atomdb-worker-{number}":
@@ -218,7 +218,7 @@ def raise_file_limit():
 
 
 def version(kind):
-    """What runs, in a few words."""
+    """Returns a short description of the server."""
     if kind in ("redis", "memcached"):
         program = {"redis": "redis-server"}.get(kind, kind)
         if not shutil.which(program):

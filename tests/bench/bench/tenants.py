@@ -1,4 +1,4 @@
-"""The cases of many tenants and of several workers: who disturbs whom, and what looking at all of them costs."""
+"""Cases with many tenants and several workers: isolation, and the cost of scraping all tenants."""
 import os
 import re
 import statistics
@@ -16,22 +16,22 @@ def flood(bench, server, tenant, cores):
 
 
 def quiet_p99(bench, server, tenant, duration):
-    """Of a client that asks once a millisecond, and is never kept from the processor by the load."""
+    """Measures round trips of a client that sends one request per millisecond, and that the load never preempts."""
     with load.probe(bench, server, auth=tenant, duration=duration) as probe:
         return probe.result_at_end()["p99_ns"]
 
 
 def home(server):
-    """The worker of the only tenant that has keys: here each has one shard, of its own number."""
+    """Returns the worker of the only tenant with keys. Each worker has one shard with its own number."""
     used = re.findall(r'^atomdb_arena_bytes\{shard="(\d+)",use="entries"\} (\d+)$', server.page(), re.M)
     worker, = (int(shard) for shard, count in used if int(count))
     return worker
 
 
 def own_processors(bench, server, loud, workers):
-    """Each worker's thread has a processor: the loud tenant's the server's, the other the load's where none is to
-    spare. They are first in line for it: what is measured is what AtomDB makes a client wait for, not what else runs
-    on this machine. Returns the processors for the flood: its worker's own, where the load's has the other worker."""
+    """Gives each worker's thread a CPU: the loud tenant's worker that of the server, the other worker that of the
+    load if none is spare. Both run with priority, so that the figures show the delays by AtomDB and not by other
+    processes. Returns the CPUs for the flood: a separate one if the other worker uses that of the load."""
     spare = set(range(os.cpu_count())) - bench.load_cores - {0}
     for number in range(workers):
         cores = {0} if number == loud else spare or bench.load_cores
@@ -53,7 +53,7 @@ def noisy(bench):
         ratio = Row("the same, against alone", "×", target=target)
         rows += [alone, beside, ratio]
         with bench.server("atomdb", workers=workers) as server:
-            # Tenants are spread: the second is on the other worker.
+            # Tenants are spread: the second one is on the other worker.
             loud, still = f"{SECRET}-loud", f"{SECRET}-quiet"
             load.fill(bench, server, auth=loud, keys=100000, value_size=64)
             cores = own_processors(bench, server, home(server), workers)
@@ -70,7 +70,7 @@ def noisy(bench):
 
 
 class Scraper:
-    """Fetches /metrics at a rate, and knows how long each took."""
+    """Fetches /metrics at a rate, and records the durations."""
 
     def __init__(self, server, rate):
         self.server, self.rate, self.stop, self.took = server, rate, threading.Event(), []
@@ -103,7 +103,7 @@ def scrape(bench):
     moved = {rate: Row(f"the same, {rates[rate]} against none", "×", target=1.1 if rate == 1 else None)
              for rate in rates if rate}
     spread = {"clients": 50, "tenants": 50, "keys": 100}
-    # This process fetches the pages, on the load's processor.
+    # This process fetches the pages, on the CPU of the load.
     os.sched_setaffinity(0, bench.load_cores)
     with bench.server("atomdb") as server:
         load.fill(bench, server, tenants=tenants, clients=tenants, keys=100, pipeline=8)
@@ -126,7 +126,7 @@ def scrape(bench):
 
 
 def workers(bench, title, pipeline):
-    """One worker and two on the same processors, under the same load of two generators."""
+    """Compares one worker with two on the same CPUs, under the same load of two generators."""
     counts = (1, 2)
     used = {n: Row(f"server CPU per op, {title}, {n} worker{'s' * (n > 1)}", "µs", 1e-3) for n in counts}
     speed = {n: Row("throughput of the same", "k op/s", 1e-3, 1) for n in counts}

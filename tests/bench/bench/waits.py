@@ -1,4 +1,4 @@
-"""The cases of waiting: how long a client waits while others have much done."""
+"""Waiting cases: the delay of a client while others cause much work."""
 import time
 
 from . import load
@@ -12,8 +12,8 @@ def wait_probe(bench, what, target=None):
 
 
 def storm_watch(server, connection, deadline, empty, full, limit):
-    """Seconds after `deadline` (Unix time) until no key is counted, and until their memory is free as well, but for a
-    twentieth of it, or 2 MiB of little: a server keeps some at hand."""
+    """Returns the seconds after `deadline` (Unix time) until no key is counted, and until their memory is free
+    except for a twentieth or 2 MiB: a server keeps some memory at hand."""
     kept = max((full - empty) / 20, 2 << 20)
     gone = free = None
     while free is None and time.time() < deadline + limit:
@@ -26,11 +26,11 @@ def storm_watch(server, connection, deadline, empty, full, limit):
 
 
 class TooSlow(Failure):
-    """The first keys were due before the last was written."""
+    """The first keys expired before the last one was written."""
 
 
 def storm_round(bench, kind, keys, spread, lead):
-    """The storm on a fresh server; where filling takes longer than the keys live, again with more time."""
+    """Runs the storm on a new server. If writing takes longer than the keys live, tries again with more time."""
     for patience in (1, 3, 9):
         with bench.server(kind) as server:
             try:
@@ -124,7 +124,7 @@ def flush(bench):
 
 
 class SlowReaders:
-    """Clients that ask for a large value and take their time to read it."""
+    """Clients that request a large value and read it slowly."""
 
     def __init__(self, server, key, count):
         self.sockets = [server.connect().socket for _ in range(count)]
@@ -132,7 +132,7 @@ class SlowReaders:
             one.sendall(f"*2\r\n$3\r\nGET\r\n${len(key)}\r\n{key}\r\n".encode())
 
     def read(self, each):
-        """Takes some bytes of every one; how many in all."""
+        """Reads some bytes of each. Returns their total number."""
         return sum(len(one.recv(each)) for one in self.sockets)
 
     def close(self):

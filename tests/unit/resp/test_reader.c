@@ -56,7 +56,7 @@ static void inline_commands(void **state) {
 	       "a");
 }
 
-static void nothing_to_run(void **state) {
+static void empty_commands_are_skipped(void **state) {
 	static const char *const inputs[] = {"\r\n", "\n", "  \t\v\r\n", "*0\r\n", "*-1\r\n", "*-12345678901234\r\n"};
 	(void)state;
 	for (size_t i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++) {
@@ -308,7 +308,7 @@ static void skip_in_pieces(const char *input, size_t given_up_at, size_t piece) 
 	reader_deinit(&r);
 }
 
-static void a_command_that_was_given_up_is_passed_over(void **state) {
+static void the_rest_of_a_given_up_command_is_skipped(void **state) {
 	static const char input[] = "*4\r\n$3\r\nSET\r\n$0\r\n\r\n$21\r\n*1\r\n$4\r\nPING\r\nPING\r\n\r\r\n$1\r\nx\r\n"
 				    "*1\r\n$4\r\nPING\r\n";
 	(void)state;
@@ -318,7 +318,7 @@ static void a_command_that_was_given_up_is_passed_over(void **state) {
 			skip_in_pieces(input, at, piece);
 }
 
-static void a_command_that_has_only_begun_is_not_given_up(void **state) {
+static void a_command_without_header_cannot_be_given_up(void **state) {
 	struct reader r;
 	const struct reader_limits limits = {.max_args = 10, .max_bulk = 1000, .max_bytes = SIZE_MAX};
 	size_t consumed;
@@ -337,7 +337,7 @@ int main(void) {
 		cmocka_unit_test(multibulk_commands),
 		cmocka_unit_test(inline_commands),
 		cmocka_unit_test(usual_commands_at_once),
-		cmocka_unit_test(nothing_to_run),
+		cmocka_unit_test(empty_commands_are_skipped),
 		cmocka_unit_test(errors_have_the_texts_of_redis),
 		cmocka_unit_test(limits_are_inclusive),
 		cmocka_unit_test(lines_without_end_are_refused),
@@ -345,8 +345,8 @@ int main(void) {
 		cmocka_unit_test(slots_are_bounded),
 		cmocka_unit_test(slots_are_reused_and_large_ones_given_back),
 		cmocka_unit_test(a_large_argument_tells_its_size),
-		cmocka_unit_test(a_command_that_was_given_up_is_passed_over),
-		cmocka_unit_test(a_command_that_has_only_begun_is_not_given_up),
+		cmocka_unit_test(the_rest_of_a_given_up_command_is_skipped),
+		cmocka_unit_test(a_command_without_header_cannot_be_given_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,7 +63,7 @@ static void types_of_both_protocols(void **state) {
 	}
 }
 
-static void types_that_differ(void **state) {
+static void types_differ_between_protocols(void **state) {
 	struct writer w;
 	(void)state;
 	writer_init(&w, &out, SIZE_MAX);
@@ -256,8 +256,8 @@ static void any_allocation_may_fail(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(types_of_both_protocols),    TEST(types_that_differ),       TEST(doubles),
-		TEST(errors_stay_on_one_line),    TEST(a_length_may_come_last),  TEST(muted_writes_nothing),
+		TEST(types_of_both_protocols),    TEST(types_differ_between_protocols), TEST(doubles),
+		TEST(errors_stay_on_one_line),    TEST(a_length_may_come_last),         TEST(muted_writes_nothing),
 		TEST(a_reply_is_whole_or_absent), TEST(any_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

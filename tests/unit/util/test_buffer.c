@@ -69,7 +69,7 @@ static void absurd_sizes_are_refused(void **state) {
 	buffer_deinit(&b);
 }
 
-static void failure_leaves_it_unchanged(void **state) {
+static void failure_leaves_the_buffer_unchanged(void **state) {
 	struct buffer b;
 	(void)state;
 	buffer_init(&b);
@@ -87,9 +87,11 @@ static void failure_leaves_it_unchanged(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(appends_and_consumes),        cmocka_unit_test(growth_is_geometric),
-		cmocka_unit_test(never_exceeds_its_limit),     cmocka_unit_test(absurd_sizes_are_refused),
-		cmocka_unit_test(failure_leaves_it_unchanged),
+		cmocka_unit_test(appends_and_consumes),
+		cmocka_unit_test(growth_is_geometric),
+		cmocka_unit_test(never_exceeds_its_limit),
+		cmocka_unit_test(absurd_sizes_are_refused),
+		cmocka_unit_test(failure_leaves_the_buffer_unchanged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,14 +4,14 @@
 #include "atomdb/util/crc64.h"
 #include "harness.h"
 
-static void test_known(void **state) {
+static void gives_the_published_check_value(void **state) {
 	(void)state;
 	assert_true(crc64(0, SLICE("")) == 0);
 	assert_true(crc64(0, SLICE("123456789")) == 0xe9c6d914c4b8d9ca);
 	assert_true(crc64(crc64(0, SLICE("1234")), SLICE("56789")) == 0xe9c6d914c4b8d9ca);
 }
 
-static void test_long(void **state) {
+static void slicing_equals_the_bytewise_sum(void **state) {
 	enum { SIZE = 50001 };
 	(void)state;
 	char *bytes = malloc(SIZE);
@@ -27,8 +27,8 @@ static void test_long(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_known),
-		cmocka_unit_test(test_long),
+		cmocka_unit_test(gives_the_published_check_value),
+		cmocka_unit_test(slicing_equals_the_bytewise_sum),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,7 @@ static void every_error_has_its_own_text(void **state) {
 	assert_string_equal(error_text(-ENOENT), strerror(ENOENT));
 }
 
-static void what_is_no_error_still_has_a_text(void **state) {
+static void other_numbers_have_a_text(void **state) {
 	(void)state;
 	assert_string_equal(error_text(1), "Unknown error");
 	assert_string_equal(error_text(-4999), "Unknown error");
@@ -28,7 +28,7 @@ static void what_is_no_error_still_has_a_text(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_error_has_its_own_text),
-		cmocka_unit_test(what_is_no_error_still_has_a_text),
+		cmocka_unit_test(other_numbers_have_a_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,7 +87,7 @@ static void case_is_ignored_as_redis_ignores_it(void **state) {
 	assert_true(matches(SLICE("\\B"), SLICE("b"), true));
 }
 
-static void any_byte_is_a_byte(void **state) {
+static void any_byte_may_occur(void **state) {
 	(void)state;
 	assert_true(matches(SLICE("a\0*"), SLICE("a\0b"), false));
 	assert_false(matches(SLICE("a\0c"), SLICE("a\0b"), false));
@@ -100,7 +100,7 @@ static void any_byte_is_a_byte(void **state) {
 	assert_true(matches((struct slice){"ab*", 2}, (struct slice){"abc", 2}, false));
 }
 
-static void many_stars_take_no_time(void **state) {
+static void many_stars_take_little_work(void **state) {
 	char pattern[401], text[50000];
 	(void)state;
 	for (size_t i = 0; i < 400; i += 2)
@@ -270,7 +270,7 @@ static void work_is_bounded(void **state) {
 	assert_int_equal(work, 1);
 }
 
-static void costly_patterns_are_told(void **state) {
+static void costly_patterns_are_recognized(void **state) {
 	static char pattern[4 * LONG], text[4 * LONG];
 	(void)state;
 	memset(text, 'a', sizeof(text));
@@ -297,12 +297,12 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(follows_the_table),
 		cmocka_unit_test(case_is_ignored_as_redis_ignores_it),
-		cmocka_unit_test(any_byte_is_a_byte),
-		cmocka_unit_test(many_stars_take_no_time),
+		cmocka_unit_test(any_byte_may_occur),
+		cmocka_unit_test(many_stars_take_little_work),
 		cmocka_unit_test(work_is_bounded),
 		cmocka_unit_test(agrees_with_the_recursion_of_redis),
 		cmocka_unit_test(takes_at_most_pattern_times_text),
-		cmocka_unit_test(costly_patterns_are_told),
+		cmocka_unit_test(costly_patterns_are_recognized),
 		cmocka_unit_test(agrees_with_trying_everything),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ static uint64_t hash_of(unsigned number) {
 	return number * UINT64_C(0x9E3779B97F4A7C15) >> 17;
 }
 
-static void test_everything_is_found(void **state) {
+static void all_links_are_found(void **state) {
 	struct hashtable t = {0};
 	struct item *items = calloc(ITEMS, sizeof(*items));
 	(void)state;
@@ -49,7 +49,7 @@ static void test_everything_is_found(void **state) {
 	free(items);
 }
 
-static void test_one_hash_for_all(void **state) {
+static void equal_hashes_are_all_found(void **state) {
 	struct hashtable t = {0};
 	struct item items[100];
 	(void)state;
@@ -66,8 +66,8 @@ static void test_one_hash_for_all(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_everything_is_found),
-		cmocka_unit_test(test_one_hash_for_all),
+		cmocka_unit_test(all_links_are_found),
+		cmocka_unit_test(equal_hashes_are_all_found),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@ struct item {
 	struct list node;
 };
 
-static void a_list_keeps_order_and_lets_go(void **state) {
+static void a_list_keeps_its_order(void **state) {
 	struct list l;
 	struct item items[5];
 	(void)state;
@@ -79,7 +79,7 @@ static void events_reach_their_sink(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_list_keeps_order_and_lets_go),
+		cmocka_unit_test(a_list_keeps_its_order),
 		cmocka_unit_test(slices_compare),
 		cmocka_unit_test(counters_count),
 		cmocka_unit_test(events_reach_their_sink),

@@ -38,7 +38,7 @@ static void round_trip(struct slice in, size_t room) {
 	free(back);
 }
 
-static void test_round_trips(void **state) {
+static void expanding_restores_the_input(void **state) {
 	(void)state;
 	for (unsigned round = 0; round < 3000; round++) {
 		size_t len = 1 + draw(round % 10 == 0 ? 30000 : 300);
@@ -56,7 +56,7 @@ static void test_round_trips(void **state) {
 }
 
 /* As in Redis, a repetition covers the last two bytes only in some cases. */
-static void test_known(void **state) {
+static void compresses_as_redis_does(void **state) {
 	char compressed[64];
 	(void)state;
 	size_t n = lzf_compress(SLICE("aaaaaaaaaaaaaaaaaaaaa"), compressed, 17);
@@ -67,7 +67,7 @@ static void test_known(void **state) {
 			    6);
 }
 
-static void test_any_bytes(void **state) {
+static void any_bytes_expand_safely(void **state) {
 	(void)state;
 	for (unsigned round = 0; round < 20000; round++) {
 		size_t n = draw(20), len = draw(300);
@@ -82,9 +82,9 @@ static void test_any_bytes(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trips),
-		cmocka_unit_test(test_known),
-		cmocka_unit_test(test_any_bytes),
+		cmocka_unit_test(expanding_restores_the_input),
+		cmocka_unit_test(compresses_as_redis_does),
+		cmocka_unit_test(any_bytes_expand_safely),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

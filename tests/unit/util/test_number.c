@@ -27,7 +27,7 @@ static void reads_the_canonical_form(void **state) {
 	}
 }
 
-static void refuses_all_else(void **state) {
+static void rejects_everything_else(void **state) {
 	static const char *const bad[] = {"",
 					  "-",
 					  "+1",
@@ -103,7 +103,7 @@ static void writes_what_it_reads(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_the_canonical_form),
-		cmocka_unit_test(refuses_all_else),
+		cmocka_unit_test(rejects_everything_else),
 		cmocka_unit_test(writes_what_it_reads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

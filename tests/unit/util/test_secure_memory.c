@@ -24,7 +24,7 @@ static void find_flags(const void *at, char *out, size_t size) {
 	fclose(maps);
 }
 
-static void core_dumps_do_not_have_it(void **state) {
+static void core_dumps_exclude_it(void **state) {
 	(void)state;
 	char flags[512];
 	char *bytes = secure_alloc(100000);
@@ -38,15 +38,15 @@ static void core_dumps_do_not_have_it(void **state) {
 	secure_free(NULL, 1);
 }
 
-static void more_than_there_is_is_refused(void **state) {
+static void too_large_an_allocation_fails(void **state) {
 	(void)state;
 	assert_null(secure_alloc(SIZE_MAX / 2));
 }
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(core_dumps_do_not_have_it),
-		cmocka_unit_test(more_than_there_is_is_refused),
+		cmocka_unit_test(core_dumps_exclude_it),
+		cmocka_unit_test(too_large_an_allocation_fails),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,7 +89,7 @@ static void releases_that_differ_by_a_field_read_each_other(void **state) {
 	}
 }
 
-static void a_field_that_must_be_known_is_not_skipped(void **state) {
+static void an_unknown_required_field_is_rejected(void **state) {
 	struct buffer b = written(&whole, fields, COUNT);
 	struct serializer s = {.out = &b};
 	struct thing t;
@@ -102,7 +102,7 @@ static void a_field_that_must_be_known_is_not_skipped(void **state) {
 	buffer_deinit(&b);
 }
 
-static void a_field_that_is_there_twice_is_refused(void **state) {
+static void a_duplicate_field_is_rejected(void **state) {
 	struct thing t;
 	(void)state;
 	for (size_t i = 0; i < COUNT; i++) {
@@ -208,8 +208,8 @@ int main(void) {
 		cmocka_unit_test(a_record_is_read_as_it_was_written),
 		cmocka_unit_test(defaults_are_not_written_and_missing_fields_have_them),
 		cmocka_unit_test(releases_that_differ_by_a_field_read_each_other),
-		cmocka_unit_test(a_field_that_must_be_known_is_not_skipped),
-		cmocka_unit_test(a_field_that_is_there_twice_is_refused),
+		cmocka_unit_test(an_unknown_required_field_is_rejected),
+		cmocka_unit_test(a_duplicate_field_is_rejected),
 		cmocka_unit_test(values_out_of_bounds_or_of_another_kind_are_refused),
 		cmocka_unit_test(a_record_that_is_cut_in_a_field_is_refused),
 		cmocka_unit_test(lists_nest_and_are_read_in_order),

@@ -13,7 +13,7 @@ static void expect_digest(struct slice bytes, const char *hex) {
 	assert_string_equal(text, hex);
 }
 
-static void test_known(void **state) {
+static void gives_published_digests(void **state) {
 	(void)state;
 	expect_digest(SLICE(""), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
 	expect_digest(SLICE("abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
@@ -26,7 +26,7 @@ static void test_known(void **state) {
 }
 
 /* The digest of the digests of "", "a", "aa" and so on. */
-static void test_lengths(void **state) {
+static void gives_the_digest_of_every_length(void **state) {
 	char text[200];
 	uint8_t all[sizeof(text) * SHA1_BYTES];
 	(void)state;
@@ -37,6 +37,7 @@ static void test_lengths(void **state) {
 }
 
 int main(void) {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_known), cmocka_unit_test(test_lengths)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(gives_published_digests),
+					   cmocka_unit_test(gives_the_digest_of_every_length)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

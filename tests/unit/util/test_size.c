@@ -30,7 +30,7 @@ static void reads_sizes(void **state) {
 	}
 }
 
-static void refuses_what_is_none(void **state) {
+static void rejects_invalid_sizes(void **state) {
 	static const char *const bad[] = {"",    "K",   "B",   "-1",   "+1", " 1",   "1 ",
 					  "1 K", "1KK", "1BK", "1.5G", "1P", "0x10", "1+"};
 	static const char *const large[] = {"9223372036854775808",  "8388608T",
@@ -72,7 +72,7 @@ static void writes_as_info_does(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_sizes),
-		cmocka_unit_test(refuses_what_is_none),
+		cmocka_unit_test(rejects_invalid_sizes),
 		cmocka_unit_test(writes_as_info_does),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

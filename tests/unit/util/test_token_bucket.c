@@ -43,7 +43,7 @@ static void zero_means_no_limit(void **state) {
 	assert_int_equal(take_all(&b, SECOND), 100000);
 }
 
-static void a_lower_rate_drops_the_savings(void **state) {
+static void a_lower_rate_discards_tokens(void **state) {
 	struct token_bucket b;
 	(void)state;
 	token_bucket_init(&b, 100, 0);
@@ -71,7 +71,7 @@ int main(void) {
 		cmocka_unit_test(a_burst_is_one_second_and_comes_back),
 		cmocka_unit_test(fractions_are_not_lost),
 		cmocka_unit_test(zero_means_no_limit),
-		cmocka_unit_test(a_lower_rate_drops_the_savings),
+		cmocka_unit_test(a_lower_rate_discards_tokens),
 		cmocka_unit_test(a_clock_that_steps_back_or_a_huge_rate_does_no_harm),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
