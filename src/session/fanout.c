@@ -136,3 +136,65 @@ void fanout_abandon(struct session *s) {
 	if (c->done)
 		give_up(s->env, c);
 }
+
+bool operator_only(struct session *s, const struct request *r) {
+	if (s->tenant->is_operator)
+		return true;
+	writer_errorf(s->reply, "NOPERM this user has no permissions to run the '%s' command", r->command->name);
+	return false;
+}
+
+struct collection {
+	struct tenant_array *out;
+	size_t room;
+	int error;
+};
+
+static void collect(void *context, struct tenant *t) {
+	struct collection *c = context;
+	if (c->error != 0)
+		return;
+	if (c->out->count == c->room) {
+		size_t room = c->room == 0 ? 64 : c->room * 2;
+		struct tenant **larger = realloc(c->out->at, room * sizeof(struct tenant *));
+		if (larger == NULL) {
+			c->error = -ENOMEM;
+			return;
+		}
+		c->out->at = larger;
+		c->room = room;
+	}
+	c->out->at[c->out->count++] = t;
+}
+
+int operator_own_tenants(struct environment *env, struct tenant_array *out) {
+	*out = (struct tenant_array){NULL, 0};
+	struct collection c = {.out = out};
+	registry_each_of(env->registry, env->worker, collect, &c);
+	if (c.error != 0)
+		free(out->at);
+	return c.error;
+}
+
+void fanout_reader_init(struct fanout_reader *r, const struct fanout *c) {
+	buffer_init(&r->nothing);
+	writer_init(&r->writer, &r->nothing, 0);
+	r->writer.muted = true;
+	r->session = (struct session){.reply = &r->writer};
+	r->request = (struct request){.argv = c->argv, .argc = c->argc};
+}
+
+void fanout_gather_sum(struct session *s, struct fanout *c) {
+	int64_t sum = 0;
+	for (unsigned i = 0; i < c->workers; i++)
+		sum += c->answers[i].number;
+	writer_integer(s->reply, sum);
+}
+
+void fanout_gather_text(struct session *s, struct fanout *c) {
+	struct slice text = buffer_slice(&c->answers[0].text);
+	if (text.len != 0 && text.data[0] == '-')
+		writer_errorf(s->reply, "%.*s", (int)text.len - 1, text.data + 1);
+	else
+		writer_raw(s->reply, text);
+}

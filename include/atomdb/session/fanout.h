@@ -1,10 +1,10 @@
-/* A call: a command of the operator that needs others than the worker of its session, who answer without being waited
- * for.
+/* Runs an operator command on every worker, or on the control plane, without blocking the worker of the session.
  *
- *   session -> call -> every worker's part, or the control plane's -> the last to answer -> the session's worker
+ *   session -> fanout -> on_worker() of every worker, or the control plane -> the last answer -> worker of the session
  *
- * Whoever works on a call owns his answer in it until he has given it; the rest is constant by then, or the session's
- * worker's. The command is run again when all have answered (OUTCOME_BLOCKED), and finds its call by fanout_of. */
+ * A worker writes only its own element of `answers[]`, until it calls fanout_answered(). The rest is constant by then,
+ * or belongs to the worker of the session. The session runs the command again when all have answered (OUTCOME_BLOCKED),
+ * and finds its fanout by fanout_of(). */
 #pragma once
 
 #include <stdatomic.h>
@@ -13,7 +13,7 @@
 
 struct fanout;
 
-/* What the control plane is asked for. The arguments are those of the command. */
+/* A request to the control plane. The arguments are those of the command. */
 enum control {
 	CONTROL_NONE,
 	CONTROL_TENANT_LIST,
@@ -32,12 +32,12 @@ struct fanout_answer {
 };
 
 struct fanout_kind {
-	/* A worker's part, on its thread. NULL: the control plane is asked. */
+	/* Runs on the thread of each worker. NULL: the control plane answers. */
 	void (*on_worker)(struct environment *env, struct fanout *c, struct fanout_answer *answer);
 	enum control control;
 	/* Replies to the session when all have answered. */
 	void (*gather)(struct session *s, struct fanout *c);
-	/* Undoes what the parts did, where the session went before that; NULL: nothing to undo. */
+	/* Undoes the work of on_worker() if the session left before gather(). NULL: there is nothing to undo. */
 	void (*undo)(struct environment *env);
 };
 
@@ -46,35 +46,67 @@ struct fanout {
 	unsigned worker;  /* of the session */
 	unsigned workers; /* how many there are */
 	uint8_t protocol; /* of the session */
-	int64_t number;   /* for the parts */
+	int64_t number;   /* for on_worker() */
 	uint32_t argc;
 	const struct slice *argv; /* owned with their bytes, which are wiped: they may be secrets */
 
-	/* The session's worker's. */
-	struct fanout *sibling;  /* in environment.calls while the session waits */
-	struct session *session; /* NULL: nobody waits any more */
+	/* Used by the worker of the session only. */
+	struct fanout *sibling;  /* in environment.fanouts while the session waits */
+	struct session *session; /* NULL: it left */
 	bool done;
 
 	_Atomic unsigned waiting;       /* answers still to come */
 	struct fanout *next;            /* in the control plane's queue */
-	void *envelopes;                /* owned: the connection floor's, to send it */
-	struct fanout_answer answers[]; /* of each worker, by number; the control plane's is the first */
+	void *envelopes;                /* owned: src/net sends the fanout with them */
+	struct fanout_answer answers[]; /* of each worker, by number; the first is that of the control plane */
 };
 
-/* The session's call; NULL where it waits for none. */
+/* The fanout that the session waits for, or NULL. */
 struct fanout *fanout_of(const struct session *s);
-/* Asks the others, once, or sees whether they have answered: OUTCOME_BLOCKED until then, and the reply has been given
- * with OUTCOME_DONE. `number` is for the parts. */
+/* Starts the fanout at the first call. Returns OUTCOME_BLOCKED until all have answered, and OUTCOME_DONE with the reply
+ * then. `number` is for on_worker(). */
 enum outcome fanout_run(struct session *s, const struct request *r, const struct fanout_kind *kind, int64_t number);
-/* Has every worker do its part; nobody waits for that. */
+/* Runs on_worker() on every worker, without a reply. */
 void fanout_post(struct environment *env, const struct fanout_kind *kind, int64_t number);
 
-/* One more has answered; true for the last, who tells the session's worker. From any thread. */
+/* Counts one answer. Returns true for the last: the caller then tells the worker of the session. From any thread. */
 static inline bool fanout_answered(struct fanout *c) {
 	return atomic_fetch_sub_explicit(&c->waiting, 1, memory_order_acq_rel) == 1;
 }
-/* All have answered: on the session's worker. Ends the call where nobody waits. */
+/* All have answered. Frees the fanout if its session left. On the worker of the session. */
 void fanout_done(struct environment *env, struct fanout *c);
 /* The session ends, or leaves its tenant. */
 void fanout_abandon(struct session *s);
 void fanout_free(struct fanout *c);
+
+/* Whether a command of the session is about all tenants. Inside EXEC, which cannot wait, it is about the tenant of the
+ * operator only. */
+static inline bool operator_asks(const struct session *s) {
+	return s->tenant->is_operator && !(s->flags & SESSION_EXECUTING);
+}
+/* Returns whether the session is the operator's. Otherwise it replies with an error. */
+bool operator_only(struct session *s, const struct request *r);
+
+/* The tenants of a worker. They end on its thread alone: the array is valid while the function that asked for it runs.
+ */
+struct tenant_array {
+	struct tenant **at; /* owned */
+	size_t count;
+};
+/* 0 or -ENOMEM. */
+int operator_own_tenants(struct environment *env, struct tenant_array *out);
+
+/* Reads the arguments of a fanout again, on a worker. The session has no tenant and drops its replies: the session that
+ * started the fanout has replied to errors. */
+struct fanout_reader {
+	struct buffer nothing;
+	struct writer writer;
+	struct session session;
+	struct request request;
+};
+void fanout_reader_init(struct fanout_reader *r, const struct fanout *c);
+
+/* Replies with the sum of the numbers of all answers. */
+void fanout_gather_sum(struct session *s, struct fanout *c);
+/* Replies with the text of the control plane. */
+void fanout_gather_text(struct session *s, struct fanout *c);

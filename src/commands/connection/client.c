@@ -1,4 +1,4 @@
-/* The commands about connections: the caller's own, and those of its tenant. */
+/* CLIENT LIST and INFO, and the small commands of CLIENT. The operator lists the clients of all tenants. */
 #include "commands/connection/client.h"
 
 #include <errno.h>
@@ -7,86 +7,10 @@
 
 #include "atomdb/dispatch/transaction.h"
 #include "atomdb/events/tracking.h"
+#include "atomdb/session/fanout.h"
 #include "commands/handlers.h"
-#include "commands/tenants/operator.h"
 
 #define LINE_MAX_BYTES 1024
-
-/* A client may call itself, its library and its version by printable ASCII without spaces. */
-static bool text_ok(struct slice text) {
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.data[i] < '!' || text.data[i] > '~')
-			return false;
-	}
-	return true;
-}
-
-int client_text_set(char **field, struct slice text) {
-	char *copy = NULL;
-	if (text.len != 0) {
-		copy = strndup(text.data, text.len);
-		if (copy == NULL)
-			return -ENOMEM;
-	}
-	free(*field);
-	*field = copy;
-	return 0;
-}
-
-/* Sets a field of the session to text from its client, which must be short enough to be kept and shown. */
-static bool set_text(struct session *s, char **field, struct slice text) {
-	if (text.len > CLIENT_TEXT_MAX) {
-		writer_error(s->reply, "ERR names of clients have a limit of 128 bytes");
-		return false;
-	}
-	int error = client_text_set(field, text);
-	if (error < 0)
-		reply_store_error(s, error);
-	return error == 0;
-}
-
-bool client_set_name(struct session *s, struct slice name) {
-	if (!text_ok(name)) {
-		writer_error(s->reply, "ERR Client names cannot contain spaces, newlines or special characters.");
-		return false;
-	}
-	return set_text(s, &s->name, name);
-}
-
-enum outcome cmd_client_setname(struct session *s, const struct request *r) {
-	if (client_set_name(s, r->argv[2]))
-		writer_ok(s->reply);
-	return OUTCOME_DONE;
-}
-
-enum outcome cmd_client_getname(struct session *s, const struct request *r) {
-	(void)r;
-	if (s->name == NULL)
-		writer_null(s->reply);
-	else
-		writer_bulk(s->reply, slice_of(s->name));
-	return OUTCOME_DONE;
-}
-
-enum outcome cmd_client_setinfo(struct session *s, const struct request *r) {
-	char **field;
-	if (slice_is(r->argv[2], "lib-name")) {
-		field = &s->lib_name;
-	} else if (slice_is(r->argv[2], "lib-ver")) {
-		field = &s->lib_version;
-	} else {
-		writer_errorf(s->reply, "ERR Unrecognized option '%.*s'", ECHO_TEXT(r->argv[2], ECHO_LONG));
-		return OUTCOME_DONE;
-	}
-	if (!text_ok(r->argv[3])) {
-		writer_errorf(s->reply, "ERR %.*s cannot contain spaces, newlines or special characters.",
-			      ECHO_TEXT(r->argv[2], ECHO_LONG));
-		return OUTCOME_DONE;
-	}
-	if (set_text(s, field, r->argv[3]))
-		writer_ok(s->reply);
-	return OUTCOME_DONE;
-}
 
 enum outcome cmd_client_id(struct session *s, const struct request *r) {
 	(void)r;
@@ -118,11 +42,16 @@ static void describe_flags(const struct session *of, char out[CLIENT_FLAGS]) {
 		snprintf(out, CLIENT_FLAGS, "N");
 }
 
+const char *client_tenant(const struct session *s) {
+	return s->tenant == NULL ? "" : tenant_name(s->tenant);
+}
+
 uint64_t client_number(const struct session *of, bool global) {
 	return global ? of->global_id : of->id;
 }
 
-int client_append_line(struct environment *env, struct session *of, const char *user, bool global, struct buffer *out) {
+/* Appends the line of a session, with `global` as the operator sees it. 0, or as buffer_append. */
+static int append_to(struct environment *env, struct session *of, const char *user, bool global, struct buffer *out) {
 	struct client_facts facts = {.fd = -1};
 	if (env->host != NULL)
 		env->host->describe(of, &facts);
@@ -149,8 +78,7 @@ int client_append_line(struct environment *env, struct session *of, const char *
 }
 
 static int append_line(struct session *caller, struct session *of) {
-	return client_append_line(caller->env, of, session_user(of), caller->tenant->is_operator,
-				  &caller->env->scratch);
+	return append_to(caller->env, of, session_user(of), caller->tenant->is_operator, &caller->env->scratch);
 }
 
 static enum outcome reply_lines(struct session *s, int error) {
@@ -188,23 +116,27 @@ enum client_type client_type_of(const struct session *s) {
 	return s->flags & SESSION_SUBSCRIBED ? CLIENT_PUBSUB : CLIENT_NORMAL;
 }
 
-enum client_list client_parse_list(struct session *s, const struct request *r, enum client_type *type) {
+/* The filter of CLIENT LIST: none, a type, or the ids from argument 3 on. */
+enum filter { LIST_ALL, LIST_TYPE, LIST_IDS, LIST_ERROR };
+
+/* Reads the arguments of CLIENT LIST. LIST_ERROR: an error was replied. */
+static enum filter parse_list(struct session *s, const struct request *r, enum client_type *type) {
 	if (r->argc == 2)
-		return CLIENT_LIST_ALL;
+		return LIST_ALL;
 	if (r->argc == 4 && slice_is(r->argv[2], "TYPE"))
-		return client_parse_type(s, r->argv[3], type) ? CLIENT_LIST_TYPE : CLIENT_LIST_ERROR;
+		return client_parse_type(s, r->argv[3], type) ? LIST_TYPE : LIST_ERROR;
 	if (r->argc < 4 || !slice_is(r->argv[2], "ID")) {
 		reply_syntax_error(s);
-		return CLIENT_LIST_ERROR;
+		return LIST_ERROR;
 	}
 	for (uint32_t i = 3; i < r->argc; i++) {
 		int64_t id;
 		if (!number_parse(r->argv[i], &id)) {
 			writer_error(s->reply, "ERR Invalid client ID");
-			return CLIENT_LIST_ERROR;
+			return LIST_ERROR;
 		}
 	}
-	return CLIENT_LIST_IDS;
+	return LIST_IDS;
 }
 
 struct session *client_by_id(const struct tenant *t, uint64_t id) {
@@ -216,7 +148,7 @@ struct session *client_by_id(const struct tenant *t, uint64_t id) {
 	return NULL;
 }
 
-/* Whether the lines can still be sent: otherwise they need not be made. */
+/* Whether the lines so far still fit into the output limit of the client. */
 static bool fits(const struct session *s) {
 	return writer_fits(s->reply, s->env->scratch.len);
 }
@@ -250,20 +182,73 @@ static int append_ids(struct session *s, const struct request *r) {
 	return error;
 }
 
+struct listing {
+	struct environment *env;
+	const struct fanout *fanout;
+	struct buffer *out;
+	enum filter filter;
+	enum client_type type;
+};
+
+static bool is_listed(const struct listing *l, const struct session *of) {
+	if (l->filter == LIST_TYPE)
+		return client_type_of(of) == l->type;
+	bool found = l->filter == LIST_ALL;
+	for (uint32_t i = 3; i < l->fanout->argc && !found; i++) {
+		int64_t id = 0;
+		(void)number_parse(l->fanout->argv[i], &id);
+		found = client_number(of, true) == (uint64_t)id;
+	}
+	return found;
+}
+
+static void list_one(void *context, struct session *of) {
+	const struct listing *l = context;
+	if (is_listed(l, of))
+		(void)append_to(l->env, of, client_tenant(of), true, l->out);
+}
+
+static void list_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
+	struct listing l = {.env = env, .fanout = c, .out = &answer->text};
+	struct fanout_reader again;
+	fanout_reader_init(&again, c);
+	l.filter = parse_list(&again.session, &again.request, &l.type);
+	env->host->each(env, list_one, &l);
+}
+
+static void list_gather(struct session *s, struct fanout *c) {
+	struct buffer *all = &s->env->scratch;
+	int error = 0;
+	for (unsigned i = 0; i < c->workers && error == 0; i++)
+		error = buffer_append(all, c->answers[i].text.data, c->answers[i].text.len, SIZE_MAX);
+	if (error < 0)
+		reply_store_error(s, error);
+	else
+		writer_verbatim(s->reply, "txt", buffer_slice(all));
+}
+
+static enum outcome list_all(struct session *s, const struct request *r) {
+	static const struct fanout_kind kind = {.on_worker = list_on_worker, .gather = list_gather};
+	enum client_type type;
+	if (parse_list(s, r, &type) == LIST_ERROR)
+		return OUTCOME_DONE;
+	return fanout_run(s, r, &kind, 0);
+}
+
 enum outcome cmd_client_list(struct session *s, const struct request *r) {
 	enum client_type type = CLIENT_NORMAL;
 	if (operator_asks(s))
-		return operator_client_list(s, r);
-	enum client_list filter = client_parse_list(s, r, &type);
+		return list_all(s, r);
+	enum filter filter = parse_list(s, r, &type);
 	int error = 0;
-	if (filter == CLIENT_LIST_ERROR)
+	if (filter == LIST_ERROR)
 		return OUTCOME_DONE;
-	if (filter == CLIENT_LIST_IDS) {
+	if (filter == LIST_IDS) {
 		error = append_ids(s, r);
 	} else {
 		list_for_each (node, &s->tenant->sessions) {
 			struct session *of = list_entry(node, struct session, tenant_link);
-			if (error == 0 && fits(s) && (filter == CLIENT_LIST_ALL || client_type_of(of) == type))
+			if (error == 0 && fits(s) && (filter == LIST_ALL || client_type_of(of) == type))
 				error = append_line(s, of);
 		}
 	}

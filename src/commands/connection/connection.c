@@ -1,7 +1,7 @@
 /* The commands of the connection itself: who it is, what it speaks, where it looks. */
 #include "atomdb/util/error.h"
 #include "commands/connection/auth_limit.h"
-#include "commands/connection/client.h"
+#include "commands/connection/client_name.h"
 #include "commands/handlers.h"
 
 static void report(struct session *s, enum log_event_id id) {

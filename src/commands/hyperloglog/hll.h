@@ -56,6 +56,3 @@ uint64_t hll_count_registers(const uint8_t registers[HLL_REGISTERS]);
 bool hll_cached(struct slice value, uint64_t *count);
 void hll_cache(uint8_t *bytes, uint64_t count);
 void hll_forget(uint8_t *bytes);
-
-/* Compares both forms and checks estimates; NULL, or what is wrong. */
-const char *hll_self_test(void);

@@ -1,4 +1,6 @@
-/* PFSELFTEST: the two forms of a HyperLogLog agree, and estimates are as good as they should be. */
+/* PFSELFTEST: checks that both forms of a HyperLogLog agree, and that estimates are within the tolerance. */
+#include "commands/hyperloglog/hll_self_test.h"
+
 #include <math.h>
 
 #include "commands/hyperloglog/hll.h"

@@ -3,6 +3,7 @@
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"
 #include "commands/hyperloglog/hll.h"
+#include "commands/hyperloglog/hll_self_test.h"
 
 static enum outcome reply_damaged(struct session *s) {
 	return reply_error(s, "INVALIDOBJ Corrupted HLL object detected");

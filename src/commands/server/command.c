@@ -4,7 +4,7 @@
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"
 #include "commands/keys/sort.h"
-#include "commands/server/arguments.h"
+#include "commands/server/docs.h"
 
 static const char *const group_names[] = {
 	[GROUP_STRING] = "string",         [GROUP_GENERIC] = "generic",
@@ -197,7 +197,7 @@ static void reply_docs(struct session *s, const struct command *c, bool with_sub
 	reply_text(s, c->name);
 	const char *arguments = c->arguments;
 	bool complexity = c->complexity != NULL;
-	writer_map(s->reply, 3 + (size_t)complexity + documents_count(c) + (arguments != NULL) + (count != 0));
+	writer_map(s->reply, 3 + (size_t)complexity + docs_count(c) + (arguments != NULL) + (count != 0));
 	reply_text(s, "summary");
 	reply_text(s, c->summary);
 	reply_text(s, "since");
@@ -208,10 +208,10 @@ static void reply_docs(struct session *s, const struct command *c, bool with_sub
 		reply_text(s, "complexity");
 		reply_text(s, c->complexity);
 	}
-	documents_reply(s->reply, c);
+	docs_reply(s->reply, c);
 	if (arguments != NULL) {
 		reply_text(s, "arguments");
-		arguments_reply(s->reply, arguments);
+		docs_reply_arguments(s->reply, arguments);
 	}
 	if (count == 0)
 		return;

@@ -6,10 +6,10 @@
 
 #include <stdio.h>
 
+#include "atomdb/session/fanout.h"
 #include "atomdb/session/tenant_stats.h"
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"
-#include "commands/tenants/operator.h"
 
 #define VALUE_MAX 160
 

@@ -1,13 +1,19 @@
-/* SLOWLOG: the tenant's commands that took long. */
-#include "commands/server/slowlog.h"
+/* SLOWLOG: the commands of a tenant that took long. The operator gets those of all tenants, with the name of the tenant
+ * in a further field. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "atomdb/session/fanout.h"
 #include "atomdb/session/tenant_stats.h"
 #include "commands/handlers.h"
-#include "commands/tenants/operator.h"
 
 #define DEFAULT_COUNT 10
+/* Entries that one answer has at most. */
+#define ENTRIES_MAX 10000
 
-void slowlog_reply_entry(struct writer *w, const struct slow_entry *e, const char *tenant) {
+/* Replies with an entry as SLOWLOG GET shows it. `tenant` is the name of its tenant for the operator, else NULL. */
+static void reply_entry(struct writer *w, const struct slow_entry *e, const char *tenant) {
 	const char *at = e->text;
 	writer_array(w, tenant == NULL ? 6 : 7);
 	writer_integer(w, e->id);
@@ -26,6 +32,141 @@ void slowlog_reply_entry(struct writer *w, const struct slow_entry *e, const cha
 		writer_bulk(w, slice_of(tenant));
 }
 
+struct found {
+	const struct slow_entry *entry;
+	const struct tenant *tenant;
+};
+
+/* Begins each entry in the text of an answer: `size` bytes of RESP follow. */
+struct rendered {
+	int64_t time_s;
+	size_t size;
+};
+
+static int newer_first(const void *a, const void *b) {
+	const struct found *x = a, *y = b;
+	return (x->entry->time_s < y->entry->time_s) - (x->entry->time_s > y->entry->time_s);
+}
+
+/* Finds the latest entries of all tenants of this worker, at most `most` of each. Returns their count or -ENOMEM. */
+static int64_t find_entries(const struct tenant_array *tenants, int64_t most, struct found **out) {
+	size_t room = 0, n = 0;
+	for (size_t i = 0; i < tenants->count; i++) {
+		const struct tenant_stats *tenant_stats = tenants->at[i]->tenant_stats;
+		if (tenant_stats != NULL)
+			room += (size_t)(tenant_stats->slow_count < most ? tenant_stats->slow_count : most);
+	}
+	*out = malloc((room + 1) * sizeof(**out));
+	if (*out == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < tenants->count; i++) {
+		const struct tenant_stats *tenant_stats = tenants->at[i]->tenant_stats;
+		int64_t left = tenant_stats == NULL              ? 0
+			       : tenant_stats->slow_count < most ? tenant_stats->slow_count
+								 : most;
+		for (const struct list *node = tenant_stats == NULL ? NULL : tenant_stats->slow.prev; left > 0;
+		     left--) {
+			(*out)[n++] = (struct found){list_entry(node, const struct slow_entry, link), tenants->at[i]};
+			node = node->prev;
+		}
+	}
+	qsort(*out, n, sizeof(**out), newer_first);
+	return n < (size_t)most ? (int64_t)n : most;
+}
+
+static int render(struct buffer *out, const struct found *f) {
+	struct rendered head = {.time_s = f->entry->time_s};
+	struct writer w;
+	size_t begin = out->len;
+	if (buffer_append(out, &head, sizeof(head), SIZE_MAX) < 0)
+		return -ENOMEM;
+	writer_init(&w, out, SIZE_MAX);
+	reply_entry(&w, f->entry, tenant_name(f->tenant));
+	head.size = out->len - begin - sizeof(head);
+	memcpy(out->data + begin, &head, sizeof(head));
+	if (!w.failed)
+		return 0;
+	out->len = begin;
+	return -ENOMEM;
+}
+
+static void get_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
+	struct tenant_array tenants;
+	struct found *found = NULL;
+	if (operator_own_tenants(env, &tenants) < 0)
+		return;
+	int64_t n = find_entries(&tenants, c->number, &found);
+	while (answer->number < n && render(&answer->text, &found[answer->number]) == 0)
+		answer->number++;
+	free(found);
+	free(tenants.at);
+}
+
+/* Merges the answers, which are in order. */
+static void get_gather(struct session *s, struct fanout *c) {
+	int64_t total = 0;
+	size_t *at = calloc(c->workers, sizeof(*at));
+	if (at == NULL) {
+		reply_store_error(s, -ENOMEM);
+		return;
+	}
+	for (unsigned i = 0; i < c->workers; i++)
+		total += c->answers[i].number;
+	if (total > c->number)
+		total = c->number;
+	writer_array(s->reply, (size_t)total);
+	while (total-- > 0 && !writer_drops(s->reply)) {
+		struct rendered best = {.time_s = INT64_MIN};
+		unsigned from = 0;
+		for (unsigned i = 0; i < c->workers; i++) {
+			struct rendered head;
+			if (at[i] == c->answers[i].text.len)
+				continue;
+			memcpy(&head, c->answers[i].text.data + at[i], sizeof(head));
+			if (head.time_s > best.time_s) {
+				best = head;
+				from = i;
+			}
+		}
+		writer_raw(s->reply, (struct slice){c->answers[from].text.data + at[from] + sizeof(best), best.size});
+		at[from] += sizeof(best) + best.size;
+	}
+	free(at);
+}
+
+static enum outcome get_from_all(struct session *s, const struct request *r, int64_t count) {
+	static const struct fanout_kind kind = {.on_worker = get_on_worker, .gather = get_gather};
+	return fanout_run(s, r, &kind, count < 0 || count > ENTRIES_MAX ? ENTRIES_MAX : count);
+}
+
+static void len_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
+	struct tenant_array tenants;
+	if (operator_own_tenants(env, &tenants) < 0)
+		return;
+	for (size_t i = 0; i < tenants.count; i++) {
+		struct tenant *t = tenants.at[i];
+		answer->number += t->tenant_stats == NULL ? 0 : t->tenant_stats->slow_count;
+		if (c->number != 0)
+			tenant_stats_reset_slowlog(t);
+	}
+	free(tenants.at);
+}
+
+static enum outcome count_all(struct session *s, const struct request *r) {
+	static const struct fanout_kind kind = {.on_worker = len_on_worker, .gather = fanout_gather_sum};
+	return fanout_run(s, r, &kind, 0);
+}
+
+static void reset_gather(struct session *s, struct fanout *c) {
+	(void)c;
+	writer_ok(s->reply);
+}
+
+static enum outcome reset_all(struct session *s, const struct request *r) {
+	static const struct fanout_kind kind = {.on_worker = len_on_worker, .gather = reset_gather};
+	return fanout_run(s, r, &kind, 1);
+}
+
 enum outcome cmd_slowlog_get(struct session *s, const struct request *r) {
 	const struct tenant_stats *n = s->tenant->tenant_stats;
 	int64_t count = DEFAULT_COUNT, have = n == NULL ? 0 : n->slow_count;
@@ -34,27 +175,27 @@ enum outcome cmd_slowlog_get(struct session *s, const struct request *r) {
 	if (r->argc == 3 && (!number_parse(r->argv[2], &count) || count < -1))
 		return reply_error(s, "ERR count should be greater than or equal to -1");
 	if (operator_asks(s))
-		return operator_slowlog_get(s, r, count);
+		return get_from_all(s, r, count);
 	if (count == -1 || count > have)
 		count = have;
 	writer_array(s->reply, (size_t)count);
 	if (n == NULL)
 		return OUTCOME_DONE;
 	for (const struct list *node = n->slow.prev; count-- > 0 && !writer_drops(s->reply); node = node->prev)
-		slowlog_reply_entry(s->reply, list_entry(node, struct slow_entry, link), NULL);
+		reply_entry(s->reply, list_entry(node, struct slow_entry, link), NULL);
 	return OUTCOME_DONE;
 }
 
 enum outcome cmd_slowlog_len(struct session *s, const struct request *r) {
 	if (operator_asks(s))
-		return operator_slowlog_len(s, r);
+		return count_all(s, r);
 	writer_integer(s->reply, s->tenant->tenant_stats == NULL ? 0 : s->tenant->tenant_stats->slow_count);
 	return OUTCOME_DONE;
 }
 
 enum outcome cmd_slowlog_reset(struct session *s, const struct request *r) {
 	if (operator_asks(s))
-		return operator_slowlog_reset(s, r);
+		return reset_all(s, r);
 	tenant_stats_reset_slowlog(s->tenant);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;

@@ -1,24 +1,14 @@
-/* CLIENT: names, and the lines of CLIENT LIST and CLIENT INFO. */
+/* CLIENT LIST and CLIENT INFO. */
 #include "world.h"
 
 #define OK     "+OK\r\n"
 #define SYNTAX "-ERR syntax error\r\n"
 
-static void test_names_and_lines_of_a_client(void **state) {
+static void test_a_line_describes_the_client(void **state) {
 	static const struct exchange table[] = {
-		{"CLIENT GETNAME", "$-1\r\n"},
-		{"CLIENT SETNAME me", OK},
-		{"CLIENT GETNAME", "$2\r\nme\r\n"},
-		{"CLIENT SETNAME a_b", "-ERR Client names cannot contain spaces, newlines or special characters.\r\n"},
-		{"CLIENT GETNAME", "$2\r\nme\r\n"},
-		{"CLIENT SETNAME ''", OK},
-		{"CLIENT GETNAME", "$-1\r\n"},
 		{"CLIENT SETNAME me", OK},
 		{"CLIENT SETINFO lib-name redis-py", OK},
 		{"CLIENT SETINFO LIB-VER 4.3", OK},
-		{"CLIENT SETINFO lib-foo x", "-ERR Unrecognized option 'lib-foo'\r\n"},
-		{"CLIENT SETINFO lib-ver a_b",
-		 "-ERR lib-ver cannot contain spaces, newlines or special characters.\r\n"},
 		{"CLIENT NO-EVICT on", OK},
 		{"CLIENT NO-EVICT off", OK},
 		{"CLIENT NO-EVICT x", SYNTAX},
@@ -56,33 +46,6 @@ static void test_names_and_lines_of_a_client(void **state) {
 	expect_part(c, line, "name=me");
 	expect_part(c, "CLIENT LIST TYPE NORMAL", "name=me");
 	expect_part(c, "CLIENT HELP", "+CLIENT <subcommand>");
-	char *big = malloc(4096);
-	assert_non_null(big);
-	memset(big, 'x', 4096);
-	struct slice argv[3] = {SLICE("CLIENT"), SLICE("SETNAME"), {big, 4096}};
-	assert_int_equal(client_run(c, argv, 3)[0], '-');
-	free(big);
-	expect(c, "CLIENT GETNAME", "$2\r\nme\r\n");
-	close_world(w, c);
-}
-
-static void test_a_name_has_at_most_128_printable_characters(void **state) {
-	struct client *c;
-	struct world *w = open_world(NULL, &c);
-	char name[130];
-	struct slice set[] = {SLICE("CLIENT"), SLICE("SETNAME"), {name, 128}};
-	(void)state;
-	memset(name, '~', sizeof(name));
-	assert_string_equal(client_run(c, set, 3), OK);
-	set[2].len = 129;
-	assert_string_equal(client_run(c, set, 3), "-ERR names of clients have a limit of 128 bytes\r\n");
-	static const char wrong[] = {' ', '\n', '\0', 0x7f, (char)0x80};
-	for (size_t i = 0; i < sizeof(wrong); i++) {
-		set[2] = (struct slice){wrong + i, 1};
-		assert_string_equal(client_run(c, set, 3),
-				    "-ERR Client names cannot contain spaces, newlines or special characters.\r\n");
-	}
-	assert_int_equal(strlen(c->session.name), 128);
 	close_world(w, c);
 }
 
@@ -168,8 +131,7 @@ static void test_the_operator_sees_the_clients_of_all_tenants_and_workers(void *
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names_and_lines_of_a_client),
-		cmocka_unit_test(test_a_name_has_at_most_128_printable_characters),
+		cmocka_unit_test(test_a_line_describes_the_client),
 		cmocka_unit_test(test_flags_tell_the_state_of_the_client),
 		cmocka_unit_test(test_list_filters_by_type_and_id),
 		cmocka_unit_test(test_the_operator_sees_the_clients_of_all_tenants_and_workers),

@@ -1,6 +1,7 @@
 /* HyperLogLogs: both forms against plain registers, estimates, and damaged values. */
 #include "atomdb/util/error.h"
 #include "commands/hyperloglog/hll.h"
+#include "commands/hyperloglog/hll_self_test.h"
 #include "harness.h"
 
 static struct slice value_of(const struct hll *h) {

@@ -1,4 +1,4 @@
-/* RENAME, RENAMENX, MOVE, COPY and SWAPDB. */
+/* RENAME, RENAMENX, MOVE and COPY. */
 #include "world.h"
 
 #define OK     "+OK\r\n"
@@ -47,16 +47,9 @@ static void test_databases(void **state) {
 		{"COPY a b DB", SYNTAX},
 		{"COPY a b DB -1", INDEX},
 		{"COPY a b", ":1\r\n"},
-		{"SWAPDB 0 1", OK},
-		{"DBSIZE", ":1\r\n"},
-		{"GET a", "$1\r\n2\r\n"},
-		{"SELECT 1", OK},
 		{"DBSIZE", ":2\r\n"},
-		{"SWAPDB x 1", "-ERR invalid first DB index\r\n"},
-		{"SWAPDB 1 3000000000", "-ERR invalid second DB index\r\n"},
-		{"SWAPDB 1 16", INDEX},
-		{"FLUSHDB", OK},
-		{"SELECT 0", OK},
+		{"SELECT 1", OK},
+		{"DBSIZE", ":1\r\n"},
 		{"GET a", "$1\r\n2\r\n"},
 	};
 	(void)state;

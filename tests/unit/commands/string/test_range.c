@@ -1,9 +1,8 @@
-/* The commands of parts of values, MSETNX, and INCRBYFLOAT. */
+/* GETRANGE, SETRANGE and SUBSTR. */
 #include "world.h"
 
 #define OK      "+OK\r\n"
 #define INTEGER "-ERR value is not an integer or out of range\r\n"
-#define FLOAT   "-ERR value is not a valid float\r\n"
 
 static void test_ranges(void **state) {
 	static const struct exchange table[] = {
@@ -35,44 +34,9 @@ static void test_ranges(void **state) {
 	EXPECT_ON_NEW_SERVER(table);
 }
 
-static void test_msetnx(void **state) {
-	static const struct exchange table[] = {
-		{"MSETNX a 1 b 2 a 3", ":1\r\n"},
-		{"MGET a b", "*2\r\n$1\r\n3\r\n$1\r\n2\r\n"},
-		{"MSETNX c 1 b 3", ":0\r\n"},
-		{"EXISTS c", ":0\r\n"},
-		{"MSETNX c 1 b", "-ERR wrong number of arguments for 'msetnx' command\r\n"},
-	};
-	(void)state;
-	EXPECT_ON_NEW_SERVER(table);
-}
-
-static void test_incrbyfloat(void **state) {
-	static const struct exchange table[] = {
-		{"INCRBYFLOAT f 3.0e3", "$4\r\n3000\r\n"},
-		{"INCRBYFLOAT f 0.5", "$6\r\n3000.5\r\n"},
-		{"INCRBYFLOAT f -3000.5", "$1\r\n0\r\n"},
-		{"EXPIRE f 100", ":1\r\n"},
-		{"INCRBYFLOAT f -0", "$1\r\n0\r\n"},
-		{"TTL f", ":100\r\n"},
-		{"INCRBYFLOAT f x", FLOAT},
-		{"INCRBYFLOAT f _1", FLOAT},
-		{"INCRBYFLOAT f ''", FLOAT},
-		{"INCRBYFLOAT f nan", FLOAT},
-		{"INCRBYFLOAT f 1e10000", FLOAT},
-		{"INCRBYFLOAT f inf", "-ERR increment would produce NaN or Infinity\r\n"},
-		{"SET f text", OK},
-		{"INCRBYFLOAT f 1", FLOAT},
-	};
-	(void)state;
-	EXPECT_ON_NEW_SERVER(table);
-}
-
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranges),
-		cmocka_unit_test(test_msetnx),
-		cmocka_unit_test(test_incrbyfloat),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

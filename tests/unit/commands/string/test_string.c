@@ -133,35 +133,6 @@ static void test_getex(void **state) {
 	EXPECT_ON_NEW_SERVER(table);
 }
 
-static void test_numbers(void **state) {
-	static const struct exchange table[] = {
-		{"INCR n", ":1\r\n"},
-		{"INCRBY n 41", ":42\r\n"},
-		{"DECR n", ":41\r\n"},
-		{"DECRBY n 50", ":-9\r\n"},
-		{"DECRBY n -9", ":0\r\n"},
-		{"GET n", "$1\r\n0\r\n"},
-		{"EXPIRE n 10", ":1\r\n"},
-		{"INCR n", ":1\r\n"},
-		{"TTL n", ":10\r\n"},
-		{"SET n 9223372036854775807", OK},
-		{"INCR n", "-ERR increment or decrement would overflow\r\n"},
-		{"DECRBY n -1", "-ERR increment or decrement would overflow\r\n"},
-		{"DECRBY n -9223372036854775808", "-ERR decrement would overflow\r\n"},
-		{"GET n", "$19\r\n9223372036854775807\r\n"},
-		{"INCRBY n a", NOT_INTEGER},
-		{"INCRBY n 1.5", NOT_INTEGER},
-		{"SET n abc", OK},
-		{"INCR n", NOT_INTEGER},
-		{"SET n 01", OK},
-		{"INCR n", NOT_INTEGER},
-		{"SET n ''", OK},
-		{"INCR n", NOT_INTEGER},
-	};
-	(void)state;
-	EXPECT_ON_NEW_SERVER(table);
-}
-
 static void test_append(void **state) {
 	static const struct exchange table[] = {
 		{"APPEND k Hello", ":5\r\n"},
@@ -258,18 +229,30 @@ static void test_hits_and_misses(void **state) {
 	close_world(w, c);
 }
 
+static void test_msetnx(void **state) {
+	static const struct exchange table[] = {
+		{"MSETNX a 1 b 2 a 3", ":1\r\n"},
+		{"MGET a b", "*2\r\n$1\r\n3\r\n$1\r\n2\r\n"},
+		{"MSETNX c 1 b 3", ":0\r\n"},
+		{"EXISTS c", ":0\r\n"},
+		{"MSETNX c 1 b", "-ERR wrong number of arguments for 'msetnx' command\r\n"},
+	};
+	(void)state;
+	EXPECT_ON_NEW_SERVER(table);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_set_and_get),
 		cmocka_unit_test(test_set_options),
 		cmocka_unit_test(test_variants_of_set),
 		cmocka_unit_test(test_getex),
-		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_append),
 		cmocka_unit_test(test_append_beyond_the_limit),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_evicts_the_least_recently_used),
 		cmocka_unit_test(test_hits_and_misses),
+		cmocka_unit_test(test_msetnx),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* The replies of COMMAND DOCS about arguments and history. */
-#include "commands/server/arguments.h"
+#include "commands/server/docs.h"
 #include "world.h"
 
 struct text {
@@ -38,24 +38,24 @@ static void test_each_mark_of_an_argument_is_a_field(void **state) {
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		struct text t;
 		begin(&t);
-		arguments_reply(&t.writer, table[i].line);
+		docs_reply_arguments(&t.writer, table[i].line);
 		end(&t, table[i].reply);
 	}
 }
 
-static void test_documents_count_the_pairs_that_they_write(void **state) {
+static void test_docs_count_the_pairs_that_they_write(void **state) {
 	(void)state;
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		struct text t;
 		begin(&t);
-		documents_reply(&t.writer, &command_table[i]);
+		docs_reply(&t.writer, &command_table[i]);
 		static const char *const names[] = {"\ndoc_flags\r", "\ndeprecated_since\r", "\nreplaced_by\r",
 						    "\nhistory\r"};
 		size_t found = 0;
 		assert_int_equal(buffer_append(&t.out, "", 1, SIZE_MAX), 0);
 		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
 			found += strstr(t.out.data, names[k]) != NULL;
-		assert_int_equal(found, documents_count(&command_table[i]));
+		assert_int_equal(found, docs_count(&command_table[i]));
 		buffer_deinit(&t.out);
 	}
 }
@@ -63,7 +63,7 @@ static void test_documents_count_the_pairs_that_they_write(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_mark_of_an_argument_is_a_field),
-		cmocka_unit_test(test_documents_count_the_pairs_that_they_write),
+		cmocka_unit_test(test_docs_count_the_pairs_that_they_write),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

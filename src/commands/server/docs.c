@@ -1,4 +1,4 @@
-#include "commands/server/arguments.h"
+#include "commands/server/docs.h"
 
 #include <string.h>
 
@@ -87,11 +87,11 @@ static void write_argument(struct writer *w, const struct argument *a) {
 	}
 	if (a->inner != NULL) {
 		writer_bulk(w, SLICE("arguments"));
-		arguments_reply(w, a->inner);
+		docs_reply_arguments(w, a->inner);
 	}
 }
 
-void arguments_reply(struct writer *w, const char *text) {
+void docs_reply_arguments(struct writer *w, const char *text) {
 	size_t count = 0;
 	for (const char *at = text; !is_end(at); count++)
 		take(&at);
@@ -109,7 +109,7 @@ static size_t count_changes(const struct command *c) {
 	return count;
 }
 
-size_t documents_count(const struct command *c) {
+size_t docs_count(const struct command *c) {
 	return (size_t)(c->doc_flag != NULL) + (c->deprecated_since != NULL) + (c->replaced_by != NULL) +
 	       (c->history != NULL);
 }
@@ -121,7 +121,7 @@ static void pair(struct writer *w, const char *name, const char *text) {
 	writer_bulk(w, slice_of(text));
 }
 
-void documents_reply(struct writer *w, const struct command *c) {
+void docs_reply(struct writer *w, const struct command *c) {
 	size_t count = count_changes(c);
 	if (c->doc_flag != NULL) {
 		writer_bulk(w, SLICE("doc_flags"));

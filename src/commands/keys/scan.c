@@ -1,81 +1,21 @@
-/* The commands of keys as such, whatever their values are. */
+/* KEYS and SCAN. */
 #include <stdio.h>
 
-#include "atomdb/store/undo.h"
 #include "atomdb/store/walk.h"
-#include "atomdb/util/error.h"
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"
 
-/* Steps of an iteration that one SCAN makes at most, whatever COUNT asks for: the loop must turn. */
+/* The largest COUNT of one SCAN. It bounds the time that other clients wait. */
 #define SCAN_COUNT_MAX 65536
 
-enum outcome cmd_generic_del(struct session *s, const struct request *r) {
-	int64_t removed = 0;
-	if (r->argc > 2)
-		keyspace_begin(s->tenant->shard);
-	for (uint32_t i = 1; i < r->argc; i++) {
-		struct key key = request_key(s, r, i);
-		struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
-		if (e == NULL)
-			continue;
-		keyspace_delete(s->tenant, &key, e);
-		keyspace_event(s, NOTIFY_GENERIC, "del", &key);
-		removed++;
-	}
-	if (r->argc > 2)
-		keyspace_commit(s->tenant->shard);
-	writer_integer(s->reply, removed);
-	return OUTCOME_DONE;
-}
-
-static enum outcome count_existing(struct session *s, const struct request *r, enum lookup how) {
-	int64_t found = 0;
-	for (uint32_t i = 1; i < r->argc; i++) {
-		struct key key = request_key(s, r, i);
-		found += keyspace_find(s->tenant, &key, how) != NULL;
-	}
-	writer_integer(s->reply, found);
-	return OUTCOME_DONE;
-}
-
-enum outcome cmd_exists(struct session *s, const struct request *r) {
-	return count_existing(s, r, LOOKUP_COUNT);
-}
-
-enum outcome cmd_touch(struct session *s, const struct request *r) {
-	return count_existing(s, r, LOOKUP_READ);
-}
-
-enum outcome cmd_type(struct session *s, const struct request *r) {
-	struct key key = request_key(s, r, 1);
-	writer_simple(s->reply, keyspace_find(s->tenant, &key, LOOKUP_COUNT) != NULL ? "string" : "none");
-	return OUTCOME_DONE;
-}
-
-enum outcome cmd_randomkey(struct session *s, const struct request *r) {
-	(void)r;
-	struct entry *e;
-	int found = keyspace_random(s->tenant, s->database, &e);
-	if (found == ATOMDB_E_AGAIN)
-		return OUTCOME_RETRY;
-	if (found < 0)
-		return reply_store_error(s, found);
-	if (found == 0)
-		writer_null(s->reply);
-	else
-		writer_bulk(s->reply, keyspace_name(e));
-	return OUTCOME_DONE;
-}
-
-/* What an iteration picks, and where it writes it. */
+/* The keys that an iteration writes to `writer`. */
 struct selection {
 	struct writer *writer;
 	struct slice pattern;
 	bool all;         /* any name matches */
 	bool none;        /* no value is of the type asked for */
-	uint64_t count;   /* picked */
-	uint64_t visited; /* what SCAN's COUNT is about */
+	uint64_t count;   /* keys written */
+	uint64_t visited; /* keys seen, which COUNT of SCAN bounds */
 	uint64_t *work;   /* left for matching; 0: given up */
 };
 
@@ -112,8 +52,8 @@ enum outcome cmd_keys(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* Reads a cursor as strtoul does, which is what Redis reads it with: a sign is allowed and wraps, an empty text is 0, a
- * NUL ends it. */
+/* Reads a cursor as Redis does, by the rules of strtoul(): a sign is allowed and wraps, an empty text is 0, a NUL ends
+ * it. */
 static bool parse_cursor(struct slice text, uint64_t *cursor) {
 	size_t i = 0, digits = 0;
 	bool negative = false;
@@ -133,7 +73,7 @@ static bool parse_cursor(struct slice text, uint64_t *cursor) {
 	return true;
 }
 
-/* Reads MATCH, COUNT and TYPE from argument 2 on. False: an error was answered. */
+/* Reads MATCH, COUNT and TYPE from argument 2 on. False: an error was replied. */
 static bool parse_scan_options(struct session *s, const struct request *r, struct selection *sel, int64_t *count) {
 	for (uint32_t i = 2; i < r->argc; i += 2) {
 		struct slice option = r->argv[i];
@@ -180,7 +120,7 @@ enum outcome cmd_scan(struct session *s, const struct request *r) {
 	if (is_given_up(&sel))
 		return reply_costly_pattern(s, mark);
 
-	/* The new cursor is answered before the names, but known after them. */
+	/* The new cursor comes before the names, but is known after them. */
 	char text[32], head[96];
 	int digits = snprintf(text, sizeof(text), "%llu", (unsigned long long)cursor);
 	int n = snprintf(head, sizeof(head), "*2\r\n$%d\r\n%s\r\n*%llu\r\n", digits, text,

@@ -1,66 +1,8 @@
-/* The operator's own commands: TENANT and SHUTDOWN. The control plane does most of it. */
-#include "commands/tenants/operator.h"
-
-#include <errno.h>
+/* TENANT: the operator lists, makes, changes and ends tenants. The control plane does all but KILL. */
 #include <stdlib.h>
 
+#include "atomdb/session/fanout.h"
 #include "commands/handlers.h"
-
-bool operator_only(struct session *s, const struct request *r) {
-	if (s->tenant->is_operator)
-		return true;
-	writer_errorf(s->reply, "NOPERM this user has no permissions to run the '%s' command", r->command->name);
-	return false;
-}
-
-struct collection {
-	struct tenant_array *out;
-	size_t room;
-	int error;
-};
-
-static void collect(void *context, struct tenant *t) {
-	struct collection *c = context;
-	if (c->error != 0)
-		return;
-	if (c->out->count == c->room) {
-		size_t room = c->room == 0 ? 64 : c->room * 2;
-		struct tenant **larger = realloc(c->out->at, room * sizeof(struct tenant *));
-		if (larger == NULL) {
-			c->error = -ENOMEM;
-			return;
-		}
-		c->out->at = larger;
-		c->room = room;
-	}
-	c->out->at[c->out->count++] = t;
-}
-
-int operator_own_tenants(struct environment *env, struct tenant_array *out) {
-	*out = (struct tenant_array){NULL, 0};
-	struct collection c = {.out = out};
-	registry_each_of(env->registry, env->worker, collect, &c);
-	if (c.error != 0)
-		free(out->at);
-	return c.error;
-}
-
-void fanout_gather_sum(struct session *s, struct fanout *c) {
-	int64_t sum = 0;
-	for (unsigned i = 0; i < c->workers; i++)
-		sum += c->answers[i].number;
-	writer_integer(s->reply, sum);
-}
-
-void fanout_gather_text(struct session *s, struct fanout *c) {
-	struct slice text = buffer_slice(&c->answers[0].text);
-	if (text.len != 0 && text.data[0] == '-')
-		writer_errorf(s->reply, "%.*s", (int)text.len - 1, text.data + 1);
-	else
-		writer_raw(s->reply, text);
-}
-
-/* --- TENANT ----------------------------------------------------------------------------------------------------- */
 
 static enum outcome ask(struct session *s, const struct request *r, const struct fanout_kind *kind) {
 	s->flags |= SESSION_SECRET;
@@ -92,7 +34,7 @@ enum outcome cmd_tenant_drop(struct session *s, const struct request *r) {
 	return ask(s, r, &kind);
 }
 
-/* Answers how many clients were closed; -1: the tenant is not here. */
+/* Answers the count of clients closed, or -1 if the tenant is not on this worker. */
 static void kill_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
 	struct tenant_array tenants;
 	answer->number = -1;
@@ -104,7 +46,7 @@ static void kill_on_worker(struct environment *env, struct fanout *c, struct fan
 			continue;
 		struct list todo = t->sessions;
 		answer->number = 0;
-		/* The last to go may end the tenant: how many there are is known before. */
+		/* The last client may end the tenant: the count is read before. */
 		for (uint64_t left = counter_get(&t->counters.clients); left > 0; left--) {
 			struct session *of = list_entry(todo.next, struct session, tenant_link);
 			todo.next = of->tenant_link.next;
@@ -149,35 +91,4 @@ enum outcome cmd_tenant_help(struct session *s, const struct request *r) {
 		"    Changes options of a tenant.",
 	};
 	return reply_help_lines(s, "tenant", lines);
-}
-
-/* --- SHUTDOWN --------------------------------------------------------------------------------------------------- */
-
-enum outcome cmd_shutdown(struct session *s, const struct request *r) {
-	static const struct fanout_kind kind = {.control = CONTROL_SHUTDOWN, .gather = fanout_gather_text};
-	bool save = false, nosave = false, now = false, force = false, abort = false;
-	if (!operator_only(s, r))
-		return OUTCOME_DONE;
-	for (uint32_t i = 1; i < r->argc; i++) {
-		if (slice_is(r->argv[i], "SAVE"))
-			save = true;
-		else if (slice_is(r->argv[i], "NOSAVE"))
-			nosave = true;
-		else if (slice_is(r->argv[i], "NOW"))
-			now = true;
-		else if (slice_is(r->argv[i], "FORCE"))
-			force = true;
-		else if (slice_is(r->argv[i], "ABORT"))
-			abort = true;
-		else
-			return reply_syntax_error(s);
-	}
-	if ((abort && (save || nosave || now || force)) || (save && nosave))
-		return reply_syntax_error(s);
-	if (abort)
-		return reply_error(s, "ERR No shutdown in progress.");
-	if (save && !force)
-		return reply_error(s,
-				   "ERR Errors trying to SHUTDOWN: nothing can be saved. FORCE stops it all the same.");
-	return fanout_run(s, r, &kind, 0);
 }

@@ -1,0 +1,74 @@
+/* FUNCTION. A tenant has no library of functions. */
+#include "commands/handlers.h"
+
+enum outcome cmd_function_delete(struct session *s, const struct request *r) {
+	(void)r;
+	return reply_error(s, "ERR Library not found");
+}
+
+enum outcome cmd_function_flush(struct session *s, const struct request *r) {
+	if (r->argc > 3)
+		return reply_wrong_count(s, r);
+	if (r->argc == 3 && !slice_is(r->argv[2], "SYNC") && !slice_is(r->argv[2], "ASYNC"))
+		return reply_error(s, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
+	s->tenant->changes++;
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+enum outcome cmd_function_kill(struct session *s, const struct request *r) {
+	(void)r;
+	return reply_error(s, "NOTBUSY No scripts in execution right now.");
+}
+
+enum outcome cmd_function_list(struct session *s, const struct request *r) {
+	bool code = false, name = false;
+	for (uint32_t i = 2; i < r->argc; i++) {
+		if (!code && slice_is(r->argv[i], "WITHCODE")) {
+			code = true;
+		} else if (!name && slice_is(r->argv[i], "LIBRARYNAME")) {
+			if (++i == r->argc)
+				return reply_error(s, "ERR library name argument was not given");
+			name = true;
+		} else {
+			writer_errorf(s->reply, "ERR Unknown argument %.*s", ECHO_TEXT(r->argv[i], ECHO_LONG));
+			return OUTCOME_DONE;
+		}
+	}
+	writer_array(s->reply, 0);
+	return OUTCOME_DONE;
+}
+
+enum outcome cmd_function_stats(struct session *s, const struct request *r) {
+	(void)r;
+	struct writer *w = s->reply;
+	writer_map(w, 2);
+	writer_bulk(w, SLICE("running_script"));
+	writer_null(w);
+	writer_bulk(w, SLICE("engines"));
+	writer_map(w, 1);
+	writer_bulk(w, SLICE("LUA"));
+	writer_map(w, 2);
+	writer_bulk(w, SLICE("libraries_count"));
+	writer_integer(w, 0);
+	writer_bulk(w, SLICE("functions_count"));
+	writer_integer(w, 0);
+	return OUTCOME_DONE;
+}
+
+enum outcome cmd_function_help(struct session *s, const struct request *r) {
+	(void)r;
+	static const char *const lines[] = {
+		"DELETE <library>",
+		"    Answers that there is no such library.",
+		"FLUSH [ASYNC|SYNC]",
+		"    Removes all libraries, of which there are none.",
+		"KILL",
+		"    Answers that no function runs.",
+		"LIST [LIBRARYNAME <pattern>] [WITHCODE]",
+		"    Lists the libraries, of which there are none.",
+		"STATS",
+		"    Tells what runs and how many libraries there are.",
+	};
+	return reply_help_lines(s, "function", lines);
+}
