@@ -188,12 +188,16 @@ def scan_everything(servers, report):
         client.close()
 
 
+# Random commands after which both servers are set to equal states.
+ROUND = 5000
+
+
 def random_commands(servers, report, seed, count):
     generator = Generator(seed)
     pair, history, done = both(servers), [], 0
-    since = count  # start the first round with equal states
+    since = ROUND  # start the first round with equal states
     while done < count and not report.enough():
-        if since >= 5000:
+        if since >= ROUND:
             # A separate batch: Redis closes an unauthenticated client with more than 1 KB of unread replies.
             run_batch(pair, [[b"RESET"], [b"GET", b"a"], [b"AUTH", SECRET.encode()]], report, history)
             start = [[b"HELLO", b"3" if (done * 4 // count) % 2 else b"2"], [b"FLUSHALL"], [b"CONFIG", b"RESETSTAT"], [b"SELECT", b"0"]]
@@ -212,7 +216,7 @@ def random_commands(servers, report, seed, count):
                 print(f"    before: {show(command)} -> {short(reply)}")
             return done
         done += len(batch)
-        since = since + len(batch) if equal else 5000
+        since = since + len(batch) if equal else ROUND
     for client in pair:
         client.close()
     return done
