@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -157,6 +158,14 @@ static inline void client_connect(const struct server *s, int fd) {
 static inline int client_open(const struct server *s) {
 	int fd = client_socket();
 	client_connect(s, fd);
+	return fd;
+}
+
+static inline int client_open_unix(const struct server *s) {
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s", strchr(listener_address(s->listeners[1]), ':') + 1);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
 	return fd;
 }
 

@@ -1,0 +1,92 @@
+/* Replies to clients that read late, too late or never. */
+#include <fcntl.h>
+
+#include "server.h"
+
+static struct server *start_with(struct settings settings) {
+	struct tenants_config tenants_config = server_open_tenants();
+	return server_start(&settings, &tenants_config);
+}
+
+/* A client that asks for much and reads late: it gets everything, others are served meanwhile, and what was held for it
+ * is charged to its tenant and given back. */
+static void waits_for_a_slow_reader(void **state) {
+	enum { COUNT = 48, SIZE = 1 << 20 };
+	struct server *s = start_with(server_settings());
+	(void)state;
+	int slow = client_auth(s, "slow"), other = client_auth(s, "slow");
+	/* What the slow log keeps is charged too, and a sanitizer makes commands slow. */
+	client_send(slow, "CONFIG SET slowlog-log-slower-than -1\r\n");
+	client_expect(slow, "+OK\r\n");
+	client_set(slow, "key", 's', SIZE);
+	uint64_t idle = server_tenants(s).bytes;
+	for (int i = 0; i < COUNT; i++)
+		client_send(slow, "GET key\r\n");
+	client_send(slow, "PING\r\n");
+	wait_for(server_tenants(s).bytes > idle);
+	/* Held back: some MiB are in the kernel's buffers, far from all in the server's. */
+	assert_true(server_tenants(s).bytes - idle < (uint64_t)COUNT * SIZE / 2);
+	client_send(other, "PING\r\n");
+	client_expect(other, "+PONG\r\n");
+	for (int i = 0; i < COUNT; i++)
+		client_expect_fill(slow, 's', SIZE);
+	client_expect(slow, "+PONG\r\n");
+	wait_for(server_tenants(s).bytes == idle);
+	close(slow);
+	close(other);
+	server_free(s);
+}
+
+static void closes_beyond_the_output_limit(void **state) {
+	struct settings settings = server_settings();
+	struct tenants_config tenants_config = server_open_tenants();
+	settings.output_buffer = 4 << 20;
+	struct server *s = server_start(&settings, &tenants_config);
+	(void)state;
+	int fd = client_auth(s, "limit");
+	client_set(fd, "key", 'x', 3 << 20);
+	client_send(fd, "GET key\r\n");
+	client_expect_fill(fd, 'x', 3 << 20);
+	client_send(fd, "MGET key key\r\n");
+	wait_for(server_sum(s, output_limit) == 1);
+	client_expect_end(fd);
+	assert_int_equal(s->events[LOG_EVENT_OUTPUT_LIMIT], 1);
+	server_free(s);
+}
+
+/* An unauthenticated client that asks and never reads is not served beyond the kernel's buffers, and holds little. */
+static void stops_reading_who_does_not_read(void **state) {
+	struct server *s = start_with(server_settings());
+	char input[14000];
+	(void)state;
+	for (size_t i = 0; i < sizeof(input); i += 14)
+		memcpy(input + i, "*1\r\n$4\r\nPING\r\n", 14);
+	int fd = client_open(s);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	size_t sent = 0;
+	int full = 0;
+	while (full < 200 && sent < (size_t)64 << 20) {
+		/* Always whole commands, or the kernel's refusal. */
+		ssize_t n = send(fd, input + sent % sizeof(input), sizeof(input) - sent % sizeof(input), MSG_NOSIGNAL);
+		full = n < 0 ? full + 1 : 0;
+		if (n < 0)
+			pass_ms(5);
+		else
+			sent += (size_t)n;
+	}
+	assert_true(sent < (size_t)64 << 20);
+	int other = client_auth(s, "other");
+	close(other);
+	close(fd);
+	wait_for(server_sum(s, clients) == 0);
+	server_free(s);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(waits_for_a_slow_reader),
+		cmocka_unit_test(closes_beyond_the_output_limit),
+		cmocka_unit_test(stops_reading_who_does_not_read),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,103 @@
+/* Bytes that other clients cause. */
+#include "server.h"
+
+static struct server *start_with(struct settings settings) {
+	struct tenants_config tenants_config = server_open_tenants();
+	return server_start(&settings, &tenants_config);
+}
+
+static int subscribe(const struct server *s, const char *secret) {
+	int fd = client_auth(s, secret);
+	client_send(fd, "SUBSCRIBE c\r\n");
+	client_expect(fd, "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+	return fd;
+}
+
+static void a_message_reaches_every_subscriber_in_order(void **state) {
+	struct server *s = start_with(server_settings());
+	(void)state;
+	int first = subscribe(s, "one"), second = subscribe(s, "one"), other = subscribe(s, "two");
+	int publisher = client_auth(s, "one");
+	client_send(publisher, "PUBLISH c a\r\nPUBLISH c b\r\n");
+	client_expect(publisher, ":2\r\n:2\r\n");
+	for (int i = 0; i < 2; i++)
+		client_expect(i == 0 ? first : second, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\na\r\n"
+						       "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nb\r\n");
+	/* The next bytes of the other tenant's subscriber are the reply to its own command. */
+	client_send(other, "PING\r\n");
+	client_expect(other, "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+	close(first);
+	close(second);
+	close(other);
+	close(publisher);
+	server_free(s);
+}
+
+/* A message of this size is held once for all subscribers. */
+static void a_large_message_is_shared(void **state) {
+	enum { SUBSCRIBERS = 8, SIZE = 4 << 20 };
+	struct server *s = start_with(server_settings());
+	int fds[SUBSCRIBERS];
+	char head[128];
+	(void)state;
+	for (int i = 0; i < SUBSCRIBERS; i++)
+		fds[i] = subscribe(s, "shared");
+	int publisher = client_auth(s, "shared");
+	uint64_t idle = server_tenants(s).bytes;
+	char *message = malloc(SIZE);
+	assert_non_null(message);
+	memset(message, 'm', SIZE);
+	snprintf(head, sizeof(head), "*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$%d\r\n", SIZE);
+	client_send(publisher, head);
+	client_send_bytes(publisher, message, SIZE);
+	client_send(publisher, "\r\n");
+	client_expect(publisher, ":8\r\n");
+	assert_true(server_tenants(s).bytes - idle < 2 * SIZE);
+	for (int i = 0; i < SUBSCRIBERS; i++) {
+		client_expect(fds[i], "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n");
+		client_expect_fill(fds[i], 'm', SIZE);
+		close(fds[i]);
+	}
+	free(message);
+	close(publisher);
+	wait_for(server_sum(s, clients) == 0);
+	server_free(s);
+}
+
+static void a_subscriber_that_does_not_read_is_closed_alone(void **state) {
+	enum { SIZE = 1 << 16, MOST = 1 << 10 };
+	struct settings settings = server_settings();
+	settings.output_buffer = 1 << 20;
+	struct server *s = start_with(settings);
+	char head[128], *message = malloc(SIZE);
+	(void)state;
+	assert_non_null(message);
+	memset(message, 'm', SIZE);
+	snprintf(head, sizeof(head), "*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$%d\r\n", SIZE);
+	int silent = subscribe(s, "limit"), publisher = client_auth(s, "limit");
+	char reply[4] = ":1\r\n";
+	for (int i = 0; i < MOST && memcmp(reply, ":1\r\n", 4) == 0; i++) {
+		client_send(publisher, head);
+		client_send_bytes(publisher, message, SIZE);
+		client_send(publisher, "\r\n");
+		client_read(publisher, reply, 4);
+	}
+	assert_memory_equal(reply, ":0\r\n", 4);
+	assert_int_equal(server_sum(s, output_limit), 1);
+	assert_int_equal(s->events[LOG_EVENT_OUTPUT_LIMIT], 1);
+	client_send(publisher, "PING\r\n");
+	client_expect(publisher, "+PONG\r\n");
+	free(message);
+	close(silent);
+	close(publisher);
+	server_free(s);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_message_reaches_every_subscriber_in_order),
+		cmocka_unit_test(a_large_message_is_shared),
+		cmocka_unit_test(a_subscriber_that_does_not_read_is_closed_alone),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
