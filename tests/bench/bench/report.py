@@ -89,10 +89,10 @@ def table(rows, command, rounds, before):
     shown = [column for column in COLUMNS if any(column in row.samples for row in rows)]
     text = (f"Measured on {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d} by `{command}` on {machine()}. "
             f"{stolen(before)} Medians of {rounds}. AtomDB as shipped: AUTH done, LRU and metrics on, "
-            "quota lifted, one worker but where it says two.")
+            "quota lifted, one worker unless a row says two.")
     if "floor" in shown:
-        text += (" The floor is a server that answers every command with a fixed reply and keeps nothing: what the "
-                 "kernel alone costs. Multiples of it are medians of the ratios within a round.")
+        text += (" The floor is a server that answers every command with a fixed reply and keeps nothing: it shows the "
+                 "cost of the kernel. Multiples of it are medians of the ratios within a round.")
     lines = [*textwrap.wrap(text, 120, break_long_words=False, break_on_hyphens=False), "",
              "| what | unit | " + " | ".join(HEADINGS[column] for column in shown) + " | target |",
              "|---|---|" + "---:|" * len(shown) + "---|"]
