@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "atomdb/daemon/config_fields.h"
+#include "atomdb/store/tenant.h"
+#include "atomdb/util/error.h"
 #include "atomdb/util/secure_memory.h"
 #include "daemon/config_option.h"
 #include "daemon/config_reader.h"

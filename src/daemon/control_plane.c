@@ -7,6 +7,8 @@
 #include <sys/eventfd.h>
 
 #include "atomdb/resp/writer.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/glob.h"
 #include "daemon/config_option.h"

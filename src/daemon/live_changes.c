@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "atomdb/store/tenant.h"
 #include "daemon/daemon_private.h"
 
 #define VALUE_MAX 128

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "atomdb/daemon/ask_reload.h"
+#include "atomdb/store/shard.h"
 #include "atomdb/util/clock.h"
 #include "atomdb/util/error.h"
 #include "daemon/daemon_private.h"

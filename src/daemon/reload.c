@@ -4,6 +4,8 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
+#include "atomdb/store/shard.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "daemon/daemon_private.h"
 

@@ -11,6 +11,8 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "atomdb/store/shard.h"
+#include "atomdb/store/shard_open.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
 #include "atomdb/util/size.h"

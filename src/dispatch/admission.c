@@ -9,6 +9,7 @@
 #include "atomdb/events/watched.h"
 #include "atomdb/session/reply.h"
 #include "atomdb/session/tenant_stats.h"
+#include "atomdb/store/shard.h"
 
 /* What MULTI does not keep. */
 static bool runs_at_once(const struct command *c) {

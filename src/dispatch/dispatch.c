@@ -7,6 +7,7 @@
 #include "atomdb/session/command_stats.h"
 #include "atomdb/session/reply.h"
 #include "atomdb/session/tenant_stats.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/ascii_word.h"
 #include "atomdb/util/error.h"
 

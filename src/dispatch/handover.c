@@ -8,6 +8,7 @@
 #include "atomdb/events/tracking.h"
 #include "atomdb/session/tenant_stats.h"
 #include "atomdb/store/shard.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "commands/connection/client.h"
 

@@ -11,6 +11,8 @@
 #include "atomdb/session/client_memory.h"
 #include "atomdb/session/reply.h"
 #include "atomdb/session/tenant_stats.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "atomdb/store/walk.h"
 #include "atomdb/util/error.h"

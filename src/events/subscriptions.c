@@ -11,6 +11,7 @@
 #include "atomdb/events/tracking.h"
 #include "atomdb/session/client_memory.h"
 #include "atomdb/session/reply.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 
 /* A message buffer that a rare large message made is not kept. */

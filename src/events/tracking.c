@@ -10,6 +10,7 @@
 
 #include "atomdb/session/client_memory.h"
 #include "atomdb/session/reply.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 
 /* Keys of a tenant that are remembered at most; beyond it clients are told that the oldest has changed. */

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "atomdb/store/tenant.h"
 #include "net/connection.h"
 #include "net/worker.h"
 

@@ -6,6 +6,8 @@
 #include <strings.h>
 
 #include "atomdb/session/hotkeys.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "net/connection.h"
 #include "net/output.h"

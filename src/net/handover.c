@@ -6,6 +6,8 @@
 
 #include "atomdb/dispatch/handover.h"
 #include "atomdb/session/fanout.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "net/connection.h"
 #include "net/fanout.h"

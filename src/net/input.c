@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "atomdb/session/client_memory.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "net/batch.h"
 #include "net/connection.h"

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "atomdb/events/tracking.h"
+#include "atomdb/store/shard.h"
 #include "net/accept.h"
 #include "net/connection.h"
 #include "net/fanout.h"

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/tenant.h"
 #include "net/accept.h"
 #include "net/connection.h"
 #include "net/fanout.h"

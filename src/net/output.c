@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "net/connection.h"
 #include "net/report.h"

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "atomdb/store/tenant.h"
 #include "net/connection.h"
 #include "net/peer.h"
 #include "net/worker.h"

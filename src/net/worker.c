@@ -9,6 +9,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "atomdb/store/shard_open.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/secure_memory.h"
 #include "net/accept.h"

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "atomdb/store/shard.h"
+#include "atomdb/store/tenant.h"
 
 const struct histogram_bounds duration_bounds = {.count = HISTOGRAM_BOUNDS, .first = DURATION_UNIT_NS, .shift = 2};
 const struct histogram_bounds lag_bounds = {.count = LAG_BUCKETS - 1, .first = 1, .shift = 2};

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "atomdb/store/tenant.h"
+
 /* The shared row's name; no tenant gets a row under it. */
 static const char other_name[] = "_other";
 

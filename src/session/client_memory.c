@@ -2,6 +2,8 @@
 
 #include "atomdb/events/subscriptions.h"
 #include "atomdb/store/shard.h"
+#include "atomdb/store/shard_open.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 
 /* How much a client weighs when one has to go; NO-EVICT is looked at first. */

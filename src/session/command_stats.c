@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "atomdb/session/tenant_stats.h"
+#include "atomdb/store/tenant.h"
 
 /* Rows that there is room for at first. */
 #define ROWS_FIRST 8

@@ -5,6 +5,7 @@
 
 #include "atomdb/session/reply.h"
 #include "atomdb/session/tenant_stats.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"
 

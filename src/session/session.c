@@ -6,6 +6,8 @@
 #include "atomdb/session/fanout.h"
 #include "atomdb/session/hotkeys.h"
 #include "atomdb/store/shard.h"
+#include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/hash.h"
 

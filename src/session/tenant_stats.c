@@ -5,6 +5,7 @@
 
 #include "atomdb/session/command_stats.h"
 #include "atomdb/session/hotkeys.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
 

@@ -5,9 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "atomdb/store/compact.h"
 #include "atomdb/store/drop.h"
 #include "atomdb/store/keyspace.h"
 #include "atomdb/store/shard.h"
+#include "atomdb/store/shard_open.h"
+#include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/tenant.h"
 #include "store/arena/pages.h"
 #include "store/keyspace/record.h"
 

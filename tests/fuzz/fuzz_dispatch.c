@@ -10,6 +10,8 @@
 #include "atomdb/dispatch/dispatch.h"
 #include "atomdb/resp/reader.h"
 #include "atomdb/store/shard.h"
+#include "atomdb/store/shard_open.h"
+#include "atomdb/store/tenant.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

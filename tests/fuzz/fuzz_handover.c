@@ -9,6 +9,7 @@
 #include "atomdb/store/keyspace.h"
 #include "atomdb/store/pin.h"
 #include "atomdb/store/shard.h"
+#include "atomdb/store/shard_open.h"
 #include "daemon/handover.h"
 #include "daemon/handover_positional.h"
 

@@ -9,6 +9,8 @@
 #include "atomdb/session/fanout.h"
 #include "atomdb/session/tenant_stats.h"
 #include "atomdb/store/shard.h"
+#include "atomdb/store/shard_open.h"
+#include "atomdb/store/tenant.h"
 #include "harness.h"
 
 #define WORLD_START_MS INT64_C(1700000000000)

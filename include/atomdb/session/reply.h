@@ -3,6 +3,7 @@
 
 #include "atomdb/session/session.h"
 #include "atomdb/store/shard.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/number.h"
 
 /* Bytes of a client's text that an error message repeats at most. */

@@ -6,10 +6,10 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "atomdb/store/key.h"
-#include "atomdb/store/tenant.h"
 #include "atomdb/util/slice.h"
 
 #define KEYSPACE_VALUE_MAX ((size_t)512 << 20)
@@ -17,6 +17,8 @@
 #define KEYSPACE_TEXT 24
 
 struct entry;
+struct shard;
+struct tenant;
 
 struct key keyspace_key(const struct tenant *t, unsigned db_slot, struct slice name);
 /* Where database `database` (0 to 15) is, until a keyspace_swap: as a number, too, but another one. */

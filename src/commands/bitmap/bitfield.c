@@ -1,6 +1,7 @@
 /* BITFIELD: integers of 1 to 64 bits, anywhere in a value, the highest bit first. */
 #include <stdlib.h>
 
+#include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "commands/bitmap/bitmap.h"
 

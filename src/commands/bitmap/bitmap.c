@@ -2,6 +2,7 @@
 #include "commands/bitmap/bitmap.h"
 
 #include "atomdb/session/range.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
 

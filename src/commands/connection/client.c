@@ -8,6 +8,7 @@
 #include "atomdb/dispatch/transaction.h"
 #include "atomdb/events/tracking.h"
 #include "atomdb/session/fanout.h"
+#include "atomdb/store/tenant.h"
 #include "commands/handlers.h"
 
 #define LINE_MAX_BYTES 1024

@@ -1,5 +1,6 @@
 /* CLIENT KILL. The operator closes clients of all tenants. */
 #include "atomdb/session/fanout.h"
+#include "atomdb/store/tenant.h"
 #include "commands/connection/client.h"
 #include "commands/handlers.h"
 

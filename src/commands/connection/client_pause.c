@@ -1,5 +1,6 @@
 /* CLIENT PAUSE, UNPAUSE and UNBLOCK. */
 #include "atomdb/events/subscriptions.h"
+#include "atomdb/store/shard.h"
 #include "commands/handlers.h"
 
 static enum outcome wrong_use(struct session *s, struct slice name) {

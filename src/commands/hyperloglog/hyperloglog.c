@@ -1,4 +1,5 @@
 /* The commands of HyperLogLogs, which are strings that begin with "HYLL". */
+#include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"

@@ -1,4 +1,5 @@
 /* DEL, UNLINK, EXISTS, TOUCH, TYPE and RANDOMKEY. */
+#include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "atomdb/store/walk.h"
 #include "atomdb/util/error.h"

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "atomdb/rdb/payload.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"
 

@@ -1,5 +1,6 @@
 /* Pub/sub: messages from one client of a tenant to others. */
 #include "atomdb/events/publish.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"

@@ -8,6 +8,7 @@
 
 #include "atomdb/events/subscriptions.h"
 #include "atomdb/rdb/payload.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
 #include "commands/server/debug_keys.h"

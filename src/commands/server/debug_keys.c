@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "atomdb/store/tenant.h"
 #include "atomdb/store/walk.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/sha1.h"

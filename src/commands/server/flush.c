@@ -1,5 +1,6 @@
 /* DBSIZE, FLUSHDB and FLUSHALL. */
 #include "atomdb/store/drop.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/store/walk.h"
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"

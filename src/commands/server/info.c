@@ -8,6 +8,7 @@
 #include "atomdb/events/subscriptions.h"
 #include "atomdb/session/command_stats.h"
 #include "atomdb/session/tenant_stats.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/store/walk.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/size.h"

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "atomdb/store/compact.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/size.h"
 #include "commands/handlers.h"
 

@@ -6,6 +6,7 @@
 
 #include "atomdb/session/fanout.h"
 #include "atomdb/session/tenant_stats.h"
+#include "atomdb/store/tenant.h"
 #include "commands/handlers.h"
 
 #define DEFAULT_COUNT 10

@@ -5,6 +5,7 @@
  * thirty-second of the whole table. */
 #include <stdlib.h>
 
+#include "atomdb/store/tenant.h"
 #include "commands/handlers.h"
 
 /* What the whole table may take, by what Redis allows: 4 bytes a cell, not more than a value in all. */

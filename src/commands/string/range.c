@@ -1,6 +1,7 @@
 /* The commands of a part of a string value. */
 #include "atomdb/session/range.h"
 
+#include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "commands/handlers.h"
 

@@ -1,5 +1,6 @@
 /* The commands that read and write whole strings, and APPEND. */
 #include "atomdb/store/set_all.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "atomdb/util/ascii_word.h"
 #include "atomdb/util/error.h"

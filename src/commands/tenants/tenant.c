@@ -1,4 +1,6 @@
 /* TENANT: the operator lists, makes, changes and ends tenants. The control plane does all but KILL. */
+#include "atomdb/store/tenant.h"
+
 #include <stdlib.h>
 
 #include "atomdb/session/fanout.h"

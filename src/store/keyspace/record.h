@@ -12,7 +12,7 @@
 
 #include "atomdb/store/memory_budget.h"
 #include "atomdb/store/shard_counters.h"
-#include "atomdb/store/tenant.h"
+#include "atomdb/store/tenant_state.h"
 #include "atomdb/util/hash.h"
 #include "store/arena/arena.h"
 #include "store/arena/fragmentation.h"
@@ -195,18 +195,19 @@ static inline bool entry_due(const struct shard *s, const struct entry *e) {
 	return entry_has(e, ENTRY_TTL) && entry_deadline(e) <= s->now_ms;
 }
 
-/* Makes a shard of an arena that was taken over and not saved. 0 or ATOMDB_E_…. */
-int shard_recover(struct shard *s);
-/* Writes the identity of an open tenant to its record, for the next process. No scope is open. */
-void tenant_write_identity(struct tenant *t);
-
-/* Fills places and numbers from the order. */
-void tenant_read_order(struct tenant_record *record);
 /* The order in which each database is at the place of its number. */
-#define TENANT_ORDER 0xfedcba9876543210u
+#define RECORD_ORDER 0xfedcba9876543210u
+/* Fills db_slots and numbers from the order. */
+void record_read_order(struct tenant_record *record);
 
-/* A tenant that no worker knows yet. */
-void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *limits);
+/* Writes an identity to a record that is not published yet. */
+void record_set_identity(struct tenant_record *record, const struct tenant_identity *i);
+/* Writes the identity of an open tenant to its record, for the next process. No scope is open. */
+void record_write_identity(struct tenant *t);
+
+/* Adds the counters that outlive a tenant to `r`, and the other way round. */
+void record_add_counters(struct retired_counters *r, const struct tenant_counters *f);
+void record_restore_counters(struct tenant_counters *f, const struct retired_counters *r);
 
 /* Whether the tenant's entries stay although they are due. Nobody sees them. */
 static inline bool tenant_holds_expired(const struct tenant *t) {

@@ -85,7 +85,7 @@ void keyspace_swap(struct tenant *t, unsigned a, unsigned b) {
 		undo_note_order(t->shard, record);
 	record->order ^= (uint64_t)differ << 4 * a ^ (uint64_t)differ << 4 * b; /* one store */
 	crash_point();
-	tenant_read_order(record);
+	record_read_order(record);
 	swap_counters(&t->counters.db_keys[a], &t->counters.db_keys[b]);
 	swap_counters(&t->counters.db_expiring[a], &t->counters.db_expiring[b]);
 }

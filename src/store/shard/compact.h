@@ -4,6 +4,7 @@
  * in use, so nothing happens in a steady state; or when asked (shard_purge). It works in slices, between commands. */
 #pragma once
 
+#include "atomdb/store/compact.h"
 #include "store/keyspace/record.h"
 
 static inline bool compact_under_way(const struct shard *s) {

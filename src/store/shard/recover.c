@@ -12,6 +12,8 @@
  * two pieces, in the order in which it lies in memory.
  *
  * Nothing that is read is trusted: the arena may have been damaged as well. */
+#include "store/shard/recover.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -300,7 +302,7 @@ static void make_databases(struct recovery *r) {
 		record->lru_number = 0;
 		record->kept = (struct retired_counters){0};
 		memset(record->databases, 0, sizeof record->databases);
-		tenant_read_order(record);
+		record_read_order(record);
 		for (unsigned db_slot = 0; db_slot < TENANT_DATABASES; db_slot++)
 			if (r->keys[slot][db_slot] != 0)
 				(void)make_database(r, slot, db_slot);

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 
 #include "atomdb/store/shard.h"
+#include "atomdb/store/shard_open.h"
+#include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "store/keyspace/pin.h"
 #include "store/keyspace/record.h"

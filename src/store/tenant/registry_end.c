@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "atomdb/store/shard.h"
+#include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/tenant.h"
 #include "store/tenant/registry_private.h"
 
 void registry_forget_name(struct registry *r, const struct registered *g) {

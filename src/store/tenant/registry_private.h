@@ -7,6 +7,7 @@
 
 #include "atomdb/store/registry.h"
 #include "atomdb/store/shard.h"
+#include "atomdb/store/shard_open.h"
 #include "store/keyspace/fair_share.h"
 
 #define BUCKETS 16384

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "atomdb/store/shard.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "store/keyspace/record.h"
 #include "store/tenant/registry_private.h"

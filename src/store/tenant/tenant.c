@@ -56,7 +56,7 @@ void tenant_set_limits(struct tenant *t, const struct tenant_limits *limits, uin
 	token_bucket_set_rate(&t->commands, limits->commands_per_second, now_ns);
 	if (t->record == NULL)
 		return;
-	tenant_write_identity(t);
+	record_write_identity(t);
 	save_limits(t);
 	shed_later(t);
 }

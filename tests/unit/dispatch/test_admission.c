@@ -2,6 +2,8 @@
 #include "atomdb/events/keyspace_events.h"
 #include "atomdb/events/tracking.h"
 #include "atomdb/store/drop.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/store/tenant.h"
 #include "world.h"
 
 #define OK     "+OK\r\n"

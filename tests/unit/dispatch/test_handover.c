@@ -1,5 +1,7 @@
 #include "atomdb/dispatch/handover.h"
 #include "atomdb/events/tracking.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "world.h"
 

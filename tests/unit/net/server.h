@@ -17,6 +17,9 @@
 #include "atomdb/net/fanout.h"
 #include "atomdb/net/messages.h"
 #include "atomdb/net/worker.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/store/shard_open.h"
+#include "atomdb/store/tenant.h"
 #include "harness.h"
 
 #define WORKERS    2

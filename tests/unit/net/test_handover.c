@@ -4,6 +4,7 @@
 
 #include "atomdb/net/handover.h"
 #include "atomdb/store/pin.h"
+#include "atomdb/store/shard_open.h"
 #include "net/connection.h"
 #include "net/output.h"
 #include "net/worker.h"

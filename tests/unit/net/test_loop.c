@@ -1,6 +1,7 @@
 /* The turns of a worker: its clocks, its timer, its end. */
 #include <pthread.h>
 
+#include "atomdb/store/shard.h"
 #include "clock.h"
 
 static struct server *start_with(struct settings settings) {

@@ -1,4 +1,5 @@
 /* The life of a worker. */
+#include "atomdb/store/shard_open.h"
 #include "atomdb/util/error.h"
 #include "server.h"
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "atomdb/observe/metrics.h"
+#include "atomdb/store/shard_open.h"
 
 #define SOURCES_WORKERS 2
 

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "atomdb/store/tenant.h"
 #include "harness.h"
 #include "sources.h"
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "atomdb/store/tenant.h"
 #include "harness.h"
 #include "observe/tenant_set.h"
 

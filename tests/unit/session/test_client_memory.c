@@ -1,5 +1,6 @@
 /* The limit on the memory of a tenant's clients, and which client is closed beyond it. */
 #include "atomdb/session/client_memory.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "world.h"
 

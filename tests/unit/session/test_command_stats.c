@@ -1,5 +1,6 @@
 /* The rows of INFO's commandstats: made at the first use, charged, and gone with the tenant. */
 #include "atomdb/session/command_stats.h"
+#include "atomdb/store/tenant.h"
 #include "world.h"
 
 static void test_rows_are_made_and_charged_when_they_are_used(void **state) {

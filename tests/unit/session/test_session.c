@@ -1,6 +1,10 @@
 /* The tenant of a session: authentication, limits, and batches of commands. */
 #include <sys/stat.h>
 
+#include "atomdb/store/compact.h"
+#include "atomdb/store/shard.h"
+#include "atomdb/store/shard_open.h"
+#include "atomdb/store/tenant.h"
 #include "world.h"
 
 #define OK     "+OK\r\n"

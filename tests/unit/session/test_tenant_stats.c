@@ -1,6 +1,7 @@
 /* The statistics of a tenant: limits of the slow log, error codes, rates, and that all of it is charged and given back.
  * The test makes up the durations of commands. */
 #include "atomdb/session/tenant_stats.h"
+#include "atomdb/store/tenant.h"
 #include "commands/handlers.h"
 #include "world.h"
 

@@ -3,6 +3,9 @@
 
 #include "atomdb/store/keyspace.h"
 #include "atomdb/store/shard.h"
+#include "atomdb/store/shard_open.h"
+#include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/tenant.h"
 #include "harness.h"
 #include "store/keyspace/record.h"
 

@@ -1,4 +1,5 @@
 /* CLIENT LIST and CLIENT INFO. */
+#include "atomdb/store/tenant.h"
 #include "world.h"
 
 #define OK     "+OK\r\n"

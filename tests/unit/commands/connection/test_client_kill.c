@@ -1,4 +1,5 @@
 /* CLIENT KILL. */
+#include "atomdb/store/tenant.h"
 #include "world.h"
 
 #define OK     "+OK\r\n"

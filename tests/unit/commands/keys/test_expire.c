@@ -1,4 +1,5 @@
 /* EXPIRE and its variants, TTL and its variants, PERSIST. */
+#include "atomdb/store/tenant.h"
 #include "world.h"
 
 #define OK  "+OK\r\n"

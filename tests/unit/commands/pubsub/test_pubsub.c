@@ -1,6 +1,7 @@
 /* Patterns cost at most so much: commands that match them refuse what takes too long, and events are told to the
  * others. */
 #include "atomdb/events/subscriptions.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/glob.h"
 #include "world.h"
 

@@ -1,4 +1,5 @@
 /* MEMORY. */
+#include "atomdb/store/tenant.h"
 #include "world.h"
 
 #define OK      "+OK\r\n"

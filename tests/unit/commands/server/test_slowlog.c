@@ -1,4 +1,5 @@
 /* SLOWLOG. The test makes up the durations of commands. */
+#include "atomdb/store/tenant.h"
 #include "world.h"
 
 #define OK    "+OK\r\n"

@@ -1,4 +1,5 @@
 /* The commands of string values: replies, conditions, times to live, errors. */
+#include "atomdb/store/tenant.h"
 #include "world.h"
 
 #define NIL         "$-1\r\n"

@@ -1,6 +1,9 @@
 /* Drafts of entries: deadlines, room, publishing. */
 #include <stdio.h>
 
+#include "atomdb/store/shard.h"
+#include "atomdb/store/shard_open.h"
+#include "atomdb/store/shard_tenants.h"
 #include "atomdb/util/error.h"
 #include "store/keyspace/check.h"
 #include "store/keyspace/draft.h"

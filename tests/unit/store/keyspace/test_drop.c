@@ -1,6 +1,9 @@
 /* Emptying databases. */
 #include <stdio.h>
 
+#include "atomdb/store/shard.h"
+#include "atomdb/store/shard_open.h"
+#include "atomdb/store/shard_tenants.h"
 #include "store/keyspace/drop.h"
 #include "store/store.h"
 

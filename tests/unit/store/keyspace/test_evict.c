@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "atomdb/store/drop.h"
+#include "atomdb/store/shard.h"
 #include "store/keyspace/evict.h"
 #include "store/store.h"
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "atomdb/store/drop.h"
+#include "atomdb/store/shard.h"
 #include "atomdb/store/undo.h"
 #include "store/keyspace/remove.h"
 #include "store/store.h"

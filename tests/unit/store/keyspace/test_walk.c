@@ -2,6 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "atomdb/store/shard.h"
+#include "atomdb/store/shard_open.h"
+#include "atomdb/store/shard_tenants.h"
 #include "atomdb/store/walk.h"
 #include "atomdb/util/error.h"
 #include "store/store.h"

@@ -10,6 +10,9 @@
 #include "atomdb/store/keyspace.h"
 #include "atomdb/store/relocate.h"
 #include "atomdb/store/shard.h"
+#include "atomdb/store/shard_open.h"
+#include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
@@ -248,7 +251,7 @@ static void operate(unsigned t) {
 	switch (draw(9)) {
 	case 8:
 		know_as(t, (unsigned)draw(2));
-		tenant_write_identity(&tenants[t]);
+		record_write_identity(&tenants[t]);
 		break;
 	case 0:
 		(void)shard_work(shard, 1 + (unsigned)draw(20));

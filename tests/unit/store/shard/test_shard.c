@@ -3,6 +3,9 @@
 #include <unistd.h>
 
 #include "atomdb/store/shard.h"
+#include "atomdb/store/shard_open.h"
+#include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/tenant.h"
 #include "store/store.h"
 
 /* The clock is wrong by ten years for a moment. Removed entries are gone; the others go on by the right time. */
