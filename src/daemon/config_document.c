@@ -5,32 +5,31 @@
 #include "atomdb/daemon/config_fields.h"
 #include "daemon/config_option.h"
 
-static const char example_head[] = "# AtomDB's configuration, in libconfig's syntax.\n"
-				   "#\n"
-				   "# Every key has a default, which is the value shown: remove the // before a key to "
-				   "change it. Sizes take K, M and\n"
-				   "# G; a number of 10 digits or more ends in L. `systemctl reload atomdb` puts "
-				   "changes in force, except for keys\n"
-				   "# marked (restart). `atomdb --check-config --config FILE` checks a file.\n";
+static const char example_head[] =
+	"# The configuration of AtomDB, in the syntax of libconfig.\n"
+	"#\n"
+	"# The values shown are the defaults: to change a key, remove the // before it. Sizes take K, M and G; a "
+	"number of\n"
+	"# 10 digits or more ends in L. `systemctl reload atomdb` applies changes, except of keys marked (restart).\n"
+	"# `atomdb --check-config --config FILE` checks a file.\n";
 
 static const char example_tenants[] =
 	"\n"
-	"# The tenants with a name of their own. What one does not say comes from \"defaults\". Each of secret_file,\n"
-	"# secret_sha256 (sha256sum of the secret) and secret is one way to give a secret; two can be valid at a time, "
-	"as\n"
-	"# two of these keys or as secrets = ( { secret_file = \"old\"; }, { secret_file = \"new\"; } ). A relative\n"
-	"# secret_file is a credential of the service (LoadCredential= in the unit); one newline at its end does not "
-	"count.\n"
+	"# Named tenants. Keys that a tenant does not set come from \"defaults\". secret_file, secret_sha256 (the "
+	"output of\n"
+	"# sha256sum) or secret gives its secret. A tenant may have two secrets: two of these keys, or\n"
+	"# secrets = ( { secret_file = \"old\"; }, { secret_file = \"new\"; } ). A relative secret_file is a "
+	"credential of the\n"
+	"# service (LoadCredential= in the unit). One newline at the end of the file is ignored.\n"
 	"//tenants: (\n"
 	"//\t{ name = \"shop\"; secret_file = \"shop\"; max_memory = \"2G\"; }\n"
 	"//);\n"
 	"\n"
-	"# Tenants that may go with their keys. A reload that would end a tenant with keys that is not listed here is "
-	"refused;\n"
-	"# at a start it is kept, and nobody can open it. One with another name but the same secret is the same "
-	"tenant. "
-	"With\n"
-	"# tenancy \"listed\", \"@opened\" stands for all that clients opened.\n"
+	"# Tenants that may be removed with their keys. A reload that would remove any other tenant with keys is "
+	"refused; at\n"
+	"# a start such a tenant is kept, but no client can open it. A tenant with another name and the same secret "
+	"is\n"
+	"# renamed, not removed. With tenancy \"listed\", \"@opened\" stands for all tenants that clients opened.\n"
 	"//removed = ( \"blog\" );\n";
 
 /* Writes each line of the help as a comment. */

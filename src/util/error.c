@@ -31,7 +31,7 @@ const char *error_text(int error) {
 	case ATOMDB_E_SEED:
 		return "Hash seed of the arena is damaged";
 	case ATOMDB_E_LOSS:
-		return "Keys would be lost that nobody gave up";
+		return "Keys of tenants would be lost";
 	default:
 		break;
 	}

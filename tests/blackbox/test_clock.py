@@ -51,7 +51,7 @@ def test_clock_goes_ahead_and_back(atomdb, clock, step):
         client.many([("SET", f"soon{i}", "v", "PX", 200) for i in range(100)])
         assert client.cmd("SET", "at", "v", "PXAT", int(time.time() * 1000) + 100000) == "OK"
         assert client.cmd("EXISTS", "at", "soon99") == 2
-        wait_for(lambda: atomdb.metric("redis_db_keys", db="db0") == 3, 10, "what was to go")
+        wait_for(lambda: atomdb.metric("redis_db_keys", db="db0") == 3, 10, "expired keys to be removed")
         assert keys_of(client) == [b"ahead", b"at", b"far"]
         assert int(info(client)["uptime_in_seconds"]) < 100
         line = client.cmd("CLIENT", "INFO").decode()
@@ -90,7 +90,7 @@ def test_clock_goes_back_while_keys_expire(atomdb, clock):
         there = [reply for reply in client.many([("PTTL", i) for i in range(many)]) if reply != -2]
         assert left - len(there) in (0, 1)
         assert all(500000 < ttl <= 600000 + many for ttl in there)
-        wait_for(lambda: atomdb.metric("redis_db_keys", db="db0") == len(there), 10, "what was to go")
+        wait_for(lambda: atomdb.metric("redis_db_keys", db="db0") == len(there), 10, "expired keys to be removed")
         clock.set(DAY)
         assert client.cmd("DBSIZE") == 0
 
@@ -118,7 +118,7 @@ def test_clock_changes_over_a_restart(service, clock, step, end):
     with service.client("s") as client:
         assert client.cmd("DBSIZE") == 1001
         client.cmd("SET", "soon", "v", "PX", 50)
-        wait_for(lambda: service.metric("redis_db_keys", db="db0") == 1001, 10, "what was to go")
+        wait_for(lambda: service.metric("redis_db_keys", db="db0") == 1001, 10, "expired keys to be removed")
         clock.set(step + 2000)
         assert client.cmd("DBSIZE") == 1
         client.many([("SET", f"k{i}", "v", "PX", 100 + i) for i in range(1000)])
@@ -128,7 +128,7 @@ def test_clock_changes_over_a_restart(service, clock, step, end):
         assert client.cmd("DBSIZE") == 1001
         assert step < client.cmd("PTTL", "k999") < step + 5000
         client.cmd("SET", "soon", "v", "PX", 50)
-        wait_for(lambda: service.metric("redis_db_keys", db="db0") == 1001, 10, "what was to go")
+        wait_for(lambda: service.metric("redis_db_keys", db="db0") == 1001, 10, "expired keys to be removed")
     clock.set(step + 5000)
     getattr(service, end)()
     with service.client("s") as client:

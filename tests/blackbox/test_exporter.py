@@ -71,15 +71,15 @@ UNSAID = {
         redis_slave_expires_tracked_keys""",
     "there are no scripts": """
         redis_memory_used_lua_bytes redis_memory_used_scripts_bytes redis_number_of_cached_scripts""",
-    "there is no jemalloc: of the arenas atomdb_arena_* tells": """
+    "there is no jemalloc; atomdb_arena_* describe the arenas": """
         redis_allocator_active_bytes redis_allocator_allocated_bytes redis_allocator_frag_bytes
         redis_allocator_frag_ratio redis_allocator_resident_bytes redis_allocator_rss_bytes redis_allocator_rss_ratio
         redis_defrag_hits redis_defrag_key_hits redis_defrag_key_misses redis_defrag_misses redis_mem_fragmentation_bytes""",
-    "there are workers, each with all that a client needs: atomdb_worker_*": """
+    "AtomDB has complete workers instead of I/O threads: atomdb_worker_*": """
         redis_config_io_threads redis_cpu_sys_main_thread_seconds_total redis_cpu_user_main_thread_seconds_total
         redis_io_threaded_reads_processed redis_io_threaded_writes_processed redis_io_threads_active
         redis_cpu_sys_children_seconds_total redis_cpu_user_children_seconds_total""",
-    "it is a tenant's own, who asks INFO, SLOWLOG and LATENCY": """
+    "it is private to a tenant: use INFO, SLOWLOG and LATENCY": """
         redis_latency_percentiles_usec redis_last_slow_execution_duration_seconds redis_slowlog_last_id
         redis_slowlog_length redis_pubsub_channels redis_pubsub_patterns redis_tracking_clients redis_tracking_total_items
         redis_tracking_total_keys redis_tracking_total_prefixes redis_errors_total redis_clients_in_timeout_table
@@ -87,12 +87,12 @@ UNSAID = {
     "keys expire by a timing wheel and are freed in slices: atomdb_expiry_*": """
         redis_expired_stale_percentage redis_expired_time_cap_reached_total redis_lazyfree_pending_objects
         redis_db_avg_ttl_seconds""",
-    "Redis's means to find its own errors": """
+    "Redis uses it to find its own errors": """
         redis_dump_payload_sanitizations redis_memory_used_startup_bytes redis_mem_not_counted_for_eviction_bytes
         redis_memory_used_peak_bytes""",
     "a counter whose name does not end in _total, which OpenMetrics forbids": """
         redis_total_error_replies redis_total_reads_processed redis_total_writes_processed redis_unexpected_error_replies""",
-    "it is the exporter's: there is none": """
+    "it describes the exporter, which AtomDB does not need": """
         redis_exporter_build_info redis_exporter_last_scrape_connect_time_seconds
         redis_exporter_last_scrape_duration_seconds redis_exporter_last_scrape_error
         redis_exporter_scrape_duration_seconds redis_exporter_scrapes_total

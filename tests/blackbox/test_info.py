@@ -12,13 +12,13 @@ HOST = "of the host or of the whole daemon: not a tenant's to see"
 ABSENT = {
     "redis_build_id": "atomdb_version names the build",
     "process_supervised": HOST, "executable": HOST, "total_system_memory": HOST, "total_system_memory_human": HOST,
-    "client_recent_max_input_buffer": "a buffer is given back as soon as it is empty; CLIENT LIST has those that are not",
-    "client_recent_max_output_buffer": "likewise",
+    "client_recent_max_input_buffer": "AtomDB frees a buffer as soon as it is empty; CLIENT LIST has the others",
+    "client_recent_max_output_buffer": "as for the input buffer",
     "allocator_allocated": HOST, "allocator_active": HOST, "allocator_resident": HOST, "allocator_frag_ratio": HOST,
     "allocator_frag_bytes": HOST, "allocator_rss_ratio": HOST, "allocator_rss_bytes": HOST, "rss_overhead_ratio": HOST,
     "rss_overhead_bytes": HOST,
-    "lazyfreed_objects": "what was dropped is the tenant's no more, and freed in slices together with others'",
-    "expire_cycle_cpu_milliseconds": "one wheel expires the keys of many tenants",
+    "lazyfreed_objects": "dropped objects no longer belong to the tenant",
+    "expire_cycle_cpu_milliseconds": "one timing wheel expires the keys of many tenants",
     "used_cpu_sys": HOST, "used_cpu_user": HOST, "used_cpu_sys_children": HOST, "used_cpu_user_children": HOST,
     "used_cpu_sys_main_thread": HOST, "used_cpu_user_main_thread": HOST,
 }

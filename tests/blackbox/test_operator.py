@@ -357,7 +357,7 @@ def test_without_the_secret_there_is_no_operator(atomdb, admin, tmp_path):
         atomdb.reload(OPEN % admin, refused=True)
         name = [line for line in atomdb.log().splitlines() if "would delete" in line][-1].split(" (1 keys")[0].split()[-1]
         atomdb.reload(OPEN % admin + f'removed = ( "{name}" );\n')
-        assert anybody.closed(), "who opened a tenant with it does not become the operator"
+        assert anybody.closed(), "a client that opened a tenant with it must not become the operator"
     with atomdb.client("root-secret") as operator:
         assert operator.cmd("GET", "k") is None and b"@operator" in operator.cmd("TENANT", "LIST")
 

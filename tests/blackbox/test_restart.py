@@ -368,7 +368,7 @@ def test_a_long_recovery_asks_for_more_time(service):
     service.crash()
     told = service.extensions(r"Rebuilding after a crash, (\d+) entries looked at")
     assert len(told) > 1
-    assert told == sorted(set(told)), "it asks again only where it got on"
+    assert told == sorted(set(told)), "it must ask again only after progress"
 
 
 def test_a_stop_asks_for_more_time(service):

@@ -1,4 +1,4 @@
-// Clients from npm, as their users call them. ATOMDB_PORT is where AtomDB listens; each test has a tenant of its own.
+// Client libraries of npm, used in the usual way. AtomDB listens at ATOMDB_PORT. Each test has its own tenant.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import test from 'node:test';

@@ -40,8 +40,8 @@ def _is_error(value):
     return value[0] == "-"
 
 
-@rule("debug object", why="Where the value lies; whether Redis shares it with other keys; when it was last used, which AtomDB "
-      "tells in steps of some minutes.")
+@rule("debug object", why="The address and the reference count of the value differ. AtomDB measures the idle time in steps of "
+      "some minutes.")
 def _debug_object(redis, atomdb, _):
     if not redis[0] == atomdb[0] == "+":
         return False
@@ -49,7 +49,7 @@ def _debug_object(redis, atomdb, _):
     return a == b
 
 
-@rule("debug sdslen", why="The memory that a key and its value take.")
+@rule("debug sdslen", why="The allocated sizes differ.")
 def _debug_sdslen(redis, atomdb, _):
     if _is_error(redis) or _is_error(atomdb):
         return False
@@ -57,19 +57,19 @@ def _debug_sdslen(redis, atomdb, _):
     return redis[0] == atomdb[0] == "+" and lengths[0] == lengths[1] and b"avail:0" in atomdb[1]
 
 
-@rule("object idletime", why="AtomDB tells a lower bound, in steps of some minutes.")
+@rule("object idletime", why="AtomDB returns a lower bound, in steps of some minutes.")
 def _idle(redis, atomdb, _):
     return redis[0] == atomdb[0] == ":" and 0 <= int(atomdb[1]) <= int(redis[1])
 
 
-@rule("keys", "randomkey", why="The order of keys is that of the table, which is another one (keyed by a random seed).")
+@rule("keys", "randomkey", why="The order is that of the hash table, which differs and has a random seed.")
 def _unordered(redis, atomdb, command):
     if command[0].lower() == b"randomkey":
         return redis[0] == atomdb[0] == "$" and b"-1" not in (redis[1], atomdb[1])
     return redis[0] == atomdb[0] == "*" and sorted(redis[1]) == sorted(atomdb[1])
 
 
-@rule("scan", why="Likewise; the cursors are the same here because COUNT covers all keys.")
+@rule("scan", why="As for KEYS. The cursors are equal, because COUNT covers all keys.")
 def _scan(redis, atomdb, _):
     if redis[0] != "*" or atomdb[0] != "*":
         return False
@@ -90,18 +90,18 @@ def _time_left(redis, atomdb, command):
     return abs(a - b) <= (1500 if milliseconds else 2)
 
 
-@rule("object", why="Redis shares small integers; the help.")
+@rule("object", why="Redis shares small integers, so their reference counts differ.")
 def _object(redis, atomdb, command):
     about = command[1].lower() if len(command) > 1 else b""
     return about == b"refcount" and (redis[0], redis[1], atomdb[0], atomdb[1]) == (":", b"2147483647", ":", b"1")
 
 
-@rule("time", why="The time itself.")
+@rule("time", why="The time advances between the calls.")
 def _time(redis, atomdb, _):
     return redis[0] == atomdb[0] == "*" and abs(int(redis[1][0][1]) - int(atomdb[1][0][1])) <= 2
 
 
-@rule("hello", why="The connection's id.")
+@rule("hello", why="The ids of connections differ.")
 def _hello(redis, atomdb, _):
     def without_id(value):
         if value[0] not in "%*":
@@ -113,7 +113,7 @@ def _hello(redis, atomdb, _):
     return not _is_error(redis) and without_id(redis) == without_id(atomdb)
 
 
-@rule("client id", why="The connection's id.")
+@rule("client id", why="The ids of connections differ.")
 def _client_id(redis, atomdb, _):
     return redis[0] == atomdb[0] == ":" and int(redis[1]) > 0 and int(atomdb[1]) > 0
 
@@ -122,8 +122,8 @@ SAME_FIELDS = ("name", "sub", "psub", "ssub", "multi", "cmd", "user", "redir", "
 
 
 @rule("client info", "client list",
-      why="Ids, addresses, file descriptors, ages and memory figures are those of the process, and whether "
-          "replies wait to be written is that moment's; lib-name and lib-ver are of Redis 7.2.")
+      why="Ids, addresses, file descriptors, ages, memory sizes and unsent replies depend on the process. "
+          "AtomDB has lib-name and lib-ver of Redis 7.2.")
 def _client_line(redis, atomdb, _):
     if redis[0] != atomdb[0] or redis[0] not in "$=":
         return False
@@ -146,13 +146,13 @@ def _client_line(redis, atomdb, _):
 LATE = 2
 
 
-@rule("dbsize", why="Redis counts keys that are due until it comes to remove them; here they are gone at their deadline.")
+@rule("dbsize", why="Redis counts expired keys until it removes them. AtomDB does not count them.")
 def _dbsize(redis, atomdb, _):
     return redis[0] == atomdb[0] == ":" and 0 <= int(redis[1]) - int(atomdb[1]) <= LATE
 
 
-@rule("info", why="Figures of the process and of the tenant; here the keys of each database are compared, as with DBSIZE, and "
-      "the errors by code: AtomDB says NOPERM where the operator alone may set a parameter.")
+@rule("info", why="Most figures depend on the process. The rule compares the keys of each database, as DBSIZE, and the errors by "
+      "code. AtomDB answers NOPERM for a parameter that only the operator may set.")
 def _info(redis, atomdb, _):
     if redis[0] != atomdb[0]:
         return False
@@ -175,7 +175,7 @@ def _info(redis, atomdb, _):
     return set(second) <= set(first) and all(0 <= number <= LATE for number in late)
 
 
-@rule("command info", why="Flags and categories are sets; AtomDB has fewer subcommands, and CLIENT SETINFO of Redis 7.2.")
+@rule("command info", why="Flags and categories are sets. AtomDB has fewer subcommands, and CLIENT SETINFO of Redis 7.2.")
 def _command_info(redis, atomdb, _):
     def row(value):
         if value[0] != "*" or not isinstance(value[1], list):
@@ -200,7 +200,7 @@ def _command_info(redis, atomdb, _):
     return True
 
 
-@rule("command docs", why="The texts are AtomDB's own, and function has fewer subcommands; all else agrees.")
+@rule("command docs", why="AtomDB has texts of its own and fewer subcommands of FUNCTION.")
 def _command_docs(redis, atomdb, _):
     def known(value):
         docs = {}
@@ -226,14 +226,14 @@ def _command_docs(redis, atomdb, _):
     return redis[0] == atomdb[0] and not _is_error(redis) and agree(known(redis), known(atomdb))
 
 
-@rule("command list", why="The order, and AtomDB has fewer commands.")
+@rule("command list", why="The order differs, and AtomDB has fewer commands.")
 def _command_list(redis, atomdb, _):
     if redis[0] != atomdb[0] or _is_error(redis):
         return False
     return _without_own(atomdb[1]) <= set(redis[1])
 
 
-@rule("config get", why="The order of parameters.")
+@rule("config get", why="The order of parameters differs.")
 def _config_get(redis, atomdb, _):
     def pairs(value):
         return sorted(zip(value[1][::2], value[1][1::2]))
@@ -245,13 +245,13 @@ def _same_kind(redis, atomdb, _):
     return redis[0] == atomdb[0]
 
 
-RULES["acl log"] = (_same_kind, "Failed authentications are in the operator's log: the tenant's would show other clients'.")
-RULES["memory usage"] = (_same_kind, "Other data structures: other sizes. That the key is there or not is compared.")
-RULES["memory doctor"] = RULES["memory malloc-stats"] = (_same_kind, "Texts of AtomDB's own.")
-RULES["memory stats"] = (_same_kind, "The tenant's figures; what AtomDB does not measure is not there.")
+RULES["acl log"] = (_same_kind, "AtomDB reports failed authentications to the operator: a tenant must not see those of other clients.")
+RULES["memory usage"] = (_same_kind, "The sizes differ. The rule compares the type of the reply, so the existence of the key.")
+RULES["memory doctor"] = RULES["memory malloc-stats"] = (_same_kind, "AtomDB has texts of its own.")
+RULES["memory stats"] = (_same_kind, "The figures are those of the tenant, and some are missing.")
 
 
-@rule("acl genpass", why="Random; the length is compared.")
+@rule("acl genpass", why="The password is random. The rule compares its length.")
 def _genpass(redis, atomdb, _):
     return redis[0] == atomdb[0] == "$" and len(redis[1]) == len(atomdb[1])
 
@@ -274,33 +274,33 @@ def _acl_getuser(redis, atomdb, _):
 
 
 @rule("acl setuser", "acl deluser", "acl dryrun", "acl load", "acl save",
-      why="Tenants are the users: refused.")
+      why="AtomDB has no ACL users besides tenants, and refuses these commands.")
 def _acl_refused(redis, atomdb, _):
     return _is_error(atomdb)
 
 
-@rule("lolwut", why="The drawings of versions 5 and 6 are Redis's own.")
+@rule("lolwut", why="AtomDB does not reproduce the drawings of Redis.")
 def _lolwut(redis, atomdb, command):
     return redis[0] == atomdb[0] and atomdb[0] in "$="
 
 
-RULES["slowlog get"] = (_same_kind, "Times, and what was slow.")
-RULES["slowlog len"] = (_same_kind, "What was slow.")
+RULES["slowlog get"] = (_same_kind, "Times and slow commands differ.")
+RULES["slowlog len"] = (_same_kind, "Slow commands differ.")
 RULES["latency latest"] = RULES["latency history"] = RULES["latency reset"] = RULES["slowlog get"]
 RULES["latency histogram"] = RULES["slowlog get"]
-RULES["latency doctor"] = (_same_kind, "Texts of AtomDB's own.")
+RULES["latency doctor"] = (_same_kind, "AtomDB has texts of its own.")
 
 
-@rule("latency graph", why="What was slow: one may have seen an event that the other has not.")
+@rule("latency graph", why="Slow commands differ: only one of the servers may have an event.")
 def _graph(redis, atomdb, command):
     return command[2:] == [b"command"] or command[2:] == [b"fast-command"]
 
 
-@rule("config rewrite", why="Both refuse, each with its own reason.")
+@rule("config rewrite", why="Both refuse it for different reasons.")
 def _rewrite(redis, atomdb, _):
     return _is_error(redis) and _is_error(atomdb)
 
 
-@rule("config set", why="A tenant sets what is its own; the rest only to what it is (here: save).")
+@rule("config set", why="A tenant may change only its own parameters; it may set others only to their current values (here: save).")
 def _config_set(redis, atomdb, command):
     return b"save" in command and _is_error(atomdb)
