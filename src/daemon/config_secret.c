@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "atomdb/store/registry.h"
+#include "atomdb/store/tenant_config.h"
 #include "atomdb/util/buffer.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/secure_memory.h"

@@ -7,6 +7,8 @@
 #include <sys/eventfd.h>
 
 #include "atomdb/resp/writer.h"
+#include "atomdb/store/registry_reload.h"
+#include "atomdb/store/registry_walk.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"

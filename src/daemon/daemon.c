@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "atomdb/store/registry_walk.h"
 #include "atomdb/store/tenant.h"
 #include "daemon/cgroup.h"
 #include "daemon/daemon_private.h"

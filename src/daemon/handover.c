@@ -12,6 +12,8 @@
 #include "atomdb/dispatch/handover.h"
 #include "atomdb/net/handover.h"
 #include "atomdb/store/pin.h"
+#include "atomdb/store/registry_lifecycle.h"
+#include "atomdb/store/registry_walk.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/tenant.h"

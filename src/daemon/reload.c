@@ -4,6 +4,8 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
+#include "atomdb/store/registry_loss.h"
+#include "atomdb/store/registry_reload.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"

@@ -8,6 +8,7 @@
 #include "atomdb/session/fanout.h"
 #include "atomdb/session/reply.h"
 #include "atomdb/session/tenant_stats.h"
+#include "atomdb/store/registry_walk.h"
 #include "atomdb/store/tenant.h"
 #include "commands/handlers.h"
 

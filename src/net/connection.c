@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "atomdb/session/client_memory.h"
+#include "atomdb/store/registry_lifecycle.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "net/output.h"

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "atomdb/store/registry_lifecycle.h"
 #include "atomdb/store/shard_tenants.h"
 #include "atomdb/store/tenant.h"
 #include "net/accept.h"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "atomdb/store/registry.h"
+#include "atomdb/store/secret.h"
 #include "atomdb/util/buffer.h"
 #include "observe/page_files.h"
 

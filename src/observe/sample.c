@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "atomdb/store/registry_walk.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/tenant.h"
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "atomdb/session/reply.h"
+#include "atomdb/store/registry_walk.h"
 
 struct fanout *fanout_of(const struct session *s) {
 	struct fanout *c = s->env->fanouts;

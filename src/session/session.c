@@ -5,6 +5,7 @@
 #include "atomdb/events/subscriptions.h"
 #include "atomdb/session/fanout.h"
 #include "atomdb/session/hotkeys.h"
+#include "atomdb/store/registry_lifecycle.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_tenants.h"
 #include "atomdb/store/tenant.h"

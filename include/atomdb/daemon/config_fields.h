@@ -7,7 +7,7 @@
 
 #include "atomdb/net/listener.h"
 #include "atomdb/session/settings.h"
-#include "atomdb/store/registry.h"
+#include "atomdb/store/tenant_config.h"
 
 #define CONFIG_ADDRESSES   16
 #define CONFIG_ADDRESS_MAX 112 /* "unix:" and the longest path of a Unix socket */

@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "atomdb/store/registry.h"
+#include "atomdb/store/secret.h"
 #include "atomdb/util/counter.h"
 #include "atomdb/util/log.h"
 

@@ -1,11 +1,11 @@
 #include "atomdb/store/registry.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "atomdb/store/registry_reload.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
@@ -14,121 +14,9 @@
 #include "store/keyspace/pin.h"
 #include "store/keyspace/record.h"
 #include "store/tenant/registry_private.h"
+#include "store/tenant/registry_shares.h"
+#include "store/tenant/registry_table.h"
 #include "store/tenant/saved_limits.h"
-
-/* What a tenant that holds nothing yet weighs against bytes, when a shard is chosen for a new one. */
-#define TENANT_WEIGHT 4096
-
-void secret_digest(struct slice text, struct secret *out) {
-	crypto_hash_sha256(out->digest, (const unsigned char *)text.data, text.len);
-}
-
-bool secret_equal(const struct secret *a, const struct secret *b) {
-	return sodium_memcmp(a->digest, b->digest, SECRET_DIGEST) == 0;
-}
-
-static struct opener **bucket_of(struct registry *r, const struct secret *secret) {
-	uint16_t hash;
-	memcpy(&hash, secret->digest, sizeof hash);
-	return &r->buckets[hash % BUCKETS];
-}
-
-struct registered *registry_find_secret(struct registry *r, const struct secret *secret) {
-	struct registered *found = NULL;
-	for (struct opener *o = *bucket_of(r, secret); o != NULL; o = o->next)
-		if (secret_equal(&o->secret, secret))
-			found = o->tenant;
-	return found;
-}
-
-struct registered **registry_named(struct registry *r, const char *name) {
-	static const struct hash_seed seed = {0, 0};
-	return &r->named[hash_bytes(&seed, name, strlen(name)) % BUCKETS];
-}
-
-struct registered *registry_find_listed(struct registry *r, const char *name) {
-	struct registered *g = *registry_named(r, name);
-	while (g != NULL && strcmp(tenant_identity(&g->tenant)->name, name) != 0)
-		g = g->next_named;
-	return g;
-}
-
-void registry_forget_secrets(struct registry *r, struct registered *g) {
-	for (unsigned i = 0; i < g->opener_count; i++) {
-		struct opener **link = bucket_of(r, &g->openers[i].secret);
-		while (*link != &g->openers[i])
-			link = &(*link)->next;
-		*link = g->openers[i].next;
-	}
-	sodium_memzero(g->openers, sizeof g->openers);
-	g->opener_count = 0;
-}
-
-void registry_learn_secrets(struct registry *r, struct registered *g, const struct secret *secrets, unsigned count) {
-	assert(g->opener_count == 0 && count <= TENANT_SECRETS);
-	for (unsigned i = 0; i < count; i++) {
-		struct opener **bucket = bucket_of(r, &secrets[i]);
-		g->openers[i] = (struct opener){secrets[i], g, *bucket};
-		*bucket = &g->openers[i];
-	}
-	g->opener_count = count;
-}
-
-static unsigned lightest_shard(const struct registry *r) {
-	unsigned best = 0;
-	uint64_t least = UINT64_MAX;
-	for (unsigned i = 0; i < r->shard_count; i++) {
-		uint64_t load = counter_get(&shard_counters(r->shards[i])->used) + r->assigned[i] * TENANT_WEIGHT;
-		if (load < least) {
-			least = load;
-			best = i;
-		}
-	}
-	return best;
-}
-
-static struct registered *place_tenant(struct registry *r, unsigned shard, const struct tenant_limits *limits) {
-	struct registered *g = malloc(sizeof *g);
-	if (g == NULL)
-		return NULL;
-	*g = (struct registered){.shard = shard, .limits = *limits};
-	tenant_init(&g->tenant, r->shards[g->shard], limits);
-	list_push_back(&r->tenants, &g->link);
-	r->assigned[g->shard]++;
-	r->count++;
-	return g;
-}
-
-void registry_show(struct registry *r, struct registered *g) {
-	struct registered *last = r->shown_last;
-	g->shown_before = last;
-	atomic_store_explicit(&g->shown_next, NULL, memory_order_relaxed);
-	atomic_store_explicit(last == NULL ? &r->shown : &last->shown_next, g, memory_order_release);
-	r->shown_last = g;
-}
-
-struct registered *registry_add(struct registry *r, const struct tenant_limits *limits) {
-	return place_tenant(r, lightest_shard(r), limits);
-}
-
-int registry_know_as(struct registry *r, struct registered *g, const char *name, const struct secret *digest) {
-	struct known_as *k = calloc(1, sizeof *k);
-	if (k == NULL)
-		return -ENOMEM;
-	memcpy(k->identity.digest, digest->digest, sizeof k->identity.digest);
-	memcpy(k->identity.name, name, strnlen(name, TENANT_NAME_MAX));
-	if (registered_listed(g))
-		registry_forget_name(r, g);
-	k->before = g->known_as;
-	g->known_as = k;
-	atomic_store_explicit(&g->tenant.identity, &k->identity, memory_order_release);
-	if (name[0] == '\0')
-		return 0;
-	struct registered **place = registry_named(r, name);
-	g->next_named = *place;
-	*place = g;
-	return 0;
-}
 
 /* Gives a tenant that a client opened its fingerprint, by which it is known. */
 static int know_by_secret(struct registry *r, struct registered *g, const struct secret *secret) {
@@ -137,22 +25,6 @@ static int know_by_secret(struct registry *r, struct registered *g, const struct
 			   sizeof r->fingerprint_key);
 	sodium_bin2hex(g->tenant.fingerprint, sizeof g->tenant.fingerprint, hash, TENANT_FINGERPRINT / 2);
 	return registry_know_as(r, g, "", secret);
-}
-
-bool registry_learn_own(struct registry *r, struct registered *g) {
-	struct secret own;
-	memcpy(own.digest, tenant_identity(&g->tenant)->digest, sizeof own.digest);
-	bool free = g->opener_count == 0 && sodium_is_zero(own.digest, sizeof own.digest) == 0 &&
-		    registry_find_secret(r, &own) == NULL;
-	if (free)
-		registry_learn_secrets(r, g, &own, 1);
-	sodium_memzero(&own, sizeof own);
-	return free;
-}
-
-void registry_discard(struct registry *r, struct registered *g) {
-	registry_unlist(r, g);
-	registry_free_tenant(g);
 }
 
 /* Where a tenant of an arena that was taken over goes. */
@@ -172,19 +44,17 @@ static void restore_tenant(void *context, uint32_t slot, const struct tenant_ide
 	/* A named one may have the secret that a client opened this one with before. */
 	bool twice = named ? registry_find_listed(r, identity->name) != NULL
 			   : !known || (other != NULL && !registered_listed(other));
-	struct registered *g = restoration->error != 0 ? NULL : place_tenant(r, restoration->shard, &r->defaults);
+	struct registered *g = restoration->error != 0 ? NULL : registry_place(r, restoration->shard, &r->defaults);
 	if (g == NULL) {
 		restoration->error = -ENOMEM;
 		return;
 	}
-	r->opened++;
 	int error = named && !twice ? registry_know_as(r, g, identity->name, &secret) : know_by_secret(r, g, &secret);
 	if (error != 0) {
 		restoration->error = error;
 		registry_discard(r, g);
 		return;
 	}
-	r->opened -= registered_listed(g);
 	g->restored = &g->known_as->identity;
 	g->tenant.is_operator = named && strcmp(identity->name, TENANT_OPERATOR) == 0;
 	shard_adopt_tenant(r->shards[restoration->shard], slot, &g->tenant);
@@ -274,7 +144,6 @@ static int open_tenant(struct registry *r, const struct secret *secret, struct r
 	struct registered *g = registry_add(r, &r->defaults);
 	if (g == NULL)
 		return -ENOMEM;
-	r->opened++;
 	int error = know_by_secret(r, g, secret);
 	if (error != 0) {
 		registry_discard(r, g);

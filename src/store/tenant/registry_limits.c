@@ -4,17 +4,12 @@
  * limit that is smaller because the configuration lost a line takes no keys: a reload is refused. At a start, and for
  * an orphan that gets a name again, the tenant keeps the former limit. The former limits of the process before are in
  * the arena. An earlier release saved none: then there is no limit in place of a built-in one. */
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
+#include "store/tenant/registry_limits.h"
 
 #include "store/keyspace/record.h"
-#include "store/tenant/registry_private.h"
 
 /* Bytes by which this release's record is larger than the smallest: no tenant is too large by these alone. */
 #define RECORD_GREW (arena_block_size(sizeof(struct tenant_record)) - TENANT_RECORD_LEAST)
-
-static const char *const limit_names[KEY_LIMITS] = {"max_entries", "max_memory", "eviction"};
 
 /* As a number that is smaller the more keys the limit takes. */
 static uint64_t limit_value(const struct tenant_limits *l, enum key_limit which) {
@@ -66,31 +61,13 @@ static bool is_lost(const struct registry *r, const struct registered *g, const 
 	return !is_written(g, wanted, which) && becomes_smaller(g, wanted, which) && exceeds(r, g, wanted, which);
 }
 
-void registry_count_loss(struct registry_loss *loss, const struct registered *g, enum key_limit limit,
-			 uint64_t becomes) {
-	const struct tenant_counters *f = &g->tenant.counters;
-	uint64_t keys = counter_get(&f->keys), bytes = counter_get(&f->bytes);
-	if (loss->count < LOSS_SHOWN) {
-		const char *name = tenant_name(&g->tenant);
-		memcpy(loss->shown[loss->count].name, name, strlen(name) + 1);
-		loss->shown[loss->count].keys = keys;
-		loss->shown[loss->count].bytes = bytes;
-		loss->shown[loss->count].limit = limit;
-		loss->shown[loss->count].becomes = becomes;
-	}
-	loss->count++;
-	loss->limited += limit != KEY_LIMITS;
-	loss->keys += keys;
-	loss->bytes += bytes;
-}
-
 void registry_weigh_limits(const struct registry *r, struct registered *g, const struct tenant_limits *wanted,
 			   struct registry_loss *loss) {
 	for (unsigned i = 0; i < KEY_LIMITS && !tenant_orphaned(&g->tenant) && !g->weighed; i++) {
 		if (kept_limit(g, i) != 0 || !is_lost(r, g, wanted, i))
 			continue;
 		g->weighed = true;
-		registry_count_loss(loss, g, i, limit_value(wanted, i));
+		registry_count_loss(loss, &g->tenant, i, limit_value(wanted, i));
 	}
 }
 
@@ -111,7 +88,7 @@ void registry_take_limits(struct registry *r, struct registered *g, const struct
 		if (keeps)
 			copy_limit(&taken, &g->limits, i);
 		if (keeps || (i != KEY_LIMIT_EVICTION && becomes_smaller(g, limits, i) && exceeds(r, g, limits, i)))
-			registry_count_loss(keeps ? &r->lifted : &r->lowered, g, i, limit_value(limits, i));
+			registry_count_loss(keeps ? &r->lifted : &r->lowered, &g->tenant, i, limit_value(limits, i));
 		keep_limit(g, i, keeps ? limit_value(&g->limits, i) : 0);
 	}
 	g->limits = taken;
@@ -120,26 +97,6 @@ void registry_take_limits(struct registry *r, struct registered *g, const struct
 void registry_keep_no_limits(struct registered *g) {
 	for (unsigned i = 0; i < KEY_LIMITS; i++)
 		keep_limit(g, i, 0);
-}
-
-static size_t describe_one(const struct registry_loss *loss, size_t i, char *out, size_t size) {
-	char limit[64] = "";
-	enum key_limit which = loss->shown[i].limit;
-	if (which == KEY_LIMIT_EVICTION)
-		snprintf(limit, sizeof limit, ": eviction \"lru\"");
-	else if (which != KEY_LIMITS)
-		snprintf(limit, sizeof limit, ": %s %" PRIu64, limit_names[which], loss->shown[i].becomes);
-	return (size_t)snprintf(out, size, "%s%s (%" PRIu64 " keys, %" PRIu64 " bytes%s)", i > 0 ? ", " : "",
-				loss->shown[i].name, loss->shown[i].keys, loss->shown[i].bytes, limit);
-}
-
-void registry_describe_loss(const struct registry_loss *loss, char *out, size_t size) {
-	size_t n = 0;
-	for (size_t i = 0; i < loss->count && i < LOSS_SHOWN && n < size; i++)
-		n += describe_one(loss, i, out + n, size - n);
-	if (loss->count > LOSS_SHOWN && n < size)
-		snprintf(out + n, size - n, " and %zu more, in all %" PRIu64 " keys, %" PRIu64 " bytes",
-			 loss->count - LOSS_SHOWN, loss->keys, loss->bytes);
 }
 
 static void report(const struct registry *r, enum log_event_id id, struct registry_loss *loss) {

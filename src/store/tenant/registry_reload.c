@@ -6,17 +6,22 @@
  *
  * A worker may write keys between that look and the end of a tenant. So a tenant that has none when it is looked at
  * becomes an orphan first. Its worker, which alone writes, closes the clients and then ends it, unless it has keys. */
+#include "atomdb/store/registry_reload.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "atomdb/store/shard.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "store/keyspace/record.h"
-#include "store/tenant/registry_private.h"
+#include "store/tenant/registry_lifecycle.h"
+#include "store/tenant/registry_limits.h"
+#include "store/tenant/registry_table.h"
 
 /* ---- which tenants stay ---- */
 
@@ -86,7 +91,7 @@ static struct registered *find_rival(struct registry *r, const struct secret *se
 static void weigh(struct registry_loss *loss, struct registered *g) {
 	g->weighed = true;
 	loss->opened |= !registered_listed(g);
-	registry_count_loss(loss, g, KEY_LIMITS, 0);
+	registry_count_loss(loss, &g->tenant, KEY_LIMITS, 0);
 }
 
 /* An orphan stays one, and holds nothing up. */
@@ -190,10 +195,8 @@ static int put_tenant(struct registry *r, const struct tenant_config *c, struct 
 	bool added = g == NULL;
 	if (added && (g = registry_add(r, &c->limits)) == NULL)
 		return -ENOMEM;
-	bool opened = !added && !registered_listed(g);
 	if (added)
 		g->tenant.is_operator = strcmp(c->name, TENANT_OPERATOR) == 0;
-	r->opened += added;
 	orphan_rivals(r, g, c);
 	if (!added)
 		registry_forget_secrets(r, g);
@@ -203,7 +206,6 @@ static int put_tenant(struct registry *r, const struct tenant_config *c, struct 
 			registry_discard(r, g);
 		return error;
 	}
-	r->opened -= added || opened;
 	if (!added)
 		registry_take_limits(r, g, &c->limits);
 	registry_set_orphaned(r, g, false);

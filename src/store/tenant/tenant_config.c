@@ -1,9 +1,10 @@
 /* What must hold of a configuration's tenants together. Sorting finds twins side by side: there may be very many. */
+#include "atomdb/store/tenant_config.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "atomdb/store/registry.h"
 #include "atomdb/util/error.h"
 
 static int compare_names(const void *a, const void *b) {

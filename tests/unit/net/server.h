@@ -17,6 +17,7 @@
 #include "atomdb/net/fanout.h"
 #include "atomdb/net/messages.h"
 #include "atomdb/net/worker.h"
+#include "atomdb/store/registry_walk.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/tenant.h"

@@ -1,4 +1,5 @@
 /* Messages to workers. */
+#include "atomdb/store/registry_reload.h"
 #include "server.h"
 
 static struct server *start_with(struct settings settings) {

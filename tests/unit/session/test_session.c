@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include "atomdb/store/compact.h"
+#include "atomdb/store/registry_reload.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/tenant.h"

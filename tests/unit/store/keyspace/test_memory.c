@@ -7,6 +7,7 @@
 #include "alloc_fail.h"
 #include "atomdb/store/keyspace.h"
 #include "atomdb/store/registry.h"
+#include "atomdb/store/registry_reload.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"

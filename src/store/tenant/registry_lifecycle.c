@@ -1,62 +1,12 @@
+#include "store/tenant/registry_lifecycle.h"
+
 #include <inttypes.h>
-#include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "atomdb/store/shard.h"
-#include "atomdb/store/shard_tenants.h"
 #include "atomdb/store/tenant.h"
-#include "store/tenant/registry_private.h"
-
-void registry_forget_name(struct registry *r, const struct registered *g) {
-	struct registered **link = registry_named(r, tenant_name(&g->tenant));
-	while (*link != g)
-		link = &(*link)->next_named;
-	*link = g->next_named;
-}
-
-void registry_unlist(struct registry *r, struct registered *g) {
-	registry_forget_secrets(r, g);
-	if (registered_listed(g))
-		registry_forget_name(r, g);
-	list_remove(&g->link);
-	r->assigned[g->shard]--;
-	r->count--;
-	r->orphans -= tenant_orphaned(&g->tenant);
-	if (!registered_listed(g))
-		r->opened--;
-	if (r->anonymous == g)
-		r->anonymous = NULL;
-}
-
-/* Takes it out of what registry_each shows. Nobody looks meanwhile. */
-static void hide(struct registry *r, struct registered *g) {
-	struct registered *next = atomic_load_explicit(&g->shown_next, memory_order_relaxed);
-	if (g->shown_before != NULL)
-		atomic_store_explicit(&g->shown_before->shown_next, next, memory_order_relaxed);
-	else
-		atomic_store_explicit(&r->shown, next, memory_order_relaxed);
-	if (next != NULL)
-		next->shown_before = g->shown_before;
-	else
-		r->shown_last = g->shown_before;
-}
-
-void registry_close(struct registry *r, struct registered *g) {
-	hide(r, g);
-	shard_close_tenant(g->tenant.shard, &g->tenant);
-	registry_free_tenant(g);
-}
-
-void registry_free_tenant(struct registered *g) {
-	for (struct known_as *k = g->known_as, *before; k != NULL; k = before) {
-		before = k->before;
-		sodium_memzero(k, sizeof *k);
-		free(k);
-	}
-	sodium_memzero(g->openers, sizeof g->openers);
-	free(g);
-}
+#include "store/tenant/registry_limits.h"
+#include "store/tenant/registry_table.h"
 
 /* Whether a worker may end tenants now: somebody looks at them otherwise, and `g` is to be tried again. */
 static bool begin_end(struct registry *r, struct registered *g) {
@@ -219,52 +169,4 @@ void registry_take_up(struct registry *r, unsigned worker) {
 	if (atomic_load_explicit(&r->postponed, memory_order_relaxed) != 0 ||
 	    atomic_load_explicit(&r->orphans, memory_order_relaxed) != 0)
 		registry_tidy(r, worker);
-}
-
-void registry_each(struct registry *r, void (*visit)(void *context, const struct tenant *t), void *context) {
-	pthread_mutex_lock(&r->looking);
-	struct registered *g = atomic_load_explicit(&r->shown, memory_order_acquire);
-	for (; g != NULL; g = atomic_load_explicit(&g->shown_next, memory_order_acquire))
-		visit(context, &g->tenant);
-	pthread_mutex_unlock(&r->looking);
-}
-
-void registry_each_of(struct registry *r, unsigned worker, void (*visit)(void *context, struct tenant *t),
-		      void *context) {
-	pthread_mutex_lock(&r->mutex);
-	for (struct registered *g = r->shown; g != NULL; g = g->shown_next)
-		if (shard_worker(g->tenant.shard) == worker)
-			visit(context, &g->tenant);
-	pthread_mutex_unlock(&r->mutex);
-}
-
-static bool add_demand(struct registry *r, size_t count, const struct tenant *t) {
-	if (count == r->demand_room) {
-		size_t room = count == 0 ? 64 : 2 * count;
-		struct fair_share_demand *grown = realloc(r->demands, room * sizeof *grown);
-		if (grown == NULL)
-			return false;
-		r->demands = grown;
-		r->demand_room = room;
-	}
-	r->demands[count] =
-		(struct fair_share_demand){counter_get(&t->counters.bytes), counter_get(&t->counters.evicts) != 0};
-	return true;
-}
-
-void registry_measure_shares(void *context, struct memory_budget *b, uint64_t wanted) {
-	struct registry *r = context;
-	size_t count = 0;
-	/* Somebody looks at them: the level of before will do. */
-	if (pthread_mutex_trylock(&r->looking) != 0)
-		return;
-	struct registered *g = atomic_load_explicit(&r->shown, memory_order_acquire);
-	while (g != NULL && add_demand(r, count, &g->tenant)) {
-		g = atomic_load_explicit(&g->shown_next, memory_order_acquire);
-		count++;
-	}
-	uint64_t level = fair_share_publish(b, r->demands, count, wanted);
-	pthread_mutex_unlock(&r->looking);
-	if (level != 0 && r->hooks.memory_short != NULL)
-		r->hooks.memory_short(r->hooks.context);
 }

@@ -1,0 +1,17 @@
+/* Secrets, which are known by their SHA-256 digest only (libsodium). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "atomdb/util/slice.h"
+
+#define SECRET_DIGEST 32
+
+struct secret {
+	uint8_t digest[SECRET_DIGEST]; /* SHA-256 */
+};
+
+void secret_digest(struct slice text, struct secret *out);
+/* Compares in constant time. */
+bool secret_equal(const struct secret *a, const struct secret *b);

@@ -1,0 +1,112 @@
+#include "tenants.h"
+
+/* The worker may write to a tenant until it hears that the tenant is unwanted. */
+static void test_keys_that_are_written_meanwhile_leave_an_orphan(void **state) {
+	(void)state;
+	struct world w;
+	struct registry_loss loss;
+	struct tenant_config list[2] = {tenant_named("shop", "s"), tenant_named("wiki", "w")};
+	struct tenants_config y = {.open = true, .tenants = list, .tenant_count = 2};
+	struct tenant *wiki, *t;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "default", "w", &wiki), 0);
+	use(wiki);
+	y.tenant_count = 1;
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	put_key(wiki, "late");
+	registry_orphan_told(w.registry, wiki);
+	assert_true(tenant_orphaned(wiki));
+	assert_int_equal(registry_count(w.registry), 2);
+	assert_int_equal(wiki->limits.max_entries, 0);
+	/* Nobody gets in or opens a new tenant with that secret, and no reload is held up. */
+	assert_int_equal(auth(&w, "default", "w", &t), ATOMDB_E_WRONGPASS);
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_int_equal(auth(&w, "default", "w", &t), ATOMDB_E_WRONGPASS);
+	assert_true(has_key(wiki, "late"));
+	/* Told twice, for it was wanted in between: it must not end with the first. */
+	y.tenant_count = 2;
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_int_equal(auth(&w, "wiki", "w", &t), 0);
+	assert_ptr_equal(t, wiki);
+	assert_int_equal(wiki->limits.max_entries, 5);
+	struct key key = keyspace_key(wiki, 0, SLICE("late"));
+	keyspace_delete(wiki, &key, keyspace_find(wiki, &key, LOOKUP_PEEK));
+	for (unsigned i = 0; i < 3; i++) {
+		y.tenant_count = 1 + i % 2;
+		assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	}
+	registry_orphan_told(w.registry, wiki);
+	assert_int_equal(registry_count(w.registry), 2);
+	registry_orphan_told(w.registry, wiki);
+	assert_int_equal(registry_count(w.registry), 1);
+	world_close(&w);
+}
+
+static void test_an_orphan_goes_on_when_it_is_named_again(void **state) {
+	(void)state;
+	struct world w;
+	struct registry_loss loss;
+	struct tenant_config list[2] = {tenant_named("shop", "s"), tenant_named("wiki", "w")};
+	struct tenants_config y = {.tenants = list, .tenant_count = 2};
+	struct tenant *t;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "wiki", "w", &t), 0);
+	put_key(t, "k");
+	y.tenant_count = 1;
+	world_restart(&w, &y, true);
+	/* By its name, with another secret, by the operator. */
+	list[1] = tenant_named("wiki", "other");
+	assert_int_equal(registry_put(w.registry, &list[1], &loss), 0);
+	assert_int_equal(auth(&w, "wiki", "other", &t), 0);
+	assert_true(has_key(t, "k"));
+	/* A live change ends with a reload, but not the keys. */
+	assert_int_equal(registry_reload(w.registry, &y, &loss), ATOMDB_E_LOSS);
+	expect_loss(&loss, t, 1);
+	world_restart(&w, &y, true);
+	/* By its secret, with another name, in the file. */
+	list[1] = tenant_named("notes", "other");
+	y.tenant_count = 2;
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_int_equal(auth(&w, "notes", "other", &t), 0);
+	assert_true(has_key(t, "k"));
+	world_close(&w);
+}
+
+static void test_an_orphan_ends_with_its_last_key(void **state) {
+	(void)state;
+	struct world w;
+	struct tenant_config wiki = tenant_named("wiki", "w");
+	struct tenants_config y = {.tenants = &wiki, .tenant_count = 1};
+	struct tenant *t;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "default", "w", &t), 0);
+	put_key(t, "page");
+	y.tenant_count = 0;
+	world_restart(&w, &y, true);
+	assert_int_equal(registry_orphans(w.registry), 1);
+	struct tenant *orphan = NULL;
+	for (unsigned i = 0; i < SHARDS; i++)
+		for (uint32_t slot = 1; slot < w.shards[i]->slots; slot++)
+			orphan = w.shards[i]->tenants[slot] != NULL ? w.shards[i]->tenants[slot] : orphan;
+	assert_non_null(orphan);
+	for (unsigned worker = 0; worker < SHARDS; worker++)
+		registry_take_up(w.registry, worker);
+	assert_int_equal(registry_count(w.registry), 1);
+	/* What expires goes likewise: no client is there. */
+	struct key key = keyspace_key(orphan, 0, SLICE("page"));
+	keyspace_delete(orphan, &key, keyspace_find(orphan, &key, LOOKUP_PEEK));
+	for (unsigned worker = 0; worker < SHARDS; worker++)
+		registry_take_up(w.registry, worker);
+	assert_int_equal(registry_count(w.registry), 0);
+	assert_int_equal(registry_orphans(w.registry), 0);
+	world_close(&w);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_keys_that_are_written_meanwhile_leave_an_orphan),
+		cmocka_unit_test(test_an_orphan_goes_on_when_it_is_named_again),
+		cmocka_unit_test(test_an_orphan_ends_with_its_last_key),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

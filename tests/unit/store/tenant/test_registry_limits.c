@@ -1,0 +1,246 @@
+#include "tenants.h"
+
+static void expect_limit(const struct registry_loss *loss, const struct tenant *t, enum key_limit limit,
+			 uint64_t becomes) {
+	assert_int_equal(loss->count, 1);
+	assert_int_equal(loss->limited, 1);
+	assert_string_equal(loss->shown[0].name, tenant_name(t));
+	assert_int_equal(loss->shown[0].keys, counter_get(&t->counters.keys));
+	assert_int_equal(loss->shown[0].limit, limit);
+	assert_int_equal(loss->shown[0].becomes, becomes);
+}
+
+static void test_a_limit_that_is_not_written_takes_no_keys(void **state) {
+	(void)state;
+	struct world w;
+	struct registry_loss loss;
+	struct tenant_config shop = tenant_named("shop", "s");
+	shop.limits = (struct tenant_limits){.max_entries = 100, .sources = {LIMIT_IN_TENANT}};
+	struct tenants_config y = {.open = true, .tenants = &shop, .tenant_count = 1};
+	y.defaults.sources[KEY_LIMIT_ENTRIES] = LIMIT_IN_DEFAULTS;
+	struct tenant *listed, *open;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "default", "s", &listed), 0);
+	assert_int_equal(auth(&w, "default", "o", &open), 0);
+	put_keys(listed, 50);
+	put_keys(open, 50);
+
+	/* It falls back to the defaults, whether they are written or not. */
+	shop.limits = (struct tenant_limits){.max_entries = 40, .sources = {LIMIT_IN_DEFAULTS}};
+	assert_int_equal(registry_reload(w.registry, &y, &loss), ATOMDB_E_LOSS);
+	expect_limit(&loss, listed, KEY_LIMIT_ENTRIES, 40);
+	shop.limits = (struct tenant_limits){.max_memory = 1000, .max_entries = 60};
+	assert_int_equal(registry_reload(w.registry, &y, &loss), ATOMDB_E_LOSS);
+	expect_limit(&loss, listed, KEY_LIMIT_MEMORY, 1000);
+	shop.limits = (struct tenant_limits){.max_entries = 50};
+	y.defaults = (struct tenant_limits){.max_entries = 49};
+	assert_int_equal(registry_reload(w.registry, &y, &loss), ATOMDB_E_LOSS);
+	expect_limit(&loss, open, KEY_LIMIT_ENTRIES, 49);
+	assert_int_equal(w.limits_changed + w.defaults_changed, 0);
+	assert_int_equal(keys_left(listed), 50);
+	assert_int_equal(keys_left(open), 50);
+
+	/* Nobody has more, or it is written. */
+	y.defaults = (struct tenant_limits){.max_entries = 50};
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_int_equal(keys_left(listed), 50);
+	shop.limits = (struct tenant_limits){.max_entries = 10, .sources = {LIMIT_IN_TENANT}};
+	y.defaults = (struct tenant_limits){.max_entries = 20, .sources = {LIMIT_IN_DEFAULTS}};
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_int_equal(keys_left(listed), 10);
+	assert_int_equal(keys_left(open), 20);
+
+	/* Without eviction it is full, but loses nothing, until it is evicted again. */
+	shop.limits = (struct tenant_limits){.eviction = EVICTION_NONE};
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	shop.limits = (struct tenant_limits){.eviction = EVICTION_LRU};
+	assert_int_equal(registry_reload(w.registry, &y, &loss), ATOMDB_E_LOSS);
+	assert_int_equal(loss.shown[0].limit, KEY_LIMIT_EVICTION);
+	shop.limits.sources[KEY_LIMIT_EVICTION] = LIMIT_IN_TENANT;
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	world_close(&w);
+}
+
+static void lift(bool saved) {
+	struct world w;
+	struct registry_loss loss;
+	struct tenant_config list[2] = {tenant_named("shop", "s"), tenant_named("news", "n")};
+	struct tenants_config y = {.open = true, .tenants = list, .tenant_count = 2};
+	struct tenant *shop, *news, *open, *small;
+	list[0].limits = list[1].limits = y.defaults;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "default", "o", &open), 0);
+	put_keys(open, 50);
+	assert_int_equal(auth(&w, "default", "m", &small), 0);
+	put_keys(small, 10);
+	assert_int_equal(auth(&w, "default", "s", &shop), 0);
+	put_keys(shop, 50);
+	assert_int_equal(auth(&w, "default", "n", &news), 0);
+	put_keys(news, 50);
+
+	y.defaults.max_entries = list[0].limits.max_entries = 30;
+	list[1].limits = (struct tenant_limits){.max_entries = 20, .sources = {LIMIT_IN_TENANT}};
+	for (unsigned start = 0; start < 2; start++) {
+		world_restart(&w, &y, saved);
+		assert_int_equal(auth(&w, "default", "o", &open), 0);
+		assert_int_equal(auth(&w, "default", "m", &small), 0);
+		assert_int_equal(auth(&w, "default", "s", &shop), 0);
+		assert_int_equal(auth(&w, "default", "n", &news), 0);
+		/* The same file again, and a change of another option. */
+		assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+		assert_int_equal(registry_put(w.registry, &list[0], &loss), 0);
+		assert_int_equal(keys_left(open), 50);
+		assert_int_equal(open->limits.max_entries, 0);
+		assert_int_equal(keys_left(shop), 50);
+		assert_int_equal(keys_left(small), 10);
+		assert_int_equal(small->limits.max_entries, 30);
+		assert_int_equal(keys_left(news), 20);
+	}
+	put_key(open, "more");
+	assert_int_equal(keys_left(open), 51);
+
+	/* Until one is written, here with the value that it has by default. */
+	y.defaults.sources[KEY_LIMIT_ENTRIES] = LIMIT_IN_DEFAULTS;
+	list[0].limits.sources[KEY_LIMIT_ENTRIES] = LIMIT_IN_TENANT;
+	assert_int_equal(registry_put(w.registry, &list[0], &loss), 0);
+	assert_int_equal(keys_left(shop), 30);
+	assert_int_equal(keys_left(open), 51);
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_int_equal(keys_left(open), 30);
+	world_close(&w);
+}
+
+static void test_a_limit_that_is_not_written_is_lifted_at_a_start(void **state) {
+	(void)state;
+	lift(true);
+	lift(false);
+}
+
+/* A tenant with `former` limits and 50 keys, after a start with `wanted` ones. */
+struct lost_line {
+	struct tenant_limits former, wanted, left;
+	uint64_t keys; /* left */
+};
+
+static const struct lost_line lost_lines[] = {
+	{.former = {.max_entries = 100, .sources = {LIMIT_IN_TENANT}},
+	 .wanted = {.max_entries = 30, .sources = {LIMIT_IN_DEFAULTS}},
+	 .left = {.max_entries = 100},
+	 .keys = 50},
+	{.former = {.max_entries = 0, .sources = {LIMIT_IN_TENANT}},
+	 .wanted = {.max_entries = 30, .sources = {LIMIT_IN_DEFAULTS}},
+	 .left = {.max_entries = 0},
+	 .keys = 50},
+	{.former = {.max_entries = 100, .sources = {LIMIT_IN_DEFAULTS}},
+	 .wanted = {.max_entries = 30},
+	 .left = {.max_entries = 100},
+	 .keys = 50},
+	{.former = {.max_entries = 50, .eviction = EVICTION_NONE, .sources = {0, 0, LIMIT_IN_TENANT}},
+	 .wanted = {.max_entries = 50, .sources = {0, 0, LIMIT_IN_DEFAULTS}},
+	 .left = {.max_entries = 50, .eviction = EVICTION_NONE},
+	 .keys = 50},
+	/* Another release has another default. */
+	{.former = {.max_entries = 60}, .wanted = {.max_entries = 40}, .left = {.max_entries = 60}, .keys = 50},
+	/* It is written. */
+	{.former = {.max_entries = 100, .sources = {LIMIT_IN_DEFAULTS}},
+	 .wanted = {.max_entries = 30, .sources = {LIMIT_IN_DEFAULTS}},
+	 .left = {.max_entries = 30},
+	 .keys = 30},
+	{.former = {.max_entries = 100, .sources = {LIMIT_IN_DEFAULTS}},
+	 .wanted = {.max_entries = 30, .sources = {LIMIT_IN_TENANT}},
+	 .left = {.max_entries = 30},
+	 .keys = 30},
+	{.former = {.eviction = EVICTION_NONE, .sources = {0, 0, LIMIT_IN_DEFAULTS}},
+	 .wanted = {.max_entries = 10, .sources = {LIMIT_IN_DEFAULTS, 0, LIMIT_IN_DEFAULTS}},
+	 .left = {.max_entries = 10},
+	 .keys = 10},
+	/* The tenant has no more. */
+	{.former = {.max_entries = 100, .sources = {LIMIT_IN_TENANT}},
+	 .wanted = {.max_entries = 50},
+	 .left = {.max_entries = 50},
+	 .keys = 50},
+};
+
+static void expect_left(struct tenant *t, const struct lost_line *line) {
+	assert_int_equal(t->limits.max_entries, line->left.max_entries);
+	assert_int_equal(t->limits.eviction, line->left.eviction);
+	assert_int_equal(keys_left(t), line->keys);
+}
+
+static void start_without_a_line(const struct lost_line *line, bool saved, bool opened, bool orphaned) {
+	struct world w;
+	struct registry_loss loss;
+	struct tenant_config shop = tenant_named("shop", "s");
+	shop.limits = line->former;
+	struct tenants_config y = {.open = opened, .tenants = &shop, .tenant_count = opened ? 0 : 1};
+	struct tenant *t;
+	y.defaults = line->former;
+	world_open(&w, &y);
+	assert_int_equal(auth(&w, "default", "s", &t), 0);
+	put_keys(t, 50);
+	assert_int_equal(counter_get(&t->counters.keys), 50);
+	if (orphaned)
+		world_restart(&w, &(struct tenants_config){0}, saved);
+	shop.limits = y.defaults = line->wanted;
+	for (unsigned start = 0; start < 2; start++) {
+		if (orphaned && start == 0)
+			assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+		else
+			world_restart(&w, &y, saved);
+		assert_int_equal(auth(&w, "default", "s", &t), 0);
+		expect_left(t, line);
+		/* Another reload changes nothing, nor does the worker's own look at the defaults. */
+		assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+		expect_left(t, line);
+	}
+	/* Written where the former limit was, it is in force. */
+	shop.limits = (struct tenant_limits){.max_entries = 7, .sources = {2, 2, 2}};
+	y.defaults = shop.limits;
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	assert_int_equal(t->limits.eviction, EVICTION_LRU);
+	assert_int_equal(keys_left(t), 7);
+	world_close(&w);
+}
+
+static void test_a_limit_that_lost_its_line_takes_no_keys_at_a_start(void **state) {
+	(void)state;
+	for (size_t i = 0; i < sizeof lost_lines / sizeof lost_lines[0]; i++)
+		for (unsigned way = 0; way < 8; way++)
+			start_without_a_line(&lost_lines[i], way & 1, way & 2, way & 4);
+}
+
+/* The limits that such a release has in force are not known. */
+static void test_records_of_an_earlier_release_have_no_limits(void **state) {
+	(void)state;
+	for (unsigned saved = 0; saved < 2; saved++) {
+		struct world w;
+		struct tenant_config shop = tenant_named("shop", "s");
+		struct tenants_config y = {.tenants = &shop, .tenant_count = 1};
+		struct tenant *t;
+		shop.limits.max_entries = 100;
+		world_open(&w, &y);
+		assert_int_equal(auth(&w, "default", "s", &t), 0);
+		put_keys(t, 50);
+		memset(t->record->limits, 0, sizeof t->record->limits);
+		shop.limits = (struct tenant_limits){.max_entries = 30};
+		world_restart(&w, &y, saved);
+		assert_int_equal(auth(&w, "default", "s", &t), 0);
+		assert_int_equal(t->limits.max_entries, 0);
+		assert_int_equal(keys_left(t), 50);
+		shop.limits.sources[KEY_LIMIT_ENTRIES] = LIMIT_IN_DEFAULTS;
+		world_restart(&w, &y, saved);
+		assert_int_equal(auth(&w, "default", "s", &t), 0);
+		assert_int_equal(keys_left(t), 30);
+		world_close(&w);
+	}
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_limit_that_is_not_written_takes_no_keys),
+		cmocka_unit_test(test_a_limit_that_is_not_written_is_lifted_at_a_start),
+		cmocka_unit_test(test_a_limit_that_lost_its_line_takes_no_keys_at_a_start),
+		cmocka_unit_test(test_records_of_an_earlier_release_have_no_limits),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
