@@ -1,6 +1,7 @@
 /* BITFIELD: integers of 1 to 64 bits, anywhere in a value, the highest bit first. */
 #include <stdlib.h>
 
+#include "atomdb/session/options.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "commands/bitmap/bitmap.h"
@@ -97,39 +98,43 @@ static bool parse_overflow(struct session *s, struct slice text, enum field_over
 	return true;
 }
 
-/* Reads the fields into `fields`, which has room for all. False: an error was answered. */
+enum { OPTION_OVERFLOW = 1 << 0, OPTION_GET = 1 << 1, OPTION_SET = 1 << 2, OPTION_INCRBY = 1 << 3 };
+
+static const struct command_option options[] = {
+	OPTION("overflow", .flag = OPTION_OVERFLOW, .values = 1),
+	OPTION("get", .flag = OPTION_GET, .values = 2),
+	OPTION("set", .flag = OPTION_SET, .values = 3),
+	OPTION("incrby", .flag = OPTION_INCRBY, .values = 3),
+};
+
+/* Reads one field: its type, its offset, and its operand unless it is read only. False: an error was replied. */
+static bool parse_field(struct session *s, uint32_t flag, const struct slice *values, struct field *f) {
+	f->action = flag == OPTION_GET ? FIELD_GET : flag == OPTION_SET ? FIELD_SET : FIELD_ADD;
+	return parse_type(s, values[0], f) && request_bit_offset(s, values[1], f->width, &f->offset) &&
+	       (flag == OPTION_GET || request_integer(s, values[2], &f->operand));
+}
+
+/* Reads the fields into `fields`, which has room for all. False: an error was replied. */
 static bool parse_fields(struct session *s, const struct request *r, struct field *fields, size_t *count) {
+	struct options o = OPTIONS_BEGIN(r, 2, options);
+	const struct command_option *option;
 	enum field_overflow overflow = OVERFLOW_WRAP;
 	size_t n = 0;
-	for (uint32_t i = 2; i < r->argc;) {
-		struct slice word = r->argv[i];
-		uint32_t behind = r->argc - i - 1;
-		struct field f = {.overflow = overflow};
-		if (slice_is(word, "OVERFLOW") && behind >= 1) {
-			if (!parse_overflow(s, r->argv[i + 1], &overflow))
+	while ((option = options_next(&o)) != NULL) {
+		if (option->flag == OPTION_OVERFLOW) {
+			if (!parse_overflow(s, *o.value, &overflow))
 				return false;
-			i += 2;
 			continue;
 		}
-		if (slice_is(word, "GET") && behind >= 2) {
-			f.action = FIELD_GET;
-		} else if (slice_is(word, "SET") && behind >= 3) {
-			f.action = FIELD_SET;
-		} else if (slice_is(word, "INCRBY") && behind >= 3) {
-			f.action = FIELD_ADD;
-		} else {
-			reply_syntax_error(s);
-			return false;
-		}
-		if (!parse_type(s, r->argv[i + 1], &f) || !request_bit_offset(s, r->argv[i + 2], f.width, &f.offset))
-			return false;
-		if (f.action != FIELD_GET && !request_integer(s, r->argv[i + 3], &f.operand))
+		struct field f = {.overflow = overflow};
+		if (!parse_field(s, option->flag, o.value, &f))
 			return false;
 		fields[n++] = f;
-		i += f.action == FIELD_GET ? 3 : 4;
 	}
 	*count = n;
-	return true;
+	if (o.error != OPTIONS_OK)
+		reply_syntax_error(s);
+	return o.error == OPTIONS_OK;
 }
 
 /* What a field that is written becomes. False: nothing, it overflows. */

@@ -1,5 +1,6 @@
 /* CLIENT KILL. The operator closes clients of all tenants. */
 #include "atomdb/session/fanout.h"
+#include "atomdb/session/options.h"
 #include "atomdb/store/tenant.h"
 #include "commands/connection/client.h"
 #include "commands/handlers.h"
@@ -14,49 +15,75 @@ struct filter {
 	bool skip_caller;
 };
 
+enum {
+	OPTION_ID = 1 << 0,
+	OPTION_TYPE = 1 << 1,
+	OPTION_ADDR = 1 << 2,
+	OPTION_LADDR = 1 << 3,
+	OPTION_USER = 1 << 4,
+	OPTION_SKIPME = 1 << 5,
+};
+
+static const struct command_option options[] = {
+	OPTION("id", .flag = OPTION_ID, .values = 1),     OPTION("type", .flag = OPTION_TYPE, .values = 1),
+	OPTION("addr", .flag = OPTION_ADDR, .values = 1), OPTION("laddr", .flag = OPTION_LADDR, .values = 1),
+	OPTION("user", .flag = OPTION_USER, .values = 1), OPTION("skipme", .flag = OPTION_SKIPME, .values = 1),
+};
+
+/* Whether the caller's tenant has that user. The users of the operator are the tenants. */
+static bool user_exists(const struct session *s, struct slice user) {
+	return s->tenant == NULL || s->tenant->is_operator || slice_equal(user, SLICE("default")) ||
+	       slice_equal(user, slice_of(tenant_name(s->tenant)));
+}
+
+/* Reads one filter. False: an error was replied. */
+static bool parse_one(struct session *s, uint32_t flag, struct slice value, struct filter *f) {
+	switch (flag) {
+	case OPTION_ID:
+		if (number_parse(value, &f->id) && f->id >= 1)
+			return true;
+		writer_error(s->reply, "ERR client-id should be greater than 0");
+		return false;
+	case OPTION_TYPE:
+		f->typed = true;
+		return client_parse_type(s, value, &f->type);
+	case OPTION_ADDR:
+		f->address = value;
+		return true;
+	case OPTION_LADDR:
+		f->local_address = value;
+		return true;
+	case OPTION_USER:
+		f->user = value;
+		if (user_exists(s, value))
+			return true;
+		writer_errorf(s->reply, "ERR No such user '%.*s'", ECHO_TEXT(value, ECHO_LONG));
+		return false;
+	default:
+		f->skip_caller = slice_is(value, "yes");
+		if (f->skip_caller || slice_is(value, "no"))
+			return true;
+		reply_syntax_error(s);
+		return false;
+	}
+}
+
 /* Reads the arguments. False: an error was replied. */
 static bool parse_filter(struct session *s, const struct request *r, struct filter *f) {
+	struct options o = OPTIONS_BEGIN(r, 2, options);
+	const struct command_option *option;
 	*f = (struct filter){.skip_caller = r->argc != 3};
 	if (r->argc == 3) {
 		f->address = r->argv[2];
 		return true;
 	}
-	for (uint32_t i = 2; i < r->argc; i += 2) {
-		struct slice name = r->argv[i];
-		struct slice value = i + 1 < r->argc ? r->argv[i + 1] : (struct slice){NULL, 0};
-		if (value.data == NULL) {
-			reply_syntax_error(s);
+	while ((option = options_next(&o)) != NULL) {
+		if (!parse_one(s, option->flag, *o.value, f))
 			return false;
-		}
-		if (slice_is(name, "ID")) {
-			if (!number_parse(value, &f->id) || f->id < 1) {
-				writer_error(s->reply, "ERR client-id should be greater than 0");
-				return false;
-			}
-		} else if (slice_is(name, "TYPE")) {
-			f->typed = true;
-			if (!client_parse_type(s, value, &f->type))
-				return false;
-		} else if (slice_is(name, "ADDR")) {
-			f->address = value;
-		} else if (slice_is(name, "LADDR")) {
-			f->local_address = value;
-		} else if (slice_is(name, "USER")) {
-			/* The users of the operator are the tenants. */
-			f->user = value;
-			if (s->tenant != NULL && !s->tenant->is_operator && !slice_equal(value, SLICE("default")) &&
-			    !slice_equal(value, slice_of(tenant_name(s->tenant)))) {
-				writer_errorf(s->reply, "ERR No such user '%.*s'", ECHO_TEXT(value, ECHO_LONG));
-				return false;
-			}
-		} else if (slice_is(name, "SKIPME") && (slice_is(value, "yes") || slice_is(value, "no"))) {
-			f->skip_caller = slice_is(value, "yes");
-		} else {
-			reply_syntax_error(s);
-			return false;
-		}
 	}
-	return true;
+	if (o.error != OPTIONS_OK)
+		reply_syntax_error(s);
+	return o.error == OPTIONS_OK;
 }
 
 static bool matches(struct environment *env, struct session *of, const struct filter *f) {

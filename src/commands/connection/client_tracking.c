@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "atomdb/events/tracking.h"
+#include "atomdb/session/options.h"
 #include "commands/connection/client.h"
 #include "commands/handlers.h"
 
@@ -37,36 +38,32 @@ static bool parse_redirect(struct session *s, struct slice text, struct request_
 	return o->redirect != NULL || fail(s, "ERR The client ID you want redirect to does not exist");
 }
 
-/* Reads the options from argument 3 on. False: an error was answered. */
-static bool parse(struct session *s, const struct request *r, struct request_options *o) {
-	static const struct {
-		const char *name;
-		uint32_t option;
-	} words[] = {{"BCAST", TRACKING_BCAST},
-		     {"OPTIN", TRACKING_OPTIN},
-		     {"OPTOUT", TRACKING_OPTOUT},
-		     {"NOLOOP", TRACKING_NOLOOP}};
-	for (uint32_t i = 3; i < r->argc; i++) {
-		bool more = i + 1 < r->argc;
-		uint32_t option = 0;
-		for (size_t k = 0; k < sizeof(words) / sizeof(words[0]); k++) {
-			if (slice_is(r->argv[i], words[k].name))
-				option = words[k].option;
-		}
-		o->options |= option;
-		if (option != 0)
-			continue;
-		if (slice_is(r->argv[i], "REDIRECT") && more) {
-			if (!parse_redirect(s, r->argv[++i], o))
-				return false;
-		} else if (slice_is(r->argv[i], "PREFIX") && more) {
-			o->prefixes[o->count++] = r->argv[++i];
-		} else {
-			reply_syntax_error(s);
+/* Beside enum tracking_option. */
+enum { OPTION_REDIRECT = 1 << 30, OPTION_PREFIX = 1 << 29 };
+
+static const struct command_option options[] = {
+	OPTION("bcast", .flag = TRACKING_BCAST),
+	OPTION("optin", .flag = TRACKING_OPTIN),
+	OPTION("optout", .flag = TRACKING_OPTOUT),
+	OPTION("noloop", .flag = TRACKING_NOLOOP),
+	OPTION("redirect", .flag = OPTION_REDIRECT, .values = 1),
+	OPTION("prefix", .flag = OPTION_PREFIX, .values = 1),
+};
+
+/* Reads the options from argument 3 on. False: an error was replied. */
+static bool parse(struct session *s, const struct request *r, struct request_options *out) {
+	struct options o = OPTIONS_BEGIN(r, 3, options);
+	const struct command_option *option;
+	while ((option = options_next(&o)) != NULL) {
+		if (option->flag == OPTION_PREFIX)
+			out->prefixes[out->count++] = *o.value;
+		else if (option->flag == OPTION_REDIRECT && !parse_redirect(s, *o.value, out))
 			return false;
-		}
 	}
-	return true;
+	out->options = o.seen & ~(uint32_t)(OPTION_REDIRECT | OPTION_PREFIX);
+	if (o.error != OPTIONS_OK)
+		reply_syntax_error(s);
+	return o.error == OPTIONS_OK;
 }
 
 static bool overlap(struct slice a, struct slice b) {
@@ -173,16 +170,16 @@ enum outcome cmd_client_tracking(struct session *s, const struct request *r) {
 }
 
 enum outcome cmd_client_caching(struct session *s, const struct request *r) {
-	uint32_t options = current_options(s);
-	if (!(options & (TRACKING_OPTIN | TRACKING_OPTOUT)) && !(s->flags & SESSION_TRACKING))
+	uint32_t current = current_options(s);
+	if (!(current & (TRACKING_OPTIN | TRACKING_OPTOUT)) && !(s->flags & SESSION_TRACKING))
 		return reply_error(s, "ERR CLIENT CACHING can be called only when the client is in tracking mode with "
 				      "OPTIN or OPTOUT mode enabled");
 	bool yes = slice_is(r->argv[2], "YES");
 	if (!yes && !slice_is(r->argv[2], "NO"))
 		return reply_syntax_error(s);
-	if (yes && !(options & TRACKING_OPTIN))
+	if (yes && !(current & TRACKING_OPTIN))
 		return reply_error(s, "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.");
-	if (!yes && !(options & TRACKING_OPTOUT))
+	if (!yes && !(current & TRACKING_OPTOUT))
 		return reply_error(s, "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.");
 	s->subscriber->tracking->options |= TRACKING_CACHING;
 	writer_ok(s->reply);

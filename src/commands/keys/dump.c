@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "atomdb/rdb/payload.h"
+#include "atomdb/session/options.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"
@@ -27,40 +28,41 @@ struct restore_options {
 	int64_t idle; /* seconds */
 };
 
-/* Reads the options from argument 4 on. How often a value was used is not kept, but must be well formed. False: an
- * error was answered. */
-static bool parse_options(struct session *s, const struct request *r, struct restore_options *o) {
-	bool idle = false, frequency = false;
-	for (uint32_t i = 4; i < r->argc; i++) {
-		bool more = i + 1 < r->argc;
+enum { OPTION_REPLACE = 1 << 0, OPTION_ABSTTL = 1 << 1, OPTION_IDLETIME = 1 << 2, OPTION_FREQ = 1 << 3 };
+
+static const struct command_option options[] = {
+	OPTION("replace", .flag = OPTION_REPLACE),
+	OPTION("absttl", .flag = OPTION_ABSTTL),
+	OPTION("idletime", .flag = OPTION_IDLETIME, .values = 1, .excludes = OPTION_FREQ),
+	OPTION("freq", .flag = OPTION_FREQ, .values = 1, .excludes = OPTION_IDLETIME),
+};
+
+/* Reads the options from argument 4 on. FREQ must be well formed, but is not kept. False: an error was replied. */
+static bool parse_options(struct session *s, const struct request *r, struct restore_options *restore) {
+	struct options o = OPTIONS_BEGIN(r, 4, options);
+	const struct command_option *option;
+	while ((option = options_next(&o)) != NULL) {
 		int64_t value;
-		if (slice_is(r->argv[i], "REPLACE")) {
-			o->replace = true;
-		} else if (slice_is(r->argv[i], "ABSTTL")) {
-			o->absolute = true;
-		} else if (slice_is(r->argv[i], "IDLETIME") && more && !frequency) {
-			if (!request_integer(s, r->argv[++i], &value))
-				return false;
-			idle = true;
-			o->idle = value;
-			if (value < 0) {
-				writer_error(s->reply, "ERR Invalid IDLETIME value, must be >= 0");
-				return false;
-			}
-		} else if (slice_is(r->argv[i], "FREQ") && more && !idle) {
-			if (!request_integer(s, r->argv[++i], &value))
-				return false;
-			frequency = true;
-			if (value < 0 || value > 255) {
-				writer_error(s->reply, "ERR Invalid FREQ value, must be >= 0 and <= 255");
-				return false;
-			}
-		} else {
-			reply_syntax_error(s);
+		if (option->values == 0)
+			continue;
+		if (!request_integer(s, *o.value, &value))
+			return false;
+		if (option->flag == OPTION_IDLETIME && value < 0) {
+			writer_error(s->reply, "ERR Invalid IDLETIME value, must be >= 0");
 			return false;
 		}
+		if (option->flag == OPTION_FREQ && (value < 0 || value > 255)) {
+			writer_error(s->reply, "ERR Invalid FREQ value, must be >= 0 and <= 255");
+			return false;
+		}
+		if (option->flag == OPTION_IDLETIME)
+			restore->idle = value;
 	}
-	return true;
+	restore->replace = (o.seen & OPTION_REPLACE) != 0;
+	restore->absolute = (o.seen & OPTION_ABSTTL) != 0;
+	if (o.error != OPTIONS_OK)
+		reply_syntax_error(s);
+	return o.error == OPTIONS_OK;
 }
 
 static enum outcome reply_payload_error(struct session *s, int error) {
@@ -72,12 +74,12 @@ static enum outcome reply_payload_error(struct session *s, int error) {
 }
 
 enum outcome cmd_restore(struct session *s, const struct request *r) {
-	struct restore_options options = {.replace = false};
-	if (!parse_options(s, r, &options))
+	struct restore_options restore = {.replace = false};
+	if (!parse_options(s, r, &restore))
 		return OUTCOME_DONE;
 	struct key key = request_key(s, r, 1);
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
-	if (old != NULL && !options.replace)
+	if (old != NULL && !restore.replace)
 		return reply_error(s, "BUSYKEY Target key name already exists.");
 	int64_t ttl;
 	if (!request_integer(s, r->argv[2], &ttl))
@@ -90,14 +92,14 @@ enum outcome cmd_restore(struct session *s, const struct request *r) {
 	if (error < 0)
 		return reply_payload_error(s, error);
 	/* A sum beyond all time lies in the past, as in Redis. */
-	if (ttl != 0 && !options.absolute && __builtin_add_overflow(ttl, session_now(s), &ttl))
+	if (ttl != 0 && !restore.absolute && __builtin_add_overflow(ttl, session_now(s), &ttl))
 		ttl = 1;
 	error = keyspace_set(s->tenant, &key, old, value, ttl == 0 ? DEADLINE_NONE : ttl);
 	bool past = ttl != 0 && ttl <= session_now(s);
 	if (error == 0 && !past) {
 		struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
-		if (e != NULL && options.idle != 0)
-			keyspace_set_idle(s->tenant, e, options.idle);
+		if (e != NULL && restore.idle != 0)
+			keyspace_set_idle(s->tenant, e, restore.idle);
 		if (old != NULL)
 			keyspace_event_also(s, NOTIFY_NEW, "new", &key);
 		keyspace_event(s, NOTIFY_GENERIC, "restore", &key);

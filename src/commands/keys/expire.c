@@ -1,6 +1,7 @@
 /* The commands of keys' times to live. */
 #include "commands/keys/expire.h"
 
+#include "atomdb/session/options.h"
 #include "commands/handlers.h"
 
 static bool fail_time(struct session *s, const struct request *r) {
@@ -23,34 +24,31 @@ bool expire_parse(struct session *s, const struct request *r, struct slice text,
 
 enum condition { IF_NX = 1 << 0, IF_XX = 1 << 1, IF_GT = 1 << 2, IF_LT = 1 << 3 };
 
-/* Reads NX, XX, GT and LT from argument 3 on. False: an error was answered. */
+static const struct command_option conditions_table[] = {
+	OPTION("nx", .flag = IF_NX),
+	OPTION("xx", .flag = IF_XX),
+	OPTION("gt", .flag = IF_GT),
+	OPTION("lt", .flag = IF_LT),
+};
+
+/* Reads NX, XX, GT and LT from argument 3 on. False: an error was replied. */
 static bool parse_conditions(struct session *s, const struct request *r, unsigned *conditions) {
-	static const struct {
-		const char *name;
-		unsigned flag;
-	} names[] = {{"NX", IF_NX}, {"XX", IF_XX}, {"GT", IF_GT}, {"LT", IF_LT}};
-	unsigned seen = 0;
-	for (uint32_t i = 3; i < r->argc; i++) {
-		unsigned flag = 0;
-		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
-			if (slice_is(r->argv[i], names[k].name))
-				flag = names[k].flag;
-		}
-		if (flag == 0) {
-			writer_errorf(s->reply, "ERR Unsupported option %.*s", ECHO_TEXT(r->argv[i], ECHO_LONG));
-			return false;
-		}
-		seen |= flag;
+	struct options o = OPTIONS_BEGIN(r, 3, conditions_table);
+	while (options_next(&o) != NULL)
+		;
+	if (o.error != OPTIONS_OK) {
+		writer_errorf(s->reply, "ERR Unsupported option %.*s", ECHO_TEXT(r->argv[o.next], ECHO_LONG));
+		return false;
 	}
-	if ((seen & IF_NX) && (seen & ~(unsigned)IF_NX)) {
+	if ((o.seen & IF_NX) && (o.seen & ~(unsigned)IF_NX)) {
 		writer_error(s->reply, "ERR NX and XX, GT or LT options at the same time are not compatible");
 		return false;
 	}
-	if ((seen & IF_GT) && (seen & IF_LT)) {
+	if ((o.seen & IF_GT) && (o.seen & IF_LT)) {
 		writer_error(s->reply, "ERR GT and LT options at the same time are not compatible");
 		return false;
 	}
-	*conditions = seen;
+	*conditions = o.seen;
 	return true;
 }
 

@@ -1,8 +1,9 @@
 /* The commands that give a value another key, or another database. */
+#include "atomdb/session/options.h"
 #include "atomdb/store/relocate.h"
 #include "commands/handlers.h"
 
-/* Reads the number of a database; answers Redis's error and returns false where it is none. */
+/* Reads the number of a database. False: an error was replied. */
 static bool parse_database(struct session *s, struct slice text, unsigned *database) {
 	int64_t index;
 	if (!request_integer(s, text, &index))
@@ -88,19 +89,24 @@ enum outcome cmd_move(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
+enum { OPTION_REPLACE = 1 << 0, OPTION_DB = 1 << 1 };
+
+static const struct command_option copy_options[] = {
+	OPTION("replace", .flag = OPTION_REPLACE),
+	OPTION("db", .flag = OPTION_DB, .values = 1),
+};
+
 enum outcome cmd_copy(struct session *s, const struct request *r) {
 	unsigned database = s->database;
-	bool replace = false;
-	for (uint32_t i = 3; i < r->argc; i++) {
-		if (slice_is(r->argv[i], "REPLACE")) {
-			replace = true;
-		} else if (slice_is(r->argv[i], "DB") && i + 1 < r->argc) {
-			if (!parse_database(s, r->argv[++i], &database))
-				return OUTCOME_DONE;
-		} else {
-			return reply_syntax_error(s);
-		}
+	struct options o = OPTIONS_BEGIN(r, 3, copy_options);
+	const struct command_option *option;
+	while ((option = options_next(&o)) != NULL) {
+		if (option->flag == OPTION_DB && !parse_database(s, *o.value, &database))
+			return OUTCOME_DONE;
 	}
+	if (o.error != OPTIONS_OK)
+		return reply_syntax_error(s);
+	bool replace = (o.seen & OPTION_REPLACE) != 0;
 	if (database == s->database && slice_equal(r->argv[1], r->argv[2]))
 		return reply_same(s);
 	struct key from = request_key(s, r, 1), to = request_key(s, r, 2);

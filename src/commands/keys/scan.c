@@ -1,6 +1,7 @@
 /* KEYS and SCAN. */
 #include <stdio.h>
 
+#include "atomdb/session/options.h"
 #include "atomdb/store/walk.h"
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"
@@ -73,32 +74,31 @@ static bool parse_cursor(struct slice text, uint64_t *cursor) {
 	return true;
 }
 
-/* Reads MATCH, COUNT and TYPE from argument 2 on. False: an error was replied. */
-static bool parse_scan_options(struct session *s, const struct request *r, struct selection *sel, int64_t *count) {
-	for (uint32_t i = 2; i < r->argc; i += 2) {
-		struct slice option = r->argv[i];
-		if (i + 1 == r->argc) {
-			reply_syntax_error(s);
+enum { OPTION_COUNT = 1 << 0, OPTION_MATCH = 1 << 1, OPTION_TYPE = 1 << 2 };
+
+static const struct command_option options[] = {
+	OPTION("count", .flag = OPTION_COUNT, .values = 1),
+	OPTION("match", .flag = OPTION_MATCH, .values = 1),
+	OPTION("type", .flag = OPTION_TYPE, .values = 1),
+};
+
+/* Reads the options from argument 2 on. False: an error was replied. */
+static bool parse_options(struct session *s, const struct request *r, struct selection *sel, int64_t *count) {
+	struct options o = OPTIONS_BEGIN(r, 2, options);
+	const struct command_option *option;
+	while ((option = options_next(&o)) != NULL) {
+		if (option->flag == OPTION_MATCH)
+			select_pattern(sel, *o.value);
+		else if (option->flag == OPTION_TYPE)
+			sel->none = !slice_is(*o.value, "string");
+		else if (!request_integer(s, *o.value, count))
 			return false;
-		}
-		struct slice value = r->argv[i + 1];
-		if (slice_is(option, "COUNT")) {
-			if (!request_integer(s, value, count))
-				return false;
-			if (*count < 1) {
-				reply_syntax_error(s);
-				return false;
-			}
-		} else if (slice_is(option, "MATCH")) {
-			select_pattern(sel, value);
-		} else if (slice_is(option, "TYPE")) {
-			sel->none = !slice_is(value, "string");
-		} else {
-			reply_syntax_error(s);
-			return false;
-		}
+		if (*count < 1)
+			break;
 	}
-	return true;
+	if (o.error != OPTIONS_OK || *count < 1)
+		reply_syntax_error(s);
+	return o.error == OPTIONS_OK && *count >= 1;
 }
 
 enum outcome cmd_scan(struct session *s, const struct request *r) {
@@ -108,7 +108,7 @@ enum outcome cmd_scan(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR invalid cursor");
 	size_t mark = writer_mark(s->reply);
 	struct selection sel = {.writer = s->reply, .all = true, .work = pattern_work(s)};
-	if (!parse_scan_options(s, r, &sel, &count))
+	if (!parse_options(s, r, &sel, &count))
 		return OUTCOME_DONE;
 	if (count > SCAN_COUNT_MAX)
 		count = SCAN_COUNT_MAX;

@@ -1,52 +1,50 @@
-/* SORT and SORT_RO. There are no lists, sets or sorted sets: what is there cannot be sorted, what is not is empty. */
+/* SORT and SORT_RO. There are no lists, sets or sorted sets: a key that exists cannot be sorted, another one is empty.
+ */
 #include "commands/keys/sort.h"
 
+#include "atomdb/session/options.h"
 #include "commands/handlers.h"
 
-/* What may come behind the key. */
-static const struct sort_option {
-	const char *name;
-	unsigned values;
-} options[] = {
-	{"ASC", 0}, {"DESC", 0}, {"ALPHA", 0}, {"LIMIT", 2}, {"STORE", 1}, {"BY", 1}, {"GET", 1},
-};
+enum { OPTION_OTHER = 1 << 0, OPTION_LIMIT = 1 << 1, OPTION_STORE = 1 << 2 };
 
-/* Reads the options; `*store` is the argument of STORE, 0 where there is none. False: an error was answered. */
+static const struct command_option options[] = {
+	OPTION("asc", .flag = OPTION_OTHER),
+	OPTION("desc", .flag = OPTION_OTHER),
+	OPTION("alpha", .flag = OPTION_OTHER),
+	OPTION("limit", .flag = OPTION_LIMIT, .values = 2),
+	OPTION("store", .flag = OPTION_STORE, .values = 1),
+	OPTION("by", .flag = OPTION_OTHER, .values = 1),
+	OPTION("get", .flag = OPTION_OTHER, .values = 1),
+};
+#define OPTION_COUNT (sizeof(options) / sizeof(options[0]))
+
+/* Reads the options; `*store` is the argument of STORE, or 0. False: an error was replied. */
 static bool parse_options(struct session *s, const struct request *r, bool may_store, uint32_t *store) {
-	for (uint32_t i = 2; i < r->argc; i++) {
-		const struct sort_option *o = NULL;
-		for (size_t k = 0; k < sizeof(options) / sizeof(options[0]) && o == NULL; k++) {
-			if (slice_is(r->argv[i], options[k].name))
-				o = &options[k];
-		}
-		bool storing = o != NULL && slice_is(r->argv[i], "STORE");
-		if (o == NULL || r->argc - i - 1 < o->values || (storing && !may_store)) {
-			reply_syntax_error(s);
+	struct options o = OPTIONS_BEGIN(r, 2, options);
+	const struct command_option *option;
+	o.allowed = may_store ? UINT32_MAX : ~(uint32_t)OPTION_STORE;
+	while ((option = options_next(&o)) != NULL) {
+		int64_t ignored;
+		if (option->flag == OPTION_STORE)
+			*store = (uint32_t)(o.value - r->argv);
+		else if (option->flag == OPTION_LIMIT &&
+			 (!request_integer(s, o.value[0], &ignored) || !request_integer(s, o.value[1], &ignored)))
 			return false;
-		}
-		for (unsigned k = 1; k <= o->values && o->values == 2; k++) {
-			int64_t ignored;
-			if (!request_integer(s, r->argv[i + k], &ignored))
-				return false;
-		}
-		if (storing)
-			*store = i + 1;
-		i += o->values;
 	}
-	return true;
+	if (o.error != OPTIONS_OK)
+		reply_syntax_error(s);
+	return o.error == OPTIONS_OK;
 }
 
 uint32_t sort_destination(const struct slice *argv, uint32_t argc) {
 	uint32_t found = 0;
 	for (uint32_t i = 2; i < argc; i++) {
-		for (size_t k = 0; k < sizeof(options) / sizeof(options[0]); k++) {
-			if (!slice_is(argv[i], options[k].name))
-				continue;
-			if (slice_is(argv[i], "STORE") && i + 1 < argc)
-				found = i + 1;
-			i += options[k].values;
-			break;
-		}
+		const struct command_option *option = options_find(options, OPTION_COUNT, argv[i]);
+		if (option == NULL)
+			continue;
+		if (option->flag == OPTION_STORE && i + 1 < argc)
+			found = i + 1;
+		i += option->values;
 	}
 	return found;
 }

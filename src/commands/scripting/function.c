@@ -1,4 +1,5 @@
 /* FUNCTION. A tenant has no library of functions. */
+#include "atomdb/session/options.h"
 #include "commands/handlers.h"
 
 enum outcome cmd_function_delete(struct session *s, const struct request *r) {
@@ -21,21 +22,24 @@ enum outcome cmd_function_kill(struct session *s, const struct request *r) {
 	return reply_error(s, "NOTBUSY No scripts in execution right now.");
 }
 
+enum { OPTION_WITHCODE = 1 << 0, OPTION_LIBRARYNAME = 1 << 1 };
+
+/* Each may come once. */
+static const struct command_option list_options[] = {
+	OPTION("withcode", .flag = OPTION_WITHCODE, .excludes = OPTION_WITHCODE),
+	OPTION("libraryname", .flag = OPTION_LIBRARYNAME, .values = 1, .excludes = OPTION_LIBRARYNAME),
+};
+
 enum outcome cmd_function_list(struct session *s, const struct request *r) {
-	bool code = false, name = false;
-	for (uint32_t i = 2; i < r->argc; i++) {
-		if (!code && slice_is(r->argv[i], "WITHCODE")) {
-			code = true;
-		} else if (!name && slice_is(r->argv[i], "LIBRARYNAME")) {
-			if (++i == r->argc)
-				return reply_error(s, "ERR library name argument was not given");
-			name = true;
-		} else {
-			writer_errorf(s->reply, "ERR Unknown argument %.*s", ECHO_TEXT(r->argv[i], ECHO_LONG));
-			return OUTCOME_DONE;
-		}
-	}
-	writer_array(s->reply, 0);
+	struct options o = OPTIONS_BEGIN(r, 2, list_options);
+	while (options_next(&o) != NULL)
+		;
+	if (o.error == OPTIONS_SHORT)
+		return reply_error(s, "ERR library name argument was not given");
+	if (o.error != OPTIONS_OK)
+		writer_errorf(s->reply, "ERR Unknown argument %.*s", ECHO_TEXT(r->argv[o.next], ECHO_LONG));
+	else
+		writer_array(s->reply, 0);
 	return OUTCOME_DONE;
 }
 

@@ -8,6 +8,7 @@
 
 #include "atomdb/events/subscriptions.h"
 #include "atomdb/rdb/payload.h"
+#include "atomdb/session/options.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
@@ -84,13 +85,18 @@ static enum outcome debug_error(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* Nothing is written and read back: what is in memory is what would come back. */
+/* Nothing is written and read back: memory has the keys that a reload would bring. */
 static enum outcome debug_reload(struct session *s, const struct request *r) {
-	for (uint32_t i = 2; i < r->argc; i++) {
-		if (!slice_is(r->argv[i], "MERGE") && !slice_is(r->argv[i], "NOFLUSH") &&
-		    !slice_is(r->argv[i], "NOSAVE"))
-			return reply_error(s, "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
-	}
+	static const struct command_option options[] = {
+		OPTION("merge", .flag = 1 << 0),
+		OPTION("noflush", .flag = 1 << 1),
+		OPTION("nosave", .flag = 1 << 2),
+	};
+	struct options o = OPTIONS_BEGIN(r, 2, options);
+	while (options_next(&o) != NULL)
+		;
+	if (o.error != OPTIONS_OK)
+		return reply_error(s, "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "atomdb/session/options.h"
 #include "atomdb/store/compact.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/size.h"
@@ -40,15 +41,15 @@ double memory_percentage(uint64_t part, uint64_t whole) {
 }
 
 enum outcome cmd_memory_usage(struct session *s, const struct request *r) {
-	for (uint32_t i = 3; i < r->argc; i += 2) {
-		int64_t samples;
-		if (!slice_is(r->argv[i], "samples") || i + 1 == r->argc)
-			return reply_syntax_error(s);
-		if (!request_integer(s, r->argv[i + 1], &samples))
+	static const struct command_option samples = OPTION("samples", .flag = 1, .values = 1);
+	struct options o = options_begin(r, 3, &samples, 1);
+	int64_t count = 0;
+	while (count >= 0 && options_next(&o) != NULL) {
+		if (!request_integer(s, *o.value, &count))
 			return OUTCOME_DONE;
-		if (samples < 0)
-			return reply_syntax_error(s);
 	}
+	if (o.error != OPTIONS_OK || count < 0)
+		return reply_syntax_error(s);
 	struct key key = request_key(s, r, 2);
 	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
 	if (e == NULL)

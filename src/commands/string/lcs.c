@@ -5,6 +5,7 @@
  * thirty-second of the whole table. */
 #include <stdlib.h>
 
+#include "atomdb/session/options.h"
 #include "atomdb/store/tenant.h"
 #include "commands/handlers.h"
 
@@ -99,28 +100,31 @@ static size_t lcs_trace(const struct lcs *l, const struct lcs_options *o, char *
 	return ranges;
 }
 
-/* False: an error was answered. */
-static bool parse_options(struct session *s, const struct request *r, struct lcs_options *o) {
-	for (uint32_t i = 3; i < r->argc; i++) {
-		if (slice_is(r->argv[i], "IDX")) {
-			o->ranges = true;
-		} else if (slice_is(r->argv[i], "LEN")) {
-			o->only_length = true;
-		} else if (slice_is(r->argv[i], "WITHMATCHLEN")) {
-			o->with_lengths = true;
-		} else if (slice_is(r->argv[i], "MINMATCHLEN") && i + 1 < r->argc) {
-			if (!request_integer(s, r->argv[++i], &o->least))
-				return false;
-		} else {
-			reply_syntax_error(s);
+enum { OPTION_IDX = 1 << 0, OPTION_LEN = 1 << 1, OPTION_WITHMATCHLEN = 1 << 2, OPTION_MINMATCHLEN = 1 << 3 };
+
+static const struct command_option options[] = {
+	OPTION("idx", .flag = OPTION_IDX),
+	OPTION("len", .flag = OPTION_LEN),
+	OPTION("withmatchlen", .flag = OPTION_WITHMATCHLEN),
+	OPTION("minmatchlen", .flag = OPTION_MINMATCHLEN, .values = 1),
+};
+
+/* False: an error was replied. */
+static bool parse_options(struct session *s, const struct request *r, struct lcs_options *out) {
+	struct options o = OPTIONS_BEGIN(r, 3, options);
+	const struct command_option *option;
+	while ((option = options_next(&o)) != NULL) {
+		if (option->values != 0 && !request_integer(s, *o.value, &out->least))
 			return false;
-		}
 	}
-	if (o->ranges && o->only_length) {
+	out->ranges = (o.seen & OPTION_IDX) != 0;
+	out->only_length = (o.seen & OPTION_LEN) != 0;
+	out->with_lengths = (o.seen & OPTION_WITHMATCHLEN) != 0;
+	if (o.error != OPTIONS_OK)
+		reply_syntax_error(s);
+	else if (out->ranges && out->only_length)
 		writer_error(s->reply, "ERR If you want both the length and indexes, please just use IDX.");
-		return false;
-	}
-	return true;
+	return o.error == OPTIONS_OK && !(out->ranges && out->only_length);
 }
 
 static void reply_lcs(struct session *s, const struct lcs *l, const struct lcs_options *o) {
@@ -152,15 +156,15 @@ enum outcome cmd_lcs(struct session *s, const struct request *r) {
 	/* The second lookup may find its entry due and remove it, which leaves the first one where it is. */
 	struct slice a = value_or_nothing(keyspace_find(s->tenant, &first, LOOKUP_READ), texts[0]);
 	struct slice b = value_or_nothing(keyspace_find(s->tenant, &second, LOOKUP_READ), texts[1]);
-	struct lcs_options options = {.least = 0};
+	struct lcs_options wanted = {.least = 0};
 	struct lcs l;
-	if (!parse_options(s, r, &options))
+	if (!parse_options(s, r, &wanted))
 		return OUTCOME_DONE;
 	if ((a.len + 1) * (b.len + 1) > CELLS_MAX)
 		return reply_error(s, "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
 	if (lcs_init(s->tenant, &l, a, b)) {
 		lcs_fill(&l);
-		reply_lcs(s, &l, &options);
+		reply_lcs(s, &l, &wanted);
 	} else {
 		writer_error(s->reply, "ERR Insufficient memory, failed allocating transient memory for LCS");
 	}

@@ -1,8 +1,8 @@
 /* The commands that read and write whole strings, and APPEND. */
+#include "atomdb/session/options.h"
 #include "atomdb/store/set_all.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
-#include "atomdb/util/ascii_word.h"
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"
 #include "commands/keys/expire.h"
@@ -50,50 +50,37 @@ enum option_flag {
 	OPTION_EXAT = 1 << 7,
 	OPTION_PXAT = 1 << 8,
 	OPTION_TIMES = OPTION_EX | OPTION_PX | OPTION_EXAT | OPTION_PXAT,
+	OPTIONS_DEADLINE = OPTION_KEEPTTL | OPTION_PERSIST | OPTION_TIMES,
 	OPTIONS_SET = OPTION_NX | OPTION_XX | OPTION_GET | OPTION_KEEPTTL | OPTION_TIMES,
 	OPTIONS_GETEX = OPTION_PERSIST | OPTION_TIMES,
 };
 
-#define NAMED(text) text, sizeof(text) - 1
-static const struct option {
-	char name[sizeof(uint64_t)]; /* in small letters, zeros behind them */
-	size_t length;
-	unsigned flag;
-	unsigned excludes; /* what may not come before it; the same time option may come twice, the last one counts */
-} options[] = {
-	{NAMED("nx"), OPTION_NX, OPTION_XX},
-	{NAMED("xx"), OPTION_XX, OPTION_NX},
-	{NAMED("get"), OPTION_GET, 0},
-	{NAMED("keepttl"), OPTION_KEEPTTL, OPTION_TIMES},
-	{NAMED("persist"), OPTION_PERSIST, OPTION_TIMES},
-	{NAMED("ex"), OPTION_EX, OPTION_KEEPTTL | OPTION_PERSIST | OPTION_PX | OPTION_EXAT | OPTION_PXAT},
-	{NAMED("px"), OPTION_PX, OPTION_KEEPTTL | OPTION_PERSIST | OPTION_EX | OPTION_EXAT | OPTION_PXAT},
-	{NAMED("exat"), OPTION_EXAT, OPTION_KEEPTTL | OPTION_PERSIST | OPTION_EX | OPTION_PX | OPTION_PXAT},
-	{NAMED("pxat"), OPTION_PXAT, OPTION_KEEPTTL | OPTION_PERSIST | OPTION_EX | OPTION_PX | OPTION_EXAT},
+/* The same time option may come twice: the last one counts. The usual ones come first, for speed. */
+static const struct command_option options[] = {
+	OPTION("ex", .flag = OPTION_EX, .values = 1, .excludes = OPTIONS_DEADLINE & ~OPTION_EX),
+	OPTION("px", .flag = OPTION_PX, .values = 1, .excludes = OPTIONS_DEADLINE & ~OPTION_PX),
+	OPTION("nx", .flag = OPTION_NX, .excludes = OPTION_XX),
+	OPTION("xx", .flag = OPTION_XX, .excludes = OPTION_NX),
+	OPTION("get", .flag = OPTION_GET),
+	OPTION("keepttl", .flag = OPTION_KEEPTTL, .excludes = OPTION_TIMES),
+	OPTION("persist", .flag = OPTION_PERSIST, .excludes = OPTION_TIMES),
+	OPTION("exat", .flag = OPTION_EXAT, .values = 1, .excludes = OPTIONS_DEADLINE & ~OPTION_EXAT),
+	OPTION("pxat", .flag = OPTION_PXAT, .values = 1, .excludes = OPTIONS_DEADLINE & ~OPTION_PXAT),
 };
 
-/* Reads the options from argument `i` on: their flags, and the argument of the time option. False: a syntax error. */
-static bool parse_options(const struct request *r, uint32_t i, unsigned allowed, unsigned *flags, struct slice *time) {
-	unsigned seen = 0;
-	for (; i < r->argc; i++) {
-		const struct option *o = NULL;
-		uint64_t word = ascii_word(r->argv[i]);
-		for (size_t k = 0; k < sizeof(options) / sizeof(options[0]) && o == NULL; k++) {
-			if (ascii_word_load(options[k].name, sizeof(o->name)) == word &&
-			    options[k].length == r->argv[i].len)
-				o = &options[k];
-		}
-		if (o == NULL || !(o->flag & allowed) || (o->excludes & seen))
-			return false;
-		seen |= o->flag;
-		if (!(o->flag & OPTION_TIMES))
-			continue;
-		if (++i == r->argc)
-			return false;
-		*time = r->argv[i];
+/* Reads the options from the argument `first` on: their flags, and the value of the time option. False: a syntax error.
+ */
+static bool parse_options(const struct request *r, uint32_t first, unsigned allowed, unsigned *flags,
+			  struct slice *time) {
+	struct options o = OPTIONS_BEGIN(r, first, options);
+	const struct command_option *option;
+	o.allowed = allowed;
+	while ((option = options_next(&o)) != NULL) {
+		if (option->values != 0)
+			*time = *o.value;
 	}
-	*flags = seen;
-	return true;
+	*flags = o.seen;
+	return o.error == OPTIONS_OK;
 }
 
 /* The deadline that the time option asks for. False: an error was answered. */
