@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "atomdb/commands/table.h"
 #include "atomdb/store/registry_walk.h"
 #include "atomdb/store/tenant.h"
 #include "daemon/cgroup.h"
@@ -131,6 +132,7 @@ static int prepare(struct daemon *d) {
 	atomic_init(&d->budget.limit, d->memory_allowed);
 	d->shared.workers = d->workers;
 	d->shared.worker_count = count;
+	d->shared.command_set = &command_set;
 	d->shared.events = d->events;
 	d->shared.control = (struct control_plane){daemon_ask, client_serialized, d};
 	clock_rate_init(&d->shared.clock_start);

@@ -4,15 +4,13 @@
 #include <stdio.h>
 
 #include "atomdb/dispatch/admission.h"
-#include "atomdb/session/command_stats.h"
 #include "atomdb/session/reply.h"
+#include "atomdb/session/run.h"
 #include "atomdb/session/tenant_stats.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/ascii_word.h"
 #include "atomdb/util/error.h"
 
-/* Scratch that a rare large reply made is not kept. */
-#define SCRATCH_KEPT ((size_t)64 << 10)
 /* So many commands before the one that needs it an entry is fetched, and then its neighbours: far enough for a miss of
  * all caches, and not so far that the first level loses it again. */
 #define ENTRIES_AHEAD 16u
@@ -22,7 +20,7 @@ static const struct command *resolve(const struct environment *env, const struct
 	const struct command *c = command_index_find(&env->index, r->argv[0]);
 	if (c == NULL || __builtin_expect(!(c->flags & CMD_PARENT), 1) || r->argc == 1)
 		return c;
-	return command_find_subcommand(c, r->argv[1]);
+	return command_find_subcommand(env->command_set, c, r->argv[1]);
 }
 
 /* Finds the commands. A name that is spelled as the one before needs no search. */
@@ -38,7 +36,7 @@ static void resolve_all(struct session *s, struct request *requests, unsigned co
 		}
 		const struct command *c = r->command = resolve(s->env, r);
 		/* What a parent stands for depends on the argument behind it. */
-		bool alone = c != NULL && c == &command_table[c->id] && !(c->flags & CMD_PARENT);
+		bool alone = c != NULL && c->number < COMMAND_COUNT && !(c->flags & CMD_PARENT);
 		last = c;
 		spelled = word;
 		length = alone && r->argv[0].len <= sizeof(word) ? r->argv[0].len : SIZE_MAX;
@@ -60,7 +58,7 @@ void dispatch_prepare(struct session *s, struct request *requests, unsigned coun
 	struct request *end = requests + count;
 	const uint64_t now = t != NULL ? present(s) : 0;
 	if (__builtin_expect(!s->env->index.ready, 0))
-		command_index_build(&s->env->index);
+		command_index_build(&s->env->index, s->env->command_set);
 	resolve_all(s, requests, count);
 	for (struct request *r = requests; r < end; r++) {
 		const struct command *c = r->command;
@@ -191,43 +189,6 @@ static bool admit(struct session *s, const struct request *r, enum outcome *outc
 		return false;
 	}
 	return true;
-}
-
-/* Charges the time since `*ticks`, and the command, to its counters; returns that time. Inlined: a call of its own
- * costs each command as much as all that it counts. */
-static inline __attribute__((always_inline)) uint64_t count_run(struct session *s, const struct command *c, bool failed,
-								uint64_t *ticks) {
-	struct command_counters *f = &s->env->commands[c->id];
-	uint64_t now = clock_ticks(), spent = now > *ticks ? now - *ticks : 0;
-	/* In halves of a unit, so that even none has a highest bit. */
-	uint64_t halves = spent * s->env->duration_scale >> (DURATION_SCALE_BITS - 1);
-	counter_add(&f->ticks, spent);
-	counter_add(&f->runs[63 - __builtin_clzll(halves | 1)], 1);
-	if (__builtin_expect(failed, 0))
-		counter_add(&f->failed, 1);
-	*ticks = now;
-	return spent;
-}
-
-enum outcome command_run(struct session *s, const struct request *r, uint64_t *ticks) {
-	const struct command *c = r->command;
-	enum outcome outcome = c->run(s, r);
-	if (__builtin_expect(s->env->scratch.len != 0, 0)) {
-		s->env->scratch.len = 0;
-		if (s->env->scratch.cap > SCRATCH_KEPT)
-			buffer_deinit(&s->env->scratch);
-	}
-	if (__builtin_expect(outcome >= OUTCOME_RETRY, 0))
-		return outcome;
-	bool failed = __builtin_expect(s->reply->errors != 0, 0) && tenant_stats_count_failed(s, c);
-	uint64_t spent = count_run(s, c, failed, ticks);
-	if (s->tenant != NULL) {
-		counter_add(&s->tenant->counters.commands, 1);
-		command_stat_count(s->tenant, c, spent);
-		if (__builtin_expect(spent >= s->tenant->slow_ticks, 0))
-			tenant_stats_count_command(s, r, spent);
-	}
-	return outcome;
 }
 
 void dispatch_drop_reply(struct session *s) {

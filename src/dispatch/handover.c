@@ -2,15 +2,13 @@
 
 #include <stdlib.h>
 
-#include "atomdb/dispatch/transaction.h"
 #include "atomdb/events/keyspace_events.h"
 #include "atomdb/events/monitor.h"
-#include "atomdb/events/tracking.h"
+#include "atomdb/session/module.h"
 #include "atomdb/session/tenant_stats.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
-#include "commands/connection/client.h"
 
 /* The records. Other releases know the names, but not the numbers of flags and kinds. */
 
@@ -18,9 +16,6 @@ struct session_record {
 	uint64_t global_id, id, created_ms, last_ms, database, protocol;
 	uint64_t flags; /* enum session_flag */
 	struct slice name, lib_name, lib_version, last_command;
-	struct slice tracking;      /* a record; data is NULL: CLIENT TRACKING is off */
-	struct slice subscriptions; /* a record */
-	struct slice transaction;   /* see transaction_serialize; data is NULL: no MULTI */
 };
 
 #define NUMBER(member, most, missing) \
@@ -57,61 +52,11 @@ static const struct field session_fields[] = {
 	BYTES(lib_version),
 #endif
 	BYTES(last_command),
-	BYTES(tracking),
-	{"memberships", FIELD_BYTES, offsetof(struct session_record, subscriptions), SIZE_MAX, 0},
-	BYTES(transaction),
 };
 
 #undef NUMBER
 #undef BYTES
 #undef FLAG
-
-struct tracking_record {
-	uint64_t options; /* enum tracking_option */
-	uint64_t redirect_id;
-	uint64_t redirected; /* 1: the session with redirect_id was there */
-};
-
-#define OPTION(name, option) \
-	{ name, FIELD_FLAG, offsetof(struct tracking_record, options), option, 0 }
-
-static const struct field tracking_fields[] = {
-	OPTION("bcast", TRACKING_BCAST),
-	OPTION("optin", TRACKING_OPTIN),
-	OPTION("optout", TRACKING_OPTOUT),
-	OPTION("noloop", TRACKING_NOLOOP),
-	OPTION("caching", TRACKING_CACHING),
-	OPTION("broken", TRACKING_BROKEN),
-	{"redirect_id", FIELD_NUMBER, offsetof(struct tracking_record, redirect_id), INT64_MAX, 0},
-	{"redirected", FIELD_FLAG, offsetof(struct tracking_record, redirected), 1, 0},
-};
-
-#undef OPTION
-
-/* Lists of channel records, by enum channel_kind. */
-struct subscriptions_record {
-	struct slice channels[CHANNEL_KINDS];
-};
-
-#define CHANNELS(name, kind) [kind] = {name, FIELD_BYTES, (kind) * sizeof(struct slice), SIZE_MAX, 0}
-
-static const struct field subscriptions_fields[CHANNEL_KINDS] = {
-	CHANNELS("channels", CHANNEL_GLOBAL),     CHANNELS("shard_channels", CHANNEL_SHARD),
-	CHANNELS("patterns", CHANNEL_PATTERN),    CHANNELS("watched", CHANNEL_WATCHED_KEY),
-	CHANNELS("tracked", CHANNEL_TRACKED_KEY), CHANNELS("prefixes", CHANNEL_TRACKED_PREFIX),
-};
-
-#undef CHANNELS
-
-struct channel_record {
-	uint64_t database;
-	struct slice name;
-};
-
-static const struct field channel_fields[] = {
-	{"database", FIELD_NUMBER, offsetof(struct channel_record, database), TENANT_DATABASES - 1, 0},
-	{"name", FIELD_BYTES, offsetof(struct channel_record, name), SIZE_MAX, 0},
-};
 
 static const struct field identity_fields[] = {
 	{"digest", FIELD_BYTES, 0, SIZE_MAX, 0},
@@ -167,42 +112,6 @@ static struct slice text_or_missing(const char *text) {
 
 /* --- writing ---------------------------------------------------------------------------------------------------- */
 
-static void serialize_tracking(const struct tracking *x, struct serializer *out) {
-	const struct tracking_record r = {
-		.options = x->options,
-		.redirect_id = (uint64_t)x->redirect_id,
-		.redirected = x->redirect != NULL,
-	};
-	size_t begin = serialize_begin(out, "tracking");
-	serialize_record(out, tracking_fields, COUNT(tracking_fields), &r);
-	serialize_end(out, begin);
-}
-
-static void serialize_channels(const struct subscriber *p, unsigned kind, struct serializer *out) {
-	if (p->kinds[kind].count == 0)
-		return;
-	size_t begin = serialize_begin(out, subscriptions_fields[kind].name);
-	list_for_each (node, &p->kinds[kind].subscriptions) {
-		const struct channel *channel = list_entry(node, struct subscription, by_subscriber)->channel;
-		const struct channel_record r = {channel->database, channel_name(channel)};
-		size_t element = serialize_begin(out, SERIALIZE_ELEMENT);
-		serialize_record(out, channel_fields, COUNT(channel_fields), &r);
-		serialize_end(out, element);
-	}
-	serialize_end(out, begin);
-}
-
-static void serialize_subscriber(const struct session *s, struct serializer *out) {
-	if (s->subscriber->tracking != NULL)
-		serialize_tracking(s->subscriber->tracking, out);
-	size_t begin = serialize_begin(out, "memberships");
-	for (unsigned kind = 0; kind < CHANNEL_KINDS; kind++)
-		serialize_channels(s->subscriber, kind, out);
-	serialize_end(out, begin);
-	if (s->flags & SESSION_MULTI)
-		transaction_serialize(s, out, "transaction");
-}
-
 void session_serialize(const struct session *s, struct serializer *out) {
 	const struct session_record r = {
 		.global_id = s->global_id,
@@ -219,8 +128,11 @@ void session_serialize(const struct session *s, struct serializer *out) {
 		.last_command = text_or_missing(s->last != NULL ? s->last->name : NULL),
 	};
 	serialize_record(out, session_fields, COUNT(session_fields), &r);
-	if (s->subscriber != NULL)
-		serialize_subscriber(s, out);
+	const struct session_modules *m = s->env->modules;
+	for (unsigned i = 0; i < m->count; i++) {
+		if (m->all[i].serialize != NULL)
+			m->all[i].serialize(s, out, m->all[i].record);
+	}
 }
 
 /* --- reading ---------------------------------------------------------------------------------------------------- */
@@ -234,61 +146,19 @@ static int copy_text(struct slice text, char **out) {
 	return *out == NULL ? ATOMDB_E_OOM : 0;
 }
 
-static int add_subscriptions(struct session *s, enum channel_kind kind, struct slice list) {
-	const struct tracking *x = s->subscriber->tracking;
-	struct channel_record channel;
-	struct slice element;
-	int found;
-	/* Members of prefixes are told by what their tracking says. */
-	if (kind == CHANNEL_TRACKED_PREFIX && list.len > 0 && (x == NULL || !(x->options & TRACKING_BCAST)))
-		return ATOMDB_E_FORMAT;
-	while ((found = deserialize_element(&list, &element)) > 0) {
-		int error = deserialize_record(element, channel_fields, COUNT(channel_fields), &channel);
-		if (error < 0 || channel.name.data == NULL)
-			return ATOMDB_E_FORMAT;
-		if (subscription_add(s, kind, (unsigned)channel.database, channel.name) < 0)
-			return ATOMDB_E_OOM;
-	}
-	return found;
-}
-
-static int join_all(struct session *s, struct slice record) {
-	struct subscriptions_record r;
-	int error = deserialize_record(record, subscriptions_fields, COUNT(subscriptions_fields), &r);
-	for (unsigned kind = 0; kind < CHANNEL_KINDS && error == 0; kind++)
-		error = add_subscriptions(s, (enum channel_kind)kind, r.channels[kind]);
-	return error;
-}
-
-static int deserialize_tracking(struct session *s, struct slice record) {
-	struct tracking_record r;
-	int error = deserialize_record(record, tracking_fields, COUNT(tracking_fields), &r);
-	if (error == 0)
-		error = tracking_turn_on(s, NULL, (uint32_t)r.options);
-	if (error < 0)
-		return error;
-	s->subscriber->tracking->redirect_id = (int64_t)r.redirect_id;
-	s->subscriber->tracking->unlinked = r.redirected != 0;
-	return 0;
-}
-
-static int deserialize_subscriber(struct session *s, const struct session_record *r) {
+/* The state of modules: fields that the session's record has beside its own. */
+static int deserialize_modules(struct session *s, struct slice record) {
+	const struct session_modules *m = s->env->modules;
 	int error = 0;
-	if (r->tracking.data == NULL && r->subscriptions.len == 0 && r->transaction.data == NULL &&
-	    !(r->flags & SESSION_MONITOR))
-		return 0;
-	if (s->tenant == NULL)
-		return ATOMDB_E_FORMAT;
-	if (subscriber_open(s) == NULL)
-		return ATOMDB_E_OOM;
-	if (r->tracking.data != NULL)
-		error = deserialize_tracking(s, r->tracking);
-	if (error == 0)
-		error = join_all(s, r->subscriptions);
-	if (error == 0 && r->transaction.data != NULL)
-		error = transaction_deserialize(s, r->transaction);
-	if (error == 0 && (r->flags & SESSION_MONITOR))
-		s->flags |= SESSION_MONITOR_KEPT;
+	for (unsigned i = 0; i < m->count && error == 0; i++) {
+		struct slice state = {NULL, 0};
+		if (m->all[i].deserialize == NULL)
+			continue;
+		const struct field field = {m->all[i].record, FIELD_BYTES, 0, SIZE_MAX, 0};
+		error = deserialize_record(record, &field, 1, &state);
+		if (error == 0 && state.data != NULL)
+			error = m->all[i].deserialize(s, state);
+	}
 	return error;
 }
 
@@ -300,7 +170,7 @@ static void keep_id(struct session *s, uint64_t id) {
 	s->id = id;
 }
 
-static int restore(struct session *s, const struct session_record *r) {
+static int restore(struct session *s, const struct session_record *r, struct slice record) {
 	uint32_t flags = (uint32_t)r->flags & ~(uint32_t)SESSION_MONITOR;
 	if (r->protocol < 2)
 		return ATOMDB_E_FORMAT;
@@ -313,14 +183,16 @@ static int restore(struct session *s, const struct session_record *r) {
 	else
 		flags &= (uint32_t) ~(SESSION_DIRTY_KEYS | SESSION_DIRTY_QUEUE | SESSION_SUBSCRIBED);
 	s->flags |= flags;
-	s->last = command_find_full(r->last_command);
+	s->last = command_find_full(s->env->command_set, r->last_command);
 	int error = copy_text(r->name, &s->name);
 	if (error == 0)
 		error = copy_text(r->lib_name, &s->lib_name);
 	if (error == 0)
 		error = copy_text(r->lib_version, &s->lib_version);
 	if (error == 0)
-		error = deserialize_subscriber(s, r);
+		error = deserialize_modules(s, record);
+	if (error == 0 && (r->flags & SESSION_MONITOR))
+		error = monitor_deserialize(s);
 	if (error == 0)
 		keep_id(s, r->id);
 	return error;
@@ -328,36 +200,18 @@ static int restore(struct session *s, const struct session_record *r) {
 
 int session_deserialize(struct session *s, struct slice record) {
 	struct session_record r = {0};
-	struct buffer text;
-	struct writer ignored;
 	int error = deserialize_record(record, session_fields, COUNT(session_fields), &r);
-	if (error < 0)
-		return error;
-	buffer_init(&text);
-	writer_init(&ignored, &text, SIZE_MAX);
-	/* Without room in the quota a command would write a reply. */
-	s->reply = &ignored;
-	error = restore(s, &r);
-	s->reply = NULL;
-	buffer_deinit(&text);
-	return error;
-}
-
-static void link_tracking(struct session *s) {
-	struct tracking *x = s->subscriber == NULL ? NULL : s->subscriber->tracking;
-	if (x == NULL || !x->unlinked)
-		return;
-	x->unlinked = false;
-	struct session *to = client_by_id(s->tenant, (uint64_t)x->redirect_id);
-	if (to == NULL || to->subscriber == NULL)
-		return;
-	x->redirect = to;
-	list_push_back(&to->subscriber->redirected, &x->redirect_link);
+	return error < 0 ? error : restore(s, &r, record);
 }
 
 bool session_link(struct session *s) {
-	link_tracking(s);
-	return monitor_resume(s);
+	const struct session_modules *m = s->env->modules;
+	bool feeds = false;
+	for (unsigned i = 0; i < m->count; i++) {
+		if (m->all[i].link != NULL)
+			feeds |= m->all[i].link(s);
+	}
+	return feeds;
 }
 
 void session_count_feed(const struct session *s, struct environment *env) {
@@ -414,10 +268,8 @@ int tenant_deserialize(struct tenant *t, const struct environment *env, struct s
 	if (error < 0)
 		return error;
 	keyspace_events_set(t, (uint32_t)r.notify);
-	t->pause_end_ms = (int64_t)r.pause_end_ms;
-	t->pause_all = r.pause_all != 0;
+	session_pause(t, (int64_t)r.pause_end_ms, r.pause_all != 0);
 	shard_hold_expired(t, t->pause_end_ms);
-	subscriptions_refresh(t);
 	const struct tenant_stats_settings tenant_stats = {
 		.slow_us = (int64_t)r.slow_us,
 		.slow_max = (int64_t)r.slow_max,

@@ -47,13 +47,10 @@ void keyspace_events_format(uint32_t classes, char text[NOTIFY_TEXT]) {
 }
 
 void keyspace_events_set(struct tenant *t, uint32_t classes) {
+	int before = keyspace_events_wanted(t);
 	t->notify = classes;
-	subscriptions_refresh(t);
-}
-
-bool keyspace_events_wanted(const struct tenant *t) {
-	return (t->notify & (NOTIFY_KEYSPACE | NOTIFY_KEYEVENT)) &&
-	       (t->notify & (NOTIFY_EXPIRED | NOTIFY_EVICTED | NOTIFY_MISS | NOTIFY_NEW));
+	if (t->subscriptions != NULL)
+		subscriptions_interest(t->subscriptions, keyspace_events_wanted(t) - before);
 }
 
 void keyspace_event_publish(struct tenant *t, const char *event, unsigned database, struct slice name) {

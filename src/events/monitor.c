@@ -2,15 +2,14 @@
 
 #include <stdio.h>
 
-#include "atomdb/dispatch/dispatch.h"
 #include "atomdb/events/subscriptions.h"
 #include "atomdb/session/client_memory.h"
 #include "atomdb/session/fanout.h"
-#include "atomdb/session/reply.h"
+#include "atomdb/session/run.h"
 #include "atomdb/session/tenant_stats.h"
 #include "atomdb/store/registry_walk.h"
 #include "atomdb/store/tenant.h"
-#include "commands/handlers.h"
+#include "atomdb/util/error.h"
 
 /* --- a line ----------------------------------------------------------------------------------------------------- */
 
@@ -148,7 +147,7 @@ static void tell_operator(struct session *s, const struct request *r, const char
 static void lose(struct subscriptions *h, const struct session *but) {
 	list_for_each (node, &h->monitors) {
 		struct session *to = list_entry(node, struct subscriber, monitor)->session;
-		if (to != but && to != h->current)
+		if (to != but && to != h->push.current)
 			client_memory_evict(h->tenant, to);
 	}
 }
@@ -157,18 +156,18 @@ static void tell_monitors(struct session *s, struct subscriptions *h, const stru
 			  const struct session *but) {
 	struct line line;
 	begin_line(&line, s, r, NULL);
-	struct writer w = publish_body(h, line.size);
+	struct writer w = push_body(&h->push, line.size);
 	if (w.failed || append_line(w.out, &line) < 0) {
 		lose(h, but);
-		publish_end(h);
+		push_end(&h->push);
 		return;
 	}
 	list_for_each (node, &h->monitors) {
 		struct session *to = list_entry(node, struct subscriber, monitor)->session;
 		if (to != but)
-			publish_send_body(h, to);
+			push_send_body(&h->push, to);
 	}
-	publish_end(h);
+	push_end(&h->push);
 }
 
 /* `t` is the tenant that the command was of. */
@@ -183,18 +182,14 @@ enum outcome monitor_run(struct session *s, const struct request *r, uint64_t *t
 	struct tenant *t = s->tenant;
 	bool told = t != NULL && !(r->command->flags & CMD_ADMIN) &&
 		    (t->monitored || (t->subscriptions != NULL && !list_empty(&t->subscriptions->monitors)));
-	/* It takes the session out of the tenant, and its monitors out of their list. */
-	if (told && r->command->id == COMMAND_RESET)
+	/* Behind it, the session is no longer among the tenant's monitors. */
+	bool before = (r->command->flags & CMD_LEAVES_TENANT) != 0;
+	if (told && before)
 		tell(s, t, r, s);
 	enum outcome outcome = command_run(s, r, ticks);
-	if (told && (outcome == OUTCOME_DONE || outcome == OUTCOME_PINNED_TAIL) && s->tenant == t &&
-	    r->command->id != COMMAND_RESET)
+	if (told && (outcome == OUTCOME_DONE || outcome == OUTCOME_PINNED_TAIL) && s->tenant == t && !before)
 		tell(s, t, r, NULL);
 	return outcome;
-}
-
-bool monitor_refuses(const struct command *c) {
-	return (c->flags & (CMD_READONLY | CMD_WRITE)) != 0 || c->id == COMMAND_PUBLISH || c->id == COMMAND_SPUBLISH;
 }
 
 /* --- the operator's --------------------------------------------------------------------------------------------- */
@@ -204,7 +199,7 @@ static void refresh_monitored(void *context, struct tenant *t) {
 	if (t->monitored == (env->feed.watchers != 0))
 		return;
 	t->monitored = !t->monitored;
-	subscriptions_refresh(t);
+	session_count_attention(t, t->monitored ? 1 : -1);
 }
 
 void monitor_count_feed(struct environment *env, unsigned worker, int64_t change) {
@@ -213,59 +208,44 @@ void monitor_count_feed(struct environment *env, unsigned worker, int64_t change
 	registry_each_of(env->registry, env->worker, refresh_monitored, env);
 }
 
-static void monitor_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
+void monitor_attach(struct session *s) {
+	refresh_monitored(s->env, s->tenant);
+}
+
+void monitor_count_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
 	(void)answer;
 	monitor_count_feed(env, c->worker, c->number);
 }
 
-static void begin_monitor(struct session *s) {
-	struct subscriptions *h = s->tenant->subscriptions;
-	list_push_back(&h->monitors, &s->subscriber->monitor);
-	s->flags |= SESSION_MONITOR;
-	subscriptions_refresh(s->tenant);
-}
-
-static void begin_monitor_of_all(struct session *s) {
-	s->env->monitors_of_all = s->tenant->subscriptions;
-	begin_monitor(s);
-}
-
-static void monitor_gather(struct session *s, struct fanout *c) {
-	(void)c;
-	begin_monitor_of_all(s);
-	writer_ok(s->reply);
-}
-
-static void stop_feed(struct environment *env) {
-	static const struct fanout_kind kind = {.on_worker = monitor_on_worker};
+void monitor_stop_feed(struct environment *env) {
+	static const struct fanout_kind kind = {.on_worker = monitor_count_on_worker};
 	fanout_post(env, &kind, -1);
 }
 
-enum outcome cmd_monitor(struct session *s, const struct request *r) {
-	static const struct fanout_kind watch = {
-		.on_worker = monitor_on_worker, .gather = monitor_gather, .undo = stop_feed};
-	if (s->flags & SESSION_EXECUTING)
-		return reply_error(s, "ERR MONITOR isn't allowed for DENY BLOCKING client");
-	/* Redis, too, does not answer a second one. */
-	if ((s->flags & SESSION_MONITOR) || subscriber_open(s) == NULL)
-		return OUTCOME_DONE;
+void monitor_begin(struct session *s) {
+	struct subscriptions *h = s->tenant->subscriptions;
+	list_push_back(&h->monitors, &s->subscriber->monitor);
+	s->flags |= SESSION_MONITOR;
+	session_count_attention(s->tenant, 1);
 	if (s->tenant->is_operator)
-		return fanout_run(s, r, &watch, 1);
-	begin_monitor(s);
-	writer_ok(s->reply);
-	return OUTCOME_DONE;
+		s->env->monitors_of_all = h;
 }
 
-bool monitor_resume(struct session *s) {
+int monitor_deserialize(struct session *s) {
+	if (s->tenant == NULL)
+		return ATOMDB_E_FORMAT;
+	if (subscriber_open(s) < 0)
+		return ATOMDB_E_OOM;
+	s->flags |= SESSION_MONITOR_KEPT;
+	return 0;
+}
+
+bool monitor_link(struct session *s) {
 	if (!(s->flags & SESSION_MONITOR_KEPT))
 		return false;
 	s->flags &= ~(uint32_t)SESSION_MONITOR_KEPT;
-	if (!s->tenant->is_operator) {
-		begin_monitor(s);
-		return false;
-	}
-	begin_monitor_of_all(s);
-	return true;
+	monitor_begin(s);
+	return s->tenant->is_operator;
 }
 
 void monitor_leave(struct session *s) {
@@ -274,25 +254,26 @@ void monitor_leave(struct session *s) {
 		return;
 	list_remove(&s->subscriber->monitor);
 	s->flags &= ~(uint32_t)SESSION_MONITOR;
+	session_count_attention(s->tenant, -1);
 	if (!s->tenant->is_operator)
 		return;
 	if (list_empty(&h->monitors) && s->env->monitors_of_all == h)
 		s->env->monitors_of_all = NULL;
-	stop_feed(s->env);
+	monitor_stop_feed(s->env);
 }
 
 void monitor_take_lines(struct environment *env, struct slice lines, bool lost) {
 	struct subscriptions *h = env->monitors_of_all;
 	if (h == NULL)
 		return;
-	struct writer w = publish_body(h, lines.len);
+	struct writer w = push_body(&h->push, lines.len);
 	writer_raw(&w, lines);
 	lost |= w.failed;
 	if (!lost) {
 		list_for_each (node, &h->monitors)
-			publish_send_body(h, list_entry(node, struct subscriber, monitor)->session);
+			push_send_body(&h->push, list_entry(node, struct subscriber, monitor)->session);
 	}
-	publish_end(h);
+	push_end(&h->push);
 	/* The last that is closed ends the subscriptions. */
 	while (lost && env->monitors_of_all != NULL)
 		env->host->close(list_entry(env->monitors_of_all->monitors.next, struct subscriber, monitor)->session);

@@ -4,18 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "atomdb/dispatch/admission.h"
-#include "atomdb/dispatch/transaction.h"
+#include "atomdb/events/changes.h"
 #include "atomdb/events/keyspace_events.h"
-#include "atomdb/events/monitor.h"
-#include "atomdb/events/tracking.h"
 #include "atomdb/session/client_memory.h"
-#include "atomdb/session/reply.h"
+#include "atomdb/session/module.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
-
-/* A message buffer that a rare large message made is not kept. */
-#define MESSAGE_KEPT ((size_t)64 << 10)
 
 static uint64_t channel_hash(const struct tenant *t, enum channel_kind kind, unsigned database, struct slice name) {
 	return keyspace_key(t, 0, name).hash + (uint64_t)kind * 16 + database;
@@ -27,8 +21,12 @@ static uint64_t subscription_hash(const struct session *s, const struct channel 
 	return h ^ h >> 32;
 }
 
-/* --- subscriptions and subscriber
- * ----------------------------------------------------------------------------------------------- */
+/* --- subscriptions and subscribers ------------------------------------------------------------------------------ */
+
+void subscriptions_interest(struct subscriptions *h, int change) {
+	h->interest += (uint64_t)(int64_t)change;
+	h->tenant->watcher = h->interest != 0 ? h->env->modules->key_changed : NULL;
+}
 
 static struct subscriptions *subscriptions_new(struct session *s) {
 	if (client_memory_charge(s->tenant, s, sizeof(struct subscriptions), CHARGE_NOW) < 0)
@@ -38,42 +36,44 @@ static struct subscriptions *subscriptions_new(struct session *s) {
 		client_memory_discharge(s->tenant, sizeof(*h));
 		return NULL;
 	}
-	h->env = s->env;
-	h->tenant = s->tenant;
+	h->env = h->push.env = s->env;
+	h->tenant = h->push.tenant = s->tenant;
 	list_init(&h->tracking);
 	list_init(&h->monitors);
 	for (unsigned i = 0; i < CHANNEL_KINDS; i++)
 		list_init(&h->kinds[i].channels);
+	subscriptions_interest(h, keyspace_events_wanted(s->tenant));
 	return s->tenant->subscriptions = h;
+}
+
+/* The end of the turn has nothing to send for the tenant. */
+static void leave_broadcasts(struct subscriptions *h) {
+	struct subscriptions **at = &h->env->broadcasts;
+	if (!h->broadcasts)
+		return;
+	while (*at != h)
+		at = &(*at)->next;
+	*at = h->next;
 }
 
 static void subscriptions_free(struct subscriptions *h) {
 	struct tenant *t = h->tenant;
 	assert(h->channels.count == 0 && h->subscriptions.count == 0);
-	tracking_forget_all(h);
+	subscriptions_interest(h, -(int)keyspace_events_wanted(t));
+	assert(h->interest == 0);
+	leave_broadcasts(h);
 	t->subscriptions = NULL;
-	subscriptions_refresh(t);
-	publish_end(h);
-	buffer_deinit(&h->head);
-	buffer_deinit(&h->body);
+	push_deinit(&h->push);
 	free(h);
 	client_memory_discharge(t, sizeof(*h));
 }
 
-struct subscriber *subscriber_open(struct session *s) {
-	if (s->subscriber != NULL)
-		return s->subscriber;
-	struct subscriptions *h = s->tenant->subscriptions != NULL ? s->tenant->subscriptions : subscriptions_new(s);
-	struct subscriber *p = NULL;
-	if (h != NULL && client_memory_charge(s->tenant, s, sizeof(*p), CHARGE_NOW) == 0) {
-		p = calloc(1, sizeof(*p));
-		if (p == NULL)
-			client_memory_discharge(s->tenant, sizeof(*p));
-	}
+static struct subscriber *subscriber_new(struct session *s) {
+	if (client_memory_charge(s->tenant, s, sizeof(struct subscriber), CHARGE_NOW) < 0)
+		return NULL;
+	struct subscriber *p = calloc(1, sizeof(*p));
 	if (p == NULL) {
-		if (h != NULL && h->subscribers == 0)
-			subscriptions_free(h);
-		reply_store_error(s, ATOMDB_E_OOM);
+		client_memory_discharge(s->tenant, sizeof(*p));
 		return NULL;
 	}
 	for (unsigned i = 0; i < CHANNEL_KINDS; i++)
@@ -81,61 +81,38 @@ struct subscriber *subscriber_open(struct session *s) {
 	list_init(&p->redirected);
 	list_init(&p->monitor);
 	p->session = s;
-	p->bytes = sizeof(*p);
-	h->subscribers++;
+	s->event_bytes += sizeof(*p);
+	s->tenant->subscriptions->subscribers++;
 	return s->subscriber = p;
 }
 
-/* Forgets what was kept for the session that runs a command. */
-static void drop_held(struct subscriptions *h) {
-	buffer_deinit(&h->deferred);
-	buffer_deinit(&h->own);
-	client_memory_discharge(h->tenant, h->held);
-	h->held = 0;
-	h->own_redirect = 0;
+int subscriber_open(struct session *s) {
+	if (s->subscriber != NULL)
+		return 0;
+	struct subscriptions *h = s->tenant->subscriptions != NULL ? s->tenant->subscriptions : subscriptions_new(s);
+	if (h == NULL)
+		return ATOMDB_E_OOM;
+	if (subscriber_new(s) != NULL)
+		return 0;
+	if (h->subscribers == 0)
+		subscriptions_free(h);
+	return ATOMDB_E_OOM;
 }
 
 void subscriber_close(struct session *s) {
 	struct subscriber *p = s->subscriber;
 	struct subscriptions *h = s->tenant->subscriptions;
-	if (h != NULL && h->current == s) {
-		h->current = NULL;
-		drop_held(h);
-	}
 	if (p == NULL)
 		return;
-	transaction_end(s);
-	tracking_leave(s);
-	monitor_leave(s);
 	for (unsigned i = 0; i < CHANNEL_KINDS; i++)
 		subscription_remove_all(s, (enum channel_kind)i);
 	s->flags &= ~(uint32_t)SESSION_EVENT_FLAGS;
 	s->subscriber = NULL;
-	h->tenant->leaving_bytes -= p->leaving;
+	s->event_bytes -= sizeof(*p);
 	free(p);
 	client_memory_discharge(h->tenant, sizeof(*p));
 	if (--h->subscribers == 0)
 		subscriptions_free(h);
-	else
-		subscriptions_refresh(h->tenant);
-}
-
-void subscriptions_refresh(struct tenant *t) {
-	const struct subscriptions *h = t->subscriptions;
-	bool told =
-		h != NULL && (h->kinds[CHANNEL_WATCHED_KEY].count != 0 || h->kinds[CHANNEL_TRACKED_KEY].count != 0 ||
-			      h->trackers != 0 || keyspace_events_wanted(t));
-	bool attention =
-		t->pause_end_ms != 0 || t->monitored || (h != NULL && (h->trackers != 0 || !list_empty(&h->monitors)));
-	t->watcher = told ? key_changed : NULL;
-	if (attention == t->attention)
-		return;
-	t->attention = attention;
-	list_for_each (node, &t->sessions) {
-		struct session *s = list_entry(node, struct session, tenant_link);
-		s->flags = attention ? s->flags | SESSION_TENANT_ATTENTION
-				     : s->flags & ~(uint32_t)SESSION_TENANT_ATTENTION;
-	}
 }
 
 /* --- channels ----------------------------------------------------------------------------------------------------- */
@@ -165,7 +142,7 @@ static struct subscription *find_subscription(const struct session *s, const str
 	return NULL;
 }
 
-/* The share of a thing in the table's array of buckets is part of what it is charged. */
+/* A charge includes the share in the table's array of buckets. */
 static uint64_t channel_bytes(const struct channel *channel) {
 	return sizeof(*channel) + channel->length + 2 * sizeof(void *);
 }
@@ -190,6 +167,12 @@ static void discharge(struct subscriptions *h, enum channel_kind kind, uint64_t 
 	tenant_discharge(h->tenant, bytes);
 }
 
+/* Whether subscribers of the kind are told of changes by the store. Those of prefixes are counted by CLIENT TRACKING.
+ */
+static bool is_of_interest(enum channel_kind kind) {
+	return kind == CHANNEL_WATCHED_KEY || kind == CHANNEL_TRACKED_KEY;
+}
+
 static struct channel *channel_new(struct subscriptions *h, enum channel_kind kind, unsigned database,
 				   struct slice name) {
 	struct channel *channel = malloc(sizeof(*channel) + name.len);
@@ -206,35 +189,37 @@ static struct channel *channel_new(struct subscriptions *h, enum channel_kind ki
 	h->kinds[kind].count++;
 	h->kinds[kind].length += name.len;
 	hashtable_insert(&h->channels, &channel->link);
+	if (is_of_interest(kind))
+		subscriptions_interest(h, 1);
 	return channel;
 }
 
 static void channel_free(struct subscriptions *h, struct channel *channel) {
-	tracking_forget_changes(h, channel);
+	changes_free(channel->changes);
+	if (is_of_interest(channel->kind))
+		subscriptions_interest(h, -1);
 	hashtable_remove(&h->channels, &channel->link);
 	list_remove(&channel->order);
 	discharge(h, channel->kind, channel_bytes(channel));
 	h->kinds[channel->kind].length -= channel->length;
-	if (--h->kinds[channel->kind].count == 0)
-		subscriptions_refresh(h->tenant);
+	h->kinds[channel->kind].count--;
 	free(channel);
 }
 
-/* Bytes that a member counts for: as if the channel were its own. Tracked names count for nothing. */
+/* Bytes that a subscription counts for its session, as if the channel were its own. Tracked names count nothing. */
 static uint64_t weight_of(const struct channel *channel) {
 	return channel->kind == CHANNEL_TRACKED_KEY ? 0 : SUBSCRIPTION_BYTES + channel_bytes(channel);
 }
 
 int subscription_add(struct session *s, enum channel_kind kind, unsigned database, struct slice name) {
-	struct tenant *t = s->tenant;
-	struct subscriptions *h = t->subscriptions;
+	struct subscriptions *h = s->tenant->subscriptions;
 	struct channel *channel = subscriptions_find(h, kind, database, name);
 	if (channel != NULL && find_subscription(s, channel) != NULL)
 		return 0;
 	uint64_t bytes = SUBSCRIPTION_BYTES;
 	if (channel == NULL)
 		bytes += channel_bytes(&(struct channel){.length = name.len});
-	/* What is evicted for it may end a channel: it is looked for again. */
+	/* Evicting keys for the charge may end a channel: find it again. */
 	int error = charge(s, kind, bytes);
 	if (error < 0)
 		return error;
@@ -258,9 +243,7 @@ int subscription_add(struct session *s, enum channel_kind kind, unsigned databas
 	channel->count++;
 	h->kinds[kind].subscriptions++;
 	s->subscriber->kinds[kind].count++;
-	s->subscriber->bytes += weight_of(channel);
-	if (channel->count == 1)
-		subscriptions_refresh(t);
+	s->event_bytes += weight_of(channel);
 	return 1;
 }
 
@@ -271,7 +254,7 @@ void subscription_end(struct subscription *m) {
 	list_remove(&m->by_channel);
 	list_remove(&m->by_subscriber);
 	m->session->subscriber->kinds[channel->kind].count--;
-	m->session->subscriber->bytes -= weight_of(channel);
+	m->session->event_bytes -= weight_of(channel);
 	t->subscriptions->kinds[channel->kind].subscriptions--;
 	free(m);
 	discharge(t->subscriptions, channel->kind, SUBSCRIPTION_BYTES);
@@ -296,112 +279,85 @@ void subscription_remove_all(struct session *s, enum channel_kind kind) {
 		subscription_end(list_entry(node, struct subscription, by_subscriber));
 }
 
-/* --- messages --------------------------------------------------------------------------------------------------- */
+/* --- from one process to the next ------------------------------------------------------------------------------- */
 
-static void empty(struct buffer *b) {
-	b->len = 0;
-	if (b->cap > MESSAGE_KEPT)
-		buffer_deinit(b);
-}
+/* Lists of channel records, by enum channel_kind. */
+struct subscriptions_record {
+	struct slice channels[CHANNEL_KINDS];
+};
 
-void publish_end(struct subscriptions *h) {
-	shared_buffer_release(h->shared);
-	h->shared = NULL;
-	empty(&h->body);
-	empty(&h->head);
-}
+#define CHANNELS(name, kind) [kind] = {name, FIELD_BYTES, (kind) * sizeof(struct slice), SIZE_MAX, 0}
 
-struct writer publish_body(struct subscriptions *h, size_t size) {
-	struct writer w;
-	publish_end(h);
-	if (size >= SHARED_BUFFER_MIN)
-		h->shared = shared_buffer_new(h->tenant, size);
-	writer_init(&w, h->shared != NULL ? &h->shared->bytes : &h->body, SIZE_MAX);
-	w.protocol = 3;
-	w.failed = size >= SHARED_BUFFER_MIN && h->shared == NULL;
-	return w;
-}
+static const struct field subscriptions_fields[CHANNEL_KINDS] = {
+	CHANNELS("channels", CHANNEL_GLOBAL),     CHANNELS("shard_channels", CHANNEL_SHARD),
+	CHANNELS("patterns", CHANNEL_PATTERN),    CHANNELS("watched", CHANNEL_WATCHED_KEY),
+	CHANNELS("tracked", CHANNEL_TRACKED_KEY), CHANNELS("prefixes", CHANNEL_TRACKED_PREFIX),
+};
 
-struct slice publish_body_bytes(const struct subscriptions *h) {
-	return buffer_slice(h->shared != NULL ? &h->shared->bytes : &h->body);
-}
+#undef CHANNELS
 
-struct writer publish_head(struct subscriptions *h, size_t elements) {
-	struct writer w;
-	empty(&h->head);
-	h->whole = false;
-	writer_init(&w, &h->head, SIZE_MAX);
-	w.protocol = 3;
-	writer_push(&w, elements);
-	return w;
-}
+struct channel_record {
+	uint64_t database;
+	struct slice name;
+};
 
-/* --- pushes to the session that runs a command ------------------------------------------------------------------ */
+static const struct field channel_fields[] = {
+	{"database", FIELD_NUMBER, offsetof(struct channel_record, database), TENANT_DATABASES - 1, 0},
+	{"name", FIELD_BYTES, offsetof(struct channel_record, name), SIZE_MAX, 0},
+};
 
-/* A push must not come into the middle of a reply. One that a command makes before it has begun to reply comes in front
- * of the reply, as in Redis 7.0; what the store tells of keys that expire or are evicted comes behind it. */
+#define COUNT(fields) (sizeof(fields) / sizeof((fields)[0]))
 
-void publish_begin_command(struct subscriptions *h, struct session *s) {
-	h->current = s;
-	h->event_count = 0;
-	h->reply_begin = s->reply->out->len;
-}
-
-void publish_end_command(struct subscriptions *h) {
-	struct session *s = h->current;
-	h->current = NULL;
-	if (s != NULL && !s->reply->failed) {
-		if (h->deferred.len != 0)
-			publish_push(h, s, buffer_slice(&h->deferred));
-		tracking_tell_own(h, s);
-	}
-	drop_held(h);
-}
-
-void publish_hold(struct subscriptions *h, struct buffer *to, const void *bytes, size_t len) {
-	struct writer *w = h->current->reply;
-	if (!writer_fits(w, h->held + len) || client_memory_charge(h->tenant, h->current, len, CHARGE_LATER) < 0) {
-		w->failed = true;
+static void serialize_channels(const struct subscriber *p, unsigned kind, struct serializer *out) {
+	if (p->kinds[kind].count == 0)
 		return;
+	size_t begin = serialize_begin(out, subscriptions_fields[kind].name);
+	list_for_each (node, &p->kinds[kind].subscriptions) {
+		const struct channel *channel = list_entry(node, struct subscription, by_subscriber)->channel;
+		const struct channel_record r = {channel->database, channel_name(channel)};
+		size_t element = serialize_begin(out, SERIALIZE_ELEMENT);
+		serialize_record(out, channel_fields, COUNT(channel_fields), &r);
+		serialize_end(out, element);
 	}
-	h->held += len;
-	if (buffer_append(to, bytes, len, SIZE_MAX) < 0)
-		w->failed = true;
+	serialize_end(out, begin);
 }
 
-void publish_push(struct subscriptions *h, struct session *to, struct slice bytes) {
-	if (h->env->host == NULL || h->env->host->push == NULL)
+void subscriptions_serialize(const struct session *s, struct serializer *out, const char *name) {
+	if (s->subscriber == NULL)
 		return;
-	if (to != h->current) {
-		h->env->host->push(to, bytes);
-	} else if (h->unplanned || to->reply->out->len > h->reply_begin) {
-		publish_hold(h, &h->deferred, bytes.data, bytes.len);
-	} else {
-		h->env->host->push(to, bytes);
-		h->reply_begin = to->reply->out->len;
+	size_t begin = serialize_begin(out, name);
+	for (unsigned kind = 0; kind < CHANNEL_KINDS; kind++)
+		serialize_channels(s->subscriber, kind, out);
+	serialize_end(out, begin);
+}
+
+static int add_subscriptions(struct session *s, enum channel_kind kind, struct slice list) {
+	struct channel_record channel;
+	struct slice element;
+	int found;
+	/* A prefix is tracked with CLIENT TRACKING ON BCAST. */
+	if (kind == CHANNEL_TRACKED_PREFIX && list.len > 0 && !s->subscriber->by_prefix)
+		return ATOMDB_E_FORMAT;
+	while ((found = deserialize_element(&list, &element)) > 0) {
+		int error = deserialize_record(element, channel_fields, COUNT(channel_fields), &channel);
+		if (error < 0 || channel.name.data == NULL)
+			return ATOMDB_E_FORMAT;
+		if (subscription_add(s, kind, (unsigned)channel.database, channel.name) < 0)
+			return ATOMDB_E_OOM;
 	}
+	return found;
 }
 
-static void send(struct subscriptions *h, struct session *to, struct slice head) {
-	const struct session_host *host = h->env->host;
-	if (h->shared != NULL && to != h->current && host != NULL && host->push_shared != NULL) {
-		host->push_shared(to, head, h->shared);
-		return;
-	}
-	if (head.len > 0)
-		publish_push(h, to, head);
-	if (h->shared != NULL)
-		publish_push(h, to, buffer_slice(&h->shared->bytes));
-}
-
-void publish_send(struct subscriptions *h, struct session *to) {
-	if (h->shared == NULL && !h->whole)
-		h->whole = buffer_append(&h->head, h->body.data, h->body.len, SIZE_MAX) == 0;
-	if (h->head.len > 0)
-		h->head.data[0] = to->protocol == 2 ? '*' : '>';
-	send(h, to, buffer_slice(&h->head));
-}
-
-void publish_send_body(struct subscriptions *h, struct session *to) {
-	send(h, to, buffer_slice(&h->body));
+int subscriptions_deserialize(struct session *s, struct slice record) {
+	struct subscriptions_record r;
+	if (record.len == 0)
+		return 0;
+	if (s->tenant == NULL)
+		return ATOMDB_E_FORMAT;
+	if (subscriber_open(s) < 0)
+		return ATOMDB_E_OOM;
+	int error = deserialize_record(record, subscriptions_fields, COUNT(subscriptions_fields), &r);
+	for (unsigned kind = 0; kind < CHANNEL_KINDS && error == 0; kind++)
+		error = add_subscriptions(s, (enum channel_kind)kind, r.channels[kind]);
+	return error;
 }

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "atomdb/events/tracking.h"
+#include "atomdb/events/tracking_broadcast.h"
 #include "atomdb/store/shard.h"
 #include "net/accept.h"
 #include "net/connection.h"

@@ -9,6 +9,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "atomdb/dispatch/modules.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/secure_memory.h"
@@ -28,6 +29,8 @@ static void init_environment(struct worker *w, const struct settings *settings) 
 	w->env.worker_count = shared->worker_count;
 	w->env.settings = *settings;
 	w->env.host = &connection_host;
+	w->env.command_set = shared->command_set;
+	w->env.modules = &dispatch_modules;
 	w->env.events = shared->events;
 	w->env.clock_start = shared->clock_start;
 	w->env.start_ms = shared->start_ms;

@@ -145,7 +145,7 @@ static void collect_commands(struct sample *s, const struct metrics_sources *sou
 		/* Most commands are never called by anybody: they would be most of the page. */
 		if (row->calls == 0 && row->rejected == 0)
 			continue;
-		labels_add(&row->labels, "cmd", command_table[id].name);
+		labels_add(&row->labels, "cmd", command_name((enum command_id)id));
 		s->command_count++;
 	}
 }

@@ -200,7 +200,7 @@ static void render_commands(const struct status_api *v, struct text *t) {
 		uint64_t runs[DURATION_BUCKETS] = {0};
 		add_runs(v->sources, slowest[i].id, runs);
 		text_string(t, i == 0 ? "\n{\"name\":" : ",\n{\"name\":");
-		text_json(t, command_table[slowest[i].id].name);
+		text_json(t, command_name((enum command_id)slowest[i].id));
 		member(t, "calls", slowest[i].calls);
 		member(t, "mean_ns", mean(&slowest[i]) > 0 ? (uint64_t)(mean(&slowest[i]) * 1e9) : 0);
 		member(t, "p99_ns", history_quantile(runs, 990));

@@ -1,6 +1,5 @@
 #include "atomdb/session/client_memory.h"
 
-#include "atomdb/events/subscriptions.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/tenant.h"
@@ -14,7 +13,7 @@ struct weight {
 
 static struct weight weigh(const struct session *s) {
 	const struct session_host *host = s->env->host;
-	uint64_t bytes = s->subscriber != NULL ? s->subscriber->bytes : 0;
+	uint64_t bytes = s->event_bytes;
 	if (host != NULL && host->held != NULL)
 		bytes += host->held(s);
 	return (struct weight){(s->flags & SESSION_NO_EVICT) == 0, bytes};
@@ -47,10 +46,8 @@ void client_memory_evict(struct tenant *t, struct session *s) {
 	counter_add(&t->counters.clients_evicted, 1);
 	s->flags |= SESSION_EVICTED;
 	s->env->host->evict(s, weigh(s).bytes);
-	if (s->subscriber != NULL) {
-		s->subscriber->leaving = s->subscriber->bytes;
-		t->leaving_bytes += s->subscriber->leaving;
-	}
+	s->leaving_bytes = s->event_bytes;
+	t->leaving_bytes += s->leaving_bytes;
 }
 
 /* Whether `bytes` more are within the limit, once the clients that are being closed are gone. */

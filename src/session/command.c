@@ -3,48 +3,19 @@
 #include <assert.h>
 
 #include "atomdb/util/ascii_word.h"
-#include "commands/handlers.h"
 
-#define MORE_KEYS(...)              \
-	(const struct key_spec[]) { \
-		__VA_ARGS__, {      \
-			.flags = 0  \
-		}                   \
-	}
-#define HISTORY(...)                      \
-	(const struct command_change[]) { \
-		__VA_ARGS__, {            \
-			NULL, NULL        \
-		}                         \
-	}
-
-/* All subcommands, in the order of their rows: those of one parent follow each other. */
-enum subcommand_id {
-#define COMMAND(id, ...)
-#define SUBCOMMAND(parent, id, ...) SUBCOMMAND_##parent##_##id,
-#include "atomdb/commands/commands.def"
-#undef COMMAND
-#undef SUBCOMMAND
-	SUBCOMMAND_TOTAL
-};
-
-static const struct command subcommands[] = {
-#define COMMAND(...)
-#define SUBCOMMAND(parent_, id_, name_, run_, ...)               \
-	{.name = (name_),                                        \
-	 .run = (run_),                                          \
-	 .id = COMMAND_##parent_,                                \
-	 .number = COMMAND_COUNT + SUBCOMMAND_##parent_##_##id_, \
-	 __VA_ARGS__},
-#include "atomdb/commands/commands.def"
-#undef COMMAND
-#undef SUBCOMMAND
-};
-
-const struct command command_table[] = {
-#define COMMAND(id_, name_, run_, ...) \
-	[COMMAND_##id_] = {.name = (name_), .run = (run_), .id = COMMAND_##id_, .number = COMMAND_##id_, __VA_ARGS__},
+static const char *const command_names[] = {
+#define COMMAND(id, name, ...) [COMMAND_##id] = (name),
 #define SUBCOMMAND(...)
+#include "atomdb/commands/commands.def"
+#undef COMMAND
+#undef SUBCOMMAND
+};
+
+enum {
+	NUMBERS = 0
+#define COMMAND(...)    +1
+#define SUBCOMMAND(...) +1
 #include "atomdb/commands/commands.def"
 #undef COMMAND
 #undef SUBCOMMAND
@@ -52,24 +23,25 @@ const struct command command_table[] = {
 
 static_assert(COMMAND_SLOTS >= 2 * COMMAND_COUNT, "the index of command names is sparse");
 
-const struct command *command_subcommands(const struct command *parent, size_t *count) {
+const struct command *command_subcommands(const struct command_set *set, const struct command *parent, size_t *count) {
 	size_t first = 0, n = 0;
 	*count = 0;
 	if (!(parent->flags & CMD_PARENT))
 		return NULL;
-	for (size_t i = 0; i < SUBCOMMAND_TOTAL; i++) {
-		if (subcommands[i].id != parent->id)
+	for (size_t i = 0; i < set->subcommand_count; i++) {
+		if (set->subcommands[i].id != parent->id)
 			continue;
 		if (n++ == 0)
 			first = i;
 	}
 	*count = n;
-	return n == 0 ? NULL : &subcommands[first];
+	return n == 0 ? NULL : &set->subcommands[first];
 }
 
-const struct command *command_find_subcommand(const struct command *parent, struct slice name) {
+const struct command *command_find_subcommand(const struct command_set *set, const struct command *parent,
+					      struct slice name) {
 	size_t count;
-	const struct command *sub = command_subcommands(parent, &count);
+	const struct command *sub = command_subcommands(set, parent, &count);
 	size_t prefix = strlen(parent->name) + 1;
 	for (size_t i = 0; i < count; i++) {
 		if (slice_is(name, sub[i].name + prefix))
@@ -78,10 +50,10 @@ const struct command *command_find_subcommand(const struct command *parent, stru
 	return NULL;
 }
 
-const struct command *command_find(struct slice name) {
+const struct command *command_find(const struct command_set *set, struct slice name) {
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
-		if (slice_is(name, command_table[i].name))
-			return &command_table[i];
+		if (slice_is(name, set->rows[i].name))
+			return &set->rows[i];
 	}
 	return NULL;
 }
@@ -98,11 +70,11 @@ static inline unsigned slot_of(uint64_t head, uint64_t tail, size_t length) {
 	return (unsigned)(h >> 56) % COMMAND_SLOTS;
 }
 
-void command_index_build(struct command_index *index) {
+void command_index_build(struct command_index *index, const struct command_set *set) {
 	memset(index, 0, sizeof(*index));
 	for (uint32_t id = 0; id < COMMAND_COUNT; id++) {
-		struct slice name = slice_of(command_table[id].name);
-		struct command_slot slot = {.length = (uint32_t)name.len, .id = id};
+		struct slice name = slice_of(set->rows[id].name);
+		struct command_slot slot = {.length = name.len, .command = &set->rows[id]};
 		name_words(name, &slot.head, &slot.tail);
 		unsigned i = slot_of(slot.head, slot.tail, name.len);
 		while (index->slots[i].length != 0)
@@ -121,23 +93,31 @@ const struct command *command_index_find(const struct command_index *index, stru
 			return NULL;
 		if (slot->head != head || slot->tail != tail || slot->length != name.len)
 			continue;
-		const struct command *c = &command_table[slot->id];
-		if (name.len <= 16 || slice_is(name, c->name))
-			return c;
+		if (name.len <= 16 || slice_is(name, slot->command->name))
+			return slot->command;
 	}
 }
 
-const struct command *command_find_full(struct slice name) {
+const struct command *command_find_full(const struct command_set *set, struct slice name) {
 	const char *bar = name.len == 0 ? NULL : memchr(name.data, '|', name.len);
 	if (bar == NULL)
-		return command_find(name);
+		return command_find(set, name);
 	size_t n = (size_t)(bar - name.data);
-	const struct command *parent = command_find((struct slice){name.data, n});
-	return parent == NULL ? NULL : command_find_subcommand(parent, (struct slice){bar + 1, name.len - n - 1});
+	const struct command *parent = command_find(set, (struct slice){name.data, n});
+	return parent == NULL ? NULL : command_find_subcommand(set, parent, (struct slice){bar + 1, name.len - n - 1});
+}
+
+const struct command *command_find_arguments(const struct command_set *set, const struct slice *argv, uint32_t argc) {
+	const struct command *c = command_find(set, argv[0]);
+	return c == NULL || !(c->flags & CMD_PARENT) || argc == 1 ? c : command_find_subcommand(set, c, argv[1]);
+}
+
+const char *command_name(enum command_id id) {
+	return command_names[id];
 }
 
 size_t command_numbers(void) {
-	return COMMAND_COUNT + SUBCOMMAND_TOTAL;
+	return NUMBERS;
 }
 
 uint32_t command_categories(const struct command *c) {

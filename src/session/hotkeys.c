@@ -73,13 +73,17 @@ unsigned hotkeys_frequency(const struct tenant *t, const struct key *key) {
 	return frequency;
 }
 
-void hotkeys_written(struct tenant *t, const struct key *key, size_t bytes) {
+static void note_written(struct tenant *t, const struct key *key, size_t bytes) {
 	/* An entry is about to be written: the room that was made for it is not to be asked for. */
 	struct hotkeys *h = open_hotkeys(t, false);
 	if (h == NULL)
 		return;
 	top_keys_set(&h->big, key, bytes);
 	settle(t, h);
+}
+
+void hotkeys_attach(struct session *s) {
+	s->tenant->written_large = note_written;
 }
 
 /* --- sampling ---------------------------------------------------------------------------------------------------- */

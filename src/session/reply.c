@@ -20,7 +20,7 @@ enum outcome reply_too_long(struct session *s) {
 
 enum outcome reply_wrong_count(struct session *s, const struct request *r) {
 	char upper[32];
-	const char *parent = command_table[r->command->id].name;
+	const char *parent = command_name(r->command->id);
 	size_t n = 0;
 	for (; parent[n] != '\0' && n < sizeof(upper) - 1; n++)
 		upper[n] = (char)toupper((unsigned char)parent[n]);

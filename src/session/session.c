@@ -1,19 +1,14 @@
 #include "atomdb/session/session.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
-#include "atomdb/events/subscriptions.h"
-#include "atomdb/session/fanout.h"
-#include "atomdb/session/hotkeys.h"
+#include "atomdb/session/module.h"
 #include "atomdb/store/registry_lifecycle.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_tenants.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
-#include "atomdb/util/hash.h"
-
-/* lost_watch of a session that left several tenants with watched keys. */
-#define LOST_SEVERAL UINT64_MAX
 
 void session_init(struct session *s, struct environment *env, uint64_t global_id) {
 	memset(s, 0, sizeof(*s));
@@ -48,24 +43,23 @@ static bool has_place(struct session *s, struct tenant *t) {
 	return false;
 }
 
-/* A number that tells a tenant from others, also after it was forgotten and opened again. Never 0 or LOST_SEVERAL. */
-static uint64_t identity(const struct tenant *t) {
-	const char *name = tenant_name(t);
-	return hash_bytes(&(struct hash_seed){0}, name, strlen(name)) % (LOST_SEVERAL - 1) + 1;
+static void attach_modules(struct session *s) {
+	const struct session_modules *m = s->env->modules;
+	for (unsigned i = 0; m != NULL && i < m->count; i++) {
+		if (m->all[i].attach != NULL)
+			m->all[i].attach(s);
+	}
 }
 
-/* A session that leaves its tenant loses what it watches there. If it comes back, keys may have changed meanwhile, and
- * EXEC must fail. */
-static void lose_watch(struct session *s) {
-	uint64_t tenant = identity(s->tenant);
-	if (!(s->flags & SESSION_DIRTY_KEYS) && subscription_count(s, CHANNEL_WATCHED_KEY) == 0)
-		return;
-	s->lost_watch = s->lost_watch == 0 || s->lost_watch == tenant ? tenant : LOST_SEVERAL;
-}
-
-static void find_lost_watch(struct session *s) {
-	if (s->lost_watch == LOST_SEVERAL || s->lost_watch == identity(s->tenant))
-		s->flags |= SESSION_DIRTY_KEYS;
+static void detach_modules(struct session *s) {
+	const struct session_modules *m = s->env->modules;
+	for (unsigned i = 0; m != NULL && i < m->count; i++) {
+		if (m->all[i].detach != NULL)
+			m->all[i].detach(s);
+	}
+	assert(s->event_bytes == 0);
+	s->tenant->leaving_bytes -= s->leaving_bytes;
+	s->leaving_bytes = 0;
 }
 
 int session_attach(struct session *s, struct tenant *t) {
@@ -81,21 +75,15 @@ int session_attach(struct session *s, struct tenant *t) {
 		return r;
 	}
 	list_push_back(&t->sessions, &s->tenant_link);
-	t->written_large = hotkeys_written;
 	counter_add(&t->counters.clients, 1);
 	counter_add(&t->counters.connections, 1);
 	s->tenant = t;
 	s->id = t->is_operator ? s->global_id : tenant_new_client_id(t);
 	s->attachments++;
 	session_select(s, s->database);
-	if (__builtin_expect(s->lost_watch != 0, 0))
-		find_lost_watch(s);
-	if (t->monitored != (s->env->feed.watchers != 0)) {
-		t->monitored = !t->monitored;
-		subscriptions_refresh(t);
-	}
-	if (t->attention)
+	if (t->attention != 0)
 		s->flags |= SESSION_TENANT_ATTENTION;
+	attach_modules(s);
 	return 0;
 }
 
@@ -105,9 +93,7 @@ void session_detach(struct session *s) {
 		return;
 	if (s->env->host != NULL && s->env->host->leaving != NULL)
 		s->env->host->leaving(s);
-	fanout_abandon(s);
-	lose_watch(s);
-	subscriber_close(s);
+	detach_modules(s);
 	s->flags &= ~(uint32_t)(SESSION_TENANT_ATTENTION | SESSION_NAMED | SESSION_DIRTY_KEYS);
 	s->tenant = NULL;
 	s->id = 0;
@@ -121,6 +107,33 @@ void session_detach(struct session *s) {
 		registry_remove_done(s->env->registry, t);
 	else if ((!tenant_listed(t) || tenant_orphaned(t)) && counter_get(&t->counters.keys) == 0)
 		registry_release(s->env->registry, t);
+}
+
+struct session *session_by_id(const struct tenant *t, uint64_t id) {
+	list_for_each (node, &t->sessions) {
+		struct session *s = list_entry(node, struct session, tenant_link);
+		if (s->id == id)
+			return s;
+	}
+	return NULL;
+}
+
+void session_count_attention(struct tenant *t, int change) {
+	bool before = t->attention != 0;
+	t->attention += (uint32_t)change;
+	if ((t->attention != 0) == before)
+		return;
+	list_for_each (node, &t->sessions) {
+		struct session *s = list_entry(node, struct session, tenant_link);
+		s->flags =
+			before ? s->flags & ~(uint32_t)SESSION_TENANT_ATTENTION : s->flags | SESSION_TENANT_ATTENTION;
+	}
+}
+
+void session_pause(struct tenant *t, int64_t end_ms, bool all) {
+	session_count_attention(t, (end_ms != 0) - (t->pause_end_ms != 0));
+	t->pause_end_ms = end_ms;
+	t->pause_all = all;
 }
 
 void session_select(struct session *s, unsigned database) {

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "atomdb/commands/table.h"
 #include "atomdb/dispatch/dispatch.h"
+#include "atomdb/dispatch/modules.h"
 #include "atomdb/resp/reader.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
@@ -194,6 +196,8 @@ static void server_init(struct server *server, uint8_t choice) {
 	MUST(registry_new(&server->registry, &server->shard, 1, &tenants_config, NULL, NULL) == 0);
 	server->env.registry = server->registry;
 	server->env.host = &host;
+	server->env.command_set = &command_set;
+	server->env.modules = &dispatch_modules;
 	server->env.now_ns = 1000000000;
 	pass(server, INT64_C(1700000000000));
 }

@@ -3,9 +3,11 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "atomdb/commands/table.h"
 #include "atomdb/dispatch/dispatch.h"
 #include "atomdb/dispatch/handover.h"
-#include "atomdb/events/tracking.h"
+#include "atomdb/dispatch/modules.h"
+#include "atomdb/events/tracking_broadcast.h"
 #include "atomdb/store/keyspace.h"
 #include "atomdb/store/pin.h"
 #include "atomdb/store/shard.h"
@@ -115,7 +117,11 @@ static const struct field input_fields[] = {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	static const struct session_host host = {.describe = describe, .close = close_session, .push = push};
 	const struct tenants_config tenants_config = {.open = true, .defaults = {.max_memory = MEMORY}};
-	struct environment env = {.host = &host, .now_ms = INT64_C(1700000000000), .now_ns = 1};
+	struct environment env = {.host = &host,
+				  .command_set = &command_set,
+				  .modules = &dispatch_modules,
+				  .now_ms = INT64_C(1700000000000),
+				  .now_ns = 1};
 	struct slice bytes = {(const char *)data, size};
 	struct input in;
 	struct shard *shard;

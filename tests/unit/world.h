@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "atomdb/commands/table.h"
 #include "atomdb/dispatch/dispatch.h"
+#include "atomdb/dispatch/modules.h"
 #include "atomdb/session/fanout.h"
 #include "atomdb/session/tenant_stats.h"
 #include "atomdb/store/shard.h"
@@ -151,6 +153,8 @@ static struct world *world_new(const struct tenants_config *tenants_config) {
 		env->worker = i;
 		env->worker_count = 2;
 		env->host = &host;
+		env->command_set = &command_set;
+		env->modules = &dispatch_modules;
 		env->events = sink;
 		env->start_ms = WORLD_START_MS;
 		env->clock_start.ns = WORLD_START_NS;
@@ -364,6 +368,11 @@ static inline struct world *timed_world(const struct tenant_limits *limits, stru
 /* Counts a command that took so long. */
 static inline void note_command(struct client *c, const char *command, const char *argument, double seconds) {
 	struct slice argv[2] = {slice_of(command), slice_of(argument)};
-	struct request r = {.argv = argv, .argc = 2, .command = command_find(argv[0])};
+	struct request r = {.argv = argv, .argc = 2, .command = command_find(&command_set, argv[0])};
 	tenant_stats_count_command(&c->session, &r, ticks_of(c, seconds));
+}
+
+/* Bytes that the tenant is charged for its clients. */
+static inline uint64_t charged_for_clients(const struct client *c) {
+	return counter_get(&c->session.tenant->counters.client_bytes);
 }

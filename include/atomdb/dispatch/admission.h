@@ -8,5 +8,3 @@
 enum outcome admission_run(struct session *s, struct request *r, uint64_t *ticks);
 /* A command was refused, and its error was replied since `mark`. MULTI remembers that; EXEC ends the transaction. */
 void admission_refused(struct session *s, const struct request *r, size_t mark);
-/* The store's watcher. */
-void key_changed(struct tenant *t, enum change what, unsigned database, struct slice name);

@@ -26,6 +26,3 @@ void dispatch_drop_reply(struct session *s);
 /* Answers Redis's OOM error in place of a command that takes more memory than its client may hold. A transaction that
  * it would be part of fails. */
 void dispatch_refuse(struct session *s);
-
-/* Runs a command that may run, without any of the checks above, and counts it. */
-enum outcome command_run(struct session *s, const struct request *r, uint64_t *ticks);

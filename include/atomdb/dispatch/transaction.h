@@ -1,20 +1,26 @@
-/* MULTI, EXEC and WATCH. */
+/* MULTI and EXEC: commands that are queued and run at once. */
 #pragma once
 
 #include "atomdb/events/subscriptions.h"
 #include "atomdb/util/serialize.h"
 
-/* Queues a command for EXEC and replies QUEUED. */
-void transaction_queue(struct session *s, const struct request *r);
+/* Begins a transaction. 0 or ATOMDB_E_OOM. */
+int transaction_begin(struct session *s);
+/* Queues a command. 0; ATOMDB_E_OOM, and the transaction cannot run any more. */
+int transaction_queue(struct session *s, const struct request *r);
+/* Whether expired keys must be swept first: a queued command may be about a whole database. */
+bool transaction_must_wait(const struct session *s);
+/* Runs the queued commands, replies with the array of their replies, and ends the transaction. */
+void transaction_run(struct session *s);
+/* Module hook: ends the transaction. Watched keys stay watched. */
+void transaction_end(struct session *s);
 /* Whether a queued command may write. */
 bool transaction_writes(const struct session *s);
 /* Number of queued commands; -1 without MULTI. */
 int64_t transaction_length(const struct session *s);
 /* Bytes that the transaction is charged. */
 uint64_t transaction_memory(const struct session *s);
-/* Writes the queued commands for the next process, as a list of lists of arguments. */
+/* Module hooks: write the queued commands for the next process, as a list of lists of arguments, and read that list: 0,
+ * ATOMDB_E_FORMAT or ATOMDB_E_OOM. */
 void transaction_serialize(const struct session *s, struct serializer *out, const char *name);
-/* Reads that list: 0, ATOMDB_E_FORMAT or ATOMDB_E_OOM. */
 int transaction_deserialize(struct session *s, struct slice list);
-/* Ends MULTI and WATCH. */
-void transaction_end(struct session *s);

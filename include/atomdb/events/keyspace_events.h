@@ -34,7 +34,10 @@ void keyspace_events_format(uint32_t classes, char text[NOTIFY_TEXT]);
 void keyspace_events_set(struct tenant *t, uint32_t classes);
 
 /* Whether the store must report its changes: the tenant's clients may be sent events of them. */
-bool keyspace_events_wanted(const struct tenant *t);
+static inline bool keyspace_events_wanted(const struct tenant *t) {
+	return (t->notify & (NOTIFY_KEYSPACE | NOTIFY_KEYEVENT)) &&
+	       (t->notify & (NOTIFY_EXPIRED | NOTIFY_EVICTED | NOTIFY_MISS | NOTIFY_NEW));
+}
 /* The store has reported a change. */
 void keyspace_events_key_changed(struct subscriptions *h, enum change what, unsigned database, struct slice name);
 

@@ -63,6 +63,7 @@ struct worker_shared {
 	struct registry *registry;     /* set before worker_start */
 	struct worker *const *workers; /* all, by number */
 	unsigned worker_count;
+	const struct command_set *command_set;
 	const struct log_sink *events;
 	_Atomic uint64_t clients; /* connections of all workers, against max_clients */
 	_Atomic uint64_t next_client_id;

@@ -1,4 +1,4 @@
-/* The table of commands, made from commands.def: one row a command.
+/* Commands: one row each, made from commands.def.
  *
  * The row is the source of dispatch, COMMAND, the metrics by command and the manual page atomdb-commands(7). */
 #pragma once
@@ -48,7 +48,14 @@ enum command_flag {
 	CMD_PUBSUB = 1 << 10,
 	CMD_SKIP_SLOWLOG = 1 << 11,
 	CMD_NO_MULTI = 1 << 12,
-	CMD_PARENT = 1 << 13, /* has subcommands; not shown */
+	/* Not shown by COMMAND INFO. */
+	CMD_PARENT = 1 << 13,        /* has subcommands */
+	CMD_IN_MULTI = 1 << 14,      /* runs at once in a transaction */
+	CMD_IN_SUBSCRIBER = 1 << 15, /* a subscribed client of RESP2 may run it */
+	CMD_IN_PAUSE = 1 << 16,      /* runs during CLIENT PAUSE */
+	CMD_MAY_WRITE = 1 << 17,     /* waits for the end of CLIENT PAUSE WRITE, although it is no CMD_WRITE */
+	CMD_RUNS_QUEUE = 1 << 18,    /* runs the commands of the transaction */
+	CMD_LEAVES_TENANT = 1 << 19, /* takes the session out of its tenant */
 };
 
 /* Redis's ACL categories, in the order in which COMMAND INFO names them. AtomDB has no rules by category, but clients
@@ -91,7 +98,7 @@ enum key_flag {
 	KEY_NOT_KEY = 1 << 9, /* goes where a key would: a channel */
 };
 
-/* What a handler tells its caller. */
+/* The result of a handler. */
 enum outcome {
 	OUTCOME_DONE = 0,
 	OUTCOME_CLOSE,       /* write what is there, then close: QUIT */
@@ -102,6 +109,11 @@ enum outcome {
 	OUTCOME_BLOCKED, /* nothing was replied: run it again when session_host.wake says so, or the tenant's pause ends
 			  */
 };
+
+/* Whether the command has replied, and will not be run again. */
+static inline bool outcome_is_final(enum outcome outcome) {
+	return outcome < OUTCOME_RETRY;
+}
 
 /* A key specification beyond a command's first, which then covers the key at first_key alone. */
 struct key_spec {
@@ -144,18 +156,27 @@ struct command {
 	uint16_t number; /* of its own for each command and subcommand, below command_numbers() */
 };
 
-/* All commands, COMMAND_COUNT of them, in order of enum command_id. */
-extern const struct command command_table[];
+/* All commands: see src/commands/table.c. */
+struct command_set {
+	const struct command *rows;        /* COMMAND_COUNT of them, in order of enum command_id */
+	const struct command *subcommands; /* those of one parent follow each other */
+	size_t subcommand_count;
+};
 
 /* The command of that name in any case, or NULL. */
-const struct command *command_find(struct slice name);
-/* The subcommands of a command, `*count` of them in a row; NULL where there are none. */
-const struct command *command_subcommands(const struct command *parent, size_t *count);
+const struct command *command_find(const struct command_set *set, struct slice name);
+/* The subcommands of a command, `*count` of them in a row; NULL if it has none. */
+const struct command *command_subcommands(const struct command_set *set, const struct command *parent, size_t *count);
 /* The subcommand of that name ("list", not "client|list") in any case, or NULL. */
-const struct command *command_find_subcommand(const struct command *parent, struct slice name);
-
+const struct command *command_find_subcommand(const struct command_set *set, const struct command *parent,
+					      struct slice name);
 /* The command that "get" or "client|list" names, in any case, or NULL. */
-const struct command *command_find_full(struct slice name);
+const struct command *command_find_full(const struct command_set *set, struct slice name);
+/* The command or subcommand that the first of `argc` arguments name, or NULL. */
+const struct command *command_find_arguments(const struct command_set *set, const struct slice *argv, uint32_t argc);
+/* The name of a command, lower case. */
+const char *command_name(enum command_id id);
+/* Number of commands and subcommands. */
 size_t command_numbers(void);
 
 /* All ACL categories of a command: its own and those that its flags imply. */
@@ -167,12 +188,13 @@ const char *command_category_name(unsigned bit);
 #define COMMAND_SLOTS 256
 struct command_index {
 	struct command_slot {
-		uint64_t head, tail; /* the bytes of the name: see pack in command.c */
-		uint32_t length, id; /* length 0: empty */
+		uint64_t head, tail; /* the bytes of the name: see name_words in command.c */
+		size_t length;       /* 0: empty */
+		const struct command *command;
 	} slots[COMMAND_SLOTS];
 	bool ready;
 };
-void command_index_build(struct command_index *index);
+void command_index_build(struct command_index *index, const struct command_set *set);
 /* As command_find. */
 const struct command *command_index_find(const struct command_index *index, struct slice name);
 

@@ -25,8 +25,8 @@ void hotkeys_reset(struct tenant *t);
 /* How often a key of that name was used lately, told as by Redis's LFU counter: 0 to 255, and nearly the logarithm. It
  * fades as the tenant's clients use other keys, not with time. 0 is also what is not among the keys that are kept. */
 unsigned hotkeys_frequency(const struct tenant *t, const struct key *key);
-/* For tenant->written_large. */
-void hotkeys_written(struct tenant *t, const struct key *key, size_t bytes);
+/* Module hook: large keys of the tenant are noted as they are written. */
+void hotkeys_attach(struct session *s);
 
 /* Looks at one of `count` prepared requests: the one at which environment.sample_in reached 0. */
 void hotkeys_sample(struct session *s, const struct request *requests, unsigned count);

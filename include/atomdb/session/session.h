@@ -24,6 +24,7 @@ struct subscriber;
 struct subscriptions;
 struct fanout;
 struct shared;
+struct session_modules;
 
 /* What INFO, CLIENT INFO and CLIENT LIST say of a connection, beyond what the session knows. */
 struct client_facts {
@@ -97,6 +98,8 @@ struct environment {
 	unsigned worker_count;
 	struct settings settings;
 	const struct session_host *host;
+	const struct command_set *command_set;
+	const struct session_modules *modules; /* NULL: none */
 	const struct log_sink *events;
 	struct clock_rate clock_start;
 	int64_t start_ms;                      /* CLOCK_REALTIME at the start of the daemon */
@@ -141,7 +144,7 @@ enum session_flag {
 	SESSION_TRACKING = 1 << 11,         /* CLIENT TRACKING */
 	SESSION_TENANT_ATTENTION = 1 << 12, /* tenant->attention */
 	SESSION_MONITOR = 1 << 13,          /* is told of every command */
-	/* What is between the tenant's clients. */
+	/* They end when the session leaves its tenant. */
 	SESSION_EVENT_FLAGS = SESSION_MULTI | SESSION_EXECUTING | SESSION_DIRTY_KEYS | SESSION_DIRTY_QUEUE |
 			      SESSION_SUBSCRIBED | SESSION_TRACKING | SESSION_MONITOR,
 	SESSION_SLEEPING = 1 << 14, /* its DEBUG SLEEP waits */
@@ -171,10 +174,12 @@ struct session {
 	char *name;              /* owned, or NULL: CLIENT SETNAME */
 	char *lib_name, *lib_version;  /* owned, or NULL: CLIENT SETINFO */
 	const struct command *last;    /* the last command, for CLIENT LIST */
-	struct subscriber *subscriber; /* owned, or NULL: its part in what is between the tenant's clients */
+	struct subscriber *subscriber; /* owned, or NULL: see events/subscriptions.h */
+	uint64_t event_bytes;          /* charged for it by modules, and freed when it leaves its tenant */
+	uint64_t leaving_bytes;        /* of tenant->leaving_bytes */
 	uint64_t auth_due_ns;          /* auth_limit.c's: when its wrong or new secrets are paid for */
 	int64_t wait_ms;               /* with OUTCOME_BLOCKED: until when, by environment.steady_ms; 0: not by time */
-	uint64_t lost_watch;           /* tenant that it left with watched keys: see session.c; 0: none */
+	uint64_t lost_watch;           /* tenant that it left with watched keys: see watched.c; 0: none */
 	uint32_t attachments;          /* how often it was given a tenant: hashes of keys are the tenant's own */
 	uint32_t flags;                /* enum session_flag */
 	uint16_t home;                 /* with OUTCOME_MIGRATE: the worker to go to */
@@ -205,6 +210,13 @@ void session_deinit(struct session *s);
 int session_attach(struct session *s, struct tenant *t);
 /* Leaves the tenant, as before AUTH: database 0, no name. The session may then go to another worker. */
 void session_detach(struct session *s);
+/* The tenant's session of that id, or NULL. */
+struct session *session_by_id(const struct tenant *t, uint64_t id);
+/* Counts reasons for which the commands of the tenant's sessions are not simply run: `change` more of them. */
+void session_count_attention(struct tenant *t, int change);
+/* CLIENT PAUSE: the tenant's clients wait until `end_ms`, by environment.steady_ms; 0: they do not. `all`: not only to
+ * write. */
+void session_pause(struct tenant *t, int64_t end_ms, bool all);
 /* Chooses a database (0 to 15) of the session's tenant. */
 void session_select(struct session *s, unsigned database);
 /* The user that the client is: the tenant's name if AUTH gave it, also when the tenant was renamed since, or "default".

@@ -119,7 +119,7 @@ struct tenant {
 	/* Until when its keys do not go as they expire, by CLOCK_MONOTONIC in milliseconds; 0: they go. Nothing writes
 	 * to the tenant meanwhile. */
 	int64_t hold_end_ms;
-	bool attention;         /* its sessions are to be looked at before each command: likewise */
+	uint32_t attention;     /* reasons to look at its sessions before each command: likewise */
 	bool monitored;         /* the operator is told of its commands: likewise */
 	bool removed;           /* no longer to be used: its clients are being closed */
 	uint64_t leaving_bytes; /* of client_bytes: of clients that are closed at the end of the turn */

@@ -140,15 +140,6 @@ static enum filter parse_list(struct session *s, const struct request *r, enum c
 	return LIST_IDS;
 }
 
-struct session *client_by_id(const struct tenant *t, uint64_t id) {
-	list_for_each (node, &t->sessions) {
-		struct session *of = list_entry(node, struct session, tenant_link);
-		if (of->id == id)
-			return of;
-	}
-	return NULL;
-}
-
 /* Whether the lines so far still fit into the output limit of the client. */
 static bool fits(const struct session *s) {
 	return writer_fits(s->reply, s->env->scratch.len);

@@ -14,5 +14,3 @@ enum client_type client_type_of(const struct session *s);
 const char *client_tenant(const struct session *s);
 /* The number of a client for its tenant, or, with `global`, for the operator. */
 uint64_t client_number(const struct session *of, bool global);
-/* The tenant's session of that number, or NULL. */
-struct session *client_by_id(const struct tenant *t, uint64_t id);

@@ -1,5 +1,4 @@
 /* CLIENT PAUSE, UNPAUSE and UNBLOCK. */
-#include "atomdb/events/subscriptions.h"
 #include "atomdb/store/shard.h"
 #include "commands/handlers.h"
 
@@ -26,13 +25,12 @@ enum outcome cmd_client_pause(struct session *s, const struct request *r) {
 	/* A pause under way becomes stricter and longer only. */
 	bool under_way = t->pause_end_ms > s->env->steady_ms;
 	int64_t end = s->env->steady_ms + timeout;
-	t->pause_all = all || (under_way && t->pause_all);
-	if (!under_way || end > t->pause_end_ms)
-		t->pause_end_ms = end;
+	if (under_way && end < t->pause_end_ms)
+		end = t->pause_end_ms;
+	session_pause(t, end, all || (under_way && t->pause_all));
 	/* The rest of a transaction may write: its EXEC does this as it ends. */
 	if (!(s->flags & SESSION_EXECUTING))
 		shard_hold_expired(t, t->pause_end_ms);
-	subscriptions_refresh(t);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
@@ -40,9 +38,8 @@ enum outcome cmd_client_pause(struct session *s, const struct request *r) {
 enum outcome cmd_client_unpause(struct session *s, const struct request *r) {
 	(void)r;
 	if (s->tenant->pause_end_ms != 0) {
-		s->tenant->pause_end_ms = 0;
+		session_pause(s->tenant, 0, false);
 		shard_hold_expired(s->tenant, 0);
-		subscriptions_refresh(s->tenant);
 		if (s->env->host->wake != NULL)
 			s->env->host->wake(s->env);
 	}

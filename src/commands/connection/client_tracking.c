@@ -34,7 +34,7 @@ static bool parse_redirect(struct session *s, struct slice text, struct request_
 		return fail(s, "ERR A client can only redirect to a single other client");
 	if (!request_integer(s, text, &id))
 		return false;
-	o->redirect = id <= 0 ? NULL : client_by_id(s->tenant, (uint64_t)id);
+	o->redirect = id <= 0 ? NULL : session_by_id(s->tenant, (uint64_t)id);
 	return o->redirect != NULL || fail(s, "ERR The client ID you want redirect to does not exist");
 }
 
@@ -133,18 +133,14 @@ static bool check(struct session *s, const struct request_options *o) {
 }
 
 static void turn_on(struct session *s, const struct request_options *o) {
-	if (!check(s, o) || subscriber_open(s) == NULL)
+	if (!check(s, o))
 		return;
-	if (o->redirect != NULL && o->redirect->subscriber == NULL) {
-		/* It has to know who redirects to it. */
-		struct writer *reply = o->redirect->reply;
-		o->redirect->reply = s->reply;
-		bool has_subscriber = subscriber_open(o->redirect) != NULL;
-		o->redirect->reply = reply;
-		if (!has_subscriber)
-			return;
-	}
-	int error = tracking_enable(s, o->redirect, o->options, o->prefixes, o->count);
+	int error = subscriber_open(s);
+	/* The session that gets the invalidations knows which sessions redirect to it. */
+	if (error == 0 && o->redirect != NULL)
+		error = subscriber_open(o->redirect);
+	if (error == 0)
+		error = tracking_enable(s, o->redirect, o->options, o->prefixes, o->count);
 	if (error < 0)
 		reply_store_error(s, error);
 	else

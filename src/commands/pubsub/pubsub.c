@@ -5,13 +5,6 @@
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"
 
-/* Most bytes of a tenant's patterns together, with PATTERN_PART for each. Matching a name against patterns without
- * stars costs fewer steps than that, so that any patterns match a usual name in time. */
-#define PATTERNS_MAX ((uint64_t)1 << 20)
-#define PATTERN_PART 64
-/* Steps for the keyspace events of one command: about 60 ms. */
-#define EVENT_WORK (16 * GLOB_WORK)
-
 /* How the three kinds of subscription are called. */
 struct kind {
 	enum channel_kind channel;
@@ -38,14 +31,15 @@ static void confirm(struct session *s, const char *what, const struct slice *nam
 	struct writer *w = s->reply;
 	bool executing = (s->flags & SESSION_EXECUTING) != 0, muted = w->muted;
 	if (executing && (!first || muted)) {
-		publish_end(s->tenant->subscriptions);
-		struct writer push = publish_head(s->tenant->subscriptions, 3);
+		struct push *p = &s->tenant->subscriptions->push;
+		push_end(p);
+		struct writer push = push_head(p, 3);
 		push.protocol = s->protocol;
 		write_confirmation(&push, what, name, count);
 		if (push.failed)
 			w->failed = true;
 		else
-			publish_send(s->tenant->subscriptions, s);
+			push_send(p, s);
 		return;
 	}
 	w->muted = false;
@@ -64,13 +58,6 @@ static uint64_t count_of(const struct session *s, const struct kind *kind) {
 		       : subscription_count(s, CHANNEL_GLOBAL) + subscription_count(s, CHANNEL_PATTERN);
 }
 
-/* Whether the tenant may have one more pattern, or has it already. */
-static bool fits(const struct subscriptions *h, struct slice pattern) {
-	uint64_t have = h->kinds[CHANNEL_PATTERN].length + h->kinds[CHANNEL_PATTERN].count * PATTERN_PART;
-	return subscriptions_find(h, CHANNEL_PATTERN, 0, pattern) != NULL ||
-	       have + pattern.len + PATTERN_PART <= PATTERNS_MAX;
-}
-
 /* Subscribes to all arguments, or to none. Appends a byte for each to `is_new`: whether the session had no such
  * subscription yet. 0, ATOMDB_E_OOM, or ATOMDB_E_RANGE: the tenant has too many patterns. */
 static int join_all(struct session *s, const struct request *r, enum channel_kind kind, struct buffer *is_new) {
@@ -78,7 +65,7 @@ static int join_all(struct session *s, const struct request *r, enum channel_kin
 	uint64_t before = subscription_count(s, kind);
 	for (uint32_t i = 1; i < r->argc; i++) {
 		int result = ATOMDB_E_RANGE;
-		if (kind != CHANNEL_PATTERN || fits(s->tenant->subscriptions, r->argv[i]))
+		if (kind != CHANNEL_PATTERN || publish_pattern_fits(s->tenant->subscriptions, r->argv[i]))
 			result = subscription_add(s, kind, 0, r->argv[i]);
 		char added = (char)(result > 0);
 		if (result >= 0 && buffer_append(is_new, &added, 1, SIZE_MAX) == 0)
@@ -91,8 +78,8 @@ static int join_all(struct session *s, const struct request *r, enum channel_kin
 }
 
 static enum outcome subscribe(struct session *s, const struct request *r, const struct kind *kind) {
-	if (subscriber_open(s) == NULL)
-		return OUTCOME_DONE;
+	if (subscriber_open(s) < 0)
+		return reply_store_error(s, ATOMDB_E_OOM);
 	uint64_t count = count_of(s, kind);
 	int error = join_all(s, r, kind->channel, &s->env->scratch);
 	if (error == ATOMDB_E_RANGE)
@@ -170,122 +157,19 @@ enum outcome cmd_sunsubscribe(struct session *s, const struct request *r) {
 	return unsubscribe(s, r, &shard_channels);
 }
 
-static void send_to_subscribers(struct subscriptions *h, const struct channel *channel) {
-	list_for_each (node, &channel->subscriptions)
-		publish_send(h, list_entry(node, struct subscription, by_channel)->session);
-}
-
-/* Marks the patterns that match the name; the steps come off `*left`. Each pattern may take as many as it is long, and
- * beyond that half of what is left for this name: a costly one leaves enough for others. False: one was given up, and
- * is not marked. */
-static bool mark_matching(struct subscriptions *h, struct slice name, uint64_t *left) {
-	uint64_t work = *left < GLOB_WORK ? *left : GLOB_WORK, total = 0;
-	bool all = true;
-	list_for_each (node, &h->kinds[CHANNEL_PATTERN].channels) {
-		struct channel *channel = list_entry(node, struct channel, order);
-		uint64_t own = channel->length + PATTERN_PART, share = own + work / 2, rest = share;
-		channel->matches = glob_match(channel_name(channel), name, false, &rest);
-		uint64_t spent = share - rest;
-		work -= spent > own ? spent - own : 0;
-		total += spent;
-		all &= rest != 0;
-	}
-	*left -= total < *left ? total : *left;
-	return all;
-}
-
-/* Bytes of a bulk string beside its own, at most. */
-#define BULK_HEAD 32
-
-/* Makes the body of a message, the same for subscribers of the channel and of patterns. False: there is no room. */
-static bool write_message(struct subscriptions *h, struct slice destination, struct slice message) {
-	struct writer w = publish_body(h, destination.len + message.len + (size_t)2 * BULK_HEAD);
-	writer_bulk(&w, destination);
-	writer_bulk(&w, message);
-	return !w.failed;
-}
-
-static uint64_t send_to_matching(struct subscriptions *h) {
-	uint64_t count = 0;
-	list_for_each (node, &h->kinds[CHANNEL_PATTERN].channels) {
-		const struct channel *channel = list_entry(node, struct channel, order);
-		if (!channel->matches)
-			continue;
-		struct writer w = publish_head(h, 4);
-		writer_bulk(&w, SLICE("pmessage"));
-		writer_bulk(&w, channel_name(channel));
-		if (w.failed)
-			continue;
-		send_to_subscribers(h, channel);
-		count += channel->count;
-	}
-	return count;
-}
-
-static uint64_t send_to_channel(struct subscriptions *h, const struct channel *channel) {
-	if (channel == NULL)
-		return 0;
-	struct writer w = publish_head(h, 3);
-	writer_bulk(&w, channel->kind == CHANNEL_GLOBAL ? SLICE("message") : SLICE("smessage"));
-	if (w.failed)
-		return 0;
-	send_to_subscribers(h, channel);
-	return channel->count;
-}
-
-/* The steps that are left for the keyspace events of this command, of this transaction, or of keys that expire in this
- * turn of the worker. */
-static uint64_t *event_work(struct subscriptions *h) {
-	uint64_t commands = counter_get(&h->tenant->counters.commands) + 1;
-	bool same = h->current != NULL && (h->current->flags & SESSION_EXECUTING) ? h->event_count != 0
-										  : h->event_count == commands;
-	if (!same || h->event_ns != h->env->now_ns) {
-		h->event_count = commands;
-		h->event_ns = h->env->now_ns;
-		h->event_work = EVENT_WORK;
-	}
-	return &h->event_work;
-}
-
-void publish_event(struct subscriptions *h, struct slice destination, struct slice message) {
-	const struct channel *channel = subscriptions_find(h, CHANNEL_GLOBAL, 0, destination);
-	bool matching = h->kinds[CHANNEL_PATTERN].count != 0;
-	if ((channel == NULL && !matching) || !write_message(h, destination, message))
-		return;
-	send_to_channel(h, channel);
-	uint64_t *left = matching ? event_work(h) : NULL;
-	bool all = left == NULL;
-	if (left != NULL && *left != 0) {
-		all = mark_matching(h, destination, left);
-		send_to_matching(h);
-	}
-	counter_add(&h->tenant->counters.lost_events, !all);
-	publish_end(h);
-}
-
-/* To the subscribers of a channel, and of the patterns that are marked. */
 static enum outcome publish(struct session *s, const struct request *r, enum channel_kind kind) {
-	struct subscriptions *h = s->tenant->subscriptions;
-	const struct channel *channel = h == NULL ? NULL : subscriptions_find(h, kind, 0, r->argv[1]);
-	bool matching = kind == CHANNEL_GLOBAL && h != NULL && h->kinds[CHANNEL_PATTERN].count != 0;
-	uint64_t count = 0;
-	if (channel != NULL || matching) {
-		if (!write_message(h, r->argv[1], r->argv[2]))
-			return reply_store_error(s, ATOMDB_E_OOM);
-		count = send_to_channel(h, channel);
-		if (matching)
-			count += send_to_matching(h);
-		publish_end(h);
-	}
-	writer_integer(s->reply, (int64_t)count);
+	uint64_t receivers;
+	int error =
+		publish_message(s->tenant->subscriptions, kind, r->argv[1], r->argv[2], pattern_work(s), &receivers);
+	if (error == ATOMDB_E_RANGE)
+		return reply_error(s, "ERR the channel takes too long to match with the patterns of this tenant");
+	if (error < 0)
+		return reply_store_error(s, error);
+	writer_integer(s->reply, (int64_t)receivers);
 	return OUTCOME_DONE;
 }
 
 enum outcome cmd_publish(struct session *s, const struct request *r) {
-	struct subscriptions *h = s->tenant->subscriptions;
-	uint64_t *work = pattern_work(s);
-	if (h != NULL && h->kinds[CHANNEL_PATTERN].count != 0 && (*work == 0 || !mark_matching(h, r->argv[1], work)))
-		return reply_error(s, "ERR the channel takes too long to match with the patterns of this tenant");
 	return publish(s, r, CHANNEL_GLOBAL);
 }
 

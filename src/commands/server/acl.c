@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 
+#include "atomdb/commands/table.h"
 #include "commands/handlers.h"
 
 #define GENPASS_BITS     256
@@ -10,7 +11,7 @@
 /* The rows of one command and its subcommands that belong to a category; how many. */
 static size_t list_category(struct session *s, const struct command *c, uint32_t category) {
 	size_t count = 0, listed = 0;
-	const struct command *sub = command_subcommands(c, &count);
+	const struct command *sub = command_subcommands(&command_set, c, &count);
 	if (command_categories(c) & category) {
 		writer_bulk(s->reply, slice_of(c->name));
 		listed++;
@@ -34,7 +35,7 @@ enum outcome cmd_acl_cat(struct session *s, const struct request *r) {
 			listed++;
 		} else if (slice_is(r->argv[2], command_category_name(i))) {
 			for (size_t k = 0; k < COMMAND_COUNT; k++)
-				listed += list_category(s, &command_table[k], 1u << i);
+				listed += list_category(s, &command_set.rows[k], 1u << i);
 			writer_array_at(s->reply, mark, listed);
 			return OUTCOME_DONE;
 		}

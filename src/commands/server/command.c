@@ -1,6 +1,7 @@
 /* COMMAND: the table of commands, as clients read it. */
 #include <stdio.h>
 
+#include "atomdb/commands/table.h"
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"
 #include "commands/keys/sort.h"
@@ -136,7 +137,7 @@ static void reply_flags(struct session *s, const struct command *c) {
 static void reply_row(struct session *s, const struct command *c, bool with_subcommands) {
 	struct writer *w = s->reply;
 	size_t count = 0;
-	const struct command *sub = with_subcommands ? command_subcommands(c, &count) : NULL;
+	const struct command *sub = with_subcommands ? command_subcommands(&command_set, c, &count) : NULL;
 	writer_array(w, 10);
 	reply_text(s, c->name);
 	writer_integer(w, c->arity);
@@ -155,13 +156,13 @@ static void reply_row(struct session *s, const struct command *c, bool with_subc
 /* The command that "get" or "client|list" names, or NULL. `*is_sub` says which. */
 static const struct command *find_full(struct slice name, bool *is_sub) {
 	*is_sub = name.len != 0 && memchr(name.data, '|', name.len) != NULL;
-	return command_find_full(name);
+	return command_find_full(&command_set, name);
 }
 
 static enum outcome reply_all(struct session *s) {
 	writer_array(s->reply, COMMAND_COUNT);
 	for (size_t i = 0; i < COMMAND_COUNT && !writer_drops(s->reply); i++)
-		reply_row(s, &command_table[i], true);
+		reply_row(s, &command_set.rows[i], true);
 	return OUTCOME_DONE;
 }
 
@@ -193,7 +194,7 @@ enum outcome cmd_command_count(struct session *s, const struct request *r) {
 
 static void reply_docs(struct session *s, const struct command *c, bool with_subcommands) {
 	size_t count = 0;
-	const struct command *sub = with_subcommands ? command_subcommands(c, &count) : NULL;
+	const struct command *sub = with_subcommands ? command_subcommands(&command_set, c, &count) : NULL;
 	reply_text(s, c->name);
 	const char *arguments = c->arguments;
 	bool complexity = c->complexity != NULL;
@@ -225,7 +226,7 @@ enum outcome cmd_command_docs(struct session *s, const struct request *r) {
 	if (r->argc == 2) {
 		writer_map(s->reply, COMMAND_COUNT);
 		for (size_t i = 0; i < COMMAND_COUNT && !writer_drops(s->reply); i++)
-			reply_docs(s, &command_table[i], true);
+			reply_docs(s, &command_set.rows[i], true);
 		return OUTCOME_DONE;
 	}
 	size_t found = 0;
@@ -285,7 +286,7 @@ static size_t list_one(struct session *s, struct list_choice *choice, const stru
 		reply_text(s, c->name);
 		listed++;
 	}
-	const struct command *sub = command_subcommands(c, &count);
+	const struct command *sub = command_subcommands(&command_set, c, &count);
 	for (size_t i = 0; i < count; i++) {
 		if (chosen(choice, &sub[i])) {
 			reply_text(s, sub[i].name);
@@ -301,7 +302,7 @@ enum outcome cmd_command_list(struct session *s, const struct request *r) {
 		return reply_syntax_error(s);
 	size_t mark = writer_mark(s->reply), listed = 0;
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		listed += list_one(s, &choice, &command_table[i]);
+		listed += list_one(s, &choice, &command_set.rows[i]);
 	if (choice.pattern.data != NULL && *choice.work == 0)
 		return reply_costly_pattern(s, mark);
 	writer_array_at(s->reply, mark, listed);
@@ -354,9 +355,7 @@ static void reply_key(struct session *s, struct slice key, uint32_t flags, bool 
 static enum outcome get_keys(struct session *s, const struct request *r, bool with_flags) {
 	uint32_t argc = r->argc - 2;
 	const struct slice *argv = r->argv + 2;
-	const struct command *c = command_find(argv[0]);
-	if (c != NULL && (c->flags & CMD_PARENT) && argc > 1)
-		c = command_find_subcommand(c, argv[1]);
+	const struct command *c = command_find_arguments(&command_set, argv, argc);
 	if (c == NULL)
 		return reply_error(s, "ERR Invalid command specified");
 	if (c->first_key == 0 || (c->key_flags & KEY_NOT_KEY))

@@ -5,6 +5,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "atomdb/commands/table.h"
 #include "atomdb/events/subscriptions.h"
 #include "atomdb/session/command_stats.h"
 #include "atomdb/session/tenant_stats.h"
@@ -317,8 +318,8 @@ static void latency_line(struct page *p, const struct command *c) {
 static void write_commands(struct page *p, void (*write)(struct page *p, const struct command *c)) {
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		size_t count = 0;
-		const struct command *sub = command_subcommands(&command_table[i], &count);
-		write(p, &command_table[i]);
+		const struct command *sub = command_subcommands(&command_set, &command_set.rows[i], &count);
+		write(p, &command_set.rows[i]);
 		for (size_t k = 0; k < count; k++)
 			write(p, &sub[k]);
 	}

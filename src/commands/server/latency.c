@@ -2,6 +2,7 @@
  * every command where latency-tracking is on. */
 #include <stdio.h>
 
+#include "atomdb/commands/table.h"
 #include "atomdb/session/tenant_stats.h"
 #include "commands/handlers.h"
 
@@ -270,7 +271,7 @@ static size_t reply_histograms(struct session *s, const struct command *c, bool 
 		writer_map(w, reply_buckets(w, h, false));
 		reply_buckets(w, h, true);
 	}
-	const struct command *sub = strchr(c->name, '|') != NULL ? NULL : command_subcommands(c, &subs);
+	const struct command *sub = strchr(c->name, '|') != NULL ? NULL : command_subcommands(&command_set, c, &subs);
 	for (size_t i = 0; i < subs; i++)
 		count += reply_histograms(s, &sub[i], write);
 	return count;
@@ -279,9 +280,9 @@ static size_t reply_histograms(struct session *s, const struct command *c, bool 
 static size_t reply_wanted(struct session *s, const struct request *r, bool write) {
 	size_t count = 0;
 	for (size_t i = 0; r->argc == 2 && i < COMMAND_COUNT; i++)
-		count += reply_histograms(s, &command_table[i], write);
+		count += reply_histograms(s, &command_set.rows[i], write);
 	for (uint32_t i = 2; i < r->argc && !writer_drops(s->reply); i++) {
-		const struct command *c = command_find_full(r->argv[i]);
+		const struct command *c = command_find_full(&command_set, r->argv[i]);
 		if (c != NULL)
 			count += reply_histograms(s, c, write);
 	}

@@ -1,6 +1,6 @@
 /* What is between the clients of a tenant: that it is told, and that nothing of it is left. */
 #include "atomdb/events/keyspace_events.h"
-#include "atomdb/events/tracking.h"
+#include "atomdb/events/tracking_broadcast.h"
 #include "atomdb/store/drop.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/tenant.h"

@@ -1,5 +1,5 @@
 #include "atomdb/dispatch/handover.h"
-#include "atomdb/events/tracking.h"
+#include "atomdb/events/tracking_broadcast.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"

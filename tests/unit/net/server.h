@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "atomdb/commands/table.h"
 #include "atomdb/net/accept.h"
 #include "atomdb/net/fanout.h"
 #include "atomdb/net/messages.h"
@@ -80,6 +81,7 @@ static inline struct server *server_start(const struct settings *settings,
 	s->shared = (struct worker_shared){
 		.workers = s->workers,
 		.worker_count = WORKERS,
+		.command_set = &command_set,
 		.events = &s->sink,
 		.run_id = "0123456789012345678901234567890123456789",
 		.config_file = "",

@@ -7,7 +7,8 @@ static void test_rows_are_made_and_charged_when_they_are_used(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
 	struct tenant *t = c->session.tenant;
-	const struct command *get = command_find(SLICE("get")), *set = command_find(SLICE("set"));
+	const struct command *get = command_find(&command_set, SLICE("get")),
+			     *set = command_find(&command_set, SLICE("set"));
 	(void)state;
 	assert_null(command_stat_used(t, get));
 	expect(c, "GET k", "$-1\r\n");
@@ -19,10 +20,10 @@ static void test_rows_are_made_and_charged_when_they_are_used(void **state) {
 	assert_null(command_stat_used(t, set));
 	/* As many rows as there are commands: what they hold is kept as room is made. */
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		command_stat_count(t, &command_table[i], 10);
+		command_stat_count(t, &command_set.rows[i], 10);
 	assert_int_equal(command_stat_used(t, get)->calls, 7);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		assert_true(command_stat_used(t, &command_table[i])->ticks >= 10);
+		assert_true(command_stat_used(t, &command_set.rows[i])->ticks >= 10);
 	assert_true(counter_get(&t->counters.bytes) >= bytes + COMMAND_COUNT * sizeof(struct command_stat));
 	command_stats_reset(t);
 	assert_null(command_stat_used(t, get));
@@ -34,7 +35,7 @@ static void test_time_never_runs_back(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
 	struct tenant *t = c->session.tenant;
-	const struct command *get = command_find(SLICE("get"));
+	const struct command *get = command_find(&command_set, SLICE("get"));
 	struct clock_rate start;
 	uint64_t before = 0;
 	(void)state;

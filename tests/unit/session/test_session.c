@@ -63,9 +63,9 @@ static void test_nothing_without_auth(void **state) {
 	struct client *c = client_new(w, 0);
 	(void)state;
 	for (unsigned i = 0; i < COMMAND_COUNT; i++) {
-		const struct command *row = &command_table[i];
+		const struct command *row = &command_set.rows[i];
 		size_t count;
-		const struct command *sub = command_subcommands(row, &count);
+		const struct command *sub = command_subcommands(&command_set, row, &count);
 		assert_int_equal(exempt(row->name), (row->flags & CMD_NO_AUTH) != 0);
 		for (size_t k = 0; k < count; k++)
 			assert_string_equal(call(c, &sub[k], 2), NOAUTH);

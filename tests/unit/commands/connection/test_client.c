@@ -2,6 +2,8 @@
 #include "atomdb/store/tenant.h"
 #include "world.h"
 
+#define OK "+OK\r\n"
+
 #define OK     "+OK\r\n"
 #define SYNTAX "-ERR syntax error\r\n"
 

@@ -11,9 +11,9 @@ static void test_every_name_is_found(void **state) {
 	struct command_index *index = calloc(1, sizeof(*index));
 	(void)state;
 	assert_non_null(index);
-	command_index_build(index);
+	command_index_build(index, &command_set);
 	for (unsigned i = 0; i < COMMAND_COUNT; i++) {
-		const struct command *row = &command_table[i];
+		const struct command *row = &command_set.rows[i];
 		char name[64];
 		size_t n = strlen(row->name);
 		assert_int_equal(row->id, i);
@@ -23,7 +23,7 @@ static void test_every_name_is_found(void **state) {
 		for (size_t k = 0; k < n; k++)
 			name[k] = (char)(k % 2 ? row->name[k] : toupper((unsigned char)row->name[k]));
 		assert_ptr_equal(command_index_find(index, (struct slice){name, n}), row);
-		assert_ptr_equal(command_find((struct slice){name, n}), row);
+		assert_ptr_equal(command_find(&command_set, (struct slice){name, n}), row);
 		/* Close, but not it. */
 		assert_ptr_not_equal(command_index_find(index, (struct slice){name, n - 1}), row);
 		name[n] = 'x';
@@ -32,7 +32,7 @@ static void test_every_name_is_found(void **state) {
 			char was = name[k];
 			name[k] = (char)(was ^ 0x10);
 			const struct command *found = command_index_find(index, (struct slice){name, n});
-			assert_ptr_equal(found, command_find((struct slice){name, n}));
+			assert_ptr_equal(found, command_find(&command_set, (struct slice){name, n}));
 			name[k] = was;
 		}
 	}
@@ -42,9 +42,9 @@ static void test_every_name_is_found(void **state) {
 static void test_rows_are_sound(void **state) {
 	(void)state;
 	for (unsigned i = 0; i < COMMAND_COUNT; i++) {
-		const struct command *row = &command_table[i];
+		const struct command *row = &command_set.rows[i];
 		size_t count;
-		const struct command *sub = command_subcommands(row, &count);
+		const struct command *sub = command_subcommands(&command_set, row, &count);
 		assert_int_equal((row->flags & CMD_PARENT) != 0, count != 0);
 		assert_true(row->arity != 0);
 		if (row->first_key != 0) {
@@ -58,9 +58,10 @@ static void test_rows_are_sound(void **state) {
 			assert_int_equal(sub[k].id, i);
 			assert_memory_equal(sub[k].name, row->name, prefix);
 			assert_int_equal(sub[k].name[prefix], '|');
-			assert_ptr_equal(command_find_subcommand(row, slice_of(sub[k].name + prefix + 1)), &sub[k]);
+			assert_ptr_equal(command_find_subcommand(&command_set, row, slice_of(sub[k].name + prefix + 1)),
+					 &sub[k]);
 		}
-		assert_null(command_find_subcommand(row, SLICE("none")));
+		assert_null(command_find_subcommand(&command_set, row, SLICE("none")));
 	}
 }
 

@@ -48,14 +48,14 @@ static void test_docs_count_the_pairs_that_they_write(void **state) {
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		struct text t;
 		begin(&t);
-		docs_reply(&t.writer, &command_table[i]);
+		docs_reply(&t.writer, &command_set.rows[i]);
 		static const char *const names[] = {"\ndoc_flags\r", "\ndeprecated_since\r", "\nreplaced_by\r",
 						    "\nhistory\r"};
 		size_t found = 0;
 		assert_int_equal(buffer_append(&t.out, "", 1, SIZE_MAX), 0);
 		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
 			found += strstr(t.out.data, names[k]) != NULL;
-		assert_int_equal(found, docs_count(&command_table[i]));
+		assert_int_equal(found, docs_count(&command_set.rows[i]));
 		buffer_deinit(&t.out);
 	}
 }

@@ -1,0 +1,32 @@
+/* Names of changed keys, gathered for one prefix of CLIENT TRACKING BCAST. */
+#pragma once
+
+#include "atomdb/session/session.h"
+#include "atomdb/util/buffer.h"
+
+/* A changed key; `name` is an offset in changes.names. */
+struct changed_key {
+	size_t name, length;
+	const struct session *writer; /* may be gone: only compared */
+};
+
+struct changes {
+	struct tenant *tenant;
+	struct buffer names;
+	struct changed_key *keys; /* owned */
+	size_t count, cap;
+	uint64_t charged; /* bytes */
+};
+
+/* Adds a key to `*changes`, which is made if it is NULL. 0 or -ENOMEM. */
+int changes_add(struct changes **changes, struct tenant *t, struct slice name, const struct session *writer);
+/* Frees and discharges. NULL is fine. */
+void changes_free(struct changes *c);
+/* Sorts by name, and keeps the latest change of each key. */
+void changes_sort(struct changes *c);
+/* Whether `s` made one of the changes. */
+bool changes_written_by(const struct changes *c, const struct session *s);
+
+static inline struct slice changes_name(const struct changes *c, size_t i) {
+	return (struct slice){c->names.data + c->keys[i].name, c->keys[i].length};
+}

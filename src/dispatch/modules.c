@@ -1,0 +1,35 @@
+#include "atomdb/dispatch/modules.h"
+
+#include "atomdb/dispatch/transaction.h"
+#include "atomdb/events/events.h"
+#include "atomdb/events/monitor.h"
+#include "atomdb/events/tracking.h"
+#include "atomdb/events/watched.h"
+#include "atomdb/session/fanout.h"
+#include "atomdb/session/hotkeys.h"
+
+/* A session that leaves sends nothing more, and each module but the last ends its subscriptions. A session is restored
+ * with its tracking before the prefixes that it subscribes to. The names of records are read by other releases. */
+static const struct session_module modules[] = {
+	{.detach = fanout_abandon},
+	{.attach = hotkeys_attach},
+	{.detach = events_detach, .after_command = events_after_command},
+	{.attach = watched_attach, .detach = watched_detach},
+	{.detach = transaction_end,
+	 .record = "transaction",
+	 .serialize = transaction_serialize,
+	 .deserialize = transaction_deserialize},
+	{.detach = tracking_leave,
+	 .after_command = tracking_after_command,
+	 .record = "tracking",
+	 .serialize = tracking_serialize,
+	 .deserialize = tracking_deserialize,
+	 .link = tracking_link},
+	{.attach = monitor_attach, .detach = monitor_leave, .link = monitor_link},
+	{.detach = subscriber_close,
+	 .record = "memberships",
+	 .serialize = subscriptions_serialize,
+	 .deserialize = subscriptions_deserialize},
+};
+
+const struct session_modules dispatch_modules = {modules, sizeof(modules) / sizeof(modules[0]), events_key_changed};
