@@ -1,8 +1,7 @@
 /* The registry: which secret opens which tenant, and in which shard each tenant lives.
  *
- * The only part of the store that threads share: a mutex guards it. It is asked at AUTH, at reload and by the control
- * plane, never per command, nor for a look at all tenants, which takes its time. A wrong secret costs what a right one
- * does. */
+ * The only part of the store that threads share: a mutex guards it. AUTH, a reload and the control plane lock it; a
+ * command and a visit of all tenants do not. A wrong secret takes as long as a right one. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,10 +16,10 @@
 
 struct registry;
 
-/* `shards` are not owned. Tenants with keys that came with the shards and that the tenancy does not know become
- * orphans: nobody opens them, they have no limits, and their keys stay until they expire. A tenant that would lose keys
- * because the tenancy lost a limit keeps the one of the process before. 0, -ENOMEM, or ATOMDB_E_RANGE for two tenants
- * of one name or secret. */
+/* Makes a registry of `shards`, which the caller owns. A tenant with keys that came with a shard and that the
+ * configuration does not know becomes an orphan: no secret opens it, it has no limits, and its keys stay until they
+ * expire. A tenant that would lose keys because the configuration lost a limit keeps the limit of the process before.
+ * Returns 0, -ENOMEM, or ATOMDB_E_RANGE for two tenants of one name or secret. */
 int registry_new(struct registry **out, struct shard *const *shards, size_t shard_count,
 		 const struct tenants_config *tenants_config, const struct registry_hooks *hooks,
 		 const struct log_sink *events);
@@ -41,16 +40,16 @@ enum secret_kind registry_kind(struct registry *r, struct slice name, struct sli
  * 0, ATOMDB_E_WRONGPASS, ATOMDB_E_FULL (max_tenants), or -ENOMEM. */
 int registry_authenticate(struct registry *r, struct slice name, struct slice secret, struct tenant **out,
 			  unsigned *worker);
-/* The tenant of clients that sent no AUTH, as registry_authenticate; ATOMDB_E_WRONGPASS where there is none. */
+/* The tenant of clients that sent no AUTH, as registry_authenticate; ATOMDB_E_WRONGPASS if there is none. */
 int registry_anonymous(struct registry *r, struct tenant **out, unsigned *worker);
 
-/* The tenant of a client that comes from the process before, and its identity there. Where nothing of an open tenant is
- * left it is made anew. 0; ATOMDB_E_WRONGPASS: the configuration has no such tenant any more; as registry_authenticate
+/* The tenant of a client that comes from the process before, and its identity there. Makes an open tenant again of
+ * which nothing is left. 0; ATOMDB_E_WRONGPASS: the configuration has no such tenant any more; as registry_authenticate
  * otherwise. */
 int registry_resume(struct registry *r, const struct tenant_identity *identity, struct tenant **out);
 
 size_t registry_count(struct registry *r);
-/* How many of them the tenancy does not know. */
+/* The number of tenants that the configuration does not know. */
 size_t registry_orphans(struct registry *r);
 
 /* The memory of all shards: bytes of blocks, and of the pages that they are in. */

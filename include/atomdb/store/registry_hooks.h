@@ -3,7 +3,7 @@
 
 #include "atomdb/store/tenant.h"
 
-/* What the registry asks of the workers; called with its mutex held, so it must only post a message. */
+/* Requests to the workers. The registry calls them with its mutex held, so they must only post a message. */
 struct registry_hooks {
 	/* A tenant of the configuration: the worker calls tenant_set_limits. */
 	void (*limits_changed)(void *context, struct tenant *t, const struct tenant_limits *limits);

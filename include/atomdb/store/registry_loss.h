@@ -7,12 +7,12 @@
 
 #include "atomdb/store/tenant.h"
 
-/* Tenants that a change would end, with keys, though nobody gave them up, or take keys from by a limit that the
- * configuration does not write. */
+/* Tenants with keys that a change would end although the configuration does not list them in `removed`, and tenants
+ * that it would take keys from by a limit that the configuration does not write. */
 #define LOSS_SHOWN 3
 struct registry_loss {
 	size_t count;
-	bool opened;    /* clients opened one of those that would end */
+	bool opened;    /* clients opened one of the tenants that would end */
 	size_t limited; /* tenants that would not end, but get a smaller limit */
 	uint64_t keys, bytes;
 	struct {

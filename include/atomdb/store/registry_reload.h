@@ -7,12 +7,13 @@
 
 struct registry;
 
-/* Puts a changed tenancy in force: adds, changes, renames and removes listed tenants, leaves the others alone. A
- * tenant is known by its name; one whose name the tenancy does not have, by its secrets. A tenant with keys that
- * `removed` does not name does not go: ATOMDB_E_LOSS, `*loss` (or NULL) tells what would, and nothing changed. So it
- * is if a limit that the tenancy no longer writes would take keys from a tenant. Keys that are written meanwhile leave
- * an orphan, which a reload does not end either unless `removed` names it. It takes time in proportion to how many
- * there are. 0; ATOMDB_E_RANGE as registry_new, and nothing changed; -ENOMEM, and the rest is not in force yet. */
+/* Puts a changed configuration in force: adds, changes, renames and removes listed tenants, leaves the others alone. A
+ * tenant is known by its name; if the configuration does not have the name, by its secrets. A tenant with keys that
+ * `removed` does not name does not go: ATOMDB_E_LOSS, `*loss` (or NULL) tells the tenants, and nothing changed. The
+ * result is the same if a limit that the configuration no longer writes would take keys from a tenant. Keys that are
+ * written meanwhile leave an orphan, which a reload does not end either unless `removed` names it. It takes time in
+ * proportion to how many there are. 0; ATOMDB_E_RANGE as registry_new, and nothing changed; -ENOMEM, and the rest is
+ * not in force yet. */
 int registry_reload(struct registry *r, const struct tenants_config *tenants_config, struct registry_loss *loss);
 
 /* Adds or changes one listed tenant, as registry_reload does for all; an orphan of that name, or secret, is it again.

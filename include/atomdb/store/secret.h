@@ -1,4 +1,4 @@
-/* Secrets, which are known by their SHA-256 digest only (libsodium). */
+/* Secrets. AtomDB keeps only their SHA-256 digests (libsodium). */
 #pragma once
 
 #include <stdbool.h>

@@ -37,8 +37,8 @@ struct tenants_config {
 
 /* The operator's tenant. No tenant of a configuration can have this name. */
 #define TENANT_OPERATOR "@operator"
-/* In `removed`: all tenants that clients opened; only where `open` is false. */
+/* In `removed`: all tenants that clients opened; only if `open` is false. */
 #define TENANT_ALL_OPENED "@opened"
 
-/* That no two tenants have one name or secret, the operator among them: 0, ATOMDB_E_RANGE or -ENOMEM. */
+/* Checks that no two tenants, the operator included, have one name or secret. Returns 0, ATOMDB_E_RANGE or -ENOMEM. */
 int tenant_config_check(const struct tenants_config *y);

@@ -27,7 +27,7 @@ static int know_by_secret(struct registry *r, struct registered *g, const struct
 	return registry_know_as(r, g, "", secret);
 }
 
-/* Where a tenant of an arena that was taken over goes. */
+/* The destination of the tenants of an arena that was taken over. */
 struct restoration {
 	struct registry *registry;
 	unsigned shard;
@@ -137,7 +137,7 @@ void registry_free(struct registry *r) {
 	free(r);
 }
 
-/* A tenant for a secret that nobody has used before. */
+/* Opens a tenant for a new secret. */
 static int open_tenant(struct registry *r, const struct secret *secret, struct registered **out) {
 	if (r->max_tenants != 0 && r->opened >= r->max_tenants)
 		return ATOMDB_E_FULL;
@@ -159,7 +159,7 @@ static bool has_name(const struct registered *g, struct slice name) {
 	return registered_listed(g) && slice_equal(name, slice_of(tenant_name(&g->tenant)));
 }
 
-/* The kind of a secret of `g` (NULL: of nobody) together with a name. */
+/* The kind of a secret of `g` (NULL: of no tenant) together with a name. */
 static enum secret_kind kind_of(const struct registry *r, const struct registered *g, struct slice name) {
 	bool any_name = slice_equal(name, SLICE("default"));
 	if (g == NULL)

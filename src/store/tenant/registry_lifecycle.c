@@ -8,7 +8,7 @@
 #include "store/tenant/registry_limits.h"
 #include "store/tenant/registry_table.h"
 
-/* Whether a worker may end tenants now: somebody looks at them otherwise, and `g` is to be tried again. */
+/* Whether a worker may end tenants now. If another thread visits them, notes that `g` is to be tried again. */
 static bool begin_end(struct registry *r, struct registered *g) {
 	if (pthread_mutex_trylock(&r->looking) == 0)
 		return true;
@@ -138,7 +138,7 @@ void registry_hold(struct registry *r) {
 	pthread_mutex_unlock(&r->mutex);
 }
 
-/* What was postponed is tried now, and may be again. */
+/* Clears the note that the tenant is to be tried again: the caller tries it now. */
 static void take_up(struct registry *r, struct registered *g) {
 	if (g->postponed)
 		atomic_fetch_sub_explicit(&r->postponed, 1, memory_order_relaxed);

@@ -50,7 +50,7 @@ static bool becomes_smaller(const struct registered *g, const struct tenant_limi
 	return limit_value(wanted, which) < limit_value(&g->limits, which);
 }
 
-/* Whether the configuration writes the limit, and where it wrote the former one, or for fewer tenants. */
+/* Whether the configuration writes the limit at the place of the former one, or at a more specific place. */
 static bool is_written(const struct registered *g, const struct tenant_limits *wanted, enum key_limit which) {
 	return wanted->sources[which] != LIMIT_BUILT_IN && wanted->sources[which] >= g->limits.sources[which];
 }

@@ -3,8 +3,8 @@
 
 #include "store/tenant/registry_private.h"
 
-/* Counts the tenant if `wanted` would take keys from it by a limit that the configuration does not write, or writes no
- * longer where it did. */
+/* Counts the tenant if `wanted` would take keys from it by a limit that the configuration does not write, or that is
+ * smaller because a line was lost. */
 void registry_weigh_limits(const struct registry *r, struct registered *g, const struct tenant_limits *wanted,
 			   struct registry_loss *loss);
 /* Decides which of the limits that the tenant is about to get are in force, and which former ones it keeps. */

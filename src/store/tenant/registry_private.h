@@ -33,8 +33,8 @@ struct known_as {
 struct registered {
 	struct tenant tenant;
 	struct known_as *known_as;              /* owned: the latest first; NULL: none yet */
-	const struct tenant_identity *restored; /* what the process before knew it by; NULL: that had no such tenant */
-	struct tenant_limits limits;            /* in force, or about to be; those that an orphan had before */
+	const struct tenant_identity *restored; /* its identity in the process before; NULL: that had no such tenant */
+	struct tenant_limits limits;            /* in force, or about to be; of an orphan: the former ones */
 	unsigned untold;                        /* calls of registry_orphan_told that are to come */
 	struct opener openers[TENANT_SECRETS];
 	unsigned opener_count;
@@ -53,7 +53,7 @@ struct registered {
 
 struct registry {
 	pthread_mutex_t mutex;
-	/* Held by who looks at all tenants, so that none of them is freed. Workers only try to take it. */
+	/* A thread that visits all tenants holds it, so that none of them is freed. Workers only try to take it. */
 	pthread_mutex_t looking;
 	_Atomic(struct registered *) shown; /* all tenants: longer with the mutex, shorter with `looking` too */
 	struct registered *shown_last;

@@ -242,7 +242,7 @@ static bool is_shut(const struct registered *g) {
 	return !registered_listed(g) && g->opener_count == 0;
 }
 
-/* Ends what was given up, and makes orphans of the rest that is not wanted. */
+/* Ends the tenants that the configuration gives up. Makes orphans of the others that it does not want. */
 static void drop_unwanted(struct registry *r, const struct tenants_config *y) {
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
@@ -253,7 +253,8 @@ static void drop_unwanted(struct registry *r, const struct tenants_config *y) {
 	}
 }
 
-/* Those that clients opened are opened again where that is allowed; of the others the secret lets nobody in. */
+/* Opens the orphans again that clients opened, if the configuration lets clients open tenants. The secrets of the other
+ * orphans open nothing. */
 static void keep_orphans(struct registry *r, const struct tenants_config *y) {
 	uint64_t count = 0, keys = 0, bytes = 0;
 	list_for_each (node, &r->tenants) {
@@ -280,7 +281,7 @@ static void keep_orphans(struct registry *r, const struct tenants_config *y) {
 	log_report(r->events, &(struct log_event){.id = LOG_EVENT_TENANT_ORPHANED, .detail = detail});
 }
 
-/* Those that clients opened have the defaults. */
+/* Gives the tenants that clients opened the defaults. */
 static void keep_opened(struct registry *r) {
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);

@@ -10,7 +10,7 @@
 #include "atomdb/store/shard_tenants.h"
 #include "store/keyspace/record.h"
 
-/* What a tenant that holds nothing yet weighs against bytes, when a shard is chosen for a new one. */
+/* The load of a tenant without keys, in bytes, in the choice of a shard. */
 #define TENANT_WEIGHT 4096
 
 static struct opener **bucket_of(struct registry *r, const struct secret *secret) {
@@ -151,7 +151,7 @@ void registry_unlist(struct registry *r, struct registered *g) {
 		r->anonymous = NULL;
 }
 
-/* Takes it out of what registry_each shows. Nobody looks meanwhile. */
+/* Takes the tenant out of the list that registry_each visits. No thread visits it meanwhile. */
 static void hide(struct registry *r, struct registered *g) {
 	struct registered *next = atomic_load_explicit(&g->shown_next, memory_order_relaxed);
 	if (g->shown_before != NULL)

@@ -7,10 +7,10 @@ struct registered *registry_find_secret(struct registry *r, const struct secret 
 struct registered *registry_find_listed(struct registry *r, const char *name);
 void registry_forget_secrets(struct registry *r, struct registered *g);
 void registry_learn_secrets(struct registry *r, struct registered *g, const struct secret *secrets, unsigned count);
-/* Lets the secret of the tenant's identity open it, or keep others out where it is an orphan, if nothing else has it
- * and it has none; whether it does. */
+/* Gives a tenant without secrets the one of its identity, if no other tenant has it: it opens the tenant, or keeps
+ * others from it if the tenant is an orphan. Returns whether it did. */
 bool registry_learn_own(struct registry *r, struct registered *g);
-/* Where the tenants whose names have this one's hash begin. */
+/* The list of the tenants whose names have the hash of `name`. */
 struct registered **registry_named(struct registry *r, const char *name);
 /* Gives a tenant a name, or another one, and a digest. 0 or -ENOMEM. */
 int registry_know_as(struct registry *r, struct registered *g, const char *name, const struct secret *digest);
@@ -20,14 +20,14 @@ struct registered *registry_place(struct registry *r, unsigned shard, const stru
 struct registered *registry_add(struct registry *r, const struct tenant_limits *limits);
 /* Takes back registry_add. */
 void registry_discard(struct registry *r, struct registered *g);
-/* Lets those who look at all tenants find it: it is complete. */
+/* Adds a complete tenant to the list that registry_each visits. */
 void registry_show(struct registry *r, struct registered *g);
 
 /* Takes the tenant out of the hash table of names. */
 void registry_forget_name(struct registry *r, const struct registered *g);
-/* Takes a tenant out of all that finds it by secret or name; its worker may still use it. */
+/* Takes a tenant out of the tables of names and secrets. Its worker may still use it. */
 void registry_unlist(struct registry *r, struct registered *g);
 /* Frees the struct. */
 void registry_free_tenant(struct registered *g);
-/* Closes and frees what was unlisted. */
+/* Closes and frees a tenant that registry_unlist took out. */
 void registry_close(struct registry *r, struct registered *g);

@@ -1,4 +1,4 @@
-/* What must hold of a configuration's tenants together. Sorting finds twins side by side: there may be very many. */
+/* Rules for all tenants of a configuration together. There may be very many, so sorting brings twins side by side. */
 #include "atomdb/store/tenant_config.h"
 
 #include <errno.h>
