@@ -46,19 +46,26 @@ static void short_and_odd_pages_survive(void **state) {
 	pack((struct slice){bytes, sizeof(bytes)});
 }
 
-/* Matches of every length, at the limits of the format: 3 to 258 bytes, 1 to 32768 back. */
+/* Three lines of the same text. */
+static void pack_lines(size_t width) {
+	size_t len = 3 * (width + 1);
+	char *page = malloc(len);
+	assert_non_null(page);
+	for (size_t i = 0; i < len; i++)
+		page[i] = i % (width + 1) == width ? '\n' : (char)('a' + i % (width + 1) % 23);
+	page[2 * (width + 1)] = '#';
+	pack((struct slice){page, len});
+	free(page);
+}
+
+/* The format has matches of 3 to 258 bytes, from 1 to 32768 bytes back. */
 static void lines_of_every_length_survive(void **state) {
 	(void)state;
-	for (size_t width = 1; width < 70000; width += width < 600 ? 1 : width / 3) {
-		size_t len = 3 * (width + 1);
-		char *page = malloc(len);
-		assert_non_null(page);
-		for (size_t i = 0; i < len; i++)
-			page[i] = i % (width + 1) == width ? '\n' : (char)('a' + i % (width + 1) % 23);
-		page[2 * (width + 1)] = '#';
-		pack((struct slice){page, len});
-		free(page);
-	}
+	for (size_t width = 1; width < 600; width++)
+		pack_lines(width);
+	for (size_t width = 32760; width < 32780; width++)
+		pack_lines(width);
+	pack_lines(100000);
 }
 
 static void noise_survives(void **state) {
