@@ -24,7 +24,7 @@ static bool read_line(const char *path, const char *prefix, char *out, size_t si
 	return found;
 }
 
-/* The number behind `prefix` in a file of the directory; `otherwise` where there is none, as for "max", no limit. */
+/* Returns the number behind `prefix` in a file of the directory, or `otherwise` without one, as for "max", no limit. */
 static uint64_t read_bytes(const char *directory, const char *name, const char *prefix, uint64_t otherwise) {
 	char path[PATH_MAX + 32], text[32];
 	int64_t bytes;
@@ -46,7 +46,7 @@ static bool read_group(const char *membership, char *group, size_t size) {
 	return read_line(membership, "0::", group, size) && strstr(group, "..") == NULL;
 }
 
-/* Makes the path of a group that of the group above; false at the root. */
+/* Cuts the path of a group to that of its parent. Returns false at the root. */
 static bool go_up(char *group) {
 	char *slash = strrchr(group, '/');
 	if (slash == NULL || slash[1] == '\0')

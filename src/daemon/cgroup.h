@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 /* The least of memory.max and memory.high, in bytes, of the group that the file `membership` names and of all above it,
- * below the directory `root`. UINT64_MAX where there is no limit or none can be read. */
+ * below the directory `root`. UINT64_MAX if there is no limit or none can be read. */
 uint64_t cgroup_memory_limit(const char *membership, const char *root);
 
 struct cgroup_memory {
@@ -15,5 +15,5 @@ struct cgroup_memory {
 			   * a percent */
 };
 
-/* Reads how things stand. False where no file of the group could be read. */
+/* Reads the group's use of memory. Returns false if no file of the group can be read. */
 bool cgroup_memory_read(const char *membership, const char *root, struct cgroup_memory *out);

@@ -1,5 +1,5 @@
-/* The control plane's part in the operator's commands: the tenants and settings are those of the configuration in
- * force, which the commands change as a reload would. Workers push calls; the loop takes them and answers. */
+/* Runs the operator's commands on tenants and settings. They change the configuration in force as a reload would.
+ * Workers push fanouts; the loop takes and answers them. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -153,7 +153,7 @@ static bool read_options(const struct daemon *d, const struct fanout *c, struct 
 	bool replaced = false;
 	for (uint32_t i = 3; i < c->argc; i += 2) {
 		struct config_error error = {""};
-		/* New secrets take the place of those that there are. */
+		/* New secrets replace the present ones. */
 		if (!replaced && strncasecmp(c->argv[i].data, "secret", 6) == 0) {
 			replaced = true;
 			t->secret_count = 0;
@@ -273,7 +273,7 @@ static void drop_tenant(struct daemon *d, const struct fanout *c, struct writer 
 	struct tenant_config *last = (struct tenant_config *)(uintptr_t)&y->tenants[--y->tenant_count];
 	memmove(configured, configured + 1, (size_t)(last - configured) * sizeof(*last));
 	explicit_bzero(last, sizeof(*last));
-	/* What the file never knew is as it was. */
+	/* A tenant that was created live is not in the file: nothing differs from it any more. */
 	if (!live_changes_forget_tenant(d, known))
 		live_changes_note(d, known, LIVE_DROPPED);
 }
@@ -393,7 +393,7 @@ static void answer(struct daemon *d, struct fanout *c) {
 	case CONTROL_NONE:
 		break;
 	}
-	/* What changes is in force when the operator hears of it. */
+	/* The change is in force on all workers before the operator gets the reply. */
 	worker_answer_behind_all(&d->shared, c);
 }
 

@@ -239,7 +239,7 @@ static void count_tenant(void *context, const struct tenant *t) {
 	k->tenants += keys > 0;
 }
 
-/* Says what becomes of all that is there. */
+/* Describes the fate of keys and clients. */
 static void describe_end(const struct daemon *d, const struct kept *k, char *out, size_t size) {
 	const struct unit_job *job = &d->unit_job;
 	char what[128], starts[UNIT_TRIGGERS_MAX + 64];

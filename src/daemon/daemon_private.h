@@ -22,14 +22,14 @@
 
 #define RUN_ID_DIGITS 40
 
-/* What systemd keeps for the next process, and how it is called there. */
+/* The names of the files that systemd keeps for the next process. */
 #define STORED_NAME             32
 #define STORED_SHARD            "atomdb-shard-" /* and the number */
 #define STORED_STATE            "atomdb-state"
 #define STORED_CLIENTS          "atomdb-clients"
 #define STORED_RESTART_COUNTERS "atomdb-ledger"
 
-/* What it handed to this one: descriptors, owned, or -1. */
+/* The files that it handed to this process: descriptors, owned, or -1. */
 struct stored {
 	int shards[CONFIG_WORKERS];
 	unsigned shard_count; /* the highest number and one */
@@ -43,13 +43,13 @@ struct http_source {
 	sd_event_source *timer; /* owned */
 };
 
-/* Whether something was refused lately, from a counter of it. */
+/* Recent refusals, from a counter of them. */
 struct refusals {
 	uint64_t seen;
-	unsigned hold; /* ticks for which it still counts as lately */
+	unsigned hold; /* ticks for which they still count as recent */
 };
 
-/* What the operator changed and the file does not say. */
+/* A live change of the operator, which the file does not have. */
 struct live_change {
 	struct list link;
 	char tenant[TENANT_NAME_MAX + 1]; /* "": of the server */
@@ -62,7 +62,7 @@ struct daemon {
 	const struct daemon_options *options;
 	struct journal *journal;
 	const struct log_sink *events;
-	struct config *config; /* owned; in force, but for what needs a restart */
+	struct config *config; /* owned; in force, except for keys that need a restart */
 
 	struct listener *resp[CONFIG_ADDRESSES]; /* owned */
 	unsigned resp_count;
@@ -120,14 +120,14 @@ struct daemon {
 
 	bool reload_failed; /* the last one */
 	bool stopping;
-	struct unit_job unit_job; /* what the stop is for, where there is a store */
+	struct unit_job unit_job; /* the reason of the stop, if there is a store */
 	bool reaper_started;
 	_Atomic unsigned joined; /* workers whose thread the reaper has seen the end of, in order */
 	pthread_t reaper;        /* waits for the workers, so that the loop can go on meanwhile */
 	int stopped_fd;          /* eventfd: the reaper is done */
 };
 
-/* sockets.c: opens what the configuration names, or takes what systemd passed. Errors are reported. */
+/* sockets.c: opens the addresses of the configuration, or takes the sockets of systemd. Errors are logged. */
 int daemon_open_sockets(struct daemon *d);
 /* Refuses further clients, and accepts those that wait: systemd's sockets stay open, and clients wait there for the
  * next process. Before the workers are asked to end. */
@@ -138,37 +138,37 @@ void daemon_compare_sockets(struct daemon *d, const struct config *config);
 
 /* shards.c */
 
-/* Takes over a file that systemd kept under that name; false where it is none of AtomDB's, or there is one already. */
+/* Takes over a file that systemd kept under that name. Returns false if the name is unknown, or is taken already. */
 bool daemon_keep_stored(struct daemon *d, int fd, const char *name);
-/* Makes the shards, from what was kept where there is something, for the workers, which are made. Errors are reported,
- * where they are about the data. */
+/* Makes the shards of the workers, from the kept files if there are any. Errors of the data are logged. */
 int daemon_make_shards(struct daemon *d);
-/* Gives them to systemd to keep, and tells what was recovered. */
+/* Gives the shards to systemd to keep, and logs what was recovered. */
 int daemon_store_shards(struct daemon *d);
-/* Warns if tenants have more than the limit on the memory of all. */
+/* Warns if tenants together have more than the memory limit. */
 void daemon_report_memory(struct daemon *d);
-/* Leaves them to the next process. When nothing uses them any more. */
+/* Leaves the shards to the next process, when nothing uses them any more. */
 void daemon_save_shards(struct daemon *d);
 
 /* handover.c */
 
-/* Leaves the clients of the workers, which are frozen and joined, to the next process; how many. */
+/* Leaves the clients of the workers, which are frozen and joined, to the next process. Returns how many. */
 size_t daemon_leave_clients(struct daemon *d);
-/* Brings back those that were left to this one. Before the workers start. */
+/* Restores the clients that were left to this process, before the workers start. */
 void daemon_resume_clients(struct daemon *d);
 
 /* limits.c */
 unsigned daemon_count_workers(const struct config *config);
-/* Raises the limit on open files; how many clients it leaves room for. */
+/* Raises the limit on open files. Returns how many clients it allows. */
 uint32_t daemon_client_room(unsigned workers);
-/* The settings of `config`, with what the limit on open files allows; reports where that is less. */
+/* Returns the settings of `config`, with max_clients lowered to the limit on open files, which is logged. */
 struct settings daemon_settings(struct daemon *d, const struct config *config);
 
-/* Bytes that all tenants together may have, 0: no limit: what the configuration says, or less where the control group
- * allows less, which is reported. */
+/* Returns the bytes that all tenants together may have, 0: no limit. The control group may allow less than the
+ * configuration says, which is logged. */
 uint64_t daemon_memory_budget(struct daemon *d, const struct config *config);
 
-/* Lowers and raises what tenants may have as the memory of the control group gets short and does not; each second. */
+/* Lowers the memory limit of tenants while the control group is short of memory, and raises it again. Call it each
+ * second. */
 void daemon_watch_memory(struct daemon *d);
 
 /* loop.c: the loop and its sources. */
@@ -181,14 +181,14 @@ void daemon_stop(struct daemon *d);
 
 /* reload.c */
 void daemon_reload(struct daemon *d);
-/* Replaces the configuration by `wanted`, which the registry has already, and tells who goes by it. */
+/* Replaces the configuration by `wanted`, which the registry has already, and passes it to the workers and HTTP. */
 void daemon_put_in_force(struct daemon *d, struct config *wanted);
 /* Puts the tenancy of `wanted` in force. ATOMDB_E_LOSS: a tenant would lose its keys, and nothing changed; otherwise as
  * registry_reload. On failure `error` says why. */
 int daemon_change_tenants(struct daemon *d, const struct config *wanted, struct config_error *error);
-/* Lets HTTP show what that configuration says. */
+/* Sets the secret and the hosts of HTTP from a configuration. */
 void daemon_set_http_auth(struct daemon *d, const struct config *config);
-/* Whether what is open now may be under `wanted`. 0 or ATOMDB_E_SYNTAX. */
+/* Checks the open sockets against `wanted`. Returns 0 or ATOMDB_E_SYNTAX. */
 int daemon_check_sockets(struct daemon *d, const struct config *wanted, struct config_error *error);
 
 /* control_plane.c: the control plane's part in the operator's commands. */
@@ -197,12 +197,11 @@ void daemon_answer_fanouts(struct daemon *d);
 /* Ends the calls that were not answered; the workers have stopped. */
 void daemon_discard_fanouts(struct daemon *d);
 
-/* live_changes.c: what differs from the file. `tenant` may be empty. */
+/* live_changes.c: changes that the file does not have. `tenant` may be empty. */
 void live_changes_note(struct daemon *d, const char *tenant, const char *what);
-/* Forgets what is noted of a tenant; whether it was created live. */
+/* Forgets the changes of a tenant. Returns whether it was created live. */
 bool live_changes_forget_tenant(struct daemon *d, const char *tenant);
-/* The configuration was read again and is about to take the place of d->config: the log says what becomes of each
- * change, and there is none any more. */
+/* Logs the fate of each change and forgets it, before `file` replaces d->config. */
 void live_changes_end(struct daemon *d, const struct config *file);
 void live_changes_free(struct daemon *d);
 extern const struct registry_hooks daemon_hooks; /* context to be set */
@@ -213,5 +212,5 @@ void daemon_notify_status(struct daemon *d);
 /* A step was made in leaving clients to the next process, and in taking over those of the one before. */
 void daemon_notify_leaving(struct daemon *d);
 void daemon_notify_resuming(struct daemon *d);
-/* Looks at the workers, pings them and systemd, and says what is wrong with them. */
+/* Checks and pings the workers, pings systemd, and updates the health. */
 void daemon_watchdog(struct daemon *d);

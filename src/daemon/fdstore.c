@@ -12,7 +12,7 @@
 
 int fdstore_put(const char *name, int fd) {
 	char text[128];
-	/* systemd is not to look whether it is still open at the other end. */
+	/* systemd must keep the file even if its other end is closed. */
 	snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
 	int r = sd_pid_notify_with_fds(0, 0, text, &fd, 1);
 	return r > 0 ? 0 : r == 0 ? -ENOENT : r;
@@ -27,7 +27,7 @@ int fdstore_settle(void) {
 	return r > 0 ? 0 : r == 0 ? -ENOENT : r;
 }
 
-/* systemd does not tell whether it keeps what it is given. One end of a pipe is put there: where it is not kept, the
+/* systemd does not answer whether it keeps a file. So the daemon puts one end of a pipe there: if systemd drops it, the
  * other end hangs up. */
 bool fdstore_works(void) {
 	static const char name[] = "atomdb-question";

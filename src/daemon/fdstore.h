@@ -1,13 +1,13 @@
-/* systemd's file descriptor store: what is put there outlives the process, until its unit is stopped. */
+/* systemd's file descriptor store: files in it outlive the process, until its unit is stopped. */
 #pragma once
 
 #include <stdbool.h>
 
-/* Whether there is such a store for this process; asks systemd, and waits for the answer. */
+/* Returns whether systemd keeps files of this process. Asks systemd, and waits for the answer. */
 bool fdstore_works(void);
-/* Gives it a duplicate of `fd` under that name. 0 or -errno. */
+/* Puts a duplicate of `fd` there under that name. Returns 0 or -errno. */
 int fdstore_put(const char *name, int fd);
-/* Takes everything of that name out of it. */
+/* Removes all files of that name. */
 void fdstore_remove(const char *name);
-/* Waits until systemd has done all that it was told. 0 or -errno. */
+/* Waits until systemd has handled all earlier messages. Returns 0 or -errno. */
 int fdstore_settle(void);

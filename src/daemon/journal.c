@@ -64,7 +64,7 @@ bool journal_admit(struct journal_rate *rate, unsigned per_minute, uint64_t now_
 	return false;
 }
 
-/* A message under construction; what does not fit is dropped. */
+/* A message under construction. Bytes that do not fit are dropped. */
 struct line {
 	char *text;
 	size_t len, room; /* room includes the terminator */

@@ -50,7 +50,7 @@ uint64_t daemon_memory_budget(struct daemon *d, const struct config *config) {
 	size_format(d->memory_room, room, sizeof(room));
 	size_format(share_of(d->memory_room), given, sizeof(given));
 	snprintf(detail, sizeof(detail), "tenants may have %s of %s together", given, room);
-	/* Who set no limit asked for none: what the control group leaves is no surprise then. */
+	/* Only a limit of the configuration that is lowered deserves a warning. */
 	log_report(d->events, &(struct log_event){.id = wanted != 0 ? LOG_EVENT_MEMORY_DIFFERS : LOG_EVENT_MEMORY_LIMIT,
 						  .detail = detail});
 	return share_of(d->memory_room);

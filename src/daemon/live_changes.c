@@ -1,4 +1,4 @@
-/* What the operator changed while AtomDB runs. The file wins at the next reload, and the log says so of each. */
+/* Live changes of the operator. The file wins at the next reload, and the log says so for each change. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,7 +84,7 @@ static const struct tenant_config *find_tenant(const struct config *c, const cha
 	return NULL;
 }
 
-/* Without text for a secret, which has none to show. */
+/* The value has no text for a secret, which is not shown. */
 static struct value find_value(const struct config *c, const struct live_change *change) {
 	struct value v = {.key = change->what};
 	const struct tenant_config *t = find_tenant(c, change->tenant);
@@ -95,7 +95,7 @@ static struct value find_value(const struct config *c, const struct live_change 
 	return v;
 }
 
-/* What the file makes of a setting. */
+/* Describes the fate of a changed setting. */
 static void judge_setting(const struct daemon *d, const struct config *file, const struct live_change *c, char *out,
 			  size_t size) {
 	struct value live_changes = find_value(d->config, c), wanted = find_value(file, c);

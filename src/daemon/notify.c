@@ -11,10 +11,10 @@
 #define STEP_EXTENSION_USEC 5000000u
 /* How often it is asked at most: more often than any watchdog barks. */
 #define STEP_INTERVAL_NS UINT64_C(100000000)
-/* Looks, a second apart at most, at a stop that stands still, after which the process ends without its workers. That is
- * below TimeoutStopSec= of the unit, and where there is no systemd nobody else ends it. */
+/* Ticks of a second without progress of a stop, after which the process ends without its workers. That is below
+ * TimeoutStopSec= of the unit. Without systemd nothing else ends the process. */
 #define STOP_LOOKS 10
-/* Seconds, about, for which /health tells of a refusal. */
+/* Seconds, about, for which /health shows a refusal. */
 #define LATELY_TICKS 10
 
 static void build_status(struct daemon *d, char *out, size_t size) {
@@ -50,7 +50,7 @@ void daemon_notify_status(struct daemon *d) {
 	sd_notifyf(0, "STATUS=%s", status);
 }
 
-/* Says once that a worker does not answer, and puts it in /health as long as it lasts. */
+/* Logs once that a worker does not answer, and shows it in /health while that lasts. */
 static void set_stuck(struct daemon *d, bool stuck, unsigned worker) {
 	if (stuck && (!d->health.stuck || d->health.stuck_worker != worker)) {
 		char detail[32];
@@ -61,8 +61,8 @@ static void set_stuck(struct daemon *d, bool stuck, unsigned worker) {
 	d->health.stuck_worker = worker;
 }
 
-/* Asks systemd for more time. Called for each step of what may take long, and for nothing else: where it hangs, the
- * unit's timeouts hold. */
+/* Asks systemd for more time. It is called for each step of long work only: if a step hangs, the unit's timeouts hold.
+ */
 static void notify_step(struct daemon *d, const char *what) {
 	uint64_t now = clock_monotonic_ns();
 	if (now - d->step_ns < STEP_INTERVAL_NS)
@@ -89,7 +89,7 @@ static bool refused_lately(struct refusals *r, uint64_t count) {
 	return r->hold > 0;
 }
 
-/* What /health tells beyond the workers' answers. */
+/* Updates the health from counters of refusals. */
 static void check_room(struct daemon *d) {
 	uint64_t memory = 0, tenants = 0;
 	for (unsigned i = 0; i < d->shard_count; i++)
@@ -111,12 +111,12 @@ static void abandon(struct daemon *d) {
 		 d->has_store ? "the next process rebuilds the data that systemd keeps" : "the data is gone");
 	log_report(d->events, &(struct log_event){.id = LOG_EVENT_STOP_STUCK, .detail = detail});
 	journal_settle(d->journal);
-	/* The worker may use them yet: right before the end. */
+	/* The worker may still use the sockets: close them right before the end. */
 	daemon_close_sockets(d);
 	_exit(EXIT_FAILURE);
 }
 
-/* Everything that rises while the workers come to their end. */
+/* Returns a sum of counters that rise while the workers finish. */
 static uint64_t stop_progress(struct daemon *d) {
 	uint64_t sum = atomic_load(&d->joined);
 	for (unsigned i = 0; i < d->worker_count; i++) {

@@ -49,13 +49,12 @@ const struct registry_hooks daemon_hooks = {limits_changed, defaults_changed, re
 
 static void report_restart(void *context, const char *key) {
 	struct daemon *d = context;
-	/* A restart would not help where systemd's sockets take the place of these. */
+	/* A restart would not help if systemd's sockets replace these. */
 	if ((d->resp_passed && strncmp(key, "resp.", 5) == 0) || (d->http_passed && strncmp(key, "http.", 5) == 0))
 		return;
 	log_report(d->events, &(struct log_event){.id = LOG_EVENT_NEEDS_RESTART, .detail = key});
 }
 
-/* What is open now against a tenancy that may have become open. */
 int daemon_check_sockets(struct daemon *d, const struct config *wanted, struct config_error *error) {
 	for (unsigned i = 0; i < d->resp_count; i++) {
 		const char *address = listener_address(d->resp[i]);
@@ -68,8 +67,8 @@ int daemon_check_sockets(struct daemon *d, const struct config *wanted, struct c
 	return 0;
 }
 
-/* The file was read. What needs a restart keeps its running value, so that the next reload compares
- * with what runs. */
+/* Puts the file's configuration in force. Keys that need a restart keep their running values, so that the next reload
+ * compares with those. */
 static void apply(struct daemon *d, struct config *wanted) {
 	config_needs_restart(d->config, wanted, report_restart, d);
 	daemon_compare_sockets(d, wanted);
@@ -111,7 +110,7 @@ void daemon_put_in_force(struct daemon *d, struct config *wanted) {
 	d->config = wanted;
 }
 
-/* Appends to what would be lost how to go on. */
+/* Describes a loss, and how to go on. */
 static void describe_loss(const struct registry_loss *loss, char *out, size_t size) {
 	registry_describe_loss(loss, out, size);
 	size_t n = strlen(out);

@@ -1,7 +1,7 @@
-/* The shards: taken over from the process before where systemd kept them, made where not, and given to the workers.
+/* Takes the shards over from the process before, or makes new ones, and gives them to the workers.
  *
- * There are as many as workers, or as many as there were: tenants stay in their shards. With fewer workers each owns
- * several; with more, the new ones begin with a shard that is empty. */
+ * There are as many shards as workers, or as before if those were more: tenants stay in their shards. With fewer
+ * workers each owns several shards. With more workers the new ones begin with an empty shard. */
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -48,7 +48,7 @@ bool daemon_keep_stored(struct daemon *d, int fd, const char *name) {
 
 /* --- making ----------------------------------------------------------------------------------------------------- */
 
-/* How often systemd is asked for more time while there is progress, and for how much. */
+/* The interval at which systemd is asked for more time while there is progress, and the time. */
 #ifdef ATOMDB_TEST_HOOKS
 #define PROGRESS_NS 1000000
 #else
@@ -56,13 +56,13 @@ bool daemon_keep_stored(struct daemon *d, int fd, const char *name) {
 #endif
 #define EXTENSION_USEC 15000000u
 
-/* Told as the threads end. */
+/* Signalled when a thread ends. */
 struct waiter {
 	pthread_mutex_t mutex;
 	pthread_cond_t done;
 };
 
-/* What one thread makes: shards `first`, `first` + `step`, … */
+/* One thread makes shards `first`, `first` + `step`, … */
 struct maker {
 	counter progress; /* entries that it has come by, in either pass over them */
 	struct daemon *d;
@@ -121,7 +121,7 @@ static void *make_some(void *context) {
 	return NULL;
 }
 
-/* Waits for PROGRESS_NS at most, by a clock that nobody sets; whether the thread is done. */
+/* Waits for at most PROGRESS_NS of monotonic time. Returns whether the thread is done. */
 static bool wait_for(struct maker *m) {
 	struct timespec until;
 	clock_gettime(CLOCK_MONOTONIC, &until);
@@ -137,7 +137,7 @@ static bool wait_for(struct maker *m) {
 	return done;
 }
 
-/* Waits for a thread, and asks systemd for more time as long as any gets on: one that hangs is not waited for. */
+/* Waits for a thread, and asks systemd for more time as long as any thread makes progress. */
 static void join(struct daemon *d, struct maker *makers, struct maker *m, uint64_t *before) {
 	while (!wait_for(m)) {
 		uint64_t now = 0;
@@ -184,7 +184,7 @@ static int make_all(struct daemon *d) {
 	return error;
 }
 
-/* Lets go of those that were made, when one could not be: the next process finds them as this one did. */
+/* Frees the shards that were made if one could not be made. The next process finds them as this one did. */
 static void free_all(struct daemon *d) {
 	for (unsigned i = 0; i < d->shard_count; i++) {
 		struct shard *s = d->shards[i];
@@ -204,14 +204,14 @@ int daemon_make_shards(struct daemon *d) {
 		error = worker_add_shard(d->workers[given % d->worker_count], d->shards[given]);
 		d->shard_counters[given] = shard_counters(d->shards[given]);
 	}
-	/* Those that a worker has are its own. */
+	/* A worker owns the shards that it was given. */
 	if (error != 0 && given == 0)
 		free_all(d);
 	d->recovery.duration_ns = clock_monotonic_ns() - begin;
 	return error;
 }
 
-/* --- what came of it -------------------------------------------------------------------------------------------- */
+/* --- reporting -------------------------------------------------------------------------------------------------- */
 
 static enum recovery_kind sum_up(struct daemon *d) {
 	enum recovery_kind kind = RECOVERY_NEW;
@@ -248,7 +248,7 @@ void daemon_report_memory(struct daemon *d) {
 	log_report(d->events, &(struct log_event){.id = LOG_EVENT_MEMORY_EXCEEDED, .detail = detail});
 }
 
-/* What of a changed configuration the data of the process before stands in the way of. */
+/* Logs the keys that the data of the process before does not allow. */
 static void report_limits(struct daemon *d) {
 	char detail[128];
 	unsigned before = d->stored.shard_count;
@@ -259,7 +259,7 @@ static void report_limits(struct daemon *d) {
 	daemon_report_memory(d);
 }
 
-/* From now on a crash finds the data. */
+/* After this the next process finds the data even after a crash. */
 static int put_shards(struct daemon *d) {
 	char name[STORED_NAME];
 	int error = 0;

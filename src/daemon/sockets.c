@@ -13,7 +13,7 @@ static int complain(struct daemon *d, const char *address, int error, const char
 	return error;
 }
 
-/* Which list a socket unit's FileDescriptorName= asks for; it is the unit's own name where none was given. */
+/* Returns whether a socket unit's FileDescriptorName= names HTTP. Its default is the unit's own name. */
 static bool is_http(const char *name) {
 	static const char suffix[] = "-http.socket";
 	size_t len = strlen(name);

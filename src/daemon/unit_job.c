@@ -47,7 +47,7 @@ static char *get_job(sd_bus *bus, const char *unit_path) {
 	return type;
 }
 
-/* Whether a clean end without a job is followed by a start. */
+/* Returns whether systemd starts the unit again after a clean end without a job. */
 static bool starts_by_itself(sd_bus *bus, const char *path) {
 	return text_is(bus, path, MANAGER ".Service", "Restart", "always") ||
 	       text_is(bus, path, MANAGER ".Service", "Restart", "on-success");
@@ -69,7 +69,7 @@ static enum unit_fate get_fate(sd_bus *bus, const char *path) {
 	return fate;
 }
 
-/* Whether that unit waits for clients, and goes on to. */
+/* Returns whether that unit waits for clients, and will go on to. */
 static bool is_waiting(sd_bus *bus, const char *unit) {
 	char *path = NULL, *job = NULL;
 	bool waits = sd_bus_path_encode(UNITS, unit, &path) >= 0 &&
@@ -129,7 +129,7 @@ static char *get_own_path(sd_bus *bus) {
 	return own;
 }
 
-/* Lets the bus get through its handshake; whether it did so in time. */
+/* Runs the handshake of the bus. Returns whether it ended in time. */
 static bool get_ready(sd_bus *bus) {
 	const uint64_t end = clock_monotonic_ns() + PATIENCE_USEC * UINT64_C(1000);
 	while (sd_bus_is_ready(bus) == 0) {

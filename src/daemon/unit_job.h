@@ -3,8 +3,8 @@
 
 enum unit_fate {
 	UNIT_UNKNOWN, /* there is no bus, or no answer in time */
-	UNIT_STARTS,  /* it is started again, and gets what is in the file descriptor store */
-	UNIT_ENDS,    /* what is in the store is given up */
+	UNIT_STARTS,  /* it is started again, and gets the files of the store */
+	UNIT_ENDS,    /* the files of the store are closed */
 };
 
 #define UNIT_TRIGGERS_MAX 256

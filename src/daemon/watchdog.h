@@ -26,5 +26,5 @@ struct watchdog_stop {
 	unsigned idle;     /* looks since then: a look, unlike the clock, stands still while the process does */
 };
 
-/* Looks at a sum of counters that rise as a stop advances; whether it has changed since the look before. */
+/* Takes a sum of counters that rise as a stop advances. Returns whether it has changed since the last call. */
 bool watchdog_advances(struct watchdog_stop *w, uint64_t progress);

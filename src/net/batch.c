@@ -17,7 +17,7 @@
 
 /* Replies are sent in the middle of a batch when they are more than this. */
 #define OUTPUT_EARLY ((size_t)256 << 10)
-/* What a client may send before it authenticates, and the size of one of its arguments. */
+/* Limits before a client authenticates: arguments, bytes of one argument, bytes of a command. */
 #define UNAUTHENTICATED_ARGS  10
 #define UNAUTHENTICATED_BULK  ((uint64_t)16 << 10)
 #define UNAUTHENTICATED_BYTES ((size_t)256 << 10)

@@ -1,4 +1,4 @@
-/* What sessions ask of their connections. */
+/* The session_host of all sessions: calls from a session to its connection. */
 #pragma once
 
 #include "atomdb/session/session.h"

@@ -14,8 +14,8 @@ enum message_kind {
 	MESSAGE_REMOVAL,
 	MESSAGE_ORPHANED,
 	MESSAGE_ACCEPTED, /* a new connection */
-	MESSAGE_FANOUT,   /* to do a part of a call */
-	MESSAGE_ANSWER,   /* all have answered a call of this worker's */
+	MESSAGE_FANOUT,   /* to run a fanout on this worker */
+	MESSAGE_ANSWER,   /* all workers have answered a fanout of this one */
 	MESSAGE_MONITOR,  /* lines for the operator's MONITOR */
 };
 
@@ -32,7 +32,7 @@ struct inbox {
 
 /* 0 or -errno. */
 int inbox_open(struct inbox *i);
-/* What was not taken is the caller's concern: inbox_take first. */
+/* The caller takes the remaining messages before, by inbox_take. */
 void inbox_close(struct inbox *i);
 
 /* From any thread; the message belongs to the receiver from here on. */

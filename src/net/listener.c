@@ -107,7 +107,7 @@ static int format_address(const union address *from, char *out, size_t size) {
 	}
 }
 
-/* Fills in what the kernel says about the bound socket. */
+/* Fills in the address of the bound socket. */
 static int describe(struct listener *l) {
 	union address bound;
 	memset(&bound, 0, sizeof(bound));
@@ -200,7 +200,7 @@ int listener_open(struct listener **out, const char *address, const struct liste
 	return 0;
 }
 
-/* Whether `fd` is what a worker can accept from. */
+/* Returns whether a worker can accept from `fd`. */
 static int check_listening(int fd) {
 	int value = 0;
 	socklen_t size = sizeof(value);

@@ -1,4 +1,4 @@
-/* The inbox of a worker: what each message makes it do. */
+/* Handling the messages of a worker's inbox. */
 #pragma once
 
 #include "atomdb/net/messages.h"

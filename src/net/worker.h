@@ -89,14 +89,14 @@ struct worker {
 	struct buffer output;
 	size_t output_begin;  /* where its replies begin in the output, behind those that wait */
 	char *input;          /* owned: WORKER_HEAD bytes, and WORKER_READ for each window */
-	struct reader reader; /* for what reader_read_usual does not read */
+	struct reader reader; /* for commands that reader_read_usual does not read */
 	struct window windows[1 + WORKER_STAGED];
 	struct reply replies[WORKER_REPLIES];
 	unsigned reply_count;
 	uint64_t reply_ticks;             /* clock_ticks() since when the first of them waits */
-	unsigned staged, staged_commands; /* windows that wait to be run, from the second on, and what is in them */
+	unsigned staged, staged_commands; /* windows that wait to be run, from the second on, and their commands */
 
-	int64_t real_ms;   /* this turn: CLOCK_REALTIME, also where it was set back */
+	int64_t real_ms;   /* this turn: CLOCK_REALTIME, even if it was set back */
 	int64_t armed_ms;  /* the timerfd's deadline; INT64_MAX: none */
 	int64_t resume_ms; /* when to try the paused again, by env.steady_ms; INT64_MAX: there are none */
 	int64_t tick_ms;   /* when to look for timeouts, likewise; INT64_MAX: not needed */

@@ -1,6 +1,6 @@
-/* Lempel and Ziv's scheme in the format of RFC 1951, looking in one place only: at the same column of the line above.
- * Rows of a metric differ there in a label and a value, and finding that out takes a comparison, no search. All goes
- * into one block with the format's fixed codes.
+/* Lempel and Ziv's scheme in the format of RFC 1951. It looks in one place only: at the same column of the line above.
+ * Rows of a metric differ in a label and a value, so that a comparison finds the match, without a search. The stream is
+ * one block with the format's fixed codes.
  *
  *   atomdb_tenant_keys{tenant="a51f0c3e9d27"} 12      the line above, `distance` bytes before
  *   atomdb_tenant_keys{tenant="c90b74aa1e5d"} 7       <match of 27> c 9 0 b … <match of 3> 7 \n
@@ -15,7 +15,7 @@
 #define WINDOW    32768
 #define SLACK     16
 
-/* A code as it is put into the stream, its first bit lowest, and any extra bits of a length above it. */
+/* A code as the stream has it: its first bit lowest, and the extra bits of a length above it. */
 struct code {
 	uint32_t bits;
 	uint32_t count;
@@ -79,7 +79,7 @@ static inline void put(struct deflater *p, uint32_t bits, unsigned count) {
 	}
 }
 
-/* Each doubling of the distance has two symbols; what they leave open follows as extra bits. */
+/* Each doubling of the distance has two symbols; extra bits tell the distances of a symbol apart. */
 static struct code distance_code(size_t distance) {
 	uint32_t d = (uint32_t)distance - 1;
 	if (d < 4)
@@ -104,7 +104,7 @@ static size_t match_length(const char *a, const char *b, size_t most) {
 	return n;
 }
 
-/* Compresses the line from `line` to `end`; `above` is where the one above begins, NULL for none within reach. */
+/* Compresses the line from `line` to `end`. `above` is the begin of the line above, or NULL if none is within reach. */
 static void deflate_line(struct deflater *p, const char *line, const char *end, const char *above) {
 	struct code distance = above == NULL ? (struct code){0} : distance_code((size_t)(line - above));
 	while (line < end) {

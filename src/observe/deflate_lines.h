@@ -1,9 +1,8 @@
-/* Deflate for long pages of lines that are much like the line above, several times as fast as a packer for all there
- * is. */
+/* Deflate for long pages whose lines resemble the line above: several times as fast as a general packer. */
 #pragma once
 
 #include "atomdb/util/buffer.h"
 #include "atomdb/util/slice.h"
 
-/* Appends the page as a whole deflate stream (RFC 1951). 0 or -ENOMEM, and nothing was appended. */
+/* Appends the page as a whole deflate stream (RFC 1951). Returns 0, or -ENOMEM with nothing appended. */
 int deflate_lines(struct slice page, struct buffer *out);

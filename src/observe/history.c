@@ -65,7 +65,7 @@ void history_add(struct history *h, uint64_t now_ns, int64_t now_ms, const struc
 	p->longest_ns = history_quantile(runs, 1000);
 	h->last = *f;
 	h->last_ns = now_ns;
-	/* Steps keep their pace, but none is made up for time in which nobody looked. */
+	/* Steps keep their pace. Time without a call gets no steps. */
 	h->due_ns += HISTORY_STEP_NS;
 	if (h->due_ns <= now_ns)
 		h->due_ns = now_ns + HISTORY_STEP_NS;

@@ -1,6 +1,6 @@
-/* The last hour, in steps of five seconds: what happened within each step, and how things stood at its end.
+/* The last hour, in steps of five seconds: the events within each step, and the gauges at its end.
  *
- * It knows no clock: the caller says what time it is, and what the counters are. */
+ * It has no clock: the caller passes the time and the counters. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,7 +12,7 @@
 #define HISTORY_STEP_NS UINT64_C(5000000000)
 #define HISTORY_POINTS  720
 
-/* What only rises. */
+/* Counters: they only rise. */
 enum history_count {
 	HISTORY_COMMANDS,
 	HISTORY_HITS,
@@ -24,7 +24,7 @@ enum history_count {
 	HISTORY_COUNTS
 };
 
-/* What stands at some value. */
+/* Gauges. */
 enum history_gauge {
 	HISTORY_KEYS,
 	HISTORY_USED_BYTES,
@@ -47,7 +47,7 @@ struct history_point {
 	uint64_t span_ms;                /* its length */
 	uint64_t counts[HISTORY_COUNTS]; /* within it */
 	uint64_t gauges[HISTORY_GAUGES];
-	uint64_t median_ns, p99_ns, longest_ns; /* of the commands within it; 0 where there were none */
+	uint64_t median_ns, p99_ns, longest_ns; /* of the commands within it; 0 without any */
 };
 
 struct history {
@@ -59,7 +59,7 @@ struct history {
 
 /* Begins at the monotonic time `now_ns`, when the counters are `f`. */
 void history_init(struct history *h, uint64_t now_ns, const struct history_counters *f);
-/* Whether a step is over, and history_add is to be called. */
+/* Returns whether a step is over: then call history_add. */
 bool history_is_due(const struct history *h, uint64_t now_ns);
 /* Ends a step; `now_ms`: milliseconds since 1970. A figure that fell is taken to have stood still. */
 void history_add(struct history *h, uint64_t now_ns, int64_t now_ms, const struct history_counters *f);
@@ -67,5 +67,6 @@ void history_add(struct history *h, uint64_t now_ns, int64_t now_ms, const struc
  * point. */
 void history_render(const struct history *h, uint64_t after, struct text *t);
 
-/* Nanoseconds that `permille` of the runs were not longer than, as well as their buckets tell; 0 for no run. */
+/* Returns the nanoseconds that `permille` of the runs did not exceed, to the precision of their buckets; 0 without a
+ * run. */
 uint64_t history_quantile(const uint64_t runs[DURATION_BUCKETS], unsigned permille);

@@ -7,7 +7,7 @@
 /* The longest secret of a configuration, and a user's name before it. */
 #define CREDENTIALS_MAX 20480
 
-/* The rest of the header behind the name of a scheme, or NULL where it has another one. */
+/* Returns the rest of the header behind the name of a scheme, or NULL if it has another scheme. */
 static const char *behind_scheme(const char *header, const char *scheme) {
 	size_t len = strlen(scheme);
 	if (strncasecmp(header, scheme, len) != 0 || header[len] != ' ')
@@ -25,7 +25,7 @@ static int sextet(char c) {
 	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Reads base64 (RFC 4648, section 4), with or without its padding; false for what is none, or too long. */
+/* Reads base64 (RFC 4648, section 4), with or without its padding. Returns false if it is invalid or too long. */
 static bool decode(struct slice text, char *out, size_t room, size_t *out_len) {
 	uint32_t bits = 0;
 	unsigned have = 0;

@@ -51,7 +51,7 @@ void http_clients_add(struct http_clients *l, struct http_client *c, int fd);
 void http_clients_answer(struct http_clients *l, struct http_client *c, size_t bytes);
 /* The client read the response. */
 void http_clients_answered(struct http_clients *l, struct http_client *c);
-/* Shuts down the client's socket. What was sent before still arrives. */
+/* Shuts down the client's socket. Bytes that were sent before still arrive. */
 void http_clients_end(struct http_client *c);
 /* The client's socket is closed. */
 void http_clients_remove(struct http_clients *l, struct http_client *c);

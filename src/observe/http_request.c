@@ -18,7 +18,8 @@ static bool is_length(const char *value) {
 	return digits > 0 && digits < 19 && value[digits] == '\0';
 }
 
-/* Whether nothing but white space and at most `max` bytes of line ends, or NULs, are between two places in the head. */
+/* Returns whether only white space and at most `max` bytes of line ends, or NULs, are between two places in the head.
+ */
 static bool adjoin(const char *from, const char *to, unsigned max) {
 	for (; (uintptr_t)from < (uintptr_t)to; from++) {
 		if (*from == ' ' || *from == '\t')

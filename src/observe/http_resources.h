@@ -1,4 +1,4 @@
-/* The resources of the HTTP side: what each path answers. */
+/* The resources of the HTTP side, by path. */
 #pragma once
 
 #include <stdbool.h>

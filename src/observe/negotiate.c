@@ -123,7 +123,7 @@ static enum fit fit_of(const struct element *e, const struct media_type *type) {
 	return FIT_NONE;
 }
 
-/* A header's opinion of a type: that of the range that fits it best. */
+/* Finds the weight of a type: that of the range that fits it best. */
 struct opinion {
 	enum fit fit;
 	int weight;

@@ -1,4 +1,4 @@
-/* What a client accepts, from the heads of its request (RFC 9110, section 12.5). */
+/* Content negotiation (RFC 9110, section 12.5). */
 #pragma once
 
 #include <stdbool.h>

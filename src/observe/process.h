@@ -1,9 +1,9 @@
-/* What the kernel tells about this process: the process_ metrics. */
+/* The kernel's figures of this process: the process_ metrics. */
 #pragma once
 
 #include <stdint.h>
 
-/* What the kernel does not tell is PROCESS_UNKNOWN. */
+/* The value of a figure that the kernel does not tell. */
 #define PROCESS_UNKNOWN UINT64_MAX
 
 struct process_counters {
@@ -17,6 +17,6 @@ struct process_counters {
 
 void process_read(struct process_counters *out);
 
-/* When the process started: milliseconds since 1970, or PROCESS_UNKNOWN. Rounded by the kernel to its clock tick, and
- * moved when the clock is set: ask once. */
+/* Returns the start of the process in milliseconds since 1970, or PROCESS_UNKNOWN. The kernel rounds it to its clock
+ * tick, and moves it when the clock is set: call it once. */
 uint64_t process_start_ms(void);

@@ -11,7 +11,7 @@
 struct status_api {
 	const struct metrics_sources *sources;
 	const struct health *health;
-	struct sample sample; /* its tenants are others than those of /metrics, which counts what it showed before */
+	struct sample sample; /* apart from that of /metrics, which has tenants of its own from page to page */
 	struct history history;
 };
 
@@ -112,7 +112,7 @@ int status_api_tick(struct status_api *v, uint64_t now_ns, int64_t now_ms) {
 
 /* --- JSON ------------------------------------------------------------------------------------------------------- */
 
-/* A member of an object behind another one. */
+/* Writes a member of an object, behind another one. */
 static void member(struct text *t, const char *name, uint64_t value) {
 	text_string(t, ",\"");
 	text_string(t, name);
@@ -157,7 +157,7 @@ static void render_tenants(struct text *t, const struct tenant_set *set) {
 		render_tenant(t, rows[i], false);
 	}
 	text_string(t, "],\"others\":");
-	/* The row that they share. */
+	/* The shared row of the others. */
 	render_tenant(t, &set->rows[set->count], true);
 }
 
@@ -165,7 +165,7 @@ static double mean(const struct slow *s) {
 	return s->seconds / (double)s->calls;
 }
 
-/* Puts a command where it belongs among the slowest so far. */
+/* Inserts a command among the slowest so far. */
 static void rank(struct slow slowest[STATUS_API_COMMANDS], unsigned *count, const struct slow *s) {
 	unsigned at = *count;
 	if (at == STATUS_API_COMMANDS && mean(&slowest[at - 1]) >= mean(s))

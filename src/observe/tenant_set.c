@@ -33,7 +33,7 @@ void tenant_set_deinit(struct tenant_set *s) {
 	memset(s, 0, sizeof(*s));
 }
 
-/* Makes `*array` hold `count` elements; what was there stays. */
+/* Grows `*array` to `count` elements, and keeps its contents. */
 static bool grow(void *array, size_t count, size_t size) {
 	void *old, *new;
 	memcpy(&old, array, sizeof(old));
@@ -98,7 +98,7 @@ static void hide(struct tenant_sample *other, const struct tenant_sample *row) {
 	other->clients += row->clients;
 }
 
-/* Whether `a` gives way to `b`; among equals the name decides, so that pages do not differ without need. */
+/* Returns whether `a` gives way to `b`. Among equals the name decides, so that pages stay alike. */
 static bool smaller(const struct tenant_sample *a, const struct tenant_sample *b) {
 	if (a->bytes != b->bytes)
 		return a->bytes < b->bytes;

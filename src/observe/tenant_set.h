@@ -17,7 +17,7 @@
 #include "atomdb/store/tenant.h"
 #include "observe/text.h"
 
-/* What only rises in a tenant's life. */
+/* Counters: they only rise in a tenant's life. */
 enum tenant_count {
 	COUNT_COMMANDS,
 	COUNT_HITS,
@@ -53,7 +53,7 @@ struct tenant_shown;
 
 struct tenant_set {
 	unsigned limit;
-	unsigned capacity;          /* largest limit so far: what the arrays have room for */
+	unsigned capacity;          /* largest limit so far: the size of the arrays */
 	unsigned count;             /* rows of tenants; the shared one is rows[count], behind them */
 	struct tenant_sample *rows; /* owned: capacity + 1; sorted by name once finished */
 	unsigned *heap;             /* owned: numbers of rows, the smallest tenant on top */
@@ -74,7 +74,7 @@ void tenant_set_deinit(struct tenant_set *s);
 
 /* Starts a page with rows for at most `limit` tenants. 0 or -ENOMEM. */
 int tenant_set_begin(struct tenant_set *s, unsigned limit);
-/* Adds a tenant: copies what is needed of it, allocates nothing. */
+/* Adds a tenant: copies its figures, and allocates nothing. */
 void tenant_set_add(struct tenant_set *s, const struct tenant *t);
 /* Adds the counters of tenants that are gone. */
 void tenant_set_add_retired(struct tenant_set *s, const struct retired_counters *r);

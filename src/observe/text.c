@@ -16,7 +16,7 @@ void text_string(struct text *t, const char *string) {
 	text_bytes(t, string, strlen(string));
 }
 
-/* Writes the digits to the end of `out`; returns where they begin. */
+/* Writes the digits to the end of `out`. Returns their begin. */
 static char *digits_before(char *end, uint64_t value) {
 	do {
 		*--end = (char)('0' + value % 10);

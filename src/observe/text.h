@@ -6,7 +6,7 @@
 
 #include "atomdb/util/buffer.h"
 
-/* Appends to `out`; the first failure sticks, and what follows it is dropped. */
+/* Appends to `out`. After the first failure it drops everything. */
 struct text {
 	struct buffer *out; /* not owned */
 	int error;          /* 0 or -ENOMEM */

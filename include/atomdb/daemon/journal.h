@@ -14,14 +14,15 @@
 
 struct journal;
 
-/* What one kind of event may still say in the minute that began at `since_ns`. */
+/* The events of one kind in the minute that began at `since_ns`. */
 struct journal_rate {
 	uint64_t since_ns;
 	unsigned said;
 	uint64_t suppressed; /* since the last line that told of it */
 };
 
-/* Whether one more event may be said at the (monotonic) time `now_ns`; counts it either way. `per_minute` 0: always. */
+/* Returns whether one more event may be logged at the monotonic time `now_ns`, and counts it. `per_minute` 0: always.
+ */
 bool journal_admit(struct journal_rate *rate, unsigned per_minute, uint64_t now_ns);
 
 /* Renders an event as one line of printable ASCII without newline: what is not printable becomes \xHH, what a client

@@ -19,7 +19,7 @@ struct listener_access {
 
 /* Binds and listens. A Unix socket file of a dead server is replaced; the new one has its mode and its group before
  * anybody can connect. `access` is for Unix sockets. While it binds, the process has another umask: call it before
- * there are threads that make files. 0, ATOMDB_E_SYNTAX for an address that does not parse, or -errno. */
+ * there are threads that make files. Returns 0, ATOMDB_E_SYNTAX for an address that does not parse, or -errno. */
 int listener_open(struct listener **out, const char *address, const struct listener_access *access);
 /* Takes over a listening stream socket. */
 int listener_adopt(struct listener **out, int fd);
@@ -31,8 +31,8 @@ void listener_close(struct listener *l);
 int listener_fd(const struct listener *l);
 /* The bound address as text, for messages ("127.0.0.1:8080"). */
 const char *listener_address(const struct listener *l);
-/* Whether it is the socket of `address`, however that is written. */
+/* Returns whether it is the socket of `address`, in any spelling. */
 bool listener_is_at(const struct listener *l, const char *address);
 uint16_t listener_port(const struct listener *l); /* 0 for a Unix socket */
-/* Whether `address` can be reached from this host only: loopback or a Unix socket. Pure. */
+/* Returns whether `address` can be reached from this host only: loopback or a Unix socket. Pure. */
 bool listener_is_local(const char *address);

@@ -31,6 +31,6 @@ int worker_post_removal(struct worker *w, struct tenant *t);
 int worker_post_orphaned(struct worker *w, struct tenant *t);
 
 #ifdef ATOMDB_TEST_HOOKS
-/* Makes the worker's thread hang until it is told otherwise: a watchdog must notice. */
+/* Makes the worker's thread hang until the next call: a watchdog must notice. */
 void worker_test_hang(struct worker *w, bool hang);
 #endif

@@ -58,7 +58,7 @@ struct control_plane {
 	void *context;
 };
 
-/* What all workers share. */
+/* State that all workers share. */
 struct worker_shared {
 	struct registry *registry;     /* set before worker_start */
 	struct worker *const *workers; /* all, by number */

@@ -1,4 +1,4 @@
-/* Whether the daemon serves, and if not why: what the control plane found, and /health tells. */
+/* The health of the daemon, as the control plane found it and /health shows it. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,13 +12,13 @@ struct health {
 	unsigned stuck_worker; /* with `stuck` */
 	bool stuck;            /* a worker does not answer */
 	bool clients_full;     /* new clients are turned away */
-	/* With these those who are in are served, but not all that they ask for. */
+	/* With these, present clients are served, but some of their requests are refused. */
 	bool memory_full;   /* writes were refused lately: all tenants together have all that they may */
 	bool tenants_full;  /* new tenants were refused lately */
 	bool reload_failed; /* the configuration in force is not the one that was last to be read */
 };
 
-/* Whether clients are served. */
+/* Returns whether clients are served. */
 bool health_ok(const struct health *h);
 /* Appends the JSON body, one line: the state in a word, and each check. 0 or -ENOMEM. */
 int health_render(const struct health *h, struct buffer *out);

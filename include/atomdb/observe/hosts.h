@@ -21,5 +21,6 @@ struct hosts {
 /* The set begins with the machine's own name alone. */
 void hosts_init(struct hosts *h);
 void hosts_add(struct hosts *h, const char *name);
-/* Whether `host`, with or without a port, is an IP address, localhost, the machine's name, or a name that was added. */
+/* Returns whether `host`, with or without a port, is an IP address, localhost, the machine's name, or a name that was
+ * added. */
 bool hosts_know(const struct hosts *h, struct slice host);

@@ -1,4 +1,4 @@
-/* Who may see what over HTTP: an optional secret, sent as a bearer token or as the password of basic authentication. */
+/* Authentication over HTTP: an optional secret, sent as a bearer token or as the password of basic authentication. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-/* What the HTTP side shows, and to which clients. */
+/* The sources of the HTTP side's resources. */
 #pragma once
 
 #include "atomdb/observe/health.h"

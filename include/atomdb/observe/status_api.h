@@ -1,4 +1,4 @@
-/* What the live page shows, as JSON: how things stand, and how the last hour was. */
+/* The data of the live page as JSON: the present state and the last hour. */
 #pragma once
 
 #include "atomdb/observe/health.h"
@@ -9,17 +9,17 @@
 
 struct status_api;
 
-/* `sources` and `health` are not owned, and read by the calls below. Begins the history at the monotonic time `now_ns`.
- * All its memory is taken here, but for what tenants' rows need, which STATUS_API_TENANTS bounds. 0 or -ENOMEM. */
+/* Begins the history at the monotonic time `now_ns`. The calls below read `sources` and `health`, which are not owned.
+ * Later calls allocate only rows of tenants, at most STATUS_API_TENANTS. Returns 0 or -ENOMEM. */
 int status_api_new(struct status_api **out, const struct metrics_sources *sources, const struct health *health,
 		   uint64_t now_ns);
 void status_api_free(struct status_api *v);
 
-/* To be called about once a second, with the monotonic time and milliseconds since 1970. 0, or -ENOMEM: a step of the
- * history will be longer than the others. */
+/* Call it about once a second, with the monotonic time and milliseconds since 1970. Returns 0, or -ENOMEM: then a step
+ * of the history gets longer. */
 int status_api_tick(struct status_api *v, uint64_t now_ns, int64_t now_ms);
 
-/* Appends the state of the service; without `tenants`, nothing of any tenant. 0 or -ENOMEM. */
+/* Appends the state of the service, with `tenants` also that of tenants. Returns 0 or -ENOMEM. */
 int status_api_render_status(struct status_api *v, bool tenants, struct buffer *out);
-/* Appends the points of the history after the one of that number. 0 or -ENOMEM. */
+/* Appends the points of the history after the one of that number. Returns 0 or -ENOMEM. */
 int status_api_render_history(const struct status_api *v, uint64_t after, struct buffer *out);
