@@ -1,5 +1,6 @@
 #include "atomdb/events/publish.h"
 
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/glob.h"
 

@@ -1,6 +1,7 @@
 #include "atomdb/events/watched.h"
 
 #include "atomdb/session/reply.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/hash.h"
 

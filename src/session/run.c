@@ -2,6 +2,7 @@
 
 #include "atomdb/session/command_stats.h"
 #include "atomdb/session/tenant_stats.h"
+#include "atomdb/store/tenant.h"
 
 /* A scratch buffer that a rare large reply made is freed. */
 #define SCRATCH_KEPT ((size_t)64 << 10)

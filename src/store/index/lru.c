@@ -1,11 +1,11 @@
 #include "store/index/lru.h"
 
-static inline struct entry *at(struct arena *a, ref entry) {
+static inline struct block *at(struct arena *a, ref entry) {
 	return arena_at(a, entry);
 }
 
 void lru_remove(struct arena *a, struct lru *l, ref entry) {
-	struct entry *e = at(a, entry);
+	struct block *e = at(a, entry);
 
 	if (e->lru_prev == 0 && e->lru_next == 0 && l->newest != entry)
 		return;
@@ -15,8 +15,8 @@ void lru_remove(struct arena *a, struct lru *l, ref entry) {
 }
 
 void lru_replace(struct arena *a, struct lru *l, ref from, ref to) {
-	struct entry *f = at(a, from);
-	struct entry *t = at(a, to);
+	struct block *f = at(a, from);
+	struct block *t = at(a, to);
 
 	t->lru_prev = f->lru_prev;
 	t->lru_next = f->lru_next;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "store/arena/arena.h"
-#include "store/keyspace/entry.h"
+#include "store/index/block.h"
 
 /* Lives in the arena. An entry's lru_prev is the one used next after it (newer), lru_next the one before (older); 0 at
  * the ends. */
@@ -13,7 +13,7 @@ struct lru {
 
 /* A new entry, most recently used. */
 static inline void lru_push(struct arena *a, struct lru *l, ref entry) {
-	struct entry *e = arena_at(a, entry), *newest = arena_at(a, l->newest);
+	struct block *e = arena_at(a, entry), *newest = arena_at(a, l->newest);
 
 	e->lru_prev = 0;
 	e->lru_next = l->newest;
@@ -25,8 +25,8 @@ static inline void lru_push(struct arena *a, struct lru *l, ref entry) {
 }
 
 /* Takes the entry out, and leaves its own links as they are. */
-static inline void lru_unlink(struct arena *a, struct lru *l, const struct entry *e) {
-	struct entry *newer = arena_at(a, e->lru_prev), *older = arena_at(a, e->lru_next);
+static inline void lru_unlink(struct arena *a, struct lru *l, const struct block *e) {
+	struct block *newer = arena_at(a, e->lru_prev), *older = arena_at(a, e->lru_next);
 
 	if (__builtin_expect(e->lru_prev != 0, 1))
 		newer->lru_next = e->lru_next;

@@ -16,7 +16,7 @@
 
 #include "atomdb/util/error.h"
 #include "store/arena/crash_point.h"
-#include "store/keyspace/entry.h"
+#include "store/index/block.h"
 
 #define SLOTS        12
 #define SLOTS_MASK   ((1u << SLOTS) - 1)
@@ -71,11 +71,11 @@ static inline unsigned used_slots(const struct bucket *b) {
 }
 
 static inline bool has_key(const struct table_context *c, ref entry, struct slice key) {
-	return slice_equal(entry_key(arena_at(c->arena, entry)), key);
+	return slice_equal(block_key(arena_at(c->arena, entry)), key);
 }
 
 static uint64_t hash_of(const struct table_context *c, ref entry) {
-	struct slice key = entry_key(arena_at(c->arena, entry));
+	struct slice key = block_key(arena_at(c->arena, entry));
 
 	return hash_bytes(&c->seed, key.data, key.len);
 }
@@ -324,7 +324,7 @@ const void *table_fetch_bucket(const struct table_context *c, const struct table
 	return b;
 }
 
-const struct entry *table_fetch_entry(const struct table_context *c, const void *bucket, uint64_t hash) {
+const struct block *table_fetch_entry(const struct table_context *c, const void *bucket, uint64_t hash) {
 	const struct bucket *b = bucket;
 	unsigned found = match(b, tag_of(hash));
 
@@ -337,11 +337,11 @@ const struct entry *table_fetch_entry(const struct table_context *c, const void 
 }
 
 /* The entry may have been freed, and its block be another's: what is read there is not believed. */
-__attribute__((no_sanitize("address"))) void table_fetch_links(const struct table_context *c, const struct entry *e) {
-	const struct entry header = *e;
+__attribute__((no_sanitize("address"))) void table_fetch_links(const struct table_context *c, const struct block *e) {
+	const struct block header = *e;
 
 	prefetching();
-	__builtin_prefetch((const char *)e + entry_narrow_size(&header) - 1);
+	__builtin_prefetch((const char *)e + block_narrow_size(&header) - 1);
 	__builtin_prefetch(arena_at(c->arena, header.lru_prev), 1);
 	__builtin_prefetch(arena_at(c->arena, header.lru_next), 1);
 }
@@ -362,7 +362,7 @@ ref table_find(const struct table_context *c, const struct table *t, uint64_t ha
 		unsigned found = match(b, tag_of(hash));
 		ref entry = b->refs[__builtin_ctz(found | 1u << (SLOTS - 1))];
 
-		if (found != 0 && slice_equal_short(entry_key(arena_at(c->arena, entry)), key))
+		if (found != 0 && slice_equal_short(block_key(arena_at(c->arena, entry)), key))
 			return entry;
 	}
 	return find_any(c, t, hash, key);

@@ -8,7 +8,7 @@
  * idea is that of F14 (Folly), with linear probing so that SCAN can find all entries of a home bucket.
  *
  * While a table grows or shrinks, entries move from the old array to the new one, some buckets with each change;
- * lookups look at both. The table knows entries only through their key (entry_key). */
+ * lookups look at both. The table knows entries only through their key (block_key()). */
 #pragma once
 
 #include <stdbool.h>
@@ -17,6 +17,8 @@
 #include "atomdb/util/hash.h"
 #include "atomdb/util/slice.h"
 #include "store/arena/arena.h"
+
+struct block;
 
 /* One array of buckets. */
 struct table_array {
@@ -52,8 +54,8 @@ size_t table_growth(const struct table *t);
  * the LRU list. NULL: there is nothing to fetch. What is written to the store between the steps may make them fetch in
  * vain, and no more while arena_generation is what it was at the first: else what was returned is not to be used. */
 const void *table_fetch_bucket(const struct table_context *c, const struct table *t, uint64_t hash);
-const struct entry *table_fetch_entry(const struct table_context *c, const void *bucket, uint64_t hash);
-void table_fetch_links(const struct table_context *c, const struct entry *e);
+const struct block *table_fetch_entry(const struct table_context *c, const void *bucket, uint64_t hash);
+void table_fetch_links(const struct table_context *c, const struct block *e);
 
 /* The entry with that key, or 0. */
 ref table_find(const struct table_context *c, const struct table *t, uint64_t hash, struct slice key);

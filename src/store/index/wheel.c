@@ -23,13 +23,13 @@
 
 #include <assert.h>
 
-#include "store/keyspace/entry.h"
+#include "store/index/block.h"
 
 #define GROUP_BITS 6
 #define GROUP_MASK (WHEEL_SLOTS - 1)
 
-static inline struct entry_ttl *at(struct arena *a, ref entry) {
-	return entry_ttl(arena_at(a, entry));
+static inline struct block_ttl *at(struct arena *a, ref entry) {
+	return block_ttl(arena_at(a, entry));
 }
 
 static inline unsigned group(int64_t time, unsigned level) {
@@ -68,7 +68,7 @@ static bool first_slot(const struct wheel *w, unsigned *level, unsigned *slot) {
 }
 
 void wheel_add(struct arena *a, struct wheel *w, ref entry) {
-	struct entry_ttl *t = at(a, entry);
+	struct block_ttl *t = at(a, entry);
 	unsigned level = 0, slot = group(w->now, 0);
 
 	if (t->deadline > w->now) {
@@ -109,7 +109,7 @@ static void link_next(struct arena *a, struct wheel *w, uint32_t prev, ref next)
 }
 
 void wheel_remove(struct arena *a, struct wheel *w, ref entry) {
-	struct entry_ttl *t = at(a, entry);
+	struct block_ttl *t = at(a, entry);
 
 	if (t->wheel_prev == 0)
 		return;
@@ -121,8 +121,8 @@ void wheel_remove(struct arena *a, struct wheel *w, ref entry) {
 }
 
 void wheel_replace(struct arena *a, struct wheel *w, ref from, ref to) {
-	struct entry_ttl *f = at(a, from);
-	struct entry_ttl *t = at(a, to);
+	struct block_ttl *f = at(a, from);
+	struct block_ttl *t = at(a, to);
 
 	assert(f->wheel_prev != 0 && f->deadline == t->deadline);
 	t->wheel_prev = f->wheel_prev;
@@ -135,7 +135,7 @@ void wheel_replace(struct arena *a, struct wheel *w, ref from, ref to) {
 }
 
 void wheel_hold(struct arena *a, struct wheel *w, ref entry) {
-	struct entry_ttl *t = at(a, entry);
+	struct block_ttl *t = at(a, entry);
 
 	assert(t->wheel_prev == 0);
 	t->wheel_prev = WHEEL_HELD;

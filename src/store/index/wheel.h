@@ -30,7 +30,8 @@ struct wheel {
 	ref held;                        /* entries that wait outside the slots: see wheel_hold; 0: none */
 };
 
-/* Adds an entry by its deadline (entry_ttl, which must be > 0); it is in no slot. A deadline that has passed is due. */
+/* Adds an entry by its deadline (block_ttl(), which must be > 0); it is in no slot. A deadline that has passed is due.
+ */
 void wheel_add(struct arena *a, struct wheel *w, ref entry);
 /* Takes it out; harmless for one that is in no slot. */
 void wheel_remove(struct arena *a, struct wheel *w, ref entry);

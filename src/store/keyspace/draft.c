@@ -119,14 +119,14 @@ static inline __attribute__((always_inline)) int fill_draft(struct tenant *t, co
 	char *name = (char *)e + header;
 	e->sizes = s->used_now;
 	if (flags & ENTRY_WIDE) {
-		*((struct entry_wide *)(void *)name - 1) = (struct entry_wide){(uint32_t)key->name.len, (uint32_t)len};
+		*((struct block_wide *)(void *)name - 1) = (struct block_wide){(uint32_t)key->name.len, (uint32_t)len};
 		if (t->written_large != NULL && arena_block_size(size) > t->large)
 			t->written_large(t, key, arena_block_size(size));
 	} else {
 		e->sizes |= (uint32_t)(key->name.len | len << ENTRY_VALUE_SHIFT);
 	}
 	if (deadline != 0)
-		*entry_ttl(e) = (struct entry_ttl){.deadline = deadline};
+		*entry_ttl(e) = (struct block_ttl){.deadline = deadline};
 	memcpy(name, key->name.data, key->name.len);
 	*out = (struct draft){block, entry_owner(t->slot, key->db_slot, flags), size, e, name + key->name.len};
 	return 0;

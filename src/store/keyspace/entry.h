@@ -20,17 +20,19 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "atomdb/util/slice.h"
 #include "store/arena/arena.h"
+#include "store/index/block.h"
 
 enum entry_flag {
-	ENTRY_TTL = 1,  /* has a deadline and is in the wheel */
-	ENTRY_WIDE = 2, /* lengths beyond the narrow fields */
-	ENTRY_INT = 4,  /* the value is stored as an int64_t */
-	ENTRY_RAW = 8,  /* was modified in place: OBJECT ENCODING says raw */
+	ENTRY_TTL = BLOCK_TTL,   /* has a deadline and is in the wheel */
+	ENTRY_WIDE = BLOCK_WIDE, /* lengths beyond the narrow fields */
+	ENTRY_INT = 4,           /* the value is stored as an int64_t */
+	ENTRY_RAW = 8,           /* was modified in place: OBJECT ENCODING says raw */
 };
 
 /* The first byte of a value with ENTRY_INT and ENTRY_RAW. */
@@ -39,9 +41,9 @@ enum entry_tag {
 };
 
 #define ENTRY_TENANT_MAX   ((1u << 20) - 1)
-#define ENTRY_NARROW_KEY   127u
-#define ENTRY_NARROW_VALUE 255u
-#define ENTRY_VALUE_SHIFT  8
+#define ENTRY_NARROW_KEY   BLOCK_NARROW_KEY
+#define ENTRY_NARROW_VALUE BLOCK_NARROW_VALUE
+#define ENTRY_VALUE_SHIFT  BLOCK_VALUE_SHIFT
 #define ENTRY_VALUE_MAX    ((size_t)512 << 20)
 #define ENTRY_FRESH        (1u << 31)
 /* Of the owner, what it is for: without the check and who made it. */
@@ -57,23 +59,23 @@ static inline uint32_t entry_used_at(int64_t ms) {
 	return (uint32_t)(ms >> ENTRY_TICK_SHIFT) << ENTRY_USED_SHIFT;
 }
 
+/* The first words are those of struct block, by which the indexes know it. */
 struct entry {
 	uint32_t owner;
 	uint32_t sizes;
 	ref lru_prev;
 	ref lru_next;
 };
+_Static_assert(sizeof(struct entry) == sizeof(struct block) &&
+		       offsetof(struct entry, owner) == offsetof(struct block, owner) &&
+		       offsetof(struct entry, sizes) == offsetof(struct block, sizes) &&
+		       offsetof(struct entry, lru_prev) == offsetof(struct block, lru_prev) &&
+		       offsetof(struct entry, lru_next) == offsetof(struct block, lru_next),
+	       "an entry begins as every block of the indexes");
 
-struct entry_ttl {
-	int64_t deadline;    /* milliseconds since 1970 */
-	uint32_t wheel_prev; /* see wheel.h */
-	ref wheel_next;
-};
-
-struct entry_wide {
-	uint32_t key_len;
-	uint32_t value_len;
-};
+static inline struct block *entry_block(const struct entry *e) {
+	return (struct block *)(uintptr_t)e;
+}
 
 /* Notes when the entry was last used: entry_used_at. */
 static inline void entry_set_used(struct entry *e, uint32_t used) {
@@ -116,25 +118,21 @@ static inline uint32_t entry_sizes_check(uint8_t check) {
 	return (uint32_t)(check >> 1 & 15) << 16 | (uint32_t)(check & 1) << 7;
 }
 
-static inline struct entry_ttl *entry_ttl(struct entry *e) {
-	return (struct entry_ttl *)(void *)(e + 1);
+static inline struct block_ttl *entry_ttl(struct entry *e) {
+	return block_ttl(entry_block(e));
 }
 
 /* Bytes before the key. */
 static inline size_t entry_header_size(unsigned flags) {
-	return sizeof(struct entry) + ((flags & ENTRY_TTL) ? sizeof(struct entry_ttl) : 0) +
-	       ((flags & ENTRY_WIDE) ? sizeof(struct entry_wide) : 0);
+	return block_header_size(flags);
 }
 
-static inline struct entry_wide *entry_wide(struct entry *e) {
-	return (struct entry_wide *)(void *)((char *)e + entry_header_size(entry_flags(e)) - sizeof(struct entry_wide));
+static inline struct block_wide *entry_wide(struct entry *e) {
+	return block_wide(entry_block(e));
 }
 
 static inline struct slice entry_key(const struct entry *e) {
-	size_t len = e->sizes & ENTRY_NARROW_KEY;
-	if (__builtin_expect(entry_has(e, ENTRY_WIDE), 0))
-		len = entry_wide((struct entry *)(uintptr_t)e)->key_len;
-	return (struct slice){(const char *)e + entry_header_size(entry_flags(e)), len};
+	return block_key(entry_block(e));
 }
 
 /* The value's bytes as stored: 8 bytes of int64_t with ENTRY_INT. */
@@ -144,12 +142,6 @@ static inline struct slice entry_stored(const struct entry *e) {
 	if (__builtin_expect(entry_has(e, ENTRY_WIDE), 0))
 		len = entry_wide((struct entry *)(uintptr_t)e)->value_len;
 	return (struct slice){key.data + key.len, len};
-}
-
-/* Bytes of an entry that is not wide, told by its header alone. */
-static inline size_t entry_narrow_size(const struct entry *e) {
-	return entry_header_size(entry_flags(e) & ~(unsigned)ENTRY_WIDE) + (e->sizes & ENTRY_NARROW_KEY) +
-	       (e->sizes >> ENTRY_VALUE_SHIFT & ENTRY_NARROW_VALUE);
 }
 
 /* Bytes that the entry needs: what its block was allocated with. */

@@ -32,11 +32,11 @@ const void *keyspace_fetch_bucket(const struct tenant *t, const struct key *key)
 }
 
 const struct entry *keyspace_fetch_entry(const struct tenant *t, const struct key *key, const void *bucket) {
-	return table_fetch_entry(&t->shard->context, bucket, key->hash);
+	return (const struct entry *)(const void *)table_fetch_entry(&t->shard->context, bucket, key->hash);
 }
 
 void keyspace_fetch_links(const struct tenant *t, const struct entry *e) {
-	table_fetch_links(&t->shard->context, e);
+	table_fetch_links(&t->shard->context, entry_block(e));
 }
 
 uint32_t keyspace_generation(const struct tenant *t) {

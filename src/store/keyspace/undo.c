@@ -172,7 +172,7 @@ void undo_note_header(struct shard *s, struct entry *e) {
 
 	take_tenant(s, e->owner);
 	if (append(s, &u) && entry_has(e, ENTRY_WIDE))
-		(void)undo_note_bytes(s, e, (size_t)((char *)entry_wide(e) - (char *)e), sizeof(struct entry_wide));
+		(void)undo_note_bytes(s, e, (size_t)((char *)entry_wide(e) - (char *)e), sizeof(struct block_wide));
 }
 
 bool undo_note_bytes(struct shard *s, const struct entry *e, size_t at, size_t len) {

@@ -64,7 +64,7 @@ static void fetch(const struct shard *s, const ref *blocks, unsigned count, uint
 		hashes[i] = hash_of(s, e);
 		if (d != NULL)
 			(void)table_fetch_bucket(&s->context, &d->table, hashes[i]);
-		table_fetch_links(&s->context, e);
+		table_fetch_links(&s->context, entry_block(e));
 	}
 }
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "atomdb/store/tenant.h"
+
 static const char *const limit_names[KEY_LIMITS] = {"max_entries", "max_memory", "eviction"};
 
 void registry_count_loss(struct registry_loss *loss, const struct tenant *t, enum key_limit limit, uint64_t becomes) {

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "atomdb/store/tenant.h"
 #include "store/tenant/registry_private.h"
 
 static bool add_demand(struct registry *r, size_t count, const struct tenant *t) {

@@ -8,6 +8,7 @@
 
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/tenant.h"
 #include "store/keyspace/record.h"
 
 /* The load of a tenant without keys, in bytes, in the choice of a shard. */

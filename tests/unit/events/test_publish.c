@@ -1,4 +1,5 @@
 #include "atomdb/events/publish.h"
+#include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "world.h"
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "atomdb/observe/status_api.h"
+#include "atomdb/store/tenant.h"
 #include "harness.h"
 #include "sources.h"
 

@@ -1,4 +1,5 @@
 #include "atomdb/session/run.h"
+#include "atomdb/store/tenant.h"
 #include "world.h"
 
 static enum outcome fails(struct session *s, const struct request *r) {

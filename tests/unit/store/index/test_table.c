@@ -77,10 +77,10 @@ static uint64_t hash_of(const struct fixture *f, unsigned i) {
 /* Fetching reads what is there, and changes nothing. */
 static void fetch(const struct fixture *f, unsigned i) {
 	const void *bucket = table_fetch_bucket(&f->c, &f->t, hash_of(f, i));
-	const struct entry *e = bucket == NULL ? NULL : table_fetch_entry(&f->c, bucket, hash_of(f, i));
+	const struct block *b = bucket == NULL ? NULL : table_fetch_entry(&f->c, bucket, hash_of(f, i));
 
-	if (e != NULL)
-		table_fetch_links(&f->c, e);
+	if (b != NULL)
+		table_fetch_links(&f->c, b);
 	if (f->in[i] && f->t.old.buckets == 0)
 		assert_true(bucket != NULL);
 }
@@ -285,7 +285,7 @@ static void test_fetch_believes_nothing(void **state) {
 		struct entry was = *e;
 
 		memset(e, byte, sizeof *e);
-		table_fetch_links(&f.c, e);
+		table_fetch_links(&f.c, entry_block(e));
 		*e = was;
 	}
 
@@ -294,7 +294,7 @@ static void test_fetch_believes_nothing(void **state) {
 	assert_int_not_equal(arena_alloc(f.c.arena, 1024, ARENA_OTHER), 0);
 	char *middle = (char *)arena_at(f.c.arena, gone) + 512;
 	arena_free(f.c.arena, gone, 1024, ARENA_OTHER);
-	table_fetch_links(&f.c, (const struct entry *)(const void *)middle);
+	table_fetch_links(&f.c, (const struct block *)(const void *)middle);
 	close_table(&f);
 }
 

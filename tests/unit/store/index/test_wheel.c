@@ -6,7 +6,7 @@
 #include "store/keyspace/entry.h"
 #include "store/random.h"
 
-#define SIZE  (sizeof(struct entry) + sizeof(struct entry_ttl))
+#define SIZE  (sizeof(struct entry) + sizeof(struct block_ttl))
 #define EPOCH ((int64_t)1700000000000)
 
 struct fixture {
@@ -22,7 +22,7 @@ static struct fixture open_wheel(void) {
 	return f;
 }
 
-static struct entry_ttl *ttl(const struct fixture *f, ref e) {
+static struct block_ttl *ttl(const struct fixture *f, ref e) {
 	return entry_ttl(arena_at(f->a, e));
 }
 

@@ -40,7 +40,7 @@ static struct entry *make(void *block, unsigned flags) {
 	e->owner = entry_owner(1 + (uint32_t)draw(ENTRY_TENANT_MAX), (unsigned)draw(16), flags);
 	e->sizes = (uint32_t)(draw(4096) << ENTRY_USED_SHIFT | key | value << ENTRY_VALUE_SHIFT);
 	if (wide)
-		*entry_wide(e) = (struct entry_wide){(uint32_t)key, (uint32_t)value};
+		*entry_wide(e) = (struct block_wide){(uint32_t)key, (uint32_t)value};
 	check_renew(e);
 	return e;
 }
@@ -78,7 +78,7 @@ static void test_finds_any_byte(void **state) {
 		for (size_t at = sizeof *e; at < size; at++) {
 			/* Not the links of the wheel; lengths, which are checked against the block. */
 			if ((flags & ENTRY_TTL && at >= 24 && at < 32) ||
-			    (flags & ENTRY_WIDE && at + sizeof(struct entry_wide) >= entry_header_size(flags) &&
+			    (flags & ENTRY_WIDE && at + sizeof(struct block_wide) >= entry_header_size(flags) &&
 			     at < entry_header_size(flags)))
 				continue;
 			char was = block[at];

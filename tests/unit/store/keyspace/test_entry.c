@@ -32,7 +32,7 @@ static void test_layout(void **state) {
 		memset(block, 0, sizeof block);
 		e->owner = entry_owner(7, 2, flags);
 		if (flags & ENTRY_WIDE)
-			*entry_wide(e) = (struct entry_wide){(uint32_t)key_len, (uint32_t)value_len};
+			*entry_wide(e) = (struct block_wide){(uint32_t)key_len, (uint32_t)value_len};
 		else
 			e->sizes = (uint32_t)(key_len | value_len << 8);
 		if (flags & ENTRY_TTL)

@@ -1,4 +1,6 @@
 /* The registry: which secret opens which tenant, and which tenants the next process finds. */
+#include "atomdb/store/shard_open.h"
+#include "atomdb/store/tenant.h"
 #include "tenants.h"
 
 static void test_open_mode(void **state) {

@@ -1,3 +1,4 @@
+#include "atomdb/store/tenant.h"
 #include "tenants.h"
 
 /* The worker may write to a tenant until it hears that the tenant is unwanted. */

@@ -1,3 +1,4 @@
+#include "atomdb/store/tenant.h"
 #include "tenants.h"
 
 static void expect_limit(const struct registry_loss *loss, const struct tenant *t, enum key_limit limit,

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "atomdb/store/tenant.h"
 #include "tenants.h"
 
 /* Replaces the libraries' functions: counts the comparisons of names and secrets. */

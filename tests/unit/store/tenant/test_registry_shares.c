@@ -1,4 +1,5 @@
 #include "atomdb/store/memory_budget.h"
+#include "atomdb/store/tenant.h"
 #include "store/tenant/registry_shares.h"
 #include "tenants.h"
 

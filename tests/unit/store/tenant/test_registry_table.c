@@ -1,3 +1,4 @@
+#include "atomdb/store/tenant.h"
 #include "store/tenant/registry_table.h"
 #include "tenants.h"
 

@@ -1,3 +1,5 @@
+#include "atomdb/store/shard.h"
+#include "atomdb/store/tenant.h"
 #include "tenants.h"
 
 /* What goes on while somebody looks at all tenants. */
