@@ -5,6 +5,9 @@
 #include "atomdb/util/number.h"
 #include "atomdb/util/slice.h"
 
+/* Bytes of the longest string. */
+#define RDB_STRING_MAX ((size_t)512 << 20)
+
 /* Appends the payload of a string to `out`; 0, or -ENOMEM. */
 int payload_write(struct buffer *out, struct slice value);
 

@@ -7,6 +7,8 @@
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"
 
+_Static_assert(RDB_STRING_MAX == KEYSPACE_VALUE_MAX, "a payload holds any value, and no longer one");
+
 enum outcome cmd_dump(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
