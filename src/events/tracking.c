@@ -4,6 +4,7 @@
 
 #include "atomdb/events/tracking_broadcast.h"
 #include "atomdb/session/client_memory.h"
+#include "atomdb/session/keys.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 
@@ -171,12 +172,9 @@ void tracking_remember(struct session *s, const struct request *r) {
 	if (!(c->flags & CMD_READONLY) || (x->options & TRACKING_BCAST) ||
 	    ((x->options & TRACKING_OPTIN) && !caching) || ((x->options & TRACKING_OPTOUT) && caching))
 		return;
-	if (c->first_key == 0 || (c->key_flags & KEY_NOT_KEY))
-		return;
-	uint32_t last = c->last_key < 0 ? r->argc - (uint32_t)-c->last_key : (uint32_t)c->last_key;
-	uint32_t step = (uint32_t)c->key_step;
-	for (uint32_t i = (uint32_t)c->first_key; i <= last && i < r->argc; i += step)
-		remember(s, r->argv[i]);
+	struct command_keys keys = command_keys_begin(c, r->argc);
+	for (uint32_t at; command_keys_next(&keys, &at);)
+		remember(s, r->argv[at]);
 }
 
 void tracking_after_command(struct session *s, const struct request *r, enum outcome outcome) {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "atomdb/session/keys.h"
 #include "atomdb/session/reply.h"
 #include "atomdb/session/tenant_stats.h"
 #include "atomdb/store/tenant.h"
@@ -100,11 +101,10 @@ static bool look_up(struct tenant *t, struct hotkeys *h, unsigned i) {
 }
 
 static void look_at(struct session *s, struct hotkeys *h, const struct request *r) {
-	const struct command *c = r->command;
-	uint32_t first = (uint32_t)c->first_key, step = c->key_step > 0 ? (uint32_t)c->key_step : 1;
-	int64_t last = c->last_key < 0 ? (int64_t)r->argc + c->last_key : c->last_key;
-	for (uint32_t n = 0, i = first; n < KEYS_LOOKED_AT && i <= last && i < r->argc; n++, i += step) {
-		struct key key = request_key(s, r, i);
+	struct command_keys keys = command_keys_begin(r->command, r->argc);
+	uint32_t at;
+	for (unsigned n = 0; n < KEYS_LOOKED_AT && command_keys_next(&keys, &at); n++) {
+		struct key key = request_key(s, r, at);
 		const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
 		top_keys_count(&h->hot, &key, 1);
 		if (e != NULL && keyspace_memory(e) > s->tenant->large)

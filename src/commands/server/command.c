@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "atomdb/commands/table.h"
+#include "atomdb/session/keys.h"
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"
 #include "commands/keys/sort.h"
@@ -362,15 +363,14 @@ static enum outcome get_keys(struct session *s, const struct request *r, bool wi
 		return reply_error(s, "ERR The command has no key arguments");
 	if (!command_arity_ok(c, argc))
 		return reply_error(s, "ERR Invalid number of arguments specified for command");
-	uint32_t first = (uint32_t)c->first_key, step = (uint32_t)c->key_step;
-	uint32_t last = c->last_key < 0 ? argc - (uint32_t)-c->last_key : (uint32_t)c->last_key;
+	struct command_keys keys = command_keys_begin(c, argc);
 	uint32_t store = c->id == COMMAND_SORT ? sort_destination(argv, argc) : 0;
 	/* One key, and others behind it that the command can do without. */
-	if (c->more_keys != NULL && c->last_key < 0 && first == last)
+	if (c->more_keys != NULL && c->last_key < 0 && command_keys_count(&keys) == 1)
 		return reply_error(s, "ERR Invalid arguments specified for command");
-	writer_array(s->reply, (last - first) / step + 1 + (store != 0));
-	for (uint32_t i = first; i <= last && !writer_drops(s->reply); i += step)
-		reply_key(s, argv[i], flags_of_key(c, argv, argc, i), with_flags);
+	writer_array(s->reply, command_keys_count(&keys) + (store != 0));
+	for (uint32_t at; command_keys_next(&keys, &at) && !writer_drops(s->reply);)
+		reply_key(s, argv[at], flags_of_key(c, argv, argc, at), with_flags);
 	if (store != 0)
 		reply_key(s, argv[store], KEY_OW | KEY_UPDATE, with_flags);
 	return OUTCOME_DONE;
