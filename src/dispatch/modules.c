@@ -7,11 +7,13 @@
 #include "atomdb/events/watched.h"
 #include "atomdb/session/fanout.h"
 #include "atomdb/session/hotkeys.h"
+#include "atomdb/session/tenant_stats.h"
 
 /* A session that leaves sends nothing more, and each module but the last ends its subscriptions. A session is restored
  * with its tracking before the prefixes that it subscribes to. The names of records are read by other releases. */
 static const struct session_module modules[] = {
 	{.detach = fanout_abandon},
+	{.attach = tenant_stats_attach},
 	{.attach = hotkeys_attach},
 	{.detach = events_detach, .after_command = events_after_command},
 	{.attach = watched_attach, .detach = watched_detach},

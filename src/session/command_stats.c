@@ -1,10 +1,8 @@
 #include "atomdb/session/command_stats.h"
 
 #include <stdalign.h>
-#include <stdlib.h>
 
-#include "atomdb/session/tenant_stats.h"
-#include "atomdb/store/tenant.h"
+#include "atomdb/session/stats_memory.h"
 
 /* Rows that there is room for at first. */
 #define ROWS_FIRST 8
@@ -25,7 +23,7 @@ static bool make_room(struct tenant *t) {
 	if (old != NULL && old->count < old->room)
 		return true;
 	unsigned room = old == NULL ? ROWS_FIRST : 2 * old->room;
-	struct command_stats *s = tenant_stats_alloc(t, stats_size(room), false);
+	struct command_stats *s = stats_memory_alloc(t, stats_size(room), false);
 	if (s == NULL)
 		return false;
 	if (old != NULL)
@@ -33,7 +31,6 @@ static bool make_room(struct tenant *t) {
 	command_stats_free(t);
 	s->room = room;
 	t->stats = s;
-	t->forget = tenant_stats_free;
 	return true;
 }
 
@@ -82,7 +79,6 @@ void command_stats_free(struct tenant *t) {
 	struct command_stats *s = t->stats;
 	if (s == NULL)
 		return;
-	tenant_discharge(t, stats_size(s->room));
-	free(s);
+	stats_memory_free(t, s, stats_size(s->room));
 	t->stats = NULL;
 }

@@ -5,13 +5,10 @@
 
 #include "atomdb/session/keys.h"
 #include "atomdb/session/reply.h"
-#include "atomdb/session/tenant_stats.h"
+#include "atomdb/session/stats_memory.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
-#include "commands/handlers.h"
 
-#define DEFAULT_COUNT 10
-#define MOST_COUNT    1000
 /* Keys of one command that are looked at. */
 #define KEYS_LOOKED_AT 16
 /* Samples after which what was counted before weighs half: 2 million commands. */
@@ -33,25 +30,25 @@ static void settle(struct tenant *t, struct hotkeys *h) {
 	t->large = top_keys_least(&h->big);
 }
 
-/* The tenant's, made where there are none; NULL without memory. `ask` as in tenant_stats_alloc. */
-static struct hotkeys *open_hotkeys(struct tenant *t, bool ask) {
-	struct tenant_stats *n = tenant_stats_open(t, ask);
-	if (n != NULL && n->hotkeys == NULL)
-		n->hotkeys = tenant_stats_alloc(t, sizeof(*n->hotkeys), ask);
-	return n == NULL ? NULL : n->hotkeys;
+struct hotkeys *hotkeys_open(struct tenant *t, bool ask) {
+	if (t->hotkeys == NULL)
+		t->hotkeys = stats_memory_alloc(t, sizeof(*t->hotkeys), ask);
+	return t->hotkeys;
 }
 
-void hotkeys_free(struct tenant *t, struct hotkeys *h) {
+void hotkeys_free(struct tenant *t) {
+	struct hotkeys *h = t->hotkeys;
 	if (h == NULL)
 		return;
 	top_keys_clear(&h->hot);
 	top_keys_clear(&h->big);
-	tenant_discharge(t, sizeof(*h) + h->charged);
-	free(h);
+	tenant_discharge(t, h->charged);
+	stats_memory_free(t, h, sizeof(*h));
+	t->hotkeys = NULL;
 }
 
 void hotkeys_reset(struct tenant *t) {
-	struct hotkeys *h = t->tenant_stats == NULL ? NULL : t->tenant_stats->hotkeys;
+	struct hotkeys *h = t->hotkeys;
 	if (h == NULL)
 		return;
 	top_keys_clear(&h->hot);
@@ -62,7 +59,7 @@ void hotkeys_reset(struct tenant *t) {
 /* What Redis's counter is after so many uses, on average, with its default lfu-log-factor of 10: a new key has 5, and
  * from c on the next one needs 10 (c - 5) + 1 of them ("LFU eviction" in Redis's documentation of key eviction). */
 unsigned hotkeys_frequency(const struct tenant *t, const struct key *key) {
-	const struct hotkeys *h = t->tenant_stats == NULL ? NULL : t->tenant_stats->hotkeys;
+	const struct hotkeys *h = t->hotkeys;
 	uint64_t uses = h == NULL ? 0 : top_keys_weight(&h->hot, key) * HOTKEYS_EVERY, needed = 1;
 	if (uses == 0)
 		return 0;
@@ -76,7 +73,7 @@ unsigned hotkeys_frequency(const struct tenant *t, const struct key *key) {
 
 static void note_written(struct tenant *t, const struct key *key, size_t bytes) {
 	/* An entry is about to be written: the room that was made for it is not to be asked for. */
-	struct hotkeys *h = open_hotkeys(t, false);
+	struct hotkeys *h = hotkeys_open(t, false);
 	if (h == NULL)
 		return;
 	top_keys_set(&h->big, key, bytes);
@@ -131,7 +128,7 @@ void hotkeys_sample(struct session *s, const struct request *requests, unsigned 
 	if (r->hashed == 0 || r->hashed != s->attachments || !command_arity_ok(r->command, r->argc) ||
 	    !uses_its_keys(r->command))
 		return;
-	struct hotkeys *h = open_hotkeys(s->tenant, true);
+	struct hotkeys *h = hotkeys_open(s->tenant, true);
 	if (h == NULL)
 		return;
 	look_at(s, h, r);
@@ -144,60 +141,10 @@ void hotkeys_sample(struct session *s, const struct request *requests, unsigned 
 	settle(s->tenant, h);
 }
 
-/* --- the commands ------------------------------------------------------------------------------------------------ */
-
-/* [COUNT n]; false where it was answered what is wrong with it. */
-static bool read_count(struct session *s, const struct request *r, int64_t *count) {
-	*count = DEFAULT_COUNT;
-	if (r->argc == 1)
-		return true;
-	if (r->argc != 3 || !slice_is(r->argv[1], "COUNT")) {
-		reply_syntax_error(s);
-		return false;
-	}
-	if (!request_integer(s, r->argv[2], count))
-		return false;
-	if (*count >= 1 && *count <= MOST_COUNT)
-		return true;
-	reply_error(s, "ERR value is out of range, value must between 1 and 1000");
-	return false;
-}
-
-/* Answers the heaviest `count` keys of the database, each a row of its name and its weight times `scale`. */
-static enum outcome reply_top(struct session *s, const struct top_keys *top, int64_t count, uint64_t scale) {
-	uint8_t order[TOP_KEYS];
-	unsigned n = top_keys_order(top, s->db_slot, order);
-	while (n > 0 && top_key_sure(&top->keys[order[n - 1]]) == 0)
-		n--;
-	if (count < n)
-		n = (unsigned)count;
-	writer_array(s->reply, n);
-	for (unsigned i = 0; i < n; i++) {
-		const struct top_key *k = &top->keys[order[i]];
-		writer_array(s->reply, 2);
-		writer_bulk(s->reply, (struct slice){k->name, k->len});
-		writer_integer(s->reply, (int64_t)(top_key_sure(k) * scale));
-	}
-	return OUTCOME_DONE;
-}
-
-enum outcome cmd_hotkeys(struct session *s, const struct request *r) {
-	int64_t count;
-	if (!read_count(s, r, &count))
-		return OUTCOME_DONE;
-	struct hotkeys *h = open_hotkeys(s->tenant, true);
-	return h == NULL ? reply_store_error(s, ATOMDB_E_OOM) : reply_top(s, &h->hot, count, HOTKEYS_EVERY);
-}
-
-enum outcome cmd_bigkeys(struct session *s, const struct request *r) {
-	int64_t count;
-	if (!read_count(s, r, &count))
-		return OUTCOME_DONE;
-	struct hotkeys *h = open_hotkeys(s->tenant, true);
-	if (h == NULL)
-		return reply_store_error(s, ATOMDB_E_OOM);
-	for (unsigned i = h->big.count; i-- > 0;)
-		look_up(s->tenant, h, i);
-	settle(s->tenant, h);
-	return reply_top(s, &h->big, count, 1);
+void hotkeys_weigh_big(struct tenant *t) {
+	struct hotkeys *h = t->hotkeys;
+	for (unsigned i = h == NULL ? 0 : h->big.count; i-- > 0;)
+		look_up(t, h, i);
+	if (h != NULL)
+		settle(t, h);
 }

@@ -5,6 +5,7 @@
 
 #include "atomdb/session/command_stats.h"
 #include "atomdb/session/hotkeys.h"
+#include "atomdb/session/stats_memory.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
@@ -25,20 +26,9 @@ struct tenant_stats_settings tenant_stats_settings_of(const struct tenant *t) {
 
 /* --- life ------------------------------------------------------------------------------------------------------- */
 
-void *tenant_stats_alloc(struct tenant *t, size_t bytes, bool ask) {
-	if (!ask)
-		tenant_charge_anyway(t, bytes);
-	else if (tenant_charge_in_quota(t, bytes) < 0)
-		return NULL;
-	void *memory = calloc(1, bytes);
-	if (memory == NULL)
-		tenant_discharge(t, bytes);
-	return memory;
-}
-
-/* The same for what the statistics keep. */
+/* Memory that is counted in `*charged`. */
 static void *take(struct tenant *t, uint64_t *charged, size_t bytes) {
-	void *memory = tenant_stats_alloc(t, bytes, true);
+	void *memory = stats_memory_alloc(t, bytes, true);
 	if (memory != NULL)
 		*charged += bytes;
 	return memory;
@@ -46,8 +36,7 @@ static void *take(struct tenant *t, uint64_t *charged, size_t bytes) {
 
 static void give_back(struct tenant *t, void *memory, size_t bytes) {
 	t->tenant_stats->charged -= bytes;
-	tenant_discharge(t, bytes);
-	free(memory);
+	stats_memory_free(t, memory, bytes);
 }
 
 static void drop_oldest(struct tenant *t) {
@@ -68,11 +57,11 @@ static size_t histograms_size(void) {
 
 void tenant_stats_free(struct tenant *t) {
 	command_stats_free(t);
+	hotkeys_free(t);
 	t->forget = NULL;
 	if (t->tenant_stats == NULL)
 		return;
 	tenant_stats_reset_slowlog(t);
-	hotkeys_free(t, t->tenant_stats->hotkeys);
 	tenant_discharge(t, t->tenant_stats->charged);
 	free(t->tenant_stats->histograms);
 	free(t->tenant_stats->events);
@@ -83,7 +72,7 @@ void tenant_stats_free(struct tenant *t) {
 
 struct tenant_stats *tenant_stats_open(struct tenant *t, bool ask) {
 	if (t->tenant_stats == NULL) {
-		struct tenant_stats *n = tenant_stats_alloc(t, sizeof(*n), ask);
+		struct tenant_stats *n = stats_memory_alloc(t, sizeof(*n), ask);
 		if (n == NULL)
 			return NULL;
 		n->settings = defaults;
@@ -93,6 +82,10 @@ struct tenant_stats *tenant_stats_open(struct tenant *t, bool ask) {
 		t->forget = tenant_stats_free;
 	}
 	return t->tenant_stats;
+}
+
+void tenant_stats_attach(struct session *s) {
+	s->tenant->forget = tenant_stats_free;
 }
 
 static struct tenant_stats *make_stats(struct tenant *t) {

@@ -18,8 +18,12 @@ struct hotkeys {
 	size_t charged;   /* for the names */
 };
 
-/* Frees and discharges, when the tenant ends; NULL is nothing. */
-void hotkeys_free(struct tenant *t, struct hotkeys *h);
+/* The tenant's, made if there is none; NULL: no memory. `ask` as in stats_memory_alloc. */
+struct hotkeys *hotkeys_open(struct tenant *t, bool ask);
+/* Frees and discharges the tenant's, as it ends. */
+void hotkeys_free(struct tenant *t);
+/* Looks up again what each of the big keys takes. */
+void hotkeys_weigh_big(struct tenant *t);
 /* Forgets which keys were hot. */
 void hotkeys_reset(struct tenant *t);
 /* How often a key of that name was used lately, told as by Redis's LFU counter: 0 to 255, and nearly the logarithm. It

@@ -74,17 +74,15 @@ struct tenant_stats {
 	struct error_count *errors;    /* owned, in alphabetical order */
 	unsigned error_count, error_room;
 	struct rate_mark marks[2]; /* the older one first */
-	struct hotkeys *hotkeys;   /* owned, hotkeys.c's; or NULL */
 	uint64_t charged;          /* bytes */
 };
 
-/* The tenant's statistics, made where there are none yet; NULL without memory. `ask` as in tenant_stats_alloc. */
+/* The tenant's statistics, made where there are none yet; NULL without memory. `ask` as in stats_memory_alloc. */
 struct tenant_stats *tenant_stats_open(struct tenant *t, bool ask);
-/* Memory of zeros that the tenant is charged, or NULL. Where it does not `ask` whether the quota has room, nothing is
- * evicted and nothing refused. */
-void *tenant_stats_alloc(struct tenant *t, size_t bytes, bool ask);
 /* struct tenant's forget. */
 void tenant_stats_free(struct tenant *t);
+/* Module hook: the statistics of the tenant end with it. */
+void tenant_stats_attach(struct session *s);
 /* The settings in force, those of a new tenant where nothing is noted yet. */
 struct tenant_stats_settings tenant_stats_settings_of(const struct tenant *t);
 /* Puts settings in force; 0 or ATOMDB_E_OOM. */

@@ -71,6 +71,7 @@ enum change {
 struct shard;
 struct tenant_stats;
 struct command_stats;
+struct hotkeys;
 struct tenant;
 struct subscriptions;
 
@@ -107,7 +108,8 @@ struct tenant {
 	struct tenant_record *record;      /* its part of the arena: see src/store/keyspace/record.h */
 	struct command_stats *stats;       /* of its commands, or NULL; the command floor's */
 	struct tenant_stats *tenant_stats; /* likewise */
-	void (*forget)(struct tenant *t);  /* frees and discharges those two as the tenant ends, or NULL */
+	struct hotkeys *hotkeys;           /* likewise */
+	void (*forget)(struct tenant *t);  /* frees and discharges those three as the tenant ends, or NULL */
 	change_watcher watcher;            /* NULL: nobody wants to know */
 	large_watcher written_large;       /* of entries too long for the short header; NULL: nobody wants to know */
 	uint64_t large;                    /* bytes: see large_watcher */
