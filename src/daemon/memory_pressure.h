@@ -8,11 +8,11 @@
 
 #include "daemon/cgroup.h"
 
-/* What holds without pressure, and what is in force. Bytes; 0: no limit. */
+/* The limit without pressure, and the limit in force, in bytes. 0: no limit. */
 struct memory_pressure {
 	uint64_t allowed;
 	uint64_t in_force;
 };
 
-/* What tenants may have from now on, in bytes, 0 for no limit; `resident` is what they have now. For each second. */
+/* Returns the new limit of all tenants in bytes; 0: no limit. `resident` is their memory now. Called each second. */
 uint64_t memory_pressure_limit(const struct memory_pressure *p, const struct cgroup_memory *m, uint64_t resident);

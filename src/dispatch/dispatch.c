@@ -35,7 +35,7 @@ static void resolve_all(struct session *s, struct request *requests, unsigned co
 			continue;
 		}
 		const struct command *c = r->command = resolve(s->env, r);
-		/* What a parent stands for depends on the argument behind it. */
+		/* The subcommand depends on the next argument. */
 		bool alone = c != NULL && c->number < COMMAND_COUNT && !(c->flags & CMD_PARENT);
 		last = c;
 		spelled = word;

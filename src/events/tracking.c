@@ -157,7 +157,7 @@ static void remember(struct session *s, struct slice name) {
 	struct subscriptions *h = s->tenant->subscriptions;
 	uint64_t limit = table_limit(s->tenant);
 	if (name.len > limit / TABLE_NAMES || subscription_add(s, CHANNEL_TRACKED_KEY, 0, name) < 0) {
-		/* What is not remembered must not be cached. */
+		/* The client must not cache a key that is not in the table. */
 		send_key(h, s->subscriber->tracking, name);
 		return;
 	}

@@ -10,7 +10,7 @@
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
 
-/* What the slow log keeps of a command. */
+/* A command in the slow log. */
 #define SLOW_ARGUMENTS 32
 #define SLOW_BYTES     128
 #define SLOW_NOTE      48 /* bytes of "... (N more bytes)" */
@@ -144,7 +144,7 @@ bool request_has_secrets(const struct request *r) {
 	return id == COMMAND_AUTH || id == COMMAND_HELLO || id == COMMAND_TENANT;
 }
 
-/* What is kept of an argument: `head`, then `note`. */
+/* A kept argument: `head`, then `note`. */
 struct kept {
 	struct slice head;
 	char note[SLOW_NOTE];

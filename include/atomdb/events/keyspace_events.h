@@ -1,6 +1,6 @@
 /* Keyspace notifications: messages about keys, on channels named after the key and after the event.
  *
- * Which classes of events a tenant's clients are told of is tenant->notify. */
+ * tenant->notify has the classes of events that are published for a tenant. */
 #pragma once
 
 #include "atomdb/session/session.h"
@@ -8,7 +8,7 @@
 enum keyspace_event_class {
 	NOTIFY_KEYSPACE = 1 << 0, /* K: on __keyspace@<db>__:<key> */
 	NOTIFY_KEYEVENT = 1 << 1, /* E: on __keyevent@<db>__:<event> */
-	NOTIFY_GENERIC = 1 << 2,  /* g: of keys of any type */
+	NOTIFY_GENERIC = 1 << 2,  /* g: commands on keys of any type */
 	NOTIFY_STRING = 1 << 3,   /* $ */
 	NOTIFY_LIST = 1 << 4,     /* l */
 	NOTIFY_SET = 1 << 5,      /* s */
@@ -18,41 +18,41 @@ enum keyspace_event_class {
 	NOTIFY_EVICTED = 1 << 9,  /* e */
 	NOTIFY_STREAM = 1 << 10,  /* t */
 	NOTIFY_MODULE = 1 << 11,  /* d */
-	NOTIFY_MISS = 1 << 12,    /* m: a read found nothing */
-	NOTIFY_NEW = 1 << 13,     /* n: a key that was not there */
+	NOTIFY_MISS = 1 << 12,    /* m: a read did not find the key */
+	NOTIFY_NEW = 1 << 13,     /* n: a new key */
 	NOTIFY_ALL = NOTIFY_GENERIC | NOTIFY_STRING | NOTIFY_LIST | NOTIFY_SET | NOTIFY_HASH | NOTIFY_ZSET |
 		     NOTIFY_EXPIRED | NOTIFY_EVICTED | NOTIFY_STREAM | NOTIFY_MODULE, /* A */
 };
 
-/* Letters of all classes, and a NUL. */
+/* Maximum length of the letters of all classes, with a NUL. */
 #define NOTIFY_TEXT 16
 
-/* Reads and writes the classes as CONFIG SET notify-keyspace-events takes them. False: a letter is none. */
+/* Parse and format classes in the syntax of CONFIG SET notify-keyspace-events. Parsing returns false if a letter is
+ * unknown. */
 bool keyspace_events_parse(struct slice text, uint32_t *classes);
 void keyspace_events_format(uint32_t classes, char text[NOTIFY_TEXT]);
-/* Puts the classes in force for a tenant. */
+/* Sets the classes of a tenant. */
 void keyspace_events_set(struct tenant *t, uint32_t classes);
 
-/* Whether the store must report its changes: the tenant's clients may be sent events of them. */
+/* Returns true if the store must report changes, because keyspace events of the tenant may have subscribers. */
 static inline bool keyspace_events_wanted(const struct tenant *t) {
 	return (t->notify & (NOTIFY_KEYSPACE | NOTIFY_KEYEVENT)) &&
 	       (t->notify & (NOTIFY_EXPIRED | NOTIFY_EVICTED | NOTIFY_MISS | NOTIFY_NEW));
 }
-/* The store has reported a change. */
+/* Publishes the event of a change that the store has reported. */
 void keyspace_events_key_changed(struct subscriptions *h, enum change what, unsigned database, struct slice name);
 
-/* keyspace_event's rare part. */
+/* The slow path of keyspace_event(). */
 void keyspace_event_publish(struct tenant *t, const char *event, unsigned database, struct slice name);
 
-/* Tells of an event that goes with another one of the same change. */
+/* Publishes a second event of the same change. */
 static inline void keyspace_event_also(struct session *s, enum keyspace_event_class class, const char *event,
 				       const struct key *key) {
 	if (__builtin_expect((s->tenant->notify & class) != 0, 0))
 		keyspace_event_publish(s->tenant, event, keyspace_database(s->tenant, key->db_slot), key->name);
 }
 
-/* Tells that a command did `event` with a key, and counts the change: a handler calls it once the key is what it says.
- */
+/* Publishes `event` of a key and counts a change. The handler calls it after the change. */
 static inline void keyspace_event(struct session *s, enum keyspace_event_class class, const char *event,
 				  const struct key *key) {
 	s->tenant->changes++;

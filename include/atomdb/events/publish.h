@@ -3,13 +3,13 @@
 
 #include "atomdb/events/subscriptions.h"
 
-/* Whether the tenant has room for one more pattern, or has it already. */
+/* Returns true if the tenant has room for one more pattern, or already has this one. */
 bool publish_pattern_fits(const struct subscriptions *h, struct slice pattern);
-/* Sends a message to the subscribers of a channel, and, for CHANNEL_GLOBAL, of the patterns that match its name. Takes
- * the steps of matching off `*work`. `*receivers` is their number. 0; ATOMDB_E_OOM; ATOMDB_E_RANGE if the patterns take
- * more steps than that. Nothing was sent for an error. `h` may be NULL: nobody is subscribed. */
+/* Sends a message to the subscribers of a channel and, for CHANNEL_GLOBAL, of matching patterns. Subtracts the steps of
+ * matching from `*work`. Sets `*receivers` to the number of receivers. Returns 0, ATOMDB_E_OOM, or ATOMDB_E_RANGE if
+ * matching takes too many steps. On an error nothing was sent. If `h` is NULL, there are no subscribers. */
 int publish_message(struct subscriptions *h, enum channel_kind kind, struct slice channel, struct slice message,
 		    uint64_t *work, uint64_t *receivers);
-/* Sends a keyspace event to the subscribers of a channel and of the patterns that match it. A pattern that takes too
- * long to match is left out. */
+/* Sends a keyspace event to the subscribers of a channel and of matching patterns. Skips patterns that take too
+ * long. */
 void publish_event(struct subscriptions *h, struct slice channel, struct slice message);

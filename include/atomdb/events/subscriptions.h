@@ -20,7 +20,7 @@ struct transaction;
 struct tracking;
 struct changes;
 
-/* What a session can subscribe to. */
+/* Kinds of subscriptions. */
 enum channel_kind {
 	CHANNEL_GLOBAL,
 	CHANNEL_SHARD,
@@ -31,16 +31,16 @@ enum channel_kind {
 };
 #define CHANNEL_KINDS 6
 
-/* Exists while it has subscriptions. */
+/* A channel exists while it has subscriptions. */
 struct channel {
 	struct hash_link link;     /* in subscriptions->channels */
 	struct list order;         /* in subscriptions->kinds[kind].channels, oldest first */
 	struct list subscriptions; /* subscription.by_channel, oldest first */
-	uint64_t count;            /* of them */
+	uint64_t count;            /* number of subscriptions */
 	struct changes *changes;   /* owned: changed keys of a prefix, sent at the end of the turn; NULL: none */
 	enum channel_kind kind;
-	uint16_t database; /* of a watched key; 0 for the others */
-	bool matches;      /* of a pattern: the name at hand */
+	uint16_t database; /* database of a watched key; 0 for other kinds */
+	bool matches;      /* of a pattern: it matches the current name */
 	size_t length;
 	char name[];
 };
@@ -53,7 +53,7 @@ struct subscription {
 	struct session *session;
 };
 
-/* A session's part. */
+/* The part of one session. */
 struct subscriber {
 	struct subscription_set {
 		struct list subscriptions; /* subscription.by_subscriber */
@@ -61,8 +61,8 @@ struct subscriber {
 	} kinds[CHANNEL_KINDS];
 	struct transaction *transaction; /* owned: MULTI; NULL: none */
 	struct tracking *tracking;       /* owned: CLIENT TRACKING; NULL: off */
-	struct list redirected;          /* tracking.redirect_link of those that send their invalidations here */
-	struct list monitor;             /* in subscriptions->monitors: MONITOR */
+	struct list redirected; /* tracking.redirect_link of sessions that redirect their invalidations to this one */
+	struct list monitor;    /* in subscriptions->monitors, for MONITOR */
 	struct session *session;
 	bool by_prefix; /* CLIENT TRACKING is on with BCAST */
 };
@@ -75,44 +75,44 @@ struct subscriptions {
 	struct {
 		struct list channels;
 		uint64_t count;
-		uint64_t length; /* of all their names */
+		uint64_t length; /* total length of all names */
 		uint64_t subscriptions;
 	} kinds[CHANNEL_KINDS];
 	uint64_t subscribers;
 	uint64_t tracked_bytes; /* charged for CHANNEL_TRACKED_KEY */
-	uint64_t interest;      /* reasons to be told of changed keys: see subscriptions_interest */
+	uint64_t interest;      /* number of reasons to report changed keys: see subscriptions_interest() */
 	uint64_t trackers;      /* sessions with CLIENT TRACKING */
 	struct list tracking;   /* tracking.link */
 	struct list monitors;   /* subscriber.monitor */
 	struct push push;
 	int64_t own_redirect;       /* the running command ended its tracking: the id that its own invalidations go
 				       to; 0: to itself */
-	uint64_t event_work;        /* steps left to match the keyspace events of one command with the patterns */
-	uint64_t event_count;       /* number of commands that the tenant had run, and */
-	uint64_t event_ns;          /* the time, when that command began */
+	uint64_t event_work;        /* steps left for matching the keyspace events of one command with the patterns */
+	uint64_t event_count;       /* number of commands of the tenant */
+	uint64_t event_ns;          /* and time, when the current command began */
 	struct subscriptions *next; /* in env->broadcasts */
-	bool broadcasts;            /* is in there */
+	bool broadcasts;            /* linked in env->broadcasts */
 };
 
-/* Makes the session's subscriber, and the tenant's subscriptions with its first, if there are none. 0, or
- * ATOMDB_E_OOM: the quota has no room. */
+/* Creates the subscriber of the session, and the subscriptions of the tenant if there are none. Returns 0, or
+ * ATOMDB_E_OOM if the quota has no room. */
 int subscriber_open(struct session *s);
-/* Module hook: ends the session's subscriber, and the subscriptions with the last of them. The session still has its
- * tenant. */
+/* Module hook: frees the subscriber of the session, and the subscriptions with the last subscriber. The session is
+ * still attached to its tenant. */
 void subscriber_close(struct session *s);
 
 static inline uint64_t subscription_count(const struct session *s, enum channel_kind kind) {
 	return s->subscriber == NULL ? 0 : s->subscriber->kinds[kind].count;
 }
 
-/* Subscribes a session that has a subscriber. 1; 0: it is subscribed already; ATOMDB_E_OOM or -ENOMEM. */
+/* Subscribes a session that has a subscriber. Returns 1, 0 if it is already subscribed, ATOMDB_E_OOM or -ENOMEM. */
 int subscription_add(struct session *s, enum channel_kind kind, unsigned database, struct slice name);
-/* Ends a subscription. False: there is none. */
+/* Ends a subscription. Returns false if there is none. */
 bool subscription_remove(struct session *s, enum channel_kind kind, unsigned database, struct slice name);
 void subscription_end(struct subscription *m);
-/* Ends all of one kind. */
+/* Ends all subscriptions of one kind. */
 void subscription_remove_all(struct session *s, enum channel_kind kind);
-/* NULL for none. */
+/* Returns the channel, or NULL. */
 struct channel *subscriptions_find(const struct subscriptions *h, enum channel_kind kind, unsigned database,
 				   struct slice name);
 
@@ -120,10 +120,10 @@ static inline struct slice channel_name(const struct channel *t) {
 	return (struct slice){t->name, t->length};
 }
 
-/* Counts reasons for which the store must report changes of the tenant's keys: `change` more of them. */
+/* Adds `change` to the number of reasons for which the store must report changed keys of the tenant. */
 void subscriptions_interest(struct subscriptions *h, int change);
 
-/* Module hooks: write the session's subscriptions for the next process, and read them. 0, ATOMDB_E_FORMAT or
- * ATOMDB_E_OOM. */
+/* Module hooks: write the subscriptions of a session for the next process, and restore them. Return 0, ATOMDB_E_FORMAT
+ * or ATOMDB_E_OOM. */
 void subscriptions_serialize(const struct session *s, struct serializer *out, const char *name);
 int subscriptions_deserialize(struct session *s, struct slice record);

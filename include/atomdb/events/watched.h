@@ -3,20 +3,21 @@
 
 #include "atomdb/events/subscriptions.h"
 
-/* Watches the keys in the arguments from 1 on. All or none: 0 or ATOMDB_E_OOM. */
+/* Watches the keys in the arguments from 1 on: all of them, or none. Returns 0 or ATOMDB_E_OOM. */
 int watched_add(struct session *s, const struct request *r);
-/* The client unwatches all keys, also those of tenants that it has left. */
+/* Unwatches all keys, including those of tenants that the client has left. */
 void watched_forget(struct session *s);
-/* Looks the watched keys up: expired ones are found to be gone, and count as changed. */
+/* Looks up the watched keys. Keys that have expired count as changed. */
 void watched_check(struct session *s);
 
-/* Module hooks: the session leaves its tenant, and loses what it watches there; it has a tenant again. */
+/* Module hooks: watched_detach() records that the session leaves a tenant with watched keys. watched_attach() marks the
+ * session as dirty if it returns to this tenant. */
 void watched_detach(struct session *s);
 void watched_attach(struct session *s);
 
-/* A key has changed. */
+/* Marks the sessions that watch a changed key. */
 void watched_touch(struct subscriptions *h, unsigned database, struct slice name);
-/* All keys of a database are about to be removed; TENANT_DATABASES: of all databases. */
+/* Marks the sessions that watch keys of a database, before it is flushed. TENANT_DATABASES: of all databases. */
 void watched_flush(struct subscriptions *h, unsigned database);
-/* Two databases are about to be exchanged. */
+/* Marks the sessions that watch changed keys, before two databases are exchanged. */
 void watched_swap(struct tenant *t, unsigned a, unsigned b);

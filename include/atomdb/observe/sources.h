@@ -43,7 +43,7 @@ struct metrics_worker {
 	const counter *unknown_commands;
 };
 
-/* What this process found when it started, and sums over all processes since the unit was started. */
+/* The take-over at the start of this process, and sums over all processes since the unit was started. */
 struct recovery_counters {
 	uint64_t entries;
 	uint64_t bytes;

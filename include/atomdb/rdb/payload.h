@@ -1,4 +1,4 @@
-/* What DUMP answers and RESTORE takes: a value in the format of Redis's RDB files, its version, and a checksum. */
+/* The payload of DUMP and RESTORE: a value in the format of Redis's RDB files, its version, and a checksum. */
 #pragma once
 
 #include "atomdb/util/buffer.h"

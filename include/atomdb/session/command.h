@@ -84,7 +84,7 @@ enum acl_category {
 	ACL_SCRIPTING = 1 << 20,
 };
 
-/* What a command does with its keys, in the order in which COMMAND INFO names it. */
+/* Key flags, in the order of COMMAND INFO. */
 enum key_flag {
 	KEY_RO = 1 << 0,
 	KEY_RW = 1 << 1,
@@ -122,7 +122,7 @@ struct key_spec {
 	const char *note;    /* NULL: none */
 };
 
-/* What a version of Redis changed in a command. */
+/* A change of a command in a version of Redis. */
 struct command_change {
 	const char *version, *text; /* NULL ends the list */
 };

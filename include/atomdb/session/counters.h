@@ -1,4 +1,4 @@
-/* What a worker counts of each command, and how long its runs took. */
+/* A worker's counters of each command, and the durations of its runs. */
 #pragma once
 
 #include <stdint.h>

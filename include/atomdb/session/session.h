@@ -26,7 +26,7 @@ struct fanout;
 struct shared;
 struct session_modules;
 
-/* What INFO, CLIENT INFO and CLIENT LIST say of a connection, beyond what the session knows. */
+/* Fields of INFO, CLIENT INFO and CLIENT LIST that only the connection knows. */
 struct client_facts {
 	char address[64]; /* "127.0.0.1:40000", "[::1]:40000", "/run/atomdb/atomdb.sock:0" */
 	char local_address[64];
@@ -36,7 +36,7 @@ struct client_facts {
 	uint64_t memory;       /* heap bytes of the connection, its buffers included */
 };
 
-/* What commands ask of the connection floor. */
+/* The interface of the connection floor for commands. */
 struct session_host {
 	void (*describe)(struct session *s, struct client_facts *facts);
 	/* Closes the session's connection: at once for another session, after the replies for the caller's own. */
@@ -91,7 +91,7 @@ struct auth_source {
 	uint64_t due_ns; /* when all of them are paid for, by CLOCK_MONOTONIC */
 };
 
-/* What the sessions of one worker share. Only its thread uses it, but for the counters. */
+/* State shared by the sessions of one worker. Only its thread uses it; the counters may be read by all threads. */
 struct environment {
 	struct registry *registry;
 	unsigned worker; /* this worker's number */

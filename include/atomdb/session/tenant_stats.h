@@ -12,7 +12,7 @@
 #define LATENCY_BUCKETS 21
 #define ERROR_CODES     128 /* that are counted, each by itself */
 
-/* What CONFIG SET chooses. */
+/* Settings of CONFIG SET. */
 struct tenant_stats_settings {
 	int64_t slow_us;    /* commands that take so long go to the slow log; negative: none */
 	int64_t slow_max;   /* entries that the slow log keeps */

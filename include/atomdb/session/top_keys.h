@@ -44,7 +44,7 @@ void top_keys_fade(struct top_keys *top);
 
 /* `key` weighs `weight` now. Likewise. */
 void top_keys_set(struct top_keys *top, const struct key *key, uint64_t weight);
-/* What a key must weigh more than to be taken by top_keys_set. */
+/* Returns the weight that a key must exceed for top_keys_set(). */
 uint64_t top_keys_least(const struct top_keys *top);
 /* Leaves out number `i` (< count); the last takes its place. */
 void top_keys_remove(struct top_keys *top, unsigned i);

@@ -1,4 +1,4 @@
-/* What a shard counts, and what it tells of its recovery. */
+/* The counters of a shard, and the result of its recovery. */
 #pragma once
 
 #include <stdint.h>
@@ -9,7 +9,7 @@
 #define AGE_BUCKETS 13
 #define AGE_TICK_MS 262144 /* as fine as entries know when they were used */
 
-/* What closed tenants counted in their lives, so that sums over all tenants never run backwards. */
+/* The counters of closed tenants. With them, sums over all tenants never decrease. */
 struct retired_counters {
 	counter commands;
 	counter hits;
@@ -51,7 +51,7 @@ enum recovery_kind {
 	RECOVERY_CRASHED, /* rebuilt */
 };
 
-/* What a take-over found. */
+/* The result of a take-over. */
 struct shard_recovery {
 	enum recovery_kind kind;
 	uint64_t entries;

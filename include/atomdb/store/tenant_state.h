@@ -1,4 +1,4 @@
-/* What a tenant is: its identity, its counters, and the state that the worker keeps of it. */
+/* A tenant: its identity, its counters, and its state in the worker. */
 #pragma once
 
 #include <stdatomic.h>
@@ -57,7 +57,7 @@ struct tenant_counters {
 	counter db_expiring[TENANT_DATABASES];
 };
 
-/* What becomes of a key. */
+/* The kind of a change. */
 enum change {
 	CHANGE_NEW,     /* written where there was none */
 	CHANGE_VALUE,   /* another value or deadline */

@@ -137,7 +137,7 @@ static bool parse_fields(struct session *s, const struct request *r, struct fiel
 	return o.error == OPTIONS_OK;
 }
 
-/* What a field that is written becomes. False: nothing, it overflows. */
+/* Computes the new value of a field. Returns false if it overflows and stays as it is. */
 static bool field_next(const struct field *f, int64_t before, int64_t *after) {
 	bool over =
 		f->action == FIELD_SET ? field_add(f, f->operand, 0, after) : field_add(f, before, f->operand, after);

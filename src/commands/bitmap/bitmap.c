@@ -38,7 +38,7 @@ enum outcome cmd_setbit(struct session *s, const struct request *r) {
 	unsigned shift = 7 - offset % 8;
 	unsigned byte = at < value.len ? (unsigned char)value.data[at] : 0;
 	unsigned before = byte >> shift & 1;
-	/* What changes nothing is no write, but for the encoding, which is raw behind it, as in Redis. */
+	/* A write of equal bits is no write. It still makes the encoding raw, as in Redis. */
 	bool same = at < value.len && before == (unsigned)bit;
 	int error = same ? keyspace_make_raw(s->tenant, &key, old)
 			 : keyspace_resize(s->tenant, &key, old, at < value.len ? value.len : at + 1,

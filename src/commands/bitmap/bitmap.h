@@ -1,4 +1,4 @@
-/* What the commands of bits share: where a bit may be. */
+/* The range of bit offsets, for all bit commands. */
 #pragma once
 
 #include "commands/handlers.h"

@@ -11,7 +11,7 @@
 #define PREFIXES_MAX ((uint64_t)32 << 10)
 #define PREFIX_PART  16
 
-/* What CLIENT TRACKING was given. */
+/* The options of CLIENT TRACKING. */
 struct request_options {
 	uint32_t options; /* enum tracking_option */
 	struct session *redirect;

@@ -11,7 +11,7 @@ static void report(struct session *s, enum log_event_id id) {
 	log_report(s->env->events, &(struct log_event){.id = id, .client = facts.address});
 }
 
-/* What a failed authentication says; the outcome of the command. */
+/* Replies to a failed authentication. Returns the outcome of the command. */
 static enum outcome refuse(struct session *s, int error) {
 	switch (error) {
 	case ATOMDB_E_WRONGPASS:

@@ -312,7 +312,7 @@ static double sigma(double x) {
 	return sum;
 }
 
-/* What registers at the largest count contribute. */
+/* The contribution of registers at the largest count. */
 static double tau(double x) {
 	double weight = 1, sum = 1 - x, last;
 	if (x == 0. || x == 1.)

@@ -243,7 +243,7 @@ enum outcome cmd_command_docs(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* What COMMAND LIST shows. */
+/* The filter of COMMAND LIST. */
 struct list_choice {
 	struct slice pattern; /* of the name; data NULL: any */
 	uint32_t category;    /* 0: any */
@@ -310,7 +310,7 @@ enum outcome cmd_command_list(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* What SET does with its key: GET reads the old value. */
+/* The key flags of SET: with GET it reads the old value. */
 static uint32_t set_flags(const struct slice *argv, uint32_t argc) {
 	for (uint32_t i = 3; i < argc; i++) {
 		if (slice_is(argv[i], "GET"))
@@ -319,7 +319,7 @@ static uint32_t set_flags(const struct slice *argv, uint32_t argc) {
 	return KEY_OW | KEY_UPDATE;
 }
 
-/* What BITFIELD does with its key: nothing but GET only reads. */
+/* The key flags of BITFIELD: with GET alone it only reads. */
 static uint32_t bitfield_flags(const struct slice *argv, uint32_t argc) {
 	for (uint32_t i = 2; i < argc;) {
 		if (slice_is(argv[i], "GET"))
@@ -332,7 +332,7 @@ static uint32_t bitfield_flags(const struct slice *argv, uint32_t argc) {
 	return KEY_RO | KEY_ACCESS;
 }
 
-/* What a command does with its key at argument `at`. */
+/* The flags of a command's key at argument `at`. */
 static uint32_t flags_of_key(const struct command *c, const struct slice *argv, uint32_t argc, uint32_t at) {
 	if (c->id == COMMAND_SET)
 		return set_flags(argv, argc);

@@ -182,7 +182,7 @@ static void stats_section(struct page *p) {
 	constant(p, "sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n");
 	info_number(p, "throttled_commands", tenant_stats_counter(t, &f->throttled));
 	info_number(p, "expired_keys", tenant_stats_counter(t, &f->expirations));
-	/* What is due is gone for every command, and no more than the quota is ever kept. */
+	/* Due keys are invisible to every command, and a tenant never keeps more than its quota. */
 	constant(p, "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\n");
 	info_number(p, "evicted_keys", tenant_stats_counter(t, &f->evictions));
 	info_number(p, "lost_events", tenant_stats_counter(t, &f->lost_events));
@@ -238,7 +238,7 @@ static void errorstats_section(struct page *p) {
 	for (unsigned i = 0; i < count; i++) {
 		char code[WRITER_CODE + 1];
 		size_t n = 0;
-		/* What would look like another line, or field, of this text. */
+		/* Replace bytes that would end the line or the field. */
 		for (const char *from = errors[i].code; *from != '\0'; from++)
 			code[n++] = strchr("#:\n\r", *from) != NULL ? '_' : *from;
 		code[n] = '\0';

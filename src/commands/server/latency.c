@@ -109,7 +109,7 @@ static void format_age(int64_t seconds, char out[LABEL_MAX]) {
 	snprintf(out, LABEL_MAX, "%llds", (long long)(seconds > 0 ? seconds : 0));
 }
 
-/* What a bar of `height` steps (0: the lowest) shows in a row that begins `base` steps up. */
+/* Returns the character of a bar of `height` steps (0: the lowest) in the row that begins at step `base`. */
 static char bar(int height, int base) {
 	static const char tops[GRAPH_STEPS] = {'_', 'o', '#'};
 	if (height < base)

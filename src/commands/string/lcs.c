@@ -9,7 +9,7 @@
 #include "atomdb/store/tenant.h"
 #include "commands/handlers.h"
 
-/* What the whole table may take, by what Redis allows: 4 bytes a cell, not more than a value in all. */
+/* Maximum memory of the table, as in Redis: 4 bytes a cell, and the size of the largest value in all. */
 #define CELLS_MAX (KEYSPACE_VALUE_MAX / sizeof(uint32_t))
 
 struct lcs {

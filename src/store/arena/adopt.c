@@ -289,7 +289,7 @@ static bool rescan_run(struct rebuild *r, uint32_t page, enum arena_kind kind) {
 	return true;
 }
 
-/* What is at `page`; returns for how many pages, and whether it stays. */
+/* Reads the run at `page`. Returns its number of pages, and whether it stays. */
 static uint32_t rescan_at(struct rebuild *r, uint32_t page, bool *stays) {
 	struct arena *a = r->arena;
 	struct descriptor *d = descriptor(a, page);

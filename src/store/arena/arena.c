@@ -352,7 +352,7 @@ int arena_open(struct arena **out, const char *name, struct memory_budget *budge
 	return 0;
 }
 
-/* What is mapped here next shall not meet the marks of free blocks. */
+/* The next mapping here must not find the marks of free blocks. */
 static void unpoison_slabs(struct arena *a) {
 	for (uint32_t page = FIRST_PAGE; page < a->header->end; page += SLAB_PAGES)
 		if (descriptor(a, page)->state >= PAGE_SLAB)

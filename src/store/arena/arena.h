@@ -27,7 +27,7 @@ typedef uint32_t ref;
 #define ARENA_PAGE     4096
 #define ARENA_SIZE_MAX ((uint64_t)1 << 36)
 
-/* What blocks are for. A slab holds blocks of one kind, so that a scan of the pages can tell entries from the rest. */
+/* The kinds of blocks. A slab holds blocks of one kind, so that a scan of the pages can tell entries from the rest. */
 enum arena_kind { ARENA_ENTRY, ARENA_OTHER, ARENA_KINDS };
 
 /* Written by the owner, read by anybody. */

@@ -35,7 +35,7 @@ void fragmentation_start(struct fragmentation *s, bool thorough) {
 	*s = (struct fragmentation){.phase = FRAGMENTATION_SURVEY, .thorough = thorough, .page = FIRST_PAGE};
 }
 
-/* What the survey leads to. */
+/* The decision after the survey. */
 static void decide(struct fragmentation *s) {
 	uint32_t spare = 0;
 

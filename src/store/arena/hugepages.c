@@ -52,7 +52,7 @@ static uint32_t collapse_run(struct arena *a, uint32_t first, uint32_t end, unsi
 		next++;
 	if (next == first)
 		return first;
-	/* What it refuses is not asked for again, as long as it stays as it is. */
+	/* Do not ask again for a page that the kernel refused, until it changes. */
 	(void)madvise(page_at(a, first * HUGEPAGE_PAGES), (next - first) * (size_t)HUGEPAGE_BYTES, MADV_COLLAPSE);
 	for (uint32_t i = first; i < next; i++)
 		set_done(a, i, true);

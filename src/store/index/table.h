@@ -34,7 +34,7 @@ struct table {
 	uint64_t next;          /* the old bucket to move next */
 };
 
-/* What the table needs of its surroundings. */
+/* The environment of a table. */
 struct table_context {
 	struct arena *arena;
 	struct hash_seed seed;

@@ -105,7 +105,7 @@ static inline uint8_t sum_all(const struct entry *e, uint32_t owner, size_t size
 	return lanes_sum(lanes_step(sum, lanes_first(owner & ENTRY_OWNER, lengths_of(e, owner))));
 }
 
-/* What the units from `from` to `to` are in it. */
+/* The part of the check of the units from `from` to `to`. */
 static uint8_t sum_units(const struct entry *e, uint32_t owner, size_t from, size_t to) {
 	bool ttl = (owner & (uint32_t)ENTRY_TTL << 24) != 0;
 	size_t plain = ttl ? 2 : 1, stop = from > plain ? from : plain;

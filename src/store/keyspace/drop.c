@@ -53,7 +53,7 @@ void keyspace_flush(struct tenant *t, unsigned database) {
 	crash_point();
 	s->root->dropped = first;
 	crash_point();
-	/* What still hangs in the list of a tenant without entries belongs to dropped databases. */
+	/* If the tenant has no entries, its list holds only entries of dropped databases. */
 	if (counter_get(&t->counters.keys) == 0 && t->record->lru.newest != 0) {
 		t->record->lru = (struct lru){0, 0};
 		t->record->lru_number++;

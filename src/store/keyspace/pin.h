@@ -1,4 +1,4 @@
-/* What the store asks of pins (atomdb/store/pin.h). */
+/* The store's side of pins (atomdb/store/pin.h). */
 #pragma once
 
 #include "atomdb/store/pin.h"

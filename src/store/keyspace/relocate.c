@@ -1,4 +1,4 @@
-/* What changes the key of a value: to move it, to copy it, to exchange whole databases.
+/* Changes of a value's key: move, copy, exchange of whole databases.
  *
  * An entry has its key in its block, so a value gets a new block under the new key, as in every other change. While
  * room is made for that, the entry that it comes from must not be evicted. For a copy both entries are made the most

@@ -1,4 +1,4 @@
-/* What is done as one: an undo log in the arena, for writes to several keys and in place.
+/* The undo log in the arena, for writes to several keys and in place.
  *
  * Inside a scope, what was there before it is kept: an entry that is replaced or removed is taken out of everything and
  * its header cleared, but its block is freed by the commit only; what is changed in place is noted with its old bytes.

@@ -1,4 +1,4 @@
-/* What is about all keys of a database: to count them, to visit them, to draw one. */
+/* Whole-database operations: DBSIZE, SCAN, RANDOMKEY. */
 #include "atomdb/store/walk.h"
 
 #include "atomdb/store/keyspace.h"

@@ -5,7 +5,7 @@
 
 /* Entries that move together: their buckets and neighbours are fetched first, so that the misses overlap. */
 #define BATCH 16
-/* What moving costs, in blocks looked at: some, and one for each of so many bytes. */
+/* The cost of a move, in blocks looked at: a fixed number, and one for each of so many bytes. */
 #define MOVE_UNITS 2u
 #define UNIT_BYTES 1024u
 
@@ -88,7 +88,7 @@ static unsigned move_batch(struct shard *s, unsigned units) {
 void compact_work(struct shard *s, unsigned units) {
 	struct fragmentation *p = &s->compaction.fragmentation;
 
-	/* What is dropped, or may have to come back, is in no table. */
+	/* Dropped entries, and entries of an open undo scope, are in no table. */
 	if (p->phase == FRAGMENTATION_IDLE || s->root->dropped != 0 || s->undo_depth != 0)
 		return;
 	if (p->phase == FRAGMENTATION_SURVEY)
@@ -102,7 +102,7 @@ void compact_work(struct shard *s, unsigned units) {
 void shard_purge(struct shard *s) {
 	struct compaction *c = &s->compaction;
 
-	/* Who asks again and again must not make it begin again and again. */
+	/* Repeated requests must not make it start over. */
 	if (c->fragmentation.phase == FRAGMENTATION_IDLE || !c->fragmentation.thorough)
 		fragmentation_start(&c->fragmentation, true);
 	c->purge = true;

@@ -42,7 +42,7 @@ static bool find_directory(struct shard *s) {
 	       size / sizeof(struct tenant_slot) >= s->slots;
 }
 
-/* What the tenants of a saved arena hold. */
+/* The memory of the tenants of a saved arena. */
 static int count_entries(struct shard *s) {
 	size_t size;
 	for (uint32_t i = 1; i < s->slots; i++) {
