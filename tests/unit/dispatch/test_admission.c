@@ -1,5 +1,4 @@
 /* What is between the clients of a tenant: that it is told, and that nothing of it is left. */
-#include "atomdb/events/keyspace_events.h"
 #include "atomdb/events/tracking_broadcast.h"
 #include "atomdb/store/drop.h"
 #include "atomdb/store/shard.h"
@@ -195,23 +194,6 @@ static void test_broadcast(void **state) {
 	close_world(w, a);
 }
 
-static void test_event_classes(void **state) {
-	static const struct {
-		const char *given, *kept;
-	} table[] = {{"", ""},         {"KEA", "AKE"},     {"g$lshzxetd", "A"}, {"KEn", "nKE"},
-		     {"nmKE", "nKEm"}, {"mnKE$", "$nKEm"}, {"xg", "gx"},        {"AAm", "Am"}};
-	char text[NOTIFY_TEXT];
-	uint32_t classes = 7;
-	(void)state;
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		assert_true(keyspace_events_parse(slice_of(table[i].given), &classes));
-		keyspace_events_format(classes, text);
-		assert_string_equal(text, table[i].kept);
-	}
-	assert_false(keyspace_events_parse(SLICE("Kq"), &classes));
-	assert_false(keyspace_events_parse(SLICE("k"), &classes));
-}
-
 static void test_pause(void **state) {
 	struct client *a;
 	struct world *w = open_world(NULL, &a);
@@ -317,7 +299,6 @@ int main(void) {
 		cmocka_unit_test(test_full_tenant),
 		cmocka_unit_test(test_eviction_tells),
 		cmocka_unit_test(test_broadcast),
-		cmocka_unit_test(test_event_classes),
 		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_keys_do_not_go_while_clients_pause),
 		cmocka_unit_test(test_subscribing_to_all_or_none),
