@@ -1,12 +1,12 @@
-/* Taking over an arena from the process before.
+/* A saved arena has a checksum of its header, and a random time of modification of its memfd. Any write to the file,
+ * and the first write to a page of a new mapping, changes that time: one comparison proves that nothing was written
+ * since, for an arena of any size.
  *
- * Saved: the header has a checksum, and the memfd a time of modification that nobody would give it by accident. Any
- * write to the file and the first write to any page of a new mapping change that time, so one look tells that not a
- * byte was touched since, however large the arena is.
- *
- * Not saved, or touched: of all bookkeeping only two things are used. The descriptors of slabs and runs, each written
- * by one store that comes last when they are made and first when they go, say where blocks are; whoever owns the blocks
- * says which of them are in use. The rest is made new. */
+ * Of an arena that is not clean, the descriptors of slabs and runs alone are used. One store writes such a descriptor,
+ * as the last when a slab or run is made and as the first when it is freed, so the descriptors tell where blocks are.
+ * The owner of the blocks tells which ones are in use. All other bookkeeping is rebuilt. */
+#include "store/arena/adopt.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -23,10 +23,6 @@
 
 static uint64_t sum(uint64_t crc, const void *bytes, size_t len) {
 	return crc64(crc, (struct slice){bytes, len});
-}
-
-uint64_t arena_identity(const struct header *h) {
-	return sum(0, h, offsetof(struct header, identity));
 }
 
 /* The checksum of a saved arena; never 0. */

@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "atomdb/util/error.h"
+#include "atomdb/util/crc64.h"
 #include "store/arena/crash_point.h"
 #include "store/arena/pages.h"
 
@@ -103,9 +103,32 @@ static inline bool slab_full(const struct descriptor *d, unsigned units) {
 	return d->free == 0 && d->mark + units > SLAB_UNITS;
 }
 
+/* pages_take that gives free dirty pages back to the kernel to make room. */
+static uint32_t take_pages(struct arena *a, uint32_t pages, bool clean, enum page_state *state) {
+	size_t bytes = (size_t)pages * ARENA_PAGE;
+
+	/* A freed large block leaves dirty pages that are too small for the next one of its size, since they do not
+	 * merge with clean neighbours. They go back first, so that large values that come and go do not pile up. */
+	if (pages >= PUNCH_PAGES && (clean || !pages_fit_dirty(a, pages)))
+		(void)arena_trim(a, bytes, false);
+	uint32_t page = pages_take(a, pages, clean, state);
+
+	/* Dirty pages count against the budget, and do not merge with clean neighbours. */
+	if (page == 0 && (a->header->dirty != 0 || a->header->idle != 0)) {
+		(void)arena_trim(a, SIZE_MAX, true);
+		if (a->header->dirty != 0)
+			return 0;
+		page = pages_take(a, pages, clean, state);
+	}
+	/* Free pages that are too small must not pile up beside the taken ones. */
+	if (page != 0 && *state == PAGE_CLEAN)
+		(void)arena_trim(a, bytes, false);
+	return page;
+}
+
 static uint32_t slab_new(struct arena *a, enum arena_kind kind, unsigned class) {
 	enum page_state state;
-	uint32_t page = pages_take(a, SLAB_PAGES, false, &state);
+	uint32_t page = take_pages(a, SLAB_PAGES, false, &state);
 
 	if (page == 0)
 		return 0;
@@ -185,7 +208,7 @@ static void slab_free(struct arena *a, ref block, size_t size, enum arena_kind k
 
 static ref run_alloc(struct arena *a, size_t block, enum arena_kind kind, bool zero) {
 	enum page_state state;
-	uint32_t pages = (uint32_t)(block / ARENA_PAGE), page = pages_take(a, pages, zero, &state);
+	uint32_t pages = (uint32_t)(block / ARENA_PAGE), page = take_pages(a, pages, zero, &state);
 
 	if (page == 0)
 		return 0;
@@ -258,6 +281,10 @@ void arena_free(struct arena *a, ref block, size_t size, enum arena_kind kind) {
 		slab_free(a, block, bytes, kind);
 	counter_sub(&a->counters.used, bytes);
 	counter_sub(&a->counters.used_by_kind[kind], bytes);
+}
+
+uint64_t arena_identity(const struct header *h) {
+	return crc64(0, (struct slice){(const char *)h, offsetof(struct header, identity)});
 }
 
 ref arena_root(struct arena *a, size_t size) {

@@ -5,6 +5,8 @@
  * All that is looked at is the kernel's own: which pages are there, by mincore(2). So any thread may ask while the
  * owner goes on working. To collapse takes a fraction of a millisecond for each huge page, and each call waits for all
  * processors besides, whatever it collapses: so stretches are collapsed together. */
+#include "store/arena/hugepages.h"
+
 #include <linux/mman.h>
 #include <sys/mman.h>
 #include <sys/stat.h>

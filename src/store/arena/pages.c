@@ -5,9 +5,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define GROW_MIN    (uint32_t)(64 * MIB / ARENA_PAGE)
-#define GROW_MAX    (uint32_t)(1024 * MIB / ARENA_PAGE)
-#define PUNCH_PAGES (uint32_t)(MIB / ARENA_PAGE)
+#define GROW_MIN (uint32_t)(64 * MIB / ARENA_PAGE)
+#define GROW_MAX (uint32_t)(1024 * MIB / ARENA_PAGE)
 
 bool arena_take_heap(struct arena *a, uint64_t bytes) {
 	if (a->budget == NULL)
@@ -189,35 +188,27 @@ static uint32_t find_block(struct arena *a, unsigned order, bool clean, enum pag
 	return page;
 }
 
+/* The order of the smallest block that has room for a run of pages. */
+static unsigned order_of(uint32_t pages) {
+	return pages == 1 ? 0 : 32 - (unsigned)__builtin_clz(pages - 1);
+}
+
+bool pages_fit_dirty(const struct arena *a, uint32_t pages) {
+	return a->header->nonempty[PAGE_DIRTY - PAGE_CLEAN] >> order_of(pages) != 0;
+}
+
 uint32_t pages_take(struct arena *a, uint32_t pages, bool clean, enum page_state *state) {
-	unsigned order = pages == 1 ? 0 : 32 - (unsigned)__builtin_clz(pages - 1);
-	bool fits = !clean && a->header->nonempty[PAGE_DIRTY - PAGE_CLEAN] >> order != 0;
+	unsigned order = order_of(pages);
+	uint32_t page = find_block(a, order, clean, state);
 
-	/* A large block that is freed leaves dirty pages too small for the next one of its size, since they do not
-	 * merge with clean neighbours. They go back first, so that large values that come and go do not pile up. */
-	if (pages >= PUNCH_PAGES && !fits)
-		(void)arena_trim(a, (size_t)pages * ARENA_PAGE, false);
-	for (;;) {
-		uint32_t page = find_block(a, order, clean, state);
-
-		if (page != 0 && *state == PAGE_CLEAN && !budget_take(a, pages)) {
-			free_block(a, page, order, PAGE_CLEAN);
-			page = 0;
-		}
-		if (page != 0) {
-			pages_free(a, page + pages, (1u << order) - pages, *state);
-			/* Free pages that do not fit must not pile up beside those that are taken. */
-			if (*state == PAGE_CLEAN)
-				(void)arena_trim(a, (size_t)pages * ARENA_PAGE, false);
-			return page;
-		}
-		/* Dirty pages count against the budget, and do not merge with clean neighbours. */
-		if (a->header->dirty == 0 && a->header->idle == 0)
-			return 0;
-		(void)arena_trim(a, SIZE_MAX, true);
-		if (a->header->dirty != 0)
-			return 0;
+	if (page == 0)
+		return 0;
+	if (*state == PAGE_CLEAN && !budget_take(a, pages)) {
+		free_block(a, page, order, PAGE_CLEAN);
+		return 0;
 	}
+	pages_free(a, page + pages, (1u << order) - pages, *state);
+	return page;
 }
 
 void pages_recover(struct arena *a, uint32_t page, uint32_t pages) {

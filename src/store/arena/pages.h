@@ -8,13 +8,14 @@
  * a merge sees at once whether its buddy is a whole free block. They are ordered so that those of pages at multiples of
  * 16 lie together: a slab costs 16 bytes of descriptor memory, not a share of sixteen.
  *
- * For arena.c alone, which carves the blocks. */
+ * arena.c carves blocks from the pages, and decides when free dirty pages go back to the kernel. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/arena/arena.h"
+#include "atomdb/store/memory_budget.h"
+#include "store/arena/layout.h"
 
 #define MIB          ((size_t)1 << 20)
 #define PAGES_MAX    ((uint32_t)(ARENA_SIZE_MAX / ARENA_PAGE))
@@ -35,6 +36,8 @@
 #define HUGEPAGE_BYTES (2 * MIB)
 #define HUGEPAGE_PAGES ((uint32_t)(HUGEPAGE_BYTES / ARENA_PAGE))
 #define SLAB_UNITS     (SLAB_PAGES * UNITS_PER_PAGE)
+/* The most pages that pages_punch gives back at once. */
+#define PUNCH_PAGES ((uint32_t)(MIB / ARENA_PAGE))
 
 enum page_state {
 	PAGE_NONE = 0, /* not the first of anything */
@@ -117,17 +120,14 @@ static inline size_t arena_class_size(unsigned class) {
 	return (size_t)(9 + above % 8) << (above / 8 + 7);
 }
 
-/* Reserves the address space and maps the first `end` pages of the memfd. 0 or -errno. */
-int arena_map(struct arena *a, uint32_t end);
-/* The checksum of the header's part that never changes. */
-uint64_t arena_identity(const struct header *h);
-
 /* Maps pages [from, to) of the file, which becomes that long; 0 or -errno. */
 int pages_map(struct arena *a, uint32_t from, uint32_t to);
 
-/* Takes a run of pages, `clean` ones if possible; `*state` says which they were. The budget is charged, the file grows
- * and free dirty pages are given up where that helps. 0 where there is no room. */
+/* Takes a run of pages, `clean` ones if possible; `*state` is the state that they had. Charges the budget, and makes
+ * the file longer if no free block is large enough. Returns 0 if there is no room. */
 uint32_t pages_take(struct arena *a, uint32_t pages, bool clean, enum page_state *state);
+/* Whether a free dirty block has room for a run of pages. */
+bool pages_fit_dirty(const struct arena *a, uint32_t pages);
 /* Makes pages free; all their descriptors are zero. */
 void pages_free(struct arena *a, uint32_t page, uint32_t pages, enum page_state state);
 /* Gives a piece of the free dirty pages (there are some) back to the kernel, at most `pages` of them and never many;
@@ -135,6 +135,12 @@ void pages_free(struct arena *a, uint32_t page, uint32_t pages, enum page_state 
 bool pages_punch(struct arena *a, uint32_t pages);
 /* Takes `bytes` off what is resident and off the budget. */
 void pages_refund(struct arena *a, uint64_t bytes);
+
+/* Charges `bytes` of the heap to the budget of the pages. Returns false if the budget has no room. */
+bool arena_take_heap(struct arena *a, uint64_t bytes);
+/* Charges `bytes` of the heap even if the budget has no room. */
+void arena_take_heap_anyway(struct arena *a, uint64_t bytes);
+void arena_give_heap(struct arena *a, uint64_t bytes);
 
 /* Gives back what is behind pages that nothing uses, and makes them free. */
 void pages_recover(struct arena *a, uint32_t page, uint32_t pages);

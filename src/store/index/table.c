@@ -15,6 +15,7 @@
 #endif
 
 #include "atomdb/util/error.h"
+#include "store/arena/adopt.h"
 #include "store/arena/crash_point.h"
 #include "store/index/block.h"
 

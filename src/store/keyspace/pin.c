@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "store/arena/adopt.h"
+
 struct pin {
 	struct list link;      /* in shard->pins */
 	struct tenant *tenant; /* NULL: the process before kept the block, and nobody has claimed it yet */

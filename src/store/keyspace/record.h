@@ -14,6 +14,7 @@
 #include "atomdb/store/shard_counters.h"
 #include "atomdb/store/tenant_state.h"
 #include "atomdb/util/hash.h"
+#include "store/arena/adopt.h"
 #include "store/arena/arena.h"
 #include "store/arena/fragmentation.h"
 #include "store/index/lru.h"

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "store/arena/adopt.h"
 #include "store/arena/crash_point.h"
 #include "store/keyspace/check.h"
 #include "store/keyspace/pin.h"

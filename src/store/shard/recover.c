@@ -21,6 +21,7 @@
 #include "atomdb/util/crc64.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
+#include "store/arena/adopt.h"
 #include "store/arena/crash_point.h"
 #include "store/keyspace/check.h"
 #include "store/keyspace/undo.h"

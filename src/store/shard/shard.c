@@ -4,6 +4,8 @@
 
 #include "atomdb/store/keyspace.h"
 #include "atomdb/util/error.h"
+#include "store/arena/hugepages.h"
+#include "store/arena/pages.h"
 #include "store/keyspace/account.h"
 #include "store/keyspace/drop.h"
 #include "store/keyspace/evict.h"

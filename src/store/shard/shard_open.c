@@ -10,6 +10,7 @@
 
 #include "atomdb/store/shard.h"
 #include "atomdb/util/error.h"
+#include "store/arena/adopt.h"
 #include "store/arena/crash_point.h"
 #include "store/keyspace/fair_share.h"
 #include "store/keyspace/pin.h"

@@ -1,6 +1,7 @@
 #include "atomdb/store/tenant.h"
 
 #include "atomdb/util/error.h"
+#include "store/arena/pages.h"
 #include "store/keyspace/fair_share.h"
 #include "store/keyspace/quota.h"
 #include "store/tenant/saved_limits.h"

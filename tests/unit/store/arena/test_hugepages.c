@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "harness.h"
+#include "store/arena/hugepages.h"
 #include "store/arena/pages.h"
 
 #define BLOCK 64

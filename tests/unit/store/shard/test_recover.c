@@ -16,6 +16,7 @@
 #include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
+#include "store/arena/adopt.h"
 #include "store/arena/crash_point.h"
 #include "store/keyspace/check.h"
 #include "store/keyspace/drop.h"

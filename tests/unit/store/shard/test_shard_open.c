@@ -9,6 +9,7 @@
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
+#include "store/arena/adopt.h"
 #include "store/arena/pages.h"
 #include "store/keyspace/record.h"
 
