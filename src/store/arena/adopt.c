@@ -242,7 +242,7 @@ static void clear_descriptors(struct arena *a, uint32_t page, uint32_t pages) {
 	}
 }
 
-/* Whether anything in the slab is in use; if so, it is in order again. */
+/* Rebuilds a slab. Returns false if no block in it is in use. */
 static bool rescan_slab(struct rebuild *r, uint32_t page, enum arena_kind kind) {
 	struct arena *a = r->arena;
 	struct descriptor *d = descriptor(a, page);
@@ -307,7 +307,7 @@ static uint32_t rescan_at(struct rebuild *r, uint32_t page, bool *stays) {
 	return pages;
 }
 
-/* Nothing may be said of pages before the first and behind the last. */
+/* Clears the descriptors of pages before the first and behind the last page. */
 static void clear_outside(struct arena *a) {
 	uint32_t end = a->header->end, column = PAGES_MAX / SLAB_PAGES;
 	uint32_t behind = (end + SLAB_PAGES - 1) / SLAB_PAGES, each = ARENA_PAGE / sizeof(struct descriptor);

@@ -1,6 +1,6 @@
-/* Blocks are carved from slabs of 16 pages, aligned to their size, so that the slab of a block follows from its ref;
- * what is larger is a run of pages (see pages.h). A slab hands out its never used part by a mark that moves up, and
- * what was freed before that by a list:
+/* A small block lies in a slab of 16 pages, aligned to its size, so that the slab of a block follows from its ref. A
+ * larger block is a run of pages (see pages.h). A slab hands out its freed blocks first, from a list, and then its
+ * never used part, above a mark that moves up:
  *
  *   | used | free -> | used | free -| used | used |< mark       not touched yet       |
  *
@@ -199,7 +199,7 @@ static void slab_free(struct arena *a, ref block, size_t size, enum arena_kind k
 		slab_release(a, head, page);
 		return;
 	}
-	/* The last of its class stays: one key that comes and goes should not cost a slab each time. */
+	/* The last slab of its class stays, so that one key that comes and goes does not cost a slab each time. */
 	d->free = 0;
 	d->mark = 0;
 	unpoison(page_at(a, page), (size_t)SLAB_PAGES * ARENA_PAGE);
@@ -310,8 +310,8 @@ static int create_memfd(const char *name) {
 	return fd < 0 ? -errno : fd;
 }
 
-/* Address space for the arena's whole life, where huge pages can lie. Less of it than there are refs (a limit on it, a
- * debugger) is less room. */
+/* Reserves the address space for the life of the arena, aligned for huge pages. If the system refuses all of it, for
+ * example because of a limit, the arena has less room. */
 static void *reserve(struct arena *a) {
 	for (a->reserved = PAGES_MAX; a->reserved >= 2 * FIRST_PAGE; a->reserved /= 2) {
 		size_t size = (size_t)a->reserved * ARENA_PAGE;
@@ -379,7 +379,7 @@ int arena_open(struct arena **out, const char *name, struct memory_budget *budge
 	return 0;
 }
 
-/* The next mapping here must not find the marks of free blocks. */
+/* Free blocks are poisoned, and the next mapping at this address must not be. */
 static void unpoison_slabs(struct arena *a) {
 	for (uint32_t page = FIRST_PAGE; page < a->header->end; page += SLAB_PAGES)
 		if (descriptor(a, page)->state >= PAGE_SLAB)

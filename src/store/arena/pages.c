@@ -122,7 +122,7 @@ void pages_free(struct arena *a, uint32_t page, uint32_t pages, enum page_state 
 	}
 }
 
-/* Takes a block of 2^order pages out of the free blocks of one state; 0 where there is none. */
+/* Takes a block of 2^order pages out of the free blocks of one state; 0 if there is none. */
 static uint32_t take_block(struct arena *a, unsigned order, enum page_state state) {
 	uint32_t orders = a->header->nonempty[state - PAGE_CLEAN] >> order;
 
@@ -147,12 +147,13 @@ int pages_map(struct arena *a, uint32_t from, uint32_t to) {
 	if (mmap(page_at(a, from), bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, a->fd,
 		 (off_t)from * ARENA_PAGE) == MAP_FAILED)
 		return -errno;
-	/* Secrets of tenants do not belong into a core dump. A kernel without it changes nothing else. */
+	/* A core dump must not contain secrets of tenants. A kernel without MADV_DONTDUMP only refuses this call. */
 	(void)madvise(page_at(a, from), bytes, MADV_DONTDUMP);
 	return 0;
 }
 
-/* Makes the file longer, at least to the next multiple of 2^order pages: a second call leaves a whole such block. */
+/* Makes the file longer, at least to the next multiple of 2^order pages. After a second call there is a free block of
+ * that order. */
 static bool grow(struct arena *a, unsigned order) {
 	struct header *h = a->header;
 	uint32_t end = h->end, step = end / 4, whole = (end >> order) + 1;

@@ -4,9 +4,9 @@
  * (resident). Buddies merge only within their state. A run of n pages is cut from a block of the next power of two and
  * the rest goes back, so runs waste nothing.
  *
- * Descriptors, one a page, say what a page is; only the first page of a block, run or slab has one that is not zero, so
- * a merge sees at once whether its buddy is a whole free block. They are ordered so that those of pages at multiples of
- * 16 lie together: a slab costs 16 bytes of descriptor memory, not a share of sixteen.
+ * Each page has a descriptor. Only the first page of a block, run or slab has one that is not zero, so a merge sees at
+ * once whether its buddy is a whole free block. The descriptors of pages at multiples of 16 lie together: a slab costs
+ * 16 bytes of descriptor memory instead of 256.
  *
  * arena.c carves blocks from the pages, and decides when free dirty pages go back to the kernel. */
 #pragma once
@@ -27,12 +27,12 @@
 #define CLASSES      96
 
 #define ARENA_MAGIC 0x414e4552414d4f54u
-/* Of everything that lies in the arena. Tests build another one. */
+/* The version of all data in the arena. Tests build another one. */
 #ifndef ATOMDB_FORMAT_VERSION
 #define ATOMDB_FORMAT_VERSION 2
 #endif
 #define UNITS_PER_PAGE (ARENA_PAGE / ARENA_UNIT)
-/* Huge pages, the kernel's: see hugepages.c. */
+/* Huge pages of the kernel: see hugepages.c. */
 #define HUGEPAGE_BYTES (2 * MIB)
 #define HUGEPAGE_PAGES ((uint32_t)(HUGEPAGE_BYTES / ARENA_PAGE))
 #define SLAB_UNITS     (SLAB_PAGES * UNITS_PER_PAGE)
@@ -130,8 +130,8 @@ uint32_t pages_take(struct arena *a, uint32_t pages, bool clean, enum page_state
 bool pages_fit_dirty(const struct arena *a, uint32_t pages);
 /* Makes pages free; all their descriptors are zero. */
 void pages_free(struct arena *a, uint32_t page, uint32_t pages, enum page_state state);
-/* Gives a piece of the free dirty pages (there are some) back to the kernel, at most `pages` of them and never many;
- * false where it refuses. */
+/* Gives some free dirty pages back to the kernel, at most `pages` and at most PUNCH_PAGES. The arena must have some.
+ * Returns false if the kernel refuses. */
 bool pages_punch(struct arena *a, uint32_t pages);
 /* Takes `bytes` off what is resident and off the budget. */
 void pages_refund(struct arena *a, uint64_t bytes);
@@ -142,7 +142,7 @@ bool arena_take_heap(struct arena *a, uint64_t bytes);
 void arena_take_heap_anyway(struct arena *a, uint64_t bytes);
 void arena_give_heap(struct arena *a, uint64_t bytes);
 
-/* Gives back what is behind pages that nothing uses, and makes them free. */
+/* Makes unused pages free, and gives their memory back to the kernel. */
 void pages_recover(struct arena *a, uint32_t page, uint32_t pages);
 
 /* Lists through descriptors; `head` is a page, 0 for none. */
