@@ -30,8 +30,13 @@ struct line {
 	size_t size;
 };
 
+static struct slice argument(const struct line *l, uint32_t i) {
+	return request_is_secret(l->request, i) ? SLICE("(redacted)") : l->request->argv[i];
+}
+
 static struct slice shown(const struct line *l, uint32_t i) {
-	struct slice text = request_is_secret(l->request, i) ? SLICE("(redacted)") : l->request->argv[i];
+	struct slice text = argument(l, i);
+
 	if (i + 1 == l->argc && l->cut < text.len)
 		text.len = l->cut;
 	return text;
@@ -49,7 +54,7 @@ static void cut(struct line *l) {
 	size_t left = SHOWN_MAX, hidden = 0;
 	const struct request *r = l->request;
 	for (l->argc = 0; l->argc < r->argc && left > 0; l->argc++) {
-		size_t len = r->argv[l->argc].len;
+		size_t len = argument(l, l->argc).len;
 		l->cut = len < left ? len : left;
 		hidden = len - l->cut;
 		left -= l->cut + AROUND < left ? l->cut + AROUND : left;

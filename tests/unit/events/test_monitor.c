@@ -80,6 +80,8 @@ static void test_secrets_and_commands_of_the_operator_are_hidden(void **state) {
 	(void)state;
 	ask(b, "CONFIG GET maxmemory");
 	assert_string_equal(pushed(a), "");
+	ask(b, "AUTH secret");
+	expect_line(a, b, "", "\"AUTH\" \"(redacted)\"");
 	ask(b, "HELLO 3 AUTH default secret SETNAME n");
 	expect_line(a, b, "", "\"HELLO\" \"3\" \"AUTH\" \"(redacted)\" \"(redacted)\" \"SETNAME\" \"n\"");
 	client_free(b);
