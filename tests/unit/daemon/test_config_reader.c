@@ -33,7 +33,7 @@ static void strings_and_comments_are_told_apart(void **state) {
 		{"\"#/*\"x", "ssss.."},
 		{"\"\\\"\"x", "s-s.."},
 		{"\"\\\\\"x", "s-s.."},
-		/* What ends in the middle. */
+		/* Input that is cut off. */
 		{"\"\\", "ss"},
 		{"/*", "-b"},
 		{"/", "."},

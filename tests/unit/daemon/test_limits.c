@@ -1,4 +1,4 @@
-/* What the configuration asks for, and what the process may have. */
+/* Limits of the configuration, and limits of the process. */
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/resource.h>

@@ -1,4 +1,4 @@
-/* What the operator changed while AtomDB runs. */
+/* Settings that the operator changes while AtomDB runs. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
