@@ -1,5 +1,5 @@
-/* Runs the operator's commands on tenants and settings. They change the configuration in force as a reload would.
- * Workers push fanouts; the loop takes and answers them. */
+#include "daemon/control_plane.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,7 +15,10 @@
 #include "atomdb/util/glob.h"
 #include "daemon/config_option.h"
 #include "daemon/config_tenant.h"
-#include "daemon/daemon_private.h"
+#include "daemon/daemon_state.h"
+#include "daemon/live_changes.h"
+#include "daemon/reload.h"
+#include "daemon/stop.h"
 
 /* --- tenants ---------------------------------------------------------------------------------------------------- */
 
@@ -340,16 +343,16 @@ static void set_config(struct daemon *d, const struct fanout *c, struct writer *
 	}
 	int result = config_check(wanted, &error);
 	if (result == 0)
-		result = daemon_check_sockets(d, wanted, &error);
+		result = reload_check_sockets(d, wanted, &error);
 	if (result == 0)
-		result = daemon_change_tenants(d, wanted, &error);
+		result = reload_change_tenants(d, wanted, &error);
 	if (result != 0) {
 		writer_errorf(w, "ERR CONFIG SET failed - %s", error.text);
 		config_free(wanted);
 		return;
 	}
 	memcpy(wanted->settings.anonymous, wanted->tenants_config.anonymous, sizeof(wanted->settings.anonymous));
-	daemon_put_in_force(d, wanted);
+	reload_put_in_force(d, wanted);
 	note_settings(d, c);
 	writer_ok(w);
 }
@@ -388,7 +391,7 @@ static void answer(struct daemon *d, struct fanout *c) {
 		set_config(d, c, &w);
 		break;
 	case CONTROL_SHUTDOWN:
-		daemon_stop(d);
+		stop_begin(d);
 		break;
 	case CONTROL_NONE:
 		break;
@@ -397,7 +400,7 @@ static void answer(struct daemon *d, struct fanout *c) {
 	worker_answer_behind_all(&d->shared, c);
 }
 
-void daemon_ask(void *context, struct fanout *c) {
+void control_plane_ask(void *context, struct fanout *c) {
 	struct daemon *d = context;
 	pthread_mutex_lock(&d->fanouts_mutex);
 	c->next = d->fanouts;
@@ -422,7 +425,7 @@ static struct fanout *take_fanouts(struct daemon *d) {
 	return in_order;
 }
 
-void daemon_answer_fanouts(struct daemon *d) {
+void control_plane_answer(struct daemon *d) {
 	eventfd_t ignored;
 	eventfd_read(d->fanouts_fd, &ignored);
 	for (struct fanout *c = take_fanouts(d), *next; c != NULL; c = next) {
@@ -431,7 +434,7 @@ void daemon_answer_fanouts(struct daemon *d) {
 	}
 }
 
-void daemon_discard_fanouts(struct daemon *d) {
+void control_plane_discard(struct daemon *d) {
 	for (struct fanout *c = take_fanouts(d), *next; c != NULL; c = next) {
 		next = c->next;
 		worker_discard_fanout(c);

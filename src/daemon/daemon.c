@@ -12,8 +12,17 @@
 #include "atomdb/store/registry_walk.h"
 #include "atomdb/store/tenant.h"
 #include "daemon/cgroup.h"
-#include "daemon/daemon_private.h"
+#include "daemon/control_plane.h"
+#include "daemon/daemon_state.h"
 #include "daemon/fdstore.h"
+#include "daemon/handover.h"
+#include "daemon/limits.h"
+#include "daemon/live_changes.h"
+#include "daemon/main_loop.h"
+#include "daemon/notify.h"
+#include "daemon/reload.h"
+#include "daemon/shards.h"
+#include "daemon/sockets.h"
 
 /* Signals go to the main thread's loop alone; a peer that is gone shows in the result of a write. */
 static void set_signals(void) {
@@ -84,7 +93,7 @@ static int make_workers(struct daemon *d, const struct settings *settings, unsig
 }
 
 static int make_registry(struct daemon *d) {
-	struct registry_hooks hooks = daemon_hooks;
+	struct registry_hooks hooks = reload_registry_hooks;
 	hooks.context = d;
 	int error =
 		registry_new(&d->registry, d->shards, d->shard_count, &d->config->tenants_config, &hooks, d->events);
@@ -120,43 +129,43 @@ static int make_metrics(struct daemon *d, const struct settings *settings) {
 }
 
 static void client_serialized(void *context) {
-	daemon_notify_leaving(context);
+	notify_leaving(context);
 }
 
 /* Everything but the threads. */
 static int prepare(struct daemon *d) {
-	unsigned count = daemon_count_workers(d->config);
-	d->client_room = daemon_client_room(count);
+	unsigned count = limits_count_workers(d->config);
+	d->client_room = limits_client_room(count);
 	d->memory_room = cgroup_memory_limit(d->options->cgroup, d->options->cgroup_root);
-	d->memory_allowed = daemon_memory_budget(d, d->config);
+	d->memory_allowed = limits_memory_budget(d, d->config);
 	atomic_init(&d->budget.limit, d->memory_allowed);
 	d->shared.workers = d->workers;
 	d->shared.worker_count = count;
 	d->shared.command_set = &command_set;
 	d->shared.events = d->events;
-	d->shared.control = (struct control_plane){daemon_ask, client_serialized, d};
+	d->shared.control = (struct control_plane){control_plane_ask, client_serialized, d};
 	clock_rate_init(&d->shared.clock_start);
 	d->http_auth.events = d->events;
-	daemon_set_http_auth(d, d->config);
+	reload_set_http_auth(d, d->config);
 	d->shared.start_ms = clock_realtime_ms();
 	d->shared.run_id = d->run_id;
 	d->shared.config_file = d->options->config_file != NULL ? d->options->config_file : "";
 	int error = make_run_id(d->run_id);
 	if (error != 0)
 		return error;
-	struct settings settings = daemon_settings(d, d->config);
+	struct settings settings = limits_settings(d, d->config);
 	error = make_workers(d, &settings, count);
 	if (error == 0)
-		error = daemon_make_shards(d);
+		error = shards_make(d);
 	if (error == 0)
 		error = make_registry(d);
 	if (error == 0)
-		daemon_resume_clients(d);
+		handover_resume_clients(d);
 	if (error == 0)
-		error = daemon_store_shards(d);
+		error = shards_store(d);
 	if (error == 0)
 		error = make_metrics(d, &settings);
-	return error != 0 ? error : daemon_open_loop(d);
+	return error != 0 ? error : main_loop_open(d);
 }
 
 static int start_workers(struct daemon *d) {
@@ -169,7 +178,7 @@ static int start_workers(struct daemon *d) {
 }
 
 static int serve(struct daemon *d) {
-	int error = daemon_open_sockets(d);
+	int error = sockets_open(d);
 	if (error != 0)
 		return error;
 	d->has_store = fdstore_works();
@@ -180,8 +189,8 @@ static int serve(struct daemon *d) {
 		d->health.state = HEALTH_SERVING;
 		log_report(d->events,
 			   &(struct log_event){.id = LOG_EVENT_STARTED, .detail = "version " ATOMDB_VERSION});
-		daemon_notify_ready(d);
-		error = daemon_run_loop(d);
+		notify_ready(d);
+		error = main_loop_run(d);
 	}
 	if (error != 0)
 		log_report(d->events, &(struct log_event){.id = LOG_EVENT_WORKER_FAILED,
@@ -209,19 +218,19 @@ static void dismantle(struct daemon *d) {
 		for (unsigned i = 0; i < d->started; i++)
 			worker_join(d->workers[i]);
 	}
-	daemon_discard_fanouts(d);
-	daemon_close_loop(d);
+	control_plane_discard(d);
+	main_loop_close(d);
 	live_changes_free(d);
 	page_free(d->page);
 	status_api_free(d->status_api);
 	metrics_free(d->metrics);
 	if (d->registry != NULL) {
-		daemon_save_shards(d);
+		shards_save(d);
 		registry_free(d->registry);
 	}
 	for (unsigned i = 0; i < d->worker_count; i++)
 		worker_free(d->workers[i]);
-	daemon_close_sockets(d);
+	sockets_close(d);
 	close_stored(d);
 	config_free(d->config);
 	explicit_bzero(&d->http_auth, sizeof(d->http_auth));
@@ -272,8 +281,8 @@ static void leave(struct daemon *d, char *detail, size_t size) {
 	if (d->has_store && d->reaper_started) {
 		/* The first step asks at once. */
 		d->step_ns = 0;
-		daemon_notify_leaving(d);
-		kept.clients = daemon_leave_clients(d);
+		notify_leaving(d);
+		kept.clients = handover_leave_clients(d);
 	}
 	describe_end(d, &kept, detail, size);
 }

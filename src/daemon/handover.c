@@ -19,10 +19,11 @@
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/crc64.h"
 #include "atomdb/util/error.h"
-#include "daemon/daemon_private.h"
+#include "daemon/daemon_state.h"
 #include "daemon/fd_queue.h"
 #include "daemon/fdstore.h"
 #include "daemon/handover_positional.h"
+#include "daemon/notify.h"
 
 #define MAGIC UINT64_C(0x6572507441744441)
 
@@ -137,7 +138,7 @@ static int write_all(struct daemon *d, int fd, struct slice bytes) {
 			bytes.data += n;
 			bytes.len -= (size_t)n;
 		}
-		daemon_notify_leaving(d);
+		notify_leaving(d);
 	}
 	return 0;
 }
@@ -162,7 +163,7 @@ static int put_sockets(const struct buffer *sockets) {
 	return error;
 }
 
-size_t daemon_leave_clients(struct daemon *d) {
+size_t handover_leave_clients(struct daemon *d) {
 	struct buffer bytes, sockets;
 	buffer_init(&bytes);
 	buffer_init(&sockets);
@@ -242,7 +243,7 @@ static unsigned resume_each(struct daemon *d, struct slice list, struct sockets 
 			lost++;
 			*error = result;
 		}
-		daemon_notify_resuming(d);
+		notify_resuming(d);
 	}
 	if (found < 0)
 		*error = found;
@@ -306,7 +307,7 @@ static void resume_clients(struct daemon *d) {
 	fdstore_remove(STORED_CLIENTS);
 }
 
-void daemon_resume_clients(struct daemon *d) {
+void handover_resume_clients(struct daemon *d) {
 	for (unsigned i = 0; i < d->shard_count; i++)
 		shard_resume(d->shards[i], true);
 	resume_clients(d);

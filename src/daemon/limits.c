@@ -1,17 +1,19 @@
+#include "daemon/limits.h"
+
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
 #include "atomdb/util/size.h"
-#include "daemon/daemon_private.h"
+#include "daemon/daemon_state.h"
 #include "daemon/memory_pressure.h"
 
 /* Files that are no clients: the standard three, the loop's, listening sockets, HTTP, and those of each worker. */
 #define FILES_OF_DAEMON (64 + HTTP_OPEN_MAX)
 #define FILES_OF_WORKER 8
 
-unsigned daemon_count_workers(const struct config *config) {
+unsigned limits_count_workers(const struct config *config) {
 	if (config->workers != 0)
 		return config->workers;
 	cpu_set_t cpus;
@@ -21,7 +23,7 @@ unsigned daemon_count_workers(const struct config *config) {
 	return count < CONFIG_WORKERS ? (unsigned)count : CONFIG_WORKERS;
 }
 
-uint32_t daemon_client_room(unsigned workers) {
+uint32_t limits_client_room(unsigned workers) {
 	struct rlimit files;
 	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
 		return UINT32_MAX;
@@ -42,7 +44,7 @@ static uint64_t share_of(uint64_t room) {
 	return room / 8 * 7;
 }
 
-uint64_t daemon_memory_budget(struct daemon *d, const struct config *config) {
+uint64_t limits_memory_budget(struct daemon *d, const struct config *config) {
 	uint64_t wanted = config->max_memory;
 	if (d->memory_room == UINT64_MAX || (wanted != 0 && wanted <= share_of(d->memory_room)))
 		return wanted;
@@ -56,7 +58,7 @@ uint64_t daemon_memory_budget(struct daemon *d, const struct config *config) {
 	return share_of(d->memory_room);
 }
 
-void daemon_watch_memory(struct daemon *d) {
+void limits_watch_memory(struct daemon *d) {
 	struct cgroup_memory memory;
 	if (!cgroup_memory_read(d->options->cgroup, d->options->cgroup_root, &memory))
 		return;
@@ -77,7 +79,7 @@ void daemon_watch_memory(struct daemon *d) {
 	log_report(d->events, &(struct log_event){.id = LOG_EVENT_MEMORY_PRESSURE, .detail = detail});
 }
 
-struct settings daemon_settings(struct daemon *d, const struct config *config) {
+struct settings limits_settings(struct daemon *d, const struct config *config) {
 	struct settings settings = config->settings;
 	settings.port = 0;
 	for (unsigned i = 0; i < d->resp_count && settings.port == 0; i++)

@@ -1,16 +1,18 @@
-/* Live changes of the operator. The file wins at the next reload, and the log says so for each change. */
+#include "daemon/live_changes.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "atomdb/store/tenant.h"
-#include "daemon/daemon_private.h"
+#include "daemon/daemon_state.h"
+#include "daemon/notify.h"
 
 #define VALUE_MAX 128
 
 static void count(struct daemon *d, int more) {
 	d->live_count += (uint64_t)more;
 	d->sources.live_changes = d->live_count;
-	daemon_notify_status(d);
+	notify_status(d);
 }
 
 static void report(struct daemon *d, enum log_event_id id, const struct live_change *c, const char *what) {

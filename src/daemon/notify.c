@@ -1,3 +1,5 @@
+#include "daemon/notify.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -5,7 +7,8 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "daemon/daemon_private.h"
+#include "daemon/daemon_state.h"
+#include "daemon/sockets.h"
 
 /* Time that a step of a stop, or of taking clients over, asks systemd for. */
 #define STEP_EXTENSION_USEC 5000000u
@@ -36,12 +39,12 @@ static void build_status(struct daemon *d, char *out, size_t size) {
 		snprintf(out + n, size - (size_t)n, "; the changed configuration is not in force");
 }
 
-void daemon_notify_ready(struct daemon *d) {
+void notify_ready(struct daemon *d) {
 	build_status(d, d->status, sizeof(d->status));
 	sd_notifyf(0, "READY=1\nSTATUS=%s", d->status);
 }
 
-void daemon_notify_status(struct daemon *d) {
+void notify_status(struct daemon *d) {
 	char status[sizeof(d->status)];
 	build_status(d, status, sizeof(status));
 	if (strcmp(status, d->status) == 0)
@@ -72,11 +75,11 @@ static void notify_step(struct daemon *d, const char *what) {
 		   (uint64_t)atomic_load_explicit(&d->shared.clients, memory_order_relaxed));
 }
 
-void daemon_notify_leaving(struct daemon *d) {
+void notify_leaving(struct daemon *d) {
 	notify_step(d, "Stopping, handing over");
 }
 
-void daemon_notify_resuming(struct daemon *d) {
+void notify_resuming(struct daemon *d) {
 	notify_step(d, "Starting, taking over");
 }
 
@@ -112,7 +115,7 @@ static void abandon(struct daemon *d) {
 	log_report(d->events, &(struct log_event){.id = LOG_EVENT_STOP_STUCK, .detail = detail});
 	journal_settle(d->journal);
 	/* The worker may still use the sockets: close them right before the end. */
-	daemon_close_sockets(d);
+	sockets_close(d);
 	_exit(EXIT_FAILURE);
 }
 
@@ -133,7 +136,7 @@ static void watchdog_stop(struct daemon *d) {
 		abandon(d);
 }
 
-void daemon_watchdog(struct daemon *d) {
+void notify_watchdog(struct daemon *d) {
 	check_room(d);
 	if (d->stopping) {
 		watchdog_stop(d);

@@ -1,3 +1,5 @@
+#include "daemon/reload.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,7 +11,12 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
-#include "daemon/daemon_private.h"
+#include "daemon/daemon_state.h"
+#include "daemon/limits.h"
+#include "daemon/live_changes.h"
+#include "daemon/notify.h"
+#include "daemon/shards.h"
+#include "daemon/sockets.h"
 
 static void lost(struct daemon *d, int error) {
 	if (error != 0)
@@ -45,7 +52,8 @@ static void orphaned(void *context, struct tenant *t) {
 	lost(d, worker_post_orphaned(d->workers[shard_worker(t->shard)], t));
 }
 
-const struct registry_hooks daemon_hooks = {limits_changed, defaults_changed, removed, memory_short, orphaned, NULL};
+const struct registry_hooks reload_registry_hooks = {limits_changed, defaults_changed, removed,
+						     memory_short,   orphaned,         NULL};
 
 static void report_restart(void *context, const char *key) {
 	struct daemon *d = context;
@@ -55,7 +63,7 @@ static void report_restart(void *context, const char *key) {
 	log_report(d->events, &(struct log_event){.id = LOG_EVENT_NEEDS_RESTART, .detail = key});
 }
 
-int daemon_check_sockets(struct daemon *d, const struct config *wanted, struct config_error *error) {
+int reload_check_sockets(struct daemon *d, const struct config *wanted, struct config_error *error) {
 	for (unsigned i = 0; i < d->resp_count; i++) {
 		const char *address = listener_address(d->resp[i]);
 		if (config_allows_address(wanted, address))
@@ -71,16 +79,16 @@ int daemon_check_sockets(struct daemon *d, const struct config *wanted, struct c
  * compares with those. */
 static void apply(struct daemon *d, struct config *wanted) {
 	config_needs_restart(d->config, wanted, report_restart, d);
-	daemon_compare_sockets(d, wanted);
+	sockets_compare(d, wanted);
 	wanted->workers = d->config->workers;
 	wanted->resp_listen = d->config->resp_listen;
 	wanted->http_listen = d->config->http_listen;
 	wanted->resp_socket = d->config->resp_socket;
 	wanted->http_socket = d->config->http_socket;
-	daemon_put_in_force(d, wanted);
+	reload_put_in_force(d, wanted);
 }
 
-void daemon_set_http_auth(struct daemon *d, const struct config *config) {
+void reload_set_http_auth(struct daemon *d, const struct config *config) {
 	d->http_auth.set = config->http_secret.set;
 	d->http_auth.secret = config->http_secret.secret;
 	d->http_auth.everything = config->http_secret_for_all;
@@ -94,17 +102,17 @@ void daemon_set_http_auth(struct daemon *d, const struct config *config) {
 	}
 }
 
-void daemon_put_in_force(struct daemon *d, struct config *wanted) {
-	struct settings settings = daemon_settings(d, wanted);
+void reload_put_in_force(struct daemon *d, struct config *wanted) {
+	struct settings settings = limits_settings(d, wanted);
 	for (unsigned i = 0; i < d->worker_count; i++)
 		lost(d, worker_post_settings(d->workers[i], &settings));
-	d->memory_allowed = daemon_memory_budget(d, wanted);
+	d->memory_allowed = limits_memory_budget(d, wanted);
 	atomic_store(&d->budget.limit, d->memory_allowed);
-	daemon_report_memory(d);
+	shards_report_memory(d);
 	d->sources.max_memory = d->memory_allowed;
 	d->sources.max_clients = settings.max_clients;
 	d->sources.tenants_shown = wanted->tenants_shown;
-	daemon_set_http_auth(d, wanted);
+	reload_set_http_auth(d, wanted);
 	journal_set_level(d->journal, wanted->log_level);
 	config_free(d->config);
 	d->config = wanted;
@@ -121,7 +129,7 @@ static void describe_loss(const struct registry_loss *loss, char *out, size_t si
 		snprintf(out + n, size - n, "; write these limits in the file, at the tenant or in defaults");
 }
 
-int daemon_change_tenants(struct daemon *d, const struct config *wanted, struct config_error *error) {
+int reload_change_tenants(struct daemon *d, const struct config *wanted, struct config_error *error) {
 	struct registry_loss loss;
 	int result = registry_reload(d->registry, &wanted->tenants_config, &loss);
 	if (result == ATOMDB_E_LOSS)
@@ -133,15 +141,15 @@ int daemon_change_tenants(struct daemon *d, const struct config *wanted, struct 
 	return result;
 }
 
-void daemon_reload(struct daemon *d) {
+void reload_configuration(struct daemon *d) {
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_monotonic_ns() / 1000);
 	struct config *wanted = NULL;
 	struct config_error error = {""};
 	int result = daemon_load_config(d->options, &wanted, &error);
 	if (result == 0)
-		result = daemon_check_sockets(d, wanted, &error);
+		result = reload_check_sockets(d, wanted, &error);
 	if (result == 0)
-		result = daemon_change_tenants(d, wanted, &error);
+		result = reload_change_tenants(d, wanted, &error);
 	if (result != 0) {
 		config_free(wanted);
 		log_report(d->events, &(struct log_event){.id = result == ATOMDB_E_LOSS ? LOG_EVENT_RELOAD_REFUSED
@@ -153,5 +161,5 @@ void daemon_reload(struct daemon *d) {
 		log_report(d->events, &(struct log_event){.id = LOG_EVENT_RELOADED});
 	}
 	d->reload_failed = d->health.reload_failed = result != 0;
-	daemon_notify_ready(d);
+	notify_ready(d);
 }

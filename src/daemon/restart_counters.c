@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/daemon_private.h"
+#include "daemon/daemon_state.h"
 #include "daemon/fdstore.h"
 
 #define MAGIC UINT64_C(0x6c72656467657231)

@@ -1,7 +1,5 @@
-/* Takes the shards over from the process before, or makes new ones, and gives them to the workers.
- *
- * There are as many shards as workers, or as before if those were more: tenants stay in their shards. With fewer
- * workers each owns several shards. With more workers the new ones begin with an empty shard. */
+#include "daemon/shards.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -16,7 +14,7 @@
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
 #include "atomdb/util/size.h"
-#include "daemon/daemon_private.h"
+#include "daemon/daemon_state.h"
 #include "daemon/fdstore.h"
 #include "daemon/restart_counters.h"
 
@@ -24,7 +22,7 @@ static void shard_name(unsigned shard, char out[STORED_NAME]) {
 	snprintf(out, STORED_NAME, STORED_SHARD "%u", shard);
 }
 
-bool daemon_keep_stored(struct daemon *d, int fd, const char *name) {
+bool shards_keep_stored(struct daemon *d, int fd, const char *name) {
 	static const char prefix[] = STORED_SHARD;
 	struct stored *s = &d->stored;
 	int64_t number;
@@ -195,7 +193,7 @@ static void free_all(struct daemon *d) {
 	}
 }
 
-int daemon_make_shards(struct daemon *d) {
+int shards_make(struct daemon *d) {
 	uint64_t begin = clock_monotonic_ns();
 	d->shard_count = d->worker_count > d->stored.shard_count ? d->worker_count : d->stored.shard_count;
 	int error = make_all(d);
@@ -237,7 +235,7 @@ static void report_recovery(struct daemon *d, enum recovery_kind kind) {
 	log_report(d->events, &(struct log_event){.id = LOG_EVENT_RECOVERED, .detail = detail});
 }
 
-void daemon_report_memory(struct daemon *d) {
+void shards_report_memory(struct daemon *d) {
 	char detail[128], have[32], may[32];
 	uint64_t limit = atomic_load(&d->budget.limit), used = atomic_load(&d->budget.used);
 	if (limit == 0 || used <= limit)
@@ -256,7 +254,7 @@ static void report_limits(struct daemon *d) {
 		snprintf(detail, sizeof(detail), "%u workers, and tenants of %u", d->worker_count, before);
 		log_report(d->events, &(struct log_event){.id = LOG_EVENT_SHARDS_KEPT, .detail = detail});
 	}
-	daemon_report_memory(d);
+	shards_report_memory(d);
 }
 
 /* After this the next process finds the data even after a crash. */
@@ -272,7 +270,7 @@ static int put_shards(struct daemon *d) {
 	return error;
 }
 
-int daemon_store_shards(struct daemon *d) {
+int shards_store(struct daemon *d) {
 	enum recovery_kind kind = sum_up(d);
 	if (!d->has_store) {
 		log_report(d->events, &(struct log_event){.id = LOG_EVENT_VOLATILE});
@@ -295,7 +293,7 @@ int daemon_store_shards(struct daemon *d) {
 	return 0;
 }
 
-void daemon_save_shards(struct daemon *d) {
+void shards_save(struct daemon *d) {
 	for (unsigned i = 0; i < d->shard_count && d->has_store; i++) {
 		int error = d->shards[i] == NULL ? 0 : shard_save(d->shards[i]);
 		if (error != 0)

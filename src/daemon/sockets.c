@@ -1,10 +1,13 @@
+#include "daemon/sockets.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "daemon/daemon_private.h"
+#include "daemon/daemon_state.h"
+#include "daemon/shards.h"
 
 static int complain(struct daemon *d, const char *address, int error, const char *detail) {
 	log_report(d->events,
@@ -31,7 +34,7 @@ static bool is_resp(const char *name) {
 static int adopt(struct daemon *d, int fd, const char *name) {
 	bool http = is_http(name);
 	unsigned *count = http ? &d->http_count : &d->resp_count;
-	if (daemon_keep_stored(d, fd, name))
+	if (shards_keep_stored(d, fd, name))
 		return 0;
 	if (!http && !is_resp(name)) {
 		/* systemd keeps it: another release may know it. */
@@ -101,7 +104,7 @@ static void compare(struct daemon *d, const struct config_addresses *wanted, str
 	}
 }
 
-void daemon_compare_sockets(struct daemon *d, const struct config *config) {
+void sockets_compare(struct daemon *d, const struct config *config) {
 	if (d->resp_passed)
 		compare(d, &config->resp_listen, d->resp, d->resp_count,
 			"resp.listen; change it with systemctl edit atomdb.socket");
@@ -110,7 +113,7 @@ void daemon_compare_sockets(struct daemon *d, const struct config *config) {
 			"http.listen; change it with systemctl edit atomdb-http.socket");
 }
 
-int daemon_open_sockets(struct daemon *d) {
+int sockets_open(struct daemon *d) {
 	int error = adopt_all(d);
 	d->resp_passed = d->resp_count > 0;
 	d->http_passed = d->http_count > 0;
@@ -123,17 +126,17 @@ int daemon_open_sockets(struct daemon *d) {
 		return error;
 	announce(d, d->resp, d->resp_count, d->resp_passed ? "RESP, opened by systemd" : "RESP");
 	announce(d, d->http_listeners, d->http_count, d->http_passed ? "HTTP, opened by systemd" : "HTTP");
-	daemon_compare_sockets(d, d->config);
+	sockets_compare(d, d->config);
 	return 0;
 }
 
-void daemon_stop_listening(struct daemon *d) {
+void sockets_stop_listening(struct daemon *d) {
 	atomic_store(&d->shared.deaf, true);
 	for (unsigned i = 0; i < d->resp_count && !d->resp_passed; i++)
 		worker_end_listener(&d->shared, d->resp[i]);
 }
 
-void daemon_close_sockets(struct daemon *d) {
+void sockets_close(struct daemon *d) {
 	for (unsigned i = 0; i < d->resp_count; i++)
 		listener_close(d->resp[i]);
 	for (unsigned i = 0; i < d->http_count; i++)

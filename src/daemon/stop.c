@@ -1,7 +1,10 @@
+#include "daemon/stop.h"
+
 #include <sys/eventfd.h>
 #include <systemd/sd-daemon.h>
 
-#include "daemon/daemon_private.h"
+#include "daemon/daemon_state.h"
+#include "daemon/sockets.h"
 
 /* Time for clients to read their replies if nothing keeps the data. */
 #define STOP_MS 5000
@@ -17,7 +20,7 @@ static void *reap(void *context) {
 	return NULL;
 }
 
-void daemon_stop(struct daemon *d) {
+void stop_begin(struct daemon *d) {
 	if (d->stopping)
 		return;
 	d->stopping = true;
@@ -27,7 +30,7 @@ void daemon_stop(struct daemon *d) {
 	/* Only the message at the end depends on it, not the stop. */
 	if (d->has_store)
 		d->unit_job = unit_job_ask();
-	daemon_stop_listening(d);
+	sockets_stop_listening(d);
 	/* If there can be a next process, everything is left to it: a restart cannot always be told from a stop. */
 	for (unsigned i = 0; i < d->worker_count; i++) {
 		if (d->has_store)

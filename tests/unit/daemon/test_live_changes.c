@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "atomdb/store/shard_open.h"
-#include "daemon/daemon_private.h"
+#include "daemon/daemon_state.h"
+#include "daemon/live_changes.h"
 #include "harness.h"
 
 struct world {

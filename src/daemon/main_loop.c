@@ -1,3 +1,5 @@
+#include "daemon/main_loop.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,7 +14,12 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/util/clock.h"
 #include "atomdb/util/error.h"
-#include "daemon/daemon_private.h"
+#include "daemon/control_plane.h"
+#include "daemon/daemon_state.h"
+#include "daemon/limits.h"
+#include "daemon/notify.h"
+#include "daemon/reload.h"
+#include "daemon/stop.h"
 
 #define TICK_USEC     UINT64_C(1000000)
 #define STUCK_NS      UINT64_C(3000000000)
@@ -67,7 +74,7 @@ static int stop(sd_event_source *source, const struct signalfd_siginfo *info, vo
 	struct daemon *d = context;
 	if (d->stopping)
 		_exit(128 + (int)info->ssi_signo);
-	daemon_stop(d);
+	stop_begin(d);
 	return 0;
 }
 
@@ -76,7 +83,7 @@ static int reload(sd_event_source *source, const struct signalfd_siginfo *info, 
 	(void)source;
 	struct daemon *d = context;
 	if (!d->stopping)
-		daemon_reload(d);
+		reload_configuration(d);
 	if (info->ssi_code == SI_QUEUE && info->ssi_int == ASK_RELOAD)
 		sigqueue((pid_t)info->ssi_pid, SIGUSR1,
 			 (union sigval){.sival_int = d->stopping || d->reload_failed ? ASK_RELOAD_REFUSED
@@ -98,8 +105,8 @@ static int tick(sd_event_source *source, uint64_t usec, void *context) {
 	struct daemon *d = context;
 	/* Before the workers are pinged, which wakes those that have memory to give up. */
 	if (!d->stopping)
-		daemon_watch_memory(d);
-	daemon_watchdog(d);
+		limits_watch_memory(d);
+	notify_watchdog(d);
 	for (unsigned i = 0; i < d->shard_count && d->config->huge_pages && !d->stopping; i++)
 		shard_collapse(d->shards[i]);
 	uint64_t now_ns = clock_monotonic_ns();
@@ -108,7 +115,7 @@ static int tick(sd_event_source *source, uint64_t usec, void *context) {
 			      d->shared.start_ms + (int64_t)((now_ns - d->shared.clock_start.ns) / 1000000));
 	d->ticks++;
 	if (!d->stopping && d->ticks % STATUS_TICKS == 0)
-		daemon_notify_status(d);
+		notify_status(d);
 	if (d->ticks % TURN_TICKS == 0) {
 		journal_flush(d->journal);
 		for (unsigned i = 0; i < d->worker_count; i++)
@@ -123,7 +130,7 @@ static int tick(sd_event_source *source, uint64_t usec, void *context) {
 
 static int answer_fanouts(sd_event_source *source, int fd, uint32_t events, void *context) {
 	(void)source, (void)fd, (void)events;
-	daemon_answer_fanouts(context);
+	control_plane_answer(context);
 	return 0;
 }
 
@@ -141,7 +148,7 @@ static int add_signals(struct daemon *d) {
 	return error;
 }
 
-int daemon_open_loop(struct daemon *d) {
+int main_loop_open(struct daemon *d) {
 	d->watchdog_limit_ns = STUCK_NS;
 	if (sd_watchdog_enabled(0, &d->watchdog_usec) <= 0)
 		d->watchdog_usec = 0;
@@ -173,14 +180,14 @@ int daemon_open_loop(struct daemon *d) {
 	return error < 0 ? error : 0;
 }
 
-int daemon_run_loop(struct daemon *d) {
+int main_loop_run(struct daemon *d) {
 	int error = sd_event_loop(d->loop);
 	if (d->reaper_started)
 		pthread_join(d->reaper, NULL);
 	return error;
 }
 
-void daemon_close_loop(struct daemon *d) {
+void main_loop_close(struct daemon *d) {
 	for (unsigned i = 0; i < d->http_count; i++) {
 		sd_event_source_disable_unref(d->http[i].input);
 		sd_event_source_disable_unref(d->http[i].timer);
