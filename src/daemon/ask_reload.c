@@ -13,14 +13,15 @@
 
 #define RELOAD_SECONDS 30
 
-/* Returns false if /proc shows that the process does not block SIGHUP, as a daemon does: the signal would end it. */
+/* Returns false if /proc shows that the process does not block SIGHUP. A daemon blocks it; another process would be
+ * killed. */
 static bool takes_reload(pid_t pid) {
 	char path[32], line[256];
 	bool takes = true;
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
 	FILE *file = fopen(path, "re");
 	if (file == NULL)
-		return true; /* hidden, or gone: then the signal fails */
+		return true; /* the process is hidden or gone: then the signal fails */
 	while (fgets(line, sizeof(line), file) != NULL)
 		if (strncmp(line, "SigBlk:", 7) == 0)
 			takes = (strtoull(line + 7, NULL, 16) & UINT64_C(1) << (SIGHUP - 1)) != 0;

@@ -7,7 +7,7 @@
 
 #include "atomdb/util/number.h"
 
-/* The first line of a file that begins with `prefix`, without it and the newline. */
+/* Returns the rest of the first line of a file that begins with `prefix`, without the newline. */
 static bool read_line(const char *path, const char *prefix, char *out, size_t size) {
 	FILE *file = fopen(path, "re");
 	bool found = false;
@@ -24,7 +24,8 @@ static bool read_line(const char *path, const char *prefix, char *out, size_t si
 	return found;
 }
 
-/* Returns the number behind `prefix` in a file of the directory, or `otherwise` without one, as for "max", no limit. */
+/* Returns the number behind `prefix` in a file of the directory. Returns `otherwise` if there is no number, or "max"
+ * (no limit). */
 static uint64_t read_bytes(const char *directory, const char *name, const char *prefix, uint64_t otherwise) {
 	char path[PATH_MAX + 32], text[32];
 	int64_t bytes;
@@ -40,13 +41,13 @@ static uint64_t read_limit(const char *directory) {
 	return max < high ? max : high;
 }
 
-/* The path of the group in the unified hierarchy, in which "/.." is a group outside of the namespace, which cannot be
- * seen. */
+/* Returns the path of the group in the unified hierarchy. "/.." in it is a group outside of the namespace, which is not
+ * visible. */
 static bool read_group(const char *membership, char *group, size_t size) {
 	return read_line(membership, "0::", group, size) && strstr(group, "..") == NULL;
 }
 
-/* Cuts the path of a group to that of its parent. Returns false at the root. */
+/* Cuts the path of a group to the path of its parent. Returns false at the root. */
 static bool go_up(char *group) {
 	char *slash = strrchr(group, '/');
 	if (slash == NULL || slash[1] == '\0')
@@ -68,7 +69,7 @@ uint64_t cgroup_memory_limit(const char *membership, const char *root) {
 	return limit;
 }
 
-/* "avg10=12.34 …" in hundredths. */
+/* Parses "avg10=12.34 …". Returns hundredths. */
 static uint32_t read_stalled(const char *directory) {
 	char path[PATH_MAX + 32], text[128];
 	snprintf(path, sizeof(path), "%s/memory.pressure", directory);

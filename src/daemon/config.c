@@ -1,9 +1,9 @@
-/* The configuration is read in two passes: first the defaults, which are the document that config_document writes, then
- * the operator's file over them. So the documented defaults are those in force.
+/* Reads the configuration in two passes: first the document that config_document writes, which has the defaults, then
+ * the operator's file. So the documented defaults are those in force.
  *
- * The text is scanned before libconfig reads it: for NULs, for @include (which would read any file, without a bound),
- * for nesting that would make libconfig recurse deeply, and for numbers that it would cut to 32 bits without an error.
- * config_secret.c keeps secrets from it. */
+ * config_parse scans the text before libconfig reads it. It refuses NULs, @include (which would read any file, without
+ * a bound), nesting that would make libconfig recurse deeply, and numbers that libconfig would cut to 32 bits without
+ * an error. config_secret.c keeps secrets from it. */
 #include "atomdb/daemon/config.h"
 
 #include <errno.h>
@@ -24,18 +24,18 @@
 #include "daemon/config_secret.h"
 #include "daemon/config_tenant.h"
 
-#define DIGITS_MAX 9 /* that always fit 32 bits */
+#define DIGITS_MAX 9 /* these always fit 32 bits */
 
 static int scan_text(struct config_reader *r, const char *text, size_t len) {
 	unsigned line = 1, depth = 0, digits = 0;
 	enum scan_state state = SCAN_PLAIN;
-	unsigned opened = 0; /* the line of the last string or comment */
-	bool blank = true;   /* only spaces in this line so far */
+	unsigned opened = 0; /* line of the last string or comment */
+	bool blank = true;   /* the line has only spaces so far */
 	for (size_t i = 0; i < len; i++) {
 		char c = text[i];
 		if (c == '\0')
 			return config_reader_fail(r, line, "a NUL byte is not text");
-		/* In strings and comments too: libconfig decides where one ends. */
+		/* Strings and comments are checked too: only libconfig decides where one ends. */
 		if (blank && c == '@')
 			return config_reader_fail(r, line, "@include is not supported");
 		blank = c == '\n' || (blank && (c == ' ' || c == '\t' || c == '\r'));
@@ -76,7 +76,7 @@ static int read_section(struct config_reader *r, const config_setting_t *group) 
 	return 0;
 }
 
-/* Reads the tenants last: they inherit from the defaults, which may stand behind them. */
+/* Reads the tenants last: they inherit from the defaults, which may stand behind them in the file. */
 static int read_root(struct config_reader *r, const config_setting_t *root) {
 	const config_setting_t *tenants = NULL;
 	for (int i = 0; i < config_setting_length(root); i++) {
@@ -100,7 +100,7 @@ static int read_root(struct config_reader *r, const config_setting_t *root) {
 	return tenants != NULL ? config_read_tenants(r, tenants) : 0;
 }
 
-/* Reads `text`, which ends in a NUL, over r->config. */
+/* Reads `text`, which ends in a NUL, into r->config. */
 static int read_text(struct config_reader *r, const char *text, bool check) {
 	config_t parsed;
 	config_init(&parsed);
@@ -129,7 +129,7 @@ static int read_defaults(struct config_reader *r) {
 	return error;
 }
 
-/* Returns the port of the first address that has one, which INFO shows. */
+/* Returns the port of the first address that has one. INFO shows it. */
 static uint16_t first_port(const struct config_addresses *addresses) {
 	for (unsigned i = 0; i < addresses->count; i++) {
 		const char *colon = strrchr(addresses->text[i], ':');
@@ -182,7 +182,7 @@ int config_parse(const char *text, size_t len, const char *name, const char *cre
 	return 0;
 }
 
-/* Bytes of a file, in private memory. */
+/* The bytes of a file, in memory that is wiped. */
 struct contents {
 	char *bytes; /* owned */
 	size_t len, room;
@@ -200,7 +200,7 @@ static int contents_grow(struct contents *c) {
 	return 0;
 }
 
-/* Reads the whole file, or a little more than CONFIG_FILE_MAX bytes. A NUL follows. */
+/* Reads the whole file, or a little more than CONFIG_FILE_MAX bytes. Appends a NUL. */
 static int read_contents(int fd, struct contents *c) {
 	struct stat status;
 	if (fstat(fd, &status) != 0 || S_ISDIR(status.st_mode))

@@ -1,4 +1,4 @@
-/* A value becomes the setting that libconfig would have read from the file, and is checked as that. */
+/* Changes one key. Makes the setting that libconfig would have read from the file, and checks it in the same way. */
 #include "daemon/config_live.h"
 
 #include <errno.h>
@@ -14,12 +14,12 @@
 #include "daemon/config_rules.h"
 #include "daemon/config_tenant.h"
 
-/* The place in the reader's messages: there is neither a file nor a line. */
+/* The position in the reader's messages. There is no file and no line. */
 #define NO_PLACE ":0: "
 
 #define VALUE_MAX 128
 
-/* Redis's names of keys that it has too. */
+/* Redis's names of keys that Redis has too. */
 static const struct {
 	const char *name, *key;
 } aliases[] = {
@@ -77,7 +77,7 @@ static const char *format_field(const struct option_row *row, const void *field,
 	}
 }
 
-/* Returns whether a key can change live and is no secret. */
+/* Returns whether a key can change live and is not secret. */
 static bool is_live(const struct option_row *row) {
 	return !row->restart && row->type != OPTION_ADDRESSES && row->type != OPTION_HOSTS &&
 	       row->type != OPTION_SECRET_FILE;
@@ -109,7 +109,7 @@ void config_show_limits(const struct tenant_limits *l, void (*visit)(void *conte
 
 /* --- changing --------------------------------------------------------------------------------------------------- */
 
-/* Makes the setting that the file would have. Returns NULL without memory. */
+/* Makes the setting that libconfig would have read. Returns NULL if there is no memory. */
 static config_setting_t *make_setting(config_t *document, const char *key, enum option_type type, struct slice value) {
 	config_setting_t *root = config_root_setting(document), *setting;
 	int64_t number;
@@ -135,7 +135,7 @@ static int fail(struct config_error *error, const char *text) {
 	return ATOMDB_E_SYNTAX;
 }
 
-/* Removes the place from the reader's message. */
+/* Removes the position from the reader's message. */
 static int failed(struct config_error *error, int result) {
 	size_t n = sizeof(NO_PLACE) - 1;
 	if (result == -ENOMEM)

@@ -51,7 +51,7 @@ bool option_is_section(const char *name) {
 	return false;
 }
 
-/* The name of a row in messages: "resp.listen", "workers". */
+/* Writes the name of a row for messages: "resp.listen", "workers". */
 #define ROW_FORMAT    "%s%s%s"
 #define ROW_ARGS(row) (row)->section, *(row)->section != '\0' ? "." : "", (row)->key
 
@@ -106,7 +106,7 @@ static const struct choice *choices_of(const struct option_row *row) {
 						: level_choices;
 }
 
-/* Returns whether the two words of a row stand for true and false. */
+/* Returns whether the two words of a row mean true and false. */
 static bool is_flag(const struct option_row *row) {
 	return row->type == OPTION_TENANCY || row->type == OPTION_UNREADABLE || row->type == OPTION_GUARDED;
 }
@@ -140,7 +140,7 @@ static int read_choice(struct config_reader *r, const struct option_row *row, co
 				  ROW_ARGS(row), list);
 }
 
-/* A host in brackets is IPv6, a bare one IPv4. Names are not looked up, so that a start never waits for DNS. */
+/* A host in brackets is IPv6, one without is IPv4. Names are not looked up, so that a start never waits for DNS. */
 static bool address_valid(const char *text) {
 	if (strncmp(text, "unix:", 5) == 0) {
 		size_t len = strlen(text + 5);
@@ -193,7 +193,8 @@ static int read_addresses(struct config_reader *r, const struct option_row *row,
 	return 0;
 }
 
-/* A name has no port, and consists of letters, digits, '-', '_' and '.'. With a dot at its end it would never match. */
+/* A host name has no port, and consists of letters, digits, '-', '_' and '.'. A name with a dot at its end would never
+ * match. */
 static bool host_valid(const char *text) {
 	size_t len = strlen(text);
 	if (strcmp(text, CONFIG_ANY_HOST) == 0)
@@ -226,7 +227,7 @@ static int read_mode(struct config_reader *r, const struct option_row *row, cons
 		     mode_t *out) {
 	const char *text = config_setting_get_string(setting);
 	unsigned long mode = ULONG_MAX;
-	/* libconfig reads a number as a decimal one. */
+	/* libconfig reads octal digits as a decimal number. */
 	if (text != NULL && *text != '\0' && strlen(text) <= 8 && text[strspn(text, "01234567")] == '\0')
 		mode = strtoul(text, NULL, 8);
 	if (mode > (unsigned long)row->highest)
@@ -241,7 +242,7 @@ static int read_mode(struct config_reader *r, const struct option_row *row, cons
 /* Finds a group by its name or number. Returns false if there is none. */
 static bool find_group(const char *text, gid_t *out) {
 	struct group group, *found = NULL;
-	char bytes[65536]; /* its members too */
+	char bytes[65536]; /* holds the names of all members too */
 	int64_t number;
 	if (number_parse(slice_of(text), &number)) {
 		*out = (gid_t)number;
@@ -378,14 +379,15 @@ static int read_field(struct config_reader *r, const struct option_row *row, con
 	return read_numeric(r, row, setting, field);
 }
 
-/* Returns whether a row holds for tenants with a name. The built-in max_entries is for those that clients open. */
+/* Returns whether a row applies to tenants with a name. The built-in max_entries applies to tenants that clients open.
+ */
 static bool is_for_named(const struct config_reader *r, const struct option_row *row) {
 	if (strcmp(row->section, "defaults") != 0)
 		return false;
 	return r->given || row->offset != offsetof(struct config, tenants_config.defaults.max_entries);
 }
 
-/* Notes the source of a limit by which tenants lose keys. */
+/* Records the source of a limit that makes tenants lose keys. */
 static void note_source(const struct option_row *row, struct tenant_limits *limits, enum limit_source source) {
 	static const size_t offsets[KEY_LIMITS] = {
 		[KEY_LIMIT_ENTRIES] = offsetof(struct config, tenants_config.defaults.max_entries),
@@ -410,7 +412,7 @@ int option_read(struct config_reader *r, const struct option_row *row, const con
 int option_read_limit(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,
 		      struct tenant_limits *limits, enum limit_source source) {
 	struct option_row own = *row;
-	own.section = ""; /* messages name the key as the tenant has it */
+	own.section = ""; /* messages use the key's name in the tenant's section */
 	note_source(row, limits, source);
 	return read_field(r, &own, setting,
 			  (char *)limits + (row->offset - offsetof(struct config, tenants_config.defaults)));

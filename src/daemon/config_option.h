@@ -1,4 +1,4 @@
-/* The table of keys, and reading one of them. */
+/* The table of keys, and the functions that read one key. */
 #pragma once
 
 #include <libconfig.h>
@@ -15,7 +15,7 @@ enum option_type {
 	OPTION_SECONDS, /* int64_t milliseconds, written in seconds */
 	OPTION_NAME,    /* char [TENANT_NAME_MAX + 1]: a tenant's name or "" */
 	OPTION_ADDRESSES,
-	OPTION_HOSTS, /* struct config_addresses: names of hosts */
+	OPTION_HOSTS, /* struct config_addresses: host names */
 	OPTION_MODE,  /* mode_t; octal digits */
 	OPTION_GROUP, /* gid_t; a name, a number, or "": LISTENER_OWN_GROUP */
 	OPTION_SECRET_FILE,
@@ -43,17 +43,18 @@ extern const size_t option_count;
 /* Returns the row of a key, or NULL. */
 const struct option_row *option_find(const char *section, const char *key);
 bool option_is_section(const char *name);
-/* Returns the word for the value of a row with words to choose from. */
+/* Returns the word for the value of a row whose values are words. */
 const char *option_choice_text(const struct option_row *row, const void *field);
 
 /* Checks the setting against the row and stores it in `base`, a struct config. Returns 0 or ATOMDB_E_SYNTAX. */
 int option_read(struct config_reader *r, const struct option_row *row, const config_setting_t *setting, void *base);
-/* The same for a row of section "defaults" and the limits of one tenant. `source` says where the setting is. */
+/* Like config_option_read, for a row of section "defaults" and the limits of one tenant. `source` is the position of
+ * the setting. */
 int option_read_limit(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,
 		      struct tenant_limits *limits, enum limit_source source);
-/* Notes that the tenant has a value of its own for a row of section "defaults". */
+/* Records that the tenant has its own value for a row of section "defaults". */
 void option_note_own(struct tenant_config *t, const struct option_row *row);
-/* Returns whether it has. */
+/* Returns whether the tenant has its own value for a row of section "defaults". */
 bool option_is_own(const struct tenant_config *t, const struct option_row *row);
 /* Returns whether a tenant may have this name. */
 bool config_name_valid(const char *name);

@@ -13,8 +13,8 @@ int config_check_together(struct config_reader *r) {
 		if (!config_allows_address(c, address))
 			return config_reader_fail(
 				r, r->addresses != NULL ? config_setting_source_line(r->addresses) : 0,
-				"with tenancy \"open\" anybody who reaches %s could open a tenant: set tenancy to "
-				"\"listed\", or resp.open_to_network to true if that is meant",
+				"with tenancy \"open\" every client that reaches %s can open a tenant: set tenancy to "
+				"\"listed\", or resp.open_to_network to true if this is intended",
 				address);
 	}
 	const char *anonymous = c->tenants_config.anonymous;

@@ -6,8 +6,8 @@
 struct config;
 struct config_reader;
 
-/* Returns 0 or ATOMDB_E_SYNTAX. */
+/* Checks the requirements between keys. Returns 0 or ATOMDB_E_SYNTAX. */
 int config_check_together(struct config_reader *r);
-/* Returns whether AtomDB may listen at `address`, as listener_open takes it: not on one that other hosts reach, with
- * open tenancy, unless resp.open_to_network is set. */
+/* Returns whether AtomDB may listen at `address`, in the form that listener_open takes. If other hosts can reach the
+ * address, open tenancy requires resp.open_to_network. */
 bool config_allows_address(const struct config *c, const char *address);

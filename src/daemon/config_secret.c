@@ -1,5 +1,5 @@
-/* Secrets in the text of a configuration never reach libconfig, which leaves copies of every string on the heap. It
- * reads marks instead, each with the place of the string in the text. */
+/* Keeps the secrets of a configuration from libconfig, which leaves copies of every string on the heap. libconfig reads
+ * marks instead; a mark has the offset of the string in the text. */
 #include "daemon/config_secret.h"
 
 #include <errno.h>
@@ -17,14 +17,14 @@
 #include "atomdb/util/secure_memory.h"
 #include "daemon/config_reader.h"
 
-/* One byte more shows that a secret is too long, and a line end may follow it. */
+/* One byte more detects a secret that is too long; another one takes a line end. */
 #define SECRET_ROOM ((size_t)SECRET_MAX + 3)
 
-/* A mark: this byte, and the offset of the string's first byte in so many hexadecimal digits. */
+/* A mark: this byte, and the offset of the string's first byte in this many hexadecimal digits. */
 #define MARK        '\1'
 #define MARK_DIGITS 8
 
-/* The context of a string: at each depth of brackets, whether the key that it belongs to is one for secrets. */
+/* The context of a string: for each depth of brackets, whether the key of the string is a key for secrets. */
 struct context {
 	bool secret[CONFIG_DEPTH_MAX + 1];
 	unsigned depth;
@@ -52,7 +52,7 @@ static void context_take(struct context *x, const char *at) {
 	}
 }
 
-/* Puts the mark of a string between quotes, with the string's newlines, so that lines keep their numbers. */
+/* Writes a mark between quotes, followed by the string's newlines, so that lines keep their numbers. */
 static int mark_string(struct buffer *out, const char *text, size_t begin, size_t end) {
 	char mark[MARK_DIGITS + 2];
 	snprintf(mark, sizeof(mark), "%c%0*zx", MARK, MARK_DIGITS, begin);
@@ -93,8 +93,8 @@ static int hex_digit(char c) {
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Returns whether a letter behind a backslash stands for another byte. Releases of libconfig differ in that, so this
- * one parses it. */
+/* Returns whether a letter behind a backslash stands for another byte. Releases of libconfig differ here, so AtomDB
+ * parses it. */
 static bool find_escape(char letter, char *byte) {
 	char text[] = "x = \"\\?\";";
 	const char *read = NULL;
@@ -109,8 +109,8 @@ static bool find_escape(char letter, char *byte) {
 	return found;
 }
 
-/* Reads the escape whose backslash is at `p`, as libconfig does. Returns its end. A backslash that begins no escape
- * stands for itself. */
+/* Reads the escape whose backslash is at `p`, like libconfig. Returns its end. A backslash that begins no escape stands
+ * for itself. */
 static const char *unescape(const char *p, const char *end, char *byte) {
 	*byte = '\\';
 	if (end - p < 2)
@@ -174,7 +174,7 @@ static int open_secret_file(struct config_reader *r, const config_setting_t *set
 			       : snprintf(path, sizeof(path), "%s/%s", r->credentials, name);
 	if (len < 0 || (size_t)len >= sizeof(path))
 		return config_reader_fail(r, line, "secret_file: the path is too long");
-	/* Not blocking, so that a FIFO is refused below rather than waited for. */
+	/* O_NONBLOCK: the check below refuses a FIFO instead of waiting for its writer. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return config_reader_fail(r, line, "secret_file \"%.128s\": %s", name, error_text(-errno));
@@ -187,7 +187,7 @@ static int open_secret_file(struct config_reader *r, const config_setting_t *set
 	return 0;
 }
 
-/* Reads until the end of the file, or until `room` bytes are read. 0 or -errno. */
+/* Reads until the end of the file, or until `room` bytes are read. Returns 0 or -errno. */
 static int read_up_to(int fd, char *text, size_t room, size_t *len) {
 	while (*len < room) {
 		ssize_t got = read(fd, text + *len, room - *len);

@@ -1,4 +1,4 @@
-/* Secrets in the configuration, which are kept from libconfig. */
+/* Keeps the secrets of a configuration from libconfig. */
 #pragma once
 
 #include <libconfig.h>
@@ -8,13 +8,13 @@ struct buffer;
 struct config_reader;
 struct secret;
 
-/* The longest secret: what a client that has not authenticated may send as one argument. */
+/* The longest secret in bytes: a client that has not authenticated may not send a longer argument. */
 #define SECRET_MAX 16384
 
-/* Appends the text and a NUL to `out`, with marks in place of the strings of secrets. The text has passed the checks of
- * config_parse: nothing nests deeper than CONFIG_DEPTH_MAX. Returns 0 or -ENOMEM. */
+/* Appends the text and a NUL to `out`, with marks in place of the secrets' strings. config_parse has checked the text:
+ * nothing nests deeper than CONFIG_DEPTH_MAX. Returns 0 or -ENOMEM. */
 int config_mark_secrets(const char *text, size_t len, struct buffer *out);
-/* Writes at most `room` bytes of the secret that a setting's string stands for, or is. Returns its length. */
+/* Writes at most `room` bytes of the secret that a setting's string marks, or is. Returns its length. */
 size_t config_find_secret(const struct config_reader *r, const char *text, char *out, size_t room);
 /* Reads a secret from the file that the setting names, and sets `*out` to its digest. Returns 0, ATOMDB_E_SYNTAX or
  * -ENOMEM. */

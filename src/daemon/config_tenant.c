@@ -62,7 +62,7 @@ static int read_plain(struct config_reader *r, const config_setting_t *setting, 
 
 typedef int secret_reader(struct config_reader *r, const config_setting_t *setting, struct secret *out);
 
-/* Adds the secret that the string `setting` stands for. */
+/* Adds the secret that the string `setting` marks. */
 static int add_secret(struct config_reader *r, const config_setting_t *setting, secret_reader *read_it,
 		      struct tenant_config *tenant) {
 	if (tenant->secret_count == TENANT_SECRETS)

@@ -52,11 +52,11 @@ static void list_tenants(struct daemon *d, struct writer *w) {
 	writer_array_at(w, mark, n.count);
 }
 
-/* A map whose length is known at its end. */
+/* A map. The length is written when the map is complete. */
 struct pairs {
 	struct writer *w;
 	const struct daemon *d;
-	struct slice name; /* of the tenant */
+	struct slice name; /* offset of the tenant's name */
 	size_t count;
 	bool found;
 };
@@ -147,7 +147,7 @@ static void describe_tenant(struct daemon *d, const struct fanout *c, struct wri
 	buffer_deinit(&text);
 }
 
-/* Takes the options from argument 3 on into `t`; an error is answered and false returned. */
+/* Reads the options from argument 3 on into `t`. On an error writes the reply and returns false. */
 static bool read_options(const struct daemon *d, const struct fanout *c, struct tenant_config *t, struct writer *w) {
 	if (c->argc % 2 == 0) {
 		writer_error(w, "ERR syntax error");
@@ -156,7 +156,7 @@ static bool read_options(const struct daemon *d, const struct fanout *c, struct 
 	bool replaced = false;
 	for (uint32_t i = 3; i < c->argc; i += 2) {
 		struct config_error error = {""};
-		/* New secrets replace the present ones. */
+		/* New secrets replace the present secrets. */
 		if (!replaced && strncasecmp(c->argv[i].data, "secret", 6) == 0) {
 			replaced = true;
 			t->secret_count = 0;
@@ -177,7 +177,7 @@ static bool read_options(const struct daemon *d, const struct fanout *c, struct 
 static bool put_tenant(struct daemon *d, const struct tenant_config *t, struct writer *w) {
 	struct registry_loss loss;
 	int error = registry_put(d->registry, t, &loss);
-	/* The operator's secret is not among the configured tenants', but in the registry like theirs. */
+	/* The configured tenants do not have the operator's secret, but the registry does. */
 	if (error == ATOMDB_E_RANGE)
 		writer_error(w, "ERR That secret is another's");
 	else if (error == ATOMDB_E_LOSS)
@@ -276,7 +276,7 @@ static void drop_tenant(struct daemon *d, const struct fanout *c, struct writer 
 	struct tenant_config *last = (struct tenant_config *)(uintptr_t)&y->tenants[--y->tenant_count];
 	memmove(configured, configured + 1, (size_t)(last - configured) * sizeof(*last));
 	explicit_bzero(last, sizeof(*last));
-	/* A tenant that was created live is not in the file: nothing differs from it any more. */
+	/* A tenant that was created live is not in the file, so that nothing is left that differs from the file. */
 	if (!live_changes_forget_tenant(d, known))
 		live_changes_note(d, known, LIVE_DROPPED);
 }
@@ -287,7 +287,7 @@ struct matches {
 	const struct fanout *fanout;
 	struct fanout_answer *answer;
 	struct writer *w;
-	uint64_t work; /* left for matching; 0: given up */
+	uint64_t work; /* steps left for matching; 0: given up */
 };
 
 static void show_match(void *context, const char *key, const char *value) {
@@ -303,7 +303,7 @@ static void show_match(void *context, const char *key, const char *value) {
 	}
 }
 
-/* Answers the error of CONFIG SET and returns false. */
+/* Writes the error of CONFIG SET and returns false. */
 static bool read_settings(const struct fanout *c, struct config *wanted, struct writer *w) {
 	for (uint32_t i = 2; i < c->argc; i += 2) {
 		struct config_error error = {""};
@@ -396,7 +396,7 @@ static void answer(struct daemon *d, struct fanout *c) {
 	case CONTROL_NONE:
 		break;
 	}
-	/* The change is in force on all workers before the operator gets the reply. */
+	/* All workers have applied the change before the operator gets the reply. */
 	worker_answer_behind_all(&d->shared, c);
 }
 
@@ -409,7 +409,7 @@ void control_plane_ask(void *context, struct fanout *c) {
 	eventfd_write(d->fanouts_fd, 1);
 }
 
-/* All calls, the oldest first. */
+/* Runs all fanouts, the oldest first. */
 static struct fanout *take_fanouts(struct daemon *d) {
 	struct fanout *in_order = NULL;
 	pthread_mutex_lock(&d->fanouts_mutex);

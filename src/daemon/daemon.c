@@ -24,7 +24,7 @@
 #include "daemon/shards.h"
 #include "daemon/sockets.h"
 
-/* Signals go to the main thread's loop alone; a peer that is gone shows in the result of a write. */
+/* Only the main thread's loop handles signals. A write shows that its peer is gone (no SIGPIPE). */
 static void set_signals(void) {
 	sigset_t set;
 	sigemptyset(&set);
@@ -132,7 +132,7 @@ static void client_serialized(void *context) {
 	notify_leaving(context);
 }
 
-/* Everything but the threads. */
+/* Makes all parts except the threads. */
 static int prepare(struct daemon *d) {
 	unsigned count = limits_count_workers(d->config);
 	d->client_room = limits_client_room(count);
@@ -193,9 +193,8 @@ static int serve(struct daemon *d) {
 		error = main_loop_run(d);
 	}
 	if (error != 0)
-		log_report(d->events, &(struct log_event){.id = LOG_EVENT_WORKER_FAILED,
-							  .error = error,
-							  .detail = "AtomDB cannot go on"});
+		log_report(d->events,
+			   &(struct log_event){.id = LOG_EVENT_WORKER_FAILED, .error = error, .detail = "AtomDB ends"});
 	return error;
 }
 
@@ -248,38 +247,37 @@ static void count_tenant(void *context, const struct tenant *t) {
 	k->tenants += keys > 0;
 }
 
-/* Describes the fate of keys and clients. */
+/* Logs what happens to keys and clients. */
 static void describe_end(const struct daemon *d, const struct kept *k, char *out, size_t size) {
 	const struct unit_job *job = &d->unit_job;
 	char what[128], starts[UNIT_TRIGGERS_MAX + 64];
 	snprintf(what, sizeof(what), "%" PRIu64 " keys of %zu tenants and %zu clients", k->keys, k->tenants,
 		 k->clients);
 	if (*job->triggers != '\0')
-		snprintf(starts, sizeof(starts), "%s will start it again when a client comes", job->triggers);
+		snprintf(starts, sizeof(starts), "%s will start it again when a client connects", job->triggers);
 	else
 		snprintf(starts, sizeof(starts), "no socket will start it again");
 	if (!d->has_store && k->keys == 0)
 		snprintf(out, size, "there were no keys");
 	else if (!d->has_store)
-		snprintf(out, size, "%" PRIu64 " keys of %zu tenants are gone: nothing keeps them", k->keys,
+		snprintf(out, size, "%" PRIu64 " keys of %zu tenants are lost: no service manager keeps them", k->keys,
 			 k->tenants);
 	else if (job->fate == UNIT_STARTS)
 		snprintf(out, size, "systemd keeps %s for the next process", what);
 	else if (job->fate == UNIT_ENDS)
-		snprintf(out, size, "%s are gone, which systemctl restart would have kept; %s", what, starts);
+		snprintf(out, size, "%s are lost (systemctl restart would have kept them); %s", what, starts);
 	else
 		snprintf(out, size,
-			 "systemd keeps %s if it starts the unit again (restart), and gives them up if not (stop)",
-			 what);
+			 "systemd keeps %s if it starts the unit again (restart), and drops them if not (stop)", what);
 }
 
-/* Leaves the clients to the next process, or to none. */
+/* Hands the clients over to the next process, if there will be one. */
 static void leave(struct daemon *d, char *detail, size_t size) {
 	struct kept kept = {0};
 	registry_each(d->registry, count_tenant, &kept);
-	/* Without a reaper the workers run on. */
+	/* Without a reaper the workers continue to run. */
 	if (d->has_store && d->reaper_started) {
-		/* The first step asks at once. */
+		/* The first step asks systemd at once. */
 		d->step_ns = 0;
 		notify_leaving(d);
 		kept.clients = handover_leave_clients(d);

@@ -10,7 +10,7 @@ union control {
 	struct cmsghdr align;
 };
 
-/* Some kilobytes for each message; the kernel doubles it, and gives no more than its own limit. */
+/* A message takes some kilobytes of the buffer. The kernel doubles the size, up to its own limit. */
 #define QUEUE_BYTES (1 << 20)
 
 static int send_batch(int fd, const int *files, size_t count) {
@@ -63,7 +63,7 @@ int fd_queue_take(int fd_queue, int files[FD_QUEUE_BATCH]) {
 		memcpy(files + count, CMSG_DATA(c), bytes);
 		count += bytes / sizeof(int);
 	}
-	/* Without room for descriptors the kernel drops files of the message. */
+	/* The kernel drops files of a message if there is no room for their descriptors. */
 	if (!(m.msg_flags & MSG_CTRUNC))
 		return (int)count;
 	while (count > 0)

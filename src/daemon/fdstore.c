@@ -27,7 +27,7 @@ int fdstore_settle(void) {
 	return r > 0 ? 0 : r == 0 ? -ENOENT : r;
 }
 
-/* systemd does not answer whether it keeps a file. So the daemon puts one end of a pipe there: if systemd drops it, the
+/* systemd does not report whether it keeps a file. So the daemon stores one end of a pipe: if systemd drops it, the
  * other end hangs up. */
 bool fdstore_works(void) {
 	static const char name[] = "atomdb-question";

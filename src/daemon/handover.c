@@ -94,7 +94,7 @@ int handover_open(struct slice bytes, struct buffer *converted, struct slice *re
 
 /* --- leaving ---------------------------------------------------------------------------------------------------- */
 
-/* The kernel takes at most so much at a time, so that the hand-over shows that it advances. */
+/* The kernel takes at most this many bytes at once, so that the hand-over shows its progress. */
 #define WRITE_BYTES ((size_t)64 << 20)
 
 static void serialize_tenant(void *context, const struct tenant *t) {
@@ -111,7 +111,7 @@ static void serialize_tenant(void *context, const struct tenant *t) {
 	serialize_end(out, element);
 }
 
-/* Writes the whole state; returns the number of clients. */
+/* Writes the whole state. Returns the number of clients. */
 static size_t serialize_all(struct daemon *d, struct serializer *out, struct buffer *sockets) {
 	size_t clients = 0;
 	for (unsigned i = 0; i < d->worker_count; i++)
@@ -189,14 +189,14 @@ size_t handover_leave_clients(struct daemon *d) {
 
 /* --- coming back ------------------------------------------------------------------------------------------------ */
 
-/* The sockets, taken out as they are asked for. */
+/* The sockets of the clients, received in batches. */
 struct sockets {
 	int fd_queue;
 	int batch[FD_QUEUE_BATCH];
 	int count, next;
 };
 
-/* The next one, or -1: there is none. */
+/* Returns the next socket, or -1 if there is none. */
 static int next_socket(struct sockets *s) {
 	if (s->next == s->count) {
 		s->next = 0;
@@ -229,7 +229,7 @@ static void resume_tenants(struct daemon *d, struct slice list) {
 		(void)resume_tenant(d, record);
 }
 
-/* Returns the number of clients that are lost, and the latest error. */
+/* Restores the clients. Returns the number of lost clients; `*error` is the last error. */
 static unsigned resume_each(struct daemon *d, struct slice list, struct sockets *sockets, int *error) {
 	struct slice record;
 	unsigned lost = 0;
@@ -302,7 +302,7 @@ static void resume_clients(struct daemon *d) {
 		log_report(d->events, &(struct log_event){.id = LOG_EVENT_CLIENTS_LOST, .error = error});
 	for (int fd = next_socket(&sockets); fd >= 0; fd = next_socket(&sockets))
 		close(fd);
-	/* They are for one start: another one finds the data, but these clients have gone on. */
+	/* Removes the files from the store: the clients have made progress, so that a later start cannot use them. */
 	fdstore_remove(STORED_STATE);
 	fdstore_remove(STORED_CLIENTS);
 }
@@ -315,7 +315,7 @@ void handover_resume_clients(struct daemon *d) {
 		shard_resume(d->shards[i], false);
 		pins_drop_unclaimed(d->shards[i]);
 	}
-	/* Of tenants without keys those are left whose clients have come back. */
+	/* Forgets the tenants without keys and without clients. */
 	for (unsigned i = 0; i < d->worker_count; i++)
 		registry_tidy(d->registry, i);
 }

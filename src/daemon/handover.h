@@ -10,20 +10,20 @@
 
 struct daemon;
 
-/* Raise it if the frame or the form of records (serialize.h) changes. New fields need no new version. Tests build
- * another release by another number. */
+/* Version of the frame and of the form of records (serialize.h). A new field needs no new version. A test build may set
+ * another number to act as another release. */
 #ifndef ATOMDB_HANDOVER_VERSION
 #define ATOMDB_HANDOVER_VERSION 3
 #endif
 
 #define HANDOVER_HEADER (4 * sizeof(uint64_t))
 
-/* Begins the frame in an empty buffer, and ends it after the record. */
+/* Write the header into an empty buffer, and complete it after the record. */
 void handover_begin(struct serializer *out);
 void handover_end(struct serializer *out);
-/* Checks the header of `bytes` and finds the record. Pure. `converted` is empty, and owned by the caller: a state of
- * version HANDOVER_POSITIONAL is rewritten there as a record. Returns 0, ATOMDB_E_FORMAT, ATOMDB_E_VERSION,
- * ATOMDB_E_TRUNCATED, ATOMDB_E_CHECKSUM or -ENOMEM. */
+/* Checks the header and finds the record. Pure. If the state has version HANDOVER_POSITIONAL, converts it to a record
+ * in `converted`, which is empty before. Returns 0, ATOMDB_E_FORMAT, ATOMDB_E_VERSION, ATOMDB_E_TRUNCATED,
+ * ATOMDB_E_CHECKSUM or -ENOMEM. */
 int handover_open(struct slice bytes, struct buffer *converted, struct slice *record);
 
 /* Leaves the clients to the next process. The workers are frozen and joined. Returns the number of clients. */

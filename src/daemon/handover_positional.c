@@ -1,4 +1,5 @@
-/* The state in version 2. A number is 8 bytes, a run is a number of bytes and these, optional parts follow a 0 or 1:
+/* The state in version 2. A number has 8 bytes. A run is a length and that many bytes. A 0 (absent) or 1 (present)
+ * precedes an optional part:
  *
  *   state:       next client's id | run of tenants, each a run | run of clients, each a run
  *   tenant:      identity | classes of events | end of the pause, whether it is for all | settings
@@ -7,14 +8,14 @@
  * any session:     id | times | flags | database | protocol | 4 runs: names | [peer] peer:        [tracking] | 6
  * counted lists of topics: database, run | [transaction: counted list of counted lists]
  *
- * The numbers of flags here are those of that version. */
+ * Flags have the numbers of that version. */
 #include "daemon/handover_positional.h"
 
 #include <string.h>
 
 #include "atomdb/util/error.h"
 
-/* Once it has failed, every number is 0 and every run empty. */
+/* After a failure every number reads as 0 and every run as empty. */
 struct reader {
 	struct slice rest;
 	bool failed;
@@ -45,7 +46,7 @@ static struct slice run(struct reader *r) {
 	return take(r, number(r));
 }
 
-/* Whether an optional part follows. */
+/* Reads whether an optional part is present. */
 static bool follows(struct reader *r) {
 	uint64_t value = number(r);
 	r->failed |= value > 1;
@@ -69,7 +70,7 @@ static void put_flag(struct reader *r, const char *name, bool on) {
 		serialize_bytes(r->out, name, (struct slice){"", 0});
 }
 
-/* The names of bits, from the lowest one; NULL: it follows from other fields. */
+/* Names of the bits, from the lowest one. NULL: other fields imply the bit. */
 static void put_flags(struct reader *r, uint64_t flags, const char *const *names, size_t count) {
 	for (size_t i = 0; i < count; i++)
 		put_flag(r, names[i], names[i] != NULL && (flags >> i & 1) != 0);
@@ -183,7 +184,7 @@ static void copy_connection(struct reader *r, bool has_tenant) {
 	size_t session = serialize_begin(r->out, "session");
 	uint64_t id = copy_session_fields(r), flags = number(r);
 	struct slice input = run(r), output = run(r);
-	/* The first releases of this version had no ids but those among all clients. */
+	/* The first releases of this version had only ids among all clients. */
 	if (r->rest.len > 0)
 		id = number(r);
 	if (has_tenant)

@@ -41,10 +41,11 @@ static const struct kind kinds[LOG_EVENT_COUNT] = {
 struct journal {
 	struct log_sink sink;
 	int fd;
-	int socket; /* owned: to the journal, where stderr is its; -1: lines go to fd */
+	int socket; /* owned: the journal's socket, if stderr is connected to the journal; -1: lines go to fd */
 	_Atomic int level;
 	counter suppressed;
-	/* Guards the rest, and keeps lines apart; events are rare, or suppressed after a few instructions. */
+	/* Protects the fields below, and keeps lines apart. Contention is low: events are rare, or suppressed after a
+	 * few instructions. */
 	pthread_mutex_t mutex;
 	struct journal_rate rates[LOG_EVENT_COUNT];
 };
@@ -64,7 +65,7 @@ bool journal_admit(struct journal_rate *rate, unsigned per_minute, uint64_t now_
 	return false;
 }
 
-/* A message under construction. Bytes that do not fit are dropped. */
+/* A message under construction. Drops bytes that do not fit. */
 struct line {
 	char *text;
 	size_t len, room; /* room includes the terminator */
@@ -115,8 +116,8 @@ size_t journal_render(const struct log_event *event, char out[JOURNAL_MESSAGE_MA
 	return l.len;
 }
 
-/* The fields of one journal entry, each with the newline behind it that ends it: in its own protocol, which systemd
- * documents as "native journal protocol", values without newlines are plain text. */
+/* The fields of one journal entry, each with a newline behind it. In systemd's "native journal protocol", values
+ * without a newline are plain text. */
 struct entry {
 	struct iovec fields[FIELDS_MAX];
 	int count;
@@ -136,9 +137,8 @@ static void entry_add_text(struct entry *e, const char *name, const char *text) 
 		entry_add(e, name, text, strlen(text));
 }
 
-/* Neither the journal nor a pipe that nobody reads may hold a worker up: what is not taken at once is lost, and
- * counted.
- */
+/* A worker never waits for the journal or for the reader of a pipe: an entry that cannot be written at once is dropped
+ * and counted. */
 static bool send_entry(const struct journal *j, struct entry *e) {
 	static const struct sockaddr_un journal = {.sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket"};
 	const struct msghdr datagram = {
@@ -154,7 +154,7 @@ static bool write_native(const struct journal *j, const struct log_event *event,
 	const struct kind *kind = &kinds[event->id];
 	struct entry e = {.count = 0};
 	char number[16];
-	/* The message is escaped already. */
+	/* The message is already escaped. */
 	int n = snprintf(e.text[0], FIELD_MAX, "MESSAGE=%.*s\n", (int)len, message);
 	e.fields[e.count++] = (struct iovec){e.text[0], n > 0 ? (size_t)n : 0};
 	entry_add_text(&e, "SYSLOG_IDENTIFIER", "atomdb");
@@ -191,7 +191,7 @@ static bool write_line(const struct journal *j, int priority, const char *messag
 			 (int)len, message);
 	if (n <= 0)
 		return false;
-	/* A pipe that can be written to takes a page. */
+	/* A pipe that polls as writable takes at least a page. */
 	struct pollfd ready = {.fd = j->fd, .events = POLLOUT};
 	if (poll(&ready, 1, 0) != 1 || !(ready.revents & POLLOUT))
 		return false;
@@ -250,7 +250,8 @@ void journal_flush(struct journal *j) {
 	pthread_mutex_unlock(&j->mutex);
 }
 
-/* systemd tells in $JOURNAL_STREAM which file it made of stdout and stderr; somebody may have redirected them since. */
+/* $JOURNAL_STREAM has the device and inode of the file that systemd made stdout and stderr. Stderr may have been
+ * redirected since. */
 static bool connected_to_journal(int fd) {
 	const char *stream = getenv("JOURNAL_STREAM");
 	unsigned long long device, inode;

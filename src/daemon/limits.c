@@ -9,7 +9,7 @@
 #include "daemon/daemon_state.h"
 #include "daemon/memory_pressure.h"
 
-/* Files that are no clients: the standard three, the loop's, listening sockets, HTTP, and those of each worker. */
+/* Files that are not clients: the standard three, the loop's, listening sockets, HTTP, and each worker's own. */
 #define FILES_OF_DAEMON (64 + HTTP_OPEN_MAX)
 #define FILES_OF_WORKER 8
 
@@ -38,8 +38,8 @@ uint32_t limits_client_room(unsigned workers) {
 	return files.rlim_cur > reserve ? (uint32_t)(files.rlim_cur - reserve) : 1;
 }
 
-/* Tenants may have this much of the control group's memory; the rest is for tables of the process, its stacks and the
- * kernel's buffers of the connections, which count too. */
+/* Share of the control group's memory for tenants. The rest is for tables of the process, its stacks, and the kernel's
+ * buffers of connections, which the group counts too. */
 static uint64_t share_of(uint64_t room) {
 	return room / 8 * 7;
 }
@@ -51,8 +51,8 @@ uint64_t limits_memory_budget(struct daemon *d, const struct config *config) {
 	char room[32], given[32], detail[128];
 	size_format(d->memory_room, room, sizeof(room));
 	size_format(share_of(d->memory_room), given, sizeof(given));
-	snprintf(detail, sizeof(detail), "tenants may have %s of %s together", given, room);
-	/* Only a limit of the configuration that is lowered deserves a warning. */
+	snprintf(detail, sizeof(detail), "all tenants together may use %s of %s", given, room);
+	/* Warns only if the limit is lower than the configured limit. */
 	log_report(d->events, &(struct log_event){.id = wanted != 0 ? LOG_EVENT_MEMORY_DIFFERS : LOG_EVENT_MEMORY_LIMIT,
 						  .detail = detail});
 	return share_of(d->memory_room);
@@ -75,7 +75,7 @@ void limits_watch_memory(struct daemon *d) {
 	char have[32], may[32], detail[128];
 	size_format(resident, have, sizeof(have));
 	size_format(limit, may, sizeof(may));
-	snprintf(detail, sizeof(detail), "tenants have %s together, and may have %s for now", have, may);
+	snprintf(detail, sizeof(detail), "all tenants together use %s, and may use %s for now", have, may);
 	log_report(d->events, &(struct log_event){.id = LOG_EVENT_MEMORY_PRESSURE, .detail = detail});
 }
 

@@ -66,7 +66,7 @@ bool live_changes_forget_tenant(struct daemon *d, const char *tenant) {
 
 /* --- the end ---------------------------------------------------------------------------------------------------- */
 
-/* A key's value, as a configuration has it. */
+/* The value of a key in a configuration. */
 struct value {
 	const char *key;
 	char text[VALUE_MAX];
@@ -86,7 +86,7 @@ static const struct tenant_config *find_tenant(const struct config *c, const cha
 	return NULL;
 }
 
-/* The value has no text for a secret, which is not shown. */
+/* Secrets have no text in values: they are never shown. */
 static struct value find_value(const struct config *c, const struct live_change *change) {
 	struct value v = {.key = change->what};
 	const struct tenant_config *t = find_tenant(c, change->tenant);
@@ -97,18 +97,18 @@ static struct value find_value(const struct config *c, const struct live_change 
 	return v;
 }
 
-/* Describes the fate of a changed setting. */
+/* Describes what the reload did to a changed setting. */
 static void judge_setting(const struct daemon *d, const struct config *file, const struct live_change *c, char *out,
 			  size_t size) {
 	struct value live_changes = find_value(d->config, c), wanted = find_value(file, c);
 	if (*c->tenant != '\0' && find_tenant(file, c->tenant) == NULL)
-		snprintf(out, size, "%s: the tenant is not in the file, so it is removed", c->what);
+		snprintf(out, size, "%s: removed with its tenant, which the file does not have", c->what);
 	else if (*live_changes.text == '\0' || *wanted.text == '\0')
-		snprintf(out, size, "%s: those of the file are in force", c->what);
+		snprintf(out, size, "%s: replaced by the value in the file", c->what);
 	else if (strcmp(live_changes.text, wanted.text) == 0)
-		snprintf(out, size, "%s: stays %s, which the file says by now", c->what, live_changes.text);
+		snprintf(out, size, "%s: stays %s, as in the file", c->what, live_changes.text);
 	else
-		snprintf(out, size, "%s: was %s, and is %s now, as in the file", c->what, live_changes.text,
+		snprintf(out, size, "%s: changed from %s to %s, as in the file", c->what, live_changes.text,
 			 wanted.text);
 }
 
@@ -119,11 +119,12 @@ void live_changes_end(struct daemon *d, const struct config *file) {
 		bool kept = find_tenant(file, c->tenant) != NULL;
 		if (strcmp(c->what, LIVE_CREATED) == 0)
 			snprintf(detail, sizeof(detail), "created live: %s",
-				 kept ? "in the file by now, so it stays" : "not in the file, so removed");
+				 kept ? "kept, because the file now has it"
+				      : "removed, because the file does not have it");
 		else if (strcmp(c->what, LIVE_DROPPED) == 0)
 			snprintf(detail, sizeof(detail), "dropped live: %s",
-				 kept ? "in the file, so it is back, without its data"
-				      : "not in the file any more either");
+				 kept ? "created again without its data, because the file has it"
+				      : "not in the file either");
 		else
 			judge_setting(d, file, c, detail, sizeof(detail));
 		report(d, LOG_EVENT_LIVE_END, c, detail);

@@ -22,13 +22,13 @@ enum { BAD_USAGE = 2, BAD_CONFIG = 78 /* EX_CONFIG */ };
 struct command_line {
 	struct daemon_options daemon;
 	bool check;
-	pid_t reload; /* of the process that is to read its configuration; 0: none */
+	pid_t reload; /* the process that must reload its configuration; 0: none */
 };
 
 struct argument {
 	const char *name;
 	char letter;
-	const char *value; /* NULL: it takes none */
+	const char *value; /* NULL: it takes no value */
 	const char *help;
 };
 
@@ -40,7 +40,7 @@ static const struct argument arguments[] = {
 
 #define ARGUMENTS   (sizeof(arguments) / sizeof(arguments[0]))
 #define HELP_COLUMN 20
-#define LETTERS     256 /* added to the letters, so that none is getopt's '?' for a bad argument */
+#define LETTERS     256 /* added to the letters, so that none of them is getopt's '?' for an invalid argument */
 
 static void print_argument(const struct argument *a) {
 	int len = printf("  --%s%s%s", a->name, a->value != NULL ? " " : "", a->value != NULL ? a->value : "");
@@ -69,7 +69,7 @@ static int complain(const char *what) {
 static int parse_port(const char *text, uint16_t *out) {
 	int64_t port;
 	if (!number_parse((struct slice){text, strlen(text)}, &port) || port < 1 || port > 65535)
-		return complain("a port is a number from 1 to 65535");
+		return complain("a port must be a number from 1 to 65535");
 	*out = (uint16_t)port;
 	return 0;
 }
@@ -77,17 +77,17 @@ static int parse_port(const char *text, uint16_t *out) {
 static int parse_pid(const char *text, pid_t *out) {
 	int64_t pid;
 	if (!number_parse((struct slice){text, strlen(text)}, &pid) || pid < 1 || pid > INT32_MAX)
-		return complain("a process is a number");
+		return complain("a process id must be a number");
 	*out = (pid_t)pid;
 	return 0;
 }
 
-/* Flushes what was printed for a person; a full disk is an error too. */
+/* Flushes the printed text. A full disk is an error too. */
 static int printed(void) {
 	return fflush(stdout) == 0 && ferror(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* 0 to go on with `*out`; 1 when `*code` says how to exit. */
+/* Returns 0 to continue with `*out`; 1 to exit with `*code`. */
 static int parse(int argc, char **argv, struct command_line *out, int *code) {
 	struct option options[ARGUMENTS + 1] = {{NULL, 0, NULL, 0}};
 	for (size_t i = 0; i < ARGUMENTS; i++)
@@ -124,25 +124,26 @@ static int parse(int argc, char **argv, struct command_line *out, int *code) {
 			print_help();
 			*code = printed();
 			return 1;
-		default: /* getopt_long said what is wrong */
+		default: /* getopt_long has printed the error */
 			error = -EINVAL;
 		}
 	}
 	if (error == 0 && optind < argc)
-		error = complain("an argument that is no option (a configuration file follows --config)");
+		error = complain("unexpected argument (use --config to name a configuration file)");
 	*code = BAD_USAGE;
 	return error != 0;
 }
 
-/* What clients send and store is in memory: keep it out of core dumps and away from other processes of the user.
- * LeakSanitizer needs to look at its own process. */
+/* Keys and values of clients are in memory: excludes them from core dumps, and denies other processes of the user
+ * access. LeakSanitizer must read its own process. */
 static void protect_memory(void) {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
 }
 
-/* The path as INFO shows it: absolute, with links left alone, for they may point elsewhere at a reload. */
+/* Makes the path that INFO shows: absolute, with symbolic links kept, because they may have another target at a reload.
+ */
 static const char *absolute(const char *path, char **owned) {
 	*owned = NULL;
 	if (path == NULL || *path == '/')
@@ -186,11 +187,11 @@ static int start(const struct command_line *line) {
 
 static int reload(pid_t pid) {
 	int error = ask_reload(pid);
-	const char *why = error == ATOMDB_E_SYNTAX ? "its log says why" : error_text(error);
+	const char *why = error == ATOMDB_E_SYNTAX ? "see its log" : error_text(error);
 	if (error == -EINVAL)
 		fprintf(stderr, "atomdb: process %d is not AtomDB\n", (int)pid);
 	else if (error != 0)
-		fprintf(stderr, "atomdb: process %d did not take the configuration: %s\n", (int)pid, why);
+		fprintf(stderr, "atomdb: process %d did not reload the configuration: %s\n", (int)pid, why);
 	return error == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -205,7 +206,7 @@ int main(int argc, char **argv) {
 	char *owned = NULL;
 	line.daemon.credentials = getenv("CREDENTIALS_DIRECTORY");
 #ifdef ATOMDB_TEST_HOOKS
-	/* One of a test's own. */
+	/* a test's own control group */
 	if (getenv("ATOMDB_TEST_CGROUP") != NULL) {
 		line.daemon.cgroup = getenv("ATOMDB_TEST_CGROUP");
 		line.daemon.cgroup_root = getenv("ATOMDB_TEST_CGROUP_ROOT");

@@ -24,11 +24,11 @@
 #define TICK_USEC     UINT64_C(1000000)
 #define STUCK_NS      UINT64_C(3000000000)
 #define STATUS_TICKS  2
-#define TURN_TICKS    60 /* the longest turn that /metrics shows is that of the last minute */
-#define ANY_ACCURACY  0  /* sd-event's own: a quarter of a second */
+#define TURN_TICKS    60 /* /metrics shows the longest turn of the last minute */
+#define ANY_ACCURACY  0  /* accuracy of timers: sd-event's default, a quarter of a second */
 #define FINE_ACCURACY 1000
 
-/* Sets the timer of an HTTP address to when libmicrohttpd wants to run without input. */
+/* Sets the timer of an HTTP address to the time at which libmicrohttpd must run without input. */
 static int http_arm(struct http_source *s) {
 	int64_t timeout = http_timeout(s->http, clock_monotonic_ns());
 	if (timeout < 0)
@@ -78,7 +78,7 @@ static int stop(sd_event_source *source, const struct signalfd_siginfo *info, vo
 	return 0;
 }
 
-/* A signal with the mark comes from ask_reload(), which waits for the result. */
+/* ask_reload() sends a signal with ASK_RELOAD, and waits for the result. */
 static int reload(sd_event_source *source, const struct signalfd_siginfo *info, void *context) {
 	(void)source;
 	struct daemon *d = context;
@@ -103,14 +103,14 @@ static int hang(sd_event_source *source, const struct signalfd_siginfo *info, vo
 static int tick(sd_event_source *source, uint64_t usec, void *context) {
 	(void)usec;
 	struct daemon *d = context;
-	/* Before the workers are pinged, which wakes those that have memory to give up. */
+	/* This precedes the pings, which wake workers that have memory to release. */
 	if (!d->stopping)
 		limits_watch_memory(d);
 	notify_watchdog(d);
 	for (unsigned i = 0; i < d->shard_count && d->config->huge_pages && !d->stopping; i++)
 		shard_collapse(d->shards[i]);
 	uint64_t now_ns = clock_monotonic_ns();
-	/* The history's time ignores changes of the clock since the start. */
+	/* The history ignores changes of the clock since the start. */
 	(void)status_api_tick(d->status_api, now_ns,
 			      d->shared.start_ms + (int64_t)((now_ns - d->shared.clock_start.ns) / 1000000));
 	d->ticks++;
@@ -135,7 +135,7 @@ static int answer_fanouts(sd_event_source *source, int fd, uint32_t events, void
 }
 
 static int add_signals(struct daemon *d) {
-	/* The sources float: the loop owns them. */
+	/* The sources are floating: the loop owns them. */
 	int error = sd_event_add_signal(d->loop, NULL, SIGTERM, stop, d);
 	if (error >= 0)
 		error = sd_event_add_signal(d->loop, NULL, SIGINT, stop, d);

@@ -1,7 +1,8 @@
 #include "daemon/memory_pressure.h"
 
-/* Below a sixteenth of the limit free the kernel may end the process before it hears of it; then an eighth is to be
- * free, so that each shedding lasts. Stalls of a tenth of the time are those that clients notice. */
+/* If less than a sixteenth of the limit is free, the kernel may end the process before it can react. AtomDB then frees
+ * memory until an eighth is free, so that it need not do so again soon. Clients notice stalls of a tenth of the time.
+ */
 #define SHORT_SHARE 16
 #define AMPLE_SHARE 8
 #define STALLED     1000 /* hundredths of a percent */
@@ -23,7 +24,7 @@ uint64_t memory_pressure_limit(const struct memory_pressure *p, const struct cgr
 	} else if (!limited || m->room >= m->limit / AMPLE_SHARE) {
 		before = limit;
 	}
-	/* In between it stays as it is. */
+	/* Between the two the limit stays unchanged. */
 	limit = less(limit, before);
 	return limit == UINT64_MAX ? 0 : limit;
 }

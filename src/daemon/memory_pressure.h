@@ -1,7 +1,6 @@
-/* Memory pressure: how much tenants may have while the control group, or the machine, runs short of memory.
+/* Memory pressure: lowers the memory limit of tenants while the control group, or the machine, is short of memory.
  *
- * AtomDB is a cache to most of its tenants: what is least recently used is worth less than the process, which the
- * kernel would end. */
+ * Without it the kernel would kill the process. For a cache, the loss of the least recently used keys is better. */
 #pragma once
 
 #include <stdint.h>
@@ -14,5 +13,6 @@ struct memory_pressure {
 	uint64_t in_force;
 };
 
-/* Returns the new limit of all tenants in bytes; 0: no limit. `resident` is their memory now. Called each second. */
+/* Returns the new limit of all tenants in bytes; 0: no limit. `resident` is their present memory in bytes. Call it
+ * every second. */
 uint64_t memory_pressure_limit(const struct memory_pressure *p, const struct cgroup_memory *m, uint64_t resident);

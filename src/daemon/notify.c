@@ -10,14 +10,14 @@
 #include "daemon/daemon_state.h"
 #include "daemon/sockets.h"
 
-/* Time that a step of a stop, or of taking clients over, asks systemd for. */
+/* Time that a step of a stop or of a take-over requests from systemd. */
 #define STEP_EXTENSION_USEC 5000000u
-/* How often it is asked at most: more often than any watchdog barks. */
+/* Shortest interval between two requests: less than half of every watchdog interval. */
 #define STEP_INTERVAL_NS UINT64_C(100000000)
-/* Ticks of a second without progress of a stop, after which the process ends without its workers. That is below
- * TimeoutStopSec= of the unit. Without systemd nothing else ends the process. */
+/* Seconds without progress of a stop, after which the process ends without its workers. This is less than
+ * TimeoutStopSec= of the unit. Without systemd nothing else would end the process. */
 #define STOP_LOOKS 10
-/* Seconds, about, for which /health shows a refusal. */
+/* Seconds for which /health shows a refusal, about. */
 #define LATELY_TICKS 10
 
 static void build_status(struct daemon *d, char *out, size_t size) {
@@ -29,12 +29,11 @@ static void build_status(struct daemon *d, char *out, size_t size) {
 	if (n > 0 && (size_t)n < size && d->health.stuck)
 		n += snprintf(out + n, size - (size_t)n, "; worker %u does not answer", d->health.stuck_worker);
 	if (n > 0 && (size_t)n < size && d->live_count != 0)
-		n += snprintf(out + n, size - (size_t)n, "; changed live, unlike the configuration: %" PRIu64,
+		n += snprintf(out + n, size - (size_t)n, "; live changes that are not in the configuration: %" PRIu64,
 			      d->live_count);
 	size_t orphans = registry_orphans(d->registry);
 	if (n > 0 && (size_t)n < size && orphans != 0)
-		n += snprintf(out + n, size - (size_t)n, "; tenants kept that the configuration does not know: %zu",
-			      orphans);
+		n += snprintf(out + n, size - (size_t)n, "; tenants that are not in the configuration: %zu", orphans);
 	if (n > 0 && (size_t)n < size && d->reload_failed)
 		snprintf(out + n, size - (size_t)n, "; the changed configuration is not in force");
 }
@@ -53,7 +52,7 @@ void notify_status(struct daemon *d) {
 	sd_notifyf(0, "STATUS=%s", status);
 }
 
-/* Logs once that a worker does not answer, and shows it in /health while that lasts. */
+/* Logs once that a worker does not answer. /health shows it as long as it lasts. */
 static void set_stuck(struct daemon *d, bool stuck, unsigned worker) {
 	if (stuck && (!d->health.stuck || d->health.stuck_worker != worker)) {
 		char detail[32];
@@ -64,8 +63,7 @@ static void set_stuck(struct daemon *d, bool stuck, unsigned worker) {
 	d->health.stuck_worker = worker;
 }
 
-/* Asks systemd for more time. It is called for each step of long work only: if a step hangs, the unit's timeouts hold.
- */
+/* Requests more time from systemd. Each step of long work calls it. If a step hangs, the unit's timeouts apply. */
 static void notify_step(struct daemon *d, const char *what) {
 	uint64_t now = clock_monotonic_ns();
 	if (now - d->step_ns < STEP_INTERVAL_NS)
@@ -107,14 +105,15 @@ static void check_room(struct daemon *d) {
 	d->health.tenants_full = refused_lately(&d->refused_tenants, tenants);
 }
 
-/* Ends the process if a worker's thread does not end: as a crash does, which loses nothing that systemd keeps. */
+/* Ends the process if a worker's thread does not end. The effect is that of a crash: the files in systemd's store are
+ * kept. */
 static void abandon(struct daemon *d) {
 	char detail[96];
 	snprintf(detail, sizeof(detail), "worker %u; %s", atomic_load(&d->joined),
-		 d->has_store ? "the next process rebuilds the data that systemd keeps" : "the data is gone");
+		 d->has_store ? "the next process rebuilds the data that systemd keeps" : "the data is lost");
 	log_report(d->events, &(struct log_event){.id = LOG_EVENT_STOP_STUCK, .detail = detail});
 	journal_settle(d->journal);
-	/* The worker may still use the sockets: close them right before the end. */
+	/* Closes the sockets last: the worker may still use them. */
 	sockets_close(d);
 	_exit(EXIT_FAILURE);
 }

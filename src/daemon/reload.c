@@ -20,9 +20,10 @@
 
 static void lost(struct daemon *d, int error) {
 	if (error != 0)
-		log_report(d->events, &(struct log_event){.id = LOG_EVENT_WORKER_FAILED,
-							  .error = error,
-							  .detail = "it could not be told of a change"});
+		log_report(d->events,
+			   &(struct log_event){.id = LOG_EVENT_WORKER_FAILED,
+					       .error = error,
+					       .detail = "it did not receive a change of the configuration"});
 }
 
 static void limits_changed(void *context, struct tenant *t, const struct tenant_limits *limits) {
@@ -57,7 +58,7 @@ const struct registry_hooks reload_registry_hooks = {limits_changed, defaults_ch
 
 static void report_restart(void *context, const char *key) {
 	struct daemon *d = context;
-	/* A restart would not help if systemd's sockets replace these. */
+	/* If systemd's sockets replace these addresses, a restart would not change them. */
 	if ((d->resp_passed && strncmp(key, "resp.", 5) == 0) || (d->http_passed && strncmp(key, "http.", 5) == 0))
 		return;
 	log_report(d->events, &(struct log_event){.id = LOG_EVENT_NEEDS_RESTART, .detail = key});
@@ -75,7 +76,7 @@ int reload_check_sockets(struct daemon *d, const struct config *wanted, struct c
 	return 0;
 }
 
-/* Puts the file's configuration in force. Keys that need a restart keep their running values, so that the next reload
+/* Applies the file's configuration. Keys that need a restart keep their running values, so that the next reload
  * compares with those. */
 static void apply(struct daemon *d, struct config *wanted) {
 	config_needs_restart(d->config, wanted, report_restart, d);
@@ -118,15 +119,15 @@ void reload_put_in_force(struct daemon *d, struct config *wanted) {
 	d->config = wanted;
 }
 
-/* Describes a loss, and how to go on. */
+/* Describes a loss of keys, and the remedy. */
 static void describe_loss(const struct registry_loss *loss, char *out, size_t size) {
 	registry_describe_loss(loss, out, size);
 	size_t n = strlen(out);
 	if (loss->count > loss->limited)
-		n += (size_t)snprintf(out + n, size - n, "; list in removed what is to go%s",
+		n += (size_t)snprintf(out + n, size - n, "; to remove tenants, list them in removed%s",
 				      loss->opened ? ", with tenancy \"listed\" also \"" TENANT_ALL_OPENED "\"" : "");
 	if (loss->limited != 0 && n < size)
-		snprintf(out + n, size - n, "; write these limits in the file, at the tenant or in defaults");
+		snprintf(out + n, size - n, "; to apply these limits, set them at the tenant or in defaults");
 }
 
 int reload_change_tenants(struct daemon *d, const struct config *wanted, struct config_error *error) {

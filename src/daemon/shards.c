@@ -46,7 +46,7 @@ bool shards_keep_stored(struct daemon *d, int fd, const char *name) {
 
 /* --- making ----------------------------------------------------------------------------------------------------- */
 
-/* The interval at which systemd is asked for more time while there is progress, and the time. */
+/* Interval of requests for more time from systemd while there is progress, and the time. */
 #ifdef ATOMDB_TEST_HOOKS
 #define PROGRESS_NS 1000000
 #else
@@ -60,15 +60,15 @@ struct waiter {
 	pthread_cond_t done;
 };
 
-/* One thread makes shards `first`, `first` + `step`, … */
+/* The work of one thread: shards `first`, `first` + `step`, … */
 struct maker {
-	counter progress; /* entries that it has come by, in either pass over them */
+	counter progress; /* entries visited, in both passes */
 	struct daemon *d;
 	unsigned first, step;
 	pthread_t thread;
 	bool started;
 	struct waiter *waiter;
-	bool done; /* under the waiter's mutex */
+	bool done; /* protected by the waiter's mutex */
 };
 
 static int errors_of_data[] = {ATOMDB_E_FORMAT, ATOMDB_E_VERSION, ATOMDB_E_CHECKSUM, ATOMDB_E_TRUNCATED, ATOMDB_E_SEED};
@@ -119,7 +119,7 @@ static void *make_some(void *context) {
 	return NULL;
 }
 
-/* Waits for at most PROGRESS_NS of monotonic time. Returns whether the thread is done. */
+/* Waits up to PROGRESS_NS of monotonic time. Returns whether the thread is done. */
 static bool wait_for(struct maker *m) {
 	struct timespec until;
 	clock_gettime(CLOCK_MONOTONIC, &until);
@@ -135,7 +135,7 @@ static bool wait_for(struct maker *m) {
 	return done;
 }
 
-/* Waits for a thread, and asks systemd for more time as long as any thread makes progress. */
+/* Waits for a thread. Requests more time from systemd as long as any thread makes progress. */
 static void join(struct daemon *d, struct maker *makers, struct maker *m, uint64_t *before) {
 	while (!wait_for(m)) {
 		uint64_t now = 0;
@@ -144,14 +144,14 @@ static void join(struct daemon *d, struct maker *makers, struct maker *m, uint64
 		if (now != *before)
 			sd_notifyf(0,
 				   "EXTEND_TIMEOUT_USEC=%u\nSTATUS=Rebuilding after a crash, %" PRIu64
-				   " entries looked at",
+				   " entries checked",
 				   EXTENSION_USEC, now);
 		*before = now;
 	}
 	pthread_join(m->thread, NULL);
 }
 
-/* A rebuild takes a second or so for ten million keys: each worker's shards are made by a thread of their own. */
+/* A rebuild takes about a second for ten million keys, so that one thread makes each worker's shards. */
 static int make_all(struct daemon *d) {
 	struct maker *makers = calloc(d->worker_count, sizeof(*makers));
 	struct waiter waiter = {.mutex = PTHREAD_MUTEX_INITIALIZER};
@@ -182,7 +182,7 @@ static int make_all(struct daemon *d) {
 	return error;
 }
 
-/* Frees the shards that were made if one could not be made. The next process finds them as this one did. */
+/* Frees the shards if one of them could not be made. The next process finds the data unchanged. */
 static void free_all(struct daemon *d) {
 	for (unsigned i = 0; i < d->shard_count; i++) {
 		struct shard *s = d->shards[i];
@@ -202,7 +202,7 @@ int shards_make(struct daemon *d) {
 		error = worker_add_shard(d->workers[given % d->worker_count], d->shards[given]);
 		d->shard_counters[given] = shard_counters(d->shards[given]);
 	}
-	/* A worker owns the shards that it was given. */
+	/* A worker owns the shards that are assigned to it. */
 	if (error != 0 && given == 0)
 		free_all(d);
 	d->recovery.duration_ns = clock_monotonic_ns() - begin;
@@ -242,22 +242,22 @@ void shards_report_memory(struct daemon *d) {
 		return;
 	size_format(used, have, sizeof(have));
 	size_format(limit, may, sizeof(may));
-	snprintf(detail, sizeof(detail), "tenants have %s together, and may have %s", have, may);
+	snprintf(detail, sizeof(detail), "all tenants together use %s, and may use %s", have, may);
 	log_report(d->events, &(struct log_event){.id = LOG_EVENT_MEMORY_EXCEEDED, .detail = detail});
 }
 
-/* Logs the keys that the data of the process before does not allow. */
+/* Logs if the number of workers has changed, or if the data exceeds max_memory. */
 static void report_limits(struct daemon *d) {
 	char detail[128];
 	unsigned before = d->stored.shard_count;
 	if (before != d->worker_count) {
-		snprintf(detail, sizeof(detail), "%u workers, and tenants of %u", d->worker_count, before);
+		snprintf(detail, sizeof(detail), "%u workers now, %u before", d->worker_count, before);
 		log_report(d->events, &(struct log_event){.id = LOG_EVENT_SHARDS_KEPT, .detail = detail});
 	}
 	shards_report_memory(d);
 }
 
-/* After this the next process finds the data even after a crash. */
+/* From now on the next process finds the data even after a crash. */
 static int put_shards(struct daemon *d) {
 	char name[STORED_NAME];
 	int error = 0;

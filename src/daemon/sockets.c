@@ -16,7 +16,7 @@ static int complain(struct daemon *d, const char *address, int error, const char
 	return error;
 }
 
-/* Returns whether a socket unit's FileDescriptorName= names HTTP. Its default is the unit's own name. */
+/* Returns whether a socket unit's FileDescriptorName= means HTTP. Its default is the unit's own name. */
 static bool is_http(const char *name) {
 	static const char suffix[] = "-http.socket";
 	size_t len = strlen(name);
@@ -37,7 +37,7 @@ static int adopt(struct daemon *d, int fd, const char *name) {
 	if (shards_keep_stored(d, fd, name))
 		return 0;
 	if (!http && !is_resp(name)) {
-		/* systemd keeps it: another release may know it. */
+		/* systemd keeps the file, because another release may know it. */
 		log_report(d->events, &(struct log_event){.id = LOG_EVENT_STORED_UNKNOWN, .detail = name});
 		close(fd);
 		return 0;
@@ -47,7 +47,7 @@ static int adopt(struct daemon *d, int fd, const char *name) {
 	struct listener *l = NULL;
 	int error = listener_adopt(&l, fd);
 	if (error != 0)
-		return complain(d, name, error, "systemd passed this, which does not listen");
+		return complain(d, name, error, "systemd passed a file that is not a listening socket");
 	(http ? d->http_listeners : d->resp)[(*count)++] = l;
 	if (!http && !config_allows_address(d->config, listener_address(l)))
 		return complain(d, listener_address(l), -EPERM,
@@ -78,7 +78,7 @@ static int open_list(struct daemon *d, const struct config_addresses *addresses,
 		int error = listener_open(&list[*count], addresses->text[i], access);
 		if (error != 0)
 			return complain(d, addresses->text[i], error,
-					error == -EPERM ? "a file can be given to a group of its owner only" : NULL);
+					error == -EPERM ? "only a member of a group can assign a socket to it" : NULL);
 		++*count;
 	}
 	return 0;

@@ -9,7 +9,7 @@
 /* Time for clients to read their replies if nothing keeps the data. */
 #define STOP_MS 5000
 
-/* Waits for the workers' threads, so that the loop can go on meanwhile. */
+/* Waits for the workers' threads, so that the loop can continue. */
 static void *reap(void *context) {
 	struct daemon *d = context;
 	for (unsigned i = 0; i < d->started; i++) {
@@ -27,11 +27,12 @@ void stop_begin(struct daemon *d) {
 	d->health.state = HEALTH_STOPPING;
 	sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
 	log_report(d->events, &(struct log_event){.id = LOG_EVENT_STOPPING});
-	/* Only the message at the end depends on it, not the stop. */
+	/* Only the final message depends on this, not the stop. */
 	if (d->has_store)
 		d->unit_job = unit_job_ask();
 	sockets_stop_listening(d);
-	/* If there can be a next process, everything is left to it: a restart cannot always be told from a stop. */
+	/* If there can be a next process, hands everything over to it: systemd does not always tell a restart from a
+	 * stop. */
 	for (unsigned i = 0; i < d->worker_count; i++) {
 		if (d->has_store)
 			worker_freeze(d->workers[i]);

@@ -10,7 +10,7 @@
 
 #include "atomdb/util/clock.h"
 
-/* For the handshake, and for each answer. */
+/* Timeout of the handshake, and of each answer. */
 #define PATIENCE_USEC 500000
 
 #define SYSTEM_BUS "unix:path=/run/dbus/system_bus_socket"
@@ -18,7 +18,7 @@
 #define MANAGER "org.freedesktop.systemd1"
 #define UNITS   "/org/freedesktop/systemd1/unit"
 
-/* A property of an object of systemd as text, which the caller frees; NULL: it could not be had. */
+/* Returns a property of an object of systemd as text, which the caller frees, or NULL on an error. */
 static char *get_text(sd_bus *bus, const char *path, const char *interface, const char *name) {
 	char *text = NULL;
 	return sd_bus_get_property_string(bus, MANAGER, path, interface, name, NULL, &text) < 0 ? NULL : text;
@@ -31,8 +31,8 @@ static bool text_is(sd_bus *bus, const char *path, const char *interface, const 
 	return is;
 }
 
-/* The type of the job that systemd does with a unit, which the caller frees: "stop", "restart", …, or "" for none.
- * NULL: it could not be had. */
+/* Returns the type of the job that systemd has for a unit, which the caller frees: "stop", "restart", …, or "" for
+ * none. NULL on an error. */
 static char *get_job(sd_bus *bus, const char *unit_path) {
 	sd_bus_message *answer = NULL;
 	const char *job = NULL;
@@ -63,13 +63,13 @@ static enum unit_fate get_fate(sd_bus *bus, const char *path) {
 	else if (strcmp(job, "stop") == 0 || *job == '\0')
 		fate = UNIT_ENDS;
 	free(job);
-	/* From systemd 254 on the store can outlive a stop. */
+	/* From systemd 254 on, the store can outlive a stop. */
 	if (fate == UNIT_ENDS && text_is(bus, path, MANAGER ".Service", "FileDescriptorStorePreserve", "yes"))
 		fate = UNIT_STARTS;
 	return fate;
 }
 
-/* Returns whether that unit waits for clients, and will go on to. */
+/* Returns whether that socket unit waits for clients, and will continue to. */
 static bool is_waiting(sd_bus *bus, const char *unit) {
 	char *path = NULL, *job = NULL;
 	bool waits = sd_bus_path_encode(UNITS, unit, &path) >= 0 &&
@@ -93,7 +93,7 @@ static void get_triggers(sd_bus *bus, const char *path, char out[UNIT_TRIGGERS_M
 	size_t count = 0;
 	while (units != NULL && units[count] != NULL)
 		count++;
-	/* systemd's order changes from one start to the next. */
+	/* systemd's order changes between starts. */
 	if (count > 0)
 		qsort(units, count, sizeof(*units), compare_names);
 	for (char **unit = units; units != NULL && *unit != NULL; unit++) {
@@ -110,8 +110,8 @@ static void get_triggers(sd_bus *bus, const char *path, char out[UNIT_TRIGGERS_M
 	free(units);
 }
 
-/* The object of the unit whose process this is, which the caller frees; NULL: it could not be had, or another process
- * is the main one: a test may run in a unit that is not its own. */
+/* Returns the object of the unit whose main process is this one, which the caller frees. NULL on an error, or if
+ * another process is the main one, as in a test within a unit. */
 static char *get_own_path(sd_bus *bus) {
 	sd_bus_message *answer = NULL;
 	const char *path = NULL;
@@ -129,7 +129,7 @@ static char *get_own_path(sd_bus *bus) {
 	return own;
 }
 
-/* Runs the handshake of the bus. Returns whether it ended in time. */
+/* Runs the handshake of the bus. Returns whether it completed in time. */
 static bool get_ready(sd_bus *bus) {
 	const uint64_t end = clock_monotonic_ns() + PATIENCE_USEC * UINT64_C(1000);
 	while (sd_bus_is_ready(bus) == 0) {
@@ -143,7 +143,7 @@ static bool get_ready(sd_bus *bus) {
 	return sd_bus_is_ready(bus) > 0;
 }
 
-/* NULL: there is none, or it does not answer. */
+/* NULL: there is no bus, or it does not answer. */
 static sd_bus *open_bus(void) {
 	const char *address = secure_getenv("DBUS_SYSTEM_BUS_ADDRESS");
 	sd_bus *bus = NULL;

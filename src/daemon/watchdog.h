@@ -1,29 +1,29 @@
-/* Tells whether workers answer pings. Pure: the caller sends the pings and passes the time. */
+/* The watchdog of workers: decides whether they answer pings. Pure: the caller sends the pings and passes the time. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* One worker; zeros before the first turn. */
+/* The state of one worker; zeros before the first turn. */
 struct watchdog {
-	bool waiting;      /* for the answer to a ping */
-	uint64_t pongs;    /* answers before that ping */
-	uint64_t since_ns; /* when it was sent */
+	bool waiting;      /* a ping is sent, and its answer is due */
+	uint64_t pongs;    /* number of answers before that ping */
+	uint64_t since_ns; /* when the ping was sent */
 };
 
 struct watchdog_turn {
-	bool ping;     /* send one now */
-	bool answered; /* nothing is owed by the worker */
-	bool stuck;    /* an answer is owed for longer than the limit */
+	bool ping;     /* send a ping now */
+	bool answered; /* no answer is due */
+	bool stuck;    /* an answer is due for longer than the limit */
 };
 
-/* A look at one worker that has answered `pongs` pings so far. A worker that owes an answer is not pinged again. */
+/* Checks one worker that has answered `pongs` pings so far. Does not ping a worker whose answer is due. */
 struct watchdog_turn watchdog_look(struct watchdog *w, uint64_t pongs, uint64_t now_ns, uint64_t limit_ns);
 
-/* A stop under way; zeros before the first look. */
+/* The progress of a stop; zeros before the first check. */
 struct watchdog_stop {
-	uint64_t progress; /* at the latest look that found some */
-	unsigned idle;     /* looks since then: a look, unlike the clock, stands still while the process does */
+	uint64_t progress; /* sum at the last check that found progress */
+	unsigned idle; /* checks since then; unlike the clock, this does not advance while the process is suspended */
 };
 
 /* Takes a sum of counters that rise as a stop advances. Returns whether it has changed since the last call. */

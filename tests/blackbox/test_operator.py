@@ -155,11 +155,11 @@ def test_a_reload_applies_the_file_and_logs_it(server, operator, admin):
         shop.many(("SET", f"k{number}", "v") for number in range(20))
         wait_for(lambda: shop.cmd("SET", "x", "y") and shop.cmd("DBSIZE") == 10, 5, "the file's quota")
     log = server.log()
-    for verdict in ("tenant new, created live: not in the file, so removed",
-                    "tenant shop, max_entries: was 4, and is 10 now, as in the file",
-                    "tenant shop, secret: those of the file are in force", "server-wide max_memory: stays 1073741824, which the file says",
-                    "tenant blog, dropped live: in the file, so it is back, without its data",
-                    "server-wide resp.max_clients: was 77, and is 10000 now, as in the file"):
+    for verdict in ("tenant new, created live: removed, because the file does not have it",
+                    "tenant shop, max_entries: changed from 4 to 10, as in the file",
+                    "tenant shop, secret: replaced by the value in the file", "server-wide max_memory: stays 1073741824, as in the file",
+                    "tenant blog, dropped live: created again without its data, because the file has it",
+                    "server-wide resp.max_clients: changed from 77 to 10000, as in the file"):
         assert f"The reload ended a live change: {verdict}" in log, verdict
     assert server.metric("atomdb_live_changes") == 0
     assert info(operator, "shop")["changed_live"] == []

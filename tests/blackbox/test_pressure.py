@@ -98,7 +98,7 @@ def relieve(server):
 
 
 def test_the_limit_is_logged(full):
-    assert "The memory limit of the control group applies: tenants may have 224.00M of 256.00M together" in full.log()
+    assert "The memory limit of the control group applies: all tenants together may use 224.00M of 256.00M" in full.log()
     assert full.metric("atomdb_shed_keys_total") == 0
 
 

@@ -179,7 +179,7 @@ def test_a_limit_that_the_file_lost_takes_no_keys(atomdb, before, after, becomes
             command = [atomdb.binary, "--reload", str(atomdb.pid)]
             assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 1
         said = [line for line in atomdb.log().splitlines() if "would delete keys of tenants" in line]
-        assert "(90 keys, " in said[0] and f": {becomes})" in said[0] and "write these limits in the file" in said[0]
+        assert "(90 keys, " in said[0] and f": {becomes})" in said[0] and "set them at the tenant or in defaults" in said[0]
         assert client.cmd("SET", "one more", "v") == "OK" and client.cmd("DBSIZE") == 91
         assert client.cmd("EXISTS", "k0") == 1
         # If the file sets the limit, the operator wants it.
@@ -318,7 +318,7 @@ def test_the_reload_option_waits_for_the_result(atomdb):
     def ask():
         command = [atomdb.binary, "--reload", str(atomdb.pid)]
         result = subprocess.run(command, capture_output=True, timeout=60, check=False, text=True)
-        assert result.stderr == (f"atomdb: process {atomdb.pid} did not take the configuration: its log says why\n"
+        assert result.stderr == (f"atomdb: process {atomdb.pid} did not reload the configuration: see its log\n"
                                  if result.returncode else "")
         return result.returncode
 

@@ -143,7 +143,7 @@ def test_workers_may_change(service, end):
         assert sum("shard" in name for name in service.names()) == max(workers, 2 if workers == 1 else 3)
         if end == "restart":
             assert client.cmd("GET", "number") == b"41"
-    assert "The number of workers has changed; tenants stay in their shards: 1 workers, and tenants of 2" in service.log()
+    assert "The number of workers has changed; tenants stay in their shards: 1 workers now, 2 before" in service.log()
 
 
 def listed(*names):
@@ -366,7 +366,7 @@ def test_a_long_recovery_asks_for_more_time(service):
     with service.client("one") as client:
         client.many([("SET", f"more:{i}", i) for i in range(30000)])
     service.crash()
-    told = service.extensions(r"Rebuilding after a crash, (\d+) entries looked at")
+    told = service.extensions(r"Rebuilding after a crash, (\d+) entries checked")
     assert len(told) > 1
     assert told == sorted(set(told)), "it must ask again only after progress"
 

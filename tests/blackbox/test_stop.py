@@ -84,7 +84,7 @@ def test_the_last_message_says_what_is_lost(atomdb):
             client.many([("SET", i, "v") for i in range(3)])
     atomdb.client("three")
     atomdb.stop()
-    assert "AtomDB has stopped: 6 keys of 2 tenants are gone: nothing keeps them" in atomdb.log().splitlines()[-1]
+    assert "AtomDB has stopped: 6 keys of 2 tenants are lost: no service manager keeps them" in atomdb.log().splitlines()[-1]
 
 
 def test_the_last_message_of_a_service_depends_on_systemd(service):
@@ -94,7 +94,7 @@ def test_the_last_message_of_a_service_depends_on_systemd(service):
         client.cmd("SET", "k", "v")
         service.end()
     assert ("AtomDB has stopped: systemd keeps 1 keys of 1 tenants and 1 clients if it starts the unit again (restart), "
-            "and gives them up if not (stop)") in service.log().splitlines()[-1]
+            "and drops them if not (stop)") in service.log().splitlines()[-1]
 
 
 def test_quit_and_errors_end_with_the_reply(atomdb):

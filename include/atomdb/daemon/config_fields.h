@@ -23,7 +23,7 @@
 struct config_addresses {
 	char text[CONFIG_ADDRESSES][CONFIG_ADDRESS_MAX + 1];
 	unsigned count;
-	bool given; /* in the file, not the default */
+	bool given; /* read from the file, not the default */
 };
 
 struct config_secret {
@@ -34,23 +34,23 @@ struct config_secret {
 struct config {
 	struct config_addresses resp_listen;
 	struct config_addresses http_listen;
-	struct listener_access resp_socket, http_socket; /* of their Unix sockets */
+	struct listener_access resp_socket, http_socket; /* mode and group of the Unix sockets */
 	bool open_to_network;                            /* allows open tenancy on an address other than loopback */
-	struct settings settings;                        /* port: of the first TCP address of resp_listen */
+	struct settings settings;                        /* its port is that of the first TCP address in resp_listen */
 	uint32_t tenants_shown;
-	struct config_secret http_secret;     /* guards counters over HTTP */
-	struct config_addresses http_hosts;   /* names without a port, or CONFIG_ANY_HOST */
-	bool http_secret_for_all;             /* else it guards the counters of tenants only */
+	struct config_secret http_secret;     /* protects counters over HTTP */
+	struct config_addresses http_hosts;   /* host names without a port, or CONFIG_ANY_HOST */
+	bool http_secret_for_all;             /* protects all counters; else only those of tenants */
 	uint32_t workers;                     /* 0: one for each CPU */
 	uint64_t max_memory;                  /* bytes; 0: no limit */
 	bool huge_pages;                      /* backs full memory with huge pages */
-	bool start_empty;                     /* if kept data cannot be read */
-	struct tenants_config tenants_config; /* tenants, removed: owned by the config */
-	struct config_secret admin;           /* the operator's */
+	bool start_empty;                     /* starts empty if kept data cannot be read */
+	struct tenants_config tenants_config; /* owned: names of tenants that may be removed */
+	struct config_secret admin;           /* of the operator */
 	int log_level;                        /* syslog's LOG_ERR to LOG_DEBUG */
 };
 
-/* The reason for which a configuration is refused: "file:line: what is wrong". */
+/* The reason for which a configuration is refused: "file:line: reason". */
 struct config_error {
 	char text[CONFIG_ERROR_MAX];
 };

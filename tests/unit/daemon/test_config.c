@@ -289,8 +289,8 @@ static void modes_and_groups_of_sockets_are_checked(void **state) {
 static void open_tenancy_stays_on_the_host(void **state) {
 	(void)state;
 	bad("resp: {\n listen = [ \"127.0.0.1:1\", \"0.0.0.0:1\" ]; };",
-	    "a.conf:2: with tenancy \"open\" anybody who reaches 0.0.0.0:1 could open a tenant: set tenancy to "
-	    "\"listed\", or resp.open_to_network to true if that is meant");
+	    "a.conf:2: with tenancy \"open\" every client that reaches 0.0.0.0:1 can open a tenant: set tenancy to "
+	    "\"listed\", or resp.open_to_network to true if this is intended");
 	config_free(good("resp: { listen = [ \"0.0.0.0:1\" ]; open_to_network = true; };"));
 	config_free(good("resp: { listen = [ \"[::]:1\" ]; }; tenancy = \"listed\";"));
 	config_free(good("anonymous = \"guest\";")); /* opened with the defaults */

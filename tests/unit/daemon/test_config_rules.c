@@ -37,8 +37,8 @@ static void a_conflict_names_the_line_of_the_key(void **state) {
 	assert_string_equal(refusal("resp: { listen = [ \"127.0.0.1:1\" ]; };"), "");
 	assert_string_equal(
 		refusal("tenancy = \"open\";\nresp: {\n listen = [ \"0.0.0.0:1\" ];\n};"),
-		"f:3: with tenancy \"open\" anybody who reaches 0.0.0.0:1 could open a tenant: set tenancy to "
-		"\"listed\", or resp.open_to_network to true if that is meant");
+		"f:3: with tenancy \"open\" every client that reaches 0.0.0.0:1 can open a tenant: set tenancy to "
+		"\"listed\", or resp.open_to_network to true if this is intended");
 	assert_string_equal(refusal("resp: { listen = [ \"0.0.0.0:1\" ]; open_to_network = true; };"), "");
 	assert_string_equal(refusal("tenancy = \"listed\"; resp: { listen = [ \"0.0.0.0:1\" ]; };"), "");
 }

@@ -98,8 +98,8 @@ static void a_reload_tells_what_becomes_of_each_setting(void **state) {
 	live_changes_note(w->d, "", "resp.idle_timeout");
 	struct config *file = parse("resp: { max_clients = 5; idle_timeout = 8; };");
 	live_changes_end(w->d, file);
-	assert_string_equal(w->log, "server-wide resp.max_clients: was 9, and is 5 now, as in the file\n"
-				    "server-wide resp.idle_timeout: stays 8, which the file says by now\n");
+	assert_string_equal(w->log, "server-wide resp.max_clients: changed from 9 to 5, as in the file\n"
+				    "server-wide resp.idle_timeout: stays 8, as in the file\n");
 	assert_int_equal(w->d->live_count, 0);
 	config_free(file);
 	world_free(w);
@@ -118,12 +118,12 @@ static void a_reload_tells_what_becomes_of_each_tenant(void **state) {
 		parse("tenants: ( { name = \"a\"; secret = \"1\"; }, { name = \"kept\"; secret = \"2\"; },"
 		      "           { name = \"back\"; secret = \"3\"; } );");
 	live_changes_end(w->d, file);
-	assert_string_equal(w->log, "new: created live: not in the file, so removed\n"
-				    "kept: created live: in the file by now, so it stays\n"
-				    "back: dropped live: in the file, so it is back, without its data\n"
-				    "away: dropped live: not in the file any more either\n"
-				    "a: secret: those of the file are in force\n"
-				    "gone: max_memory: the tenant is not in the file, so it is removed\n");
+	assert_string_equal(w->log, "new: created live: removed, because the file does not have it\n"
+				    "kept: created live: kept, because the file now has it\n"
+				    "back: dropped live: created again without its data, because the file has it\n"
+				    "away: dropped live: not in the file either\n"
+				    "a: secret: replaced by the value in the file\n"
+				    "gone: max_memory: removed with its tenant, which the file does not have\n");
 	config_free(file);
 	world_free(w);
 }
