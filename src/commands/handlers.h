@@ -1,4 +1,4 @@
-/* The handlers of all commands, made from commands.def, and the headers that most of them use. */
+/* The handlers and hooks of the rows of commands.def, and the headers that most handlers use. */
 #pragma once
 
 #include "atomdb/events/keyspace_events.h"
@@ -9,3 +9,13 @@
 #include "atomdb/commands/commands.def"
 #undef COMMAND
 #undef SUBCOMMAND
+
+/* struct command.call_key_flags */
+uint16_t set_key_flags(const struct slice *argv, uint32_t argc);
+uint16_t bitfield_key_flags(const struct slice *argv, uint32_t argc);
+/* struct key_spec.find */
+uint32_t sort_store_key(const struct slice *argv, uint32_t argc);
+/* struct command.is_secret */
+bool auth_is_secret(const struct slice *argv, uint32_t i);
+bool hello_is_secret(const struct slice *argv, uint32_t i);
+bool tenant_is_secret(const struct slice *argv, uint32_t i);

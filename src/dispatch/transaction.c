@@ -64,7 +64,7 @@ void transaction_end(struct session *s) {
 	while (x->first != NULL) {
 		struct queued *k = x->first;
 		x->first = k->next;
-		if (request_has_secrets(&(struct request){.command = k->command}))
+		if (k->command->is_secret != NULL)
 			explicit_bzero(k, k->bytes);
 		free(k);
 	}
@@ -125,7 +125,7 @@ static int append(struct session *s, const struct request *r) {
 }
 
 int transaction_queue(struct session *s, const struct request *r) {
-	if (request_has_secrets(r))
+	if (r->command->is_secret != NULL)
 		s->flags |= SESSION_SECRET;
 	/* A transaction that can no longer run takes no memory. */
 	if (s->flags & (SESSION_DIRTY_QUEUE | SESSION_DIRTY_KEYS))

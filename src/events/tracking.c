@@ -172,7 +172,7 @@ void tracking_remember(struct session *s, const struct request *r) {
 	if (!(c->flags & CMD_READONLY) || (x->options & TRACKING_BCAST) ||
 	    ((x->options & TRACKING_OPTIN) && !caching) || ((x->options & TRACKING_OPTOUT) && caching))
 		return;
-	struct command_keys keys = command_keys_begin(c, r->argc);
+	struct command_keys keys = command_keys_begin(c, r->argv, r->argc);
 	for (uint32_t at; command_keys_next(&keys, &at);)
 		remember(s, r->argv[at]);
 }
@@ -181,7 +181,7 @@ void tracking_after_command(struct session *s, const struct request *r, enum out
 	if (s->tenant != NULL && s->tenant->subscriptions != NULL)
 		invalidation_send_own(s->tenant->subscriptions, s);
 	if ((s->flags & SESSION_TRACKING) && !(s->flags & SESSION_MULTI) && outcome_is_final(outcome) &&
-	    r->command->id != COMMAND_CLIENT)
+	    !(r->command->flags & CMD_KEEPS_CACHING))
 		s->subscriber->tracking->options &= ~(uint32_t)TRACKING_CACHING;
 }
 

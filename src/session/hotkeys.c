@@ -98,7 +98,7 @@ static bool look_up(struct tenant *t, struct hotkeys *h, unsigned i) {
 }
 
 static void look_at(struct session *s, struct hotkeys *h, const struct request *r) {
-	struct command_keys keys = command_keys_begin(r->command, r->argc);
+	struct command_keys keys = command_keys_begin(r->command, r->argv, r->argc);
 	uint32_t at;
 	for (unsigned n = 0; n < KEYS_LOOKED_AT && command_keys_next(&keys, &at); n++) {
 		struct key key = request_key(s, r, at);

@@ -128,22 +128,6 @@ int tenant_stats_configure(struct tenant *t, const struct environment *env,
 
 /* --- the slow log ----------------------------------------------------------------------------------------------- */
 
-/* Those of AUTH, the two behind AUTH in HELLO, and those behind the secret options of TENANT. */
-bool request_is_secret(const struct request *r, uint32_t i) {
-	if (r->command->id == COMMAND_AUTH)
-		return i > 0;
-	if (r->command->id == COMMAND_TENANT)
-		return i >= 4 && (slice_is(r->argv[i - 1], "secret") || slice_is(r->argv[i - 1], "secret_sha256"));
-	if (r->command->id != COMMAND_HELLO)
-		return false;
-	return (i >= 2 && slice_is(r->argv[i - 1], "AUTH")) || (i >= 3 && slice_is(r->argv[i - 2], "AUTH"));
-}
-
-bool request_has_secrets(const struct request *r) {
-	enum command_id id = r->command->id;
-	return id == COMMAND_AUTH || id == COMMAND_HELLO || id == COMMAND_TENANT;
-}
-
 /* A kept argument: `head`, then `note`. */
 struct kept {
 	struct slice head;

@@ -56,6 +56,7 @@ enum command_flag {
 	CMD_MAY_WRITE = 1 << 17,     /* waits for the end of CLIENT PAUSE WRITE, although it is no CMD_WRITE */
 	CMD_RUNS_QUEUE = 1 << 18,    /* runs the commands of the transaction */
 	CMD_LEAVES_TENANT = 1 << 19, /* takes the session out of its tenant */
+	CMD_KEEPS_CACHING = 1 << 20, /* CLIENT CACHING before it applies to the command behind it */
 };
 
 /* Redis's ACL categories, in the order in which COMMAND INFO names them. AtomDB has no rules by category, but clients
@@ -118,8 +119,11 @@ static inline bool outcome_is_final(enum outcome outcome) {
 /* A key specification beyond a command's first, which then covers the key at first_key alone. */
 struct key_spec {
 	uint16_t flags;      /* enum key_flag; 0 ends the list */
-	int16_t first, last; /* as first_key and last_key; first 0: where the keys are depends on the other arguments */
-	const char *note;    /* NULL: none */
+	int16_t first, last; /* as first_key and last_key; first 0: no position gives the keys */
+	/* If first is 0: returns the argument that is a key, such as that of STORE, or 0. At most one specification of
+	 * a command has it. NULL: no argument is a key, as the keys of SORT BY, which are names in values. */
+	uint32_t (*find)(const struct slice *argv, uint32_t argc);
+	const char *note; /* NULL: none */
 };
 
 /* A change of a command in a version of Redis. */
@@ -138,6 +142,12 @@ struct command {
 	enum command_group group;
 	const char *key_note;             /* NULL mostly: the note of the key specification */
 	const struct key_spec *more_keys; /* NULL mostly */
+	/* Hooks for what the other arguments decide. `argv` begins with the name. NULL mostly.
+	 *
+	 * Returns the key_flags of one call: less than those of the row, which has KEY_VARIABLE_FLAGS. */
+	uint16_t (*call_key_flags)(const struct slice *argv, uint32_t argc);
+	/* Returns whether argument `i` is a secret: no log shows it. A command with this hook sets SESSION_SECRET. */
+	bool (*is_secret)(const struct slice *argv, uint32_t i);
 	const char *tips, *since;         /* separated by spaces, NULL: none; the version of Redis that brought it */
 	const char *complexity, *summary; /* complexity: NULL for none */
 	/* For COMMAND DOCS. NULL: none.

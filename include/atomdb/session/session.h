@@ -200,6 +200,11 @@ struct request {
 	const struct entry *entry;     /* likewise */
 };
 
+/* Returns whether argument `i` is a secret, which no log shows. The command is known. */
+static inline bool request_is_secret(const struct request *r, uint32_t i) {
+	return r->command->is_secret != NULL && r->command->is_secret(r->argv, i);
+}
+
 /* `global_id` is unique over all workers and the daemon's life. */
 void session_init(struct session *s, struct environment *env, uint64_t global_id);
 /* Leaves the tenant (which may end it: registry_release) and frees what the session owns. */

@@ -119,11 +119,6 @@ struct rates {
 #define RATE_MS 100
 struct rates tenant_stats_rates(struct tenant *t, const struct environment *env);
 
-/* Whether argument `i` is a secret, which is shown nowhere. */
-bool request_is_secret(const struct request *r, uint32_t i);
-/* Whether any argument may be one. */
-bool request_has_secrets(const struct request *r);
-
 /* The name of a latency event; its series is t->tenant_stats->events[i]. */
 const char *latency_event_name(unsigned i);
 /* Forgets what is in the slow log. */

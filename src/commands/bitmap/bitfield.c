@@ -107,6 +107,16 @@ static const struct command_option options[] = {
 	OPTION("incrby", .flag = OPTION_INCRBY, .values = 3),
 };
 
+/* With GET alone it only reads. */
+uint16_t bitfield_key_flags(const struct slice *argv, uint32_t argc) {
+	const struct request r = {.argv = argv, .argc = argc};
+	struct options o = OPTIONS_BEGIN(&r, 2, options);
+	while (options_next(&o) != NULL)
+		;
+	bool reads = o.error == OPTIONS_OK && !(o.seen & (OPTION_SET | OPTION_INCRBY));
+	return reads ? KEY_RO | KEY_ACCESS : KEY_RW | KEY_ACCESS | KEY_UPDATE;
+}
+
 /* Reads one field: its type, its offset, and its operand unless it is read only. False: an error was replied. */
 static bool parse_field(struct session *s, uint32_t flag, const struct slice *values, struct field *f) {
 	f->action = flag == OPTION_GET ? FIELD_GET : flag == OPTION_SET ? FIELD_SET : FIELD_ADD;

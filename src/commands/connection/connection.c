@@ -89,6 +89,11 @@ static bool authenticate(struct session *s, struct slice name, struct slice secr
 	return r == 0;
 }
 
+bool auth_is_secret(const struct slice *argv, uint32_t i) {
+	(void)argv;
+	return i > 0;
+}
+
 enum outcome cmd_auth(struct session *s, const struct request *r) {
 	s->flags |= SESSION_SECRET;
 	if (r->argc > 3)
@@ -117,6 +122,11 @@ static void reply_hello(struct session *s) {
 	writer_bulk(w, SLICE("master"));
 	writer_bulk(w, SLICE("modules"));
 	writer_array(w, 0);
+}
+
+/* The name behind AUTH is redacted too, as in Redis. */
+bool hello_is_secret(const struct slice *argv, uint32_t i) {
+	return (i >= 2 && slice_is(argv[i - 1], "AUTH")) || (i >= 3 && slice_is(argv[i - 2], "AUTH"));
 }
 
 /* The last AUTH option, 0 for none: the one whose tenant the session ends in. The others are not tried, since tenants

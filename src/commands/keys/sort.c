@@ -1,7 +1,5 @@
 /* SORT and SORT_RO. There are no lists, sets or sorted sets: a key that exists cannot be sorted, another one is empty.
  */
-#include "commands/keys/sort.h"
-
 #include "atomdb/session/options.h"
 #include "commands/handlers.h"
 
@@ -36,7 +34,8 @@ static bool parse_options(struct session *s, const struct request *r, bool may_s
 	return o.error == OPTIONS_OK;
 }
 
-uint32_t sort_destination(const struct slice *argv, uint32_t argc) {
+/* The last STORE counts, as in the command itself. */
+uint32_t sort_store_key(const struct slice *argv, uint32_t argc) {
 	uint32_t found = 0;
 	for (uint32_t i = 2; i < argc; i++) {
 		const struct command_option *option = options_find(options, OPTION_COUNT, argv[i]);

@@ -5,7 +5,6 @@
 #include "atomdb/session/keys.h"
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"
-#include "commands/keys/sort.h"
 #include "commands/server/docs.h"
 
 static const char *const group_names[] = {
@@ -100,7 +99,8 @@ static void reply_key_spec(struct session *s, const struct key_spec *spec, int s
 }
 
 static void reply_key_specs(struct session *s, const struct command *c) {
-	struct key_spec first = {c->key_flags, c->first_key, c->last_key, c->key_note};
+	struct key_spec first = {
+		.flags = c->key_flags, .first = c->first_key, .last = c->last_key, .note = c->key_note};
 	size_t count = c->first_key != 0, more = 0;
 	if (c->more_keys != NULL) {
 		first.last = c->first_key;
@@ -310,47 +310,12 @@ enum outcome cmd_command_list(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* The key flags of SET: with GET it reads the old value. */
-static uint32_t set_flags(const struct slice *argv, uint32_t argc) {
-	for (uint32_t i = 3; i < argc; i++) {
-		if (slice_is(argv[i], "GET"))
-			return KEY_RW | KEY_ACCESS | KEY_UPDATE;
-	}
-	return KEY_OW | KEY_UPDATE;
-}
-
-/* The key flags of BITFIELD: with GET alone it only reads. */
-static uint32_t bitfield_flags(const struct slice *argv, uint32_t argc) {
-	for (uint32_t i = 2; i < argc;) {
-		if (slice_is(argv[i], "GET"))
-			i += 3;
-		else if (slice_is(argv[i], "OVERFLOW"))
-			i += 2;
-		else
-			return KEY_RW | KEY_ACCESS | KEY_UPDATE;
-	}
-	return KEY_RO | KEY_ACCESS;
-}
-
-/* The flags of a command's key at argument `at`. */
-static uint32_t flags_of_key(const struct command *c, const struct slice *argv, uint32_t argc, uint32_t at) {
-	if (c->id == COMMAND_SET)
-		return set_flags(argv, argc);
-	if (c->id == COMMAND_BITFIELD)
-		return bitfield_flags(argv, argc);
-	for (const struct key_spec *spec = c->more_keys; spec != NULL && spec->flags != 0; spec++) {
-		if (spec->first != 0 && at >= (uint32_t)spec->first && (spec->last < 0 || at <= (uint32_t)spec->last))
-			return spec->flags;
-	}
-	return c->key_flags;
-}
-
 static void reply_key(struct session *s, struct slice key, uint32_t flags, bool with_flags) {
 	if (with_flags)
 		writer_array(s->reply, 2);
 	writer_bulk(s->reply, key);
 	if (with_flags)
-		reply_bits(s, flags & ~(uint32_t)KEY_VARIABLE_FLAGS, key_flag_names, LENGTH(key_flag_names));
+		reply_bits(s, flags, key_flag_names, LENGTH(key_flag_names));
 }
 
 static enum outcome get_keys(struct session *s, const struct request *r, bool with_flags) {
@@ -363,16 +328,13 @@ static enum outcome get_keys(struct session *s, const struct request *r, bool wi
 		return reply_error(s, "ERR The command has no key arguments");
 	if (!command_arity_ok(c, argc))
 		return reply_error(s, "ERR Invalid number of arguments specified for command");
-	struct command_keys keys = command_keys_begin(c, argc);
-	uint32_t store = c->id == COMMAND_SORT ? sort_destination(argv, argc) : 0;
+	struct command_keys keys = command_keys_begin(c, argv, argc);
 	/* One key, and others behind it that the command can do without. */
 	if (c->more_keys != NULL && c->last_key < 0 && command_keys_count(&keys) == 1)
 		return reply_error(s, "ERR Invalid arguments specified for command");
-	writer_array(s->reply, command_keys_count(&keys) + (store != 0));
+	writer_array(s->reply, command_keys_count(&keys));
 	for (uint32_t at; command_keys_next(&keys, &at) && !writer_drops(s->reply);)
-		reply_key(s, argv[at], flags_of_key(c, argv, argc, at), with_flags);
-	if (store != 0)
-		reply_key(s, argv[store], KEY_OW | KEY_UPDATE, with_flags);
+		reply_key(s, argv[at], command_key_flags(c, argv, argc, at), with_flags);
 	return OUTCOME_DONE;
 }
 

@@ -90,6 +90,15 @@ static bool parse_time(struct session *s, const struct request *r, unsigned flag
 			    (flags & (OPTION_EXAT | OPTION_PXAT)) != 0, deadline);
 }
 
+/* With GET it reads the old value. As in Redis, the value of another option may pass for it. */
+uint16_t set_key_flags(const struct slice *argv, uint32_t argc) {
+	for (uint32_t i = 3; i < argc; i++) {
+		if (slice_is(argv[i], "GET"))
+			return KEY_RW | KEY_ACCESS | KEY_UPDATE;
+	}
+	return KEY_OW | KEY_UPDATE;
+}
+
 static enum outcome set_with_options(struct session *s, const struct request *r) {
 	unsigned flags;
 	struct slice time = {NULL, 0};

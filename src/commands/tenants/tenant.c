@@ -21,6 +21,10 @@ enum outcome cmd_tenant_info(struct session *s, const struct request *r) {
 	return ask(s, r, &kind);
 }
 
+bool tenant_is_secret(const struct slice *argv, uint32_t i) {
+	return i >= 4 && (slice_is(argv[i - 1], "secret") || slice_is(argv[i - 1], "secret_sha256"));
+}
+
 enum outcome cmd_tenant_create(struct session *s, const struct request *r) {
 	static const struct fanout_kind kind = {.control = CONTROL_TENANT_CREATE, .gather = fanout_gather_text};
 	return ask(s, r, &kind);

@@ -63,6 +63,27 @@ static void test_caching_is_the_exception_of_one_command(void **state) {
 	}
 }
 
+static void test_the_commands_of_client_leave_caching_to_the_next_one(void **state) {
+	struct client *c;
+	struct world *w = tracking_world(NULL, &c, TRACKING_OPTIN);
+	size_t count;
+	const struct command *client = command_find(&command_set, SLICE("client"));
+	const struct command *sub = command_subcommands(&command_set, client, &count);
+	(void)state;
+	for (size_t i = 0; i < count; i++)
+		assert_true(sub[i].flags & CMD_KEEPS_CACHING);
+	expect(c, "CLIENT CACHING YES", OK);
+	ask(c, "CLIENT GETNAME");
+	ask(c, "CLIENT bogus");
+	ask(c, "GET one");
+	assert_int_equal(subscription_count(&c->session, CHANNEL_TRACKED_KEY), 1);
+	expect(c, "CLIENT CACHING YES", OK);
+	ask(c, "PING");
+	ask(c, "GET two");
+	assert_int_equal(subscription_count(&c->session, CHANNEL_TRACKED_KEY), 1);
+	close_world(w, c);
+}
+
 static void test_noloop_leaves_out_only_own_changes(void **state) {
 	struct client *a;
 	struct world *w = tracking_world(NULL, &a, TRACKING_NOLOOP);
@@ -256,6 +277,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_change_is_sent_once_to_each_reader_of_the_key),
 		cmocka_unit_test(test_caching_is_the_exception_of_one_command),
+		cmocka_unit_test(test_the_commands_of_client_leave_caching_to_the_next_one),
 		cmocka_unit_test(test_noloop_leaves_out_only_own_changes),
 		cmocka_unit_test(test_the_oldest_keys_leave_a_full_table_as_changed),
 		cmocka_unit_test(test_a_long_name_is_sent_as_changed_and_not_remembered),

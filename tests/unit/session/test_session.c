@@ -424,8 +424,43 @@ static void test_counters_of_commands(void **state) {
 	close_world(w, c);
 }
 
+static void test_the_row_says_which_arguments_are_secrets(void **state) {
+	static const struct {
+		const char *command;
+		struct slice argv[8];
+		const char *secrets; /* their numbers */
+	} table[] = {
+		{"auth", {SLICE("AUTH"), SLICE("secret")}, "1"},
+		{"auth", {SLICE("AUTH"), SLICE("name"), SLICE("secret")}, "12"},
+		{"hello", {SLICE("HELLO"), SLICE("3"), SLICE("SETNAME"), SLICE("n")}, ""},
+		{"hello", {SLICE("HELLO"), SLICE("3"), SLICE("auth"), SLICE("name"), SLICE("secret")}, "34"},
+		{"tenant|create",
+		 {SLICE("TENANT"), SLICE("CREATE"), SLICE("secret"), SLICE("SECRET"), SLICE("s")},
+		 "4"},
+		{"tenant|set", {SLICE("TENANT"), SLICE("SET"), SLICE("a"), SLICE("secret_sha256"), SLICE("s")}, "4"},
+		{"tenant|set", {SLICE("TENANT"), SLICE("SET"), SLICE("a"), SLICE("max_entries"), SLICE("1")}, ""},
+		{"tenant|info", {SLICE("TENANT"), SLICE("INFO"), SLICE("secret")}, ""},
+		{"echo", {SLICE("ECHO"), SLICE("AUTH"), SLICE("secret")}, ""},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct request r = {.argv = table[i].argv};
+		char secrets[16] = "";
+		r.command = command_find_full(&command_set, slice_of(table[i].command));
+		assert_non_null(r.command);
+		while (r.argc < 8 && r.argv[r.argc].data != NULL)
+			r.argc++;
+		for (uint32_t k = 0; k < r.argc; k++) {
+			if (request_is_secret(&r, k))
+				snprintf(secrets + strlen(secrets), sizeof(secrets) - strlen(secrets), "%u", k);
+		}
+		assert_string_equal(secrets, table[i].secrets);
+	}
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_row_says_which_arguments_are_secrets),
 		cmocka_unit_test(test_nothing_without_auth),
 		cmocka_unit_test(test_tenants_are_apart),
 		cmocka_unit_test(test_listed_tenants),
