@@ -124,5 +124,7 @@ void admission_refused(struct session *s, const struct request *r, size_t mark) 
 		s->flags |= SESSION_DIRTY_QUEUE;
 	if (r->command != NULL && (r->command->flags & CMD_RUNS_QUEUE))
 		abort_transaction(s, mark);
+	if (r->command != NULL && r->command->is_secret != NULL)
+		s->flags |= SESSION_SECRET;
 	tenant_stats_count_rejected(s, r->command);
 }

@@ -292,8 +292,23 @@ static void test_keys_do_not_go_while_clients_pause(void **state) {
 	close_world(w, a);
 }
 
+static void test_a_refused_command_leaves_its_secrets_to_be_wiped(void **state) {
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	ask(c, "SUBSCRIBE x");
+	/* That of the AUTH of open_world(). */
+	c->session.flags &= ~(uint32_t)SESSION_SECRET;
+	expect_part(c, "GET k", "-ERR Can't execute 'get'");
+	assert_false(c->session.flags & SESSION_SECRET);
+	expect_part(c, "AUTH secret", "-ERR Can't execute 'auth'");
+	assert_true(c->session.flags & SESSION_SECRET);
+	close_world(w, c);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_refused_command_leaves_its_secrets_to_be_wiped),
 		cmocka_unit_test(test_nothing_is_left),
 		cmocka_unit_test(test_watch_and_flush),
 		cmocka_unit_test(test_full_tenant),
