@@ -3,5 +3,5 @@
 
 struct shard;
 
-/* Asks for compaction to the last page. shard_work() does it, in slices. */
+/* Requests a thorough compaction and the release of all free pages. shard_work() does it in slices. */
 void shard_purge(struct shard *s);

@@ -1,7 +1,8 @@
-/* Emptying databases: FLUSHDB, FLUSHALL. */
+/* Empties databases: FLUSHDB, FLUSHALL. */
 #pragma once
 
 struct tenant;
 
-/* Empties a database, or all with TENANT_DATABASES. Its keys are invisible at once and are freed in slices. */
+/* Empties the database with that number, or all databases if it is TENANT_DATABASES. The keys disappear at once;
+ * shard_work() frees them in slices. */
 void keyspace_flush(struct tenant *t, unsigned database);

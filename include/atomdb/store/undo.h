@@ -1,15 +1,16 @@
-/* Scopes: several writes that a crash leaves done together or not at all. */
+/* Scopes: groups of writes that a crash leaves either all done or all undone. */
 #pragma once
 
 #include <stdint.h>
 
 struct shard;
 
-/* Opens a scope: after a crash, all writes up to its commit are there, or none. Scopes nest; only the outermost commit
- * counts. A single call of keyspace.h needs no scope. */
+/* Opens a scope: after a crash, either all writes up to its commit are done, or none. Scopes nest, and only the
+ * outermost commit is effective. A single call of a keyspace.h function needs no scope. */
 void keyspace_begin(struct shard *s);
-/* Opens the scope of several commands: what they replace and remove stays charged until the commit. Beyond a 64th of
- * the quota, 64 KiB to 1 MiB, it has to fit into the quota, together with the `bytes` charged for the list of commands.
- */
+/* Opens the scope of a transaction: the values that its commands replace and remove stay charged until the commit.
+ * Beyond 1/64 of the quota (at least 64 KiB, at most 1 MiB) they must fit into the quota, together with the `bytes`
+ * bytes that are charged for the queued commands. */
 void keyspace_begin_transaction(struct shard *s, uint64_t bytes);
+/* Closes the scope that was opened last. Commits all writes if it is the outermost one. */
 void keyspace_commit(struct shard *s);

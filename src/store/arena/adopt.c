@@ -1,10 +1,13 @@
-/* A saved arena has a checksum of its header, and a random time of modification of its memfd. Any write to the file,
- * and the first write to a page of a new mapping, changes that time: one comparison proves that nothing was written
- * since, for an arena of any size.
+/* The seal of a saved arena, and the rebuilding of an arena that is not clean.
  *
- * Of an arena that is not clean, the descriptors of slabs and runs alone are used. One store writes such a descriptor,
- * as the last when a slab or run is made and as the first when it is freed, so the descriptors tell where blocks are.
- * The owner of the blocks tells which ones are in use. All other bookkeeping is rebuilt. */
+ * arena_save() writes a checksum of the header, and sets the memfd's modification time to a random value. Any write to
+ * the file, and the first write to a page of a new mapping, changes that time. One comparison therefore proves that
+ * nothing was written since, for an arena of any size.
+ *
+ * For an arena that is not clean, arena_rescan() uses only the descriptors of slabs and runs. One store publishes such
+ * a descriptor after its slab or run is complete, and one store clears it before the pages are freed, so the
+ * descriptors tell where blocks are. The owner of the blocks tells which blocks are in use. All other bookkeeping is
+ * rebuilt. */
 #include "store/arena/adopt.h"
 
 #include <errno.h>
@@ -25,7 +28,7 @@ static uint64_t sum(uint64_t crc, const void *bytes, size_t len) {
 	return crc64(crc, (struct slice){bytes, len});
 }
 
-/* The checksum of a saved arena; never 0. */
+/* Returns the checksum of a saved arena, which is never 0. */
 static uint64_t saved_sum(const struct arena *a) {
 	struct header h = *a->header;
 
@@ -63,7 +66,7 @@ void arena_disown(struct arena *a) {
 	a->fd = -1;
 }
 
-/* ---- taking over ---- */
+/* ---- adoption ---- */
 
 static int check_header(const struct header *h, uint64_t pages) {
 	if (h->magic != ARENA_MAGIC)
@@ -285,7 +288,7 @@ static bool rescan_run(struct rebuild *r, uint32_t page, enum arena_kind kind) {
 	return true;
 }
 
-/* Reads the run at `page`. Returns its number of pages, and whether it stays. */
+/* Rebuilds the slab or run at `page`. Returns its number of pages. Sets `*stays` to whether it is in use. */
 static uint32_t rescan_at(struct rebuild *r, uint32_t page, bool *stays) {
 	struct arena *a = r->arena;
 	struct descriptor *d = descriptor(a, page);
@@ -307,7 +310,7 @@ static uint32_t rescan_at(struct rebuild *r, uint32_t page, bool *stays) {
 	return pages;
 }
 
-/* Clears the descriptors of pages before the first and behind the last page. */
+/* Clears the descriptors of pages before the first page and after the last one. */
 static void clear_outside(struct arena *a) {
 	uint32_t end = a->header->end, column = PAGES_MAX / SLAB_PAGES;
 	uint32_t behind = (end + SLAB_PAGES - 1) / SLAB_PAGES, each = ARENA_PAGE / sizeof(struct descriptor);

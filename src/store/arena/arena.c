@@ -1,6 +1,7 @@
-/* A small block lies in a slab of 16 pages, aligned to its size, so that the slab of a block follows from its ref. A
- * larger block is a run of pages (see pages.h). A slab hands out its freed blocks first, from a list, and then its
- * never used part, above a mark that moves up:
+/* Blocks: a small block lies in a slab of 16 pages, a larger one is a run of pages (see pages.h).
+ *
+ * A slab is aligned to its size, so the ref of a block gives its slab. A slab hands out its freed blocks first, from a
+ * list, and then the unused part above its mark, which moves up:
  *
  *   | used | free -> | used | free -| used | used |< mark       not touched yet       |
  *
@@ -103,12 +104,12 @@ static inline bool slab_full(const struct descriptor *d, unsigned units) {
 	return d->free == 0 && d->mark + units > SLAB_UNITS;
 }
 
-/* pages_take that gives free dirty pages back to the kernel to make room. */
+/* Takes pages like pages_take(), and gives free dirty pages back to the kernel if that makes room. */
 static uint32_t take_pages(struct arena *a, uint32_t pages, bool clean, enum page_state *state) {
 	size_t bytes = (size_t)pages * ARENA_PAGE;
 
-	/* A freed large block leaves dirty pages that are too small for the next one of its size, since they do not
-	 * merge with clean neighbours. They go back first, so that large values that come and go do not pile up. */
+	/* A freed large block leaves dirty pages, which do not merge with clean neighbours and so can be too small for
+	 * the next block of its size. Give them back first, so that they do not accumulate. */
 	if (pages >= PUNCH_PAGES && (clean || !pages_fit_dirty(a, pages)))
 		(void)arena_trim(a, bytes, false);
 	uint32_t page = pages_take(a, pages, clean, state);
@@ -120,7 +121,7 @@ static uint32_t take_pages(struct arena *a, uint32_t pages, bool clean, enum pag
 			return 0;
 		page = pages_take(a, pages, clean, state);
 	}
-	/* Free pages that are too small must not pile up beside the taken ones. */
+	/* Free pages that were too small must not accumulate beside the taken ones. */
 	if (page != 0 && *state == PAGE_CLEAN)
 		(void)arena_trim(a, bytes, false);
 	return page;
@@ -199,7 +200,8 @@ static void slab_free(struct arena *a, ref block, size_t size, enum arena_kind k
 		slab_release(a, head, page);
 		return;
 	}
-	/* The last slab of its class stays, so that one key that comes and goes does not cost a slab each time. */
+	/* The only slab of its list stays, so that a key that is set and deleted repeatedly does not take a new slab
+	 * each time. */
 	d->free = 0;
 	d->mark = 0;
 	unpoison(page_at(a, page), (size_t)SLAB_PAGES * ARENA_PAGE);
@@ -310,8 +312,8 @@ static int create_memfd(const char *name) {
 	return fd < 0 ? -errno : fd;
 }
 
-/* Reserves the address space for the life of the arena, aligned for huge pages. If the system refuses all of it, for
- * example because of a limit, the arena has less room. */
+/* Reserves the address space for the life of the arena, aligned for huge pages. If the system refuses the whole range,
+ * for example because of a limit, the arena gets a smaller one. */
 static void *reserve(struct arena *a) {
 	for (a->reserved = PAGES_MAX; a->reserved >= 2 * FIRST_PAGE; a->reserved /= 2) {
 		size_t size = (size_t)a->reserved * ARENA_PAGE;

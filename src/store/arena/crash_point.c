@@ -4,8 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* What a build with test hooks does unless the test brings a function of its own: it aborts at the point whose number
- * the environment names. */
+/* Aborts at the crash point whose number is in $ATOMDB_CRASH_POINT. A test may replace this function. */
 __attribute__((weak)) void store_crash_point(void) {
 	static _Atomic unsigned long left;
 	static _Atomic int known;

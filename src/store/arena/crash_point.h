@@ -1,13 +1,13 @@
-/* Points between two stores to the arena at which a process may end, and what it leaves must make sense.
+/* Crash points: barriers between two stores to the arena that the compiler must not reorder.
  *
- * A process that is killed leaves all stores that its thread had executed, in order: the memfd is the same memory. So
- * order in the code is all that it takes, and the compiler must keep it. */
+ * A process may be killed at each of them, and recovery must understand the arena that it leaves. The memfd then has
+ * all stores that the thread had executed, in order, so the order in the code is sufficient. */
 #pragma once
 
 #include <stdatomic.h>
 
 #ifdef ATOMDB_TEST_HOOKS
-/* Ends the process, or leaves by longjmp, at a point that a test has chosen. */
+/* Aborts the process, or leaves by longjmp(3), at the point that a test has chosen. */
 void store_crash_point(void);
 #define crash_point() store_crash_point()
 #else

@@ -1,19 +1,19 @@
 #include "store/arena/fragmentation.h"
 
-/* Slabs that make it worth to begin, of all classes: a MiB. */
+/* The least number of spare slabs of all classes for which passes begin: 1 MiB. */
 #define SPARE_MIN 16u
-/* A class is worth it with one slab of so many to spare, and then until there is one of so many more. */
+/* Passes begin for a class with 1/BEGIN_SHARE of its slabs to spare, and end when less than 1/END_SHARE is left. */
 #define BEGIN_SHARE 5u
 #define END_SHARE   16u
-/* Slabs that a step of the survey looks at. */
+/* Slabs in a step of the survey. */
 #define SURVEY_STEP 8u
 
 static unsigned units_of(unsigned class) {
 	return (unsigned)(arena_class_size(class) / ARENA_UNIT);
 }
 
-/* Slabs of a class that its blocks do not need. */
-static uint32_t to_spare(const struct fragmentation *s, unsigned class) {
+/* Returns the number of slabs of a class that its blocks do not need. */
+static uint32_t spare_slabs(const struct fragmentation *s, unsigned class) {
 	const struct fragmentation_class *c = &s->classes[class];
 	uint32_t each = SLAB_UNITS / units_of(class);
 	uint32_t needed = (uint32_t)((c->blocks + each - 1) / each);
@@ -22,7 +22,7 @@ static uint32_t to_spare(const struct fragmentation *s, unsigned class) {
 }
 
 static bool is_enough(const struct fragmentation *s, unsigned class, unsigned share) {
-	uint32_t spare = to_spare(s, class);
+	uint32_t spare = spare_slabs(s, class);
 
 	return spare != 0 && (s->thorough || (uint64_t)spare * share >= s->classes[class].slabs);
 }
@@ -35,13 +35,13 @@ void fragmentation_start(struct fragmentation *s, bool thorough) {
 	*s = (struct fragmentation){.phase = FRAGMENTATION_SURVEY, .thorough = thorough, .page = FIRST_PAGE};
 }
 
-/* The decision after the survey. */
+/* Selects the classes for the next pass, or ends. */
 static void decide(struct fragmentation *s) {
 	uint32_t spare = 0;
 
 	for (unsigned class = 0; class < CLASSES; class ++) {
-		s->classes[class].worth = is_enough(s, class, s->again ? END_SHARE : BEGIN_SHARE);
-		spare += s->classes[class].worth ? to_spare(s, class) : 0;
+		s->classes[class].selected = is_enough(s, class, s->repeated ? END_SHARE : BEGIN_SHARE);
+		spare += s->classes[class].selected ? spare_slabs(s, class) : 0;
 	}
 	s->phase = spare >= (s->thorough ? 1 : SPARE_MIN) ? FRAGMENTATION_PASS : FRAGMENTATION_IDLE;
 	s->page = FIRST_PAGE;
@@ -65,11 +65,11 @@ void fragmentation_survey(struct fragmentation *s, const struct arena *a, unsign
 		decide(s);
 }
 
-/* Whether a slab of entries is to be emptied. */
-static bool is_worth(const struct fragmentation *s, const struct descriptor *d) {
+/* Returns whether a slab of entries is to be emptied. */
+static bool is_selected(const struct fragmentation *s, const struct descriptor *d) {
 	const struct fragmentation_class *c = &s->classes[d->size];
 
-	return c->worth && d->used < SLAB_UNITS / units_of(d->size) && d->used * (uint64_t)c->slabs <= c->blocks &&
+	return c->selected && d->used < SLAB_UNITS / units_of(d->size) && d->used * (uint64_t)c->slabs <= c->blocks &&
 	       is_enough(s, d->size, END_SHARE);
 }
 
@@ -77,7 +77,7 @@ static unsigned take_of_slab(struct fragmentation *s, const struct arena *a, con
 			     unsigned max, unsigned *steps) {
 	unsigned units = units_of(d->size), taken = 0;
 
-	/* It may have become one of another class. */
+	/* The pages may have become a slab of another class. */
 	if (s->class != d->size)
 		s->unit = 0;
 	s->class = d->size;
@@ -91,13 +91,13 @@ static unsigned take_of_slab(struct fragmentation *s, const struct arena *a, con
 }
 
 static void end_pass(struct fragmentation *s) {
-	bool thorough = s->thorough, again = s->spared != 0;
+	bool thorough = s->thorough, repeated = s->spared != 0;
 
 	*s = (struct fragmentation){0};
-	if (!again)
+	if (!repeated)
 		return;
 	fragmentation_start(s, thorough);
-	s->again = true;
+	s->repeated = true;
 }
 
 unsigned fragmentation_take(struct fragmentation *s, const struct arena *a, ref *blocks, unsigned max,
@@ -105,7 +105,7 @@ unsigned fragmentation_take(struct fragmentation *s, const struct arena *a, ref 
 	while (*steps != 0 && s->page < a->header->end) {
 		const struct descriptor *d = descriptor(a, s->page);
 
-		if (is_slab(d) && is_worth(s, d)) {
+		if (is_slab(d) && is_selected(s, d)) {
 			unsigned taken = take_of_slab(s, a, d, blocks, max, steps);
 
 			if (taken != 0 || *steps == 0)
@@ -137,6 +137,6 @@ bool fragmentation_make_way(struct fragmentation *s, struct arena *a, ref block)
 	}
 	if (*head != page && *head != 0)
 		return true;
-	s->classes[d->size].worth = false;
+	s->classes[d->size].selected = false;
 	return false;
 }

@@ -1,10 +1,12 @@
-/* Memory comes as pages of 4 KiB, as it is needed. Where the shard has filled 2 MiB of its memfd without a gap, the
- * kernel is asked to lay that on one huge page (MADV_COLLAPSE, Linux 6.1): an access to a random key then costs fewer
- * walks through page tables, or shorter ones. A gap that opens later is given back as ever, and splits the huge page.
+/* Collapses full 2 MiB ranges of an arena into huge pages (MADV_COLLAPSE, Linux 6.1).
  *
- * All that is looked at is the kernel's own: which pages are there, by mincore(2). So any thread may ask while the
- * owner goes on working. To collapse takes a fraction of a millisecond for each huge page, and each call waits for all
- * processors besides, whatever it collapses: so stretches are collapsed together. */
+ * Memory comes in pages of 4 KiB as it is needed. Once the shard has filled a range of 2 MiB without a gap, a huge page
+ * makes an access to a random key cheaper: the walk through the page tables is shorter. arena_trim() frees a later gap
+ * as usual, which splits the huge page.
+ *
+ * The code reads only the kernel's own data: which pages are resident, by mincore(2). Therefore another thread may run
+ * it while the owner works. Collapsing takes a fraction of a millisecond for each huge page. Each madvise(2) call also
+ * waits for all processors, so adjacent ranges are collapsed in one call. */
 #include "store/arena/hugepages.h"
 
 #include <linux/mman.h>
@@ -17,7 +19,7 @@
 #define MADV_COLLAPSE 25
 #endif
 
-/* Huge pages looked at, and collapsed, in one call. */
+/* The most ranges that one arena_collapse() call looks at, and collapses. */
 #define LOOKED_AT 128
 #define COLLAPSED 16
 
@@ -36,7 +38,7 @@ static void set_done(struct arena *a, uint32_t huge, bool done) {
 		counter_sub(&a->counters.hugepages, HUGEPAGE_BYTES);
 }
 
-/* Whether all of it is in memory. */
+/* Returns whether all pages of the range are resident. */
 static bool is_full(const struct arena *a, uint32_t huge) {
 	unsigned char there[HUGEPAGE_PAGES];
 	if (mincore(page_at(a, huge * HUGEPAGE_PAGES), HUGEPAGE_BYTES, there) < 0)
@@ -47,14 +49,14 @@ static bool is_full(const struct arena *a, uint32_t huge) {
 	return all != 0;
 }
 
-/* Collapses up to `most` from `first` on that are full and follow one another. Returns where it stopped. */
+/* Collapses up to `most` adjacent full ranges from `first` on. Returns the range after the last collapsed one. */
 static uint32_t collapse_run(struct arena *a, uint32_t first, uint32_t end, unsigned most) {
 	uint32_t next = first;
 	while (next < end && next - first < most && !is_done(a, next) && is_full(a, next))
 		next++;
 	if (next == first)
 		return first;
-	/* Do not ask again for a page that the kernel refused, until it changes. */
+	/* A range that the kernel refuses is not tried again until a gap opens in it. */
 	(void)madvise(page_at(a, first * HUGEPAGE_PAGES), (next - first) * (size_t)HUGEPAGE_BYTES, MADV_COLLAPSE);
 	for (uint32_t i = first; i < next; i++)
 		set_done(a, i, true);

@@ -122,7 +122,7 @@ void pages_free(struct arena *a, uint32_t page, uint32_t pages, enum page_state 
 	}
 }
 
-/* Takes a block of 2^order pages out of the free blocks of one state; 0 if there is none. */
+/* Takes a block of 2^order pages from the free blocks of one state. Returns its first page, or 0 if there is none. */
 static uint32_t take_block(struct arena *a, unsigned order, enum page_state state) {
 	uint32_t orders = a->header->nonempty[state - PAGE_CLEAN] >> order;
 
@@ -152,8 +152,8 @@ int pages_map(struct arena *a, uint32_t from, uint32_t to) {
 	return 0;
 }
 
-/* Makes the file longer, at least to the next multiple of 2^order pages. After a second call there is a free block of
- * that order. */
+/* Extends the file, at least to the next multiple of 2^order pages. At most two calls make a free block of that order.
+ * Returns false if there is no room. */
 static bool grow(struct arena *a, unsigned order) {
 	struct header *h = a->header;
 	uint32_t end = h->end, step = end / 4, whole = (end >> order) + 1;
@@ -189,7 +189,7 @@ static uint32_t find_block(struct arena *a, unsigned order, bool clean, enum pag
 	return page;
 }
 
-/* The order of the smallest block that has room for a run of pages. */
+/* Returns the order of the smallest block that has room for a run of `pages` pages. */
 static unsigned order_of(uint32_t pages) {
 	return pages == 1 ? 0 : 32 - (unsigned)__builtin_clz(pages - 1);
 }

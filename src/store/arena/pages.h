@@ -1,12 +1,12 @@
-/* The pages of an arena: a binary buddy system (Knowlton, 1965) with two kinds of free blocks.
+/* The pages of an arena: a binary buddy allocator (Knowlton, 1965) with two kinds of free blocks.
  *
- * A free block is clean (never touched since the kernel last gave its pages: zeros, no memory behind them) or dirty
- * (resident). Buddies merge only within their state. A run of n pages is cut from a block of the next power of two and
- * the rest goes back, so runs waste nothing.
+ * A free block is clean (never touched since the kernel last gave its pages: it reads as zeros and takes no memory) or
+ * dirty (resident). Buddies merge only if they are of the same kind. pages_take() cuts a run of n pages from a block of
+ * the next power of two and frees the rest, so runs waste nothing.
  *
  * Each page has a descriptor. Only the first page of a block, run or slab has one that is not zero, so a merge sees at
- * once whether its buddy is a whole free block. The descriptors of pages at multiples of 16 lie together: a slab costs
- * 16 bytes of descriptor memory instead of 256.
+ * once whether its buddy is a whole free block. The descriptors of pages at multiples of 16 lie together, so a slab
+ * takes 16 bytes of descriptor memory instead of 256.
  *
  * arena.c carves blocks from the pages, and decides when free dirty pages go back to the kernel. */
 #pragma once
@@ -32,15 +32,15 @@
 #define ATOMDB_FORMAT_VERSION 2
 #endif
 #define UNITS_PER_PAGE (ARENA_PAGE / ARENA_UNIT)
-/* Huge pages of the kernel: see hugepages.c. */
+/* The kernel's huge pages: see hugepages.c. */
 #define HUGEPAGE_BYTES (2 * MIB)
 #define HUGEPAGE_PAGES ((uint32_t)(HUGEPAGE_BYTES / ARENA_PAGE))
 #define SLAB_UNITS     (SLAB_PAGES * UNITS_PER_PAGE)
-/* The most pages that pages_punch gives back at once. */
+/* The most pages that one pages_punch() call gives back. */
 #define PUNCH_PAGES ((uint32_t)(MIB / ARENA_PAGE))
 
 enum page_state {
-	PAGE_NONE = 0, /* not the first of anything */
+	PAGE_NONE = 0, /* not the first page of a block, run or slab */
 	PAGE_CLEAN,
 	PAGE_DIRTY,
 	PAGE_RUN,                          /* + kind */
@@ -52,7 +52,7 @@ struct descriptor {
 	uint8_t size;  /* order of a free block, class of a slab */
 	uint16_t used; /* slab: blocks handed out */
 	uint16_t free; /* slab: first free block, in units + 1; 0: none */
-	uint16_t mark; /* slab: units from here on were never handed out */
+	uint16_t mark; /* slab: units from this one on were never handed out */
 	union {
 		struct {
 			uint32_t next, prev; /* pages, in a list of free blocks or of slabs with room */
@@ -66,16 +66,16 @@ struct header {
 	uint64_t magic;
 	uint32_t version;
 	ref root;
-	uint64_t identity; /* checksum of the above */
-	uint64_t saved;    /* checksum of the header, without this, and of the root block; 0: not saved */
-	uint64_t seal;     /* the memfd's time of modification when saved: it changes with the next write */
+	uint64_t identity; /* checksum of the fields above */
+	uint64_t saved;    /* checksum of the header without this field, and of the root block; 0: not saved */
+	uint64_t seal;     /* the memfd's modification time when saved: it changes with the next write */
 	uint64_t root_size;
 	uint64_t resident; /* the counters when saved */
 	uint64_t used_by_kind[ARENA_KINDS];
 	uint32_t end;         /* pages of the file */
 	uint32_t dirty;       /* free pages that are resident */
-	uint32_t idle;        /* slabs kept though empty: each the only one of its list */
-	uint32_t nonempty[2]; /* clean, dirty: a bit an order */
+	uint32_t idle;        /* empty slabs that are kept: each is the only one of its list */
+	uint32_t nonempty[2]; /* clean, dirty: one bit for each order that has free blocks */
 	uint32_t free[2][ORDERS];
 	uint32_t partial[ARENA_KINDS][CLASSES]; /* slabs with room */
 };
@@ -87,13 +87,13 @@ struct arena {
 	struct descriptor *descriptors;
 	struct memory_budget *budget;
 	struct arena_counters counters;
-	uint32_t reserved; /* pages of address space: PAGES_MAX, or less where the system has no more to give */
+	uint32_t reserved; /* pages of address space: PAGES_MAX, or less if the system refuses that */
 	int fd;            /* owned */
 	bool keeps_reserve;
 	struct {
-		uint32_t next;                                  /* the one to look at next */
-		uint64_t done[PAGES_MAX / HUGEPAGE_PAGES / 64]; /* those that were collapsed, a bit each */
-	} hugepages;                                            /* of the thread that calls arena_collapse */
+		uint32_t next;                                  /* the range to look at next */
+		uint64_t done[PAGES_MAX / HUGEPAGE_PAGES / 64]; /* collapsed ranges, one bit each */
+	} hugepages; /* used only by the thread that calls arena_collapse() */
 };
 
 static inline struct descriptor *descriptor(const struct arena *a, uint32_t page) {
@@ -104,7 +104,7 @@ static inline char *page_at(const struct arena *a, uint32_t page) {
 	return a->map.base + (size_t)page * ARENA_PAGE;
 }
 
-/* The size class of a block from a slab, and the largest size of a class. */
+/* Returns the size class of a block of `size` bytes, 1 to ARENA_SLAB_MAX. */
 static inline unsigned arena_class(size_t size) {
 	if (size <= ARENA_FINE_MAX)
 		return (unsigned)((size + ARENA_UNIT - 1) / ARENA_UNIT) - 1;
@@ -112,6 +112,8 @@ static inline unsigned arena_class(size_t size) {
 
 	return ARENA_FINE_MAX / ARENA_UNIT + (log - 10) * 8 + (unsigned)((size - 1) >> (log - 3) & 7);
 }
+
+/* Returns the size of the blocks of a class in bytes. */
 static inline size_t arena_class_size(unsigned class) {
 	if (class < ARENA_FINE_MAX / ARENA_UNIT)
 		return ((size_t) class + 1) * ARENA_UNIT;
@@ -120,31 +122,33 @@ static inline size_t arena_class_size(unsigned class) {
 	return (size_t)(9 + above % 8) << (above / 8 + 7);
 }
 
-/* Maps pages [from, to) of the file, which becomes that long; 0 or -errno. */
+/* Extends the file to `to` pages and maps its pages [from, to). Returns 0 or -errno. */
 int pages_map(struct arena *a, uint32_t from, uint32_t to);
 
-/* Takes a run of pages, `clean` ones if possible; `*state` is the state that they had. Charges the budget, and makes
- * the file longer if no free block is large enough. Returns 0 if there is no room. */
+/* Takes a run of `pages` pages. `clean` asks for clean pages, if there are any. Sets `*state` to the state that the
+ * pages had. Charges the budget for clean pages, and extends the file if no free block is large enough. Returns the
+ * first page, or 0 if there is no room. */
 uint32_t pages_take(struct arena *a, uint32_t pages, bool clean, enum page_state *state);
-/* Whether a free dirty block has room for a run of pages. */
+/* Returns whether a free dirty block has room for a run of `pages` pages. */
 bool pages_fit_dirty(const struct arena *a, uint32_t pages);
-/* Makes pages free; all their descriptors are zero. */
+/* Frees pages, whose descriptors are all zero. */
 void pages_free(struct arena *a, uint32_t page, uint32_t pages, enum page_state state);
-/* Gives some free dirty pages back to the kernel, at most `pages` and at most PUNCH_PAGES. The arena must have some.
- * Returns false if the kernel refuses. */
+/* Gives a block of free dirty pages back to the kernel, of at most `pages` and PUNCH_PAGES pages. The arena must have a
+ * free dirty page. Returns false if the kernel refuses. */
 bool pages_punch(struct arena *a, uint32_t pages);
-/* Takes `bytes` off what is resident and off the budget. */
+/* Subtracts `bytes` from the resident bytes and from the budget. */
 void pages_refund(struct arena *a, uint64_t bytes);
 
-/* Charges `bytes` of the heap to the budget of the pages. Returns false if the budget has no room. */
+/* Charges `bytes` bytes of heap memory to the arena's budget. Returns false if the budget has no room. */
 bool arena_take_heap(struct arena *a, uint64_t bytes);
-/* Charges `bytes` of the heap even if the budget has no room. */
+/* Charges `bytes` bytes of heap memory even if the budget has no room. */
 void arena_take_heap_anyway(struct arena *a, uint64_t bytes);
+/* Discharges `bytes` bytes of heap memory. */
 void arena_give_heap(struct arena *a, uint64_t bytes);
 
-/* Makes unused pages free, and gives their memory back to the kernel. */
+/* Frees unused pages of an adopted arena, and gives their memory back to the kernel. */
 void pages_recover(struct arena *a, uint32_t page, uint32_t pages);
 
-/* Lists through descriptors; `head` is a page, 0 for none. */
+/* Add a page to a list through the descriptors, or remove it. `*head` is the first page, or 0. */
 void pages_list_push(struct arena *a, uint32_t *head, uint32_t page);
 void pages_list_unlink(struct arena *a, uint32_t *head, uint32_t page);

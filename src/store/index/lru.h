@@ -1,17 +1,17 @@
-/* A tenant's entries in order of use: an intrusive doubly linked list of refs, exact. */
+/* The exact LRU of a tenant: an intrusive doubly linked list of its entries in the order of their use. */
 #pragma once
 
 #include "store/arena/arena.h"
 #include "store/index/block.h"
 
-/* Lives in the arena. An entry's lru_prev is the one used next after it (newer), lru_next the one before (older); 0 at
- * the ends. */
+/* A list, in the arena. The lru_prev of an entry is the next newer entry, its lru_next is the next older one, and 0 is
+ * the end. */
 struct lru {
 	ref newest;
 	ref oldest;
 };
 
-/* A new entry, most recently used. */
+/* Adds an entry as the most recently used one. */
 static inline void lru_push(struct arena *a, struct lru *l, ref entry) {
 	struct block *e = arena_at(a, entry), *newest = arena_at(a, l->newest);
 
@@ -24,7 +24,7 @@ static inline void lru_push(struct arena *a, struct lru *l, ref entry) {
 	l->newest = entry;
 }
 
-/* Takes the entry out, and leaves its own links as they are. */
+/* Removes an entry, and leaves its own links unchanged. */
 static inline void lru_unlink(struct arena *a, struct lru *l, const struct block *e) {
 	struct block *newer = arena_at(a, e->lru_prev), *older = arena_at(a, e->lru_next);
 
@@ -38,7 +38,7 @@ static inline void lru_unlink(struct arena *a, struct lru *l, const struct block
 		l->oldest = e->lru_prev;
 }
 
-/* Used now: to the front. */
+/* Makes an entry of the list the most recently used one. */
 static inline void lru_touch(struct arena *a, struct lru *l, ref entry) {
 	if (l->newest == entry)
 		return;
@@ -46,7 +46,8 @@ static inline void lru_touch(struct arena *a, struct lru *l, ref entry) {
 	lru_push(a, l, entry);
 }
 
-/* Unlinks; harmless for an entry that is in no list (both links 0 and not the newest). Its links are 0 after it. */
+/* Removes an entry and sets its links to 0. Does nothing if the entry is in no list (both links are 0, and it is not
+ * the newest). */
 void lru_remove(struct arena *a, struct lru *l, ref entry);
-/* `to` takes the place of `from`, which is in the list; `to`'s links are overwritten, `from`'s become 0. */
+/* Puts `to` in the place of `from`, which is in the list, and sets the links of `from` to 0. */
 void lru_replace(struct arena *a, struct lru *l, ref from, ref to);

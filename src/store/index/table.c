@@ -1,10 +1,13 @@
-/* Sizes. A bucket has 12 slots; a table of B buckets grows to 2B when 7/8 of its slots are taken (10.5 B entries) and
- * shrinks to B/4 (of two buckets: to one) below a tenth (1.2 B). While entries move, table_reserve moves at least one
- * bucket for each entry added, so a resize ends within B additions: growing, at 11.5 B of the 21 B that the new array
- * takes; shrinking, at 2.2 B of 2.625 B. So no resize is ever due while another is under way.
+/* Open addressing with two arrays while a resize is under way.
  *
- * The overflow counts of a bucket are never too low: moving entries out of the old array leaves them as they are, and a
- * count that reached 255 stays. Too high costs only time. */
+ * A bucket has 12 slots. A table of B buckets grows to 2B when 7/8 of its slots are taken (10.5 B entries). It shrinks
+ * to B/4, or from two buckets to one, when less than a tenth is taken (1.2 B). table_reserve() moves at least one
+ * bucket for each added entry, so a resize ends within B additions: after growing, at most 11.5 B of the 21 B entries
+ * that the new array takes; after shrinking, at most 2.2 B of 2.625 B. Therefore no resize is due while another one is
+ * under way.
+ *
+ * The overflow count of a bucket is never too low. A move of entries out of the old array leaves it unchanged, and a
+ * count that reaches 255 stays. A count that is too high only costs time. */
 #include "store/index/table.h"
 
 #include <assert.h>
@@ -24,11 +27,11 @@
 #define SATURATED    255
 #define BITS_MAX     28
 #define RANDOM_TRIES 128
-#define EMPTY_SHARE  8 /* buckets that table_drain passes in the time of dropping one entry */
+#define EMPTY_SHARE  8 /* empty buckets that cost table_drain() as much as one dropped entry */
 
 struct bucket {
 	uint8_t tags[SLOTS]; /* 0: empty */
-	uint8_t overflow;    /* entries that passed this bucket, full then, on the way from their home */
+	uint8_t overflow;    /* entries that passed this bucket because it was full */
 	uint8_t spare[3];
 	ref refs[SLOTS];
 };
@@ -52,7 +55,7 @@ static inline size_t bytes_of(unsigned bits) {
 	return sizeof(struct bucket) << bits;
 }
 
-/* The slots whose tag is `tag`, a bit each. */
+/* Returns the slots whose tag is `tag`, one bit each. */
 static inline unsigned match(const struct bucket *b, uint8_t tag) {
 #ifdef __SSE2__
 	__m128i tags = _mm_load_si128((const __m128i *)(const void *)b);
@@ -84,7 +87,7 @@ static uint64_t hash_of(const struct table_context *c, ref entry) {
 static inline void prefetch_entry(const struct table_context *c, ref entry) {
 	const char *e = arena_at(c->arena, entry);
 
-	/* Its key may reach into a second line. */
+	/* The key may reach into a second cache line. */
 	__builtin_prefetch(e);
 	__builtin_prefetch(e + 63);
 }
@@ -117,7 +120,7 @@ static ref array_find(const struct table_context *c, const struct table_array *t
 	return 0;
 }
 
-/* The slot that holds `entry` itself, and its bucket; NULL where the array does not hold it. */
+/* Returns the slot that holds `entry`, and sets `*bucket` to its bucket. Returns NULL if the array does not hold it. */
 static ref *array_slot(const struct table_context *c, const struct table_array *t, uint64_t hash, ref entry,
 		       uint64_t *bucket) {
 	struct bucket *buckets = buckets_of(c, t);
@@ -175,7 +178,7 @@ static bool array_remove(const struct table_context *c, struct table_array *t, u
 static void array_free(const struct table_context *c, struct table_array *t) {
 	struct table_array gone = *t;
 
-	/* A database that is being dropped must not name what has become something else. */
+	/* The table of a dropped database must not name a block that has another use by then. */
 	*t = (struct table_array){0};
 	crash_point();
 	if (gone.buckets == 0)
@@ -190,7 +193,7 @@ static size_t array_memory(const struct table_array *t) {
 
 /* ---- sizes ---- */
 
-/* Whether one more entry needs a larger array; false for a table that has none. */
+/* Returns whether one more entry needs a larger array. Returns false for a table without an array. */
 static bool is_crowded(const struct table *t) {
 	uint64_t slots = (uint64_t)SLOTS << t->now.bits;
 
@@ -235,15 +238,15 @@ int table_reserve(const struct table_context *c, struct table *t) {
 		assert(t->old.buckets == 0);
 		uint64_t slots = (uint64_t)SLOTS << t->now.bits;
 
-		/* Without memory for it, the array may fill up further, though not to the last slot of a large one:
-		 * searches would become long. */
+		/* Without memory for a larger array, this one may fill up further. 1/32 of its slots stay free, because
+		 * searches in a full array take long. */
 		if (!resize(c, t, t->now.bits + 1) && t->now.count + 1 > slots - slots / 32)
 			return ATOMDB_E_OOM;
 	}
 	return 0;
 }
 
-/* The size of an array that `count` more entries need not crowd: at least that of now. */
+/* Returns the size of an array that has room for `count` more entries, at least the present size. */
 static unsigned bits_for(const struct table *t, uint64_t count) {
 	unsigned bits = t->now.bits;
 	uint64_t all = table_count(t) + count;
@@ -264,13 +267,13 @@ int table_reserve_many(const struct table_context *c, struct table *t, uint64_t 
 
 	if (t->now.buckets != 0 && bits == t->now.bits)
 		return 0;
-	/* So many entries come that a move under way would have ended before the last of them. */
+	/* The additions would complete the resize under way. Complete it now. */
 	if (t->old.buckets != 0)
 		(void)table_step(c, t, UINT_MAX);
 	return resize(c, t, bits) ? 0 : ATOMDB_E_OOM;
 }
 
-/* Moves what is in one bucket of the old array to the new one. */
+/* Moves the entries of one bucket of the old array to the new array. */
 static void move_bucket(const struct table_context *c, struct table *t, struct bucket *b) {
 	for (unsigned bits = used_slots(b); bits != 0; bits &= bits - 1) {
 		ref entry = b->refs[__builtin_ctz(bits)];
@@ -307,7 +310,7 @@ bool table_step(const struct table_context *c, struct table *t, unsigned buckets
 
 /* ---- the table ---- */
 
-/* To the compiler a function that only prefetches has no effect, and it drops the calls of it: but for this. */
+/* Keeps the compiler from dropping calls of a function that only prefetches, which has no effect to it. */
 static inline void prefetching(void) {
 	__asm__ volatile("");
 }
@@ -337,7 +340,7 @@ const struct block *table_fetch_entry(const struct table_context *c, const void 
 	return arena_at(c->arena, entry);
 }
 
-/* The entry may have been freed, and its block be another's: what is read there is not believed. */
+/* The entry may have been freed and its block reused, so the values that this function reads are only hints. */
 __attribute__((no_sanitize("address"))) void table_fetch_links(const struct table_context *c, const struct block *e) {
 	const struct block header = *e;
 
@@ -356,7 +359,7 @@ static __attribute__((noinline)) ref find_any(const struct table_context *c, con
 	return entry;
 }
 
-/* Nearly always the first slot whose tag fits holds the key, and then no call is needed. */
+/* The first slot whose tag fits almost always holds the key. Then no call of find_any() is needed. */
 ref table_find(const struct table_context *c, const struct table *t, uint64_t hash, struct slice key) {
 	if (__builtin_expect(t->now.buckets != 0, 1)) {
 		const struct bucket *b = &buckets_of(c, &t->now)[hash & mask_of(&t->now)];
@@ -399,17 +402,17 @@ static uint64_t reverse(uint64_t v) {
 	return __builtin_bswap64(v);
 }
 
-/* Counts on in the bits of `mask`, the highest first; 0 after the last. */
+/* Increments the cursor in the bits of `mask`, from the highest bit down. Returns 0 after the last value. */
 static uint64_t cursor_next(uint64_t cursor, uint64_t mask) {
 	return reverse(reverse(cursor | ~mask) + 1);
 }
 
-/* Visits the entries of one array whose home is `home`, wherever they lie. */
+/* Visits the entries of one array whose home bucket is `home`, in whichever bucket they lie. */
 static void visit_home(const struct table_context *c, const struct table_array *t, uint64_t home,
 		       void (*visit)(void *context, ref entry), void *context) {
 	const struct bucket *buckets = buckets_of(c, t);
 	uint64_t mask = mask_of(t), at = home;
-	/* Where nothing passed the bucket before, all that is here is at home. */
+	/* If no entry has passed the preceding bucket, all entries of this bucket are at home. */
 	bool pure = buckets[(home - 1) & mask].overflow == 0;
 
 	for (uint64_t left = mask + 1; left != 0; left--) {
@@ -428,9 +431,10 @@ static void visit_home(const struct table_context *c, const struct table_array *
 	}
 }
 
-/* The cursor's bits below the size of an array name a home bucket, and it counts from their highest bit down. Buckets
- * that differ only in higher bits are what one bucket is split into by growing: they follow one another in this order,
- * so what was visited in one size stays visited in any other. */
+/* The bits of the cursor below the size of an array are the number of a home bucket. The cursor counts from the highest
+ * of these bits down. When a table grows, a bucket splits into buckets that differ only in higher bits, and these
+ * follow one another in this order. Therefore a bucket that was visited at one size counts as visited at any other
+ * size. */
 uint64_t table_scan(const struct table_context *c, const struct table *t, uint64_t cursor,
 		    void (*visit)(void *context, ref entry), void *context) {
 	if (t->now.buckets == 0)
@@ -451,7 +455,7 @@ uint64_t table_scan(const struct table_context *c, const struct table *t, uint64
 	return cursor;
 }
 
-/* The bucket with that number, counting through both arrays. */
+/* Returns the bucket with that number, counted through the old array and then the new one. */
 static struct bucket *bucket_number(const struct table_context *c, const struct table *t, uint64_t number) {
 	uint64_t first = t->old.buckets != 0 ? mask_of(&t->old) + 1 : 0;
 
@@ -468,7 +472,8 @@ ref table_random(const struct table_context *c, const struct table *t, uint64_t 
 	if (table_count(t) == 0)
 		return 0;
 	for (unsigned tries = 0; tries < RANDOM_TRIES; tries++) {
-		/* Drawing slots until one is taken is fair to entries; a bucket drawn first would not be. */
+		/* A random slot gives each entry the same chance. A random bucket would prefer entries of sparse
+		 * buckets. */
 		random = random * 6364136223846793005u + 1442695040888963407u;
 		uint64_t slot = (uint64_t)((unsigned __int128)(random ^ random >> 32) * (total * SLOTS) >> 64);
 
@@ -537,7 +542,8 @@ bool table_drain(const struct table_context *c, struct table *t, uint64_t *curso
 
 			if (dropped++ == max)
 				return true;
-			/* The entry first: while it is there, the table must say that it is to go. */
+			/* Drop the entry first: as long as it exists, the table must name it, because recovery frees
+			 * what the table names. */
 			drop(context, b->refs[slot]);
 			b->tags[slot] = 0;
 			(old ? &t->old : &t->now)->count--;

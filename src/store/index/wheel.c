@@ -1,24 +1,26 @@
-/* A level's slot covers 64 slots of the level below. Where an entry lies follows from its deadline d and the wheel's
- * time n alone: the level is that of the highest group of 6 bits in which d and n differ, the slot is that group of d.
+/* The rule of places, and how the wheel keeps it when time moves.
+ *
+ * A slot of a level covers 64 slots of the level below. The deadline d of an entry and the time n of the wheel give its
+ * place: the level is that of the highest group of 6 bits in which d and n differ, and the slot is that group of d.
  *
  *   n = ... 000101 110010 001111        d = ... 000101 110111 000001   ->  level 1, slot 110111
  *            level 2  level 1  level 0                 ^^^^^^
  *
- * What follows from it:
- * - Within a level, only slots after the group of n are occupied; in level 0 also the slot of n itself, which holds
- *   what is due now (late entries included).
- * - All of a lower level comes before the first slot of a higher one, so the next thing to happen is the first slot of
- *   the lowest level that is occupied.
- * - Moving n forward, short of the start of that slot, leaves every entry where the rule wants it.
+ * The rule has these consequences:
+ * - Within a level, only slots after the group of n are occupied. In level 0 the slot of n is occupied too; it holds
+ * the entries that are due now, late ones included.
+ * - All slots of a level come before the first slot of the next higher level, so the next event is the first slot of
+ * the lowest occupied level.
+ * - If n moves forward, but not up to the start of that slot, every entry keeps its place.
  * - When n reaches the start of a slot of level 1 or above, that slot is "open": it is now the group of n, and each of
- *   its entries must move to a lower level. n stays until the slot is empty, so at most one slot is open at a time and
- *   it starts exactly at n.
+ * its entries must move to a lower level. n stays until the slot is empty, so at most one slot is open at a time, and
+ * it starts exactly at n.
  *
- * When the clock is set back, from n to an earlier m, let L be the highest level in whose group n and m differ. Entries
- * at L and above lie where m wants them too. Those at lower levels agree with n from L on, so m wants them at L, in the
- * slot of n (late ones excepted). So n becomes the start of the slot of m at L, and the levels below L are "closing":
- * wheel_next moves their entries up, one a step. Meanwhile what belongs to a closing level is put into the slot of n at
- * L. Once the levels below are empty that is an open slot as any other. */
+ * If the clock is set back from n to an earlier m, let L be the highest level in whose group n and m differ. Entries at
+ * L and above are in the right place for m too. Entries at lower levels agree with n from L up, so for m they belong to
+ * L, to the slot of n (except for late ones). Therefore n becomes the start of the slot of m at L, and the levels below
+ * L are "closing": wheel_next() moves their entries up, one a step. Until it ends, an entry that belongs to a closing
+ * level goes into the slot of n at L. Once the levels below are empty, that slot is an open slot. */
 #include "store/index/wheel.h"
 
 #include <assert.h>
@@ -40,7 +42,7 @@ static inline bool is_occupied(const struct wheel *w, unsigned level, unsigned s
 	return (w->occupied[level] & (uint64_t)1 << slot) != 0;
 }
 
-/* The time with which `slot` of `level` starts, seen from the wheel's time. */
+/* Returns the time at which `slot` of `level` starts, if the time of the wheel is `now`. */
 static int64_t slot_start(int64_t now, unsigned level, unsigned slot) {
 	unsigned shift = GROUP_BITS * (level + 1);
 	uint64_t high = shift < 64 ? (uint64_t)now >> shift << shift : 0;
@@ -48,7 +50,7 @@ static int64_t slot_start(int64_t now, unsigned level, unsigned slot) {
 	return (int64_t)(high | (uint64_t)slot << (GROUP_BITS * level));
 }
 
-/* The level of the open slot, or 0. */
+/* Returns the level of the open slot, or 0 if none is open. */
 static unsigned open_level(const struct wheel *w) {
 	for (unsigned level = 1; level < WHEEL_LEVELS && group(w->now, level - 1) == 0; level++)
 		if (is_occupied(w, level, group(w->now, level)))
@@ -56,7 +58,7 @@ static unsigned open_level(const struct wheel *w) {
 	return 0;
 }
 
-/* Finds what happens next when no slot is open; false in an empty wheel. */
+/* Finds the first occupied slot if no slot is open. Returns false if the wheel is empty. */
 static bool first_slot(const struct wheel *w, unsigned *level, unsigned *slot) {
 	for (unsigned l = 0; l < WHEEL_LEVELS; l++)
 		if (w->occupied[l] != 0) {
@@ -91,7 +93,7 @@ void wheel_add(struct arena *a, struct wheel *w, ref entry) {
 	w->occupied[level] |= (uint64_t)1 << slot;
 }
 
-/* Makes what `prev` names (an entry or a slot) point to `next`. */
+/* Makes `next` the successor of `prev`: an entry, a slot or the list of held entries. */
 static void link_next(struct arena *a, struct wheel *w, uint32_t prev, ref next) {
 	if (prev > WHEEL_HELD) {
 		at(a, prev)->wheel_next = next;
@@ -159,16 +161,16 @@ void wheel_rewind(struct wheel *w, int64_t now) {
 		return;
 	unsigned level = (unsigned)(63 - __builtin_clzll((uint64_t)now ^ (uint64_t)w->now)) / GROUP_BITS;
 
-	/* Its entries may be late ones, which that slot would not make due before the wheel's present time. */
+	/* The slot may have late entries, which it would not make due before the present time of the wheel. */
 	while (level < WHEEL_LEVELS - 1 && is_occupied(w, level, group(w->now, level)))
 		level++;
-	/* Levels that are closing stay so: the groups of the present time are zero there, so it differs above. */
+	/* Levels that are closing stay so: the present time has zeros in their groups, so the times differ above. */
 	assert(level >= w->closing);
 	w->closing = level;
 	w->now = (int64_t)((uint64_t)now >> (GROUP_BITS * level) << (GROUP_BITS * level));
 }
 
-/* Moves an entry of the closing levels to its place, by the rule or in the slot that will be open. */
+/* Moves one entry of the closing levels to its place by the rule, or to the slot that will be open. */
 static void close_step(struct arena *a, struct wheel *w) {
 	for (unsigned level = 0; level < w->closing; level++)
 		if (w->occupied[level] != 0) {
@@ -222,7 +224,7 @@ ref wheel_next(struct arena *a, struct wheel *w, int64_t now, unsigned *steps) {
 bool wheel_due(const struct wheel *w, int64_t now) {
 	int64_t deadline = wheel_deadline(w);
 
-	/* INT64_MAX is also how an empty wheel answers. */
+	/* For an empty wheel too, wheel_deadline() returns INT64_MAX. */
 	return deadline <= now && deadline != INT64_MAX;
 }
 

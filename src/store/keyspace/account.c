@@ -1,6 +1,6 @@
 #include "store/keyspace/account.h"
 
-/* Old buckets moved with each change of a table that is being resized. */
+/* The number of old buckets that each change of a resizing table moves. */
 #define MOVE_PER_CHANGE 2
 
 void account_table(struct tenant *t, struct database *d) {

@@ -1,14 +1,16 @@
-/* The counts and the charge of a tenant's entries and tables. Nothing here evicts: see quota.h. */
+/* Counts and charges a tenant's entries and tables. These functions never evict: see quota.h. */
 #pragma once
 
 #include "store/keyspace/record.h"
 
-/* Counts one entry more, or one less, and `bytes` of its block. `ttl`: it has a deadline. */
+/* Counts one more entry, or one less if `more` is false, and charges or discharges the `bytes` bytes of its block.
+ * `ttl` says whether the entry has a deadline. */
 void account_entry(struct tenant *t, struct database *d, unsigned db_slot, bool ttl, size_t bytes, bool more);
-/* Counts one more entry with a deadline, or one less. */
+/* Counts one more entry with a deadline, or one less if `more` is false. */
 void account_expiring(struct tenant *t, struct database *d, unsigned db_slot, bool more);
-/* Charges the bytes that the table has grown by since the last call, or discharges those that it has shrunk by. A table
- * whose resize has begun joins the shard's list of resizes. */
+/* Charges the bytes by which the table has grown since the last call, or discharges those by which it has shrunk. Adds
+ * a table whose resize has begun to the shard's list of resizes. */
 void account_table(struct tenant *t, struct database *d);
-/* Moves a few buckets of a resize that is under way, and charges the table. Called after each change of a table. */
+/* Moves a few buckets of a resize that is under way, and charges the table. The caller calls it after each change of a
+ * table. */
 void account_table_step(struct tenant *t, struct database *d);

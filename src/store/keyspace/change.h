@@ -1,4 +1,4 @@
-/* Tells a tenant's watcher of a change. */
+/* Tells the tenant's watcher of a change of an entry. */
 #pragma once
 
 #include "store/keyspace/record.h"

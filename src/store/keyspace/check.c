@@ -1,6 +1,8 @@
-/* Horner's rule over units of 16 bytes, the last one first, so that a unit's weight is 5 to the power of its number,
- * whatever follows it; the 16 sums are then added up with the weights 1, 3, 5 to 29 and 33. Not 31: then 16 bytes of
- * the same value would sum up to 0. */
+/* The sum of an entry, in 16 lanes.
+ *
+ * Horner's rule runs over units of 16 bytes, the last one first. Therefore the weight of a unit is 5 to the power of
+ * its number, whatever follows it. Then the 16 lanes are added with the weights 1, 3, 5 to 29 and 33. The last weight
+ * is not 31, with which 16 bytes of one value would add up to 0. */
 #include "store/keyspace/check.h"
 
 #ifdef __SSE2__
@@ -10,12 +12,12 @@
 #include "store/arena/crash_point.h"
 
 #define UNIT 16u
-/* Of a smaller entry all is summed up again. */
+/* The check of an entry up to this size is computed from the whole entry after a change in place. */
 #define SMALL 256u
-/* So that zeros do not fit. */
+/* The check of an entry of zeros, so that zeroed memory does not fit. */
 #define START 0xa5
 
-/* The lengths of a narrow entry, in sizes; a wide one has them behind the links. */
+/* The lengths of a narrow entry, in `sizes`. A wide entry has them after the links. */
 #define LENGTHS (ENTRY_NARROW_KEY | ENTRY_NARROW_VALUE << ENTRY_VALUE_SHIFT)
 
 static inline uint32_t lengths_of(const struct entry *e, uint32_t owner) {
@@ -91,7 +93,7 @@ static inline size_t units(size_t bytes) {
 	return (bytes + UNIT - 1) / UNIT;
 }
 
-/* The sum of an entry of `size` bytes. */
+/* Returns the sum of an entry of `size` bytes. */
 static inline uint8_t sum_all(const struct entry *e, uint32_t owner, size_t size) {
 	bool ttl = (owner & (uint32_t)ENTRY_TTL << 24) != 0;
 	const char *first = (const char *)(e + (ttl ? 2 : 1)), *at = (const char *)e + (size + UNIT - 1) / UNIT * UNIT;
@@ -105,7 +107,7 @@ static inline uint8_t sum_all(const struct entry *e, uint32_t owner, size_t size
 	return lanes_sum(lanes_step(sum, lanes_first(owner & ENTRY_OWNER, lengths_of(e, owner))));
 }
 
-/* The part of the check of the units from `from` to `to`. */
+/* Returns the part that the units [from, to) have in the sum. */
 static uint8_t sum_units(const struct entry *e, uint32_t owner, size_t from, size_t to) {
 	bool ttl = (owner & (uint32_t)ENTRY_TTL << 24) != 0;
 	size_t plain = ttl ? 2 : 1, stop = from > plain ? from : plain;
@@ -117,7 +119,7 @@ static uint8_t sum_units(const struct entry *e, uint32_t owner, size_t from, siz
 	if (from == 0 && to != 0)
 		sum = lanes_step(sum, lanes_first(owner & ENTRY_OWNER, lengths_of(e, owner)));
 	uint8_t bytes = lanes_sum(sum);
-	/* The order of 5 is 64. */
+	/* The order of 5 modulo 256 is 64. */
 	for (size_t i = from % 64; i != 0; i--)
 		bytes = (uint8_t)(5 * bytes);
 	return bytes;
@@ -142,7 +144,7 @@ void check_renew(struct entry *e) {
 
 /* ---- changes in place ---- */
 
-/* The parts that a change may touch: the header's units, and those of the bytes. */
+/* Returns the part that the units of an open change have in the sum: those of the header and of the changing bytes. */
 static uint8_t sum_changing(const struct shard *s, const struct entry *e) {
 	const struct entry_change *c = &s->change;
 	size_t header = units(entry_header_size(entry_flags(e))), end = units(entry_size(e));

@@ -1,31 +1,31 @@
-/* The check of an entry: 8 bits in its header, by which a crash tells what was damaged from what was written.
+/* The check of an entry: 8 bits in its header, by which recovery tells a damaged entry from a sound one.
  *
- * It is the sum, modulo 256, of all bytes that make the entry what it is, each times an odd number that depends on its
- * place: owner, lengths, deadline, key and value, and what is behind the value up to the next multiple of 16. Left out
- * is what changes as the entry is used: the links, when it was used, and whether a scope made it.
+ * The check is the sum, modulo 256, of all bytes that identify the entry, each times an odd number that depends on its
+ * place: owner, lengths, deadline, key, value, and the bytes after the value up to the next multiple of 16. It excludes
+ * what changes when the entry is used: the links, the time of the last use, and whether an open scope made the entry.
  *
- * What it catches: every change within one byte, and of larger changes 255 in 256. What it does not: changes of the
- * highest bit alone in an even number of bytes, and some of long runs of one byte that become zeros. It is no seal
- * against whoever can write to the memory.
+ * It detects every change within one byte, and 255 of 256 larger changes. It does not detect changes of only the
+ * highest bit in an even number of bytes, nor some long runs of one byte that become zeros. It does not protect against
+ * an attacker who can write to the memory.
  *
- * In sums of this kind a part can be exchanged without reading the rest, so a few bytes of a large value change at the
- * cost of those. Meanwhile the shard's root names the entry: a process that ends then leaves a check that does not fit,
- * and the next one makes it anew. */
+ * The sum lets a part be exchanged without reading the rest, so a change of a few bytes costs the same in a large
+ * value. During such a change the shard's root names the entry. If the process ends meanwhile, the check does not fit,
+ * and recovery renews it. */
 #pragma once
 
 #include "store/keyspace/record.h"
 
-/* The check of an entry of `size` bytes that is going to have this owner; its other parts are in place. */
+/* Returns the check that an entry of `size` bytes has with this owner. The other parts of the entry are in place. */
 uint8_t check_of(const struct entry *e, uint32_t owner, size_t size);
-/* Whether the check is that of the entry, which is no larger than its block. */
+/* Returns whether the entry has the right check. The entry must not be larger than its block. */
 bool check_fits(const struct entry *e);
-/* Gives the entry the check that fits. */
+/* Sets the check of the entry to the right one. */
 void check_renew(struct entry *e);
 
-/* Opens a change in place: of the header, and of bytes `from` to `to` from the entry's start, of those that it has then
- * and those that it will have. One at a time. */
+/* Opens a change in place: of the header, and of bytes [from, to) from the start of the entry, which include those that
+ * the change adds. Only one change may be open in a shard. */
 void check_begin(struct shard *s, struct entry *e, size_t from, size_t to);
-/* The same for all of a block, also of one that is about to be published. */
+/* Opens a change of a whole block, which may not be published yet. */
 void check_begin_whole(struct shard *s, ref block);
-/* Ends the change. */
+/* Ends the open change: sets the check of the entry. */
 void check_end(struct shard *s);

@@ -1,8 +1,8 @@
-/* Emptying databases: they are unlinked at once and freed in slices.
+/* Drops databases: unlinks them at once and frees them in slices.
  *
- * What a dropped database held stays in the arena as entries that name a place which may have another database by then.
- * That they are gone is said by the list of dropped databases alone, whose tables still name them: so a database comes
- * on the list by the store that drops it, and leaves it when none of its entries is left. */
+ * The entries of a dropped database stay in the arena, and name a database slot that may have another database by then.
+ * Only the list of dropped databases, whose tables still name these entries, says that they are gone. Therefore one
+ * store both drops a database and lists it, and it leaves the list when none of its entries is left. */
 #include "store/keyspace/drop.h"
 
 #include "store/arena/crash_point.h"
@@ -10,7 +10,7 @@
 #include "store/keyspace/record.h"
 #include "store/keyspace/undo.h"
 
-/* Takes a database out of the list of those being moved. */
+/* Removes a database from the list of resizes. */
 static void resizing_remove(struct shard *s, ref block) {
 	ref *link = &s->root->resizing;
 	while (*link != block)
@@ -18,7 +18,7 @@ static void resizing_remove(struct shard *s, ref block) {
 	*link = database_at(s, block)->next_resizing;
 }
 
-/* Unlinks a database from its tenant, to be listed before `next`. */
+/* Unlinks a database from its tenant and links it before `next`. Returns its block. */
 static ref database_drop(struct tenant *t, unsigned db_slot, ref next) {
 	struct shard *s = t->shard;
 	struct database *d = tenant_database(t, db_slot);
@@ -62,12 +62,12 @@ void keyspace_flush(struct tenant *t, unsigned database) {
 
 struct drop {
 	struct shard *shard;
-	struct tenant *tenant; /* NULL: it is gone */
+	struct tenant *tenant; /* NULL: it is closed */
 	struct database *database;
-	struct lru *lru; /* that the entries hang in; NULL: it was given up */
+	struct lru *lru; /* the list that has the entries; NULL: it was abandoned */
 };
 
-/* Takes what was freed off the tenant's charge. */
+/* Discharges freed bytes from the database and its tenant. */
 static void discharge(const struct drop *drop, uint64_t bytes) {
 	struct database *d = drop->database;
 	bytes = bytes < d->bytes ? bytes : d->bytes;

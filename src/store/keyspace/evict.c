@@ -25,7 +25,7 @@ bool evict_oldest(struct tenant *t, ref keep) {
 			account_table_step(t, d);
 			return true;
 		}
-		/* An entry of a database that was flushed, waiting to be freed. */
+		/* The entry belongs to a dropped database. */
 		lru_remove(s->arena, &t->record->lru, oldest);
 	}
 }

@@ -3,5 +3,6 @@
 
 #include "store/keyspace/record.h"
 
-/* Evicts the least recently used entry and returns true. Returns false if there is none, or if it is `keep`. */
+/* Evicts the least recently used entry and tells the watcher. Returns false if there is no entry, or if it is `keep`.
+ */
 bool evict_oldest(struct tenant *t, ref keep);

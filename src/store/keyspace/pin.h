@@ -1,26 +1,26 @@
-/* The store's side of pins (atomdb/store/pin.h). */
+/* Pins, for the files of the store: see atomdb/store/pin.h. */
 #pragma once
 
 #include "atomdb/store/pin.h"
 #include "store/keyspace/record.h"
 
-/* For blocks of at least PIN_MIN bytes: whether the value in it is pinned. */
+/* Returns whether the value in a block of at least PIN_MIN bytes is pinned. */
 bool pin_has(const struct shard *s, ref block);
-/* Bytes of the tenant's entries whose values are pinned. */
+/* Returns the bytes of the tenant's entries whose values are pinned. */
 uint64_t pin_bytes(const struct tenant *t);
-/* Makes a block that is no entry any more the pin's; false where it is not pinned. */
+/* Gives a block that is no entry any more to its pin. Returns false if the block is not pinned. */
 bool pin_keep(struct shard *s, ref block);
 
-/* Notes the blocks that stay for the next process in the arena, as it is saved. */
+/* Lists the kept blocks in the arena for the next process. */
 void pins_save(struct shard *s);
-/* Finds those that were noted: 0 or -ENOMEM. */
+/* Makes pins of the blocks that pins_save() listed. Returns 0 or -ENOMEM. */
 int pins_take_over(struct shard *s);
-/* Whether there are any of the tenant in that slot. */
-bool pins_wait(const struct shard *s, uint32_t slot);
-/* Forgets the pins, but not their blocks, with the shard. */
+/* Returns whether there is a pin of the tenant in that slot. */
+bool pins_has_tenant(const struct shard *s, uint32_t slot);
+/* Frees the pins, but not their blocks. */
 void pins_free(struct shard *s);
 
-/* Frees the block of an entry, now or when its value has been sent. */
+/* Frees the block of an entry, now or when its pin is released. */
 static inline void pin_free_entry(struct shard *s, ref block, size_t size) {
 	if (__builtin_expect(size < PIN_MIN, 1) || !pin_keep(s, block))
 		arena_free(s->arena, block, size, ARENA_ENTRY);

@@ -22,7 +22,7 @@ void record_set_identity(struct tenant_record *record, const struct tenant_ident
 	record->name_sum = name_sum(i);
 }
 
-/* The identity goes to a copy of the record, which one store publishes: a crash leaves one record or the other. Without
+/* Writes the identity to a copy of the record, which one store publishes, so a crash leaves either record. Without
  * memory for the copy, the old record stays. */
 void record_write_identity(struct tenant *t) {
 	const struct tenant_identity *now = tenant_identity(t);

@@ -1,10 +1,9 @@
-/* How a shard and its tenants lie in the arena, and what the process keeps beside it. Private to the store.
+/* The structs of a shard and its tenants, in the arena and in the process. Private to the store.
  *
  *   shard_root -> tenants: refs by slot -> tenant_record -> databases -> table -> entries
  *        |                                      '-> lru -> entries
  *        '-> wheel -> entries
- *
- * Everything in the arena names other things by ref. The process keeps the tenants' limits, counters and sessions. */
+ * Objects in the arena name each other by ref. The process keeps the tenants' limits, counters and sessions. */
 #pragma once
 
 #include <assert.h>
@@ -22,41 +21,41 @@
 #include "store/index/wheel.h"
 #include "store/keyspace/entry.h"
 
-/* In the arena. */
+/* A database, in the arena. */
 struct database {
 	struct table table;
 	uint64_t expiring;    /* entries with a deadline */
-	uint64_t bytes;       /* charged for its entries, its table and itself */
-	uint64_t table_bytes; /* of these, for the table */
-	uint64_t cursor;      /* of table_drain, once dropped */
+	uint64_t bytes;       /* charged for its entries, its table and this struct */
+	uint64_t table_bytes; /* the part of `bytes` that is for the table */
+	uint64_t cursor;      /* once dropped: of table_drain() */
 	ref next_dropped;
 	ref next_resizing;
-	uint32_t tenant; /* slot */
+	uint32_t tenant; /* its slot */
 	uint32_t db_slot;
-	uint32_t lru;  /* once dropped: the lru_number of the list that its entries hang in */
-	bool resizing; /* in the list of tables under way */
+	uint32_t lru;  /* once dropped: the lru_number of the list that has its entries */
+	bool resizing; /* in the shard's list of resizes */
 };
 
-/* In the arena. */
+/* The record of a tenant, in the arena. */
 struct tenant_record {
 	struct lru lru;
-	uint32_t lru_number; /* rises when the list is given up: what still hangs in it belongs to dropped databases */
-	/* Entries name the place of their database, not its number, so that SWAPDB need not touch them. */
-	uint8_t db_slots[TENANT_DATABASES]; /* where a database is, by number */
-	uint8_t numbers[TENANT_DATABASES];  /* which database is there, by place */
-	ref databases[TENANT_DATABASES];    /* by place */
-	uint32_t client_ids_low;            /* of the id that a client was given last; 0: none was */
-	uint64_t order;                     /* the places again, 4 bits each: changed by one store */
+	uint32_t lru_number; /* incremented when the list is abandoned, with the entries of dropped databases in it */
+	/* An entry names the slot of its database, not its number, so SWAPDB need not change entries. */
+	uint8_t db_slots[TENANT_DATABASES]; /* the slot of a database, by its number */
+	uint8_t numbers[TENANT_DATABASES];  /* the number of a database, by its slot */
+	ref databases[TENANT_DATABASES];    /* by slot */
+	uint32_t client_ids_low;            /* lower half of the client ID that was given last; 0: none was given */
+	uint64_t order;                     /* the slots by number again, 4 bits each: one store changes it */
 	struct tenant_identity identity;
-	uint32_t client_ids_high;     /* the upper half of it: both lie where earlier releases left zeros */
-	uint64_t digest_sum;          /* of identity.digest */
-	uint64_t name_sum;            /* of identity.name; 0: it has none yet */
-	struct retired_counters kept; /* what the tenant has counted, when saved */
+	uint32_t client_ids_high;     /* upper half of that ID; earlier releases left zeros in both halves */
+	uint64_t digest_sum;          /* checksum of identity.digest */
+	uint64_t name_sum;            /* checksum of identity.name; 0: there is no name yet */
+	struct retired_counters kept; /* the counters of the tenant when it was saved */
 	uint64_t limits[KEY_LIMITS];  /* see src/store/tenant/saved_limits.h */
-	/* Fields may be added here: a release takes over records of any size from TENANT_RECORD_LEAST on, and bytes
-	 * that the release before did not know are 0. */
+	/* Fields may be added here. A release adopts records of any size from TENANT_RECORD_LEAST bytes on, and bytes
+	 * that the other release did not have are 0. */
 #ifdef ATOMDB_OTHER_RELEASE
-	uint64_t of_another_release[3]; /* in a build for the tests */
+	uint64_t of_another_release[3]; /* in a test build */
 #endif
 };
 
@@ -67,107 +66,108 @@ static_assert(sizeof(struct tenant_record) >= TENANT_RECORD_LEAST && offsetof(st
 		      offsetof(struct tenant_record, limits) == TENANT_RECORD_LEAST,
 	      "a record keeps its format");
 
-/* In the arena: a slot of the directory of tenants. */
+/* A slot of the directory of tenants, in the arena. */
 struct tenant_slot {
-	ref record;       /* 0: free, or still being freed */
-	uint32_t dropped; /* databases that are waiting to be freed */
+	ref record;       /* 0: the slot is free, or databases of a closed tenant are still being freed */
+	uint32_t dropped; /* databases that are being freed */
 };
 
-/* In the arena, its first block. */
+/* The root of a shard: the first block of its arena. */
 struct shard_root {
 	struct wheel wheel;
-	int64_t used_skew; /* what is added to monotonic milliseconds for entry_used_at; 0: not known yet */
-	ref pinned; /* while no process has the arena: blocks of values that are being sent and have no key, see pin.c
-		     */
-	uint32_t spare[51]; /* 0 */
+	int64_t used_skew;  /* added to monotonic milliseconds for entry_used_at(); 0: not known yet */
+	ref pinned;         /* between two processes: list of the pinned blocks that have no key, see pin.c */
+	uint32_t spare[51]; /* zeros */
 	struct hash_seed seed;
-	uint64_t seed_sum;  /* a hash with that seed */
-	uint64_t directory; /* a block of struct tenant_slot, and how many << 32 */
-	uint64_t undo;      /* a block of struct undo, and how many << 32: see undo.h */
-	uint64_t replaced;  /* an entry, and << 32 the one that took its place last: of the two, it counts */
+	uint64_t seed_sum;  /* a hash of a constant with that seed */
+	uint64_t directory; /* a block of struct tenant_slot, and their number << 32 */
+	uint64_t undo;      /* a block of struct undo, and their number << 32: see undo.h */
+	uint64_t replaced;  /* the entry that was replaced last, and the valid one that replaced it << 32 */
 	uint32_t undo_count;
-	ref changing; /* an entry whose check may not fit, since it is being changed in place; 0: none */
-	ref dropped;  /* databases being freed in slices */
-	ref resizing; /* databases whose table is being moved */
+	ref changing; /* the entry that is being changed in place, whose check may not fit; 0: none */
+	ref dropped;  /* list of databases that are being freed */
+	ref resizing; /* list of databases whose table is being resized */
 	struct retired_counters retired;
-	/* Fields may be added here, up to SHARD_ROOT_MOST: see arena_fit_root(). */
+	/* Fields may be added here, up to SHARD_ROOT_MOST bytes: see arena_fit_root(). */
 #ifdef ATOMDB_OTHER_RELEASE
-	uint64_t of_another_release[3]; /* in a build for the tests */
+	uint64_t of_another_release[3]; /* in a test build */
 #endif
 };
 
-/* The smallest root of a release with this format, and the size of the block that it lies in. */
+/* The bytes of the smallest root that a release with this format writes, and of the block that the root lies in. */
 #define SHARD_ROOT_LEAST 3040
 #define SHARD_ROOT_MOST  3072
 static_assert(offsetof(struct shard_root, seed) == 2912 && sizeof(struct shard_root) >= SHARD_ROOT_LEAST &&
 		      sizeof(struct shard_root) <= SHARD_ROOT_MOST,
 	      "the root is part of the arena's format");
 
+/* The compaction of a shard: see src/store/shard/compact.h. */
 struct compaction {
-	uint64_t least; /* bytes lost in slabs: the least since it last ended */
-	bool purge;     /* the slack goes back as well, when it ends */
+	uint64_t least; /* the fewest bytes lost in slabs since the last compaction ended */
+	bool purge;     /* the slack also goes back to the kernel when it ends */
 	struct fragmentation fragmentation;
 };
 
 /* A change of an entry in place: see check.h. */
 struct entry_change {
-	size_t from, to; /* the bytes */
-	uint8_t rest;    /* the check without those units */
-	bool whole;      /* all is to be summed up again */
+	size_t from, to; /* the changing bytes, from the start of the entry */
+	uint8_t rest;    /* the check without the changing units */
+	bool whole;      /* the check is computed from the whole entry */
 };
 
 /* The fair share of memory: see fair_share.h. */
 struct fair_share {
-	/* Publishes the level for the tenants of all shards, if `wanted` bytes more are taken; NULL: there are no
-	 * others. */
+	/* Publishes the level for the tenants of all shards as if `wanted` more bytes were taken. NULL: there are no
+	 * other tenants. */
 	void (*measure)(void *context, struct memory_budget *b, uint64_t wanted);
 	void *context;
-	struct tenant *furthest; /* whose entries go, or NULL */
-	uint64_t level;          /* in force for this turn: bytes; UINT64_MAX: nobody has to give way */
+	struct tenant *furthest; /* the tenant furthest above the level, whose entries are evicted; or NULL */
+	uint64_t level;          /* bytes, for this turn; UINT64_MAX: no tenant has to give way */
 	uint64_t made_up;        /* bytes that the running write has evicted for itself */
-	uint64_t none_at;        /* the number of the level that none here was above */
-	uint64_t taken;          /* bytes asked for since the level was worked out */
-	uint64_t look_ns;        /* when to work it out again, if it changes nothing here */
-	uint32_t pause_ms;       /* how long that was put off last */
+	uint64_t none_at;        /* the number of a level that no tenant of this shard was above */
+	uint64_t taken;          /* bytes asked for since the level was computed */
+	uint64_t look_ns;        /* the time to compute it again if it changes nothing in this shard */
+	uint32_t pause_ms;       /* the last delay of that computation */
 };
 
+/* A shard, in the process. */
 struct shard {
 	struct arena *arena; /* owned */
 	struct table_context context;
 	struct shard_root *root;
 	int64_t now_ms;
-	int64_t skew_ms;    /* of now_ms to monotonic time, without the part that follow_clock lets pass */
-	int64_t stepped_ms; /* now_ms when the clock was set last: entries due then are late only since then */
-	int64_t look_ms;    /* when the clock is compared with monotonic time again */
+	int64_t skew_ms;    /* difference of the clock to monotonic time when the clock was set last */
+	int64_t stepped_ms; /* now_ms when the clock was set last: no entry is late by more than the time since */
+	int64_t compare_ms; /* the next time at which the clock is compared with monotonic time */
 	uint32_t used_now;  /* entry_used_at(shard_used_ms()) */
 	uint64_t now_ns;
-	uint64_t draws;             /* of random keys */
-	struct tenant **tenants;    /* owned array, by slot; NULL: free, or still being freed */
-	uint32_t slots;             /* of that array and of the directory */
-	unsigned undo_depth;        /* keyspace_begin without keyspace_commit */
+	uint64_t draws;             /* number of random keys that were drawn */
+	struct tenant **tenants;    /* owned array, by slot; NULL: the slot has no open tenant */
+	uint32_t slots;             /* size of that array and of the directory */
+	unsigned undo_depth;        /* number of open scopes, one in the other */
 	bool undo_noting;           /* changes are noted in the undo log */
-	bool undo_dropped;          /* the open scope dropped a database, which may come back */
-	bool transaction;           /* the open scope is that of several commands */
-	struct tenant *undo_tenant; /* whose scope is open, once something is noted */
-	uint64_t undo_bytes;        /* charged to it for what the scope keeps */
-	uint64_t transaction_bytes; /* charged for the commands of the transaction that is open */
-	int64_t held_ms; /* when the first tenant whose expired entries are held has them removed, by CLOCK_MONOTONIC */
+	bool undo_dropped;          /* the open scope dropped a database and may still roll that back */
+	bool transaction;           /* the open scope is that of a transaction */
+	struct tenant *undo_tenant; /* the tenant of the open scope, from its first note on; or NULL */
+	uint64_t undo_bytes;        /* charged to undo_tenant for the log and the kept blocks */
+	uint64_t transaction_bytes; /* charged for the queued commands of the open transaction */
+	int64_t held_ms;            /* CLOCK_MONOTONIC: the earliest end of a tenant's hold of expired entries */
 	struct entry_change change;
 	struct tenant_limits defaults;
-	struct list over;  /* tenants above a lowered quota */
-	struct list pins;  /* values that are being sent: see pin.h */
-	bool keeps_pinned; /* pins_keep */
-	bool resumes;      /* shard_resume */
+	struct list over;  /* tenants above their quota, which was lowered */
+	struct list pins;  /* pinned values: see pin.h */
+	bool keeps_pinned; /* pins_keep() was called */
+	bool resumes;      /* set by shard_resume() */
 	struct fair_share fair_share;
 	unsigned id;
 	unsigned worker;
-	counter *progress; /* of recovery: shard_options */
+	counter *progress; /* of recovery: see struct shard_options; or NULL */
 	struct compaction compaction;
 	struct shard_counters counters;
 	struct shard_recovery recovery;
 };
 
-/* The time by which the use of entries is noted: nobody sets it. */
+/* Returns the time by which the use of entries is recorded, in milliseconds. A set clock does not change it. */
 static inline int64_t shard_used_ms(const struct shard *s) {
 	return (int64_t)(s->now_ns / 1000000) + s->root->used_skew;
 }
@@ -196,21 +196,22 @@ static inline bool entry_due(const struct shard *s, const struct entry *e) {
 	return entry_has(e, ENTRY_TTL) && entry_deadline(e) <= s->now_ms;
 }
 
-/* The order in which each database is at the place of its number. */
+/* The order of databases in which each number is its own slot. */
 #define RECORD_ORDER 0xfedcba9876543210u
-/* Fills db_slots and numbers from the order. */
+/* Fills `db_slots` and `numbers` from `order`. */
 void record_read_order(struct tenant_record *record);
 
-/* Writes an identity to a record that is not published yet. */
+/* Writes an identity and its checksums to a record that is not published yet. */
 void record_set_identity(struct tenant_record *record, const struct tenant_identity *i);
-/* Writes the identity of an open tenant to its record, for the next process. No scope is open. */
+/* Writes the identity of an open tenant to its record, for the next process. No scope may be open. */
 void record_write_identity(struct tenant *t);
 
-/* Adds the counters that outlive a tenant to `r`, and the other way round. */
+/* Adds to `r` those counters of a tenant that outlive it. */
 void record_add_counters(struct retired_counters *r, const struct tenant_counters *f);
+/* Adds `r` to the counters of a tenant. */
 void record_restore_counters(struct tenant_counters *f, const struct retired_counters *r);
 
-/* Whether the tenant's entries stay although they are due. Nobody sees them. */
+/* Returns whether the tenant's due entries stay, invisible to commands: see shard_hold_expired(). */
 static inline bool tenant_holds_expired(const struct tenant *t) {
 	return __builtin_expect(t->hold_end_ms != 0, 0) && t->hold_end_ms > (int64_t)(t->shard->now_ns / 1000000);
 }

@@ -37,7 +37,7 @@ void remove_entry(struct tenant *t, struct database *d, uint64_t hash, ref block
 	account_table_step(t, d);
 }
 
-/* Milliseconds since an entry could have been removed. */
+/* Returns the milliseconds since the entry was due, or since the clock was set if that was later. */
 static uint64_t lateness(const struct shard *s, int64_t deadline) {
 	assert(deadline <= s->now_ms);
 	return (uint64_t)(s->now_ms - (deadline > s->stepped_ms ? deadline : s->stepped_ms));

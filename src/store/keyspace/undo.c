@@ -17,7 +17,7 @@ static ref ref_of(const struct shard *s, const void *at) {
 
 /* ---- the charge ---- */
 
-/* The tenant whose scope it is: that of the first entry that is noted. */
+/* Sets the tenant of the scope, which is the owner of the first noted entry. */
 static void take_tenant(struct shard *s, uint32_t owner) {
 	if (s->undo_tenant == NULL)
 		s->undo_tenant = s->tenants[owner & ENTRY_TENANT_MAX];
@@ -62,7 +62,7 @@ static bool grow(struct shard *s) {
 		memcpy(arena_at(s->arena, log), undo_log(s), count * sizeof(struct undo));
 	uint32_t old_room = room_of(s);
 
-	/* The one that is kept from scope to scope is the shard's. */
+	/* A tenant is charged only for a log longer than the one that the shard keeps. */
 	if (room > ROOM_KEPT)
 		charge(s, (room - old_room) * sizeof(struct undo));
 	crash_point();
@@ -73,7 +73,7 @@ static bool grow(struct shard *s) {
 	return true;
 }
 
-/* Whether the block that was noted is an entry now: it, or one that came to its place when it had gone. */
+/* Returns whether the noted block is an entry now. It may be another entry that reuses the block. */
 static bool is_entry(const struct shard *s, ref block) {
 	size_t size;
 
@@ -81,7 +81,7 @@ static bool is_entry(const struct shard *s, ref block) {
 	       ((const struct entry *)arena_at(s->arena, block))->owner != 0;
 }
 
-/* Makes all that was noted final. */
+/* Commits all noted changes. */
 static void finish(struct shard *s) {
 	uint32_t count = s->root->undo_count;
 
@@ -210,7 +210,7 @@ void undo_note_order(struct shard *s, const struct tenant_record *record) {
 
 /* ---- after a crash ---- */
 
-/* Writes `len` bytes back to a live entry. */
+/* Writes `len` saved bytes back to a live entry in a block of `block` bytes. */
 static void put_back(struct entry *e, size_t block, uint64_t at, const void *bytes, uint64_t len) {
 	if (e->owner != 0 && len <= block && at >= sizeof *e && at <= block - len)
 		memcpy((char *)e + at, bytes, len);
@@ -232,7 +232,7 @@ static void take_back_of_entry(struct shard *s, const struct undo *u) {
 		e->owner = (uint32_t)u->value;
 		break;
 	case UNDO_HEADER:
-		/* Not of one that was evicted since. */
+		/* The entry may have been evicted since. */
 		if (e->owner != 0) {
 			e->owner = (uint32_t)u->value;
 			e->sizes = (uint32_t)(u->value >> 32);

@@ -1,17 +1,18 @@
-/* The undo log in the arena, for writes to several keys and in place.
+/* The undo log: rolls back writes to several keys, and changes in place, that a crash interrupted.
  *
- * Inside a scope, what was there before it is kept: an entry that is replaced or removed is taken out of everything and
- * its header cleared, but its block is freed by the commit only; what is changed in place is noted with its old bytes.
- * The commit is one store, of the count of notes. Recovery of a scope that was not committed takes the notes back, the
- * last one first. Entries that the scope itself made are fresh: they need no notes when they change, and go at once
- * when they are replaced or removed.
+ * Inside a scope, the former state is kept. An entry that is replaced or removed leaves all tables and lists, and its
+ * header is cleared, but only the commit frees its block. A change in place is noted with the old bytes. The commit is
+ * one store, of the number of notes. Recovery of a scope that was not committed undoes its notes, the last one first.
+ * An entry that the scope itself made is fresh: its changes need no notes, and its block is freed at once when it is
+ * replaced or removed.
  *
- * The tenant is charged for what the scope keeps, and for a long log. A single command is not asked for that room,
- * since it gives it back at its end; the commands of a long transaction are: see quota_has_to_fit().
+ * The tenant is charged for the kept blocks and for a long log. The quota does not limit a single command in this,
+ * because the command releases the memory at its end. It does limit a long transaction: see quota_has_to_fit().
  *
- * What the quota evicts and the clock expires is no part of it: it may go at any time, and is not brought back.
+ * The log does not cover evictions and expiry. They may happen at any time, and recovery does not bring such entries
+ * back.
  *
- * When there is no memory for the log, what was done so far is committed and the rest is done without one. */
+ * If there is no memory for the log, the changes so far are committed, and the rest of the scope runs without a log. */
 #pragma once
 
 #include "atomdb/store/undo.h"
@@ -20,16 +21,17 @@
 enum undo_kind {
 	UNDO_NOTHING,
 	UNDO_CREATED, /* block */
-	UNDO_KILLED,  /* block; value: owner, and its units of 16 bytes << 32 */
-	UNDO_HEADER,  /* block; value: owner and sizes << 32, of an entry that stays */
-	UNDO_BYTES,   /* block; at: offset, and length << 48, 1 to 8; value: the bytes */
-	UNDO_SAVED,   /* block; at: offset; value: a block with the bytes, and their count << 32 */
-	UNDO_DROPPED, /* value: the shard's list of dropped databases */
-	UNDO_ORDER,   /* block: of a tenant's record; value: its order of databases */
+	UNDO_KILLED,  /* block; value: owner, and size in units of 16 bytes << 32 */
+	UNDO_HEADER,  /* block; value: owner, and sizes << 32 */
+	UNDO_BYTES,   /* block; at: offset, and length (1 to 8) << 48; value: the bytes */
+	UNDO_SAVED,   /* block; at: offset; value: a block with the bytes, and their number << 32 */
+	UNDO_DROPPED, /* value: the head of the shard's list of dropped databases */
+	UNDO_ORDER,   /* block: a tenant's record; value: its order of databases */
 };
 
+/* A note of the log, in the arena. The comments at the kinds say what the fields are. */
 struct undo {
-	uint32_t kind;
+	uint32_t kind; /* enum undo_kind */
 	ref block;
 	uint64_t at;
 	uint64_t value;
@@ -39,42 +41,46 @@ static inline struct undo *undo_log(const struct shard *s) {
 	return arena_at(s->arena, (ref)s->root->undo);
 }
 
-/* Whether changes are to be noted. */
+/* Returns whether changes are to be noted. */
 static inline bool undo_active(const struct shard *s) {
 	return __builtin_expect(s->undo_noting, 0);
 }
-/* Whether an entry may change without a note. */
+
+/* Returns whether an entry may change without a note. */
 static inline bool undo_is_free(const struct shard *s, const struct entry *e) {
 	return !undo_active(s) || entry_fresh(e);
 }
 
-/* Whether what was dropped may have to come back. */
+/* Returns whether the open scope may still roll back a dropped database. */
 static inline bool undo_keeps_dropped(const struct shard *s) {
 	return undo_active(s) && s->undo_dropped;
 }
 
-/* Whether the open scope keeps the block of an entry until after the command that replaces or removes it. See
- * quota_has_to_fit(). */
+/* Returns whether the open scope is a transaction that keeps the block of the entry when a command replaces or removes
+ * it. See quota_has_to_fit(). */
 static inline bool undo_keeps(const struct shard *s, const struct entry *e) {
 	return undo_active(s) && s->transaction && !entry_fresh(e);
 }
 
-/* All are for an active scope. */
+/* The functions below may be called only if undo_active() is true. */
 
-/* Notes a new block, whose header is not published yet; returns the owner that it is published with. */
+/* Notes a new block, whose header is not published yet. Returns the owner to publish it with. */
 uint32_t undo_create(struct shard *s, ref block, uint32_t owner);
-/* Clears the header of an entry that is in no table or list any more, and sees to its block. `keep`: it comes back if
- * the scope is not committed. */
+/* Clears the header of an entry that is in no table or list any more, and frees its block of `size` bytes. If `keep` is
+ * true, the commit frees the block, and a rollback restores the entry. */
 void undo_kill(struct shard *s, ref block, size_t size, bool keep);
-/* Notes owner and sizes of an entry, and the lengths of a wide one. */
+/* Notes the owner and sizes of an entry, and the lengths of a wide entry. */
 void undo_note_header(struct shard *s, struct entry *e);
-/* So many bytes are kept in the note itself. */
+/* The most bytes that a note itself holds. */
 #define UNDO_INLINE 8
-/* Notes `len` bytes at `at` from the start of an entry's block; false: no memory, nothing may be changed in place. */
+/* Notes the `len` bytes at offset `at` of an entry. Returns false if there is no memory for them; the caller must not
+ * change them in place then. */
 bool undo_note_bytes(struct shard *s, const struct entry *e, size_t at, size_t len);
+/* Notes the shard's list of dropped databases. */
 void undo_note_dropped(struct shard *s);
+/* Notes the order of a tenant's databases. */
 void undo_note_order(struct shard *s, const struct tenant_record *record);
 
-/* Takes back what an arena's last owner did not commit, and visits what may be an entry of which something was put
- * back. Every note is checked: the arena may be damaged. */
+/* Rolls back the scope that the last process did not commit. Calls `changed` for each block of an entry whose bytes may
+ * have been restored. Checks every note: the arena may be damaged. */
 void undo_recover(struct shard *s, void (*changed)(struct shard *s, ref block));

@@ -36,10 +36,10 @@ static void publish_memory(struct shard *s) {
 }
 
 /* How often the two clocks are compared, for a step forward that is smaller. */
-#define LOOK_MS 1000
+#define CLOCK_COMPARE_MS 1000
 
 /* The clock was set, or is read for the first time: deadlines follow it, forward and back. */
-static void step(struct shard *s, int64_t realtime_ms, int64_t skew_ms) {
+static void set_clock(struct shard *s, int64_t realtime_ms, int64_t skew_ms) {
 	s->skew_ms = skew_ms;
 	s->now_ms = s->stepped_ms = realtime_ms;
 	if (s->root->used_skew == 0)
@@ -53,19 +53,19 @@ static void follow_clock(struct shard *s, int64_t realtime_ms, int64_t monotonic
 	int64_t off = realtime_ms - monotonic_ms - s->skew_ms;
 	if (off > SHARD_CLOCK_JITTER_MS || off < -SHARD_CLOCK_JITTER_MS ||
 	    realtime_ms < s->now_ms - SHARD_CLOCK_JITTER_MS)
-		step(s, realtime_ms, realtime_ms - monotonic_ms);
+		set_clock(s, realtime_ms, realtime_ms - monotonic_ms);
 	else if (realtime_ms > s->now_ms)
 		s->now_ms = realtime_ms;
 }
 
 void shard_set_now(struct shard *s, int64_t realtime_ms, uint64_t monotonic_ns) {
 	s->now_ns = monotonic_ns;
-	if (__builtin_expect(realtime_ms >= s->now_ms && realtime_ms < s->look_ms, 1)) {
+	if (__builtin_expect(realtime_ms >= s->now_ms && realtime_ms < s->compare_ms, 1)) {
 		s->now_ms = realtime_ms;
 	} else {
 		follow_clock(s, realtime_ms, (int64_t)(monotonic_ns / 1000000));
 		s->used_now = entry_used_at(shard_used_ms(s));
-		s->look_ms = s->now_ms + LOOK_MS;
+		s->compare_ms = s->now_ms + CLOCK_COMPARE_MS;
 	}
 	publish_memory(s);
 	fair_share_read_level(s);
@@ -141,7 +141,7 @@ static void move_table(struct shard *s, unsigned units) {
 }
 
 /* Evicts from one tenant whose quota was lowered. */
-static void shed(struct shard *s, unsigned units) {
+static void evict_over_quota(struct shard *s, unsigned units) {
 	struct tenant *t = list_entry(s->over.next, struct tenant, over);
 	while (units-- > 0)
 		if (!quota_exceeded(t, 0, 0) || t->limits.eviction == EVICTION_NONE || !evict_oldest(t, 0)) {
@@ -151,7 +151,7 @@ static void shed(struct shard *s, unsigned units) {
 }
 
 /* Gives free pages back, and with a purge, once all is moved, the slack too. */
-static void give_back(struct shard *s) {
+static void trim(struct shard *s) {
 	struct compaction *c = &s->compaction;
 	bool all = c->purge && !compact_under_way(s);
 	if (!arena_trim(s->arena, TRIM_SLICE, all) && all)
@@ -180,12 +180,12 @@ void shard_hold_expired(struct tenant *t, int64_t end_ms) {
 bool shard_work(struct shard *s, unsigned units) {
 	sweep(s, units);
 	if (!list_empty(&s->over))
-		shed(s, units);
+		evict_over_quota(s, units);
 	fair_share_give_way(s, units);
 	move_table(s, units);
 	drop_free(s, units);
 	compact_work(s, units);
-	give_back(s);
+	trim(s);
 	publish_memory(s);
 	return shard_deadline(s) <= s->now_ms;
 }

@@ -63,7 +63,7 @@ static void restore_tenant(void *context, uint32_t slot, const struct tenant_ide
 	if (!twice)
 		registry_learn_own(r, g);
 	/* One that a client opened lives no longer than its last key, and its last value that is being sent. */
-	if (twice || (!named && !registered_has_keys(g) && !pins_wait(r->shards[restoration->shard], slot))) {
+	if (twice || (!named && !registered_has_keys(g) && !pins_has_tenant(r->shards[restoration->shard], slot))) {
 		registry_unlist(r, g);
 		registry_close(r, g);
 	}

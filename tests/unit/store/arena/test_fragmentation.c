@@ -131,9 +131,9 @@ static void no_way_is_made_without_another_slab_with_room(void **state) {
 	struct fragmentation s = survey(true);
 	unsigned class = arena_class(BLOCK);
 
-	s.classes[class].worth = true;
+	s.classes[class].selected = true;
 	assert_false(fragmentation_make_way(&s, arena, blocks[0]));
-	assert_false(s.classes[class].worth);
+	assert_false(s.classes[class].selected);
 	assert_true(fragmentation_make_way(&s, arena, blocks[PER_SLAB]));
 }
 
