@@ -7,6 +7,7 @@
 
 #include "atomdb/session/hotkeys.h"
 #include "atomdb/store/shard.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "net/connection.h"
@@ -93,7 +94,7 @@ static APART int parse_any(struct connection *c, struct batch *b, struct window 
 	connection_touch(c);
 	struct reader_limits limits = {
 		.max_args = authenticated ? INT32_MAX : UNAUTHENTICATED_ARGS,
-		.max_bulk = authenticated ? KEYSPACE_VALUE_MAX : UNAUTHENTICATED_BULK,
+		.max_bulk = authenticated ? STRING_MAX : UNAUTHENTICATED_BULK,
 		.authenticated = authenticated,
 		.max_bytes = batch_query_limit(c),
 	};

@@ -11,6 +11,7 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "store/arena/pages.h"
 #include "store/keyspace/record.h"
@@ -32,7 +33,7 @@ static void work(struct tenant *t) {
 		static char value[30000];
 		size_t len = i % 7 == 0 ? sizeof value : 10 + i;
 		int64_t deadline = i % 4 == 0 ? NOW + 1000 * (int64_t)i + 1 : DEADLINE_NONE;
-		MUST(keyspace_set(t, &key, e, (struct slice){value, len}, deadline) == 0);
+		MUST(string_set(t, &key, e, (struct slice){value, len}, deadline) == 0);
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "atomdb/store/pin.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
+#include "atomdb/store/string.h"
 #include "daemon/handover.h"
 #include "daemon/handover_positional.h"
 
@@ -68,10 +69,10 @@ static void claim(struct tenant *t, struct slice numbers) {
 	if (numbers.len > 0)
 		memcpy(n, numbers.data, numbers.len < sizeof(n) ? numbers.len : sizeof(n));
 	struct key key = keyspace_key(t, keyspace_db_slot(t, 0), SLICE("large"));
-	MUST(keyspace_set(t, &key, NULL, (struct slice){value, LARGE}, DEADLINE_NONE) == 0);
+	MUST(string_set(t, &key, NULL, (struct slice){value, LARGE}, DEADLINE_NONE) == 0);
 	struct pin *one = pin_take(t, keyspace_find(t, &key, LOOKUP_PEEK));
-	char text[KEYSPACE_TEXT];
-	struct pin_place place = pin_place(one, keyspace_value(keyspace_find(t, &key, LOOKUP_PEEK), text));
+	char text[STRING_TEXT];
+	struct pin_place place = pin_place(one, string_value(keyspace_find(t, &key, LOOKUP_PEEK), text));
 	if (n[0] % 2 != 0)
 		place.block = (uint32_t)n[1];
 	place.offset = n[2];

@@ -6,6 +6,7 @@
 
 #include "atomdb/rdb/payload.h"
 #include "atomdb/store/keyspace.h"
+#include "atomdb/store/string.h"
 #include "atomdb/util/crc64.h"
 #include "atomdb/util/error.h"
 
@@ -27,7 +28,7 @@ static void check(struct slice payload) {
 	int error = payload_read(payload, SIZE_MAX, text, &room, &value);
 	MUST(error == 0 || error == ATOMDB_E_FORMAT || error == ATOMDB_E_SYNTAX);
 	if (error == 0) {
-		MUST(value.len <= KEYSPACE_VALUE_MAX);
+		MUST(value.len <= STRING_MAX);
 		MUST(payload_write(&out, value) == 0);
 		MUST(payload_read(buffer_slice(&out), SIZE_MAX, again_text, &again_room, &again) == 0);
 		MUST(slice_equal(value, again));

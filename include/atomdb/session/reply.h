@@ -3,6 +3,7 @@
 
 #include "atomdb/session/session.h"
 #include "atomdb/store/shard.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/number.h"
 
@@ -67,7 +68,7 @@ static inline bool request_integer(struct session *s, struct slice text, int64_t
 	return false;
 }
 
-/* The value of `e`, which may be NULL: the empty value then. `text` as in keyspace_value. */
-static inline struct slice value_or_nothing(const struct entry *e, char text[KEYSPACE_TEXT]) {
-	return e == NULL ? (struct slice){"", 0} : keyspace_value(e, text);
+/* The value of `e`, which may be NULL: the empty value then. `text` as in string_value. */
+static inline struct slice value_or_nothing(const struct entry *e, char text[STRING_TEXT]) {
+	return e == NULL ? (struct slice){"", 0} : string_value(e, text);
 }

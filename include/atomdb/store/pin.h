@@ -25,7 +25,7 @@ struct pin;
 struct shard;
 struct tenant;
 
-/* Pins the value of `e`, whose bytes keyspace_value() returns, at least PIN_MIN of them. The caller releases the pin
+/* Pins the value of `e`, whose bytes string_value() returns, at least PIN_MIN of them. The caller releases the pin
  * with pin_release(). Returns NULL if there is no memory. */
 struct pin *pin_take(struct tenant *t, const struct entry *e);
 /* Releases a pin of pin_take() or pin_claim(). `p` may be NULL. */

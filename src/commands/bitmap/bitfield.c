@@ -194,19 +194,19 @@ static enum outcome run_fields(struct session *s, const struct request *r, const
 	}
 	if (needed != 0 && !(r->command->flags & CMD_WRITE))
 		return reply_error(s, "ERR BITFIELD_RO only supports the GET subcommand");
-	if (needed > KEYSPACE_VALUE_MAX)
+	if (needed > STRING_MAX)
 		return reply_too_long(s);
 	struct key key = request_key(s, r, 1);
 	struct entry *e = keyspace_find(s->tenant, &key, needed != 0 ? LOOKUP_WRITE : LOOKUP_READ);
-	char text[KEYSPACE_TEXT], *bytes = NULL;
+	char text[STRING_TEXT], *bytes = NULL;
 	struct slice value = value_or_nothing(e, text);
 	bool grows = needed > value.len, news = grows || fields_change(fields, count, value);
 	size_t length = value.len > needed ? value.len : needed;
 	int error = 0;
 	if (news)
-		error = keyspace_resize(s->tenant, &key, e, length, (struct span){first, needed - first}, &bytes);
+		error = string_resize(s->tenant, &key, e, length, (struct span){first, needed - first}, &bytes);
 	else if (needed != 0)
-		error = keyspace_make_raw(s->tenant, &key, e);
+		error = string_make_raw(s->tenant, &key, e);
 	if (error < 0)
 		return reply_store_error(s, error);
 	if (news)

@@ -32,7 +32,7 @@ enum outcome cmd_setbit(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR bit is not an integer or out of range");
 	struct key key = request_key(s, r, 1);
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
-	char text[KEYSPACE_TEXT], *bytes;
+	char text[STRING_TEXT], *bytes;
 	struct slice value = value_or_nothing(old, text);
 	size_t at = offset / 8;
 	unsigned shift = 7 - offset % 8;
@@ -40,9 +40,9 @@ enum outcome cmd_setbit(struct session *s, const struct request *r) {
 	unsigned before = byte >> shift & 1;
 	/* A write of equal bits is no write. It still makes the encoding raw, as in Redis. */
 	bool same = at < value.len && before == (unsigned)bit;
-	int error = same ? keyspace_make_raw(s->tenant, &key, old)
-			 : keyspace_resize(s->tenant, &key, old, at < value.len ? value.len : at + 1,
-					   (struct span){at, 1}, &bytes);
+	int error = same ? string_make_raw(s->tenant, &key, old)
+			 : string_resize(s->tenant, &key, old, at < value.len ? value.len : at + 1,
+					 (struct span){at, 1}, &bytes);
 	if (error < 0)
 		return reply_store_error(s, error);
 	writer_integer(s->reply, before);
@@ -59,7 +59,7 @@ enum outcome cmd_getbit(struct session *s, const struct request *r) {
 	if (!request_bit_offset(s, r->argv[2], 0, &offset))
 		return OUTCOME_DONE;
 	struct key key = request_key(s, r, 1);
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	struct slice value = value_or_nothing(keyspace_find(s->tenant, &key, LOOKUP_READ), text);
 	bool set = offset / 8 < value.len && ((unsigned char)value.data[offset / 8] >> (7 - offset % 8) & 1);
 	writer_integer(s->reply, set);
@@ -97,7 +97,7 @@ static bool parse_unit(struct slice text, bool *bits) {
 enum outcome cmd_bitcount(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	struct slice value = value_or_nothing(e, text);
 	int64_t start = 0, end = -1;
 	bool bits = false;
@@ -154,7 +154,7 @@ enum outcome cmd_bitpos(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR The bit argument must be 1 or 0.");
 	struct key key = request_key(s, r, 1);
 	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	struct slice value = value_or_nothing(e, text);
 	if (e == NULL) {
 		writer_integer(s->reply, bit ? -1 : 0);
@@ -220,7 +220,7 @@ enum outcome cmd_bitop(struct session *s, const struct request *r) {
 	if (operation == OPERATION_NOT && r->argc != 4)
 		return reply_error(s, "ERR BITOP NOT must be called with a single source key.");
 	struct buffer *result = &s->env->scratch;
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	size_t longest = 0;
 	for (uint32_t i = 3; i < r->argc; i++) {
 		struct key key = request_key(s, r, i);
@@ -246,7 +246,7 @@ enum outcome cmd_bitop(struct session *s, const struct request *r) {
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
 	int error = 0;
 	if (longest != 0)
-		error = keyspace_set_raw(s->tenant, &key, old, buffer_slice(result), DEADLINE_NONE);
+		error = string_set_raw(s->tenant, &key, old, buffer_slice(result), DEADLINE_NONE);
 	else if (old != NULL)
 		keyspace_delete(s->tenant, &key, old);
 	if (error < 0)

@@ -4,7 +4,7 @@
 #include "commands/handlers.h"
 
 /* Bits of the longest value. */
-#define BITS_MAX ((uint64_t)KEYSPACE_VALUE_MAX * 8)
+#define BITS_MAX ((uint64_t)STRING_MAX * 8)
 
 /* Reads the offset of a bit; with a `width` other than 0 also "#N", the place of the Nth integer of `width` bits.
  * Answers Redis's error and returns false where it is none, or beyond BITS_MAX. */

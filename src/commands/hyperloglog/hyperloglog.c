@@ -12,8 +12,8 @@ static enum outcome reply_damaged(struct session *s) {
 
 /* The value of `e`, where it is a HyperLogLog. Otherwise an error is answered, and false. */
 static bool take_hll(struct session *s, const struct entry *e, struct slice *value) {
-	char text[KEYSPACE_TEXT];
-	*value = keyspace_value(e, text);
+	char text[STRING_TEXT];
+	*value = string_value(e, text);
 	if (hll_is(*value))
 		return true;
 	writer_error(s->reply, "WRONGTYPE Key is not a valid HyperLogLog string value.");
@@ -25,8 +25,8 @@ static int store_hll(struct session *s, const struct key *key, struct entry *old
 	struct slice value = {(const char *)h->bytes, h->len};
 	char *bytes;
 	if (old == NULL)
-		return keyspace_set_raw(s->tenant, key, NULL, value, DEADLINE_NONE);
-	int error = keyspace_resize(s->tenant, key, old, h->len, (struct span){0, h->len}, &bytes);
+		return string_set_raw(s->tenant, key, NULL, value, DEADLINE_NONE);
+	int error = string_resize(s->tenant, key, old, h->len, (struct span){0, h->len}, &bytes);
 	if (error != 0)
 		return error;
 	memcpy(bytes, h->bytes, h->len);
@@ -42,8 +42,7 @@ static enum outcome add_in_place(struct session *s, const struct request *r, con
 	while (i < r->argc && !hll_lacks_dense((const uint8_t *)value.data, r->argv[i]))
 		i++;
 	if (i < r->argc) {
-		int error =
-			keyspace_resize(s->tenant, key, e, HLL_DENSE_SIZE, (struct span){0, HLL_DENSE_SIZE}, &bytes);
+		int error = string_resize(s->tenant, key, e, HLL_DENSE_SIZE, (struct span){0, HLL_DENSE_SIZE}, &bytes);
 		if (error < 0)
 			return reply_store_error(s, error);
 		uint64_t changes = 0;
@@ -124,7 +123,7 @@ static enum outcome count_union(struct session *s, const struct request *r) {
 /* Keeps an estimate in the header of the value if that takes no memory: a read evicts nothing and is not refused. */
 static void keep_count(struct session *s, const struct key *key, struct entry *e, uint64_t count) {
 	char *bytes;
-	if (!keyspace_patch(s->tenant, key, e, (struct span){HLL_CACHE_AT, HLL_CACHE_BYTES}, &bytes))
+	if (!string_patch(s->tenant, key, e, (struct span){HLL_CACHE_AT, HLL_CACHE_BYTES}, &bytes))
 		return;
 	hll_cache((uint8_t *)bytes, count);
 	keyspace_commit(s->tenant->shard);
@@ -157,10 +156,10 @@ enum outcome cmd_pfmerge(struct session *s, const struct request *r) {
 		return OUTCOME_DONE;
 	struct key key = request_key(s, r, 1);
 	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	struct hll h;
 	hll_init(&h);
-	if ((e != NULL && hll_load(&h, keyspace_value(e, text)) != 0) || (dense && hll_make_dense(&h) != 0))
+	if ((e != NULL && hll_load(&h, string_value(e, text)) != 0) || (dense && hll_make_dense(&h) != 0))
 		return reply_damaged(s);
 	for (unsigned i = 0; i < HLL_REGISTERS; i++) {
 		if (registers[i] != 0 && hll_raise(&h, i, registers[i]) < 0)
@@ -189,8 +188,8 @@ static bool make_dense(struct session *s, const struct key *key, struct entry *e
 		return false;
 	}
 	s->tenant->changes++;
-	char text[KEYSPACE_TEXT];
-	*value = keyspace_value(keyspace_find(s->tenant, key, LOOKUP_PEEK), text);
+	char text[STRING_TEXT];
+	*value = string_value(keyspace_find(s->tenant, key, LOOKUP_PEEK), text);
 	return true;
 }
 

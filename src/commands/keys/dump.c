@@ -7,17 +7,17 @@
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"
 
-_Static_assert(RDB_STRING_MAX == KEYSPACE_VALUE_MAX, "a payload holds any value, and no longer one");
+_Static_assert(RDB_STRING_MAX == STRING_MAX, "a payload holds any value, and no longer one");
 
 enum outcome cmd_dump(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	if (e == NULL) {
 		writer_null(s->reply);
 		return OUTCOME_DONE;
 	}
-	struct slice value = keyspace_value(e, text);
+	struct slice value = string_value(e, text);
 	if (value.len > tenant_scratch_limit(s->tenant) || payload_write(&s->env->scratch, value) != 0)
 		return reply_store_error(s, ATOMDB_E_OOM);
 	writer_bulk(s->reply, buffer_slice(&s->env->scratch));
@@ -96,7 +96,7 @@ enum outcome cmd_restore(struct session *s, const struct request *r) {
 	/* A sum beyond all time lies in the past, as in Redis. */
 	if (ttl != 0 && !restore.absolute && __builtin_add_overflow(ttl, session_now(s), &ttl))
 		ttl = 1;
-	error = keyspace_set(s->tenant, &key, old, value, ttl == 0 ? DEADLINE_NONE : ttl);
+	error = string_set(s->tenant, &key, old, value, ttl == 0 ? DEADLINE_NONE : ttl);
 	bool past = ttl != 0 && ttl <= session_now(s);
 	if (error == 0 && !past) {
 		struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);

@@ -17,7 +17,7 @@ static struct entry *object_find(struct session *s, const struct request *r) {
 enum outcome cmd_object_encoding(struct session *s, const struct request *r) {
 	const struct entry *e = object_find(s, r);
 	if (e != NULL)
-		writer_bulk(s->reply, slice_of(keyspace_encoding(e)));
+		writer_bulk(s->reply, slice_of(string_encoding(e)));
 	return OUTCOME_DONE;
 }
 

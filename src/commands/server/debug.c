@@ -58,15 +58,15 @@ static enum outcome debug_sleep(struct session *s, const struct request *r) {
 static enum outcome debug_object(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 2);
 	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
-	char text[KEYSPACE_TEXT], line[192];
+	char text[STRING_TEXT], line[192];
 	if (e == NULL)
 		return reply_error(s, "ERR no such key");
-	if (payload_write(&s->env->scratch, keyspace_value(e, text)) != 0)
+	if (payload_write(&s->env->scratch, string_value(e, text)) != 0)
 		return reply_store_error(s, ATOMDB_E_OOM);
 	int64_t idle = keyspace_idle(s->tenant, e);
 	snprintf(line, sizeof(line),
 		 "Value at:0x0 refcount:1 encoding:%s serializedlength:%zu lru:%" PRId64 " lru_seconds_idle:%" PRId64,
-		 keyspace_encoding(e), s->env->scratch.len - PAYLOAD_EXTRA, (s->env->now_ms / 1000 - idle) & 0xffffff,
+		 string_encoding(e), s->env->scratch.len - PAYLOAD_EXTRA, (s->env->now_ms / 1000 - idle) & 0xffffff,
 		 idle);
 	writer_simple(s->reply, line);
 	return OUTCOME_DONE;
@@ -120,9 +120,9 @@ static int populate_one(struct session *s, const struct request *r, int64_t numb
 		return 0;
 	size_t length = (size_t)snprintf(text, sizeof(text), "value:%" PRId64, number);
 	if (size == 0)
-		return keyspace_set(s->tenant, &key, NULL, (struct slice){text, length}, DEADLINE_NONE);
+		return string_set(s->tenant, &key, NULL, (struct slice){text, length}, DEADLINE_NONE);
 	char *bytes;
-	int error = keyspace_resize(s->tenant, &key, NULL, size, (struct span){0}, &bytes);
+	int error = string_resize(s->tenant, &key, NULL, size, (struct span){0}, &bytes);
 	if (error != 0)
 		return error;
 	memcpy(bytes, text, length < size ? length : size);
@@ -134,7 +134,7 @@ static enum outcome debug_populate(struct session *s, const struct request *r) {
 	int64_t count, size = 0;
 	if (!read_positive(s, r->argv[2], &count) || (r->argc == 5 && !read_positive(s, r->argv[4], &size)))
 		return OUTCOME_DONE;
-	if ((uint64_t)size > KEYSPACE_VALUE_MAX)
+	if ((uint64_t)size > STRING_MAX)
 		return reply_too_long(s);
 	/* There, nobody would be served until it ends. */
 	if ((s->flags & SESSION_EXECUTING) &&

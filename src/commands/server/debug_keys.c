@@ -41,9 +41,9 @@ static void mix_number(struct digest *d, unsigned number) {
 }
 
 static void mix_value(struct digest *d, const struct entry *e) {
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	mix_number(d, 0); /* a string */
-	mix(d, keyspace_value(e, text));
+	mix(d, string_value(e, text));
 	if (keyspace_deadline(e) != 0)
 		add(d, SLICE("!!expire!!"));
 }
@@ -136,18 +136,18 @@ enum outcome debug_not_encoded(struct session *s, const struct request *r) {
 
 enum outcome debug_sdslen(struct session *s, const struct request *r) {
 	const struct entry *e = find(s, r);
-	char text[KEYSPACE_TEXT], line[192];
+	char text[STRING_TEXT], line[192];
 	int64_t number;
 	if (e == NULL)
 		return OUTCOME_DONE;
-	if (keyspace_integer(e, &number) && slice_is(slice_of(keyspace_encoding(e)), "int"))
+	if (string_integer(e, &number) && slice_is(slice_of(string_encoding(e)), "int"))
 		return reply_error(s, "ERR Not an sds encoded string.");
 	/* Name and value are in one block, without spare room: what is not the name's is the value's. */
 	size_t name = keyspace_name(e).len;
 	snprintf(line, sizeof(line),
 		 "key_sds_len:%zu, key_sds_avail:0, key_zmalloc: %zu, val_sds_len:%zu, val_sds_avail:0, val_zmalloc: "
 		 "%zu",
-		 name, name, keyspace_value(e, text).len, keyspace_memory(e) - name);
+		 name, name, string_value(e, text).len, keyspace_memory(e) - name);
 	writer_simple(s->reply, line);
 	return OUTCOME_DONE;
 }

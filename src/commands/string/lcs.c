@@ -10,7 +10,7 @@
 #include "commands/handlers.h"
 
 /* Maximum memory of the table, as in Redis: 4 bytes a cell, and the size of the largest value in all. */
-#define CELLS_MAX (KEYSPACE_VALUE_MAX / sizeof(uint32_t))
+#define CELLS_MAX (STRING_MAX / sizeof(uint32_t))
 
 struct lcs {
 	struct slice a, b;
@@ -152,7 +152,7 @@ static void reply_lcs(struct session *s, const struct lcs *l, const struct lcs_o
 
 enum outcome cmd_lcs(struct session *s, const struct request *r) {
 	struct key first = request_key(s, r, 1), second = request_key(s, r, 2);
-	char texts[2][KEYSPACE_TEXT];
+	char texts[2][STRING_TEXT];
 	/* The second lookup may find its entry due and remove it, which leaves the first one where it is. */
 	struct slice a = value_or_nothing(keyspace_find(s->tenant, &first, LOOKUP_READ), texts[0]);
 	struct slice b = value_or_nothing(keyspace_find(s->tenant, &second, LOOKUP_READ), texts[1]);

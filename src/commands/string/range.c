@@ -10,7 +10,7 @@ enum outcome cmd_range_getrange(struct session *s, const struct request *r) {
 	if (!request_integer(s, r->argv[2], &start) || !request_integer(s, r->argv[3], &end))
 		return OUTCOME_DONE;
 	struct key key = request_key(s, r, 1);
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
 	struct slice value = value_or_nothing(e, text), part = SLICE("");
 	if (!range_backwards(start, end) && range_resolve((int64_t)value.len, &start, &end))
@@ -30,18 +30,18 @@ enum outcome cmd_setrange(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR offset is out of range");
 	struct key key = request_key(s, r, 1);
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	size_t length = value_or_nothing(old, text).len;
 	if (part.len == 0) {
 		writer_integer(s->reply, (int64_t)length);
 		return OUTCOME_DONE;
 	}
-	if ((uint64_t)offset > KEYSPACE_VALUE_MAX || part.len > KEYSPACE_VALUE_MAX - (uint64_t)offset)
+	if ((uint64_t)offset > STRING_MAX || part.len > STRING_MAX - (uint64_t)offset)
 		return reply_too_long(s);
 	if (length < (size_t)offset + part.len)
 		length = (size_t)offset + part.len;
 	char *bytes;
-	int error = keyspace_resize(s->tenant, &key, old, length, (struct span){(size_t)offset, part.len}, &bytes);
+	int error = string_resize(s->tenant, &key, old, length, (struct span){(size_t)offset, part.len}, &bytes);
 	if (error < 0)
 		return reply_store_error(s, error);
 	memcpy(bytes + offset, part.data, part.len);

@@ -9,11 +9,11 @@
 
 /* Answers the value of `e`, or null. */
 static void reply_value(struct session *s, const struct entry *e) {
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	if (e == NULL)
 		writer_null(s->reply);
 	else
-		writer_bulk(s->reply, keyspace_value(e, text));
+		writer_bulk(s->reply, string_value(e, text));
 }
 
 enum outcome cmd_get(struct session *s, const struct request *r) {
@@ -23,8 +23,8 @@ enum outcome cmd_get(struct session *s, const struct request *r) {
 		writer_null(s->reply);
 		return OUTCOME_DONE;
 	}
-	char text[KEYSPACE_TEXT];
-	struct slice value = keyspace_value(e, text);
+	char text[STRING_TEXT];
+	struct slice value = string_value(e, text);
 	if (__builtin_expect(value.len >= PIN_MIN, 0))
 		return reply_large(s, e, value);
 	writer_bulk(s->reply, value);
@@ -33,9 +33,9 @@ enum outcome cmd_get(struct session *s, const struct request *r) {
 
 enum outcome cmd_strlen(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
-	writer_integer(s->reply, e == NULL ? 0 : (int64_t)keyspace_value(e, text).len);
+	writer_integer(s->reply, e == NULL ? 0 : (int64_t)string_value(e, text).len);
 	return OUTCOME_DONE;
 }
 
@@ -120,7 +120,7 @@ static enum outcome set_with_options(struct session *s, const struct request *r)
 	}
 	if (old == NULL && deadline == DEADLINE_KEEP)
 		deadline = DEADLINE_NONE;
-	int error = keyspace_set(s->tenant, &key, old, r->argv[2], deadline);
+	int error = string_set(s->tenant, &key, old, r->argv[2], deadline);
 	if (error == 0) {
 		keyspace_event(s, NOTIFY_STRING, "set", &key);
 		if (flags & OPTION_TIMES)
@@ -142,7 +142,7 @@ enum outcome cmd_set(struct session *s, const struct request *r) {
 		return set_with_options(s, r);
 	struct key key = request_key(s, r, 1);
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
-	int error = keyspace_set(s->tenant, &key, old, r->argv[2], DEADLINE_NONE);
+	int error = string_set(s->tenant, &key, old, r->argv[2], DEADLINE_NONE);
 	if (__builtin_expect(error == 0, 1))
 		keyspace_event(s, NOTIFY_STRING, "set", &key);
 	return reply_result(s, error);
@@ -151,7 +151,7 @@ enum outcome cmd_set(struct session *s, const struct request *r) {
 enum outcome cmd_setnx(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
-	int error = old != NULL ? 0 : keyspace_set(s->tenant, &key, NULL, r->argv[2], DEADLINE_NONE);
+	int error = old != NULL ? 0 : string_set(s->tenant, &key, NULL, r->argv[2], DEADLINE_NONE);
 	if (error < 0)
 		return reply_store_error(s, error);
 	if (old == NULL)
@@ -166,7 +166,7 @@ static enum outcome set_expiring(struct session *s, const struct request *r, enu
 		return OUTCOME_DONE;
 	struct key key = request_key(s, r, 1);
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
-	int error = keyspace_set(s->tenant, &key, old, r->argv[3], deadline);
+	int error = string_set(s->tenant, &key, old, r->argv[3], deadline);
 	if (error == 0) {
 		keyspace_event(s, NOTIFY_STRING, "set", &key);
 		keyspace_event_also(s, NOTIFY_GENERIC, "expire", &key);
@@ -187,7 +187,7 @@ enum outcome cmd_getset(struct session *s, const struct request *r) {
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_READ);
 	size_t mark = s->reply->out->len;
 	reply_value(s, old);
-	int error = keyspace_set(s->tenant, &key, old, r->argv[2], DEADLINE_NONE);
+	int error = string_set(s->tenant, &key, old, r->argv[2], DEADLINE_NONE);
 	if (error < 0) {
 		reply_rewind(s, mark);
 		return reply_store_error(s, error);
@@ -252,7 +252,7 @@ static void tell_set(void *context, const struct key *key) {
 
 /* Sets pairs of keys and values, as one. */
 static int set_all(struct session *s, const struct request *r) {
-	return keyspace_set_all(s->tenant, s->db_slot, r->argv + 1, r->argc / 2, tell_set, s);
+	return string_set_all(s->tenant, s->db_slot, r->argv + 1, r->argc / 2, tell_set, s);
 }
 
 enum outcome cmd_mset(struct session *s, const struct request *r) {
@@ -287,19 +287,19 @@ enum outcome cmd_append(struct session *s, const struct request *r) {
 	struct slice more = r->argv[2];
 	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
 	if (old == NULL) {
-		int error = keyspace_set(s->tenant, &key, NULL, more, DEADLINE_NONE);
+		int error = string_set(s->tenant, &key, NULL, more, DEADLINE_NONE);
 		if (error < 0)
 			return reply_store_error(s, error);
 		keyspace_event(s, NOTIFY_STRING, "append", &key);
 		writer_integer(s->reply, (int64_t)more.len);
 		return OUTCOME_DONE;
 	}
-	char text[KEYSPACE_TEXT];
-	size_t length = keyspace_value(old, text).len;
-	if (more.len > KEYSPACE_VALUE_MAX - length)
+	char text[STRING_TEXT];
+	size_t length = string_value(old, text).len;
+	if (more.len > STRING_MAX - length)
 		return reply_too_long(s);
 	char *bytes;
-	int error = keyspace_resize(s->tenant, &key, old, length + more.len, (struct span){length, more.len}, &bytes);
+	int error = string_resize(s->tenant, &key, old, length + more.len, (struct span){length, more.len}, &bytes);
 	if (error < 0)
 		return reply_store_error(s, error);
 	if (more.len != 0)

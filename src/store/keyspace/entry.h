@@ -14,9 +14,9 @@
  * The owner is written last when an entry comes, and cleared first when it goes: an entry is in the arena as long as
  * its owner is not 0, whatever the tables and lists say, and that is what a crash leaves (see recover.c).
  *
- * The value of an entry with ENTRY_INT alone is an int64_t in native order, 8 bytes, unaligned: chosen where the
- * decimal text would be longer. With ENTRY_INT and ENTRY_RAW the first byte tells what follows it: enum entry_tag.
- * Every other value is the bytes themselves. */
+ * Two of the flags, ENTRY_FORM, tell what the value is. If both are set, the value is tagged: its first byte is an enum
+ * entry_tag, which tells the type. Otherwise the value is a string; src/store/value/string.c gives the bits a meaning.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -31,13 +31,12 @@
 enum entry_flag {
 	ENTRY_TTL = BLOCK_TTL,   /* has a deadline and is in the wheel */
 	ENTRY_WIDE = BLOCK_WIDE, /* lengths beyond the narrow fields */
-	ENTRY_INT = 4,           /* the value is stored as an int64_t */
-	ENTRY_RAW = 8,           /* was modified in place: OBJECT ENCODING says raw */
+	ENTRY_FORM = 4 | 8,      /* both: the value is tagged */
 };
 
-/* The first byte of a value with ENTRY_INT and ENTRY_RAW. */
+/* The first byte of a tagged value. Numbers are part of the arena's format. */
 enum entry_tag {
-	ENTRY_TAG_DIGITS = 0, /* the text of a number, for which OBJECT ENCODING says embstr */
+	ENTRY_TAG_DIGITS = 0, /* a string, the text of a number */
 };
 
 #define ENTRY_TENANT_MAX   ((1u << 20) - 1)
@@ -94,11 +93,8 @@ static inline unsigned entry_flags(const struct entry *e) {
 static inline bool entry_has(const struct entry *e, enum entry_flag flag) {
 	return (entry_flags(e) & (unsigned)flag) != 0;
 }
-static inline bool entry_is_integer(const struct entry *e) {
-	return (entry_flags(e) & (ENTRY_INT | ENTRY_RAW)) == ENTRY_INT;
-}
 static inline bool entry_is_tagged(const struct entry *e) {
-	return (entry_flags(e) & (ENTRY_INT | ENTRY_RAW)) == (ENTRY_INT | ENTRY_RAW);
+	return (entry_flags(e) & ENTRY_FORM) == ENTRY_FORM;
 }
 static inline bool entry_fresh(const struct entry *e) {
 	return (e->owner & ENTRY_FRESH) != 0;
@@ -135,7 +131,7 @@ static inline struct slice entry_key(const struct entry *e) {
 	return block_key(entry_block(e));
 }
 
-/* The value's bytes as stored: 8 bytes of int64_t with ENTRY_INT. */
+/* The value as its type stores it. */
 static inline struct slice entry_stored(const struct entry *e) {
 	struct slice key = entry_key(e);
 	size_t len = e->sizes >> ENTRY_VALUE_SHIFT & ENTRY_NARROW_VALUE;

@@ -1,15 +1,10 @@
 #include "atomdb/store/keyspace.h"
 
-#include <assert.h>
-
 #include "atomdb/util/error.h"
-#include "atomdb/util/number.h"
 #include "store/arena/crash_point.h"
 #include "store/keyspace/change.h"
 #include "store/keyspace/check.h"
 #include "store/keyspace/draft.h"
-#include "store/keyspace/pin.h"
-#include "store/keyspace/quota.h"
 #include "store/keyspace/record.h"
 #include "store/keyspace/remove.h"
 #include "store/keyspace/undo.h"
@@ -73,49 +68,6 @@ struct entry *keyspace_find(struct tenant *t, const struct key *key, enum lookup
 	return e;
 }
 
-/* Kept apart, like integer_of_text: the usual case saves no registers. */
-static __attribute__((noinline)) struct slice text_of_integer(const struct entry *e, char text[KEYSPACE_TEXT]) {
-	struct slice stored = entry_stored(e);
-	if (entry_is_tagged(e)) {
-		memcpy(text, stored.data + 1, stored.len - 1);
-		return (struct slice){text, stored.len - 1};
-	}
-	int64_t value;
-	memcpy(&value, stored.data, sizeof value);
-	return (struct slice){text, number_format(value, text)};
-}
-
-struct slice keyspace_value(const struct entry *e, char text[KEYSPACE_TEXT]) {
-	if (__builtin_expect(entry_has(e, ENTRY_INT), 0))
-		return text_of_integer(e, text);
-	return entry_stored(e);
-}
-
-/* Kept apart, so that the usual case is inlined. */
-static __attribute__((noinline)) bool integer_of_text(const struct entry *e, int64_t *value) {
-	struct slice stored = entry_stored(e);
-	size_t tag = entry_is_tagged(e);
-	return number_parse((struct slice){stored.data + tag, stored.len - tag}, value);
-}
-
-bool keyspace_integer(const struct entry *e, int64_t *value) {
-	if (__builtin_expect(!entry_is_integer(e), 0))
-		return integer_of_text(e, value);
-	memcpy(value, entry_stored(e).data, sizeof *value);
-	return true;
-}
-
-const char *keyspace_encoding(const struct entry *e) {
-	int64_t ignored;
-	if (entry_is_tagged(e))
-		return "embstr";
-	if (entry_has(e, ENTRY_RAW))
-		return "raw";
-	if (keyspace_integer(e, &ignored))
-		return "int";
-	return entry_stored(e).len <= 44 ? "embstr" : "raw";
-}
-
 struct slice keyspace_name(const struct entry *e) {
 	return entry_key(e);
 }
@@ -139,222 +91,6 @@ void keyspace_set_idle(struct tenant *t, struct entry *e, int64_t seconds) {
 	const int64_t most = ((int64_t)ENTRY_USED_MAX << ENTRY_TICK_SHIFT) / 1000;
 	int64_t ms = (seconds < most ? seconds : most) * 1000;
 	entry_set_used(e, entry_used_at(shard_used_ms(t->shard) - ms));
-}
-
-/* Stores `len` bytes under `key`. */
-static int store(struct tenant *t, const struct key *key, struct entry *old, const void *stored, size_t len,
-		 unsigned flags, int64_t deadline) {
-	deadline = draft_deadline(t, old, deadline);
-	if (__builtin_expect(deadline != 0 && deadline <= t->shard->now_ms, 0)) {
-		if (old != NULL)
-			keyspace_delete(t, key, old);
-		return 0;
-	}
-	struct database *d = draft_database(t, key, len, 0);
-	struct draft draft;
-	if (d == NULL)
-		return ATOMDB_E_OOM;
-	int error = draft_make(t, d, key, old, len, flags, deadline, 0, &draft);
-	if (error != 0)
-		return error;
-	memcpy(draft.value, stored, len);
-	draft_seal(&draft);
-	draft_publish(t, d, key, old, &draft);
-	return 0;
-}
-
-int keyspace_set(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline) {
-	int64_t number;
-	if (value.len > sizeof number && value.len <= NUMBER_TEXT_MAX && number_parse(value, &number))
-		return store(t, key, old, &number, sizeof number, ENTRY_INT, deadline);
-	return store(t, key, old, value.data, value.len, 0, deadline);
-}
-
-int keyspace_set_raw(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline) {
-	return store(t, key, old, value.data, value.len, ENTRY_RAW, deadline);
-}
-
-int keyspace_set_text(struct tenant *t, const struct key *key, struct entry *old, struct slice value,
-		      int64_t deadline) {
-	int64_t ignored;
-	char tagged[1 + NUMBER_TEXT_MAX] = {ENTRY_TAG_DIGITS};
-	if (!number_parse(value, &ignored))
-		return store(t, key, old, value.data, value.len, 0, deadline);
-	memcpy(tagged + 1, value.data, value.len);
-	return store(t, key, old, tagged, 1 + value.len, ENTRY_INT | ENTRY_RAW, deadline);
-}
-
-/* Puts an integer in the place of the one at `at`, in `e`. */
-static inline void put_integer(struct tenant *t, const struct key *key, struct entry *e, char *at, int64_t value) {
-	struct shard *s = t->shard;
-	size_t from = (size_t)(at - (char *)e);
-	if (!undo_is_free(s, e))
-		(void)undo_note_bytes(s, e, from, sizeof value);
-	/* Of an entry without a long key all is summed up again. */
-	if (entry_has(e, ENTRY_WIDE))
-		check_begin(s, e, from, from + sizeof value);
-	else
-		check_begin_whole(s, entry_ref(s, e));
-	memcpy(at, &value, sizeof value); /* one store */
-	crash_point();
-	check_end(s);
-	lru_touch(s->arena, &t->record->lru, entry_ref(s, e));
-	change_tell(t, CHANGE_VALUE, key->db_slot, key->name);
-}
-
-int keyspace_set_integer(struct tenant *t, const struct key *key, struct entry *old, int64_t value, int64_t deadline) {
-	if (old == NULL || !entry_is_integer(old) || deadline != DEADLINE_KEEP)
-		return store(t, key, old, &value, sizeof value, ENTRY_INT, deadline);
-	put_integer(t, key, old, (char *)(uintptr_t)entry_stored(old).data, value);
-	return 0;
-}
-
-int keyspace_add(struct tenant *t, const struct key *key, struct entry *old, int64_t amount, int64_t *sum) {
-	int64_t value = 0, result;
-	char *at = NULL;
-	if (old != NULL && entry_is_integer(old)) {
-		at = (char *)(uintptr_t)entry_stored(old).data;
-		memcpy(&value, at, sizeof value);
-	} else if (old != NULL && !integer_of_text(old, &value)) {
-		return ATOMDB_E_SYNTAX;
-	}
-	if (__builtin_add_overflow(value, amount, &result))
-		return ATOMDB_E_RANGE;
-	int error = 0;
-	if (at != NULL)
-		put_integer(t, key, old, at, result);
-	else
-		error = store(t, key, old, &result, sizeof result, ENTRY_INT,
-			      old == NULL ? DEADLINE_NONE : DEADLINE_KEEP);
-	if (error == 0)
-		*sum = result;
-	return error;
-}
-
-/* Notes what is going to be written over in a value; false where there is no room for that. */
-static bool note_value(struct tenant *t, struct entry *e, size_t length, struct span span) {
-	struct shard *s = t->shard;
-	struct slice stored = entry_stored(e);
-	size_t end = length < stored.len ? length : stored.len;
-	end = span.len < end && span.at < end - span.len ? span.at + span.len : end;
-	size_t noted = span.at < end ? end - span.at : 0;
-	if (noted > UNDO_INLINE && undo_keeps(s, e) && quota_has_to_fit(t, arena_block_size(noted)) &&
-	    quota_make_room(t, arena_block_size(noted), entry_ref(s, e)) != 0)
-		return false;
-	if (!undo_note_bytes(s, e, (size_t)(stored.data - (char *)e) + span.at, noted))
-		return false;
-	undo_note_header(s, e);
-	return true;
-}
-
-/* Opens the change of a value to `length` bytes, of which those of the span are going to be written. */
-static void check_begin_value(struct shard *s, struct entry *e, size_t length, struct span span) {
-	struct slice stored = entry_stored(e);
-	size_t at = (size_t)(stored.data - (char *)e), least = length < stored.len ? length : stored.len;
-	size_t from = span.at, to = span.len < length && span.at < length - span.len ? span.at + span.len : length;
-	if (length != stored.len) {
-		from = from < least ? from : least;
-		to = length > stored.len ? length : stored.len;
-	}
-	check_begin(s, e, at + from, at + to);
-}
-
-/* Grows or shrinks a value within its block; false where it needs another one. */
-static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, struct span span, char **bytes) {
-	struct slice stored = entry_stored(e);
-	size_t size = entry_size(e) - stored.len + length;
-	if (entry_has(e, ENTRY_INT) || arena_block_size(size) != arena_block_size(entry_size(e)) ||
-	    (!entry_has(e, ENTRY_WIDE) && length > ENTRY_NARROW_VALUE))
-		return false;
-	if (entry_size(e) >= PIN_MIN && pin_has(t->shard, entry_ref(t->shard, e)))
-		return false;
-	lru_touch(t->shard->arena, &t->record->lru, entry_ref(t->shard, e));
-	if (!undo_is_free(t->shard, e) && !note_value(t, e, length, span))
-		return false;
-	check_begin_value(t->shard, e, length, span);
-	if (entry_has(e, ENTRY_WIDE))
-		entry_wide(e)->value_len = (uint32_t)length;
-	else
-		e->sizes = (e->sizes & ~(ENTRY_NARROW_VALUE << ENTRY_VALUE_SHIFT)) | (uint32_t)length
-											     << ENTRY_VALUE_SHIFT;
-	e->owner |= (uint32_t)ENTRY_RAW << 24;
-	*bytes = (char *)(uintptr_t)stored.data;
-	if (length > stored.len)
-		memset(*bytes + stored.len, 0, length - stored.len);
-	return true;
-}
-
-static int resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, struct span span,
-		  char **bytes) {
-	if (old != NULL && resize_in_place(t, old, length, span, bytes)) {
-		change_tell(t, CHANGE_VALUE, key->db_slot, key->name);
-		return 0;
-	}
-	struct database *d = draft_database(t, key, length, 0);
-	struct draft draft;
-	if (d == NULL)
-		return ATOMDB_E_OOM;
-	int error = draft_make(t, d, key, old, length, ENTRY_RAW, draft_deadline(t, old, DEADLINE_KEEP), 0, &draft);
-	if (error != 0)
-		return error;
-	size_t kept = 0;
-	if (old != NULL) {
-		char text[KEYSPACE_TEXT];
-		struct slice value = keyspace_value(old, text);
-		kept = value.len < length ? value.len : length;
-		memcpy(draft.value, value.data, kept);
-	}
-	memset(draft.value + kept, 0, length - kept);
-	check_begin_whole(t->shard, draft.block);
-	draft_publish(t, d, key, old, &draft);
-	*bytes = draft.value;
-	return 0;
-}
-
-int keyspace_resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, struct span span,
-		    char **bytes) {
-	keyspace_begin(t->shard);
-	int error = resize(t, key, old, length, span, bytes);
-	if (error != 0)
-		keyspace_commit(t->shard);
-	return error;
-}
-
-bool keyspace_patch(struct tenant *t, const struct key *key, struct entry *e, struct span span, char **bytes) {
-	struct shard *s = t->shard;
-	assert(span.len <= UNDO_INLINE);
-	keyspace_begin(s);
-	if (!resize_in_place(t, e, entry_stored(e).len, span, bytes)) {
-		keyspace_commit(s);
-		return false;
-	}
-	change_tell(t, CHANGE_VALUE, key->db_slot, key->name);
-	return true;
-}
-
-int keyspace_make_raw(struct tenant *t, const struct key *key, struct entry *e) {
-	if (!entry_has(e, ENTRY_INT)) {
-		if (!undo_is_free(t->shard, e))
-			undo_note_header(t->shard, e);
-		check_begin(t->shard, e, 0, 0);
-		e->owner |= (uint32_t)ENTRY_RAW << 24;
-		check_end(t->shard);
-		return 0;
-	}
-	struct database *d = tenant_database(t, key->db_slot);
-	char text[KEYSPACE_TEXT];
-	struct slice value = keyspace_value(e, text);
-	struct draft draft;
-	int error = draft_make(t, d, key, e, value.len, ENTRY_RAW, entry_deadline(e), 0, &draft);
-	if (error != 0)
-		return error;
-	memcpy(draft.value, value.data, value.len);
-	draft_seal(&draft);
-	change_watcher watcher = t->watcher;
-	t->watcher = NULL;
-	draft_publish(t, d, key, e, &draft);
-	t->watcher = watcher;
-	return 0;
 }
 
 int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, int64_t deadline) {
@@ -384,7 +120,7 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 	struct database *d = tenant_database(t, key->db_slot);
 	struct slice stored = entry_stored(e);
 	struct draft draft;
-	int error = draft_make(t, d, key, e, stored.len, entry_flags(e) & (ENTRY_INT | ENTRY_RAW), deadline, 0, &draft);
+	int error = draft_make(t, d, key, e, stored.len, entry_flags(e) & ENTRY_FORM, deadline, 0, &draft);
 	if (error != 0)
 		return error;
 	memcpy(draft.value, stored.data, stored.len);

@@ -22,8 +22,7 @@ static int copy(struct tenant *t, const struct entry *e, const struct key *to, s
 	struct draft draft;
 	if (d == NULL)
 		return ATOMDB_E_OOM;
-	int error = draft_make(t, d, to, old, stored.len, entry_flags(e) & (ENTRY_INT | ENTRY_RAW), entry_deadline(e),
-			       keep, &draft);
+	int error = draft_make(t, d, to, old, stored.len, entry_flags(e) & ENTRY_FORM, entry_deadline(e), keep, &draft);
 	if (error != 0)
 		return error;
 	memcpy(draft.value, stored.data, stored.len);

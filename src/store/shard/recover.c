@@ -20,11 +20,11 @@
 
 #include "atomdb/util/crc64.h"
 #include "atomdb/util/error.h"
-#include "atomdb/util/number.h"
 #include "store/arena/adopt.h"
 #include "store/arena/crash_point.h"
 #include "store/keyspace/check.h"
 #include "store/keyspace/undo.h"
+#include "store/value/string.h"
 
 /* Entries whose buckets are fetched together. */
 #define BATCH 32
@@ -59,13 +59,6 @@ static void note_progress(const struct recovery *r, unsigned entries) {
 
 /* ---- entries ---- */
 
-/* Whether a tagged value is one that this release writes. Its bytes are within the block. */
-static bool is_digits(struct slice stored) {
-	int64_t ignored;
-	return stored.len > 1 && stored.data[0] == ENTRY_TAG_DIGITS &&
-	       number_parse((struct slice){stored.data + 1, stored.len - 1}, &ignored);
-}
-
 /* Whether a header makes sense in a block of that size. */
 static bool is_sound(const struct shard *s, const struct entry *e, size_t block) {
 	size_t header = entry_header_size(entry_flags(e));
@@ -74,11 +67,9 @@ static bool is_sound(const struct shard *s, const struct entry *e, size_t block)
 	struct slice key = entry_key(e), stored = entry_stored(e);
 	if (key.len > block || stored.len > block || key.len > ENTRY_VALUE_MAX || stored.len > ENTRY_VALUE_MAX)
 		return false;
-	if (entry_is_integer(e) && stored.len != sizeof(int64_t))
-		return false;
 	if (entry_has(e, ENTRY_TTL) && entry_deadline(e) <= 0)
 		return false;
-	return arena_block_size(header + key.len + stored.len) == block && (!entry_is_tagged(e) || is_digits(stored));
+	return arena_block_size(header + key.len + stored.len) == block && string_is_sound(e);
 }
 
 static bool is_same_key(const struct entry *a, const struct entry *b) {

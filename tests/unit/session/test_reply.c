@@ -120,14 +120,14 @@ static const struct entry *find(struct session *s, const char *name) {
 }
 
 static void test_a_large_value_is_pinned_unless_the_client_may_need_bytes_behind_it(void **state) {
-	char text[KEYSPACE_TEXT], head[32];
+	char text[STRING_TEXT], head[32];
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
 	struct session *s = &c->session;
 	(void)state;
 	expect(c, "SETRANGE large 1048575 x", ":1048576\r\n");
 	const struct entry *e = find(s, "large");
-	struct slice value = keyspace_value(e, text);
+	struct slice value = string_value(e, text);
 	assert_int_equal(value.len, PIN_MIN);
 	c->out.len = 0;
 

@@ -1,10 +1,13 @@
 /* A shard with tenants, for tests of the store. */
 #pragma once
 
+#include <stdio.h>
+
 #include "atomdb/store/keyspace.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "harness.h"
 #include "store/keyspace/record.h"
@@ -57,7 +60,7 @@ static inline bool store_has(struct tenant *t, unsigned database, const char *na
 static inline int store_put(struct tenant *t, unsigned database, const char *name, const char *value,
 			    int64_t deadline) {
 	struct key key = store_key(t, database, name);
-	return keyspace_set(t, &key, keyspace_find(t, &key, LOOKUP_PEEK), slice_of(value), deadline);
+	return string_set(t, &key, keyspace_find(t, &key, LOOKUP_PEEK), slice_of(value), deadline);
 }
 
 /* Puts `count` keys k0, k1, … into a database. */

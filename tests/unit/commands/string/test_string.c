@@ -1,4 +1,5 @@
 /* The commands of string values: replies, conditions, times to live, errors. */
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "world.h"
 
@@ -157,9 +158,9 @@ static void test_append_beyond_the_limit(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
 	(void)state;
-	char *big = calloc(1, KEYSPACE_VALUE_MAX);
+	char *big = calloc(1, STRING_MAX);
 	assert_non_null(big);
-	struct slice argv[3] = {SLICE("APPEND"), SLICE("big"), {big, KEYSPACE_VALUE_MAX}};
+	struct slice argv[3] = {SLICE("APPEND"), SLICE("big"), {big, STRING_MAX}};
 	assert_string_equal(client_run(c, argv, 3), ":536870912\r\n");
 	expect(c, "APPEND big x", "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n");
 	expect(c, "STRLEN big", ":536870912\r\n");

@@ -83,7 +83,7 @@ static void write_draft(struct tenant *t, const char *name, const char *value) {
 
 static void test_a_draft_is_found_once_it_is_published(void **state) {
 	(void)state;
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	struct shard *s = store_shard(NULL);
 	struct tenant t;
 	store_open(s, &t, &(struct tenant_limits){0});
@@ -91,7 +91,7 @@ static void test_a_draft_is_found_once_it_is_published(void **state) {
 	assert_int_equal(counter_get(&t.counters.keys), 1);
 	write_draft(&t, "k", "another value");
 	assert_int_equal(counter_get(&t.counters.keys), 1);
-	assert_true(slice_equal(keyspace_value(store_find(&t, 0, "k"), text), SLICE("another value")));
+	assert_true(slice_equal(string_value(store_find(&t, 0, "k"), text), SLICE("another value")));
 	store_close(s, &t);
 }
 

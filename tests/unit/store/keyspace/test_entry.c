@@ -7,12 +7,12 @@ static void test_owner(void **state) {
 	(void)state;
 	struct entry e = {0};
 
-	e.owner = entry_owner(ENTRY_TENANT_MAX, 15, ENTRY_TTL | ENTRY_RAW);
+	e.owner = entry_owner(ENTRY_TENANT_MAX, 15, ENTRY_TTL | 8);
 	assert_int_equal(entry_tenant(&e), ENTRY_TENANT_MAX);
 	assert_int_equal(entry_database(&e), 15);
-	assert_int_equal(entry_flags(&e), ENTRY_TTL | ENTRY_RAW);
+	assert_int_equal(entry_flags(&e), ENTRY_TTL | 8);
 	assert_true(entry_has(&e, ENTRY_TTL));
-	assert_false(entry_has(&e, ENTRY_INT));
+	assert_false(entry_is_tagged(&e));
 	e.owner = entry_owner(1, 0, 0);
 	assert_int_equal(e.owner, 1);
 }

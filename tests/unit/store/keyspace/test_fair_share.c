@@ -8,6 +8,7 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
@@ -152,7 +153,7 @@ static int put(struct tenant *t, unsigned number, size_t size) {
 	snprintf(name, sizeof name, "k%u", number);
 	struct key key = keyspace_key(t, 0, slice_of(name));
 	struct entry *old = keyspace_find(t, &key, LOOKUP_WRITE);
-	return keyspace_set(t, &key, old, (struct slice){value, size}, DEADLINE_NONE);
+	return string_set(t, &key, old, (struct slice){value, size}, DEADLINE_NONE);
 }
 
 static uint64_t keys(const struct tenant *t) {
@@ -296,7 +297,7 @@ static void a_value_larger_than_the_share_costs_nothing(void **state) {
 	uint64_t before = keys(large);
 	static char value[12 << 20];
 	struct key key = keyspace_key(small, 0, SLICE("huge"));
-	assert_int_equal(keyspace_set(small, &key, NULL, (struct slice){value, sizeof value}, DEADLINE_NONE),
+	assert_int_equal(string_set(small, &key, NULL, (struct slice){value, sizeof value}, DEADLINE_NONE),
 			 ATOMDB_E_OOM);
 	assert_int_equal(keys(small), 10);
 	assert_int_equal(keys(large), before);
@@ -329,7 +330,7 @@ static int put_huge(struct tenant *t, size_t size) {
 	static char value[12 << 20];
 	struct key key = keyspace_key(t, 0, SLICE("huge"));
 	struct entry *old = keyspace_find(t, &key, LOOKUP_WRITE);
-	return keyspace_set(t, &key, old, (struct slice){value, size}, DEADLINE_NONE);
+	return string_set(t, &key, old, (struct slice){value, size}, DEADLINE_NONE);
 }
 
 /* The tenant of the other shard has most of what is above the shares, and it cannot evict. */

@@ -10,6 +10,7 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "atomdb/store/walk.h"
@@ -63,7 +64,7 @@ static struct key key_of(struct tenant *t, unsigned database, const char *name) 
 static int put(struct tenant *t, unsigned database, const char *name, const char *value, int64_t deadline) {
 	struct key key = key_of(t, database, name);
 	struct entry *old = keyspace_find(t, &key, LOOKUP_PEEK);
-	return keyspace_set(t, &key, old, slice_of(value), deadline);
+	return string_set(t, &key, old, slice_of(value), deadline);
 }
 
 static bool has(struct tenant *t, unsigned database, const char *name) {
@@ -131,14 +132,14 @@ static void set_back(struct shard *s) {
 
 static void check_key(struct model *m, unsigned database, unsigned number) {
 	struct model_key *k = &m->keys[database][number];
-	char name[32], text[KEYSPACE_TEXT];
+	char name[32], text[STRING_TEXT];
 	snprintf(name, sizeof name, "key:%u", number);
 	struct key key = key_of(&m->tenant, database, name);
 	struct entry *e = keyspace_find(&m->tenant, &key, LOOKUP_PEEK);
 	assert_int_equal(e != NULL, k->there);
 	if (e == NULL)
 		return;
-	struct slice value = keyspace_value(e, text);
+	struct slice value = string_value(e, text);
 	assert_int_equal(value.len, k->len);
 	assert_true(memcmp(value.data, k->value, k->len) == 0);
 	assert_int_equal(keyspace_deadline(e), k->deadline);
@@ -200,20 +201,20 @@ static void model_set(struct model *m, unsigned d, unsigned number, const struct
 					: DEADLINE_KEEP;
 	struct entry *old = keyspace_find(&m->tenant, key, LOOKUP_PEEK);
 	if (deadline > 0 && deadline <= shard_now(s)) {
-		assert_int_equal(keyspace_set(&m->tenant, key, old, (struct slice){value, len}, deadline), 0);
+		assert_int_equal(string_set(&m->tenant, key, old, (struct slice){value, len}, deadline), 0);
 		model_drop(k);
 		return;
 	}
 	if (!k->there && model_count(m) == m->tenant.limits.max_entries && m->tenant.limits.max_entries != 0) {
 		if (m->tenant.limits.eviction == EVICTION_NONE) {
-			assert_int_equal(keyspace_set(&m->tenant, key, old, (struct slice){value, len}, deadline),
+			assert_int_equal(string_set(&m->tenant, key, old, (struct slice){value, len}, deadline),
 					 ATOMDB_E_OOM);
 			return;
 		}
 		model_drop(model_oldest(m));
 		m->evictions++;
 	}
-	assert_int_equal(keyspace_set(&m->tenant, key, old, (struct slice){value, len}, deadline), 0);
+	assert_int_equal(string_set(&m->tenant, key, old, (struct slice){value, len}, deadline), 0);
 	k->deadline = deadline == DEADLINE_KEEP ? k->deadline : deadline;
 	k->used = ++m->clock;
 	model_put(k, value, len);
@@ -231,7 +232,7 @@ static void model_append(struct model *m, unsigned d, unsigned number, const str
 	assert_non_null(copy);
 	memcpy(copy, k->value, k->len);
 	memset(copy + k->len, 'z', more);
-	assert_int_equal(keyspace_resize(&m->tenant, key, old, k->len + more, (struct span){0}, &bytes), 0);
+	assert_int_equal(string_resize(&m->tenant, key, old, k->len + more, (struct span){0}, &bytes), 0);
 	memset(bytes + k->len, 'z', more);
 	keyspace_commit(m->tenant.shard);
 	model_put(k, copy, k->len + more);
@@ -452,7 +453,7 @@ static void test_large_values(void **state) {
 	while (size < 8 << 20) {
 		size += 1000;
 		struct entry *e = keyspace_find(&t, &key, LOOKUP_WRITE);
-		assert_int_equal(keyspace_resize(&t, &key, e, size, (struct span){0}, &bytes), 0);
+		assert_int_equal(string_resize(&t, &key, e, size, (struct span){0}, &bytes), 0);
 		moves += bytes != last;
 		last = bytes;
 		bytes[size - 1] = (char)size;
@@ -460,70 +461,14 @@ static void test_large_values(void **state) {
 	}
 	assert_true(moves < 200);
 	struct entry *e = keyspace_find(&t, &key, LOOKUP_PEEK);
-	char text[KEYSPACE_TEXT];
-	struct slice value = keyspace_value(e, text);
+	char text[STRING_TEXT];
+	struct slice value = string_value(e, text);
 	for (size_t i = 1000; i <= size; i += 1000)
 		assert_int_equal(value.data[i - 1], (char)i);
 	keyspace_delete(&t, &key, e);
 	while (shard_work(s, 100)) {
 	}
 	assert_int_equal(counter_get(&arena_counters(s->arena)->used_by_kind[ARENA_ENTRY]), 0);
-	shard_close_tenant(s, &t);
-	shard_free(s);
-}
-
-static void test_encodings(void **state) {
-	(void)state;
-	struct shard *s = new_shard(NULL);
-	struct tenant t;
-	open_tenant(s, &t, &(struct tenant_limits){0});
-	static const struct {
-		const char *value, *encoding;
-	} cases[] = {
-		{"", "embstr"},
-		{"0", "int"},
-		{"-9223372036854775808", "int"},
-		{"9223372036854775807", "int"},
-		{"9223372036854775808", "embstr"},
-		{"00", "embstr"},
-		{"123456789", "int"},
-		{"12345678901234567890123456789012345678901234", "embstr"},
-		{"123456789012345678901234567890123456789012345", "raw"},
-	};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		char text[KEYSPACE_TEXT];
-		struct key key = key_of(&t, 0, "k");
-		assert_int_equal(put(&t, 0, "k", cases[i].value, 0), 0);
-		struct entry *e = keyspace_find(&t, &key, LOOKUP_PEEK);
-		assert_string_equal(keyspace_encoding(e), cases[i].encoding);
-		assert_true(slice_equal(keyspace_value(e, text), slice_of(cases[i].value)));
-	}
-	shard_close_tenant(s, &t);
-	shard_free(s);
-}
-
-static void test_digits_that_were_set_as_text_stay_text(void **state) {
-	(void)state;
-	struct shard *s = new_shard(NULL);
-	struct tenant t;
-	open_tenant(s, &t, &(struct tenant_limits){0});
-	static const char *const values[] = {"0", "-5", "12345678", "9223372036854775807", "0.5"};
-	struct key key = key_of(&t, 0, "k"), copy = key_of(&t, 0, "copy");
-	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-		char text[KEYSPACE_TEXT];
-		int64_t number = 0;
-		struct entry *old = keyspace_find(&t, &key, LOOKUP_PEEK);
-		assert_int_equal(keyspace_set_text(&t, &key, old, slice_of(values[i]), 0), 0);
-		assert_int_equal(keyspace_expire(&t, &key, keyspace_find(&t, &key, LOOKUP_PEEK), shard_now(s) + 9), 0);
-		old = keyspace_find(&t, &copy, LOOKUP_PEEK);
-		assert_int_equal(keyspace_copy(&t, keyspace_find(&t, &key, LOOKUP_PEEK), &copy, old), 0);
-		struct entry *e = keyspace_find(&t, &copy, LOOKUP_PEEK);
-		assert_string_equal(keyspace_encoding(e), "embstr");
-		assert_true(slice_equal(keyspace_value(e, text), slice_of(values[i])));
-		assert_int_equal(keyspace_integer(e, &number), i < 4);
-		assert_int_equal(keyspace_set_integer(&t, &copy, e, number, DEADLINE_KEEP), 0);
-		assert_string_equal(keyspace_encoding(keyspace_find(&t, &copy, LOOKUP_PEEK)), "int");
-	}
 	shard_close_tenant(s, &t);
 	shard_free(s);
 }
@@ -547,9 +492,9 @@ static void test_idle(void **state) {
 		assert_true(keyspace_idle(&t, e) >= seconds[i] - 525);
 	}
 	struct entry *e = keyspace_find(&t, &key, LOOKUP_READ);
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	assert_int_equal(keyspace_idle(&t, e), 0);
-	assert_true(slice_equal(keyspace_value(e, text), SLICE("value")));
+	assert_true(slice_equal(string_value(e, text), SLICE("value")));
 	keyspace_set_idle(&t, e, 7200);
 	assert_in_range(keyspace_idle(&t, e), 7200 - 525, 7200);
 	keyspace_set_idle(&t, e, INT64_MAX);
@@ -560,14 +505,9 @@ static void test_idle(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_model),
-		cmocka_unit_test(test_byte_quota),
-		cmocka_unit_test(test_no_eviction),
-		cmocka_unit_test(test_shared_memory),
-		cmocka_unit_test(test_large_values),
-		cmocka_unit_test(test_encodings),
-		cmocka_unit_test(test_digits_that_were_set_as_text_stay_text),
-		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_model),        cmocka_unit_test(test_byte_quota),
+		cmocka_unit_test(test_no_eviction),  cmocka_unit_test(test_shared_memory),
+		cmocka_unit_test(test_large_values), cmocka_unit_test(test_idle),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
@@ -123,8 +124,8 @@ static void test_arena_refuses(void **state) {
 		struct entry *e = keyspace_find(&t, &key, LOOKUP_WRITE);
 		assert_int_equal(e != NULL, lengths[n] != 0);
 		if (e != NULL) {
-			char text[KEYSPACE_TEXT];
-			struct slice v = keyspace_value(e, text);
+			char text[STRING_TEXT];
+			struct slice v = string_value(e, text);
 			assert_int_equal(v.len, lengths[n]);
 			assert_int_equal(v.data[0], 'a' + (int)(n % 26));
 			assert_int_equal(v.data[v.len - 1], 'a' + (int)(n % 26));
@@ -144,7 +145,7 @@ static void test_arena_refuses(void **state) {
 			len = lengths[n] + len % 50 + 1;
 			if (len > sizeof value)
 				continue;
-			error = keyspace_resize(&t, &key, e, len, (struct span){0}, &bytes);
+			error = string_resize(&t, &key, e, len, (struct span){0}, &bytes);
 			if (error == 0) {
 				memset(bytes + lengths[n], (int)('a' + n % 26), len - lengths[n]);
 				keyspace_commit(s);
@@ -157,7 +158,7 @@ static void test_arena_refuses(void **state) {
 			len = lengths[n];
 			break;
 		default:
-			error = keyspace_set(&t, &key, e, (struct slice){value, len}, DEADLINE_KEEP);
+			error = string_set(&t, &key, e, (struct slice){value, len}, DEADLINE_KEEP);
 		}
 		if (error == 0)
 			lengths[n] = len;
@@ -179,7 +180,7 @@ static void fill(struct tenant *t, unsigned count, size_t size) {
 		snprintf(name, sizeof name, "%u", i);
 		struct key key = keyspace_key(t, 0, slice_of(name));
 		struct entry *old = keyspace_find(t, &key, LOOKUP_WRITE);
-		assert_int_equal(keyspace_set(t, &key, old, (struct slice){value, size}, DEADLINE_NONE), 0);
+		assert_int_equal(string_set(t, &key, old, (struct slice){value, size}, DEADLINE_NONE), 0);
 	}
 }
 

@@ -8,6 +8,7 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "harness.h"
@@ -52,11 +53,11 @@ static struct entry *find(struct fixture *f) {
 
 static void set(struct fixture *f) {
 	const struct slice value = {f->value, SIZE};
-	assert_int_equal(keyspace_set(&f->tenant, &f->key, find(f), value, DEADLINE_NONE), 0);
+	assert_int_equal(string_set(&f->tenant, &f->key, find(f), value, DEADLINE_NONE), 0);
 }
 
 static void overwrite(struct fixture *f) {
-	assert_int_equal(keyspace_set(&f->tenant, &f->key, find(f), SLICE("small"), DEADLINE_NONE), 0);
+	assert_int_equal(string_set(&f->tenant, &f->key, find(f), SLICE("small"), DEADLINE_NONE), 0);
 }
 
 static void remove_key(struct fixture *f) {
@@ -89,7 +90,7 @@ static void expire(struct fixture *f) {
 
 static void write_in_place(struct fixture *f) {
 	char *bytes;
-	assert_int_equal(keyspace_resize(&f->tenant, &f->key, find(f), SIZE, (struct span){7, 3}, &bytes), 0);
+	assert_int_equal(string_resize(&f->tenant, &f->key, find(f), SIZE, (struct span){7, 3}, &bytes), 0);
 	memcpy(bytes + 7, "new", 3);
 	keyspace_commit(f->shard);
 }
@@ -105,11 +106,11 @@ static void stays_as_it_was(void **state) {
 	(void)state;
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		struct fixture f;
-		char text[KEYSPACE_TEXT];
+		char text[STRING_TEXT];
 		start(&f);
 		set(&f);
 		uint64_t before = charged(&f);
-		struct slice pinned = keyspace_value(find(&f), text);
+		struct slice pinned = string_value(find(&f), text);
 		struct pin *one = pin_take(&f.tenant, find(&f)), *two = pin_take(&f.tenant, find(&f));
 		assert_non_null(one);
 		assert_ptr_equal(one, two);
@@ -166,8 +167,8 @@ static void next_process(struct fixture *f, bool clean) {
 
 /* Half of the value, as a client that has read the other half leaves it. */
 static struct pin_place leave_half(struct fixture *f, unsigned readers) {
-	char text[KEYSPACE_TEXT];
-	struct slice value = keyspace_value(find(f), text);
+	char text[STRING_TEXT];
+	struct slice value = string_value(find(f), text);
 	struct pin *l = NULL;
 	for (unsigned i = 0; i < readers; i++)
 		l = pin_take(&f->tenant, find(f));

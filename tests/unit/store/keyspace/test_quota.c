@@ -8,6 +8,7 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
@@ -43,7 +44,7 @@ static void close_all(struct shard *s, struct tenant *t) {
 
 static int put(struct tenant *t, unsigned db_slot, const char *name, size_t len) {
 	struct key key = keyspace_key(t, db_slot, slice_of(name));
-	return keyspace_set(t, &key, keyspace_find(t, &key, LOOKUP_WRITE), (struct slice){large, len}, DEADLINE_NONE);
+	return string_set(t, &key, keyspace_find(t, &key, LOOKUP_WRITE), (struct slice){large, len}, DEADLINE_NONE);
 }
 
 static struct entry *find(struct tenant *t, unsigned db_slot, const char *name) {
@@ -78,9 +79,9 @@ static void test_a_refused_write_evicts_nothing(void **state) {
 	assert_int_equal(put(&t, 0, "new", 2 * MIB), ATOMDB_E_OOM);
 	assert_int_equal(put(&t, 0, "k39999", 2 * MIB), ATOMDB_E_OOM);
 	assert_int_equal(put(&t, 7, "new", 2 * MIB), ATOMDB_E_OOM);
-	assert_int_equal(keyspace_resize(&t, &key, NULL, 100 * MIB, (struct span){0, 1}, &to), ATOMDB_E_OOM);
-	assert_int_equal(keyspace_resize(&t, &elsewhere, NULL, 100 * MIB, (struct span){0, 1}, &to), ATOMDB_E_OOM);
-	assert_int_equal(keyspace_resize(&t, &old, find(&t, 0, "k39999"), 3 * MIB, (struct span){0, 1}, &to),
+	assert_int_equal(string_resize(&t, &key, NULL, 100 * MIB, (struct span){0, 1}, &to), ATOMDB_E_OOM);
+	assert_int_equal(string_resize(&t, &elsewhere, NULL, 100 * MIB, (struct span){0, 1}, &to), ATOMDB_E_OOM);
+	assert_int_equal(string_resize(&t, &old, find(&t, 0, "k39999"), 3 * MIB, (struct span){0, 1}, &to),
 			 ATOMDB_E_OOM);
 	assert_int_equal(tenant_charge(&t, 2 * MIB), ATOMDB_E_OOM);
 	assert_int_equal(keys_of(&t), keys);
@@ -226,7 +227,7 @@ static void test_random_refusals_change_nothing(void **state) {
 		char *bytes;
 		switch (random_next(&seed) % 4) {
 		case 0:
-			error = keyspace_resize(&t, &key, e, len, (struct span){0, 0}, &bytes);
+			error = string_resize(&t, &key, e, len, (struct span){0, 0}, &bytes);
 			if (error == 0)
 				keyspace_commit(s);
 			break;
@@ -239,7 +240,7 @@ static void test_random_refusals_change_nothing(void **state) {
 				error = keyspace_move(&t, &key, e, &to, old);
 			break;
 		default:
-			error = keyspace_set(&t, &key, e, (struct slice){large, len}, DEADLINE_NONE);
+			error = string_set(&t, &key, e, (struct slice){large, len}, DEADLINE_NONE);
 		}
 		if (error != 0) {
 			assert_int_equal(keys_of(&t), keys);

@@ -8,6 +8,7 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/walk.h"
 #include "atomdb/util/error.h"
@@ -43,18 +44,18 @@ static struct entry *find(struct fixture *f, unsigned database, const char *name
 static void put(struct fixture *f, unsigned database, const char *name, const char *value, int64_t deadline) {
 	struct key key;
 	struct entry *old = find(f, database, name, &key);
-	assert_int_equal(keyspace_set(&f->tenant, &key, old, slice_of(value), deadline), 0);
+	assert_int_equal(string_set(&f->tenant, &key, old, slice_of(value), deadline), 0);
 }
 
 /* `value` NULL: the key must not be there. */
 static void check(struct fixture *f, unsigned database, const char *name, const char *value, int64_t deadline) {
 	struct key key;
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	const struct entry *e = find(f, database, name, &key);
 	assert_int_equal(e != NULL, value != NULL);
 	if (e == NULL)
 		return;
-	assert_true(slice_equal(keyspace_value(e, text), slice_of(value)));
+	assert_true(slice_equal(string_value(e, text), slice_of(value)));
 	assert_int_equal(keyspace_deadline(e), deadline);
 }
 

@@ -11,6 +11,7 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
@@ -64,7 +65,7 @@ static struct entry *find(struct tenant *t, const char *name) {
 
 static int put(struct tenant *t, const char *name, size_t len) {
 	struct key key = key_of(t, name);
-	return keyspace_set(t, &key, find(t, name), (struct slice){large, len}, DEADLINE_NONE);
+	return string_set(t, &key, find(t, name), (struct slice){large, len}, DEADLINE_NONE);
 }
 
 static void del(struct tenant *t, const char *name) {
@@ -76,7 +77,7 @@ static void del(struct tenant *t, const char *name) {
 static int overwrite(struct tenant *t, const char *name, size_t len, struct span span) {
 	struct key key = key_of(t, name);
 	char *bytes;
-	int error = keyspace_resize(t, &key, find(t, name), len, span, &bytes);
+	int error = string_resize(t, &key, find(t, name), len, span, &bytes);
 	if (error == 0)
 		keyspace_commit(t->shard);
 	return error;
@@ -160,24 +161,24 @@ static void test_a_patch_takes_no_memory_of_the_tenant(void **state) {
 	uint64_t before = bytes_of(&t);
 	char *bytes;
 	keyspace_begin_transaction(s, 0);
-	assert_true(keyspace_patch(&t, &a, find(&t, "a"), (struct span){8, 8}, &bytes));
+	assert_true(string_patch(&t, &a, find(&t, "a"), (struct span){8, 8}, &bytes));
 	memcpy(bytes + 8, "patched!", 8);
 	keyspace_commit(s);
 	keyspace_commit(s);
-	char text[KEYSPACE_TEXT];
-	struct slice value = keyspace_value(find(&t, "a"), text);
+	char text[STRING_TEXT];
+	struct slice value = string_value(find(&t, "a"), text);
 	assert_memory_equal(value.data + 8, "patched!", 8);
 	assert_int_equal(bytes_of(&t), before);
 	/* A value that is being sent would have to be copied. */
 	struct pin *pin = pin_take(&t, find(&t, "a"));
-	assert_false(keyspace_patch(&t, &a, find(&t, "a"), (struct span){8, 8}, &bytes));
+	assert_false(string_patch(&t, &a, find(&t, "a"), (struct span){8, 8}, &bytes));
 	pin_release(pin);
 	assert_int_equal(s->undo_depth, 0);
 	close_all(s, &t);
 }
 
 static int set_pairs(struct tenant *t, const struct slice *pairs, size_t count) {
-	return keyspace_set_all(t, 0, pairs, count, ignore_written, NULL);
+	return string_set_all(t, 0, pairs, count, ignore_written, NULL);
 }
 
 /* Each command of a short transaction, in a tenant that is nearly full. */

@@ -9,6 +9,7 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "harness.h"
 #include "store/random.h"
@@ -50,7 +51,7 @@ static void set(unsigned n, size_t len, int64_t deadline) {
 	struct key key = key_of(n);
 	fill(value, n, len);
 	struct entry *old = keyspace_find(&tenant, &key, LOOKUP_WRITE);
-	assert_int_equal(keyspace_set(&tenant, &key, old, (struct slice){value, len}, deadline), 0);
+	assert_int_equal(string_set(&tenant, &key, old, (struct slice){value, len}, deadline), 0);
 	model[n] = (struct model){true, (uint32_t)len, deadline};
 }
 
@@ -65,7 +66,7 @@ static void del(unsigned n) {
 
 static void check(void) {
 	static char value[VALUE];
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	uint64_t keys = 0, bytes = arena_block_size(sizeof(struct tenant_record)), blocks = 0;
 	for (unsigned n = 0; n < KEYS; n++) {
 		struct key key = key_of(n);
@@ -73,7 +74,7 @@ static void check(void) {
 		assert_int_equal(e != NULL, model[n].there);
 		if (e == NULL)
 			continue;
-		struct slice found = keyspace_value(e, text);
+		struct slice found = string_value(e, text);
 		fill(value, n, model[n].len);
 		assert_int_equal(found.len, model[n].len);
 		assert_memory_equal(found.data, value, found.len);

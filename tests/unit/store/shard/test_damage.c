@@ -12,6 +12,7 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
@@ -57,7 +58,7 @@ static void fill(bool dropping) {
 			struct key key = key_of(i);
 			struct slice v = {value, value_of(i, value)};
 			int64_t deadline = i % 4 == 0 ? 1800000000000 : DEADLINE_NONE;
-			assert_int_equal(keyspace_set(&tenant, &key, NULL, v, deadline), 0);
+			assert_int_equal(string_set(&tenant, &key, NULL, v, deadline), 0);
 		}
 	}
 }
@@ -108,14 +109,14 @@ static void adopt(void *context, uint32_t slot, const struct tenant_identity *id
 /* How many values are right, and how many are not. */
 static unsigned check_values(unsigned *wrong) {
 	static char value[32768];
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	unsigned there = 0;
 	for (unsigned i = 0; i < KEYS; i++) {
 		struct key key = key_of(i);
 		const struct entry *e = keyspace_find(&tenant, &key, LOOKUP_READ);
 		if (e == NULL)
 			continue;
-		struct slice v = keyspace_value(e, text);
+		struct slice v = string_value(e, text);
 		if (v.len == value_of(i, value) && memcmp(v.data, value, v.len) == 0)
 			there++;
 		else
@@ -132,7 +133,7 @@ static void use(void) {
 		if (e != NULL && i % 2 == 0)
 			keyspace_delete(&tenant, &key, e);
 		else
-			assert_int_equal(keyspace_set(&tenant, &key, e, SLICE("something new"), DEADLINE_NONE), 0);
+			assert_int_equal(string_set(&tenant, &key, e, SLICE("something new"), DEADLINE_NONE), 0);
 	}
 	while (evict_oldest(&tenant, 0)) {
 	}

@@ -12,6 +12,7 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
@@ -95,9 +96,9 @@ static void set(unsigned t, unsigned d, unsigned n) {
 	struct entry *old = keyspace_find(&tenants[t], &key, LOOKUP_WRITE);
 	struct slice value = {k->value, k->len};
 	if (draw(3) == 0)
-		assert_int_equal(keyspace_set_text(&tenants[t], &key, old, value, k->deadline), 0);
+		assert_int_equal(string_set_text(&tenants[t], &key, old, value, k->deadline), 0);
 	else
-		assert_int_equal(keyspace_set(&tenants[t], &key, old, value, k->deadline), 0);
+		assert_int_equal(string_set(&tenants[t], &key, old, value, k->deadline), 0);
 }
 
 static void del(unsigned t, unsigned d, unsigned n) {
@@ -123,7 +124,7 @@ static void write_part(unsigned t, unsigned d, unsigned n) {
 	memset(k->value + at, 'Z', part);
 	k->there = true;
 	k->len = grown;
-	assert_int_equal(keyspace_resize(&tenants[t], &key, old, grown, (struct span){at, part}, &bytes), 0);
+	assert_int_equal(string_resize(&tenants[t], &key, old, grown, (struct span){at, part}, &bytes), 0);
 	for (size_t i = 0; i < part; i++) {
 		bytes[at + i] = 'Z';
 		if (i % 7 == 0)
@@ -137,14 +138,15 @@ static void count_up(unsigned t, unsigned d, unsigned n) {
 	struct key key = key_of(t, d, n);
 	struct entry *old = keyspace_find(&tenants[t], &key, LOOKUP_WRITE);
 	int64_t value = 0;
-	if (old != NULL && !keyspace_integer(old, &value))
+	if (old != NULL && !string_integer(old, &value))
 		return;
+	int64_t present = value, sum;
 	value ^= (int64_t)draw(1000) << 40 | 1;
 	if (!k->there)
 		k->deadline = 0;
 	k->there = true;
 	k->len = (size_t)sprintf(k->value, "%lld", (long long)value);
-	assert_int_equal(keyspace_set_integer(&tenants[t], &key, old, value, DEADLINE_KEEP), 0);
+	assert_int_equal(string_add(&tenants[t], &key, old, value - present, &sum), 0);
 }
 
 static void expire(unsigned t, unsigned d, unsigned n) {
@@ -275,10 +277,10 @@ static void operate(unsigned t) {
 /* ---- what is there ---- */
 
 static bool is_same(const struct entry *e, const struct state *k) {
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	if (e == NULL || !k->there)
 		return e == NULL && !k->there;
-	struct slice value = keyspace_value(e, text);
+	struct slice value = string_value(e, text);
 	return value.len == k->len && memcmp(value.data, k->value, k->len) == 0 && keyspace_deadline(e) == k->deadline;
 }
 
@@ -514,21 +516,21 @@ static void test_note_of_a_replacement_outlives_it(void **state) {
 	int fd = dup(shard_fd(shard));
 	for (unsigned n = 1; n < ORDERED; n++) {
 		struct key other = ordered_key(n);
-		assert_int_equal(keyspace_set(&tenants[0], &other, NULL, SLICE("other"), 0), 0);
+		assert_int_equal(string_set(&tenants[0], &other, NULL, SLICE("other"), 0), 0);
 	}
 	struct key key = ordered_key(0);
-	assert_int_equal(keyspace_set(&tenants[0], &key, NULL, SLICE("first"), 0), 0);
+	assert_int_equal(string_set(&tenants[0], &key, NULL, SLICE("first"), 0), 0);
 	struct entry *first = keyspace_find(&tenants[0], &key, LOOKUP_PEEK);
-	assert_int_equal(keyspace_set(&tenants[0], &key, first, SLICE("second"), 0), 0);
+	assert_int_equal(string_set(&tenants[0], &key, first, SLICE("second"), 0), 0);
 	keyspace_flush(&tenants[0], 0);
-	assert_int_equal(keyspace_set(&tenants[0], &key, NULL, SLICE("third"), 0), 0);
+	assert_int_equal(string_set(&tenants[0], &key, NULL, SLICE("third"), 0), 0);
 	assert_ptr_equal(keyspace_find(&tenants[0], &key, LOOKUP_PEEK), first);
 	shard_free(shard);
 	assert_int_equal(take_over(fd), 0);
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	const struct entry *e = keyspace_find(&tenants[0], &key, LOOKUP_PEEK);
 	assert_non_null(e);
-	assert_true(slice_equal(keyspace_value(e, text), SLICE("third")));
+	assert_true(slice_equal(string_value(e, text), SLICE("third")));
 	assert_int_equal(counter_get(&tenants[0].counters.keys), 1);
 	for (unsigned n = 0; n < TENANTS; n++)
 		shard_close_tenant(shard, &tenants[n]);
@@ -546,7 +548,7 @@ static void test_order_of_use(void **state) {
 		for (unsigned i = 0; i < ORDERED; i++) {
 			struct key key = ordered_key(i);
 			order[i] = i;
-			assert_int_equal(keyspace_set(&tenants[0], &key, NULL, SLICE("x"), DEADLINE_NONE), 0);
+			assert_int_equal(string_set(&tenants[0], &key, NULL, SLICE("x"), DEADLINE_NONE), 0);
 		}
 		for (unsigned i = ORDERED - 1; i > 0; i--) {
 			unsigned j = (unsigned)draw(i + 1), kept = order[i];

@@ -6,6 +6,7 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
@@ -30,7 +31,7 @@ static void fill(void) {
 	atomic_store(&tenant.identity, &identity);
 	assert_int_equal(shard_open_tenant(shard, &tenant), 0);
 	struct key key = key_of("key");
-	assert_int_equal(keyspace_set(&tenant, &key, NULL, SLICE("value"), DEADLINE_NONE), 0);
+	assert_int_equal(string_set(&tenant, &key, NULL, SLICE("value"), DEADLINE_NONE), 0);
 }
 
 /* Ends the process; `clean`: with a save. Returns the memfd. */
@@ -61,11 +62,11 @@ static int take_over(int fd) {
 }
 
 static void check(bool clean) {
-	char text[KEYSPACE_TEXT];
+	char text[STRING_TEXT];
 	struct key key = key_of("key");
 	const struct entry *e = keyspace_find(&tenant, &key, LOOKUP_READ);
 	assert_non_null(e);
-	assert_true(slice_equal(keyspace_value(e, text), SLICE("value")));
+	assert_true(slice_equal(string_value(e, text), SLICE("value")));
 	assert_int_equal(shard_recovery(shard)->kind, clean ? RECOVERY_CLEAN : RECOVERY_CRASHED);
 	assert_int_equal(shard_recovery(shard)->dropped, 0);
 }

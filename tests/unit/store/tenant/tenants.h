@@ -13,6 +13,7 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
@@ -92,7 +93,7 @@ static inline void use(struct tenant *t) {
 static inline void put_key(struct tenant *t, const char *name) {
 	use(t);
 	struct key key = keyspace_key(t, 0, slice_of(name));
-	assert_int_equal(keyspace_set(t, &key, keyspace_find(t, &key, LOOKUP_PEEK), slice_of(name), DEADLINE_NONE), 0);
+	assert_int_equal(string_set(t, &key, keyspace_find(t, &key, LOOKUP_PEEK), slice_of(name), DEADLINE_NONE), 0);
 }
 
 static inline bool has_key(struct tenant *t, const char *name) {

@@ -4,6 +4,7 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
@@ -28,7 +29,7 @@ static void open_with(const struct tenant_limits *limits, uint64_t server) {
 
 static void put(const char *name) {
 	struct key key = keyspace_key(&tenant, keyspace_db_slot(&tenant, 0), slice_of(name));
-	assert_int_equal(keyspace_set(&tenant, &key, NULL, SLICE("value"), DEADLINE_NONE), 0);
+	assert_int_equal(string_set(&tenant, &key, NULL, SLICE("value"), DEADLINE_NONE), 0);
 }
 
 static void close_tenant(void) {

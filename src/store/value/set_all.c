@@ -6,13 +6,13 @@
 
 #include "atomdb/store/keyspace.h"
 #include "atomdb/util/error.h"
-#include "atomdb/util/number.h"
 #include "store/keyspace/account.h"
 #include "store/keyspace/draft.h"
 #include "store/keyspace/fair_share.h"
 #include "store/keyspace/quota.h"
 #include "store/keyspace/record.h"
 #include "store/keyspace/undo.h"
+#include "store/value/string.h"
 
 /* Of a new database, its first table. */
 #define FIRST_TABLE 64
@@ -42,20 +42,10 @@ static struct key key_of(const struct batch *b, size_t i) {
 	return keyspace_key(b->tenant, b->db_slot, b->pairs[2 * i]);
 }
 
-/* The value as it is stored. */
-static struct slice stored_form(struct slice value, int64_t *number, unsigned *flags) {
-	*flags = 0;
-	if (value.len <= sizeof *number || value.len > NUMBER_TEXT_MAX || !number_parse(value, number))
-		return value;
-	*flags = ENTRY_INT;
-	return (struct slice){(const char *)number, sizeof *number};
-}
-
 static size_t block_size(const struct batch *b, size_t i, const struct key *key) {
-	int64_t number;
-	unsigned flags;
-	struct slice stored = stored_form(b->pairs[2 * i + 1], &number, &flags);
-	return arena_block_size(draft_size(key, stored.len, flags, b->deadline));
+	struct string_form form;
+	string_choose_form(b->pairs[2 * i + 1], &form);
+	return arena_block_size(draft_size(key, form.stored.len, form.flags, b->deadline));
 }
 
 /* Makes `e` the most recently used entry, and keeps it and those before it from being evicted. */
@@ -161,14 +151,13 @@ static int make_room(struct batch *b) {
 static int draft(struct batch *b, size_t i) {
 	struct key key = key_of(b, i);
 	struct draft made;
-	int64_t number;
-	unsigned flags;
-	struct slice stored = stored_form(b->pairs[2 * i + 1], &number, &flags);
-	int error = draft_make_in_room(b->tenant, &key, stored.len, flags, b->deadline, b->keep, &made);
+	struct string_form form;
+	string_choose_form(b->pairs[2 * i + 1], &form);
+	int error = draft_make_in_room(b->tenant, &key, form.stored.len, form.flags, b->deadline, b->keep, &made);
 	if (error != 0)
 		return error;
-	if (stored.len != 0)
-		memcpy(made.value, stored.data, stored.len);
+	if (form.stored.len != 0)
+		memcpy(made.value, form.stored.data, form.stored.len);
 	draft_seal(&made);
 	b->blocks[i] = (struct unpublished){made.block, made.owner, made.size};
 	b->drafted++;
@@ -206,7 +195,7 @@ static void publish(const struct batch *b, struct database *d, size_t i, const s
 	draft_publish(t, d, key, old, &made);
 }
 
-static int set_all(struct batch *b, keyspace_written written, void *context) {
+static int set_all(struct batch *b, string_written written, void *context) {
 	struct tenant *t = b->tenant;
 	struct key first = key_of(b, 0);
 	int error = make_room(b);
@@ -228,8 +217,8 @@ static int set_all(struct batch *b, keyspace_written written, void *context) {
 	return 0;
 }
 
-int keyspace_set_all(struct tenant *t, unsigned db_slot, const struct slice *pairs, size_t count,
-		     keyspace_written written, void *context) {
+int string_set_all(struct tenant *t, unsigned db_slot, const struct slice *pairs, size_t count, string_written written,
+		   void *context) {
 	struct batch b = {
 		.tenant = t,
 		.db_slot = db_slot,

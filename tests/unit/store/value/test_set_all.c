@@ -8,6 +8,7 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
+#include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
@@ -61,12 +62,12 @@ struct state {
 static struct state look(struct tenant *t) {
 	struct state now;
 	for (unsigned i = 0; i < KEYS; i++) {
-		char name[16], text[KEYSPACE_TEXT];
+		char name[16], text[STRING_TEXT];
 		snprintf(name, sizeof name, "k%u", i);
 		struct key key = keyspace_key(t, 0, slice_of(name));
 		const struct entry *e = keyspace_find(t, &key, LOOKUP_PEEK);
-		now.length[i] = e == NULL ? -1 : (int64_t)keyspace_value(e, text).len;
-		now.letter[i] = now.length[i] > 0 ? keyspace_value(e, text).data[0] : 0;
+		now.length[i] = e == NULL ? -1 : (int64_t)string_value(e, text).len;
+		now.letter[i] = now.length[i] > 0 ? string_value(e, text).data[0] : 0;
 	}
 	return now;
 }
@@ -115,7 +116,7 @@ static void test_all_keys_or_none_are_set(void **state) {
 		struct state before = look(&t), after = draw(&seed, before, pairs, count);
 		if (transaction)
 			keyspace_begin_transaction(s, 0);
-		int error = keyspace_set_all(&t, 0, pairs, count, written, &told);
+		int error = string_set_all(&t, 0, pairs, count, written, &told);
 		if (transaction)
 			keyspace_commit(s);
 		struct state now = look(&t);
@@ -147,7 +148,7 @@ static void test_room_is_made_before_the_first_key(void **state) {
 		struct told told = {0};
 		struct state before = look(&t), after = draw(&seed, before, pairs, count);
 		uint64_t evicted = counter_get(&t.counters.evictions);
-		int error = keyspace_set_all(&t, 0, pairs, count, written, &told);
+		int error = string_set_all(&t, 0, pairs, count, written, &told);
 		struct state now = look(&t);
 		if (error != 0) {
 			expect_same(&now, &before);
@@ -183,7 +184,7 @@ static void test_many_keys_come_into_a_small_table(void **state) {
 	}
 	for (size_t from = 0, count = 1; from < MANY;
 	     from += count, count = count * 5 < MANY - from ? count * 5 : MANY - from)
-		assert_int_equal(keyspace_set_all(&t, 3, pairs + 2 * from, count, written, &told), 0);
+		assert_int_equal(string_set_all(&t, 3, pairs + 2 * from, count, written, &told), 0);
 	assert_int_equal(told.count, MANY);
 	assert_int_equal(counter_get(&t.counters.keys), MANY);
 	for (unsigned i = 0; i < MANY; i++) {
