@@ -149,7 +149,6 @@ bool transaction_must_wait(const struct session *s) {
 
 static void run_all(struct session *s, struct transaction *x) {
 	uint64_t ticks = clock_ticks();
-	writer_array(s->reply, x->count);
 	for (const struct queued *k = x->first; k != NULL; k = k->next) {
 		/* The other commands run, although their replies are not sent. */
 		if (s->reply->failed && (k->command->flags & CMD_READONLY))

@@ -10,7 +10,8 @@ int transaction_begin(struct session *s);
 int transaction_queue(struct session *s, const struct request *r);
 /* Whether expired keys must be swept first: a queued command may be about a whole database. */
 bool transaction_must_wait(const struct session *s);
-/* Runs the queued commands, replies with the array of their replies, and ends the transaction. */
+/* Runs the queued commands, which write their replies, and ends the transaction. EXEC has begun the array of
+ * transaction_length() replies. */
 void transaction_run(struct session *s);
 /* Module hook: ends the transaction. Watched keys stay watched. */
 void transaction_end(struct session *s);

@@ -1,4 +1,5 @@
-/* The commands of the connection itself: who it is, what it speaks, where it looks. */
+/* AUTH, HELLO, PING, ECHO, QUIT, RESET and SELECT. */
+#include "atomdb/session/options.h"
 #include "atomdb/util/error.h"
 #include "commands/connection/auth_limit.h"
 #include "commands/connection/client_name.h"
@@ -50,11 +51,11 @@ static bool may_try(struct session *s, struct slice name, struct slice secret, e
 	return false;
 }
 
-/* Opens the tenant of `secret`. Where not, false, and `*outcome` is the command's: an error was answered, or the
- * session has to go to the tenant's worker first. */
+/* Opens the tenant of `secret`. False: `*outcome` is the command's. Either an error was replied, or the session must
+ * first migrate to the tenant's worker. */
 static bool authenticate(struct session *s, struct slice name, struct slice secret, enum outcome *outcome) {
 	if (s->flags & SESSION_EXECUTING) {
-		/* The rest of the transaction is for the tenant that it began in. */
+		/* The other commands of the transaction are for its first tenant. */
 		writer_error(s->reply,
 			     "ERR AUTH inside a transaction is not possible: a secret opens another keyspace");
 		return false;
@@ -129,42 +130,47 @@ bool hello_is_secret(const struct slice *argv, uint32_t i) {
 	return (i >= 2 && slice_is(argv[i - 1], "AUTH")) || (i >= 3 && slice_is(argv[i - 2], "AUTH"));
 }
 
-/* The last AUTH option, 0 for none: the one whose tenant the session ends in. The others are not tried, since tenants
- * of different workers would send the session from one to the other for ever. */
-static uint32_t last_auth(const struct request *r) {
-	uint32_t last = 0;
-	for (uint32_t i = 2; i < r->argc; i++) {
-		if (slice_is(r->argv[i], "AUTH") && r->argc - 1 - i >= 2) {
-			last = i;
-			i += 2;
-		} else if (slice_is(r->argv[i], "SETNAME")) {
-			i++;
-		}
+enum { OPTION_AUTH = 1 << 0, OPTION_SETNAME = 1 << 1 };
+
+static const struct command_option hello_options[] = {
+	OPTION("auth", .flag = OPTION_AUTH, .values = 2),
+	OPTION("setname", .flag = OPTION_SETNAME, .values = 1),
+};
+
+/* Returns the values of the last AUTH option, or NULL: the session ends in its tenant. The others are not tried, since
+ * tenants of different workers would send the session from one to the other for ever. */
+static const struct slice *last_auth(const struct request *r) {
+	struct options o = OPTIONS_BEGIN(r, 2, hello_options);
+	const struct command_option *option;
+	const struct slice *last = NULL;
+	while ((option = options_next(&o)) != NULL) {
+		if (option->flag == OPTION_AUTH)
+			last = o.value;
 	}
 	return last;
 }
 
 /* Runs HELLO's options in their order. False: `*outcome` is the command's. */
-static bool hello_options(struct session *s, const struct request *r, enum outcome *outcome) {
-	const uint32_t auth = last_auth(r);
+static bool run_hello_options(struct session *s, const struct request *r, enum outcome *outcome) {
+	struct options o = OPTIONS_BEGIN(r, 2, hello_options);
+	const struct slice *auth = last_auth(r);
+	const struct command_option *option;
 	struct slice client_name = {NULL, 0};
-	for (uint32_t i = 2; i < r->argc; i++) {
-		uint32_t more = r->argc - 1 - i;
-		if (slice_is(r->argv[i], "AUTH") && more >= 2) {
-			if (i == auth && !authenticate(s, r->argv[i + 1], r->argv[i + 2], outcome))
-				return false;
-			i += 2;
-		} else if (slice_is(r->argv[i], "SETNAME") && more >= 1) {
-			client_name = r->argv[++i];
+	while ((option = options_next(&o)) != NULL) {
+		if (option->flag == OPTION_SETNAME) {
+			client_name = *o.value;
 			if (!client_set_name(s, client_name))
 				return false;
-		} else {
-			writer_errorf(s->reply, "ERR Syntax error in HELLO option '%.*s'",
-				      ECHO_TEXT(r->argv[i], ECHO_LONG));
+		} else if (o.value == auth && !authenticate(s, auth[0], auth[1], outcome)) {
 			return false;
 		}
 	}
-	/* Changing the tenant after SETNAME took the name away again. */
+	if (o.error != OPTIONS_OK) {
+		writer_errorf(s->reply, "ERR Syntax error in HELLO option '%.*s'",
+			      ECHO_TEXT(r->argv[o.next], ECHO_LONG));
+		return false;
+	}
+	/* A new tenant has taken away the name that SETNAME gave. */
 	return client_name.data == NULL || s->name != NULL || client_set_name(s, client_name);
 }
 
@@ -176,7 +182,7 @@ enum outcome cmd_hello(struct session *s, const struct request *r) {
 	if (r->argc >= 2 && (version < 2 || version > 3))
 		return reply_error(s, "NOPROTO unsupported protocol version");
 	enum outcome outcome = OUTCOME_DONE;
-	if (!hello_options(s, r, &outcome))
+	if (!run_hello_options(s, r, &outcome))
 		return outcome;
 	if (!session_authenticated(s))
 		return reply_error(s, "NOAUTH HELLO must be called with the client already authenticated, otherwise "
@@ -192,7 +198,7 @@ enum outcome cmd_ping(struct session *s, const struct request *r) {
 	if (r->argc > 2)
 		return reply_error(s, "ERR wrong number of arguments for 'ping' command");
 	if ((s->flags & SESSION_SUBSCRIBED) && s->protocol == 2) {
-		/* Like a message, so that a client tells it apart from none. */
+		/* As in Redis, an array, like the messages between which the client reads it. */
 		writer_array(s->reply, 2);
 		writer_bulk(s->reply, SLICE("pong"));
 		writer_bulk(s->reply, r->argc == 2 ? r->argv[1] : SLICE(""));
@@ -222,7 +228,7 @@ enum outcome cmd_reset(struct session *s, const struct request *r) {
 	(void)client_text_set(&s->name, SLICE(""));
 	s->database = 0;
 	s->protocol = s->reply->protocol = 2;
-	/* NO-EVICT outlives it, as in Redis, and a CLIENT REPLY SKIP in front of it holds. */
+	/* As in Redis, NO-EVICT stays, and a CLIENT REPLY SKIP before RESET applies to it. */
 	s->flags &= ~(uint32_t)(SESSION_NO_TOUCH | SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_DIRTY_KEYS);
 	s->lost_watch = 0;
 	s->reply->muted = (s->flags & SESSION_REPLY_SKIP) != 0;

@@ -3,6 +3,7 @@
 
 #include "atomdb/commands/table.h"
 #include "atomdb/session/keys.h"
+#include "atomdb/session/options.h"
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"
 #include "commands/server/docs.h"
@@ -26,7 +27,7 @@ static void reply_text(struct session *s, const char *text) {
 	writer_bulk(s->reply, slice_of(text));
 }
 
-/* A set of the names of the bits that are set. */
+/* Replies with the set of the names of the bits that are set. */
 static void reply_bits(struct session *s, uint32_t bits, const char *const *names, size_t count) {
 	bits &= (uint32_t)((1ull << count) - 1);
 	writer_set(s->reply, (size_t)__builtin_popcount(bits));
@@ -61,7 +62,7 @@ static void reply_tips(struct session *s, const char *tips) {
 	}
 }
 
-/* A key specification: keys at `first` to `last`, or, where `first` is 0, wherever the other arguments say. */
+/* Replies with a key specification: its keys are at `first` to `last`, or depend on other arguments if `first` is 0. */
 static void reply_key_spec(struct session *s, const struct key_spec *spec, int step) {
 	struct writer *w = s->reply;
 	const char *begin = spec->first == 0 ? "unknown" : "index", *find = spec->first == 0 ? "unknown" : "range";
@@ -114,7 +115,7 @@ static void reply_key_specs(struct session *s, const struct command *c) {
 		reply_key_spec(s, &c->more_keys[i], c->key_step);
 }
 
-/* Whether all keys can be found by position alone. */
+/* Returns whether all keys can be found by position alone. */
 static bool keys_are_fixed(const struct command *c) {
 	for (const struct key_spec *spec = c->more_keys; spec != NULL && spec->flags != 0; spec++) {
 		if (spec->first == 0)
@@ -154,7 +155,7 @@ static void reply_row(struct session *s, const struct command *c, bool with_subc
 		reply_row(s, &sub[i], false);
 }
 
-/* The command that "get" or "client|list" names, or NULL. `*is_sub` says which. */
+/* Returns the command that "get" or "client|list" names, or NULL. `*is_sub`: the name is one of a subcommand. */
 static const struct command *find_full(struct slice name, bool *is_sub) {
 	*is_sub = name.len != 0 && memchr(name.data, '|', name.len) != NULL;
 	return command_find_full(&command_set, name);
@@ -247,8 +248,8 @@ enum outcome cmd_command_docs(struct session *s, const struct request *r) {
 struct list_choice {
 	struct slice pattern; /* of the name; data NULL: any */
 	uint32_t category;    /* 0: any */
-	bool none;
-	uint64_t *work; /* left for matching */
+	bool none;            /* no command: there are no modules, nor an unknown category */
+	uint64_t *work;       /* left for matching */
 };
 
 static bool chosen(struct list_choice *choice, const struct command *c) {
@@ -259,25 +260,35 @@ static bool chosen(struct list_choice *choice, const struct command *c) {
 	return choice->pattern.data == NULL || glob_match(choice->pattern, slice_of(c->name), true, choice->work);
 }
 
+enum { FILTER_MODULE = 1 << 0, FILTER_ACLCAT = 1 << 1, FILTER_PATTERN = 1 << 2 };
+
+static const struct command_option filters[] = {
+	OPTION("module", .flag = FILTER_MODULE, .values = 1),
+	OPTION("aclcat", .flag = FILTER_ACLCAT, .values = 1),
+	OPTION("pattern", .flag = FILTER_PATTERN, .values = 1),
+};
+
+/* Returns the category of that name, or 0. */
+static uint32_t find_category(struct slice name) {
+	for (unsigned i = 0; command_category_name(i) != NULL; i++) {
+		if (slice_is(name, command_category_name(i)))
+			return 1u << i;
+	}
+	return 0;
+}
+
+/* Reads FILTERBY, which comes at most once. False: a syntax error. */
 static bool parse_choice(const struct request *r, struct list_choice *choice) {
+	struct options o = OPTIONS_BEGIN(r, 3, filters);
 	if (r->argc == 2)
 		return true;
-	if (r->argc != 5 || !slice_is(r->argv[2], "FILTERBY"))
+	if (r->argc != 5 || !slice_is(r->argv[2], "FILTERBY") || options_next(&o) == NULL)
 		return false;
-	struct slice value = r->argv[4];
-	if (slice_is(r->argv[3], "MODULE")) {
-		choice->none = true;
-	} else if (slice_is(r->argv[3], "PATTERN")) {
-		choice->pattern = value;
-	} else if (slice_is(r->argv[3], "ACLCAT")) {
-		for (unsigned i = 0; command_category_name(i) != NULL; i++) {
-			if (slice_is(value, command_category_name(i)))
-				choice->category = 1u << i;
-		}
-		choice->none = choice->category == 0;
-	} else {
-		return false;
-	}
+	if (o.seen == FILTER_PATTERN)
+		choice->pattern = *o.value;
+	else if (o.seen == FILTER_ACLCAT)
+		choice->category = find_category(*o.value);
+	choice->none = o.seen != FILTER_PATTERN && choice->category == 0;
 	return true;
 }
 
@@ -329,7 +340,7 @@ static enum outcome get_keys(struct session *s, const struct request *r, bool wi
 	if (!command_arity_ok(c, argc))
 		return reply_error(s, "ERR Invalid number of arguments specified for command");
 	struct command_keys keys = command_keys_begin(c, argv, argc);
-	/* One key, and others behind it that the command can do without. */
+	/* As in Redis, a specification that covers no argument: the sources of PFMERGE. */
 	if (c->more_keys != NULL && c->last_key < 0 && command_keys_count(&keys) == 1)
 		return reply_error(s, "ERR Invalid arguments specified for command");
 	writer_array(s->reply, command_keys_count(&keys));
@@ -367,8 +378,7 @@ enum outcome cmd_command_help(struct session *s, const struct request *r) {
 	return reply_help_lines(s, "command", lines);
 }
 
-/* A command that has nothing but subcommands: dispatch finds those, so that only a table with a wrong arity comes
- * here. */
+/* The handler of a command that only has subcommands. It runs only if the row's arity does not ask for one. */
 enum outcome cmd_introspect_container(struct session *s, const struct request *r) {
 	writer_errorf(s->reply, "ERR wrong number of arguments for '%s' command", r->command->name);
 	return OUTCOME_DONE;

@@ -206,6 +206,9 @@ enum outcome cmd_config_get(struct session *s, const struct request *r) {
 
 /* --- CONFIG SET ------------------------------------------------------------------------------------------------- */
 
+/* session/options does not read the arguments: as in Redis, all names are checked before the first value is read, and
+ * each error of a name has a text of its own. */
+
 static const struct parameter *find_parameter(struct slice name) {
 	for (size_t i = 0; i < PARAMETER_COUNT; i++) {
 		if (slice_is(name, parameters[i].name))
@@ -220,7 +223,7 @@ static bool refuse(struct session *s, struct slice name, const char *why) {
 	return false;
 }
 
-/* Whether all names are of parameters that may be set, each once; answers an error where not. */
+/* Returns whether each name is of a parameter that may be set, and comes once. False: an error was replied. */
 static bool check_names(struct session *s, const struct request *r) {
 	for (uint32_t i = 2; i < r->argc; i += 2) {
 		struct slice name = r->argv[i];

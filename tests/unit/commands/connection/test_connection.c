@@ -67,6 +67,9 @@ static void test_hello_runs_its_options_in_order_and_changes_the_protocol_last(v
 	struct tenant *before = c->session.tenant;
 	expect_part(c, "HELLO 3 AUTH default other AUTH default secret", "%7\r\n");
 	assert_ptr_equal(c->session.tenant, before);
+	/* As in Redis, options behind an unknown one count for nothing. */
+	expect(c, "HELLO 3 AUTH nobody secret bogus AUTH default secret",
+	       "-WRONGPASS invalid username-password pair or user is disabled.\r\n");
 	close_world(w, c);
 }
 
