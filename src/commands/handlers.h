@@ -16,6 +16,8 @@ uint16_t bitfield_key_flags(const struct slice *argv, uint32_t argc);
 /* struct key_spec.find */
 uint32_t sort_store_key(const struct slice *argv, uint32_t argc);
 /* struct command.is_secret */
+bool acl_setuser_is_secret(const struct slice *argv, uint32_t i);
 bool auth_is_secret(const struct slice *argv, uint32_t i);
+bool config_set_is_secret(const struct slice *argv, uint32_t i);
 bool hello_is_secret(const struct slice *argv, uint32_t i);
 bool tenant_is_secret(const struct slice *argv, uint32_t i);

@@ -88,9 +88,11 @@ def test_slow_log_hides_secrets(settings, shared, secret):
         assert other.cmd("AUTH", secret) == "OK"
         assert other.cmd("AUTH", "default", secret) == "OK"
         other.cmd("HELLO", "2", "AUTH", "default", secret, "SETNAME", "n")
+    client.cmd("CONFIG", "SET", "save", "x", "requirepass", secret)
+    client.cmd("ACL", "SETUSER", "default", "bogus" + secret)
     text = repr(client.cmd("SLOWLOG", "GET", "-1"))
     assert secret not in text
-    assert text.count("(redacted)") == 5
+    assert text.count("(redacted)") == 8
 
 
 @pytest.mark.like_redis

@@ -127,8 +127,15 @@ enum outcome cmd_acl_log(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
+/* The command is refused, but the client did send the password. */
+bool acl_setuser_is_secret(const struct slice *argv, uint32_t i) {
+	(void)argv;
+	return i >= 2;
+}
+
 enum outcome cmd_acl_refuse(struct session *s, const struct request *r) {
-	(void)r;
+	if (r->command->is_secret != NULL)
+		s->flags |= SESSION_SECRET;
 	return reply_error(s, "ERR AtomDB has no ACL users: a secret opens a tenant, and whoever has it may do "
 			      "everything in it");
 }

@@ -209,6 +209,11 @@ enum outcome cmd_config_get(struct session *s, const struct request *r) {
 /* session/options does not read the arguments: as in Redis, all names are checked before the first value is read, and
  * each error of a name has a text of its own. */
 
+/* The command refuses a password, but the client did send it. */
+bool config_set_is_secret(const struct slice *argv, uint32_t i) {
+	return i >= 3 && i % 2 == 1 && slice_is(argv[i - 1], "requirepass");
+}
+
 static const struct parameter *find_parameter(struct slice name) {
 	for (size_t i = 0; i < PARAMETER_COUNT; i++) {
 		if (slice_is(name, parameters[i].name))
@@ -304,6 +309,7 @@ static uint32_t count_server_names(const struct request *r) {
 enum outcome cmd_config_set(struct session *s, const struct request *r) {
 	static const struct fanout_kind kind = {.control = CONTROL_CONFIG_SET, .gather = fanout_gather_text};
 	struct set set = {tenant_stats_settings_of(s->tenant), s->tenant->notify};
+	s->flags |= SESSION_SECRET;
 	if (r->argc % 2 != 0)
 		return reply_syntax_error(s);
 	uint32_t server = operator_asks(s) ? count_server_names(r) : 0;

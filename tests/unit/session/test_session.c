@@ -424,6 +424,26 @@ static void test_counters_of_commands(void **state) {
 	close_world(w, c);
 }
 
+static void test_commands_with_secrets_have_their_input_wiped(void **state) {
+	static const struct {
+		const char *line;
+		bool wiped;
+	} table[] = {
+		{"AUTH secret", true},    {"HELLO 2", true},           {"TENANT CREATE a secret s", true},
+		{"PING", false},          {"CONFIG SET save x", true}, {"ACL SETUSER a >secret", true},
+		{"ACL DELUSER a", false},
+	};
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		c->session.flags &= ~(uint32_t)SESSION_SECRET;
+		ask(c, table[i].line);
+		assert_int_equal((c->session.flags & SESSION_SECRET) != 0, table[i].wiped);
+	}
+	close_world(w, c);
+}
+
 static void test_the_row_says_which_arguments_are_secrets(void **state) {
 	static const struct {
 		const char *command;
@@ -439,6 +459,11 @@ static void test_the_row_says_which_arguments_are_secrets(void **state) {
 		 "4"},
 		{"tenant|set", {SLICE("TENANT"), SLICE("SET"), SLICE("a"), SLICE("secret_sha256"), SLICE("s")}, "4"},
 		{"tenant|set", {SLICE("TENANT"), SLICE("SET"), SLICE("a"), SLICE("max_entries"), SLICE("1")}, ""},
+		{"config|set",
+		 {SLICE("CONFIG"), SLICE("SET"), SLICE("save"), SLICE("requirepass"), SLICE("RequirePass"), SLICE("s")},
+		 "5"},
+		{"acl|setuser", {SLICE("ACL"), SLICE("SETUSER"), SLICE("name"), SLICE(">secret")}, "23"},
+		{"acl|deluser", {SLICE("ACL"), SLICE("DELUSER"), SLICE("name")}, ""},
 		{"tenant|info", {SLICE("TENANT"), SLICE("INFO"), SLICE("secret")}, ""},
 		{"echo", {SLICE("ECHO"), SLICE("AUTH"), SLICE("secret")}, ""},
 	};
@@ -460,6 +485,7 @@ static void test_the_row_says_which_arguments_are_secrets(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_commands_with_secrets_have_their_input_wiped),
 		cmocka_unit_test(test_the_row_says_which_arguments_are_secrets),
 		cmocka_unit_test(test_nothing_without_auth),
 		cmocka_unit_test(test_tenants_are_apart),
