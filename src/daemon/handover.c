@@ -99,7 +99,7 @@ int handover_open(struct slice bytes, struct buffer *converted, struct slice *re
 
 static void serialize_tenant(void *context, const struct tenant *t) {
 	struct serializer *out = context;
-	if (!tenant_is_set(t) || t->removed)
+	if (!tenant_is_set(t) || t->clients.removed)
 		return;
 	size_t element = serialize_begin(out, SERIALIZE_ELEMENT);
 	size_t begin = serialize_begin(out, "identity");

@@ -20,14 +20,14 @@ static bool touches_keys(const struct command *c) {
 
 static bool is_paused(struct session *s, const struct command *c) {
 	struct tenant *t = s->tenant;
-	if (t->pause_end_ms == 0 || (c->flags & CMD_IN_PAUSE))
+	if (t->clients.pause_end_ms == 0 || (c->flags & CMD_IN_PAUSE))
 		return false;
-	if (t->pause_end_ms <= s->env->steady_ms) {
+	if (t->clients.pause_end_ms <= s->env->steady_ms) {
 		session_pause(t, 0, false);
 		shard_hold_expired(t, 0);
 		return false;
 	}
-	return t->pause_all || may_write(s, c);
+	return t->clients.pause_all || may_write(s, c);
 }
 
 static void queue(struct session *s, const struct request *r) {

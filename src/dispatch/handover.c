@@ -244,20 +244,20 @@ int tenant_deserialize_identity(struct slice record, struct tenant_identity *out
 }
 
 bool tenant_is_set(const struct tenant *t) {
-	return t->notify != 0 || t->pause_end_ms != 0 || t->tenant_stats != NULL;
+	return t->clients.event_classes != 0 || t->clients.pause_end_ms != 0 || t->clients.tenant_stats != NULL;
 }
 
 void tenant_serialize(const struct tenant *t, struct serializer *out) {
 	struct tenant_stats_settings tenant_stats = tenant_stats_settings_of(t);
 	const struct settings_record r = {
-		.pause_end_ms = (uint64_t)t->pause_end_ms,
-		.pause_all = t->pause_all,
-		.noted = t->tenant_stats != NULL,
+		.pause_end_ms = (uint64_t)t->clients.pause_end_ms,
+		.pause_all = t->clients.pause_all,
+		.noted = t->clients.tenant_stats != NULL,
 		.slow_us = (uint64_t)tenant_stats.slow_us,
 		.slow_max = (uint64_t)tenant_stats.slow_max,
 		.latency_ms = (uint64_t)tenant_stats.latency_ms,
 		.tracking = tenant_stats.tracking,
-		.notify = t->notify,
+		.notify = t->clients.event_classes,
 	};
 	serialize_record(out, settings_fields, COUNT(settings_fields), &r);
 }
@@ -269,7 +269,7 @@ int tenant_deserialize(struct tenant *t, const struct environment *env, struct s
 		return error;
 	keyspace_events_set(t, (uint32_t)r.notify);
 	session_pause(t, (int64_t)r.pause_end_ms, r.pause_all != 0);
-	shard_hold_expired(t, t->pause_end_ms);
+	shard_hold_expired(t, t->clients.pause_end_ms);
 	const struct tenant_stats_settings tenant_stats = {
 		.slow_us = (int64_t)r.slow_us,
 		.slow_max = (int64_t)r.slow_max,

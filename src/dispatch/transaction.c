@@ -170,7 +170,7 @@ void transaction_run(struct session *s) {
 	run_all(s, x);
 	keyspace_commit(shard);
 	/* One of the commands may have been CLIENT PAUSE. */
-	shard_hold_expired(s->tenant, s->tenant->pause_end_ms);
+	shard_hold_expired(s->tenant, s->tenant->clients.pause_end_ms);
 	transaction_end(s);
 	/* One of the commands may have been CLIENT REPLY OFF. */
 	s->reply->muted |= (s->flags & SESSION_REPLY_OFF) != 0;

@@ -5,7 +5,7 @@
 #include "atomdb/events/watched.h"
 
 void events_key_changed(struct tenant *t, enum change what, unsigned database, struct slice name) {
-	struct subscriptions *h = t->subscriptions;
+	struct subscriptions *h = t->clients.subscriptions;
 	if (what == CHANGE_FLUSH) {
 		watched_flush(h, database);
 		tracking_flushed(h);
@@ -25,7 +25,7 @@ void events_key_changed(struct tenant *t, enum change what, unsigned database, s
 }
 
 static struct subscriptions *subscriptions_of(const struct session *s) {
-	return s->tenant == NULL ? NULL : s->tenant->subscriptions;
+	return s->tenant == NULL ? NULL : s->tenant->clients.subscriptions;
 }
 
 void events_begin_command(struct session *s) {

@@ -48,27 +48,27 @@ void keyspace_events_format(uint32_t classes, char text[NOTIFY_TEXT]) {
 
 void keyspace_events_set(struct tenant *t, uint32_t classes) {
 	int before = keyspace_events_wanted(t);
-	t->notify = classes;
-	if (t->subscriptions != NULL)
-		subscriptions_interest(t->subscriptions, keyspace_events_wanted(t) - before);
+	t->clients.event_classes = classes;
+	if (t->clients.subscriptions != NULL)
+		subscriptions_interest(t->clients.subscriptions, keyspace_events_wanted(t) - before);
 }
 
 void keyspace_event_publish(struct tenant *t, const char *event, unsigned database, struct slice name) {
-	struct subscriptions *h = t->subscriptions;
+	struct subscriptions *h = t->clients.subscriptions;
 	if (h == NULL || (h->kinds[CHANNEL_GLOBAL].count == 0 && h->kinds[CHANNEL_PATTERN].count == 0))
 		return;
 	char head[32];
 	struct slice what = slice_of(event);
 	struct buffer channel;
 	buffer_init(&channel);
-	if (t->notify & NOTIFY_KEYSPACE) {
+	if (t->clients.event_classes & NOTIFY_KEYSPACE) {
 		int n = snprintf(head, sizeof(head), "__keyspace@%u__:", database);
 		if (buffer_append(&channel, head, (size_t)n, SIZE_MAX) == 0 &&
 		    buffer_append(&channel, name.data, name.len, SIZE_MAX) == 0)
 			publish_event(h, buffer_slice(&channel), what);
 	}
 	channel.len = 0;
-	if (t->notify & NOTIFY_KEYEVENT) {
+	if (t->clients.event_classes & NOTIFY_KEYEVENT) {
 		int n = snprintf(head, sizeof(head), "__keyevent@%u__:", database);
 		if (buffer_append(&channel, head, (size_t)n, SIZE_MAX) == 0 &&
 		    buffer_append(&channel, what.data, what.len, SIZE_MAX) == 0)
@@ -88,6 +88,6 @@ void keyspace_events_key_changed(struct subscriptions *h, enum change what, unsi
 		[CHANGE_MISSED] = {NOTIFY_MISS, "keymiss"},
 		[CHANGE_FLUSH] = {0, NULL}, /* of the others the commands tell */
 	};
-	if (h->tenant->notify & events[what].class)
+	if (h->tenant->clients.event_classes & events[what].class)
 		keyspace_event_publish(h->tenant, events[what].event, database, name);
 }

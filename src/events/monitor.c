@@ -177,16 +177,17 @@ static void tell_monitors(struct session *s, struct subscriptions *h, const stru
 
 /* `t` is the tenant that the command was of. */
 static void tell(struct session *s, struct tenant *t, const struct request *r, const struct session *but) {
-	if (t->monitored)
+	if (t->clients.monitored)
 		tell_operator(s, r, tenant_name(t));
-	if (t->subscriptions != NULL && !list_empty(&t->subscriptions->monitors) && !t->is_operator)
-		tell_monitors(s, t->subscriptions, r, but);
+	if (t->clients.subscriptions != NULL && !list_empty(&t->clients.subscriptions->monitors) && !t->is_operator)
+		tell_monitors(s, t->clients.subscriptions, r, but);
 }
 
 enum outcome monitor_run(struct session *s, const struct request *r, uint64_t *ticks) {
 	struct tenant *t = s->tenant;
 	bool told = t != NULL && !(r->command->flags & CMD_ADMIN) &&
-		    (t->monitored || (t->subscriptions != NULL && !list_empty(&t->subscriptions->monitors)));
+		    (t->clients.monitored ||
+		     (t->clients.subscriptions != NULL && !list_empty(&t->clients.subscriptions->monitors)));
 	/* Behind it, the session is no longer among the tenant's monitors. */
 	bool before = (r->command->flags & CMD_LEAVES_TENANT) != 0;
 	if (told && before)
@@ -201,10 +202,10 @@ enum outcome monitor_run(struct session *s, const struct request *r, uint64_t *t
 
 static void refresh_monitored(void *context, struct tenant *t) {
 	const struct environment *env = context;
-	if (t->monitored == (env->feed.watchers != 0))
+	if (t->clients.monitored == (env->feed.watchers != 0))
 		return;
-	t->monitored = !t->monitored;
-	session_count_attention(t, t->monitored ? 1 : -1);
+	t->clients.monitored = !t->clients.monitored;
+	session_count_attention(t, t->clients.monitored ? 1 : -1);
 }
 
 void monitor_count_feed(struct environment *env, unsigned worker, int64_t change) {
@@ -228,7 +229,7 @@ void monitor_stop_feed(struct environment *env) {
 }
 
 void monitor_begin(struct session *s) {
-	struct subscriptions *h = s->tenant->subscriptions;
+	struct subscriptions *h = s->tenant->clients.subscriptions;
 	list_push_back(&h->monitors, &s->subscriber->monitor);
 	s->flags |= SESSION_MONITOR;
 	session_count_attention(s->tenant, 1);
@@ -254,7 +255,7 @@ bool monitor_link(struct session *s) {
 }
 
 void monitor_leave(struct session *s) {
-	struct subscriptions *h = s->tenant->subscriptions;
+	struct subscriptions *h = s->tenant->clients.subscriptions;
 	if (!(s->flags & SESSION_MONITOR))
 		return;
 	list_remove(&s->subscriber->monitor);

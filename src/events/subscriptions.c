@@ -43,7 +43,7 @@ static struct subscriptions *subscriptions_new(struct session *s) {
 	for (unsigned i = 0; i < CHANNEL_KINDS; i++)
 		list_init(&h->kinds[i].channels);
 	subscriptions_interest(h, keyspace_events_wanted(s->tenant));
-	return s->tenant->subscriptions = h;
+	return s->tenant->clients.subscriptions = h;
 }
 
 /* The end of the turn has nothing to send for the tenant. */
@@ -62,7 +62,7 @@ static void subscriptions_free(struct subscriptions *h) {
 	subscriptions_interest(h, -(int)keyspace_events_wanted(t));
 	assert(h->interest == 0);
 	leave_broadcasts(h);
-	t->subscriptions = NULL;
+	t->clients.subscriptions = NULL;
 	push_deinit(&h->push);
 	free(h);
 	client_memory_discharge(t, sizeof(*h));
@@ -82,14 +82,15 @@ static struct subscriber *subscriber_new(struct session *s) {
 	list_init(&p->monitor);
 	p->session = s;
 	s->event_bytes += sizeof(*p);
-	s->tenant->subscriptions->subscribers++;
+	s->tenant->clients.subscriptions->subscribers++;
 	return s->subscriber = p;
 }
 
 int subscriber_open(struct session *s) {
 	if (s->subscriber != NULL)
 		return 0;
-	struct subscriptions *h = s->tenant->subscriptions != NULL ? s->tenant->subscriptions : subscriptions_new(s);
+	struct subscriptions *h =
+		s->tenant->clients.subscriptions != NULL ? s->tenant->clients.subscriptions : subscriptions_new(s);
 	if (h == NULL)
 		return ATOMDB_E_OOM;
 	if (subscriber_new(s) != NULL)
@@ -101,7 +102,7 @@ int subscriber_open(struct session *s) {
 
 void subscriber_close(struct session *s) {
 	struct subscriber *p = s->subscriber;
-	struct subscriptions *h = s->tenant->subscriptions;
+	struct subscriptions *h = s->tenant->clients.subscriptions;
 	if (p == NULL)
 		return;
 	for (unsigned i = 0; i < CHANNEL_KINDS; i++)
@@ -132,7 +133,7 @@ struct channel *subscriptions_find(const struct subscriptions *h, enum channel_k
 }
 
 static struct subscription *find_subscription(const struct session *s, const struct channel *channel) {
-	const struct subscriptions *h = s->tenant->subscriptions;
+	const struct subscriptions *h = s->tenant->clients.subscriptions;
 	uint64_t hash = subscription_hash(s, channel);
 	for (struct hash_link *l = hashtable_first(&h->subscriptions, hash); l != NULL; l = l->next) {
 		struct subscription *m = list_entry(l, struct subscription, link);
@@ -154,7 +155,7 @@ static int charge(struct session *s, enum channel_kind kind, uint64_t bytes) {
 		return client_memory_charge(s->tenant, s, bytes, CHARGE_NOW);
 	int error = tenant_charge(s->tenant, bytes);
 	if (error == 0)
-		s->tenant->subscriptions->tracked_bytes += bytes;
+		s->tenant->clients.subscriptions->tracked_bytes += bytes;
 	return error;
 }
 
@@ -212,7 +213,7 @@ static uint64_t weight_of(const struct channel *channel) {
 }
 
 int subscription_add(struct session *s, enum channel_kind kind, unsigned database, struct slice name) {
-	struct subscriptions *h = s->tenant->subscriptions;
+	struct subscriptions *h = s->tenant->clients.subscriptions;
 	struct channel *channel = subscriptions_find(h, kind, database, name);
 	if (channel != NULL && find_subscription(s, channel) != NULL)
 		return 0;
@@ -250,21 +251,22 @@ int subscription_add(struct session *s, enum channel_kind kind, unsigned databas
 void subscription_end(struct subscription *m) {
 	struct channel *channel = m->channel;
 	struct tenant *t = m->session->tenant;
-	hashtable_remove(&t->subscriptions->subscriptions, &m->link);
+	hashtable_remove(&t->clients.subscriptions->subscriptions, &m->link);
 	list_remove(&m->by_channel);
 	list_remove(&m->by_subscriber);
 	m->session->subscriber->kinds[channel->kind].count--;
 	m->session->event_bytes -= weight_of(channel);
-	t->subscriptions->kinds[channel->kind].subscriptions--;
+	t->clients.subscriptions->kinds[channel->kind].subscriptions--;
 	free(m);
-	discharge(t->subscriptions, channel->kind, SUBSCRIPTION_BYTES);
+	discharge(t->clients.subscriptions, channel->kind, SUBSCRIPTION_BYTES);
 	if (--channel->count == 0)
-		channel_free(t->subscriptions, channel);
+		channel_free(t->clients.subscriptions, channel);
 }
 
 bool subscription_remove(struct session *s, enum channel_kind kind, unsigned database, struct slice name) {
-	struct channel *channel =
-		s->subscriber == NULL ? NULL : subscriptions_find(s->tenant->subscriptions, kind, database, name);
+	struct channel *channel = s->subscriber == NULL
+					  ? NULL
+					  : subscriptions_find(s->tenant->clients.subscriptions, kind, database, name);
 	struct subscription *m = channel == NULL ? NULL : find_subscription(s, channel);
 	if (m == NULL)
 		return false;

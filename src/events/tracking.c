@@ -41,7 +41,7 @@ void tracking_letters(const struct session *s, char letters[4]) {
 
 static void disable(struct session *s) {
 	struct tracking *x = s->subscriber->tracking;
-	struct subscriptions *h = s->tenant->subscriptions;
+	struct subscriptions *h = s->tenant->clients.subscriptions;
 	if (x == NULL)
 		return;
 	/* The keys that it has read stay remembered: tracking may be turned on again before they change. */
@@ -72,7 +72,7 @@ void tracking_leave(struct session *s) {
 }
 
 int tracking_turn_on(struct session *s, struct session *redirect, uint32_t options) {
-	struct subscriptions *h = s->tenant->subscriptions;
+	struct subscriptions *h = s->tenant->clients.subscriptions;
 	struct tracking *x = s->subscriber->tracking;
 	if (x == NULL) {
 		if (client_memory_charge(s->tenant, s, sizeof(*x), CHARGE_NOW) < 0)
@@ -154,7 +154,7 @@ static uint64_t table_limit(const struct tenant *t) {
 }
 
 static void remember(struct session *s, struct slice name) {
-	struct subscriptions *h = s->tenant->subscriptions;
+	struct subscriptions *h = s->tenant->clients.subscriptions;
 	uint64_t limit = table_limit(s->tenant);
 	if (name.len > limit / TABLE_NAMES || subscription_add(s, CHANNEL_TRACKED_KEY, 0, name) < 0) {
 		/* The client must not cache a key that is not in the table. */
@@ -178,8 +178,8 @@ void tracking_remember(struct session *s, const struct request *r) {
 }
 
 void tracking_after_command(struct session *s, const struct request *r, enum outcome outcome) {
-	if (s->tenant != NULL && s->tenant->subscriptions != NULL)
-		invalidation_send_own(s->tenant->subscriptions, s);
+	if (s->tenant != NULL && s->tenant->clients.subscriptions != NULL)
+		invalidation_send_own(s->tenant->clients.subscriptions, s);
 	if ((s->flags & SESSION_TRACKING) && !(s->flags & SESSION_MULTI) && outcome_is_final(outcome) &&
 	    !(r->command->flags & CMD_KEEPS_CACHING))
 		s->subscriber->tracking->options &= ~(uint32_t)TRACKING_CACHING;

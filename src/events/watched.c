@@ -86,9 +86,9 @@ void watched_flush(struct subscriptions *h, unsigned database) {
 }
 
 void watched_swap(struct tenant *t, unsigned a, unsigned b) {
-	if (t->subscriptions == NULL)
+	if (t->clients.subscriptions == NULL)
 		return;
-	list_for_each (node, &t->subscriptions->kinds[CHANNEL_WATCHED_KEY].channels) {
+	list_for_each (node, &t->clients.subscriptions->kinds[CHANNEL_WATCHED_KEY].channels) {
 		const struct channel *channel = list_entry(node, struct channel, order);
 		if (channel->database != a && channel->database != b)
 			continue;

@@ -55,7 +55,7 @@ static void refuse_query(struct connection *c) {
 /* Has the commands wait until the session's own wait or the tenant's pause ends, or the session is woken. */
 static void wait_for_pause(struct connection *c) {
 	struct worker *w = c->worker;
-	int64_t end = c->session.wait_ms != 0 ? c->session.wait_ms : c->session.tenant->pause_end_ms;
+	int64_t end = c->session.wait_ms != 0 ? c->session.wait_ms : c->session.tenant->clients.pause_end_ms;
 	c->flags |= CONNECTION_WAITING | CONNECTION_RUNNABLE;
 	list_push_back(&w->paused, &c->pending->wait);
 	if (end > w->env.steady_ms && end < w->resume_ms)

@@ -129,8 +129,8 @@ void worker_test_hang(struct worker *w, bool hang) {
 static void close_clients(struct tenant *t) {
 	bool last;
 	do {
-		struct session *s = list_entry(t->sessions.next, struct session, tenant_link);
-		last = t->sessions.next == t->sessions.prev;
+		struct session *s = list_entry(t->clients.sessions.next, struct session, tenant_link);
+		last = t->clients.sessions.next == t->clients.sessions.prev;
 		connection_close(list_entry(s, struct connection, session));
 	} while (!last);
 }
@@ -143,8 +143,8 @@ void worker_take_accepted(struct worker *w, struct message *m) {
 
 /* Removes a tenant. If it has clients, the last that leaves calls registry_remove_done, and `t` is gone. */
 static void remove_tenant(struct worker *w, struct tenant *t) {
-	t->removed = true;
-	if (list_empty(&t->sessions))
+	t->clients.removed = true;
+	if (list_empty(&t->clients.sessions))
 		registry_remove_done(w->env.registry, t);
 	else
 		close_clients(t);
@@ -152,7 +152,7 @@ static void remove_tenant(struct worker *w, struct tenant *t) {
 
 /* Closes the clients of an orphaned tenant, which exists at least until registry_orphan_told. */
 static void orphan_tenant(struct worker *w, struct tenant *t) {
-	if (tenant_orphaned(t) && !list_empty(&t->sessions))
+	if (tenant_orphaned(t) && !list_empty(&t->clients.sessions))
 		close_clients(t);
 	registry_orphan_told(w->env.registry, t);
 }

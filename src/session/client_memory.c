@@ -26,7 +26,7 @@ static bool is_more(struct weight a, struct weight b) {
 /* The client that holds more than `least`, and most of all; NULL: none. One that runs a command is spared. */
 static struct session *greediest(const struct tenant *t, const struct session *asker, struct weight least) {
 	struct session *found = NULL;
-	list_for_each (node, &t->sessions) {
+	list_for_each (node, &t->clients.sessions) {
 		struct session *s = list_entry(node, struct session, tenant_link);
 		if (s == asker || s == s->env->running || (s->flags & (SESSION_CLOSING | SESSION_EVICTED)))
 			continue;
@@ -47,12 +47,13 @@ void client_memory_evict(struct tenant *t, struct session *s) {
 	s->flags |= SESSION_EVICTED;
 	s->env->host->evict(s, weigh(s).bytes);
 	s->leaving_bytes = s->event_bytes;
-	t->leaving_bytes += s->leaving_bytes;
+	t->clients.leaving_bytes += s->leaving_bytes;
 }
 
 /* Whether `bytes` more are within the limit, once the clients that are being closed are gone. */
 static bool fits(const struct tenant *t, uint64_t bytes) {
-	uint64_t limit = tenant_client_limit(t), held = counter_get(&t->counters.client_bytes) - t->leaving_bytes;
+	uint64_t limit = tenant_client_limit(t),
+		 held = counter_get(&t->counters.client_bytes) - t->clients.leaving_bytes;
 	return held <= limit && bytes <= limit - held;
 }
 

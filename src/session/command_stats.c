@@ -19,7 +19,7 @@ static size_t stats_size(unsigned room) {
 }
 
 static bool make_room(struct tenant *t) {
-	struct command_stats *old = t->stats;
+	struct command_stats *old = t->clients.command_stats;
 	if (old != NULL && old->count < old->room)
 		return true;
 	unsigned room = old == NULL ? ROWS_FIRST : 2 * old->room;
@@ -30,14 +30,14 @@ static bool make_room(struct tenant *t) {
 		memcpy(s, old, stats_size(old->room));
 	command_stats_free(t);
 	s->room = room;
-	t->stats = s;
+	t->clients.command_stats = s;
 	return true;
 }
 
 struct command_stat *command_stat_open(struct tenant *t, const struct command *c) {
 	if (!make_room(t))
 		return NULL;
-	struct command_stats *s = t->stats;
+	struct command_stats *s = t->clients.command_stats;
 	s->offset[c->number] = (uint32_t)stats_size(s->count++);
 	return command_stat_at(s, s->offset[c->number]);
 }
@@ -51,8 +51,8 @@ void command_stat_count_first(struct tenant *t, const struct command *c, uint64_
 }
 
 static struct command_stat *find(const struct tenant *t, const struct command *c) {
-	uint32_t offset = t->stats == NULL ? 0 : t->stats->offset[c->number];
-	return offset == 0 ? NULL : command_stat_at(t->stats, offset);
+	uint32_t offset = t->clients.command_stats == NULL ? 0 : t->clients.command_stats->offset[c->number];
+	return offset == 0 ? NULL : command_stat_at(t->clients.command_stats, offset);
 }
 
 const struct command_stat *command_stat_used(const struct tenant *t, const struct command *c) {
@@ -70,15 +70,15 @@ uint64_t command_stat_micros(struct tenant *t, const struct command *c, const st
 }
 
 void command_stats_reset(struct tenant *t) {
-	if (t->stats != NULL)
-		memset(command_stat_at(t->stats, (uint32_t)rows_begin()), 0,
-		       t->stats->count * sizeof(struct command_stat));
+	if (t->clients.command_stats != NULL)
+		memset(command_stat_at(t->clients.command_stats, (uint32_t)rows_begin()), 0,
+		       t->clients.command_stats->count * sizeof(struct command_stat));
 }
 
 void command_stats_free(struct tenant *t) {
-	struct command_stats *s = t->stats;
+	struct command_stats *s = t->clients.command_stats;
 	if (s == NULL)
 		return;
 	stats_memory_free(t, s, stats_size(s->room));
-	t->stats = NULL;
+	t->clients.command_stats = NULL;
 }

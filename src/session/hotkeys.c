@@ -31,24 +31,24 @@ static void settle(struct tenant *t, struct hotkeys *h) {
 }
 
 struct hotkeys *hotkeys_open(struct tenant *t, bool ask) {
-	if (t->hotkeys == NULL)
-		t->hotkeys = stats_memory_alloc(t, sizeof(*t->hotkeys), ask);
-	return t->hotkeys;
+	if (t->clients.hotkeys == NULL)
+		t->clients.hotkeys = stats_memory_alloc(t, sizeof(*t->clients.hotkeys), ask);
+	return t->clients.hotkeys;
 }
 
 void hotkeys_free(struct tenant *t) {
-	struct hotkeys *h = t->hotkeys;
+	struct hotkeys *h = t->clients.hotkeys;
 	if (h == NULL)
 		return;
 	top_keys_clear(&h->hot);
 	top_keys_clear(&h->big);
 	tenant_discharge(t, h->charged);
 	stats_memory_free(t, h, sizeof(*h));
-	t->hotkeys = NULL;
+	t->clients.hotkeys = NULL;
 }
 
 void hotkeys_reset(struct tenant *t) {
-	struct hotkeys *h = t->hotkeys;
+	struct hotkeys *h = t->clients.hotkeys;
 	if (h == NULL)
 		return;
 	top_keys_clear(&h->hot);
@@ -59,7 +59,7 @@ void hotkeys_reset(struct tenant *t) {
 /* What Redis's counter is after so many uses, on average, with its default lfu-log-factor of 10: a new key has 5, and
  * from c on the next one needs 10 (c - 5) + 1 of them ("LFU eviction" in Redis's documentation of key eviction). */
 unsigned hotkeys_frequency(const struct tenant *t, const struct key *key) {
-	const struct hotkeys *h = t->hotkeys;
+	const struct hotkeys *h = t->clients.hotkeys;
 	uint64_t uses = h == NULL ? 0 : top_keys_weight(&h->hot, key) * HOTKEYS_EVERY, needed = 1;
 	if (uses == 0)
 		return 0;
@@ -142,7 +142,7 @@ void hotkeys_sample(struct session *s, const struct request *requests, unsigned 
 }
 
 void hotkeys_weigh_big(struct tenant *t) {
-	struct hotkeys *h = t->hotkeys;
+	struct hotkeys *h = t->clients.hotkeys;
 	for (unsigned i = h == NULL ? 0 : h->big.count; i-- > 0;)
 		look_up(t, h, i);
 	if (h != NULL)

@@ -38,7 +38,7 @@ enum outcome command_run(struct session *s, const struct request *r, uint64_t *t
 	if (s->tenant != NULL) {
 		counter_add(&s->tenant->counters.commands, 1);
 		command_stat_count(s->tenant, c, spent);
-		if (__builtin_expect(spent >= s->tenant->slow_ticks, 0))
+		if (__builtin_expect(spent >= s->tenant->clients.slow_ticks, 0))
 			tenant_stats_count_command(s, r, spent);
 	}
 	return outcome;

@@ -58,7 +58,7 @@ static void detach_modules(struct session *s) {
 			m->all[i].detach(s);
 	}
 	assert(s->event_bytes == 0);
-	s->tenant->leaving_bytes -= s->leaving_bytes;
+	s->tenant->clients.leaving_bytes -= s->leaving_bytes;
 	s->leaving_bytes = 0;
 }
 
@@ -66,7 +66,7 @@ int session_attach(struct session *s, struct tenant *t) {
 	if (s->tenant == t)
 		return 0;
 	session_detach(s);
-	if (t->removed)
+	if (t->clients.removed)
 		return ATOMDB_E_WRONGPASS;
 	int r = has_place(s, t) ? shard_open_tenant(t->shard, t) : ATOMDB_E_FULL;
 	if (r < 0) {
@@ -74,14 +74,14 @@ int session_attach(struct session *s, struct tenant *t) {
 			registry_release(s->env->registry, t);
 		return r;
 	}
-	list_push_back(&t->sessions, &s->tenant_link);
+	list_push_back(&t->clients.sessions, &s->tenant_link);
 	counter_add(&t->counters.clients, 1);
 	counter_add(&t->counters.connections, 1);
 	s->tenant = t;
 	s->id = t->is_operator ? s->global_id : tenant_new_client_id(t);
 	s->attachments++;
 	session_select(s, s->database);
-	if (t->attention != 0)
+	if (t->clients.attention != 0)
 		s->flags |= SESSION_TENANT_ATTENTION;
 	attach_modules(s);
 	return 0;
@@ -103,14 +103,14 @@ void session_detach(struct session *s) {
 	counter_sub(&t->counters.clients, 1);
 	if (counter_get(&t->counters.clients) != 0)
 		return;
-	if (t->removed)
+	if (t->clients.removed)
 		registry_remove_done(s->env->registry, t);
 	else if ((!tenant_listed(t) || tenant_orphaned(t)) && counter_get(&t->counters.keys) == 0)
 		registry_release(s->env->registry, t);
 }
 
 struct session *session_by_id(const struct tenant *t, uint64_t id) {
-	list_for_each (node, &t->sessions) {
+	list_for_each (node, &t->clients.sessions) {
 		struct session *s = list_entry(node, struct session, tenant_link);
 		if (s->id == id)
 			return s;
@@ -119,11 +119,11 @@ struct session *session_by_id(const struct tenant *t, uint64_t id) {
 }
 
 void session_count_attention(struct tenant *t, int change) {
-	bool before = t->attention != 0;
-	t->attention += (uint32_t)change;
-	if ((t->attention != 0) == before)
+	bool before = t->clients.attention != 0;
+	t->clients.attention += (uint32_t)change;
+	if ((t->clients.attention != 0) == before)
 		return;
-	list_for_each (node, &t->sessions) {
+	list_for_each (node, &t->clients.sessions) {
 		struct session *s = list_entry(node, struct session, tenant_link);
 		s->flags =
 			before ? s->flags & ~(uint32_t)SESSION_TENANT_ATTENTION : s->flags | SESSION_TENANT_ATTENTION;
@@ -131,9 +131,9 @@ void session_count_attention(struct tenant *t, int change) {
 }
 
 void session_pause(struct tenant *t, int64_t end_ms, bool all) {
-	session_count_attention(t, (end_ms != 0) - (t->pause_end_ms != 0));
-	t->pause_end_ms = end_ms;
-	t->pause_all = all;
+	session_count_attention(t, (end_ms != 0) - (t->clients.pause_end_ms != 0));
+	t->clients.pause_end_ms = end_ms;
+	t->clients.pause_all = all;
 }
 
 void session_select(struct session *s, unsigned database) {

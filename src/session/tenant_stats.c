@@ -21,7 +21,7 @@ static const struct tenant_stats_settings defaults = {
 	.slow_us = 10000, .slow_max = 128, .latency_ms = 0, .tracking = false};
 
 struct tenant_stats_settings tenant_stats_settings_of(const struct tenant *t) {
-	return t->tenant_stats == NULL ? defaults : t->tenant_stats->settings;
+	return t->clients.tenant_stats == NULL ? defaults : t->clients.tenant_stats->settings;
 }
 
 /* --- life ------------------------------------------------------------------------------------------------------- */
@@ -35,19 +35,19 @@ static void *take(struct tenant *t, uint64_t *charged, size_t bytes) {
 }
 
 static void give_back(struct tenant *t, void *memory, size_t bytes) {
-	t->tenant_stats->charged -= bytes;
+	t->clients.tenant_stats->charged -= bytes;
 	stats_memory_free(t, memory, bytes);
 }
 
 static void drop_oldest(struct tenant *t) {
-	struct slow_entry *e = list_entry(t->tenant_stats->slow.next, struct slow_entry, link);
+	struct slow_entry *e = list_entry(t->clients.tenant_stats->slow.next, struct slow_entry, link);
 	list_remove(&e->link);
-	t->tenant_stats->slow_count--;
+	t->clients.tenant_stats->slow_count--;
 	give_back(t, e, e->size);
 }
 
 void tenant_stats_reset_slowlog(struct tenant *t) {
-	while (t->tenant_stats != NULL && !list_empty(&t->tenant_stats->slow))
+	while (t->clients.tenant_stats != NULL && !list_empty(&t->clients.tenant_stats->slow))
 		drop_oldest(t);
 }
 
@@ -58,34 +58,34 @@ static size_t histograms_size(void) {
 void tenant_stats_free(struct tenant *t) {
 	command_stats_free(t);
 	hotkeys_free(t);
-	t->forget = NULL;
-	if (t->tenant_stats == NULL)
+	t->clients.free_stats = NULL;
+	if (t->clients.tenant_stats == NULL)
 		return;
 	tenant_stats_reset_slowlog(t);
-	tenant_discharge(t, t->tenant_stats->charged);
-	free(t->tenant_stats->histograms);
-	free(t->tenant_stats->events);
-	free(t->tenant_stats->errors);
-	free(t->tenant_stats);
-	t->tenant_stats = NULL;
+	tenant_discharge(t, t->clients.tenant_stats->charged);
+	free(t->clients.tenant_stats->histograms);
+	free(t->clients.tenant_stats->events);
+	free(t->clients.tenant_stats->errors);
+	free(t->clients.tenant_stats);
+	t->clients.tenant_stats = NULL;
 }
 
 struct tenant_stats *tenant_stats_open(struct tenant *t, bool ask) {
-	if (t->tenant_stats == NULL) {
+	if (t->clients.tenant_stats == NULL) {
 		struct tenant_stats *n = stats_memory_alloc(t, sizeof(*n), ask);
 		if (n == NULL)
 			return NULL;
 		n->settings = defaults;
 		n->charged = sizeof(*n);
 		list_init(&n->slow);
-		t->tenant_stats = n;
-		t->forget = tenant_stats_free;
+		t->clients.tenant_stats = n;
+		t->clients.free_stats = tenant_stats_free;
 	}
-	return t->tenant_stats;
+	return t->clients.tenant_stats;
 }
 
 void tenant_stats_attach(struct session *s) {
-	s->tenant->forget = tenant_stats_free;
+	s->tenant->clients.free_stats = tenant_stats_free;
 }
 
 static struct tenant_stats *make_stats(struct tenant *t) {
@@ -104,7 +104,7 @@ static void set_threshold(const struct environment *env, struct tenant *t) {
 	if (set.tracking)
 		least = 0;
 	double ticks = per_tick > 0 ? least / per_tick * THRESHOLD_MARGIN : 0;
-	t->slow_ticks = least < 0 || ticks >= 1e18 ? UINT64_MAX : (uint64_t)ticks;
+	t->clients.slow_ticks = least < 0 || ticks >= 1e18 ? UINT64_MAX : (uint64_t)ticks;
 }
 
 int tenant_stats_configure(struct tenant *t, const struct environment *env,
@@ -238,7 +238,7 @@ void tenant_stats_count_rejected(struct session *s, const struct command *c) {
 }
 
 const struct histogram *tenant_stats_histogram(const struct tenant *t, const struct command *c) {
-	const struct tenant_stats *n = t->tenant_stats;
+	const struct tenant_stats *n = t->clients.tenant_stats;
 	return n == NULL || n->histograms == NULL ? NULL : &n->histograms[c->number];
 }
 
@@ -257,8 +257,8 @@ void tenant_stats_count_command(struct session *s, const struct request *r, uint
 		if (n != NULL && n->events != NULL)
 			note_event(&n->events[event], s->env->now_ms / 1000, micros / 1000);
 	}
-	if (t->tenant_stats != NULL && t->tenant_stats->histograms != NULL)
-		note_duration(&t->tenant_stats->histograms[r->command->number], seconds);
+	if (t->clients.tenant_stats != NULL && t->clients.tenant_stats->histograms != NULL)
+		note_duration(&t->clients.tenant_stats->histograms[r->command->number], seconds);
 	set_threshold(s->env, t);
 }
 
@@ -315,8 +315,8 @@ bool tenant_stats_count_failed(struct session *s, const struct command *c) {
 }
 
 const struct error_count *tenant_stats_errors(const struct tenant *t, unsigned *count) {
-	*count = t->tenant_stats == NULL ? 0 : t->tenant_stats->error_count;
-	return t->tenant_stats == NULL ? NULL : t->tenant_stats->errors;
+	*count = t->clients.tenant_stats == NULL ? 0 : t->clients.tenant_stats->error_count;
+	return t->clients.tenant_stats == NULL ? NULL : t->clients.tenant_stats->errors;
 }
 
 /* --- counters ---------------------------------------------------------------------------------------------------- */
@@ -339,8 +339,8 @@ int tenant_stats_reset(struct tenant *t) {
 
 uint64_t tenant_stats_counter(const struct tenant *t, const counter *number) {
 	uint64_t before = 0;
-	if (t->tenant_stats != NULL)
-		before = counter_get((const counter *)&t->tenant_stats->start +
+	if (t->clients.tenant_stats != NULL)
+		before = counter_get((const counter *)&t->clients.tenant_stats->start +
 				     (number - (const counter *)&t->counters));
 	return counter_get(number) - before;
 }

@@ -55,7 +55,7 @@ static void world_describe(struct session *s, struct client_facts *facts) {
 
 static void world_removed(void *context, struct tenant *t) {
 	(void)context;
-	t->removed = true;
+	t->clients.removed = true;
 }
 
 static void world_limits_changed(void *context, struct tenant *t, const struct tenant_limits *limits) {

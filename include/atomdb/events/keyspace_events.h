@@ -1,6 +1,6 @@
 /* Keyspace notifications: messages about keys, on channels named after the key and after the event.
  *
- * tenant->notify has the classes of events that are published for a tenant. */
+ * tenant->clients.event_classes has the classes of events that are published for a tenant. */
 #pragma once
 
 #include "atomdb/session/session.h"
@@ -36,8 +36,8 @@ void keyspace_events_set(struct tenant *t, uint32_t classes);
 
 /* Returns true if the store must report changes, because keyspace events of the tenant may have subscribers. */
 static inline bool keyspace_events_wanted(const struct tenant *t) {
-	return (t->notify & (NOTIFY_KEYSPACE | NOTIFY_KEYEVENT)) &&
-	       (t->notify & (NOTIFY_EXPIRED | NOTIFY_EVICTED | NOTIFY_MISS | NOTIFY_NEW));
+	return (t->clients.event_classes & (NOTIFY_KEYSPACE | NOTIFY_KEYEVENT)) &&
+	       (t->clients.event_classes & (NOTIFY_EXPIRED | NOTIFY_EVICTED | NOTIFY_MISS | NOTIFY_NEW));
 }
 /* Publishes the event of a change that the store has reported. */
 void keyspace_events_key_changed(struct subscriptions *h, enum change what, unsigned database, struct slice name);
@@ -48,13 +48,13 @@ void keyspace_event_publish(struct tenant *t, const char *event, unsigned databa
 /* Publishes a second event of the same change. */
 static inline void keyspace_event_also(struct session *s, enum keyspace_event_class class, const char *event,
 				       const struct key *key) {
-	if (__builtin_expect((s->tenant->notify & class) != 0, 0))
+	if (__builtin_expect((s->tenant->clients.event_classes & class) != 0, 0))
 		keyspace_event_publish(s->tenant, event, keyspace_database(s->tenant, key->db_slot), key->name);
 }
 
 /* Publishes `event` of a key and counts a change. The handler calls it after the change. */
 static inline void keyspace_event(struct session *s, enum keyspace_event_class class, const char *event,
 				  const struct key *key) {
-	s->tenant->changes++;
+	s->tenant->clients.changes++;
 	keyspace_event_also(s, class, event, key);
 }

@@ -30,8 +30,8 @@ static inline struct command_stat *command_stat_at(struct command_stats *stats, 
 __attribute__((cold, noinline)) struct command_stat *command_stat_open(struct tenant *t, const struct command *c);
 
 static inline struct command_stat *command_stat(struct tenant *t, const struct command *c) {
-	uint32_t offset = t->stats == NULL ? 0 : t->stats->offset[c->number];
-	return offset == 0 ? command_stat_open(t, c) : command_stat_at(t->stats, offset);
+	uint32_t offset = t->clients.command_stats == NULL ? 0 : t->clients.command_stats->offset[c->number];
+	return offset == 0 ? command_stat_open(t, c) : command_stat_at(t->clients.command_stats, offset);
 }
 
 /* The first call of a command that has no row yet. */
@@ -40,7 +40,7 @@ __attribute__((cold, noinline)) void command_stat_count_first(struct tenant *t, 
 
 /* Counts a call. */
 static inline void command_stat_count(struct tenant *t, const struct command *c, uint64_t ticks) {
-	struct command_stats *stats = t->stats;
+	struct command_stats *stats = t->clients.command_stats;
 	uint32_t offset = stats == NULL ? 0 : stats->offset[c->number];
 	if (__builtin_expect(offset == 0, 0)) {
 		command_stat_count_first(t, c, ticks);

@@ -142,7 +142,7 @@ enum session_flag {
 	SESSION_DIRTY_QUEUE = 1 << 9,       /* a command of the transaction was refused */
 	SESSION_SUBSCRIBED = 1 << 10,       /* to a channel or a pattern */
 	SESSION_TRACKING = 1 << 11,         /* CLIENT TRACKING */
-	SESSION_TENANT_ATTENTION = 1 << 12, /* tenant->attention */
+	SESSION_TENANT_ATTENTION = 1 << 12, /* tenant->clients.attention */
 	SESSION_MONITOR = 1 << 13,          /* is told of every command */
 	/* They end when the session leaves its tenant. */
 	SESSION_EVENT_FLAGS = SESSION_MULTI | SESSION_EXECUTING | SESSION_DIRTY_KEYS | SESSION_DIRTY_QUEUE |
@@ -165,7 +165,7 @@ struct session {
 	struct environment *env; /* of the worker that has it now */
 	struct tenant *tenant;   /* NULL until a secret (or the anonymous tenant) opened one */
 	struct writer *reply;    /* set by the worker for the batch being run */
-	struct list tenant_link; /* in tenant->sessions */
+	struct list tenant_link; /* in tenant->clients.sessions */
 	uint64_t id;             /* among its tenant's clients; the operator's own have the global one */
 	uint64_t global_id;      /* among all clients: for the operator alone, since it counts others' connections */
 	int64_t created_ms;      /* by environment.steady_ms, as last_ms */
@@ -176,7 +176,7 @@ struct session {
 	const struct command *last;    /* the last command, for CLIENT LIST */
 	struct subscriber *subscriber; /* owned, or NULL: see events/subscriptions.h */
 	uint64_t event_bytes;          /* charged for it by modules, and freed when it leaves its tenant */
-	uint64_t leaving_bytes;        /* of tenant->leaving_bytes */
+	uint64_t leaving_bytes;        /* of tenant->clients.leaving_bytes */
 	uint64_t auth_due_ns;          /* auth_limit.c's: when its wrong or new secrets are paid for */
 	int64_t wait_ms;               /* with OUTCOME_BLOCKED: until when, by environment.steady_ms; 0: not by time */
 	uint64_t lost_watch;           /* tenant that it left with watched keys: see watched.c; 0: none */

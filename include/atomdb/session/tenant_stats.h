@@ -119,7 +119,7 @@ struct rates {
 #define RATE_MS 100
 struct rates tenant_stats_rates(struct tenant *t, const struct environment *env);
 
-/* The name of a latency event; its series is t->tenant_stats->events[i]. */
+/* The name of a latency event; its series is t->clients.tenant_stats->events[i]. */
 const char *latency_event_name(unsigned i);
 /* Forgets what is in the slow log. */
 void tenant_stats_reset_slowlog(struct tenant *t);

@@ -1,4 +1,4 @@
-/* A tenant: its identity, its counters, and its state in the worker. */
+/* The state of a tenant: identity, counters, limits, and the state of its clients. */
 #pragma once
 
 #include <stdatomic.h>
@@ -17,121 +17,127 @@
 
 #define TENANT_DIGEST 32
 
-/* By which the next process finds a tenant again; kept in the arena. */
+/* Identifies a tenant over restarts. The arena keeps it. */
 struct tenant_identity {
-	uint8_t digest[TENANT_DIGEST];  /* SHA-256 of the secret that opens it, of several the first; zeros: none */
-	char name[TENANT_NAME_MAX + 1]; /* of the configuration; "": only clients know it */
+	uint8_t digest[TENANT_DIGEST];  /* SHA-256 of its first secret; zeros: it has no secret */
+	char name[TENANT_NAME_MAX + 1]; /* its name in the configuration; "": a client's secret opened the tenant */
 };
 
 /* In tenant->kept_limits: no limit, or eviction "none". */
 #define TENANT_KEPT_NONE UINT64_MAX
 
-/* Written by the tenant's worker, read by anybody. */
+/* The tenant's worker writes these counters. Any thread may read them. */
 struct tenant_counters {
 	counter keys;
-	counter keys_expiring;
-	counter bytes;        /* charged: entries, tables, connections' buffers */
-	counter client_bytes; /* of these: what its clients hold: buffers, subscriptions, kept commands */
-	counter clients;
-	counter connections; /* clients that there were */
+	counter keys_expiring; /* keys that have a TTL */
+	counter bytes;         /* all that the tenant is charged: entries, tables, memory of clients, statistics */
+	counter client_bytes;  /* the part of `bytes` that clients hold: buffers, subscriptions, queued commands */
+	counter clients;       /* clients that are connected now */
+	counter connections;   /* clients that have connected so far */
 	counter commands;
 	counter hits;
 	counter misses;
 	counter evictions;
 	counter expirations;
-	counter moved;         /* entries that compaction moved */
+	counter moved;         /* entries moved by compaction */
 	counter throttled;     /* commands refused by commands_per_second */
-	counter quota_entries; /* the limits in force, for those who may not read `limits`; 0: none */
-	counter quota_bytes;
-	counter evicts; /* 1: its eviction is not "none" */
+	counter quota_entries; /* copy of limits.max_entries; 0: no limit */
+	counter quota_bytes;   /* copy of limits.max_memory; 0: no limit */
+	counter evicts;        /* 1: limits.eviction is not EVICTION_NONE */
 	counter input_bytes;
 	counter output_bytes;
-	counter reads; /* turns in which a client's socket gave something */
-	counter writes;
-	counter peak_bytes;      /* of `bytes`, as seen when replies went out */
+	counter reads;           /* turns of the loop in which a socket was read */
+	counter writes;          /* turns of the loop in which a socket was written */
+	counter peak_bytes;      /* the largest `bytes` at a write to a socket */
 	counter errors;          /* error replies */
-	counter refused;         /* clients that found max_clients of others */
-	counter lost_events;     /* keyspace events that were not matched with all patterns: that takes too long */
-	counter clients_evicted; /* closed because all clients together held too much */
+	counter refused;         /* clients refused by max_clients, the tenant's or the server's */
+	counter lost_events;     /* keyspace events not matched with all patterns: the matching took too long */
+	counter clients_evicted; /* clients closed because all clients together held too much memory */
 	counter db_keys[TENANT_DATABASES];
 	counter db_expiring[TENANT_DATABASES];
 };
 
-/* The kind of a change. */
+/* The kind of a change of a key. */
 enum change {
-	CHANGE_NEW,     /* written where there was none */
-	CHANGE_VALUE,   /* another value or deadline */
-	CHANGE_REMOVED, /* by a command */
+	CHANGE_NEW,     /* a command wrote a key that did not exist */
+	CHANGE_VALUE,   /* a command changed the value or the deadline of a key */
+	CHANGE_REMOVED, /* a command removed the key */
 	CHANGE_EXPIRED,
 	CHANGE_EVICTED,
-	CHANGE_MISSED, /* nothing: a read did not find it */
-	CHANGE_FLUSH,  /* all keys of the database, or of all with TENANT_DATABASES, are about to go */
+	CHANGE_MISSED, /* a read did not find the key; nothing changed */
+	CHANGE_FLUSH,  /* all keys of a database are about to be removed; TENANT_DATABASES: of all databases */
 };
 
-struct shard;
-struct tenant_stats;
 struct command_stats;
 struct hotkeys;
-struct tenant;
+struct key;
+struct shard;
 struct subscriptions;
+struct tenant;
+struct tenant_stats;
 
-/* Told of every change of a key, as long as somebody wants to know. `name` is valid during the call, and empty with
- * CHANGE_FLUSH; of a key that goes it is told while the block is still there, but it is no longer found. It must not
- * write to the tenant. */
+/* The store calls it for each change of a key. `name` is valid during the call; it is empty with CHANGE_FLUSH. A key
+ * that is removed can no longer be found, but its block is not freed yet. The watcher must not write to the tenant. */
 typedef void (*change_watcher)(struct tenant *t, enum change what, unsigned database, struct slice name);
 
-/* Told of each entry of more than tenant->large bytes that is about to be written, before it is found. It must not
- * touch the tenant's keys. */
-struct key;
+/* The store calls it before it writes an entry of more than tenant->large bytes. The watcher must not access the
+ * tenant's keys. */
 typedef void (*large_watcher)(struct tenant *t, const struct key *key, size_t bytes);
 
+/* The state of a tenant's clients. It belongs to the floors above the store: the store initializes the list and calls
+ * `free_stats`, nothing more. */
+struct tenant_clients {
+	uint64_t slow_ticks;                 /* a command that takes this long is recorded in `tenant_stats` */
+	struct command_stats *command_stats; /* calls and time by command; NULL: none yet */
+	uint64_t changes;                    /* changes of keys by commands: Redis's dirty counter */
+	uint32_t event_classes;              /* classes of keyspace events that are published: NOTIFY_... */
+	uint32_t attention;                  /* reasons to check each command of its sessions before it runs */
+	struct subscriptions *subscriptions; /* channels, watched and tracked keys, MONITOR; NULL: none */
+	struct list sessions;                /* links struct session.tenant_link */
+	struct tenant_stats *tenant_stats;   /* slow log, latency, errors, settings; NULL: none yet */
+	struct hotkeys *hotkeys;             /* sample of the most used and the largest keys; NULL: none yet */
+	/* Frees and discharges command_stats, tenant_stats and hotkeys. The store calls it when the tenant ends.
+	 * NULL: nothing to free. */
+	void (*free_stats)(struct tenant *t);
+	uint64_t leaving_bytes; /* part of counters.client_bytes: held by clients that close at the end of the turn */
+	int64_t pause_end_ms;   /* CLIENT PAUSE: end of the pause by CLOCK_MONOTONIC; 0: no pause */
+	bool pause_all;         /* CLIENT PAUSE: all commands wait; false: only those that may write */
+	bool monitored;         /* the operator's MONITOR receives the tenant's commands */
+	bool removed;           /* the configuration removed the tenant; it accepts no client, its clients close */
+};
+
 struct tenant {
-	char fingerprint[TENANT_FINGERPRINT + 1]; /* of the secret that a client opened it with, or "" */
-	/* Never NULL. The registry replaces it; what it pointed to before stays, unchanged, as long as the tenant. */
+	/* Hex digits of a keyed hash of the secret with which a client opened the tenant; "": none */
+	char fingerprint[TENANT_FINGERPRINT + 1];
+	/* Never NULL. The registry replaces it. The old identity stays valid as long as the tenant. */
 	_Atomic(const struct tenant_identity *) identity;
-	_Atomic bool orphaned; /* the configuration knows it no longer; it is kept for its keys. The registry's */
+	_Atomic bool orphaned; /* not in the configuration; kept because it has keys. The registry sets it */
 	/* By enum key_limit: the limit that is in force instead of the configuration's, which lost a line and would
 	 * take keys by it. 0: the configuration's is in force; TENANT_KEPT_NONE: there is no limit. The registry's. */
 	_Atomic uint64_t kept_limits[KEY_LIMITS];
-	struct shard *shard; /* never changes */
-	bool is_operator;    /* what the admin secret opens; never changes */
+	struct shard *shard; /* constant */
+	bool is_operator;    /* opened by the admin secret; constant */
 	struct tenant_counters counters;
 
-	/* The worker's own. */
+	/* Only the tenant's worker accesses the fields below. */
 	struct tenant_limits limits;
-	struct token_bucket commands;
-	uint64_t slow_ticks;               /* a command that takes so long is noted; 0 at first. The command floor's */
-	struct list over;                  /* in the shard's list of tenants above their quota */
-	uint64_t dying;                    /* of counters.bytes: dropped, and being freed in slices */
-	struct list sessions;              /* of its clients: struct session's tenant_link */
-	uint32_t slot;                     /* number within the shard, part of each entry; 0: not open yet */
-	struct tenant_record *record;      /* its part of the arena: see src/store/keyspace/record.h */
-	struct command_stats *stats;       /* of its commands, or NULL; the command floor's */
-	struct tenant_stats *tenant_stats; /* likewise */
-	struct hotkeys *hotkeys;           /* likewise */
-	void (*forget)(struct tenant *t);  /* frees and discharges those three as the tenant ends, or NULL */
-	change_watcher watcher;            /* NULL: nobody wants to know */
-	large_watcher written_large;       /* of entries too long for the short header; NULL: nobody wants to know */
-	uint64_t large;                    /* bytes: see large_watcher */
-	struct subscriptions *subscriptions; /* what is between its clients, or NULL; the command floor's */
-	uint64_t changes;                    /* of keys by commands, as Redis's dirty counter counts: likewise */
-	uint32_t notify;                     /* keyspace events that clients are told of: the command floor's */
-	int64_t pause_end_ms; /* until when its clients wait, CLIENT PAUSE, by CLOCK_MONOTONIC; 0: they do not */
-	bool pause_all;       /* and not only for what may write: likewise */
-	/* Until when its keys do not go as they expire, by CLOCK_MONOTONIC in milliseconds; 0: they go. Nothing writes
-	 * to the tenant meanwhile. */
-	int64_t hold_end_ms;
-	uint32_t attention;     /* reasons to look at its sessions before each command: likewise */
-	bool monitored;         /* the operator is told of its commands: likewise */
-	bool removed;           /* no longer to be used: its clients are being closed */
-	uint64_t leaving_bytes; /* of client_bytes: of clients that are closed at the end of the turn */
+	struct token_bucket commands; /* enforces limits.commands_per_second */
+	struct tenant_clients clients;
+	uint32_t slot;                /* index in the shard's directory, part of each entry; 0: not open */
+	struct tenant_record *record; /* the tenant's part of the arena: see src/store/keyspace/record.h */
+	change_watcher watcher;       /* NULL: changes are not reported */
+	large_watcher written_large;  /* NULL: large entries are not reported */
+	uint64_t large;               /* bytes: threshold of written_large */
+	int64_t hold_end_ms; /* CLOCK_MONOTONIC: no key expires before it; nothing writes to the tenant; 0: not set */
+	struct list over;    /* link in the shard's list of tenants above their quota */
+	uint64_t dying;      /* part of counters.bytes: unlinked, and freed in slices */
 };
 
 static inline const struct tenant_identity *tenant_identity(const struct tenant *t) {
 	return atomic_load_explicit(&t->identity, memory_order_acquire);
 }
 
-/* Whether it has a name of the configuration, and was not only opened by a client. */
+/* Returns whether the configuration names the tenant. */
 static inline bool tenant_listed(const struct tenant *t) {
 	return tenant_identity(t)->name[0] != '\0';
 }
@@ -140,7 +146,7 @@ static inline bool tenant_orphaned(const struct tenant *t) {
 	return atomic_load_explicit(&t->orphaned, memory_order_relaxed);
 }
 
-/* The tenant's name in logs, metrics and replies. Valid as long as the tenant. */
+/* Returns the tenant's name in logs, metrics and replies. It stays valid as long as the tenant. */
 static inline const char *tenant_name(const struct tenant *t) {
 	return tenant_listed(t) ? tenant_identity(t)->name : t->fingerprint;
 }

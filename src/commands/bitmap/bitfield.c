@@ -219,7 +219,7 @@ static enum outcome run_fields(struct session *s, const struct request *r, const
 		keyspace_commit(s->tenant->shard);
 	if (changes != 0)
 		keyspace_event_also(s, NOTIFY_STRING, "setbit", &key);
-	s->tenant->changes += changes;
+	s->tenant->clients.changes += changes;
 	return OUTCOME_DONE;
 }
 

@@ -153,12 +153,12 @@ static int compare_ids(const void *a, const void *b) {
 /* Appends the lines of the ids from argument 3 on. There may be a million of them, and thousands of sessions. */
 static int append_ids(struct session *s, const struct request *r) {
 	size_t count = 0;
-	list_for_each (node, &s->tenant->sessions)
+	list_for_each (node, &s->tenant->clients.sessions)
 		count++;
 	struct session **sorted = malloc(count * sizeof(*sorted)), **end = sorted;
 	if (sorted == NULL)
 		return -ENOMEM;
-	list_for_each (node, &s->tenant->sessions)
+	list_for_each (node, &s->tenant->clients.sessions)
 		*end++ = list_entry(node, struct session, tenant_link);
 	qsort(sorted, count, sizeof(*sorted), compare_ids);
 	int error = 0;
@@ -238,7 +238,7 @@ enum outcome cmd_client_list(struct session *s, const struct request *r) {
 	if (filter == LIST_IDS) {
 		error = append_ids(s, r);
 	} else {
-		list_for_each (node, &s->tenant->sessions) {
+		list_for_each (node, &s->tenant->clients.sessions) {
 			struct session *of = list_entry(node, struct session, tenant_link);
 			if (error == 0 && fits(s) && (filter == LIST_ALL || client_type_of(of) == type))
 				error = append_line(s, of);

@@ -154,7 +154,7 @@ enum outcome cmd_client_kill(struct session *s, const struct request *r) {
 	if (!parse_filter(s, r, &f))
 		return OUTCOME_DONE;
 	int64_t killed = 0;
-	list_for_each (node, &s->tenant->sessions) {
+	list_for_each (node, &s->tenant->clients.sessions) {
 		struct session *of = list_entry(node, struct session, tenant_link);
 		if ((of == s && f.skip_caller) || !matches(s->env, of, &f))
 			continue;

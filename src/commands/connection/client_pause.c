@@ -23,21 +23,21 @@ enum outcome cmd_client_pause(struct session *s, const struct request *r) {
 	if (timeout > INT64_MAX - s->env->now_ms)
 		return reply_error(s, "ERR timeout is out of range");
 	/* A pause under way becomes stricter and longer only. */
-	bool under_way = t->pause_end_ms > s->env->steady_ms;
+	bool under_way = t->clients.pause_end_ms > s->env->steady_ms;
 	int64_t end = s->env->steady_ms + timeout;
-	if (under_way && end < t->pause_end_ms)
-		end = t->pause_end_ms;
-	session_pause(t, end, all || (under_way && t->pause_all));
+	if (under_way && end < t->clients.pause_end_ms)
+		end = t->clients.pause_end_ms;
+	session_pause(t, end, all || (under_way && t->clients.pause_all));
 	/* The rest of a transaction may write: its EXEC does this as it ends. */
 	if (!(s->flags & SESSION_EXECUTING))
-		shard_hold_expired(t, t->pause_end_ms);
+		shard_hold_expired(t, t->clients.pause_end_ms);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }
 
 enum outcome cmd_client_unpause(struct session *s, const struct request *r) {
 	(void)r;
-	if (s->tenant->pause_end_ms != 0) {
+	if (s->tenant->clients.pause_end_ms != 0) {
 		session_pause(s->tenant, 0, false);
 		shard_hold_expired(s->tenant, 0);
 		if (s->env->host->wake != NULL)

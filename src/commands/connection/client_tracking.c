@@ -73,7 +73,7 @@ static bool overlap(struct slice a, struct slice b) {
 
 /* Whether the tenant may have these prefixes besides those that it has: each change of a key is compared with all. */
 static bool prefixes_fit(const struct session *s, const struct request_options *o) {
-	const struct subscriptions *h = s->tenant->subscriptions;
+	const struct subscriptions *h = s->tenant->clients.subscriptions;
 	uint64_t bytes = h == NULL ? 0
 				   : h->kinds[CHANNEL_TRACKED_PREFIX].length +
 					     h->kinds[CHANNEL_TRACKED_PREFIX].count * PREFIX_PART;

@@ -51,7 +51,7 @@ static enum outcome add_in_place(struct session *s, const struct request *r, con
 		hll_forget((uint8_t *)bytes);
 		keyspace_commit(s->tenant->shard);
 		keyspace_event_also(s, NOTIFY_STRING, "pfadd", key);
-		s->tenant->changes += changes;
+		s->tenant->clients.changes += changes;
 	}
 	writer_integer(s->reply, i < r->argc);
 	return OUTCOME_DONE;
@@ -85,7 +85,7 @@ enum outcome cmd_pfadd(struct session *s, const struct request *r) {
 		if (error < 0)
 			return reply_store_error(s, error);
 		keyspace_event_also(s, NOTIFY_STRING, "pfadd", &key);
-		s->tenant->changes += changes;
+		s->tenant->clients.changes += changes;
 	}
 	writer_integer(s->reply, changes != 0);
 	return OUTCOME_DONE;
@@ -187,7 +187,7 @@ static bool make_dense(struct session *s, const struct key *key, struct entry *e
 		reply_store_error(s, error);
 		return false;
 	}
-	s->tenant->changes++;
+	s->tenant->clients.changes++;
 	char text[STRING_TEXT];
 	*value = string_value(keyspace_find(s->tenant, key, LOOKUP_PEEK), text);
 	return true;

@@ -31,7 +31,7 @@ static void confirm(struct session *s, const char *what, const struct slice *nam
 	struct writer *w = s->reply;
 	bool executing = (s->flags & SESSION_EXECUTING) != 0, muted = w->muted;
 	if (executing && (!first || muted)) {
-		struct push *p = &s->tenant->subscriptions->push;
+		struct push *p = &s->tenant->clients.subscriptions->push;
 		push_end(p);
 		struct writer push = push_head(p, 3);
 		push.protocol = s->protocol;
@@ -65,7 +65,7 @@ static int join_all(struct session *s, const struct request *r, enum channel_kin
 	uint64_t before = subscription_count(s, kind);
 	for (uint32_t i = 1; i < r->argc; i++) {
 		int result = ATOMDB_E_RANGE;
-		if (kind != CHANNEL_PATTERN || publish_pattern_fits(s->tenant->subscriptions, r->argv[i]))
+		if (kind != CHANNEL_PATTERN || publish_pattern_fits(s->tenant->clients.subscriptions, r->argv[i]))
 			result = subscription_add(s, kind, 0, r->argv[i]);
 		char added = (char)(result > 0);
 		if (result >= 0 && buffer_append(is_new, &added, 1, SIZE_MAX) == 0)
@@ -159,8 +159,8 @@ enum outcome cmd_sunsubscribe(struct session *s, const struct request *r) {
 
 static enum outcome publish(struct session *s, const struct request *r, enum channel_kind kind) {
 	uint64_t receivers;
-	int error =
-		publish_message(s->tenant->subscriptions, kind, r->argv[1], r->argv[2], pattern_work(s), &receivers);
+	int error = publish_message(s->tenant->clients.subscriptions, kind, r->argv[1], r->argv[2], pattern_work(s),
+				    &receivers);
 	if (error == ATOMDB_E_RANGE)
 		return reply_error(s, "ERR the channel takes too long to match with the patterns of this tenant");
 	if (error < 0)
@@ -178,7 +178,7 @@ enum outcome cmd_spublish(struct session *s, const struct request *r) {
 }
 
 static enum outcome list_channels(struct session *s, const struct request *r, enum channel_kind kind) {
-	const struct subscriptions *h = s->tenant->subscriptions;
+	const struct subscriptions *h = s->tenant->clients.subscriptions;
 	size_t mark = writer_mark(s->reply), count = 0;
 	uint64_t *work = r->argc == 3 ? pattern_work(s) : NULL;
 	if (r->argc > 3) {
@@ -207,7 +207,8 @@ static enum outcome list_channels(struct session *s, const struct request *r, en
 static enum outcome count_subscriptions(struct session *s, const struct request *r, enum channel_kind kind) {
 	writer_array(s->reply, ((size_t)r->argc - 2) * 2);
 	for (uint32_t i = 2; i < r->argc && !writer_drops(s->reply); i++) {
-		const struct channel *channel = subscriptions_find(s->tenant->subscriptions, kind, 0, r->argv[i]);
+		const struct channel *channel =
+			subscriptions_find(s->tenant->clients.subscriptions, kind, 0, r->argv[i]);
 		writer_bulk(s->reply, r->argv[i]);
 		writer_integer(s->reply, channel == NULL ? 0 : (int64_t)channel->count);
 	}
@@ -232,7 +233,7 @@ enum outcome cmd_pubsub_shardnumsub(struct session *s, const struct request *r) 
 
 enum outcome cmd_pubsub_numpat(struct session *s, const struct request *r) {
 	(void)r;
-	const struct subscriptions *h = s->tenant->subscriptions;
+	const struct subscriptions *h = s->tenant->clients.subscriptions;
 	writer_integer(s->reply, h == NULL ? 0 : (int64_t)h->kinds[CHANNEL_PATTERN].count);
 	return OUTCOME_DONE;
 }

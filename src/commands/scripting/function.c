@@ -12,7 +12,7 @@ enum outcome cmd_function_flush(struct session *s, const struct request *r) {
 		return reply_wrong_count(s, r);
 	if (r->argc == 3 && !slice_is(r->argv[2], "SYNC") && !slice_is(r->argv[2], "ASYNC"))
 		return reply_error(s, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
-	s->tenant->changes++;
+	s->tenant->clients.changes++;
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }

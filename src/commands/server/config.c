@@ -124,7 +124,7 @@ static const char *value_of(const struct session *s, const struct parameter *p, 
 	if (p->kind == DEBUG_COMMAND)
 		return s->env->settings.debug ? "yes" : "no";
 	if (p->kind == NOTIFY)
-		keyspace_events_format(s->tenant->notify, text);
+		keyspace_events_format(s->tenant->clients.event_classes, text);
 	else if (p->kind == OUTPUT_BUFFER)
 		snprintf(text, VALUE_MAX, "normal %lld 0 0 slave 0 0 0 pubsub %lld 0 0", number, number);
 	else
@@ -308,7 +308,7 @@ static uint32_t count_server_names(const struct request *r) {
 
 enum outcome cmd_config_set(struct session *s, const struct request *r) {
 	static const struct fanout_kind kind = {.control = CONTROL_CONFIG_SET, .gather = fanout_gather_text};
-	struct set set = {tenant_stats_settings_of(s->tenant), s->tenant->notify};
+	struct set set = {tenant_stats_settings_of(s->tenant), s->tenant->clients.event_classes};
 	s->flags |= SESSION_SECRET;
 	if (r->argc % 2 != 0)
 		return reply_syntax_error(s);

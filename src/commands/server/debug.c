@@ -46,7 +46,7 @@ static enum outcome debug_sleep(struct session *s, const struct request *r) {
 	}
 	struct tenant *t = s->tenant;
 	int64_t end = s->env->steady_ms + (int64_t)(seconds * 1000);
-	session_pause(t, end > t->pause_end_ms ? end : t->pause_end_ms, true);
+	session_pause(t, end > t->clients.pause_end_ms ? end : t->clients.pause_end_ms, true);
 	if (s->flags & SESSION_EXECUTING) {
 		writer_ok(s->reply);
 		return OUTCOME_DONE;
@@ -155,7 +155,7 @@ static enum outcome debug_populate(struct session *s, const struct request *r) {
 static void push_example(struct session *s) {
 	struct slice push = SLICE(">2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n");
 	if (s->flags & SESSION_EXECUTING)
-		push_send_bytes(&s->tenant->subscriptions->push, s, push);
+		push_send_bytes(&s->tenant->clients.subscriptions->push, s, push);
 	else
 		writer_raw(s->reply, push);
 }

@@ -22,7 +22,7 @@ static enum outcome flush(struct session *s, const struct request *r, unsigned d
 	if (r->argc > 2 || (r->argc == 2 && !slice_is(r->argv[1], "SYNC") && !slice_is(r->argv[1], "ASYNC")))
 		return reply_syntax_error(s);
 	const struct tenant_counters *f = &s->tenant->counters;
-	s->tenant->changes += counter_get(database == TENANT_DATABASES ? &f->keys : &f->db_keys[database]);
+	s->tenant->clients.changes += counter_get(database == TENANT_DATABASES ? &f->keys : &f->db_keys[database]);
 	keyspace_flush(s->tenant, database);
 	writer_ok(s->reply);
 	return OUTCOME_DONE;

@@ -94,9 +94,9 @@ static void server_section(struct page *p) {
 /* Clients whose commands wait for the end of CLIENT PAUSE. */
 static uint64_t count_paused(const struct tenant *t) {
 	uint64_t count = 0;
-	if (t->pause_end_ms == 0)
+	if (t->clients.pause_end_ms == 0)
 		return 0;
-	for (const struct list *link = t->sessions.next; link != &t->sessions; link = link->next)
+	for (const struct list *link = t->clients.sessions.next; link != &t->clients.sessions; link = link->next)
 		count += (list_entry(link, const struct session, tenant_link)->flags & SESSION_PAUSED) != 0;
 	return count;
 }
@@ -108,7 +108,7 @@ static void clients_section(struct page *p) {
 	info_number(p, "cluster_connections", 0);
 	info_number(p, "maxclients", max);
 	info_number(p, "blocked_clients", count_paused(t));
-	info_number(p, "tracking_clients", t->subscriptions == NULL ? 0 : t->subscriptions->trackers);
+	info_number(p, "tracking_clients", t->clients.subscriptions == NULL ? 0 : t->clients.subscriptions->trackers);
 	info_number(p, "clients_in_timeout_table", 0);
 }
 
@@ -148,7 +148,7 @@ static void persistence_section(struct page *p) {
 	constant(p, "loading:0\r\nasync_loading:0\r\ncurrent_cow_peak:0\r\ncurrent_cow_size:0\r\n"
 		    "current_cow_size_age:0\r\ncurrent_fork_perc:0.00\r\ncurrent_save_keys_processed:0\r\n"
 		    "current_save_keys_total:0\r\n");
-	info_number(p, "rdb_changes_since_last_save", p->session->tenant->changes);
+	info_number(p, "rdb_changes_since_last_save", p->session->tenant->clients.changes);
 	info_number(p, "rdb_bgsave_in_progress", 0);
 	line(p, "rdb_last_save_time:%lld", (long long)(p->session->env->start_ms / 1000));
 	constant(p, "rdb_last_bgsave_status:ok\r\nrdb_last_bgsave_time_sec:-1\r\nrdb_current_bgsave_time_sec:-1\r\n"
@@ -162,7 +162,7 @@ static void persistence_section(struct page *p) {
 
 /* Channels of a kind that have members. */
 static uint64_t channels(const struct tenant *t, enum channel_kind kind) {
-	return t->subscriptions == NULL ? 0 : t->subscriptions->kinds[kind].count;
+	return t->clients.subscriptions == NULL ? 0 : t->clients.subscriptions->kinds[kind].count;
 }
 
 static void stats_section(struct page *p) {
@@ -201,7 +201,9 @@ static void stats_section(struct page *p) {
 	constant(p, "active_defrag_key_misses:0\r\ntotal_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\n");
 	info_number(p, "tracking_total_keys", channels(t, CHANNEL_TRACKED_KEY));
 	info_number(p, "tracking_total_items",
-		    t->subscriptions == NULL ? 0 : t->subscriptions->kinds[CHANNEL_TRACKED_KEY].subscriptions);
+		    t->clients.subscriptions == NULL
+			    ? 0
+			    : t->clients.subscriptions->kinds[CHANNEL_TRACKED_KEY].subscriptions);
 	info_number(p, "tracking_total_prefixes", channels(t, CHANNEL_TRACKED_PREFIX));
 	info_number(p, "unexpected_error_replies", 0);
 	info_number(p, "total_error_replies", tenant_stats_counter(t, &f->errors));

@@ -15,7 +15,7 @@
 
 /* The series of an event by name or by number; NULL where none was seen. */
 static struct latency_series *series_at(const struct session *s, unsigned i) {
-	struct tenant_stats *n = s->tenant->tenant_stats;
+	struct tenant_stats *n = s->tenant->clients.tenant_stats;
 	return n == NULL || n->events == NULL || n->events[i].worst == 0 ? NULL : &n->events[i];
 }
 

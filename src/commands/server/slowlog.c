@@ -53,7 +53,7 @@ static int newer_first(const void *a, const void *b) {
 static int64_t find_entries(const struct tenant_array *tenants, int64_t most, struct found **out) {
 	size_t room = 0, n = 0;
 	for (size_t i = 0; i < tenants->count; i++) {
-		const struct tenant_stats *tenant_stats = tenants->at[i]->tenant_stats;
+		const struct tenant_stats *tenant_stats = tenants->at[i]->clients.tenant_stats;
 		if (tenant_stats != NULL)
 			room += (size_t)(tenant_stats->slow_count < most ? tenant_stats->slow_count : most);
 	}
@@ -61,7 +61,7 @@ static int64_t find_entries(const struct tenant_array *tenants, int64_t most, st
 	if (*out == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < tenants->count; i++) {
-		const struct tenant_stats *tenant_stats = tenants->at[i]->tenant_stats;
+		const struct tenant_stats *tenant_stats = tenants->at[i]->clients.tenant_stats;
 		int64_t left = tenant_stats == NULL              ? 0
 			       : tenant_stats->slow_count < most ? tenant_stats->slow_count
 								 : most;
@@ -146,7 +146,7 @@ static void len_on_worker(struct environment *env, struct fanout *c, struct fano
 		return;
 	for (size_t i = 0; i < tenants.count; i++) {
 		struct tenant *t = tenants.at[i];
-		answer->number += t->tenant_stats == NULL ? 0 : t->tenant_stats->slow_count;
+		answer->number += t->clients.tenant_stats == NULL ? 0 : t->clients.tenant_stats->slow_count;
 		if (c->number != 0)
 			tenant_stats_reset_slowlog(t);
 	}
@@ -169,7 +169,7 @@ static enum outcome reset_all(struct session *s, const struct request *r) {
 }
 
 enum outcome cmd_slowlog_get(struct session *s, const struct request *r) {
-	const struct tenant_stats *n = s->tenant->tenant_stats;
+	const struct tenant_stats *n = s->tenant->clients.tenant_stats;
 	int64_t count = DEFAULT_COUNT, have = n == NULL ? 0 : n->slow_count;
 	if (r->argc > 3)
 		return reply_wrong_count(s, r);
@@ -190,7 +190,8 @@ enum outcome cmd_slowlog_get(struct session *s, const struct request *r) {
 enum outcome cmd_slowlog_len(struct session *s, const struct request *r) {
 	if (operator_asks(s))
 		return count_all(s, r);
-	writer_integer(s->reply, s->tenant->tenant_stats == NULL ? 0 : s->tenant->tenant_stats->slow_count);
+	writer_integer(s->reply,
+		       s->tenant->clients.tenant_stats == NULL ? 0 : s->tenant->clients.tenant_stats->slow_count);
 	return OUTCOME_DONE;
 }
 

@@ -21,10 +21,11 @@ enum outcome cmd_swapdb(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR DB index is out of range");
 	watched_swap(s->tenant, (unsigned)a, (unsigned)b);
 	keyspace_swap(s->tenant, (unsigned)a, (unsigned)b);
-	s->tenant->changes++;
-	if (a != b && s->tenant->subscriptions != NULL)
-		tracking_swapped(s->tenant->subscriptions);
-	for (struct list *link = s->tenant->sessions.next; link != &s->tenant->sessions; link = link->next) {
+	s->tenant->clients.changes++;
+	if (a != b && s->tenant->clients.subscriptions != NULL)
+		tracking_swapped(s->tenant->clients.subscriptions);
+	for (struct list *link = s->tenant->clients.sessions.next; link != &s->tenant->clients.sessions;
+	     link = link->next) {
 		struct session *other = list_entry(link, struct session, tenant_link);
 		session_select(other, other->database);
 	}

@@ -48,9 +48,9 @@ static void kill_on_worker(struct environment *env, struct fanout *c, struct fan
 		return;
 	for (size_t i = 0; i < tenants.count; i++) {
 		struct tenant *t = tenants.at[i];
-		if (t->removed || !slice_equal(c->argv[2], slice_of(tenant_name(t))))
+		if (t->clients.removed || !slice_equal(c->argv[2], slice_of(tenant_name(t))))
 			continue;
-		struct list todo = t->sessions;
+		struct list todo = t->clients.sessions;
 		answer->number = 0;
 		/* The last client may end the tenant: the count is read before. */
 		for (uint64_t left = counter_get(&t->counters.clients); left > 0; left--) {

@@ -125,8 +125,8 @@ void shard_close_tenant(struct shard *s, struct tenant *t) {
 	list_remove(&t->over);
 	if (s->fair_share.furthest == t)
 		s->fair_share.furthest = NULL;
-	if (t->forget != NULL)
-		t->forget(t);
+	if (t->clients.free_stats != NULL)
+		t->clients.free_stats(t);
 	if (t->record == NULL)
 		return;
 	struct tenant_slot *slot = &shard_directory(s)[t->slot];

@@ -32,7 +32,7 @@ static void take_limits(struct tenant *t, const struct tenant_limits *given) {
 void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *limits) {
 	static const struct tenant_identity unknown;
 	*t = (struct tenant){.shard = s, .identity = &unknown};
-	list_init(&t->sessions);
+	list_init(&t->clients.sessions);
 	list_init(&t->over);
 	take_limits(t, limits);
 	token_bucket_init(&t->commands, limits->commands_per_second, 0);

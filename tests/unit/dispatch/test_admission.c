@@ -37,9 +37,9 @@ static void test_nothing_is_left(void **state) {
 		assert_true(charged(a) > before);
 		client_free(b);
 		assert_int_equal(charged(a), before);
-		assert_null(a->session.tenant->subscriptions);
+		assert_null(a->session.tenant->clients.subscriptions);
 		assert_null(a->session.tenant->watcher);
-		assert_false(a->session.tenant->attention);
+		assert_false(a->session.tenant->clients.attention);
 	}
 	close_world(w, a);
 }
@@ -208,7 +208,7 @@ static void test_pause(void **state) {
 	expect(b, "SET k 1", "");
 	world_pass(w, 1);
 	expect(b, "SET k 1", OK);
-	assert_false(b->session.tenant->attention);
+	assert_false(b->session.tenant->clients.attention);
 	client_free(b);
 	close_world(w, a);
 }

@@ -222,13 +222,13 @@ static void settings_of_a_tenant_come_back(void **state) {
 	assert_true(tenant_is_set(t));
 	struct buffer b;
 	buffer_init(&b);
-	uint32_t classes = t->notify;
+	uint32_t classes = t->clients.event_classes;
 	struct serializer out = {.out = &b};
 	tenant_serialize(t, &out);
 	expect(one, "CONFIG SET notify-keyspace-events '' slowlog-log-slower-than 5", "+OK\r\n");
 	expect(one, "CLIENT UNPAUSE", "+OK\r\n");
 	assert_int_equal(tenant_deserialize(t, one->session.env, buffer_slice(&b)), 0);
-	assert_int_equal(t->notify, classes);
+	assert_int_equal(t->clients.event_classes, classes);
 	expect_part(one, "CONFIG GET notify-keyspace-events", "AKE");
 	expect_part(one, "CONFIG GET slowlog-log-slower-than", "77");
 	ask(one, "SET a 1");

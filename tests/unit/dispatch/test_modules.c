@@ -26,12 +26,12 @@ static void test_a_session_that_leaves_is_charged_nothing_and_keeps_no_state(voi
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		ask(b, lines[i]);
 	assert_true(b->session.event_bytes > 0);
-	assert_true(a->session.tenant->attention != 0);
+	assert_true(a->session.tenant->clients.attention != 0);
 	session_detach(&b->session);
 	assert_int_equal(b->session.event_bytes, 0);
 	assert_null(b->session.subscriber);
 	assert_int_equal(b->session.flags & SESSION_EVENT_FLAGS, 0);
-	assert_int_equal(a->session.tenant->attention, 0);
+	assert_int_equal(a->session.tenant->clients.attention, 0);
 	assert_false(a->session.flags & SESSION_TENANT_ATTENTION);
 	client_free(b);
 	close_world(w, a);

@@ -4,7 +4,7 @@
 #define OK "+OK\r\n"
 
 static void send_name(struct client *to, struct slice name) {
-	struct subscriptions *h = to->session.tenant->subscriptions;
+	struct subscriptions *h = to->session.tenant->clients.subscriptions;
 	assert_true(invalidation_write_name(h, name));
 	invalidation_send(h, to->session.subscriber->tracking);
 	push_end(&h->push);
@@ -66,7 +66,7 @@ static void test_own_changes_are_sent_when_the_command_ends(void **state) {
 	(void)state;
 	expect_part(a, "HELLO 3", "%7");
 	expect(a, "CLIENT TRACKING ON", OK);
-	struct subscriptions *h = a->session.tenant->subscriptions;
+	struct subscriptions *h = a->session.tenant->clients.subscriptions;
 	uint64_t before = charged_for_clients(a);
 	push_begin_command(&h->push, &a->session);
 	send_name(a, SLICE("k"));
@@ -86,7 +86,7 @@ static void test_null_has_the_protocol_of_its_receiver(void **state) {
 	struct world *w = open_world(NULL, &a);
 	(void)state;
 	expect(a, "CLIENT TRACKING ON", OK);
-	struct subscriptions *h = a->session.tenant->subscriptions;
+	struct subscriptions *h = a->session.tenant->clients.subscriptions;
 	invalidation_write_null(h, &a->session);
 	assert_true(slice_equal(push_body_bytes(&h->push), SLICE("$-1\r\n")));
 	a->session.protocol = 3;

@@ -66,7 +66,7 @@ static void test_the_store_reports_changes_while_their_events_are_enabled(void *
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		keyspace_events_set(t, table[i].classes);
 		assert_int_equal(t->watcher != NULL, table[i].reported);
-		assert_int_equal(t->subscriptions->interest, table[i].reported);
+		assert_int_equal(t->clients.subscriptions->interest, table[i].reported);
 	}
 	close_world(w, c);
 }
@@ -88,14 +88,14 @@ static void test_a_reported_change_is_published_if_its_class_is_enabled(void **s
 	ask(c, "PSUBSCRIBE *");
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		keyspace_events_set(t, NOTIFY_KEYEVENT | table[i].class);
-		keyspace_events_key_changed(t->subscriptions, table[i].change, 0, SLICE("k"));
+		keyspace_events_key_changed(t->clients.subscriptions, table[i].change, 0, SLICE("k"));
 		assert_non_null(strstr(pushed(c), table[i].event));
 		keyspace_events_set(t, NOTIFY_KEYEVENT | (every & ~table[i].class));
-		keyspace_events_key_changed(t->subscriptions, table[i].change, 0, SLICE("k"));
+		keyspace_events_key_changed(t->clients.subscriptions, table[i].change, 0, SLICE("k"));
 		assert_string_equal(pushed(c), "");
 	}
 	keyspace_events_set(t, NOTIFY_KEYEVENT | every);
-	keyspace_events_key_changed(t->subscriptions, CHANGE_FLUSH, 0, SLICE(""));
+	keyspace_events_key_changed(t->clients.subscriptions, CHANGE_FLUSH, 0, SLICE(""));
 	assert_string_equal(pushed(c), "");
 	close_world(w, c);
 }
@@ -105,7 +105,7 @@ static void test_the_second_event_of_a_change_is_not_counted(void **state) {
 	struct world *w = open_world(NULL, &c);
 	struct tenant *t = c->session.tenant;
 	const struct key key = keyspace_key(t, c->session.db_slot, SLICE("k"));
-	uint64_t before = t->changes;
+	uint64_t before = t->clients.changes;
 	(void)state;
 	/* ask() reads '_' as a space. */
 	const struct slice subscribe[] = {SLICE("SUBSCRIBE"), SLICE("__keyevent@0__:one"), SLICE("__keyevent@0__:two")};
@@ -117,7 +117,7 @@ static void test_the_second_event_of_a_change_is_not_counted(void **state) {
 	assert_non_null(strstr(pushed(c), ":two\r\n$1\r\nk\r\n"));
 	keyspace_event_also(&c->session, NOTIFY_STRING, "two", &key);
 	assert_string_equal(pushed(c), "");
-	assert_int_equal(t->changes, before + 1);
+	assert_int_equal(t->clients.changes, before + 1);
 	close_world(w, c);
 }
 

@@ -137,7 +137,7 @@ static void test_the_operator_is_sent_the_commands_of_all_tenants(void **state) 
 	char who[80];
 	(void)state;
 	expect(operator, "MONITOR", OK);
-	assert_true(c->session.tenant->monitored);
+	assert_true(c->session.tenant->clients.monitored);
 	ask(c, "SET k 1");
 	monitor_take_lines(env, buffer_slice(&env->feed.lines), false);
 	snprintf(who, sizeof(who), "%s ", tenant_name(c->session.tenant));
@@ -149,9 +149,9 @@ static void test_the_operator_is_sent_the_commands_of_all_tenants(void **state) 
 		snprintf(line, sizeof(line), "AUTH later%u", n);
 		ask(d, line);
 	}
-	assert_true(d->session.tenant->monitored);
+	assert_true(d->session.tenant->clients.monitored);
 	monitor_leave(&operator->session);
-	assert_false(c->session.tenant->monitored);
+	assert_false(c->session.tenant->clients.monitored);
 	assert_false(c->session.flags & SESSION_TENANT_ATTENTION);
 	assert_null(env->monitors_of_all);
 	buffer_deinit(&env->feed.lines);

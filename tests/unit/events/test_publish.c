@@ -4,7 +4,7 @@
 #include "world.h"
 
 static struct subscriptions *subscriptions_of(const struct client *c) {
-	return c->session.tenant->subscriptions;
+	return c->session.tenant->clients.subscriptions;
 }
 
 static void test_a_message_reaches_subscribers_of_the_channel_and_of_matching_patterns(void **state) {

@@ -13,7 +13,7 @@ static struct fixture open_fixture(void) {
 	f.w = open_world(NULL, &f.a);
 	f.b = join(f.w, f.a);
 	assert_int_equal(subscriber_open(&f.a->session), 0);
-	f.push = &f.a->session.tenant->subscriptions->push;
+	f.push = &f.a->session.tenant->clients.subscriptions->push;
 	return f;
 }
 

@@ -29,7 +29,7 @@ static void test_a_name_of_another_kind_or_database_is_another_channel(void **st
 	struct session *s = &c->session;
 	(void)state;
 	assert_int_equal(subscriber_open(s), 0);
-	const struct subscriptions *h = s->tenant->subscriptions;
+	const struct subscriptions *h = s->tenant->clients.subscriptions;
 	assert_int_equal(subscription_add(s, CHANNEL_WATCHED_KEY, 1, SLICE("k")), 1);
 	assert_int_equal(subscription_add(s, CHANNEL_GLOBAL, 0, SLICE("other")), 1);
 	assert_int_equal(subscription_add(s, CHANNEL_WATCHED_KEY, 0, SLICE("other")), 1);
@@ -48,7 +48,7 @@ static void test_a_channel_ends_with_its_last_subscription(void **state) {
 	(void)state;
 	assert_int_equal(subscriber_open(&a->session), 0);
 	assert_int_equal(subscriber_open(&b->session), 0);
-	const struct subscriptions *h = a->session.tenant->subscriptions;
+	const struct subscriptions *h = a->session.tenant->clients.subscriptions;
 	assert_int_equal(subscription_add(&a->session, CHANNEL_PATTERN, 0, SLICE("p*")), 1);
 	assert_int_equal(subscription_add(&b->session, CHANNEL_PATTERN, 0, SLICE("p*")), 1);
 	assert_int_equal(h->kinds[CHANNEL_PATTERN].count, 1);
@@ -79,10 +79,10 @@ static void test_the_last_subscriber_takes_all_charges_along(void **state) {
 	subscriber_close(&a->session);
 	subscriber_close(&a->session);
 	assert_int_equal(a->session.event_bytes, 0);
-	assert_non_null(b->session.tenant->subscriptions);
+	assert_non_null(b->session.tenant->clients.subscriptions);
 	assert_true(charged(a) > before);
 	subscriber_close(&b->session);
-	assert_null(b->session.tenant->subscriptions);
+	assert_null(b->session.tenant->clients.subscriptions);
 	assert_int_equal(charged(a), before);
 	client_free(b);
 	close_world(w, a);
@@ -94,7 +94,7 @@ static void test_tracked_keys_are_not_counted_for_the_session(void **state) {
 	struct session *s = &c->session;
 	(void)state;
 	assert_int_equal(subscriber_open(s), 0);
-	const struct subscriptions *h = s->tenant->subscriptions;
+	const struct subscriptions *h = s->tenant->clients.subscriptions;
 	uint64_t before = s->event_bytes;
 	assert_int_equal(subscription_add(s, CHANNEL_TRACKED_KEY, 0, SLICE("k")), 1);
 	assert_int_equal(s->event_bytes, before);
@@ -170,7 +170,7 @@ static void test_the_next_process_restores_subscriptions_in_their_order(void **s
 	ask(a, "SUBSCRIBE z a m");
 	ask(a, "SSUBSCRIBE s");
 	assert_int_equal(hand_over(&a->session, &b->session), 0);
-	const struct subscriptions *h = a->session.tenant->subscriptions;
+	const struct subscriptions *h = a->session.tenant->clients.subscriptions;
 	assert_int_equal(subscriptions_find(h, CHANNEL_WATCHED_KEY, 3, SLICE("k"))->count, 2);
 	assert_int_equal(subscriptions_find(h, CHANNEL_SHARD, 0, SLICE("s"))->count, 2);
 	assert_int_equal(subscription_count(&b->session, CHANNEL_GLOBAL), 3);

@@ -25,7 +25,7 @@ static void test_a_change_is_sent_once_to_each_reader_of_the_key(void **state) {
 	struct world *w = tracking_world(NULL, &a, 0);
 	struct client *b = join(w, a);
 	(void)state;
-	struct subscriptions *h = a->session.tenant->subscriptions;
+	struct subscriptions *h = a->session.tenant->clients.subscriptions;
 	ask(a, "MGET k l");
 	ask(b, "GET other");
 	tracking_changed(h, SLICE("other"));
@@ -103,7 +103,7 @@ static void test_the_oldest_keys_leave_a_full_table_as_changed(void **state) {
 	const struct tenant_limits limits = {.max_memory = 16 * 8192};
 	struct client *c;
 	struct world *w = tracking_world(&limits, &c, 0);
-	const struct subscriptions *h = c->session.tenant->subscriptions;
+	const struct subscriptions *h = c->session.tenant->clients.subscriptions;
 	char line[32];
 	(void)state;
 	for (unsigned i = 100; i < 200; i++) {
@@ -141,7 +141,7 @@ static void test_a_long_name_is_sent_as_changed_and_not_remembered(void **state)
 static void test_a_flush_ends_the_tracked_keys_and_a_swap_does_not(void **state) {
 	struct client *c;
 	struct world *w = tracking_world(NULL, &c, 0);
-	struct subscriptions *h = c->session.tenant->subscriptions;
+	struct subscriptions *h = c->session.tenant->clients.subscriptions;
 	(void)state;
 	ask(c, "MGET k l");
 	tracking_swapped(h);
@@ -167,15 +167,15 @@ static void test_tracking_off_charges_nothing_and_asks_for_no_changes(void **sta
 	for (unsigned n = 0; n < 2; n++)
 		assert_int_equal(tracking_enable(s, NULL, TRACKING_BCAST, prefixes, 2), 0);
 	assert_int_equal(subscription_count(s, CHANNEL_TRACKED_PREFIX), 2);
-	assert_int_equal(s->tenant->subscriptions->trackers, 1);
+	assert_int_equal(s->tenant->clients.subscriptions->trackers, 1);
 	assert_int_equal(tracking_redirection(s, false), 0);
 	assert_non_null(s->tenant->watcher);
 	assert_true(s->flags & SESSION_TRACKING);
 	tracking_disable(s);
 	assert_int_equal(charged(c), before);
-	assert_int_equal(s->tenant->subscriptions->trackers, 0);
+	assert_int_equal(s->tenant->clients.subscriptions->trackers, 0);
 	assert_null(s->tenant->watcher);
-	assert_false(s->tenant->attention);
+	assert_false(s->tenant->clients.attention);
 	assert_false(s->flags & SESSION_TRACKING);
 	close_world(w, c);
 }

@@ -65,7 +65,7 @@ static void test_changes_that_find_no_room_are_sent_as_null(void **state) {
 	memset(name, 'x', sizeof(name));
 	expect_part(a, "HELLO 3", "%7");
 	expect(a, "CLIENT TRACKING ON BCAST", OK);
-	tracking_broadcast_changed(a->session.tenant->subscriptions, (struct slice){name, sizeof(name)});
+	tracking_broadcast_changed(a->session.tenant->clients.subscriptions, (struct slice){name, sizeof(name)});
 	tracking_turn_ended(a->session.env);
 	assert_string_equal(pushed(a), ">2\r\n$10\r\ninvalidate\r\n_\r\n");
 	close_world(w, a);

@@ -48,7 +48,7 @@ static void the_greediest_client_goes_first(void **state) {
 	for (unsigned i = 0; i < 2; i++) {
 		session_init(&others[i], c->session.env, i + 4);
 		others[i].populated = 40000 + (int64_t)i * 10000;
-		list_push_back(&t->sessions, &others[i].tenant_link);
+		list_push_back(&t->clients.sessions, &others[i].tenant_link);
 		others[i].tenant = t;
 		assert_int_equal(client_memory_charge(t, NULL, held(&others[i]), CHARGE_NOW), 0);
 	}

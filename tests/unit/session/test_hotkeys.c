@@ -33,12 +33,12 @@ static uint64_t weight(const struct client *c, const char *name, const struct to
 }
 
 static uint64_t heat(const struct client *c, const char *name) {
-	const struct hotkeys *h = c->session.tenant->hotkeys;
+	const struct hotkeys *h = c->session.tenant->clients.hotkeys;
 	return h == NULL ? 0 : weight(c, name, &h->hot);
 }
 
 static uint64_t size(const struct client *c, const char *name) {
-	const struct hotkeys *h = c->session.tenant->hotkeys;
+	const struct hotkeys *h = c->session.tenant->clients.hotkeys;
 	return h == NULL ? 0 : weight(c, name, &h->big);
 }
 
@@ -55,7 +55,7 @@ static void test_the_request_that_ends_the_gap_is_sampled(void **state) {
 	dispatch_prepare(&c->session, r, 3);
 	env->sample_in = 4;
 	hotkeys_count(&c->session, r, 3);
-	assert_null(c->session.tenant->hotkeys);
+	assert_null(c->session.tenant->clients.hotkeys);
 	assert_int_equal(env->sample_in, 1);
 	env->sample_in = 2;
 	hotkeys_count(&c->session, r, 3);
@@ -98,7 +98,7 @@ static void test_only_commands_that_use_their_keys_count(void **state) {
 	sample(c, "NOTHING", "a");
 	sample(c, "TYPE", "a");
 	sample(c, "EXISTS", "a");
-	assert_null(c->session.tenant->hotkeys);
+	assert_null(c->session.tenant->clients.hotkeys);
 	sample(c, "GET", "a");
 	sample(c, "INCR", "a");
 	sample(c, "DEL", "a");
@@ -123,7 +123,7 @@ static void test_names_are_charged_until_they_are_forgotten(void **state) {
 	sample(c, "GET", "name");
 	assert_int_equal(heat(c, "name"), 1);
 	hotkeys_free(t);
-	assert_null(t->hotkeys);
+	assert_null(t->clients.hotkeys);
 	assert_int_equal(charged(c), before);
 	hotkeys_free(t);
 	hotkeys_reset(t);
@@ -139,7 +139,7 @@ static void test_a_tenant_without_room_is_not_sampled(void **state) {
 	tenant_charge_anyway(t, 65536);
 	uint64_t before = charged(c);
 	sample(c, "GET", "a");
-	assert_null(t->hotkeys);
+	assert_null(t->clients.hotkeys);
 	assert_null(hotkeys_open(t, true));
 	assert_int_equal(charged(c), before);
 	struct hotkeys *h = hotkeys_open(t, false);
@@ -194,12 +194,12 @@ static void test_big_keys_are_noted_as_they_are_written_or_sampled(void **state)
 	expect(c, "SETRANGE big 2999 x", ":3000\r\n");
 	assert_in_range(size(c, "big"), 3000, 5000);
 	assert_int_equal(heat(c, "big"), 0);
-	assert_int_equal(c->session.tenant->hotkeys->charged, sizeof("big"));
+	assert_int_equal(c->session.tenant->clients.hotkeys->charged, sizeof("big"));
 	expect(c, "SET small 1", "+OK\r\n");
 	sample(c, "GET", "small");
 	assert_true(size(c, "small") < 3000);
 	uint64_t written = size(c, "big");
-	top_keys_clear(&c->session.tenant->hotkeys->big);
+	top_keys_clear(&c->session.tenant->clients.hotkeys->big);
 	sample(c, "GET", "big");
 	assert_int_equal(size(c, "big"), written);
 	close_world(w, c);
@@ -212,21 +212,21 @@ static void test_big_keys_are_weighed_again_with_each_sample_and_on_request(void
 	(void)state;
 	expect(c, "SETRANGE one 1999 x", ":2000\r\n");
 	expect(c, "SETRANGE two 2999 x", ":3000\r\n");
-	assert_int_equal(t->hotkeys->big.count, 2);
+	assert_int_equal(t->clients.hotkeys->big.count, 2);
 	expect(c, "SET two 1", "+OK\r\n");
 	expect(c, "DEL one", ":1\r\n");
 	hotkeys_weigh_big(t);
-	assert_int_equal(t->hotkeys->big.count, 1);
+	assert_int_equal(t->clients.hotkeys->big.count, 1);
 	assert_in_range(size(c, "two"), 1, 1000);
 	expect(c, "DEL two", ":1\r\n");
 	sample(c, "GET", "x");
-	assert_int_equal(t->hotkeys->big.count, 0);
+	assert_int_equal(t->clients.hotkeys->big.count, 0);
 	/* Only the name of the hot key is charged. */
 	uint64_t before = charged(c);
 	hotkeys_free(t);
 	assert_int_equal(charged(c), before - sizeof(struct hotkeys) - sizeof("x"));
 	hotkeys_weigh_big(t);
-	assert_null(t->hotkeys);
+	assert_null(t->clients.hotkeys);
 	close_world(w, c);
 }
 

@@ -183,7 +183,7 @@ static void test_removed_tenant(void **state) {
 	tenants_config.removed = removed;
 	tenants_config.removed_count = 1;
 	assert_int_equal(registry_reload(w->registry, &tenants_config, NULL), 0);
-	assert_true(a->session.tenant->removed);
+	assert_true(a->session.tenant->clients.removed);
 	assert_string_equal(ask_anywhere(w, late, "AUTH s2"), WRONG);
 	size_t before = registry_count(w->registry);
 	session_detach(&a->session);

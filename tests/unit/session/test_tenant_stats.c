@@ -10,8 +10,8 @@ static void test_defaults(void **state) {
 	struct world *w = timed_world(NULL, &c);
 	(void)state;
 	note_command(c, "get", "key", 0.005);
-	assert_null(c->session.tenant->tenant_stats);
-	assert_in_range(c->session.tenant->slow_ticks, ticks_of(c, 0.008), ticks_of(c, 0.0125));
+	assert_null(c->session.tenant->clients.tenant_stats);
+	assert_in_range(c->session.tenant->clients.slow_ticks, ticks_of(c, 0.008), ticks_of(c, 0.0125));
 	note_command(c, "get", "key", 0.02);
 	expect(c, "SLOWLOG LEN", ":1\r\n");
 	expect_part(c, "SLOWLOG GET", "*2\r\n$3\r\nget\r\n$3\r\nkey\r\n$15\r\n127.0.0.1:40001\r\n$0\r\n\r\n");
@@ -23,13 +23,13 @@ static void test_settings_decide(void **state) {
 	struct world *w = timed_world(NULL, &c);
 	(void)state;
 	expect(c, "CONFIG SET slowlog-log-slower-than -1", "+OK\r\n");
-	assert_true(c->session.tenant->slow_ticks == UINT64_MAX);
+	assert_true(c->session.tenant->clients.slow_ticks == UINT64_MAX);
 	expect(c, "CONFIG SET latency-monitor-threshold 5", "+OK\r\n");
-	assert_in_range(c->session.tenant->slow_ticks, ticks_of(c, 0.0048), ticks_of(c, 0.0051));
+	assert_in_range(c->session.tenant->clients.slow_ticks, ticks_of(c, 0.0048), ticks_of(c, 0.0051));
 	expect(c, "CONFIG SET latency-tracking yes", "+OK\r\n");
-	assert_int_equal(c->session.tenant->slow_ticks, 0);
+	assert_int_equal(c->session.tenant->clients.slow_ticks, 0);
 	expect(c, "CONFIG SET latency-tracking no latency-monitor-threshold 0", "+OK\r\n");
-	assert_true(c->session.tenant->slow_ticks == UINT64_MAX);
+	assert_true(c->session.tenant->clients.slow_ticks == UINT64_MAX);
 	expect(c, "CONFIG GET latency-tracking", "*2\r\n$16\r\nlatency-tracking\r\n$2\r\nno\r\n");
 	close_world(w, c);
 }
@@ -46,11 +46,11 @@ static void test_slow_log_is_bounded_and_charged(void **state) {
 	expect_part(c, "SLOWLOG GET 1", "*1\r\n*6\r\n:9\r\n");
 	expect_part(c, "SLOWLOG GET -1", "*3\r\n*6\r\n:9\r\n");
 	assert_int_equal(counter_get(&c->session.tenant->counters.bytes) - before,
-			 c->session.tenant->tenant_stats->charged);
-	uint64_t full = c->session.tenant->tenant_stats->charged;
+			 c->session.tenant->clients.tenant_stats->charged);
+	uint64_t full = c->session.tenant->clients.tenant_stats->charged;
 	expect(c, "SLOWLOG RESET", "+OK\r\n");
-	assert_true(c->session.tenant->tenant_stats->charged < full);
-	assert_int_equal(c->session.tenant->tenant_stats->charged, sizeof(struct tenant_stats));
+	assert_true(c->session.tenant->clients.tenant_stats->charged < full);
+	assert_int_equal(c->session.tenant->clients.tenant_stats->charged, sizeof(struct tenant_stats));
 	close_world(w, c); /* where it ends the shard asserts that nothing is charged */
 }
 

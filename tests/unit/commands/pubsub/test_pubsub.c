@@ -163,7 +163,7 @@ static void test_events_do_not_wait_for_slow_patterns(void **state) {
 	}
 	b->pushed.len = 0;
 	assert_string_equal(client_run(a, argv, 801), OK);
-	assert_int_equal(a->session.tenant->subscriptions->event_work, 0);
+	assert_int_equal(a->session.tenant->clients.subscriptions->event_work, 0);
 	assert_in_range(counter_get(lost), first + 400, first + 1600);
 	b->pushed.len = 0;
 	expect(a, "SET k v", OK);
@@ -174,7 +174,7 @@ static void test_events_do_not_wait_for_slow_patterns(void **state) {
 		assert_string_equal(client_run(a, (struct slice[]){SLICE("SET"), argv[i], SLICE("v")}, 3),
 				    "+QUEUED\r\n");
 	expect_part(a, "EXEC", "*400");
-	assert_int_equal(a->session.tenant->subscriptions->event_work, 0);
+	assert_int_equal(a->session.tenant->clients.subscriptions->event_work, 0);
 	client_free(b);
 	close_world(w, a);
 }

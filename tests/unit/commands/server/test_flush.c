@@ -25,11 +25,11 @@ static void test_each_flushed_key_is_a_change(void **state) {
 	expect(c, "MSET a 1 b 2", OK);
 	expect(c, "SELECT 1", OK);
 	expect(c, "MSET a 1 b 2 c 3", OK);
-	uint64_t before = c->session.tenant->changes;
+	uint64_t before = c->session.tenant->clients.changes;
 	expect(c, "FLUSHDB", OK);
-	assert_int_equal(c->session.tenant->changes - before, 3);
+	assert_int_equal(c->session.tenant->clients.changes - before, 3);
 	expect(c, "FLUSHALL", OK);
-	assert_int_equal(c->session.tenant->changes - before, 5);
+	assert_int_equal(c->session.tenant->clients.changes - before, 5);
 	close_world(w, c);
 }
 
