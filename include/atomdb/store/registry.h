@@ -1,7 +1,7 @@
-/* The registry: which secret opens which tenant, and in which shard each tenant lives.
+/* The registry: finds the tenant that a secret opens, and the shard of each tenant.
  *
- * The only part of the store that threads share: a mutex guards it. AUTH, a reload and the control plane lock it; a
- * command and a visit of all tenants do not. A wrong secret takes as long as a right one. */
+ * Threads share no other part of the store. A mutex guards it. AUTH, a reload and the control plane lock the mutex;
+ * commands and visits of all tenants do not. A wrong secret takes as long as a right one. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,45 +16,52 @@
 
 struct registry;
 
-/* Makes a registry of `shards`, which the caller owns. A tenant with keys that came with a shard and that the
- * configuration does not know becomes an orphan: no secret opens it, it has no limits, and its keys stay until they
- * expire. A tenant that would lose keys because the configuration lost a limit keeps the limit of the process before.
- * Returns 0, -ENOMEM, or ATOMDB_E_RANGE for two tenants of one name or secret. */
+/* Creates a registry of the tenants in `shards` and in the configuration. The caller owns the shards and the array,
+ * which must outlive the registry, and frees `*out` with registry_free(). `hooks` may be NULL. A tenant with keys in an
+ * adopted shard that the configuration does not know becomes an orphan: no secret opens it, it has no limits, and its
+ * keys stay until they expire. If the configuration has lost a limit and the tenant would lose keys by that, the tenant
+ * keeps the limit of the process before. Returns 0, -ENOMEM, or ATOMDB_E_RANGE if two tenants have one name or secret.
+ */
 int registry_new(struct registry **out, struct shard *const *shards, size_t shard_count,
 		 const struct tenants_config *tenants_config, const struct registry_hooks *hooks,
 		 const struct log_sink *events);
-/* Frees all tenants; the workers have stopped. */
+/* Frees the registry and all tenants, after the workers have stopped. `r` may be NULL. */
 void registry_free(struct registry *r);
 
-/* The result that registry_authenticate would have for a secret and a name. */
+/* The result that registry_authenticate() would have. */
 enum secret_kind {
-	SECRET_KNOWN, /* it opens a tenant that is there */
-	SECRET_NEW,   /* it would make one */
+	SECRET_KNOWN, /* the secret opens a tenant */
+	SECRET_NEW,   /* the secret would make a tenant */
 	SECRET_WRONG,
 };
+/* Returns the result that registry_authenticate() would have, and changes nothing. */
 enum secret_kind registry_kind(struct registry *r, struct slice name, struct slice secret);
 
-/* The tenant that `secret` opens. `name` is that of AUTH with two arguments, "default" for one. In open mode an
- * unknown secret makes a tenant, in the shard with the least load. `*worker` is the worker that owns it: any other must
- * not look into `**out` (which may end at any time) but send the connection there and ask again.
- * 0, ATOMDB_E_WRONGPASS, ATOMDB_E_FULL (max_tenants), or -ENOMEM. */
+/* Finds the tenant that `secret` opens. `name` is the name in AUTH, or "default" if AUTH has one argument. In open mode
+ * an unknown secret makes a tenant, in the shard with the least load. `*worker` is the worker that owns the tenant.
+ * Another worker must not read `**out`, which may end at any time; it sends the connection to `*worker`, which calls
+ * the function again. Returns 0, ATOMDB_E_WRONGPASS, ATOMDB_E_FULL (max_tenants) or -ENOMEM. */
 int registry_authenticate(struct registry *r, struct slice name, struct slice secret, struct tenant **out,
 			  unsigned *worker);
-/* The tenant of clients that sent no AUTH, as registry_authenticate; ATOMDB_E_WRONGPASS if there is none. */
+/* Finds the tenant of clients without AUTH; otherwise like registry_authenticate(). Returns 0, or ATOMDB_E_WRONGPASS if
+ * there is no such tenant. */
 int registry_anonymous(struct registry *r, struct tenant **out, unsigned *worker);
 
-/* The tenant of a client that comes from the process before, and its identity there. Makes an open tenant again of
- * which nothing is left. 0; ATOMDB_E_WRONGPASS: the configuration has no such tenant any more; as registry_authenticate
- * otherwise. */
+/* Finds the tenant of a client that the process before handed over. `identity` is its identity there. Makes the tenant
+ * again if clients open tenants and it is gone. Returns 0, ATOMDB_E_WRONGPASS if the configuration has no such tenant
+ * any more, or an error of registry_authenticate(). */
 int registry_resume(struct registry *r, const struct tenant_identity *identity, struct tenant **out);
 
+/* Returns the number of tenants. */
 size_t registry_count(struct registry *r);
-/* The number of tenants that the configuration does not know. */
+/* Returns the number of orphans: tenants with keys that the configuration does not know. */
 size_t registry_orphans(struct registry *r);
 
-/* The memory of all shards: bytes of blocks, and of the pages that they are in. */
+/* The memory of all shards together. */
 struct arenas {
-	uint64_t used, resident;
-	bool compacting;
+	uint64_t used;     /* bytes of blocks */
+	uint64_t resident; /* bytes of the pages that hold them */
+	bool compacting;   /* a compaction is under way */
 };
+
 struct arenas registry_arenas(const struct registry *r);

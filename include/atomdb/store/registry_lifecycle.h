@@ -1,25 +1,25 @@
-/* The end of tenants: with their last client, by a configuration, or as orphans. */
+/* Ends tenants: with their last client, by a configuration, or as orphans. */
 #pragma once
 
 #include "atomdb/store/tenant.h"
 
 struct registry;
 
-/* Called by the tenant's worker when its last client left: a tenant that a client opened and that holds no key is
- * closed and freed. */
+/* Closes and frees a tenant that a client opened, or an orphan, if it has no keys. Its worker calls it when the last
+ * client has left. */
 void registry_release(struct registry *r, struct tenant *t);
-/* The same for all such tenants of `worker`, by its thread: a client that was sent there went before it could use the
- * tenant that was made for it. */
+/* Closes and frees all such tenants of `worker`, which calls it. A client may leave before it uses the tenant that AUTH
+ * made for it. */
 void registry_tidy(struct registry *r, unsigned worker);
-/* Called by the tenant's worker once after each `orphaned`, when it has closed the clients: ends the tenant if it is an
- * orphan without keys. */
+/* Ends the tenant if it is an orphan without keys. Its worker calls it once after each call of the `orphaned` hook,
+ * after it has closed the clients. */
 void registry_orphan_told(struct registry *r, struct tenant *t);
-/* Called by the tenant's worker after `removed`, when no client uses it any more: closes and frees it. */
+/* Closes and frees a tenant. Its worker calls it after the `removed` hook, when no client uses the tenant any more. */
 void registry_remove_done(struct registry *r, struct tenant *t);
 
-/* Ends those tenants of `worker`, by its thread, that could not end while somebody looked at them, and orphans that
- * have no keys any more. To be called now and then; mostly it costs two loads. */
+/* Ends the tenants of `worker` that could not end while another thread visited them, and orphans that have no keys any
+ * more. `worker` calls it at intervals. It mostly costs two loads. */
 void registry_take_up(struct registry *r, unsigned worker);
 
-/* From here on no tenant ends with its last client: the next process is to find them all. */
+/* From now on no tenant ends with its last client, so that the next process finds all tenants. */
 void registry_hold(struct registry *r);

@@ -1,4 +1,4 @@
-/* Puts a configuration in force: all of it, or one tenant. */
+/* Applies a configuration: all of it, or one tenant. */
 #pragma once
 
 #include "atomdb/store/registry_loss.h"
@@ -7,18 +7,20 @@
 
 struct registry;
 
-/* Puts a changed configuration in force: adds, changes, renames and removes listed tenants, leaves the others alone. A
- * tenant is known by its name; if the configuration does not have the name, by its secrets. A tenant with keys that
- * `removed` does not name does not go: ATOMDB_E_LOSS, `*loss` (or NULL) tells the tenants, and nothing changed. The
- * result is the same if a limit that the configuration no longer writes would take keys from a tenant. Keys that are
- * written meanwhile leave an orphan, which a reload does not end either unless `removed` names it. It takes time in
- * proportion to how many there are. 0; ATOMDB_E_RANGE as registry_new, and nothing changed; -ENOMEM, and the rest is
- * not in force yet. */
+/* Applies a changed configuration: adds, changes, renames and removes listed tenants, and leaves the others unchanged.
+ * A tenant is known by its name. If the configuration does not have the name, the tenant is known by its secrets.
+ *
+ * If a tenant with keys would go that `removed` does not name, or would lose keys by a limit that the configuration no
+ * longer writes, the call returns ATOMDB_E_LOSS, sets `*loss` (which may be NULL) and changes nothing. A tenant that
+ * gets keys during the call becomes an orphan. A reload ends an orphan with keys only if `removed` names it.
+ *
+ * The time grows with the number of tenants. Returns 0, ATOMDB_E_LOSS, ATOMDB_E_RANGE if two tenants have one name or
+ * secret (nothing has changed), or -ENOMEM (a part has not changed yet). */
 int registry_reload(struct registry *r, const struct tenants_config *tenants_config, struct registry_loss *loss);
 
-/* Adds or changes one listed tenant, as registry_reload does for all; an orphan of that name, or secret, is it again.
- * ATOMDB_E_RANGE: another listed tenant has one of its secrets. ATOMDB_E_LOSS: tenants that clients opened have.
- * Nothing changed then. */
+/* Adds or changes one listed tenant. An orphan with its name or secret becomes that tenant. Returns 0, or -ENOMEM.
+ * Returns ATOMDB_E_RANGE if another listed tenant has one of its secrets, and ATOMDB_E_LOSS, with `*loss` (which may be
+ * NULL), if a tenant with keys that clients opened has one; then nothing has changed. */
 int registry_put(struct registry *r, const struct tenant_config *c, struct registry_loss *loss);
-/* Removes a tenant, named as tenant_name shows it. 0 or -ENOENT. */
+/* Removes a tenant and its keys. `name` is its name as tenant_name() returns it. Returns 0 or -ENOENT. */
 int registry_remove(struct registry *r, struct slice name);

@@ -1,4 +1,4 @@
-/* Secrets. AtomDB keeps only their SHA-256 digests (libsodium). */
+/* Secrets: AtomDB keeps only their SHA-256 digests, made by libsodium. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,6 +12,7 @@ struct secret {
 	uint8_t digest[SECRET_DIGEST]; /* SHA-256 */
 };
 
+/* Sets `*out` to the digest of a secret. */
 void secret_digest(struct slice text, struct secret *out);
 /* Compares in constant time. */
 bool secret_equal(const struct secret *a, const struct secret *b);

@@ -7,9 +7,9 @@
 
 #define LAG_BUCKETS 9
 #define AGE_BUCKETS 13
-#define AGE_TICK_MS 262144 /* as fine as entries know when they were used */
+#define AGE_TICK_MS 262144 /* milliseconds: the resolution of the time of use of an entry */
 
-/* The counters of closed tenants. With them, sums over all tenants never decrease. */
+/* The sums of the counters of closed tenants, so that sums over all tenants never decrease. */
 struct retired_counters {
 	counter commands;
 	counter hits;
@@ -21,41 +21,41 @@ struct retired_counters {
 	counter output_bytes;
 };
 
-/* Written by the shard's worker, read by anybody. */
+/* The shard's worker writes them. Any thread may read them. */
 struct shard_counters {
-	counter tenants; /* open */
+	counter tenants; /* open tenants */
 	counter keys;
 	counter resident;          /* bytes of arena pages that are in memory */
 	counter used;              /* bytes of blocks */
 	counter hugepages;         /* bytes on huge pages; written by the thread that calls shard_collapse */
 	counter resizes;           /* tables that began to grow or shrink */
-	counter lag_ms_total;      /* summed delay between deadline and removal by the wheel */
+	counter lag_ms_total;      /* sum of the delays between deadline and removal by the wheel */
 	counter swept;             /* entries removed by the wheel */
-	counter refused;           /* blocks that there was no memory for, beyond what the tenant could evict */
-	counter shed;              /* entries evicted because all tenants together had too much, not their own */
+	counter refused;           /* blocks without memory, even after the tenant evicted */
+	counter shed;              /* entries evicted because of the limit of all tenants together */
 	counter moved;             /* entries that compaction moved */
-	counter moved_bytes;       /* of their blocks */
-	counter compacting;        /* 1: entries are being moved together */
+	counter moved_bytes;       /* bytes of their blocks */
+	counter compacting;        /* 1 while a compaction is under way, else 0 */
 	counter used_by_entries;   /* bytes, of `used`; the rest are tables and bookkeeping */
-	counter lags[LAG_BUCKETS]; /* `swept` by lag: bucket k up to 4^k ms, the last what is longer */
-	/* Evicted entries by how long they had not been used: bucket k less than 2^k ticks of AGE_TICK_MS, the last
-	 * what is longer. */
+	counter lags[LAG_BUCKETS]; /* `swept` by delay: bucket k up to 4^k ms, the last one unbounded */
+	/* Evicted entries by the time since their last use: bucket k less than 2^k ticks of AGE_TICK_MS, the last one
+	 * unbounded. */
 	counter eviction_ages[AGE_BUCKETS];
-	counter eviction_age_ticks; /* summed */
+	counter eviction_age_ticks; /* sum of these times */
 	struct retired_counters retired;
 };
 
 enum recovery_kind {
-	RECOVERY_NEW,     /* nothing was taken over */
-	RECOVERY_CLEAN,   /* saved by shard_save, and untouched since */
-	RECOVERY_CRASHED, /* rebuilt */
+	RECOVERY_NEW,     /* a new shard */
+	RECOVERY_CLEAN,   /* saved by shard_save() and unchanged since */
+	RECOVERY_CRASHED, /* rebuilt from its blocks */
 };
 
-/* The result of a take-over. */
+/* The result of a recovery. */
 struct shard_recovery {
 	enum recovery_kind kind;
 	uint64_t entries;
-	uint64_t bytes;   /* of their blocks */
+	uint64_t bytes;   /* of the blocks of the entries */
 	uint64_t dropped; /* blocks that failed their checks */
 	uint64_t duration_ns;
 };

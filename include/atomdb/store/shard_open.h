@@ -1,4 +1,4 @@
-/* How a shard begins, ends, and goes from one process to the next. */
+/* Creates, adopts, saves and frees shards. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,34 +10,37 @@ struct memory_budget;
 struct shard;
 
 struct shard_options {
-	unsigned id;                  /* 0, 1, …: part of the memfd's name */
-	unsigned worker;              /* the worker that owns it */
+	unsigned id;                  /* 0, 1, …: a part of the memfd's name */
+	unsigned worker;              /* the worker that owns the shard */
 	struct memory_budget *budget; /* not owned; NULL: no limit */
-	int fd;            /* the memfd to take over: the shard's, once shard_new succeeds; <= 0: a new one */
-	int64_t now_ms;    /* of a take-over: milliseconds since 1970 */
-	counter *progress; /* of a take-over after a crash: grows as it goes on; not owned, or NULL */
+	int fd;            /* the memfd to adopt, which the shard owns if shard_new() succeeds; <= 0: a new one */
+	int64_t now_ms;    /* for an adoption: the present time in milliseconds since 1970 */
+	counter *progress; /* for an adoption after a crash: counts entries, twice each; not owned; or NULL */
 };
 
-/* 0; -errno; of a memfd that cannot be taken over, which is left as it was: ATOMDB_E_FORMAT (not an arena), _VERSION
- * (of another format), _CHECKSUM (its header is damaged), _TRUNCATED (too short for one), _SEED (its hash seed is
- * damaged). Several threads may do it at once, each for a shard of its own. Before a shard that was taken over is used,
- * registry_new must see it: it brings its tenants back. */
+/* Creates a shard, or adopts the shard of a memfd. Several threads may each create a shard at the same time. The caller
+ * frees `*out` with shard_free(), and passes an adopted shard to registry_new() before it uses it. Returns 0 or -errno.
+ * For a memfd that cannot be adopted, which is left unchanged, returns ATOMDB_E_FORMAT (not an arena), _VERSION
+ * (another format), _CHECKSUM (damaged header), _TRUNCATED (too short) or _SEED (damaged hash seed). */
 int shard_new(struct shard **out, const struct shard_options *options);
+/* Frees the shard and closes its memfd. `s` may be NULL. */
 void shard_free(struct shard *s);
 
-/* The memfd, owned by the shard. */
+/* Returns the memfd, which the shard owns. */
 int shard_fd(const struct shard *s);
+/* Returns the result of the recovery, which the shard owns. */
 const struct shard_recovery *shard_recovery(const struct shard *s);
-/* Called once, when the worker has stopped and before registry_free: makes the arena what the next process can take
- * over at once. Nothing but shard_fd and shard_free may follow. 0 or -errno: the next process will have to rebuild it.
- */
+/* Saves the shard, so that the next process can adopt it without a rebuild. The caller calls it once, after the worker
+ * has stopped and before registry_free(), and calls only shard_fd() and shard_free() after it. Returns 0 or -errno;
+ * after an error the next process rebuilds the shard. */
 int shard_save(struct shard *s);
-/* While clients of the process before come back, what they hold is charged without asking: it was there already, and no
- * key and no client goes for it. */
+/* Sets whether clients of the former process are being adopted. Meanwhile their memory is charged even beyond a limit,
+ * because they had it before: no key is evicted and no client closed for it. */
 void shard_resume(struct shard *s, bool on);
 bool shard_resumes(const struct shard *s);
 
-/* A key of this shard for `purpose`, made from its seed by BLAKE2b: the seed is drawn when the arena is made, outlives
- * the process in it, and does not follow from the key. */
+/* The bytes of a secret key. */
 #define SHARD_KEY 32
+/* Sets `key` to a secret key of this shard for `purpose`, the BLAKE2b hash of its seed. The seed is drawn when the
+ * arena is made, and outlives the process in it. The key does not reveal the seed. */
 void shard_secret_key(const struct shard *s, const char *purpose, uint8_t key[SHARD_KEY]);

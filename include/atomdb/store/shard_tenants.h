@@ -1,20 +1,21 @@
-/* The tenants of a shard: opened at their first use, adopted from the process before, closed. */
+/* Opens, adopts and closes the tenants of a shard. */
 #pragma once
 
 #include "atomdb/store/tenant.h"
 
-/* Visits the tenants that came with the arena and have no struct tenant yet. `visit` may adopt them. */
+/* Visits the tenants of an adopted shard that have no struct tenant yet. `visit` may adopt them. */
 void shard_each_tenant(struct shard *s,
 		       void (*visit)(void *context, uint32_t slot, const struct tenant_identity *identity),
 		       void *context);
-/* Makes `t`, which tenant_init has seen, the tenant of a slot that shard_each_tenant told: its keys and counters. */
+/* Gives `t`, after tenant_init(), the keys and counters in a slot that shard_each_tenant() visited. */
 void shard_adopt_tenant(struct shard *s, uint32_t slot, struct tenant *t);
 
-/* The limits of tenants that are not in the configuration, those that are open and those to come. */
+/* Sets the limits of the tenants that are not in the configuration, present and future ones. */
 void shard_set_defaults(struct shard *s, const struct tenant_limits *limits);
 
-/* Makes the tenant's record in the arena, at its first use; does nothing when it is open already. 0 or ATOMDB_E_OOM. */
+/* Makes the record of a tenant in the arena, at its first use. Does nothing if the tenant is open. Returns 0 or
+ * ATOMDB_E_OOM. */
 int shard_open_tenant(struct shard *s, struct tenant *t);
-/* Adds the tenant's counters to the counters of the retired, and drops all that it has; its slot is reused when the
- * last of it is freed. The struct stays the caller's. */
+/* Adds the tenant's counters to those of closed tenants, and drops its databases. Its slot is free once they are freed.
+ * The caller keeps the struct. */
 void shard_close_tenant(struct shard *s, struct tenant *t);

@@ -1,4 +1,4 @@
-/* The tenants of a configuration. */
+/* The tenants of a configuration, and their check. */
 #pragma once
 
 #include <stdbool.h>
@@ -15,24 +15,24 @@
 struct tenant_config {
 	char name[TENANT_NAME_MAX + 1]; /* letters, digits, '-', '_', '.': 1 to 64 of them */
 	struct secret secrets[TENANT_SECRETS];
-	unsigned secret_count; /* 0 is allowed for the anonymous tenant only */
+	unsigned secret_count; /* 0 only for the anonymous tenant */
 	struct tenant_limits limits;
-	uint32_t own; /* options that it has of its own, not of the defaults: the configuration's */
+	uint32_t own; /* set of the options that the configuration writes for this tenant, for the configuration only */
 };
 
 struct tenants_config {
-	bool open;                           /* any secret opens a tenant of its own; else only those of `tenants` */
-	uint32_t max_tenants;                /* opened by clients, in open mode; 0: no limit */
-	char anonymous[TENANT_NAME_MAX + 1]; /* tenant of clients that sent no AUTH; "": AUTH is required */
+	bool open;                           /* any secret opens a tenant; else only the secrets of `tenants` do */
+	uint32_t max_tenants;                /* the most tenants that clients open, if `open`; 0: no limit */
+	char anonymous[TENANT_NAME_MAX + 1]; /* the tenant of clients without AUTH; "": AUTH is required */
 	struct tenant_limits defaults;       /* of tenants that clients open */
-	struct tenant_limits named;          /* of tenants with a name that say nothing else */
+	struct tenant_limits named;          /* of tenants with a name, if they set no other limits */
 	const struct tenant_config *tenants;
 	size_t tenant_count;
-	/* Names of tenants that may go with their keys, in the order of strcmp: as tenant_name shows them, or
-	 * TENANT_ALL_OPENED. None of `tenants` is among them. */
+	/* Names of tenants that may lose their keys, sorted by strcmp(3): as tenant_name() returns them, or
+	 * TENANT_ALL_OPENED. No name of `tenants` is among them. */
 	const char (*removed)[TENANT_NAME_MAX + 1];
 	size_t removed_count;
-	const struct secret *admin; /* opens the operator's tenant; NULL: there is none */
+	const struct secret *admin; /* opens the operator's tenant; NULL: there is no such tenant */
 };
 
 /* The operator's tenant. No tenant of a configuration can have this name. */
@@ -41,4 +41,4 @@ struct tenants_config {
 #define TENANT_ALL_OPENED "@opened"
 
 /* Checks that no two tenants, the operator included, have one name or secret. Returns 0, ATOMDB_E_RANGE or -ENOMEM. */
-int tenant_config_check(const struct tenants_config *y);
+int tenant_config_check(const struct tenants_config *config);

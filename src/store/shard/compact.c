@@ -3,9 +3,9 @@
 #include "atomdb/store/shard.h"
 #include "store/keyspace/draft.h"
 
-/* Entries that move together: their buckets and neighbours are fetched first, so that the misses overlap. */
+/* Entries that move together. Their buckets and neighbours are prefetched first, so that the cache misses overlap. */
 #define BATCH 16
-/* The cost of a move, in blocks looked at: a fixed number, and one for each of so many bytes. */
+/* The cost of a move in units: MOVE_UNITS, and one more for each UNIT_BYTES bytes. */
 #define MOVE_UNITS 2u
 #define UNIT_BYTES 1024u
 
@@ -23,7 +23,7 @@ static uint64_t hash_of(const struct shard *s, const struct entry *e) {
 	return hash_bytes(&s->context.seed, name.data, name.len);
 }
 
-/* To everything but its watcher this is a value that is replaced by itself. */
+/* Publishes a copy of the entry over itself. The watcher is not called: the value is unchanged. */
 static bool move(struct shard *s, ref from, uint64_t hash) {
 	struct entry *old = entry_at(s, from);
 	struct database *d = database_of(s, old);
@@ -36,7 +36,7 @@ static bool move(struct shard *s, ref from, uint64_t hash) {
 	if (draft.block == 0)
 		return false;
 	draft.entry = entry_at(s, draft.block);
-	/* With what is behind the value: the check includes it. */
+	/* Copy the bytes after the value too: the check includes them. */
 	size_t whole = (draft.size + ARENA_UNIT - 1) / ARENA_UNIT * ARENA_UNIT;
 	memcpy(&draft.entry->sizes, &old->sizes, whole - offsetof(struct entry, sizes));
 	const struct key key = {entry_key(old), hash, entry_database(old)};
@@ -55,7 +55,7 @@ bool compact_move(struct shard *s, ref from) {
 	return move(s, from, hash_of(s, entry_at(s, from)));
 }
 
-/* Takes one step after the other for all of a batch: each reads what the one before has brought. */
+/* Prefetches the buckets and links of a batch, and sets `hashes`. */
 static void fetch(const struct shard *s, const ref *blocks, unsigned count, uint64_t *hashes) {
 	for (unsigned i = 0; i < count; i++) {
 		const struct entry *e = entry_at(s, blocks[i]);
@@ -88,7 +88,7 @@ static unsigned move_batch(struct shard *s, unsigned units) {
 void compact_work(struct shard *s, unsigned units) {
 	struct fragmentation *p = &s->compaction.fragmentation;
 
-	/* Dropped entries, and entries of an open undo scope, are in no table. */
+	/* Dropped entries, and removed entries that an open scope keeps, are in no table. */
 	if (p->phase == FRAGMENTATION_IDLE || s->root->dropped != 0 || s->undo_depth != 0)
 		return;
 	if (p->phase == FRAGMENTATION_SURVEY)
@@ -102,7 +102,7 @@ void compact_work(struct shard *s, unsigned units) {
 void shard_purge(struct shard *s) {
 	struct compaction *c = &s->compaction;
 
-	/* Repeated requests must not make it start over. */
+	/* A repeated request must not restart the compaction. */
 	if (c->fragmentation.phase == FRAGMENTATION_IDLE || !c->fragmentation.thorough)
 		fragmentation_start(&c->fragmentation, true);
 	c->purge = true;

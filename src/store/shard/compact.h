@@ -1,17 +1,18 @@
-/* Compaction of a shard: where deletes have left slabs sparse, entries move together, and pages go back to the kernel.
- *
- * It begins by itself when more is lost in slabs than was lost when it last looked, by a MiB and an eighth of what is
- * in use, so nothing happens in a steady state; or when asked (shard_purge). It works in slices, between commands. */
+/* Compaction of a shard: moves entries out of slabs that deletes have left sparse, so that pages go back to the kernel.
+ * A compaction starts when the bytes lost in slabs have grown by more than 1 MiB, and by more than an eighth of the
+ * bytes in use, since the last one. Therefore nothing happens in a steady state. shard_purge() also starts one. It runs
+ * in slices between commands. */
 #pragma once
 
 #include "atomdb/store/compact.h"
 #include "store/keyspace/record.h"
 
+/* Returns whether a compaction is under way. */
 static inline bool compact_under_way(const struct shard *s) {
 	return s->compaction.fragmentation.phase != FRAGMENTATION_IDLE;
 }
 
-/* Looks whether it is time to begin: once a turn. */
+/* Starts a compaction if one is due. The shard calls it once a turn. */
 static inline void compact_watch(struct shard *s) {
 	struct compaction *c = &s->compaction;
 	uint64_t waste = fragmentation_waste(s->arena);
@@ -27,10 +28,10 @@ static inline void compact_watch(struct shard *s) {
 		fragmentation_start(&c->fragmentation, false);
 }
 
-/* Does a slice of it, about `units` blocks' worth, if it is under way. */
+/* Does a slice of the compaction that is under way: about as much work as looking at `units` blocks. */
 void compact_work(struct shard *s, unsigned units);
 
-/* Moves an entry into another block of its size, and frees the one it was in. It keeps its place in the list of use and
- * its deadline. No scope is open, and no database is waiting to be freed. false, and nothing has changed: there is no
- * room, or no tenant to have it. */
+/* Moves an entry to another block of its size, and frees its former block. The entry keeps its place in the LRU and its
+ * deadline. No scope may be open, and no dropped database may be left to free. Returns false, and changes nothing, if
+ * there is no memory or no open tenant that has the entry. */
 bool compact_move(struct shard *s, ref from);

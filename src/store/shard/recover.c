@@ -1,17 +1,17 @@
-/* A shard after a crash: rebuilt from the headers of its blocks.
+/* Rebuilds a shard after a crash from the headers of its blocks.
  *
- * First what had not come to its end is settled, by clearing headers: a scope that was not committed, databases that
- * were being freed, an entry that was being replaced. From then on an entry is in the arena if and only if its owner is
- * not 0, and a second crash changes nothing. Then one pass over all blocks checks each header and makes the bookkeeping
- * of the pages new; what fails its checks is cleared and counted. A second pass puts the entries into new tables, lists
- * and the wheel. Of what was there before only the root, the directory and the tenants' records are kept.
+ * The first step settles interrupted work by clearing headers: a scope that was not committed, dropped databases, an
+ * entry that was being replaced. After it, an entry is valid if and only if its owner is not 0, and a second crash
+ * changes nothing. Then a pass over all blocks checks each header and rebuilds the bookkeeping of the pages. It clears
+ * and counts each entry that fails its checks. A second pass adds the entries to new tables, lists and a new wheel.
+ * Only the root, the directory and the records of the tenants are kept.
  *
- * The order of use is in the links of the entries, which no check covers. They are followed from both ends of a
- * tenant's list as far as they lead, each taken for true if the entry that it leads to says the same the other way
- * round, and not further than a bounded number of entries: to follow them is slow. What was not met is put between the
- * two pieces, in the order in which it lies in memory.
+ * The order of use is in the links of the entries, which no check covers. Recovery follows them from both ends of a
+ * tenant's list. It accepts a link only if the entry at its other end has the reverse link, and follows a bounded
+ * number of links, because that is slow. The remaining entries go between the two pieces, in the order of their
+ * addresses.
  *
- * Nothing that is read is trusted: the arena may have been damaged as well. */
+ * Recovery trusts no value that it reads: the arena may be damaged. */
 #include "store/shard/recover.h"
 
 #include <stdlib.h>
@@ -26,27 +26,27 @@
 #include "store/keyspace/undo.h"
 #include "store/value/string.h"
 
-/* Entries whose buckets are fetched together. */
+/* Entries whose buckets are prefetched together. */
 #define BATCH 32
-/* Links of a shard followed from one end of its tenants' lists: at worst a microsecond each, of which 10 M keys leave
- * little. */
+/* The most links of a shard that are followed from each end of its tenants' lists. A link takes at most about 1 µs, and
+ * the time for a recovery of 10 M keys leaves little for them. */
 #define HOPS (1u << 16)
 
 struct recovery {
 	struct shard *shard;
-	uint64_t (*keys)[TENANT_DATABASES]; /* owned: entries found, by slot and place */
-	struct lru *newer;                  /* owned: by slot, the newer piece of the list, when there are two */
-	unsigned hops[2];                   /* left from the older and from the newer end */
-	ref *kept;                          /* owned: the blocks that stay beside the entries, in order */
+	uint64_t (*keys)[TENANT_DATABASES]; /* owned: entries found, by tenant slot and database slot */
+	struct lru *newer;                  /* owned: by tenant slot, the newer piece of the list, if there are two */
+	unsigned hops[2];                   /* links left to follow, from the older and from the newer end */
+	ref *kept;                          /* owned, sorted: the blocks to keep that are no entries */
 	size_t kept_count;
 	uint64_t dropped;
-	struct database *dropping; /* whose entries are being cleared */
+	struct database *dropping; /* the dropped database whose entries are being cleared */
 	unsigned batched;
 	ref batch[BATCH];
 	uint64_t hashes[BATCH];
 };
 
-/* The record of a slot, or NULL. */
+/* Returns the record of a tenant slot, or NULL. */
 static struct tenant_record *record_of(const struct shard *s, uint32_t slot) {
 	ref record = slot != 0 && slot < s->slots ? shard_directory(s)[slot].record : 0;
 	return record == 0 ? NULL : arena_at(s->arena, record);
@@ -59,7 +59,7 @@ static void note_progress(const struct recovery *r, unsigned entries) {
 
 /* ---- entries ---- */
 
-/* Whether a header makes sense in a block of that size. */
+/* Returns whether a header is valid in a block of `block` bytes. */
 static bool is_sound(const struct shard *s, const struct entry *e, size_t block) {
 	size_t header = entry_header_size(entry_flags(e));
 	if (header > block || record_of(s, entry_tenant(e)) == NULL)
@@ -86,17 +86,18 @@ static struct entry *live_entry(const struct shard *s, ref block) {
 	return e->owner != 0 && is_sound(s, e, size) ? e : NULL;
 }
 
-/* An entry that was being changed in place has no check to go by. */
+/* Sets the check of an entry that was being changed in place, which may not fit. */
 static void renew(struct shard *s, ref block) {
 	struct entry *e = live_entry(s, block);
 	if (e != NULL)
 		check_renew(e);
 }
 
-/* ---- what had not come to its end ---- */
+/* ---- interrupted work ---- */
 
-/* The note of a replacement outlives it, and its blocks may have become other entries. By now two with one key are a
- * replacement that did not come to its end: what a scope or a dropped database had beside it is cleared. */
+/* Completes an interrupted replacement. The note of a replacement outlives it, and its blocks may have been reused for
+ * other entries. If both are entries with one key, the replacement was interrupted: the entries of scopes and dropped
+ * databases are cleared by now. */
 static void settle_replaced(struct shard *s) {
 	struct entry *old = live_entry(s, (ref)s->root->replaced);
 	const struct entry *new = live_entry(s, (ref)(s->root->replaced >> 32));
@@ -121,7 +122,7 @@ static void settle_dropped(struct recovery *r) {
 	while (arena_find_block(s->arena, block, ARENA_OTHER, &size) && size >= sizeof(struct database)) {
 		r->dropping = database_at(s, block);
 		table_each(&s->context, &r->dropping->table, clear_dropped, r);
-		/* A damaged list may lead back: the second time, the list ends here. */
+		/* A damaged list may have a cycle. Cutting each link ends it. */
 		ref next = r->dropping->next_dropped;
 		r->dropping->next_dropped = 0;
 		block = next;
@@ -133,7 +134,7 @@ static bool sum_fits(const void *bytes, size_t len, uint64_t sum) {
 	return crc64(0, (struct slice){bytes, len}) == sum;
 }
 
-/* Tenants whose records cannot be trusted lose all that they have. */
+/* Removes tenants whose records are damaged, with all their entries. */
 static void check_tenants(struct recovery *r) {
 	struct shard *s = r->shard;
 	for (uint32_t i = 0; i < s->slots; i++) {
@@ -184,7 +185,7 @@ static int list_kept(struct recovery *r) {
 		if (shard_directory(s)[i].record != 0)
 			r->kept[r->kept_count++] = shard_directory(s)[i].record;
 	qsort(r->kept, r->kept_count, sizeof *r->kept, compare_refs);
-	/* Two tenants in one record. */
+	/* Two tenants must not share a record. */
 	for (size_t i = 1; i < r->kept_count; i++)
 		if (r->kept[i] == r->kept[i - 1])
 			return ATOMDB_E_FORMAT;
@@ -201,7 +202,8 @@ static bool keep(void *context, ref block, size_t size, enum arena_kind kind) {
 		r->dropped++;
 		return false;
 	}
-	/* Of a scope that was committed, but not to its end. From here on it says that its links are in order. */
+	/* The entry is of a scope whose commit was interrupted. From here on, the flag marks an entry that follow() has
+	 * found. */
 	if (entry_fresh(e))
 		e->owner &= ~ENTRY_FRESH;
 	r->keys[entry_tenant(e)][entry_database(e)]++;
@@ -211,7 +213,7 @@ static bool keep(void *context, ref block, size_t size, enum arena_kind kind) {
 
 /* ---- the order of use ---- */
 
-/* The entry that may be the next one of a piece: in use, the tenant's, and met for the first time. */
+/* Returns the entry in `block` if it is in use, the tenant's, and not found yet; else NULL. */
 static struct entry *hop_to(const struct recovery *r, uint32_t slot, ref block) {
 	size_t size;
 	if (block == 0 || !arena_find_block(r->shard->arena, block, ARENA_ENTRY, &size))
@@ -220,7 +222,7 @@ static struct entry *hop_to(const struct recovery *r, uint32_t slot, ref block) 
 	return e->owner != 0 && entry_tenant(e) == slot && !entry_fresh(e) ? e : NULL;
 }
 
-/* Follows the links from one end of a tenant's list, and marks what it meets; returns the last that it met. */
+/* Follows the links from one end of a tenant's list, and marks the entries. Returns the last one, or 0. */
 static ref follow(struct recovery *r, uint32_t slot, ref end, bool newer) {
 	ref last = 0, next = end;
 	struct entry *e;
@@ -247,7 +249,7 @@ static void find_order(struct recovery *r, uint32_t slot, struct tenant_record *
 	r->newer[slot] = (struct lru){middle != 0 ? old.newest : 0, middle};
 }
 
-/* Puts the newer pieces before what was found since. */
+/* Puts the newer pieces at the newer ends of the lists. */
 static void join_order(struct recovery *r) {
 	struct shard *s = r->shard;
 	for (uint32_t slot = 1; slot < s->slots; slot++) {
@@ -309,7 +311,7 @@ static void insert(struct recovery *r, ref block, uint64_t hash) {
 	size_t size = entry_size(e);
 	bool ordered = entry_fresh(e);
 	e->owner &= ~ENTRY_FRESH;
-	/* Where memory ran out, or damage made two of one. */
+	/* There was no memory for the database, or damage has made two entries with one key. */
 	if (d == NULL || table_find(&s->context, &d->table, hash, entry_key(e)) != 0) {
 		struct lru *newer = &r->newer[entry_tenant(e)];
 		if (ordered)

@@ -3,5 +3,5 @@
 
 #include "store/keyspace/record.h"
 
-/* Rebuilds a shard from the blocks of an arena that was taken over and was not saved. 0 or ATOMDB_E_…. */
+/* Rebuilds a shard from the blocks of an adopted arena that is not clean. Returns 0 or ATOMDB_E_…. */
 int shard_recover(struct shard *s);

@@ -14,9 +14,10 @@
 #include "store/keyspace/remove.h"
 #include "store/shard/compact.h"
 
-/* Due entries taken from the wheel at a time: their buckets are fetched together, so that the misses overlap. */
+/* Due entries taken from the wheel at a time. Their buckets are prefetched together, so that the cache misses overlap.
+ */
 #define SWEEP_BATCH 16
-/* Bytes of free pages given back in a slice of work. */
+/* Bytes of free pages that a slice of work gives back to the kernel. */
 #define TRIM_SLICE ((size_t)256 << 10)
 
 unsigned shard_worker(const struct shard *s) {
@@ -35,10 +36,10 @@ static void publish_memory(struct shard *s) {
 	counter_set(&s->counters.compacting, compact_under_way(s));
 }
 
-/* How often the two clocks are compared, for a step forward that is smaller. */
+/* Milliseconds between comparisons of the two clocks, which detect a small step forward. */
 #define CLOCK_COMPARE_MS 1000
 
-/* The clock was set, or is read for the first time: deadlines follow it, forward and back. */
+/* Follows a clock that was set, forward or back, or that is read for the first time. */
 static void set_clock(struct shard *s, int64_t realtime_ms, int64_t skew_ms) {
 	s->skew_ms = skew_ms;
 	s->now_ms = s->stepped_ms = realtime_ms;
@@ -47,8 +48,7 @@ static void set_clock(struct shard *s, int64_t realtime_ms, int64_t skew_ms) {
 	wheel_rewind(&s->root->wheel, realtime_ms);
 }
 
-/* Follows the clock. Within what it may be away from monotonic time, the shard's time stands still rather than run
- * back. */
+/* Follows the clock. If the clock runs back by no more than SHARD_CLOCK_JITTER_MS, the shard's time stands still. */
 static void follow_clock(struct shard *s, int64_t realtime_ms, int64_t monotonic_ms) {
 	int64_t off = realtime_ms - monotonic_ms - s->skew_ms;
 	if (off > SHARD_CLOCK_JITTER_MS || off < -SHARD_CLOCK_JITTER_MS ||
@@ -86,7 +86,7 @@ static void hold(struct shard *s, ref due, int64_t end_ms) {
 	wheel_hold(s->arena, &s->root->wheel, due);
 }
 
-/* Takes a due entry from the wheel, or 0. Those of tenants that hold them go aside. */
+/* Takes a due entry from the wheel, or returns 0. Holds due entries of tenants that hold them. */
 static ref take_due(struct shard *s, unsigned *steps) {
 	for (;; --*steps) {
 		ref due = wheel_next(s->arena, &s->root->wheel, s->now_ms, steps);
@@ -99,10 +99,10 @@ static ref take_due(struct shard *s, unsigned *steps) {
 	}
 }
 
-/* Removes what is due, about `steps` entries' worth. */
+/* Removes about `steps` due entries. */
 static void sweep(struct shard *s, unsigned steps) {
 	unsigned taken;
-	/* All that is held goes back first: what still has to wait is held again. */
+	/* All held entries go back first. take_due() holds again those that still have to wait. */
 	if (s->root->wheel.held != 0 && s->held_ms <= monotonic_ms(s))
 		wheel_release(s->arena, &s->root->wheel, &steps);
 	if (s->root->wheel.held != 0 && s->held_ms <= monotonic_ms(s))
@@ -127,7 +127,7 @@ static void sweep(struct shard *s, unsigned steps) {
 	} while (taken == SWEEP_BATCH && steps != 0);
 }
 
-/* Goes on with one table that is being moved. */
+/* Continues the resize of one table. */
 static void move_table(struct shard *s, unsigned units) {
 	struct database *d = database_at(s, s->root->resizing);
 	if (d == NULL)
@@ -140,7 +140,7 @@ static void move_table(struct shard *s, unsigned units) {
 	account_table(s->tenants[d->tenant], d);
 }
 
-/* Evicts from one tenant whose quota was lowered. */
+/* Evicts up to `units` entries of one tenant whose quota was lowered. */
 static void evict_over_quota(struct shard *s, unsigned units) {
 	struct tenant *t = list_entry(s->over.next, struct tenant, over);
 	while (units-- > 0)
@@ -150,7 +150,7 @@ static void evict_over_quota(struct shard *s, unsigned units) {
 		}
 }
 
-/* Gives free pages back, and with a purge, once all is moved, the slack too. */
+/* Gives free pages back to the kernel. At the end of a purge, gives back the slack too. */
 static void trim(struct shard *s) {
 	struct compaction *c = &s->compaction;
 	bool all = c->purge && !compact_under_way(s);

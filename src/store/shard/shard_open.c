@@ -1,4 +1,4 @@
-/* How a shard begins, ends, and goes from one process to the next. */
+/* Creates, adopts, saves and frees shards. */
 #include "atomdb/store/shard_open.h"
 
 #include <assert.h>
@@ -32,7 +32,7 @@ static int make_root(struct shard *s) {
 	return error;
 }
 
-/* The directory of an arena that was taken over: whether it can be one. */
+/* Sets the size of the directory of an adopted arena. Returns whether the directory is valid. */
 static bool find_directory(struct shard *s) {
 	size_t size;
 	s->slots = (uint32_t)(s->root->directory >> 32);
@@ -43,7 +43,7 @@ static bool find_directory(struct shard *s) {
 	       size / sizeof(struct tenant_slot) >= s->slots;
 }
 
-/* The memory of the tenants of a saved arena. */
+/* Counts the entries of a clean arena and their bytes. */
 static int count_entries(struct shard *s) {
 	size_t size;
 	for (uint32_t i = 1; i < s->slots; i++) {
@@ -61,7 +61,7 @@ static int count_entries(struct shard *s) {
 	return 0;
 }
 
-/* Gives each record the size that it has in this release. */
+/* Gives each tenant's record the size that it has in this release. */
 static int fit_records(struct shard *s) {
 	size_t size, fits = arena_block_size(sizeof(struct tenant_record));
 	for (uint32_t i = 1; i < s->slots; i++) {
@@ -135,7 +135,7 @@ int shard_new(struct shard **out, const struct shard_options *options) {
 	list_init(&s->pins);
 	s->id = options->id;
 	s->worker = options->worker;
-	s->skew_ms = INT64_MAX / 2; /* none: the first reading of the clock is a step */
+	s->skew_ms = INT64_MAX / 2; /* so that the first reading of the clock sets it */
 	char name[32];
 	snprintf(name, sizeof name, "atomdb-shard-%u", options->id);
 	int error;

@@ -18,16 +18,16 @@
 #include "store/tenant/registry_table.h"
 #include "store/tenant/saved_limits.h"
 
-/* Gives a tenant that a client opened its fingerprint, by which it is known. */
-static int know_by_secret(struct registry *r, struct registered *g, const struct secret *secret) {
+/* Sets the identity of a tenant that a client opened: its secret, and a fingerprint as its name. */
+static int identify_by_secret(struct registry *r, struct registered *g, const struct secret *secret) {
 	uint8_t hash[crypto_generichash_BYTES];
 	crypto_generichash(hash, sizeof hash, secret->digest, sizeof secret->digest, r->fingerprint_key,
 			   sizeof r->fingerprint_key);
 	sodium_bin2hex(g->tenant.fingerprint, sizeof g->tenant.fingerprint, hash, TENANT_FINGERPRINT / 2);
-	return registry_know_as(r, g, "", secret);
+	return registry_set_identity(r, g, "", secret);
 }
 
-/* The destination of the tenants of an arena that was taken over. */
+/* The argument of restore_tenant(). */
 struct restoration {
 	struct registry *registry;
 	unsigned shard;
@@ -41,35 +41,36 @@ static void restore_tenant(void *context, uint32_t slot, const struct tenant_ide
 	memcpy(secret.digest, identity->digest, sizeof secret.digest);
 	bool named = identity->name[0] != '\0', known = sodium_is_zero(secret.digest, sizeof secret.digest) == 0;
 	const struct registered *other = registry_find_secret(r, &secret);
-	/* A named one may have the secret that a client opened this one with before. */
-	bool twice = named ? registry_find_listed(r, identity->name) != NULL
-			   : !known || (other != NULL && !registered_listed(other));
+	/* A client may have opened this tenant with a secret that a named tenant has now. */
+	bool duplicate = named ? registry_find_listed(r, identity->name) != NULL
+			       : !known || (other != NULL && !registered_listed(other));
 	struct registered *g = restoration->error != 0 ? NULL : registry_place(r, restoration->shard, &r->defaults);
 	if (g == NULL) {
 		restoration->error = -ENOMEM;
 		return;
 	}
-	int error = named && !twice ? registry_know_as(r, g, identity->name, &secret) : know_by_secret(r, g, &secret);
+	int error = named && !duplicate ? registry_set_identity(r, g, identity->name, &secret)
+					: identify_by_secret(r, g, &secret);
 	if (error != 0) {
 		restoration->error = error;
 		registry_discard(r, g);
 		return;
 	}
-	g->restored = &g->known_as->identity;
+	g->restored = &g->identities->identity;
 	g->tenant.is_operator = named && strcmp(identity->name, TENANT_OPERATOR) == 0;
 	shard_adopt_tenant(r->shards[restoration->shard], slot, &g->tenant);
 	saved_limits_read(g->tenant.record->limits, &g->limits);
 	registry_show(r, g);
-	if (!twice)
-		registry_learn_own(r, g);
-	/* One that a client opened lives no longer than its last key, and its last value that is being sent. */
-	if (twice || (!named && !registered_has_keys(g) && !pins_has_tenant(r->shards[restoration->shard], slot))) {
+	if (!duplicate)
+		registry_add_own_secret(r, g);
+	/* A tenant that a client opened ends with its last key and its last pinned value. */
+	if (duplicate || (!named && !registered_has_keys(g) && !pins_has_tenant(r->shards[restoration->shard], slot))) {
 		registry_unlist(r, g);
 		registry_close(r, g);
 	}
 }
 
-/* Brings back the tenants of all arenas that were taken over. */
+/* Adds the tenants of all adopted shards. */
 static int restore(struct registry *r) {
 	struct restoration restoration = {r, 0, 0};
 	for (; restoration.shard < r->shard_count; restoration.shard++)
@@ -77,30 +78,31 @@ static int restore(struct registry *r) {
 	return restoration.error;
 }
 
-int registry_new(struct registry **out, struct shard *const *shards, size_t shard_count, const struct tenants_config *y,
-		 const struct registry_hooks *hooks, const struct log_sink *events) {
+int registry_new(struct registry **out, struct shard *const *shards, size_t shard_count,
+		 const struct tenants_config *config, const struct registry_hooks *hooks,
+		 const struct log_sink *events) {
 	struct registry *r = calloc(1, sizeof *r);
 	if (r == NULL)
 		return -ENOMEM;
 	pthread_mutex_init(&r->mutex, NULL);
-	pthread_mutex_init(&r->looking, NULL);
+	pthread_mutex_init(&r->visiting, NULL);
 	list_init(&r->tenants);
 	list_init(&r->leaving);
 	r->shards = shards;
 	r->shard_count = shard_count;
 	r->assigned = calloc(shard_count, sizeof *r->assigned);
 	for (size_t i = 0; i < shard_count; i++) {
-		shard_set_defaults(shards[i], &y->defaults);
+		shard_set_defaults(shards[i], &config->defaults);
 		shards[i]->fair_share.measure = registry_measure_shares;
 		shards[i]->fair_share.context = r;
 	}
 	shard_secret_key(shards[0], "fingerprint", r->fingerprint_key);
 	r->starting = true;
 	r->events = events;
-	r->defaults = y->defaults;
+	r->defaults = config->defaults;
 	int error = r->assigned == NULL ? -ENOMEM : restore(r);
 	if (error == 0)
-		error = registry_reload(r, y, NULL);
+		error = registry_reload(r, config, NULL);
 	r->starting = false;
 	if (error != 0) {
 		registry_free(r);
@@ -133,24 +135,24 @@ void registry_free(struct registry *r) {
 	free(r->assigned);
 	free(r->demands);
 	pthread_mutex_destroy(&r->mutex);
-	pthread_mutex_destroy(&r->looking);
+	pthread_mutex_destroy(&r->visiting);
 	free(r);
 }
 
-/* Opens a tenant for a new secret. */
+/* Adds a tenant for a new secret. Returns 0, ATOMDB_E_FULL or -ENOMEM. */
 static int open_tenant(struct registry *r, const struct secret *secret, struct registered **out) {
 	if (r->max_tenants != 0 && r->opened >= r->max_tenants)
 		return ATOMDB_E_FULL;
 	struct registered *g = registry_add(r, &r->defaults);
 	if (g == NULL)
 		return -ENOMEM;
-	int error = know_by_secret(r, g, secret);
+	int error = identify_by_secret(r, g, secret);
 	if (error != 0) {
 		registry_discard(r, g);
 		return error;
 	}
 	registry_show(r, g);
-	registry_learn_secrets(r, g, secret, 1);
+	registry_add_secrets(r, g, secret, 1);
 	*out = g;
 	return 0;
 }
@@ -159,7 +161,7 @@ static bool has_name(const struct registered *g, struct slice name) {
 	return registered_listed(g) && slice_equal(name, slice_of(tenant_name(&g->tenant)));
 }
 
-/* The kind of a secret of `g` (NULL: of no tenant) together with a name. */
+/* Returns the kind of a secret that opens `g` (NULL: no tenant), if it is sent with `name`. */
 static enum secret_kind kind_of(const struct registry *r, const struct registered *g, struct slice name) {
 	bool any_name = slice_equal(name, SLICE("default"));
 	if (g == NULL)
@@ -216,7 +218,7 @@ int registry_anonymous(struct registry *r, struct tenant **out, unsigned *worker
 	return error;
 }
 
-/* Whether two identities were one tenant's. */
+/* Returns whether two identities belong to one tenant. */
 static bool is_same(const struct tenant_identity *a, const struct tenant_identity *b) {
 	bool named = a->name[0] != '\0' && b->name[0] != '\0';
 	if (named && strcmp(a->name, b->name) == 0)
@@ -224,7 +226,7 @@ static bool is_same(const struct tenant_identity *a, const struct tenant_identit
 	return sodium_is_zero(a->digest, sizeof a->digest) == 0 && memcmp(a->digest, b->digest, sizeof a->digest) == 0;
 }
 
-/* The tenant that the process before knew by this identity and that has another name now, or NULL. */
+/* Returns the tenant that had this identity in the process before and has another name now, or NULL. */
 static struct registered *find_renamed(struct registry *r, const struct tenant_identity *identity) {
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
@@ -248,7 +250,7 @@ int registry_resume(struct registry *r, const struct tenant_identity *identity, 
 		g = registry_find_listed(r, identity->name);
 	else if (g == NULL && has_secret)
 		g = registry_find_secret(r, &secret);
-	/* The tenant that has this name or secret now may be another one, with keys of its own. */
+	/* Another tenant, with keys of its own, may have this name or secret now. */
 	if (g != NULL && (tenant_orphaned(&g->tenant) || (g->restored != NULL && !is_same(g->restored, identity))))
 		error = ATOMDB_E_WRONGPASS;
 	else if (g == NULL)

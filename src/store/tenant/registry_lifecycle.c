@@ -8,9 +8,10 @@
 #include "store/tenant/registry_limits.h"
 #include "store/tenant/registry_table.h"
 
-/* Whether a worker may end tenants now. If another thread visits them, notes that `g` is to be tried again. */
+/* Returns whether a worker may end tenants now; the caller then calls end_end(). If another thread visits the tenants,
+ * marks `g` as postponed and returns false. */
 static bool begin_end(struct registry *r, struct registered *g) {
-	if (pthread_mutex_trylock(&r->looking) == 0)
+	if (pthread_mutex_trylock(&r->visiting) == 0)
 		return true;
 	if (!g->postponed)
 		atomic_fetch_add_explicit(&r->postponed, 1, memory_order_relaxed);
@@ -19,7 +20,7 @@ static bool begin_end(struct registry *r, struct registered *g) {
 }
 
 static void end_end(struct registry *r) {
-	pthread_mutex_unlock(&r->looking);
+	pthread_mutex_unlock(&r->visiting);
 }
 
 void registry_report_keys(const struct registry *r, enum log_event_id id, const struct registered *g) {
@@ -46,9 +47,9 @@ void registry_end(struct registry *r, struct registered *g) {
 		r->hooks.removed(r->hooks.context, &g->tenant);
 }
 
-/* Whether a tenant may end that has neither keys nor clients. */
+/* Returns whether a tenant ends if it has neither keys nor clients. */
 static bool may_end(const struct registry *r, const struct registered *g) {
-	if (g->leaving || r->held || g->untold != 0)
+	if (g->leaving || r->held || g->orphan_calls != 0)
 		return false;
 	return !registered_listed(g) || tenant_orphaned(&g->tenant);
 }
@@ -77,10 +78,10 @@ void registry_set_orphaned(struct registry *r, struct registered *g, bool orphan
 	atomic_store_explicit(&g->tenant.orphaned, orphaned, memory_order_relaxed);
 }
 
-/* An orphan has no quota, and none of its keys are evicted. */
+/* The limits of an orphan: it has no quota, and none of its keys are evicted. */
 static const struct tenant_limits orphan_limits = {.eviction = EVICTION_NONE};
 
-/* Before there are workers. */
+/* Makes an orphan before the workers run. */
 static void orphan_at_start(struct registry *r, struct registered *g) {
 	if (!registered_has_keys(g)) {
 		registry_end(r, g);
@@ -92,7 +93,7 @@ static void orphan_at_start(struct registry *r, struct registered *g) {
 }
 
 void registry_orphan(struct registry *r, struct registered *g) {
-	registry_forget_secrets(r, g);
+	registry_remove_secrets(r, g);
 	registry_set_orphaned(r, g, true);
 	registry_keep_no_limits(g);
 	if (r->anonymous == g)
@@ -101,7 +102,7 @@ void registry_orphan(struct registry *r, struct registered *g) {
 		orphan_at_start(r, g);
 		return;
 	}
-	g->untold++;
+	g->orphan_calls++;
 	if (r->hooks.limits_changed != NULL)
 		r->hooks.limits_changed(r->hooks.context, &g->tenant, &orphan_limits);
 	if (r->hooks.orphaned != NULL)
@@ -111,9 +112,9 @@ void registry_orphan(struct registry *r, struct registered *g) {
 void registry_orphan_told(struct registry *r, struct tenant *t) {
 	struct registered *g = list_entry(t, struct registered, tenant);
 	pthread_mutex_lock(&r->mutex);
-	g->untold--;
+	g->orphan_calls--;
 	if (tenant_orphaned(t) && !g->leaving && registered_has_keys(g)) {
-		registry_learn_own(r, g);
+		registry_add_own_secret(r, g);
 		registry_report_keys(r, LOG_EVENT_TENANT_ORPHANED, g);
 	}
 	release(r, g);
@@ -138,7 +139,7 @@ void registry_hold(struct registry *r) {
 	pthread_mutex_unlock(&r->mutex);
 }
 
-/* Clears the note that the tenant is to be tried again: the caller tries it now. */
+/* Marks a tenant as no longer postponed. The caller tries to end it now. */
 static void take_up(struct registry *r, struct registered *g) {
 	if (g->postponed)
 		atomic_fetch_sub_explicit(&r->postponed, 1, memory_order_relaxed);
@@ -165,7 +166,7 @@ void registry_tidy(struct registry *r, unsigned worker) {
 }
 
 void registry_take_up(struct registry *r, unsigned worker) {
-	/* The last key of an orphan expires without anybody seeing it. */
+	/* No call tells the registry that the last key of an orphan has expired. */
 	if (atomic_load_explicit(&r->postponed, memory_order_relaxed) != 0 ||
 	    atomic_load_explicit(&r->orphans, memory_order_relaxed) != 0)
 		registry_tidy(r, worker);

@@ -1,6 +1,8 @@
-/* The structs of the registry, for its own files: registry_table.c keeps the tenants by name and secret,
- * registry_limits.c watches over limits that take keys, registry_lifecycle.c ends tenants, registry_reload.c puts a
- * configuration in force, registry_walk.c and registry_shares.c visit all tenants. */
+/* The structs of the registry, for its own files.
+ *
+ * registry_table.c finds tenants by name and secret, registry_limits.c protects keys from lower limits,
+ * registry_lifecycle.c ends tenants, registry_reload.c applies a configuration, registry_walk.c and registry_shares.c
+ * visit all tenants. */
 #pragma once
 
 #include <pthread.h>
@@ -17,71 +19,73 @@
 
 struct registered;
 
-/* A secret in the hash table: its digest is uniform, so its first bytes are the hash. */
+/* A secret in the hash table. The first bytes of its digest, which is uniform, are the hash. */
 struct opener {
 	struct secret secret;
 	struct registered *tenant;
 	struct opener *next;
 };
 
-/* An identity that the tenant has, or had: others may still read it. */
-struct known_as {
+/* An identity that the tenant has or had. Other threads may still read a former one. */
+struct identity_node {
 	struct tenant_identity identity;
-	struct known_as *before; /* owned */
+	struct identity_node *before; /* owned */
 };
 
+/* A tenant in the registry. */
 struct registered {
 	struct tenant tenant;
-	struct known_as *known_as;              /* owned: the latest first; NULL: none yet */
-	const struct tenant_identity *restored; /* its identity in the process before; NULL: that had no such tenant */
-	struct tenant_limits limits;            /* in force, or about to be; of an orphan: the former ones */
-	unsigned untold;                        /* calls of registry_orphan_told that are to come */
+	struct identity_node *identities;       /* owned; the latest is first; NULL: none yet */
+	const struct tenant_identity *restored; /* its identity in the process before; NULL: it is new */
+	struct tenant_limits limits;            /* in force, or sent to the worker; of an orphan: its former limits */
+	unsigned orphan_calls;                  /* calls of the `orphaned` hook without registry_orphan_told() so far */
 	struct opener openers[TENANT_SECRETS];
 	unsigned opener_count;
 	unsigned shard;   /* index */
-	bool matched;     /* of the running reload: the configuration names it */
-	bool wanted;      /* likewise: it names it, or lets clients open it */
-	bool weighed;     /* likewise: it is among what would be lost */
-	bool leaving;     /* removed by a reload: its worker has been told, and will say when it is done */
+	bool matched;     /* in a reload: the configuration names it */
+	bool wanted;      /* in a reload: the configuration names it, or lets clients open it */
+	bool weighed;     /* in a reload: it has been counted as a loss */
+	bool leaving;     /* removed; its worker has yet to call registry_remove_done() */
 	struct list link; /* in one of the registry's lists */
 	struct registered *next_named;
-	bool done;                       /* leaving, and its worker said so, but could not free it yet */
-	bool postponed;                  /* its worker is to try again to end it */
+	bool done;                       /* registry_remove_done() was called, but could not free it */
+	bool postponed;                  /* its worker has to try again to end it */
 	struct registered *shown_before; /* in registry->shown */
 	_Atomic(struct registered *) shown_next;
 };
 
 struct registry {
 	pthread_mutex_t mutex;
-	/* A thread that visits all tenants holds it, so that none of them is freed. Workers only try to take it. */
-	pthread_mutex_t looking;
-	_Atomic(struct registered *) shown; /* all tenants: longer with the mutex, shorter with `looking` too */
+	/* Held by a thread that visits all tenants, so that none of them is freed. Workers only try to lock it. */
+	pthread_mutex_t visiting;
+	_Atomic(struct registered *)
+		shown; /* all tenants; needs the mutex to add one, and `visiting` too to remove one */
 	struct registered *shown_last;
-	_Atomic unsigned postponed; /* tenants that are */
+	_Atomic unsigned postponed; /* number of postponed tenants */
 	struct shard *const *shards;
 	size_t shard_count;
-	size_t *assigned; /* owned: tenants of each shard */
+	size_t *assigned; /* owned: number of tenants by shard */
 	struct registry_hooks hooks;
 	const struct log_sink *events;
 	uint8_t fingerprint_key[SHARD_KEY];
 	bool open;
 	uint32_t max_tenants;
 	struct tenant_limits defaults;
-	bool held;                    /* tenants do not end any more */
-	bool renamed;                 /* a tenant of the process before has another identity since the start */
-	bool starting;                /* no worker runs yet: nothing is posted, and what goes goes at once */
-	struct registry_loss lifted;  /* of the running change: tenants that keep the former limit */
-	struct registry_loss lowered; /* likewise: tenants that lose keys by a limit that the configuration writes */
+	bool held;                    /* no tenant ends any more: see registry_hold() */
+	bool renamed;                 /* a tenant of the process before got another name at the start */
+	bool starting;                /* no worker runs yet: no hook is called, and tenants end at once */
+	struct registry_loss lifted;  /* in a reload: tenants that keep their former limit */
+	struct registry_loss lowered; /* in a reload: tenants that lose keys by a limit in the configuration */
 	struct registered *anonymous;
 	struct list tenants;
-	struct fair_share_demand *demands; /* owned: of all tenants, with `looking` */
+	struct fair_share_demand *demands; /* owned: of all tenants; guarded by `visiting` */
 	size_t demand_room;
-	struct list leaving; /* removed by a reload, until their workers are done with them */
+	struct list leaving; /* removed tenants, until their workers call registry_remove_done() */
 	size_t count;
-	size_t opened;          /* of them, those without a name: clients opened them */
-	_Atomic size_t orphans; /* of them; written under the mutex */
+	size_t opened;          /* tenants that clients opened, which have no name */
+	_Atomic size_t orphans; /* written with the mutex locked */
 	struct opener *buckets[BUCKETS];
-	struct registered *named[BUCKETS]; /* those with a name of their own, which only the operator gives */
+	struct registered *named[BUCKETS]; /* hash table of the tenants with a name */
 };
 
 static inline bool registered_listed(const struct registered *g) {

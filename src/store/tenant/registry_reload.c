@@ -1,11 +1,11 @@
-/* A changed configuration comes into force.
+/* Applies a changed configuration.
  *
- * First each of its tenants is matched with one that is there: by name, or else by one of its secrets, so that a tenant
- * that is renamed keeps its keys and its clients. Then comes a look at what would go: where that has keys, and nobody
- * gave them up, nothing is changed at all.
+ * First, each configured tenant is matched with an existing one, by name or else by one of its secrets, so that a
+ * renamed tenant keeps its keys and its clients. Then the loss is computed. If a tenant with keys would go that
+ * `removed` does not name, the reload changes nothing.
  *
- * A worker may write keys between that look and the end of a tenant. So a tenant that has none when it is looked at
- * becomes an orphan first. Its worker, which alone writes, closes the clients and then ends it, unless it has keys. */
+ * A worker may write keys between this and the end of a tenant. Therefore a tenant without keys first becomes an
+ * orphan. Its worker, the only thread that writes to it, closes its clients and ends it, unless it has keys by then. */
 #include "atomdb/store/registry_reload.h"
 
 #include <errno.h>
@@ -29,16 +29,17 @@ static int compare_names(const void *a, const void *b) {
 	return strcmp(a, b);
 }
 
-static bool names(const struct tenants_config *y, const char *name) {
-	return y->removed_count != 0 &&
-	       bsearch(name, y->removed, y->removed_count, sizeof y->removed[0], compare_names) != NULL;
+static bool is_in_removed(const struct tenants_config *config, const char *name) {
+	return config->removed_count != 0 &&
+	       bsearch(name, config->removed, config->removed_count, sizeof config->removed[0], compare_names) != NULL;
 }
 
-/* Whether the keys of a tenant may go. */
-static bool is_given_up(const struct tenants_config *y, const struct registered *g) {
+/* Returns whether the configuration gives up the keys of a tenant. */
+static bool is_given_up(const struct tenants_config *config, const struct registered *g) {
 	if (g->matched)
 		return false;
-	return names(y, tenant_name(&g->tenant)) || (!registered_listed(g) && !y->open && names(y, TENANT_ALL_OPENED));
+	return is_in_removed(config, tenant_name(&g->tenant)) ||
+	       (!registered_listed(g) && !config->open && is_in_removed(config, TENANT_ALL_OPENED));
 }
 
 static struct registered *match(struct registered *g) {
@@ -47,40 +48,41 @@ static struct registered *match(struct registered *g) {
 	return g;
 }
 
-/* The tenant that one of the secrets opened so far and that the configuration does not name otherwise. A tenant that a
- * client opened never becomes the operator's, and the operator's never becomes another one. */
-static struct registered *match_secret(struct registry *r, const struct tenants_config *y,
+/* Returns the tenant that one of the secrets opens so far, if the configuration does not name it otherwise, or NULL.
+ * The operator's tenant never becomes another one. */
+static struct registered *match_secret(struct registry *r, const struct tenants_config *config,
 				       const struct tenant_config *c) {
 	for (unsigned i = 0; i < c->secret_count; i++) {
 		struct registered *g = registry_find_secret(r, &c->secrets[i]);
-		if (g != NULL && !g->matched && !g->tenant.is_operator && !names(y, tenant_name(&g->tenant)))
+		if (g != NULL && !g->matched && !g->tenant.is_operator &&
+		    !is_in_removed(config, tenant_name(&g->tenant)))
 			return match(g);
 	}
 	return NULL;
 }
 
-/* Finds for each tenant of the configuration the one that is there. */
-static void match_all(struct registry *r, const struct tenants_config *y, struct registered **matches) {
+/* Matches each tenant of the configuration with an existing one. */
+static void match_all(struct registry *r, const struct tenants_config *config, struct registered **matches) {
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
 		g->matched = g->wanted = g->weighed = false;
 	}
-	if (y->admin != NULL)
+	if (config->admin != NULL)
 		match(registry_find_listed(r, TENANT_OPERATOR));
-	if (y->anonymous[0] != '\0')
-		match(registry_find_listed(r, y->anonymous));
-	for (size_t i = 0; i < y->tenant_count; i++)
-		matches[i] = match(registry_find_listed(r, y->tenants[i].name));
-	for (size_t i = 0; i < y->tenant_count; i++)
+	if (config->anonymous[0] != '\0')
+		match(registry_find_listed(r, config->anonymous));
+	for (size_t i = 0; i < config->tenant_count; i++)
+		matches[i] = match(registry_find_listed(r, config->tenants[i].name));
+	for (size_t i = 0; i < config->tenant_count; i++)
 		if (matches[i] == NULL)
-			matches[i] = match_secret(r, y, &y->tenants[i]);
+			matches[i] = match_secret(r, config, &config->tenants[i]);
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
-		g->wanted |= y->open && !registered_listed(g);
+		g->wanted |= config->open && !registered_listed(g);
 	}
 }
 
-/* The tenant that clients opened with a secret which `g` (NULL: a new tenant) is about to get; NULL: none. */
+/* Returns the tenant that clients opened with a secret that `g` (NULL: a new tenant) is about to get, or NULL. */
 static struct registered *find_rival(struct registry *r, const struct secret *secret, const struct registered *g) {
 	struct registered *rival = registry_find_secret(r, secret);
 	return rival == NULL || rival == g || registered_listed(rival) ? NULL : rival;
@@ -94,65 +96,65 @@ static void weigh(struct registry_loss *loss, struct registered *g) {
 	registry_count_loss(loss, &g->tenant, KEY_LIMITS, 0);
 }
 
-/* An orphan stays one, and holds nothing up. */
-static bool would_be_lost(const struct tenants_config *y, const struct registered *g) {
-	return !g->weighed && !tenant_orphaned(&g->tenant) && registered_has_keys(g) && !is_given_up(y, g);
+/* Returns whether a tenant would lose keys that the configuration does not give up. An orphan keeps its keys. */
+static bool would_be_lost(const struct tenants_config *config, const struct registered *g) {
+	return !g->weighed && !tenant_orphaned(&g->tenant) && registered_has_keys(g) && !is_given_up(config, g);
 }
 
-static void weigh_rivals(struct registry *r, const struct tenants_config *y, const struct tenant_config *c,
+static void weigh_rivals(struct registry *r, const struct tenants_config *config, const struct tenant_config *c,
 			 const struct registered *g, struct registry_loss *loss) {
 	for (unsigned i = 0; i < c->secret_count; i++) {
 		struct registered *rival = find_rival(r, &c->secrets[i], g);
-		if (rival != NULL && would_be_lost(y, rival))
+		if (rival != NULL && would_be_lost(config, rival))
 			weigh(loss, rival);
 	}
 }
 
-static struct tenant_config operator_config(const struct tenants_config *y) {
-	return (struct tenant_config){.name = TENANT_OPERATOR, .secrets = {*y->admin}, .secret_count = 1};
+static struct tenant_config operator_config(const struct tenants_config *config) {
+	return (struct tenant_config){.name = TENANT_OPERATOR, .secrets = {*config->admin}, .secret_count = 1};
 }
 
-/* Whether there is an anonymous tenant that is not among the configured ones. */
-static bool adds_anonymous(const struct tenants_config *y) {
-	for (size_t i = 0; i < y->tenant_count; i++)
-		if (strcmp(y->tenants[i].name, y->anonymous) == 0)
+/* Returns whether the anonymous tenant is set but not among the configured tenants. */
+static bool adds_anonymous(const struct tenants_config *config) {
+	for (size_t i = 0; i < config->tenant_count; i++)
+		if (strcmp(config->tenants[i].name, config->anonymous) == 0)
 			return false;
-	return y->anonymous[0] != '\0';
+	return config->anonymous[0] != '\0';
 }
 
-static void weigh_limits(struct registry *r, const struct tenants_config *y, struct registered *const *matches,
+static void weigh_limits(struct registry *r, const struct tenants_config *config, struct registered *const *matches,
 			 struct registry_loss *loss) {
-	for (size_t i = 0; i < y->tenant_count; i++)
+	for (size_t i = 0; i < config->tenant_count; i++)
 		if (matches[i] != NULL)
-			registry_weigh_limits(r, matches[i], &y->tenants[i].limits, loss);
-	struct registered *anonymous = adds_anonymous(y) ? registry_find_listed(r, y->anonymous) : NULL;
+			registry_weigh_limits(r, matches[i], &config->tenants[i].limits, loss);
+	struct registered *anonymous = adds_anonymous(config) ? registry_find_listed(r, config->anonymous) : NULL;
 	if (anonymous != NULL)
-		registry_weigh_limits(r, anonymous, &y->named, loss);
+		registry_weigh_limits(r, anonymous, &config->named, loss);
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
-		if (y->open && !g->matched && !registered_listed(g) && !is_given_up(y, g))
-			registry_weigh_limits(r, g, &y->defaults, loss);
+		if (config->open && !g->matched && !registered_listed(g) && !is_given_up(config, g))
+			registry_weigh_limits(r, g, &config->defaults, loss);
 	}
 }
 
-static void weigh_all(struct registry *r, const struct tenants_config *y, struct registered *const *matches,
+static void weigh_all(struct registry *r, const struct tenants_config *config, struct registered *const *matches,
 		      struct registry_loss *loss) {
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
-		if (!g->wanted && would_be_lost(y, g))
+		if (!g->wanted && would_be_lost(config, g))
 			weigh(loss, g);
 	}
-	for (size_t i = 0; i < y->tenant_count; i++)
-		weigh_rivals(r, y, &y->tenants[i], matches[i], loss);
-	if (y->admin != NULL) {
-		struct tenant_config c = operator_config(y);
-		weigh_rivals(r, y, &c, registry_find_listed(r, TENANT_OPERATOR), loss);
+	for (size_t i = 0; i < config->tenant_count; i++)
+		weigh_rivals(r, config, &config->tenants[i], matches[i], loss);
+	if (config->admin != NULL) {
+		struct tenant_config c = operator_config(config);
+		weigh_rivals(r, config, &c, registry_find_listed(r, TENANT_OPERATOR), loss);
 		sodium_memzero(&c, sizeof c);
 	}
-	weigh_limits(r, y, matches, loss);
+	weigh_limits(r, config, matches, loss);
 }
 
-/* ---- in force ---- */
+/* ---- application ---- */
 
 static void change_limits(struct registry *r, struct registered *g, const struct tenant_limits *limits) {
 	if (r->starting)
@@ -161,8 +163,8 @@ static void change_limits(struct registry *r, struct registered *g, const struct
 		r->hooks.limits_changed(r->hooks.context, &g->tenant, limits);
 }
 
-/* Makes orphans of those that clients opened with secrets that are another tenant's now: they would go on to find that
- * one. */
+/* Makes orphans of the tenants that clients opened with a secret of the configuration, which now opens another tenant.
+ */
 static void orphan_rivals(struct registry *r, const struct registered *g, const struct tenant_config *c) {
 	for (unsigned i = 0; i < c->secret_count; i++) {
 		struct registered *rival = find_rival(r, &c->secrets[i], g);
@@ -171,8 +173,8 @@ static void orphan_rivals(struct registry *r, const struct registered *g, const 
 	}
 }
 
-/* Gives a tenant the name and the first secret of the configuration. */
-static int know_as_configured(struct registry *r, struct registered *g, const struct tenant_config *c) {
+/* Gives a tenant the name and the first secret that the configuration has for it. */
+static int set_configured_identity(struct registry *r, struct registered *g, const struct tenant_config *c) {
 	static const struct secret none;
 	const struct tenant_identity *now = tenant_identity(&g->tenant);
 	const struct secret *digest = c->secret_count != 0 ? &c->secrets[0] : &none;
@@ -182,7 +184,7 @@ static int know_as_configured(struct registry *r, struct registered *g, const st
 	char before[TENANT_NAME_MAX + 16] = "";
 	if (renamed && registered_listed(g))
 		snprintf(before, sizeof before, "it was %s", now->name);
-	int error = registry_know_as(r, g, c->name, digest);
+	int error = registry_set_identity(r, g, c->name, digest);
 	if (error == 0 && before[0] != '\0')
 		log_report(r->events,
 			   &(struct log_event){.id = LOG_EVENT_TENANT_RENAMED, .tenant = c->name, .detail = before});
@@ -190,7 +192,7 @@ static int know_as_configured(struct registry *r, struct registered *g, const st
 	return error;
 }
 
-/* A tenant of the configuration: `g`, which is there already, or NULL. */
+/* Applies the configuration of one tenant to `g`, or adds the tenant if `g` is NULL. Returns 0 or -ENOMEM. */
 static int put_tenant(struct registry *r, const struct tenant_config *c, struct registered *g) {
 	bool added = g == NULL;
 	if (added && (g = registry_add(r, &c->limits)) == NULL)
@@ -199,8 +201,8 @@ static int put_tenant(struct registry *r, const struct tenant_config *c, struct 
 		g->tenant.is_operator = strcmp(c->name, TENANT_OPERATOR) == 0;
 	orphan_rivals(r, g, c);
 	if (!added)
-		registry_forget_secrets(r, g);
-	int error = know_as_configured(r, g, c);
+		registry_remove_secrets(r, g);
+	int error = set_configured_identity(r, g, c);
 	if (error != 0) {
 		if (added)
 			registry_discard(r, g);
@@ -211,58 +213,59 @@ static int put_tenant(struct registry *r, const struct tenant_config *c, struct 
 	registry_set_orphaned(r, g, false);
 	if (added)
 		registry_show(r, g);
-	else /* Not before the name is set: change_limits makes the worker write it to the arena. */
+	else /* Only after the name is set: the worker writes it to the arena when it changes the limits. */
 		change_limits(r, g, &c->limits);
-	registry_learn_secrets(r, g, c->secrets, c->secret_count);
+	registry_add_secrets(r, g, c->secrets, c->secret_count);
 	if (added && !r->starting)
 		registry_report(r, LOG_EVENT_TENANT_CREATED, g);
 	return 0;
 }
 
-/* The operator's tenant has no limits, so that none is in the way. */
-static int put_operator(struct registry *r, const struct tenants_config *y) {
-	struct tenant_config c = operator_config(y);
+/* Applies the operator's tenant, which has no limits. */
+static int put_operator(struct registry *r, const struct tenants_config *config) {
+	struct tenant_config c = operator_config(config);
 	int error = put_tenant(r, &c, registry_find_listed(r, TENANT_OPERATOR));
 	sodium_memzero(&c, sizeof c);
 	return error;
 }
 
-/* The anonymous tenant need not be among the configured ones: it then has the limits of a named one, and no secret. */
-static int put_anonymous(struct registry *r, const struct tenants_config *y) {
-	struct tenant_config c = {.limits = y->named};
-	memcpy(c.name, y->anonymous, sizeof c.name);
-	int error = adds_anonymous(y) ? put_tenant(r, &c, registry_find_listed(r, y->anonymous)) : 0;
-	if (error == 0 && y->anonymous[0] != '\0')
-		r->anonymous = registry_find_listed(r, y->anonymous);
+/* Applies the anonymous tenant. If it is not among the configured tenants, it has the limits of named tenants, and no
+ * secret. */
+static int put_anonymous(struct registry *r, const struct tenants_config *config) {
+	struct tenant_config c = {.limits = config->named};
+	memcpy(c.name, config->anonymous, sizeof c.name);
+	int error = adds_anonymous(config) ? put_tenant(r, &c, registry_find_listed(r, config->anonymous)) : 0;
+	if (error == 0 && config->anonymous[0] != '\0')
+		r->anonymous = registry_find_listed(r, config->anonymous);
 	return error;
 }
 
-/* Whether a client opened it, before the process ended, with a secret that another tenant has. */
-static bool is_shut(const struct registered *g) {
+/* Returns whether a client of the former process opened the tenant with a secret that another tenant has now. */
+static bool has_lost_its_secret(const struct registered *g) {
 	return !registered_listed(g) && g->opener_count == 0;
 }
 
-/* Ends the tenants that the configuration gives up. Makes orphans of the others that it does not want. */
-static void drop_unwanted(struct registry *r, const struct tenants_config *y) {
+/* Ends the tenants that the configuration gives up, and makes orphans of the others that it does not have. */
+static void drop_unwanted(struct registry *r, const struct tenants_config *config) {
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
-		if (is_given_up(y, g))
+		if (is_given_up(config, g))
 			registry_end(r, g);
-		else if (!tenant_orphaned(&g->tenant) && (!g->wanted || is_shut(g)))
+		else if (!tenant_orphaned(&g->tenant) && (!g->wanted || has_lost_its_secret(g)))
 			registry_orphan(r, g);
 	}
 }
 
-/* Opens the orphans again that clients opened, if the configuration lets clients open tenants. The secrets of the other
- * orphans open nothing. */
-static void keep_orphans(struct registry *r, const struct tenants_config *y) {
+/* If clients may open tenants, opens the orphans that clients opened before. The secrets of other orphans open no
+ * tenant. Reports the orphans that clients opened. */
+static void keep_orphans(struct registry *r, const struct tenants_config *config) {
 	uint64_t count = 0, keys = 0, bytes = 0;
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
 		if (!tenant_orphaned(&g->tenant) || !registered_has_keys(g))
 			continue;
-		bool own = registry_learn_own(r, g);
-		if (own && y->open && !registered_listed(g)) {
+		bool own = registry_add_own_secret(r, g);
+		if (own && config->open && !registered_listed(g)) {
 			registry_take_limits(r, g, &r->defaults);
 			registry_set_orphaned(r, g, false);
 			if (r->starting)
@@ -281,7 +284,7 @@ static void keep_orphans(struct registry *r, const struct tenants_config *y) {
 	log_report(r->events, &(struct log_event){.id = LOG_EVENT_TENANT_ORPHANED, .detail = detail});
 }
 
-/* Gives the tenants that clients opened the defaults. */
+/* Applies the default limits to the tenants that clients opened. */
 static void keep_opened(struct registry *r) {
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
@@ -293,45 +296,46 @@ static void keep_opened(struct registry *r) {
 	}
 }
 
-static int put_in_force(struct registry *r, const struct tenants_config *y, struct registered *const *matches) {
-	r->open = y->open;
-	r->max_tenants = y->max_tenants;
-	r->defaults = y->defaults;
+static int put_in_force(struct registry *r, const struct tenants_config *config, struct registered *const *matches) {
+	r->open = config->open;
+	r->max_tenants = config->max_tenants;
+	r->defaults = config->defaults;
 	r->anonymous = NULL;
-	drop_unwanted(r, y);
-	/* All secrets go before any comes, so that two tenants may exchange theirs; orphans get theirs back last. */
+	drop_unwanted(r, config);
+	/* Remove all secrets before adding any, so that two tenants can exchange theirs. Orphans get theirs back last.
+	 */
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
 		if (registered_listed(g) || tenant_orphaned(&g->tenant))
-			registry_forget_secrets(r, g);
+			registry_remove_secrets(r, g);
 	}
-	int error = y->admin == NULL ? 0 : put_operator(r, y);
-	for (size_t i = 0; i < y->tenant_count && error == 0; i++)
-		error = put_tenant(r, &y->tenants[i], matches[i]);
+	int error = config->admin == NULL ? 0 : put_operator(r, config);
+	for (size_t i = 0; i < config->tenant_count && error == 0; i++)
+		error = put_tenant(r, &config->tenants[i], matches[i]);
 	if (error == 0)
-		error = put_anonymous(r, y);
+		error = put_anonymous(r, config);
 	keep_opened(r);
-	keep_orphans(r, y);
+	keep_orphans(r, config);
 	registry_report_limits(r);
 	if (r->hooks.defaults_changed != NULL)
 		r->hooks.defaults_changed(r->hooks.context, &r->defaults);
 	return error;
 }
 
-int registry_reload(struct registry *r, const struct tenants_config *y, struct registry_loss *loss) {
-	struct registry_loss nobody_asks, *lost = loss != NULL ? loss : &nobody_asks;
+int registry_reload(struct registry *r, const struct tenants_config *config, struct registry_loss *loss) {
+	struct registry_loss unused, *lost = loss != NULL ? loss : &unused;
 	*lost = (struct registry_loss){0};
-	int error = tenant_config_check(y);
+	int error = tenant_config_check(config);
 	if (error != 0)
 		return error;
-	struct registered **matches = calloc(y->tenant_count + 1, sizeof(struct registered *));
+	struct registered **matches = calloc(config->tenant_count + 1, sizeof(struct registered *));
 	if (matches == NULL)
 		return -ENOMEM;
 	pthread_mutex_lock(&r->mutex);
-	match_all(r, y, matches);
+	match_all(r, config, matches);
 	if (!r->starting)
-		weigh_all(r, y, matches, lost);
-	error = lost->count != 0 ? ATOMDB_E_LOSS : put_in_force(r, y, matches);
+		weigh_all(r, config, matches, lost);
+	error = lost->count != 0 ? ATOMDB_E_LOSS : put_in_force(r, config, matches);
 	pthread_mutex_unlock(&r->mutex);
 	free(matches);
 	return error;
@@ -339,7 +343,8 @@ int registry_reload(struct registry *r, const struct tenants_config *y, struct r
 
 /* ---- one tenant ---- */
 
-/* The tenant that is there already for one that the operator adds or changes. ATOMDB_E_RANGE: it is another's. */
+/* Finds the existing tenant for one that the operator adds or changes, or NULL. Returns 0, or ATOMDB_E_RANGE if another
+ * listed tenant has one of its secrets. */
 static int match_one(struct registry *r, const struct tenant_config *c, struct registered **out) {
 	struct registered *found = registry_find_listed(r, c->name);
 	for (unsigned i = 0; i < c->secret_count; i++) {
@@ -357,7 +362,7 @@ static int match_one(struct registry *r, const struct tenant_config *c, struct r
 
 int registry_put(struct registry *r, const struct tenant_config *c, struct registry_loss *loss) {
 	static const struct tenants_config nothing_given_up = {.open = true};
-	struct registry_loss nobody_asks, *lost = loss != NULL ? loss : &nobody_asks;
+	struct registry_loss unused, *lost = loss != NULL ? loss : &unused;
 	struct registered *g = NULL;
 	*lost = (struct registry_loss){0};
 	pthread_mutex_lock(&r->mutex);

@@ -22,8 +22,8 @@ static bool add_demand(struct registry *r, size_t count, const struct tenant *t)
 void registry_measure_shares(void *context, struct memory_budget *b, uint64_t wanted) {
 	struct registry *r = context;
 	size_t count = 0;
-	/* Somebody looks at them: the level of before will do. */
-	if (pthread_mutex_trylock(&r->looking) != 0)
+	/* Another thread visits the tenants: keep the present level. */
+	if (pthread_mutex_trylock(&r->visiting) != 0)
 		return;
 	struct registered *g = atomic_load_explicit(&r->shown, memory_order_acquire);
 	while (g != NULL && add_demand(r, count, &g->tenant)) {
@@ -31,7 +31,7 @@ void registry_measure_shares(void *context, struct memory_budget *b, uint64_t wa
 		count++;
 	}
 	uint64_t level = fair_share_publish(b, r->demands, count, wanted);
-	pthread_mutex_unlock(&r->looking);
+	pthread_mutex_unlock(&r->visiting);
 	if (level != 0 && r->hooks.memory_short != NULL)
 		r->hooks.memory_short(r->hooks.context);
 }

@@ -1,7 +1,7 @@
-/* The registry tells the shards the demands of all tenants, for the fair share of memory. */
+/* Measures the fair share of memory over the tenants of all shards. */
 #pragma once
 
 #include "store/keyspace/fair_share.h"
 
-/* The shards' share.measure; `context` is the registry. From any worker's thread. */
+/* The `measure` hook of struct fair_share; `context` is the registry. Any worker may call it. */
 void registry_measure_shares(void *context, struct memory_budget *b, uint64_t wanted);

@@ -11,7 +11,7 @@
 #include "atomdb/store/tenant.h"
 #include "store/keyspace/record.h"
 
-/* The load of a tenant without keys, in bytes, in the choice of a shard. */
+/* The load that a tenant without keys adds to its shard, in bytes, when a shard is chosen for a new tenant. */
 #define TENANT_WEIGHT 4096
 
 static struct opener **bucket_of(struct registry *r, const struct secret *secret) {
@@ -40,7 +40,7 @@ struct registered *registry_find_listed(struct registry *r, const char *name) {
 	return g;
 }
 
-void registry_forget_secrets(struct registry *r, struct registered *g) {
+void registry_remove_secrets(struct registry *r, struct registered *g) {
 	for (unsigned i = 0; i < g->opener_count; i++) {
 		struct opener **link = bucket_of(r, &g->openers[i].secret);
 		while (*link != &g->openers[i])
@@ -51,7 +51,7 @@ void registry_forget_secrets(struct registry *r, struct registered *g) {
 	g->opener_count = 0;
 }
 
-void registry_learn_secrets(struct registry *r, struct registered *g, const struct secret *secrets, unsigned count) {
+void registry_add_secrets(struct registry *r, struct registered *g, const struct secret *secrets, unsigned count) {
 	assert(g->opener_count == 0 && count <= TENANT_SECRETS);
 	for (unsigned i = 0; i < count; i++) {
 		struct opener **bucket = bucket_of(r, &secrets[i]);
@@ -61,13 +61,13 @@ void registry_learn_secrets(struct registry *r, struct registered *g, const stru
 	g->opener_count = count;
 }
 
-bool registry_learn_own(struct registry *r, struct registered *g) {
+bool registry_add_own_secret(struct registry *r, struct registered *g) {
 	struct secret own;
 	memcpy(own.digest, tenant_identity(&g->tenant)->digest, sizeof own.digest);
 	bool free = g->opener_count == 0 && sodium_is_zero(own.digest, sizeof own.digest) == 0 &&
 		    registry_find_secret(r, &own) == NULL;
 	if (free)
-		registry_learn_secrets(r, g, &own, 1);
+		registry_add_secrets(r, g, &own, 1);
 	sodium_memzero(&own, sizeof own);
 	return free;
 }
@@ -110,25 +110,25 @@ struct registered *registry_add(struct registry *r, const struct tenant_limits *
 	return registry_place(r, lightest_shard(r), limits);
 }
 
-void registry_forget_name(struct registry *r, const struct registered *g) {
+void registry_remove_name(struct registry *r, const struct registered *g) {
 	struct registered **link = registry_named(r, tenant_name(&g->tenant));
 	while (*link != g)
 		link = &(*link)->next_named;
 	*link = g->next_named;
 }
 
-int registry_know_as(struct registry *r, struct registered *g, const char *name, const struct secret *digest) {
-	struct known_as *k = calloc(1, sizeof *k);
+int registry_set_identity(struct registry *r, struct registered *g, const char *name, const struct secret *digest) {
+	struct identity_node *k = calloc(1, sizeof *k);
 	if (k == NULL)
 		return -ENOMEM;
 	memcpy(k->identity.digest, digest->digest, sizeof k->identity.digest);
 	memcpy(k->identity.name, name, strnlen(name, TENANT_NAME_MAX));
 	if (registered_listed(g))
-		registry_forget_name(r, g);
+		registry_remove_name(r, g);
 	else
 		r->opened -= name[0] != '\0';
-	k->before = g->known_as;
-	g->known_as = k;
+	k->before = g->identities;
+	g->identities = k;
 	atomic_store_explicit(&g->tenant.identity, &k->identity, memory_order_release);
 	if (name[0] == '\0')
 		return 0;
@@ -139,9 +139,9 @@ int registry_know_as(struct registry *r, struct registered *g, const char *name,
 }
 
 void registry_unlist(struct registry *r, struct registered *g) {
-	registry_forget_secrets(r, g);
+	registry_remove_secrets(r, g);
 	if (registered_listed(g))
-		registry_forget_name(r, g);
+		registry_remove_name(r, g);
 	list_remove(&g->link);
 	r->assigned[g->shard]--;
 	r->count--;
@@ -152,7 +152,7 @@ void registry_unlist(struct registry *r, struct registered *g) {
 		r->anonymous = NULL;
 }
 
-/* Takes the tenant out of the list that registry_each visits. No thread visits it meanwhile. */
+/* Removes a tenant from the list that registry_each() visits. No thread visits the list meanwhile. */
 static void hide(struct registry *r, struct registered *g) {
 	struct registered *next = atomic_load_explicit(&g->shown_next, memory_order_relaxed);
 	if (g->shown_before != NULL)
@@ -166,7 +166,7 @@ static void hide(struct registry *r, struct registered *g) {
 }
 
 void registry_free_tenant(struct registered *g) {
-	for (struct known_as *k = g->known_as, *before; k != NULL; k = before) {
+	for (struct identity_node *k = g->identities, *before; k != NULL; k = before) {
 		before = k->before;
 		sodium_memzero(k, sizeof *k);
 		free(k);

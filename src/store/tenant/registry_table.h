@@ -3,31 +3,35 @@
 
 #include "store/tenant/registry_private.h"
 
+/* Returns the tenant that a secret opens, or NULL. */
 struct registered *registry_find_secret(struct registry *r, const struct secret *secret);
+/* Returns the tenant with that name, or NULL. Does not find tenants that clients opened. */
 struct registered *registry_find_listed(struct registry *r, const char *name);
-void registry_forget_secrets(struct registry *r, struct registered *g);
-void registry_learn_secrets(struct registry *r, struct registered *g, const struct secret *secrets, unsigned count);
-/* Gives a tenant without secrets the one of its identity, if no other tenant has it: it opens the tenant, or keeps
- * others from it if the tenant is an orphan. Returns whether it did. */
-bool registry_learn_own(struct registry *r, struct registered *g);
-/* The list of the tenants whose names have the hash of `name`. */
+/* Removes all secrets of a tenant. */
+void registry_remove_secrets(struct registry *r, struct registered *g);
+/* Adds `count` secrets, up to TENANT_SECRETS, to a tenant that has none. */
+void registry_add_secrets(struct registry *r, struct registered *g, const struct secret *secrets, unsigned count);
+/* Adds the secret of its identity to a tenant without secrets, if no other tenant has that secret. For an orphan this
+ * only keeps the secret from opening another tenant. Returns whether it added the secret. */
+bool registry_add_own_secret(struct registry *r, struct registered *g);
+/* Returns the list of the tenants whose names have the hash of `name`. */
 struct registered **registry_named(struct registry *r, const char *name);
-/* Gives a tenant a name, or another one, and a digest. 0 or -ENOMEM. */
-int registry_know_as(struct registry *r, struct registered *g, const char *name, const struct secret *digest);
-/* A new tenant in that shard, not shown yet; NULL for want of memory. */
+/* Sets the name ("" for none) and the digest of a tenant. Returns 0 or -ENOMEM. */
+int registry_set_identity(struct registry *r, struct registered *g, const char *name, const struct secret *digest);
+/* Adds a new tenant to that shard, without an identity. Returns NULL if there is no memory. */
 struct registered *registry_place(struct registry *r, unsigned shard, const struct tenant_limits *limits);
-/* The same in the shard with the least load. */
+/* Adds a new tenant like registry_place(), to the shard with the least load. */
 struct registered *registry_add(struct registry *r, const struct tenant_limits *limits);
-/* Takes back registry_add. */
+/* Undoes registry_place() or registry_add(). */
 void registry_discard(struct registry *r, struct registered *g);
 /* Adds a complete tenant to the list that registry_each visits. */
 void registry_show(struct registry *r, struct registered *g);
 
-/* Takes the tenant out of the hash table of names. */
-void registry_forget_name(struct registry *r, const struct registered *g);
-/* Takes a tenant out of the tables of names and secrets. Its worker may still use it. */
+/* Removes a tenant from the hash table of names. */
+void registry_remove_name(struct registry *r, const struct registered *g);
+/* Removes a tenant from the tables of names and secrets. Its worker may still use it. */
 void registry_unlist(struct registry *r, struct registered *g);
 /* Frees the struct. */
 void registry_free_tenant(struct registered *g);
-/* Closes and frees a tenant that registry_unlist took out. */
+/* Closes and frees a tenant after registry_unlist(). No thread visits the tenants. */
 void registry_close(struct registry *r, struct registered *g);

@@ -21,7 +21,7 @@ void shard_set_defaults(struct shard *s, const struct tenant_limits *limits) {
 	}
 }
 
-/* A larger directory, published by one store. */
+/* Makes a larger directory, and publishes it by one store. */
 static int grow_directory(struct shard *s) {
 	uint32_t grown = s->slots == 0 ? 16 : s->slots * 2;
 	if (grown > ENTRY_TENANT_MAX)
@@ -46,7 +46,7 @@ static int grow_directory(struct shard *s) {
 	return 0;
 }
 
-/* A slot that no tenant and no entry uses; slot 0 is not one, since an entry's owner must not be 0. */
+/* Finds a slot that no tenant and no entry uses. Slot 0 is never used, because the owner of an entry must not be 0. */
 static int slot_find(struct shard *s, uint32_t *slot) {
 	for (uint32_t i = 1; i < s->slots; i++) {
 		const struct tenant_slot *d = &shard_directory(s)[i];

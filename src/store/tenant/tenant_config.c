@@ -1,4 +1,4 @@
-/* Rules for all tenants of a configuration together. There may be very many, so sorting brings twins side by side. */
+/* Checks all tenants of a configuration together. There may be very many, so equal ones are found by sorting. */
 #include "atomdb/store/tenant_config.h"
 
 #include <errno.h>
@@ -23,19 +23,19 @@ static bool has_twins(const void **list, size_t count, int (*compare)(const void
 	return false;
 }
 
-int tenant_config_check(const struct tenants_config *y) {
+int tenant_config_check(const struct tenants_config *config) {
 	size_t count = 0;
-	const void **list = calloc(y->tenant_count * TENANT_SECRETS + 1, sizeof *list);
+	const void **list = calloc(config->tenant_count * TENANT_SECRETS + 1, sizeof *list);
 	if (list == NULL)
 		return -ENOMEM;
-	for (size_t i = 0; i < y->tenant_count; i++)
-		list[i] = y->tenants[i].name;
-	bool twins = has_twins(list, y->tenant_count, compare_names);
-	for (size_t i = 0; i < y->tenant_count; i++)
-		for (unsigned k = 0; k < y->tenants[i].secret_count; k++)
-			list[count++] = &y->tenants[i].secrets[k];
-	if (y->admin != NULL)
-		list[count++] = y->admin;
+	for (size_t i = 0; i < config->tenant_count; i++)
+		list[i] = config->tenants[i].name;
+	bool twins = has_twins(list, config->tenant_count, compare_names);
+	for (size_t i = 0; i < config->tenant_count; i++)
+		for (unsigned k = 0; k < config->tenants[i].secret_count; k++)
+			list[count++] = &config->tenants[i].secrets[k];
+	if (config->admin != NULL)
+		list[count++] = config->admin;
 	twins = twins || has_twins(list, count, compare_secrets);
 	free(list);
 	return twins ? ATOMDB_E_RANGE : 0;

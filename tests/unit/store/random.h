@@ -1,4 +1,4 @@
-/* Random numbers for tests: a seed that is printed, and that ATOMDB_TEST_SEED repeats. */
+/* Random numbers for tests. random_seed() prints the seed; $ATOMDB_TEST_SEED sets it. */
 #pragma once
 
 #include <stdint.h>

@@ -27,7 +27,7 @@ static inline void store_open(struct shard *s, struct tenant *t, const struct te
 	assert_int_equal(shard_open_tenant(s, t), 0);
 }
 
-/* Lets the shard do all the work that is due; returns the slices that it took. */
+/* Lets the shard do all work that is due. Returns the number of slices. */
 static inline unsigned store_settle(struct shard *s) {
 	unsigned slices = 0;
 	while (shard_work(s, 100))
@@ -35,7 +35,7 @@ static inline unsigned store_settle(struct shard *s) {
 	return slices;
 }
 
-/* Closes the tenant and the shard, and expects every block of an entry to be free. */
+/* Closes the tenant and the shard, and asserts that every block of an entry is free. */
 static inline void store_close(struct shard *s, struct tenant *t) {
 	shard_close_tenant(s, t);
 	assert_int_equal(counter_get(&t->counters.bytes), 0);
@@ -63,7 +63,7 @@ static inline int store_put(struct tenant *t, unsigned database, const char *nam
 	return string_set(t, &key, keyspace_find(t, &key, LOOKUP_PEEK), slice_of(value), deadline);
 }
 
-/* Puts `count` keys k0, k1, … into a database. */
+/* Sets `count` keys k0, k1, … in a database. */
 static inline void store_fill(struct tenant *t, unsigned database, unsigned count, int64_t deadline) {
 	for (unsigned i = 0; i < count; i++) {
 		char name[16];

@@ -29,7 +29,7 @@ static uint64_t resident(const struct arena *a) {
 	return counter_get(&arena_counters(a)->resident);
 }
 
-/* Bytes of memory that the kernel holds for the arena. */
+/* Returns the bytes of memory that the kernel holds for the arena. */
 static uint64_t backed(const struct arena *a) {
 	struct stat st;
 
@@ -159,7 +159,7 @@ static void test_random(void **state) {
 
 	assert_non_null(blocks);
 	for (unsigned step = 0; step < STEPS; step++) {
-		/* Phases that mostly fill and phases that mostly empty. */
+		/* Phases that mostly allocate alternate with phases that mostly free. */
 		bool filling = step / 20000 % 2 == 0;
 		struct block *b = &blocks[random_next(&seed) % BLOCKS];
 
@@ -194,7 +194,7 @@ static void test_random(void **state) {
 	assert_int_equal(resident(a), 0);
 	assert_true(backed(a) < 4 * MIB);
 
-	/* All of it has merged again: the largest block fits without the file becoming longer. */
+	/* All free blocks have merged again: the largest block fits into the file. */
 	struct stat before, after;
 	assert_int_equal(fstat(arena_fd(a), &before), 0);
 	ref large = arena_alloc(a, 16 * MIB, ARENA_OTHER);
@@ -219,7 +219,7 @@ static void test_memory_goes_back(void **state) {
 		assert_int_not_equal(blocks[i], 0);
 		memset(arena_at(a, blocks[i]), 1, SIZE);
 	}
-	/* A key costs its block and next to nothing else. */
+	/* A key takes its block and almost no more memory. */
 	assert_true(backed(a) - empty < (uint64_t)KEYS * SIZE * 101 / 100 + 128 * 1024);
 	for (unsigned i = 0; i < KEYS; i++)
 		arena_free(a, blocks[i], SIZE, ARENA_ENTRY);
@@ -229,7 +229,7 @@ static void test_memory_goes_back(void **state) {
 	assert_true(arena_trim(a, 0, false));
 	assert_int_equal(backed(a), full);
 	assert_true(arena_trim(a, 256 * 1024, false));
-	/* No more than asked for. */
+	/* A trim gives back no more than asked for. */
 	assert_true(full - backed(a) <= 256 * 1024);
 	while (arena_trim(a, MIB, false))
 		;
@@ -286,7 +286,7 @@ static void test_runs_waste_nothing(void **state) {
 	arena_close(a);
 }
 
-/* 25 MiB do not fill a block of 2^n pages: what the one before left is too small for the next one. */
+/* 25 MiB do not fill a block of 2^n pages: the dirty pages of a freed block are too small for the next one. */
 static void test_large_blocks_that_come_and_go_do_not_pile_up(void **state) {
 	(void)state;
 	struct arena *a = open_arena(NULL);
@@ -337,7 +337,7 @@ static void test_budget(void **state) {
 	assert_int_equal(used(a), 3 * MIB);
 	assert_int_equal(atomic_load(&budget.used), 4 * MIB);
 
-	/* What is free but resident still counts; its own arena gives it up where that helps. */
+	/* Free resident pages still count. The arena gives them back if that makes room. */
 	arena_free(a, runs[0], MIB, ARENA_OTHER);
 	arena_free(a, runs[2], MIB, ARENA_OTHER);
 	assert_int_equal(atomic_load(&budget.used), 4 * MIB);
@@ -362,7 +362,7 @@ static void test_idle_slabs(void **state) {
 	(void)state;
 	struct arena *a = open_arena(NULL);
 
-	/* A key that comes and goes keeps its slab, and trimming takes it. */
+	/* The slab of a key that is set and deleted repeatedly stays until a trim. */
 	ref first = arena_alloc(a, 64, ARENA_ENTRY);
 	arena_free(a, first, 64, ARENA_ENTRY);
 	for (unsigned i = 0; i < 10; i++) {
@@ -390,7 +390,7 @@ static void test_the_end_of_the_arena(void **state) {
 	assert_true(count >= 6);
 	assert_true(used(a) <= ARENA_SIZE_MAX);
 	((char *)arena_at(a, blocks[count - 1]))[size - 1] = 1;
-	/* Smaller ones still fit. */
+	/* Smaller blocks still fit. */
 	ref small = arena_alloc(a, 64, ARENA_ENTRY);
 	assert_int_not_equal(small, 0);
 	arena_free(a, small, 64, ARENA_ENTRY);
@@ -408,7 +408,7 @@ static void test_file_size_limit(void **state) {
 	struct rlimit was, now;
 	struct stat st;
 
-	/* The file cannot become longer: an allocation fails, and works again when it can. */
+	/* While the file cannot grow, an allocation fails. It succeeds once the file can grow again. */
 	assert_int_equal(fstat(arena_fd(a), &st), 0);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
 	now = was;

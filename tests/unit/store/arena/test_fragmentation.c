@@ -30,7 +30,7 @@ static void free_block(uint32_t i) {
 	blocks[i] = 0;
 }
 
-/* Frees all blocks of the first `slabs` slabs except one in `each`. */
+/* Frees all blocks of the first `slabs` slabs but one in every `each` blocks. */
 static void thin_out(uint32_t slabs, uint32_t each) {
 	for (uint32_t i = 0; i < slabs * PER_SLAB; i++)
 		if (i % each != 0)
@@ -83,7 +83,7 @@ static void blocks_are_taken_of_one_slab_and_only_those_in_use(void **state) {
 	}
 }
 
-/* Moves blocks as compaction does; returns how many. */
+/* Moves blocks as compaction does. Returns their number. */
 static unsigned move(struct fragmentation *s) {
 	ref taken[32];
 	unsigned steps = 100, moved = 0, count = fragmentation_take(s, arena, taken, 32, &steps);

@@ -12,7 +12,7 @@
 #define BLOCK 64
 #define COUNT (16 * MIB / BLOCK)
 
-/* Bytes of this process that the kernel has mapped by huge pages of shared memory. */
+/* Returns the bytes of this process that the kernel has mapped by huge pages of shared memory. */
 static uint64_t mapped_huge(void) {
 	FILE *f = fopen("/proc/self/smaps", "re");
 	char line[512];
@@ -26,7 +26,7 @@ static uint64_t mapped_huge(void) {
 	return sum;
 }
 
-/* Whether this kernel can do it at all. */
+/* Returns whether this kernel can collapse shared memory. */
 static bool kernel_can(void) {
 	int fd = memfd_create("probe", MFD_CLOEXEC);
 	bool can = false;
@@ -78,7 +78,7 @@ static void check(const struct arena *a, size_t step) {
 	}
 }
 
-/* What is full lies on huge pages and says the same; what is not stays as it is; what is freed goes back. */
+/* Full ranges move to huge pages with their contents. Other ranges are unchanged. Freed pages go back to the kernel. */
 static void full_memory_lies_on_huge_pages(void **state) {
 	struct arena *a;
 	(void)state;
@@ -96,7 +96,7 @@ static void full_memory_lies_on_huge_pages(void **state) {
 	assert_int_equal(backed(a), before);
 	check(a, 1);
 
-	/* Every block but one in each megabyte goes, and nearly all of the memory. */
+	/* If all blocks but one in each MiB are freed, almost all memory goes back. */
 	const size_t step = MIB / BLOCK;
 	for (size_t i = 0; i < COUNT; i++)
 		if (i % step != 0)

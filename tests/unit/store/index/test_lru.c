@@ -7,7 +7,7 @@
 
 enum { ENTRIES = 40, STEPS = 300000 };
 
-/* The model: refs, the most recently used first. */
+/* The model: refs, from the most to the least recently used. */
 struct model {
 	ref order[ENTRIES];
 	unsigned count;
@@ -80,7 +80,8 @@ static void test_model(void **state) {
 			}
 			break;
 		case 2:
-			/* Now and then all of it, so that the short lists are met often; in a list or not. */
+			/* Sometimes empties the list, so that short lists occur often. The entry may be in the list or
+			 * not. */
 			for (unsigned i = 0; step % 50 == 0 && i < ENTRIES; i++) {
 				lru_remove(a, &l, entries[i]);
 				model_remove(&m, entries[i]);

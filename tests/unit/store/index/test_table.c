@@ -8,8 +8,8 @@
 #include "store/keyspace/entry.h"
 #include "store/random.h"
 
-/* The table's hash, replaced by one that can be made as bad as a test wants: the bits of `seed->k0` are kept, those of
- * `seed->k1` are set. */
+/* Replaces the hash function of the table, so that a test can make hashes collide: keeps the bits in `seed->k0`, sets
+ * the bits in `seed->k1`. */
 uint64_t hash_bytes(const struct hash_seed *seed, const void *bytes, size_t len) {
 	const unsigned char *p = bytes;
 	uint64_t h = 0;
@@ -22,8 +22,8 @@ uint64_t hash_bytes(const struct hash_seed *seed, const void *bytes, size_t len)
 struct fixture {
 	struct table_context c;
 	struct table t;
-	unsigned keys; /* that may be in the table */
-	ref *entries;  /* of the keys, in the table or not */
+	unsigned keys; /* keys that may be in the table */
+	ref *entries;  /* of the keys, whether in the table or not */
 	ref *spares;   /* a second entry of each key, for table_replace */
 	bool *in;
 	unsigned count; /* in the table */
@@ -74,7 +74,7 @@ static uint64_t hash_of(const struct fixture *f, unsigned i) {
 	return hash_bytes(&f->c.seed, key.data, key.len);
 }
 
-/* Fetching reads what is there, and changes nothing. */
+/* Runs the steps of a prefetch, which change nothing. */
 static void fetch(const struct fixture *f, unsigned i) {
 	const void *bucket = table_fetch_bucket(&f->c, &f->t, hash_of(f, i));
 	const struct block *b = bucket == NULL ? NULL : table_fetch_entry(&f->c, bucket, hash_of(f, i));
@@ -222,11 +222,11 @@ static void test_same_tags(void **state) {
 
 static void test_few_homes(void **state) {
 	(void)state;
-	/* Homes at the end of the table, so that the way goes round. */
+	/* The home buckets are at the end of the table, so that probing wraps around. */
 	run_random(1000, 50000, ~(uint64_t)0xffffff, 0xfffff0);
 }
 
-/* More entries with one hash than the overflow count of a bucket can count. */
+/* More entries have one hash than the overflow count of a bucket can hold. */
 static void test_one_hash(void **state) {
 	(void)state;
 	enum { KEYS = 5000 };
@@ -271,7 +271,7 @@ static void test_empty(void **state) {
 	close_table(&f);
 }
 
-/* Where an entry was that is to be fetched, another's bytes may be by then. */
+/* The block of an entry to prefetch may have other contents by then. */
 static void test_fetch_believes_nothing(void **state) {
 	(void)state;
 	struct fixture f = open_table(1, UINT64_MAX, 0, NULL);
@@ -289,7 +289,7 @@ static void test_fetch_believes_nothing(void **state) {
 		*e = was;
 	}
 
-	/* To AddressSanitizer, a block that was freed is not to be read, where another of its slab is in use. */
+	/* AddressSanitizer reports a read of a freed block if another block of its slab is in use. */
 	ref gone = arena_alloc(f.c.arena, 1024, ARENA_OTHER);
 	assert_int_not_equal(arena_alloc(f.c.arena, 1024, ARENA_OTHER), 0);
 	char *middle = (char *)arena_at(f.c.arena, gone) + 512;
@@ -298,7 +298,7 @@ static void test_fetch_believes_nothing(void **state) {
 	close_table(&f);
 }
 
-/* A bucket that was to be read may be anything once its array is gone, and nothing once pages are. */
+/* A prefetched bucket has any contents once its array is freed, and no memory once its pages are. */
 static void test_generation(void **state) {
 	(void)state;
 	struct fixture f = open_table(100, UINT64_MAX, 0, NULL);
@@ -320,7 +320,7 @@ static void test_generation(void **state) {
 	close_table(&f);
 }
 
-/* What is there throughout is seen, whatever happens meanwhile. */
+/* A scan visits every entry that is in the table from its start to its end, whatever changes meanwhile. */
 static void test_scan_guarantee(void **state) {
 	(void)state;
 	enum { KEYS = 20000, STABLE = 300, ROUNDS = 150 };
@@ -382,7 +382,7 @@ static void test_no_memory(void **state) {
 	while (arena_trim(f.c.arena, SIZE_MAX, true))
 		;
 	atomic_store(&budget.limit, atomic_load(&budget.used));
-	/* It cannot grow, so it fills up; the last slots stay free. */
+	/* The table cannot grow, so it fills up. The last slots stay free. */
 	while (table_reserve(&f.c, &f.t) == 0) {
 		table_add(&f.c, &f.t, hash_of(&f, i), f.entries[i]);
 		f.in[i++] = true;
@@ -401,7 +401,7 @@ static void test_no_memory(void **state) {
 		add(&f, i++);
 	check(&f);
 
-	/* The very first bucket. */
+	/* The first bucket of a new table. */
 	struct table none = {0};
 	uint64_t cursor = 0;
 	atomic_store(&budget.limit, 1);
@@ -413,7 +413,7 @@ static void test_no_memory(void **state) {
 	close_table(&f);
 }
 
-/* Growing and shrinking end in time with the one step that each reservation takes. */
+/* With the one step of each reservation, growing and shrinking end in time. */
 static void test_pace(void **state) {
 	(void)state;
 	enum { KEYS = 100000 };
@@ -427,7 +427,7 @@ static void test_pace(void **state) {
 			take_out(&f, f.count - 1);
 			if (!table_step(&f.c, &f.t, 1))
 				continue;
-			/* It shrinks: now only additions move it, as many as it takes. */
+			/* While the table shrinks, only additions move buckets. Adds entries until the resize ends. */
 			for (unsigned n = 0; f.t.old.buckets != 0 && low == 2; n++)
 				add(&f, f.count);
 		}
@@ -454,7 +454,7 @@ static void test_random_entry(void **state) {
 			if (f.in[i] && (s.times[i] < 100 || s.times[i] > 200 * (round == 0 ? 2 : KEYS / f.count + 2)))
 				fail_msg("key %u was drawn %u times", i, s.times[i]);
 		free(s.times);
-		/* Again in the middle of shrinking. */
+		/* Draws again in the middle of shrinking. */
 		while (f.t.old.buckets == 0) {
 			take_out(&f, f.count - 1);
 			(void)table_step(&f.c, &f.t, 1);
@@ -490,7 +490,7 @@ static void drain(unsigned keys, unsigned left, unsigned max) {
 		assert_int_equal(s.times[i], 1);
 	assert_int_equal(table_memory(&f.t), 0);
 	assert_int_equal(table_bytes(&f), 0);
-	/* It is an empty table again. */
+	/* The table is empty and can be used again. */
 	memset(f.in, 0, keys * sizeof *f.in);
 	f.count = 0;
 	add(&f, 0);
@@ -507,7 +507,7 @@ static void test_drain(void **state) {
 	drain(10000, 10000, 64);
 	drain(10000, 1, 16);
 	drain(10000, 0, 16);
-	/* In the middle of growing. */
+	/* Drains the table in the middle of growing. */
 	for (unsigned keys = 10751; keys < 10760; keys++)
 		drain(keys, keys, 100);
 }

@@ -51,7 +51,7 @@ static void test_empty(void **state) {
 	assert_false(wheel_due(f.w, EPOCH));
 	assert_false(wheel_due(f.w, INT64_MAX));
 	assert_true(wheel_deadline(f.w) == INT64_MAX);
-	/* From 1970 to today at once. */
+	/* The time goes from 1970 to today in one call. */
 	assert_int_equal(wheel_next(f.a, f.w, EPOCH, &steps), 0);
 	assert_int_equal(steps, 1);
 	assert_true(f.w->now == EPOCH);
@@ -72,7 +72,7 @@ static void test_held_entries_come_back(void **state) {
 	}
 	assert_false(wheel_due(f.w, EPOCH + 10));
 	assert_int_equal(next(&f, EPOCH + 10), 0);
-	/* The first, one in the middle, and one that is replaced. */
+	/* Removes the first entry and one in the middle, and replaces one. */
 	wheel_remove(f.a, f.w, e[3]);
 	wheel_remove(f.a, f.w, e[1]);
 	ref other = new_entry(&f, EPOCH);
@@ -126,7 +126,7 @@ static void test_late(void **state) {
 	arena_close(f.a);
 }
 
-/* Ahead by `by` and back again: what was to be due in between is due at its own time. */
+/* Sets the clock ahead by `by` and back again. Entries with deadlines in between are due at their own time. */
 static void test_clock_set_ahead_and_back(void **state) {
 	(void)state;
 	static const int64_t steps[] = {1, 5, 64, 1000, 4096, 60000, 3600000, 86400000, 315360000000};
@@ -158,7 +158,7 @@ static void test_clock_set_ahead_and_back(void **state) {
 	}
 }
 
-/* The calls that moving takes, 100 steps each. */
+/* Returns the number of calls, of 100 steps each, that move all entries. */
 static unsigned calls_to_rewind(const struct fixture *f, int64_t to) {
 	unsigned calls = 0;
 
@@ -176,13 +176,13 @@ static void test_rewinding_is_bounded_work(void **state) {
 	(void)state;
 	enum { MANY = 100000 };
 	struct fixture f = open_wheel();
-	/* In the middle of slots of many levels. */
+	/* The time is in the middle of slots of many levels. */
 	int64_t begin = EPOCH >> 30 << 30 | 0x1b8a2f37;
 
 	assert_int_equal(next(&f, begin), 0);
 	for (unsigned i = 0; i < MANY; i++)
 		wheel_add(f.a, f.w, new_entry(&f, begin + 3600000 + i));
-	/* Entries that are due in an hour are not moved for seconds. */
+	/* A step back of seconds does not move entries that are due in an hour. */
 	assert_int_equal(calls_to_rewind(&f, begin - 5), 1);
 	assert_int_equal(calls_to_rewind(&f, begin - 2000), 1);
 	assert_in_range(calls_to_rewind(&f, begin - 86400000), MANY / 100, MANY / 100 + 10);
@@ -192,7 +192,7 @@ static void test_rewinding_is_bounded_work(void **state) {
 	arena_close(f.a);
 }
 
-/* Deadlines on all levels, taken in order, each at its very millisecond. */
+/* Entries of all levels are taken in order, each in the millisecond of its deadline. */
 static void test_all_levels(void **state) {
 	(void)state;
 	struct fixture f = open_wheel();
@@ -216,7 +216,7 @@ static void test_all_levels(void **state) {
 	arena_close(f.a);
 }
 
-/* Waking at wheel_deadline, and only then, is enough, and not often. */
+/* Calls at wheel_deadline() only are sufficient, and they are few. */
 static void test_deadline_leads_there(void **state) {
 	(void)state;
 	uint64_t seed = random_seed();
@@ -248,7 +248,7 @@ static void test_deadline_leads_there(void **state) {
 	arena_close(f.a);
 }
 
-/* A million entries in one slot are moved a step at a time. */
+/* A million entries of one slot move a step at a time. */
 static void test_bounded_steps(void **state) {
 	(void)state;
 	enum { MANY = 100000 };
@@ -266,7 +266,7 @@ static void test_bounded_steps(void **state) {
 			taken++;
 		assert_true(steps <= 100);
 		assert_true(taken == 0 || taken - before <= MANY);
-		/* An entry that is added while a slot is half moved. */
+		/* Adds an entry while a slot is half moved. */
 		if (++calls % 100 == 0 && taken == 0)
 			wheel_add(f.a, f.w, new_entry(&f, deadline - 1));
 		assert_true(calls < 100 * MANY);
@@ -281,7 +281,7 @@ enum { ENTRIES = 300, STEPS = 1000000 };
 
 struct model {
 	ref entry;
-	int64_t deadline; /* as last added */
+	int64_t deadline; /* as of the last addition */
 	bool in;
 };
 
@@ -296,7 +296,7 @@ static int64_t random_deadline(uint64_t *seed, int64_t now) {
 	return ahead > INT64_MAX - now ? INT64_MAX : now + ahead + 1;
 }
 
-/* The deadline that a wheel at `now` sees: late ones count as its present tick. */
+/* Returns the deadline as a wheel at `now` sees it: a late one counts as the present tick. */
 static void take_all(const struct fixture *f, struct model *m, int64_t now, unsigned steps) {
 	int64_t last = 0;
 
@@ -334,7 +334,7 @@ static void check_deadline(const struct fixture *f, const struct model *m) {
 		}
 	int64_t at = wheel_deadline(f->w);
 
-	/* Never after the first deadline, but for what was late already. */
+	/* Is never after the first deadline, except for entries that were late when they were added. */
 	assert_true(at <= (earliest > f->w->now ? earliest : f->w->now));
 	assert_true(any || at == INT64_MAX || f->w->closing != 0);
 }
@@ -380,7 +380,7 @@ static void test_model(void **state) {
 		if (random_next(&seed) % 8 != 0) {
 			random_change(&f, m, &seed);
 		} else if (random_next(&seed) % 2 == 0) {
-			/* Half way: an interrupted call leaves a wheel that everything works on. */
+			/* All functions work on a wheel that an interrupted call left. */
 			unsigned steps = (unsigned)(random_next(&seed) % 4);
 			ref e = wheel_next(f.a, f.w, now, &steps);
 
@@ -398,7 +398,7 @@ static void test_model(void **state) {
 			now += back ? -(by < now ? by : now) : by;
 			wheel_rewind(f.w, now);
 			if (now < 0 || now > INT64_MAX / 2) {
-				/* Start again today. */
+				/* Starts again at today's time. */
 				for (unsigned i = 0; i < ENTRIES; i++) {
 					wheel_remove(f.a, f.w, m[i].entry);
 					m[i].in = false;

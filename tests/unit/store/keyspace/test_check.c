@@ -13,7 +13,7 @@ static uint64_t draw(uint64_t below) {
 	return random_next(&random_state) % below;
 }
 
-/* The sum as it is defined, byte by byte. */
+/* Computes the sum by its definition, byte by byte. */
 static uint8_t slow_check(const struct entry *e) {
 	unsigned char bytes[SIZE + 16];
 	size_t size = (entry_size(e) + 15) / 16 * 16;
@@ -53,11 +53,11 @@ static void test_is_the_sum(void **state) {
 		uint32_t owner = e->owner, sizes = e->sizes;
 		assert_int_equal(entry_check(e), slow_check(e));
 		assert_true(check_fits(e));
-		/* It takes nothing from what else is in these words. */
+		/* The check takes no bits from the other parts of these words. */
 		check_renew(e);
 		assert_int_equal(e->owner, owner);
 		assert_int_equal(e->sizes, sizes);
-		/* What changes as the entry is used. */
+		/* Changes the parts that the use of an entry changes. */
 		entry_set_used(e, (uint32_t)draw(4096) << ENTRY_USED_SHIFT);
 		e->owner ^= ENTRY_FRESH;
 		e->lru_prev = (ref)draw(UINT32_MAX);
@@ -76,7 +76,8 @@ static void test_finds_any_byte(void **state) {
 		struct entry *e = make(block, flags);
 		size_t size = entry_size(e);
 		for (size_t at = sizeof *e; at < size; at++) {
-			/* Not the links of the wheel; lengths, which are checked against the block. */
+			/* Leaves out the links of the wheel, and the lengths, which recovery compares with the block.
+			 */
 			if ((flags & ENTRY_TTL && at >= 24 && at < 32) ||
 			    (flags & ENTRY_WIDE && at + sizeof(struct block_wide) >= entry_header_size(flags) &&
 			     at < entry_header_size(flags)))
@@ -94,7 +95,7 @@ static void test_finds_any_byte(void **state) {
 	}
 }
 
-/* Random other bytes fit in 1 of 256. */
+/* The check of random bytes fits in 1 of 256 cases. */
 static void test_misses_few(void **state) {
 	(void)state;
 	_Alignas(16) static char block[SIZE];

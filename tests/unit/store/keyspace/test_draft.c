@@ -1,4 +1,4 @@
-/* Drafts of entries: deadlines, room, publishing. */
+/* Drafts of entries: their deadlines, room and publication. */
 #include <stdio.h>
 
 #include "atomdb/store/shard.h"
@@ -63,7 +63,7 @@ static void test_an_entry_keeps_its_deadline_if_asked(void **state) {
 	store_close(s, &t);
 }
 
-/* Writes `value` by a draft. */
+/* Writes `value` with a draft. */
 static void write_draft(struct tenant *t, const char *name, const char *value) {
 	struct key key = store_key(t, 0, name);
 	struct entry *old = keyspace_find(t, &key, LOOKUP_PEEK);
@@ -72,7 +72,7 @@ static void write_draft(struct tenant *t, const char *name, const char *value) {
 	assert_non_null(d);
 	assert_int_equal(draft_make(t, d, &key, old, strlen(value), 0, 0, 0, &draft), 0);
 	assert_int_equal(draft.size, draft_size(&key, strlen(value), 0, 0));
-	/* The old value is there until the new one is published. */
+	/* The key has the old value until the new one is published. */
 	assert_ptr_equal(keyspace_find(t, &key, LOOKUP_PEEK), old);
 	memcpy(draft.value, value, strlen(value));
 	draft_seal(&draft);

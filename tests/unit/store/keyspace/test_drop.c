@@ -1,4 +1,4 @@
-/* Emptying databases. */
+/* Dropped databases. */
 #include <stdio.h>
 
 #include "atomdb/store/shard.h"
@@ -46,7 +46,7 @@ static void test_a_flushed_database_is_empty_at_once_and_freed_in_slices(void **
 	assert_int_equal(counter_get(&t.counters.keys), 10);
 	assert_int_equal(counter_get(&t.counters.keys_expiring), 0);
 	assert_int_equal(counter_get(&t.counters.db_keys[0]), 0);
-	/* Charged until it is freed. */
+	/* The tenant is charged until the entries are freed. */
 	assert_int_equal(counter_get(&t.counters.bytes), charged);
 	assert_in_range(t.dying, 1, charged);
 	unsigned slices = 1;
@@ -68,7 +68,7 @@ static void test_a_flush_of_all_databases_leaves_none(void **state) {
 	keyspace_flush(&t, TENANT_DATABASES);
 	assert_int_equal(counter_get(&t.counters.keys), 0);
 	assert_int_equal(t.record->lru.newest, 0);
-	/* New keys of the same names are others. */
+	/* New keys of the same names are other entries. */
 	store_fill(&t, 0, 5, DEADLINE_NONE);
 	store_settle(s);
 	assert_int_equal(counter_get(&t.counters.keys), 5);

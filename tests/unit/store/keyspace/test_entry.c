@@ -19,7 +19,7 @@ static void test_owner(void **state) {
 
 static void test_layout(void **state) {
 	(void)state;
-	/* The sizes that the memory per key rests on. */
+	/* The sizes that determine the memory per key. */
 	assert_int_equal(entry_header_size(0) + 16 + 32, 64);
 	assert_int_equal(entry_header_size(ENTRY_TTL) + 16 + 32, 80);
 	assert_int_equal(arena_block_size(entry_header_size(0) + 16 + 32), 64);

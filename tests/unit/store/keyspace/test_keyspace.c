@@ -1,5 +1,5 @@
-/* The keyspace against a brute-force model: every value, deadline, count, charge and the exact LRU order, under random
- * operations of two tenants, with time passing and work done in slices of random size. */
+/* The keyspace against a brute-force model. It compares every value, deadline, count, charge and the exact LRU order
+ * under random operations of two tenants, while time passes and the shard works in slices of random size. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -28,7 +28,7 @@ struct model_key {
 	char *value;
 	size_t len;
 	int64_t deadline;
-	uint64_t used; /* larger: more recently */
+	uint64_t used; /* larger: used more recently */
 };
 
 struct model {
@@ -106,7 +106,7 @@ static uint64_t model_count(const struct model *m) {
 	return count;
 }
 
-/* Due keys leave the model at once; the keyspace may still hold them, so the shard is worked until it does not. */
+/* Due keys leave the model at once. The keyspace may still hold them, so the shard works until it does not. */
 static void settle(struct model *models, unsigned count, struct shard *s) {
 	while (shard_work(s, 1 + (unsigned)draw(64))) {
 	}
@@ -117,14 +117,14 @@ static void settle(struct model *models, unsigned count, struct shard *s) {
 					model_drop(&models[i].keys[d][k]);
 }
 
-/* The clock is set back by up to ten years; what has to move in the wheel moves in part. */
+/* Sets the clock back by up to ten years. A part of the entries that change their place in the wheel moves. */
 static void set_back(struct shard *s) {
 	static const uint64_t most[] = {10, 1000, 100000, 86400000, 315360000000};
 	int64_t by = (int64_t)draw(most[draw(5)]), now = shard_now(s);
 	if (by > now - 1000000000000)
 		return;
 	shard_set_now(s, now - by, 1);
-	/* If it may stand still, it may have run ahead of the clock before. */
+	/* If the shard's time may stand still, it may have been ahead of the clock before. */
 	assert_true(shard_now(s) == now - by || (shard_now(s) == now && by <= 2 * SHARD_CLOCK_JITTER_MS));
 	for (unsigned slices = (unsigned)draw(3); slices > 0; slices--)
 		(void)shard_work(s, 1 + (unsigned)draw(8));
@@ -146,7 +146,7 @@ static void check_key(struct model *m, unsigned database, unsigned number) {
 	assert_true(slice_equal(keyspace_name(e), slice_of(name)));
 }
 
-/* The list from the most recent to the oldest must fall in the model's order of use, and hold every key. */
+/* The list from the most recent to the oldest entry must have the model's order of use, and every key. */
 static void check_order(struct model *m) {
 	struct shard *s = m->tenant.shard;
 	uint64_t last = UINT64_MAX, count = 0;
@@ -261,7 +261,7 @@ static void step(struct model *m) {
 			k->deadline = draw(3) == 0 ? 0 : shard_now(s) + 1 + (int64_t)draw(100000);
 			k->used = ++m->clock;
 			assert_int_equal(keyspace_expire(&m->tenant, &key, e, k->deadline), 0);
-			/* A new block counts as a use; so does this lookup, so the order is the same. */
+			/* A new block counts as a use, and this lookup too, so the order is the same. */
 		}
 		break;
 	case 2:
@@ -300,7 +300,7 @@ static void meet(void *context, uint32_t slot, const struct tenant_identity *ide
 	shard_adopt_tenant(models[0].tenant.shard, slot, &models[slot - 1].tenant);
 }
 
-/* The next process goes on exactly where this one was. */
+/* The next process continues with exactly the state of this one. */
 static struct shard *hand_over(struct shard *s, struct model *models, int64_t now) {
 	struct tenant_limits limits[2] = {models[0].tenant.limits, models[1].tenant.limits};
 	struct shard *next = NULL;
@@ -382,10 +382,10 @@ static void test_byte_quota(void **state) {
 	assert_true(counter_get(&t.counters.bytes) <= 64 << 10);
 	assert_int_equal(tenant_charge(&t, 16 << 10), 0);
 	assert_true(counter_get(&t.counters.bytes) <= 64 << 10);
-	/* Clients may take a little more than the quota, but not this. */
+	/* Clients may take a little more than the quota, but not this much. */
 	assert_int_equal(tenant_charge(&t, 128 << 10), ATOMDB_E_OOM);
 	tenant_discharge(&t, 16 << 10);
-	/* A value that no eviction makes room for is refused, and nothing else is asked for. */
+	/* A value for which no eviction makes room is refused, and evicts no key. */
 	static char huge[80 << 10];
 	memset(huge, 'y', sizeof huge - 1);
 	assert_int_equal(put(&t, 0, "huge", huge, DEADLINE_NONE), ATOMDB_E_OOM);
@@ -410,7 +410,7 @@ static void test_no_eviction(void **state) {
 	shard_free(s);
 }
 
-/* A tenant that meets the limit of all tenants evicts its own, never another's. */
+/* A tenant that reaches the limit of all tenants evicts its own keys, never those of another tenant. */
 static void test_shared_memory(void **state) {
 	(void)state;
 	struct memory_budget budget = {0};
@@ -447,7 +447,7 @@ static void test_large_values(void **state) {
 	struct key key = key_of(&t, 0, "log");
 	char *bytes;
 	size_t size = 0;
-	/* Appending in small steps must not copy the whole value each time: blocks grow by a share of their size. */
+	/* Small appends must not copy the whole value each time: blocks grow by a share of their size. */
 	unsigned moves = 0;
 	char *last = NULL;
 	while (size < 8 << 20) {
@@ -473,7 +473,7 @@ static void test_large_values(void **state) {
 	shard_free(s);
 }
 
-/* How long a key was not used is told in steps, and never as more than it was. */
+/* The idle time of a key is rounded down to a step. */
 static void test_idle(void **state) {
 	(void)state;
 	struct shard *s = new_shard(NULL);
@@ -484,7 +484,7 @@ static void test_idle(void **state) {
 	assert_int_equal(put(&t, 0, "k", "value", 0), 0);
 	static const int64_t seconds[] = {0, 1, 600, 3600, 86400, 12 * 86400};
 	for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
-		/* The clock of the calendar is of no account. */
+		/* The calendar clock has no effect. */
 		shard_set_now(s, begin + (i % 2 == 0 ? -1 : 1) * seconds[i] * 100000,
 			      1 + (uint64_t)seconds[i] * 1000000000);
 		struct entry *e = keyspace_find(&t, &key, LOOKUP_PEEK);

@@ -1,5 +1,5 @@
-/* What happens when memory is refused: every allocation of the registry and the shard in turn, and the pages of the
- * arena at random. Nothing may be lost, half done or left behind. */
+/* Refused memory: every allocation of the registry and the shard fails in turn, and pages of the arena fail at random.
+ * No data is lost or half written, and no memory leaks. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@ static void test_shard(void **state) {
 		assert_int_equal(error, -ENOMEM);
 		assert_null(s);
 	}
-	assert_int_equal(failed, 2); /* the shard and its arena */
+	assert_int_equal(failed, 2); /* shard and arena */
 	alloc_fail_at = 1;
 	struct tenant t;
 	tenant_init(&t, s, &(struct tenant_limits){0});
@@ -69,8 +69,7 @@ static void test_registry(void **state) {
 		assert_int_equal(error, -ENOMEM);
 		assert_null(r);
 	}
-	/* The registry, its counts, the check, the matches; two tenants and the anonymous one, with an identity each.
-	 */
+	/* Registry, counts, check and matches; two tenants and the anonymous one, with an identity each. */
 	assert_int_equal(failed, 10);
 
 	struct tenant *t;
@@ -102,7 +101,7 @@ static void test_registry(void **state) {
 
 #define KEYS 200
 
-/* A write that is refused changes nothing; all others are as if memory had never been short. */
+/* A refused write changes nothing. All other writes succeed as with enough memory. */
 static void test_arena_refuses(void **state) {
 	(void)state;
 	uint64_t seed = random_seed();
@@ -113,7 +112,7 @@ static void test_arena_refuses(void **state) {
 	tenant_init(&t, s, &limits);
 	shard_set_defaults(s, &limits);
 	assert_int_equal(shard_open_tenant(s, &t), 0);
-	static size_t lengths[KEYS]; /* 0: absent; else the length of a value of that key's letter */
+	static size_t lengths[KEYS]; /* length of the value, which repeats the letter of the key; 0: absent */
 	static char value[40000];
 	unsigned refused = 0, written = 0;
 	for (unsigned i = 0; i < 30000; i++) {
@@ -184,7 +183,7 @@ static void fill(struct tenant *t, unsigned count, size_t size) {
 	}
 }
 
-/* Does what is due in ten seconds; returns in how many slices. */
+/* Does the work of ten seconds. Returns the number of slices. */
 static unsigned pass(struct shard *s) {
 	static uint64_t ns = 1;
 	static int64_t ms = 1700000000000;
@@ -197,7 +196,8 @@ static unsigned pass(struct shard *s) {
 	return slices;
 }
 
-/* A budget that is lowered takes from the largest tenants that may lose keys, oldest first, and only so much. */
+/* A lowered budget evicts from the largest tenants that may lose keys, the oldest keys first, and no more than needed.
+ */
 static void test_lowered_budget(void **state) {
 	(void)state;
 	struct memory_budget budget = {0};
@@ -225,12 +225,12 @@ static void test_lowered_budget(void **state) {
 	assert_int_equal(counter_get(&large.counters.evictions), gone);
 	assert_int_equal(counter_get(&small.counters.keys), 1000);
 	assert_int_equal(counter_get(&kept.counters.keys), 20000);
-	assert_true(gone >= 4000 && gone <= 6500); /* an eighth of 41,000, and what is lost in pages */
+	assert_true(gone >= 4000 && gone <= 6500); /* an eighth of 41,000, and the bytes lost in pages */
 	struct key oldest = keyspace_key(&large, 0, SLICE("0")), latest = keyspace_key(&large, 0, SLICE("19999"));
 	assert_null(keyspace_find(&large, &oldest, LOOKUP_PEEK));
 	assert_non_null(keyspace_find(&large, &latest, LOOKUP_PEEK));
 	assert_true(atomic_load(&budget.used) <= target);
-	/* With nothing that may go, the shard does not work in vain. */
+	/* If no key may be evicted, the shard has no work to do. */
 	shard_close_tenant(s, &large);
 	shard_close_tenant(s, &small);
 	(void)pass(s);

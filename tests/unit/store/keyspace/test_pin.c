@@ -1,5 +1,5 @@
-/* What is pinned stays as it was whatever becomes of its key, is charged once the key has it no more, and is gone with
- * the last who reads it. */
+/* Pins: a pinned value is unchanged whatever happens to its key. The tenant is charged for it once the key has lost it,
+ * and the last release frees it. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -117,7 +117,7 @@ static void stays_as_it_was(void **state) {
 		assert_int_equal(charged(&f), before);
 		changes[i](&f);
 		assert_true(charged(&f) >= SIZE);
-		/* Whatever is free is written to. */
+		/* Writes to all free memory. */
 		set(&f);
 		write_in_place(&f);
 		assert_true(charged(&f) >= 2 * SIZE);
@@ -144,7 +144,7 @@ static void costs_nothing_while_it_is_there(void **state) {
 	stop(&f);
 }
 
-/* --- from one process to the next --- */
+/* ---- hand-over ---- */
 
 static void adopt(void *context, uint32_t slot, const struct tenant_identity *identity) {
 	struct fixture *f = context;
@@ -165,7 +165,7 @@ static void next_process(struct fixture *f, bool clean) {
 	f->key = keyspace_key(&f->tenant, keyspace_db_slot(&f->tenant, 0), slice_of("key"));
 }
 
-/* Half of the value, as a client that has read the other half leaves it. */
+/* Hands over half of the value: a client has read the other half. */
 static struct pin_place leave_half(struct fixture *f, unsigned readers) {
 	char text[STRING_TEXT];
 	struct slice value = string_value(find(f), text);
@@ -217,7 +217,7 @@ static void goes_on_in_the_next_process(void **state) {
 		set(&f);
 		write_in_place(&f);
 		pin_release(one);
-		/* Once more, and to the end. */
+		/* Hands the value over once more, and reads it to its end. */
 		leave(&f, &place, 1);
 		next_process(&f, true);
 		one = claim_half(&f, &place);
@@ -249,7 +249,7 @@ static void what_nobody_claims_is_freed(void **state) {
 	}
 }
 
-/* The process before may say anything. */
+/* The place that the process before hands over may have any content. */
 static void a_wrong_place_is_no_value(void **state) {
 	struct fixture f;
 	struct slice bytes;

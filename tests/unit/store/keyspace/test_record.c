@@ -7,7 +7,7 @@
 
 static void test_places_and_numbers_follow_the_order(void **state) {
 	(void)state;
-	/* Databases 1 and 14 have changed their places. */
+	/* Databases 1 and 14 were swapped. */
 	struct tenant_record record = {.order = 0xf1dcba98765432e0};
 	record_read_order(&record);
 	for (unsigned i = 0; i < TENANT_DATABASES; i++) {

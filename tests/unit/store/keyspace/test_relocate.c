@@ -1,5 +1,4 @@
-/* Values that get another key, and databases that change places: values, deadlines, counts, charge, and what a full
- * tenant gives up for them. */
+/* Moved and copied values, and swapped databases: values, deadlines, counts, charge, and evictions of a full tenant. */
 #include <stdio.h>
 
 #include "atomdb/store/drop.h"
@@ -47,7 +46,7 @@ static void put(struct fixture *f, unsigned database, const char *name, const ch
 	assert_int_equal(string_set(&f->tenant, &key, old, slice_of(value), deadline), 0);
 }
 
-/* `value` NULL: the key must not be there. */
+/* Asserts that the key has this value, or is absent if `value` is NULL. */
 static void check(struct fixture *f, unsigned database, const char *name, const char *value, int64_t deadline) {
 	struct key key;
 	char text[STRING_TEXT];
@@ -105,7 +104,7 @@ static void test_move(void **state) {
 	stop(&f);
 }
 
-/* A move needs no room; a copy does, and never takes it from what it reads. */
+/* A move needs no room. A copy needs room, and never evicts its source. */
 static void test_full_tenant(void **state) {
 	struct fixture f;
 	(void)state;
@@ -132,7 +131,7 @@ static void test_full_tenant(void **state) {
 	stop(&f);
 }
 
-/* The value does not fit twice, nor beside what it would replace. */
+/* The value does not fit twice, nor beside the value that it would replace. */
 static void test_full_of_bytes(void **state) {
 	static char large[30000];
 	struct fixture f;
@@ -167,7 +166,7 @@ static void test_swap(void **state) {
 	check_counts(&f, 1, 0, 0);
 	put(&f, 1, "new", "x", 0);
 	check_counts(&f, 1, 1, 0);
-	/* Eviction and expiry find entries by where they are. */
+	/* Eviction and expiry find entries by their database slot. */
 	put(&f, 2, "more", "x", 0);
 	check(&f, 9, "a", NULL, 0);
 	check_counts(&f, 9, 0, 0);

@@ -1,4 +1,4 @@
-/* Removal of entries: by a command and as they expire. */
+/* Removal of entries: by a command, and when they expire. */
 #include <stdio.h>
 
 #include "atomdb/store/drop.h"
@@ -76,7 +76,7 @@ static void test_a_due_entry_of_a_dropped_database_stays_for_the_drop(void **sta
 	struct key key = store_key(&t, 0, "k");
 	ref block = entry_ref(s, store_find(&t, 0, "k"));
 	keyspace_flush(&t, 0);
-	/* Another database is in its place. */
+	/* Another database is in its slot. */
 	store_fill(&t, 0, 3, DEADLINE_NONE);
 	shard_set_now(s, STORE_NOW + 10, 10000000);
 	if (entry_at(s, block)->owner != 0 && entry_due(s, entry_at(s, block)))

@@ -73,7 +73,7 @@ static void del(struct tenant *t, const char *name) {
 	keyspace_delete(t, &key, find(t, name));
 }
 
-/* Writes over a part of a value. */
+/* Overwrites a part of a value. */
 static int overwrite(struct tenant *t, const char *name, size_t len, struct span span) {
 	struct key key = key_of(t, name);
 	char *bytes;
@@ -99,7 +99,7 @@ static void test_a_transaction_has_to_fit_with_what_it_replaces(void **state) {
 	assert_int_equal(put(&t, "a", 4 * MIB), 0);
 	assert_in_range(bytes_of(&t), before + 4 * MIB, before + 5 * MIB);
 	assert_int_equal(put(&t, "b", 7 * MIB), ATOMDB_E_OOM);
-	/* The value that the transaction made makes way for another. */
+	/* Replaces the value that the transaction made. */
 	for (unsigned i = 0; i < 20; i++)
 		assert_int_equal(put(&t, "a", 4 * MIB + i), 0);
 	assert_true(used(s) < 12 * MIB);
@@ -139,7 +139,7 @@ static void test_saved_bytes_have_to_fit_into_a_transaction(void **state) {
 	close_all(s, &t);
 }
 
-/* Fills the tenant to its last byte. */
+/* Fills the tenant up to the last byte of its quota. */
 static void fill_up(struct tenant *t) {
 	char name[16];
 	for (unsigned i = 0, len = 1 << 20; len > 0; len /= 2)
@@ -169,7 +169,7 @@ static void test_a_patch_takes_no_memory_of_the_tenant(void **state) {
 	struct slice value = string_value(find(&t, "a"), text);
 	assert_memory_equal(value.data + 8, "patched!", 8);
 	assert_int_equal(bytes_of(&t), before);
-	/* A value that is being sent would have to be copied. */
+	/* A pinned value would have to be copied. */
 	struct pin *pin = pin_take(&t, find(&t, "a"));
 	assert_false(string_patch(&t, &a, find(&t, "a"), (struct span){8, 8}, &bytes));
 	pin_release(pin);
@@ -181,11 +181,11 @@ static int set_pairs(struct tenant *t, const struct slice *pairs, size_t count) 
 	return string_set_all(t, 0, pairs, count, ignore_written, NULL);
 }
 
-/* Each command of a short transaction, in a tenant that is nearly full. */
+/* Runs each command of a short transaction in a tenant that is nearly full. */
 static void run_short_transaction(struct shard *s, struct tenant *t) {
 	struct key a = key_of(t, "a"), b = key_of(t, "b"), moved = key_of(t, "c");
 	const struct slice pairs[] = {SLICE("a"), {large, 1000}, SLICE("b"), {large, 1000}};
-	/* The list of its commands. */
+	/* the queued commands */
 	assert_int_equal(tenant_charge(t, 500), 0);
 	uint64_t before = bytes_of(t), keys = counter_get(&t->counters.keys);
 	keyspace_begin_transaction(s, 500);
@@ -238,10 +238,10 @@ static void test_a_long_transaction_needs_room_for_what_it_replaces(void **state
 		snprintf(name, sizeof name, "k%u", replaced);
 		error = put(&t, name, 1000) != 0;
 	}
-	/* A 64th of the quota. */
+	/* 1/64 of the quota. */
 	assert_in_range(replaced, 40, 70);
 	assert_true(bytes_of(&t) <= before + 4 * MIB / 64 + 2048);
-	/* Neither at once. */
+	/* Both at once do not fit. */
 	struct slice *pairs = malloc(2000 * sizeof *pairs);
 	static char names[1000][16];
 	for (unsigned i = 0; i < 1000; i++) {
@@ -286,7 +286,7 @@ static void test_moved_and_removed_values_stay_charged(void **state) {
 	struct key a = key_of(&t, "a"), b = key_of(&t, "b"), c = key_of(&t, "c");
 	assert_int_equal(keyspace_move(&t, &a, find(&t, "a"), &b, NULL), 0);
 	assert_true(bytes_of(&t) > 8 * MIB);
-	assert_int_equal(keyspace_move(&t, &b, find(&t, "b"), &c, NULL), 0); /* b was made here */
+	assert_int_equal(keyspace_move(&t, &b, find(&t, "b"), &c, NULL), 0); /* the transaction made b */
 	del(&t, "c");
 	assert_in_range(bytes_of(&t), 4 * MIB, 5 * MIB);
 	assert_int_equal(put(&t, "d", 6 * MIB), ATOMDB_E_OOM);
@@ -307,7 +307,7 @@ static void test_entries_that_come_and_go_leave_no_memory_behind(void **state) {
 		snprintf(name, sizeof name, "k%u", i);
 		assert_int_equal(put(&t, name, 10 + i % 200), 0);
 		del(&t, name);
-		/* Its block may come back as another kind of memory. */
+		/* The block may be reused for another kind of memory. */
 		if (i % 1000 == 0)
 			assert_int_equal(put(&t, "large", 20000 + i), 0);
 	}
@@ -331,7 +331,7 @@ static void test_a_flush_is_no_room_before_the_commit(void **state) {
 	assert_true(bytes_of(&t) > 6 * MIB);
 	assert_int_equal(put(&t, "b", 6 * MIB), ATOMDB_E_OOM);
 	keyspace_commit(s);
-	/* It is now, before it is freed. */
+	/* After the commit the flushed bytes count as room, before they are freed. */
 	for (unsigned i = 0; i < 40; i++) {
 		assert_int_equal(put(&t, "b", 6 * MIB), 0);
 		keyspace_flush(&t, TENANT_DATABASES);
@@ -353,7 +353,7 @@ static void fill(struct tenant *t, unsigned count) {
 	}
 }
 
-/* Nothing else is evicted for what is being freed, and the memory in use does not grow. */
+/* Entries that are being freed cause no eviction, and the memory in use does not grow. */
 static void test_flushed_entries_make_way_as_others_come(void **state) {
 	(void)state;
 	struct shard *s = new_shard(-1);

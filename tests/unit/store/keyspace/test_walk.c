@@ -111,7 +111,7 @@ static void test_every_key_is_drawn(void **state) {
 		assert_int_equal(keyspace_random(&t, 0, &e), 1);
 		collect(drawn, e);
 	}
-	/* 500 each; the bounds are more than ten standard deviations away. */
+	/* 500 each are expected. The bounds are more than ten standard deviations away. */
 	for (unsigned i = 0; i < 8; i++)
 		assert_in_range(drawn[i], 250, 750);
 	store_close(s, &t);

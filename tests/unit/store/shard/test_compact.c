@@ -1,5 +1,5 @@
-/* Compaction against a model: random entries of all sizes come and go, then what is left is moved together. What a
- * client can see of it must be what it was: values, deadlines, the order of use, charges. */
+/* Compaction against a model: random entries of all sizes are set and deleted, then the others are compacted.
+ * Everything that a client can see must be unchanged: values, deadlines, the order of use, charges. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +89,7 @@ static void check(void) {
 	assert_int_equal(counter_get(&arena_counters(shard->arena)->used_by_kind[ARENA_ENTRY]), blocks);
 }
 
-/* The keys in order of use, both ways the same. */
+/* Returns the keys in the order of use. Both directions of the list must agree. */
 static unsigned *order(unsigned *count) {
 	unsigned *numbers = calloc(KEYS, sizeof *numbers);
 	ref before = 0;
@@ -157,7 +157,7 @@ static void populate(void) {
 		set(n, random_len(), draw(3) == 0 ? START + 1000 + (int64_t)draw(1000000) : 0);
 }
 
-/* Fewer of the keys, by chance. */
+/* Deletes random keys. */
 static void thin_out(unsigned one_in) {
 	for (unsigned n = 0; n < KEYS; n++)
 		if (draw(one_in) != 0)
@@ -181,7 +181,7 @@ static void test_nothing_changes_but_the_place(void **state) {
 	free(numbers);
 	free(again);
 	assert_true(used() <= bytes);
-	/* Beside the slack, half a slab of each class. */
+	/* The slack, and half a slab of each class. */
 	assert_true(resident() <= used() + used() / 4 + 2 * MIB + CLASSES * SLAB_PAGES * ARENA_PAGE / 2);
 	check();
 }
@@ -192,7 +192,7 @@ static void test_a_purge_leaves_next_to_nothing(void **state) {
 	thin_out(2);
 	shard_purge(shard);
 	work_to_the_end();
-	/* No class has a slab that its blocks would not fill. */
+	/* No class has a slab to spare. */
 	for (unsigned class = 0; class < CLASSES; class ++) {
 		uint64_t spare = 0;
 		for (uint32_t page = shard->arena->header->partial[ARENA_ENTRY][class]; page != 0;
@@ -247,7 +247,7 @@ static void test_a_steady_state_is_left_alone(void **state) {
 	populate();
 	work_to_the_end();
 	assert_int_equal(moved(), 0);
-	/* What comes in the place of what goes fills its gaps. */
+	/* New entries fill the gaps of deleted ones. */
 	for (unsigned i = 0; i < 3 * KEYS; i++) {
 		unsigned n = (unsigned)draw(KEYS);
 		set(n, random_len(), 0);
@@ -255,7 +255,7 @@ static void test_a_steady_state_is_left_alone(void **state) {
 			work_to_the_end();
 	}
 	assert_true(moved() < KEYS / 4);
-	/* And after a compaction there is no other one at once. */
+	/* No other compaction follows at once. */
 	thin_out(4);
 	work_to_the_end();
 	uint64_t before = moved();

@@ -1,6 +1,6 @@
-/* An arena that was damaged between two processes, saved or not: nothing may crash, keys keep their own values, and
- * what was not touched is there. Every value follows from its key. A damaged byte of an entry is always found; of
- * larger damage the check of an entry misses 1 in 256. */
+/* Adoption of a damaged arena, saved or not. No input may crash it, keys keep their own values, and undamaged entries
+ * stay. Every value follows from its key. Recovery always finds a damaged byte of an entry. Of larger damage the check
+ * of an entry misses 1 in 256. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +65,7 @@ static void fill(bool dropping) {
 
 static void damage(int fd, uint64_t end) {
 	char bytes[4096], other[4096];
-	/* Most of what is in use: the header, the descriptors in use, the first pages. */
+	/* Most of the bytes in use: the header, the descriptors in use, the first pages. */
 	static const uint64_t descriptors = (uint64_t)HEADER_PAGES * ARENA_PAGE + FIRST_PAGE / SLAB_PAGES * 16;
 	uint64_t pages = (uint64_t)FIRST_PAGE * ARENA_PAGE, used = draw(2) ? 700000 : 1200000;
 	uint64_t at = draw(12) == 0  ? draw(sizeof(struct header))
@@ -81,7 +81,7 @@ static void damage(int fd, uint64_t end) {
 		for (size_t i = 0; i < len; i++)
 			bytes[i] = (char)draw(256);
 		break;
-	case 2: /* two parts change places */
+	case 2: /* swaps two parts */
 		at = pages + draw(used);
 		if (draw(2))
 			at &= ~(uint64_t)4095, from &= ~(uint64_t)4095, len = 4096;
@@ -106,7 +106,7 @@ static void adopt(void *context, uint32_t slot, const struct tenant_identity *id
 	*found = true;
 }
 
-/* How many values are right, and how many are not. */
+/* Counts the right and the wrong values. */
 static unsigned check_values(unsigned *wrong) {
 	static char value[32768];
 	char text[STRING_TEXT];
@@ -125,7 +125,7 @@ static unsigned check_values(unsigned *wrong) {
 	return there;
 }
 
-/* Everything still works on what is left. */
+/* All operations still work on the remaining entries. */
 static void use(void) {
 	for (unsigned i = 0; i < KEYS; i += 3) {
 		struct key key = key_of(i);
@@ -198,7 +198,7 @@ static void test_damage(void **state) {
 	assert_true(o.wrong <= 5 + o.dropped / 64);
 }
 
-/* Bytes of that many entries change, one of each; none of them comes back, and all others do. */
+/* Changes one byte of each of that many entries. Recovery drops these entries and keeps all others. */
 #define HITS 100
 static void flip_round(bool saved) {
 	static bool hit[KEYS];
@@ -257,7 +257,7 @@ static int new_from(int fd) {
 	return shard_new(&shard, &(struct shard_options){.fd = fd});
 }
 
-/* What is refused is refused for its reason, and left as it is. */
+/* Each refused memfd is refused with the right error, and unchanged. */
 static void test_refused(void **state) {
 	(void)state;
 	int fd = memfd_create("test", MFD_CLOEXEC);
@@ -290,7 +290,7 @@ static void test_refused(void **state) {
 	assert_int_equal(new_from(fd), ATOMDB_E_SEED);
 	seed.k0--;
 	assert_int_equal(pwrite(fd, &seed, sizeof seed, seed_at), sizeof seed);
-	/* Put right again, all is there, though somebody has been at it. */
+	/* If the damage is repaired, the shard is rebuilt with all keys: it is no longer clean. */
 	bool found = false;
 	assert_int_equal(new_from(fd), 0);
 	assert_int_equal(shard_recovery(shard)->kind, RECOVERY_CRASHED);

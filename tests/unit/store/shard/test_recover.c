@@ -1,6 +1,6 @@
-/* A process that ends at any point: random operations on two tenants, cut off at a random store_crash_point, then the
- * arena is taken over. What was done must be there, what was not done must not, and of what was being done all or
- * nothing. The one who is cut off leaves by longjmp, which is as good as its end: nothing of its heap is used again. */
+/* Recovery from a crash at any point. Random operations on two tenants are interrupted at a random store_crash_point(),
+ * then the arena is adopted. Completed operations must be there, later ones must not, and the interrupted one must be
+ * there completely or not at all. The interrupted process leaves by longjmp(3) and never uses its heap again. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,12 +43,12 @@ struct world {
 	struct state keys[TENANTS][DATABASES][KEYS];
 };
 
-static struct world before, after; /* the operation that is under way */
+static struct world before, after; /* the operation under way */
 static struct shard *shard;
 static struct tenant tenants[TENANTS];
 static int64_t now;
 static uint64_t random_state;
-static unsigned long crash_in; /* points until the end; 0: never */
+static unsigned long crash_in; /* crash points until the crash; 0: no crash */
 static bool crash_exits;
 static jmp_buf crashed;
 
@@ -72,7 +72,7 @@ static struct key key_of(unsigned tenant, unsigned database, unsigned number) {
 			    (struct slice){name, (size_t)len});
 }
 
-/* Gives a tenant one of its names. */
+/* Sets one of the names of a tenant. */
 static void know_as(unsigned tenant, unsigned name) {
 	static const struct tenant_identity identities[TENANTS][2] = {{{{0, 1}, ""}, {{0, 1}, "shop"}},
 								      {{{1, 1}, ""}, {{1, 2}, "blog"}}};
@@ -160,7 +160,7 @@ static void expire(unsigned t, unsigned d, unsigned n) {
 }
 
 static void move_or_copy(unsigned t, unsigned d, unsigned n, bool copy) {
-	unsigned to_d = (unsigned)draw(DATABASES), to_n = (n + 5) % KEYS; /* of another length, sometimes */
+	unsigned to_d = (unsigned)draw(DATABASES), to_n = (n + 5) % KEYS; /* sometimes of another length */
 	static char name[512];
 	struct key from = key_of(t, d, n);
 	memcpy(name, from.name.data, from.name.len);
@@ -233,7 +233,7 @@ static void change(unsigned t) {
 	}
 }
 
-/* As compaction does, to some keys. */
+/* Moves some keys as compaction does. */
 static void move_blocks(unsigned t) {
 	while (drop_free(shard, 100)) {
 	}
@@ -245,7 +245,7 @@ static void move_blocks(unsigned t) {
 	}
 }
 
-/* One operation, which may consist of many: `after` is what it leads to. */
+/* Runs one operation, which may consist of several. Sets `after` to its result. */
 static void operate(unsigned t) {
 	if (t != 0) {
 		set(t, (unsigned)draw(DATABASES), (unsigned)draw(KEYS));
@@ -274,7 +274,7 @@ static void operate(unsigned t) {
 	}
 }
 
-/* ---- what is there ---- */
+/* ---- comparison ---- */
 
 static bool is_same(const struct entry *e, const struct state *k) {
 	char text[STRING_TEXT];
@@ -294,7 +294,7 @@ static unsigned count_differences(const struct world *w, unsigned t) {
 	return count;
 }
 
-/* Counts, charges and the list of use agree with what is found. */
+/* Counts, charges and the LRU agree with the keys that are found. */
 static void check_books(unsigned t) {
 	uint64_t keys = 0, listed = 0, bytes = arena_block_size(sizeof(struct tenant_record));
 	for (unsigned d = 0; d < DATABASES; d++)
@@ -322,7 +322,7 @@ static void forget_due(struct world *w) {
 			}
 }
 
-/* The quota takes the oldest of the second tenant, which the model does not follow. */
+/* The quota evicts the oldest keys of the second tenant. The model does not follow that. */
 static void forget_evicted(struct world *w) {
 	for (unsigned d = 0; d < DATABASES; d++)
 		for (unsigned n = 0; n < KEYS; n++) {
@@ -364,7 +364,7 @@ static int take_over(int fd) {
 	return 0;
 }
 
-/* A process that takes the arena over, and ends before it is done. */
+/* A process that adopts the arena and crashes meanwhile. */
 static void crash_in_recovery(int fd) {
 	pid_t child = fork();
 	assert_true(child >= 0);
@@ -389,7 +389,7 @@ static void start(void) {
 	memset(&before, 0, sizeof before);
 }
 
-/* The one before has ended within an operation of tenant `t`: all of it is there, or nothing. */
+/* The former process crashed in an operation of tenant `t`, which is there completely or not at all. */
 static void check_recovered(unsigned t) {
 	assert_int_equal(shard_recovery(shard)->kind, RECOVERY_CRASHED);
 	assert_int_equal(shard_recovery(shard)->dropped, 0);
@@ -425,7 +425,7 @@ static void settle(void) {
 	int64_t back = (int64_t)draw(draw(2) == 0 ? 60000 : 315360000000);
 	if (back > now - 1000000000000)
 		return;
-	/* The clock is set back; what is due has to be gone before, or it would be there again. */
+	/* Sets the clock back. Due keys must be removed before, or they would be visible again. */
 	while (shard_work(shard, 64)) {
 	}
 	shard_set_now(shard, now - back, 1);
@@ -439,7 +439,7 @@ static void check_block(void *context, ref block) {
 	assert_true(e->owner == 0 || check_fits(e));
 }
 
-/* Whatever was done in place, the checks fit, also of what recovery would not have to read. */
+/* After changes in place all checks fit, also those that recovery would not read. */
 static void check_checks(void) {
 	assert_int_equal(shard->root->changing, 0);
 	arena_each(shard->arena, ARENA_ENTRY, check_block, NULL);
@@ -507,8 +507,8 @@ static struct key ordered_key(unsigned number) {
 	return keyspace_key(&tenants[0], 0, (struct slice){name, (size_t)len});
 }
 
-/* The block that a key was replaced in is its block again, and the one that took its place lies in a dropped database:
- * the note of that replacement says nothing any more. */
+/* A key has its former block again, and the block that replaced it is in a dropped database. The note of that
+ * replacement is obsolete. */
 static void test_note_of_a_replacement_outlives_it(void **state) {
 	(void)state;
 	now = 1700000000000;
@@ -537,7 +537,8 @@ static void test_note_of_a_replacement_outlives_it(void **state) {
 	shard_free(shard);
 }
 
-/* The links that are intact give the order, the oldest and the newest; what is between two gaps comes between them. */
+/* Intact links give the order of the oldest and of the newest entries. Entries between two broken links come between
+ * them. */
 static void test_order_of_use(void **state) {
 	(void)state;
 	random_state = random_seed();
@@ -559,7 +560,7 @@ static void test_order_of_use(void **state) {
 			struct key key = ordered_key(order[i]);
 			assert_non_null(keyspace_find(&tenants[0], &key, LOOKUP_READ));
 		}
-		/* Two links are broken, or none is. */
+		/* Breaks two links, or none. */
 		unsigned low = ORDERED, high = ORDERED;
 		if (round % 2 != 0) {
 			low = 1 + (unsigned)draw(ORDERED - 2);

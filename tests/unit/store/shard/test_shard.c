@@ -8,7 +8,7 @@
 #include "atomdb/store/tenant.h"
 #include "store/store.h"
 
-/* The clock is wrong by ten years for a moment. Removed entries are gone; the others go on by the right time. */
+/* The clock is wrong by ten years for a moment. Removed entries are lost; the others follow the right time. */
 static void test_a_clock_that_is_years_ahead_for_a_moment_costs_only_what_was_removed(void **state) {
 	(void)state;
 	enum { MANY = 2000 };
@@ -27,7 +27,7 @@ static void test_a_clock_that_is_years_ahead_for_a_moment_costs_only_what_was_re
 	(void)shard_work(s, 100);
 	uint64_t left = counter_get(&t.counters.keys);
 	assert_in_range(left, MANY / 2, MANY);
-	/* In that time, deadlines are of that time. */
+	/* New deadlines follow the wrong clock meanwhile. */
 	assert_int_equal(store_put(&t, 0, "ahead", "v", now + years + 1000), 0);
 
 	shard_set_now(s, now, 1);
@@ -49,13 +49,13 @@ static void test_a_clock_that_is_years_ahead_for_a_moment_costs_only_what_was_re
 	assert_int_equal(counter_get(&t.counters.keys), 2);
 	assert_true(store_has(&t, 0, "far"));
 	assert_true(store_has(&t, 0, "ahead"));
-	/* Nothing is years late because the clock was. */
+	/* No entry is years late because the clock was. */
 	assert_int_equal(counter_get(&shard_counters(s)->lag_ms_total), 0);
 	shard_close_tenant(s, &t);
 	shard_free(s);
 }
 
-/* A little back is no step: the time waits. */
+/* A clock that is a little behind was not set: the shard's time stands still. */
 static void test_time_stands_still_while_the_clock_is_a_little_behind(void **state) {
 	(void)state;
 	struct shard *s = store_shard(NULL);
@@ -91,7 +91,7 @@ static void restart_at(struct shard **s, struct tenant *t, int64_t now, bool cle
 	*s = next;
 }
 
-/* The clock is wrong between two restarts, of which one is clean. */
+/* The clock is wrong between two restarts, one of them clean. */
 static void test_deadlines_hold_over_restarts_with_a_wrong_clock(void **state) {
 	(void)state;
 	static const int64_t steps[] = {-315360000000, -86400000, -1000, 1000, 86400000, 315360000000};
@@ -108,7 +108,7 @@ static void test_deadlines_hold_over_restarts_with_a_wrong_clock(void **state) {
 		while (shard_work(s, 100)) {
 		}
 		restart_at(&s, &t, now + step, i % 2 == 0);
-		/* Also with what is to be moved half moved. */
+		/* The same with a wheel whose entries are half moved. */
 		while (shard_work(s, 1) && i % 4 < 2) {
 		}
 		assert_true(store_has(&t, 0, "near") == (step < 500));

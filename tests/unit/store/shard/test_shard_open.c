@@ -1,4 +1,4 @@
-/* An arena that another release of the same format left: its root and its tenants' records have another size. */
+/* Adoption of an arena of another release with the same format, whose root and tenants' records have other sizes. */
 #include <string.h>
 #include <unistd.h>
 
@@ -14,7 +14,7 @@
 #include "store/arena/pages.h"
 #include "store/keyspace/record.h"
 
-#define MORE 16 /* bytes that only the other release knows */
+#define MORE 16 /* bytes that only the other release has */
 
 static const struct tenant_identity identity = {.digest = {1}};
 static struct shard *shard;
@@ -34,7 +34,7 @@ static void fill(void) {
 	assert_int_equal(string_set(&tenant, &key, NULL, SLICE("value"), DEADLINE_NONE), 0);
 }
 
-/* Ends the process; `clean`: with a save. Returns the memfd. */
+/* Ends the process, after a save if `clean` is true. Returns the memfd. */
 static int leave(bool clean) {
 	if (clean)
 		assert_int_equal(shard_save(shard), 0);
@@ -80,7 +80,7 @@ static void end(void) {
 	shard_free(shard);
 }
 
-/* What the other release wrote there is gone when it comes back: it cannot be true any more. */
+/* The other release finds zeros instead of its own fields, which may be out of date. */
 static void a_larger_root_becomes_ours_and_the_rest_is_zero(void **state) {
 	(void)state;
 	for (unsigned clean = 0; clean < 2; clean++) {
@@ -94,7 +94,7 @@ static void a_larger_root_becomes_ours_and_the_rest_is_zero(void **state) {
 		rest = (char *)(shard->root + 1);
 		for (unsigned i = 0; i < MORE; i++)
 			assert_int_equal(rest[i], 0);
-		/* And once more, with the size that it has now. */
+		/* Once more, with the present size. */
 		assert_int_equal(take_over(leave(clean)), 0);
 		check(clean);
 		end();
@@ -117,7 +117,7 @@ static void a_smaller_root_grows_within_its_block(void **state) {
 		const char *rest = (const char *)arena_at(a, root) + sizeof(struct shard_root);
 		for (unsigned i = 0; i < MORE; i++)
 			assert_int_equal(rest[i], 0);
-		/* Beyond the block there is no room. */
+		/* There is no room beyond the block. */
 		assert_int_equal(arena_find_root(a, SHARD_ROOT_LEAST, SHARD_ROOT_MOST), root);
 		assert_int_equal(arena_find_root(a, SHARD_ROOT_LEAST, SHARD_ROOT_MOST + 1), 0);
 		arena_close(a);
@@ -136,7 +136,7 @@ static void a_root_of_no_release_is_refused(void **state) {
 	}
 }
 
-/* Replaces the tenant's record as a release with larger records would have it. */
+/* Replaces the tenant's record by that of a release with larger records. */
 static void enlarge_record(void) {
 	size_t size = sizeof(struct tenant_record) + MORE;
 	ref block = arena_alloc_zero(shard->arena, size, ARENA_OTHER);

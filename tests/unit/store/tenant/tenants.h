@@ -1,4 +1,4 @@
-/* A registry with some shards, for its tests. The tests do what the workers do. */
+/* A registry with some shards, for its tests, which act as the workers. */
 #pragma once
 
 #include <sodium.h>
@@ -85,7 +85,7 @@ static inline int auth(struct world *w, const char *name, const char *secret, st
 	return error;
 }
 
-/* What a worker does for the first client of a tenant, and for a key. */
+/* Acts as the worker for the first client of a tenant, and for a key. */
 static inline void use(struct tenant *t) {
 	assert_int_equal(shard_open_tenant(t->shard, t), 0);
 }
@@ -102,7 +102,7 @@ static inline bool has_key(struct tenant *t, const char *name) {
 	return keyspace_find(t, &key, LOOKUP_PEEK) != NULL;
 }
 
-/* The process ends, saved or not; the next one has the arenas, but other workers. */
+/* Ends the process, saved or not. The next process adopts the arenas with other workers. */
 static inline void world_restart(struct world *w, const struct tenants_config *y, bool saved) {
 	for (unsigned i = 0; i < SHARDS && saved; i++)
 		assert_int_equal(shard_save(w->shards[i]), 0);
@@ -143,7 +143,7 @@ static inline void expect_loss(const struct registry_loss *loss, const struct te
 	assert_int_equal(loss->opened, !tenant_listed(t));
 }
 
-/* Of all shards, once what was dropped is freed. */
+/* Returns the bytes of entries in all shards, once dropped databases are freed. */
 static inline uint64_t entries(struct world *w) {
 	uint64_t count = 0;
 	for (unsigned i = 0; i < SHARDS; i++) {

@@ -1,4 +1,4 @@
-/* The registry: which secret opens which tenant, and which tenants the next process finds. */
+/* The registry: the tenants that secrets open, and the tenants that the next process finds. */
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/tenant.h"
 #include "tenants.h"
@@ -14,17 +14,17 @@ static void test_open_mode(void **state) {
 	assert_int_equal(auth(&w, "default", "one", &again), 0);
 	assert_ptr_equal(a, again);
 	assert_ptr_not_equal(a, b);
-	assert_ptr_not_equal(a->shard, b->shard); /* the lightest shard first */
+	assert_ptr_not_equal(a->shard, b->shard); /* the shard with the least load first */
 	assert_int_equal(a->limits.max_entries, 30);
 	assert_int_equal(strlen(tenant_name(a)), TENANT_FINGERPRINT);
 	assert_string_not_equal(tenant_name(a), tenant_name(b));
 	assert_int_equal(auth(&w, "somebody", "three", &again), ATOMDB_E_WRONGPASS);
 	assert_int_equal(auth(&w, "somebody", "one", &again), ATOMDB_E_WRONGPASS);
-	assert_int_equal(auth(&w, "", "one", &again), ATOMDB_E_WRONGPASS); /* an empty name is one that nobody has */
+	assert_int_equal(auth(&w, "", "one", &again), ATOMDB_E_WRONGPASS); /* no tenant has an empty name */
 	assert_int_equal(auth(&w, "default", "three", &rest[0]), 0);
 	assert_int_equal(auth(&w, "default", "four", &rest[1]), 0);
 	assert_int_equal(auth(&w, "default", "five", &rest[2]), ATOMDB_E_FULL);
-	/* A tenant without clients and keys makes room for another. */
+	/* A tenant without clients and keys ends and makes room for another. */
 	use(b);
 	registry_release(w.registry, b);
 	assert_int_equal(registry_count(w.registry), 3);
@@ -51,7 +51,7 @@ static void test_listed_mode(void **state) {
 	assert_int_equal(auth(&w, "default", "", &t), ATOMDB_E_WRONGPASS);
 	unsigned worker;
 	assert_int_equal(registry_anonymous(w.registry, &t, &worker), ATOMDB_E_WRONGPASS);
-	/* A listed tenant stays, however empty. */
+	/* A listed tenant stays even if it is empty. */
 	use(shop);
 	registry_release(w.registry, shop);
 	assert_int_equal(auth(&w, "default", "s1", &t), 0);
@@ -72,7 +72,8 @@ static void restart(bool saved) {
 		assert_int_equal(auth(&w, "default", secrets[i], &t), 0);
 		put_key(t, secrets[i]);
 	}
-	/* Both shards' tenants are called by one key, which outlives the process and is no hash of the secret alone. */
+	/* The fingerprints of both shards' tenants have one key, which outlives the process. They are no plain hashes
+	 * of the secrets. */
 	struct secret digest;
 	char plain[TENANT_FINGERPRINT + 1], fingerprint[TENANT_FINGERPRINT + 1];
 	secret_digest(SLICE("two"), &digest);
@@ -84,13 +85,13 @@ static void restart(bool saved) {
 	assert_int_equal(registry_anonymous(w.registry, &t, &worker), 0);
 	put_key(t, "anybody's");
 	counter_add(&t->counters.commands, 7);
-	/* One gets a name by a reload, and another secret. */
+	/* A reload gives one tenant a name and another secret. */
 	y.tenant_count = 3;
 	assert_int_equal(registry_reload(w.registry, &y, NULL), 0);
 	secret_digest(SLICE("renewed"), &list[2].secrets[0]);
 
 	world_restart(&w, &y, saved);
-	assert_int_equal(registry_count(w.registry), 5); /* not the empty one */
+	assert_int_equal(registry_count(w.registry), 5); /* not the empty tenant */
 	for (unsigned i = 0; i < 4; i++) {
 		if (i == 2)
 			continue;
@@ -106,7 +107,7 @@ static void restart(bool saved) {
 	assert_true(has_key(t, "anybody's"));
 	assert_int_equal(counter_get(&t->counters.commands), saved ? 7 : 0);
 
-	/* A tenant that the configuration no longer has is kept, and nobody opens it. */
+	/* A tenant that the configuration no longer has is kept, and no secret opens it. */
 	struct tenants_config narrow = {.tenants = list, .tenant_count = 1, .defaults = {.max_entries = 1}};
 	world_restart(&w, &narrow, saved);
 	assert_int_equal(registry_count(w.registry), 5);
@@ -121,7 +122,7 @@ static void restart(bool saved) {
 	assert_int_equal(auth(&w, "blog", "b1", &t), 0);
 	assert_true(has_key(t, "b1"));
 
-	/* A tenant that it gives up is gone. */
+	/* A tenant that the configuration gives up is gone. */
 	static const char removed[][TENANT_NAME_MAX + 1] = {TENANT_ALL_OPENED, "blog", "new", "nobody", "public"};
 	narrow.removed = removed;
 	narrow.removed_count = 5;
@@ -180,7 +181,7 @@ static void test_anonymous(void **state) {
 	world_close(&w);
 }
 
-/* The operator's tenant is made anew: nobody who used the secret before becomes the operator. */
+/* The operator's tenant is a new one: a client that used the secret before does not become the operator. */
 static void test_operator(void **state) {
 	(void)state;
 	struct world w;
@@ -216,7 +217,7 @@ static void test_operator(void **state) {
 	world_close(&w);
 }
 
-/* A client of an orphan, or of what another tenant has taken the secret of, is nobody's. */
+/* A client of an orphan, or of a tenant whose secret another tenant has now, finds no tenant. */
 static void test_resume_never_crosses_tenants(void **state) {
 	(void)state;
 	struct world w;

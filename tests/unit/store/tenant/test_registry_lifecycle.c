@@ -1,7 +1,7 @@
 #include "atomdb/store/tenant.h"
 #include "tenants.h"
 
-/* The worker may write to a tenant until it hears that the tenant is unwanted. */
+/* The worker may write to a tenant until it learns that the tenant is an orphan. */
 static void test_keys_that_are_written_meanwhile_leave_an_orphan(void **state) {
 	(void)state;
 	struct world w;
@@ -19,12 +19,13 @@ static void test_keys_that_are_written_meanwhile_leave_an_orphan(void **state) {
 	assert_true(tenant_orphaned(wiki));
 	assert_int_equal(registry_count(w.registry), 2);
 	assert_int_equal(wiki->limits.max_entries, 0);
-	/* Nobody gets in or opens a new tenant with that secret, and no reload is held up. */
+	/* The secret opens neither the orphan nor a new tenant, and reloads succeed. */
 	assert_int_equal(auth(&w, "default", "w", &t), ATOMDB_E_WRONGPASS);
 	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
 	assert_int_equal(auth(&w, "default", "w", &t), ATOMDB_E_WRONGPASS);
 	assert_true(has_key(wiki, "late"));
-	/* Told twice, for it was wanted in between: it must not end with the first. */
+	/* The hook was called twice, because the tenant was listed in between. It must not end with the first answer.
+	 */
 	y.tenant_count = 2;
 	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
 	assert_int_equal(auth(&w, "wiki", "w", &t), 0);
@@ -55,16 +56,16 @@ static void test_an_orphan_goes_on_when_it_is_named_again(void **state) {
 	put_key(t, "k");
 	y.tenant_count = 1;
 	world_restart(&w, &y, true);
-	/* By its name, with another secret, by the operator. */
+	/* The operator lists it by its name, with another secret. */
 	list[1] = tenant_named("wiki", "other");
 	assert_int_equal(registry_put(w.registry, &list[1], &loss), 0);
 	assert_int_equal(auth(&w, "wiki", "other", &t), 0);
 	assert_true(has_key(t, "k"));
-	/* A live change ends with a reload, but not the keys. */
+	/* A reload reverts the operator's change, but keeps the keys. */
 	assert_int_equal(registry_reload(w.registry, &y, &loss), ATOMDB_E_LOSS);
 	expect_loss(&loss, t, 1);
 	world_restart(&w, &y, true);
-	/* By its secret, with another name, in the file. */
+	/* The file lists it by its secret, with another name. */
 	list[1] = tenant_named("notes", "other");
 	y.tenant_count = 2;
 	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
@@ -93,7 +94,7 @@ static void test_an_orphan_ends_with_its_last_key(void **state) {
 	for (unsigned worker = 0; worker < SHARDS; worker++)
 		registry_take_up(w.registry, worker);
 	assert_int_equal(registry_count(w.registry), 1);
-	/* What expires goes likewise: no client is there. */
+	/* An orphan without clients also ends when its last key expires. */
 	struct key key = keyspace_key(orphan, 0, SLICE("page"));
 	keyspace_delete(orphan, &key, keyspace_find(orphan, &key, LOOKUP_PEEK));
 	for (unsigned worker = 0; worker < SHARDS; worker++)

@@ -26,7 +26,7 @@ static void test_a_limit_that_is_not_written_takes_no_keys(void **state) {
 	put_keys(listed, 50);
 	put_keys(open, 50);
 
-	/* It falls back to the defaults, whether they are written or not. */
+	/* The tenant falls back to the defaults, whether these are written or not. */
 	shop.limits = (struct tenant_limits){.max_entries = 40, .sources = {LIMIT_IN_DEFAULTS}};
 	assert_int_equal(registry_reload(w.registry, &y, &loss), ATOMDB_E_LOSS);
 	expect_limit(&loss, listed, KEY_LIMIT_ENTRIES, 40);
@@ -41,7 +41,7 @@ static void test_a_limit_that_is_not_written_takes_no_keys(void **state) {
 	assert_int_equal(keys_left(listed), 50);
 	assert_int_equal(keys_left(open), 50);
 
-	/* Nobody has more, or it is written. */
+	/* No tenant has more, or the limit is written. */
 	y.defaults = (struct tenant_limits){.max_entries = 50};
 	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
 	assert_int_equal(keys_left(listed), 50);
@@ -51,7 +51,7 @@ static void test_a_limit_that_is_not_written_takes_no_keys(void **state) {
 	assert_int_equal(keys_left(listed), 10);
 	assert_int_equal(keys_left(open), 20);
 
-	/* Without eviction it is full, but loses nothing, until it is evicted again. */
+	/* Without eviction the tenant is full, but loses no key until eviction is on again. */
 	shop.limits = (struct tenant_limits){.eviction = EVICTION_NONE};
 	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
 	shop.limits = (struct tenant_limits){.eviction = EVICTION_LRU};
@@ -87,7 +87,7 @@ static void lift(bool saved) {
 		assert_int_equal(auth(&w, "default", "m", &small), 0);
 		assert_int_equal(auth(&w, "default", "s", &shop), 0);
 		assert_int_equal(auth(&w, "default", "n", &news), 0);
-		/* The same file again, and a change of another option. */
+		/* Applies the same file again, and a change of another option. */
 		assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
 		assert_int_equal(registry_put(w.registry, &list[0], &loss), 0);
 		assert_int_equal(keys_left(open), 50);
@@ -100,7 +100,7 @@ static void lift(bool saved) {
 	put_key(open, "more");
 	assert_int_equal(keys_left(open), 51);
 
-	/* Until one is written, here with the value that it has by default. */
+	/* Until a limit is written, here with its default value. */
 	y.defaults.sources[KEY_LIMIT_ENTRIES] = LIMIT_IN_DEFAULTS;
 	list[0].limits.sources[KEY_LIMIT_ENTRIES] = LIMIT_IN_TENANT;
 	assert_int_equal(registry_put(w.registry, &list[0], &loss), 0);
@@ -117,7 +117,7 @@ static void test_a_limit_that_is_not_written_is_lifted_at_a_start(void **state) 
 	lift(false);
 }
 
-/* A tenant with `former` limits and 50 keys, after a start with `wanted` ones. */
+/* Starts with a tenant that has 50 keys and `former` limits, and with `wanted` limits. */
 struct lost_line {
 	struct tenant_limits former, wanted, left;
 	uint64_t keys; /* left */
@@ -142,7 +142,7 @@ static const struct lost_line lost_lines[] = {
 	 .keys = 50},
 	/* Another release has another default. */
 	{.former = {.max_entries = 60}, .wanted = {.max_entries = 40}, .left = {.max_entries = 60}, .keys = 50},
-	/* It is written. */
+	/* The limit is written. */
 	{.former = {.max_entries = 100, .sources = {LIMIT_IN_DEFAULTS}},
 	 .wanted = {.max_entries = 30, .sources = {LIMIT_IN_DEFAULTS}},
 	 .left = {.max_entries = 30},
@@ -155,7 +155,7 @@ static const struct lost_line lost_lines[] = {
 	 .wanted = {.max_entries = 10, .sources = {LIMIT_IN_DEFAULTS, 0, LIMIT_IN_DEFAULTS}},
 	 .left = {.max_entries = 10},
 	 .keys = 10},
-	/* The tenant has no more. */
+	/* The tenant has no more keys than that. */
 	{.former = {.max_entries = 100, .sources = {LIMIT_IN_TENANT}},
 	 .wanted = {.max_entries = 50},
 	 .left = {.max_entries = 50},
@@ -190,11 +190,11 @@ static void start_without_a_line(const struct lost_line *line, bool saved, bool 
 			world_restart(&w, &y, saved);
 		assert_int_equal(auth(&w, "default", "s", &t), 0);
 		expect_left(t, line);
-		/* Another reload changes nothing, nor does the worker's own look at the defaults. */
+		/* Another reload changes nothing, and the worker's update of the defaults changes nothing. */
 		assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
 		expect_left(t, line);
 	}
-	/* Written where the former limit was, it is in force. */
+	/* A limit that is written in the place of the former one is in force. */
 	shop.limits = (struct tenant_limits){.max_entries = 7, .sources = {2, 2, 2}};
 	y.defaults = shop.limits;
 	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
@@ -210,7 +210,7 @@ static void test_a_limit_that_lost_its_line_takes_no_keys_at_a_start(void **stat
 			start_without_a_line(&lost_lines[i], way & 1, way & 2, way & 4);
 }
 
-/* The limits that such a release has in force are not known. */
+/* The limits in force under such a release are unknown. */
 static void test_records_of_an_earlier_release_have_no_limits(void **state) {
 	(void)state;
 	for (unsigned saved = 0; saved < 2; saved++) {

@@ -4,7 +4,7 @@
 #include "atomdb/store/tenant.h"
 #include "tenants.h"
 
-/* Replaces the libraries' functions: counts the comparisons of names and secrets. */
+/* Replaces library functions to count the comparisons of names and secrets. */
 static uint64_t comparisons;
 
 int strcmp(const char *a, const char *b) {
@@ -19,7 +19,7 @@ int sodium_memcmp(const void *a, const void *b, size_t len) {
 	return memcmp(a, b, len) == 0 ? 0 : -1;
 }
 
-/* Each of so many is looked up in a few steps, and not among all. */
+/* A lookup takes a few steps, however many tenants there are. */
 static void test_reload_of_many(void **state) {
 	(void)state;
 	enum { MANY = 10000 };
@@ -61,7 +61,8 @@ static void test_reload(void **state) {
 	use(open);
 	use(gone);
 
-	/* "keep" and "swap" exchange secrets, "gone" goes, the visitor's secret becomes the tenant "guest". */
+	/* "keep" and "swap" exchange secrets, "gone" is removed, and the visitor's secret now opens the tenant "guest".
+	 */
 	struct tenant_config after[3] = {tenant_named("keep", "x"), tenant_named("swap", "k"),
 					 tenant_named("guest", "visitor")};
 	after[0].limits.max_entries = 77;
@@ -80,7 +81,8 @@ static void test_reload(void **state) {
 	assert_string_equal(tenant_name(open), "guest");
 	assert_int_equal(open->limits.max_entries, 5);
 
-	/* The secret of the removed one opens a new, empty tenant at once; its worker may take its time. */
+	/* The secret of the removed tenant opens a new, empty tenant at once, before the worker has ended the old one.
+	 */
 	assert_int_equal(auth(&w, "default", "g", &t), 0);
 	assert_ptr_not_equal(t, gone);
 	registry_release(w.registry, gone);
@@ -93,7 +95,7 @@ static void test_reload(void **state) {
 	assert_int_equal(registry_reload(w.registry, &y, NULL), ATOMDB_E_RANGE);
 	assert_int_equal(auth(&w, "keep", "x", &t), 0);
 
-	/* Closing the doors removes who was not listed. */
+	/* Listed mode ends the tenants that are not listed. */
 	struct tenants_config closed = {.tenants = after + 1, .tenant_count = 2};
 	assert_int_equal(registry_reload(w.registry, &closed, NULL), 0);
 	assert_int_equal(auth(&w, "default", "g", &t), ATOMDB_E_WRONGPASS);
@@ -104,7 +106,8 @@ static void test_reload(void **state) {
 	world_close(&w);
 }
 
-/* A secret that clients used before it became a second one of a configured tenant opens that one from then on. */
+/* A secret that clients used, and that becomes the second one of a configured tenant, opens that tenant from then on.
+ */
 static void test_second_secret_in_use(void **state) {
 	(void)state;
 	struct world w;
@@ -132,7 +135,7 @@ static void test_second_secret_in_use(void **state) {
 	world_close(&w);
 }
 
-/* One tenant at a time, as the operator changes them. */
+/* Changes one tenant at a time, as the operator does. */
 static void test_put_and_remove(void **state) {
 	(void)state;
 	struct world w;
@@ -163,7 +166,7 @@ static void test_put_and_remove(void **state) {
 	world_close(&w);
 }
 
-/* Checks that a reload, or a change of one tenant, would take keys from `t` alone. */
+/* Asserts that a reload, or a change of one tenant, would take keys from `t` only. */
 static void test_a_reload_that_would_lose_keys_changes_nothing(void **state) {
 	(void)state;
 	struct world w;
@@ -194,7 +197,7 @@ static void test_a_reload_that_would_lose_keys_changes_nothing(void **state) {
 	nameless.anonymous[0] = '\0';
 	assert_int_equal(registry_reload(w.registry, &nameless, &loss), ATOMDB_E_LOSS);
 	expect_loss(&loss, public, 2);
-	/* A secret that a client opened with, for a tenant that is there, and for the operator. */
+	/* Gives the secret of a client's tenant to an existing tenant, and to the operator. */
 	struct tenant_config other[3] = {tenant_named("shop", "o"), list[1], list[2]};
 	renewed.tenants = other;
 	assert_int_equal(registry_reload(w.registry, &renewed, &loss), ATOMDB_E_LOSS);
@@ -233,7 +236,7 @@ static void test_what_is_given_up_goes(void **state) {
 	put_key(blog, "k");
 	put_key(open[0], "k");
 	put_key(open[1], "k");
-	/* One that clients opened, by its fingerprint, in open tenancy; the others stay. */
+	/* In open mode, gives up one tenant that a client opened, by its fingerprint. The others stay. */
 	memcpy(removed[0], tenant_name(open[0]), TENANT_FINGERPRINT + 1);
 	y.removed = (const char(*)[TENANT_NAME_MAX + 1]) removed;
 	y.removed_count = 1;
@@ -242,7 +245,7 @@ static void test_what_is_given_up_goes(void **state) {
 	registry_remove_done(w.registry, open[0]);
 	assert_int_equal(auth(&w, "default", "two", &t), 0);
 	assert_ptr_equal(t, open[1]);
-	/* All of them, as tenancy is listed. */
+	/* In listed mode, gives up all tenants that clients opened. */
 	strcpy(removed[0], TENANT_ALL_OPENED);
 	strcpy(removed[1], "blog");
 	y.open = false;
@@ -254,7 +257,7 @@ static void test_what_is_given_up_goes(void **state) {
 	registry_remove_done(w.registry, blog);
 	assert_int_equal(registry_count(w.registry), 1);
 	assert_int_equal(entries(&w), 0);
-	/* A name without a tenant is no error: the file keeps the list. */
+	/* A name without a tenant is no error, because the file keeps old names. */
 	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
 	world_close(&w);
 }
@@ -269,7 +272,7 @@ static void test_renamed(void **state) {
 	world_open(&w, &y);
 	assert_int_equal(auth(&w, "shop", "s", &shop), 0);
 	put_key(shop, "k");
-	/* By any of its secrets, at a reload. */
+	/* A reload finds the tenant by any of its secrets. */
 	secret_digest(SLICE("s2"), &list[0].secrets[1]);
 	list[0].secret_count = 2;
 	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
@@ -281,7 +284,7 @@ static void test_renamed(void **state) {
 	assert_ptr_equal(t, shop);
 	assert_string_equal(tenant_name(t), "store");
 
-	/* It and its clients are found by its first secret, at a start. */
+	/* A start finds the tenant and its clients by its first secret. */
 	for (unsigned saved = 0; saved < 2; saved++) {
 		const struct tenant_identity before = *tenant_identity(shop);
 		list[0] = tenant_named(saved == 0 ? "market" : "mall", "s2");
@@ -291,7 +294,7 @@ static void test_renamed(void **state) {
 		assert_int_equal(registry_resume(w.registry, &before, &t), 0);
 		assert_ptr_equal(t, shop);
 	}
-	/* A name that is in the file stays where its keys are, whatever the secrets say. */
+	/* A tenant whose name is in the file keeps its keys, whatever its secrets are. */
 	list[0] = tenant_named("mall", "b");
 	list[1] = tenant_named("blog", "s2");
 	const struct tenant_identity before = *tenant_identity(shop);
@@ -300,7 +303,7 @@ static void test_renamed(void **state) {
 	assert_true(has_key(shop, "k"));
 	assert_int_equal(registry_resume(w.registry, &before, &t), 0);
 	assert_ptr_equal(t, shop);
-	/* A client of a tenant that is not there finds none, though another has its name, or its secret, now. */
+	/* A client of a tenant that is gone finds no tenant, even if another tenant has its name or its secret now. */
 	list[0] = tenant_named("shop", "new");
 	list[1] = tenant_named("mall", "b");
 	struct tenant_identity gone = {.name = "blog"};

@@ -23,15 +23,15 @@ static void test_the_level_is_that_of_the_tenants_of_all_shards(void **state) {
 	fill_to(large, 12 << 20);
 	fill_to(small, 2 << 20);
 
-	/* One sixteenth is kept free. What is wanted is more by 1 MiB, which the larger tenant gives. */
+	/* 1/16 is kept free. The wanted bytes exceed the rest by 1 MiB, which the larger tenant gives. */
 	struct memory_budget b = {.used = 14 << 20, .limit = LIMIT};
 	registry_measure_shares(w.registry, &b, 2 << 20);
 	assert_int_equal(b.level, 11 << 20);
 	assert_int_equal(b.levels, 1);
-	/* With 11 MiB more, both give to the same level. */
+	/* With 11 MiB more, both tenants give way to the same level. */
 	registry_measure_shares(w.registry, &b, 12 << 20);
 	assert_in_range(b.level, (3 << 19) - 1, 3 << 19);
-	/* There is room. */
+	/* There is enough room. */
 	registry_measure_shares(w.registry, &b, 1 << 20);
 	assert_int_equal(b.level, 0);
 	assert_int_equal(b.levels, 3);

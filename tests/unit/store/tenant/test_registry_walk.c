@@ -2,7 +2,7 @@
 #include "atomdb/store/tenant.h"
 #include "tenants.h"
 
-/* What goes on while somebody looks at all tenants. */
+/* The registry while a thread visits all tenants. */
 struct look {
 	struct world *world;
 	struct tenant *released, *removed;
@@ -15,7 +15,7 @@ static void look(void *context, const struct tenant *t) {
 	(void)t;
 	if (l->seen++ > 0)
 		return;
-	/* Nothing here waits for the look to end: it would wait for itself. */
+	/* The visit itself calls these functions, so a function that waited for its end would never return. */
 	assert_int_equal(auth(l->world, "default", "old", &opened), 0);
 	assert_int_equal(auth(l->world, "default", "new", &opened), 0);
 	registry_release(l->world->registry, l->released);
@@ -50,14 +50,14 @@ static void test_a_look_keeps_nobody_waiting(void **state) {
 	assert_int_equal(registry_remove(w.registry, SLICE("shop")), 0);
 	assert_int_equal(visible(&w), 3);
 	registry_each(w.registry, look, &l);
-	/* With the one that came, and those that should have gone. */
+	/* Includes the new tenant, and the tenants that could not end. */
 	assert_int_equal(l.seen, 4);
 	assert_int_equal(visible(&w), 4);
 	for (unsigned worker = 0; worker < SHARDS; worker++)
 		registry_take_up(w.registry, worker);
 	assert_int_equal(visible(&w), 1);
 	assert_int_equal(registry_count(w.registry), 1);
-	/* What was postponed and is in use again by then stays. */
+	/* A postponed tenant that is in use again stays. */
 	l.seen = 0;
 	assert_int_equal(auth(&w, "default", "s", &l.removed), 0);
 	assert_int_equal(registry_remove(w.registry, slice_of(tenant_name(l.removed))), 0);

@@ -126,7 +126,7 @@ static void test_an_adopted_tenant_has_its_keys_its_charge_and_its_counters(void
 	assert_int_equal(counter_get(&t.counters.db_expiring[2]), 10);
 	assert_int_equal(counter_get(&t.counters.db_keys[9]), 20);
 	assert_int_equal(counter_get(&t.counters.hits), 3);
-	/* It has been adopted: it is not told again. */
+	/* The adopted tenant is not visited again. */
 	shard_each_tenant(s, adopt, &adoption);
 	assert_int_equal(adoption.seen, 1);
 	store_close(s, &t);

@@ -1,4 +1,4 @@
-/* A tenant's limits, charges and client ids. */
+/* A tenant's limits, charges and client IDs. */
 #include "atomdb/store/keyspace.h"
 #include "atomdb/store/memory_budget.h"
 #include "atomdb/store/shard.h"
@@ -149,7 +149,7 @@ static void test_kept_limits_take_the_place_of_those_that_are_set(void **state) 
 	assert_int_equal(tenant.limits.eviction, EVICTION_NONE);
 	assert_int_equal(tenant.limits.max_clients, 3);
 	assert_int_equal(counter_get(&tenant.counters.evicts), 0);
-	/* The next process still finds the former one. */
+	/* The next process still finds the former limit. */
 	assert_int_equal(tenant.record->limits[KEY_LIMIT_ENTRIES], 9 << 2 | LIMIT_IN_TENANT);
 	tenant.kept_limits[KEY_LIMIT_ENTRIES] = 0;
 	tenant_set_limits(&tenant, &wanted, 1);
@@ -174,7 +174,7 @@ static void test_client_ids_rise_beyond_32_bits(void **state) {
 	open_with(&(struct tenant_limits){0}, 0);
 	assert_int_equal(tenant_new_client_id(&tenant), 1);
 	assert_int_equal(tenant_new_client_id(&tenant), 2);
-	/* A client that comes from the process before gives its new id back. */
+	/* A client that the process before handed over returns its new ID. */
 	tenant_keep_client_id(&tenant, 2, 1);
 	assert_int_equal(tenant_new_client_id(&tenant), 2);
 	tenant_keep_client_id(&tenant, 2, UINT32_MAX);

@@ -55,7 +55,7 @@ static void test_the_operators_secret_is_no_tenants(void **state) {
 	assert_int_equal(check(&list[1], 1, &admin), 0);
 }
 
-/* The second secret of a tenant that has one is not compared. */
+/* The second secret is not compared if the tenant has only one. */
 static void test_secrets_that_are_not_used_do_not_count(void **state) {
 	struct tenant_config list[] = {named("a", "x", NULL), named("b", "y", NULL)};
 	(void)state;

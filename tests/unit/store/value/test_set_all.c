@@ -1,4 +1,4 @@
-/* Several keys at once: all or none, with any quota and wherever memory ends. */
+/* Several keys at once: all or none are set, with any quota, and whichever allocation fails. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -53,7 +53,7 @@ static void written(void *context, const struct key *key) {
 	((struct told *)context)->count++;
 }
 
-/* For each key the length of its value, and its letter; -1: it is absent. */
+/* For each key, the length and the letter of its value; -1: the key is absent. */
 struct state {
 	int64_t length[KEYS];
 	char letter[KEYS];
@@ -72,7 +72,7 @@ static struct state look(struct tenant *t) {
 	return now;
 }
 
-/* Random pairs, some names twice; returns what all keys have after them. */
+/* Makes random pairs, some of them with the same name. Returns the values that all keys have after them. */
 static struct state draw(uint64_t *seed, struct state now, struct slice *pairs, size_t count) {
 	static char names[PAIRS][16];
 	for (size_t i = 0; i < count; i++) {
@@ -109,7 +109,7 @@ static void test_all_keys_or_none_are_set(void **state) {
 		t.limits.max_memory = random_next(&seed) % 3 == 0 ? 0 : 10000 + random_next(&seed) % 600000;
 		t.limits.max_entries = random_next(&seed) % 3 == 0 ? 30 + random_next(&seed) % 30 : 0;
 		budget.limit = random_next(&seed) % 4 == 0 ? 1 + random_next(&seed) % 3000000 : 0;
-		/* The share that an earlier limit left is no longer in force. */
+		/* The share under the earlier limit is no longer in force. */
 		budget.level = 0;
 		shard_set_now(s, 1700000000000, 1);
 		struct told told = {0};
@@ -132,7 +132,7 @@ static void test_all_keys_or_none_are_set(void **state) {
 	close_all(s, &t);
 }
 
-/* With eviction, what is refused evicts nothing, and what is not stays within the quota with all its keys. */
+/* With eviction, a refused call evicts no key, and after a call that succeeds all its keys are within the quota. */
 static void test_room_is_made_before_the_first_key(void **state) {
 	(void)state;
 	uint64_t seed = random_seed();
