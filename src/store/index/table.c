@@ -542,8 +542,8 @@ bool table_drain(const struct table_context *c, struct table *t, uint64_t *curso
 
 			if (dropped++ == max)
 				return true;
-			/* Drop the entry first: as long as it exists, the table must name it, because recovery frees
-			 * what the table names. */
+			/* Drop the entry before its slot is cleared: recovery frees only entries that the table names.
+			 */
 			drop(context, b->refs[slot]);
 			b->tags[slot] = 0;
 			(old ? &t->old : &t->now)->count--;

@@ -49,9 +49,9 @@ size_t table_memory(const struct table *t);
 /* Returns the bytes that table_reserve() would allocate for one more entry, mostly 0. */
 size_t table_growth(const struct table *t);
 
-/* Prefetch what a later table_find() needs, in three steps with time between them: the bucket of the present array,
- * then the entry that is likely to have the key, then the end of its value and its neighbours in the LRU list. Return
- * NULL if there is nothing to fetch.
+/* Prefetch the memory that a later table_find() reads, in three steps with time between them: the bucket of the present
+ * array, then the entry that is likely to have the key, then the end of its value and its neighbours in the LRU list.
+ * Return NULL if there is nothing to fetch.
  *
  * A write between the steps only wastes a prefetch as long as arena_generation() is unchanged since the first step.
  * Otherwise the caller must discard the pointers. */

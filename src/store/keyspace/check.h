@@ -2,7 +2,8 @@
  *
  * The check is the sum, modulo 256, of all bytes that identify the entry, each times an odd number that depends on its
  * place: owner, lengths, deadline, key, value, and the bytes after the value up to the next multiple of 16. It excludes
- * what changes when the entry is used: the links, the time of the last use, and whether an open scope made the entry.
+ * the parts that change when the entry is used: the links, the time of the last use, and whether an open scope made the
+ * entry.
  *
  * It detects every change within one byte, and 255 of 256 larger changes. It does not detect changes of only the
  * highest bit in an even number of bytes, nor some long runs of one byte that become zeros. It does not protect against

@@ -29,7 +29,7 @@ enum undo_kind {
 	UNDO_ORDER,   /* block: a tenant's record; value: its order of databases */
 };
 
-/* A note of the log, in the arena. The comments at the kinds say what the fields are. */
+/* A note of the log, in the arena. enum undo_kind lists the contents of the fields. */
 struct undo {
 	uint32_t kind; /* enum undo_kind */
 	ref block;

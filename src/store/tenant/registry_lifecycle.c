@@ -49,7 +49,7 @@ void registry_end(struct registry *r, struct registered *g) {
 
 /* Returns whether a tenant ends if it has neither keys nor clients. */
 static bool may_end(const struct registry *r, const struct registered *g) {
-	if (g->leaving || r->held || g->orphan_calls != 0)
+	if (g->leaving || r->held || g->untold != 0)
 		return false;
 	return !registered_listed(g) || tenant_orphaned(&g->tenant);
 }
@@ -102,7 +102,7 @@ void registry_orphan(struct registry *r, struct registered *g) {
 		orphan_at_start(r, g);
 		return;
 	}
-	g->orphan_calls++;
+	g->untold++;
 	if (r->hooks.limits_changed != NULL)
 		r->hooks.limits_changed(r->hooks.context, &g->tenant, &orphan_limits);
 	if (r->hooks.orphaned != NULL)
@@ -112,7 +112,7 @@ void registry_orphan(struct registry *r, struct registered *g) {
 void registry_orphan_told(struct registry *r, struct tenant *t) {
 	struct registered *g = list_entry(t, struct registered, tenant);
 	pthread_mutex_lock(&r->mutex);
-	g->orphan_calls--;
+	g->untold--;
 	if (tenant_orphaned(t) && !g->leaving && registered_has_keys(g)) {
 		registry_add_own_secret(r, g);
 		registry_report_keys(r, LOG_EVENT_TENANT_ORPHANED, g);

@@ -42,7 +42,7 @@ static void trim_all(struct arena *a) {
 		;
 }
 
-static void test_block_size(void **state) {
+static void test_a_block_wastes_less_than_an_eighth_of_its_size(void **state) {
 	(void)state;
 	size_t last = 0;
 
@@ -63,7 +63,7 @@ static void test_block_size(void **state) {
 	assert_int_equal(arena_block_size(16385), 20480);
 }
 
-static void test_sizes_out_of_range(void **state) {
+static void test_sizes_out_of_range_are_refused(void **state) {
 	(void)state;
 	struct arena *a = open_arena(NULL);
 
@@ -75,7 +75,7 @@ static void test_sizes_out_of_range(void **state) {
 	arena_close(NULL);
 }
 
-static void test_root(void **state) {
+static void test_the_root_is_zeros(void **state) {
 	(void)state;
 	static const char zeros[10000];
 	struct arena *a = open_arena(NULL);
@@ -148,7 +148,7 @@ static void new_block(struct arena *a, struct block *b, uint64_t *seed) {
 	fill_block(a, b);
 }
 
-static void test_random(void **state) {
+static void test_blocks_keep_their_bytes_under_random_allocation(void **state) {
 	(void)state;
 	enum { BLOCKS = 4000, STEPS = 400000 };
 	uint64_t seed = random_seed();
@@ -206,7 +206,7 @@ static void test_random(void **state) {
 	free(blocks);
 }
 
-static void test_memory_goes_back(void **state) {
+static void test_memory_of_freed_keys_goes_back_to_the_kernel(void **state) {
 	(void)state;
 	enum { KEYS = 300000, SIZE = 64 };
 	struct arena *a = open_arena(NULL);
@@ -245,7 +245,7 @@ static void test_memory_goes_back(void **state) {
 	free(blocks);
 }
 
-static void test_untouched_costs_nothing(void **state) {
+static void test_untouched_pages_take_no_memory(void **state) {
 	(void)state;
 	struct arena *a = open_arena(NULL);
 	ref small = arena_alloc(a, 64, ARENA_ENTRY);
@@ -287,7 +287,7 @@ static void test_runs_waste_nothing(void **state) {
 }
 
 /* 25 MiB do not fill a block of 2^n pages: the dirty pages of a freed block are too small for the next one. */
-static void test_large_blocks_that_come_and_go_do_not_pile_up(void **state) {
+static void test_freed_large_blocks_do_not_accumulate(void **state) {
 	(void)state;
 	struct arena *a = open_arena(NULL);
 	const size_t size = 25 * MIB;
@@ -305,7 +305,7 @@ static void test_large_blocks_that_come_and_go_do_not_pile_up(void **state) {
 	arena_close(a);
 }
 
-static void test_dirty_zeroed(void **state) {
+static void test_dirty_memory_is_zeroed(void **state) {
 	(void)state;
 	struct arena *a = open_arena(NULL);
 	size_t sizes[] = {48, 1500, 100000};
@@ -323,7 +323,7 @@ static void test_dirty_zeroed(void **state) {
 	arena_close(a);
 }
 
-static void test_budget(void **state) {
+static void test_arenas_share_a_budget(void **state) {
 	(void)state;
 	struct memory_budget budget = {.limit = 4 * MIB};
 	struct arena *a = open_arena(&budget), *b = open_arena(&budget);
@@ -358,7 +358,7 @@ static void test_budget(void **state) {
 	assert_int_equal(atomic_load(&budget.used), 0);
 }
 
-static void test_idle_slabs(void **state) {
+static void test_an_empty_slab_stays_until_a_trim(void **state) {
 	(void)state;
 	struct arena *a = open_arena(NULL);
 
@@ -378,7 +378,7 @@ static void test_idle_slabs(void **state) {
 	arena_close(a);
 }
 
-static void test_the_end_of_the_arena(void **state) {
+static void test_an_allocation_beyond_the_end_of_the_arena_fails(void **state) {
 	(void)state;
 	struct arena *a = open_arena(NULL);
 	size_t size = ARENA_ALLOC_MAX / 2;
@@ -402,7 +402,7 @@ static void test_the_end_of_the_arena(void **state) {
 	arena_close(a);
 }
 
-static void test_file_size_limit(void **state) {
+static void test_a_file_size_limit_fails_an_allocation(void **state) {
 	(void)state;
 	struct arena *a = open_arena(NULL);
 	struct rlimit was, now;
@@ -424,7 +424,7 @@ static void test_file_size_limit(void **state) {
 	arena_close(a);
 }
 
-static void test_open_fails(void **state) {
+static void test_open_returns_the_error_of_the_system(void **state) {
 	(void)state;
 	struct arena *a = NULL;
 	char name[300];
@@ -440,20 +440,20 @@ static void test_open_fails(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_block_size),
-		cmocka_unit_test(test_sizes_out_of_range),
-		cmocka_unit_test(test_root),
-		cmocka_unit_test(test_random),
-		cmocka_unit_test(test_memory_goes_back),
-		cmocka_unit_test(test_untouched_costs_nothing),
+		cmocka_unit_test(test_a_block_wastes_less_than_an_eighth_of_its_size),
+		cmocka_unit_test(test_sizes_out_of_range_are_refused),
+		cmocka_unit_test(test_the_root_is_zeros),
+		cmocka_unit_test(test_blocks_keep_their_bytes_under_random_allocation),
+		cmocka_unit_test(test_memory_of_freed_keys_goes_back_to_the_kernel),
+		cmocka_unit_test(test_untouched_pages_take_no_memory),
 		cmocka_unit_test(test_runs_waste_nothing),
-		cmocka_unit_test(test_large_blocks_that_come_and_go_do_not_pile_up),
-		cmocka_unit_test(test_dirty_zeroed),
-		cmocka_unit_test(test_budget),
-		cmocka_unit_test(test_idle_slabs),
-		cmocka_unit_test(test_the_end_of_the_arena),
-		cmocka_unit_test(test_file_size_limit),
-		cmocka_unit_test(test_open_fails),
+		cmocka_unit_test(test_freed_large_blocks_do_not_accumulate),
+		cmocka_unit_test(test_dirty_memory_is_zeroed),
+		cmocka_unit_test(test_arenas_share_a_budget),
+		cmocka_unit_test(test_an_empty_slab_stays_until_a_trim),
+		cmocka_unit_test(test_an_allocation_beyond_the_end_of_the_arena_fails),
+		cmocka_unit_test(test_a_file_size_limit_fails_an_allocation),
+		cmocka_unit_test(test_open_returns_the_error_of_the_system),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,7 +125,7 @@ static void passes_leave_no_slab_to_spare(void **state) {
 	assert_int_equal(counter_get(&arena_counters(arena)->resident), SLABS / 8 * ARENA_SLAB);
 }
 
-static void no_way_is_made_without_another_slab_with_room(void **state) {
+static void a_block_stays_without_another_slab_with_room(void **state) {
 	(void)state;
 	thin_out(1, 2);
 	struct fragmentation s = survey(true);
@@ -144,7 +144,7 @@ int main(void) {
 		cmocka_unit_test_setup_teardown(more_than_a_mebibyte_to_spare_begins_a_pass, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(blocks_are_taken_of_one_slab_and_only_those_in_use, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(passes_leave_no_slab_to_spare, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(no_way_is_made_without_another_slab_with_room, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_block_stays_without_another_slab_with_room, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

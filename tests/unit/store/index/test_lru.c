@@ -50,7 +50,7 @@ static void check(struct arena *a, const struct lru *l, const struct model *m) {
 	assert_int_equal(l->oldest, before);
 }
 
-static void test_model(void **state) {
+static void test_the_list_has_the_order_of_a_model(void **state) {
 	(void)state;
 	uint64_t seed = random_seed();
 	struct arena *a;
@@ -105,7 +105,7 @@ static void test_model(void **state) {
 }
 
 int main(void) {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_model)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_the_list_has_the_order_of_a_model)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -205,29 +205,29 @@ static void run_random(unsigned keys, unsigned steps, uint64_t hash_keep, uint64
 	close_table(&f);
 }
 
-static void test_random(void **state) {
+static void test_a_large_table_holds_what_a_model_holds(void **state) {
 	(void)state;
 	run_random(20000, 800000, UINT64_MAX, 0);
 }
 
-static void test_random_small(void **state) {
+static void test_a_small_table_holds_what_a_model_holds(void **state) {
 	(void)state;
 	run_random(60, 200000, UINT64_MAX, 0);
 }
 
-static void test_same_tags(void **state) {
+static void test_keys_with_one_tag_are_told_apart(void **state) {
 	(void)state;
 	run_random(3000, 100000, UINT64_MAX >> 8, 0);
 }
 
-static void test_few_homes(void **state) {
+static void test_keys_with_few_home_buckets_are_found(void **state) {
 	(void)state;
 	/* The home buckets are at the end of the table, so that probing wraps around. */
 	run_random(1000, 50000, ~(uint64_t)0xffffff, 0xfffff0);
 }
 
 /* More entries have one hash than the overflow count of a bucket can hold. */
-static void test_one_hash(void **state) {
+static void test_keys_with_one_hash_are_found(void **state) {
 	(void)state;
 	enum { KEYS = 5000 };
 	struct fixture f = open_table(KEYS, 0, 0x1234567890abcdef, NULL);
@@ -251,7 +251,7 @@ static void test_one_hash(void **state) {
 	close_table(&f);
 }
 
-static void test_empty(void **state) {
+static void test_an_empty_table_has_no_entries(void **state) {
 	(void)state;
 	struct fixture f = open_table(1, UINT64_MAX, 0, NULL);
 	uint64_t cursor = 0;
@@ -272,7 +272,7 @@ static void test_empty(void **state) {
 }
 
 /* The block of an entry to prefetch may have other contents by then. */
-static void test_fetch_believes_nothing(void **state) {
+static void test_a_prefetch_accepts_any_bytes(void **state) {
 	(void)state;
 	struct fixture f = open_table(1, UINT64_MAX, 0, NULL);
 	struct entry *e = arena_at(f.c.arena, f.entries[0]);
@@ -299,7 +299,7 @@ static void test_fetch_believes_nothing(void **state) {
 }
 
 /* A prefetched bucket has any contents once its array is freed, and no memory once its pages are. */
-static void test_generation(void **state) {
+static void test_the_generation_changes_before_a_prefetched_bucket_is_freed(void **state) {
 	(void)state;
 	struct fixture f = open_table(100, UINT64_MAX, 0, NULL);
 
@@ -321,7 +321,7 @@ static void test_generation(void **state) {
 }
 
 /* A scan visits every entry that is in the table from its start to its end, whatever changes meanwhile. */
-static void test_scan_guarantee(void **state) {
+static void test_a_scan_visits_every_entry_that_stays(void **state) {
 	(void)state;
 	enum { KEYS = 20000, STABLE = 300, ROUNDS = 150 };
 	uint64_t seed = random_seed();
@@ -370,7 +370,7 @@ static void test_scan_guarantee(void **state) {
 	close_table(&f);
 }
 
-static void test_no_memory(void **state) {
+static void test_a_table_without_memory_keeps_its_last_slots_free(void **state) {
 	(void)state;
 	enum { KEYS = 12000, SLOTS = 12 << 9 };
 	struct memory_budget budget = {0};
@@ -414,7 +414,7 @@ static void test_no_memory(void **state) {
 }
 
 /* With the one step of each reservation, growing and shrinking end in time. */
-static void test_pace(void **state) {
+static void test_a_resize_ends_before_the_next_is_due(void **state) {
 	(void)state;
 	enum { KEYS = 100000 };
 	struct fixture f = open_table(KEYS, UINT64_MAX, 0, NULL);
@@ -436,7 +436,7 @@ static void test_pace(void **state) {
 	close_table(&f);
 }
 
-static void test_random_entry(void **state) {
+static void test_a_random_entry_is_drawn_evenly(void **state) {
 	(void)state;
 	enum { KEYS = 700, DRAWS = 200 * KEYS };
 	uint64_t seed = random_seed();
@@ -499,7 +499,7 @@ static void drain(unsigned keys, unsigned left, unsigned max) {
 	close_table(&f);
 }
 
-static void test_drain(void **state) {
+static void test_a_drain_removes_every_entry_once(void **state) {
 	(void)state;
 	drain(1, 1, 1);
 	drain(100, 100, 7);
@@ -514,13 +514,19 @@ static void test_drain(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty),          cmocka_unit_test(test_fetch_believes_nothing),
-		cmocka_unit_test(test_generation),     cmocka_unit_test(test_random),
-		cmocka_unit_test(test_random_small),   cmocka_unit_test(test_same_tags),
-		cmocka_unit_test(test_few_homes),      cmocka_unit_test(test_one_hash),
-		cmocka_unit_test(test_scan_guarantee), cmocka_unit_test(test_no_memory),
-		cmocka_unit_test(test_pace),           cmocka_unit_test(test_random_entry),
-		cmocka_unit_test(test_drain),
+		cmocka_unit_test(test_an_empty_table_has_no_entries),
+		cmocka_unit_test(test_a_prefetch_accepts_any_bytes),
+		cmocka_unit_test(test_the_generation_changes_before_a_prefetched_bucket_is_freed),
+		cmocka_unit_test(test_a_large_table_holds_what_a_model_holds),
+		cmocka_unit_test(test_a_small_table_holds_what_a_model_holds),
+		cmocka_unit_test(test_keys_with_one_tag_are_told_apart),
+		cmocka_unit_test(test_keys_with_few_home_buckets_are_found),
+		cmocka_unit_test(test_keys_with_one_hash_are_found),
+		cmocka_unit_test(test_a_scan_visits_every_entry_that_stays),
+		cmocka_unit_test(test_a_table_without_memory_keeps_its_last_slots_free),
+		cmocka_unit_test(test_a_resize_ends_before_the_next_is_due),
+		cmocka_unit_test(test_a_random_entry_is_drawn_evenly),
+		cmocka_unit_test(test_a_drain_removes_every_entry_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,7 +43,7 @@ static ref next(const struct fixture *f, int64_t now) {
 	return e;
 }
 
-static void test_empty(void **state) {
+static void test_an_empty_wheel_has_no_deadline(void **state) {
 	(void)state;
 	struct fixture f = open_wheel();
 	unsigned steps = 1;
@@ -58,7 +58,7 @@ static void test_empty(void **state) {
 	arena_close(f.a);
 }
 
-static void test_held_entries_come_back(void **state) {
+static void test_held_entries_come_back_when_released(void **state) {
 	(void)state;
 	struct fixture f = open_wheel();
 	ref e[4];
@@ -87,7 +87,7 @@ static void test_held_entries_come_back(void **state) {
 	arena_close(f.a);
 }
 
-static void test_due_exactly(void **state) {
+static void test_an_entry_is_due_in_the_millisecond_of_its_deadline(void **state) {
 	(void)state;
 	struct fixture f = open_wheel();
 	int64_t ahead[] = {1, 2, 63, 64, 65, 4095, 4096, 4097, 100000, 86400000, 31536000000};
@@ -111,7 +111,7 @@ static void test_due_exactly(void **state) {
 	arena_close(f.a);
 }
 
-static void test_late(void **state) {
+static void test_an_entry_with_a_past_deadline_is_due_at_once(void **state) {
 	(void)state;
 	struct fixture f = open_wheel();
 	ref e = new_entry(&f, EPOCH - 5000), same = new_entry(&f, EPOCH);
@@ -127,7 +127,7 @@ static void test_late(void **state) {
 }
 
 /* Sets the clock ahead by `by` and back again. Entries with deadlines in between are due at their own time. */
-static void test_clock_set_ahead_and_back(void **state) {
+static void test_deadlines_hold_when_the_clock_is_set_ahead_and_back(void **state) {
 	(void)state;
 	static const int64_t steps[] = {1, 5, 64, 1000, 4096, 60000, 3600000, 86400000, 315360000000};
 
@@ -172,7 +172,7 @@ static unsigned calls_to_rewind(const struct fixture *f, int64_t to) {
 	return calls;
 }
 
-static void test_rewinding_is_bounded_work(void **state) {
+static void test_a_rewind_moves_a_bounded_number_of_entries_a_call(void **state) {
 	(void)state;
 	enum { MANY = 100000 };
 	struct fixture f = open_wheel();
@@ -193,7 +193,7 @@ static void test_rewinding_is_bounded_work(void **state) {
 }
 
 /* Entries of all levels are taken in order, each in the millisecond of its deadline. */
-static void test_all_levels(void **state) {
+static void test_entries_of_all_levels_are_taken_in_order(void **state) {
 	(void)state;
 	struct fixture f = open_wheel();
 	int64_t deadlines[62];
@@ -217,7 +217,7 @@ static void test_all_levels(void **state) {
 }
 
 /* Calls at wheel_deadline() only are sufficient, and they are few. */
-static void test_deadline_leads_there(void **state) {
+static void test_calls_at_the_deadline_of_the_wheel_are_enough(void **state) {
 	(void)state;
 	uint64_t seed = random_seed();
 	struct fixture f = open_wheel();
@@ -249,7 +249,7 @@ static void test_deadline_leads_there(void **state) {
 }
 
 /* A million entries of one slot move a step at a time. */
-static void test_bounded_steps(void **state) {
+static void test_a_full_slot_moves_in_bounded_steps(void **state) {
 	(void)state;
 	enum { MANY = 100000 };
 	struct fixture f = open_wheel();
@@ -367,7 +367,7 @@ static void random_change(const struct fixture *f, struct model *m, uint64_t *se
 	assert_int_equal(ttl(f, e->entry)->wheel_prev != 0, e->in);
 }
 
-static void test_model(void **state) {
+static void test_the_wheel_takes_what_a_model_takes(void **state) {
 	(void)state;
 	uint64_t seed = random_seed();
 	struct fixture f = open_wheel();
@@ -419,16 +419,16 @@ static void test_model(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_due_exactly),
-		cmocka_unit_test(test_held_entries_come_back),
-		cmocka_unit_test(test_late),
-		cmocka_unit_test(test_clock_set_ahead_and_back),
-		cmocka_unit_test(test_rewinding_is_bounded_work),
-		cmocka_unit_test(test_all_levels),
-		cmocka_unit_test(test_deadline_leads_there),
-		cmocka_unit_test(test_bounded_steps),
-		cmocka_unit_test(test_model),
+		cmocka_unit_test(test_an_empty_wheel_has_no_deadline),
+		cmocka_unit_test(test_an_entry_is_due_in_the_millisecond_of_its_deadline),
+		cmocka_unit_test(test_held_entries_come_back_when_released),
+		cmocka_unit_test(test_an_entry_with_a_past_deadline_is_due_at_once),
+		cmocka_unit_test(test_deadlines_hold_when_the_clock_is_set_ahead_and_back),
+		cmocka_unit_test(test_a_rewind_moves_a_bounded_number_of_entries_a_call),
+		cmocka_unit_test(test_entries_of_all_levels_are_taken_in_order),
+		cmocka_unit_test(test_calls_at_the_deadline_of_the_wheel_are_enough),
+		cmocka_unit_test(test_a_full_slot_moves_in_bounded_steps),
+		cmocka_unit_test(test_the_wheel_takes_what_a_model_takes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ static struct entry *make(void *block, unsigned flags) {
 	return e;
 }
 
-static void test_is_the_sum(void **state) {
+static void test_the_check_is_the_sum_of_its_definition(void **state) {
 	(void)state;
 	_Alignas(16) static char block[SIZE];
 	for (unsigned i = 0; i < 2000; i++) {
@@ -68,7 +68,7 @@ static void test_is_the_sum(void **state) {
 	}
 }
 
-static void test_finds_any_byte(void **state) {
+static void test_a_change_of_any_byte_is_detected(void **state) {
 	(void)state;
 	_Alignas(16) static char block[SIZE];
 	for (unsigned i = 0; i < 40; i++) {
@@ -96,7 +96,7 @@ static void test_finds_any_byte(void **state) {
 }
 
 /* The check of random bytes fits in 1 of 256 cases. */
-static void test_misses_few(void **state) {
+static void test_random_bytes_fit_in_one_of_256_cases(void **state) {
 	(void)state;
 	_Alignas(16) static char block[SIZE];
 	unsigned missed = 0, rounds = 20000;
@@ -113,9 +113,9 @@ static void test_misses_few(void **state) {
 int main(void) {
 	random_state = random_seed();
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_is_the_sum),
-		cmocka_unit_test(test_finds_any_byte),
-		cmocka_unit_test(test_misses_few),
+		cmocka_unit_test(test_the_check_is_the_sum_of_its_definition),
+		cmocka_unit_test(test_a_change_of_any_byte_is_detected),
+		cmocka_unit_test(test_random_bytes_fit_in_one_of_256_cases),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

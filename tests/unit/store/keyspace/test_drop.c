@@ -87,7 +87,7 @@ static void watch(struct tenant *t, enum change what, unsigned database, struct 
 	seen = (struct change_seen){what, database, seen.times + 1};
 }
 
-static void test_the_watcher_is_told_once_of_a_flush(void **state) {
+static void test_the_watcher_learns_of_a_flush_once(void **state) {
 	(void)state;
 	struct shard *s = store_shard(NULL);
 	struct tenant t;
@@ -107,7 +107,7 @@ int main(void) {
 		cmocka_unit_test(test_writers_free_what_they_flush_even_if_the_shard_never_works),
 		cmocka_unit_test(test_a_flushed_database_is_empty_at_once_and_freed_in_slices),
 		cmocka_unit_test(test_a_flush_of_all_databases_leaves_none),
-		cmocka_unit_test(test_the_watcher_is_told_once_of_a_flush),
+		cmocka_unit_test(test_the_watcher_learns_of_a_flush_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,7 +73,7 @@ static void test_an_evicted_entry_that_was_due_counts_as_expired(void **state) {
 	store_close(s, &t);
 }
 
-static void test_entries_of_flushed_databases_are_passed_over(void **state) {
+static void test_eviction_skips_entries_of_flushed_databases(void **state) {
 	(void)state;
 	struct shard *s = store_shard(NULL);
 	struct tenant t;
@@ -93,7 +93,7 @@ int main(void) {
 		cmocka_unit_test(test_eviction_follows_the_order_of_use),
 		cmocka_unit_test(test_the_kept_entry_ends_eviction),
 		cmocka_unit_test(test_an_evicted_entry_that_was_due_counts_as_expired),
-		cmocka_unit_test(test_entries_of_flushed_databases_are_passed_over),
+		cmocka_unit_test(test_eviction_skips_entries_of_flushed_databases),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

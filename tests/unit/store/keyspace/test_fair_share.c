@@ -1,4 +1,4 @@
-/* The fair share of memory: the level against a model, and tenants of two shards that have more than all may have. */
+/* The fair share of memory: the level against a model, and tenants of two shards that exceed the shared limit. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,8 @@ static int compare_bytes(const void *a, const void *b) {
 	return (x > y) - (x < y);
 }
 
-/* Pours what is left over the demands, the smallest first: each gets what it has or an equal part of the rest. */
+/* The model: distributes the memory over the demands, the smallest first. Each gets its demand or an equal part of the
+ * rest. */
 static uint64_t poured(const struct fair_share_demand *demands, size_t count, uint64_t excess) {
 	struct fair_share_demand sorted[64];
 	uint64_t left = 0;
@@ -74,7 +75,7 @@ static void above_the_limit_those_that_evict_give_way_alone(void **state) {
 	(void)state;
 	const struct fair_share_demand demands[] = {{700, false}, {300, true}, {200, true}};
 	struct memory_budget b = {.used = 1200, .limit = 1000};
-	/* 262 bytes above 15/16 are those of the first, but it keeps them: 200 above the limit are the others'. */
+	/* The first tenant has 262 bytes above 15/16, but keeps them. The others have 200 bytes above the limit. */
 	assert_int_equal(fair_share_publish(&b, demands, 3, 0), 150);
 }
 
@@ -136,7 +137,7 @@ static struct tenant *enter(struct world *w, const char *secret) {
 	return t;
 }
 
-/* A new tenant of that shard. */
+/* Opens a new tenant in that shard. */
 static struct tenant *enter_at(struct world *w, unsigned shard, const char *name) {
 	char secret[32];
 	for (unsigned i = 0;; i++) {
@@ -166,8 +167,8 @@ static uint64_t bytes(const struct tenant *t) {
 
 #define GREEDY 20
 
-/* Twenty fill the memory several times over, at different rates and with different sizes; a small one came before, and
- * another comes when all is full. */
+/* Twenty tenants fill the memory several times over, at different rates and with different sizes. A small tenant comes
+ * before them, and another when the memory is full. */
 static void small_tenants_keep_all_while_others_fill_the_memory(void **state) {
 	(void)state;
 	uint64_t seed = random_seed();
@@ -192,7 +193,7 @@ static void small_tenants_keep_all_while_others_fill_the_memory(void **state) {
 			pass(&w, 1);
 			work(&w);
 		}
-		/* It writes too, and is not refused. */
+		/* The new tenant writes too, and is not refused. */
 		if (i % 1000 == 0)
 			assert_int_equal(put(victim, 200 + i / 1000, 500), 0);
 	}
@@ -206,16 +207,17 @@ static void small_tenants_keep_all_while_others_fill_the_memory(void **state) {
 	settle(&w);
 	assert_int_equal(keys(victim), 350);
 	assert_int_equal(keys(newcomer), 500);
-	/* A sixteenth is free, less the gaps that are too small to move entries together for. */
+	/* 1/16 is free, except for gaps that are too small for a compaction. */
 	assert_true(atomic_load(&w.budget.used) <= 32 * MIB - 32 * MIB / 16 + MIB / 2);
-	/* No more entries went than had to. */
+	/* No more entries were evicted than needed. */
 	assert_true(atomic_load(&w.budget.used) >= 24 * MIB);
 	for (unsigned i = 0; i < GREEDY; i++)
 		assert_true(bytes(greedy[i]) > 500000);
 	close_world(&w);
 }
 
-/* One has all memory in its shard; the other shard's tenant grows to half of it, and no write of it waits or fails. */
+/* One tenant has all memory in its shard. The other shard's tenant grows to half of the memory, and none of its writes
+ * waits or fails. */
 static void a_tenant_of_another_shard_gives_way_in_the_background(void **state) {
 	(void)state;
 	const struct tenants_config y = {.open = true};
@@ -240,7 +242,7 @@ static void a_tenant_of_another_shard_gives_way_in_the_background(void **state) 
 	assert_true(w.woken > 0);
 	assert_int_equal(keys(late), 10000);
 	assert_int_equal(counter_get(&late->counters.evictions), 0);
-	/* Both want more: each gets about a half. */
+	/* Both tenants want more: each gets about half. */
 	for (unsigned i = 0; i < 40000; i++) {
 		assert_int_equal(put(late, 10000 + i, 1000), 0);
 		assert_int_equal(put(large, 60000 + i, 1000), 0);
@@ -256,7 +258,7 @@ static void a_tenant_of_another_shard_gives_way_in_the_background(void **state) 
 	close_world(&w);
 }
 
-/* With eviction = "none" a tenant above its share is refused and loses nothing. */
+/* With eviction = "none" a tenant above its share is refused writes and loses no key. */
 static void a_tenant_that_does_not_evict_is_refused_above_its_share(void **state) {
 	(void)state;
 	const struct tenants_config y = {.open = true};
@@ -283,7 +285,7 @@ static void a_tenant_that_does_not_evict_is_refused_above_its_share(void **state
 	close_world(&w);
 }
 
-/* A value that would be above the share once written is refused, and costs nobody a key. */
+/* A value that would put the tenant above its share is refused, and evicts no key. */
 static void a_value_larger_than_the_share_costs_nothing(void **state) {
 	(void)state;
 	const struct tenants_config y = {.open = true};
@@ -304,7 +306,7 @@ static void a_value_larger_than_the_share_costs_nothing(void **state) {
 	close_world(&w);
 }
 
-/* After a shortage a tenant that gave way grows without eviction, as far as there is memory. */
+/* After a shortage, a tenant that gave way grows without eviction as long as there is memory. */
 static void a_level_ends_with_the_shortage(void **state) {
 	(void)state;
 	const struct tenants_config y = {.open = true};
@@ -333,7 +335,7 @@ static int put_huge(struct tenant *t, size_t size) {
 	return string_set(t, &key, old, (struct slice){value, size}, DEADLINE_NONE);
 }
 
-/* The tenant of the other shard has most of what is above the shares, and it cannot evict. */
+/* The tenant of the other shard has most of the bytes above the shares, and it does not evict. */
 static void a_write_below_its_share_evicts_no_others_where_they_have_too_little(void **state) {
 	(void)state;
 	const struct tenants_config y = {.open = true};
@@ -353,7 +355,7 @@ static void a_write_below_its_share_evicts_no_others_where_they_have_too_little(
 	close_world(&w);
 }
 
-/* 256 entries of those above their share would not make room for it. */
+/* The eviction of 256 entries of tenants above their share would not make room for it. */
 static void a_large_write_below_its_share_gets_its_room(void **state) {
 	(void)state;
 	const struct tenants_config y = {.open = true};

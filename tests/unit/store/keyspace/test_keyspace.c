@@ -320,7 +320,7 @@ static struct shard *hand_over(struct shard *s, struct model *models, int64_t no
 	return next;
 }
 
-static void test_model(void **state) {
+static void test_the_keyspace_agrees_with_a_model(void **state) {
 	(void)state;
 	random_state = random_seed();
 	for (uint64_t round = 1; round <= 6; round++) {
@@ -362,7 +362,7 @@ static void test_model(void **state) {
 	}
 }
 
-static void test_byte_quota(void **state) {
+static void test_the_quota_of_bytes_is_kept_by_eviction(void **state) {
 	(void)state;
 	struct shard *s = new_shard(NULL);
 	struct tenant t;
@@ -395,7 +395,7 @@ static void test_byte_quota(void **state) {
 	shard_free(s);
 }
 
-static void test_no_eviction(void **state) {
+static void test_a_full_tenant_without_eviction_refuses_writes(void **state) {
 	(void)state;
 	struct shard *s = new_shard(NULL);
 	struct tenant t;
@@ -411,7 +411,7 @@ static void test_no_eviction(void **state) {
 }
 
 /* A tenant that reaches the limit of all tenants evicts its own keys, never those of another tenant. */
-static void test_shared_memory(void **state) {
+static void test_a_tenant_at_the_shared_limit_evicts_its_own_keys(void **state) {
 	(void)state;
 	struct memory_budget budget = {0};
 	budget.limit = 4 << 20;
@@ -439,7 +439,7 @@ static void test_shared_memory(void **state) {
 	shard_free(s);
 }
 
-static void test_large_values(void **state) {
+static void test_small_appends_rarely_copy_a_large_value(void **state) {
 	(void)state;
 	struct shard *s = new_shard(NULL);
 	struct tenant t;
@@ -474,7 +474,7 @@ static void test_large_values(void **state) {
 }
 
 /* The idle time of a key is rounded down to a step. */
-static void test_idle(void **state) {
+static void test_the_idle_time_of_a_key_is_rounded_down(void **state) {
 	(void)state;
 	struct shard *s = new_shard(NULL);
 	struct tenant t;
@@ -505,9 +505,12 @@ static void test_idle(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_model),        cmocka_unit_test(test_byte_quota),
-		cmocka_unit_test(test_no_eviction),  cmocka_unit_test(test_shared_memory),
-		cmocka_unit_test(test_large_values), cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_the_keyspace_agrees_with_a_model),
+		cmocka_unit_test(test_the_quota_of_bytes_is_kept_by_eviction),
+		cmocka_unit_test(test_a_full_tenant_without_eviction_refuses_writes),
+		cmocka_unit_test(test_a_tenant_at_the_shared_limit_evicts_its_own_keys),
+		cmocka_unit_test(test_small_appends_rarely_copy_a_large_value),
+		cmocka_unit_test(test_the_idle_time_of_a_key_is_rounded_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

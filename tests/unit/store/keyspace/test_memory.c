@@ -33,7 +33,7 @@ static struct tenant_config tenant_named(const char *name) {
 	return c;
 }
 
-static void test_shard(void **state) {
+static void test_a_shard_survives_each_failed_allocation(void **state) {
 	(void)state;
 	struct shard *s = NULL;
 	unsigned failed = 0;
@@ -55,7 +55,7 @@ static void test_shard(void **state) {
 	shard_free(s);
 }
 
-static void test_registry(void **state) {
+static void test_a_registry_survives_each_failed_allocation(void **state) {
 	(void)state;
 	struct tenant_config list[] = {tenant_named("a"), tenant_named("b"), tenant_named("c")};
 	struct tenants_config y = {.open = true, .tenants = list, .tenant_count = 2, .anonymous = "public"};
@@ -102,7 +102,7 @@ static void test_registry(void **state) {
 #define KEYS 200
 
 /* A refused write changes nothing. All other writes succeed as with enough memory. */
-static void test_arena_refuses(void **state) {
+static void test_a_refused_write_changes_nothing(void **state) {
 	(void)state;
 	uint64_t seed = random_seed();
 	struct memory_budget budget = {0};
@@ -198,7 +198,7 @@ static unsigned pass(struct shard *s) {
 
 /* A lowered budget evicts from the largest tenants that may lose keys, the oldest keys first, and no more than needed.
  */
-static void test_lowered_budget(void **state) {
+static void test_a_lowered_budget_evicts_from_the_largest_tenants(void **state) {
 	(void)state;
 	struct memory_budget budget = {0};
 	struct shard *s = new_shard(&budget);
@@ -271,10 +271,10 @@ static void test_scratch_is_half_of_the_quota_and_no_more_than_is_left(void **st
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shard),
-		cmocka_unit_test(test_lowered_budget),
-		cmocka_unit_test(test_registry),
-		cmocka_unit_test(test_arena_refuses),
+		cmocka_unit_test(test_a_shard_survives_each_failed_allocation),
+		cmocka_unit_test(test_a_lowered_budget_evicts_from_the_largest_tenants),
+		cmocka_unit_test(test_a_registry_survives_each_failed_allocation),
+		cmocka_unit_test(test_a_refused_write_changes_nothing),
 		cmocka_unit_test(test_scratch_is_half_of_the_quota_and_no_more_than_is_left),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,7 +99,7 @@ static uint64_t charged(const struct fixture *f) {
 	return counter_get(&f->tenant.counters.bytes);
 }
 
-static void stays_as_it_was(void **state) {
+static void a_pinned_value_is_unchanged(void **state) {
 	static void (*const changes[])(struct fixture *) = {
 		overwrite, remove_key, delete_in_undo_scope, flush, evict, expire, write_in_place,
 	};
@@ -129,7 +129,7 @@ static void stays_as_it_was(void **state) {
 	}
 }
 
-static void costs_nothing_while_it_is_there(void **state) {
+static void a_pin_costs_nothing_while_its_key_has_the_value(void **state) {
 	struct fixture f;
 	(void)state;
 	start(&f);
@@ -194,7 +194,7 @@ static struct pin *claim_half(struct fixture *f, const struct pin_place *place) 
 	return l;
 }
 
-static void goes_on_in_the_next_process(void **state) {
+static void a_pinned_value_continues_in_the_next_process(void **state) {
 	static void (*const changes[])(struct fixture *) = {
 		NULL, overwrite, remove_key, delete_in_undo_scope, flush, evict, expire, write_in_place,
 	};
@@ -230,7 +230,7 @@ static void goes_on_in_the_next_process(void **state) {
 	}
 }
 
-static void what_nobody_claims_is_freed(void **state) {
+static void an_unclaimed_block_is_freed(void **state) {
 	(void)state;
 	for (unsigned clean = 0; clean < 2; clean++) {
 		struct fixture f;
@@ -250,7 +250,7 @@ static void what_nobody_claims_is_freed(void **state) {
 }
 
 /* The place that the process before hands over may have any content. */
-static void a_wrong_place_is_no_value(void **state) {
+static void a_wrong_place_is_refused(void **state) {
 	struct fixture f;
 	struct slice bytes;
 	(void)state;
@@ -295,11 +295,11 @@ static void a_wrong_place_is_no_value(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(stays_as_it_was),
-		cmocka_unit_test(costs_nothing_while_it_is_there),
-		cmocka_unit_test(goes_on_in_the_next_process),
-		cmocka_unit_test(what_nobody_claims_is_freed),
-		cmocka_unit_test(a_wrong_place_is_no_value),
+		cmocka_unit_test(a_pinned_value_is_unchanged),
+		cmocka_unit_test(a_pin_costs_nothing_while_its_key_has_the_value),
+		cmocka_unit_test(a_pinned_value_continues_in_the_next_process),
+		cmocka_unit_test(an_unclaimed_block_is_freed),
+		cmocka_unit_test(a_wrong_place_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

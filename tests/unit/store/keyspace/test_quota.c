@@ -1,4 +1,4 @@
-/* Room for a write: what is refused evicts nothing, and what can fit is not refused. */
+/* Room for a write: a refused write evicts no key, and a write that can fit is not refused. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -71,7 +71,7 @@ static void test_a_refused_write_evicts_nothing(void **state) {
 	struct tenant t;
 	open_tenant(s, &t, &(struct tenant_limits){.max_memory = 2 * MIB});
 	uint64_t keys = fill(&t, 40000);
-	assert_in_range(keys, 10000, 39999); /* full: some are evicted already */
+	assert_in_range(keys, 10000, 39999); /* the tenant is full: some keys are evicted already */
 	uint64_t bytes = counter_get(&t.counters.bytes);
 	char *to;
 	struct key key = keyspace_key(&t, 0, SLICE("new")), old = keyspace_key(&t, 0, SLICE("k39999"));
@@ -96,7 +96,7 @@ static void test_what_can_fit_is_not_refused(void **state) {
 	struct tenant t;
 	open_tenant(s, &t, &(struct tenant_limits){.max_memory = quota});
 	fill(&t, 40000);
-	/* Nearly all of the quota: a block of 7/8, and the rest in another. */
+	/* Fills almost the whole quota: a block of 7/8, and a block of the rest. */
 	assert_int_equal(put(&t, 0, "most", quota / 8 * 7 - 64), 0);
 	assert_int_equal(put(&t, 0, "rest", quota / 8 - (40 << 10)), 0);
 	assert_non_null(find(&t, 0, "most"));
@@ -107,7 +107,7 @@ static void test_what_can_fit_is_not_refused(void **state) {
 	close_all(s, &t);
 }
 
-/* The replaced value is room, and so is the moved one. */
+/* The replaced value and the moved value count as room. */
 static void test_room_that_a_write_gives_back_counts(void **state) {
 	(void)state;
 	struct shard *s = new_shard(NULL);
@@ -131,7 +131,7 @@ static void test_entries_that_cannot_be_evicted_count(void **state) {
 	assert_int_equal(put(&t, 0, "source", 3 * MIB), 0);
 	assert_int_equal(put(&t, 0, "target", 3 * MIB), 0);
 	uint64_t keys = 2 + fill(&t, 100) - 2;
-	/* The copy's source stays, and so does the value that a client still reads. */
+	/* The source of the copy stays, and the pinned value too. */
 	struct key to = keyspace_key(&t, 0, SLICE("target"));
 	assert_int_equal(put(&t, 0, "source", 5 * MIB), 0);
 	assert_null(find(&t, 0, "target"));
@@ -161,7 +161,7 @@ static void test_entries_are_limited_alike(void **state) {
 	close_all(s, &t);
 }
 
-/* A table that is about to grow does not: the entry that is evicted leaves its place. */
+/* The table is full but does not grow: the evicted entry leaves its slot. */
 static void test_no_more_is_evicted_than_makes_room(void **state) {
 	(void)state;
 	struct shard *s = new_shard(NULL);
@@ -198,7 +198,7 @@ static void test_values_with_pages_of_their_own_make_way(void **state) {
 
 /* ---- all together ---- */
 
-/* Random writes with random quotas: a refused one changes neither keys nor evictions nor bytes. */
+/* Random writes with random quotas: a refused write changes no keys, evictions or bytes. */
 static void test_random_refusals_change_nothing(void **state) {
 	(void)state;
 	uint64_t seed = random_seed();

@@ -78,7 +78,7 @@ static void check_counts(struct fixture *f, unsigned database, uint64_t keys, ui
 	assert_int_equal(counter_get(&f->tenant.counters.db_expiring[database]), expiring);
 }
 
-static void test_move(void **state) {
+static void test_a_move_keeps_the_value_and_its_deadline(void **state) {
 	struct fixture f;
 	(void)state;
 	start(&f, &(struct tenant_limits){0});
@@ -105,7 +105,7 @@ static void test_move(void **state) {
 }
 
 /* A move needs no room. A copy needs room, and never evicts its source. */
-static void test_full_tenant(void **state) {
+static void test_a_full_tenant_evicts_for_a_copy_but_not_for_a_move(void **state) {
 	struct fixture f;
 	(void)state;
 	start(&f, &(struct tenant_limits){.max_entries = 3});
@@ -132,7 +132,7 @@ static void test_full_tenant(void **state) {
 }
 
 /* The value does not fit twice, nor beside the value that it would replace. */
-static void test_full_of_bytes(void **state) {
+static void test_a_copy_beyond_the_quota_is_refused(void **state) {
 	static char large[30000];
 	struct fixture f;
 	(void)state;
@@ -147,7 +147,7 @@ static void test_full_of_bytes(void **state) {
 	stop(&f);
 }
 
-static void test_swap(void **state) {
+static void test_swapped_databases_have_each_others_keys(void **state) {
 	struct fixture f;
 	(void)state;
 	start(&f, &(struct tenant_limits){.max_entries = 4});
@@ -184,10 +184,10 @@ static void test_swap(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_move),
-		cmocka_unit_test(test_full_tenant),
-		cmocka_unit_test(test_full_of_bytes),
-		cmocka_unit_test(test_swap),
+		cmocka_unit_test(test_a_move_keeps_the_value_and_its_deadline),
+		cmocka_unit_test(test_a_full_tenant_evicts_for_a_copy_but_not_for_a_move),
+		cmocka_unit_test(test_a_copy_beyond_the_quota_is_refused),
+		cmocka_unit_test(test_swapped_databases_have_each_others_keys),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,7 +109,7 @@ static void test_a_transaction_has_to_fit_with_what_it_replaces(void **state) {
 	close_all(s, &t);
 }
 
-static void test_a_single_command_is_not_asked_for_what_it_replaces(void **state) {
+static void test_a_single_command_needs_no_room_for_what_it_replaces(void **state) {
 	(void)state;
 	struct shard *s = new_shard(-1);
 	struct tenant t;
@@ -430,7 +430,7 @@ static void test_after_a_crash_only_what_came_back_is_charged(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_transaction_has_to_fit_with_what_it_replaces),
-		cmocka_unit_test(test_a_single_command_is_not_asked_for_what_it_replaces),
+		cmocka_unit_test(test_a_single_command_needs_no_room_for_what_it_replaces),
 		cmocka_unit_test(test_saved_bytes_have_to_fit_into_a_transaction),
 		cmocka_unit_test(test_a_patch_takes_no_memory_of_the_tenant),
 		cmocka_unit_test(test_a_short_transaction_needs_no_room_for_what_it_replaces),

@@ -164,7 +164,7 @@ static void thin_out(unsigned one_in) {
 			del(n);
 }
 
-static void test_nothing_changes_but_the_place(void **state) {
+static void test_compaction_changes_nothing_that_a_client_sees(void **state) {
 	(void)state;
 	populate();
 	thin_out(4);
@@ -186,7 +186,7 @@ static void test_nothing_changes_but_the_place(void **state) {
 	check();
 }
 
-static void test_a_purge_leaves_next_to_nothing(void **state) {
+static void test_a_purge_leaves_almost_no_free_memory(void **state) {
 	(void)state;
 	populate();
 	thin_out(2);
@@ -206,7 +206,7 @@ static void test_a_purge_leaves_next_to_nothing(void **state) {
 	check();
 }
 
-static void test_commands_run_meanwhile(void **state) {
+static void test_commands_run_during_a_compaction(void **state) {
 	(void)state;
 	populate();
 	thin_out(3);
@@ -227,7 +227,7 @@ static void test_commands_run_meanwhile(void **state) {
 	check();
 }
 
-static void test_deadlines_are_kept(void **state) {
+static void test_moved_entries_keep_their_deadlines(void **state) {
 	(void)state;
 	populate();
 	thin_out(4);
@@ -242,7 +242,7 @@ static void test_deadlines_are_kept(void **state) {
 	}
 }
 
-static void test_a_steady_state_is_left_alone(void **state) {
+static void test_a_steady_state_starts_no_compaction(void **state) {
 	(void)state;
 	populate();
 	work_to_the_end();
@@ -264,7 +264,7 @@ static void test_a_steady_state_is_left_alone(void **state) {
 	assert_int_equal(moved(), before);
 }
 
-static void test_what_is_dropped_is_not_moved(void **state) {
+static void test_entries_of_dropped_databases_do_not_move(void **state) {
 	(void)state;
 	populate();
 	thin_out(3);
@@ -281,12 +281,12 @@ static void test_what_is_dropped_is_not_moved(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_nothing_changes_but_the_place, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_purge_leaves_next_to_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_commands_run_meanwhile, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_deadlines_are_kept, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_steady_state_is_left_alone, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_what_is_dropped_is_not_moved, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_compaction_changes_nothing_that_a_client_sees, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_purge_leaves_almost_no_free_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_commands_run_during_a_compaction, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_moved_entries_keep_their_deadlines, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_steady_state_starts_no_compaction, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_entries_of_dropped_databases_do_not_move, setup, teardown),
 	};
 	seed = random_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);

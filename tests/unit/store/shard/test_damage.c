@@ -183,7 +183,7 @@ static void round_of(struct outcome *o) {
 	shard_free(shard);
 }
 
-static void test_damage(void **state) {
+static void test_damage_never_crashes_and_spares_other_keys(void **state) {
 	(void)state;
 	const char *given = getenv("ATOMDB_TEST_ROUNDS");
 	unsigned rounds = given != NULL ? (unsigned)strtoul(given, NULL, 10) : 150;
@@ -246,7 +246,7 @@ static void flip_round(bool saved) {
 	shard_free(shard);
 }
 
-static void test_single_bytes(void **state) {
+static void test_a_changed_byte_drops_its_entry_only(void **state) {
 	(void)state;
 	random_state = random_seed();
 	for (unsigned i = 0; i < 30; i++)
@@ -258,7 +258,7 @@ static int new_from(int fd) {
 }
 
 /* Each refused memfd is refused with the right error, and unchanged. */
-static void test_refused(void **state) {
+static void test_a_memfd_that_is_no_arena_is_refused_with_its_reason(void **state) {
 	(void)state;
 	int fd = memfd_create("test", MFD_CLOEXEC);
 	assert_int_equal(new_from(fd), ATOMDB_E_FORMAT);
@@ -305,9 +305,9 @@ static void test_refused(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_damage),
-		cmocka_unit_test(test_single_bytes),
-		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_damage_never_crashes_and_spares_other_keys),
+		cmocka_unit_test(test_a_changed_byte_drops_its_entry_only),
+		cmocka_unit_test(test_a_memfd_that_is_no_arena_is_refused_with_its_reason),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -488,7 +488,7 @@ static unsigned run(unsigned operations) {
 	return crashes;
 }
 
-static void test_crashes(void **state) {
+static void test_a_crash_leaves_each_operation_done_or_undone(void **state) {
 	(void)state;
 	const char *given = getenv("ATOMDB_TEST_OPERATIONS");
 	unsigned operations = given != NULL ? (unsigned)strtoul(given, NULL, 10) : 6000;
@@ -509,7 +509,7 @@ static struct key ordered_key(unsigned number) {
 
 /* A key has its former block again, and the block that replaced it is in a dropped database. The note of that
  * replacement is obsolete. */
-static void test_note_of_a_replacement_outlives_it(void **state) {
+static void test_an_obsolete_note_of_a_replacement_does_nothing(void **state) {
 	(void)state;
 	now = 1700000000000;
 	start();
@@ -539,7 +539,7 @@ static void test_note_of_a_replacement_outlives_it(void **state) {
 
 /* Intact links give the order of the oldest and of the newest entries. Entries between two broken links come between
  * them. */
-static void test_order_of_use(void **state) {
+static void test_intact_links_keep_the_order_of_use(void **state) {
 	(void)state;
 	random_state = random_seed();
 	now = 1700000000000;
@@ -590,9 +590,9 @@ static void test_order_of_use(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_crashes),
-		cmocka_unit_test(test_order_of_use),
-		cmocka_unit_test(test_note_of_a_replacement_outlives_it),
+		cmocka_unit_test(test_a_crash_leaves_each_operation_done_or_undone),
+		cmocka_unit_test(test_intact_links_keep_the_order_of_use),
+		cmocka_unit_test(test_an_obsolete_note_of_a_replacement_does_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -169,7 +169,7 @@ static void test_expired_entries_go_in_bounded_slices(void **state) {
 	store_close(s, &t);
 }
 
-static void test_held_entries_stay_unseen_until_the_hold_ends(void **state) {
+static void test_held_entries_stay_invisible_until_the_hold_ends(void **state) {
 	(void)state;
 	struct shard *s = store_shard(NULL);
 	struct tenant t;
@@ -194,7 +194,7 @@ int main(void) {
 		cmocka_unit_test(test_deadlines_hold_over_restarts_with_a_wrong_clock),
 		cmocka_unit_test(test_a_lowered_quota_evicts_the_oldest_in_slices),
 		cmocka_unit_test(test_expired_entries_go_in_bounded_slices),
-		cmocka_unit_test(test_held_entries_stay_unseen_until_the_hold_ends),
+		cmocka_unit_test(test_held_entries_stay_invisible_until_the_hold_ends),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,7 +81,7 @@ static void end(void) {
 }
 
 /* The other release finds zeros instead of its own fields, which may be out of date. */
-static void a_larger_root_becomes_ours_and_the_rest_is_zero(void **state) {
+static void a_larger_root_shrinks_and_the_rest_is_zero(void **state) {
 	(void)state;
 	for (unsigned clean = 0; clean < 2; clean++) {
 		fill();
@@ -148,7 +148,7 @@ static void enlarge_record(void) {
 	tenant.record = arena_at(shard->arena, block);
 }
 
-static void a_larger_record_is_written_in_our_size(void **state) {
+static void a_larger_record_gets_the_size_of_this_release(void **state) {
 	(void)state;
 	for (unsigned clean = 0; clean < 2; clean++) {
 		fill();
@@ -168,10 +168,10 @@ static void a_larger_record_is_written_in_our_size(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_larger_root_becomes_ours_and_the_rest_is_zero),
+		cmocka_unit_test(a_larger_root_shrinks_and_the_rest_is_zero),
 		cmocka_unit_test(a_smaller_root_grows_within_its_block),
 		cmocka_unit_test(a_root_of_no_release_is_refused),
-		cmocka_unit_test(a_larger_record_is_written_in_our_size),
+		cmocka_unit_test(a_larger_record_gets_the_size_of_this_release),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

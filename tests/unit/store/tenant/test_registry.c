@@ -3,7 +3,7 @@
 #include "atomdb/store/tenant.h"
 #include "tenants.h"
 
-static void test_open_mode(void **state) {
+static void test_an_unknown_secret_makes_a_tenant_in_open_mode(void **state) {
 	(void)state;
 	struct world w;
 	struct tenants_config y = {.open = true, .max_tenants = 4, .defaults = {.max_entries = 30}};
@@ -33,7 +33,7 @@ static void test_open_mode(void **state) {
 	world_close(&w);
 }
 
-static void test_listed_mode(void **state) {
+static void test_only_listed_secrets_open_tenants_in_listed_mode(void **state) {
 	(void)state;
 	struct world w;
 	struct tenant_config list[2] = {tenant_named("shop", "s1"), tenant_named("blog", "b1")};
@@ -135,13 +135,13 @@ static void restart(bool saved) {
 	world_close(&w);
 }
 
-static void test_restart(void **state) {
+static void test_tenants_come_back_after_a_restart(void **state) {
 	(void)state;
 	restart(true);
 	restart(false);
 }
 
-static void test_ambiguous(void **state) {
+static void test_two_tenants_of_one_name_or_secret_are_refused(void **state) {
 	(void)state;
 	struct shard *s;
 	struct registry *r = NULL;
@@ -155,7 +155,7 @@ static void test_ambiguous(void **state) {
 	shard_free(s);
 }
 
-static void test_anonymous(void **state) {
+static void test_clients_without_auth_have_the_anonymous_tenant(void **state) {
 	(void)state;
 	struct world w;
 	struct tenants_config y = {.anonymous = "public", .defaults = {.max_entries = 9}, .named = {.max_entries = 3}};
@@ -182,7 +182,7 @@ static void test_anonymous(void **state) {
 }
 
 /* The operator's tenant is a new one: a client that used the secret before does not become the operator. */
-static void test_operator(void **state) {
+static void test_a_clients_tenant_never_becomes_the_operators(void **state) {
 	(void)state;
 	struct world w;
 	struct secret admin;
@@ -245,12 +245,12 @@ static void test_resume_never_crosses_tenants(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_open_mode),
-		cmocka_unit_test(test_listed_mode),
-		cmocka_unit_test(test_restart),
-		cmocka_unit_test(test_ambiguous),
-		cmocka_unit_test(test_anonymous),
-		cmocka_unit_test(test_operator),
+		cmocka_unit_test(test_an_unknown_secret_makes_a_tenant_in_open_mode),
+		cmocka_unit_test(test_only_listed_secrets_open_tenants_in_listed_mode),
+		cmocka_unit_test(test_tenants_come_back_after_a_restart),
+		cmocka_unit_test(test_two_tenants_of_one_name_or_secret_are_refused),
+		cmocka_unit_test(test_clients_without_auth_have_the_anonymous_tenant),
+		cmocka_unit_test(test_a_clients_tenant_never_becomes_the_operators),
 		cmocka_unit_test(test_resume_never_crosses_tenants),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

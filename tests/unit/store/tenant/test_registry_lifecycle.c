@@ -2,7 +2,7 @@
 #include "tenants.h"
 
 /* The worker may write to a tenant until it learns that the tenant is an orphan. */
-static void test_keys_that_are_written_meanwhile_leave_an_orphan(void **state) {
+static void test_keys_written_during_a_reload_leave_an_orphan(void **state) {
 	(void)state;
 	struct world w;
 	struct registry_loss loss;
@@ -44,7 +44,7 @@ static void test_keys_that_are_written_meanwhile_leave_an_orphan(void **state) {
 	world_close(&w);
 }
 
-static void test_an_orphan_goes_on_when_it_is_named_again(void **state) {
+static void test_an_orphan_that_is_listed_again_keeps_its_keys(void **state) {
 	(void)state;
 	struct world w;
 	struct registry_loss loss;
@@ -106,8 +106,8 @@ static void test_an_orphan_ends_with_its_last_key(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_keys_that_are_written_meanwhile_leave_an_orphan),
-		cmocka_unit_test(test_an_orphan_goes_on_when_it_is_named_again),
+		cmocka_unit_test(test_keys_written_during_a_reload_leave_an_orphan),
+		cmocka_unit_test(test_an_orphan_that_is_listed_again_keeps_its_keys),
 		cmocka_unit_test(test_an_orphan_ends_with_its_last_key),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,7 @@ int sodium_memcmp(const void *a, const void *b, size_t len) {
 }
 
 /* A lookup takes a few steps, however many tenants there are. */
-static void test_reload_of_many(void **state) {
+static void test_a_reload_looks_each_tenant_up_in_a_few_steps(void **state) {
 	(void)state;
 	enum { MANY = 10000 };
 	struct world w;
@@ -46,7 +46,7 @@ static void test_reload_of_many(void **state) {
 	free(list);
 }
 
-static void test_reload(void **state) {
+static void test_a_reload_adds_changes_and_removes_tenants(void **state) {
 	(void)state;
 	struct world w;
 	struct tenant_config before[3] = {tenant_named("keep", "k"), tenant_named("gone", "g"),
@@ -108,7 +108,7 @@ static void test_reload(void **state) {
 
 /* A secret that clients used, and that becomes the second one of a configured tenant, opens that tenant from then on.
  */
-static void test_second_secret_in_use(void **state) {
+static void test_a_second_secret_may_be_one_that_a_client_used(void **state) {
 	(void)state;
 	struct world w;
 	struct tenants_config y = {.open = true};
@@ -136,7 +136,7 @@ static void test_second_secret_in_use(void **state) {
 }
 
 /* Changes one tenant at a time, as the operator does. */
-static void test_put_and_remove(void **state) {
+static void test_one_tenant_is_added_changed_and_removed(void **state) {
 	(void)state;
 	struct world w;
 	struct tenants_config y = {.open = true};
@@ -221,7 +221,7 @@ static void test_a_reload_that_would_lose_keys_changes_nothing(void **state) {
 	world_close(&w);
 }
 
-static void test_what_is_given_up_goes(void **state) {
+static void test_tenants_that_are_given_up_end(void **state) {
 	(void)state;
 	struct world w;
 	struct registry_loss loss;
@@ -262,7 +262,7 @@ static void test_what_is_given_up_goes(void **state) {
 	world_close(&w);
 }
 
-static void test_renamed(void **state) {
+static void test_a_renamed_tenant_keeps_its_keys(void **state) {
 	(void)state;
 	struct world w;
 	struct registry_loss loss;
@@ -315,13 +315,13 @@ static void test_renamed(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reload_of_many),
-		cmocka_unit_test(test_reload),
-		cmocka_unit_test(test_second_secret_in_use),
-		cmocka_unit_test(test_put_and_remove),
+		cmocka_unit_test(test_a_reload_looks_each_tenant_up_in_a_few_steps),
+		cmocka_unit_test(test_a_reload_adds_changes_and_removes_tenants),
+		cmocka_unit_test(test_a_second_secret_may_be_one_that_a_client_used),
+		cmocka_unit_test(test_one_tenant_is_added_changed_and_removed),
 		cmocka_unit_test(test_a_reload_that_would_lose_keys_changes_nothing),
-		cmocka_unit_test(test_what_is_given_up_goes),
-		cmocka_unit_test(test_renamed),
+		cmocka_unit_test(test_tenants_that_are_given_up_end),
+		cmocka_unit_test(test_a_renamed_tenant_keeps_its_keys),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

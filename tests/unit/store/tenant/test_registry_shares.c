@@ -49,7 +49,7 @@ static void measure_in_a_look(void *context, const struct tenant *t) {
 	registry_measure_shares(looked_at, &looked_for, LIMIT);
 }
 
-static void test_a_look_at_all_tenants_leaves_the_level_as_it_is(void **state) {
+static void test_a_visit_of_all_tenants_keeps_the_level_unchanged(void **state) {
 	struct world w;
 	struct tenants_config y = {.open = true};
 	struct tenant *t;
@@ -69,7 +69,7 @@ static void test_a_look_at_all_tenants_leaves_the_level_as_it_is(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_level_is_that_of_the_tenants_of_all_shards),
-		cmocka_unit_test(test_a_look_at_all_tenants_leaves_the_level_as_it_is),
+		cmocka_unit_test(test_a_visit_of_all_tenants_keeps_the_level_unchanged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@ static struct secret secret_of(const char *text) {
 	return s;
 }
 
-static void test_a_tenant_is_found_by_each_of_its_secrets_until_they_are_forgotten(void **state) {
+static void test_a_tenant_is_found_by_each_of_its_secrets_until_they_are_removed(void **state) {
 	const struct secret secrets[] = {secret_of("a"), secret_of("b")}, none = secret_of("c");
 	struct world w;
 	(void)state;
@@ -89,7 +89,7 @@ static void test_new_tenants_go_to_the_shard_with_the_least_load(void **state) {
 	world_close(&w);
 }
 
-static void test_a_tenant_learns_its_own_secret_if_nothing_else_has_it(void **state) {
+static void test_a_tenant_gets_its_own_secret_if_no_other_tenant_has_it(void **state) {
 	const struct secret digest = secret_of("a"), none = {{0}};
 	struct world w;
 	(void)state;
@@ -115,11 +115,11 @@ static void test_a_tenant_learns_its_own_secret_if_nothing_else_has_it(void **st
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_tenant_is_found_by_each_of_its_secrets_until_they_are_forgotten),
+		cmocka_unit_test(test_a_tenant_is_found_by_each_of_its_secrets_until_they_are_removed),
 		cmocka_unit_test(test_a_tenant_is_found_by_its_latest_name),
 		cmocka_unit_test(test_tenants_without_a_name_count_as_opened),
 		cmocka_unit_test(test_new_tenants_go_to_the_shard_with_the_least_load),
-		cmocka_unit_test(test_a_tenant_learns_its_own_secret_if_nothing_else_has_it),
+		cmocka_unit_test(test_a_tenant_gets_its_own_secret_if_no_other_tenant_has_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,7 +35,7 @@ static unsigned visible(struct world *w) {
 	return n;
 }
 
-static void test_a_look_keeps_nobody_waiting(void **state) {
+static void test_a_visit_of_all_tenants_blocks_no_worker(void **state) {
 	(void)state;
 	struct world w;
 	struct tenant_config shop = tenant_named("shop", "s");
@@ -73,7 +73,7 @@ static void test_a_look_keeps_nobody_waiting(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_look_keeps_nobody_waiting),
+		cmocka_unit_test(test_a_visit_of_all_tenants_blocks_no_worker),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
