@@ -1,5 +1,5 @@
-/* Runs the operator's commands on tenants and settings. They change the configuration in force as a reload would.
- * Workers push fanouts; the loop takes and answers them. */
+/* Runs the operator's commands on tenants and settings. They change the configuration in force in the same way as a
+ * reload. Workers push fanouts; the loop takes and answers them. */
 #pragma once
 
 struct daemon;

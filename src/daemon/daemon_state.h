@@ -36,7 +36,7 @@ struct stored {
 	int state, clients, restart_counters;
 };
 
-/* One HTTP address in the loop. */
+/* An HTTP address in the loop. */
 struct http_source {
 	struct http *http;      /* owned */
 	sd_event_source *input; /* owned */
@@ -73,7 +73,7 @@ struct daemon {
 	struct http_source http[CONFIG_ADDRESSES];
 
 	struct worker *workers[CONFIG_WORKERS]; /* owned */
-	struct shard *shards[CONFIG_WORKERS];   /* the workers' */
+	struct shard *shards[CONFIG_WORKERS];   /* read from the workers */
 	int shard_errors[CONFIG_WORKERS];       /* errors of shards that could not be made */
 	const struct shard_counters *shard_counters[CONFIG_WORKERS];
 	unsigned shard_count; /* at least as many as workers */
@@ -91,16 +91,16 @@ struct daemon {
 	struct metrics *metrics; /* owned */
 	struct health health;
 	struct refusals refused_memory, refused_tenants;
-	struct http_auth http_auth;    /* the secret of HTTP */
-	struct hosts hosts;            /* the hosts that HTTP answers to */
+	struct http_auth http_auth;    /* secret of HTTP */
+	struct hosts hosts;            /* host names that HTTP accepts */
 	struct status_api *status_api; /* owned */
 	struct page *page;             /* owned */
 	struct http_content content;
 	struct watchdog watchdog[CONFIG_WORKERS];
 	struct watchdog_stop watchdog_stop;
 	uint64_t step_ns;           /* time of the last request to systemd for more time */
-	uint64_t watchdog_limit_ns; /* a worker that owes an answer for longer is stuck */
-	uint64_t watchdog_usec;     /* of systemd; 0: none */
+	uint64_t watchdog_limit_ns; /* a worker is stuck if its answer is due for longer */
+	uint64_t watchdog_usec;     /* watchdog interval of systemd; 0: none */
 	uint32_t client_room;       /* clients that the limit on open files allows */
 	uint64_t memory_room;       /* bytes that the control group allows; UINT64_MAX: no limit */
 

@@ -26,7 +26,7 @@ void handover_end(struct serializer *out);
  * ATOMDB_E_CHECKSUM or -ENOMEM. */
 int handover_open(struct slice bytes, struct buffer *converted, struct slice *record);
 
-/* Leaves the clients to the next process. The workers are frozen and joined. Returns the number of clients. */
+/* Hands the clients over to the next process. The workers are frozen and joined. Returns the number of clients. */
 size_t handover_leave_clients(struct daemon *d);
-/* Restores the clients that the process before left. Call it before the workers start. */
+/* Restores the clients of the previous process. Call it before the workers start. */
 void handover_resume_clients(struct daemon *d);

@@ -7,8 +7,8 @@ struct daemon;
 /* Takes the sockets that systemd passed, or opens the addresses of the configuration. Returns 0 or a negative error,
  * which has been logged. */
 int sockets_open(struct daemon *d);
-/* Refuses further clients, and accepts those that wait. Sockets of systemd stay open: clients wait there for the next
- * process. Call it before the workers are asked to end. */
+/* Stops listening, and accepts the clients that wait. Sockets of systemd stay open: clients wait there for the next
+ * process. Call it before the workers stop. */
 void sockets_stop_listening(struct daemon *d);
 void sockets_close(struct daemon *d);
 /* Logs a warning for each address of `config` at which none of systemd's sockets listens. Does nothing if the daemon

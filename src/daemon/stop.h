@@ -3,5 +3,5 @@
 
 struct daemon;
 
-/* Asks the workers to finish. The loop, and with it /health, goes on until they have. */
+/* Asks the workers to finish. The loop, with /health, continues until they have. */
 void stop_begin(struct daemon *d);

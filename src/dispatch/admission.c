@@ -13,7 +13,7 @@ static bool may_write(const struct session *s, const struct command *c) {
 	return (c->flags & (CMD_WRITE | CMD_MAY_WRITE)) || ((c->flags & CMD_RUNS_QUEUE) && transaction_writes(s));
 }
 
-/* Whether a monitor may not run it. */
+/* Returns whether a monitor may not run the command. */
 static bool touches_keys(const struct command *c) {
 	return (c->flags & (CMD_READONLY | CMD_WRITE | CMD_MAY_WRITE)) != 0;
 }
@@ -100,7 +100,7 @@ enum outcome admission_run(struct session *s, struct request *r, uint64_t *ticks
 	return outcome;
 }
 
-/* "-ERR reason\r\n" becomes the reason of an EXECABORT, which ends the transaction; other codes than ERR stay. */
+/* Makes the reason of an EXECABORT from "-ERR reason\r\n", and ends the transaction. Codes other than ERR are kept. */
 static void abort_transaction(struct session *s, size_t mark) {
 	const struct buffer *out = s->reply->out;
 	char reason[256] = "";

@@ -11,8 +11,8 @@
 #include "atomdb/util/ascii_word.h"
 #include "atomdb/util/error.h"
 
-/* So many commands before the one that needs it an entry is fetched, and then its neighbours: far enough for a miss of
- * all caches, and not so far that the first level loses it again. */
+/* Prefetch distances in commands, of an entry and of its neighbours: far enough for a miss of all caches, and near
+ * enough to stay in the first-level cache. */
 #define ENTRIES_AHEAD 16u
 #define LINKS_AHEAD   8u
 
@@ -23,11 +23,11 @@ static const struct command *resolve(const struct environment *env, const struct
 	return command_find_subcommand(env->command_set, c, r->argv[1]);
 }
 
-/* Finds the commands. A name that is spelled as the one before needs no search. */
+/* Looks up the commands. A name that equals the one before needs no search. */
 static void resolve_all(struct session *s, struct request *requests, unsigned count) {
 	const struct command *last = NULL;
 	uint64_t spelled = 0;
-	size_t length = SIZE_MAX; /* of that name; this one is nobody's */
+	size_t length = SIZE_MAX; /* a copy of that name */
 	for (struct request *r = requests; r < requests + count; r++) {
 		uint64_t word = ascii_word_exact(r->argv[0]);
 		if (word == spelled && r->argv[0].len == length) {
@@ -35,7 +35,7 @@ static void resolve_all(struct session *s, struct request *requests, unsigned co
 			continue;
 		}
 		const struct command *c = r->command = resolve(s->env, r);
-		/* The subcommand depends on the next argument. */
+		/* The next argument selects the subcommand. */
 		bool alone = c != NULL && c->number < COMMAND_COUNT && !(c->flags & CMD_PARENT);
 		last = c;
 		spelled = word;
@@ -43,12 +43,13 @@ static void resolve_all(struct session *s, struct request *requests, unsigned co
 	}
 }
 
-/* Of a session with a tenant: changes with the tenant, and when what is remembered of its store is not to be used. */
+/* Returns the generation of a session with a tenant. It changes with the tenant, and when prefetched pointers become
+ * invalid. */
 static inline uint64_t present(const struct session *s) {
 	return (uint64_t)s->attachments << 32 | keyspace_generation(s->tenant);
 }
 
-/* Whether what was remembered for the requests that were prepared with `r` may be used. */
+/* Returns whether prefetched pointers of the requests that were prepared with `r` are still valid. */
 static inline bool is_fresh(const struct session *s, const struct request *r) {
 	return s->tenant != NULL && r->prepared == present(s);
 }
@@ -106,7 +107,8 @@ void dispatch_fetch_ahead(const struct session *s, struct request *r, unsigned l
 		fetch_entry(s, r + ENTRIES_AHEAD);
 }
 
-/* Whether no command but HTTP begins so. Redis closes the connection, too, whatever its state. */
+/* Returns whether the name is the first word of an HTTP header, and of no command. As in Redis, the connection is then
+ * closed in any state. */
 static bool is_http(struct slice name) {
 	return (name.len >= 4 && strncasecmp(name.data, "POST", 4) == 0) ||
 	       (name.len >= 5 && strncasecmp(name.data, "Host:", 5) == 0);
@@ -121,7 +123,7 @@ static void reply_unknown_subcommand(struct session *s, const struct command *pa
 	writer_errorf(s->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", ECHO_TEXT(name, ECHO_MAX), upper);
 }
 
-/* The first arguments are repeated, in quotes, up to 128 bytes in all. */
+/* Repeats the first arguments, in quotes, up to 128 bytes in total. */
 static void reply_unknown(struct session *s, const struct request *r) {
 	const struct command *parent = command_index_find(&s->env->index, r->argv[0]);
 	if (parent != NULL && r->argc > 1) {
@@ -138,7 +140,8 @@ static void reply_unknown(struct session *s, const struct request *r) {
 		      ECHO_TEXT(r->argv[0], ECHO_MAX), args);
 }
 
-/* Gives a session that did not authenticate the anonymous tenant. 0 and a tenant, or `*outcome` is the command's. */
+/* Attaches a session without AUTH to the anonymous tenant. Returns false if the command cannot run, and then sets
+ * `*outcome`. */
 static bool enter_anonymous(struct session *s, enum outcome *outcome) {
 	struct tenant *t;
 	unsigned worker;
@@ -164,7 +167,7 @@ static bool enter_anonymous(struct session *s, enum outcome *outcome) {
 	return false;
 }
 
-/* Whether the command may run; where not, `*outcome` is its, and what there is to say has been said. */
+/* Returns whether the command may run. If not, sets `*outcome`; the reply is written. */
 static bool admit(struct session *s, const struct request *r, enum outcome *outcome) {
 	const struct command *c = r->command;
 	*outcome = OUTCOME_DONE;
@@ -234,7 +237,7 @@ enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks)
 	s->last = c;
 	outcome = __builtin_expect((s->flags & SESSION_ATTENTION) != 0, 0) ? admission_run(s, r, ticks)
 									   : command_run(s, r, ticks);
-	/* The same command asks for its token again. */
+	/* The same command takes its token again when it is retried. */
 	if (__builtin_expect(outcome == OUTCOME_RETRY || outcome == OUTCOME_BLOCKED, 0) && !(c->flags & CMD_NO_AUTH))
 		token_bucket_give_back(&s->tenant->commands);
 	return outcome;

@@ -10,7 +10,7 @@
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 
-/* The records. Other releases know the names, but not the numbers of flags and kinds. */
+/* The records. Other releases know the names, but not the numbers, of flags and kinds. */
 
 struct session_record {
 	uint64_t global_id, id, created_ms, last_ms, database, protocol;
@@ -25,7 +25,7 @@ struct session_record {
 #define FLAG(name, flag) \
 	{ name, FIELD_FLAG, offsetof(struct session_record, flags), flag, 0 }
 
-/* Flags that are not here follow from the rest. */
+/* Other flags follow from the rest of the record. */
 static const struct field session_fields[] = {
 	NUMBER(global_id, UINT64_MAX, 0),
 	NUMBER(id, INT64_MAX, 0),
@@ -46,7 +46,7 @@ static const struct field session_fields[] = {
 	BYTES(name),
 	BYTES(lib_name),
 #ifdef ATOMDB_OTHER_RELEASE
-	/* A build for the tests: a release with one field more and one field less. */
+	/* A test build: a release with one field more and one field less. */
 	FLAG("of_another_release", UINT64_C(1) << 63),
 #else
 	BYTES(lib_version),
@@ -72,7 +72,7 @@ struct settings_record {
 	{ #member, FIELD_NUMBER, offsetof(struct settings_record, member), most, 0 }
 #define FLAG(member) \
 	{ #member, FIELD_FLAG, offsetof(struct settings_record, member), 1, 0 }
-/* Named by the letters of CONFIG SET notify-keyspace-events. */
+/* Named after the letters of CONFIG SET notify-keyspace-events. */
 #define NOTIFY(name, class) \
 	{ name, FIELD_FLAG, offsetof(struct settings_record, notify), class, 0 }
 
@@ -120,7 +120,8 @@ void session_serialize(const struct session *s, struct serializer *out) {
 		.last_ms = (uint64_t)s->last_ms,
 		.database = s->database,
 		.protocol = s->protocol,
-		/* The next process does not know the tenants that the client left: it takes the watch for lost. */
+		/* The next process does not know the tenants that the client has left, so that it treats their watched
+		 * keys as changed. */
 		.flags = s->flags | (s->lost_watch != 0 ? SESSION_DIRTY_KEYS : 0),
 		.name = text_or_missing(s->name),
 		.lib_name = text_or_missing(s->lib_name),
@@ -146,7 +147,7 @@ static int copy_text(struct slice text, char **out) {
 	return *out == NULL ? ATOMDB_E_OOM : 0;
 }
 
-/* The state of modules: fields that the session's record has beside its own. */
+/* The state of modules: further fields in the session's record. */
 static int deserialize_modules(struct session *s, struct slice record) {
 	const struct session_modules *m = s->env->modules;
 	int error = 0;
@@ -215,7 +216,7 @@ bool session_link(struct session *s) {
 }
 
 void session_count_feed(const struct session *s, struct environment *env) {
-	/* A worker that has not started has no registry of its own yet. */
+	/* A worker that has not started has no registry yet. */
 	env->registry = s->env->registry;
 	monitor_count_feed(env, s->env->worker, 1);
 }

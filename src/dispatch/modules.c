@@ -9,8 +9,9 @@
 #include "atomdb/session/hotkeys.h"
 #include "atomdb/session/tenant_stats.h"
 
-/* A session that leaves sends nothing more, and each module but the last ends its subscriptions. A session is restored
- * with its tracking before the prefixes that it subscribes to. The names of records are read by other releases. */
+/* A session that leaves must not send anything, so that each module except the last ends its subscriptions. The
+ * tracking of a session is restored before the prefixes that it subscribes to. Other releases read the names of
+ * records. */
 static const struct session_module modules[] = {
 	{.detach = fanout_abandon},
 	{.attach = tenant_stats_attach},

@@ -14,27 +14,27 @@
 #include "atomdb/util/error.h"
 #include "atomdb/util/glob.h"
 
-/* Entries that the shard works on at once, if a queued command has to wait for it. */
+/* Entries that the shard processes at once, if a queued command must wait for it. */
 #define CATCH_UP 4096
-/* Steps of matching for the patterns of all commands of a transaction. */
+/* Steps of pattern matching for all commands of a transaction together. */
 #define PATTERN_WORK (16 * GLOB_WORK)
 
 /* A command with its arguments, in one block. */
 struct queued {
 	struct queued *next;
 	const struct command *command;
-	size_t bytes; /* of the block */
+	size_t bytes; /* bytes of the block */
 	uint32_t argc;
 	struct slice argv[];
 };
 
 struct transaction {
 	struct queued *first; /* owned */
-	struct queued **last; /* the end of the list */
+	struct queued **last; /* end of the list */
 	uint64_t count;
-	uint64_t bytes; /* charged */
-	uint32_t flags; /* enum command_flag: of any of the commands */
-	bool keyless;   /* a command has no keys: it may be about a whole database */
+	uint64_t bytes; /* bytes charged */
+	uint32_t flags; /* enum command_flag: of all commands together */
+	bool keyless;   /* a command has no keys: it may read a whole database */
 };
 
 static struct transaction *transaction_of(const struct session *s) {
@@ -93,7 +93,7 @@ int transaction_begin(struct session *s) {
 	return 0;
 }
 
-/* 0 or ATOMDB_E_OOM. */
+/* Reserves memory for a command. Returns 0 or ATOMDB_E_OOM. */
 static int append(struct session *s, const struct request *r) {
 	struct transaction *x = transaction_of(s);
 	size_t bytes = sizeof(struct queued) + r->argc * sizeof(struct slice);
@@ -127,7 +127,7 @@ static int append(struct session *s, const struct request *r) {
 int transaction_queue(struct session *s, const struct request *r) {
 	if (r->command->is_secret != NULL)
 		s->flags |= SESSION_SECRET;
-	/* A transaction that can no longer run takes no memory. */
+	/* A transaction that will fail holds no memory. */
 	if (s->flags & (SESSION_DIRTY_QUEUE | SESSION_DIRTY_KEYS))
 		return 0;
 	int error = append(s, r);
@@ -150,7 +150,7 @@ bool transaction_must_wait(const struct session *s) {
 static void run_all(struct session *s, struct transaction *x) {
 	uint64_t ticks = clock_ticks();
 	for (const struct queued *k = x->first; k != NULL; k = k->next) {
-		/* The other commands run, although their replies are not sent. */
+		/* The other commands still run, although their replies are not sent. */
 		if (s->reply->failed && (k->command->flags & CMD_READONLY))
 			continue;
 		struct request r = {.argv = k->argv, .argc = k->argc, .command = k->command};
@@ -176,7 +176,7 @@ void transaction_run(struct session *s) {
 	s->reply->muted |= (s->flags & SESSION_REPLY_OFF) != 0;
 }
 
-/* --- from one process to the next ------------------------------------------------------------------------------- */
+/* --- hand-over to the next process ------------------------------------------------------------------------------ */
 
 void transaction_serialize(const struct session *s, struct serializer *out, const char *name) {
 	if (!(s->flags & SESSION_MULTI))
@@ -191,7 +191,7 @@ void transaction_serialize(const struct session *s, struct serializer *out, cons
 	serialize_end(out, begin);
 }
 
-/* The number of arguments of a command, at least 1, or ATOMDB_E_FORMAT. */
+/* Returns the number of arguments of a command, at least 1, or ATOMDB_E_FORMAT. */
 static int64_t count_arguments(struct slice command) {
 	struct slice argument;
 	int64_t count = 0;
@@ -201,7 +201,7 @@ static int64_t count_arguments(struct slice command) {
 	return found < 0 || count == 0 || count > UINT32_MAX ? ATOMDB_E_FORMAT : count;
 }
 
-/* Queues one command. If this release does not know it, or takes other arguments, EXEC fails. */
+/* Queues one command. If this release does not know it, or has another arity for it, EXEC fails. */
 static int deserialize_queued(struct session *s, struct slice command) {
 	int64_t argc = count_arguments(command);
 	if (argc < 0)

@@ -49,7 +49,7 @@ int changes_add(struct changes **changes, struct tenant *t, struct slice name, c
 	if (c == NULL || charge(c, name.len + 1 + sizeof(struct changed_key)) < 0 || reserve_key(c) < 0)
 		return -ENOMEM;
 	size_t at = c->names.len;
-	/* At least a byte each, so that no two are at the same place. */
+	/* Each name takes at least one byte, so that each has its own offset. */
 	if (buffer_append(&c->names, name.data, name.len, SIZE_MAX) < 0 ||
 	    buffer_append(&c->names, "", 1, SIZE_MAX) < 0)
 		return -ENOMEM;

@@ -12,7 +12,7 @@ void events_key_changed(struct tenant *t, enum change what, unsigned database, s
 		return;
 	}
 	h->push.unplanned = what == CHANGE_EXPIRED || what == CHANGE_EVICTED;
-	/* As in Redis, the event of an evicted key comes behind the invalidation, other events before it. */
+	/* As in Redis, the event of an eviction follows the invalidation, and other events precede it. */
 	if (what != CHANGE_EVICTED)
 		keyspace_events_key_changed(h, what, database, name);
 	if (what != CHANGE_MISSED) {

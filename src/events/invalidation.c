@@ -2,7 +2,7 @@
 
 #define CHANNEL SLICE("__redis__:invalidate")
 
-/* The session that invalidations are redirected to has gone. A client of RESP3 is told. */
+/* Notifies a client of RESP3 that the target session of its redirection has ended. */
 static void tell_broken(struct subscriptions *h, struct tracking *x) {
 	x->options |= TRACKING_BROKEN;
 	if (x->session->protocol == 2)
@@ -10,12 +10,12 @@ static void tell_broken(struct subscriptions *h, struct tracking *x) {
 	struct writer w = push_head(&h->push, 2);
 	writer_bulk(&w, SLICE("tracking-redir-broken"));
 	writer_integer(&w, x->redirect_id);
-	/* The body at hand is not part of it. */
+	/* This is not part of the current body. */
 	if (!w.failed)
 		push_send_bytes(&h->push, x->session, buffer_slice(&h->push.head));
 }
 
-/* Sends the body to the session that gets the invalidations of `s`; to `s` itself if it does not track. */
+/* Sends the body to the session that receives the invalidations of `s`, or to `s` itself if it does not track. */
 static void tell(struct subscriptions *h, struct session *s) {
 	struct tracking *x = s->subscriber == NULL ? NULL : s->subscriber->tracking;
 	struct session *to = s;

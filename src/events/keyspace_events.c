@@ -4,7 +4,7 @@
 
 #include "atomdb/events/publish.h"
 
-/* In the order in which they are written; A, which stands for all of NOTIFY_ALL, comes first. */
+/* In the order of formatting. A, which stands for NOTIFY_ALL, comes first. */
 static const struct {
 	char letter;
 	uint32_t class;
@@ -38,7 +38,7 @@ void keyspace_events_format(uint32_t classes, char text[NOTIFY_TEXT]) {
 	if (all)
 		text[n++] = 'A';
 	for (size_t i = 0; i < LETTERS; i++) {
-		/* As Redis has it, A hides n too. */
+		/* As in Redis, A hides n. */
 		bool hidden = all && (letters[i].class & (NOTIFY_ALL | NOTIFY_NEW)) != 0;
 		if ((classes & letters[i].class) && !hidden)
 			text[n++] = letters[i].letter;
@@ -86,7 +86,7 @@ void keyspace_events_key_changed(struct subscriptions *h, enum change what, unsi
 		[CHANGE_EXPIRED] = {NOTIFY_EXPIRED, "expired"},
 		[CHANGE_EVICTED] = {NOTIFY_EVICTED, "evicted"},
 		[CHANGE_MISSED] = {NOTIFY_MISS, "keymiss"},
-		[CHANGE_FLUSH] = {0, NULL}, /* of the others the commands tell */
+		[CHANGE_FLUSH] = {0, NULL}, /* command handlers publish all other events */
 	};
 	if (h->tenant->clients.event_classes & events[what].class)
 		keyspace_event_publish(h->tenant, events[what].event, database, name);

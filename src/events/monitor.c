@@ -13,20 +13,20 @@
 
 /* --- a line ----------------------------------------------------------------------------------------------------- */
 
-/* Bytes of a command's arguments that a line shows. */
+/* Most bytes of a command's arguments in a line. */
 #define SHOWN_MAX ((size_t)1 << 20)
 /* Bytes around an argument: a space and two quotes. */
 #define AROUND 3
-/* Lines for the operator are sent before the turn ends when they are more than this. */
+/* More bytes of lines for the operator are sent before the turn ends. */
 #define FEED_EARLY ((size_t)1 << 20)
 
-/* A line of a command, with all that is known before it is written. */
+/* The layout of a line, computed before it is written. */
 struct line {
 	const struct request *request;
-	char head[256]; /* when and who */
-	char tail[64];  /* what is not shown, and the end */
-	uint32_t argc;  /* arguments that are shown; the last of them may be cut */
-	size_t cut;     /* bytes of the last that are shown */
+	char head[256]; /* time and client */
+	char tail[64];  /* count of omitted arguments, and the line end */
+	uint32_t argc;  /* number of arguments shown; the last of them may be cut */
+	size_t cut;     /* bytes of the last argument shown */
 	size_t size;
 };
 
@@ -42,14 +42,14 @@ static struct slice shown(const struct line *l, uint32_t i) {
 	return text;
 }
 
-/* How many bytes show a byte. */
+/* Returns the length of a byte in the line. */
 static size_t quoted_size(unsigned char c) {
 	if (c >= ' ' && c <= '~')
 		return c == '"' || c == '\\' ? 2 : 1;
 	return c == '\n' || c == '\r' || c == '\t' || c == '\a' || c == '\b' ? 2 : 4;
 }
 
-/* Decides how many arguments are shown, and how much of the last. */
+/* Decides how many arguments are shown, and how much of the last one. */
 static void cut(struct line *l) {
 	size_t left = SHOWN_MAX, hidden = 0;
 	const struct request *r = l->request;
@@ -67,14 +67,14 @@ static void cut(struct line *l) {
 	snprintf(l->tail + n, sizeof(l->tail) - (size_t)n, "\r\n");
 }
 
-/* `tenant` is shown to the operator, NULL to others. */
+/* `tenant` is shown only to the operator; NULL for others. */
 static void begin_line(struct line *l, struct session *s, const struct request *r, const char *tenant) {
 	struct client_facts facts = {.address = ""};
 	char place[96];
 	l->request = r;
 	l->cut = 0;
 	s->env->host->describe(s, &facts);
-	/* Of a client of a Unix socket "path:0" is known. */
+	/* A client of a Unix socket has the address "path:0". */
 	size_t len = strlen(facts.address);
 	if (facts.address[0] == '/' && len > 2)
 		snprintf(place, sizeof(place), "unix:%.*s", (int)(len - 2), facts.address);
@@ -99,7 +99,7 @@ static char *put(char *p, const char *text) {
 	return p + n;
 }
 
-/* As Redis shows bytes: in quotes, what is not printable escaped. */
+/* Writes bytes as Redis does: in quotes, with unprintable bytes escaped. */
 static char *put_quoted(char *p, struct slice text) {
 	static const char hex[] = "0123456789abcdef", plain[] = "\n\r\t\a\b\"\\", letters[] = "nrtab\"\\";
 	*p++ = ' ';
@@ -123,7 +123,7 @@ static char *put_quoted(char *p, struct slice text) {
 	return p;
 }
 
-/* Appends the line; -ENOMEM. */
+/* Appends the line. Returns 0 or -ENOMEM. */
 static int append_line(struct buffer *b, const struct line *l) {
 	int error = buffer_reserve(b, l->size, SIZE_MAX);
 	if (error < 0)
@@ -136,7 +136,7 @@ static int append_line(struct buffer *b, const struct line *l) {
 	return 0;
 }
 
-/* --- telling ---------------------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------------------------- */
 
 static void tell_operator(struct session *s, const struct request *r, const char *tenant) {
 	struct environment *env = s->env;
@@ -148,7 +148,7 @@ static void tell_operator(struct session *s, const struct request *r, const char
 		env->host->send_monitor_feed(env);
 }
 
-/* Closes the clients that have no room for a line: they must know that one is missing. */
+/* Closes the clients that have no room for a line, so that they notice the loss. */
 static void lose(struct subscriptions *h, const struct session *but) {
 	list_for_each (node, &h->monitors) {
 		struct session *to = list_entry(node, struct subscriber, monitor)->session;
@@ -175,7 +175,7 @@ static void tell_monitors(struct session *s, struct subscriptions *h, const stru
 	push_end(&h->push);
 }
 
-/* `t` is the tenant that the command was of. */
+/* `t` is the tenant of the command. */
 static void tell(struct session *s, struct tenant *t, const struct request *r, const struct session *but) {
 	if (t->clients.monitored)
 		tell_operator(s, r, tenant_name(t));
@@ -188,7 +188,7 @@ enum outcome monitor_run(struct session *s, const struct request *r, uint64_t *t
 	bool told = t != NULL && !(r->command->flags & CMD_ADMIN) &&
 		    (t->clients.monitored ||
 		     (t->clients.subscriptions != NULL && !list_empty(&t->clients.subscriptions->monitors)));
-	/* Behind it, the session is no longer among the tenant's monitors. */
+	/* After this the session is not among the tenant's monitors. */
 	bool before = (r->command->flags & CMD_LEAVES_TENANT) != 0;
 	if (told && before)
 		tell(s, t, r, s);
@@ -198,7 +198,7 @@ enum outcome monitor_run(struct session *s, const struct request *r, uint64_t *t
 	return outcome;
 }
 
-/* --- the operator's --------------------------------------------------------------------------------------------- */
+/* --- the operator's monitors ------------------------------------------------------------------------------------ */
 
 static void refresh_monitored(void *context, struct tenant *t) {
 	const struct environment *env = context;
@@ -280,7 +280,7 @@ void monitor_take_lines(struct environment *env, struct slice lines, bool lost) 
 			push_send_body(&h->push, list_entry(node, struct subscriber, monitor)->session);
 	}
 	push_end(&h->push);
-	/* The last that is closed ends the subscriptions. */
+	/* Closing the last one ends the subscriptions. */
 	while (lost && env->monitors_of_all != NULL)
 		env->host->close(list_entry(env->monitors_of_all->monitors.next, struct subscriber, monitor)->session);
 }

@@ -4,13 +4,13 @@
 #include "atomdb/util/error.h"
 #include "atomdb/util/glob.h"
 
-/* Most bytes of a tenant's patterns together, with PATTERN_PART for each. Matching a name against patterns without
- * stars costs fewer steps than that, so that any patterns match a usual name in time. */
+/* Most bytes of a tenant's patterns, with PATTERN_PART for each. Matching a name against that many patterns without
+ * stars costs fewer steps than the limit. */
 #define PATTERNS_MAX ((uint64_t)1 << 20)
 #define PATTERN_PART 64
 /* Steps for the keyspace events of one command: about 60 ms. */
 #define EVENT_WORK (16 * GLOB_WORK)
-/* Bytes of a bulk string beside its own, at most. */
+/* Most bytes of a bulk string besides its content. */
 #define BULK_HEAD 32
 
 bool publish_pattern_fits(const struct subscriptions *h, struct slice pattern) {
@@ -24,9 +24,9 @@ static void send_to_subscribers(struct subscriptions *h, const struct channel *c
 		push_send(&h->push, list_entry(node, struct subscription, by_channel)->session);
 }
 
-/* Marks the patterns that match the name; the steps come off `*left`. Each pattern may take as many as it is long, and
- * beyond that half of what is left for this name: a costly one leaves enough for others. False: one was given up, and
- * is not marked. */
+/* Marks the patterns that match the name, and subtracts the steps from `*left`. A pattern may take as many steps as it
+ * has bytes, and then half of the steps that are left: a costly pattern leaves enough for others. Returns false if it
+ * gave up a pattern, which it does not mark. */
 static bool mark_matching(struct subscriptions *h, struct slice name, uint64_t *left) {
 	uint64_t work = *left < GLOB_WORK ? *left : GLOB_WORK, total = 0;
 	bool all = true;
@@ -43,7 +43,8 @@ static bool mark_matching(struct subscriptions *h, struct slice name, uint64_t *
 	return all;
 }
 
-/* Makes the body of a message, the same for subscribers of the channel and of patterns. False: there is no room. */
+/* Makes the body of a message, which subscribers of the channel and of patterns share. Returns false if there is no
+ * room. */
 static bool write_message(struct subscriptions *h, struct slice destination, struct slice message) {
 	struct writer w = push_body(&h->push, destination.len + message.len + (size_t)2 * BULK_HEAD);
 	writer_bulk(&w, destination);
@@ -79,7 +80,7 @@ static uint64_t send_to_channel(struct subscriptions *h, const struct channel *c
 	return channel->count;
 }
 
-/* The steps that are left for the keyspace events of this command, of this transaction, or of keys that expire in this
+/* Returns the remaining steps for keyspace events: of this command, of this transaction, or of keys that expire in this
  * turn of the worker. */
 static uint64_t *event_work(struct subscriptions *h) {
 	uint64_t commands = counter_get(&h->tenant->counters.commands) + 1;

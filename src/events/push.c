@@ -2,7 +2,7 @@
 
 #include "atomdb/session/client_memory.h"
 
-/* A buffer that a rare large message made is freed. */
+/* Frees a buffer that a large message made. */
 #define BUFFER_KEPT ((size_t)64 << 10)
 
 static void empty(struct buffer *b) {
@@ -86,10 +86,10 @@ void push_send_body(struct push *p, struct session *to) {
 	send(p, to, buffer_slice(&p->body));
 }
 
-/* --- to the session that runs a command ------------------------------------------------------------------------- */
+/* --- sending to the session that runs a command ----------------------------------------------------------------- */
 
-/* A push must not come into the middle of a reply. One that a command makes before it has begun to reply comes before
- * the reply, as in Redis 7.0. One of the store, for a key that expires or is evicted, comes behind it. */
+/* A push must not interrupt a reply. If the command makes it before it begins to reply, it precedes the reply, as in
+ * Redis 7.0. A push from the store, for a key that expires or is evicted, follows the reply. */
 
 void push_begin_command(struct push *p, struct session *s) {
 	p->current = s;

@@ -46,7 +46,7 @@ static struct subscriptions *subscriptions_new(struct session *s) {
 	return s->tenant->clients.subscriptions = h;
 }
 
-/* The end of the turn has nothing to send for the tenant. */
+/* Nothing is left to send for the tenant at the end of the turn. */
 static void leave_broadcasts(struct subscriptions *h) {
 	struct subscriptions **at = &h->env->broadcasts;
 	if (!h->broadcasts)
@@ -143,13 +143,13 @@ static struct subscription *find_subscription(const struct session *s, const str
 	return NULL;
 }
 
-/* A charge includes the share in the table's array of buckets. */
+/* A charge includes the share of the table's bucket array. */
 static uint64_t channel_bytes(const struct channel *channel) {
 	return sizeof(*channel) + channel->length + 2 * sizeof(void *);
 }
 #define SUBSCRIPTION_BYTES (sizeof(struct subscription) + 2 * sizeof(void *))
 
-/* Subscriptions and watched keys count among client_memory. The table of tracked names has a limit of its own. */
+/* Subscriptions and watched keys count in client_memory. The table of tracked names has its own limit. */
 static int charge(struct session *s, enum channel_kind kind, uint64_t bytes) {
 	if (kind != CHANNEL_TRACKED_KEY)
 		return client_memory_charge(s->tenant, s, bytes, CHARGE_NOW);
@@ -168,8 +168,8 @@ static void discharge(struct subscriptions *h, enum channel_kind kind, uint64_t 
 	tenant_discharge(h->tenant, bytes);
 }
 
-/* Whether subscribers of the kind are told of changes by the store. Those of prefixes are counted by CLIENT TRACKING.
- */
+/* Returns whether subscribers of the kind need the store's reports of changes. CLIENT TRACKING counts the subscribers
+ * of prefixes itself. */
 static bool is_of_interest(enum channel_kind kind) {
 	return kind == CHANNEL_WATCHED_KEY || kind == CHANNEL_TRACKED_KEY;
 }
@@ -207,7 +207,7 @@ static void channel_free(struct subscriptions *h, struct channel *channel) {
 	free(channel);
 }
 
-/* Bytes that a subscription counts for its session, as if the channel were its own. Tracked names count nothing. */
+/* Returns the bytes that a subscription counts for its session, as if it owned the channel. Tracked names count 0. */
 static uint64_t weight_of(const struct channel *channel) {
 	return channel->kind == CHANNEL_TRACKED_KEY ? 0 : SUBSCRIPTION_BYTES + channel_bytes(channel);
 }
@@ -220,7 +220,7 @@ int subscription_add(struct session *s, enum channel_kind kind, unsigned databas
 	uint64_t bytes = SUBSCRIPTION_BYTES;
 	if (channel == NULL)
 		bytes += channel_bytes(&(struct channel){.length = name.len});
-	/* Evicting keys for the charge may end a channel: find it again. */
+	/* The charge may evict keys, which may end a channel: look it up again. */
 	int error = charge(s, kind, bytes);
 	if (error < 0)
 		return error;
@@ -281,7 +281,7 @@ void subscription_remove_all(struct session *s, enum channel_kind kind) {
 		subscription_end(list_entry(node, struct subscription, by_subscriber));
 }
 
-/* --- from one process to the next ------------------------------------------------------------------------------- */
+/* --- hand-over to the next process ------------------------------------------------------------------------------ */
 
 /* Lists of channel records, by enum channel_kind. */
 struct subscriptions_record {
@@ -337,7 +337,7 @@ static int add_subscriptions(struct session *s, enum channel_kind kind, struct s
 	struct channel_record channel;
 	struct slice element;
 	int found;
-	/* A prefix is tracked with CLIENT TRACKING ON BCAST. */
+	/* CLIENT TRACKING ON BCAST subscribes to a prefix. */
 	if (kind == CHANNEL_TRACKED_PREFIX && list.len > 0 && !s->subscriber->by_prefix)
 		return ATOMDB_E_FORMAT;
 	while ((found = deserialize_element(&list, &element)) > 0) {

@@ -8,11 +8,11 @@
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 
-/* Keys of a tenant that are remembered at most; beyond it clients are told that the oldest has changed. */
+/* Most tracked keys of a tenant. Above it, clients receive an invalidation of the oldest. */
 #define TRACKED_MAX 100000
 
-/* The part of max_memory that the table of tracked names may take, and how many bytes at most. One name takes less than
- * an eighth of that. */
+/* Share of max_memory that the table of tracked names may take, and its most bytes. One name takes less than an eighth
+ * of that. */
 #define TABLE_SHARE 16
 #define TABLE_MAX   ((uint64_t)16 << 20)
 #define TABLE_NAMES 8
@@ -44,7 +44,7 @@ static void disable(struct session *s) {
 	struct subscriptions *h = s->tenant->clients.subscriptions;
 	if (x == NULL)
 		return;
-	/* The keys that it has read stay remembered: tracking may be turned on again before they change. */
+	/* The keys that it has read stay tracked: tracking may be turned on again before they change. */
 	subscription_remove_all(s, CHANNEL_TRACKED_PREFIX);
 	if (s == h->push.current)
 		h->own_redirect = x->redirect_id;
@@ -129,10 +129,10 @@ static void send_key(struct subscriptions *h, struct tracking *x, struct slice n
 	push_end(&h->push);
 }
 
-/* Tells the members of a channel, and ends it. */
+/* Sends an invalidation to the subscribers of a channel, and ends the channel. */
 static void invalidate(struct subscriptions *h, struct channel *channel) {
 	bool named = invalidation_write_name(h, channel_name(channel));
-	/* With the last of its members it is gone. */
+	/* The channel ends with its last subscription. */
 	for (uint64_t left = channel->count; left > 0; left--) {
 		struct subscription *m = list_entry(channel->subscriptions.next, struct subscription, by_channel);
 		struct tracking *x = m->session->subscriber->tracking;
@@ -147,7 +147,7 @@ static void invalidate(struct subscriptions *h, struct channel *channel) {
 	push_end(&h->push);
 }
 
-/* Bytes that the table of tracked names may take: a small part of the quota. */
+/* Returns the bytes that the table of tracked names may take. */
 static uint64_t table_limit(const struct tenant *t) {
 	uint64_t most = t->limits.max_memory / TABLE_SHARE;
 	return most == 0 || most > TABLE_MAX ? TABLE_MAX : most;
@@ -206,7 +206,7 @@ void tracking_swapped(struct subscriptions *h) {
 
 void tracking_flushed(struct subscriptions *h) {
 	tracking_swapped(h);
-	/* All has been told. */
+	/* All clients have received their invalidations. */
 	while (h->kinds[CHANNEL_TRACKED_KEY].count != 0) {
 		struct channel *channel =
 			list_entry(h->kinds[CHANNEL_TRACKED_KEY].channels.next, struct channel, order);
@@ -215,12 +215,12 @@ void tracking_flushed(struct subscriptions *h) {
 	}
 }
 
-/* --- from one process to the next ------------------------------------------------------------------------------- */
+/* --- hand-over to the next process ------------------------------------------------------------------------------ */
 
 struct tracking_record {
 	uint64_t options; /* enum tracking_option */
 	uint64_t redirect_id;
-	uint64_t redirected; /* 1: the session with redirect_id was there */
+	uint64_t redirected; /* 1: the session with redirect_id existed */
 };
 
 #define OPTION(name, option) \

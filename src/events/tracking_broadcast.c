@@ -3,10 +3,10 @@
 #include "atomdb/events/changes.h"
 #include "atomdb/events/invalidation.h"
 
-/* Bytes of changed keys of a prefix that are gathered; more are sent before the turn ends. */
+/* Most collected bytes of a prefix; beyond it, they are sent before the turn ends. */
 #define GATHERED_MAX ((size_t)256 << 10)
 
-/* Makes the body those keys that `skip`, or NULL, has not written; how many they are. */
+/* Makes a body of the keys that `skip` has not written; NULL: of all keys. Returns their number. */
 static size_t write_changes(struct subscriptions *h, const struct changes *c, const struct session *skip,
 			    bool *written) {
 	size_t count = 0, size = INVALIDATION_NAME_ROOM;
@@ -26,7 +26,8 @@ static size_t write_changes(struct subscriptions *h, const struct changes *c, co
 	return count;
 }
 
-/* Sends each subscriber the keys. One with NOLOOP gets none that it wrote itself; all others share one message. */
+/* Sends each subscriber the keys. A subscriber with NOLOOP does not receive keys that it wrote itself; all others share
+ * one message. */
 static void broadcast(struct subscriptions *h, struct channel *channel) {
 	const struct changes *c = channel->changes;
 	bool written = false, shared = false;
@@ -51,7 +52,7 @@ static void broadcast(struct subscriptions *h, struct channel *channel) {
 	channel->changes = NULL;
 }
 
-/* There is no room to gather a name: the subscribers are told that all has changed. */
+/* There is no room for the name: sends null, which means that all keys may have changed. */
 static void broadcast_null(struct subscriptions *h, struct channel *channel) {
 	changes_free(channel->changes);
 	channel->changes = NULL;

@@ -5,7 +5,7 @@
 #include "atomdb/util/error.h"
 #include "atomdb/util/hash.h"
 
-/* lost_watch of a session that left several tenants with watched keys. */
+/* Value of lost_watch for a session that left several tenants with watched keys. */
 #define LOST_SEVERAL UINT64_MAX
 
 int watched_add(struct session *s, const struct request *r) {
@@ -14,7 +14,7 @@ int watched_add(struct session *s, const struct request *r) {
 	const struct list *watched = &s->subscriber->kinds[CHANNEL_WATCHED_KEY].subscriptions;
 	uint64_t before = subscription_count(s, CHANNEL_WATCHED_KEY);
 	for (uint32_t i = 1; i < r->argc; i++) {
-		/* An expired key is removed now, so that its removal is not reported as a change later. */
+		/* Removes expired keys now, so that a later removal is not reported as a change. */
 		struct key key = request_key(s, r, i);
 		(void)keyspace_find(s->tenant, &key, LOOKUP_PEEK);
 		if (subscription_add(s, CHANNEL_WATCHED_KEY, s->database, r->argv[i]) >= 0)
@@ -41,13 +41,13 @@ void watched_check(struct session *s) {
 	}
 }
 
-/* A number that tells a tenant from others, also after it was forgotten and opened again. Never 0 or LOST_SEVERAL. */
+/* Returns a number that identifies a tenant, even after it was forgotten and opened again. Never 0 or LOST_SEVERAL. */
 static uint64_t identity(const struct tenant *t) {
 	const char *name = tenant_name(t);
 	return hash_bytes(&(struct hash_seed){0}, name, strlen(name)) % (LOST_SEVERAL - 1) + 1;
 }
 
-/* If the session comes back to the tenant, keys may have changed in the meantime, and EXEC must fail. */
+/* Keys may have changed before the session returned to the tenant, so that EXEC must fail. */
 void watched_detach(struct session *s) {
 	uint64_t tenant = identity(s->tenant);
 	if (!(s->flags & SESSION_DIRTY_KEYS) && subscription_count(s, CHANNEL_WATCHED_KEY) == 0)

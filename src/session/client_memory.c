@@ -5,7 +5,7 @@
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 
-/* How much a client weighs when one has to go; NO-EVICT is looked at first. */
+/* Ranks clients for closing by the bytes that they hold; NO-EVICT clients come last. */
 struct weight {
 	bool evictable;
 	uint64_t bytes;
@@ -23,7 +23,7 @@ static bool is_more(struct weight a, struct weight b) {
 	return a.evictable != b.evictable ? a.evictable : a.bytes > b.bytes;
 }
 
-/* The client that holds more than `least`, and most of all; NULL: none. One that runs a command is spared. */
+/* Returns the client that holds most, and more than `least`, or NULL. Skips a client that runs a command. */
 static struct session *greediest(const struct tenant *t, const struct session *asker, struct weight least) {
 	struct session *found = NULL;
 	list_for_each (node, &t->clients.sessions) {
@@ -39,7 +39,7 @@ static struct session *greediest(const struct tenant *t, const struct session *a
 	return found;
 }
 
-/* The client's buffers are freed at once, the rest of its memory at the end of the turn. */
+/* Frees the client's buffers at once, and the rest of its memory at the end of the turn. */
 void client_memory_evict(struct tenant *t, struct session *s) {
 	if (s->env->host == NULL || s->env->host->evict == NULL || (s->flags & SESSION_EVICTED))
 		return;
@@ -50,15 +50,15 @@ void client_memory_evict(struct tenant *t, struct session *s) {
 	t->clients.leaving_bytes += s->leaving_bytes;
 }
 
-/* Whether `bytes` more are within the limit, once the clients that are being closed are gone. */
+/* Returns whether `bytes` more are within the limit after the clients that are being closed are gone. */
 static bool fits(const struct tenant *t, uint64_t bytes) {
 	uint64_t limit = tenant_client_limit(t),
 		 held = counter_get(&t->counters.client_bytes) - t->clients.leaving_bytes;
 	return held <= limit && bytes <= limit - held;
 }
 
-/* Whether the quota has room for a command that is larger than what is meant for clients: it is held for a moment, and
- * costs no key. */
+/* Returns whether the quota has room for a command above the limit of clients: it is held briefly, and evicts no key.
+ */
 static bool has_free_room(const struct tenant *t, uint64_t bytes) {
 	uint64_t most = t->limits.max_memory, used = counter_get(&t->counters.bytes);
 	return t->limits.client_memory == 0 && most != 0 && used <= most && bytes <= most - used;
@@ -68,7 +68,7 @@ bool client_memory_refuses(const struct tenant *t, uint64_t bytes, uint64_t char
 	return bytes > tenant_client_limit(t) && bytes > charged && !has_free_room(t, bytes - charged);
 }
 
-/* The quota's part of it. */
+/* Charges the quota. */
 static int charge(struct tenant *t, uint64_t bytes, enum client_charge how) {
 	int error = how == CHARGE_LATER ? tenant_charge_later(t, bytes) : tenant_charge(t, bytes);
 	if (error < 0 && how == CHARGE_LITTLE) {
@@ -81,14 +81,14 @@ static int charge(struct tenant *t, uint64_t bytes, enum client_charge how) {
 }
 
 int client_memory_charge(struct tenant *t, struct session *asker, uint64_t bytes, enum client_charge how) {
-	/* It had its place in the process before. */
+	/* It was within the limit in the previous process. */
 	if (__builtin_expect(shard_resumes(t->shard), 0))
 		return charge(t, bytes, CHARGE_NOW);
 	if (how == CHARGE_INPUT && has_free_room(t, bytes))
 		return charge(t, bytes, how);
 	if (how != CHARGE_LITTLE && bytes > tenant_client_limit(t))
 		return ATOMDB_E_OOM;
-	/* A message weighs nothing: anybody who holds something goes before it is lost. */
+	/* A message has no weight of its own: any client that holds memory is closed before the message is lost. */
 	struct weight own = {false, 0};
 	if (asker != NULL) {
 		own = weigh(asker);

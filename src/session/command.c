@@ -58,8 +58,8 @@ const struct command *command_find(const struct command_set *set, struct slice n
 	return NULL;
 }
 
-/* A name's bytes as two words, small letters: the first 8, and the last 8 of a longer one, which may overlap. Together
- * with the length they tell every name of up to 16 bytes apart. */
+/* Returns the bytes of a name in lower case as two words: the first 8, and the last 8 of a longer one, which may
+ * overlap. Together with the length they identify every name of up to 16 bytes. */
 static inline void name_words(struct slice name, uint64_t *head, uint64_t *tail) {
 	*head = ascii_word(name);
 	*tail = name.len > 8 ? ascii_word_lower(ascii_word_load(name.data + name.len - 8, 8)) : 0;

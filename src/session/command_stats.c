@@ -4,10 +4,10 @@
 
 #include "atomdb/session/stats_memory.h"
 
-/* Rows that there is room for at first. */
+/* Initial capacity in rows. */
 #define ROWS_FIRST 8
 
-/* The offset of the first row. */
+/* Returns the offset of the first row. */
 static size_t rows_begin(void) {
 	const size_t align = alignof(struct command_stat);
 	size_t size = sizeof(struct command_stats) + command_numbers() * sizeof(uint32_t);

@@ -14,7 +14,7 @@ struct fanout *fanout_of(const struct session *s) {
 	return c;
 }
 
-/* The arguments with their bytes, in one block. */
+/* Copies the arguments with their bytes into one block. */
 static struct slice *copy_arguments(const struct slice *argv, uint32_t argc) {
 	size_t bytes = (argc + 1) * sizeof(struct slice);
 	for (uint32_t i = 0; i < argc; i++)
@@ -54,8 +54,8 @@ void fanout_free(struct fanout *c) {
 	free(c);
 }
 
-/* Does the part of this worker and asks the others. 0: there are none, and all is done; 1: they will answer; or a
- * negative error, and nobody was asked. */
+/* Runs the part of this worker and sends the fanout to the others. Returns 0 if there are none and the fanout is
+ * complete, 1 if answers will follow, or a negative error, and nothing was sent. */
 static int start(struct environment *env, struct fanout *c) {
 	bool control = c->kind->on_worker == NULL;
 	unsigned others = control ? 1 : c->workers - 1;
@@ -112,7 +112,7 @@ void fanout_post(struct environment *env, const struct fanout_kind *kind, int64_
 		fanout_free(c);
 }
 
-/* All have answered, and nobody waits. */
+/* All have answered, and no session waits. */
 static void give_up(struct environment *env, struct fanout *c) {
 	if (c->kind->undo != NULL)
 		c->kind->undo(env);

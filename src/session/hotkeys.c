@@ -9,17 +9,17 @@
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 
-/* Keys of one command that are looked at. */
+/* Most keys of one command that a sample counts. */
 #define KEYS_LOOKED_AT 16
-/* Samples after which what was counted before weighs half: 2 million commands. */
+/* Samples after which all weights are halved: 2 million commands. */
 #define FADE_SAMPLES 8192
-/* The distance between samples lies between half of the mean and one and a half: a pattern in what a client sends does
- * not keep step with it. More than a window, so that there is at most one in each. */
+/* The distance between samples is random between half and one and a half times the mean, so that no pattern in a
+ * client's commands stays in step with it. It exceeds a window, so that a window has at most one sample. */
 #define GAP_LEAST (HOTKEYS_EVERY / 2)
 
-/* --- what is kept ------------------------------------------------------------------------------------------------ */
+/* --- state ------------------------------------------------------------------------------------------------------ */
 
-/* Brings the charge in line with what is held. */
+/* Adjusts the charge to the allocated bytes. */
 static void settle(struct tenant *t, struct hotkeys *h) {
 	size_t held = h->hot.bytes + h->big.bytes;
 	if (held > h->charged)
@@ -56,8 +56,9 @@ void hotkeys_reset(struct tenant *t) {
 	settle(t, h);
 }
 
-/* What Redis's counter is after so many uses, on average, with its default lfu-log-factor of 10: a new key has 5, and
- * from c on the next one needs 10 (c - 5) + 1 of them ("LFU eviction" in Redis's documentation of key eviction). */
+/* Returns the average value of Redis's counter after that many uses, with its default lfu-log-factor of 10. A new key
+ * has 5, and from c on the next step needs 10 (c - 5) + 1 uses ("LFU eviction" in Redis's documentation of key
+ * eviction). */
 unsigned hotkeys_frequency(const struct tenant *t, const struct key *key) {
 	const struct hotkeys *h = t->clients.hotkeys;
 	uint64_t uses = h == NULL ? 0 : top_keys_weight(&h->hot, key) * HOTKEYS_EVERY, needed = 1;
@@ -72,7 +73,7 @@ unsigned hotkeys_frequency(const struct tenant *t, const struct key *key) {
 }
 
 static void note_written(struct tenant *t, const struct key *key, size_t bytes) {
-	/* An entry is about to be written: the room that was made for it is not to be asked for. */
+	/* A write is in progress: the memory that was freed for it must not be used. */
 	struct hotkeys *h = hotkeys_open(t, false);
 	if (h == NULL)
 		return;
@@ -86,7 +87,7 @@ void hotkeys_attach(struct session *s) {
 
 /* --- sampling ---------------------------------------------------------------------------------------------------- */
 
-/* Looks up what number `i` of the big keys takes now; false where it is gone, and left out. */
+/* Checks the size of number `i` of the big keys. Returns false if the key does not exist, and removes it. */
 static bool look_up(struct tenant *t, struct hotkeys *h, unsigned i) {
 	struct key key = top_keys_at(&h->big, i);
 	const struct entry *e = keyspace_find(t, &key, LOOKUP_PEEK);
@@ -109,7 +110,7 @@ static void look_at(struct session *s, struct hotkeys *h, const struct request *
 	}
 }
 
-/* Channels are no keys; and to ask about a key, as redis-cli does of all keys on its walks, is not to use it. */
+/* Channels are not keys. A query about a key, as redis-cli sends for all keys on its walks, is not a use of it. */
 static bool uses_its_keys(const struct command *c) {
 	return (c->key_flags & KEY_NOT_KEY) == 0 && (c->key_flags & (KEY_RO | KEY_ACCESS)) != KEY_RO;
 }
@@ -118,7 +119,7 @@ void hotkeys_sample(struct session *s, const struct request *requests, unsigned 
 	struct environment *env = s->env;
 	int at = (int)count - 1 + env->sample_in;
 	const struct request *r = &requests[at < 0 ? 0 : at];
-	/* xorshift64 (Marsaglia, 2003): any start but zero. */
+	/* xorshift64 (Marsaglia, 2003): any start except zero. */
 	uint64_t x = env->sample_random == 0 ? clock_ticks() | 1 : env->sample_random;
 	x ^= x << 13;
 	x ^= x >> 7;

@@ -44,7 +44,7 @@ enum outcome reply_result(struct session *s, int error) {
 	return OUTCOME_DONE;
 }
 
-/* Not pinned for a client that may have to be sent something behind the value, or that wants no reply. */
+/* Does not pin if the client may receive a push behind the value, or wants no reply. */
 __attribute__((noinline)) enum outcome reply_large(struct session *s, const struct entry *e, struct slice value) {
 	struct pin *pin = NULL;
 	if (!(s->flags & (uint32_t)(SESSION_ATTENTION ^ SESSION_TENANT_ATTENTION)) && !s->reply->muted)

@@ -4,16 +4,16 @@
 #include "atomdb/session/tenant_stats.h"
 #include "atomdb/store/tenant.h"
 
-/* A scratch buffer that a rare large reply made is freed. */
+/* Frees a scratch buffer that a large reply made. */
 #define SCRATCH_KEPT ((size_t)64 << 10)
 
-/* Charges the time since `*ticks`, and the command, to its counters; returns that time. Inlined: a call of its own
- * costs each command as much as all that it counts. */
+/* Adds the time since `*ticks`, and the command, to its counters. Returns that time. Inlined, because a call costs each
+ * command as much as the counting. */
 static inline __attribute__((always_inline)) uint64_t count_run(struct session *s, const struct command *c, bool failed,
 								uint64_t *ticks) {
 	struct command_counters *f = &s->env->commands[c->id];
 	uint64_t now = clock_ticks(), spent = now > *ticks ? now - *ticks : 0;
-	/* In halves of a unit, so that even none has a highest bit. */
+	/* In halves of a unit, so that 0 has a highest bit too. */
 	uint64_t halves = spent * s->env->duration_scale >> (DURATION_SCALE_BITS - 1);
 	counter_add(&f->ticks, spent);
 	counter_add(&f->runs[63 - __builtin_clzll(halves | 1)], 1);

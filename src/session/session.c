@@ -31,7 +31,8 @@ void session_deinit(struct session *s) {
 	forget(&s->lib_version);
 }
 
-/* Whether the tenant may have one client more, by its own limit and beside all others; counts and reports it if not. */
+/* Returns whether the tenant may have one more client, by its own limit and by the share of all clients. If not, counts
+ * and logs it. */
 static bool has_place(struct session *s, struct tenant *t) {
 	const struct session_host *host = s->env->host;
 	if (t->limits.max_clients != 0 && counter_get(&t->counters.clients) >= t->limits.max_clients)

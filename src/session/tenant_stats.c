@@ -10,11 +10,11 @@
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
 
-/* A command in the slow log. */
+/* Limits of an entry of the slow log, as in Redis. */
 #define SLOW_ARGUMENTS 32
 #define SLOW_BYTES     128
 #define SLOW_NOTE      48 /* bytes of "... (N more bytes)" */
-/* The rate of ticks is known a little better as time goes by: what is near the threshold is looked at. */
+/* The measured length of a tick becomes more precise over time, so that the threshold includes a margin. */
 #define THRESHOLD_MARGIN 0.99
 
 static const struct tenant_stats_settings defaults = {
@@ -24,9 +24,9 @@ struct tenant_stats_settings tenant_stats_settings_of(const struct tenant *t) {
 	return t->clients.tenant_stats == NULL ? defaults : t->clients.tenant_stats->settings;
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------- */
+/* --- allocation ------------------------------------------------------------------------------------------------- */
 
-/* Memory that is counted in `*charged`. */
+/* Allocates memory that is counted in `*charged`. */
 static void *take(struct tenant *t, uint64_t *charged, size_t bytes) {
 	void *memory = stats_memory_alloc(t, bytes, true);
 	if (memory != NULL)
@@ -128,7 +128,7 @@ int tenant_stats_configure(struct tenant *t, const struct environment *env,
 
 /* --- the slow log ----------------------------------------------------------------------------------------------- */
 
-/* A kept argument: `head`, then `note`. */
+/* An argument of an entry: `head`, then `note`. */
 struct kept {
 	struct slice head;
 	char note[SLOW_NOTE];
@@ -264,7 +264,7 @@ void tenant_stats_count_command(struct session *s, const struct request *r, uint
 
 /* --- errors ------------------------------------------------------------------------------------------------------ */
 
-/* Makes room for one more code, or says that there is none. */
+/* Makes room for one more code. Returns false if there is none. */
 static bool room_for_code(struct tenant *t, struct tenant_stats *n) {
 	unsigned room = n->error_room == 0 ? 4 : 2 * n->error_room;
 	if (n->error_count < n->error_room)

@@ -13,7 +13,7 @@ static bool is(const struct top_key *k, const struct key *key) {
 	       memcmp(k->name, key->name.data, k->len) == 0;
 }
 
-/* The place of `key`, or NULL; then `*least` is the one to give up, NULL where there is room for another. */
+/* Returns the element of `key`, or NULL. Then `*least` is the element to replace, or NULL if there is a free one. */
 static struct top_key *find(struct top_keys *top, const struct key *key, struct top_key **least) {
 	struct top_key *lightest = top->keys;
 	for (struct top_key *k = top->keys; k < top->keys + top->count; k++) {
@@ -25,9 +25,10 @@ static struct top_key *find(struct top_keys *top, const struct key *key, struct 
 	return NULL;
 }
 
-/* Another key in the place of `k`, or behind the others for NULL; NULL without memory, and nothing has changed. */
+/* Stores another key in element `k`, or in a new element if `k` is NULL. Returns NULL, with nothing changed, if there
+ * is no memory. */
 static struct top_key *take_place(struct top_keys *top, struct top_key *k, const struct key *key) {
-	/* A name of no bytes has a block too. */
+	/* An empty name has a block too. */
 	char *name = key->name.len > TOP_KEY_NAME ? NULL : malloc(key->name.len + 1);
 	if (name == NULL)
 		return NULL;

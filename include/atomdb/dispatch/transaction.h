@@ -1,27 +1,27 @@
-/* MULTI and EXEC: commands that are queued and run at once. */
+/* MULTI and EXEC: queues commands and runs them at once. */
 #pragma once
 
 #include "atomdb/events/subscriptions.h"
 #include "atomdb/util/serialize.h"
 
-/* Begins a transaction. 0 or ATOMDB_E_OOM. */
+/* Begins a transaction. Returns 0 or ATOMDB_E_OOM. */
 int transaction_begin(struct session *s);
-/* Queues a command. 0; ATOMDB_E_OOM, and the transaction cannot run any more. */
+/* Queues a command. Returns 0, or ATOMDB_E_OOM: then EXEC will fail. */
 int transaction_queue(struct session *s, const struct request *r);
-/* Whether expired keys must be swept first: a queued command may be about a whole database. */
+/* Returns whether expired keys must be removed first, because a queued command may read a whole database. */
 bool transaction_must_wait(const struct session *s);
 /* Runs the queued commands, which write their replies, and ends the transaction. EXEC has begun the array of
  * transaction_length() replies. */
 void transaction_run(struct session *s);
 /* Module hook: ends the transaction. Watched keys stay watched. */
 void transaction_end(struct session *s);
-/* Whether a queued command may write. */
+/* Returns whether a queued command may write. */
 bool transaction_writes(const struct session *s);
-/* Number of queued commands; -1 without MULTI. */
+/* Returns the number of queued commands; -1 outside MULTI. */
 int64_t transaction_length(const struct session *s);
-/* Bytes that the transaction is charged. */
+/* Returns the bytes that the transaction is charged. */
 uint64_t transaction_memory(const struct session *s);
-/* Module hooks: write the queued commands for the next process, as a list of lists of arguments, and read that list: 0,
- * ATOMDB_E_FORMAT or ATOMDB_E_OOM. */
+/* Module hooks: write the queued commands for the next process, as a list of lists of arguments, and read that list.
+ * Reading returns 0, ATOMDB_E_FORMAT or ATOMDB_E_OOM. */
 void transaction_serialize(const struct session *s, struct serializer *out, const char *name);
 int transaction_deserialize(struct session *s, struct slice list);

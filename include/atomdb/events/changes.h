@@ -1,4 +1,4 @@
-/* Names of changed keys, gathered for one prefix of CLIENT TRACKING BCAST. */
+/* Changed keys, collected for one prefix of CLIENT TRACKING BCAST. */
 #pragma once
 
 #include "atomdb/session/session.h"
@@ -7,7 +7,7 @@
 /* A changed key; `name` is an offset in changes.names. */
 struct changed_key {
 	size_t name, length;
-	const struct session *writer; /* may be gone: only compared */
+	const struct session *writer; /* the session that made the change; only compared, since it may have ended */
 };
 
 struct changes {
@@ -18,13 +18,13 @@ struct changes {
 	uint64_t charged; /* bytes */
 };
 
-/* Adds a key to `*changes`, which is made if it is NULL. 0 or -ENOMEM. */
+/* Adds a key to `*changes`, which it makes if it is NULL. Returns 0 or -ENOMEM. */
 int changes_add(struct changes **changes, struct tenant *t, struct slice name, const struct session *writer);
-/* Frees and discharges. NULL is fine. */
+/* Frees and discharges. NULL is allowed. */
 void changes_free(struct changes *c);
 /* Sorts by name, and keeps the latest change of each key. */
 void changes_sort(struct changes *c);
-/* Whether `s` made one of the changes. */
+/* Returns whether `s` made one of the changes. */
 bool changes_written_by(const struct changes *c, const struct session *s);
 
 static inline struct slice changes_name(const struct changes *c, size_t i) {

@@ -1,6 +1,6 @@
-/* Keyspace notifications: messages about keys, on channels named after the key and after the event.
+/* Keyspace notifications: messages about changes of keys, on a channel for the key and a channel for the event.
  *
- * tenant->clients.event_classes has the classes of events that are published for a tenant. */
+ * tenant->clients.event_classes has the classes of events that a tenant publishes. */
 #pragma once
 
 #include "atomdb/session/session.h"

@@ -6,9 +6,8 @@
  *                                  |
  *   session -> subscriber ---------'
  *
- * The tenant's struct subscriptions is made when the first of its sessions needs it, and ends with its last subscriber.
- * A subscriber is the part of one session. It ends when the session leaves the tenant. All of it is charged to the
- * tenant. */
+ * A tenant has a struct subscriptions from its first subscriber to its last. A subscriber is the state of one session.
+ * It ends when the session leaves the tenant. All memory is charged to the tenant. */
 #pragma once
 
 #include "atomdb/events/push.h"
@@ -40,7 +39,7 @@ struct channel {
 	struct changes *changes;   /* owned: changed keys of a prefix, sent at the end of the turn; NULL: none */
 	enum channel_kind kind;
 	uint16_t database; /* database of a watched key; 0 for other kinds */
-	bool matches;      /* of a pattern: it matches the current name */
+	bool matches;      /* mark of a pattern that matches the current name */
 	size_t length;
 	char name[];
 };
@@ -53,7 +52,7 @@ struct subscription {
 	struct session *session;
 };
 
-/* The part of one session. */
+/* The subscriptions of one session. */
 struct subscriber {
 	struct subscription_set {
 		struct list subscriptions; /* subscription.by_subscriber */
@@ -88,8 +87,8 @@ struct subscriptions {
 	int64_t own_redirect;       /* the running command ended its tracking: the id that its own invalidations go
 				       to; 0: to itself */
 	uint64_t event_work;        /* steps left for matching the keyspace events of one command with the patterns */
-	uint64_t event_count;       /* number of commands of the tenant */
-	uint64_t event_ns;          /* and time, when the current command began */
+	uint64_t event_count;       /* id of the current command: the number of the tenant's commands */
+	uint64_t event_ns;          /* time when the current command began */
 	struct subscriptions *next; /* in env->broadcasts */
 	bool broadcasts;            /* linked in env->broadcasts */
 };

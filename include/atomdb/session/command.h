@@ -1,6 +1,6 @@
-/* Commands: one row each, made from commands.def.
+/* The table of commands: one row each, made from commands.def.
  *
- * The row is the source of dispatch, COMMAND, the metrics by command and the manual page atomdb-commands(7). */
+ * Dispatch, COMMAND, the metrics by command and the manual page atomdb-commands(7) use it. */
 #pragma once
 
 #include <stdbool.h>
@@ -50,17 +50,17 @@ enum command_flag {
 	CMD_NO_MULTI = 1 << 12,
 	/* Not shown by COMMAND INFO. */
 	CMD_PARENT = 1 << 13,        /* has subcommands */
-	CMD_IN_MULTI = 1 << 14,      /* runs at once in a transaction */
-	CMD_IN_SUBSCRIBER = 1 << 15, /* a subscribed client of RESP2 may run it */
+	CMD_IN_MULTI = 1 << 14,      /* runs at once inside MULTI */
+	CMD_IN_SUBSCRIBER = 1 << 15, /* allowed for a subscribed client of RESP2 */
 	CMD_IN_PAUSE = 1 << 16,      /* runs during CLIENT PAUSE */
-	CMD_MAY_WRITE = 1 << 17,     /* waits for the end of CLIENT PAUSE WRITE, although it is no CMD_WRITE */
-	CMD_RUNS_QUEUE = 1 << 18,    /* runs the commands of the transaction */
-	CMD_LEAVES_TENANT = 1 << 19, /* takes the session out of its tenant */
+	CMD_MAY_WRITE = 1 << 17,     /* waits for the end of CLIENT PAUSE WRITE, although it has no CMD_WRITE */
+	CMD_RUNS_QUEUE = 1 << 18,    /* runs the queued commands of a transaction */
+	CMD_LEAVES_TENANT = 1 << 19, /* detaches the session from its tenant */
 	CMD_KEEPS_CACHING = 1 << 20, /* CLIENT CACHING before it applies to the command behind it */
 };
 
 /* Redis's ACL categories, in the order in which COMMAND INFO names them. AtomDB has no rules by category, but clients
- * ask which commands are in which. */
+ * query them. */
 enum acl_category {
 	ACL_KEYSPACE = 1 << 0,
 	ACL_READ = 1 << 1,
@@ -96,27 +96,27 @@ enum key_flag {
 	KEY_INSERT = 1 << 6,
 	KEY_DELETE = 1 << 7,
 	KEY_VARIABLE_FLAGS = 1 << 8,
-	KEY_NOT_KEY = 1 << 9, /* goes where a key would: a channel */
+	KEY_NOT_KEY = 1 << 9, /* the argument is a channel, not a key */
 };
 
 /* The result of a handler. */
 enum outcome {
 	OUTCOME_DONE = 0,
-	OUTCOME_CLOSE,       /* write what is there, then close: QUIT */
+	OUTCOME_CLOSE,       /* close after the replies are sent: QUIT */
 	OUTCOME_HTTP,        /* the same, and report it: the command is a line of an HTTP request */
-	OUTCOME_PINNED_TAIL, /* the reply ends with environment->pinned, which is the caller's, and CRLF */
-	OUTCOME_RETRY,       /* nothing was replied: run the same request again when the shard has caught up */
+	OUTCOME_PINNED_TAIL, /* the reply ends with environment->pinned, which the caller owns, and CRLF */
+	OUTCOME_RETRY,       /* nothing was replied: run the same request again after the due work of the shard */
 	OUTCOME_MIGRATE,     /* nothing was replied: run the same request on worker session->home */
-	OUTCOME_BLOCKED, /* nothing was replied: run it again when session_host.wake says so, or the tenant's pause ends
-			  */
+	OUTCOME_BLOCKED,     /* nothing was replied: run the same request again when session_host.wake is called, or the
+				tenant's pause ends */
 };
 
-/* Whether the command has replied, and will not be run again. */
+/* Returns whether the command has replied, and will not run again. */
 static inline bool outcome_is_final(enum outcome outcome) {
 	return outcome < OUTCOME_RETRY;
 }
 
-/* A key specification beyond a command's first, which then covers the key at first_key alone. */
+/* A further key specification of a command. If there is one, first_key covers one key only. */
 struct key_spec {
 	uint16_t flags;      /* enum key_flag; 0 ends the list */
 	int16_t first, last; /* as first_key and last_key; first 0: no position gives the keys */
@@ -134,67 +134,68 @@ struct command_change {
 struct command {
 	const char *name; /* lower case; subcommands "client|list" */
 	enum outcome (*run)(struct session *s, const struct request *r);
-	int16_t arity;       /* with the name; negative: at least */
+	int16_t arity;       /* includes the name; negative: a minimum */
 	uint32_t flags;      /* enum command_flag */
-	uint32_t categories; /* enum acl_category, beyond what the flags imply: see command_categories */
+	uint32_t categories; /* enum acl_category, in addition to the flags' categories: see command_categories */
 	uint16_t key_flags;  /* enum key_flag */
 	int16_t first_key, last_key, key_step;
 	enum command_group group;
-	const char *key_note;             /* NULL mostly: the note of the key specification */
-	const struct key_spec *more_keys; /* NULL mostly */
+	const char *key_note;             /* note of the key specification; usually NULL */
+	const struct key_spec *more_keys; /* usually NULL */
 	/* Hooks for what the other arguments decide. `argv` begins with the name. NULL mostly.
 	 *
 	 * Returns the key_flags of one call: less than those of the row, which has KEY_VARIABLE_FLAGS. */
 	uint16_t (*call_key_flags)(const struct slice *argv, uint32_t argc);
 	/* Returns whether argument `i` is a secret: no log shows it. A command with this hook sets SESSION_SECRET. */
 	bool (*is_secret)(const struct slice *argv, uint32_t i);
-	const char *tips, *since;         /* separated by spaces, NULL: none; the version of Redis that brought it */
+	const char *tips, *since;         /* separated by spaces, NULL: none; version of Redis */
 	const char *complexity, *summary; /* complexity: NULL for none */
 	/* For COMMAND DOCS. NULL: none.
 	 *
 	 *   argument = [?][*][+] name : type [@ key specification] [= token] [< since] [> deprecated since]
 	 * [(arguments)]
 	 *
-	 * separated by spaces. ? optional, * may come several times, + with the token each time. A type is one of key,
-	 * string, integer, double, pattern, unix-time, pure-token, oneof and block; the last two have arguments of
-	 * their own. */
+	 * separated by spaces. "?" means optional, "*" repeatable, "+" repeatable with the token each time. A type is
+	 * one of key, string, integer, double, pattern, unix-time, pure-token, oneof and block; the last two contain
+	 * arguments. */
 	const char *arguments;
 	const char *doc_flag;                       /* "deprecated" or "syscmd" */
-	const char *deprecated_since, *replaced_by; /* version of Redis; text */
+	const char *deprecated_since, *replaced_by; /* version of Redis, as text */
 	const struct command_change *history;       /* oldest first */
 	enum command_id id;                         /* of the parent, for a subcommand */
-	uint16_t number; /* of its own for each command and subcommand, below command_numbers() */
+	uint16_t number; /* unique for each command and subcommand, below command_numbers() */
 };
 
 /* All commands: see src/commands/table.c. */
 struct command_set {
 	const struct command *rows;        /* COMMAND_COUNT of them, in order of enum command_id */
-	const struct command *subcommands; /* those of one parent follow each other */
+	const struct command *subcommands; /* subcommands of one parent are adjacent */
 	size_t subcommand_count;
 };
 
-/* The command of that name in any case, or NULL. */
+/* Returns the command of that name, in any case, or NULL. */
 const struct command *command_find(const struct command_set *set, struct slice name);
-/* The subcommands of a command, `*count` of them in a row; NULL if it has none. */
+/* Returns the subcommands of a command, `*count` adjacent rows, or NULL if it has none. */
 const struct command *command_subcommands(const struct command_set *set, const struct command *parent, size_t *count);
-/* The subcommand of that name ("list", not "client|list") in any case, or NULL. */
+/* Returns the subcommand of that name ("list", not "client|list"), in any case, or NULL. */
 const struct command *command_find_subcommand(const struct command_set *set, const struct command *parent,
 					      struct slice name);
-/* The command that "get" or "client|list" names, in any case, or NULL. */
+/* Returns the command that "get" or "client|list" names, in any case, or NULL. */
 const struct command *command_find_full(const struct command_set *set, struct slice name);
-/* The command or subcommand that the first of `argc` arguments name, or NULL. */
+/* Returns the command or subcommand that the first of `argc` arguments name, or NULL. */
 const struct command *command_find_arguments(const struct command_set *set, const struct slice *argv, uint32_t argc);
-/* The name of a command, lower case. */
+/* Returns the name of a command in lower case. */
 const char *command_name(enum command_id id);
-/* Number of commands and subcommands. */
+/* Returns the number of commands and subcommands. */
 size_t command_numbers(void);
 
-/* All ACL categories of a command: its own and those that its flags imply. */
+/* Returns all ACL categories of a command: its own and those that its flags imply. */
 uint32_t command_categories(const struct command *c);
-/* Redis's name of one category (one bit of enum acl_category); NULL beyond the last. */
+/* Returns Redis's name of one category (one bit of enum acl_category), or NULL beyond the last. */
 const char *command_category_name(unsigned bit);
 
-/* An index of the command names for the hot path, one a worker: built once, then only read. All zeros is unbuilt. */
+/* An index of the command names for the hot path, one per worker. It is built once and then only read. All zeros means
+ * not built. */
 #define COMMAND_SLOTS 256
 struct command_index {
 	struct command_slot {
@@ -205,10 +206,10 @@ struct command_index {
 	bool ready;
 };
 void command_index_build(struct command_index *index, const struct command_set *set);
-/* As command_find. */
+/* Like command_find. */
 const struct command *command_index_find(const struct command_index *index, struct slice name);
 
-/* Whether `argc` arguments, the name included, suit the command's arity. */
+/* Returns whether the arity of the command allows `argc` arguments, including the name. */
 static inline bool command_arity_ok(const struct command *c, uint32_t argc) {
 	return c->arity >= 0 ? argc == (uint32_t)c->arity : argc >= (uint32_t)-c->arity;
 }

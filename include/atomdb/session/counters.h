@@ -5,19 +5,18 @@
 
 #include "atomdb/util/counter.h"
 
-/* A run is counted by the highest bit of its length. It takes a multiplication to get from ticks to units: a worker
- * keeps the factor, scaled by 2^DURATION_SCALE_BITS, and the product, 64 bits, leaves so many for the length. */
+/* A bucket has the runs whose length has the same highest bit. The worker converts ticks to units by a factor that is
+ * scaled by 2^DURATION_SCALE_BITS; the remaining bits of 64 hold the length. */
 #define DURATION_UNIT_NS    1024
 #define DURATION_SCALE_BITS 30
 #define DURATION_BUCKETS    (64 - DURATION_SCALE_BITS + 1)
 
-/* Counters of a command on one worker: written by it, read by anybody. */
+/* Counters of a command on one worker, which alone writes them. Any thread may read them. */
 struct command_counters {
 	counter rejected; /* refused before it ran: arity, authentication, rate */
-	counter failed;   /* ran and answered an error */
-	counter ticks;    /* clock_ticks spent */
-	/* Bucket k counts the runs that took less than 2^k units of DURATION_UNIT_NS, and not less than half of that.
-	 */
+	counter failed;   /* ran and replied with an error */
+	counter ticks;    /* clock_ticks of all runs */
+	/* Bucket k counts runs that took less than 2^k units of DURATION_UNIT_NS, and at least half of that. */
 	counter runs[DURATION_BUCKETS];
 };
 

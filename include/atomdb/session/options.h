@@ -11,15 +11,15 @@ struct command_option {
 	uint8_t length;
 	uint8_t values;    /* arguments that follow the name */
 	uint32_t flag;     /* one bit, unique in the table */
-	uint32_t excludes; /* flags of options that must not come before it; may have its own */
+	uint32_t excludes; /* flags of options that must not precede it; may include its own */
 };
 #define OPTION(text, ...) \
 	{ .name = (text), .length = sizeof(text) - 1, __VA_ARGS__ }
 
 enum options_error {
 	OPTIONS_OK,
-	OPTIONS_UNKNOWN,  /* no option of the table, or not one of `allowed` */
-	OPTIONS_EXCLUDED, /* an option before it excludes it */
+	OPTIONS_UNKNOWN,  /* not an option of the table, or not one of `allowed` */
+	OPTIONS_EXCLUDED, /* a preceding option excludes it */
 	OPTIONS_SHORT,    /* its values are missing */
 };
 
@@ -27,8 +27,8 @@ struct options {
 	const struct request *request;
 	const struct command_option *table;
 	size_t count;
-	uint32_t allowed;          /* flags; others are unknown */
-	uint32_t next;             /* the argument to read next, or that of the error */
+	uint32_t allowed;          /* flags of the accepted options; others are unknown */
+	uint32_t next;             /* number of the next argument, or of the argument with the error */
 	uint32_t seen;             /* flags of the options so far */
 	const struct slice *value; /* the first value of the last option */
 	enum options_error error;
@@ -43,7 +43,7 @@ static inline struct options options_begin(const struct request *r, uint32_t fir
 /* Returns the option of that name, or NULL. */
 const struct command_option *options_find(const struct command_option *table, size_t count, struct slice name);
 
-/* Returns the next option. NULL: there is none, or `error` is set. Inline for SET, which is frequent. */
+/* Returns the next option. NULL: there is none, or `error` is set. Inline, because SET is frequent. */
 static inline const struct command_option *options_next(struct options *o) {
 	const struct request *r = o->request;
 	if (o->next >= r->argc)

@@ -1,4 +1,4 @@
-/* Reading arguments and writing the replies that many handlers share. */
+/* Reads arguments and writes the replies that many handlers share. */
 #pragma once
 
 #include "atomdb/session/session.h"
@@ -7,15 +7,15 @@
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/number.h"
 
-/* Bytes of a client's text that an error message repeats at most. */
+/* Most bytes of a client's text in an error message. */
 #define ECHO_MAX 128
 /* The same for messages in which Redis repeats the whole text. */
 #define ECHO_LONG 16384
 
-/* Precision and pointer for "%.*s": at most `max` bytes of a slice. printf also ends at a NUL. */
+/* Precision and pointer for "%.*s": at most `max` bytes of a slice. printf also stops at a NUL. */
 #define ECHO_TEXT(slice, max) (int)((slice).len < (size_t)(max) ? (slice).len : (size_t)(max)), (slice).data
 
-/* The key in argument `i`. The hash of the first key is known already. */
+/* Returns the key in argument `i`. For the first key the hash is already known. */
 static inline struct key request_key(const struct session *s, const struct request *r, uint32_t i) {
 	if (r->hashed == s->attachments && i == (uint32_t)r->command->first_key) {
 		struct key key = r->key;
@@ -25,12 +25,12 @@ static inline struct key request_key(const struct session *s, const struct reque
 	return keyspace_key(s->tenant, s->db_slot, r->argv[i]);
 }
 
-/* CLOCK_REALTIME in milliseconds, as the session's shard knows it. */
+/* Returns CLOCK_REALTIME in milliseconds, as cached in the session's shard. */
 static inline int64_t session_now(const struct session *s) {
 	return shard_now(s->tenant->shard);
 }
 
-/* Each of these writes one reply and returns OUTCOME_DONE. */
+/* Each of these functions writes one reply and returns OUTCOME_DONE. */
 static inline enum outcome reply_error(struct session *s, const char *text) {
 	writer_error(s->reply, text);
 	return OUTCOME_DONE;
@@ -38,29 +38,29 @@ static inline enum outcome reply_error(struct session *s, const char *text) {
 enum outcome reply_syntax_error(struct session *s);
 enum outcome reply_not_integer(struct session *s);
 enum outcome reply_too_long(struct session *s);
-/* A subcommand that does not take this number of arguments, although its arity allows it. */
+/* The error for a wrong number of arguments of a subcommand whose arity allows it. */
 enum outcome reply_wrong_count(struct session *s, const struct request *r);
 /* The message for a negative result of the store. */
 enum outcome reply_store_error(struct session *s, int error);
-/* "+OK", or the message for a negative `error`. */
+/* Replies "+OK", or the message for a negative `error`. */
 enum outcome reply_result(struct session *s, int error);
-/* HELP of a command that has subcommands. */
+/* Replies to HELP of a command with subcommands. */
 enum outcome reply_help(struct session *s, const char *name, const char *const *lines, size_t count);
 #define reply_help_lines(s, name, lines) reply_help((s), (name), (lines), sizeof(lines) / sizeof((lines)[0]))
 
-/* Replies with `value`, all or a part of the value of `e`, of at least PIN_MIN bytes. If it can, the worker sends it
- * straight from the arena: OUTCOME_PINNED_TAIL then. */
+/* Replies with `value`, which is the value of `e` or a part of it, of at least PIN_MIN bytes. If possible, pins it so
+ * that the worker sends it straight from the arena, and returns OUTCOME_PINNED_TAIL. */
 enum outcome reply_large(struct session *s, const struct entry *e, struct slice value);
 
-/* Removes what was replied since `s->reply->out->len` was `mark`. */
+/* Removes the part of the reply from `mark` on, a former `s->reply->out->len`. */
 void reply_rewind(struct session *s, size_t mark);
-/* The steps of glob_match that are left for the patterns of the running command: GLOB_WORK at its start. EXEC sets one
- * number for all commands of its transaction together. */
+/* Returns the remaining steps of glob_match for the patterns of the running command: GLOB_WORK at its start. All
+ * commands of a transaction share one budget, which EXEC sets. */
 uint64_t *pattern_work(struct session *s);
-/* The patterns of the command have used up their steps: replaces the reply since `mark` with an error. */
+/* Replaces the reply since `mark` with an error: the patterns of the command have used up their steps. */
 enum outcome reply_costly_pattern(struct session *s, size_t mark);
 
-/* Reads an integer argument. False: it is none, and Redis's error was replied. */
+/* Reads an integer argument. Returns false after replying Redis's error if it is not an integer. */
 static inline bool request_integer(struct session *s, struct slice text, int64_t *value) {
 	if (__builtin_expect(number_parse(text, value), 1))
 		return true;
@@ -68,7 +68,7 @@ static inline bool request_integer(struct session *s, struct slice text, int64_t
 	return false;
 }
 
-/* The value of `e`, which may be NULL: the empty value then. `text` as in string_value. */
+/* Returns the value of `e`, or the empty value if it is NULL. `text` as in string_value. */
 static inline struct slice value_or_nothing(const struct entry *e, char text[STRING_TEXT]) {
 	return e == NULL ? (struct slice){"", 0} : string_value(e, text);
 }

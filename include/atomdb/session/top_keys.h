@@ -1,12 +1,11 @@
-/* The few keys of a tenant that weigh most, of a stream that names far more of them than are kept.
+/* The heaviest keys in a stream of keys, in bounded memory.
  *
- * Two uses, which differ in what becomes of the lightest key that is kept when another comes:
+ * Two functions differ in the replacement of the lightest key:
  *
- *   top_keys_count  how often: the Space-Saving sketch (Metwally, Agrawal and El Abbadi, "Efficient Computation of
- *                   Frequent and Top-k Elements in Data Streams", 2005). The newcomer takes the place of the lightest,
- *                   and its weight as an error that it may have at most. A key that is named in more than one of
- *                   TOP_KEYS cases is there.
- *   top_keys_set    how large: the newcomer takes the place of the lightest if it is heavier.
+ *   top_keys_count  counts uses: the Space-Saving sketch (Metwally, Agrawal and El Abbadi, "Efficient Computation of
+ *                   Frequent and Top-k Elements in Data Streams", 2005). The new key replaces the lightest key, whose
+ *                   weight it takes as its maximum error. A key with more than 1/TOP_KEYS of all uses is always kept.
+ *   top_keys_set    records sizes: the new key replaces the lightest key if it is heavier.
  */
 #pragma once
 
@@ -28,32 +27,32 @@ struct top_key {
 	uint8_t db_slot;
 };
 
-/* All zeros is empty. */
+/* All zeros means empty. */
 struct top_keys {
 	unsigned count;
-	size_t bytes; /* of the names, as allocated */
+	size_t bytes; /* bytes of the names, as allocated */
 	struct top_key keys[TOP_KEYS];
 };
 
 void top_keys_clear(struct top_keys *top);
 
-/* `key` was named `times` times more. Without memory for its name it is left out. */
+/* Adds `times` to the weight of `key`. Skips it if there is no memory for its name. */
 void top_keys_count(struct top_keys *top, const struct key *key, uint64_t times);
-/* Halves all weights, so that what was does not outweigh what is. */
+/* Halves all weights, so that recent uses outweigh old ones. */
 void top_keys_fade(struct top_keys *top);
 
-/* `key` weighs `weight` now. Likewise. */
+/* Sets the weight of `key`. Skips it if there is no memory for its name. */
 void top_keys_set(struct top_keys *top, const struct key *key, uint64_t weight);
 /* Returns the weight that a key must exceed for top_keys_set(). */
 uint64_t top_keys_least(const struct top_keys *top);
-/* Leaves out number `i` (< count); the last takes its place. */
+/* Removes number `i` (< count); the last key takes its index. */
 void top_keys_remove(struct top_keys *top, unsigned i);
 
-/* Of its weight, what is no other key's. */
+/* Returns the part of its weight that is certainly its own. */
 static inline uint64_t top_key_sure(const struct top_key *k) {
 	return k->weight - k->error;
 }
-/* That of `key`; 0 when it is not kept. */
+/* Returns the weight of `key`; 0 if it is not kept. */
 uint64_t top_keys_weight(const struct top_keys *top, const struct key *key);
 
 static inline struct key top_keys_at(const struct top_keys *top, unsigned i) {
@@ -61,5 +60,6 @@ static inline struct key top_keys_at(const struct top_keys *top, unsigned i) {
 	return (struct key){.name = {k->name, k->len}, .hash = k->hash, .db_slot = k->db_slot};
 }
 
-/* Fills `order` with the numbers of the keys at `place`, by weight without error, the heaviest first; how many. */
+/* Fills `order` with the indexes of the keys in database slot `place`, sorted by weight without error, the heaviest
+ * first. Returns their number. */
 unsigned top_keys_order(const struct top_keys *top, unsigned db_slot, uint8_t order[TOP_KEYS]);
