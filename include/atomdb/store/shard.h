@@ -27,6 +27,7 @@ void shard_hold_expired(struct tenant *t, int64_t end_ms);
 
 /* Returns the number of the worker that owns the shard. */
 unsigned shard_worker(const struct shard *s);
+/* Returns the counters, which the shard owns. */
 const struct shard_counters *shard_counters(const struct shard *s);
 
 /* Milliseconds by which the clock may be set back without effect: the shard's time stands still until the clock reaches

@@ -32,7 +32,7 @@ static ref database_drop(struct tenant *t, unsigned db_slot, ref next) {
 	counter_set(&t->counters.db_keys[number], 0);
 	counter_set(&t->counters.db_expiring[number], 0);
 	t->dying += d->bytes;
-	d->lru = t->record->lru_number;
+	d->lru_number = t->record->lru_number;
 	d->next_dropped = next;
 	shard_directory(s)[t->slot].dropped++;
 	ref block = t->record->databases[db_slot];
@@ -113,7 +113,7 @@ bool drop_free(struct shard *s, unsigned units) {
 	while (units != 0 && (block = s->root->dropped) != 0) {
 		struct database *d = database_at(s, block);
 		struct tenant *t = s->tenants[d->tenant];
-		bool hangs = t != NULL && t->record->lru_number == d->lru;
+		bool hangs = t != NULL && t->record->lru_number == d->lru_number;
 		struct drop drop = {s, t, d, hangs ? &t->record->lru : NULL};
 		uint64_t before = table_count(&d->table);
 		if (table_drain(&s->context, &d->table, &d->cursor, units, drop_entry, &drop))

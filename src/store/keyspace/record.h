@@ -32,8 +32,8 @@ struct database {
 	ref next_resizing;
 	uint32_t tenant; /* its slot */
 	uint32_t db_slot;
-	uint32_t lru;  /* once dropped: the lru_number of the list that has its entries */
-	bool resizing; /* in the shard's list of resizes */
+	uint32_t lru_number; /* once dropped: of the tenant's LRU that has its entries, see struct tenant_record */
+	bool resizing;       /* in the shard's list of resizes */
 };
 
 /* The record of a tenant, in the arena. */

@@ -28,15 +28,15 @@
 
 /* Entries whose buckets are prefetched together. */
 #define BATCH 32
-/* The most links of a shard that are followed from each end of its tenants' lists. A link takes at most about 1 µs, and
- * the time for a recovery of 10 M keys leaves little for them. */
-#define HOPS (1u << 16)
+/* The most links of a shard that recovery follows from each end of its tenants' lists. A link takes up to about 1 µs,
+ * so this bounds the time to about 65 ms for each end. */
+#define LINKS_MAX (1u << 16)
 
 struct recovery {
 	struct shard *shard;
 	uint64_t (*keys)[TENANT_DATABASES]; /* owned: entries found, by tenant slot and database slot */
 	struct lru *newer;                  /* owned: by tenant slot, the newer piece of the list, if there are two */
-	unsigned hops[2];                   /* links left to follow, from the older and from the newer end */
+	unsigned links_left[2];             /* links left to follow, from the older and from the newer end */
 	ref *kept;                          /* owned, sorted: the blocks to keep that are no entries */
 	size_t kept_count;
 	uint64_t dropped;
@@ -214,7 +214,7 @@ static bool keep(void *context, ref block, size_t size, enum arena_kind kind) {
 /* ---- the order of use ---- */
 
 /* Returns the entry in `block` if it is in use, the tenant's, and not found yet; else NULL. */
-static struct entry *hop_to(const struct recovery *r, uint32_t slot, ref block) {
+static struct entry *linked_entry(const struct recovery *r, uint32_t slot, ref block) {
 	size_t size;
 	if (block == 0 || !arena_find_block(r->shard->arena, block, ARENA_ENTRY, &size))
 		return NULL;
@@ -226,7 +226,7 @@ static struct entry *hop_to(const struct recovery *r, uint32_t slot, ref block) 
 static ref follow(struct recovery *r, uint32_t slot, ref end, bool newer) {
 	ref last = 0, next = end;
 	struct entry *e;
-	for (; r->hops[newer] != 0 && (e = hop_to(r, slot, next)) != NULL; r->hops[newer]--) {
+	for (; r->links_left[newer] != 0 && (e = linked_entry(r, slot, next)) != NULL; r->links_left[newer]--) {
 		ref *back = newer ? &e->lru_prev : &e->lru_next;
 		if (last == 0)
 			*back = 0;
@@ -393,7 +393,7 @@ static int rebuild(struct recovery *r) {
 }
 
 int shard_recover(struct shard *s) {
-	struct recovery r = {.shard = s, .hops = {HOPS, HOPS}};
+	struct recovery r = {.shard = s, .links_left = {LINKS_MAX, LINKS_MAX}};
 	int error = rebuild(&r);
 	free(r.kept);
 	free(r.keys);

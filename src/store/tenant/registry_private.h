@@ -58,8 +58,8 @@ struct registry {
 	pthread_mutex_t mutex;
 	/* Held by a thread that visits all tenants, so that none of them is freed. Workers only try to lock it. */
 	pthread_mutex_t visiting;
-	_Atomic(struct registered *)
-		shown; /* all tenants; needs the mutex to add one, and `visiting` too to remove one */
+	/* All tenants. A thread locks the mutex to add one, and also `visiting` to remove one. */
+	_Atomic(struct registered *) shown;
 	struct registered *shown_last;
 	_Atomic unsigned postponed; /* number of postponed tenants */
 	struct shard *const *shards;
