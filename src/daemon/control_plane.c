@@ -102,12 +102,7 @@ static void show_tenant(void *context, const struct tenant *t) {
 	number_pair(p, "secrets", configured != NULL ? configured->secret_count : 0);
 	number_pair(p, "worker", shard_worker(t->shard));
 	number_pair(p, "orphaned", tenant_orphaned(t));
-	struct tenant_limits limits = {0};
-	if (configured != NULL)
-		limits = configured->limits;
-	else if (!t->is_operator && !tenant_orphaned(t))
-		limits = tenant_listed(t) ? p->d->config->tenants_config.named : p->d->config->tenants_config.defaults;
-	tenant_use_kept_limits(t, &limits);
+	struct tenant_limits limits = registry_limits(t);
 	config_show_limits(&limits, text_pair, p);
 	const struct {
 		const char *key;

@@ -31,6 +31,11 @@ static void limits_changed(void *context, struct tenant *t, const struct tenant_
 	lost(d, worker_post_limits(d->workers[shard_worker(t->shard)], t, limits));
 }
 
+static void opened_limits_changed(void *context, struct tenant *t, const struct tenant_limits *limits) {
+	struct daemon *d = context;
+	lost(d, worker_post_opened_limits(d->workers[shard_worker(t->shard)], t, limits));
+}
+
 static void defaults_changed(void *context, const struct tenant_limits *limits) {
 	struct daemon *d = context;
 	for (unsigned i = 0; i < d->worker_count; i++)
@@ -53,8 +58,14 @@ static void orphaned(void *context, struct tenant *t) {
 	lost(d, worker_post_orphaned(d->workers[shard_worker(t->shard)], t));
 }
 
-const struct registry_hooks reload_registry_hooks = {limits_changed, defaults_changed, removed,
-						     memory_short,   orphaned,         NULL};
+const struct registry_hooks reload_registry_hooks = {
+	.limits_changed = limits_changed,
+	.opened_limits_changed = opened_limits_changed,
+	.defaults_changed = defaults_changed,
+	.removed = removed,
+	.memory_short = memory_short,
+	.orphaned = orphaned,
+};
 
 static void report_restart(void *context, const char *key) {
 	struct daemon *d = context;

@@ -10,6 +10,7 @@ enum message_kind {
 	MESSAGE_CONNECTION, /* a connection with all that belongs to it */
 	MESSAGE_SETTINGS,
 	MESSAGE_LIMITS,
+	MESSAGE_OPENED_LIMITS,
 	MESSAGE_DEFAULTS,
 	MESSAGE_REMOVAL,
 	MESSAGE_ORPHANED,

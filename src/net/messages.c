@@ -21,7 +21,8 @@ struct settings_message {
 	struct settings settings;
 };
 
-/* MESSAGE_LIMITS, MESSAGE_DEFAULTS (no tenant), MESSAGE_REMOVAL and MESSAGE_ORPHANED (no limits). */
+/* MESSAGE_LIMITS, MESSAGE_OPENED_LIMITS, MESSAGE_DEFAULTS (no tenant), MESSAGE_REMOVAL and MESSAGE_ORPHANED (no
+ * limits). */
 struct tenant_message {
 	struct message message;
 	struct tenant *tenant;
@@ -58,6 +59,10 @@ static int post_tenant(struct worker *w, enum message_kind kind, struct tenant *
 
 int worker_post_limits(struct worker *w, struct tenant *t, const struct tenant_limits *limits) {
 	return post_tenant(w, MESSAGE_LIMITS, t, limits);
+}
+
+int worker_post_opened_limits(struct worker *w, struct tenant *t, const struct tenant_limits *limits) {
+	return post_tenant(w, MESSAGE_OPENED_LIMITS, t, limits);
 }
 
 int worker_post_defaults(struct worker *w, const struct tenant_limits *limits) {
@@ -192,6 +197,10 @@ static void handle(struct worker *w, struct message *m) {
 		break;
 	case MESSAGE_LIMITS:
 		tenant_set_limits(t->tenant, &t->limits, w->env.now_ns);
+		break;
+	case MESSAGE_OPENED_LIMITS:
+		tenant_set_limits(t->tenant, &t->limits, w->env.now_ns);
+		registry_limits_told(w->env.registry, t->tenant);
 		break;
 	case MESSAGE_DEFAULTS:
 		for (unsigned i = 0; i < w->shard_count; i++)

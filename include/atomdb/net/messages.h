@@ -26,6 +26,7 @@ void worker_end_listener(struct worker_shared *shared, struct listener *l);
 /* These return 0 or -ENOMEM. */
 int worker_post_settings(struct worker *w, const struct settings *settings);
 int worker_post_limits(struct worker *w, struct tenant *t, const struct tenant_limits *limits);
+int worker_post_opened_limits(struct worker *w, struct tenant *t, const struct tenant_limits *limits);
 int worker_post_defaults(struct worker *w, const struct tenant_limits *limits);
 int worker_post_removal(struct worker *w, struct tenant *t);
 int worker_post_orphaned(struct worker *w, struct tenant *t);

@@ -52,6 +52,10 @@ int registry_anonymous(struct registry *r, struct tenant **out, unsigned *worker
  * any more, or an error of registry_authenticate(). */
 int registry_resume(struct registry *r, const struct tenant_identity *identity, struct tenant **out);
 
+/* Returns the limits of a tenant: in force, or sent to its worker. An orphan has none. Only for the thread that calls
+ * registry_reload() and registry_put(). */
+struct tenant_limits registry_limits(const struct tenant *t);
+
 /* Returns the number of tenants. */
 size_t registry_count(struct registry *r);
 /* Returns the number of orphans: tenants with keys that the configuration does not know. */

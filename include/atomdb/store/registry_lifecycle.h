@@ -14,6 +14,9 @@ void registry_tidy(struct registry *r, unsigned worker);
 /* Ends the tenant if it is an orphan without keys. Its worker calls it once after each call of the `orphaned` hook,
  * after it has closed the clients. */
 void registry_orphan_told(struct registry *r, struct tenant *t);
+/* Ends the tenant if it has neither keys nor clients and clients opened it. Its worker calls it once after each call of
+ * the `opened_limits_changed` hook, when the limits are in force. */
+void registry_limits_told(struct registry *r, struct tenant *t);
 /* Closes and frees a tenant. Its worker calls it after the `removed` hook, when no client uses the tenant any more. */
 void registry_remove_done(struct registry *r, struct tenant *t);
 

@@ -1,6 +1,7 @@
-/* The limits of a tenant, as the configuration sets them. */
+/* The limits of a tenant. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum eviction { EVICTION_LRU, EVICTION_NONE };
@@ -22,4 +23,20 @@ struct tenant_limits {
 	int64_t default_ttl;         /* milliseconds; for a write that sets no TTL */
 	int64_t max_ttl;             /* milliseconds; replaces a longer TTL, and none */
 	uint8_t sources[KEY_LIMITS]; /* enum limit_source */
+	/* Bits 1 << enum key_limit: the tenant keeps this former limit, because the configuration lost a line and the
+	 * limit that it sets would take keys. The registry sets it. */
+	uint8_t kept;
+	bool of_orphan; /* the limits of an orphan; the record keeps those from before. The registry sets it */
 };
+
+/* Copies one limit and its source. */
+static inline void tenant_limits_copy(struct tenant_limits *to, const struct tenant_limits *from,
+				      enum key_limit which) {
+	if (which == KEY_LIMIT_ENTRIES)
+		to->max_entries = from->max_entries;
+	else if (which == KEY_LIMIT_MEMORY)
+		to->max_memory = from->max_memory;
+	else
+		to->eviction = from->eviction;
+	to->sources[which] = from->sources[which];
+}

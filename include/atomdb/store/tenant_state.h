@@ -23,9 +23,6 @@ struct tenant_identity {
 	char name[TENANT_NAME_MAX + 1]; /* its name in the configuration; "": a client's secret opened the tenant */
 };
 
-/* In tenant->kept_limits: no limit, or eviction "none". */
-#define TENANT_KEPT_NONE UINT64_MAX
-
 /* The tenant's worker writes these counters. Any thread may read them. */
 struct tenant_counters {
 	counter keys;
@@ -112,11 +109,8 @@ struct tenant {
 	/* Never NULL. The registry replaces it. The old identity stays valid as long as the tenant. */
 	_Atomic(const struct tenant_identity *) identity;
 	_Atomic bool orphaned; /* not in the configuration; kept because it has keys. The registry sets it */
-	/* By enum key_limit: the limit that is in force instead of the configuration's, which lost a line and would
-	 * take keys by it. 0: the configuration's is in force; TENANT_KEPT_NONE: there is no limit. The registry's. */
-	_Atomic uint64_t kept_limits[KEY_LIMITS];
-	struct shard *shard; /* constant */
-	bool is_operator;    /* opened by the admin secret; constant */
+	struct shard *shard;   /* constant */
+	bool is_operator;      /* opened by the admin secret; constant */
 	struct tenant_counters counters;
 
 	/* Only the tenant's worker accesses the fields below. */

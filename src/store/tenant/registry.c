@@ -272,6 +272,11 @@ struct arenas registry_arenas(const struct registry *r) {
 	return sum;
 }
 
+struct tenant_limits registry_limits(const struct tenant *t) {
+	static const struct tenant_limits none;
+	return tenant_orphaned(t) ? none : list_entry(t, const struct registered, tenant)->limits;
+}
+
 size_t registry_count(struct registry *r) {
 	pthread_mutex_lock(&r->mutex);
 	size_t count = r->count;

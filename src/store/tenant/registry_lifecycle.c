@@ -5,7 +5,6 @@
 
 #include "atomdb/store/shard.h"
 #include "atomdb/store/tenant.h"
-#include "store/tenant/registry_limits.h"
 #include "store/tenant/registry_table.h"
 
 /* Returns whether a worker may end tenants now; the caller then calls end_end(). If another thread visits the tenants,
@@ -79,7 +78,7 @@ void registry_set_orphaned(struct registry *r, struct registered *g, bool orphan
 }
 
 /* The limits of an orphan: it has no quota, and none of its keys are evicted. */
-static const struct tenant_limits orphan_limits = {.eviction = EVICTION_NONE};
+static const struct tenant_limits orphan_limits = {.eviction = EVICTION_NONE, .of_orphan = true};
 
 /* Makes an orphan before the workers run. */
 static void orphan_at_start(struct registry *r, struct registered *g) {
@@ -95,7 +94,6 @@ static void orphan_at_start(struct registry *r, struct registered *g) {
 void registry_orphan(struct registry *r, struct registered *g) {
 	registry_remove_secrets(r, g);
 	registry_set_orphaned(r, g, true);
-	registry_keep_no_limits(g);
 	if (r->anonymous == g)
 		r->anonymous = NULL;
 	if (r->starting) {
@@ -117,6 +115,14 @@ void registry_orphan_told(struct registry *r, struct tenant *t) {
 		registry_add_own_secret(r, g);
 		registry_report_keys(r, LOG_EVENT_TENANT_ORPHANED, g);
 	}
+	release(r, g);
+	pthread_mutex_unlock(&r->mutex);
+}
+
+void registry_limits_told(struct registry *r, struct tenant *t) {
+	struct registered *g = list_entry(t, struct registered, tenant);
+	pthread_mutex_lock(&r->mutex);
+	g->untold--;
 	release(r, g);
 	pthread_mutex_unlock(&r->mutex);
 }

@@ -1,15 +1,13 @@
-/* Limits by which tenants lose keys. Callers hold the mutex. */
+/* Changes of the limits that evict keys. Callers hold the mutex. */
 #pragma once
 
 #include "store/tenant/registry_private.h"
 
-/* Counts the tenant if `wanted` would take keys from it by a limit that the configuration does not write, or that is
- * smaller because a line was lost. */
+/* Counts the tenant in `loss` if `wanted` would evict keys because the configuration lost the line of a limit. Counts
+ * neither an orphan nor a limit that the tenant keeps already. */
 void registry_weigh_limits(const struct registry *r, struct registered *g, const struct tenant_limits *wanted,
 			   struct registry_loss *loss);
-/* Decides which of the limits that the tenant is about to get are in force, and which former ones it keeps. */
+/* Sets `g->limits` to the limits to put in force: `limits`, except for the former ones that the tenant keeps. */
 void registry_take_limits(struct registry *r, struct registered *g, const struct tenant_limits *limits);
-/* Lets the tenant, which becomes an orphan, keep no limit. The former ones stay known. */
-void registry_keep_no_limits(struct registered *g);
-/* Reports the tenants that keep limits, or lose keys by lowered ones, since the last call. */
+/* Logs the tenants that keep limits, and those that lose keys to a smaller limit, since the last call. */
 void registry_report_limits(struct registry *r);

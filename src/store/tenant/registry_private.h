@@ -38,7 +38,7 @@ struct registered {
 	struct identity_node *identities;       /* owned; the latest is first; NULL: none yet */
 	const struct tenant_identity *restored; /* its identity in the process before; NULL: it is new */
 	struct tenant_limits limits;            /* in force, or sent to the worker; of an orphan: its former limits */
-	unsigned untold;                        /* calls of the `orphaned` hook without registry_orphan_told() so far */
+	unsigned untold; /* calls of registry_orphan_told() and registry_limits_told() that are missing */
 	struct opener openers[TENANT_SECRETS];
 	unsigned opener_count;
 	unsigned shard;   /* index */

@@ -156,11 +156,26 @@ static void weigh_all(struct registry *r, const struct tenants_config *config, s
 
 /* ---- application ---- */
 
-static void change_limits(struct registry *r, struct registered *g, const struct tenant_limits *limits) {
+/* Gives the worker of a tenant that the configuration names the limits that were taken. */
+static void change_limits(struct registry *r, struct registered *g) {
 	if (r->starting)
-		tenant_set_limits(&g->tenant, limits, 0);
+		tenant_set_limits(&g->tenant, &g->limits, 0);
 	if (r->hooks.limits_changed != NULL)
-		r->hooks.limits_changed(r->hooks.context, &g->tenant, limits);
+		r->hooks.limits_changed(r->hooks.context, &g->tenant, &g->limits);
+}
+
+/* Gives a tenant that clients opened the defaults, except for the limits that it keeps. The worker takes those from a
+ * message of their own, before the defaults, which are one message for all such tenants. */
+static void give_defaults(struct registry *r, struct registered *g) {
+	bool was_orphan = tenant_orphaned(&g->tenant), kept = g->limits.kept != 0;
+	registry_take_limits(r, g, &r->defaults);
+	registry_set_orphaned(r, g, false);
+	if (r->starting)
+		tenant_set_limits(&g->tenant, &g->limits, 0);
+	if (r->hooks.opened_limits_changed == NULL || !(was_orphan || kept || g->limits.kept != 0))
+		return;
+	g->untold++;
+	r->hooks.opened_limits_changed(r->hooks.context, &g->tenant, &g->limits);
 }
 
 /* Makes orphans of the tenants that clients opened with a secret of the configuration, which now opens another tenant.
@@ -214,7 +229,7 @@ static int put_tenant(struct registry *r, const struct tenant_config *c, struct 
 	if (added)
 		registry_show(r, g);
 	else /* Only after the name is set: the worker writes it to the arena when it changes the limits. */
-		change_limits(r, g, &c->limits);
+		change_limits(r, g);
 	registry_add_secrets(r, g, c->secrets, c->secret_count);
 	if (added && !r->starting)
 		registry_report(r, LOG_EVENT_TENANT_CREATED, g);
@@ -266,10 +281,7 @@ static void keep_orphans(struct registry *r, const struct tenants_config *config
 			continue;
 		bool own = registry_add_own_secret(r, g);
 		if (own && config->open && !registered_listed(g)) {
-			registry_take_limits(r, g, &r->defaults);
-			registry_set_orphaned(r, g, false);
-			if (r->starting)
-				tenant_set_limits(&g->tenant, &r->defaults, 0);
+			give_defaults(r, g);
 		} else if (!registered_listed(g)) {
 			count++;
 			keys += counter_get(&g->tenant.counters.keys);
@@ -288,11 +300,8 @@ static void keep_orphans(struct registry *r, const struct tenants_config *config
 static void keep_opened(struct registry *r) {
 	list_for_each (node, &r->tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
-		if (registered_listed(g) || tenant_orphaned(&g->tenant))
-			continue;
-		registry_take_limits(r, g, &r->defaults);
-		if (r->starting)
-			tenant_set_limits(&g->tenant, &r->defaults, 0);
+		if (!registered_listed(g) && !tenant_orphaned(&g->tenant))
+			give_defaults(r, g);
 	}
 }
 

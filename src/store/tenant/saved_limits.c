@@ -14,11 +14,10 @@ static uint64_t value_of(const struct tenant_limits *limits, enum key_limit whic
 	}
 }
 
-void saved_limits_write(uint64_t saved[KEY_LIMITS], const struct tenant_limits *limits, unsigned except) {
+void saved_limits_write(uint64_t saved[KEY_LIMITS], const struct tenant_limits *limits) {
 	for (unsigned i = 0; i < KEY_LIMITS; i++) {
 		uint64_t value = value_of(limits, i);
-		if ((except & 1u << i) == 0)
-			saved[i] = (value < VALUE_MAX ? value : VALUE_MAX) << SOURCE_BITS | limits->sources[i];
+		saved[i] = (value < VALUE_MAX ? value : VALUE_MAX) << SOURCE_BITS | limits->sources[i];
 	}
 }
 

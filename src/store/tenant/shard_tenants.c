@@ -16,8 +16,8 @@ void shard_set_defaults(struct shard *s, const struct tenant_limits *limits) {
 	s->defaults = *limits;
 	for (uint32_t i = 0; i < s->slots; i++) {
 		struct tenant *t = s->tenants[i];
-		if (t != NULL && !tenant_listed(t) && !tenant_orphaned(t))
-			tenant_set_limits(t, limits, s->now_ns);
+		if (t != NULL && !tenant_listed(t))
+			tenant_set_defaults(t, limits, s->now_ns);
 	}
 }
 
@@ -86,7 +86,8 @@ int shard_open_tenant(struct shard *s, struct tenant *t) {
 	shard_directory(s)[slot].record = block;
 	crash_point();
 	place_tenant(s, slot, t);
-	tenant_set_limits(t, tenant_listed(t) ? &t->limits : &s->defaults, s->now_ns);
+	bool has_defaults = !tenant_listed(t) && !t->limits.of_orphan;
+	tenant_set_limits(t, has_defaults ? &s->defaults : &t->limits, s->now_ns);
 	return 0;
 }
 

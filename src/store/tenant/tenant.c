@@ -6,24 +6,8 @@
 #include "store/keyspace/quota.h"
 #include "store/tenant/saved_limits.h"
 
-static uint64_t kept_limit(const struct tenant *t, enum key_limit which) {
-	return atomic_load_explicit(&t->kept_limits[which], memory_order_relaxed);
-}
-
-void tenant_use_kept_limits(const struct tenant *t, struct tenant_limits *limits) {
-	uint64_t entries = kept_limit(t, KEY_LIMIT_ENTRIES), memory = kept_limit(t, KEY_LIMIT_MEMORY);
-	if (entries != 0)
-		limits->max_entries = entries == TENANT_KEPT_NONE ? 0 : entries;
-	if (memory != 0)
-		limits->max_memory = memory == TENANT_KEPT_NONE ? 0 : memory;
-	if (kept_limit(t, KEY_LIMIT_EVICTION) != 0)
-		limits->eviction = EVICTION_NONE;
-}
-
-static void take_limits(struct tenant *t, const struct tenant_limits *given) {
-	t->limits = *given;
-	struct tenant_limits *limits = &t->limits;
-	tenant_use_kept_limits(t, limits);
+static void take_limits(struct tenant *t, const struct tenant_limits *limits) {
+	t->limits = *limits;
 	counter_set(&t->counters.quota_entries, limits->max_entries);
 	counter_set(&t->counters.quota_bytes, limits->max_memory);
 	counter_set(&t->counters.evicts, limits->eviction != EVICTION_NONE);
@@ -43,23 +27,27 @@ static void shed_later(struct tenant *t) {
 		list_push_back(&t->shard->over, &t->over);
 }
 
-/* Tells the next process the limits. Those that an orphan had stay, and so do those that the tenant keeps. */
-static void save_limits(struct tenant *t) {
-	unsigned kept = 0;
-	for (unsigned i = 0; i < KEY_LIMITS; i++)
-		kept |= kept_limit(t, i) != 0 ? 1u << i : 0;
-	if (!tenant_orphaned(t))
-		saved_limits_write(t->record->limits, &t->limits, kept);
-}
-
 void tenant_set_limits(struct tenant *t, const struct tenant_limits *limits, uint64_t now_ns) {
 	take_limits(t, limits);
 	token_bucket_set_rate(&t->commands, limits->commands_per_second, now_ns);
 	if (t->record == NULL)
 		return;
 	record_write_identity(t);
-	save_limits(t);
+	/* The next process gives an orphan that gets a name again the limits that it had before. */
+	if (!limits->of_orphan)
+		saved_limits_write(t->record->limits, limits);
 	shed_later(t);
+}
+
+void tenant_set_defaults(struct tenant *t, const struct tenant_limits *defaults, uint64_t now_ns) {
+	struct tenant_limits limits = *defaults;
+	if (t->limits.of_orphan)
+		return;
+	limits.kept = t->limits.kept;
+	for (unsigned i = 0; i < KEY_LIMITS; i++)
+		if (limits.kept & 1u << i)
+			tenant_limits_copy(&limits, &t->limits, i);
+	tenant_set_limits(t, &limits, now_ns);
 }
 
 static void set_last_client_id(struct tenant *t, uint64_t id) {

@@ -50,6 +50,10 @@ static void server_limits_changed(void *context, struct tenant *t, const struct 
 	assert_int_equal(worker_post_limits(server_owner(context, t), t, limits), 0);
 }
 
+static void server_opened_limits_changed(void *context, struct tenant *t, const struct tenant_limits *limits) {
+	assert_int_equal(worker_post_opened_limits(server_owner(context, t), t, limits), 0);
+}
+
 static void server_defaults_changed(void *context, const struct tenant_limits *limits) {
 	struct server *s = context;
 	for (unsigned i = 0; i < WORKERS; i++)
@@ -94,6 +98,7 @@ static inline struct server *server_start(const struct settings *settings,
 	}
 	struct registry_hooks hooks = {
 		.limits_changed = server_limits_changed,
+		.opened_limits_changed = server_opened_limits_changed,
 		.defaults_changed = server_defaults_changed,
 		.removed = server_removed,
 		.context = s,

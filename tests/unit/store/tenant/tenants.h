@@ -26,20 +26,60 @@ struct world {
 	struct registry *registry;
 	unsigned limits_changed, defaults_changed, removed, orphaned;
 	struct tenant *last_removed, *last_orphaned;
-	struct tenant_limits last_limits;
+	bool holds; /* messages with limits stay in `messages` until world_deliver() */
+	struct limits_message {
+		struct tenant *tenant; /* NULL: defaults */
+		struct tenant_limits limits;
+	} messages[16];
+	unsigned message_count;
+	struct tenant *told[16]; /* registry_limits_told() is to be called for these */
+	unsigned told_count;
 };
+
+static inline void deliver(struct world *w, struct tenant *t, const struct tenant_limits *limits) {
+	if (t != NULL) {
+		tenant_set_limits(t, limits, 1);
+		return;
+	}
+	for (unsigned i = 0; i < SHARDS; i++)
+		shard_set_defaults(w->shards[i], limits);
+}
+
+static inline void post(struct world *w, struct tenant *t, const struct tenant_limits *limits) {
+	if (!w->holds) {
+		deliver(w, t, limits);
+		return;
+	}
+	assert_true(w->message_count < 16);
+	w->messages[w->message_count++] = (struct limits_message){t, *limits};
+}
+
+/* Has the workers take the oldest `count` messages with limits. */
+static inline void world_deliver(struct world *w, unsigned count) {
+	assert_true(count <= w->message_count);
+	for (unsigned i = 0; i < count; i++)
+		deliver(w, w->messages[i].tenant, &w->messages[i].limits);
+	w->message_count -= count;
+	memmove(w->messages, w->messages + count, w->message_count * sizeof w->messages[0]);
+}
 
 static inline void on_limits(void *context, struct tenant *t, const struct tenant_limits *limits) {
 	struct world *w = context;
 	w->limits_changed++;
-	tenant_set_limits(t, limits, 1);
+	post(w, t, limits);
+}
+
+static inline void on_opened_limits(void *context, struct tenant *t, const struct tenant_limits *limits) {
+	struct world *w = context;
+	assert_true(w->told_count < 16);
+	w->told[w->told_count++] = t;
+	post(w, t, limits);
 }
 
 static inline void on_defaults(void *context, const struct tenant_limits *limits) {
 	struct world *w = context;
 	w->defaults_changed++;
-	for (unsigned i = 0; i < SHARDS; i++)
-		shard_set_defaults(w->shards[i], limits);
+	post(w, NULL, limits);
 }
 
 static inline void on_removed(void *context, struct tenant *t) {
@@ -61,13 +101,24 @@ static inline struct tenant_config tenant_named(const char *name, const char *se
 	return c;
 }
 
+static inline struct registry_hooks world_hooks(struct world *w) {
+	return (struct registry_hooks){
+		.limits_changed = on_limits,
+		.opened_limits_changed = on_opened_limits,
+		.defaults_changed = on_defaults,
+		.removed = on_removed,
+		.orphaned = on_orphaned,
+		.context = w,
+	};
+}
+
 static inline void world_open(struct world *w, const struct tenants_config *y) {
 	memset(w, 0, sizeof *w);
 	for (unsigned i = 0; i < SHARDS; i++) {
 		assert_int_equal(shard_new(&w->shards[i], &(struct shard_options){.id = i, .worker = i}), 0);
 		shard_set_now(w->shards[i], 1700000000000, 1);
 	}
-	struct registry_hooks hooks = {on_limits, on_defaults, on_removed, NULL, on_orphaned, w};
+	struct registry_hooks hooks = world_hooks(w);
 	assert_int_equal(registry_new(&w->registry, w->shards, SHARDS, y, &hooks, NULL), 0);
 }
 
@@ -107,6 +158,7 @@ static inline void world_restart(struct world *w, const struct tenants_config *y
 	for (unsigned i = 0; i < SHARDS && saved; i++)
 		assert_int_equal(shard_save(w->shards[i]), 0);
 	registry_free(w->registry);
+	w->told_count = 0;
 	for (unsigned i = 0; i < SHARDS; i++) {
 		int fd = dup(shard_fd(w->shards[i]));
 		assert_true(fd > 0);
@@ -115,7 +167,7 @@ static inline void world_restart(struct world *w, const struct tenants_config *y
 		assert_int_equal(shard_new(&w->shards[i], &options), 0);
 		shard_set_now(w->shards[i], 1700000000000, 1);
 	}
-	struct registry_hooks hooks = {on_limits, on_defaults, on_removed, NULL, on_orphaned, w};
+	struct registry_hooks hooks = world_hooks(w);
 	assert_int_equal(registry_new(&w->registry, w->shards, SHARDS, y, &hooks, NULL), 0);
 }
 

@@ -1,3 +1,4 @@
+#include "atomdb/store/drop.h"
 #include "atomdb/store/tenant.h"
 #include "tenants.h"
 
@@ -236,12 +237,107 @@ static void test_records_of_an_earlier_release_have_no_limits(void **state) {
 	}
 }
 
+/* A tenant of 50 keys that keeps its former limit of 100 after a start with one of 30. */
+static struct tenant *start_with_kept_limit(struct world *w, struct tenants_config *y, struct tenant_config *shop,
+					    bool opened) {
+	struct tenant *t;
+	*shop = tenant_named("shop", "s");
+	*y = (struct tenants_config){.open = opened, .tenants = shop, .tenant_count = opened ? 0 : 1};
+	shop->limits = y->defaults = (struct tenant_limits){.max_entries = 100, .sources = {LIMIT_IN_DEFAULTS}};
+	world_open(w, y);
+	assert_int_equal(auth(w, "default", "s", &t), 0);
+	put_keys(t, 50);
+	shop->limits = y->defaults = (struct tenant_limits){.max_entries = 30};
+	world_restart(w, y, true);
+	assert_int_equal(auth(w, "default", "s", &t), 0);
+	assert_int_equal(t->limits.max_entries, 100);
+	w->holds = true;
+	return t;
+}
+
+static void clear_keys(struct tenant *t) {
+	keyspace_flush(t, TENANT_DATABASES);
+	while (shard_work(t->shard, 100))
+		;
+}
+
+static void deliver_one_by_one(struct world *w, struct tenant *t, uint64_t keys) {
+	while (w->message_count != 0) {
+		world_deliver(w, 1);
+		assert_int_equal(keys_left(t), keys);
+	}
+}
+
+static void test_a_message_that_a_later_reload_overtakes_takes_no_keys(void **state) {
+	(void)state;
+	for (unsigned opened = 0; opened < 2; opened++) {
+		struct world w;
+		struct tenants_config y;
+		struct tenant_config shop;
+		struct registry_loss loss;
+		struct tenant *t = start_with_kept_limit(&w, &y, &shop, opened);
+		assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+		shop.limits = y.defaults = (struct tenant_limits){.max_entries = 200, .sources = {LIMIT_IN_DEFAULTS}};
+		assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+		assert_int_equal(registry_limits(t).max_entries, 200);
+		deliver_one_by_one(&w, t, 50);
+		assert_int_equal(t->limits.max_entries, 200);
+		assert_int_equal(t->record->limits[KEY_LIMIT_ENTRIES], 200 << 2 | LIMIT_IN_DEFAULTS);
+		world_close(&w);
+	}
+}
+
+static void test_an_orphan_that_is_named_again_before_its_worker_knows_loses_no_keys(void **state) {
+	(void)state;
+	for (unsigned opened = 0; opened < 2; opened++) {
+		struct world w;
+		struct tenants_config y, none = {.defaults = {.max_entries = 10, .sources = {LIMIT_IN_DEFAULTS}}};
+		struct tenant_config shop;
+		struct registry_loss loss;
+		struct tenant *t = start_with_kept_limit(&w, &y, &shop, opened);
+		/* The tenant is empty, so that the reload is not refused. Its clients write keys before the worker
+		 * takes the message. */
+		clear_keys(t);
+		assert_int_equal(registry_reload(w.registry, &none, &loss), 0);
+		w.holds = false;
+		put_keys(t, 50);
+		w.holds = true;
+		shop.limits = y.defaults = (struct tenant_limits){.max_entries = 200, .sources = {LIMIT_IN_DEFAULTS}};
+		assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+		deliver_one_by_one(&w, t, 50);
+		assert_int_equal(t->limits.max_entries, 200);
+		assert_int_equal(t->record->limits[KEY_LIMIT_ENTRIES], 200 << 2 | LIMIT_IN_DEFAULTS);
+		world_close(&w);
+	}
+}
+
+static void test_an_opened_tenant_that_keeps_a_limit_exists_until_its_worker_knows(void **state) {
+	(void)state;
+	struct world w;
+	struct tenants_config y;
+	struct tenant_config shop;
+	struct registry_loss loss;
+	struct tenant *t = start_with_kept_limit(&w, &y, &shop, true);
+	assert_int_equal(registry_reload(w.registry, &y, &loss), 0);
+	clear_keys(t);
+	registry_release(w.registry, t);
+	assert_int_equal(registry_count(w.registry), 1);
+	world_deliver(&w, w.message_count);
+	assert_int_equal(w.told_count, 1);
+	registry_limits_told(w.registry, w.told[0]);
+	assert_int_equal(registry_count(w.registry), 0);
+	world_close(&w);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_limit_that_is_not_written_takes_no_keys),
 		cmocka_unit_test(test_a_limit_that_is_not_written_is_lifted_at_a_start),
 		cmocka_unit_test(test_a_limit_that_lost_its_line_takes_no_keys_at_a_start),
 		cmocka_unit_test(test_records_of_an_earlier_release_have_no_limits),
+		cmocka_unit_test(test_a_message_that_a_later_reload_overtakes_takes_no_keys),
+		cmocka_unit_test(test_an_orphan_that_is_named_again_before_its_worker_knows_loses_no_keys),
+		cmocka_unit_test(test_an_opened_tenant_that_keeps_a_limit_exists_until_its_worker_knows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,7 @@ static void test_limits_are_read_as_they_were_written(void **state) {
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		uint64_t saved[KEY_LIMITS] = {7, 7, 7};
 		struct tenant_limits read = {.max_entries = 9, .eviction = EVICTION_NONE};
-		saved_limits_write(saved, &cases[i], 0);
+		saved_limits_write(saved, &cases[i]);
 		saved_limits_read(saved, &read);
 		assert_same(&read, &cases[i]);
 	}
@@ -34,23 +34,11 @@ static void test_zeros_read_as_no_limit_that_is_built_in(void **state) {
 	assert_same(&read, &(struct tenant_limits){0});
 }
 
-static void test_limits_that_are_excepted_stay(void **state) {
-	const struct tenant_limits first = {.max_entries = 1, .max_memory = 2, .sources = {2, 2, 2}};
-	const struct tenant_limits then = {.max_entries = 3, .max_memory = 4, .eviction = EVICTION_NONE};
-	uint64_t saved[KEY_LIMITS];
-	struct tenant_limits read = {0};
-	(void)state;
-	saved_limits_write(saved, &first, 0);
-	saved_limits_write(saved, &then, 1u << KEY_LIMIT_ENTRIES | 1u << KEY_LIMIT_EVICTION);
-	saved_limits_read(saved, &read);
-	assert_same(&read, &(struct tenant_limits){.max_entries = 1, .max_memory = 4, .sources = {2, 0, 2}});
-}
-
 static void test_a_limit_that_is_too_large_for_its_word_stays_large(void **state) {
 	uint64_t saved[KEY_LIMITS];
 	struct tenant_limits read = {0};
 	(void)state;
-	saved_limits_write(saved, &(struct tenant_limits){.max_memory = UINT64_MAX, .sources = {0, 1}}, 0);
+	saved_limits_write(saved, &(struct tenant_limits){.max_memory = UINT64_MAX, .sources = {0, 1}});
 	saved_limits_read(saved, &read);
 	assert_int_equal(read.max_memory, UINT64_MAX >> 2);
 	assert_int_equal(read.sources[KEY_LIMIT_MEMORY], LIMIT_IN_DEFAULTS);
@@ -70,7 +58,6 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_limits_are_read_as_they_were_written),
 		cmocka_unit_test(test_zeros_read_as_no_limit_that_is_built_in),
-		cmocka_unit_test(test_limits_that_are_excepted_stay),
 		cmocka_unit_test(test_a_limit_that_is_too_large_for_its_word_stays_large),
 		cmocka_unit_test(test_damaged_words_read_as_limits),
 	};

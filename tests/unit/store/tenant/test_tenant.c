@@ -136,14 +136,13 @@ static void test_lower_limits_are_reached_in_the_background(void **state) {
 	close_tenant();
 }
 
-static void test_kept_limits_take_the_place_of_those_that_are_set(void **state) {
+static void test_defaults_do_not_replace_kept_limits(void **state) {
 	const struct tenant_limits wanted = {.max_entries = 1, .max_memory = 2, .max_clients = 3};
+	const struct tenant_limits former = {
+		.max_entries = 9, .eviction = EVICTION_NONE, .sources = {LIMIT_IN_TENANT}, .kept = 7};
 	(void)state;
-	open_with(&(struct tenant_limits){.max_entries = 9, .sources = {LIMIT_IN_TENANT}}, 0);
-	tenant.kept_limits[KEY_LIMIT_ENTRIES] = 9;
-	tenant.kept_limits[KEY_LIMIT_MEMORY] = TENANT_KEPT_NONE;
-	tenant.kept_limits[KEY_LIMIT_EVICTION] = TENANT_KEPT_NONE;
-	tenant_set_limits(&tenant, &wanted, 1);
+	open_with(&former, 0);
+	tenant_set_defaults(&tenant, &wanted, 1);
 	assert_int_equal(tenant.limits.max_entries, 9);
 	assert_int_equal(tenant.limits.max_memory, 0);
 	assert_int_equal(tenant.limits.eviction, EVICTION_NONE);
@@ -151,8 +150,8 @@ static void test_kept_limits_take_the_place_of_those_that_are_set(void **state) 
 	assert_int_equal(counter_get(&tenant.counters.evicts), 0);
 	/* The next process still finds the former limit. */
 	assert_int_equal(tenant.record->limits[KEY_LIMIT_ENTRIES], 9 << 2 | LIMIT_IN_TENANT);
-	tenant.kept_limits[KEY_LIMIT_ENTRIES] = 0;
 	tenant_set_limits(&tenant, &wanted, 1);
+	tenant_set_defaults(&tenant, &wanted, 1);
 	assert_int_equal(tenant.limits.max_entries, 1);
 	assert_int_equal(tenant.record->limits[KEY_LIMIT_ENTRIES], 1 << 2 | LIMIT_BUILT_IN);
 	close_tenant();
@@ -161,8 +160,8 @@ static void test_kept_limits_take_the_place_of_those_that_are_set(void **state) 
 static void test_an_orphan_leaves_the_limits_that_it_had(void **state) {
 	(void)state;
 	open_with(&(struct tenant_limits){.max_entries = 9}, 0);
-	tenant.orphaned = true;
-	tenant_set_limits(&tenant, &(struct tenant_limits){.eviction = EVICTION_NONE}, 1);
+	tenant_set_limits(&tenant, &(struct tenant_limits){.eviction = EVICTION_NONE, .of_orphan = true}, 1);
+	tenant_set_defaults(&tenant, &(struct tenant_limits){.max_entries = 3}, 1);
 	assert_int_equal(tenant.limits.max_entries, 0);
 	assert_int_equal(tenant.record->limits[KEY_LIMIT_ENTRIES], 9 << 2);
 	assert_int_equal(tenant.record->limits[KEY_LIMIT_EVICTION], 0);
@@ -207,7 +206,7 @@ int main(void) {
 		cmocka_unit_test(test_a_full_tenant_is_refused_a_charge_but_not_the_little_that_it_needs),
 		cmocka_unit_test(test_a_charge_evicts_what_the_quota_needs),
 		cmocka_unit_test(test_lower_limits_are_reached_in_the_background),
-		cmocka_unit_test(test_kept_limits_take_the_place_of_those_that_are_set),
+		cmocka_unit_test(test_defaults_do_not_replace_kept_limits),
 		cmocka_unit_test(test_an_orphan_leaves_the_limits_that_it_had),
 		cmocka_unit_test(test_client_ids_rise_beyond_32_bits),
 		cmocka_unit_test(test_a_database_has_the_bytes_of_its_entries_and_its_table),
