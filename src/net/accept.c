@@ -9,16 +9,16 @@
 #include "net/connection.h"
 #include "net/worker.h"
 
-/* Connections of a listener that one turn accepts: the others are for the other workers, or the next turn. */
+/* Connections that one turn accepts of a listener. The other workers, or the next turn, accept the others. */
 #define ACCEPT_BATCH 8
-/* How long no connection is accepted if there is no descriptor for it, and none to get rid of it. */
+/* Time without accepting after there was no descriptor for a connection. */
 #define ACCEPT_PAUSE_MS 100
-/* With fewer places than these there is nothing to share. */
+/* With fewer places than these, tenants have no shares. */
 #define SHARED_PLACES 8
-/* The part of the places that no tenant gets: a 64th. */
+/* Part of the places that is reserved: a 64th. */
 #define KEPT_SHARE 64
-/* A client that has not authenticated for this long gives way to a new one. A client sends AUTH within a round trip, so
- * that the clients of a flood wait longer than all others. */
+/* A client that has not authenticated for this long may be closed in favour of a new one. A real client sends AUTH
+ * within a round trip, so that the clients of a flood are the oldest. */
 #define PATIENCE_MS 100
 
 int accept_listen(struct worker *w, bool on) {
@@ -47,8 +47,8 @@ static void pause_accepting(struct worker *w) {
 		w->tick_ms = until;
 }
 
-/* Gets rid of a client for which there is no descriptor: it must not hang, and the listener must not stay readable. The
- * worker gives its reserve up for as long as it takes to accept and close. */
+/* Accepts and closes a client for which there is no descriptor: it must not hang, and the listener must not stay
+ * readable. The worker closes its reserve descriptor for that time. */
 static void shed(struct worker *w, const struct listener *l, int error) {
 	report_failure(w, l, error);
 	if (w->reserve >= 0) {
@@ -79,10 +79,9 @@ static void reject(struct worker *w, const struct listener *l, int fd) {
 
 /* --- places -----------------------------------------------------------------------------------------------------
  *
- * A tenant may have as many more clients as it has already, while so many places of max_clients are free (the dynamic
- * thresholds of Choudhury and Hahne, 1998): one tenant alone gets half of them, two a third each, and there is always
- * room for another tenant. The same holds for all clients together that have no tenant yet. The operator gets any place
- * that is left. */
+ * A tenant may have at most as many clients as places of max_clients are free (the dynamic thresholds of Choudhury and
+ * Hahne, 1998): one tenant alone gets half of the places, each of two gets a third, and there is always room for
+ * another tenant. All clients without a tenant together count as one tenant. The operator may use every free place. */
 
 static uint64_t count_unauthenticated(const struct worker_shared *shared) {
 	uint64_t count = 0;
@@ -118,7 +117,7 @@ bool accept_has_place(struct worker *w, const struct tenant *t) {
 	return has;
 }
 
-/* Returns whether one more client without a tenant fits beside the `clients` that are there. */
+/* Returns whether there is a place for one more client without a tenant, in addition to `clients`. */
 static bool has_place_for_unauthenticated(const struct worker *w, uint64_t clients) {
 	uint32_t most = w->env.settings.max_clients;
 	if (most == 0)
@@ -128,7 +127,7 @@ static bool has_place_for_unauthenticated(const struct worker *w, uint64_t clien
 	return count_unauthenticated(w->shared) < most - clients;
 }
 
-/* Closes the oldest client that does not authenticate, in favour of a new one. Returns whether there is one. */
+/* Closes the oldest client that has not authenticated, to free a place for a new one. Returns whether there is one. */
 static bool displace_unauthenticated(struct worker *w, const struct listener *l) {
 	struct connection *c = list_entry(w->unauthenticated.next, struct connection, link);
 	if (w->env.settings.max_clients < SHARED_PLACES || list_empty(&w->unauthenticated) ||
@@ -155,7 +154,7 @@ void accept_admit(struct worker *w, const struct listener *l, int fd) {
 }
 
 void accept_ready(struct worker *w, const struct listener *l) {
-	/* A client of a worker that is stopping already may come back while this one still listens. */
+	/* A client of a worker that has already stopped may connect again while this worker still listens. */
 	if (atomic_load_explicit(&w->shared->deaf, memory_order_acquire))
 		return;
 	for (int i = 0; i < ACCEPT_BATCH && w->accepting; i++) {
@@ -163,7 +162,7 @@ void accept_ready(struct worker *w, const struct listener *l) {
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 				shed(w, l, -errno);
-			/* Otherwise another worker took the client, or it left before it was accepted. */
+			/* Another worker took the client, or the client left before it was accepted. */
 			return;
 		}
 		accept_admit(w, l, fd);

@@ -1,4 +1,4 @@
-/* Commands are parsed up to WORKER_WINDOW ahead, prepared together and run in order. */
+/* Parses up to WORKER_WINDOW commands ahead, prepares them together, and runs them in order. */
 #include "net/batch.h"
 
 #include <errno.h>
@@ -16,25 +16,25 @@
 #include "net/sniff.h"
 #include "net/worker.h"
 
-/* Replies are sent in the middle of a batch when they are more than this. */
+/* Longer replies are sent in the middle of a batch. */
 #define OUTPUT_EARLY ((size_t)256 << 10)
 /* Limits before a client authenticates: arguments, bytes of one argument, bytes of a command. */
 #define UNAUTHENTICATED_ARGS  10
 #define UNAUTHENTICATED_BULK  ((uint64_t)16 << 10)
 #define UNAUTHENTICATED_BYTES ((size_t)256 << 10)
-/* Bytes of an offending command that are logged. */
+/* Most bytes of an invalid command in the log. */
 #define REPORTED ((size_t)128)
-/* Time for the commands of one client before the others have theirs, in clock_ticks: some milliseconds at most. Bytes
- * alone do not bound it, since a few of them can ask for a walk through all keys. */
+/* Time for the commands of one client before other clients are served, in clock_ticks: some milliseconds at most. A
+ * limit on bytes is not enough, since a short command may walk through all keys. */
 #define SLICE_TICKS ((uint64_t)1 << 22)
-/* A client that had so many commands run at once is greedy until some of its turns in a row were short. The end of a
- * long pipeline is a short turn too. */
+/* A client is greedy after it had so many commands run at once, until several of its turns in a row were short. The end
+ * of a long pipeline is a short turn too. */
 #define GREEDY_COMMANDS 256u
 #define GREEDY_TURNS    8
-/* The least by which the limit of a reply grows. */
+/* Smallest step in bytes by which the limit of a reply grows. */
 #define GROW_LEAST ((size_t)64 << 10)
 
-/* Parsing and running are loops that each want the processor's registers to themselves. */
+/* Separate functions for parsing and running: each loop needs the processor's registers for itself. */
 #define APART __attribute__((noinline))
 
 size_t batch_query_limit(const struct connection *c) {
@@ -46,7 +46,7 @@ size_t batch_query_limit(const struct connection *c) {
 	return (size_t)most;
 }
 
-/* The part of the offending bytes that may be logged: a secret may follow one of these words. */
+/* Returns the part of the invalid bytes that may be logged. A secret may follow one of these words. */
 static struct slice reported(struct slice bytes) {
 	static const struct slice words[] = {{"AUTH", 4}, {"SECRET", 6}};
 	if (bytes.len > REPORTED)
@@ -90,7 +90,7 @@ APART unsigned batch_parse_usual(struct window *v, const char *data, size_t len)
 static APART int parse_any(struct connection *c, struct batch *b, struct window *v) {
 	struct reader *r = &c->worker->reader;
 	bool authenticated = session_authenticated(&c->session);
-	/* A command that runs does this too, but there may be none. */
+	/* A command that runs does this too, but no command may follow. */
 	connection_touch(c);
 	struct reader_limits limits = {
 		.max_args = authenticated ? INT32_MAX : UNAUTHENTICATED_ARGS,
@@ -116,7 +116,8 @@ static APART int parse_any(struct connection *c, struct batch *b, struct window 
 /* Fills the window from byte b->done on, and prepares it. Returns the result of the reader. */
 static int parse(struct connection *c, struct batch *b, struct window *v) {
 	int result = READER_COMMAND;
-	/* An unauthenticated client's next command may be AUTH, which changes the limits of those behind it. */
+	/* The next command of an unauthenticated client may be AUTH, which changes the limits for the commands behind
+	 * it. */
 	if (c->session.tenant != NULL && !reader_busy(&c->worker->reader))
 		v->count = batch_parse_usual(v, b->data + b->done, b->len - b->done);
 	if (v->count == 0)
@@ -129,7 +130,7 @@ static int parse(struct connection *c, struct batch *b, struct window *v) {
 	return result;
 }
 
-/* Holds the value that the reply ends with, which is sent before anything else. */
+/* Holds the pinned value with which the reply ends. It is sent before further replies. */
 static APART enum verdict pin_reply(struct connection *c) {
 	struct worker *w = c->worker;
 	struct pinned pinned = w->env.pinned;
@@ -141,15 +142,15 @@ static APART enum verdict pin_reply(struct connection *c) {
 	return output_pin(c, pinned) < 0 ? VERDICT_DROP : VERDICT_STALLED;
 }
 
-/* Overwrites the command that has just run, from byte `begin` on: it holds a secret. */
+/* Overwrites the command that has just run, from byte `begin` on, because it contains a secret. */
 static APART void wipe_command(struct connection *c, const struct batch *b, size_t begin) {
 	c->session.flags &= ~(uint32_t)SESSION_SECRET;
 	explicit_bzero(b->data + begin, b->done - begin);
 	reader_wipe(&c->worker->reader);
 }
 
-/* Replaces a reply for which there was no room by an error. Returns false if the client has left more unread than it
- * may. */
+/* Replaces a reply for which there was no room with an error. Returns false if the client's unread replies exceed the
+ * limit. */
 static APART bool drop_reply(struct connection *c) {
 	struct worker *w = c->worker;
 	if (w->writer.limit >= output_limit(c)) {
@@ -163,7 +164,7 @@ static APART bool drop_reply(struct connection *c) {
 	return true;
 }
 
-/* Runs the window's commands until the time is over. Returns VERDICT_DONE if all ran. */
+/* Runs the commands of the window until the time is over. Returns VERDICT_DONE if all of them ran. */
 static APART enum verdict run_window(struct connection *c, struct batch *b, struct window *v, uint64_t *ticks,
 				     uint64_t end) {
 	struct worker *w = c->worker;
@@ -213,7 +214,7 @@ static APART enum verdict run_window(struct connection *c, struct batch *b, stru
 	return VERDICT_DONE;
 }
 
-/* Judges the bytes behind the commands that have run, from the last result of the reader. */
+/* Returns the verdict about the bytes behind the last command, from the last result of the reader. */
 static enum verdict behind(struct connection *c, const struct batch *b, int result) {
 	if (result == READER_COMMAND || result == READER_EMPTY)
 		return b->done < b->len ? VERDICT_WINDOW : VERDICT_DONE;
@@ -247,10 +248,11 @@ static bool check_greeting(struct connection *c, const struct batch *b) {
 	}
 }
 
-/* The `grow` of the worker's writer: raises its limit for the client that is being served, and charges the client. */
+/* The `grow` callback of the worker's writer: raises its limit for the client that is being served, and charges the
+ * client. */
 static bool grow_reply(struct writer *writer, size_t n) {
 	struct worker *w = list_entry(writer, struct worker, writer);
-	/* No command wrote this refusal. */
+	/* This refusal is not a reply to a command. */
 	if (w->env.running == NULL)
 		return false;
 	struct connection *c = list_entry(w->env.running, struct connection, session);
@@ -259,7 +261,7 @@ static bool grow_reply(struct writer *writer, size_t n) {
 		writer->limit = most;
 		return false;
 	}
-	/* Half more than is needed, so that there are few charges. */
+	/* Half more than necessary, to make fewer charges. */
 	size_t limit = len + n > most / 3 * 2 ? most : (len + n) / 2 * 3;
 	if (connection_charge_reply(c, limit - writer->limit) < 0) {
 		size_t step = n > GROW_LEAST ? n : GROW_LEAST;
@@ -280,8 +282,8 @@ void batch_begin_replies(struct connection *c) {
 	c->session.reply = &w->writer;
 }
 
-/* Takes the charge of the client's buffers back while its commands run: what a command stores takes the place of the
- * bytes that it is made from. The shard still counts the buffers as memory. Returns their bytes. */
+/* Discharges the client's buffers while its commands run: the values that a command stores replace the bytes that they
+ * are made from. The shard still counts the buffers as memory. Returns their bytes. */
 static APART uint64_t hold_memory(struct connection *c) {
 	uint64_t bytes = c->session.tenant != NULL ? c->charged : 0;
 	if (bytes > 0)
@@ -304,7 +306,7 @@ enum verdict batch_run(struct connection *c, struct batch *b, struct window *v) 
 	uint64_t held = 0;
 	enum verdict verdict;
 	do {
-		/* A connection that waited until its replies were sent may have nothing left to run. */
+		/* A connection that waited until its replies were sent may have no commands left. */
 		int result = READER_EMPTY;
 		if (v->count > 0 || b->done < b->len)
 			result = v->count > 0 ? READER_COMMAND : parse(c, b, v);

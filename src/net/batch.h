@@ -1,4 +1,4 @@
-/* A batch: the commands of one client that run one after another, and whose replies are sent together. */
+/* A batch: commands of one client that run one after another, and whose replies are sent together. */
 #pragma once
 
 #include <stddef.h>
@@ -6,16 +6,16 @@
 struct connection;
 struct window;
 
-/* How a batch ended. */
+/* The result of a batch. */
 enum verdict {
-	VERDICT_DONE,       /* no byte is left */
-	VERDICT_WINDOW,     /* the window was used up: there is more */
-	VERDICT_UNFINISHED, /* the rest is the beginning of a command */
-	VERDICT_TOO_LARGE,  /* the same, and its client may not hold it */
+	VERDICT_DONE,       /* no bytes are left */
+	VERDICT_WINDOW,     /* the window is used up: commands are left */
+	VERDICT_UNFINISHED, /* the rest is an incomplete command */
+	VERDICT_TOO_LARGE,  /* the rest is an incomplete command that the client may not hold */
 	VERDICT_STALLED,    /* the rest waits until replies are sent */
-	VERDICT_RETRY,      /* the rest waits until the shard has caught up, or the others have been served */
+	VERDICT_RETRY,      /* the rest waits for the shard, or for other clients */
 	VERDICT_BLOCKED,    /* the rest waits until the tenant's pause ends, or the session is woken */
-	VERDICT_MIGRATE,    /* the rest is for another worker */
+	VERDICT_MIGRATE,    /* the rest must run on another worker */
 	VERDICT_CLOSE,      /* close after the replies */
 	VERDICT_DROP,       /* close at once */
 };
@@ -24,16 +24,17 @@ enum verdict {
 struct batch {
 	char *data;
 	size_t len;
-	size_t done; /* bytes whose commands have run */
+	size_t done; /* bytes of the commands that have run */
 };
 
-/* Runs every complete command, first those that are in the window already. The replies are in the worker's output. */
+/* Runs every complete command, first the commands that are already in the window. The replies are in the worker's
+ * output. */
 enum verdict batch_run(struct connection *c, struct batch *b, struct window *v);
-/* Parses commands of the usual form into the window, as many as fit. Returns how many. */
+/* Parses commands of the usual form into the window, as many as fit. Returns their number. */
 unsigned batch_parse_usual(struct window *v, const char *data, size_t len);
 /* Directs the client's replies to the worker's output. */
 void batch_begin_replies(struct connection *c);
-/* Logs and answers bytes that do not follow the protocol. Returns VERDICT_CLOSE. */
+/* Logs bytes that violate the protocol, and replies with an error. Returns VERDICT_CLOSE. */
 enum verdict batch_protocol_error(struct connection *c, const struct batch *b, const char *reason);
-/* Bytes that an unfinished command of the client may have. */
+/* Returns the most bytes that an unfinished command of the client may have. */
 size_t batch_query_limit(const struct connection *c);

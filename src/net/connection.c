@@ -39,7 +39,7 @@ int connection_enter(struct worker *w, struct connection *c) {
 	struct epoll_event event = {.events = c->interest, .data.ptr = c};
 	if (epoll_ctl(w->epoll, EPOLL_CTL_ADD, c->fd, &event) < 0)
 		return -errno;
-	/* A client that comes from another worker may be older than auth_timeout. */
+	/* A client from another worker may be older than auth_timeout. */
 	list_push_back((c->flags & CONNECTION_AUTHENTICATED) ? &w->authenticated : &w->unauthenticated, &c->link);
 	c->state = CLIENT_UNAUTHENTICATED;
 	counter_add(&w->counters.states[c->state], 1);
@@ -90,11 +90,10 @@ void connection_close(struct connection *c) {
 		return;
 	if (c->flags & CONNECTION_REPLIED)
 		output_send_replies(w);
-	/* The client may have come here to open a tenant that its secret made, and leaves before the tenant has let it
-	 * in. */
+	/* The client may have been sent here to open a tenant with its secret, and leaves before it is attached. */
 	bool kept_out = c->session.tenant == NULL && (c->flags & CONNECTION_RUNNABLE) != 0;
 	connection_uncharge(c);
-	/* The tenant may end with the session, and the pinned value with the tenant. */
+	/* The tenant may end with the session, and the pinned value ends with the tenant. */
 	output_drop(c);
 	session_deinit(&c->session);
 	if (kept_out)
@@ -141,18 +140,18 @@ static void watch(struct connection *c, uint32_t interest) {
 	if (c->interest == interest)
 		return;
 	struct epoll_event event = {.events = interest, .data.ptr = c};
-	/* Only a lack of kernel memory could make it fail, and a change needs none. */
+	/* epoll_ctl could fail only for lack of kernel memory, and a modification needs none. */
 	if (epoll_ctl(c->worker->epoll, EPOLL_CTL_MOD, c->fd, &event) == 0)
 		c->interest = interest;
 }
 
-/* Returns whether the peer has not yet taken what was sent. */
+/* Returns whether the peer has not acknowledged all sent bytes. */
 static bool is_in_flight(const struct connection *c) {
 	int bytes;
 	return ioctl(c->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0;
 }
 
-/* Returns whether unread input waits. */
+/* Returns whether the socket has unread input. */
 static bool is_sending(const struct connection *c) {
 	int bytes;
 	return ioctl(c->fd, FIONREAD, &bytes) == 0 && bytes > 0;
@@ -189,8 +188,8 @@ void connection_finish(struct connection *c) {
 	pending_drop(c);
 	connection_uncharge(c);
 	bool unsent = output_unsent(c) > 0;
-	/* If input is unread, or comes in later, close(2) makes the kernel drop the replies that are on their way. So
-	 * the worker reads and drops input until they have arrived. */
+	/* If input is unread, or arrives later, close(2) makes the kernel drop replies in transit. So the worker reads
+	 * and drops input until the replies have arrived. */
 	bool ended = (c->flags & CONNECTION_ENDED) != 0;
 	if ((!unsent && (ended || (!is_in_flight(c) && !is_sending(c)))) || connection_charge(c) < 0) {
 		connection_close(c);
@@ -234,7 +233,7 @@ void connection_depart(struct connection *c) {
 		session_detach(&c->session);
 	epoll_ctl(w->epoll, EPOLL_CTL_DEL, c->fd, NULL);
 	list_remove(&c->link);
-	/* The other worker sends what was pushed in this turn. */
+	/* The other worker sends the bytes that were pushed in this turn. */
 	if (c->output != NULL)
 		list_remove(&c->output->push);
 	c->session.reply = NULL;
@@ -258,8 +257,8 @@ uint64_t connection_memory(const struct connection *c) {
 	return n;
 }
 
-/* A charge may make the tenant evict keys. Clients are told of that, which may change what this one holds, or overrun
- * it: then the charge fails, and the buffers are gone. */
+/* A charge may evict keys of the tenant. Messages about the evictions may grow this client's buffers, or close the
+ * client: then the charge fails, and the buffers are freed. */
 static int charge_more(struct connection *c, uint64_t more, enum client_charge how) {
 	struct worker *w = c->worker;
 	if (c->session.tenant != NULL) {

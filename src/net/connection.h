@@ -1,11 +1,11 @@
-/* A connection: a client's socket, its session, and the bytes that could be neither run nor sent yet.
+/* A connection: the socket of a client, its session, and the bytes that could not be run or sent yet.
  *
  *   socket -> [worker's input] -> reader -> dispatch -> [worker's output] -> socket
  *                  |   ^                                     |   ^
  *               pending, when unfinished                  output, when the socket is full
  *
- * An idle connection has neither. Both are charged to the tenant, or to the worker's allowance for clients that have
- * not authenticated. While commands run nothing is charged, so that a command may change or end the tenant.
+ * An idle connection has no buffers. The buffers are charged to the tenant, or to the worker's allowance for clients
+ * that have not authenticated. While commands run nothing is charged, so that a command may change or end the tenant.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 
 #include "atomdb/session/session.h"
 
-/* Bytes that a client may hold if its tenant has no room left: the DEL that makes room must get through. */
+/* Bytes that a client may hold if its tenant has no room left, so that a DEL that frees memory can arrive. */
 #define GRACE_BYTES ((uint64_t)16 << 10)
 
 struct output;
@@ -22,15 +22,15 @@ struct pending;
 struct worker;
 
 enum connection_flag {
-	CONNECTION_AUTHENTICATED = 1 << 0, /* has had a tenant */
+	CONNECTION_AUTHENTICATED = 1 << 0, /* has or had a tenant */
 	CONNECTION_GREETED = 1 << 1,       /* its first bytes may be RESP */
-	CONNECTION_RUNNABLE = 1 << 2,      /* pending may hold complete commands, kept back until replies are sent */
-	CONNECTION_WAITING = 1 << 3,       /* in one of the worker's lists of those whose commands are tried again */
+	CONNECTION_RUNNABLE = 1 << 2,      /* pending may hold complete commands, which wait until replies are sent */
+	CONNECTION_WAITING = 1 << 3,       /* in one of the worker's lists of connections with waiting commands */
 	CONNECTION_FINISHED = 1 << 4,      /* runs no more commands; closed when its replies have arrived */
-	CONNECTION_ENDED = 1 << 5,         /* the client has sent its last byte */
+	CONNECTION_ENDED = 1 << 5,         /* the client has closed its sending side */
 	CONNECTION_OVERRUN =
 		1 << 6, /* it holds too much: its buffers are freed, and it is closed at the end of the turn */
-	CONNECTION_REPLIED = 1 << 7, /* among worker->replies */
+	CONNECTION_REPLIED = 1 << 7, /* listed in worker->replies */
 };
 
 struct connection {
@@ -38,36 +38,36 @@ struct connection {
 	struct worker *worker;
 	struct pending *pending; /* owned, or NULL */
 	struct output *output;   /* owned, or NULL */
-	struct list link;        /* in one of the worker's lists */
+	struct list link;        /* linked in one of the worker's lists */
 	uint64_t charged;        /* bytes */
 	int fd;                  /* owned; -1: closed */
-	uint32_t interest;       /* what epoll watches */
+	uint32_t interest;       /* events that epoll watches */
 	uint8_t flags;           /* enum connection_flag */
-	uint8_t greedy; /* > 0: it lately had many commands run, or much of a value sent, at once: it is served behind
-			   the others, and less of it is read at once */
-	uint8_t state;  /* enum client_state, as counted */
+	uint8_t greedy; /* > 0: a recent turn ran many commands, or sent much of a value: it is served behind the
+			   others, and less of its input is read at once */
+	uint8_t state;  /* enum client_state, as counted in the worker's counters */
 };
 
-/* Makes a connection for `fd`, which it takes over: watched and counted, with a session and no tenant. Returns NULL
- * without memory; `fd` is closed then. */
+/* Makes a connection for `fd`, which it takes over: epoll watches it, it is counted, and has a session without a
+ * tenant. Returns NULL if there is no memory; `fd` is closed then. */
 struct connection *connection_new(struct worker *w, int fd, uint64_t id);
-/* Makes a connection for the accepted `fd`, which it takes over, also on failure. `tcp` sets TCP's options. */
+/* Makes a connection for the accepted `fd`, which it takes over, even on failure. `tcp`: sets the options of TCP. */
 void connection_open(struct worker *w, int fd, bool tcp);
 /* Adds a connection that another worker sent to this worker. Returns 0 or -errno. */
 int connection_enter(struct worker *w, struct connection *c);
-/* Sends the connection, with its pending input, to the worker session.home. This worker must not use it any more. */
+/* Sends the connection, with its pending input, to the worker session.home. Afterwards this worker must not use it. */
 void connection_depart(struct connection *c);
 /* Closes the socket and leaves the tenant at once. The memory is freed at the end of the turn. */
 void connection_close(struct connection *c);
-/* Closes the connection when its replies have arrived, or some seconds later. A further call checks whether they have.
- */
+/* Closes the connection when its replies have arrived, or after some seconds. A further call checks whether they have
+ * arrived. */
 void connection_finish(struct connection *c);
-/* Frees the buffers of a client that has no command running, and closes it at the end of the turn. May be called for
- * any session during a walk over all. */
+/* Frees the buffers of a client that runs no command, and closes it at the end of the turn. Allowed for any session
+ * during a walk over all sessions. */
 void connection_overrun(struct connection *c);
-/* The same for a client that holds too much of its tenant's memory; it is counted and logged. */
+/* The same for a client that holds too much of its tenant's memory. Counts and logs it. */
 void connection_evict(struct connection *c);
-/* Only counts and logs that. */
+/* Only counts and logs such a client. */
 void connection_report_evicted(const struct connection *c);
 /* Closes the clients of connection_overrun and connection_evict. */
 void connection_close_evicted(struct worker *w);
@@ -76,23 +76,23 @@ void connection_free_closed(struct worker *w);
 /* Frees a connection that no worker has, and closes its socket. The session is not ended. */
 void connection_discard(struct connection *c);
 
-/* Restarts the idle time: bytes moved. A finished client has a fixed time to read its replies. */
+/* Restarts the idle time after bytes moved. A finished client has a fixed time to read its replies. */
 static inline void connection_touch(struct connection *c) {
 	if (!(c->flags & CONNECTION_FINISHED))
 		c->session.last_ms = c->session.env->steady_ms;
 }
-/* Returns whether the client may stay silent: as in Redis, a subscriber, a monitor and a client that waits. */
+/* Returns whether the client has no idle timeout: as in Redis, a subscriber, a monitor, or a client that waits. */
 bool connection_may_be_idle(const struct connection *c);
 
-/* Bytes of the connection's buffers. */
+/* Returns the bytes of the connection's buffers. */
 uint64_t connection_memory(const struct connection *c);
-/* Sets the charge to what the connection holds. Returns 0, or ATOMDB_E_OOM with the charge unchanged. */
+/* Sets the charge to the bytes that the connection holds. Returns 0, or ATOMDB_E_OOM with the charge unchanged. */
 int connection_charge(struct connection *c);
 /* The same, but evicts no key now. */
 int connection_charge_later(struct connection *c);
-/* Charges a part of a reply that is being made, until the next of these calls. Returns 0 or ATOMDB_E_OOM. */
+/* Charges a part of a reply that is being written, until the next of these calls. Returns 0 or ATOMDB_E_OOM. */
 int connection_charge_reply(struct connection *c, uint64_t bytes);
-/* Takes the whole charge back. */
+/* Discharges everything. */
 void connection_uncharge(struct connection *c);
 /* Updates epoll's interest, the worker's lists and the counted state after a turn of the connection. */
 void connection_settle(struct connection *c);

@@ -7,11 +7,11 @@
 #include "atomdb/session/fanout.h"
 #include "net/worker.h"
 
-/* Bytes of lines for the operator's MONITOR that may be in inboxes together. Further lines are lost. */
+/* Most bytes of lines for the operator's MONITOR in all inboxes. Further lines are lost. */
 #define MONITOR_BYTES ((uint64_t)16 << 20)
 
-/* MESSAGE_FANOUT and MESSAGE_ANSWER. A fanout owns an array of them: one for each worker, and the last for the answer.
- */
+/* MESSAGE_FANOUT and MESSAGE_ANSWER. A fanout owns an array of them: one for each worker, and the last one for the
+ * answer. */
 struct envelope {
 	struct message message;
 	struct fanout *fanout;
@@ -20,7 +20,7 @@ struct envelope {
 struct monitor_message {
 	struct message message;
 	struct worker_shared *shared;
-	uint64_t counted; /* in shared->monitor_bytes */
+	uint64_t counted; /* bytes that it adds to shared->monitor_bytes */
 	struct buffer lines;
 	bool lost;
 };
@@ -53,7 +53,7 @@ void worker_send_fanout(struct environment *env, struct fanout *c) {
 		shared->control.ask(shared->control.context, c);
 		return;
 	}
-	/* The fanout may end with the last message. */
+	/* The fanout may be freed with the last message. */
 	unsigned workers = c->workers, own = env->worker;
 	for (unsigned i = 0; i < workers; i++) {
 		if (i != own)
@@ -73,7 +73,7 @@ void worker_discard_fanout(struct fanout *c) {
 		fanout_free(c);
 }
 
-/* Lines are lost if the operator does not take them. The operator's connection is closed then. */
+/* If the operator does not read, lines are lost and the operator's connection is closed. */
 void worker_send_monitor_feed(struct worker *w) {
 	struct buffer *lines = &w->env.feed.lines;
 	struct monitor_message *m = calloc(1, sizeof(*m));

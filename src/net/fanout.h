@@ -10,7 +10,7 @@ struct worker;
 
 /* Allocates the messages of a fanout. Returns 0 or -ENOMEM. */
 int worker_prepare_fanout(struct environment *env, struct fanout *c);
-/* Sends it to all other workers, or to the control plane. */
+/* Sends the fanout to all other workers, or to the control plane. */
 void worker_send_fanout(struct environment *env, struct fanout *c);
 /* Sends the lines of this turn to the operator's worker. */
 void worker_send_monitor_feed(struct worker *w);
@@ -18,5 +18,6 @@ void worker_send_monitor_feed(struct worker *w);
 void worker_take_fanout(struct worker *w, struct message *m);
 /* Frees a message that no worker will take. */
 void worker_drop_fanout(struct message *m);
-/* Ends a fanout by a message of it, after the threads have ended. Its session still has it, and frees it. */
+/* Detaches a fanout from the inbox of its message, after the threads have ended. Its session still has it, and frees
+ * it. */
 void worker_end_fanout(struct worker *w, struct message *m);

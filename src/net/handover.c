@@ -18,20 +18,21 @@
 
 struct connection_record {
 	uint64_t flags;       /* enum connection_flag */
-	struct slice tenant;  /* a record; data is NULL: the client has none */
+	struct slice tenant;  /* a record; data is NULL: absent */
 	struct slice session; /* a record */
 	struct slice input, output;
-	struct slice pinned; /* see output_serialize_pinned; data is NULL: there is none */
+	struct slice pinned; /* see output_serialize_pinned; data is NULL: absent */
 };
 
 #define FLAG(name, flag) \
 	{ name, FIELD_FLAG, offsetof(struct connection_record, flags), flag, 0 }
 #define BYTES(name, member) \
 	{ name, FIELD_BYTES, offsetof(struct connection_record, member), SIZE_MAX, 0 }
-/* Names the rest of a value in the arena. A release that does not know this field must not send the bytes around it. */
+/* Describes the rest of a value in the arena. A release that does not know this field must not send the bytes before
+ * and behind the value. */
 #define PINNED "!lent"
 
-/* The other flags follow from the rest of the state. */
+/* The other flags follow from the rest of the record. */
 static const struct field fields[] = {
 	FLAG("member", CONNECTION_AUTHENTICATED),
 	FLAG("greeted", CONNECTION_GREETED),
@@ -100,8 +101,8 @@ void worker_take_arrivals(struct worker *w) {
 	}
 }
 
-/* Returns whether the control plane has done what the client waits for, or is doing it, as for SHUTDOWN. The next
- * process would do it again. */
+/* Returns whether the control plane has run the command that the client waits for, or is running it, as SHUTDOWN. The
+ * next process would run it again. */
 static bool was_obeyed(const struct session *s) {
 	const struct fanout *fanout = fanout_of(s);
 	return fanout != NULL && fanout->kind->on_worker == NULL &&
@@ -146,7 +147,7 @@ static int find_tenant(struct worker_shared *shared, struct slice record, struct
 	return error != 0 ? error : registry_resume(shared->registry, &identity, out);
 }
 
-/* Restores the state of the connection itself, after its session. */
+/* Restores the state of the connection, after its session. */
 static int restore(struct connection *c, const struct connection_record *r) {
 	c->flags |= (uint8_t)(r->flags & ~(uint64_t)CONNECTION_FINISHED);
 	if (c->flags & CONNECTION_AUTHENTICATED) {

@@ -18,7 +18,7 @@ void inbox_close(struct inbox *i) {
 }
 
 void inbox_wake(struct inbox *i) {
-	/* It can only fail when the count is at its maximum, and then the fd is readable. */
+	/* A write fails only if the counter is at its maximum, and then the fd is readable. */
 	(void)!write(i->fd, &(uint64_t){1}, sizeof(uint64_t));
 }
 
@@ -28,14 +28,15 @@ void inbox_post(struct inbox *i, struct message *m) {
 		m->next = top;
 	} while (!atomic_compare_exchange_weak_explicit(&i->newest, &top, m, memory_order_release,
 							memory_order_relaxed));
-	/* `m` is the receiver's now. */
+	/* Now the receiver owns `m`. */
 	if (top == NULL)
 		inbox_wake(i);
 }
 
 struct message *inbox_take(struct inbox *i) {
 	uint64_t ignored;
-	/* Before the exchange: a message that comes after it finds an empty stack and makes the fd readable again. */
+	/* Read the eventfd before the exchange: a sender after the exchange finds an empty stack and makes the fd
+	 * readable again. */
 	(void)!read(i->fd, &ignored, sizeof(ignored));
 	struct message *m = atomic_exchange_explicit(&i->newest, NULL, memory_order_acquire);
 	struct message *oldest = NULL;

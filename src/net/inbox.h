@@ -1,13 +1,13 @@
-/* A worker's inbox: messages from any thread, taken by the worker alone.
+/* The inbox of a worker: any thread sends messages, and only the worker takes them.
  *
- * Senders push onto a stack with one compare-and-swap, so none ever waits for another; the worker takes the whole stack
- * with one exchange and turns it round. The eventfd is written only by the sender that finds the inbox empty. */
+ * A lock-free stack: a sender pushes with one compare-and-swap, and the worker takes the whole stack with one exchange
+ * and reverses it. Only a sender that finds the inbox empty writes to the eventfd. */
 #pragma once
 
 #include <stdatomic.h>
 
 enum message_kind {
-	MESSAGE_CONNECTION, /* a connection with all that belongs to it */
+	MESSAGE_CONNECTION, /* a connection from another worker */
 	MESSAGE_SETTINGS,
 	MESSAGE_LIMITS,
 	MESSAGE_OPENED_LIMITS,
@@ -15,8 +15,8 @@ enum message_kind {
 	MESSAGE_REMOVAL,
 	MESSAGE_ORPHANED,
 	MESSAGE_ACCEPTED, /* a new connection */
-	MESSAGE_FANOUT,   /* to run a fanout on this worker */
-	MESSAGE_ANSWER,   /* all workers have answered a fanout of this one */
+	MESSAGE_FANOUT,   /* runs a fanout on this worker */
+	MESSAGE_ANSWER,   /* all workers have answered a fanout of this worker */
 	MESSAGE_MONITOR,  /* lines for the operator's MONITOR */
 };
 
@@ -28,18 +28,18 @@ struct message {
 
 struct inbox {
 	_Atomic(struct message *) newest;
-	int fd; /* owned: an eventfd, readable when there may be something to take */
+	int fd; /* owned: an eventfd, readable if there may be messages */
 };
 
-/* 0 or -errno. */
+/* Initializes. Returns 0 or -errno. */
 int inbox_open(struct inbox *i);
-/* The caller takes the remaining messages before, by inbox_take. */
+/* Frees the inbox. The caller takes the remaining messages before, by inbox_take. */
 void inbox_close(struct inbox *i);
 
-/* From any thread; the message belongs to the receiver from here on. */
+/* Sends a message, which the receiver then owns. Any thread may call it. */
 void inbox_post(struct inbox *i, struct message *m);
-/* From any thread: makes the eventfd readable without a message. */
+/* Makes the eventfd readable without a message. Any thread may call it. */
 void inbox_wake(struct inbox *i);
 
-/* For the owner: all messages, each sender's in the order of sending; NULL for none. */
+/* Takes all messages, in the order of sending for each sender, or NULL. Only the owner may call it. */
 struct message *inbox_take(struct inbox *i);

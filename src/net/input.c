@@ -1,6 +1,6 @@
-/* The bytes are read to the worker's input buffer, behind the pending bytes of an unfinished command, which are copied
- * there while they are few. A large command is read straight into the pending buffer. The bytes run as a batch; then
- * all their replies are sent at once. What is left over becomes pending. */
+/* Reads bytes to the worker's input buffer, behind the pending bytes of an unfinished command, which are copied there
+ * if they are few. Reads a large command straight into the pending buffer. Runs the bytes as a batch, then sends all
+ * replies at once. The remaining bytes become pending. */
 #include "net/input.h"
 
 #include <errno.h>
@@ -17,14 +17,14 @@
 #include "net/pending.h"
 #include "net/worker.h"
 
-/* A large argument is read in pieces of at most this. */
+/* Largest piece of a large argument that one read takes. */
 #define LARGE_READ ((size_t)1 << 20)
-/* Argument slots beyond which the reader is trimmed after the batch. */
+/* The reader is trimmed after a batch that used more argument slots. */
 #define SLOTS_KEPT 1024
-/* Bytes that are read at once of a greedy client. */
+/* Most bytes of a greedy client that one read takes. */
 #define GREEDY_READ ((size_t)16 << 10)
 
-/* Answers a client that holds more than it may, in a place that cannot be skipped, and closes it. */
+/* Replies an error that CLIENT REPLY cannot suppress to a client that holds too much, and closes it. */
 static void refuse_memory(struct connection *c) {
 	struct worker *w = c->worker;
 	connection_report_evicted(c);
@@ -52,7 +52,7 @@ static void refuse_query(struct connection *c) {
 		connection_finish(c);
 }
 
-/* Has the commands wait until the session's own wait or the tenant's pause ends, or the session is woken. */
+/* Makes the commands wait until the session's own wait or the tenant's pause ends, or the session is woken. */
 static void wait_for_pause(struct connection *c) {
 	struct worker *w = c->worker;
 	int64_t end = c->session.wait_ms != 0 ? c->session.wait_ms : c->session.tenant->clients.pause_end_ms;
@@ -62,19 +62,19 @@ static void wait_for_pause(struct connection *c) {
 		w->resume_ms = end;
 }
 
-/* Closes the connection, maybe in the middle of a command, whose state must not stay in the reader. */
+/* Closes the connection, possibly in the middle of a command, whose state must not stay in the reader. */
 static void abandon(struct connection *c) {
 	reader_reset(&c->worker->reader);
 	connection_close(c);
 }
 
-/* Returns whether the tenant has no room for the unfinished command, however much is evicted. */
+/* Returns whether the tenant has no room for the unfinished command even after evictions. */
 static bool never_fits(const struct connection *c) {
 	const struct tenant *t = c->session.tenant;
 	return t != NULL && client_memory_refuses(t, reader_need(&c->pending->reader), c->charged);
 }
 
-/* Makes the bytes that did not run pending; 0 or -ENOMEM. */
+/* Makes the bytes that did not run pending. Returns 0 or -ENOMEM. */
 static int keep_rest(struct connection *c, const struct batch *b, enum verdict verdict) {
 	return pending_keep(c, b->data + b->done, b->len - b->done,
 			    verdict == VERDICT_UNFINISHED || verdict == VERDICT_TOO_LARGE);
@@ -82,7 +82,7 @@ static int keep_rest(struct connection *c, const struct batch *b, enum verdict v
 
 static void conclude(struct connection *c, const struct batch *b, enum verdict verdict);
 
-/* Answers an unfinished command that cannot be held, and skips the rest of it. */
+/* Replies an error to an unfinished command that cannot be held, and skips the rest of it. */
 static void refuse_command(struct connection *c) {
 	struct worker *w = c->worker;
 	struct pending *p = c->pending;
@@ -93,7 +93,7 @@ static void refuse_command(struct connection *c) {
 	}
 	batch_begin_replies(c);
 	dispatch_refuse(&c->session);
-	/* The client leaves so much unread that there is no room for this reply. */
+	/* There is no room for this reply, because of the client's unread replies. */
 	if (w->writer.failed || output_flush(c) < 0) {
 		connection_close(c);
 		return;
@@ -103,7 +103,7 @@ static void refuse_command(struct connection *c) {
 	conclude(c, &b, batch_run(c, &b, w->windows));
 }
 
-/* Brings the connection into the state that the verdict asks for. The connection may be gone after it. */
+/* Brings the connection into the state for the verdict. May close the connection. */
 static void conclude(struct connection *c, const struct batch *b, enum verdict verdict) {
 	struct worker *w = c->worker;
 	bool rest = false;
@@ -148,7 +148,7 @@ static void conclude(struct connection *c, const struct batch *b, enum verdict v
 			c->flags |= CONNECTION_RUNNABLE;
 		if (verdict == VERDICT_BLOCKED)
 			wait_for_pause(c);
-		/* If the socket has taken the replies meanwhile, epoll reports no room for more. */
+		/* If the socket has taken the replies in the meantime, epoll does not report it. */
 		if (verdict == VERDICT_RETRY || (verdict == VERDICT_STALLED && !output_is_behind(c))) {
 			c->flags |= CONNECTION_WAITING | CONNECTION_RUNNABLE;
 			list_push_back(&w->waiting, &c->pending->wait);
@@ -172,7 +172,7 @@ static void conclude(struct connection *c, const struct batch *b, enum verdict v
 
 /* --- reading ---------------------------------------------------------------------------------------------------- */
 
-/* Counts what was read. Returns false if the connection has ended, which is dealt with, or nothing came. */
+/* Counts read bytes. Returns false if nothing was read, or the connection has ended, and handles that. */
 static bool count_input(struct connection *c, ssize_t n) {
 	if (__builtin_expect(n > 0, 1)) {
 		counter_add(&c->worker->counters.input_bytes, (uint64_t)n);
@@ -189,8 +189,8 @@ static bool count_input(struct connection *c, ssize_t n) {
 	return false;
 }
 
-/* Reads a piece of a large command into the pending buffer. The buffer grows with the bytes that have arrived: what a
- * client announces costs nothing. */
+/* Reads a piece of a large command into the pending buffer. The buffer grows with the arrived bytes: an announced
+ * length alone costs nothing. */
 static void read_large(struct connection *c, size_t need) {
 	struct pending *p = c->pending;
 	size_t have = p->bytes.len;
@@ -281,7 +281,7 @@ void input_discard(struct connection *c) {
 	}
 	if (n == 0)
 		c->flags |= CONNECTION_ENDED;
-	/* While input comes in, more is likely to follow: the sweep decides. */
+	/* More input is likely to follow during a pipeline: the sweep frees the buffer. */
 	if (n <= 0)
 		connection_finish(c);
 }

@@ -1,4 +1,4 @@
-/* A client's bytes, from the socket to its commands. */
+/* Reads bytes of a client and runs its commands. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,12 +10,12 @@ struct window;
 void input_ready(struct connection *c);
 /* Returns whether the client's commands may be staged: it has no pending input, and is not about to be closed. */
 bool input_usual(const struct connection *c);
-/* Reads once, and prepares the commands that have come. Returns false if there is nothing to run. Any command may close
- * this connection before input_run. */
+/* Reads once and prepares the commands. Returns false if there is nothing to run. Any command may close this connection
+ * before input_run. */
 bool input_stage(struct connection *c, struct window *v);
-/* Runs what input_stage has prepared. */
+/* Runs the commands that input_stage has prepared. */
 void input_run(struct connection *c, struct window *v);
 /* Reads once and drops the bytes of a finished connection. */
 void input_discard(struct connection *c);
-/* Runs what is pending, if the replies allow it. */
+/* Runs the pending commands, if the unsent replies allow it. */
 void input_resume(struct connection *c);

@@ -18,7 +18,7 @@
 struct listener {
 	int fd; /* owned */
 	uint16_t port;
-	bool made; /* the file at `path` is this listener's own */
+	bool made; /* this listener created the file at `path` */
 	dev_t device;
 	ino_t inode;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
@@ -87,7 +87,7 @@ static int parse_address(const char *text, union address *out, socklen_t *size) 
 	return 0;
 }
 
-/* Writes an address as messages show it. 0 or -EAFNOSUPPORT. */
+/* Writes an address in the form of messages. Returns 0 or -EAFNOSUPPORT. */
 static int format_address(const union address *from, char *out, size_t size) {
 	char host[INET6_ADDRSTRLEN];
 	switch (from->any.sa_family) {
@@ -121,7 +121,7 @@ static int describe(struct listener *l) {
 	return format_address(&bound, l->address, sizeof(l->address));
 }
 
-/* Removes the socket file of a server that is gone; leaves everything else alone. */
+/* Removes the socket file of a server that has ended, and no other file. */
 static int remove_dead(const struct sockaddr_un *local, socklen_t size) {
 	struct stat st;
 	if (lstat(local->sun_path, &st) < 0)
@@ -138,7 +138,8 @@ static int remove_dead(const struct sockaddr_un *local, socklen_t size) {
 	return unlink(local->sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* Makes the file of the socket with its mode. Nobody can connect before listen(2), so that the group may follow. */
+/* Creates the file of the socket with its mode. No client can connect before listen(2), so that the group may be set
+ * afterwards. */
 static int bind_local(struct listener *l, const struct sockaddr_un *local, socklen_t size,
 		      const struct listener_access *access) {
 	struct stat st;
@@ -241,7 +242,7 @@ void listener_close(struct listener *l) {
 	if (l == NULL)
 		return;
 	struct stat st;
-	/* A successor may have put its own socket there. */
+	/* A later process may have replaced the socket file. */
 	if (l->made && lstat(l->path, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode)
 		unlink(l->path);
 	if (l->fd >= 0)

@@ -1,8 +1,8 @@
-/* A turn: wait, read the clocks once, serve what is ready, let the shards work that have something due. While a shard
- * has more to do, waiting takes no time, so that its slices and the clients alternate.
+/* A turn: wait for events, read the clocks once, serve ready connections, and run the due work of shards. While a shard
+ * has more work, the wait returns at once, so that slices of its work alternate with clients.
  *
- * One timerfd serves the wheel and the timeouts. It is set only to an earlier time than it is set to, and again after
- * it fired: serving a client touches it only if a deadline comes that is earlier than all others. */
+ * One timerfd serves the wheel and the timeouts. It is set only to an earlier time, and again after it fires: serving a
+ * client sets it only for a deadline that is earlier than all others. */
 #include "net/loop.h"
 
 #include <sys/timerfd.h>
@@ -22,19 +22,19 @@
 #include "net/sweep.h"
 #include "net/worker.h"
 
-/* Entries' worth of a shard's work in one turn: some tenths of a millisecond. */
+/* Work of a shard in one turn, in entries: some tenths of a millisecond. */
 #define WORK_UNITS 512
-/* Time in a turn for clients that keep the worker long, beyond the first of them, in clock_ticks. */
+/* Time in a turn for greedy clients after the first, in clock_ticks. */
 #define GREEDY_TICKS ((uint64_t)1 << 18)
-/* How often a worker that is stopping looks at the clock. */
+/* Interval at which a stopping worker checks the clock. */
 #define STOP_STEP_MS 10
-/* Turns after which the rate of ticks is measured again. */
+/* Turns between two measurements of the rate of ticks. */
 #define SCALE_TURNS 1024
 
 /* --- the timer -------------------------------------------------------------------------------------------------- */
 
 #ifdef ATOMDB_TEST_HOOKS
-/* The kernel does not know the test's clock: this replaces the cancellation of the timer. */
+/* The kernel does not know the clock of tests: this replaces the cancellation of the timer. */
 static int64_t follow_test_clock(struct worker *w) {
 	int64_t shift_ms = clock_test_shift_ms();
 	if (w->test_shift_ms != shift_ms)
@@ -110,7 +110,7 @@ static void serve(struct worker *w, const struct epoll_event *event) {
 		accept_ready(w, w->listeners[event->data.u64 - SOURCE_LISTENER]);
 }
 
-/* Serving one connection hides the cache misses of the next. */
+/* Serving one connection overlaps with the cache misses of the next. */
 static void prefetch_connection(const struct epoll_event *event) {
 	const char *c = event->data.ptr;
 	if (event->data.u64 < SOURCE_END)
@@ -125,8 +125,8 @@ static bool is_greedy(const struct epoll_event *event) {
 	return ((const struct connection *)event->data.ptr)->greedy > 0;
 }
 
-/* Serves some of the greedy clients, from where the last turn stopped. The others stay ready for the next turn, behind
- * the clients that are not greedy: these wait for one greedy client and not for all. */
+/* Serves some of the greedy clients, starting where the last turn stopped. The others stay ready for the next turn.
+ * Clients that are not greedy thus wait for one greedy client, not for all. */
 static void serve_greedy(struct worker *w, unsigned count) {
 	uint64_t end = clock_ticks() + GREEDY_TICKS;
 	unsigned first = w->greedy_next % count, served = 0;
@@ -137,7 +137,7 @@ static void serve_greedy(struct worker *w, unsigned count) {
 	w->greedy_next = first + served;
 }
 
-/* Runs the staged commands. Each step is taken for all of them, so that their cache misses overlap. */
+/* Runs the staged commands. Does each step for all of them, so that their cache misses overlap. */
 static void run_staged(struct worker *w) {
 	struct window *begin = &w->windows[1], *end = begin + w->staged;
 	if (w->staged_commands > 1) {
@@ -151,7 +151,7 @@ static void run_staged(struct worker *w) {
 	w->staged = w->staged_commands = 0;
 }
 
-/* Reads what a client has sent. Its commands run together with those of the next clients. */
+/* Reads the input of a client. Its commands run together with the commands of the next clients. */
 static void stage(struct worker *w, struct connection *c) {
 	struct window *v = &w->windows[1 + w->staged];
 	if (!input_stage(c, v))
@@ -162,7 +162,7 @@ static void stage(struct worker *w, struct connection *c) {
 		run_staged(w);
 }
 
-/* Serves what is ready. The greedy clients are gathered at the front of the events until the others are served. */
+/* Serves the ready connections. Moves greedy clients to the front of the events until the others are served. */
 static void serve_ready(struct worker *w, int count) {
 	unsigned greedy = 0;
 	for (int i = 0; i < count; i++) {
@@ -192,7 +192,7 @@ static void move_all(struct list *to, struct list *from) {
 	}
 }
 
-/* Tries each command that waits once, for at most `most` ticks. The next call begins with the rest. */
+/* Tries each waiting command once, for at most `most` ticks. The next call continues with the rest. */
 static void retry(struct list *waiting, uint64_t most) {
 	struct list tries;
 	list_init(&tries);
@@ -201,7 +201,7 @@ static void retry(struct list *waiting, uint64_t most) {
 	while (!list_empty(&tries) && clock_ticks() - begin <= most) {
 		struct pending *p = list_entry(tries.next, struct pending, wait);
 		list_remove(&p->wait);
-		/* If replies must be sent first, it runs after them. */
+		/* It runs after its replies are sent, if they must be sent first. */
 		p->connection->flags &= (uint8_t)~CONNECTION_WAITING;
 		input_resume(p->connection);
 	}
@@ -209,7 +209,7 @@ static void retry(struct list *waiting, uint64_t most) {
 	move_all(waiting, &tries);
 }
 
-/* Tries the commands whose time to wait is over. */
+/* Tries the commands whose wait is over. */
 static void retry_paused(struct worker *w) {
 	struct list due;
 	list_init(&due);
@@ -238,7 +238,7 @@ void loop_read_clocks(struct worker *w) {
 	w->env.now_ms = w->shard_count > 0 ? shard_now(w->shards[0]) : w->real_ms;
 }
 
-/* Lets each shard work that has something due. Returns when the first of them has something due next. */
+/* Runs the due work of each shard. Returns the time of the next due work. */
 static int64_t work_shards(struct worker *w) {
 	int64_t first = INT64_MAX;
 	w->busy = false;
@@ -254,14 +254,14 @@ static int64_t work_shards(struct worker *w) {
 	return first;
 }
 
-/* Closes clients by the clock, and tries listeners again that could not be watched. */
+/* Closes clients whose time is over, and retries listeners that could not be watched. */
 static void sweep(struct worker *w) {
 	sweep_run(w);
 	if (!w->stopping && accept_listen(w, true) < 0)
 		w->tick_ms = w->env.steady_ms + SWEEP_MS;
 }
 
-/* Does the work that is due, and sets the timer to what is due next. */
+/* Does the due work, and sets the timer for the next. */
 static void work(struct worker *w) {
 	int64_t next = work_shards(w);
 	if (__builtin_expect(!list_empty(&w->waiting), 0)) {
@@ -280,7 +280,7 @@ static void work(struct worker *w) {
 		set_timer(w, next > w->real_ms ? next : w->real_ms + 1);
 }
 
-/* Measures the rate of clock_ticks(), which gets more precise with time. */
+/* Measures the rate of clock_ticks(). The result becomes more precise over time. */
 static void set_scale(struct worker *w) {
 	double seconds = clock_ticks_to_seconds(&w->env.clock_start, 1000000000);
 	double scale = seconds / DURATION_UNIT_NS * (double)(UINT64_C(1) << DURATION_SCALE_BITS);
@@ -340,7 +340,7 @@ static bool has_clients(const struct worker *w) {
 	return atomic_load_explicit(&w->shared->clients, memory_order_relaxed) > 0;
 }
 
-/* Serves what every client has sent so far, and closes each when it is answered. */
+/* Runs the received commands of every client, and closes each client after its replies. */
 static void finish_list(struct worker *w, struct list *l) {
 	struct list todo;
 	list_init(&todo);
@@ -355,7 +355,7 @@ static void finish_list(struct worker *w, struct list *l) {
 		list_push_back(l, &c->link);
 		if (c->interest & EPOLLIN)
 			input_ready(c);
-		/* A connection that has left its place was dealt with, and may be another worker's. */
+		/* A connection that has left its list was handled, and may belong to another worker. */
 		if (l->prev == &c->link && !(c->flags & CONNECTION_RUNNABLE))
 			connection_finish(c);
 	}
@@ -366,7 +366,7 @@ static void stop(struct worker *w) {
 	w->stopping = true;
 	accept_listen(w, false);
 	loop_read_clocks(w);
-	/* Takes connections that were accepted for this worker, or are on their way from another one. */
+	/* Takes connections that were accepted for this worker, or sent by another one. */
 	worker_read_inbox(w);
 	uint64_t most = atomic_load_explicit(&w->stop_request, memory_order_acquire) - 1;
 	w->stop_ns = w->env.now_ns + most * 1000000;

@@ -3,8 +3,8 @@
 
 struct worker;
 
-/* Runs turns until the worker is asked to stop or to freeze. If it is to stop, serves what every client has sent until
- * all are answered, or the time is over. */
+/* Runs turns until the worker is asked to stop or to freeze. On a stop, runs the received commands of every client
+ * until all have their replies, or the time is over. */
 void loop_run(struct worker *w);
-/* Sets the worker's clocks, and those of its shards. */
+/* Sets the clocks of the worker and of its shards. */
 void loop_read_clocks(struct worker *w);

@@ -83,7 +83,7 @@ static void post_accepted(struct worker *w, const struct listener *l, int fd) {
 	inbox_post(&w->inbox, &m->message);
 }
 
-/* Gives the connections that wait at a listener to the workers in turn, up to a full queue. */
+/* Distributes the connections that wait at a listener over the workers, up to a full queue. */
 static void accept_waiting(struct worker_shared *shared, const struct listener *l) {
 	for (unsigned i = 0; i < LISTENER_BACKLOG; i++) {
 		int fd = accept4(listener_fd(l), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -96,7 +96,7 @@ static void accept_waiting(struct worker_shared *shared, const struct listener *
 void worker_end_listener(struct worker_shared *shared, struct listener *l) {
 	accept_waiting(shared, l);
 	listener_refuse(l);
-	/* A Unix socket still gives out clients that came between the two calls. */
+	/* A Unix socket still delivers clients that connected between the two calls. */
 	accept_waiting(shared, l);
 }
 
@@ -130,7 +130,7 @@ void worker_test_hang(struct worker *w, bool hang) {
 }
 #endif
 
-/* Closes all clients of a tenant that has some. The tenant may end with the last of them. */
+/* Closes all clients of a tenant that has clients. The tenant may end with the last of them. */
 static void close_clients(struct tenant *t) {
 	bool last;
 	do {
@@ -146,7 +146,7 @@ void worker_take_accepted(struct worker *w, struct message *m) {
 	free(a);
 }
 
-/* Removes a tenant. If it has clients, the last that leaves calls registry_remove_done, and `t` is gone. */
+/* Removes a tenant. If it has clients, the last one that leaves calls registry_remove_done, and `t` is freed. */
 static void remove_tenant(struct worker *w, struct tenant *t) {
 	t->clients.removed = true;
 	if (list_empty(&t->clients.sessions))

@@ -1,4 +1,4 @@
-/* Handling the messages of a worker's inbox. */
+/* Handles the messages of a worker's inbox. */
 #pragma once
 
 #include "atomdb/net/messages.h"
@@ -10,5 +10,5 @@ struct worker;
 void worker_read_inbox(struct worker *w);
 /* Serves and frees a MESSAGE_ACCEPTED. */
 void worker_take_accepted(struct worker *w, struct message *m);
-/* Frees the messages that nothing will take any more. */
+/* Frees the messages that nothing will take. */
 void worker_discard_inbox(struct worker *w);

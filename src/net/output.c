@@ -1,9 +1,9 @@
 /* Replies on their way to the socket.
  *
- * The worker's output buffer holds the replies of a batch. What the socket takes at once never leaves it. The rest is
- * copied to a buffer of the connection; if it is large, the two change buffers, and nothing is copied. A large value is
- * in neither: it is pinned, and sent from the store piece by piece, one a turn. A large message to several clients is
- * in neither: they share it.
+ * The worker's output buffer holds the replies of a batch, and sends them from there. Replies that the socket does not
+ * take are copied to a buffer of the connection; if they are large, the two exchange buffers instead. A large value is
+ * in neither buffer: it is pinned, and each turn sends a piece of it from the store. A large message to several clients
+ * is in neither buffer: the clients share it.
  *
  *   bytes:  | sent | ...$100000000\r\n | \r\n ... |
  *                                      ^ insert->at: here the value belongs
@@ -11,8 +11,8 @@
  *   output:  | replies of A | of B | of C, being served ...
  *                                  ^ output_begin
  *
- * Small replies to several clients are gathered there and sent one after another: most of the cost of a reply is to
- * wake the process that waits for it, and that is awake for the second. */
+ * Small replies to several clients are collected there and sent together: most of the cost of a reply is the wakeup of
+ * the receiving process, which is awake for the second one. */
 #include "net/output.h"
 
 #include <assert.h>
@@ -26,21 +26,21 @@
 #include "net/report.h"
 #include "net/worker.h"
 
-/* Unsent replies beyond which a client is no longer served. A client may write a long pipeline before it reads: this,
- * with the kernel's buffers, is how long its replies may be. */
+/* A client with more unsent replies is not served. A client may write a long pipeline before it reads: this, with the
+ * kernel's buffers, limits the length of its replies. */
 #define BACKLOG_AUTHENTICATED ((size_t)1 << 20)
-/* Bytes of replies that are gathered at most, and for how long before the next client is served, in clock_ticks: some
- * tens of microseconds. */
+/* Most bytes of replies that are collected, and the time before the next client is served, in clock_ticks: some tens of
+ * microseconds. */
 #define GATHERED_MOST  ((size_t)64 << 10)
 #define GATHERED_TICKS ((uint64_t)1 << 17)
-/* Bytes of an insert that are sent in one turn: the kernel takes a tenth of a millisecond or two for them. */
+/* Bytes of an insert that one turn sends: the kernel takes a tenth of a millisecond or two for them. */
 #define PIECE ((size_t)256 << 10)
 
 static struct insert *first_insert(const struct output *o) {
 	return list_empty(&o->inserts) ? NULL : list_entry(o->inserts.next, struct insert, link);
 }
 
-/* Unsent bytes without inserts. */
+/* Returns the unsent bytes without inserts. */
 static size_t own_bytes(const struct connection *c) {
 	return c->output == NULL ? 0 : c->output->bytes.len - c->output->sent;
 }
@@ -100,7 +100,7 @@ uint64_t output_memory(const struct output *o) {
 	return sizeof(*o) + o->bytes.cap + o->insert_count * sizeof(struct insert);
 }
 
-/* Sends once. Returns how many bytes the socket took, 0 if it is full, or -errno. */
+/* Sends once. Returns the number of bytes that the socket took, 0 if it is full, or -errno. */
 static ssize_t send_some(struct connection *c, const char *data, size_t len) {
 	ssize_t n = socket_send(c->fd, data, len);
 	if (__builtin_expect(n < 0, 0)) {
@@ -172,7 +172,7 @@ static int send_bytes(struct connection *c, size_t end) {
 	return 0;
 }
 
-/* Sends a piece of an insert. Returns 1 if nothing of it is left, 0 if something is, or -errno. */
+/* Sends a piece of an insert. Returns 1 if it is complete, 0 if bytes are left, or -errno. */
 static int send_insert(struct connection *c, struct insert *in) {
 	struct output *o = c->output;
 	size_t most = in->rest.len < PIECE ? in->rest.len : PIECE;
@@ -190,7 +190,7 @@ static int send_insert(struct connection *c, struct insert *in) {
 	return 1;
 }
 
-/* A client with an insert is served behind the others in the next turn, as a greedy one is. */
+/* In the next turn a client with an insert is served behind the others, like a greedy one. */
 int output_send_held(struct connection *c) {
 	struct output *o = c->output;
 	struct insert *in = first_insert(o);
@@ -228,7 +228,7 @@ void output_serialize(const struct connection *c, struct serializer *out, const 
 }
 
 struct pinned_record {
-	uint64_t at, block, offset, length; /* at: in the unsent bytes; the rest: struct pin_place */
+	uint64_t at, block, offset, length; /* at: offset in the unsent bytes; the other fields: struct pin_place */
 };
 
 #define NUMBER(name, most) \
@@ -270,7 +270,7 @@ int output_check_limit(struct connection *c) {
 	return ATOMDB_E_RANGE;
 }
 
-/* Flushes a client that has an output: the new replies go behind what it holds. */
+/* Flushes a client that has an output: the new replies follow the held bytes. */
 static int flush_held(struct connection *c) {
 	struct buffer *fresh = &c->worker->output;
 	size_t begin = c->worker->output_begin;
@@ -346,7 +346,7 @@ int output_deserialize_pinned(struct connection *c, struct slice record) {
 	int error = deserialize_record(record, pinned_fields, PINNED_FIELDS, &r);
 	if (error < 0)
 		return error;
-	/* At least CRLF comes behind the value. */
+	/* At least CRLF follows the value. */
 	if (o == NULL || r.at >= o->bytes.len || c->session.tenant == NULL)
 		return ATOMDB_E_FORMAT;
 	const struct pin_place place = {.block = (uint32_t)r.block, .offset = r.offset, .length = r.length};

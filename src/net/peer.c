@@ -41,7 +41,7 @@ void peer_addresses(int fd, char *address, char *local_address, size_t size) {
 	format_address(&own, local_address, size);
 }
 
-/* One host can choose any address of its /64 network of IPv6, which therefore counts as one source. */
+/* A host can choose any address of its /64 network of IPv6, so that the network counts as one source. */
 static uint64_t source_of_ip(const struct sockaddr_storage *from) {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	uint8_t text[9] = {(uint8_t)from->ss_family};

@@ -8,8 +8,8 @@
 #include "net/output.h"
 #include "net/worker.h"
 
-/* Overwrites pending input that is copied elsewhere or dropped: it may begin with a secret. A secret in a larger input
- * has run in place, and is overwritten already. */
+/* Overwrites pending input that is copied elsewhere or dropped, because it may begin with a secret. A secret in a
+ * larger input has run in place, and is overwritten already. */
 static void wipe(struct buffer *b) {
 	if (b->len > 0 && b->len <= WORKER_HEAD)
 		explicit_bzero(b->data, b->len);
@@ -79,7 +79,7 @@ int pending_keep(struct connection *c, char *rest, size_t len, bool unfinished) 
 	struct pending *p = make(c);
 	if (p == NULL)
 		return -ENOMEM;
-	/* `rest` is only a number after this: its buffer may be gone. */
+	/* From here on `rest` is only a number: its buffer may be freed. */
 	int r = keep_bytes(&p->bytes, rest, len);
 	if (r < 0)
 		return r;

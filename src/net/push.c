@@ -7,18 +7,18 @@
 #include "net/pending.h"
 #include "net/worker.h"
 
-/* Pushed bytes beyond which they are sent before the turn ends. */
+/* Pushed bytes above this size are sent before the turn ends. */
 #define PUSH_EARLY ((size_t)256 << 10)
 
-/* Prepares the output for pushed bytes. Returns NULL if the client gets no more. */
+/* Prepares the output for pushed bytes. Returns NULL if the client receives no more. */
 static struct output *begin_push(struct connection *c) {
 	struct worker *w = c->worker;
 	if (c->flags & (CONNECTION_FINISHED | CONNECTION_OVERRUN))
 		return NULL;
-	/* Pushed bytes come behind the replies. */
+	/* Pushed bytes follow the replies. */
 	if (c->flags & CONNECTION_REPLIED)
 		output_send_replies(w);
-	/* Closing the connection tells the client that a message is lost. */
+	/* Closing the connection shows the client that a message is lost. */
 	if (c->output == NULL && output_make(c) < 0) {
 		connection_overrun(c);
 		return NULL;
@@ -29,7 +29,7 @@ static struct output *begin_push(struct connection *c) {
 	return c->output;
 }
 
-/* Sends large output early, and closes a client that does not take it. */
+/* Sends large output early, and closes a client that does not read. */
 static void end_push(struct connection *c, uint64_t before) {
 	if (output_unread(c) > PUSH_EARLY)
 		(void)output_send_held(c);
@@ -76,7 +76,7 @@ void push_flush(struct worker *w) {
 			connection_evict(c);
 			continue;
 		}
-		/* If the socket took all of it, epoll reports no room for more. */
+		/* If the socket took all of it, epoll does not report it. */
 		pending_wake(c);
 		connection_settle(c);
 	}

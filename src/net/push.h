@@ -1,4 +1,5 @@
-/* Bytes for a client that are not the reply to a command: messages of channels, invalidations, lines of MONITOR. */
+/* Sends bytes to a client that are not the reply to a command: messages of channels, invalidations, lines of MONITOR.
+ */
 #pragma once
 
 #include "atomdb/session/shared_buffer.h"
@@ -8,9 +9,9 @@ struct connection;
 struct worker;
 
 /* Adds bytes to the output of a connection that is not being served. They are sent at the end of the turn. A client
- * that cannot hold them is closed at the end of the turn. */
+ * that cannot hold them is closed then. */
 void push_bytes(struct connection *c, struct slice bytes);
 /* The same with shared bytes behind those of `head`. */
 void push_shared(struct connection *c, struct slice head, struct shared *shared);
-/* Sends what was pushed in this turn. */
+/* Sends the bytes that were pushed in this turn. */
 void push_flush(struct worker *w);

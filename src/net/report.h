@@ -1,4 +1,4 @@
-/* Events of the log that concern a client. */
+/* Log events about a client. */
 #pragma once
 
 #include <stdint.h>

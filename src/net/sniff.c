@@ -2,7 +2,7 @@
 
 #include "atomdb/resp/reader.h"
 
-/* As for inline commands. */
+/* The limit of inline commands. */
 static bool is_blank(char c) {
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -24,7 +24,7 @@ static struct slice trim(struct slice s) {
 	return s;
 }
 
-/* Takes the first word off `*s`, which is trimmed. */
+/* Removes the first word from `*s` and returns it, trimmed. */
 static struct slice take_word(struct slice *s) {
 	struct slice word = {s->data, 0};
 	while (word.len < s->len && !is_blank(word.data[word.len]))
@@ -40,7 +40,7 @@ static struct slice last_word(struct slice s) {
 	return (struct slice){s.data + s.len - len, len};
 }
 
-/* A token of RFC 9110, section 5.6.2. */
+/* Returns whether it is a token of RFC 9110, section 5.6.2. */
 static bool is_method(struct slice s) {
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.data[i];
@@ -51,7 +51,7 @@ static bool is_method(struct slice s) {
 	return s.len > 0;
 }
 
-/* A method that is the name of no command. */
+/* Returns whether it is a method, and no name of a command. */
 static bool is_only_method(struct slice s) {
 	static const char *const methods[] = {"CONNECT", "DELETE", "HEAD", "OPTIONS", "PATCH", "PRI", "PUT", "TRACE"};
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
@@ -61,13 +61,13 @@ static bool is_only_method(struct slice s) {
 	return false;
 }
 
-/* RFC 9112, section 3.2: a path, a URI, "*", or CONNECT's authority. */
+/* RFC 9112, section 3.2: a path, a URI, "*", or the authority of CONNECT. */
 static bool is_target(struct slice method, struct slice s) {
 	return starts_with(s, "/") || slice_is(s, "*") || memmem(s.data, s.len, "://", 3) != NULL ||
 	       (s.len > 0 && slice_is(method, "CONNECT"));
 }
 
-/* "HTTP/1.1", or another version. */
+/* Returns whether it is "HTTP/1.1" or another version. */
 static bool is_version(struct slice s) {
 	if (!starts_with(s, "HTTP/") || s.len == 5 || !is_digit(s.data[5]))
 		return false;
@@ -78,7 +78,7 @@ static bool is_version(struct slice s) {
 	return true;
 }
 
-/* `whole`: the line's end is known. */
+/* `whole`: the line is complete. */
 static bool is_request_line(struct slice line, bool whole) {
 	struct slice rest = line, method = take_word(&rest);
 	/* Redis closes a connection that sends these two in any line. */
@@ -99,7 +99,7 @@ static enum sniff judge(struct slice line, bool whole, struct slice *out) {
 }
 
 enum sniff sniff_first_line(struct slice bytes, struct slice *line) {
-	/* A TLS record with a handshake: its type, and the version's first byte. */
+	/* Returns whether it is a TLS record with a handshake, by its type and the first byte of its version. */
 	if (bytes.len >= 2 && bytes.data[0] == 0x16 && bytes.data[1] == 0x03)
 		return SNIFF_TLS;
 	while (bytes.len > 0 && bytes.data[0] != '*') {

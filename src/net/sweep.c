@@ -3,9 +3,9 @@
 #include "net/connection.h"
 #include "net/worker.h"
 
-/* How long a finished client may take to read its replies. */
+/* Time for a finished client to read its replies. */
 #define LINGER_MS 10000
-/* Clients that one sweep looks at, at least. */
+/* Minimum number of clients that one sweep checks. */
 #define SWEEP_COUNT ((uint64_t)256)
 
 static void close_idle(struct worker *w, struct connection *c) {
@@ -22,7 +22,7 @@ static void sweep_unauthenticated(struct worker *w) {
 		if (w->env.steady_ms - c->session.created_ms < limit)
 			return;
 		if (session_authenticated(&c->session)) {
-			/* Its anonymous tenant is opened by its first command. */
+			/* Its first command opens its anonymous tenant. */
 			c->flags |= CONNECTION_AUTHENTICATED;
 			list_remove(&c->link);
 			list_push_back(&w->authenticated, &c->link);
@@ -42,7 +42,7 @@ void sweep_lingering(struct worker *w) {
 	}
 }
 
-/* Looks at a tenth of the clients: a timeout is at most ten sweeps late, and no sweep stalls the others for long. */
+/* Checks a tenth of the clients: a timeout is at most ten sweeps late, and no sweep delays the clients for long. */
 static void sweep_authenticated(struct worker *w) {
 	int64_t limit = (int64_t)w->env.settings.idle_timeout * 1000;
 	if (limit == 0)

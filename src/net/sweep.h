@@ -1,4 +1,4 @@
-/* Timeouts of clients: auth_timeout, idle_timeout, and the time in which a closed client may read its replies. */
+/* Timeouts of clients: auth_timeout, idle_timeout, and the time for a finished client to read its replies. */
 #pragma once
 
 struct worker;

@@ -19,7 +19,7 @@
 #include "net/loop.h"
 #include "net/messages.h"
 
-/* Bytes of worker.input. */
+/* Size of worker.input in bytes. */
 #define INPUT_BYTES (WORKER_HEAD + (1 + WORKER_STAGED) * WORKER_READ)
 
 static void init_environment(struct worker *w, const struct settings *settings) {

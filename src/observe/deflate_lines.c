@@ -1,10 +1,9 @@
-/* Lempel and Ziv's scheme in the format of RFC 1951. It looks in one place only: at the same column of the line above.
- * Rows of a metric differ in a label and a value, so that a comparison finds the match, without a search. The stream is
- * one block with the format's fixed codes.
+/* LZ77 in the format of RFC 1951. It compares only with the same column of the line above. Rows of a metric differ in a
+ * label and a value, so that this comparison finds most matches without a search. The stream is one block with the
+ * fixed codes of the format.
  *
  *   atomdb_tenant_keys{tenant="a51f0c3e9d27"} 12      the line above, `distance` bytes before
- *   atomdb_tenant_keys{tenant="c90b74aa1e5d"} 7       <match of 27> c 9 0 b … <match of 3> 7 \n
- */
+ *   atomdb_tenant_keys{tenant="c90b74aa1e5d"} 7       <match of 27> c 9 0 b … <match of 3> 7 \n */
 #include "observe/deflate_lines.h"
 
 #include <stdint.h>
@@ -15,7 +14,7 @@
 #define WINDOW    32768
 #define SLACK     16
 
-/* A code as the stream has it: its first bit lowest, and the extra bits of a length above it. */
+/* A code in the order of the stream: its first bit is the lowest, and the extra bits of a length are above it. */
 struct code {
 	uint32_t bits;
 	uint32_t count;
@@ -24,12 +23,12 @@ struct code {
 struct deflater {
 	struct code literals[256];
 	struct code lengths[MATCH_MAX + 1];
-	uint64_t held; /* bits not written yet */
+	uint64_t held; /* bits that are not written yet */
 	unsigned held_count;
 	char *at;
 };
 
-/* Codes are numbers whose highest bit comes first in the stream. */
+/* Codes are defined with their highest bit first in the stream: reverse them. */
 static uint32_t reversed(uint32_t code, unsigned count) {
 	uint32_t out = 0;
 	for (unsigned i = 0; i < count; i++)
@@ -37,7 +36,7 @@ static uint32_t reversed(uint32_t code, unsigned count) {
 	return out;
 }
 
-/* The fixed code of a symbol of the alphabet of literals and lengths. */
+/* Returns the fixed code of a symbol of the alphabet of literals and lengths. */
 static struct code symbol_code(unsigned symbol) {
 	if (symbol < 144)
 		return (struct code){reversed(0x30 + symbol, 8), 8};
@@ -51,7 +50,7 @@ static struct code symbol_code(unsigned symbol) {
 static void init_codes(struct deflater *p) {
 	for (unsigned i = 0; i < 256; i++)
 		p->literals[i] = symbol_code(i);
-	/* Eight symbols stand for one length each, then four at a time for 2, 4, 8, 16 and 32 lengths. */
+	/* Eight symbols stand for one length each, then groups of four for 2, 4, 8, 16 and 32 lengths. */
 	unsigned length = MATCH_MIN;
 	for (unsigned symbol = 257; symbol < 285; symbol++) {
 		unsigned extra = symbol < 265 ? 0 : (symbol - 261) / 4;
@@ -62,7 +61,7 @@ static void init_codes(struct deflater *p) {
 	p->lengths[MATCH_MAX] = symbol_code(285);
 }
 
-/* Lowest byte first. */
+/* Little-endian. */
 static inline void put_bytes(char *to, uint32_t value) {
 	for (unsigned i = 0; i < 4; i++)
 		to[i] = (char)(value >> (8 * i));
@@ -79,7 +78,7 @@ static inline void put(struct deflater *p, uint32_t bits, unsigned count) {
 	}
 }
 
-/* Each doubling of the distance has two symbols; extra bits tell the distances of a symbol apart. */
+/* Each doubling of the distance has two symbols; extra bits select the distance within a symbol. */
 static struct code distance_code(size_t distance) {
 	uint32_t d = (uint32_t)distance - 1;
 	if (d < 4)
@@ -104,7 +103,8 @@ static size_t match_length(const char *a, const char *b, size_t most) {
 	return n;
 }
 
-/* Compresses the line from `line` to `end`. `above` is the begin of the line above, or NULL if none is within reach. */
+/* Compresses the line from `line` to `end`. `above` is the start of the line above, or NULL if none is within the
+ * window. */
 static void deflate_line(struct deflater *p, const char *line, const char *end, const char *above) {
 	struct code distance = above == NULL ? (struct code){0} : distance_code((size_t)(line - above));
 	while (line < end) {
@@ -124,7 +124,7 @@ static void deflate_line(struct deflater *p, const char *line, const char *end, 
 	}
 }
 
-/* Ends the block and the stream: a symbol of seven zeros, and zeros up to the byte's end. */
+/* Ends the block and the stream: a symbol of seven zeros, and zeros up to the end of the byte. */
 static void finish(struct deflater *p) {
 	put(p, 0, 7);
 	put_bytes(p->at, (uint32_t)p->held);
@@ -139,7 +139,7 @@ int deflate_lines(struct slice page, struct buffer *out) {
 		return error;
 	p.at = out->data + out->len;
 	init_codes(&p);
-	put(&p, 3, 3); /* the last block, of fixed codes */
+	put(&p, 3, 3); /* the last block, with fixed codes */
 	const char *above = NULL, *line = page.len > 0 ? page.data : "", *end = line + page.len;
 	while (line < end) {
 		const char *next = memchr(line, '\n', (size_t)(end - line));

@@ -20,7 +20,7 @@ static const char *status_word(const struct health *h) {
 	return h->memory_full || h->tenants_full || h->reload_failed ? "degraded" : "ok";
 }
 
-/* Writes one check. `reason` is NULL if all is well. The stuck worker's number goes into its reason. */
+/* Writes one check. `reason` is NULL if it passes. The number of the stuck worker is part of its reason. */
 static void render_check(struct text *t, const char *name, const char *reason, const unsigned *worker) {
 	text_string(t, "\"");
 	text_string(t, name);

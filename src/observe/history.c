@@ -30,7 +30,7 @@ uint64_t history_quantile(const uint64_t runs[DURATION_BUCKETS], unsigned permil
 			below += runs[k];
 			continue;
 		}
-		/* Within a bucket the runs are taken to be spread evenly. */
+		/* Interpolates linearly within a bucket. */
 		double begin = k == 0 ? 0 : (double)bucket_end(k - 1);
 		double part = (wanted - (double)below) / (double)runs[k];
 		return (uint64_t)(begin + ((double)bucket_end(k) - begin) * part);
@@ -65,7 +65,7 @@ void history_add(struct history *h, uint64_t now_ns, int64_t now_ms, const struc
 	p->longest_ns = history_quantile(runs, 1000);
 	h->last = *f;
 	h->last_ns = now_ns;
-	/* Steps keep their pace. Time without a call gets no steps. */
+	/* Steps keep their schedule. Time without a call has no steps. */
 	h->due_ns += HISTORY_STEP_NS;
 	if (h->due_ns <= now_ns)
 		h->due_ns = now_ns + HISTORY_STEP_NS;

@@ -3,7 +3,7 @@
 #include <arpa/inet.h>
 #include <unistd.h>
 
-/* The longest text of a host that can be an address. */
+/* Maximum length of a host that can be an address. */
 #define ADDRESS_MAX 64
 
 static bool is_address(int family, struct slice host) {
@@ -16,7 +16,7 @@ static bool is_address(int family, struct slice host) {
 	return strlen(text) == host.len && inet_pton(family, text, &address) == 1;
 }
 
-/* Takes ":8081" off; false if something else is there. */
+/* Removes a port (":8081"). Returns false if other text is there. */
 static bool take_port(struct slice *host) {
 	const char *colon = host->len > 0 ? memrchr(host->data, ':', host->len) : NULL;
 	if (colon == NULL)
@@ -29,7 +29,7 @@ static bool take_port(struct slice *host) {
 	return true;
 }
 
-/* An IPv6 address in brackets, and a port perhaps. */
+/* Parses an IPv6 address in brackets, with or without a port. */
 static bool is_bracketed(struct slice host) {
 	const char *end = memchr(host.data, ']', host.len);
 	if (end == NULL)

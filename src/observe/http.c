@@ -1,8 +1,8 @@
-/* The HTTP side on libmicrohttpd.
+/* The HTTP server on libmicrohttpd.
  *
- * libmicrohttpd has no listening socket: at its limit of connections it stops watching one, and does not always begin
- * again. http_run() accepts the connections, hands them to libmicrohttpd, and decides which client must go
- * (http_clients.h). */
+ * AtomDB does not give libmicrohttpd the listening socket: at its limit of connections libmicrohttpd stops watching the
+ * socket, and does not always start again. http_run() accepts the connections, passes them to libmicrohttpd, and
+ * chooses the clients to close (http_clients.h). */
 #include "atomdb/observe/http.h"
 
 #include <arpa/inet.h>
@@ -25,23 +25,23 @@
 #include "observe/http_resources.h"
 #include "observe/http_response.h"
 
-/* Connections that one http_run() accepts: their requests are read before any other connection takes their place. */
+/* Connections that one http_run() accepts. Their requests are read before other connections can replace them. */
 #define ACCEPT_BATCH 16
 _Static_assert(HTTP_OPEN_MAX >= HTTP_IDLE_MAX + HTTP_ANSWERED_MAX + ACCEPT_BATCH, "there is room for a batch");
-/* Time without accepting after the system had no descriptor or memory for a connection. */
+/* Time without accepting after a connection found no descriptor or memory. */
 #define ACCEPT_PAUSE_NS (100 * (uint64_t)1000000)
-/* Bytes for a request's head, of which browsers send many; the answer's head comes from the same memory. */
+/* Bytes for the head of a request, in which browsers send many; the head of the response uses the same memory. */
 #define REQUEST_MAX ((size_t)16 << 10)
-/* Bytes of a request's body that are read and dropped. */
+/* Most bytes of a request's body, which are read and discarded. */
 #define BODY_MAX ((size_t)64 << 10)
-/* Seconds in which a client that is answered must read something. */
+/* Timeout in seconds of a client that reads nothing of its response. */
 #define STALL_TIMEOUT 5u
 
 struct http {
 	struct MHD_Daemon *daemon; /* owned */
 	int listen_fd;             /* the caller's */
 	int epoll_fd;              /* owned: watches listen_fd and the daemon's epoll fd */
-	uint64_t resume_ns;        /* when to accept again; 0: listen_fd is watched */
+	uint64_t resume_ns;        /* when to accept again; 0: epoll watches listen_fd */
 	const struct http_content *content;
 	struct http_clients clients;
 };
@@ -50,7 +50,7 @@ static int append(struct buffer *out, const char *body) {
 	return buffer_append(out, body, strlen(body), SIZE_MAX);
 }
 
-/* The values of all headers of a name, joined (RFC 9110, section 5.3). */
+/* The values of all headers of one name, joined (RFC 9110, section 5.3). */
 struct joined {
 	const char *name;
 	struct buffer value;
@@ -65,8 +65,8 @@ static enum MHD_Result join(void *context, enum MHD_ValueKind kind, const char *
 	return r == 0 && append(&j->value, value) == 0 ? MHD_YES : MHD_NO;
 }
 
-/* Returns the values of all headers of that name, joined, which the caller frees. NULL if there are none, or without
- * memory. */
+/* Returns the values of all headers of that name, joined, which the caller frees. NULL if there are none, or no memory.
+ */
 static char *join_headers(struct MHD_Connection *connection, const char *name) {
 	struct joined j = {.name = name};
 	buffer_init(&j.value);
@@ -77,7 +77,7 @@ static char *join_headers(struct MHD_Connection *connection, const char *name) {
 	return NULL;
 }
 
-/* Sends `body`, whose bytes it takes over. */
+/* Sends `body`, and takes over its bytes. */
 static enum MHD_Result answer(struct http *h, struct MHD_Connection *connection, struct http_client *client,
 			      unsigned status, const struct http_resource *resource, struct buffer *body) {
 	bool page = resource != NULL && resource->page;
@@ -87,8 +87,7 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *connection,
 		.type = resource != NULL ? resource->type : "text/plain; charset=utf-8",
 		.policy = page ? page_policy(h->content->page) : HTTP_CLOSED_POLICY,
 		.coding = accept_encoding,
-		/* The end of the request is not certain if the head is invalid. libmicrohttpd does not check trailers.
-		 */
+		/* An invalid head makes the end of the request uncertain. libmicrohttpd does not check trailers. */
 		.last = status == MHD_HTTP_BAD_REQUEST ||
 			MHD_get_connection_values(connection, MHD_FOOTER_KIND, NULL, NULL) > 0,
 	};
@@ -104,7 +103,7 @@ static enum MHD_Result answer(struct http *h, struct MHD_Connection *connection,
 
 #define CLIENT_TEXT (INET6_ADDRSTRLEN + 16)
 
-/* Writes the client's address as the log shows it elsewhere. */
+/* Writes the client's address in the form of the log. */
 static void describe_client(struct MHD_Connection *connection, char *out, size_t size) {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	const struct sockaddr *address = info != NULL ? info->client_addr : NULL;
@@ -122,7 +121,7 @@ static void describe_client(struct MHD_Connection *connection, char *out, size_t
 	}
 }
 
-/* Returns whether the request is for a known host. Logs an unknown one. */
+/* Returns whether the request is for an allowed host. Logs another one. */
 static bool is_for_known_host(const struct http *h, struct MHD_Connection *connection, struct slice host) {
 	const char *header = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
 	if (host.data == NULL && header != NULL)
@@ -137,8 +136,8 @@ static bool is_for_known_host(const struct http *h, struct MHD_Connection *conne
 	return false;
 }
 
-/* Decides whether the client may see the resource, and sets `*tenants` if it may see tenants in it. `host` is the host
- * of the target, if any. Returns MHD_HTTP_OK or the status of the refusal. */
+/* Decides whether the client may see the resource. Sets `*tenants` if it may see tenants in it. `host` is the host of
+ * the target, if any. Returns MHD_HTTP_OK or the status of the refusal. */
 static int admit(const struct http *h, struct MHD_Connection *connection, const struct http_resource *resource,
 		 struct slice host, bool *tenants) {
 	struct http_auth *g = h->content->http_auth;
@@ -148,7 +147,7 @@ static int admit(const struct http *h, struct MHD_Connection *connection, const 
 	const char *authorization =
 		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
 	enum http_auth_verdict verdict = http_auth_check(g, authorization);
-	/* It is in the connection's own memory, and is not read again. */
+	/* The header is in the memory of the connection, and is not read again. */
 	if (authorization != NULL)
 		explicit_bzero((char *)(uintptr_t)authorization, strlen(authorization));
 	if (verdict == HTTP_AUTH_WRONG) {
@@ -164,7 +163,7 @@ static int admit(const struct http *h, struct MHD_Connection *connection, const 
 	return secret || is_for_known_host(h, connection, host) ? MHD_HTTP_OK : MHD_HTTP_MISDIRECTED_REQUEST;
 }
 
-/* Returns a number of the query, or 0 without it. */
+/* Returns a number of the query, or 0 if it is missing. */
 static uint64_t argument(struct MHD_Connection *connection, const char *name) {
 	const char *text = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
 	int64_t number;
@@ -189,8 +188,8 @@ static int refuse(struct buffer *body, int status) {
 	return append(body, why) ?: status;
 }
 
-/* Appends the response's body. Returns its status, or a negative error. Sets `*resource` to NULL if the body is not of
- * that resource. */
+/* Appends the body of the response. Returns its status, or a negative error. Sets `*resource` to NULL if the body is
+ * not from that resource. */
 static int render(struct http *h, struct MHD_Connection *connection, const struct http_resource **resource, bool get,
 		  struct slice host, struct buffer *body) {
 	struct http_query query = {.after = argument(connection, "after")};
@@ -240,7 +239,7 @@ static enum MHD_Result read_header(void *context, enum MHD_ValueKind kind, const
 	return MHD_YES;
 }
 
-/* Refuses a request whose end is in doubt. Called when its head is complete. */
+/* Refuses a request whose end is uncertain. Called when its head is complete. */
 static enum MHD_Result check(struct http *h, struct MHD_Connection *connection, struct http_client *client,
 			     const char *method, const char *version) {
 	const union MHD_ConnectionInfo *info =
@@ -248,14 +247,14 @@ static enum MHD_Result check(struct http *h, struct MHD_Connection *connection, 
 	struct http_request r = {.end = version + strlen(version)};
 	struct buffer body;
 	MHD_get_connection_values_n(connection, MHD_HEADER_KIND, read_header, &r);
-	/* The head begins with the method. */
+	/* The method is the first word of the head. */
 	if (info != NULL && http_request_valid(&r, version, method + info->header_size))
 		return MHD_YES;
 	buffer_init(&body);
 	return finish(h, connection, client, refuse(&body, MHD_HTTP_BAD_REQUEST), NULL, &body);
 }
 
-/* libmicrohttpd calls it once for the head of a request, for each piece of its body, and at its end. */
+/* libmicrohttpd calls this once for the head of a request, for each piece of its body, and at its end. */
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path, const char *method,
 			      const char *version, const char *upload, size_t *upload_size, void **state) {
 	struct http *h = context;
@@ -270,7 +269,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
 		return check(h, connection, client, method, version);
 	}
 	if (*upload_size > 0) {
-		/* No resource takes a body. A small one is dropped, so that the client reads the response to it. */
+		/* No resource takes a body. Discards a small body, so that the client reads the response. */
 		client->uploaded += *upload_size;
 		*upload_size = 0;
 		return client->uploaded <= BODY_MAX ? MHD_YES : MHD_NO;
@@ -294,7 +293,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 		return;
 	c = malloc(sizeof(*c));
 	if (c == NULL) {
-		/* Without memory for its deadline it may not stay. */
+		/* Without memory for its deadline the connection is closed. */
 		shutdown(info->connect_fd, SHUT_RDWR);
 		return;
 	}
@@ -314,7 +313,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	c->handled = false;
 }
 
-/* Returns the client whose head is complete and has not come to handle(), or NULL. */
+/* Returns the client whose head is complete but was not passed to handle(), or NULL. */
 static struct http_client *find_unhandled(const struct http *h) {
 	list_for_each (l, &h->clients.idle.clients) {
 		struct http_client *c = list_entry(l, struct http_client, link);
@@ -325,7 +324,7 @@ static struct http_client *find_unhandled(const struct http *h) {
 	return NULL;
 }
 
-/* Sends the response to a request of any method: it has no body. */
+/* Sends a response without a body, to a request of any method. */
 static void send_error(int fd, unsigned status) {
 	char head[256], date[64];
 	time_t now = time(NULL);
@@ -339,7 +338,7 @@ static void send_error(int fd, unsigned status) {
 		send(fd, head, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* libmicrohttpd calls it for each of its messages.
+/* libmicrohttpd calls this for each of its log messages.
  *
  * If libmicrohttpd 0.9.75 refuses a complete head, for its Content-Length or its cookies, it builds its response, goes
  * on as if handle() had to be called, and builds the head of the response again. So AtomDB sends the response, and
@@ -422,7 +421,7 @@ int64_t http_timeout(const struct http *h, uint64_t now_ns) {
 	return timeout;
 }
 
-/* Stops watching the listening socket: it stays readable while nothing can be accepted. */
+/* Stops watching the listening socket, which stays readable while nothing can be accepted. */
 static void pause_accepting(struct http *h, int error) {
 	const struct log_event event = {.id = LOG_EVENT_ACCEPT_FAILED, .detail = "HTTP", .error = error};
 	log_report(h->content->http_auth->events, &event);
@@ -447,12 +446,12 @@ static void accept_clients(struct http *h) {
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 				pause_accepting(h, -errno);
-			/* A connection that is gone again is reported likewise (accept(2)): there may be others. */
+			/* accept(2) also fails for a connection that was closed before: there may be others. */
 			if (errno == EAGAIN || errno == EWOULDBLOCK)
 				return;
 			continue;
 		}
-		/* Closes the socket if it fails. */
+		/* Closes the socket on failure. */
 		MHD_add_connection(h->daemon, fd, &address.any, size);
 	}
 }

@@ -4,10 +4,10 @@
 #include <string.h>
 #include <strings.h>
 
-/* The longest secret of a configuration, and a user's name before it. */
+/* Maximum length of a decoded credential: a user name and the longest secret. */
 #define CREDENTIALS_MAX 20480
 
-/* Returns the rest of the header behind the name of a scheme, or NULL if it has another scheme. */
+/* Returns the header behind the name of the scheme, or NULL if it has another scheme. */
 static const char *behind_scheme(const char *header, const char *scheme) {
 	size_t len = strlen(scheme);
 	if (strncasecmp(header, scheme, len) != 0 || header[len] != ' ')
@@ -46,7 +46,7 @@ static bool decode(struct slice text, char *out, size_t room, size_t *out_len) {
 		out[len++] = (char)(bits >> have & 0xff);
 	}
 	*out_len = len;
-	/* Six bits alone are no byte. */
+	/* Six bits alone do not make a byte. */
 	return have < 6;
 }
 
@@ -58,7 +58,7 @@ static bool is_secret(const struct http_auth *g, struct slice text) {
 	return equal;
 }
 
-/* Any user's name will do. */
+/* Any user name is accepted. */
 static bool is_password(const struct http_auth *g, struct slice text) {
 	char credentials[CREDENTIALS_MAX];
 	size_t len = 0;

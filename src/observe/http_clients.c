@@ -31,9 +31,9 @@ static struct http_client *first(const struct http_queue *q) {
 	return list_entry(q->clients.next, struct http_client, link);
 }
 
-/* Ends the connection. The owner of the socket sees the end of the stream, and closes. */
+/* Ends the connection. The owner of the socket reads the end of the stream, and closes it. */
 static void shut_down(struct http_client *c, bool reset) {
-	/* The kernel would keep the rest of the response for a reader that may never take it. */
+	/* Otherwise the kernel would keep the rest of the response for a reader that may never take it. */
 	const struct linger now = {.l_onoff = 1, .l_linger = 0};
 	if (reset)
 		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));

@@ -2,7 +2,7 @@
 
 #include <stdint.h>
 
-/* RFC 9110, section 5.6.2. */
+/* Returns whether it is a character of a token (RFC 9110, section 5.6.2). */
 static bool is_token(struct slice s) {
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.data[i];
@@ -18,8 +18,8 @@ static bool is_length(const char *value) {
 	return digits > 0 && digits < 19 && value[digits] == '\0';
 }
 
-/* Returns whether only white space and at most `max` bytes of line ends, or NULs, are between two places in the head.
- */
+/* Returns whether between two positions of the head there are only white space and at most `max` bytes of line ends or
+ * NULs. */
 static bool adjoin(const char *from, const char *to, unsigned max) {
 	for (; (uintptr_t)from < (uintptr_t)to; from++) {
 		if (*from == ' ' || *from == '\t')
@@ -33,7 +33,7 @@ static bool adjoin(const char *from, const char *to, unsigned max) {
 void http_request_header(struct http_request *r, struct slice name, const char *value, size_t value_len) {
 	if (!is_token(name) || strlen(value) != value_len || strpbrk(value, "\r\n") != NULL)
 		r->malformed = true;
-	/* A line's end has one byte or two. */
+	/* A line end has one byte or two. */
 	if (!adjoin(r->end, name.data, 2) || !adjoin(name.data + name.len, value, 1))
 		r->malformed = true;
 	r->end = value + value_len;

@@ -34,7 +34,7 @@ static int render_health(const struct http_content *content, const struct http_q
 	return health_ok(content->health) ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
-/* The answer itself shows that the loop runs. The watchdog deals with a worker that hangs. */
+/* The response itself shows that the loop runs. The watchdog handles a worker that hangs. */
 static int render_live(const struct http_content *content, const struct http_query *query, struct buffer *out) {
 	(void)content, (void)query;
 	int r = append(out, "{\"status\":\"ok\"}\n");
@@ -71,7 +71,7 @@ int http_resources_list(struct buffer *out) {
 	return r != 0 ? r : append(out, ".\n");
 }
 
-/* The forms of /metrics. */
+/* The formats of /metrics. */
 #define OPENMETRICS "application/openmetrics-text"
 static const struct media_type metrics_types[] = {
 	{"text/plain", "0.0.4"}, {OPENMETRICS, "1.0.0"}, {OPENMETRICS, "0.0.1"}};

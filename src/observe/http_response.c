@@ -4,9 +4,9 @@
 
 #include "observe/negotiate.h"
 
-/* The least bytes of a body that is worth compressing. */
+/* Minimum size of a body that is compressed. */
 #define GZIP_MIN ((size_t)1 << 10)
-/* The most bytes of a body that is compressed well: a megabyte would hold the loop up for 10 ms. */
+/* Maximum size of a body that zlib compresses: a megabyte would block the loop for 10 ms. */
 #define GZIP_CARE ((size_t)256 << 10)
 
 static bool add_headers(struct MHD_Response *response, const struct http_response *r, bool compressed) {
@@ -27,7 +27,7 @@ static bool add_headers(struct MHD_Response *response, const struct http_respons
 	       (!allow || MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD") == MHD_YES);
 }
 
-/* Compresses the body if the client accepts that and it is worth it. Returns whether it did. */
+/* Compresses the body if the client accepts it and the body is large enough. Returns whether it did. */
 static bool compress(struct buffer *body, const char *accept_encoding) {
 	enum content_coding coding = negotiate_coding(accept_encoding);
 	if (coding != CODING_NEEDED && (coding != CODING_ALLOWED || body->len < GZIP_MIN))

@@ -1,5 +1,4 @@
-/* metrics.def says which member of which row is which metric; here is only how a page is laid out. A family whose rows
- * all lack the figure does not appear. */
+/* Formats the metrics page. metrics.def maps members of rows to metrics. A metric that no row has is omitted. */
 #include "atomdb/observe/metrics.h"
 
 #include <errno.h>
@@ -10,10 +9,10 @@
 #include "observe/sample.h"
 #include "observe/text.h"
 
-/* LASTING: a counter that goes on where the process before left it. */
+/* LASTING: a counter that continues over restarts. */
 enum metric_type { COUNTER, LASTING, GAUGE, HISTOGRAM };
 
-/* Decimal places of a second, or of a ratio; counts and bytes have none. */
+/* Decimal places of a unit in seconds, or of a ratio; counts and bytes have none. */
 enum metric_unit { ONE = 0, MS = 3, US = 6, PPM = 6, NS = 9 };
 
 enum metric_scope {
@@ -34,8 +33,8 @@ enum metric_scope {
 struct metric {
 	const char *name;
 	const char *help;
-	const struct histogram_bounds *bounds; /* of a histogram */
-	size_t offset;                         /* of a uint64_t, or a struct histogram_sample, in a row of the scope */
+	const struct histogram_bounds *bounds; /* bounds of a histogram */
+	size_t offset; /* offset of a uint64_t, or of a struct histogram_sample, in a row of the scope */
 	enum metric_scope scope;
 	enum metric_type type;
 	enum metric_unit unit;
@@ -84,7 +83,7 @@ void metrics_free(struct metrics *m) {
 	free(m);
 }
 
-/* Bytes of a counter's name that OpenMetrics keeps out of its head: "_total". */
+/* Length of the suffix "_total", which OpenMetrics omits in the head of a counter. */
 #define TOTAL 6
 
 static void write_head(struct text *t, const struct metric *metric, size_t family_len) {
@@ -109,7 +108,7 @@ static void write_value(struct text *t, const struct metric *metric, const struc
 	text_string(t, "\n");
 }
 
-/* A row of a histogram: its buckets, each with what those before it count. The label of the bound comes last. */
+/* Writes a row of a histogram: its cumulative buckets. The label of the bound comes last. */
 static void write_histogram(struct text *t, const struct metric *metric, const struct labels *labels,
 			    const struct histogram_sample *h) {
 	uint64_t count = 0;
@@ -132,8 +131,8 @@ static void write_histogram(struct text *t, const struct metric *metric, const s
 	write_value(t, metric, labels, "_count", count, 0);
 }
 
-/* When it began to count: for OpenMetrics, of histograms and of what the server counts as a whole. Those of workers,
- * commands and shards began then too, and a tenant's when it came, which nobody knows any more. */
+/* Writes the time at which counting began, for OpenMetrics. Histograms and global counters begin with the server. Other
+ * counters have no such line: the begin of a tenant is not recorded. */
 static void write_created(struct text *t, const struct metric *metric, const struct labels *labels, size_t family_len,
 			  uint64_t start_ms) {
 	if (metric->type != HISTOGRAM && (metric->type != COUNTER || metric->scope != SCOPE_global))
@@ -146,7 +145,7 @@ static void write_created(struct text *t, const struct metric *metric, const str
 	text_string(t, "\n");
 }
 
-/* `start_ms` when the server started, for OpenMetrics; 0 for the other format. */
+/* `start_ms` is the start of the server for OpenMetrics, 0 for the other format. */
 static void write_metric(struct text *t, const struct metric *metric, const struct rows *rows, uint64_t start_ms) {
 	size_t name_len = strlen(metric->name);
 	bool counts = metric->type == COUNTER || metric->type == LASTING;

@@ -10,19 +10,19 @@
 #include "atomdb/util/slice.h"
 #include "observe/deflate_lines.h"
 
-/* zlib's: the largest window, and a gzip head instead of its own. */
+/* zlib: the largest window, and a gzip header. */
 #define GZIP_WINDOW (15 + 16)
-/* Pages repeat themselves so much that more effort saves little. */
+/* Pages are so repetitive that a higher level gains little. */
 #define GZIP_LEVEL  1
 #define GZIP_MEMORY 8
 
-/* The weight of an element is in thousandths. */
+/* Weights are in thousandths. */
 #define WEIGHT_ONE 1000
 
 /* An element of a header, such as "text/plain;version=0.0.4;q=0.5". */
 struct element {
 	struct slice name;
-	struct slice version; /* no data: none */
+	struct slice version; /* no data: the parameter is missing */
 	int weight;
 };
 
@@ -38,8 +38,8 @@ static struct slice trim(struct slice s) {
 	return s;
 }
 
-/* Takes what is in front of `separator` off `*rest`; a separator within a quoted string (RFC 9110, section 5.6.4) does
- * not count. False at the end. */
+/* Removes the text before `separator` from `*rest` and returns it. A separator within a quoted string (RFC 9110,
+ * section 5.6.4) does not count. Returns false at the end. */
 static bool take(struct slice *rest, char separator, struct slice *out) {
 	bool quoted = false;
 	size_t len = 0;
@@ -59,7 +59,7 @@ static bool take(struct slice *rest, char separator, struct slice *out) {
 	return true;
 }
 
-/* Reads a weight (RFC 9110, section 12.4.2); -1 for anything else. */
+/* Returns a weight (RFC 9110, section 12.4.2), or -1 if it is malformed. */
 static int read_weight(struct slice s) {
 	int weight = 0, unit = WEIGHT_ONE;
 	for (size_t i = 0; i < s.len; i++) {
@@ -79,7 +79,7 @@ static struct slice unquote(struct slice s) {
 	return s;
 }
 
-/* Takes the next element with a name and a weight off `*rest`; false at the end. */
+/* Removes the next element with a name and a valid weight from `*rest`. Returns false at the end. */
 static bool next_element(struct slice *rest, struct element *e) {
 	struct slice text, parameter, name;
 	while (take(rest, ',', &text)) {
@@ -106,7 +106,7 @@ static struct slice header_value(const char *header) {
 	return header != NULL ? slice_of(header) : (struct slice){NULL, 0};
 }
 
-/* How closely a range fits (RFC 9110, section 12.5.1). */
+/* Returns how specific a range is that includes the type (RFC 9110, section 12.5.1). */
 enum fit { FIT_NONE, FIT_ANY, FIT_GROUP, FIT_NAME, FIT_VERSION };
 
 static enum fit fit_of(const struct element *e, const struct media_type *type) {
@@ -123,7 +123,7 @@ static enum fit fit_of(const struct element *e, const struct media_type *type) {
 	return FIT_NONE;
 }
 
-/* Finds the weight of a type: that of the range that fits it best. */
+/* Returns the weight of a type: the weight of the most specific range. */
 struct opinion {
 	enum fit fit;
 	int weight;
@@ -141,7 +141,7 @@ static struct opinion opinion_of(const char *accept, const struct media_type *ty
 	return best;
 }
 
-/* `plain`: `b` is the type of a client that prefers none. */
+/* `plain`: `b` is the default type of a client without a preference. */
 static bool is_better(const struct opinion *a, const struct opinion *b, bool plain) {
 	bool named = a->fit >= FIT_NAME;
 	if (a->weight != b->weight)
@@ -212,7 +212,7 @@ int negotiate_gzip(struct buffer *body) {
 	return 0;
 }
 
-/* Lowest byte first. */
+/* Little-endian. */
 static void put_u32(char out[4], uint32_t value) {
 	for (unsigned i = 0; i < 4; i++)
 		out[i] = (char)(value >> (8 * i));

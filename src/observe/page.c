@@ -1,4 +1,5 @@
-/* A browser is told the SHA-256 digests of the page's style and script, as the page has them: it runs no other. */
+/* Assembles the page. Its policy has the SHA-256 digests of its style and script, so that browsers run no other code.
+ */
 #include "atomdb/observe/page.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ struct page {
 
 #define PART(name) ((struct slice){(const char *)page_file_##name, page_file_##name##_size})
 
-/* Writes the base64 form (RFC 4648, section 4) of the bytes' digest. */
+/* Writes the base64 form (RFC 4648, section 4) of the digest of the bytes. */
 static void write_digest(struct slice bytes, char out[DIGEST_TEXT_MAX]) {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	struct secret s;
@@ -42,7 +43,7 @@ static int append(struct buffer *out, struct slice part) {
 	return buffer_append(out, part.data, part.len, SIZE_MAX);
 }
 
-/* Appends `html` with the other parts in place of their marks, which are in it, in this order. */
+/* Appends `html` with the other parts in place of their marks, which it contains in this order. */
 static int assemble(struct buffer *out, struct slice html, struct slice style, struct slice script) {
 	static const char style_mark[] = "@STYLE@", script_mark[] = "@SCRIPT@";
 	const char *end = html.data + html.len;

@@ -1,4 +1,4 @@
-/* The files of src/observe/page/, which CMake makes arrays of. */
+/* The files of src/observe/page/, which CMake converts to arrays. */
 #pragma once
 
 #include <stddef.h>

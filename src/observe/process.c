@@ -13,14 +13,14 @@
 
 #include "atomdb/util/clock.h"
 
-/* /proc/self/stat: the number of a field as proc(5) counts, and how many of the last ones are wanted. */
+/* /proc/self/stat: numbers of fields in proc(5), and the count of the last ones that are read. */
 #define STAT_FIRST  3
 #define STAT_START  22
 #define STAT_VSIZE  23
 #define STAT_RSS    24
 #define STAT_FIELDS (STAT_RSS + 1)
 
-/* Fills fields STAT_FIRST + 1 to STAT_RSS of `fields`; 0 or -errno. */
+/* Reads fields STAT_FIRST + 1 to STAT_RSS of `fields`. Returns 0 or -errno. */
 static int read_stat(uint64_t fields[STAT_FIELDS]) {
 	char text[1024];
 	int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
@@ -31,7 +31,8 @@ static int read_stat(uint64_t fields[STAT_FIELDS]) {
 	if (n <= 0)
 		return -EIO;
 	text[n] = '\0';
-	/* The second field is the program's name in parentheses, which may contain anything; the third is a letter. */
+	/* The second field is the name of the program in parentheses, which may contain any byte; the third is a
+	 * letter. */
 	const char *at = strrchr(text, ')');
 	if (at == NULL || strlen(at) < 4)
 		return -EIO;
@@ -49,7 +50,7 @@ static int read_stat(uint64_t fields[STAT_FIELDS]) {
 
 static uint64_t count_fds(void) {
 	struct stat st;
-	/* Kernels since 6.2 tell the count without a walk through it. */
+	/* Kernels since 6.2 report the number of files as the size of this directory. */
 	if (stat("/proc/self/fd", &st) == 0 && st.st_size > 0)
 		return (uint64_t)st.st_size;
 	DIR *dir = opendir("/proc/self/fd");
@@ -59,7 +60,7 @@ static uint64_t count_fds(void) {
 	for (const struct dirent *e; (e = readdir(dir)) != NULL;)
 		count += e->d_name[0] != '.';
 	closedir(dir);
-	return count - 1; /* the walk's own */
+	return count - 1; /* the descriptor of this walk itself */
 }
 
 static uint64_t microseconds(struct timeval t) {

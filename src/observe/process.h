@@ -1,9 +1,9 @@
-/* The kernel's figures of this process: the process_ metrics. */
+/* The kernel's figures of this process, for the process_ metrics. */
 #pragma once
 
 #include <stdint.h>
 
-/* The value of a figure that the kernel does not tell. */
+/* The value of a figure that the kernel does not report. */
 #define PROCESS_UNKNOWN UINT64_MAX
 
 struct process_counters {
@@ -18,5 +18,5 @@ struct process_counters {
 void process_read(struct process_counters *out);
 
 /* Returns the start of the process in milliseconds since 1970, or PROCESS_UNKNOWN. The kernel rounds it to its clock
- * tick, and moves it when the clock is set: call it once. */
+ * tick, and shifts it when the clock is set: call it only once. */
 uint64_t process_start_ms(void);

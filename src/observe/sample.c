@@ -105,7 +105,7 @@ void sample_deinit(struct sample *s) {
 	s->busy = NULL;
 }
 
-/* Adds the ticks since the last call to a sum of time. Returns its nanoseconds. */
+/* Adds the ticks since the last call to a sum of durations. Returns its nanoseconds. */
 static uint64_t spend(struct spent *spent, const struct metrics_sources *sources, uint64_t ticks) {
 	if (ticks > spent->ticks) {
 		double seconds = clock_ticks_to_seconds(&sources->clock_start, ticks - spent->ticks);
@@ -116,7 +116,7 @@ static uint64_t spend(struct spent *spent, const struct metrics_sources *sources
 	return spent->nanoseconds;
 }
 
-/* Adds the runs of a command, counted by powers of two, to those by powers of four. */
+/* Adds the runs of a command, in buckets of powers of two, to buckets of powers of four. */
 static void add_durations(struct histogram_sample *h, const struct command_counters *f) {
 	for (unsigned i = 0; i < DURATION_BUCKETS; i++) {
 		unsigned k = (i + 1) / 2;
@@ -142,7 +142,7 @@ static void collect_commands(struct sample *s, const struct metrics_sources *sou
 			row->calls += row->durations.counts[i];
 		row->nanoseconds = row->durations.sum = spend(&s->spent[id], sources, ticks);
 		s->global.calls += row->calls;
-		/* Most commands are never called: their rows would be most of the page. */
+		/* Skips commands that were never called: their rows would be most of the page. */
 		if (row->calls == 0 && row->rejected == 0)
 			continue;
 		labels_add(&row->labels, "cmd", command_name((enum command_id)id));
@@ -191,7 +191,7 @@ static void collect_workers(struct sample *s, const struct metrics_sources *sour
 static void collect_uses(struct use_sample *uses, const struct shard_sample *row, const struct shard_counters *f) {
 	uint64_t entries = counter_get(&f->used_by_entries);
 	uses[USE_ENTRIES].bytes = entries;
-	/* The worker writes the counters one after the other. */
+	/* The worker writes the counters one after another, so that their sums may differ. */
 	uses[USE_TABLES].bytes = row->used > entries ? row->used - entries : 0;
 	uses[USE_FREE].bytes = row->resident > row->used ? row->resident - row->used : 0;
 }
@@ -205,7 +205,7 @@ static void collect_ages(struct global_sample *g, const struct shard_counters *f
 	g->eviction_ages.sum += counter_get(&f->eviction_age_ticks) * AGE_TICK_MS;
 }
 
-/* Returns resident bytes for each million of used ones; a million if none is used. */
+/* Returns resident bytes per million used bytes; a million if none is used. */
 static uint64_t fragmentation(uint64_t resident, uint64_t used) {
 	return used == 0 ? 1000000 : (uint64_t)((double)resident * 1e6 / (double)used);
 }
@@ -258,7 +258,7 @@ static void add_retired(struct tenant_walk *walk) {
 
 static void visit_tenant(void *context, const struct tenant *t) {
 	struct tenant_walk *walk = context;
-	/* No tenant can retire during the walk. */
+	/* No tenant can end during the walk. */
 	add_retired(walk);
 	tenant_set_add(&walk->sample->tenants, t);
 	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
@@ -275,7 +275,7 @@ static int collect_tenants(struct sample *s, const struct metrics_sources *sourc
 	if (r != 0)
 		return r;
 	registry_each(sources->registry, visit_tenant, &walk);
-	/* Without any tenant all counts are those of retired ones. */
+	/* Without rows of tenants, all counts go to the ended ones. */
 	add_retired(&walk);
 	tenant_set_finish(&s->tenants);
 	s->global.tenants = s->tenants.tenants;

@@ -1,4 +1,4 @@
-/* The counters of one moment, collected into rows of plain numbers for the metrics page. */
+/* Collects the counters of one moment into rows of plain numbers for the metrics page. */
 #pragma once
 
 #include <stdint.h>
@@ -8,11 +8,11 @@
 #include "observe/tenant_set.h"
 #include "observe/text.h"
 
-/* Bucket i counts values up to first << (shift * i), and the last bucket all larger ones. All servers have the same
- * bounds, so that their histograms can be added. */
+/* Bucket i counts values up to first << (shift * i), and the last bucket counts larger ones. All servers use the same
+ * bounds, so that their histograms can be summed. */
 #define HISTOGRAM_BOUNDS 12
 struct histogram_bounds {
-	unsigned count; /* HISTOGRAM_BOUNDS at most */
+	unsigned count; /* at most HISTOGRAM_BOUNDS */
 	uint64_t first;
 	unsigned shift;
 };
@@ -25,9 +25,9 @@ struct histogram_sample {
 	uint64_t sum;
 };
 
-/* Rows begin with their labels; all other members that metrics.def names are uint64_t. */
+/* Rows begin with their labels. All other members that metrics.def names are uint64_t. */
 struct global_sample {
-	struct labels labels; /* none */
+	struct labels labels; /* number of labels: none */
 	uint64_t up;
 	uint64_t uptime_ms, start_ms;
 	uint64_t clients, max_clients, connections, rejected_max_clients, auth_failures, http_failures;
@@ -37,7 +37,7 @@ struct global_sample {
 	uint64_t memory_used, memory_max, fragmentation, compacting;
 	uint64_t memory_entries, memory_overhead, system_memory;
 	uint64_t waiting, process_id;
-	uint64_t none; /* 0 */
+	uint64_t none; /* number of labels: 0 */
 	uint64_t tenants, orphans, orphaned_keys, orphaned_bytes;
 	uint64_t log_suppressed;
 	uint64_t live_changes;
@@ -48,7 +48,7 @@ struct global_sample {
 	struct histogram_sample expiry_lags, eviction_ages;
 };
 
-/* A row whose labels are its information. */
+/* A row whose labels carry the information. */
 struct info_sample {
 	struct labels labels;
 	uint64_t one;
@@ -68,7 +68,7 @@ struct command_sample {
 	struct histogram_sample durations;
 };
 
-/* A row that is identified by its label. */
+/* A row with one label. */
 struct state_sample {
 	struct labels labels;
 	uint64_t clients;
@@ -78,7 +78,7 @@ struct reject_sample {
 	uint64_t connections;
 };
 struct use_sample {
-	struct labels labels; /* the shard and the use */
+	struct labels labels; /* labels: the shard and the use */
 	uint64_t bytes;
 };
 enum arena_use { USE_ENTRIES, USE_TABLES, USE_FREE, ARENA_USES };
@@ -95,8 +95,8 @@ struct shard_sample {
 		swept, shed;
 };
 
-/* A sum of durations. The length of a tick is measured more and more precisely, so that each tick is converted once:
- * the sum would run backwards if all were converted again. */
+/* A sum of durations. The length of a tick is measured ever more precisely, so that each tick is converted once: a
+ * later conversion of all ticks could make the sum decrease. */
 struct spent {
 	uint64_t ticks, nanoseconds;
 };
@@ -107,10 +107,10 @@ struct sample {
 	struct database_sample databases[TENANT_DATABASES];
 	struct command_sample commands[COMMAND_COUNT];
 	unsigned command_count;
-	struct worker_sample *workers; /* owned: worker_count */
-	struct shard_sample *shards;   /* owned: shard_count */
-	struct use_sample *uses;       /* owned: ARENA_USES for each shard */
-	struct spent *busy;            /* owned: worker_count */
+	struct worker_sample *workers; /* owned: worker_count elements */
+	struct shard_sample *shards;   /* owned: shard_count elements */
+	struct use_sample *uses;       /* owned: ARENA_USES elements for each shard */
+	struct spent *busy;            /* owned: worker_count elements */
 	unsigned worker_count, shard_count, state_count;
 	struct state_sample states[METRICS_STATES];
 	struct reject_sample rejects[METRICS_REJECTS];
@@ -118,7 +118,7 @@ struct sample {
 	struct spent spent[COMMAND_COUNT];
 };
 
-/* Labels the rows. Returns 0 or -ENOMEM. */
+/* Allocates and labels the rows. Returns 0 or -ENOMEM. */
 int sample_init(struct sample *s, const struct metrics_sources *sources);
 void sample_deinit(struct sample *s);
 /* Collects all counters. Returns 0 or -ENOMEM. */

@@ -11,18 +11,18 @@
 struct status_api {
 	const struct metrics_sources *sources;
 	const struct health *health;
-	struct sample sample; /* apart from that of /metrics, which has tenants of its own from page to page */
+	struct sample sample; /* separate from the one of /metrics, whose tenants persist from page to page */
 	struct history history;
 };
 
-/* A command that was called, and how its runs went. */
+/* A command that was called, and the durations of its runs. */
 struct slow {
 	unsigned id;
 	uint64_t calls;
 	double seconds;
 };
 
-/* The runs of a command over all workers are added to `runs`. */
+/* Adds the runs of a command on all workers to `runs`. */
 static void add_runs(const struct metrics_sources *sources, unsigned id, uint64_t runs[DURATION_BUCKETS]) {
 	for (unsigned i = 0; i < sources->worker_count; i++) {
 		for (unsigned k = 0; k < DURATION_BUCKETS; k++)
@@ -112,7 +112,7 @@ int status_api_tick(struct status_api *v, uint64_t now_ns, int64_t now_ms) {
 
 /* --- JSON ------------------------------------------------------------------------------------------------------- */
 
-/* Writes a member of an object, behind another one. */
+/* Writes a further member of an object. */
 static void member(struct text *t, const char *name, uint64_t value) {
 	text_string(t, ",\"");
 	text_string(t, name);
@@ -157,7 +157,7 @@ static void render_tenants(struct text *t, const struct tenant_set *set) {
 		render_tenant(t, rows[i], false);
 	}
 	text_string(t, "],\"others\":");
-	/* The shared row of the others. */
+	/* Writes the shared row of the other tenants. */
 	render_tenant(t, &set->rows[set->count], true);
 }
 
@@ -165,7 +165,7 @@ static double mean(const struct slow *s) {
 	return s->seconds / (double)s->calls;
 }
 
-/* Inserts a command among the slowest so far. */
+/* Inserts a command into the list of the slowest. */
 static void rank(struct slow slowest[STATUS_API_COMMANDS], unsigned *count, const struct slow *s) {
 	unsigned at = *count;
 	if (at == STATUS_API_COMMANDS && mean(&slowest[at - 1]) >= mean(s))

@@ -1,8 +1,8 @@
-/* The largest tenants are found in one pass, by a heap whose top is the smallest of those kept so far: a tenant that is
- * not larger is summed into the shared row at once, a larger one takes the top's place and the top is summed instead.
+/* One pass finds the largest tenants, with a heap whose top is the smallest tenant in it. A larger tenant replaces the
+ * top, which is then added to the shared row. Another one is added to the shared row at once.
  *
- * Across pages, each shown tenant has a base: its counters when it got its row, or 0 on the very first page. What it
- * counted while shown is its counters less the base. */
+ * Across pages, each shown tenant has a base: its counters when it got its row, or 0 on the first page. Its counters
+ * minus the base are the part that it counted while shown. */
 #include "observe/tenant_set.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #include "atomdb/store/tenant.h"
 
-/* The shared row's name; no tenant gets a row under it. */
+/* Name of the shared row. No tenant has a row of this name. */
 static const char other_name[] = "_other";
 
 struct tenant_shown {
@@ -56,7 +56,7 @@ int tenant_set_begin(struct tenant_set *s, unsigned limit) {
 	s->count = 0;
 	s->tenants = s->orphans = s->orphaned_keys = s->orphaned_bytes = 0;
 	memset(s->total, 0, sizeof(s->total));
-	/* The shared row is made at the end, and moves behind the others when their count is known. */
+	/* The shared row is made at the end of the array, and moves behind the others when their number is known. */
 	memset(&s->rows[limit], 0, sizeof(s->rows[limit]));
 	return 0;
 }
@@ -90,7 +90,7 @@ static void sample_tenant(struct tenant_sample *row, const struct tenant *t) {
 	row->counts[COUNT_LOST_EVENTS] = counter_get(&f->lost_events);
 }
 
-/* Adds what a tenant has now to the shared row; its counters come in by the total. */
+/* Adds the gauges of a tenant to the shared row. Its counters are part of the total. */
 static void hide(struct tenant_sample *other, const struct tenant_sample *row) {
 	other->keys += row->keys;
 	other->keys_expiring += row->keys_expiring;
@@ -98,7 +98,7 @@ static void hide(struct tenant_sample *other, const struct tenant_sample *row) {
 	other->clients += row->clients;
 }
 
-/* Returns whether `a` gives way to `b`. Among equals the name decides, so that pages stay alike. */
+/* Returns whether `a` is smaller than `b`. Names decide between equals, so that pages are stable. */
 static bool smaller(const struct tenant_sample *a, const struct tenant_sample *b) {
 	if (a->bytes != b->bytes)
 		return a->bytes < b->bytes;
@@ -170,15 +170,15 @@ void tenant_set_add_retired(struct tenant_set *s, const struct retired_counters 
 	s->total[COUNT_OUTPUT_BYTES] += counter_get(&r->output_bytes);
 }
 
-/* By name, and the larger first among tenants of one name. */
+/* Sorts by name, then by size, the larger first. */
 static int compare_rows(const void *a, const void *b) {
 	const struct tenant_sample *x = a, *y = b;
 	int order = strcmp(x->name, y->name);
 	return order != 0 ? order : (x->bytes < y->bytes) - (x->bytes > y->bytes);
 }
 
-/* Leaves one row of each name. Two tenants have one name while a removed one goes and its successor is there already,
- * or when the fingerprints of two secrets collide; two rows of one name would spoil the page. */
+/* Keeps one row of each name. Two tenants have the same name while a removed tenant ends and its successor exists
+ * already, or if the fingerprints of two secrets collide. Two rows of one name would make the page invalid. */
 static void drop_duplicates(struct tenant_set *s, struct tenant_sample *other) {
 	unsigned kept = 0;
 	for (unsigned i = 0; i < s->count; i++) {
@@ -193,7 +193,7 @@ static void drop_duplicates(struct tenant_set *s, struct tenant_sample *other) {
 	s->count = kept;
 }
 
-/* The tenant is not shown any more, or is another one of the same name now. */
+/* The tenant is no longer shown, or is now another one of the same name. */
 static void forget(struct tenant_set *s, const struct tenant_shown *old) {
 	for (unsigned i = 0; i < TENANT_COUNTS; i++)
 		s->past[i] += old->seen[i] - old->base[i];
@@ -207,7 +207,7 @@ static bool ran_backwards(const struct tenant_shown *old, const struct tenant_sa
 	return false;
 }
 
-/* Walks the rows of this page and of the last one side by side, both sorted by name. */
+/* Merges the rows of this page and of the last one, both sorted by name. */
 static void follow_shown(struct tenant_set *s) {
 	unsigned at = 0;
 	for (unsigned i = 0; i < s->count; i++) {
@@ -250,7 +250,7 @@ void tenant_set_finish(struct tenant_set *s) {
 		for (unsigned j = 0; j < s->count; j++)
 			shown += s->shown[j].seen[i] - s->shown[j].base[i];
 		other.counts[i] = other.counts[i] > shown ? other.counts[i] - shown : 0;
-		/* Tenants that share a name can trade places; the counter waits until the sum has caught up. */
+		/* Tenants of the same name can swap rows. Then the counter keeps its value until the sum exceeds it. */
 		if (other.counts[i] < s->other[i])
 			other.counts[i] = s->other[i];
 		s->other[i] = other.counts[i];

@@ -16,7 +16,7 @@ void text_string(struct text *t, const char *string) {
 	text_bytes(t, string, strlen(string));
 }
 
-/* Writes the digits to the end of `out`. Returns their begin. */
+/* Writes the digits to the end of `out`. Returns their start. */
 static char *digits_before(char *end, uint64_t value) {
 	do {
 		*--end = (char)('0' + value % 10);
@@ -38,7 +38,7 @@ void text_decimal(struct text *t, uint64_t value, unsigned decimals) {
 	for (unsigned i = 0; i < decimals; i++)
 		one *= 10;
 	text_u64(t, value / one);
-	/* A one before the fraction keeps its leading zeros; it gives way to the point. */
+	/* A leading 1 keeps the zeros of the fraction; the point then replaces it. */
 	uint64_t fraction = value % one;
 	if (fraction == 0)
 		return;
@@ -57,7 +57,7 @@ void text_json(struct text *t, const char *string) {
 	for (; *string != '\0'; string++) {
 		unsigned char c = (unsigned char)*string;
 		const char escaped[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-		/* A page that forgets itself and takes a name for markup finds none in it. */
+		/* Escapes '<', '>' and '&' too, so that a page which inserts the text as markup is safe. */
 		bool plain = c >= 0x20 && c < 0x7f && strchr("\"\\<>&", c) == NULL;
 		text_bytes(t, plain ? string : escaped, plain ? 1 : sizeof(escaped));
 	}
@@ -66,7 +66,7 @@ void text_json(struct text *t, const char *string) {
 
 #define ESCAPE_MAX 5
 
-/* The escaped form of one byte; returns its length. */
+/* Writes the escaped form of one byte. Returns its length. */
 static size_t escape(char out[ESCAPE_MAX], char byte) {
 	static const char hex[] = "0123456789abcdef";
 	unsigned char c = (unsigned char)byte;
@@ -79,7 +79,7 @@ static size_t escape(char out[ESCAPE_MAX], char byte) {
 		out[0] = byte;
 		return 1;
 	}
-	/* The format has no escape for these: what is read back is a backslash, an x and two digits. */
+	/* The format has no escape for these bytes: a reader gets a backslash, an x and two digits. */
 	out[0] = out[1] = '\\';
 	out[2] = 'x';
 	out[3] = hex[c >> 4];
@@ -108,7 +108,7 @@ void labels_add(struct labels *l, const char *name, const char *value) {
 	}
 	text[at++] = '"';
 	text[at++] = '}';
-	/* The brace that closes what is there so far moves behind the new label. */
+	/* The closing brace moves behind the new label. */
 	size_t keep = l->len == 0 ? 0 : l->len - 1;
 	if (keep + at > sizeof(l->text))
 		return;

@@ -1,4 +1,4 @@
-/* How a string is written in an RDB file. It begins with a byte whose two highest bits say what follows:
+/* The encoding of a string in an RDB file. The two highest bits of its first byte select the form:
  *
  *   00   a length of 6 bits
  *   01   a length of 14 bits, continued in the next byte, high byte first
@@ -10,8 +10,8 @@
 #define RDB_LENGTH_14 0x40
 #define RDB_LENGTH_32 0x80
 #define RDB_LENGTH_64 0x81
-#define RDB_SPECIAL   0xc0 /* and one of: */
+#define RDB_SPECIAL   0xc0 /* and one of these types: */
 enum rdb_special { RDB_INT8, RDB_INT16, RDB_INT32, RDB_LZF };
 
-/* Bytes of the longest length that is written. */
+/* Size of the longest length field in bytes. */
 #define RDB_LENGTH_BYTES 5

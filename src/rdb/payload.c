@@ -1,8 +1,8 @@
-/* A payload is
+/* The form of a payload:
  *
  *   type (1 byte, 0: string) | value (see encoding.h) | version (2 bytes) | CRC of all before (8 bytes)
  *
- * with the low bytes first. */
+ * Numbers are little-endian. */
 #include "atomdb/rdb/payload.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 #define TYPE_STRING 0
 #define VERSION     10 /* Redis 7.0 */
 #define FOOTER      10 /* bytes of version and CRC */
-/* Bytes of a payload that are not the string itself. */
+/* Bytes of a payload besides the encoded string. */
 #define OVERHEAD_MAX (1 + RDB_STRING_OVERHEAD + FOOTER)
 
 int payload_write(struct buffer *out, struct slice value) {

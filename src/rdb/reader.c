@@ -19,7 +19,7 @@ bool rdb_take(struct rdb_reader *c, unsigned n, bool low_first, uint64_t *value)
 	return true;
 }
 
-/* Takes a length, or, with `*special`, what is instead of one. */
+/* Reads a length. If the value has another form instead, sets `*special` and reads that form. */
 static bool take_length(struct rdb_reader *c, uint64_t *value, bool *special) {
 	uint64_t first, more;
 	if (!rdb_take(c, 1, true, &first))

@@ -3,10 +3,10 @@
 #include "atomdb/util/lzf.h"
 #include "atomdb/util/number.h"
 
-/* Texts of integers are at most so long; shorter strings are not worth compressing. */
+/* Maximum length of the text of an integer. Shorter strings are not worth compressing. */
 #define INTEGER_TEXT_MAX 11
 #define COMPRESSED_MIN   21
-/* Bytes that compressing must save. */
+/* Bytes that compression must save. */
 #define SAVED_MIN 4
 
 static void put(struct buffer *out, const void *bytes, size_t n) {
@@ -46,7 +46,7 @@ static bool put_integer(struct buffer *out, struct slice value) {
 	return true;
 }
 
-/* Compresses to where the string would go, behind the place of the longest head, and moves it up. */
+/* Compresses to the place of the string, behind the room for the longest header, and then moves it up. */
 static bool put_compressed(struct buffer *out, struct slice value) {
 	if (value.len < COMPRESSED_MIN)
 		return false;

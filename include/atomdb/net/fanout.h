@@ -4,7 +4,7 @@
 struct fanout;
 struct worker_shared;
 
-/* Gives the control plane's answer once every worker has handled its earlier messages. From any thread. */
+/* Delivers the control plane's answer after every worker has handled its earlier messages. Any thread may call it. */
 void worker_answer_behind_all(struct worker_shared *shared, struct fanout *c);
-/* Ends a fanout that nothing will answer, after the threads have ended. */
+/* Frees a fanout that nothing will answer, after the threads have ended. */
 void worker_discard_fanout(struct fanout *c);

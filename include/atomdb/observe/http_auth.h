@@ -7,23 +7,23 @@
 #include "atomdb/util/counter.h"
 #include "atomdb/util/log.h"
 
-/* The control plane sets it, and may change it between two requests. */
+/* The secret. The control plane sets it, and may change it between two requests. */
 struct http_auth {
-	bool set;        /* there is a secret; else everything is open to everybody */
-	bool everything; /* all counters need it; else only those of the tenants */
+	bool set;        /* a secret is set; else no request needs one */
+	bool everything; /* the secret protects all counters; else only those of tenants */
 	struct secret secret;
-	counter failures;              /* wrong secrets */
+	counter failures;              /* count of wrong secrets */
 	const struct log_sink *events; /* not owned; may be NULL */
 };
 
 enum http_auth_verdict {
-	HTTP_AUTH_KNOWN, /* the secret was sent, or there is none */
+	HTTP_AUTH_KNOWN, /* the secret was sent, or none is set */
 	HTTP_AUTH_UNKNOWN,
 	HTTP_AUTH_WRONG,
 };
 
-/* What the value of a request's Authorization says; NULL: it has none. Whatever comes as an authorization and is not
- * the secret is HTTP_AUTH_WRONG. Takes as long for a wrong secret as for the right one. */
+/* Returns the result for the value of a request's Authorization header; NULL: it has none. Any value except the secret
+ * is HTTP_AUTH_WRONG. Takes the same time for a wrong and a right secret. */
 enum http_auth_verdict http_auth_check(const struct http_auth *g, const char *authorization);
-/* Counts and reports a wrong secret; `client` is the address that sent it. */
+/* Counts and logs a wrong secret from the address `client`. */
 void http_auth_report(struct http_auth *g, const char *client);

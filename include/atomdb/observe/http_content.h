@@ -1,4 +1,4 @@
-/* The sources of the HTTP side's resources. */
+/* The sources of the HTTP resources. */
 #pragma once
 
 #include "atomdb/observe/health.h"
@@ -8,7 +8,7 @@
 #include "atomdb/observe/page.h"
 #include "atomdb/observe/status_api.h"
 
-/* The sources of all resources. Nothing is owned. Used while http_run runs. */
+/* Nothing is owned. http_run uses the members. */
 struct http_content {
 	const struct health *health;
 	struct metrics *metrics;

@@ -1,4 +1,4 @@
-/* The Prometheus page: every figure of the daemon, one row of src/observe/metrics.def each. */
+/* The Prometheus page: one row of src/observe/metrics.def for each metric. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,7 +8,7 @@
 
 struct metrics;
 
-/* Makes the state that is kept from page to page, so that counters made of several never run backwards. Returns 0 or
+/* Makes the state that is kept between pages, so that counters which sum several others never decrease. Returns 0 or
  * -ENOMEM. */
 int metrics_new(struct metrics **out, const struct metrics_sources *sources);
 void metrics_free(struct metrics *m);
@@ -19,5 +19,5 @@ enum metrics_format {
 				EOF */
 };
 
-/* Appends the page, without `tenants` without any tenant's figures. Returns 0 or -ENOMEM. */
+/* Appends the page. Without `tenants`, it has no metrics of tenants. Returns 0 or -ENOMEM. */
 int metrics_render(struct metrics *m, enum metrics_format format, bool tenants, struct buffer *out);

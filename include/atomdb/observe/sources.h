@@ -1,4 +1,4 @@
-/* The counters that the metrics are collected from. */
+/* The counters from which the metrics are collected. */
 #pragma once
 
 #include <stdint.h>
@@ -21,7 +21,8 @@ enum metrics_reject {
 	METRICS_REJECTS
 };
 
-/* A worker's counters, of which none may be NULL. The daemon points to those of net, so that observe needs no net. */
+/* Counters of a worker; no member may be NULL. The daemon points them to the counters of net, so that observe does not
+ * depend on net. */
 struct metrics_worker {
 	const struct command_counters *commands; /* COMMAND_COUNT */
 	const counter *clients;
@@ -48,18 +49,18 @@ struct recovery_counters {
 	uint64_t entries;
 	uint64_t bytes;
 	uint64_t dropped; /* blocks that failed their checks */
-	uint64_t clients; /* connections that were handed over */
+	uint64_t clients; /* connections taken over */
 	uint64_t duration_ns;
-	uint64_t restarts;      /* sum: starts that found the data as the process before left it */
+	uint64_t restarts;      /* sum: starts that found the data intact */
 	uint64_t crashes;       /* sum: starts that rebuilt the data */
 	uint64_t dropped_total; /* sum */
 };
 
-/* Nothing is owned. All but the workers, versions and times may change between two pages. */
+/* Nothing is owned. All members except the workers, versions and times may change between two pages. */
 struct metrics_sources {
 	const struct metrics_worker *workers;
 	unsigned worker_count;
-	const char *const *state_names; /* of the states of clients */
+	const char *const *state_names; /* names of the states of clients */
 	unsigned state_count;
 	const struct shard_counters *const *shards;
 	unsigned shard_count;
@@ -68,12 +69,12 @@ struct metrics_sources {
 	struct clock_rate clock_start;
 	int64_t start_ms;
 	const char *version;       /* AtomDB's */
-	const char *redis_version; /* the version whose behaviour clients may expect */
-	unsigned tenants_shown;    /* this many, the largest by bytes, have rows of their own; all others share the row
-				      "_other" */
+	const char *redis_version; /* version of Redis that AtomDB is compatible with */
+	unsigned tenants_shown; /* number of tenants with their own rows, the largest by bytes; all others share the row
+				   "_other" */
 	const counter *log_suppressed; /* may be NULL */
-	const counter *http_failures;  /* wrong secrets over HTTP */
+	const counter *http_failures;  /* count of wrong secrets over HTTP */
 	uint64_t max_memory;           /* bytes; 0: none */
-	uint64_t live_changes;         /* of the configuration, by the operator */
+	uint64_t live_changes;         /* maximum number of clients in the configuration */
 	uint32_t max_clients;          /* 0: no limit */
 };

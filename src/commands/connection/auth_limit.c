@@ -1,14 +1,14 @@
 #include "commands/connection/auth_limit.h"
 
 #define SECOND_NS UINT64_C(1000000000)
-/* Seconds whose secrets are free: of a connection or source, and of new tenants of all. */
+/* Burst in seconds: of a connection or source, and of new tenants in total. */
 #define BURST_SECONDS     1
 #define BURST_SECONDS_NEW 10
 #define WAIT_STEP_MS      16
-/* Places in the table of sources where one may be. */
+/* Slots of the table in which a source may be. */
 #define WAYS 4
 
-/* Nanoseconds until `due`, the time at which all that happened is paid for, is near enough. */
+/* A `due` time within this many nanoseconds is over. */
 static uint64_t wait_for(uint64_t due_ns, uint64_t now_ns, uint64_t burst_ns) {
 	return due_ns > now_ns + burst_ns ? due_ns - now_ns - burst_ns : 0;
 }
@@ -17,7 +17,7 @@ static void count(uint64_t *due_ns, uint64_t now_ns, uint64_t interval_ns) {
 	*due_ns = (*due_ns > now_ns ? *due_ns : now_ns) + interval_ns;
 }
 
-/* The place of a source in the table: its own, or that which is paid for first. */
+/* Returns the slot of a source in the table: its own, or the slot whose attempts are paid for first. */
 static struct auth_source *find_source(struct environment *env, uint64_t source) {
 	struct auth_source *set = &env->auth_sources[source % (AUTH_SOURCES / WAYS) * WAYS], *found = set;
 	for (unsigned i = 0; i < WAYS; i++) {
@@ -48,7 +48,7 @@ int64_t auth_limit_wait(struct session *s) {
 	}
 	if (wait_ns == 0)
 		return 0;
-	/* Those that wait are tried together. */
+	/* Sessions that wait are tried together. */
 	return (env->steady_ms + (int64_t)(wait_ns / 1000000) + WAIT_STEP_MS) / WAIT_STEP_MS * WAIT_STEP_MS;
 }
 

@@ -1,4 +1,4 @@
-/* CLIENT LIST and INFO, and the small commands of CLIENT. The operator lists the clients of all tenants. */
+/* CLIENT LIST, CLIENT INFO and small subcommands of CLIENT. The operator lists the clients of all tenants. */
 #include "commands/connection/client.h"
 
 #include <errno.h>
@@ -51,7 +51,8 @@ uint64_t client_number(const struct session *of, bool global) {
 	return global ? of->global_id : of->id;
 }
 
-/* Appends the line of a session, with `global` as the operator sees it. 0, or as buffer_append. */
+/* Appends the line of a session; `global`: with the fields that only the operator sees. Returns 0, or an error as
+ * buffer_append. */
 static int append_to(struct environment *env, struct session *of, const char *user, bool global, struct buffer *out) {
 	struct client_facts facts = {.fd = -1};
 	if (env->host != NULL)
@@ -140,7 +141,7 @@ static enum filter parse_list(struct session *s, const struct request *r, enum c
 	return LIST_IDS;
 }
 
-/* Whether the lines so far still fit into the output limit of the client. */
+/* Returns whether the lines so far are within the client's output limit. */
 static bool fits(const struct session *s) {
 	return writer_fits(s->reply, s->env->scratch.len);
 }
@@ -150,7 +151,7 @@ static int compare_ids(const void *a, const void *b) {
 	return (x > y) - (x < y);
 }
 
-/* Appends the lines of the ids from argument 3 on. There may be a million of them, and thousands of sessions. */
+/* Appends the lines of the ids from argument 3 on. There may be a million ids, and thousands of sessions. */
 static int append_ids(struct session *s, const struct request *r) {
 	size_t count = 0;
 	list_for_each (node, &s->tenant->clients.sessions)

@@ -9,7 +9,7 @@
 struct filter {
 	struct slice address, local_address, user; /* no data: any */
 	int64_t id;                                /* 0: any */
-	bool global;                               /* the operator asks: ids are global, users are tenants */
+	bool global;                               /* the operator's command: ids are global, users are tenants */
 	bool typed;
 	enum client_type type;
 	bool skip_caller;
@@ -30,13 +30,13 @@ static const struct command_option options[] = {
 	OPTION("user", .flag = OPTION_USER, .values = 1), OPTION("skipme", .flag = OPTION_SKIPME, .values = 1),
 };
 
-/* Whether the caller's tenant has that user. The users of the operator are the tenants. */
+/* Returns whether the caller's tenant has that user. For the operator the users are the tenants. */
 static bool user_exists(const struct session *s, struct slice user) {
 	return s->tenant == NULL || s->tenant->is_operator || slice_equal(user, SLICE("default")) ||
 	       slice_equal(user, slice_of(tenant_name(s->tenant)));
 }
 
-/* Reads one filter. False: an error was replied. */
+/* Reads one filter. Returns false if an error was replied. */
 static bool parse_one(struct session *s, uint32_t flag, struct slice value, struct filter *f) {
 	switch (flag) {
 	case OPTION_ID:
@@ -68,7 +68,7 @@ static bool parse_one(struct session *s, uint32_t flag, struct slice value, stru
 	}
 }
 
-/* Reads the arguments. False: an error was replied. */
+/* Reads the arguments. Returns false if an error was replied. */
 static bool parse_filter(struct session *s, const struct request *r, struct filter *f) {
 	struct options o = OPTIONS_BEGIN(r, 2, options);
 	const struct command_option *option;
@@ -127,7 +127,7 @@ static void kill_on_worker(struct environment *env, struct fanout *c, struct fan
 	answer->number = k.count;
 }
 
-/* The reply of the form with an address alone. */
+/* The reply to the form with only an address. */
 static void kill_gather(struct session *s, struct fanout *c) {
 	bool any = false;
 	for (unsigned i = 0; i < c->workers; i++)

@@ -6,7 +6,7 @@
 
 #include "commands/handlers.h"
 
-/* The names of clients, libraries and versions are printable ASCII without spaces. */
+/* Returns whether it is printable ASCII without spaces, as names of clients, libraries and versions must be. */
 static bool text_ok(struct slice text) {
 	for (size_t i = 0; i < text.len; i++) {
 		if (text.data[i] < '!' || text.data[i] > '~')
@@ -27,7 +27,7 @@ int client_text_set(char **field, struct slice text) {
 	return 0;
 }
 
-/* Sets a field of the session. False: an error was replied. */
+/* Sets a field of the session. Returns false if an error was replied. */
 static bool set_text(struct session *s, char **field, struct slice text) {
 	if (text.len > CLIENT_TEXT_MAX) {
 		writer_error(s->reply, "ERR names of clients have a limit of 128 bytes");

@@ -22,13 +22,13 @@ enum outcome cmd_client_pause(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR timeout is negative");
 	if (timeout > INT64_MAX - s->env->now_ms)
 		return reply_error(s, "ERR timeout is out of range");
-	/* A pause under way becomes stricter and longer only. */
+	/* A present pause may only become stricter and longer. */
 	bool under_way = t->clients.pause_end_ms > s->env->steady_ms;
 	int64_t end = s->env->steady_ms + timeout;
 	if (under_way && end < t->clients.pause_end_ms)
 		end = t->clients.pause_end_ms;
 	session_pause(t, end, all || (under_way && t->clients.pause_all));
-	/* The rest of a transaction may write: its EXEC does this as it ends. */
+	/* The rest of a transaction may still write: EXEC starts the pause when it ends. */
 	if (!(s->flags & SESSION_EXECUTING))
 		shard_hold_expired(t, t->clients.pause_end_ms);
 	writer_ok(s->reply);
@@ -55,7 +55,7 @@ enum outcome cmd_client_unblock(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
 	if (!request_integer(s, r->argv[2], &id))
 		return OUTCOME_DONE;
-	/* No command blocks. */
+	/* AtomDB has no blocking commands. */
 	writer_integer(s->reply, 0);
 	return OUTCOME_DONE;
 }

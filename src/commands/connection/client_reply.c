@@ -16,7 +16,7 @@ enum outcome cmd_client_reply(struct session *s, const struct request *r) {
 	} else {
 		return reply_syntax_error(s);
 	}
-	/* The array of EXEC is whole. */
+	/* The reply of EXEC is a complete array. */
 	if (s->flags & SESSION_EXECUTING)
 		writer_null(s->reply);
 	else

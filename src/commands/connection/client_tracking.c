@@ -1,4 +1,4 @@
-/* The commands of client-side caching. */
+/* CLIENT TRACKING, CACHING, GETREDIR and TRACKINGINFO. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -7,7 +7,7 @@
 #include "commands/connection/client.h"
 #include "commands/handlers.h"
 
-/* The prefixes of a tenant together, with PREFIX_PART for each. */
+/* Most bytes of all prefixes of a tenant, with PREFIX_PART for each. */
 #define PREFIXES_MAX ((uint64_t)32 << 10)
 #define PREFIX_PART  16
 
@@ -38,7 +38,7 @@ static bool parse_redirect(struct session *s, struct slice text, struct request_
 	return o->redirect != NULL || fail(s, "ERR The client ID you want redirect to does not exist");
 }
 
-/* Beside enum tracking_option. */
+/* Options in addition to enum tracking_option. */
 enum { OPTION_REDIRECT = 1 << 30, OPTION_PREFIX = 1 << 29 };
 
 static const struct command_option options[] = {
@@ -50,7 +50,7 @@ static const struct command_option options[] = {
 	OPTION("prefix", .flag = OPTION_PREFIX, .values = 1),
 };
 
-/* Reads the options from argument 3 on. False: an error was replied. */
+/* Reads the options from argument 3 on. Returns false if an error was replied. */
 static bool parse(struct session *s, const struct request *r, struct request_options *out) {
 	struct options o = OPTIONS_BEGIN(r, 3, options);
 	const struct command_option *option;
@@ -71,7 +71,8 @@ static bool overlap(struct slice a, struct slice b) {
 	return n == 0 || memcmp(a.data, b.data, n) == 0;
 }
 
-/* Whether the tenant may have these prefixes besides those that it has: each change of a key is compared with all. */
+/* Returns whether the tenant may have these prefixes in addition to its present ones: each changed key is compared with
+ * all of them. */
 static bool prefixes_fit(const struct session *s, const struct request_options *o) {
 	const struct subscriptions *h = s->tenant->clients.subscriptions;
 	uint64_t bytes = h == NULL ? 0
@@ -136,7 +137,7 @@ static void turn_on(struct session *s, const struct request_options *o) {
 	if (!check(s, o))
 		return;
 	int error = subscriber_open(s);
-	/* The session that gets the invalidations knows which sessions redirect to it. */
+	/* The target session keeps a list of the sessions that redirect to it. */
 	if (error == 0 && o->redirect != NULL)
 		error = subscriber_open(o->redirect);
 	if (error == 0)

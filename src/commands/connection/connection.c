@@ -27,7 +27,7 @@ static enum outcome refuse(struct session *s, int error) {
 	}
 }
 
-/* Whether the secret may be tried now. If not, `*outcome` is the command's. */
+/* Returns whether the secret may be tried now. If not, sets `*outcome`. */
 static bool may_try(struct session *s, struct slice name, struct slice secret, enum outcome *outcome) {
 	if (s->flags & SESSION_AUTH_PASSED) {
 		s->flags &= ~(uint32_t)SESSION_AUTH_PASSED;
@@ -150,7 +150,7 @@ static const struct slice *last_auth(const struct request *r) {
 	return last;
 }
 
-/* Runs HELLO's options in their order. False: `*outcome` is the command's. */
+/* Runs the options of HELLO in order. Returns false with `*outcome` set. */
 static bool run_hello_options(struct session *s, const struct request *r, enum outcome *outcome) {
 	struct options o = OPTIONS_BEGIN(r, 2, hello_options);
 	const struct slice *auth = last_auth(r);

@@ -1,11 +1,11 @@
-/* Pub/sub: messages from one client of a tenant to others. */
+/* Pub/sub: PUBLISH, SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE and their counterparts. */
 #include "atomdb/events/publish.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"
 
-/* How the three kinds of subscription are called. */
+/* The names of the three kinds of subscription. */
 struct kind {
 	enum channel_kind channel;
 	const char *subscribe;
@@ -24,9 +24,9 @@ static void write_confirmation(struct writer *w, const char *what, const struct 
 	writer_integer(w, (int64_t)count);
 }
 
-/* Confirms a change of the session's subscriptions, of which it has `count` now; also to a client that wants no
- * replies. Within EXEC a command has one element of the array: that is its first confirmation. The others come behind
- * the array, as pushes. */
+/* Confirms a change of the session's subscriptions; `count` is their present number. Ignores CLIENT REPLY. Inside EXEC
+ * each command has one element of the array: its first confirmation. Further confirmations follow the array as pushes.
+ */
 static void confirm(struct session *s, const char *what, const struct slice *name, uint64_t count, bool first) {
 	struct writer *w = s->reply;
 	bool executing = (s->flags & SESSION_EXECUTING) != 0, muted = w->muted;
@@ -51,15 +51,15 @@ static void confirm(struct session *s, const char *what, const struct slice *nam
 	w->muted = muted;
 }
 
-/* Subscriptions as they are counted for `kind`: those of shard channels apart. */
+/* Returns the number of subscriptions that confirmations of `kind` show. Shard channels are counted separately. */
 static uint64_t count_of(const struct session *s, const struct kind *kind) {
 	return kind->channel == CHANNEL_SHARD
 		       ? subscription_count(s, CHANNEL_SHARD)
 		       : subscription_count(s, CHANNEL_GLOBAL) + subscription_count(s, CHANNEL_PATTERN);
 }
 
-/* Subscribes to all arguments, or to none. Appends a byte for each to `is_new`: whether the session had no such
- * subscription yet. 0, ATOMDB_E_OOM, or ATOMDB_E_RANGE: the tenant has too many patterns. */
+/* Subscribes to all arguments, or to none. Appends a byte for each to `is_new`: whether the subscription is new.
+ * Returns 0, ATOMDB_E_OOM, or ATOMDB_E_RANGE if the tenant has too many patterns. */
 static int join_all(struct session *s, const struct request *r, enum channel_kind kind, struct buffer *is_new) {
 	const struct list *subscriptions = &s->subscriber->kinds[kind].subscriptions;
 	uint64_t before = subscription_count(s, kind);
@@ -102,7 +102,7 @@ static void unsubscribe_all(struct session *s, const struct kind *kind) {
 	}
 	list_for_each (node, &s->subscriber->kinds[kind->channel].subscriptions) {
 		struct subscription *m = list_entry(node, struct subscription, by_subscriber);
-		/* The name goes with the last member, the count is that without it. */
+		/* Removing the subscription may free the name, and the count excludes it: confirm first. */
 		size_t length = m->channel->length;
 		(void)buffer_append(&s->env->scratch, m->channel->name, length, SIZE_MAX);
 		struct slice name = {s->env->scratch.data, s->env->scratch.len};

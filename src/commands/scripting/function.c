@@ -1,4 +1,4 @@
-/* FUNCTION. A tenant has no library of functions. */
+/* FUNCTION. A tenant has no function libraries. */
 #include "atomdb/session/options.h"
 #include "commands/handlers.h"
 
@@ -24,7 +24,7 @@ enum outcome cmd_function_kill(struct session *s, const struct request *r) {
 
 enum { OPTION_WITHCODE = 1 << 0, OPTION_LIBRARYNAME = 1 << 1 };
 
-/* Each may come once. */
+/* Each option may occur once. */
 static const struct command_option list_options[] = {
 	OPTION("withcode", .flag = OPTION_WITHCODE, .excludes = OPTION_WITHCODE),
 	OPTION("libraryname", .flag = OPTION_LIBRARYNAME, .values = 1, .excludes = OPTION_LIBRARYNAME),

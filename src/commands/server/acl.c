@@ -8,7 +8,7 @@
 #define GENPASS_BITS     256
 #define GENPASS_BITS_MAX 4096
 
-/* The rows of one command and its subcommands that belong to a category; how many. */
+/* Writes the commands and subcommands of one row that belong to a category. Returns their number. */
 static size_t list_category(struct session *s, const struct command *c, uint32_t category) {
 	size_t count = 0, listed = 0;
 	const struct command *sub = command_subcommands(&command_set, c, &count);
@@ -87,7 +87,7 @@ enum outcome cmd_acl_users(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* Redis's reply for a user that may do everything; the secret is not shown. */
+/* Redis's reply for a user that may run everything. The secret is not shown. */
 enum outcome cmd_acl_getuser(struct session *s, const struct request *r) {
 	static const char *const rules[][2] = {{"commands", "+@all"}, {"keys", "~*"}, {"channels", "&*"}};
 	struct writer *w = s->reply;

@@ -1,4 +1,4 @@
-/* COMMAND: the table of commands, as clients read it. */
+/* COMMAND: the table of commands, in Redis's form. */
 #include <stdio.h>
 
 #include "atomdb/commands/table.h"
@@ -246,10 +246,10 @@ enum outcome cmd_command_docs(struct session *s, const struct request *r) {
 
 /* The filter of COMMAND LIST. */
 struct list_choice {
-	struct slice pattern; /* of the name; data NULL: any */
+	struct slice pattern; /* pattern of the name; data NULL: any */
 	uint32_t category;    /* 0: any */
 	bool none;            /* no command: there are no modules, nor an unknown category */
-	uint64_t *work;       /* left for matching */
+	uint64_t *work;       /* steps left for matching */
 };
 
 static bool chosen(struct list_choice *choice, const struct command *c) {

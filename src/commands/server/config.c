@@ -1,7 +1,7 @@
-/* CONFIG: the parameters of Redis that clients ask for, with the values in force for the caller's tenant.
+/* CONFIG: Redis's parameters that clients query, with the values in force for the caller's tenant.
  *
- * A tenant sets what is its own affair. What the operator sets may be set to what it is, so that scripts which do so to
- * be sure go on, and to nothing else. */
+ * A tenant may set its own parameters. It may set a parameter of the operator only to its present value, so that
+ * scripts which set it for safety succeed. */
 #include "commands/server/config.h"
 
 #include <stdio.h>
@@ -21,7 +21,7 @@ const char *config_policy(const struct tenant *t) {
 enum parameter_kind {
 	CONSTANT,
 	DEBUG_COMMAND,
-	FIXED, /* a constant that Redis, too, lets nobody set */
+	FIXED, /* a constant that Redis does not let clients set either */
 	MAXMEMORY,
 	CLIENT_MEMORY,
 	POLICY,
@@ -31,7 +31,7 @@ enum parameter_kind {
 	PORT,
 	QUERY_BUFFER,
 	OUTPUT_BUFFER,
-	/* The tenant's own: */
+	/* Parameters of the tenant: */
 	LATENCY_MS,
 	LATENCY_TRACKING,
 	NOTIFY,
@@ -42,7 +42,7 @@ enum parameter_kind {
 static const struct parameter {
 	const char *name;
 	enum parameter_kind kind;
-	const char *value; /* of CONSTANT and FIXED */
+	const char *value; /* value of CONSTANT and FIXED */
 } parameters[] = {
 	{"activedefrag", FIXED, "yes"},
 	{"appendfsync", CONSTANT, "no"},
@@ -112,7 +112,7 @@ static int64_t number_of(const struct session *s, enum parameter_kind kind) {
 	return 0;
 }
 
-/* The value in force: a constant, or rendered to `text`. */
+/* Returns the value in force: a constant, or text rendered to `text`. */
 static const char *value_of(const struct session *s, const struct parameter *p, char text[VALUE_MAX]) {
 	long long number = number_of(s, p->kind);
 	if (p->value != NULL)
@@ -146,8 +146,8 @@ static bool is_pattern(struct slice text) {
 	return false;
 }
 
-/* Notes in `names` what the first argument that matches calls each parameter: a plain name is answered as the client
- * spelled it. Returns how many match. */
+/* Sets `names` to the name of each parameter that matches an argument; a name without wildcards keeps the client's
+ * spelling. Returns the number of matches. */
 static size_t find_matches(const struct request *r, struct slice names[PARAMETER_COUNT], uint64_t *work) {
 	size_t count = 0;
 	for (uint32_t i = 2; i < r->argc && count < PARAMETER_COUNT && *work != 0; i++) {
@@ -167,10 +167,10 @@ static size_t find_matches(const struct request *r, struct slice names[PARAMETER
 	return count;
 }
 
-/* Replies with what matches, and `more` pairs that are RESP already. */
+/* Replies with the matches, and with `more` pairs that are already RESP. */
 static void reply_matches(struct session *s, const struct request *r, size_t more, struct slice pairs) {
 	struct slice names[PARAMETER_COUNT] = {{NULL, 0}};
-	/* To compare with a name is about a step. */
+	/* Comparing with a name costs about one step. */
 	uint64_t compared = (uint64_t)r->argc * PARAMETER_COUNT;
 	uint64_t *work = pattern_work(s);
 	*work -= compared < *work ? compared : *work;
@@ -187,7 +187,7 @@ static void reply_matches(struct session *s, const struct request *r, size_t mor
 	writer_raw(s->reply, pairs);
 }
 
-/* The operator is told of the server's settings too. */
+/* The operator sees the settings of the server too. */
 static void reply_with_server(struct session *s, struct fanout *c) {
 	const struct request r = {.argv = c->argv, .argc = c->argc};
 	if (c->answers[0].number < 0)
@@ -262,13 +262,13 @@ static bool read_number(struct session *s, struct slice name, struct slice text,
 	return true;
 }
 
-/* The settings to be. */
+/* The new settings. */
 struct set {
 	struct tenant_stats_settings tenant_stats;
 	uint32_t notify;
 };
 
-/* Takes one value into the settings to be; answers an error where it is none. */
+/* Reads one value into the new settings. Replies with an error if it is invalid. */
 static bool read_value(struct session *s, const struct request *r, const struct parameter *p, struct slice text,
 		       struct set *set) {
 	struct slice name = slice_of(p->name);
@@ -295,7 +295,7 @@ static bool read_value(struct session *s, const struct request *r, const struct 
 	}
 }
 
-/* Parameters that are the server's: the operator sets them as a whole, or none. */
+/* These are parameters of the server. The operator sets all of them or none. */
 static uint32_t count_server_names(const struct request *r) {
 	uint32_t count = 0;
 	for (uint32_t i = 2; i < r->argc; i += 2) {

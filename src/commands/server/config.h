@@ -3,5 +3,5 @@
 
 #include "atomdb/store/tenant.h"
 
-/* The value of maxmemory-policy. */
+/* Returns the value of maxmemory-policy. */
 const char *config_policy(const struct tenant *t);

@@ -1,7 +1,7 @@
-/* DEBUG, where the operator enabled it: what test suites and scripts of Redis's users call, within the caller's tenant.
+/* DEBUG, if the operator enables it: the subcommands that test suites and scripts use, within the caller's tenant.
  *
- * Nothing here stops the server: SLEEP makes the tenant's clients wait, as CLIENT PAUSE does. What would end it or
- * waste its memory is refused, and what sets something that AtomDB does not have does nothing. */
+ * No subcommand stops the server: SLEEP pauses the tenant's clients like CLIENT PAUSE. A subcommand that would end the
+ * server or waste its memory is refused. A subcommand for a feature that AtomDB lacks does nothing. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,15 +14,15 @@
 #include "atomdb/util/error.h"
 #include "commands/server/debug_keys.h"
 
-/* Keys that POPULATE makes before others are served. */
+/* Keys that POPULATE makes before other clients are served. */
 #define POPULATE_STEP  1024
 #define POPULATE_BYTES ((size_t)1 << 20)
 #define BIG_NUMBER     "1234567999999999999999999999999999999"
-#define PAYLOAD_EXTRA  11 /* of a payload, the bytes that are not the value's: type, version and checksum */
+#define PAYLOAD_EXTRA  11 /* bytes of a payload besides the value: type, version and checksum */
 
 struct debug {
 	const char *name;
-	uint32_t least, most; /* arguments, DEBUG and the name included */
+	uint32_t least, most; /* number of arguments, including DEBUG and the name */
 	enum outcome (*run)(struct session *s, const struct request *r);
 };
 
@@ -78,11 +78,11 @@ static enum outcome debug_error(struct session *s, const struct request *r) {
 	snprintf(text, sizeof(text), "%.*s", given.len < sizeof(text) ? (int)given.len : (int)sizeof(text) - 1,
 		 given.data);
 	writer_error(s->reply, text);
-	s->reply->errors--; /* as in Redis it is no failure */
+	s->reply->errors--; /* as in Redis, this is not an error */
 	return OUTCOME_DONE;
 }
 
-/* Nothing is written and read back: memory has the keys that a reload would bring. */
+/* Nothing is written and read back: memory already has the keys that a reload would load. */
 static enum outcome debug_reload(struct session *s, const struct request *r) {
 	static const struct command_option options[] = {
 		OPTION("merge", .flag = 1 << 0),
@@ -105,7 +105,7 @@ static bool read_positive(struct session *s, struct slice text, int64_t *value) 
 	return false;
 }
 
-/* Makes one key of POPULATE, `size` bytes long, or as long as its text where that is 0. */
+/* Makes one key of POPULATE, `size` bytes long; 0: as long as its text. */
 static int populate_one(struct session *s, const struct request *r, int64_t number, size_t size) {
 	char suffix[NUMBER_TEXT_MAX + 2], text[NUMBER_TEXT_MAX + 8];
 	struct slice prefix = r->argc > 3 ? r->argv[3] : SLICE("key");
@@ -136,7 +136,7 @@ static enum outcome debug_populate(struct session *s, const struct request *r) {
 		return OUTCOME_DONE;
 	if ((uint64_t)size > STRING_MAX)
 		return reply_too_long(s);
-	/* There, nobody would be served until it ends. */
+	/* Inside a transaction, no other client would be served until it ends. */
 	if ((s->flags & SESSION_EXECUTING) &&
 	    (count > POPULATE_STEP || size > (int64_t)(POPULATE_BYTES / POPULATE_STEP)))
 		return reply_error(s, "ERR DEBUG POPULATE of so much is not possible inside a transaction");
@@ -151,7 +151,7 @@ static enum outcome debug_populate(struct session *s, const struct request *r) {
 	return reply_result(s, error);
 }
 
-/* Within EXEC the push comes behind the array. */
+/* Inside EXEC the push follows the array. */
 static void push_example(struct session *s) {
 	struct slice push = SLICE(">2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n");
 	if (s->flags & SESSION_EXECUTING)

@@ -1,8 +1,9 @@
-/* DEBUG's digests, as Redis makes them, so that two servers can be compared, and what it tells of single keys.
+/* Subcommands of DEBUG about keys: digests, which equal Redis's so that two servers can be compared, and details of
+ * single keys.
  *
- * Data is added to a digest by the exclusive or with the data's SHA-1; mixing it in takes the SHA-1 of that too, so
- * that the order counts. A key's digest has its name, type and value mixed in, and that it expires added. A database's
- * digest has those of its keys added, whose order does not count. */
+ * To add data to a digest, xor it with the SHA-1 of the data. To mix data in, take the SHA-1 of the result too, so that
+ * the order counts. The digest of a key has its name, type and value mixed in, and an expiry mark added. The digest of
+ * a database is the sum of its keys' digests, in any order. */
 #include "commands/server/debug_keys.h"
 
 #include <stdio.h>
@@ -34,7 +35,7 @@ static void mix(struct digest *d, struct slice data) {
 	sha1(bytes_of(d), d->bytes);
 }
 
-/* A number of four bytes, the highest first. */
+/* Mixes in a number of four bytes in big-endian order. */
 static void mix_number(struct digest *d, unsigned number) {
 	const char text[4] = {(char)(number >> 24), (char)(number >> 16), (char)(number >> 8), (char)number};
 	mix(d, (struct slice){text, sizeof(text)});
@@ -112,7 +113,7 @@ enum outcome debug_htstats(struct session *s, const struct request *r) {
 	if (keyspace_size(s->tenant, (unsigned)database, &keys, &expiring) == ATOMDB_E_AGAIN)
 		return OUTCOME_RETRY;
 	tenant_database_bytes(s->tenant, (unsigned)database, &all, &table);
-	/* Keys that expire are in the one table that there is. */
+	/* One table holds all keys, those with a TTL included. */
 	snprintf(text, sizeof(text),
 		 "[Dictionary HT]\n table size in bytes: %llu\n number of elements: %llu\n[Expires HT]\n number of "
 		 "elements: %llu\n",
@@ -142,7 +143,7 @@ enum outcome debug_sdslen(struct session *s, const struct request *r) {
 		return OUTCOME_DONE;
 	if (string_integer(e, &number) && slice_is(slice_of(string_encoding(e)), "int"))
 		return reply_error(s, "ERR Not an sds encoded string.");
-	/* Name and value are in one block, without spare room: what is not the name's is the value's. */
+	/* Name and value are in one block without spare room: the rest of the block is the value. */
 	size_t name = keyspace_name(e).len;
 	snprintf(line, sizeof(line),
 		 "key_sds_len:%zu, key_sds_avail:0, key_zmalloc: %zu, val_sds_len:%zu, val_sds_avail:0, val_zmalloc: "

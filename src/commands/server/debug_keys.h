@@ -1,4 +1,4 @@
-/* The parts of DEBUG that look into a tenant's keys. */
+/* Subcommands of DEBUG about a tenant's keys. */
 #pragma once
 
 #include "commands/handlers.h"

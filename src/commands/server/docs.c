@@ -2,14 +2,14 @@
 
 #include <string.h>
 
-/* One argument, taken apart; a part that is not there has no data. */
+/* A parsed argument. A missing part has no data. */
 struct argument {
 	bool optional, multiple, multiple_token;
 	struct slice name, type, spec, token, since, deprecated;
-	const char *inner; /* what is in its parentheses */
+	const char *inner; /* the text in its parentheses */
 };
 
-/* The part behind `mark`, if that comes next. */
+/* Returns the part behind `mark`, if the mark comes next. */
 static struct slice take_part(const char **at, char mark) {
 	if (**at != mark)
 		return (struct slice){NULL, 0};
@@ -18,7 +18,7 @@ static struct slice take_part(const char **at, char mark) {
 	return (struct slice){begin, (size_t)(*at - begin)};
 }
 
-/* Takes the argument at `*at` apart, and goes behind it and the space after it. */
+/* Parses the argument at `*at`, and moves `*at` behind it and its space. */
 static struct argument take(const char **at) {
 	struct argument a = {.inner = NULL};
 	for (;; ++*at) {
@@ -31,7 +31,7 @@ static struct argument take(const char **at) {
 		else
 			break;
 	}
-	/* The colon before the type is the last one: names may have some. */
+	/* The last colon precedes the type: names may contain colons. */
 	const char *begin = *at, *colon = begin;
 	*at += strcspn(begin, "@=<>( )");
 	for (const char *p = begin; p < *at; p++)

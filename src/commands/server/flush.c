@@ -17,7 +17,7 @@ enum outcome cmd_dbsize(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* Both kinds of flush take effect at once and free in slices. */
+/* Both kinds of flush take effect at once, and free memory in slices. */
 static enum outcome flush(struct session *s, const struct request *r, unsigned database) {
 	if (r->argc > 2 || (r->argc == 2 && !slice_is(r->argv[1], "SYNC") && !slice_is(r->argv[1], "ASYNC")))
 		return reply_syntax_error(s);

@@ -7,7 +7,7 @@
 #define DEFAULT_COUNT 10
 #define MOST_COUNT    1000
 
-/* Reads [COUNT n]. False: the error was replied. */
+/* Reads [COUNT n]. Returns false if an error was replied. */
 static bool read_count(struct session *s, const struct request *r, int64_t *count) {
 	*count = DEFAULT_COUNT;
 	if (r->argc == 1)

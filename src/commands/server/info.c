@@ -1,4 +1,4 @@
-/* INFO: what clients and exporters read of a server, as far as it is the caller's tenant's to see. */
+/* INFO: the sections that clients and exporters read, limited to the caller's tenant. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,11 +17,11 @@
 #include "commands/server/config.h"
 #include "commands/server/memory.h"
 
-/* How many keys the average time to live is of, and after how many steps of a scan they are looked for no more. */
+/* Keys in the sample for the average time to live, and most steps of the scan for them. */
 #define TTL_SAMPLES 20
 #define TTL_STEPS   100
 
-/* The text being made, in scratch; `error` is sticky. */
+/* The text under construction, in scratch; `error` is sticky. */
 struct page {
 	struct session *session;
 	struct buffer *out;
@@ -47,13 +47,13 @@ static void info_number(struct page *p, const char *name, uint64_t value) {
 	line(p, "%s:%llu", name, (unsigned long long)value);
 }
 
-/* Lines that are always the same: each ends with CRLF. */
+/* Constant lines, each with CRLF at its end. */
 static void constant(struct page *p, const char *lines) {
 	if (p->error == 0)
 		p->error = buffer_append(p->out, lines, strlen(lines), SIZE_MAX);
 }
 
-/* Bytes as a number and as people read them. */
+/* Writes a number of bytes in digits and in human-readable form. */
 static void info_bytes(struct page *p, const char *name, uint64_t bytes) {
 	char text[32];
 	size_format(bytes, text, sizeof(text));
@@ -91,7 +91,7 @@ static void server_section(struct page *p) {
 	line(p, "tenant:%s", tenant_name(p->session->tenant));
 }
 
-/* Clients whose commands wait for the end of CLIENT PAUSE. */
+/* Returns the number of clients whose commands wait for the end of CLIENT PAUSE. */
 static uint64_t count_paused(const struct tenant *t) {
 	uint64_t count = 0;
 	if (t->clients.pause_end_ms == 0)
@@ -117,8 +117,7 @@ static void memory_section(struct page *p) {
 	struct memory_usage u = memory_take_apart(t);
 	struct arenas arenas = memory_arenas(p->session);
 	info_bytes(p, "used_memory", u.total);
-	/* A block is charged all that it takes, and is in memory; what is lost between blocks is the operator's affair.
-	 */
+	/* A block is charged its whole size, and is resident. Only the operator sees the memory between blocks. */
 	info_bytes(p, "used_memory_rss", u.total);
 	info_bytes(p, "used_memory_peak", u.peak);
 	line(p, "used_memory_peak_perc:%.2f%%", memory_percentage(u.total, u.peak));
@@ -160,7 +159,7 @@ static void persistence_section(struct page *p) {
 		    "module_fork_last_cow_size:0\r\n");
 }
 
-/* Channels of a kind that have members. */
+/* Returns the number of channels of a kind with subscribers. */
 static uint64_t channels(const struct tenant *t, enum channel_kind kind) {
 	return t->clients.subscriptions == NULL ? 0 : t->clients.subscriptions->kinds[kind].count;
 }
@@ -182,7 +181,7 @@ static void stats_section(struct page *p) {
 	constant(p, "sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n");
 	info_number(p, "throttled_commands", tenant_stats_counter(t, &f->throttled));
 	info_number(p, "expired_keys", tenant_stats_counter(t, &f->expirations));
-	/* Due keys are invisible to every command, and a tenant never keeps more than its quota. */
+	/* No command sees due keys, and a tenant never exceeds its quota. */
 	constant(p, "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\n");
 	info_number(p, "evicted_keys", tenant_stats_counter(t, &f->evictions));
 	info_number(p, "lost_events", tenant_stats_counter(t, &f->lost_events));
@@ -225,7 +224,7 @@ static void replication_section(struct page *p) {
 		    "repl_backlog_size:0\r\nrepl_backlog_first_byte_offset:0\r\nrepl_backlog_histlen:0\r\n");
 }
 
-/* The processor's time is the whole host's affair: a tenant would see the others' work in it. */
+/* CPU time belongs to the whole host: a tenant would see the work of others in it. */
 static void empty_section(struct page *p) {
 	(void)p;
 }
@@ -248,10 +247,10 @@ static void errorstats_section(struct page *p) {
 	}
 }
 
-/* Some keys' times to live. */
+/* The sum of some keys' times to live. */
 struct sample {
 	int64_t now_ms;
-	double sum_ms; /* deadlines may be as far away as 64 bits reach */
+	double sum_ms; /* deadlines may use all 64 bits */
 	int64_t count;
 };
 
@@ -264,7 +263,7 @@ static void sample_key(void *context, const struct entry *e) {
 	sample->count++;
 }
 
-/* The average time to live, in milliseconds, of some of the keys that have one. */
+/* Returns the average time to live, in milliseconds, of some of the keys that have one. */
 static long long average_ttl(const struct session *s, unsigned database) {
 	struct sample sample = {.now_ms = session_now(s)};
 	uint64_t cursor = s->env->now_ns * UINT64_C(0x9e3779b97f4a7c15);
@@ -298,7 +297,8 @@ static void command_line(struct page *p, const struct command *c) {
 	     (unsigned long long)row->failed);
 }
 
-/* The upper bound, in microseconds, of the bucket that a part of all durations does not exceed. */
+/* Returns a percentile in microseconds: the upper bound of the bucket that this part of all durations does not exceed.
+ */
 static double percentile(const struct histogram *h, double part) {
 	uint64_t below = 0;
 	for (unsigned k = 0; k < LATENCY_BUCKETS; k++) {
@@ -316,7 +316,7 @@ static void latency_line(struct page *p, const struct command *c) {
 		     percentile(h, 0.99), percentile(h, 0.999));
 }
 
-/* For each command and subcommand. */
+/* Calls the function for each command and subcommand. */
 static void write_commands(struct page *p, void (*write)(struct page *p, const struct command *c)) {
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		size_t count = 0;
@@ -339,7 +339,7 @@ static const struct section {
 	const char *name;
 	const char *title;
 	void (*write)(struct page *p);
-	bool asked; /* only where it, or all, is asked for */
+	bool asked; /* only if it is requested, or "all" */
 } sections[] = {
 	{"server", "Server", server_section, false},
 	{"clients", "Clients", clients_section, false},

@@ -1,19 +1,19 @@
-/* LATENCY: the tenant's commands that took longer than latency-monitor-threshold, second by second, and histograms of
- * every command where latency-tracking is on. */
+/* LATENCY: seconds in which commands of the tenant took longer than latency-monitor-threshold, and histograms of every
+ * command if latency-tracking is on. */
 #include <stdio.h>
 
 #include "atomdb/commands/table.h"
 #include "atomdb/session/tenant_stats.h"
 #include "commands/handlers.h"
 
-/* The graph: rows of bars, three steps of height each, then the labels downwards. */
+/* The graph: rows of bars, each three steps high, then the labels, written downwards. */
 #define GRAPH_COLUMNS 80
 #define GRAPH_ROWS    4
 #define GRAPH_STEPS   3
 #define LABEL_MAX     24
 #define TEXT_MAX      256
 
-/* The series of an event by name or by number; NULL where none was seen. */
+/* Returns the series of an event by name or by number, or NULL if it never occurred. */
 static struct latency_series *series_at(const struct session *s, unsigned i) {
 	struct tenant_stats *n = s->tenant->clients.tenant_stats;
 	return n == NULL || n->events == NULL || n->events[i].worst == 0 ? NULL : &n->events[i];
@@ -27,7 +27,7 @@ static struct latency_series *series_of(const struct session *s, struct slice na
 	return NULL;
 }
 
-/* The i-th oldest sample; NULL beyond the last. */
+/* Returns the i-th oldest sample, or NULL beyond the last. */
 static const struct latency_sample *sample_at(const struct latency_series *e, unsigned i) {
 	unsigned first = e->samples[e->next].time_s == 0 ? 0 : e->next;
 	const struct latency_sample *sample = &e->samples[(first + i) % LATENCY_SAMPLES];
@@ -93,7 +93,7 @@ enum outcome cmd_latency_reset(struct session *s, const struct request *r) {
 
 /* --- the graph -------------------------------------------------------------------------------------------------- */
 
-/* How long ago, in the largest unit that fits. */
+/* Formats an age in the largest unit that fits. */
 static void format_age(int64_t seconds, char out[LABEL_MAX]) {
 	static const struct {
 		int64_t seconds;
@@ -105,7 +105,7 @@ static void format_age(int64_t seconds, char out[LABEL_MAX]) {
 			return;
 		}
 	}
-	/* The clock may have been set back since. */
+	/* The clock may have been set back since then. */
 	snprintf(out, LABEL_MAX, "%llds", (long long)(seconds > 0 ? seconds : 0));
 }
 
@@ -119,7 +119,7 @@ static char bar(int height, int base) {
 
 struct graph {
 	const struct latency_series *series;
-	unsigned first, count; /* the columns of this block */
+	unsigned first, count; /* columns of this block */
 	int64_t low, high;
 	int64_t now_s;
 	struct buffer *out;
@@ -147,7 +147,7 @@ static void draw_bars(struct graph *g) {
 	}
 }
 
-/* An empty line, then the labels, one character of each a line. */
+/* Writes an empty line, then the labels, one character of each per line. */
 static void draw_labels(struct graph *g) {
 	char line[GRAPH_COLUMNS], label[LABEL_MAX];
 	memset(line, ' ', sizeof(line));
@@ -240,7 +240,7 @@ static const struct histogram *histogram_of(const struct session *s, const struc
 	return h == NULL || h->calls == 0 ? NULL : h;
 }
 
-/* Each bucket that has something: its upper bound in microseconds, and how many durations are not above it. */
+/* Writes each bucket that is not empty: its upper bound in microseconds, and the number of durations up to it. */
 static size_t reply_buckets(struct writer *w, const struct histogram *h, bool write) {
 	uint64_t below = 0;
 	size_t count = 0;
@@ -257,7 +257,7 @@ static size_t reply_buckets(struct writer *w, const struct histogram *h, bool wr
 	return count;
 }
 
-/* The command with its subcommands; how many of them have a histogram. */
+/* Replies with the histograms of the command and its subcommands. Returns their number. */
 static size_t reply_histograms(struct session *s, const struct command *c, bool write) {
 	struct writer *w = s->reply;
 	const struct histogram *h = histogram_of(s, c);

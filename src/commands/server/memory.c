@@ -1,4 +1,4 @@
-/* MEMORY: what the tenant is charged, and for what. */
+/* MEMORY: the tenant's charge, by purpose. */
 #include "commands/server/memory.h"
 
 #include <stdio.h>

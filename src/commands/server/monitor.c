@@ -15,7 +15,7 @@ enum outcome cmd_monitor(struct session *s, const struct request *r) {
 		.on_worker = monitor_count_on_worker, .gather = gather, .undo = monitor_stop_feed};
 	if (s->flags & SESSION_EXECUTING)
 		return reply_error(s, "ERR MONITOR isn't allowed for DENY BLOCKING client");
-	/* As in Redis, a second MONITOR is not answered. */
+	/* As in Redis, a second MONITOR has no reply. */
 	if (s->flags & SESSION_MONITOR)
 		return OUTCOME_DONE;
 	if (subscriber_open(s) < 0)

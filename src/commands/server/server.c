@@ -9,7 +9,7 @@ enum outcome cmd_wait(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR timeout is not an integer or out of range");
 	if (timeout < 0)
 		return reply_error(s, "ERR timeout is negative");
-	/* There are no replicas, and there will be none for as long as anybody may wait. */
+	/* AtomDB has no replicas, so that waiting is useless. */
 	writer_integer(s->reply, 0);
 	return OUTCOME_DONE;
 }
@@ -23,7 +23,7 @@ enum outcome cmd_time(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* Drawings are Redis's own; what a program may ask this for is the version. */
+/* The drawings are Redis's. Programs use LOLWUT to read the version. */
 enum outcome cmd_lolwut(struct session *s, const struct request *r) {
 	int64_t version;
 	if (r->argc >= 3 && slice_is(r->argv[1], "VERSION") && !request_integer(s, r->argv[2], &version))

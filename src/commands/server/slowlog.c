@@ -1,5 +1,5 @@
-/* SLOWLOG: the commands of a tenant that took long. The operator gets those of all tenants, with the name of the tenant
- * in a further field. */
+/* SLOWLOG: slow commands of the tenant. The operator sees those of all tenants, with the name of the tenant in a
+ * further field. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +10,10 @@
 #include "commands/handlers.h"
 
 #define DEFAULT_COUNT 10
-/* Entries that one answer has at most. */
+/* Maximum number of entries in one answer. */
 #define ENTRIES_MAX 10000
 
-/* Replies with an entry as SLOWLOG GET shows it. `tenant` is the name of its tenant for the operator, else NULL. */
+/* Replies with an entry as in SLOWLOG GET. `tenant` is the name of its tenant for the operator, else NULL. */
 static void reply_entry(struct writer *w, const struct slow_entry *e, const char *tenant) {
 	const char *at = e->text;
 	writer_array(w, tenant == NULL ? 6 : 7);
@@ -38,7 +38,7 @@ struct found {
 	const struct tenant *tenant;
 };
 
-/* Begins each entry in the text of an answer: `size` bytes of RESP follow. */
+/* Precedes each entry in the text of an answer: `size` bytes of RESP follow. */
 struct rendered {
 	int64_t time_s;
 	size_t size;
@@ -49,7 +49,8 @@ static int newer_first(const void *a, const void *b) {
 	return (x->entry->time_s < y->entry->time_s) - (x->entry->time_s > y->entry->time_s);
 }
 
-/* Finds the latest entries of all tenants of this worker, at most `most` of each. Returns their count or -ENOMEM. */
+/* Collects the latest entries of all tenants of this worker, at most `most` of each. Returns their number or -ENOMEM.
+ */
 static int64_t find_entries(const struct tenant_array *tenants, int64_t most, struct found **out) {
 	size_t room = 0, n = 0;
 	for (size_t i = 0; i < tenants->count; i++) {
@@ -103,7 +104,7 @@ static void get_on_worker(struct environment *env, struct fanout *c, struct fano
 	free(tenants.at);
 }
 
-/* Merges the answers, which are in order. */
+/* Merges the sorted answers. */
 static void get_gather(struct session *s, struct fanout *c) {
 	int64_t total = 0;
 	size_t *at = calloc(c->workers, sizeof(*at));

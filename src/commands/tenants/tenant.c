@@ -1,4 +1,5 @@
-/* TENANT: the operator lists, makes, changes and ends tenants. The control plane does all but KILL. */
+/* TENANT: the operator lists, creates, changes and drops tenants. The control plane runs all subcommands except KILL.
+ */
 #include "atomdb/store/tenant.h"
 
 #include <stdlib.h>
@@ -40,7 +41,7 @@ enum outcome cmd_tenant_drop(struct session *s, const struct request *r) {
 	return ask(s, r, &kind);
 }
 
-/* Answers the count of clients closed, or -1 if the tenant is not on this worker. */
+/* Answers the number of closed clients, or -1 if the tenant is not on this worker. */
 static void kill_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
 	struct tenant_array tenants;
 	answer->number = -1;
@@ -52,7 +53,7 @@ static void kill_on_worker(struct environment *env, struct fanout *c, struct fan
 			continue;
 		struct list todo = t->clients.sessions;
 		answer->number = 0;
-		/* The last client may end the tenant: the count is read before. */
+		/* Closing the last client may end the tenant: read the count first. */
 		for (uint64_t left = counter_get(&t->counters.clients); left > 0; left--) {
 			struct session *of = list_entry(todo.next, struct session, tenant_link);
 			todo.next = of->tenant_link.next;

@@ -4,7 +4,7 @@
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"
 
-/* Ends the transaction, and the watching that belongs to it. */
+/* Ends the transaction, and unwatches its keys. */
 static void discard(struct session *s) {
 	transaction_end(s);
 	watched_forget(s);
@@ -51,7 +51,7 @@ enum outcome cmd_exec(struct session *s, const struct request *r) {
 enum outcome cmd_watch(struct session *s, const struct request *r) {
 	if (s->flags & SESSION_MULTI)
 		return reply_error(s, "ERR WATCH inside MULTI is not allowed");
-	/* The next EXEC will not run anyway. */
+	/* The next EXEC will fail in any case. */
 	return reply_result(s, s->flags & SESSION_DIRTY_KEYS ? 0 : watched_add(s, r));
 }
 
