@@ -38,6 +38,16 @@ const struct command *command_subcommands(const struct command_set *set, const s
 	return n == 0 ? NULL : &set->subcommands[first];
 }
 
+const struct command *command_next(const struct command_set *set, const struct command *c) {
+	size_t count;
+	if (c == NULL)
+		return set->rows;
+	const struct command *sub = c->number < COMMAND_COUNT ? command_subcommands(set, c, &count) : c + 1;
+	if (sub != NULL && sub < set->subcommands + set->subcommand_count && sub->id == c->id)
+		return sub;
+	return (size_t)c->id + 1 < COMMAND_COUNT ? &set->rows[c->id + 1] : NULL;
+}
+
 const struct command *command_find_subcommand(const struct command_set *set, const struct command *parent,
 					      struct slice name) {
 	size_t count;
@@ -140,4 +150,12 @@ const char *command_category_name(unsigned bit) {
 		"string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
 		"fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting"};
 	return bit < sizeof(names) / sizeof(names[0]) ? names[bit] : NULL;
+}
+
+uint32_t command_find_category(struct slice name) {
+	for (unsigned bit = 0; command_category_name(bit) != NULL; bit++) {
+		if (slice_is(name, command_category_name(bit)))
+			return UINT32_C(1) << bit;
+	}
+	return 0;
 }

@@ -177,6 +177,9 @@ struct command_set {
 const struct command *command_find(const struct command_set *set, struct slice name);
 /* Returns the subcommands of a command, `*count` adjacent rows, or NULL if it has none. */
 const struct command *command_subcommands(const struct command_set *set, const struct command *parent, size_t *count);
+/* Returns the command or subcommand after `c`, the first for NULL, or NULL after the last. The subcommands of a command
+ * follow it. */
+const struct command *command_next(const struct command_set *set, const struct command *c);
 /* Returns the subcommand of that name ("list", not "client|list"), in any case, or NULL. */
 const struct command *command_find_subcommand(const struct command_set *set, const struct command *parent,
 					      struct slice name);
@@ -193,6 +196,8 @@ size_t command_numbers(void);
 uint32_t command_categories(const struct command *c);
 /* Returns Redis's name of one category (one bit of enum acl_category), or NULL beyond the last. */
 const char *command_category_name(unsigned bit);
+/* Returns the category of that name, in any case, or 0. */
+uint32_t command_find_category(struct slice name);
 
 /* An index of the command names for the hot path, one per worker. It is built once and then only read. All zeros means
  * not built. */

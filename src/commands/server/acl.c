@@ -8,42 +8,34 @@
 #define GENPASS_BITS     256
 #define GENPASS_BITS_MAX 4096
 
-/* Writes the commands and subcommands of one row that belong to a category. Returns their number. */
-static size_t list_category(struct session *s, const struct command *c, uint32_t category) {
-	size_t count = 0, listed = 0;
-	const struct command *sub = command_subcommands(&command_set, c, &count);
-	if (command_categories(c) & category) {
-		writer_bulk(s->reply, slice_of(c->name));
-		listed++;
+static size_t list_categories(struct writer *w) {
+	unsigned count = 0;
+	for (; command_category_name(count) != NULL; count++)
+		writer_bulk(w, slice_of(command_category_name(count)));
+	return count;
+}
+
+static size_t list_commands(struct writer *w, uint32_t category) {
+	size_t count = 0;
+	for (const struct command *c = NULL; (c = command_next(&command_set, c)) != NULL;) {
+		if (!(command_categories(c) & category))
+			continue;
+		writer_bulk(w, slice_of(c->name));
+		count++;
 	}
-	for (size_t i = 0; i < count; i++) {
-		if (command_categories(&sub[i]) & category) {
-			writer_bulk(s->reply, slice_of(sub[i].name));
-			listed++;
-		}
-	}
-	return listed;
+	return count;
 }
 
 enum outcome cmd_acl_cat(struct session *s, const struct request *r) {
+	uint32_t category = r->argc == 3 ? command_find_category(r->argv[2]) : 0;
 	if (r->argc > 3)
 		return reply_wrong_count(s, r);
-	size_t mark = writer_mark(s->reply), listed = 0;
-	for (unsigned i = 0; command_category_name(i) != NULL; i++) {
-		if (r->argc == 2) {
-			writer_bulk(s->reply, slice_of(command_category_name(i)));
-			listed++;
-		} else if (slice_is(r->argv[2], command_category_name(i))) {
-			for (size_t k = 0; k < COMMAND_COUNT; k++)
-				listed += list_category(s, &command_set.rows[k], 1u << i);
-			writer_array_at(s->reply, mark, listed);
-			return OUTCOME_DONE;
-		}
-	}
-	if (r->argc == 2)
-		writer_array_at(s->reply, mark, listed);
-	else
+	if (r->argc == 3 && category == 0) {
 		writer_errorf(s->reply, "ERR Unknown category '%.*s'", ECHO_TEXT(r->argv[2], ECHO_LONG));
+		return OUTCOME_DONE;
+	}
+	size_t mark = writer_mark(s->reply);
+	writer_array_at(s->reply, mark, r->argc == 2 ? list_categories(s->reply) : list_commands(s->reply, category));
 	return OUTCOME_DONE;
 }
 

@@ -268,15 +268,6 @@ static const struct command_option filters[] = {
 	OPTION("pattern", .flag = FILTER_PATTERN, .values = 1),
 };
 
-/* Returns the category of that name, or 0. */
-static uint32_t find_category(struct slice name) {
-	for (unsigned i = 0; command_category_name(i) != NULL; i++) {
-		if (slice_is(name, command_category_name(i)))
-			return 1u << i;
-	}
-	return 0;
-}
-
 /* Reads FILTERBY, which comes at most once. False: a syntax error. */
 static bool parse_choice(const struct request *r, struct list_choice *choice) {
 	struct options o = OPTIONS_BEGIN(r, 3, filters);
@@ -287,25 +278,9 @@ static bool parse_choice(const struct request *r, struct list_choice *choice) {
 	if (o.seen == FILTER_PATTERN)
 		choice->pattern = *o.value;
 	else if (o.seen == FILTER_ACLCAT)
-		choice->category = find_category(*o.value);
+		choice->category = command_find_category(*o.value);
 	choice->none = o.seen != FILTER_PATTERN && choice->category == 0;
 	return true;
-}
-
-static size_t list_one(struct session *s, struct list_choice *choice, const struct command *c) {
-	size_t listed = 0, count = 0;
-	if (chosen(choice, c)) {
-		reply_text(s, c->name);
-		listed++;
-	}
-	const struct command *sub = command_subcommands(&command_set, c, &count);
-	for (size_t i = 0; i < count; i++) {
-		if (chosen(choice, &sub[i])) {
-			reply_text(s, sub[i].name);
-			listed++;
-		}
-	}
-	return listed;
 }
 
 enum outcome cmd_command_list(struct session *s, const struct request *r) {
@@ -313,8 +288,12 @@ enum outcome cmd_command_list(struct session *s, const struct request *r) {
 	if (!parse_choice(r, &choice))
 		return reply_syntax_error(s);
 	size_t mark = writer_mark(s->reply), listed = 0;
-	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		listed += list_one(s, &choice, &command_set.rows[i]);
+	for (const struct command *c = NULL; (c = command_next(&command_set, c)) != NULL;) {
+		if (!chosen(&choice, c))
+			continue;
+		reply_text(s, c->name);
+		listed++;
+	}
 	if (choice.pattern.data != NULL && *choice.work == 0)
 		return reply_costly_pattern(s, mark);
 	writer_array_at(s->reply, mark, listed);

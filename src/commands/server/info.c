@@ -316,23 +316,14 @@ static void latency_line(struct page *p, const struct command *c) {
 		     percentile(h, 0.99), percentile(h, 0.999));
 }
 
-/* Calls the function for each command and subcommand. */
-static void write_commands(struct page *p, void (*write)(struct page *p, const struct command *c)) {
-	for (size_t i = 0; i < COMMAND_COUNT; i++) {
-		size_t count = 0;
-		const struct command *sub = command_subcommands(&command_set, &command_set.rows[i], &count);
-		write(p, &command_set.rows[i]);
-		for (size_t k = 0; k < count; k++)
-			write(p, &sub[k]);
-	}
-}
-
 static void commandstats_section(struct page *p) {
-	write_commands(p, command_line);
+	for (const struct command *c = NULL; (c = command_next(&command_set, c)) != NULL;)
+		command_line(p, c);
 }
 
 static void latencystats_section(struct page *p) {
-	write_commands(p, latency_line);
+	for (const struct command *c = NULL; (c = command_next(&command_set, c)) != NULL;)
+		latency_line(p, c);
 }
 
 static const struct section {

@@ -271,7 +271,7 @@ static size_t reply_histograms(struct session *s, const struct command *c, bool 
 		writer_map(w, reply_buckets(w, h, false));
 		reply_buckets(w, h, true);
 	}
-	const struct command *sub = strchr(c->name, '|') != NULL ? NULL : command_subcommands(&command_set, c, &subs);
+	const struct command *sub = command_subcommands(&command_set, c, &subs);
 	for (size_t i = 0; i < subs; i++)
 		count += reply_histograms(s, &sub[i], write);
 	return count;

@@ -92,6 +92,23 @@ static void test_subcommands_of_a_parent_follow_each_other(void **state) {
 	assert_int_equal(count, 0);
 }
 
+static void test_all_commands_come_once_and_subcommands_behind_their_parent(void **state) {
+	const struct command *parent = NULL;
+	size_t rows = 0, subcommands = 0;
+	(void)state;
+	for (const struct command *c = NULL; (c = command_next(&command_set, c)) != NULL;) {
+		if (strchr(c->name, '|') == NULL) {
+			assert_ptr_equal(c, &command_set.rows[rows++]);
+			parent = c;
+		} else {
+			assert_int_equal(c->id, parent->id);
+			subcommands++;
+		}
+	}
+	assert_int_equal(rows, COMMAND_COUNT);
+	assert_int_equal(subcommands, command_set.subcommand_count);
+}
+
 static void test_a_full_name_is_a_command_or_a_parent_and_its_subcommand(void **state) {
 	(void)state;
 	expect_name(find_full("GET"), "get");
@@ -169,6 +186,9 @@ static void test_categories_have_the_names_of_redis(void **state) {
 	assert_string_equal(category(ACL_DANGEROUS), "dangerous");
 	assert_string_equal(category(ACL_SCRIPTING), "scripting");
 	assert_null(command_category_name((unsigned)__builtin_ctz(ACL_SCRIPTING) + 1));
+	assert_int_equal(command_find_category(SLICE("SortedSet")), ACL_SORTEDSET);
+	assert_int_equal(command_find_category(SLICE("scripting")), ACL_SCRIPTING);
+	assert_int_equal(command_find_category(SLICE("sorted")), 0);
 }
 
 static void test_a_negative_arity_is_the_least_number_of_arguments(void **state) {
@@ -187,6 +207,7 @@ int main(void) {
 		cmocka_unit_test(test_the_index_finds_each_command_in_any_case),
 		cmocka_unit_test(test_the_index_finds_no_name_that_differs_in_one_byte),
 		cmocka_unit_test(test_subcommands_of_a_parent_follow_each_other),
+		cmocka_unit_test(test_all_commands_come_once_and_subcommands_behind_their_parent),
 		cmocka_unit_test(test_a_full_name_is_a_command_or_a_parent_and_its_subcommand),
 		cmocka_unit_test(test_only_a_parent_looks_at_the_second_argument),
 		cmocka_unit_test(test_each_command_has_a_number_and_a_name_of_its_own),
