@@ -164,7 +164,7 @@ static uint64_t channels(const struct tenant *t, enum channel_kind kind) {
 	return t->clients.subscriptions == NULL ? 0 : t->clients.subscriptions->kinds[kind].count;
 }
 
-static void stats_section(struct page *p) {
+static void traffic_stats(struct page *p) {
 	const struct tenant *t = p->session->tenant;
 	const struct tenant_counters *f = &t->counters;
 	struct rates rates = tenant_stats_rates(p->session->tenant, p->session->env);
@@ -180,6 +180,11 @@ static void stats_section(struct page *p) {
 	info_number(p, "rejected_connections", tenant_stats_counter(t, &f->refused));
 	constant(p, "sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\n");
 	info_number(p, "throttled_commands", tenant_stats_counter(t, &f->throttled));
+}
+
+static void key_stats(struct page *p) {
+	const struct tenant *t = p->session->tenant;
+	const struct tenant_counters *f = &t->counters;
 	info_number(p, "expired_keys", tenant_stats_counter(t, &f->expirations));
 	/* No command sees due keys, and a tenant never exceeds its quota. */
 	constant(p, "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\n");
@@ -189,21 +194,37 @@ static void stats_section(struct page *p) {
 	constant(p, "total_eviction_exceeded_time:0\r\ncurrent_eviction_exceeded_time:0\r\n");
 	info_number(p, "keyspace_hits", tenant_stats_counter(t, &f->hits));
 	info_number(p, "keyspace_misses", tenant_stats_counter(t, &f->misses));
+}
+
+static void channel_stats(struct page *p) {
+	const struct tenant *t = p->session->tenant;
 	info_number(p, "pubsub_channels", channels(t, CHANNEL_GLOBAL));
 	info_number(p, "pubsub_patterns", channels(t, CHANNEL_PATTERN));
 	info_number(p, "pubsubshard_channels", channels(t, CHANNEL_SHARD));
-	constant(p, "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:0\r\n"
-		    "slave_expires_tracked_keys:0\r\n");
+}
+
+static void compaction_stats(struct page *p) {
+	const struct tenant *t = p->session->tenant;
+	const struct tenant_counters *f = &t->counters;
 	info_number(p, "active_defrag_hits", tenant_stats_counter(t, &f->moved));
 	info_number(p, "active_defrag_misses", 0);
 	info_number(p, "active_defrag_key_hits", tenant_stats_counter(t, &f->moved));
 	constant(p, "active_defrag_key_misses:0\r\ntotal_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\n");
+}
+
+static void tracking_stats(struct page *p) {
+	const struct tenant *t = p->session->tenant;
 	info_number(p, "tracking_total_keys", channels(t, CHANNEL_TRACKED_KEY));
 	info_number(p, "tracking_total_items",
 		    t->clients.subscriptions == NULL
 			    ? 0
 			    : t->clients.subscriptions->kinds[CHANNEL_TRACKED_KEY].subscriptions);
 	info_number(p, "tracking_total_prefixes", channels(t, CHANNEL_TRACKED_PREFIX));
+}
+
+static void io_stats(struct page *p) {
+	const struct tenant *t = p->session->tenant;
+	const struct tenant_counters *f = &t->counters;
 	info_number(p, "unexpected_error_replies", 0);
 	info_number(p, "total_error_replies", tenant_stats_counter(t, &f->errors));
 	info_number(p, "dump_payload_sanitizations", 0);
@@ -211,6 +232,17 @@ static void stats_section(struct page *p) {
 	info_number(p, "total_writes_processed", tenant_stats_counter(t, &f->writes));
 	constant(p, "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\n"
 		    "reply_buffer_shrinks:0\r\nreply_buffer_expands:0\r\n");
+}
+
+static void stats_section(struct page *p) {
+	traffic_stats(p);
+	key_stats(p);
+	channel_stats(p);
+	constant(p, "latest_fork_usec:0\r\ntotal_forks:0\r\nmigrate_cached_sockets:0\r\n"
+		    "slave_expires_tracked_keys:0\r\n");
+	compaction_stats(p);
+	tracking_stats(p);
+	io_stats(p);
 }
 
 static void replication_section(struct page *p) {
