@@ -40,34 +40,35 @@ static void queue(struct session *s, const struct request *r) {
 		tenant_stats_count_error(s);
 }
 
-static enum outcome step(struct session *s, const struct request *r, uint64_t *ticks) {
+/* Refuses a command that the state of the session does not allow. Returns whether it did. */
+static bool refuse(struct session *s, const struct request *r) {
 	const struct command *c = r->command;
 	size_t mark = s->reply->out->len;
-	s->flags &= ~(uint32_t)SESSION_PAUSED;
-	if ((s->flags & SESSION_SUBSCRIBED) && s->protocol == 2 && !(c->flags & CMD_IN_SUBSCRIBER)) {
-		writer_errorf(
-			s->reply,
-			"ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
-			"allowed in this context",
-			c->name);
-		admission_refused(s, r, mark);
-		return OUTCOME_DONE;
-	}
-	if ((s->flags & SESSION_MONITOR) && touches_keys(c)) {
+	if ((s->flags & SESSION_SUBSCRIBED) && s->protocol == 2 && !(c->flags & CMD_IN_SUBSCRIBER))
+		writer_errorf(s->reply,
+			      "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+			      "are allowed in this context",
+			      c->name);
+	else if ((s->flags & SESSION_MONITOR) && touches_keys(c))
 		writer_error(s->reply, "ERR Replica can't interact with the keyspace");
-		admission_refused(s, r, mark);
+	else if ((s->flags & SESSION_MULTI) && (c->flags & CMD_NO_MULTI))
+		writer_error(s->reply, "ERR Command not allowed inside a transaction");
+	else
+		return false;
+	admission_refused(s, r, mark);
+	return true;
+}
+
+/* Refuses the command, lets it wait, queues it or runs it. */
+static enum outcome step(struct session *s, const struct request *r, uint64_t *ticks) {
+	s->flags &= ~(uint32_t)SESSION_PAUSED;
+	if (refuse(s, r))
 		return OUTCOME_DONE;
-	}
-	if (s->tenant != NULL && is_paused(s, c)) {
+	if (s->tenant != NULL && is_paused(s, r->command)) {
 		s->flags |= SESSION_PAUSED;
 		return OUTCOME_BLOCKED;
 	}
-	if ((s->flags & SESSION_MULTI) && (c->flags & CMD_NO_MULTI)) {
-		writer_error(s->reply, "ERR Command not allowed inside a transaction");
-		admission_refused(s, r, mark);
-		return OUTCOME_DONE;
-	}
-	if ((s->flags & SESSION_MULTI) && !(c->flags & CMD_IN_MULTI)) {
+	if ((s->flags & SESSION_MULTI) && !(r->command->flags & CMD_IN_MULTI)) {
 		queue(s, r);
 		return OUTCOME_DONE;
 	}
