@@ -157,28 +157,15 @@ static char *put(char *to, const void *bytes, size_t n) {
 	return to + n;
 }
 
-static void log_slow(struct session *s, const struct request *r, int64_t micros) {
-	struct tenant *t = s->tenant;
-	struct tenant_stats *n = make_stats(t);
-	if (n == NULL)
-		return;
-	struct kept kept[SLOW_ARGUMENTS];
-	struct client_facts facts = {.address = ""};
-	uint32_t count = r->argc < SLOW_ARGUMENTS ? r->argc : SLOW_ARGUMENTS;
-	const char *name = s->name == NULL ? "" : s->name;
-	if (s->env->host != NULL)
-		s->env->host->describe(s, &facts);
-	size_t size = sizeof(struct slow_entry) + strlen(facts.address) + strlen(name) + 2;
-	for (uint32_t i = 0; i < count; i++) {
-		kept[i] = keep_argument(r, i, count);
+/* Returns an entry of `count` arguments that is charged to the tenant, or NULL. */
+static struct slow_entry *slow_entry_new(struct tenant *t, const struct kept *kept, uint32_t count, const char *address,
+					 const char *name) {
+	size_t size = sizeof(struct slow_entry) + strlen(address) + strlen(name) + 2;
+	for (uint32_t i = 0; i < count; i++)
 		size += sizeof(uint32_t) + kept[i].head.len + kept[i].note_len;
-	}
-	struct slow_entry *e = take(t, &n->charged, size);
+	struct slow_entry *e = take(t, &t->clients.tenant_stats->charged, size);
 	if (e == NULL)
-		return;
-	e->id = n->slow_next++;
-	e->time_s = s->env->now_ms / 1000;
-	e->micros = micros;
+		return NULL;
 	e->size = size;
 	e->argc = count;
 	char *to = e->text;
@@ -188,8 +175,29 @@ static void log_slow(struct session *s, const struct request *r, int64_t micros)
 		to = put(to, kept[i].head.data, kept[i].head.len);
 		to = put(to, kept[i].note, kept[i].note_len);
 	}
-	to = put(to, facts.address, strlen(facts.address) + 1);
+	to = put(to, address, strlen(address) + 1);
 	put(to, name, strlen(name) + 1);
+	return e;
+}
+
+static void log_slow(struct session *s, const struct request *r, int64_t micros) {
+	struct tenant *t = s->tenant;
+	struct tenant_stats *n = make_stats(t);
+	if (n == NULL)
+		return;
+	struct kept kept[SLOW_ARGUMENTS];
+	struct client_facts facts = {.address = ""};
+	uint32_t count = r->argc < SLOW_ARGUMENTS ? r->argc : SLOW_ARGUMENTS;
+	for (uint32_t i = 0; i < count; i++)
+		kept[i] = keep_argument(r, i, count);
+	if (s->env->host != NULL)
+		s->env->host->describe(s, &facts);
+	struct slow_entry *e = slow_entry_new(t, kept, count, facts.address, s->name == NULL ? "" : s->name);
+	if (e == NULL)
+		return;
+	e->id = n->slow_next++;
+	e->time_s = s->env->now_ms / 1000;
+	e->micros = micros;
 	list_push_back(&n->slow, &e->link);
 	n->slow_count++;
 	while (n->slow_count > n->settings.slow_max)
