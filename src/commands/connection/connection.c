@@ -51,9 +51,27 @@ static bool may_try(struct session *s, struct slice name, struct slice secret, e
 	return false;
 }
 
+/* Attaches the session to the tenant that its secret opened. False: `*outcome` is the command's. */
+static bool enter(struct session *s, struct tenant *t, struct slice name, enum outcome *outcome) {
+	int error = session_attach(s, t);
+	if (error == ATOMDB_E_FULL) {
+		writer_error(s->reply, "ERR max number of clients reached");
+		*outcome = OUTCOME_CLOSE;
+		return false;
+	}
+	s->flags &= ~(uint32_t)SESSION_NAMED;
+	if (error < 0)
+		*outcome = refuse(s, error);
+	else if (!slice_equal(name, SLICE("default")))
+		s->flags |= SESSION_NAMED;
+	return error == 0;
+}
+
 /* Opens the tenant of `secret`. False: `*outcome` is the command's. Either an error was replied, or the session must
  * first migrate to the tenant's worker. */
 static bool authenticate(struct session *s, struct slice name, struct slice secret, enum outcome *outcome) {
+	struct tenant *t;
+	unsigned worker;
 	if (s->flags & SESSION_EXECUTING) {
 		/* The other commands of the transaction are for its first tenant. */
 		writer_error(s->reply,
@@ -62,11 +80,9 @@ static bool authenticate(struct session *s, struct slice name, struct slice secr
 	}
 	if (!may_try(s, name, secret, outcome))
 		return false;
-	struct tenant *t;
-	unsigned worker;
-	int r = registry_authenticate(s->env->registry, name, secret, &t, &worker);
-	if (r < 0) {
-		*outcome = refuse(s, r);
+	int error = registry_authenticate(s->env->registry, name, secret, &t, &worker);
+	if (error < 0) {
+		*outcome = refuse(s, error);
 		return false;
 	}
 	if (worker != s->env->worker) {
@@ -76,18 +92,7 @@ static bool authenticate(struct session *s, struct slice name, struct slice secr
 		*outcome = OUTCOME_MIGRATE;
 		return false;
 	}
-	r = session_attach(s, t);
-	if (r == ATOMDB_E_FULL) {
-		writer_error(s->reply, "ERR max number of clients reached");
-		*outcome = OUTCOME_CLOSE;
-		return false;
-	}
-	if (r < 0)
-		*outcome = refuse(s, r);
-	s->flags &= ~(uint32_t)SESSION_NAMED;
-	if (r == 0 && !slice_equal(name, SLICE("default")))
-		s->flags |= SESSION_NAMED;
-	return r == 0;
+	return enter(s, t, name, outcome);
 }
 
 bool auth_is_secret(const struct slice *argv, uint32_t i) {
