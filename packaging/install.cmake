@@ -1,4 +1,4 @@
-# Where `cmake --install` and the packages put things: the FHS, by way of GNUInstallDirs, and where systemd looks.
+# The destinations of `cmake --install` and of the packages: the FHS, by GNUInstallDirs, and systemd's directories.
 set(ATOMDB_UNIT_DIR "" CACHE PATH "Directory of systemd units; empty: the system's for the prefix /usr, else lib/systemd/system")
 if(ATOMDB_UNIT_DIR)
   set(unit_dir "${ATOMDB_UNIT_DIR}")

@@ -9,7 +9,7 @@ STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 def rows(path, macro):
-    """The arguments of each use of a macro, as C text; neighbouring strings are joined."""
+    """Returns the arguments of each use of a macro, as C text. Joins adjacent strings."""
     text = re.sub(r"/\*.*?\*/", "", (ROOT / path).read_text(encoding="utf-8"), flags=re.DOTALL)
     for match in re.finditer(rf"^{macro}\(", text, flags=re.MULTILINE):
         arguments, current, depth, at = [], "", 0, match.end()

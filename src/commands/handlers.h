@@ -1,4 +1,4 @@
-/* The handlers and hooks of the rows of commands.def, and the headers that most handlers use. */
+/* Declares the handlers and hooks of the rows of commands.def, and includes the headers that most handlers use. */
 #pragma once
 
 #include "atomdb/events/keyspace_events.h"

@@ -347,7 +347,7 @@ class AtomDB(Server):
         try:
             wait_for(self._healthy, 20, "/health to answer 200")
         except AssertionError:
-            # Another process has taken the port meanwhile: try another one.
+            # Another process has taken the port in the meantime: try another one.
             if attempts > 1 and "Address already in use" in self.log() and flags[:1] == ["--port"]:
                 self.port, self.http_port = free_port(), free_port()
                 return self.start(config, nofile=nofile, environment=environment, attempts=attempts - 1)

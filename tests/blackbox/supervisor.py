@@ -121,7 +121,7 @@ class Supervised(harness.AtomDB):
         assert found == code, f"exit code {found}:\n{self.log()}"
 
     def end(self):
-        """Sends SIGTERM and waits for the end. The store holds what the daemon has left."""
+        """Sends SIGTERM and waits for the end. The store holds the files that the daemon has stored."""
         self.process.send_signal(signal.SIGTERM)
         self._ended(0)
 

@@ -586,7 +586,7 @@ def test_swapdb_invalidates_keys_of_tracking_clients(trio):
 
 
 def test_all_charges_are_released(atomdb):
-    """The charges for clients return to zero when the clients are gone: the daemon asserts this."""
+    """The charges for clients return to zero when the clients have left: the daemon asserts this."""
     atomdb.start()
     for _ in range(3):
         with atomdb.client("s") as a, atomdb.client("s") as b:

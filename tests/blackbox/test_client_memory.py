@@ -186,7 +186,7 @@ def test_client_memory_is_an_option_of_a_tenant(atomdb):
         assert client.cmd("CONFIG", "GET", "maxmemory-clients") == [b"maxmemory-clients", str(1 << 20).encode()]
 
 
-# 200 MiB, of which 50 MiB are for clients.
+# 200 MiB; clients may use 50 MiB of them.
 ROOMY = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "200M"; };\n'
 
 

@@ -77,7 +77,7 @@ def test_clock_is_behind_and_then_right(atomdb, clock, step):
 
 
 def test_clock_goes_back_while_keys_expire(atomdb, clock):
-    """Expired keys are gone after a restart. The others are present, counted, and expire in time."""
+    """Expired keys do not exist after a restart. Other keys are present, counted, and expire in time."""
     atomdb.start(UNLIMITED)
     many = 50000
     with atomdb.client("s") as client:

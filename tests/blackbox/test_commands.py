@@ -165,7 +165,7 @@ def test_expire_in_the_past_deletes(client):
     assert client.cmd("DBSIZE") == 0
 
 
-def test_key_is_gone_at_its_deadline(client):
+def test_a_key_does_not_exist_after_its_deadline(client):
     due = int(time.time() * 1000) + 150
     assert client.cmd("SET", "k", "v", "PXAT", due) == "OK"
     last_seen = first_missed = None

@@ -262,7 +262,7 @@ def test_an_invalid_length_has_one_response(shared, kept):
         assert exchange(shared, head(f"Content-Length: {length}"), kept=kept) in (["400"], ["413"]), length
     assert exchange(shared, head("Content-Length: abc", "Expect: 100-continue"), kept=kept) == ["400"]
     assert exchange(shared, head("Cookie: " + "a=b; " * 2000), kept=kept) == ["431"]
-    # Other connections that are read meanwhile are not affected.
+    # Other connections that are read at the same time are not affected.
     request = head("Content-Length: abc")
     for at in (1, 20, len(request) - 3, len(request) - 1):
         assert exchange(shared, request[:at], request[at:], kept=kept) == ["400"], at

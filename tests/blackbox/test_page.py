@@ -128,7 +128,7 @@ def test_hostile_names_are_text(atomdb, browser):
     check_quiet(atomdb, browser)
 
 
-def test_shows_that_the_daemon_is_gone_and_back(atomdb, browser):
+def test_the_page_shows_a_stopped_and_a_restarted_daemon(atomdb, browser):
     atomdb.start("")
     browser.open(url(atomdb))
     browser.wait(SHOWN)

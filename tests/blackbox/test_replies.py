@@ -77,7 +77,7 @@ def test_some_are_closed_and_some_do_not_read(shared, secret):
 
 
 def test_messages_to_a_full_socket(shared, secret):
-    """If a socket accepts only a part of a reply, messages published meanwhile follow the whole reply."""
+    """If a socket accepts only a part of a reply, messages that are published then follow the whole reply."""
     size, turns = 20_000, 120
     with shared.client(secret) as control:
         control.cmd("SET", "value", "v" * size)

@@ -977,7 +977,7 @@ class Writer:
         return [("SET", one, value), ("PEXPIRE", one, 0)], {one: None}
 
     def run(self, stop):
-        """Writes until the daemon is gone. self.sent has the last batch if it was not acknowledged."""
+        """Writes until the daemon ends. self.sent has the last batch if it was not acknowledged."""
         try:
             with self.service.client(self.secret) as client:
                 while not stop.is_set():

@@ -230,7 +230,7 @@ def leave_behind_unsent_messages(server):
         subscribers = [server.client("here") for _ in secrets]
         subscribe_without_reading(publisher, subscribers)
         time.sleep(2.5)
-        # The kernel has accepted more meanwhile.
+        # The kernel has accepted more in the meantime.
         leave_unsent(publisher)
     moved = server.metric("atomdb_worker_moved_connections_total")
     for subscriber, secret in zip(subscribers, secrets):

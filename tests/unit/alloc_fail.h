@@ -1,5 +1,5 @@
-/* Makes the Nth allocation of the code under test fail. A test that includes this is linked with --wrap for malloc,
- * calloc and realloc (tests/CMakeLists.txt sees to it); libraries that are not ours keep allocating undisturbed. */
+/* Makes the Nth allocation of the code under test fail. tests/CMakeLists.txt links the tests that include this file
+ * with --wrap for malloc, calloc and realloc. Allocations of libraries are not affected. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,9 +13,9 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 
-/* Counts down with every allocation; the one that finds 1 fails. 0: none fails. */
+/* Decremented by every allocation; the one that finds 1 fails. 0: none fails. */
 static uint64_t alloc_fail_at;
-/* Allocations asked for since the test set it to 0. */
+/* Number of allocations since the test set it to 0. */
 static uint64_t alloc_fail_seen;
 
 static inline bool alloc_fails_now(void) {

@@ -25,7 +25,7 @@ struct client {
 	struct buffer out;
 	enum outcome outcome; /* of the last command */
 	char *text;           /* the last reply, terminated */
-	struct buffer pushed; /* what others sent it */
+	struct buffer pushed; /* replies and messages from other sessions */
 };
 
 struct world {
@@ -36,7 +36,7 @@ struct world {
 	enum control control; /* the last request to the control plane */
 	uint64_t next_id;
 	unsigned failures; /* LOG_EVENT_AUTH_FAILED reported */
-	unsigned left;     /* sessions that were told that they leave a tenant */
+	unsigned left;     /* sessions that were told to leave a tenant */
 	struct registry_hooks hooks;
 };
 
@@ -206,7 +206,7 @@ static void client_free(struct client *c) {
 /* Runs one command on the worker of the session. Does the work that the shard asks for and runs the command again. */
 static const char *client_run(struct client *c, const struct slice *argv, uint32_t argc) {
 	struct session *s = &c->session;
-	/* Commands take no time: none is slow by chance. */
+	/* Commands take no time, so that none is slow by chance. */
 	uint64_t ticks = UINT64_MAX;
 	c->out.len = 0;
 	for (unsigned tries = 0;; tries++) {
@@ -294,14 +294,14 @@ static inline void close_world(struct world *w, struct client *c) {
 	world_free(w);
 }
 
-/* Another client of the tenant of `first`. */
+/* Makes another client of the tenant of `first`. */
 static inline struct client *join(struct world *w, const struct client *first) {
 	struct client *c = client_new(w, first->session.env->worker);
 	expect(c, "AUTH secret", "+OK\r\n");
 	return c;
 }
 
-/* A client of another tenant. */
+/* Makes a client of another tenant. */
 static inline struct client *stranger(struct world *w, unsigned worker) {
 	struct client *c = client_new(w, worker);
 	char line[32];
@@ -313,7 +313,7 @@ static inline struct client *stranger(struct world *w, unsigned worker) {
 	return c;
 }
 
-/* The bytes pushed to the client since the last call. */
+/* Returns the bytes pushed to the client since the last call. */
 static inline const char *pushed(struct client *c) {
 	assert_int_equal(buffer_append(&c->pushed, "", 1, SIZE_MAX), 0);
 	free(c->text);
@@ -323,7 +323,7 @@ static inline const char *pushed(struct client *c) {
 	return c->text;
 }
 
-/* An open server with an operator, whose client is returned. */
+/* Makes an open server with an operator, and returns its client. */
 static inline struct world *operator_world(struct client **operator) {
 	struct secret admin;
 	secret_digest(SLICE("admin"), &admin);
@@ -346,14 +346,13 @@ static inline void expect_on_new_server(const struct exchange *table, size_t cou
 }
 #define EXPECT_ON_NEW_SERVER(table) expect_on_new_server((table), sizeof(table) / sizeof((table)[0]))
 
-/* The ticks of a duration. */
+/* Returns the ticks of a duration. */
 static inline uint64_t ticks_of(const struct client *c, double seconds) {
 	double per_tick = clock_ticks_to_seconds(&c->session.env->clock_start, 1000000000) / 1e9;
 	return (uint64_t)(seconds / per_tick);
 }
 
-/* An open server whose rate of ticks is steady: it is taken over the last 100 seconds, as if they had one tick in each
- * nanosecond. */
+/* Makes an open server with a constant rate of ticks: one tick per nanosecond over the last 100 seconds. */
 static inline struct world *timed_world(const struct tenant_limits *limits, struct client **c) {
 	const uint64_t span = UINT64_C(100000000000);
 	struct world *w = open_world(limits, c);
@@ -366,14 +365,14 @@ static inline struct world *timed_world(const struct tenant_limits *limits, stru
 	return w;
 }
 
-/* Counts a command that took so long. */
+/* Counts a command with this duration. */
 static inline void note_command(struct client *c, const char *command, const char *argument, double seconds) {
 	struct slice argv[2] = {slice_of(command), slice_of(argument)};
 	struct request r = {.argv = argv, .argc = 2, .command = command_find(&command_set, argv[0])};
 	tenant_stats_count_command(&c->session, &r, ticks_of(c, seconds));
 }
 
-/* Bytes that the tenant is charged for its clients. */
+/* Returns the bytes that the tenant is charged for its clients. */
 static inline uint64_t charged_for_clients(const struct client *c) {
 	return counter_get(&c->session.tenant->counters.client_bytes);
 }

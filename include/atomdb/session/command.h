@@ -56,7 +56,7 @@ enum command_flag {
 	CMD_MAY_WRITE = 1 << 17,     /* waits for the end of CLIENT PAUSE WRITE, although it has no CMD_WRITE */
 	CMD_RUNS_QUEUE = 1 << 18,    /* runs the queued commands of a transaction */
 	CMD_LEAVES_TENANT = 1 << 19, /* detaches the session from its tenant */
-	CMD_KEEPS_CACHING = 1 << 20, /* CLIENT CACHING before it applies to the command behind it */
+	CMD_KEEPS_CACHING = 1 << 20, /* a preceding CLIENT CACHING applies to the command behind it */
 };
 
 /* Redis's ACL categories, in the order in which COMMAND INFO names them. AtomDB has no rules by category, but clients
@@ -119,9 +119,10 @@ static inline bool outcome_is_final(enum outcome outcome) {
 /* A further key specification of a command. If there is one, first_key covers one key only. */
 struct key_spec {
 	uint16_t flags;      /* enum key_flag; 0 ends the list */
-	int16_t first, last; /* as first_key and last_key; first 0: no position gives the keys */
-	/* If first is 0: returns the argument that is a key, such as that of STORE, or 0. At most one specification of
-	 * a command has it. NULL: no argument is a key, as the keys of SORT BY, which are names in values. */
+	int16_t first, last; /* like first_key and last_key; first 0: the position depends on other arguments */
+	/* If first is 0: returns the number of the argument that is a key, such as the one of STORE, or 0. At most one
+	 * specification of a command has it. NULL: no argument is a key, as with the keys of SORT BY, whose names come
+	 * from values. */
 	uint32_t (*find)(const struct slice *argv, uint32_t argc);
 	const char *note; /* NULL: none */
 };
@@ -142,11 +143,12 @@ struct command {
 	enum command_group group;
 	const char *key_note;             /* note of the key specification; usually NULL */
 	const struct key_spec *more_keys; /* usually NULL */
-	/* Hooks for what the other arguments decide. `argv` begins with the name. NULL mostly.
+	/* Hooks for properties that depend on the arguments. `argv` begins with the name. Usually NULL.
 	 *
-	 * Returns the key_flags of one call: less than those of the row, which has KEY_VARIABLE_FLAGS. */
+	 * Returns the key_flags of one call: a subset of the flags of the row, which has KEY_VARIABLE_FLAGS. */
 	uint16_t (*call_key_flags)(const struct slice *argv, uint32_t argc);
-	/* Returns whether argument `i` is a secret: no log shows it. A command with this hook sets SESSION_SECRET. */
+	/* Returns whether argument `i` is a secret, which no log shows. A command with this hook sets SESSION_SECRET.
+	 */
 	bool (*is_secret)(const struct slice *argv, uint32_t i);
 	const char *tips, *since;         /* separated by spaces, NULL: none; version of Redis */
 	const char *complexity, *summary; /* complexity: NULL for none */

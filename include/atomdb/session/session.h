@@ -167,7 +167,7 @@ struct session {
 	struct environment *env; /* of the worker that has the session now */
 	struct tenant *tenant;   /* NULL until a secret (or the anonymous tenant) has opened one */
 	struct writer *reply;    /* set by the worker for the batch being run */
-	struct list tenant_link; /* in tenant->clients.sessions */
+	struct list tenant_link; /* linked in tenant->clients.sessions */
 	uint64_t id;             /* id among the clients of its tenant; for the operator's own clients the global id */
 	uint64_t global_id;      /* id among all clients; only the operator sees it, since it reveals the number of
 				    connections */
@@ -203,7 +203,7 @@ struct request {
 	const struct entry *entry;     /* next memory to prefetch; NULL: none */
 };
 
-/* Returns whether argument `i` is a secret, which no log shows. The command is known. */
+/* Returns whether argument `i` is a secret, which no log shows. The command must be known. */
 static inline bool request_is_secret(const struct request *r, uint32_t i) {
 	return r->command->is_secret != NULL && r->command->is_secret(r->argv, i);
 }

@@ -67,13 +67,13 @@ static bool enter(struct session *s, struct tenant *t, struct slice name, enum o
 	return error == 0;
 }
 
-/* Opens the tenant of `secret`. False: `*outcome` is the command's. Either an error was replied, or the session must
- * first migrate to the tenant's worker. */
+/* Opens the tenant of `secret`. Returns false, with `*outcome` set, if an error was replied, or the session must first
+ * migrate to the tenant's worker. */
 static bool authenticate(struct session *s, struct slice name, struct slice secret, enum outcome *outcome) {
 	struct tenant *t;
 	unsigned worker;
 	if (s->flags & SESSION_EXECUTING) {
-		/* The other commands of the transaction are for its first tenant. */
+		/* The other commands of the transaction belong to its first tenant. */
 		writer_error(s->reply,
 			     "ERR AUTH inside a transaction is not possible: a secret opens another keyspace");
 		return false;
@@ -142,8 +142,8 @@ static const struct command_option hello_options[] = {
 	OPTION("setname", .flag = OPTION_SETNAME, .values = 1),
 };
 
-/* Returns the values of the last AUTH option, or NULL: the session ends in its tenant. The others are not tried, since
- * tenants of different workers would send the session from one to the other for ever. */
+/* Returns the values of the last AUTH option, or NULL: it decides the tenant of the session. The others are not tried,
+ * because tenants of different workers would migrate the session back and forth forever. */
 static const struct slice *last_auth(const struct request *r) {
 	struct options o = OPTIONS_BEGIN(r, 2, hello_options);
 	const struct command_option *option;
@@ -175,7 +175,7 @@ static bool run_hello_options(struct session *s, const struct request *r, enum o
 			      ECHO_TEXT(r->argv[o.next], ECHO_LONG));
 		return false;
 	}
-	/* A new tenant has taken away the name that SETNAME gave. */
+	/* The change of the tenant removed the name that SETNAME had set. */
 	return client_name.data == NULL || s->name != NULL || client_set_name(s, client_name);
 }
 
@@ -203,7 +203,7 @@ enum outcome cmd_ping(struct session *s, const struct request *r) {
 	if (r->argc > 2)
 		return reply_error(s, "ERR wrong number of arguments for 'ping' command");
 	if ((s->flags & SESSION_SUBSCRIBED) && s->protocol == 2) {
-		/* As in Redis, an array, like the messages between which the client reads it. */
+		/* As in Redis, an array, in the form of the messages of the subscription. */
 		writer_array(s->reply, 2);
 		writer_bulk(s->reply, SLICE("pong"));
 		writer_bulk(s->reply, r->argc == 2 ? r->argv[1] : SLICE(""));
@@ -233,7 +233,7 @@ enum outcome cmd_reset(struct session *s, const struct request *r) {
 	(void)client_text_set(&s->name, SLICE(""));
 	s->database = 0;
 	s->protocol = s->reply->protocol = 2;
-	/* As in Redis, NO-EVICT stays, and a CLIENT REPLY SKIP before RESET applies to it. */
+	/* As in Redis, NO-EVICT and a preceding CLIENT REPLY SKIP stay in force. */
 	s->flags &= ~(uint32_t)(SESSION_NO_TOUCH | SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_DIRTY_KEYS);
 	s->lost_watch = 0;
 	s->reply->muted = (s->flags & SESSION_REPLY_SKIP) != 0;

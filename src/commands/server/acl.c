@@ -119,7 +119,7 @@ enum outcome cmd_acl_log(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* The command is refused, but the client did send the password. */
+/* The command is refused, but its arguments contain a password. */
 bool acl_setuser_is_secret(const struct slice *argv, uint32_t i) {
 	(void)argv;
 	return i >= 2;

@@ -115,7 +115,7 @@ static void reply_key_specs(struct session *s, const struct command *c) {
 		reply_key_spec(s, &c->more_keys[i], c->key_step);
 }
 
-/* Returns whether all keys can be found by position alone. */
+/* Returns whether positions alone give all keys. */
 static bool keys_are_fixed(const struct command *c) {
 	for (const struct key_spec *spec = c->more_keys; spec != NULL && spec->flags != 0; spec++) {
 		if (spec->first == 0)
@@ -248,7 +248,7 @@ enum outcome cmd_command_docs(struct session *s, const struct request *r) {
 struct list_choice {
 	struct slice pattern; /* pattern of the name; data NULL: any */
 	uint32_t category;    /* 0: any */
-	bool none;            /* no command: there are no modules, nor an unknown category */
+	bool none;            /* no command matches: AtomDB has no modules, or the category is unknown */
 	uint64_t *work;       /* steps left for matching */
 };
 
@@ -268,7 +268,7 @@ static const struct command_option filters[] = {
 	OPTION("pattern", .flag = FILTER_PATTERN, .values = 1),
 };
 
-/* Reads FILTERBY, which comes at most once. False: a syntax error. */
+/* Reads FILTERBY, which may occur once. Returns false on a syntax error. */
 static bool parse_choice(const struct request *r, struct list_choice *choice) {
 	struct options o = OPTIONS_BEGIN(r, 3, filters);
 	if (r->argc == 2)
@@ -357,7 +357,7 @@ enum outcome cmd_command_help(struct session *s, const struct request *r) {
 	return reply_help_lines(s, "command", lines);
 }
 
-/* The handler of a command that only has subcommands. It runs only if the row's arity does not ask for one. */
+/* The handler of a command that has only subcommands. It runs only if the arity of the row requires none. */
 enum outcome cmd_introspect_container(struct session *s, const struct request *r) {
 	writer_errorf(s->reply, "ERR wrong number of arguments for '%s' command", r->command->name);
 	return OUTCOME_DONE;

@@ -206,10 +206,10 @@ enum outcome cmd_config_get(struct session *s, const struct request *r) {
 
 /* --- CONFIG SET ------------------------------------------------------------------------------------------------- */
 
-/* session/options does not read the arguments: as in Redis, all names are checked before the first value is read, and
- * each error of a name has a text of its own. */
+/* session/options is not used here: as in Redis, all names are checked before the first value is read, and each error
+ * of a name has its own text. */
 
-/* The command refuses a password, but the client did send it. */
+/* The command refuses a password, but its arguments contain it. */
 bool config_set_is_secret(const struct slice *argv, uint32_t i) {
 	return i >= 3 && i % 2 == 1 && slice_is(argv[i - 1], "requirepass");
 }
@@ -228,7 +228,7 @@ static bool refuse(struct session *s, struct slice name, const char *why) {
 	return false;
 }
 
-/* Returns whether each name is of a parameter that may be set, and comes once. False: an error was replied. */
+/* Returns whether each name is a parameter that may be set, and occurs once. Returns false if an error was replied. */
 static bool check_names(struct session *s, const struct request *r) {
 	for (uint32_t i = 2; i < r->argc; i += 2) {
 		struct slice name = r->argv[i];

@@ -79,7 +79,7 @@ def processor_time():
 
 
 def stolen(before):
-    """Returns a text about the CPU time that others used meanwhile: it lengthens delays and CPU times."""
+    """Returns a text about the CPU time of other processes during the run: it lengthens delays and CPU times."""
     now = processor_time()
     share = (now[0] - before[0]) / max(1, now[1] - before[1])
     return f"The hypervisor gave {share:.0%} of the processors' time to other machines."

@@ -1,4 +1,4 @@
-/* Asking another process to reload: children stand for the daemon. */
+/* Requests a reload of another process. Child processes act as the daemon. */
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -10,8 +10,8 @@
 #include "atomdb/util/error.h"
 #include "harness.h"
 
-/* Starts a process that blocks SIGHUP, or not, and answers the first one with `reply`. It ends with 0 if SIGHUP came
- * with the mark. */
+/* Starts a process that blocks SIGHUP, or not, and answers the first one with `reply`. It exits with 0 if SIGHUP
+ * carried ASK_RELOAD. */
 static pid_t start(bool blocks, int reply) {
 	int ready[2];
 	char byte;
@@ -59,7 +59,7 @@ static void waits_for_the_result(void **state) {
 	assert_int_equal(end_of(pid), 0);
 }
 
-/* The signal would end it. */
+/* The signal would end the process. */
 static void a_process_that_does_not_block_the_signal_gets_none(void **state) {
 	(void)state;
 	pid_t pid = start(false, 0);

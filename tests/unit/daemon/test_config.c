@@ -83,7 +83,8 @@ static void defaults_are_those_of_the_design(void **state) {
 	config_free(c);
 }
 
-/* The built-in limit on keys is for tenants that clients open; one that is written, also as 30, is for all. */
+/* The built-in limit on keys applies to tenants that clients open. A limit in the file, even 30, applies to all
+ * tenants. */
 static void max_entries_of_named_tenants(void **state) {
 	static const struct {
 		const char *text;
@@ -98,7 +99,7 @@ static void max_entries_of_named_tenants(void **state) {
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char text[256];
-		/* Also where the defaults come last. */
+		/* This holds even if the defaults come last. */
 		snprintf(text, sizeof(text),
 			 "tenants: ( { name = \"a\"; secret = \"x\"; }, { name = \"b\"; secret = \"y\"; max_entries = "
 			 "7; } );"
@@ -182,7 +183,7 @@ static void every_key_is_read(void **state) {
 	const struct tenant_limits *guest = &c->tenants_config.tenants[0].limits,
 				   *shop = &c->tenants_config.tenants[1].limits;
 	assert_int_equal(c->tenants_config.tenants[0].secret_count, 0);
-	/* Inherited, though the defaults come later in the file. */
+	/* Inherits from defaults that come later in the file. */
 	assert_int_equal(guest->max_entries, 14);
 	assert_int_equal(guest->max_memory, 15 << 10);
 	assert_int_equal(guest->max_clients, 16);
@@ -356,7 +357,8 @@ static void secrets_come_from_files(void **state) {
 	secret_digest(SLICE("abc\n"), &two);
 	struct config *c = good_in(text, directory);
 	assert_memory_equal(&c->tenants_config.tenants[0].secrets[0], &abc, sizeof(abc));
-	assert_memory_equal(&c->tenants_config.tenants[1].secrets[0], &two, sizeof(two)); /* one newline, no more */
+	assert_memory_equal(&c->tenants_config.tenants[1].secrets[0], &two,
+			    sizeof(two)); /* only one newline is removed */
 	config_free(c);
 
 	bad_in("\nadmin: { secret_file = \"none\"; };", directory,
@@ -413,7 +415,7 @@ static void hostile_text_is_refused(void **state) {
 	bad("\na = \"x\n\n\\\"", "a.conf:2: a string is not closed");
 	bad("\n/* x\n\n*", "a.conf:2: a comment is not closed");
 	bad("a = ((((((((()))))))));", "a.conf:1: nested too deeply");
-	/* Brackets that are no nesting. */
+	/* Brackets in strings and comments do not nest. */
 	config_free(good("/* (((((((((( */ // ((((((((((\n# ((((((((((\nworkers = 1;"));
 	static char large[CONFIG_FILE_MAX + 1];
 	memset(large, '\n', sizeof(large));
@@ -444,7 +446,7 @@ static void changes_that_need_a_restart_are_told(void **state) {
 	config_free(c);
 }
 
-/* conf/atomdb.conf is what `atomdb --print-config` writes. */
+/* conf/atomdb.conf equals the output of `atomdb --print-config`. */
 static void the_shipped_file_is_in_step(void **state) {
 	(void)state;
 	char *text = NULL;
@@ -464,7 +466,7 @@ static void the_shipped_file_is_in_step(void **state) {
 	fclose(shipped);
 	assert_int_equal(got, len);
 	assert_string_equal(found, text);
-	/* With nothing commented in, it says what no file says. */
+	/* With all keys commented out, it equals the built-in defaults. */
 	struct config *c = NULL;
 	struct config_error error;
 	assert_int_equal(config_load(path, NULL, &c, &error), 0);

@@ -43,7 +43,7 @@ static void the_document_is_the_defaults(void **state) {
 	assert_string_equal(changes.keys, "");
 	assert_int_equal(read->settings.max_clients, defaults->settings.max_clients);
 	assert_int_equal(empty->settings.max_clients, defaults->settings.max_clients);
-	/* All keys are commented out in the one, none in the other. */
+	/* All keys are commented out in the first document, none in the second. */
 	assert_non_null(strstr(commented, "\n\t//listen = "));
 	assert_null(strstr(active, "\n\t//listen = "));
 	assert_non_null(strstr(active, "\n\tlisten = "));

@@ -16,7 +16,7 @@ static void finds_a_row_by_section_and_key(void **state) {
 	assert_null(option_find("http", "max_clients"));
 	assert_true(option_is_section("resp"));
 	assert_false(option_is_section("workers"));
-	/* The top level is no section. */
+	/* The top level has no section name. */
 	assert_false(option_is_section(""));
 }
 
@@ -66,7 +66,7 @@ static void each_limit_of_a_tenant_is_its_own_or_not(void **state) {
 		assert_true(option_is_own(&t, row));
 		noted++;
 	}
-	/* Each has a bit. */
+	/* Each row of the defaults has its own bit. */
 	assert_int_equal(__builtin_popcount(t.own), noted);
 }
 

@@ -7,7 +7,7 @@
 #include "daemon/config_reader.h"
 #include "harness.h"
 
-/* Writes for each byte of `text` the state behind it: '.' plain, 's' string, 'l' and 'b' comments. */
+/* Writes for each byte of `text` the state after it: '.' plain, 's' string, 'l' and 'b' comments. */
 static void scan(const char *text, char *out) {
 	enum scan_state state = SCAN_PLAIN;
 	size_t len = strlen(text);
@@ -33,7 +33,7 @@ static void strings_and_comments_are_told_apart(void **state) {
 		{"\"#/*\"x", "ssss.."},
 		{"\"\\\"\"x", "s-s.."},
 		{"\"\\\\\"x", "s-s.."},
-		/* Input that is cut off. */
+		/* Truncated input. */
 		{"\"\\", "ss"},
 		{"/*", "-b"},
 		{"/", "."},

@@ -21,7 +21,7 @@ static void open_tenancy_stays_on_this_host(void **state) {
 	assert_true(config_allows_address(&c, "0.0.0.0:8080"));
 }
 
-/* The reason for which a configuration is refused; "" if it is not. */
+/* Returns the reason for which a configuration is refused, or "". */
 static const char *refusal(const char *text) {
 	static struct config_error error;
 	struct config *c = NULL;
@@ -48,7 +48,7 @@ static void an_anonymous_tenant_must_exist(void **state) {
 	assert_string_equal(refusal("tenancy = \"listed\";\nanonymous = \"a\";"),
 			    "f:2: anonymous names 'a', which is not among the tenants");
 	assert_string_equal(refusal("tenancy = \"listed\"; anonymous = \"a\"; tenants: ( { name = \"a\"; } );"), "");
-	/* Open tenancy makes it. */
+	/* Open tenancy creates it. */
 	assert_string_equal(refusal("tenancy = \"open\"; anonymous = \"a\";"), "");
 }
 

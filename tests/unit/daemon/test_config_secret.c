@@ -1,4 +1,4 @@
-/* The oracle is libconfig: what it reads, without marks, is what a secret must be. */
+/* Secrets in a configuration. The oracle is libconfig without marks. */
 #include <libconfig.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ static config_t parse(const char *text) {
 	return c;
 }
 
-/* The setting at `path` has the secret that libconfig reads from the text itself. */
+/* Expects the setting at `path` to have the secret that libconfig reads from the original text. */
 static void expect_same(const char *text, const char *path) {
 	char *marked = mark(text), found[256];
 	config_t wanted = parse(text), got = parse(marked);

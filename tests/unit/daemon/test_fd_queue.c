@@ -22,7 +22,7 @@ static unsigned count_open(void) {
 	return count;
 }
 
-/* Files that can be told apart: ends of pipes. */
+/* Distinguishable files: ends of pipes. */
 static void make_files(int files[FILES]) {
 	for (int i = 0; i < FILES; i++) {
 		int ends[2];

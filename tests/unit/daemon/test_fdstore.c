@@ -1,4 +1,4 @@
-/* systemd's file descriptor store: a datagram socket stands for systemd. */
+/* systemd's file descriptor store. A datagram socket acts as systemd. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -131,7 +131,7 @@ static void a_store_works_only_if_it_keeps_files(void **state) {
 		struct manager *m = manager_start(keeps);
 		assert_int_equal(fdstore_works(), keeps);
 		manager_stop(m);
-		/* The question is taken back. */
+		/* The pipe of the question is removed from the store. */
 		assert_non_null(strstr(m->text, "FDSTOREREMOVE=1\nFDNAME=atomdb-question\n"));
 		manager_free(m);
 	}

@@ -57,7 +57,7 @@ static void refuses_what_is_damaged_or_cut(void **state) {
 	buffer_deinit(&b);
 }
 
-/* Files are known by their inodes. */
+/* Inodes identify the files. */
 static void an_fd_queue_brings_files_in_order(void **state) {
 	enum { FILES = 2 * FD_QUEUE_BATCH + 5 };
 	(void)state;

@@ -26,7 +26,7 @@ static void numbers(struct buffer *b, const uint64_t *values, size_t count) {
 }
 #define NUMBERS(b, ...) numbers(b, (const uint64_t[]){__VA_ARGS__}, sizeof((const uint64_t[]){__VA_ARGS__}) / 8)
 
-/* A client that watches a key, is in MULTI and tracks; `with_id`: as later releases wrote it. */
+/* A client that watches a key, is in MULTI and tracks; `with_id`: in the form of later releases. */
 static struct buffer old_client(uint64_t flags, bool with_id) {
 	struct buffer b;
 	buffer_init(&b);
@@ -38,7 +38,7 @@ static struct buffer old_client(uint64_t flags, bool with_id) {
 	text(&b, "");
 	text(&b, "");
 	text(&b, "get");
-	NUMBERS(&b, 1, 1, 1 << 0 | 1 << 5, 9, 1); /* a peer, that tracks */
+	NUMBERS(&b, 1, 1, 1 << 0 | 1 << 5, 9, 1); /* a peer that tracks */
 	NUMBERS(&b, 0, 0, 0, 1, 3);               /* watched: one key of database 3 */
 	text(&b, "key");
 	NUMBERS(&b, 0, 0, 1, 1, 2); /* a transaction of one command with two arguments */
@@ -76,7 +76,7 @@ static struct buffer old_state(struct buffer client) {
 
 /* --- the new form ----------------------------------------------------------------------------------------------- */
 
-/* Takes a field from the front; false: there is no whole one. */
+/* Takes a field from the front. Returns false if there is no complete one. */
 static bool take_field(struct slice *rest, struct slice *name, struct slice *value) {
 	size_t head = rest->len == 0 ? 0 : 1 + (size_t)(uint8_t)rest->data[0] + sizeof(uint64_t);
 	uint64_t length;
@@ -162,7 +162,7 @@ static void a_flag_that_is_not_known_is_refused(void **state) {
 	buffer_deinit(&old);
 }
 
-/* Cut or damaged at every byte. */
+/* Truncated or damaged at every byte. */
 static void any_bytes_are_refused_or_make_a_record(void **state) {
 	(void)state;
 	struct buffer old = old_state(old_client(1 << 8, true)), record;

@@ -40,7 +40,7 @@ static void hostile_bytes_are_escaped_and_cut(void **state) {
 	snprintf(expected, sizeof(expected), "AtomDB is ready: sent \"%.64s...\"", bytes);
 	expect(&(struct log_event){.id = LOG_EVENT_STARTED, .bytes = {bytes, sizeof(bytes)}}, expected);
 	expect(&(struct log_event){.id = LOG_EVENT_STARTED, .detail = "a\nb"}, "AtomDB is ready: a\\x0ab");
-	/* Whatever is said, the line stays within its room and whole. */
+	/* For any text, the line is terminated and within its room. */
 	char large[5000];
 	memset(large, '\n', sizeof(large) - 1);
 	large[sizeof(large) - 1] = '\0';
@@ -68,7 +68,7 @@ static void the_rate_is_limited_by_the_minute(void **state) {
 		assert_true(journal_admit(&free_rate, 0, now));
 }
 
-/* What the journal wrote to its file. */
+/* Returns the bytes that the journal wrote to its file. */
 static size_t read_back(FILE *f, char *out, size_t size) {
 	rewind(f);
 	size_t len = fread(out, 1, size - 1, f);
@@ -106,7 +106,7 @@ static void a_flood_is_suppressed_and_counted(void **state) {
 	assert_int_equal(journal_new(&j, fileno(f), LOG_INFO), 0);
 	for (int i = 0; i < 1000; i++)
 		log_report(journal_sink(j), &(struct log_event){.id = LOG_EVENT_PROTOCOL_ERROR, .client = "c"});
-	journal_flush(j); /* the minute is not over: says nothing */
+	journal_flush(j); /* the minute is not over: logs nothing */
 	char text[4096];
 	read_back(f, text, sizeof(text));
 	unsigned lines = 0;
@@ -118,7 +118,7 @@ static void a_flood_is_suppressed_and_counted(void **state) {
 	fclose(f);
 }
 
-/* A pipe that nobody reads holds nobody up. */
+/* A pipe without a reader does not block the daemon. */
 static void what_nobody_reads_is_left_out(void **state) {
 	(void)state;
 	int ends[2];
@@ -138,7 +138,7 @@ static void what_nobody_reads_is_left_out(void **state) {
 	close(ends[1]);
 }
 
-/* By its id the journal finds what to do about a message. */
+/* The message id finds the entry of the catalog. */
 static void each_message_has_an_id_of_its_own(void **state) {
 	(void)state;
 	static const char *const ids[] = {

@@ -50,7 +50,7 @@ static void clients_have_the_descriptors_that_the_daemon_does_not_need(void **st
 	struct rlimit low = {.rlim_cur = 300, .rlim_max = before.rlim_max};
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
 	uint32_t one = limits_client_room(1), four = limits_client_room(4);
-	/* It raises the soft limit to the hard one. */
+	/* Raises the soft limit to the hard one. */
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
 	assert_int_equal(now.rlim_cur, now.rlim_max);
 	assert_true(one > four && one < now.rlim_cur);
@@ -82,7 +82,7 @@ static void tenants_get_seven_eighths_of_the_control_groups_memory(void **state)
 	struct daemon *d = make(&seen, &sink);
 	struct config c = {.max_memory = 0};
 	(void)state;
-	/* No control group: what the configuration says. */
+	/* Without a control group the configuration decides. */
 	assert_int_equal(limits_memory_budget(d, &c), 0);
 	c.max_memory = 1000;
 	assert_int_equal(limits_memory_budget(d, &c), 1000);
@@ -91,7 +91,7 @@ static void tenants_get_seven_eighths_of_the_control_groups_memory(void **state)
 	c.max_memory = 7000;
 	assert_int_equal(limits_memory_budget(d, &c), 7000);
 	assert_int_equal(seen.events[LOG_EVENT_MEMORY_DIFFERS], 0);
-	/* More than that is not what was asked for, and is a warning. */
+	/* A lower limit than the configured one is a warning. */
 	c.max_memory = 7001;
 	assert_int_equal(limits_memory_budget(d, &c), 7000);
 	assert_int_equal(seen.events[LOG_EVENT_MEMORY_DIFFERS], 1);

@@ -12,7 +12,7 @@ struct world {
 	struct daemon *d;
 	struct shard *shard;
 	struct log_sink sink;
-	char log[4096]; /* "tenant: detail" lines of what ended */
+	char log[4096]; /* "tenant: detail" lines of the ended changes */
 	unsigned noted;
 };
 
@@ -82,7 +82,7 @@ static void a_tenant_is_forgotten_with_all_its_changes(void **state) {
 	live_changes_note(w->d, "mail", "max_memory");
 	assert_true(live_changes_forget_tenant(w->d, "shop"));
 	assert_int_equal(w->d->live_count, 1);
-	/* This one was in the file. */
+	/* This tenant was in the file. */
 	assert_false(live_changes_forget_tenant(w->d, "mail"));
 	assert_false(live_changes_forget_tenant(w->d, "none"));
 	assert_int_equal(w->d->live_count, 0);

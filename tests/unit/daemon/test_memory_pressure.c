@@ -20,12 +20,12 @@ static void without_pressure_the_configured_holds(void **state) {
 
 static void what_is_missing_goes(void **state) {
 	(void)state;
-	/* An eighth of 1600 is to be free, and 50 are. */
+	/* An eighth of 1600 should be free, and 50 are. */
 	assert_int_equal(decide(1400 * MIB_, 1400 * MIB_, 50 * MIB_, 0, 1300 * MIB_), 1150 * MIB_);
 	assert_int_equal(decide(0, 0, 50 * MIB_, 0, 1300 * MIB_), 1150 * MIB_);
-	/* Never more than was allowed before. */
+	/* The limit does not rise above its former value. */
 	assert_int_equal(decide(1000 * MIB_, 900 * MIB_, 50 * MIB_, 0, 1300 * MIB_), 900 * MIB_);
-	/* Somebody else's memory: the least that a limit can be. */
+	/* Other processes use the memory: 1 is the lowest limit. */
 	assert_int_equal(decide(0, 0, 0, 0, 100 * MIB_), 1);
 }
 
@@ -37,7 +37,7 @@ static void stalls_take_a_sixteenth_each_time(void **state) {
 	struct memory_pressure p = {0, 0};
 	struct cgroup_memory none = {.limit = UINT64_MAX, .room = UINT64_MAX, .stalled = 2000};
 	assert_int_equal(memory_pressure_limit(&p, &none, 160 * MIB_), 150 * MIB_);
-	/* Where there is nothing yet, the limit is not lifted. */
+	/* Without any data the limit does not rise. */
 	assert_int_equal(decide(1400 * MIB_, 1400 * MIB_, 1000 * MIB_, 4000, 0), 1);
 }
 
@@ -46,7 +46,7 @@ static void relief_waits_for_ample_room(void **state) {
 	assert_int_equal(decide(1400 * MIB_, 1150 * MIB_, 150 * MIB_, 0, 1150 * MIB_), 1150 * MIB_);
 	assert_int_equal(decide(1400 * MIB_, 1150 * MIB_, 200 * MIB_, 0, 1150 * MIB_), 1400 * MIB_);
 	assert_int_equal(decide(0, 1150 * MIB_, 200 * MIB_, 0, 1150 * MIB_), 0);
-	/* A reload that allows less holds at once. */
+	/* A reload that lowers the limit takes effect at once. */
 	assert_int_equal(decide(100 * MIB_, 1150 * MIB_, 150 * MIB_, 0, 1150 * MIB_), 100 * MIB_);
 }
 

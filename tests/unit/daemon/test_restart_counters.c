@@ -1,4 +1,4 @@
-/* Counts over the processes of a unit. */
+/* Counters over all processes of a unit. */
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -33,7 +33,7 @@ static void starts_are_added_to_what_was_kept(void **state) {
 	assert_int_equal(c.restarts, 1);
 	assert_int_equal(c.crashes, 2);
 	assert_int_equal(c.dropped, 9);
-	/* The file has them for the next process. */
+	/* The file has the counters for the next process. */
 	struct restart_counters kept;
 	assert_int_equal(pread(fd, &kept, sizeof(kept), 0), sizeof(kept));
 	assert_memory_equal(&kept, &c, sizeof(kept));

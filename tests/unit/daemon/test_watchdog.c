@@ -25,7 +25,7 @@ static void a_worker_that_owes_an_answer_is_not_pinged_again(void **state) {
 	expect(watchdog_look(&w, 7, 1029, LIMIT), false, false, false);
 	expect(watchdog_look(&w, 7, 1030, LIMIT), false, false, true);
 	expect(watchdog_look(&w, 7, 9000, LIMIT), false, false, true);
-	/* The answer comes late: all is well again. */
+	/* A late answer ends the stuck state. */
 	expect(watchdog_look(&w, 8, 9010, LIMIT), true, true, false);
 	expect(watchdog_look(&w, 8, 9020, LIMIT), false, false, false);
 }

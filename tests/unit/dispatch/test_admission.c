@@ -1,4 +1,4 @@
-/* What is between the clients of a tenant: that it is told, and that nothing of it is left. */
+/* Commands of sessions that are in MULTI, subscribed, paused, tracked or monitored; and the charges of their state. */
 #include "atomdb/events/tracking_broadcast.h"
 #include "atomdb/store/drop.h"
 #include "atomdb/store/shard.h"
@@ -12,7 +12,7 @@ static uint64_t charged(const struct client *c) {
 	return counter_get(&c->session.tenant->counters.bytes);
 }
 
-static void test_nothing_is_left(void **state) {
+static void test_no_charge_is_left(void **state) {
 	static const char *const lines[] = {
 		"WATCH a b a c", "SUBSCRIBE x y x", "PSUBSCRIBE * y*", "SSUBSCRIBE s", "CLIENT TRACKING ON",
 		"MGET k l m",    "UNSUBSCRIBE x",   "MULTI",           "SET a 1",      "GET",
@@ -20,13 +20,13 @@ static void test_nothing_is_left(void **state) {
 	struct client *a;
 	struct world *w = open_world(NULL, &a);
 	(void)state;
-	/* Commands and errors are counted, and that stays: so all are sent once before. */
+	/* Counters of commands and errors stay: run all commands once before the measurement. */
 	struct client *first = join(w, a);
 	for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		ask(first, lines[i]);
 	client_free(first);
 	ask(a, "HELLO 2");
-	/* A slow command would be noted, and charged. */
+	/* A slow command would be recorded, and charged. */
 	ask(a, "CONFIG SET slowlog-log-slower-than -1");
 	uint64_t before = charged(a);
 	for (unsigned n = 1; n <= sizeof(lines) / sizeof(lines[0]); n++) {
@@ -63,7 +63,7 @@ static void test_watch_and_flush(void **state) {
 	world_pass(w, 20);
 	expect(a, "WATCH k", OK);
 	expect(a, "MULTI", OK);
-	/* Due keys are swept before a command that counts them runs. */
+	/* Due keys are removed before a command that counts keys runs. */
 	expect(a, "DBSIZE", QUEUED);
 	expect(a, "EXEC", "*1\r\n:0\r\n");
 	client_free(b);
@@ -99,7 +99,7 @@ static void test_full_tenant(void **state) {
 	close_world(w, a);
 }
 
-/* A subscription that does not fit as a whole leaves nothing behind. */
+/* A failed subscription leaves no state. */
 static void test_subscribing_to_all_or_none(void **state) {
 	struct tenant_limits limits = {.max_memory = 16384, .eviction = EVICTION_NONE};
 	struct client *a;
@@ -135,7 +135,7 @@ static void test_pushes_to_oneself_are_held_and_charged(void **state) {
 	expect(a, "EXEC", "*2\r\n:1\r\n+PONG\r\n");
 	assert_string_equal(pushed(a), message);
 	assert_int_equal(charged(a), before);
-	/* They count for the limit of the reply. */
+	/* They count in the limit of the reply. */
 	expect(a, "MULTI", OK);
 	expect(a, "PUBLISH c m", QUEUED);
 	expect(a, "PUBLISH c m", QUEUED);
@@ -147,7 +147,7 @@ static void test_pushes_to_oneself_are_held_and_charged(void **state) {
 	close_world(w, a);
 }
 
-static void test_eviction_tells(void **state) {
+static void test_an_eviction_sends_invalidations_and_events(void **state) {
 	struct tenant_limits limits = {.max_entries = 2};
 	struct client *a;
 	struct world *w = open_world(&limits, &a);
@@ -165,7 +165,7 @@ static void test_eviction_tells(void **state) {
 	expect(b, "SET three 1", OK);
 	assert_string_equal(pushed(a), ">2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\none\r\n>3\r\n$7\r\nmessage\r\n"
 				       "$22\r\n__keyevent@0__:evicted\r\n$3\r\none\r\n");
-	/* What its own command evicts it is told when that has replied. */
+	/* The invalidations of keys that its own command evicts follow the reply. */
 	expect(a, "SET four 1", OK);
 	assert_string_equal(pushed(a), ">2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\ntwo\r\n>3\r\n$7\r\nmessage\r\n"
 				       "$22\r\n__keyevent@0__:evicted\r\n$3\r\ntwo\r\n");
@@ -185,7 +185,7 @@ static void test_broadcast(void **state) {
 	assert_string_equal(pushed(a), "");
 	tracking_turn_ended(a->session.env);
 	assert_string_equal(pushed(a), ">2\r\n$10\r\ninvalidate\r\n*2\r\n$2\r\np1\r\n$2\r\np2\r\n");
-	/* A client that leaves takes what was to be told with it. */
+	/* A client that leaves drops its deferred pushes. */
 	expect(b, "SET p1 1", OK);
 	expect(a, "RESET", "+RESET\r\n");
 	assert_null(b->session.env->broadcasts);
@@ -220,8 +220,8 @@ static void work(struct client *c) {
 		;
 }
 
-/* As in Redis: while the clients of a tenant pause, its keys are seen to expire, but stay. */
-static void test_keys_do_not_go_while_clients_pause(void **state) {
+/* As in Redis: while the clients of a tenant are paused, its keys appear expired, but are not removed. */
+static void test_expired_keys_stay_while_clients_are_paused(void **state) {
 	struct client *a;
 	struct world *w = open_world(NULL, &a);
 	struct client *b = join(w, a);
@@ -237,7 +237,7 @@ static void test_keys_do_not_go_while_clients_pause(void **state) {
 	assert_non_null(other->session.tenant);
 	client_run(b, subscribe, 2);
 	expect(a, "CONFIG SET notify-keyspace-events Ex", OK);
-	/* By time, by CLIENT UNPAUSE, and by a pause within a transaction. */
+	/* A pause ends by time, by CLIENT UNPAUSE, and by a pause within a transaction. */
 	for (unsigned how = 0; how < 3; how++) {
 		expect(a, "SET k 1 PX 50", OK);
 		expect(other, "SET k 1 PX 50", OK);
@@ -269,7 +269,7 @@ static void test_keys_do_not_go_while_clients_pause(void **state) {
 		expect(a, "DBSIZE", ":0\r\n");
 		expect(a, "GET k", "$-1\r\n");
 	}
-	/* The rest of a transaction that pauses writes as ever. */
+	/* The rest of a transaction that pauses may write. */
 	expect(a, "SET k 1 PX 50", OK);
 	world_pass(w, 100);
 	expect(a, "MULTI", OK);
@@ -279,7 +279,7 @@ static void test_keys_do_not_go_while_clients_pause(void **state) {
 	expect(a, "EXEC", "*3\r\n" OK "$-1\r\n:1\r\n");
 	assert_string_equal(pushed(b), expired);
 	expect(a, "CLIENT UNPAUSE", OK);
-	/* A key that is dropped, or leaves with its tenant, is held no more. */
+	/* A key that is removed, or ends with its tenant, is no longer tracked. */
 	expect(a, "SET k 1 PX 50", OK);
 	expect(a, "CLIENT PAUSE 1000", OK);
 	world_pass(w, 100);
@@ -297,7 +297,7 @@ static void test_a_refused_command_leaves_its_secrets_to_be_wiped(void **state) 
 	struct world *w = open_world(NULL, &c);
 	(void)state;
 	ask(c, "SUBSCRIBE x");
-	/* That of the AUTH of open_world(). */
+	/* The invalidation that the AUTH of open_world() causes. */
 	c->session.flags &= ~(uint32_t)SESSION_SECRET;
 	expect_part(c, "GET k", "-ERR Can't execute 'get'");
 	assert_false(c->session.flags & SESSION_SECRET);
@@ -309,13 +309,13 @@ static void test_a_refused_command_leaves_its_secrets_to_be_wiped(void **state) 
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_refused_command_leaves_its_secrets_to_be_wiped),
-		cmocka_unit_test(test_nothing_is_left),
+		cmocka_unit_test(test_no_charge_is_left),
 		cmocka_unit_test(test_watch_and_flush),
 		cmocka_unit_test(test_full_tenant),
-		cmocka_unit_test(test_eviction_tells),
+		cmocka_unit_test(test_an_eviction_sends_invalidations_and_events),
 		cmocka_unit_test(test_broadcast),
 		cmocka_unit_test(test_pause),
-		cmocka_unit_test(test_keys_do_not_go_while_clients_pause),
+		cmocka_unit_test(test_expired_keys_stay_while_clients_are_paused),
 		cmocka_unit_test(test_subscribing_to_all_or_none),
 		cmocka_unit_test(test_pushes_to_oneself_are_held_and_charged),
 	};

@@ -29,7 +29,7 @@ static void test_checks_run_in_the_order_of_redis(void **state) {
 	close_world(w, c);
 }
 
-static void test_a_command_that_waits_gives_its_token_back(void **state) {
+static void test_a_waiting_command_returns_its_token(void **state) {
 	const struct tenant_limits limits = {.commands_per_second = 2};
 	struct client *c;
 	struct world *w = open_world(&limits, &c);
@@ -96,8 +96,8 @@ static void test_only_a_first_key_that_was_sent_is_hashed(void **state) {
 	close_world(w, c);
 }
 
-/* An entry that was fetched for a tenant must not be read as one of another. */
-static void test_nothing_is_fetched_for_a_tenant_that_the_session_has_left(void **state) {
+/* An entry that was prefetched for one tenant must not be used for another. */
+static void test_nothing_is_prefetched_for_a_tenant_that_the_session_has_left(void **state) {
 	const struct slice get[] = {SLICE("GET"), SLICE("k")};
 	struct request r = {.argv = get, .argc = 2};
 	struct client *c;
@@ -118,7 +118,7 @@ static void test_nothing_is_fetched_for_a_tenant_that_the_session_has_left(void 
 	close_world(w, c);
 }
 
-static void test_fetching_ahead_reaches_the_requests_of_the_batch_and_no_more(void **state) {
+static void test_prefetching_stays_within_the_batch(void **state) {
 	enum { COUNT = 20, BEHIND = 1 };
 	const struct slice get[] = {SLICE("GET"), SLICE("k")};
 	struct request requests[COUNT + BEHIND];
@@ -164,7 +164,7 @@ static void test_an_unknown_command_is_quoted_up_to_a_limit(void **state) {
 	snprintf(expected, sizeof(expected), "-ERR unknown command '%.128s', with args beginning with: '%.128s' \r\n",
 		 word, word);
 	assert_string_equal(client_run(c, argv, 3), expected);
-	/* The limit is of all arguments together, with their quotes. */
+	/* The limit applies to all arguments together, with their quotes. */
 	argv[1].len = argv[2].len = 100;
 	argv[2].data = word;
 	snprintf(expected, sizeof(expected),
@@ -232,11 +232,11 @@ static void test_a_refused_command_fails_its_transaction_and_uses_up_a_skip(void
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_checks_run_in_the_order_of_redis),
-		cmocka_unit_test(test_a_command_that_waits_gives_its_token_back),
+		cmocka_unit_test(test_a_waiting_command_returns_its_token),
 		cmocka_unit_test(test_commands_of_a_batch_are_found_whatever_came_before),
 		cmocka_unit_test(test_only_a_first_key_that_was_sent_is_hashed),
-		cmocka_unit_test(test_nothing_is_fetched_for_a_tenant_that_the_session_has_left),
-		cmocka_unit_test(test_fetching_ahead_reaches_the_requests_of_the_batch_and_no_more),
+		cmocka_unit_test(test_nothing_is_prefetched_for_a_tenant_that_the_session_has_left),
+		cmocka_unit_test(test_prefetching_stays_within_the_batch),
 		cmocka_unit_test(test_a_request_of_http_is_not_answered),
 		cmocka_unit_test(test_an_unknown_command_is_quoted_up_to_a_limit),
 		cmocka_unit_test(test_a_client_without_auth_gets_the_anonymous_tenant),

@@ -5,7 +5,7 @@
 #include "atomdb/util/error.h"
 #include "world.h"
 
-/* What the process before leaves: a tenant's settings and a session, as bytes. */
+/* The state that the previous process leaves: a tenant's settings and a session, as bytes. */
 static struct buffer leave(const struct client *c) {
 	struct buffer b;
 	buffer_init(&b);
@@ -15,7 +15,7 @@ static struct buffer leave(const struct client *c) {
 	return b;
 }
 
-/* A client of the same tenant that has that state; NULL where it cannot. */
+/* Makes a client of the same tenant with that state. Returns NULL on an error. */
 static struct client *resume(struct world *w, struct client *of, struct slice bytes, int *error) {
 	struct tenant *t = of->session.tenant;
 	struct client *c = client_new(w, shard_worker(t->shard));
@@ -128,7 +128,7 @@ static void a_session_of_an_earlier_release_has_defaults(void **state) {
 	int error;
 	struct client *two = resume(w, one, (struct slice){NULL, 0}, &error);
 	assert_int_equal(error, 0);
-	/* The id that it was given here, database 0, RESP2, no name. */
+	/* The new id, database 0, RESP2, no name. */
 	expect(two, "CLIENT ID", ":2\r\n");
 	expect_part(two, "CLIENT INFO", " name= ");
 	expect_part(two, "CLIENT INFO", " db=0 sub=0 psub=0 ssub=0 multi=-1 ");
@@ -237,7 +237,7 @@ static void settings_of_a_tenant_come_back(void **state) {
 	close_world(w, one);
 }
 
-/* Cut and damaged at every byte: an error or a session that can be used, and nothing stays charged. */
+/* Truncated and damaged at every byte: an error or a usable session, and no remaining charge. */
 static void damage_is_an_error_or_harmless(void **state) {
 	(void)state;
 	struct client *one;
@@ -246,7 +246,7 @@ static void damage_is_an_error_or_harmless(void **state) {
 	uint64_t charged = counter_get(&one->session.tenant->counters.bytes);
 	int error, whole = 0;
 	for (size_t i = 0; i < bytes.len; i++) {
-		/* Between two fields it is a record of an earlier release. */
+		/* Truncated between two fields, it is a record of an earlier release. */
 		struct client *cut = resume(w, one, (struct slice){bytes.data, i}, &error);
 		assert_true(error == 0 || error == ATOMDB_E_FORMAT);
 		whole += error == 0;
@@ -270,7 +270,7 @@ static void damage_is_an_error_or_harmless(void **state) {
 	assert_in_range(whole, 5, 20);
 	expect(one, "DISCARD", "+OK\r\n");
 	buffer_deinit(&bytes);
-	/* Some have written to other databases, whose tables stay. */
+	/* Some sessions have written to other databases, whose tables stay. */
 	assert_true(counter_get(&one->session.tenant->counters.bytes) <= charged + 16384);
 	close_world(w, one);
 }

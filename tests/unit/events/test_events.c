@@ -3,7 +3,7 @@
 
 #define OK "+OK\r\n"
 
-static void test_the_store_reports_changes_only_while_somebody_wants_them(void **state) {
+static void test_the_store_reports_changes_only_for_watched_tracked_or_enabled_keys(void **state) {
 	static const struct {
 		const char *line;
 		bool wanted;
@@ -72,7 +72,7 @@ static void test_a_missed_key_is_no_change(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_the_store_reports_changes_only_while_somebody_wants_them),
+		cmocka_unit_test(test_the_store_reports_changes_only_for_watched_tracked_or_enabled_keys),
 		cmocka_unit_test(test_an_evicted_key_is_reported_behind_its_invalidation),
 		cmocka_unit_test(test_a_missed_key_is_no_change),
 	};

@@ -21,13 +21,13 @@ static void test_a_client_of_resp3_gets_a_push(void **state) {
 	close_world(w, a);
 }
 
-static void test_a_client_of_resp2_gets_a_message_where_it_redirects(void **state) {
+static void test_a_client_of_resp2_gets_invalidations_by_redirection(void **state) {
 	struct client *a;
 	struct world *w = open_world(NULL, &a);
 	struct client *b = join(w, a);
 	char line[64];
 	(void)state;
-	/* As it is subscribed at the other end. */
+	/* Subscribes in the form of the other end. */
 	expect(a, "CLIENT TRACKING ON", OK);
 	send_name(a, SLICE("k"));
 	assert_string_equal(pushed(a), "");
@@ -43,7 +43,7 @@ static void test_a_client_of_resp2_gets_a_message_where_it_redirects(void **stat
 	close_world(w, a);
 }
 
-static void test_a_broken_redirection_is_told(void **state) {
+static void test_a_broken_redirection_is_reported(void **state) {
 	struct client *a;
 	struct world *w = open_world(NULL, &a);
 	struct client *b = join(w, a);
@@ -99,8 +99,8 @@ static void test_null_has_the_protocol_of_its_receiver(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_client_of_resp3_gets_a_push),
-		cmocka_unit_test(test_a_client_of_resp2_gets_a_message_where_it_redirects),
-		cmocka_unit_test(test_a_broken_redirection_is_told),
+		cmocka_unit_test(test_a_client_of_resp2_gets_invalidations_by_redirection),
+		cmocka_unit_test(test_a_broken_redirection_is_reported),
 		cmocka_unit_test(test_own_changes_are_sent_when_the_command_ends),
 		cmocka_unit_test(test_null_has_the_protocol_of_its_receiver),
 	};

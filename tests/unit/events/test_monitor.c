@@ -17,7 +17,7 @@ static struct world *monitored_world(struct client **monitor, struct client **ot
 	return w;
 }
 
-/* Expects one line of a command of `from`; `who` is before its address. */
+/* Expects one line of a command of `from`; `who` precedes its address. */
 static void expect_line(struct client *to, const struct client *from, const char *who, const char *command) {
 	char line[256];
 	snprintf(line, sizeof(line), "+1700000000.000000 [%u %s127.0.0.1:%u] %s\r\n", from->session.database, who,
@@ -58,7 +58,7 @@ static void test_bytes_that_cannot_be_printed_are_escaped(void **state) {
 static void test_a_megabyte_of_arguments_is_shown(void **state) {
 	struct client *a, *b;
 	struct world *w = monitored_world(&a, &b);
-	/* The name, and the quotes and the space around it, take 7 or 6 bytes of it. */
+	/* The name, the quotes and the space around it take 7 or 6 bytes. */
 	const struct slice fits[] = {SLICE("ECHO"), {megabyte, SHOWN_MAX - 7}};
 	const struct slice cut[] = {SLICE("ECHO"), {megabyte, SHOWN_MAX - 7 + 10}};
 	const struct slice more[] = {SLICE("DEL"), {megabyte, SHOWN_MAX - 6}, SLICE("k"), SLICE("l")};

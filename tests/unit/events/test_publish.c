@@ -39,7 +39,7 @@ static void test_a_shard_channel_is_another_channel(void **state) {
 	close_world(w, a);
 }
 
-static void test_nobody_is_subscribed(void **state) {
+static void test_a_message_without_subscribers_reaches_none(void **state) {
 	uint64_t work = 0, receivers = 7;
 	(void)state;
 	assert_int_equal(publish_message(NULL, CHANNEL_GLOBAL, SLICE("c"), SLICE("m"), &work, &receivers), 0);
@@ -87,7 +87,7 @@ static void test_an_event_leaves_out_patterns_when_its_steps_are_used_up(void **
 	publish_event(h, SLICE("c"), SLICE("two"));
 	assert_string_equal(pushed(a), "");
 	assert_int_equal(counter_get(&h->tenant->counters.lost_events), 1);
-	/* The next turn of the worker has its own. */
+	/* The next turn of the worker has its own steps. */
 	world_pass(w, 1);
 	publish_event(h, SLICE("c"), SLICE("three"));
 	assert_non_null(strstr(pushed(a), "three"));
@@ -98,7 +98,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_message_reaches_subscribers_of_the_channel_and_of_matching_patterns),
 		cmocka_unit_test(test_a_shard_channel_is_another_channel),
-		cmocka_unit_test(test_nobody_is_subscribed),
+		cmocka_unit_test(test_a_message_without_subscribers_reaches_none),
 		cmocka_unit_test(test_patterns_that_take_too_many_steps_send_nothing),
 		cmocka_unit_test(test_patterns_have_a_limit_and_one_that_is_there_fits),
 		cmocka_unit_test(test_an_event_leaves_out_patterns_when_its_steps_are_used_up),

@@ -1,4 +1,4 @@
-/* A clock that the test sets and lets pass: it replaces that of util. */
+/* A clock that the test sets and advances. It replaces the clock of util. */
 #pragma once
 
 #include "server.h"
@@ -6,8 +6,8 @@
 #define HOUR_MS 3600000
 #define YEAR_MS INT64_C(31536000000)
 
-static _Atomic int64_t shift_ms;  /* of the calendar */
-static _Atomic int64_t passed_ms; /* beyond the time that really passes */
+static _Atomic int64_t shift_ms;  /* wall-clock offset */
+static _Atomic int64_t passed_ms; /* offset in addition to the real time */
 
 static int64_t read_ns(clockid_t which) {
 	struct timespec t;
@@ -42,7 +42,7 @@ double clock_ticks_to_seconds(const struct clock_rate *start, uint64_t ticks) {
 	return (double)ticks / 1e9;
 }
 
-/* Waits until every worker has read the clocks again and done what is due. */
+/* Waits until every worker has read the clocks again and has done the due work. */
 static inline void take_turns(struct server *s) {
 	unsigned turns[WORKERS];
 	for (unsigned i = 0; i < WORKERS; i++) {
@@ -58,7 +58,7 @@ static inline void set_clock(struct server *s, int64_t by_ms) {
 	take_turns(s);
 }
 
-/* Lets time pass for every worker. */
+/* Advances the clock for every worker. */
 static inline void pass(struct server *s, int64_t ms) {
 	atomic_fetch_add(&passed_ms, ms);
 	take_turns(s);

@@ -1,11 +1,11 @@
-/* A connection of a worker that does not run: the test calls what the worker would. */
+/* A connection of a worker without a thread: the test calls the functions of the worker. */
 #pragma once
 
 #include "net/connection.h"
 #include "net/worker.h"
 #include "server.h"
 
-/* A worker that does not run, and a connection of it. */
+/* A worker without a thread, and its connection. */
 struct lone {
 	struct worker_shared shared;
 	struct worker *worker;

@@ -1,5 +1,5 @@
-/* A whole server for the tests of this floor: two workers, a registry, a listening socket on the loopback; and a client
- * whose reads end by themselves after some seconds. */
+/* A server for the tests of this floor, with two workers, a registry and a listening socket on loopback; and a client
+ * whose reads have a timeout of some seconds. */
 #pragma once
 
 #include <arpa/inet.h>
@@ -140,7 +140,7 @@ static inline void pass_ms(long ms) {
 	nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
 }
 
-/* Waits until `condition` holds, and fails when it does not in time. */
+/* Waits until `condition` holds. Fails on a timeout. */
 #define wait_for(condition)                                         \
 	do {                                                        \
 		int steps_ = 0;                                     \
@@ -202,7 +202,7 @@ static inline void client_read(int fd, char *bytes, size_t len) {
 	}
 }
 
-/* The next bytes are exactly `text`. */
+/* Expects exactly `text` as the next bytes. */
 static inline void client_expect(int fd, const char *text) {
 	char got[512];
 	size_t len = strlen(text);
@@ -212,7 +212,7 @@ static inline void client_expect(int fd, const char *text) {
 	assert_string_equal(got, text);
 }
 
-/* The server has closed, and nothing more came. A reset counts: it had bytes left to read. */
+/* Expects the end of the connection without further bytes. A reset counts: the server had unread bytes. */
 static inline void client_expect_end(int fd) {
 	char byte;
 	ssize_t n = recv(fd, &byte, 1, 0);
@@ -229,7 +229,7 @@ static inline int client_auth(const struct server *s, const char *secret) {
 	return fd;
 }
 
-/* A SET of `size` bytes, all `fill`. */
+/* Sends a SET of `size` bytes, all `fill`. */
 static inline void client_set(int fd, const char *key, char fill, size_t size) {
 	char head[128];
 	char *value = malloc(size + 2);
@@ -243,7 +243,7 @@ static inline void client_set(int fd, const char *key, char fill, size_t size) {
 	client_expect(fd, "+OK\r\n");
 }
 
-/* The next reply is a bulk string of `size` bytes, all `fill`. */
+/* Expects a bulk string of `size` bytes, all `fill`. */
 static inline void client_expect_fill(int fd, char fill, size_t size) {
 	char head[64];
 	char *value = malloc(size + 2);

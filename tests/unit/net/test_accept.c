@@ -1,4 +1,4 @@
-/* Places for clients, and clients for which there is none. */
+/* Places for clients, and rejected clients. */
 #include <fcntl.h>
 #include <sys/resource.h>
 
@@ -9,7 +9,7 @@ static struct server *start_with(struct settings settings) {
 	return server_start(&settings, &tenants_config);
 }
 
-/* Without descriptors clients are turned away at once, the loop does not spin, and later ones are served again. */
+/* Without descriptors, the worker closes new clients at once, does not spin, and serves later clients. */
 static void survives_the_lack_of_descriptors(void **state) {
 	enum { CLIENTS = 20 };
 	struct server *s = start_with(server_settings());
@@ -45,7 +45,7 @@ static void survives_the_lack_of_descriptors(void **state) {
 
 static void keeps_one_place_in_64(void **state) {
 	(void)state;
-	/* Without a limit, or with so few places that there is nothing to share: none. */
+	/* Without a limit, or with very few places, none is reserved. */
 	assert_int_equal(accept_kept_places(0), 0);
 	assert_int_equal(accept_kept_places(7), 0);
 	assert_int_equal(accept_kept_places(8), 1);
@@ -73,7 +73,7 @@ static void rejects_clients_beyond_max_clients(void **state) {
 	server_free(s);
 }
 
-/* A listener that ends gives its waiting clients to the workers in turn. */
+/* A listener that closes distributes its waiting clients over the workers. */
 static void the_oldest_client_without_a_tenant_gives_way(void **state) {
 	enum { PLACES = 8 };
 	struct settings settings = server_settings();
@@ -81,7 +81,7 @@ static void the_oldest_client_without_a_tenant_gives_way(void **state) {
 	struct server *s = start_with(settings);
 	int fds[PLACES / 2];
 	(void)state;
-	/* Clients without a tenant have half of the places. */
+	/* Clients without a tenant may use half of the places. */
 	atomic_store(&s->shared.deaf, true);
 	for (int i = 0; i < PLACES / 2; i++)
 		fds[i] = client_open(s);

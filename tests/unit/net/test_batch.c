@@ -1,4 +1,4 @@
-/* Commands in a row, and bytes that are no commands. */
+/* Pipelines, and bytes that are not commands. */
 #include <fcntl.h>
 
 #include "server.h"
@@ -24,7 +24,7 @@ static void serves_commands(void **state) {
 	server_free(s);
 }
 
-/* A pipeline much longer than the window and the buffers, with every reply in its place. */
+/* A pipeline that is much longer than the window and the buffers. Every reply is in its place. */
 static void answers_long_pipelines(void **state) {
 	enum { COUNT = 20000 };
 	struct server *s = start_with(server_settings());
@@ -55,7 +55,7 @@ static void closes_http_without_a_word(void **state) {
 	client_send(fd, "P/1.1\r\nHost: localhost\r\nAUTH secret\r\n\r\n");
 	client_expect_end(fd);
 	assert_int_equal(s->events[LOG_EVENT_HTTP_ON_RESP], 1);
-	/* Behind the first line it is only a wrong command. */
+	/* After the first line it is only an unknown command. */
 	fd = client_auth(s, "secret");
 	client_send(fd, "GET / HTTP/1.1\r\n");
 	client_expect(fd, "-ERR wrong number of arguments for 'get' command\r\n");

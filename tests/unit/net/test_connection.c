@@ -1,4 +1,4 @@
-/* The life of a connection: authentication, its way to another worker, its memory, its end. */
+/* The life of a connection: authentication, the move to another worker, memory, the end. */
 #include <fcntl.h>
 
 #include "server.h"
@@ -8,8 +8,8 @@ static struct server *start_with(struct settings settings) {
 	return server_start(&settings, &tenants_config);
 }
 
-/* The commands behind AUTH are in the same packet: they go with the connection, and every tenant finds its own data
- * again from another connection. */
+/* The commands behind AUTH are in the same packet. They move with the connection, and every tenant finds its data again
+ * from another connection. */
 static void hands_over_what_is_behind_auth(void **state) {
 	struct server *s = start_with(server_settings());
 	int fds[32];
@@ -32,7 +32,7 @@ static void hands_over_what_is_behind_auth(void **state) {
 	assert_true(server_sum(s, moved) > 0);
 	assert_true(counter_get(&worker_counters(s->workers[0])->clients) > 0);
 	assert_true(counter_get(&worker_counters(s->workers[1])->clients) > 0);
-	/* A change of the secret may move a connection once more. */
+	/* Another AUTH may move a connection again. */
 	for (int i = 0; i < 32; i++) {
 		snprintf(text, sizeof(text), "AUTH secret-%d\r\nGET name\r\n", (i + 1) % 32);
 		snprintf(reply, sizeof(reply), "+OK\r\n$3\r\nv%02d\r\n", (i + 1) % 32);
@@ -44,7 +44,7 @@ static void hands_over_what_is_behind_auth(void **state) {
 	server_free(s);
 }
 
-/* Before AUTH a client may hold little, and all of them together too. */
+/* Before AUTH a client may hold little, and all such clients together too. */
 static void bounds_what_unauthenticated_clients_hold(void **state) {
 	enum { UNAUTHENTICATED = 800, SIZE = 160000 };
 	struct server *s = start_with(server_settings());
@@ -52,7 +52,7 @@ static void bounds_what_unauthenticated_clients_hold(void **state) {
 	(void)state;
 	char *input = malloc(SIZE + 256), *at = input;
 	assert_non_null(input);
-	/* The last argument never comes. */
+	/* The last argument never arrives. */
 	at += sprintf(at, "*10\r\n");
 	for (int i = 0; i < 9; i++) {
 		at += sprintf(at, "$16384\r\n");
@@ -80,7 +80,7 @@ static void bounds_what_unauthenticated_clients_hold(void **state) {
 	server_free(s);
 }
 
-/* The client may end its side first: it still gets the answer. */
+/* The client may close its sending side first: it still gets the reply. */
 static void answers_half_closed_connections(void **state) {
 	struct server *s = start_with(server_settings());
 	(void)state;

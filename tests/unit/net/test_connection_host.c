@@ -1,4 +1,4 @@
-/* What sessions ask of their connections. */
+/* Calls from sessions to their connections. */
 #include "server.h"
 
 static struct server *start_with(struct settings settings) {

@@ -10,7 +10,7 @@ static struct server *start_with_operator(struct secret *secret) {
 	return server_start(&settings, &tenants_config);
 }
 
-/* Reads a bulk string and returns how often `word` is in it. */
+/* Reads a bulk string and returns the number of occurrences of `word`. */
 static unsigned count_in_bulk(int fd, const char *word) {
 	char head[32];
 	size_t len = 0;
@@ -59,7 +59,7 @@ static void keep_fanout(void *context, struct fanout *c) {
 	atomic_store(&((struct plane *)context)->asked, c);
 }
 
-/* The answer comes behind the messages that every worker was sent before. */
+/* The answer follows all messages that were sent to the workers before. */
 static void the_control_plane_answers_behind_earlier_messages(void **state) {
 	struct secret secret;
 	struct server *s = start_with_operator(&secret);

@@ -1,5 +1,4 @@
-/* A client that is being sent a large value goes to the next process, which reads what the one before wrote, or what
- * anything else is. */
+/* The hand-over of a client that receives a large value. The next process reads valid, damaged and arbitrary bytes. */
 #include <fcntl.h>
 
 #include "atomdb/net/handover.h"
@@ -28,7 +27,7 @@ static void freeze(struct server *s) {
 	s->running = false;
 }
 
-/* The socket stays open here: the kernel must not go on watching it. */
+/* The socket stays open here: epoll must no longer watch it. */
 static void forget(const struct worker *w, const struct list *clients) {
 	for (const struct list *node = clients->next; node != clients; node = node->next)
 		epoll_ctl(w->epoll, EPOLL_CTL_DEL, list_entry(node, struct connection, link)->fd, NULL);
@@ -63,7 +62,7 @@ static struct left leave(void) {
 		count += worker_serialize_clients(l.server->workers[i], &out, &l.sockets);
 	assert_int_equal(count, 1);
 	assert_int_equal(out.error, 0);
-	/* The state is small: the value is not in it. */
+	/* The state is small: it does not contain the value. */
 	assert_true(l.bytes.len < 4096);
 	memcpy(&l.socket, l.sockets.data, sizeof(l.socket));
 	l.socket = fcntl(l.socket, F_DUPFD_CLOEXEC, 0);
@@ -95,7 +94,7 @@ static int resume(const struct left *l, struct slice state) {
 	return worker_resume_client(&l->server->shared, 0, fd, state);
 }
 
-/* With a socket that ends with it. */
+/* The session ends with its socket. */
 static void try(const struct left *l, struct slice state) {
 	int ends[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
@@ -104,7 +103,7 @@ static void try(const struct left *l, struct slice state) {
 	close(ends[1]);
 }
 
-/* Takes what has arrived; the rest of the value is `x`. */
+/* Reads the arrived bytes; the rest of the value is `x`. */
 static size_t take(const struct left *l, int flags) {
 	static char got[1 << 16];
 	ssize_t n = recv(l->peer, got, sizeof(got), flags);
@@ -113,7 +112,7 @@ static size_t take(const struct left *l, int flags) {
 	return n > 0 ? (size_t)n : 0;
 }
 
-/* Sends all to the client; how many bytes it gets. */
+/* Sends everything to the client. Returns the number of bytes. */
 static size_t send_rest(const struct left *l, size_t expected) {
 	size_t sum = 0;
 	for (unsigned i = 0; i < WORKERS; i++) {
@@ -138,12 +137,12 @@ static void a_value_goes_on_where_it_was(void **state) {
 	struct left l = leave();
 	(void)state;
 	assert_int_equal(resume(&l, l.state), 0);
-	/* Three bytes of it were read before; CRLF comes behind. */
+	/* Three bytes of it were read before; CRLF follows. */
 	assert_int_equal(send_rest(&l, SIZE - 3 + 2), SIZE - 3 + 2);
 	end(&l);
 }
 
-/* Cut and damaged at every byte: an error, or a client that can be closed. */
+/* Truncated and damaged at every byte: an error, or a client that can be closed. */
 static void any_state_is_an_error_or_a_client(void **state) {
 	struct left l = leave();
 	(void)state;

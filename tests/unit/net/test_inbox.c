@@ -60,7 +60,7 @@ static void *send_all(void *argument) {
 	return NULL;
 }
 
-/* The receiver sleeps until the eventfd is readable: a wake-up that is lost ends the test by its poll's timeout. */
+/* The receiver sleeps until the eventfd is readable. A lost wakeup ends the test by the timeout of poll. */
 static void many_senders_lose_nothing(void **state) {
 	struct inbox i;
 	struct sender senders[SENDERS];

@@ -1,4 +1,4 @@
-/* From the socket to the commands. */
+/* Reading from the socket, and running the commands. */
 #include <fcntl.h>
 
 #include "server.h"
@@ -21,7 +21,7 @@ static void takes_commands_byte_by_byte(void **state) {
 			pass_ms(1);
 	}
 	client_expect(fd, "+OK\r\n+OK\r\n+OK\r\n$5\r\nva\r\ne\r\n$1\r\nd\r\n");
-	/* What an unfinished command holds is charged, and given back. */
+	/* An unfinished command is charged and discharged. */
 	uint64_t idle = server_tenants(s).bytes;
 	client_send(fd, "*2\r\n$3\r\nGET\r\n$10000\r\n0123");
 	wait_for(server_tenants(s).bytes > idle);
@@ -63,7 +63,7 @@ static void obeys_the_query_limit(void **state) {
 	client_send(fd, "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$2000000\r\nxxxx");
 	client_expect(fd, "-ERR Protocol error: query buffer limit exceeded\r\n");
 	client_expect_end(fd);
-	/* Very many tiny arguments. */
+	/* A command with very many tiny arguments. */
 	fd = client_auth(s, "query");
 	client_send(fd, "*200000\r\n$4\r\nMGET\r\n");
 	char *many = malloc(7 * 150000);
@@ -83,7 +83,7 @@ static void obeys_the_query_limit(void **state) {
 	server_free(s);
 }
 
-/* A command that its tenant has no room for is refused before it is held, and the connection goes on behind it. */
+/* A command that exceeds its tenant's memory is refused before it is held. The connection continues after it. */
 static void obeys_the_quota(void **state) {
 	enum { LENGTH = 8000000 };
 	struct settings settings = server_settings();

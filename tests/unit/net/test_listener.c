@@ -150,7 +150,7 @@ static void listens_on_a_unix_socket(void **state) {
 	assert_accepts(l, (struct sockaddr *)&to, sizeof(to));
 	assert_int_equal(stat(to.sun_path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0666);
-	/* A living server keeps its socket. */
+	/* A running server keeps its socket. */
 	assert_int_equal(listener_open(&second, address, &any), -EADDRINUSE);
 	assert_accepts(l, (struct sockaddr *)&to, sizeof(to));
 	listener_close(l);
@@ -227,7 +227,7 @@ static void leaves_other_files_alone(void **state) {
 	assert_int_equal(listener_open(&l, address, &any), -EADDRINUSE);
 	assert_int_equal(stat(to.sun_path, &st), 0);
 	unlink(to.sun_path);
-	/* A successor's socket survives its predecessor's end. */
+	/* The socket of a later process survives the end of the earlier one. */
 	struct listener *second;
 	assert_int_equal(listener_open(&l, address, &any), 0);
 	unlink(to.sun_path);

@@ -18,7 +18,7 @@ static struct server *start(unsigned auth_timeout, unsigned idle_timeout) {
 	return server_start(&settings, &tenants_config);
 }
 
-/* The reply to a command, of one line. */
+/* Sends a command and returns its reply of one line. */
 static const char *ask(int fd, const char *command) {
 	static char line[128];
 	size_t len = 0;
@@ -39,7 +39,7 @@ static void *stop_server(void *argument) {
 	return NULL;
 }
 
-/* Keys end by the timer, without anybody asking for them; and a count waits until all that are due are gone. */
+/* The timer removes due keys without any command. DBSIZE waits until all due keys are removed. */
 static void expires_on_time(void **state) {
 	enum { COUNT = 30000 };
 	struct server *s = start_with(server_settings());
@@ -111,7 +111,7 @@ static void deadlines_follow_a_clock_that_is_set_ahead_and_back(void **state) {
 		set_clock(s, 0);
 		assert_in_range(number_of(fd, "PTTL far\r\n"), steps[i] + 400000, steps[i] + 500000);
 		assert_in_range(number_of(fd, "PTTL ahead\r\n"), steps[i] + 400000, steps[i] + 500000);
-		/* At the right time again, also if nobody asks. */
+		/* The timer fires at the right time again, without any command. */
 		assert_string_equal(ask(fd, "SET soon v PX 50\r\n"), "+OK\r\n");
 		assert_string_equal(ask(fd, "EXISTS soon\r\n"), ":1\r\n");
 		wait_for(counter_get(&shard_counters(s->shards[0])->keys) +
@@ -126,7 +126,7 @@ static void deadlines_follow_a_clock_that_is_set_ahead_and_back(void **state) {
 	server_free(s);
 }
 
-/* All of a transaction happens at one time, that of EXEC. */
+/* A transaction runs at one time, that of EXEC. */
 static void a_step_within_a_transaction(void **state) {
 	struct server *s = start(0, 0);
 	(void)state;
@@ -144,7 +144,7 @@ static void a_step_within_a_transaction(void **state) {
 }
 
 #ifdef ATOMDB_TEST_HOOKS
-/* What the watchdog sees of a worker that hangs. */
+/* The watchdog's view of a worker that hangs. */
 static void hangs_when_told_to(void **state) {
 	struct server *s = start_with(server_settings());
 	(void)state;
@@ -161,7 +161,7 @@ static void hangs_when_told_to(void **state) {
 }
 #endif
 
-/* Stopping answers what was read, however slowly the client takes it, and closes then. */
+/* A stop replies to all received commands, even to a slow client, and then closes the connection. */
 static void stops_when_all_is_answered(void **state) {
 	enum { COUNT = 32, SIZE = (1 << 20) - 1 };
 	struct server *s = start_with(server_settings());

@@ -59,7 +59,7 @@ static void removes_a_tenant(void **state) {
 	for (int i = 0; i < 3; i++)
 		shop[i] = client_auth(s, "shop-secret");
 	client_set(shop[0], "key", 'x', 100000);
-	/* One of them has a command under way, another unsent replies. */
+	/* One of the clients has an unfinished command, another unsent replies. */
 	client_send(shop[1], "*2\r\n$3\r\nGET\r\n$100\r\nabc");
 	for (int i = 0; i < 200; i++)
 		client_send(shop[2], "GET key\r\n");
@@ -79,7 +79,7 @@ static void removes_a_tenant(void **state) {
 	int again = client_open(s);
 	client_send(again, "AUTH shop-secret\r\n");
 	client_expect(again, "-WRONGPASS");
-	/* And one without clients. */
+	/* A tenant without clients. */
 	close(mail);
 	wait_for(server_tenants(s).clients == 0);
 	tenants_config.tenant_count = 0;
@@ -94,7 +94,7 @@ static void a_listener_that_ends_gives_its_waiting_clients_to_the_workers(void *
 	struct server *s = start_with(server_settings());
 	int fds[CLIENTS];
 	(void)state;
-	/* The workers accept nothing any more: the clients wait at the listener. */
+	/* The workers accept no more clients: they wait at the listener. */
 	atomic_store(&s->shared.deaf, true);
 	for (int i = 0; i < CLIENTS; i++)
 		fds[i] = client_open(s);

@@ -8,14 +8,14 @@ static struct server *start_with(struct settings settings) {
 	return server_start(&settings, &tenants_config);
 }
 
-/* A client that asks for much and reads late: it gets everything, others are served meanwhile, and what was held for it
- * is charged to its tenant and given back. */
+/* A client with large replies that reads late gets all of them. Other clients are served in between. The held bytes are
+ * charged to the tenant, and discharged. */
 static void waits_for_a_slow_reader(void **state) {
 	enum { COUNT = 48, SIZE = 1 << 20 };
 	struct server *s = start_with(server_settings());
 	(void)state;
 	int slow = client_auth(s, "slow"), other = client_auth(s, "slow");
-	/* What the slow log keeps is charged too, and a sanitizer makes commands slow. */
+	/* The entries of the slow log are charged too, and a sanitizer makes commands slow. */
 	client_send(slow, "CONFIG SET slowlog-log-slower-than -1\r\n");
 	client_expect(slow, "+OK\r\n");
 	client_set(slow, "key", 's', SIZE);
@@ -24,7 +24,7 @@ static void waits_for_a_slow_reader(void **state) {
 		client_send(slow, "GET key\r\n");
 	client_send(slow, "PING\r\n");
 	wait_for(server_tenants(s).bytes > idle);
-	/* Held back: some MiB are in the kernel's buffers, far from all in the server's. */
+	/* Some MiB are in the buffers of the kernel, and few in the server. */
 	assert_true(server_tenants(s).bytes - idle < (uint64_t)COUNT * SIZE / 2);
 	client_send(other, "PING\r\n");
 	client_expect(other, "+PONG\r\n");
@@ -54,7 +54,7 @@ static void closes_beyond_the_output_limit(void **state) {
 	server_free(s);
 }
 
-/* An unauthenticated client that asks and never reads is not served beyond the kernel's buffers, and holds little. */
+/* An unauthenticated client that never reads is not served beyond the kernel's buffers, and holds little memory. */
 static void stops_reading_who_does_not_read(void **state) {
 	struct server *s = start_with(server_settings());
 	char input[14000];
@@ -66,7 +66,7 @@ static void stops_reading_who_does_not_read(void **state) {
 	size_t sent = 0;
 	int full = 0;
 	while (full < 200 && sent < (size_t)64 << 20) {
-		/* Always whole commands, or the kernel's refusal. */
+		/* Complete commands, or an error of the kernel. */
 		ssize_t n = send(fd, input + sent % sizeof(input), sizeof(input) - sent % sizeof(input), MSG_NOSIGNAL);
 		full = n < 0 ? full + 1 : 0;
 		if (n < 0)

@@ -1,4 +1,4 @@
-/* Input that waits. */
+/* Pending input. */
 #include "lone.h"
 #include "net/pending.h"
 
@@ -30,7 +30,7 @@ static void keeps_the_end_of_its_own_bytes(void **state) {
 	lone_free(l);
 }
 
-/* A buffer from which most has run is replaced by a small one. */
+/* A buffer whose bytes have mostly run is replaced by a small one. */
 static void gives_back_a_buffer_that_is_much_too_large(void **state) {
 	enum { SIZE = 1 << 20 };
 	struct lone *l = lone_new();

@@ -1,4 +1,4 @@
-/* Bytes that other clients cause. */
+/* Bytes that are not replies, to a client of another connection's command. */
 #include "server.h"
 
 static struct server *start_with(struct settings settings) {
@@ -33,7 +33,7 @@ static void a_message_reaches_every_subscriber_in_order(void **state) {
 	server_free(s);
 }
 
-/* A message of this size is held once for all subscribers. */
+/* Subscribers share the memory of a message of this size. */
 static void a_large_message_is_shared(void **state) {
 	enum { SUBSCRIBERS = 8, SIZE = 4 << 20 };
 	struct server *s = start_with(server_settings());

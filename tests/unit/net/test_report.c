@@ -1,4 +1,4 @@
-/* Events that concern a client. */
+/* Log events about a client. */
 #include "lone.h"
 #include "net/report.h"
 

@@ -6,7 +6,7 @@
 
 static enum sniff sniff(struct slice text) {
 	struct slice line = {NULL, 0};
-	/* On the heap, so that a sanitizer sees a read beyond the end. */
+	/* On the heap, so that a sanitizer detects a read beyond the end. */
 	char *copy = malloc(text.len > 0 ? text.len : 1);
 	memcpy(copy, text.data, text.len);
 	enum sniff s = sniff_first_line((struct slice){copy, text.len}, &line);
@@ -97,7 +97,7 @@ static void looks_at_the_beginning_of_endless_lines(void **state) {
 	memcpy(text, "GET /", 5);
 	assert_int_equal(sniff((struct slice){text, READER_LINE_MAX}), SNIFF_MORE);
 	assert_int_equal(sniff((struct slice){text, sizeof(text)}), SNIFF_HTTP);
-	/* The longest line that the reader takes. */
+	/* The longest line that the reader accepts. */
 	memcpy(text + READER_LINE_MAX - 9, " HTTP/1.1\n", 10);
 	assert_int_equal(sniff((struct slice){text, READER_LINE_MAX + 1}), SNIFF_HTTP);
 	text[READER_LINE_MAX - 9] = 'A';

@@ -1,4 +1,4 @@
-/* Clients whose time is over. */
+/* Timeouts of clients. */
 #include "clock.h"
 
 static struct server *start_with(struct settings settings) {
@@ -24,7 +24,7 @@ static int authenticated(const struct server *s, const char *command, const char
 	return fd;
 }
 
-/* The server has sent all that the socket takes for now. */
+/* The server has sent all bytes that the socket takes for now. */
 static void await_quiet(struct server *s) {
 	uint64_t before;
 	do {
@@ -114,7 +114,7 @@ static void a_client_is_idle_if_no_byte_moves_and_it_waits_for_nothing(void **st
 	client_read(monitor, line, 1);
 	client_send(upload, "\r\nPING\r\n");
 	client_expect(upload, "+OK\r\n+PONG\r\n");
-	/* A subscriber without a channel is a client like any other. */
+	/* A subscriber without a channel has an idle timeout. */
 	client_send(subscriber, "UNSUBSCRIBE none\r\n");
 	client_expect(subscriber, "*3\r\n$11\r\nunsubscribe\r\n$4\r\nnone\r\n:0\r\n");
 	for (int i = 0; i < 3; i++) {

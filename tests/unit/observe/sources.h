@@ -1,4 +1,5 @@
-/* A daemon's counters, made up: two workers, and a real registry whose tenants the tests open and write to. */
+/* Sources for the tests of observe: counters of two workers, and a real registry whose tenants the tests open and write
+ * to. */
 #pragma once
 
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 
 #define SOURCES_WORKERS 2
 
-/* What a worker counts. */
+/* The counters of a worker. */
 struct sources_worker {
 	struct command_counters commands[COMMAND_COUNT];
 	struct shard_counters shard;
@@ -24,7 +25,7 @@ struct counters {
 	const struct shard_counters *shards[SOURCES_WORKERS];
 	struct recovery_counters recovery;
 	struct metrics_sources sources;
-	struct shard *shard; /* where the registry's tenants live */
+	struct shard *shard; /* the shard of the registry's tenants */
 	counter log_suppressed, http_failures;
 };
 
@@ -54,7 +55,7 @@ static inline void sources_describe(struct metrics_worker *described, const stru
 
 static const char *const sources_states[] = {"here", "there"};
 
-/* NULL where something could not be made. */
+/* NULL if a member could not be made. */
 static inline struct counters *sources_new(void) {
 	struct counters *f = calloc(1, sizeof(*f));
 	if (f == NULL)
@@ -95,7 +96,7 @@ static inline void sources_free(struct counters *f) {
 	free(f);
 }
 
-/* The tenant that `secret` opens, or NULL. */
+/* Returns the tenant that `secret` opens, or NULL. */
 static inline struct tenant *sources_tenant(struct counters *f, const char *secret) {
 	struct tenant *t = NULL;
 	unsigned worker;

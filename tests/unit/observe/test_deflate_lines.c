@@ -1,4 +1,4 @@
-/* The packer of lines, against zlib as its oracle. */
+/* The compression of lines. zlib is the oracle. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "harness.h"
 #include "observe/deflate_lines.h"
 
-/* Inflates a whole raw stream, and expects exactly `page`. */
+/* Inflates a complete raw stream, and expects exactly `page`. */
 static void assert_inflates(struct slice packed, struct slice page) {
 	z_stream z = {.next_in = (Bytef *)(uintptr_t)packed.data, .avail_in = (uInt)packed.len};
 	unsigned char *out = malloc(page.len + 1);

@@ -1,4 +1,4 @@
-/* Each state's answer, whole. */
+/* The complete response of each state. */
 
 #include <stdio.h>
 
@@ -9,7 +9,7 @@
 static const char *const names[CHECKS] = {"data",   "service", "workers",      "clients",
 					  "memory", "tenants", "configuration"};
 
-/* The whole answer: the state's word, and of all checks only `failed`, unless NULL, is not well. */
+/* Expects the complete response: the word of the state, and only `failed` (unless NULL) not passed. */
 static void check(struct health h, bool ok, const char *status, const char *failed, const char *reason) {
 	char expected[1024];
 	int n = snprintf(expected, sizeof(expected), "{\"status\":\"%s\",\"checks\":{", status);
@@ -49,7 +49,7 @@ static void test_states(void **state) {
 	      "the changed file could not be read, the one before is in force");
 }
 
-/* The gravest is what the answer is called. */
+/* The most severe state gives the response its name. */
 static void test_several_at_once(void **state) {
 	(void)state;
 	struct health h = {.state = HEALTH_STOPPING, .stuck = true, .memory_full = true};

@@ -1,4 +1,4 @@
-/* The ring of the last hour, with a clock of the test's own. */
+/* The ring of the last hour, with an injected clock. */
 #include <stdlib.h>
 
 #include "harness.h"
@@ -43,10 +43,10 @@ static void test_steps(void **state) {
 	assert_int_equal(p->gauges[HISTORY_KEYS], 7);
 	assert_int_equal(p->median_ns, 512);
 	assert_int_equal(p->longest_ns, 1024);
-	/* The next one is due when it would have been, had this one been on time. */
+	/* The schedule of the next step does not depend on the delay of this one. */
 	assert_false(history_is_due(h, 1000 + 2 * STEP - 1));
 	assert_true(history_is_due(h, 1000 + 2 * STEP));
-	/* A counter that fell, and no command. */
+	/* A counter that decreased, and no commands. */
 	f.counts[HISTORY_HITS] = 1;
 	history_add(h, 1000 + 20 * STEP, 60000, &f);
 	p = &h->points[1];
@@ -54,7 +54,7 @@ static void test_steps(void **state) {
 	assert_int_equal(p->counts[HISTORY_COMMANDS], 0);
 	assert_int_equal(p->median_ns, 0);
 	assert_int_equal(p->longest_ns, 0);
-	/* What was slept through is one long step. */
+	/* A suspended period is one long step. */
 	assert_false(history_is_due(h, 1000 + 21 * STEP - 1));
 	free(h);
 }

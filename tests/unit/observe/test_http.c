@@ -1,4 +1,4 @@
-/* The HTTP side over loopback sockets, driven by poll as the control plane drives it. */
+/* The HTTP server over loopback sockets, driven by poll like the control plane. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -81,7 +81,7 @@ static void turn(struct site *s) {
 	http_run(s->http, s->now_ns);
 }
 
-/* Reads until the other end closes, or until `pause` turns in a row brought nothing. The result is terminated. */
+/* Reads until the other end closes, or until `pause` turns in a row bring nothing. The result is terminated. */
 static char *receive(struct site *s, int fd, unsigned pause, bool *closed) {
 	struct buffer b;
 	buffer_init(&b);
@@ -103,7 +103,7 @@ static char *receive(struct site *s, int fd, unsigned pause, bool *closed) {
 	return b.data;
 }
 
-/* Sends `request` on a connection of its own and returns all that comes back. */
+/* Sends `request` on its own connection and returns the response. */
 static char *ask(struct site *s, const char *request) {
 	int fd = site_connect(s);
 	bool closed;
@@ -269,7 +269,7 @@ static bool is_closed(int fd) {
 	return n == 0 || errno != EAGAIN;
 }
 
-/* Connects `count` clients that send `text`, and asks for /health while they come. */
+/* Connects `count` clients that send `text`, and requests /health between them. */
 static void crowd_connect(struct site *s, int *crowd, unsigned count, const char *text) {
 	for (unsigned i = 0; i < count; i++) {
 		crowd[i] = site_connect(s);
@@ -321,7 +321,7 @@ static void test_health_answers_while_a_crowd_ends_one_by_one(void **state) {
 	site_free(s);
 }
 
-static void test_oldest_idle_client_gives_its_place_up(void **state) {
+static void test_the_oldest_idle_client_is_closed_for_a_new_one(void **state) {
 	struct site *s = site_new();
 	int crowd[CROWD];
 	(void)state;
@@ -330,7 +330,7 @@ static void test_oldest_idle_client_gives_its_place_up(void **state) {
 		turn(s);
 	assert_true(is_closed(crowd[0]));
 	assert_true(is_closed(crowd[100]));
-	/* The youngest are still there, and finish their requests. */
+	/* The youngest clients are still connected, and finish their requests. */
 	bool closed;
 	say(crowd[CROWD - 1], "host\r\n\r\n");
 	char *a = receive(s, crowd[CROWD - 1], 10, &closed);
@@ -340,7 +340,7 @@ static void test_oldest_idle_client_gives_its_place_up(void **state) {
 	site_free(s);
 }
 
-static void test_half_a_request_has_five_seconds_also_if_it_grows(void **state) {
+static void test_an_unfinished_request_has_five_seconds_even_if_it_grows(void **state) {
 	struct site *s = site_new();
 	(void)state;
 	int fd = site_connect(s), silent = site_connect(s);
@@ -387,7 +387,7 @@ static void test_keep_alive_client_has_five_seconds_after_each_response(void **s
 	site_free(s);
 }
 
-/* A socket that takes little, and a request whose response is much. */
+/* A socket with small buffers, and a request with a large response. */
 static int slow_reader(struct site *s) {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), size = 1;
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
@@ -398,7 +398,7 @@ static int slow_reader(struct site *s) {
 	return fd;
 }
 
-static void test_slow_readers_keep_nobody_out(void **state) {
+static void test_slow_readers_do_not_block_other_clients(void **state) {
 	struct site *s = site_new();
 	int crowd[CROWD / 2];
 	(void)state;
@@ -416,7 +416,7 @@ static void test_slow_readers_keep_nobody_out(void **state) {
 	assert_true(starts(a, "HTTP/1.1 200 OK\r\n"));
 	assert_int_equal(strtoul(strstr(a, "Content-Length: ") + 16, NULL, 10), strlen(body(a)));
 	free(a);
-	/* The first ones had to go; the last ones have ten seconds. */
+	/* The first clients are closed; the last ones have ten seconds. */
 	assert_true(is_closed(crowd[0]));
 	s->now_ns += UINT64_C(10000000000);
 	for (unsigned i = 0; i < 10; i++)
@@ -427,8 +427,8 @@ static void test_slow_readers_keep_nobody_out(void **state) {
 	site_free(s);
 }
 
-/* The clients that wait are served as soon as there are descriptors again. */
-static void test_goes_on_after_descriptors_ran_out(void **state) {
+/* The waiting clients are served as soon as descriptors are free again. */
+static void test_serves_again_after_descriptors_ran_out(void **state) {
 	struct site *s = site_new();
 	struct rlimit limit, none;
 	bool closed;
@@ -451,7 +451,7 @@ static void test_goes_on_after_descriptors_ran_out(void **state) {
 	site_free(s);
 }
 
-static void test_socket_stays_the_callers(void **state) {
+static void test_the_caller_keeps_the_listening_socket(void **state) {
 	struct site *s = site_new();
 	bool closed;
 	(void)state;
@@ -462,7 +462,7 @@ static void test_socket_stays_the_callers(void **state) {
 	char piece[1];
 	assert_int_equal(recv(fd, piece, 1, 0), 0);
 	close(fd);
-	/* Who connects meanwhile waits for the next one to serve. */
+	/* Clients that connect in between wait for the next server. */
 	fd = site_connect(s);
 	static const char request[] = REQUEST("GET", "/health");
 	assert_int_equal(send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL), sizeof(request) - 1);
@@ -487,12 +487,12 @@ int main(void) {
 		cmocka_unit_test(test_keep_alive_and_split_requests),
 		cmocka_unit_test(test_health_answers_during_and_after_a_crowd_that_ends_at_once),
 		cmocka_unit_test(test_health_answers_while_a_crowd_ends_one_by_one),
-		cmocka_unit_test(test_oldest_idle_client_gives_its_place_up),
-		cmocka_unit_test(test_half_a_request_has_five_seconds_also_if_it_grows),
+		cmocka_unit_test(test_the_oldest_idle_client_is_closed_for_a_new_one),
+		cmocka_unit_test(test_an_unfinished_request_has_five_seconds_even_if_it_grows),
 		cmocka_unit_test(test_keep_alive_client_has_five_seconds_after_each_response),
-		cmocka_unit_test(test_slow_readers_keep_nobody_out),
-		cmocka_unit_test(test_goes_on_after_descriptors_ran_out),
-		cmocka_unit_test(test_socket_stays_the_callers),
+		cmocka_unit_test(test_slow_readers_do_not_block_other_clients),
+		cmocka_unit_test(test_serves_again_after_descriptors_ran_out),
+		cmocka_unit_test(test_the_caller_keeps_the_listening_socket),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Every way to send the secret, and every way to send something else. */
+/* All ways to send the secret, and all ways to send another one. */
 #include "atomdb/observe/http_auth.h"
 #include "harness.h"
 
@@ -41,7 +41,7 @@ static void test_wrong(void **state) {
 		"Basic",
 		"Basic  ",
 		"Basic s3cret: x",
-		"Basic czNjcmV0OiB4",      /* no user's name: the secret is one up to its colon */
+		"Basic czNjcmV0OiB4",      /* without a user name: the secret ends at its colon */
 		"Basic OnMzY3JldDogeA===", /* one = too many */
 		"Basic OnMzY3JldDogeAA",   /* a byte more */
 		"Basic OnMzY3JldDogeA==A",

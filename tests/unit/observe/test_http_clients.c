@@ -6,7 +6,7 @@
 
 #define SECOND UINT64_C(1000000000)
 
-/* Clients without sockets: nothing is there to shut down. */
+/* Clients without sockets: shutting them down has no effect. */
 static struct http_client clients[100];
 
 static void add(struct http_clients *l, unsigned first, unsigned count) {
@@ -52,7 +52,7 @@ static void kinds_have_places_of_their_own(void **state) {
 	assert_int_equal(l.idle.count, HTTP_IDLE_MAX);
 	http_clients_answered(&l, &clients[1]);
 	assert_ptr_equal(clients[1].queue, &l.idle);
-	/* A client that was shut down takes no place again. */
+	/* A client that was shut down takes no place. */
 	http_clients_answered(&l, &clients[0]);
 	assert_null(clients[0].queue);
 	remove_all(&l, HTTP_ANSWERED_MAX + 1 + HTTP_IDLE_MAX);

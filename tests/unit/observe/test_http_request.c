@@ -1,7 +1,7 @@
 #include "harness.h"
 #include "observe/http_request.h"
 
-/* Reads "Name: value" lines, each with one '\n' behind it, in memory as libmicrohttpd leaves it. */
+/* Reads "Name: value" lines, each with one '\n' behind it, in the form in which libmicrohttpd leaves the memory. */
 static bool is_valid(const char *version, const char *lines) {
 	char head[200] = {0}, *line = head;
 	assert_true(strlen(lines) + 2 < sizeof(head));
@@ -36,7 +36,7 @@ static void headers_that_leave_bytes_between_them_are_not_valid(void **state) {
 	read_at(&r, cut + 12, cut + 16);
 	assert_false(r.malformed);
 	assert_false(http_request_valid(&r, "HTTP/1.1", cut + sizeof(cut) - 1));
-	/* A header is left out. */
+	/* A header is missing. */
 	r = (struct http_request){.end = whole};
 	read_at(&r, whole + 12, whole + 16);
 	assert_true(r.malformed);
@@ -47,7 +47,7 @@ static void headers_that_leave_bytes_between_them_are_not_valid(void **state) {
 	r = (struct http_request){.end = whole};
 	read_at(&r, whole + 2, far);
 	assert_true(r.malformed);
-	/* The name is longer than what stands before the value. */
+	/* The name is longer than the text before the value. */
 	r = (struct http_request){.end = whole};
 	http_request_header(&r, (struct slice){whole + 2, 8}, whole + 9, 1);
 	assert_true(r.malformed);

@@ -1,4 +1,4 @@
-/* What each path answers. */
+/* The responses of all paths. */
 #include <string.h>
 
 #include "harness.h"
@@ -37,7 +37,7 @@ static void counters_are_guarded_and_health_is_not(void **state) {
 		assert_int_equal(r->guarded, cases[i].guarded);
 		assert_int_equal(r->page, cases[i].page);
 	}
-	/* In every form. */
+	/* In every format. */
 	assert_true(http_resources_find("/metrics", OPENMETRICS)->guarded);
 }
 
@@ -48,7 +48,7 @@ static void the_form_of_metrics_follows_the_accept_header(void **state) {
 			    OPENMETRICS "; version=1.0.0; charset=utf-8");
 	assert_string_equal(http_resources_find("/metrics", OPENMETRICS ";version=0.0.1")->type,
 			    OPENMETRICS "; version=0.0.1; charset=utf-8");
-	/* Other resources have one form. */
+	/* Other resources have one format. */
 	assert_string_equal(http_resources_find("/api/status", OPENMETRICS)->type, "application/json");
 }
 
@@ -62,7 +62,7 @@ static void health_is_the_status(void **state) {
 	assert_int_equal(http_resources_find("/health", NULL)->render(&content, &query, &out), 200);
 	health.stuck = true;
 	assert_int_equal(http_resources_find("/health/ready", NULL)->render(&content, &query, &out), 503);
-	/* The loop answers: that is all that is asked. */
+	/* The response itself shows that the loop runs. */
 	out.len = 0;
 	assert_int_equal(http_resources_find("/health/live", NULL)->render(&content, &query, &out), 200);
 	assert_true(slice_is(buffer_slice(&out), "{\"status\":\"ok\"}\n"));

@@ -66,9 +66,9 @@ static void a_body_is_compressed_if_that_is_accepted_and_worth_it(void **state) 
 		{"gzip", 100000, true},
 		{"gzip", 1024, true},
 		{"gzip", 1023, false},
-		/* The client takes nothing else. */
+		/* The client accepts no other form. */
 		{"identity;q=0, gzip", 100, true},
-		/* Too large for the careful way. */
+		/* Too large for zlib. */
 		{"gzip", 1 << 20, true},
 	};
 	(void)state;

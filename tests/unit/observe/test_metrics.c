@@ -1,4 +1,4 @@
-/* The page as a scraper reads it: exact lines, and the rules of the format over all of it. */
+/* The page as a scraper reads it: exact lines, and the rules of the format for the whole page. */
 #include <ctype.h>
 #include <stdio.h>
 #include <time.h>
@@ -8,7 +8,7 @@
 #include "harness.h"
 #include "sources.h"
 
-/* The page, with a newline before it and a terminator behind. */
+/* The page, with a newline before it and a terminator behind it. */
 static char *render(struct metrics *m) {
 	struct buffer b;
 	buffer_init(&b);
@@ -162,7 +162,7 @@ static void test_process_and_identity(void **state) {
 	const char *start = strstr(page, "\nprocess_start_time_seconds ");
 	assert_true(labs(strtol(start + 28, NULL, 10) - time(NULL)) < 3600);
 	free(page);
-	/* A figure that nobody keeps has no family. */
+	/* A metric without a value is omitted. */
 	f->sources.log_suppressed = NULL;
 	page = render(m);
 	assert_null(strstr(page, "log_suppressed"));
@@ -210,7 +210,7 @@ static void test_tenants_are_summed(void **state) {
 	assert_true(has_line(page, "atomdb_tenant_keyspace_hits_total{tenant=\"_other\"} 1002"));
 	assert_null(strstr(page, "atomdb_tenant_quota_keys{tenant=\"_other\"}"));
 	free(page);
-	/* As a reload may wish. */
+	/* A reload may set any value. */
 	f->sources.tenants_shown = 2000;
 	page = render(m);
 	assert_non_null(strstr(page, tenant_name(b)));
@@ -225,7 +225,7 @@ static void test_histograms(void **state) {
 	(void)state;
 	struct shard_counters *shard = &f->workers[0].shard;
 	counter *runs = f->workers[0].commands[COMMAND_GET].runs;
-	/* Less than a unit, less than two, less than four, less than eight; and the longest there is. */
+	/* Less than one unit, less than two, four and eight; and the longest duration. */
 	for (unsigned i = 0; i < 4; i++)
 		counter_set(&runs[i], 1 + i);
 	counter_set(&runs[DURATION_BUCKETS - 1], 100);
@@ -266,14 +266,14 @@ static double duration(const char *page) {
 	return strtod(strchr(at, '}') + 1, NULL);
 }
 
-static void test_durations_only_rise(void **state) {
+static void test_durations_never_decrease(void **state) {
 	struct counters *f = sources_new();
 	struct metrics *m = new_metrics(f);
 	double last = 0;
 	(void)state;
 	counter_set(&f->workers[0].commands[COMMAND_GET].runs[0], 1);
 	for (unsigned i = 0; i < 200; i++) {
-		/* The rate is known best after a while; whatever it is at first must not be taken back. */
+		/* The measured rate becomes more precise. A sum must not decrease with it. */
 		if (i % 2 == 0)
 			counter_add(&f->workers[i / 2 % 2].commands[COMMAND_GET].ticks, 1000000007);
 		char *page = render(m);
@@ -282,13 +282,13 @@ static void test_durations_only_rise(void **state) {
 		last = now;
 		free(page);
 	}
-	/* A processor's ticks are between 0.1 and 10 ns. */
+	/* A tick of the processor takes 0.1 to 10 ns. */
 	assert_true(last > 10 && last < 1001);
 	metrics_free(m);
 	sources_free(f);
 }
 
-/* The family that a line's sample or comment names. */
+/* Returns the family that a sample or comment line names. */
 static void family_of(const char *line, char name[128]) {
 	size_t n = 0;
 	if (*line == '#')
@@ -317,7 +317,7 @@ static void test_format_rules(void **state) {
 		if (buckets && *line != '#')
 			*strrchr(name, '_') = '\0';
 		if (strncmp(line, "# HELP ", 7) == 0) {
-			/* Each family once, all of its lines together. */
+			/* Each family occurs once, with all of its lines together. */
 			for (unsigned i = 0; i < families; i++)
 				assert_string_not_equal(seen[i], name);
 			assert_true(families < 200);
@@ -363,7 +363,7 @@ static void test_a_thousand_tenants(void **state) {
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
 	double ms = (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) / 1e6;
 	print_message("a page of 1000 tenants, %zu bytes: %.2f ms\n", strlen(page), ms);
-	/* The target is 10 ms; a sanitizer may take its share. */
+	/* The target is 10 ms; a sanitizer is slower. */
 	assert_true(ms < 50);
 	free(page);
 	metrics_free(m);
@@ -372,9 +372,9 @@ static void test_a_thousand_tenants(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_workers_and_shards),  cmocka_unit_test(test_process_and_identity),
-		cmocka_unit_test(test_tenants_are_summed),  cmocka_unit_test(test_histograms),
-		cmocka_unit_test(test_durations_only_rise), cmocka_unit_test(test_format_rules),
+		cmocka_unit_test(test_workers_and_shards),       cmocka_unit_test(test_process_and_identity),
+		cmocka_unit_test(test_tenants_are_summed),       cmocka_unit_test(test_histograms),
+		cmocka_unit_test(test_durations_never_decrease), cmocka_unit_test(test_format_rules),
 		cmocka_unit_test(test_a_thousand_tenants),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,7 +104,7 @@ static void the_type_follows_weights_and_versions(void **state) {
 		assert_int_equal(negotiate_type(cases[i].header, types, 3), cases[i].type);
 }
 
-/* Packs the bytes and compares with what zlib makes of that; returns the packed size. */
+/* Compresses the bytes, and expects zlib to restore them. Returns the compressed size. */
 static size_t check_compressed(int (*compress)(struct buffer *body), const char *bytes, size_t size) {
 	struct buffer b;
 	buffer_init(&b);
@@ -140,7 +140,7 @@ static void compressed_bodies_can_be_decompressed(void **state) {
 	}
 }
 
-/* Every byte, lines of every length within and beyond the format's window, and matches of every length. */
+/* Every byte, lines of every length within and beyond the window, and matches of every length. */
 static void any_lines_can_be_compressed(void **state) {
 	(void)state;
 	static char bytes[200000];

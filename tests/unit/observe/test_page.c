@@ -1,4 +1,4 @@
-/* The page is whole, and its policy fits it. */
+/* The page is complete, and its policy matches it. */
 #include "atomdb/observe/page.h"
 #include "harness.h"
 
@@ -10,7 +10,7 @@ static void test_page(void **state) {
 	assert_non_null(memmem(html.data, html.len, "<style>:root", 12));
 	assert_non_null(memmem(html.data, html.len, "<script>\"use strict\"", 20));
 	assert_memory_equal(html.data + html.len - 8, "</html>\n", 8);
-	/* The marks are gone, and nothing in the parts ends them early or names another host. */
+	/* No mark is left, and no part ends them early or names another host. */
 	static const char *const once[] = {"</style", "</script"};
 	for (size_t i = 0; i < 2; i++) {
 		const char *at = memmem(html.data, html.len, once[i], strlen(once[i]));

@@ -1,4 +1,4 @@
-/* What the kernel tells of this process. */
+/* The kernel's figures of this process. */
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -64,7 +64,7 @@ static void memory_that_is_touched_is_resident(void **state) {
 	munmap(memory, SIZE);
 }
 
-/* The name is the second field of /proc/self/stat, and may contain anything. */
+/* The name is the second field of /proc/self/stat, and may contain any byte. */
 static void a_strange_name_of_the_program_does_not_shift_the_fields(void **state) {
 	char name[16];
 	(void)state;

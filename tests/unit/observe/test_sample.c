@@ -1,4 +1,4 @@
-/* One moment's counters, from those of two workers and two shards. */
+/* A sample of the counters of two workers and two shards. */
 #include "harness.h"
 #include "observe/sample.h"
 #include "sources.h"
@@ -40,7 +40,7 @@ static void sums_are_of_all_workers(void **state) {
 		counter_set(&workers[i].states[1], 2);
 		counter_set(&workers[i].auth_failures, 4);
 	}
-	/* Twice: a sample does not add to the one before. */
+	/* A second sample does not add to the first. */
 	collect(w);
 	const struct sample *s = collect(w);
 	assert_int_equal(s->global.clients, 7);
@@ -69,7 +69,7 @@ static void only_commands_that_were_called_have_a_row(void **state) {
 		set = &s->commands[0];
 	}
 	assert_int_equal(get->calls, 10);
-	/* Bounds rise by four, the workers' counters by two: two of theirs are one. */
+	/* The bounds grow by a factor of four, the workers' buckets by two: two of theirs make one. */
 	assert_int_equal(get->durations.counts[0], 2);
 	assert_int_equal(get->durations.counts[1], 8);
 	assert_int_equal(set->calls, 0);
@@ -78,7 +78,7 @@ static void only_commands_that_were_called_have_a_row(void **state) {
 	world_free(w);
 }
 
-/* The length of a tick is measured again and again: what was counted stays as it was. */
+/* The measured length of a tick changes, but the converted sum does not decrease. */
 static void a_sum_of_time_never_runs_backwards(void **state) {
 	struct world *w = world_new();
 	counter *ticks = &w->counters->workers[0].busy_ticks;
@@ -110,9 +110,9 @@ static void memory_is_what_entries_tables_and_free_pages_are(void **state) {
 	assert_int_equal(s->global.memory_used, 800);
 	assert_int_equal(s->global.memory_overhead, 300);
 	assert_int_equal(s->shards[1].fragmentation, 1250000);
-	/* Without memory in use there is nothing to be fragmented. */
+	/* Without used memory the ratio is 1. */
 	assert_int_equal(s->shards[0].fragmentation, 1000000);
-	/* The three are read one after the other: a moment in between must not become a huge number. */
+	/* The three counters are read one after another: a difference must not underflow. */
 	counter_set(&shard->used_by_entries, 900);
 	counter_set(&shard->resident, 700);
 	s = collect(w);

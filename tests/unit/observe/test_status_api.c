@@ -137,7 +137,7 @@ static void history_grows_with_time_and_not_with_calls(void **state) {
 	for (uint64_t second = 1; second <= 60; second++)
 		assert_int_equal(status_api_tick(w->api, second * 1000000000, 1000 + (int64_t)second * 1000), 0);
 	assert_true(strlen(history(w, 0)) > strlen(empty));
-	/* A page that knows all points gets no further one. */
+	/* A page that has all points receives no further one. */
 	assert_true(strlen(history(w, 1000000)) < strlen(history(w, 0)));
 	free(empty);
 	world_free(w);

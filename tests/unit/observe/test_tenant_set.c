@@ -1,4 +1,4 @@
-/* Which tenants have rows, and that no row's counters run backwards whatever becomes of the tenants. */
+/* The choice of tenants with rows. No counter of a row decreases. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -144,13 +144,14 @@ static void retire(struct world *w, unsigned i) {
 	w->there[i] = false;
 }
 
-/* The values of the page before, by tenant: what a scraper would compare with. */
+/* The values of the previous page by tenant, as a scraper has them. */
 struct scraped {
 	bool there[MANY];
 	uint64_t hits[MANY];
 };
 
-/* A page of the random world: checks it against the one before, and returns how much all rows together rose. */
+/* Makes a page of the random world, compares it with the previous one, and returns the increase of all rows together.
+ */
 static uint64_t scrape(const struct tenant_set *s, const struct world *w, struct scraped *last, uint64_t *last_other) {
 	uint64_t rise = s->rows[s->count].counts[COUNT_HITS] - *last_other;
 	assert_true(s->rows[s->count].counts[COUNT_HITS] >= *last_other);
@@ -165,7 +166,7 @@ static uint64_t scrape(const struct tenant_set *s, const struct world *w, struct
 	return rise;
 }
 
-static void test_counters_never_run_backwards(void **state) {
+static void test_counters_never_decrease(void **state) {
 	struct world *w = calloc(1, sizeof(*w));
 	struct scraped last = {0};
 	struct tenant_set s;
@@ -196,13 +197,13 @@ static void test_counters_never_run_backwards(void **state) {
 		assert_int_equal(s.total[COUNT_HITS], counted);
 		risen += scrape(&s, w, &last, &other);
 	}
-	/* Nothing is lost: what all rows rose by is what was counted. */
+	/* The increases of all rows sum to the increase of the total. */
 	assert_int_equal(risen, counted);
 	tenant_set_deinit(&s);
 	free(w);
 }
 
-static void test_all_shown_leaves_nothing_over(void **state) {
+static void test_the_shared_row_is_empty_if_all_tenants_are_shown(void **state) {
 	struct world *w = calloc(1, sizeof(*w));
 	struct tenant_set s;
 	(void)state;
@@ -214,13 +215,13 @@ static void test_all_shown_leaves_nothing_over(void **state) {
 	counter_add(&w->tenants[0].counters.hits, 50);
 	page(&s, w, 9);
 	assert_int_equal(row(&s, "_other")->counts[COUNT_HITS], 0);
-	/* A tenant that goes leaves its last hits to the shared row, and keeps the sum. */
+	/* A tenant that ends adds its last hits to the shared row, and the sum is unchanged. */
 	counter_add(&w->tenants[0].counters.hits, 3);
 	retire(w, 0);
 	page(&s, w, 9);
 	assert_int_equal(row(&s, "_other")->counts[COUNT_HITS], 3);
 	assert_int_equal(s.total[COUNT_HITS], 64);
-	/* Another of the same name begins anew. */
+	/* Another tenant of the same name starts at 0. */
 	counter_set(&new_tenant(w, 0, "a")->counters.hits, 2);
 	page(&s, w, 9);
 	assert_int_equal(row(&s, "a")->counts[COUNT_HITS], 2);
@@ -234,8 +235,8 @@ int main(void) {
 		cmocka_unit_test(test_counters_are_copied),
 		cmocka_unit_test(test_largest_are_shown),
 		cmocka_unit_test(test_names_are_unique),
-		cmocka_unit_test(test_counters_never_run_backwards),
-		cmocka_unit_test(test_all_shown_leaves_nothing_over),
+		cmocka_unit_test(test_counters_never_decrease),
+		cmocka_unit_test(test_the_shared_row_is_empty_if_all_tenants_are_shown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Numbers, seconds and labels as Prometheus's text format wants them. */
+/* Numbers, seconds and labels in Prometheus's text format. */
 
 #include "harness.h"
 #include "observe/text.h"

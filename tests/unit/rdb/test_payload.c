@@ -1,4 +1,4 @@
-/* Payloads: known ones of redis-server 7.0, strings of every kind there and back, and each byte changed. */
+/* Payloads: known ones of redis-server 7.0, round trips of all kinds of strings, and changes of each byte. */
 #include "atomdb/rdb/payload.h"
 #include "atomdb/util/crc64.h"
 #include "atomdb/util/error.h"
@@ -64,7 +64,7 @@ static void test_kinds(void **state) {
 		}
 }
 
-/* With the checksum corrected each change is read, or refused, without harm; without, always refused. */
+/* With a correct checksum, each change is read or refused without harm; with a wrong checksum it is always refused. */
 static void test_changed_bytes(void **state) {
 	static const char *const values[] = {"12345", "hello", "abcabcabcabcabcabcabcabcabcabcabc"};
 	(void)state;

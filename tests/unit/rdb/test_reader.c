@@ -1,4 +1,4 @@
-/* Strings of an RDB file, well and badly formed. */
+/* Strings of an RDB file, valid and invalid. */
 #include "atomdb/util/error.h"
 #include "harness.h"
 #include "rdb/reader.h"
@@ -44,7 +44,7 @@ static void test_lengths_and_kinds_that_do_not_exist_are_refused(void **state) {
 	assert_int_equal(read_string(SLICE("\202hello"), 100, "", 0), ATOMDB_E_SYNTAX);
 	assert_int_equal(read_string(SLICE("\304hello"), 100, "", 0), ATOMDB_E_SYNTAX);
 	assert_int_equal(read_string(SLICE("\201\377\377\377\377\377\377\377\377hello"), 100, "", 0), ATOMDB_E_SYNTAX);
-	/* A compressed string that claims to be empty, or more than its bytes can hold. */
+	/* A compressed string with a claimed length of 0, or more than its bytes can hold. */
 	assert_int_equal(read_string(SLICE("\303\002\000aa"), 100, "", 0), ATOMDB_E_SYNTAX);
 	assert_int_equal(read_string(SLICE("\303\002\200\037\000\000\000aa"), SIZE_MAX, "", 0), ATOMDB_E_SYNTAX);
 }

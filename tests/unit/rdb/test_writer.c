@@ -1,4 +1,4 @@
-/* Strings as an RDB file has them: the shortest form that holds them. */
+/* Strings in the format of an RDB file, in their shortest form. */
 #include "harness.h"
 #include "rdb/writer.h"
 

@@ -41,7 +41,7 @@ static void test_every_blank_before_an_argument_is_skipped(void **state) {
 	p = line;
 	assert_false(inline_next(&p, line + 6));
 	assert_ptr_equal(p, line + 6);
-	/* NUL is no blank. */
+	/* NUL is not a blank. */
 	p = "\0";
 	assert_true(inline_next(&p, p + 1));
 }

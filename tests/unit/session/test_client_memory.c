@@ -6,12 +6,12 @@
 
 static struct session *evicted;
 
-/* The tests write it there. */
+/* The tests write the closed clients there. */
 static uint64_t held(const struct session *s) {
 	return (uint64_t)s->populated;
 }
 
-/* Its memory is free at once. */
+/* Its memory is freed at once. */
 static void evict(struct session *s, uint64_t bytes) {
 	assert_int_equal(bytes, held(s));
 	client_memory_discharge(s->tenant, bytes);
@@ -52,14 +52,14 @@ static void the_greediest_client_goes_first(void **state) {
 		others[i].tenant = t;
 		assert_int_equal(client_memory_charge(t, NULL, held(&others[i]), CHARGE_NOW), 0);
 	}
-	/* 40,000 and 50,000 are held: so much more of this client is more than either has. */
+	/* 40,000 and 50,000 are held: with that many more this client holds most. */
 	assert_int_equal(client_memory_charge(t, &c->session, 30000, CHARGE_NOW), ATOMDB_E_OOM);
 	assert_null(evicted);
 	assert_int_equal(client_memory_charge(t, &c->session, 15000, CHARGE_NOW), 0);
 	assert_ptr_equal(evicted, &others[1]);
 	client_memory_discharge(t, 15000);
-	/* A message is nobody's: who holds something goes for it. CLIENT NO-EVICT only puts a client behind the others.
-	 */
+	/* A message has no holder: a client that holds memory is closed first. CLIENT NO-EVICT only moves a client
+	 * behind the others. */
 	c->session.flags |= SESSION_CLOSING;
 	others[0].flags |= SESSION_NO_EVICT;
 	assert_int_equal(client_memory_charge(t, NULL, 70000, CHARGE_LATER), 0);

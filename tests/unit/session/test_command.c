@@ -132,7 +132,7 @@ static const struct command *find_arguments(const char *first, const char *secon
 	return command_find_arguments(&command_set, argv, second == NULL ? 1 : 2);
 }
 
-static void test_only_a_parent_looks_at_the_second_argument(void **state) {
+static void test_only_a_parent_uses_the_second_argument(void **state) {
 	(void)state;
 	expect_name(find_arguments("get", "list"), "get");
 	expect_name(find_arguments("client", "list"), "client|list");
@@ -191,7 +191,7 @@ static void test_categories_have_the_names_of_redis(void **state) {
 	assert_int_equal(command_find_category(SLICE("sorted")), 0);
 }
 
-static void test_a_negative_arity_is_the_least_number_of_arguments(void **state) {
+static void test_a_negative_arity_is_a_minimum(void **state) {
 	const struct command exact = {.arity = 2}, least = {.arity = -2};
 	(void)state;
 	assert_false(command_arity_ok(&exact, 1));
@@ -209,11 +209,11 @@ int main(void) {
 		cmocka_unit_test(test_subcommands_of_a_parent_follow_each_other),
 		cmocka_unit_test(test_all_commands_come_once_and_subcommands_behind_their_parent),
 		cmocka_unit_test(test_a_full_name_is_a_command_or_a_parent_and_its_subcommand),
-		cmocka_unit_test(test_only_a_parent_looks_at_the_second_argument),
+		cmocka_unit_test(test_only_a_parent_uses_the_second_argument),
 		cmocka_unit_test(test_each_command_has_a_number_and_a_name_of_its_own),
 		cmocka_unit_test(test_flags_imply_categories),
 		cmocka_unit_test(test_categories_have_the_names_of_redis),
-		cmocka_unit_test(test_a_negative_arity_is_the_least_number_of_arguments),
+		cmocka_unit_test(test_a_negative_arity_is_a_minimum),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

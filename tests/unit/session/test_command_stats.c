@@ -1,4 +1,4 @@
-/* The rows of INFO's commandstats: made at the first use, charged, and gone with the tenant. */
+/* The rows of INFO's commandstats: made at the first use, charged, and freed with the tenant. */
 #include "atomdb/session/command_stats.h"
 #include "atomdb/store/tenant.h"
 #include "world.h"
@@ -18,7 +18,7 @@ static void test_rows_are_made_and_charged_when_they_are_used(void **state) {
 	assert_int_equal(counter_get(&t->counters.bytes), bytes);
 	assert_int_equal(command_stat_used(t, get)->calls, 6);
 	assert_null(command_stat_used(t, set));
-	/* As many rows as there are commands: what they hold is kept as room is made. */
+	/* One row for each command: growing keeps the contents. */
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		command_stat_count(t, &command_set.rows[i], 10);
 	assert_int_equal(command_stat_used(t, get)->calls, 7);
@@ -27,11 +27,11 @@ static void test_rows_are_made_and_charged_when_they_are_used(void **state) {
 	assert_true(counter_get(&t->counters.bytes) >= bytes + COMMAND_COUNT * sizeof(struct command_stat));
 	command_stats_reset(t);
 	assert_null(command_stat_used(t, get));
-	/* Nothing may be charged any more when the tenant ends: it asserts that. */
+	/* Nothing may stay charged: the end of the tenant asserts this. */
 	close_world(w, c);
 }
 
-static void test_time_never_runs_back(void **state) {
+static void test_the_time_of_commands_never_decreases(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
 	struct tenant *t = c->session.tenant;
@@ -53,7 +53,7 @@ static void test_time_never_runs_back(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows_are_made_and_charged_when_they_are_used),
-		cmocka_unit_test(test_time_never_runs_back),
+		cmocka_unit_test(test_the_time_of_commands_never_decreases),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

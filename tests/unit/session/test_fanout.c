@@ -3,7 +3,7 @@
 #include "atomdb/session/fanout.h"
 #include "world.h"
 
-/* What the connection floor was asked to do. */
+/* The calls to the connection floor. */
 static int prepare_result;
 static struct fanout *sent;
 static unsigned woken, undone;

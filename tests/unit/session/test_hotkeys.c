@@ -5,7 +5,7 @@ static uint64_t charged(const struct client *c) {
 	return counter_get(&c->session.tenant->counters.bytes);
 }
 
-/* Samples a command of one argument, or of none. */
+/* Samples a command of one argument, or none. */
 static void sample(struct client *c, const char *command, const char *argument) {
 	const struct slice argv[] = {slice_of(command), slice_of(argument)};
 	struct request r = {.argv = argv, .argc = *argument == '\0' ? 1 : 2};
@@ -14,7 +14,7 @@ static void sample(struct client *c, const char *command, const char *argument) 
 	hotkeys_sample(&c->session, &r, 1);
 }
 
-/* The same for a request that counts as prepared, whatever its command. */
+/* The same for a prepared request, of any command. */
 static void sample_as_prepared(struct client *c, const char *command, const char *argument) {
 	const struct slice argv[] = {slice_of(command), slice_of(argument)};
 	const struct request r = {
@@ -62,7 +62,7 @@ static void test_the_request_that_ends_the_gap_is_sampled(void **state) {
 	assert_int_equal(heat(c, "a"), 0);
 	assert_int_equal(heat(c, "b"), 1);
 	assert_int_equal(heat(c, "c"), 0);
-	/* The third request counts for the next gap. */
+	/* The third request counts in the next gap. */
 	assert_in_range(env->sample_in, HOTKEYS_EVERY / 2 - 1, HOTKEYS_EVERY + HOTKEYS_EVERY / 2 - 1);
 	close_world(w, c);
 }
@@ -187,7 +187,7 @@ static void test_earlier_samples_weigh_half_after_8192(void **state) {
 	close_world(w, c);
 }
 
-static void test_big_keys_are_noted_as_they_are_written_or_sampled(void **state) {
+static void test_large_keys_are_recorded_when_written_or_sampled(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
 	(void)state;
@@ -205,7 +205,7 @@ static void test_big_keys_are_noted_as_they_are_written_or_sampled(void **state)
 	close_world(w, c);
 }
 
-static void test_big_keys_are_weighed_again_with_each_sample_and_on_request(void **state) {
+static void test_large_keys_are_measured_again_with_each_sample_and_on_request(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
 	struct tenant *t = c->session.tenant;
@@ -239,8 +239,8 @@ int main(void) {
 		cmocka_unit_test(test_a_tenant_without_room_is_not_sampled),
 		cmocka_unit_test(test_the_frequency_grows_as_that_of_redis),
 		cmocka_unit_test(test_earlier_samples_weigh_half_after_8192),
-		cmocka_unit_test(test_big_keys_are_noted_as_they_are_written_or_sampled),
-		cmocka_unit_test(test_big_keys_are_weighed_again_with_each_sample_and_on_request),
+		cmocka_unit_test(test_large_keys_are_recorded_when_written_or_sampled),
+		cmocka_unit_test(test_large_keys_are_measured_again_with_each_sample_and_on_request),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

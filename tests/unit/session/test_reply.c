@@ -89,7 +89,7 @@ static void test_rewinding_removes_the_reply_since_the_mark(void **state) {
 	assert_int_equal(c->out.len, mark);
 	writer_integer(s->reply, 7);
 	replied(c, reply_costly_pattern(s, mark), "+OK\r\n-ERR the pattern takes too long to match\r\n");
-	/* The connection of a writer that failed ends: its bytes stay as they are. */
+	/* The connection of a failed writer is closed: its bytes stay unchanged. */
 	writer_ok(s->reply);
 	s->reply->failed = true;
 	reply_rewind(s, 0);

@@ -22,7 +22,7 @@ static struct tenant_config listed(const char *name, const char *secret) {
 	return t;
 }
 
-/* Authenticates wherever the tenant lives, as the workers do: moves the session and runs the same again. */
+/* Authenticates on the worker of the tenant, as the workers do: moves the session and runs the command again. */
 static const char *ask_anywhere(struct world *w, struct client *c, const char *line) {
 	const char *reply = ask(c, line);
 	if (c->outcome != OUTCOME_MIGRATE)
@@ -36,7 +36,7 @@ static const char *ask_anywhere(struct world *w, struct client *c, const char *l
 	return reply;
 }
 
-/* Calls a command with as many arguments as it needs; its name has `words` words. */
+/* Calls a command with the arguments that its arity requires; its name has `words` words. */
 static const char *call(struct client *c, const struct command *row, int words) {
 	char line[128];
 	snprintf(line, sizeof(line), "%s", row->name);
@@ -101,7 +101,7 @@ static void test_tenants_are_apart(void **state) {
 	expect(a2, "GET k", "$5\r\nalpha\r\n");
 	expect_part(a, "INFO keyspace", "db0:keys=1,expires=0,avg_ttl=0\r\n");
 	assert_null(strstr(ask(b, "INFO keyspace"), "db0"));
-	/* The lists of clients, too. */
+	/* This includes the lists of clients. */
 	assert_non_null(strstr(ask(a, "CLIENT LIST"), "id=2 "));
 	assert_null(strstr(ask(a, "CLIENT LIST"), "addr=127.0.0.1:40002 "));
 	assert_null(strstr(ask(b, "CLIENT LIST"), "id=2 "));
@@ -128,10 +128,10 @@ static void test_listed_tenants(void **state) {
 	expect(c, "GET k", NOAUTH);
 	assert_string_equal(ask_anywhere(w, c, "AUTH shop s1"), OK);
 	expect(c, "SET k v", OK);
-	/* A wrong secret later leaves the session where it is. */
+	/* A wrong secret does not detach the session. */
 	expect(c, "AUTH wrong", WRONG);
 	expect(c, "GET k", "$1\r\nv\r\n");
-	/* The same tenant again changes nothing, another one does. */
+	/* AUTH to the same tenant changes nothing, to another one it does. */
 	expect(c, "SELECT 3", OK);
 	assert_string_equal(ask_anywhere(w, c, "AUTH s1"), OK);
 	assert_int_equal(c->session.database, 3);
@@ -168,7 +168,7 @@ static void test_moves_to_the_tenants_worker(void **state) {
 	world_free(w);
 }
 
-/* A tenant that the configuration no longer has lets nobody in, and ends with its last client. */
+/* A tenant that the configuration no longer has accepts no client, and ends with its last client. */
 static void test_removed_tenant(void **state) {
 	const struct tenant_config tenants[] = {listed("shop", "s1"), listed("blog", "s2")};
 	struct tenants_config tenants_config = {.open = false, .tenants = tenants, .tenant_count = 2};
@@ -275,7 +275,7 @@ static void test_rate(void **state) {
 	close_world(w, c);
 }
 
-/* A command that has to wait for the sweep answers nothing yet, and costs one token however often it is asked. */
+/* A command that waits for the removal of due keys has no reply yet, and costs one token in total. */
 static void test_waiting_costs_once(void **state) {
 	const struct tenant_limits limits = {.commands_per_second = 2};
 	const struct slice argv[] = {SLICE("DBSIZE")};
@@ -301,7 +301,7 @@ static void test_waiting_costs_once(void **state) {
 	close_world(w, c);
 }
 
-/* A batch is prepared before it runs: what SELECT and AUTH in it change must hold for what follows. */
+/* A batch is prepared before it runs: SELECT and AUTH in it must affect the commands behind them. */
 static void test_a_batch_is_run_in_order(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
@@ -337,9 +337,9 @@ static blkcnt_t blocks_of(const struct shard *s) {
 	return file.st_blocks;
 }
 
-/* What was fetched ahead for the commands behind one that ends all is of no use, and is not even to be read: that would
- * give it memory again. */
-static void test_a_long_batch_reads_nothing_that_is_gone(void **state) {
+/* Memory that was prefetched for the commands behind one that frees everything must not be read, which would map its
+ * pages again. */
+static void test_a_long_batch_reads_no_freed_memory(void **state) {
 	enum { KEYS = 20000, GETS = 60 };
 	static const struct {
 		const char *first, *reply, *replies;
@@ -498,7 +498,7 @@ int main(void) {
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_waiting_costs_once),
 		cmocka_unit_test(test_a_batch_is_run_in_order),
-		cmocka_unit_test(test_a_long_batch_reads_nothing_that_is_gone),
+		cmocka_unit_test(test_a_long_batch_reads_no_freed_memory),
 		cmocka_unit_test(test_long_unknown_commands),
 		cmocka_unit_test(test_counters_of_commands),
 	};

@@ -21,7 +21,7 @@ static void test_memory_is_zeroed_and_charged_until_it_is_freed(void **state) {
 	close_world(w, c);
 }
 
-static void test_only_who_asks_is_refused(void **state) {
+static void test_only_an_optional_charge_is_refused(void **state) {
 	const struct tenant_limits limits = {.max_memory = 65536, .eviction = EVICTION_NONE};
 	struct client *c;
 	struct world *w = open_world(&limits, &c);
@@ -40,7 +40,7 @@ static void test_only_who_asks_is_refused(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_memory_is_zeroed_and_charged_until_it_is_freed),
-		cmocka_unit_test(test_only_who_asks_is_refused),
+		cmocka_unit_test(test_only_an_optional_charge_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

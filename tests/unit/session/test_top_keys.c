@@ -19,7 +19,7 @@ static uint64_t next(uint64_t *x) {
 
 static struct key key_of(unsigned number, char name[16]) {
 	snprintf(name, 16, "key:%u", number);
-	/* Hashes that meet: the names decide. */
+	/* Equal hashes: the names decide. */
 	return (struct key){.name = slice_of(name), .hash = number % 1000};
 }
 
@@ -29,7 +29,7 @@ static unsigned number_of(const struct top_key *k) {
 	return (unsigned)strtoul(text, NULL, 10);
 }
 
-/* A stream in which key n comes about n+1 times less often than key 0. */
+/* A stream in which key n occurs n+1 times less often than key 0. */
 static void test_counts_of_a_skewed_stream(void **state) {
 	static uint64_t exact[NAMES];
 	static double sums[NAMES];
@@ -60,13 +60,13 @@ static void test_counts_of_a_skewed_stream(void **state) {
 	for (unsigned i = 0; i < TOP_KEYS; i++) {
 		const struct top_key *k = &top->keys[i];
 		uint64_t times = exact[number_of(k)];
-		/* What the paper promises: never less than it was, and never more than by the error. */
+		/* The guarantee of the paper: never less than the true count, and more by at most the error. */
 		assert_in_range(times, k->weight - k->error, k->weight);
 		assert_in_range(k->error, 0, STREAM / TOP_KEYS);
 		total += k->weight;
 	}
 	assert_int_equal(total, STREAM);
-	/* Each of these is named in more than one of TOP_KEYS cases. */
+	/* Each of these has more than 1/TOP_KEYS of all uses. */
 	for (unsigned i = 0; i < 5; i++)
 		assert_in_range(number_of(&top->keys[order[i]]), 0, 5);
 	assert_int_equal(number_of(&top->keys[order[0]]), 0);
@@ -77,7 +77,7 @@ static void test_counts_of_a_skewed_stream(void **state) {
 	free(top);
 }
 
-/* The heaviest are there, whatever came before and after them. */
+/* The heaviest keys are kept, in any order of the stream. */
 static void test_largest(void **state) {
 	struct top_keys *top = calloc(1, sizeof(*top));
 	uint64_t x = 7;
@@ -99,14 +99,14 @@ static void test_largest(void **state) {
 	assert_int_equal(top_keys_order(top, 0, order), TOP_KEYS);
 	for (unsigned i = 0; i < TOP_KEYS; i++)
 		assert_int_equal(number_of(&top->keys[order[i]]), NAMES + TOP_KEYS - 1 - i);
-	/* Lighter than all of them, the same weight, and one that has become lighter. */
+	/* Lighter than all of them, of equal weight, and one that became lighter. */
 	struct key key = key_of(1, name);
 	top_keys_set(top, &key, NAMES);
 	assert_int_equal(top_keys_least(top), NAMES);
 	key = key_of(NAMES + 5, name);
 	top_keys_set(top, &key, 3);
 	assert_int_equal(top_keys_least(top), 3);
-	/* Where one has gone there is room for any. */
+	/* A removed key makes room for any key. */
 	top_keys_remove(top, 0);
 	assert_int_equal(top_keys_least(top), 0);
 	top_keys_clear(top);

@@ -24,7 +24,7 @@ static void pass(struct environment *env, unsigned ms) {
 	env->steady_ms += ms;
 }
 
-/* Tries as often as it may for so long; returns how often. */
+/* Tries secrets as often as possible in this time. Returns the number of attempts. */
 static unsigned try_for(struct session *s, unsigned ms) {
 	unsigned count = 0;
 	for (unsigned i = 0; i < ms; i++) {
@@ -51,7 +51,7 @@ static void some_are_free_and_then_each_waits(void **state) {
 	assert_int_equal(auth_limit_wait(&s), 0);
 	unsigned more = try_for(&s, 10000);
 	assert_true(more >= 99 && more <= 102);
-	/* It may go on as at first after a second of rest. */
+	/* After a second of rest the full burst is available. */
 	pass(&env, 2000);
 	assert_int_equal(try_for(&s, 1), 10);
 }
@@ -81,7 +81,7 @@ static void connections_of_one_source_wait_together_and_those_of_loopback_do_not
 		}
 		assert_int_equal(sum, from == 0 ? 200 : 10);
 	}
-	/* Another source is not kept waiting, and the first one still is. */
+	/* Another source is not delayed, and the first one still is. */
 	struct session s;
 	session_init(&s, &env, 99);
 	assert_true(auth_limit_wait(&s) > 0);
@@ -89,7 +89,7 @@ static void connections_of_one_source_wait_together_and_those_of_loopback_do_not
 	assert_int_equal(auth_limit_wait(&s), 0);
 }
 
-/* More sources than the table has places: those that owe most stay in it. */
+/* More sources than the table has slots: the sources with the longest delays stay. */
 static void many_sources_do_not_free_the_one_that_owes_most(void **state) {
 	(void)state;
 	struct environment env;
@@ -122,7 +122,7 @@ static void new_tenants_of_all_are_limited(void **state) {
 		if (i % 100 == 99)
 			pass(&env, 100);
 	}
-	/* Ten seconds' worth at once, and then this worker's half. */
+	/* The burst of ten seconds, and then this worker's half of the rate. */
 	assert_true(made >= 980 && made <= 1010);
 }
 

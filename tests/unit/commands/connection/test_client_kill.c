@@ -5,14 +5,14 @@
 #define OK     "+OK\r\n"
 #define SYNTAX "-ERR syntax error\r\n"
 
-/* Whether the client was closed since the last call. */
+/* Returns whether the client was closed since the last call. */
 static bool was_closed(struct client *c) {
 	bool closed = c->session.flags & SESSION_CLOSING;
 	c->session.flags &= ~(uint32_t)SESSION_CLOSING;
 	return closed;
 }
 
-static void test_a_wrong_filter_closes_nobody(void **state) {
+static void test_a_wrong_filter_closes_no_client(void **state) {
 	static const struct exchange table[] = {
 		{"CLIENT KILL ID 0", "-ERR client-id should be greater than 0\r\n"},
 		{"CLIENT KILL SKIPME no ID -1", "-ERR client-id should be greater than 0\r\n"},
@@ -111,7 +111,7 @@ static void test_the_operator_closes_clients_of_every_tenant(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_wrong_filter_closes_nobody),
+		cmocka_unit_test(test_a_wrong_filter_closes_no_client),
 		cmocka_unit_test(test_all_filters_must_match),
 		cmocka_unit_test(test_the_form_with_an_address_closes_the_caller_too),
 		cmocka_unit_test(test_the_operator_closes_clients_of_every_tenant),

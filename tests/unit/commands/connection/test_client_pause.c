@@ -3,7 +3,7 @@
 
 #define OK "+OK\r\n"
 
-static void test_a_refused_pause_pauses_nobody(void **state) {
+static void test_a_refused_pause_pauses_no_client(void **state) {
 	static const struct exchange table[] = {
 		{"CLIENT PAUSE 100 SOME", "-ERR CLIENT PAUSE mode must be WRITE or ALL\r\n"},
 		{"CLIENT PAUSE x ALL", "-ERR timeout is not an integer or out of range\r\n"},
@@ -64,7 +64,7 @@ static void test_a_pause_becomes_longer_and_stricter_only(void **state) {
 	assert_true(waits(other, "GET k"));
 	world_pass(w, 1);
 	assert_false(waits(other, "GET k"));
-	/* The one before has ended: the kind is that of the new one. */
+	/* The previous pause has ended: the new one decides the kind. */
 	expect(c, "CLIENT PAUSE 100 WRITE", OK);
 	assert_false(waits(other, "GET k"));
 	client_free(other);
@@ -85,7 +85,7 @@ static void test_unpause_ends_the_pause(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_refused_pause_pauses_nobody),
+		cmocka_unit_test(test_a_refused_pause_pauses_no_client),
 		cmocka_unit_test(test_a_pause_holds_commands_of_its_kind_until_it_ends),
 		cmocka_unit_test(test_a_pause_becomes_longer_and_stricter_only),
 		cmocka_unit_test(test_unpause_ends_the_pause),

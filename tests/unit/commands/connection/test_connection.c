@@ -67,7 +67,7 @@ static void test_hello_runs_its_options_in_order_and_changes_the_protocol_last(v
 	struct tenant *before = c->session.tenant;
 	expect_part(c, "HELLO 3 AUTH default other AUTH default secret", "%7\r\n");
 	assert_ptr_equal(c->session.tenant, before);
-	/* As in Redis, options behind an unknown one count for nothing. */
+	/* As in Redis, options behind an unknown one have no effect. */
 	expect(c, "HELLO 3 AUTH nobody secret bogus AUTH default secret",
 	       "-WRONGPASS invalid username-password pair or user is disabled.\r\n");
 	close_world(w, c);
@@ -85,7 +85,7 @@ static void test_auth_is_refused_inside_a_transaction(void **state) {
 	EXPECT_ON_NEW_SERVER(table);
 }
 
-static void test_reset_ends_all_that_the_client_began(void **state) {
+static void test_reset_restores_the_initial_state_of_the_client(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
 	(void)state;
@@ -104,7 +104,7 @@ static void test_reset_ends_all_that_the_client_began(void **state) {
 	close_world(w, c);
 }
 
-static void test_a_subscriber_of_the_second_protocol_is_told_pong_as_a_message(void **state) {
+static void test_a_subscriber_of_resp2_gets_pong_as_a_message(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
 	(void)state;
@@ -123,8 +123,8 @@ int main(void) {
 		cmocka_unit_test(test_replies_are_those_of_redis),
 		cmocka_unit_test(test_hello_runs_its_options_in_order_and_changes_the_protocol_last),
 		cmocka_unit_test(test_auth_is_refused_inside_a_transaction),
-		cmocka_unit_test(test_reset_ends_all_that_the_client_began),
-		cmocka_unit_test(test_a_subscriber_of_the_second_protocol_is_told_pong_as_a_message),
+		cmocka_unit_test(test_reset_restores_the_initial_state_of_the_client),
+		cmocka_unit_test(test_a_subscriber_of_resp2_gets_pong_as_a_message),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,4 @@
-/* Patterns cost at most so much: commands that match them refuse what takes too long, and events are told to the
- * others. */
+/* Limits of pattern matching: a command that exceeds them is refused, and keyspace events skip the costly pattern. */
 #include "atomdb/events/subscriptions.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/glob.h"
@@ -56,7 +55,7 @@ static void test_commands_refuse_patterns_that_take_too_long(void **state) {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		assert_string_equal(run(a, commands[i], (struct slice){costly, LONG}), COSTLY);
 	expect(a, "PUBSUB NUMPAT", ":0\r\n");
-	/* Names of commands and parameters are short: only a long class costs much. */
+	/* Names of commands and parameters are short: only a long class is costly. */
 	memset(class, '!', sizeof(class));
 	memcpy(class, "*[", 2);
 	assert_string_equal(run(a, "COMMAND LIST FILTERBY PATTERN", (struct slice){class, sizeof(class)}), COSTLY);
@@ -81,7 +80,7 @@ static void test_publish_is_refused_as_a_whole(void **state) {
 	assert_int_equal(b->pushed.len, 0);
 	publish[1] = text_of(100);
 	assert_string_equal(client_run(a, publish, 3), ":0\r\n");
-	/* It matches, and was not too long. */
+	/* It matches within the limit. */
 	text[999] = 'b';
 	publish[1] = text_of(1000);
 	assert_string_equal(client_run(a, publish, 3), ":1\r\n");
@@ -119,7 +118,7 @@ static void test_patterns_of_a_tenant_are_limited(void **state) {
 	} while (strncmp(ask(a, line), "*3", 2) == 0);
 	expect(a, line, "-ERR the patterns of this tenant are too many or too long\r\n");
 	assert_in_range(n, 14000, 15000);
-	/* All or none; one that is there already is none more. */
+	/* Subscribes to all patterns or to none. A present subscription does not count again. */
 	expect_part(a, "PSUBSCRIBE p:000001 p:000002", "p:000002");
 	expect_part(a, "PUNSUBSCRIBE p:000001", "punsubscribe");
 	expect(a, "PSUBSCRIBE p:000001 x", "-ERR the patterns of this tenant are too many or too long\r\n");
@@ -146,7 +145,7 @@ static void test_events_do_not_wait_for_slow_patterns(void **state) {
 	expect(a, "CONFIG SET notify-keyspace-events KEA", OK);
 	run(b, "PSUBSCRIBE", slow);
 	run(b, "PSUBSCRIBE", SLICE("__key*"));
-	/* The slow pattern is given up for this name, the other one is told. */
+	/* The slow pattern is given up for this name; the other one gets the event. */
 	argv[1] = text_of(20 * LONG);
 	argv[2] = SLICE("v");
 	assert_string_equal(client_run(a, argv, 3), OK);
@@ -156,7 +155,7 @@ static void test_events_do_not_wait_for_slow_patterns(void **state) {
 	assert_in_range(first, 1, 4);
 	expect(a, "DEL absent", ":0\r\n");
 	assert_int_equal(counter_get(lost), first);
-	/* The events of a command together take no more than their steps, and the next command has its own. */
+	/* The events of a command share its steps, and the next command has new ones. */
 	for (unsigned i = 1; i <= 800; i += 2) {
 		argv[i] = (struct slice){text + i, 10 * LONG};
 		argv[i + 1] = SLICE("v");

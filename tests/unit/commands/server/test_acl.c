@@ -1,4 +1,4 @@
-/* ACL: the one user of a tenant, who may run every command. */
+/* ACL: the only user of a tenant, who may run every command. */
 #include "world.h"
 
 #define OK      "+OK\r\n"

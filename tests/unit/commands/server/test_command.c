@@ -24,7 +24,7 @@ static void test_every_name_is_found(void **state) {
 			name[k] = (char)(k % 2 ? row->name[k] : toupper((unsigned char)row->name[k]));
 		assert_ptr_equal(command_index_find(index, (struct slice){name, n}), row);
 		assert_ptr_equal(command_find(&command_set, (struct slice){name, n}), row);
-		/* Close, but not it. */
+		/* Similar, but different. */
 		assert_ptr_not_equal(command_index_find(index, (struct slice){name, n - 1}), row);
 		name[n] = 'x';
 		assert_null(command_index_find(index, (struct slice){name, n + 1}));
@@ -39,7 +39,7 @@ static void test_every_name_is_found(void **state) {
 	free(index);
 }
 
-static void test_rows_are_sound(void **state) {
+static void test_rows_are_consistent(void **state) {
 	(void)state;
 	for (unsigned i = 0; i < COMMAND_COUNT; i++) {
 		const struct command *row = &command_set.rows[i];
@@ -50,7 +50,7 @@ static void test_rows_are_sound(void **state) {
 		if (row->first_key != 0) {
 			assert_true(row->key_flags != 0);
 			assert_true(row->key_step >= 1);
-			/* A key that the arity promises: handlers rely on it. */
+			/* The arity guarantees a key, on which handlers rely. */
 			assert_true(abs(row->arity) > row->first_key || (row->key_flags & KEY_NOT_KEY));
 		}
 		for (size_t k = 0; k < count; k++) {
@@ -126,7 +126,7 @@ static void test_command(void **state) {
 
 #define MANY 20000
 
-/* Processor time of a command with many arguments, whose reply is dropped. */
+/* Measures the CPU time of a command with many arguments, whose reply is dropped. */
 static double cost(struct client *c, const struct slice *command, uint32_t words, struct slice argument) {
 	struct slice *argv = calloc(MANY, sizeof(*argv));
 	assert_non_null(argv);
@@ -139,7 +139,7 @@ static double cost(struct client *c, const struct slice *command, uint32_t words
 	return (double)spent;
 }
 
-/* The second half of the arguments cannot be read: who looks at them dies. */
+/* The second half of the arguments is unreadable: reading it raises SIGSEGV. */
 static void run_beyond(struct client *c, const struct slice *command, uint32_t words, struct slice argument) {
 	struct slice argv[200];
 	for (uint32_t i = 0; i < 200; i++)
@@ -167,7 +167,7 @@ static void test_loops_end_with_the_writer(void **state) {
 		run_beyond(c, table[i].command, table[i].words, table[i].argument);
 		assert_true(c->writer.failed);
 	}
-	/* Here all names are looked up first. */
+	/* This command looks up all names first. */
 	struct slice docs[] = {SLICE("COMMAND"), SLICE("DOCS")};
 	for (unsigned muted = 0; muted < 2; muted++) {
 		writer_init(&c->writer, &c->out, 200);
@@ -180,7 +180,7 @@ static void test_loops_end_with_the_writer(void **state) {
 	close_world(w, c);
 }
 
-/* A transaction is whole also if its client cannot take the replies. */
+/* A transaction runs completely even if its client cannot take the replies. */
 static void test_transaction_beyond_the_output_limit(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
@@ -201,7 +201,7 @@ static void test_transaction_beyond_the_output_limit(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_name_is_found),
-		cmocka_unit_test(test_rows_are_sound),
+		cmocka_unit_test(test_rows_are_consistent),
 		cmocka_unit_test(test_command),
 		cmocka_unit_test(test_loops_end_with_the_writer),
 		cmocka_unit_test(test_transaction_beyond_the_output_limit),

@@ -5,7 +5,7 @@
 #define INTEGER  "-ERR value is not an integer or out of range\r\n"
 #define POSITIVE "-ERR value is out of range, must be positive\r\n"
 
-static void test_debug_needs_the_operators_leave(void **state) {
+static void test_debug_must_be_enabled_by_the_operator(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
 	(void)state;
@@ -94,7 +94,7 @@ static void test_sleep_holds_the_clients_of_the_tenant(void **state) {
 	close_world(w, c);
 }
 
-static void test_object_tells_the_length_of_a_dump(void **state) {
+static void test_debug_object_shows_the_length_of_a_dump(void **state) {
 	struct client *c;
 	struct world *w = debug_world(&c);
 	(void)state;
@@ -107,11 +107,11 @@ static void test_object_tells_the_length_of_a_dump(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_debug_needs_the_operators_leave),
+		cmocka_unit_test(test_debug_must_be_enabled_by_the_operator),
 		cmocka_unit_test(test_replies_are_those_of_redis),
 		cmocka_unit_test(test_populate_makes_the_keys_that_are_missing),
 		cmocka_unit_test(test_sleep_holds_the_clients_of_the_tenant),
-		cmocka_unit_test(test_object_tells_the_length_of_a_dump),
+		cmocka_unit_test(test_debug_object_shows_the_length_of_a_dump),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

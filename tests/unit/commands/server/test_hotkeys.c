@@ -16,7 +16,7 @@ static void test_counts_are_from_1_to_1000(void **state) {
 	expect_on_new_server(table, sizeof(table) / sizeof(table[0]));
 }
 
-static void test_bigkeys_show_the_heaviest_first_by_what_they_take_now(void **state) {
+static void test_bigkeys_show_the_largest_first_by_their_present_size(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
 	(void)state;
@@ -48,7 +48,7 @@ static void test_hotkeys_show_keys_of_samples(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counts_are_from_1_to_1000),
-		cmocka_unit_test(test_bigkeys_show_the_heaviest_first_by_what_they_take_now),
+		cmocka_unit_test(test_bigkeys_show_the_largest_first_by_their_present_size),
 		cmocka_unit_test(test_hotkeys_show_keys_of_samples),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,7 +35,7 @@ static void test_sections_and_their_values(void **state) {
 		if (strstr(info, lines[i]) == NULL)
 			fail_msg("INFO lacks \"%s\": %s", lines[i], info);
 	}
-	/* Times to live whose sum no integer holds. */
+	/* Times to live whose sum exceeds 64 bits. */
 	ask(c, "SELECT 3");
 	ask(c, "SET e 5 PXAT 9223372036854775807");
 	ask(c, "SET f 6 PXAT 9223372036854775807");

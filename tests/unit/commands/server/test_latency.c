@@ -1,4 +1,4 @@
-/* LATENCY. The test makes up the durations of commands. */
+/* LATENCY. The test sets the durations of commands. */
 #include "world.h"
 
 #define OK "+OK\r\n"
@@ -33,7 +33,7 @@ static void test_events_are_kept_by_the_second(void **state) {
 	close_world(w, c);
 }
 
-static void test_histograms_count_what_is_not_above_each_bound(void **state) {
+static void test_histograms_are_cumulative(void **state) {
 	struct client *c;
 	struct world *w = timed_world(NULL, &c);
 	(void)state;
@@ -70,7 +70,7 @@ static void test_without_samples_there_is_nothing(void **state) {
 	close_world(w, c);
 }
 
-static void test_the_worst_is_kept_and_a_second_keeps_its_longest(void **state) {
+static void test_events_keep_the_maximum_of_all_time_and_of_each_second(void **state) {
 	struct client *c;
 	struct world *w = timed_world(NULL, &c);
 	char want[128];
@@ -109,9 +109,9 @@ static void test_a_graph_names_the_age_of_each_bar(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_events_are_kept_by_the_second),
-		cmocka_unit_test(test_histograms_count_what_is_not_above_each_bound),
+		cmocka_unit_test(test_histograms_are_cumulative),
 		cmocka_unit_test(test_without_samples_there_is_nothing),
-		cmocka_unit_test(test_the_worst_is_kept_and_a_second_keeps_its_longest),
+		cmocka_unit_test(test_events_keep_the_maximum_of_all_time_and_of_each_second),
 		cmocka_unit_test(test_a_graph_names_the_age_of_each_bar),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@ static void test_only_the_operator_may_end_the_server(void **state) {
 	close_world(w, c);
 }
 
-static void test_options_that_contradict_end_nothing(void **state) {
+static void test_contradicting_options_are_refused(void **state) {
 	static const struct exchange table[] = {
 		{"SHUTDOWN bogus", SYNTAX},
 		{"SHUTDOWN SAVE NOSAVE", SYNTAX},
@@ -38,7 +38,7 @@ static void test_options_that_contradict_end_nothing(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_only_the_operator_may_end_the_server),
-		cmocka_unit_test(test_options_that_contradict_end_nothing),
+		cmocka_unit_test(test_contradicting_options_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* SLOWLOG. The test makes up the durations of commands. */
+/* SLOWLOG. The test sets the durations of commands. */
 #include "atomdb/store/tenant.h"
 #include "world.h"
 

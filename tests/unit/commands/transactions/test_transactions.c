@@ -75,7 +75,7 @@ static void test_a_changed_watched_key_makes_exec_null_unless_it_is_unwatched(vo
 	(void)state;
 	expect(a, "WATCH k", OK);
 	expect(b, "SET k 1", OK);
-	/* The transaction fails already: nothing more is watched. */
+	/* The transaction will fail: WATCH adds no keys. */
 	expect(a, "WATCH l", OK);
 	assert_int_equal(subscription_count(&a->session, CHANNEL_WATCHED_KEY), 1);
 	expect(a, "MULTI", OK);
@@ -92,7 +92,7 @@ static void test_a_changed_watched_key_makes_exec_null_unless_it_is_unwatched(vo
 	close_world(w, a);
 }
 
-static void test_an_error_of_a_command_leaves_the_others(void **state) {
+static void test_an_error_of_a_command_does_not_stop_the_others(void **state) {
 	static const struct exchange table[] = {
 		{"MULTI", OK},
 		{"SET k text", QUEUED},
@@ -114,7 +114,7 @@ int main(void) {
 		cmocka_unit_test(test_a_refused_command_aborts_the_transaction),
 		cmocka_unit_test(test_exec_with_arguments_ends_the_transaction),
 		cmocka_unit_test(test_a_changed_watched_key_makes_exec_null_unless_it_is_unwatched),
-		cmocka_unit_test(test_an_error_of_a_command_leaves_the_others),
+		cmocka_unit_test(test_an_error_of_a_command_does_not_stop_the_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
