@@ -417,7 +417,7 @@ async function poll() {
 		await turn();
 		again(STEP);
 	} catch (error) {
-		/* The user entered another secret meanwhile: the refusal does not apply to it. */
+		/* The user has entered another secret in the meantime: the refusal does not apply to it. */
 		if (error instanceof Refused && secret.get() !== sent) {
 			again(0);
 		} else if (error instanceof Refused) {

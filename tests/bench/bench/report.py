@@ -109,10 +109,10 @@ HEADLINES = {
     "resident bytes per key, 16-byte keys, 32-byte values, 2 M": "memory per key, 16-byte keys, 32-byte values",
     "resident bytes per key, 16-byte keys, 32-byte values, every": "the same, with a TTL",
     "resident bytes per idle connection": "memory per idle connection",
-    "1 M keys due within 1 s: last one gone": "1 M keys expire: the last one is gone, after its time",
+    "1 M keys due within 1 s: last one gone": "1 M keys expire: delay of the last removal",
     "1 M keys due within 1 s: their memory free": "1 M keys expire: their memory is free",
     "clean restart with 10 M keys": "restart with 10 M keys under load: longest wait of a client",
-    "SIGKILL with 10 M keys under load, 1 worker": "SIGKILL with 10 M keys under load: all keys are back",
+    "SIGKILL with 10 M keys under load, 1 worker": "SIGKILL with 10 M keys under load: time until all keys are served",
 }
 
 
@@ -121,7 +121,7 @@ def headlines(text):
     lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line.startswith("| ")]
     header = next((line for line in lines if line[0] == "what"), [])
     columns = [header.index(HEADINGS[kind]) for kind in COLUMNS if kind != "floor" and HEADINGS[kind] in header]
-    yield "| what | " + " | ".join(header[column] for column in columns) + " |"
+    yield "| measurement | " + " | ".join(header[column] for column in columns) + " |"
     yield "|---|" + "---:|" * len(columns)
     for start, title in HEADLINES.items():
         for line in lines:
