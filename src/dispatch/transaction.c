@@ -1,6 +1,5 @@
 #include "atomdb/dispatch/transaction.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include "atomdb/events/monitor.h"
@@ -56,56 +55,19 @@ bool transaction_writes(const struct session *s) {
 	return x != NULL && (x->flags & (CMD_WRITE | CMD_PUBSUB)) != 0;
 }
 
-void transaction_end(struct session *s) {
-	struct transaction *x = transaction_of(s);
-	s->flags &= ~(uint32_t)(SESSION_MULTI | SESSION_EXECUTING | SESSION_DIRTY_QUEUE | SESSION_DIRTY_KEYS);
-	if (x == NULL)
-		return;
-	while (x->first != NULL) {
-		struct queued *k = x->first;
-		x->first = k->next;
-		if (k->command->is_secret != NULL)
-			explicit_bzero(k, k->bytes);
-		free(k);
-	}
-	s->subscriber->transaction = NULL;
-	s->event_bytes -= x->bytes;
-	client_memory_discharge(s->tenant, x->bytes);
-	free(x);
-}
-
-int transaction_begin(struct session *s) {
-	if (subscriber_open(s) < 0)
-		return ATOMDB_E_OOM;
-	struct transaction *x = NULL;
-	if (client_memory_charge(s->tenant, s, sizeof(*x), CHARGE_NOW) < 0)
-		return ATOMDB_E_OOM;
-	x = calloc(1, sizeof(*x));
-	if (x == NULL) {
-		client_memory_discharge(s->tenant, sizeof(*x));
-		return ATOMDB_E_OOM;
-	}
-	x->last = &x->first;
-	x->bytes = sizeof(*x);
-	s->event_bytes += x->bytes;
-	s->subscriber->transaction = x;
-	s->flags |= SESSION_MULTI;
-	return 0;
-}
-
-/* Reserves memory for a command. Returns 0 or ATOMDB_E_OOM. */
-static int append(struct session *s, const struct request *r) {
-	struct transaction *x = transaction_of(s);
+static size_t queued_size(const struct request *r) {
 	size_t bytes = sizeof(struct queued) + r->argc * sizeof(struct slice);
 	for (uint32_t i = 0; i < r->argc; i++)
 		bytes += r->argv[i].len;
-	if (client_memory_charge(s->tenant, s, bytes, CHARGE_NOW) < 0)
-		return ATOMDB_E_OOM;
-	struct queued *k = malloc(bytes);
-	if (k == NULL) {
-		client_memory_discharge(s->tenant, bytes);
-		return ATOMDB_E_OOM;
-	}
+	return bytes;
+}
+
+/* Copies a command. Returns NULL if there is no room. */
+static struct queued *queued_new(struct session *s, const struct request *r) {
+	size_t bytes = queued_size(r);
+	struct queued *k = client_memory_alloc(s, bytes);
+	if (k == NULL)
+		return NULL;
 	*k = (struct queued){.command = r->command, .bytes = bytes, .argc = r->argc};
 	char *text = (char *)&k->argv[r->argc];
 	for (uint32_t i = 0; i < r->argc; i++) {
@@ -114,11 +76,51 @@ static int append(struct session *s, const struct request *r) {
 			memcpy(text, r->argv[i].data, r->argv[i].len);
 		text += r->argv[i].len;
 	}
+	return k;
+}
+
+static void queued_free(struct session *s, struct queued *k) {
+	size_t bytes = k->bytes;
+	if (k->command->is_secret != NULL)
+		explicit_bzero(k, bytes);
+	client_memory_free(s, k, bytes);
+}
+
+void transaction_end(struct session *s) {
+	struct transaction *x = transaction_of(s);
+	s->flags &= ~(uint32_t)(SESSION_MULTI | SESSION_EXECUTING | SESSION_DIRTY_QUEUE | SESSION_DIRTY_KEYS);
+	if (x == NULL)
+		return;
+	while (x->first != NULL) {
+		struct queued *k = x->first;
+		x->first = k->next;
+		queued_free(s, k);
+	}
+	s->subscriber->transaction = NULL;
+	client_memory_free(s, x, sizeof(*x));
+}
+
+int transaction_begin(struct session *s) {
+	struct transaction *x = NULL;
+	if (subscriber_open(s) < 0 || (x = client_memory_alloc(s, sizeof(*x))) == NULL)
+		return ATOMDB_E_OOM;
+	x->last = &x->first;
+	x->bytes = sizeof(*x);
+	s->subscriber->transaction = x;
+	s->flags |= SESSION_MULTI;
+	return 0;
+}
+
+/* Returns 0 or ATOMDB_E_OOM. */
+static int append(struct session *s, const struct request *r) {
+	struct transaction *x = transaction_of(s);
+	struct queued *k = queued_new(s, r);
+	if (k == NULL)
+		return ATOMDB_E_OOM;
 	*x->last = k;
 	x->last = &k->next;
 	x->count++;
 	x->bytes += k->bytes;
-	s->event_bytes += k->bytes;
 	x->flags |= k->command->flags;
 	x->keyless |= k->command->first_key == 0;
 	return 0;

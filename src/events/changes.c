@@ -3,33 +3,32 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "atomdb/session/client_memory.h"
+/* The memory is shared by all subscribers of the prefix. */
+static int charge(struct client_charge *c, uint64_t bytes) {
+	return client_charge_grow(c, NULL, bytes, CHARGE_LATER) < 0 ? -ENOMEM : 0;
+}
+
+static struct changes *changes_new(struct tenant *t) {
+	struct client_charge held = {.tenant = t};
+	if (charge(&held, sizeof(struct changes)) < 0)
+		return NULL;
+	struct changes *c = calloc(1, sizeof(*c));
+	if (c == NULL) {
+		client_charge_release(&held);
+		return NULL;
+	}
+	c->charge = held;
+	return c;
+}
 
 void changes_free(struct changes *c) {
 	if (c == NULL)
 		return;
-	client_memory_discharge(c->tenant, c->charged);
+	struct client_charge held = c->charge;
 	buffer_deinit(&c->names);
 	free(c->keys);
 	free(c);
-}
-
-static int charge(struct changes *c, uint64_t bytes) {
-	if (client_memory_charge(c->tenant, NULL, bytes, CHARGE_LATER) < 0)
-		return -ENOMEM;
-	c->charged += bytes;
-	return 0;
-}
-
-static struct changes *changes_new(struct tenant *t) {
-	struct changes *c = calloc(1, sizeof(*c));
-	if (c == NULL)
-		return NULL;
-	c->tenant = t;
-	if (charge(c, sizeof(*c)) == 0)
-		return c;
-	free(c);
-	return NULL;
+	client_charge_release(&held);
 }
 
 static int reserve_key(struct changes *c) {
@@ -44,17 +43,26 @@ static int reserve_key(struct changes *c) {
 	return 0;
 }
 
-int changes_add(struct changes **changes, struct tenant *t, struct slice name, const struct session *writer) {
-	struct changes *c = *changes != NULL ? *changes : (*changes = changes_new(t));
-	if (c == NULL || charge(c, name.len + 1 + sizeof(struct changed_key)) < 0 || reserve_key(c) < 0)
-		return -ENOMEM;
+static int append(struct changes *c, struct slice name, const struct session *writer) {
 	size_t at = c->names.len;
-	/* Each name takes at least one byte, so that each has its own offset. */
-	if (buffer_append(&c->names, name.data, name.len, SIZE_MAX) < 0 ||
-	    buffer_append(&c->names, "", 1, SIZE_MAX) < 0)
+	/* Each name takes at least one byte, so that no two have the same offset. */
+	if (reserve_key(c) < 0 || buffer_reserve(&c->names, name.len + 1, SIZE_MAX) < 0)
 		return -ENOMEM;
+	(void)buffer_append(&c->names, name.data, name.len, SIZE_MAX);
+	(void)buffer_append(&c->names, "", 1, SIZE_MAX);
 	c->keys[c->count++] = (struct changed_key){at, name.len, writer};
 	return 0;
+}
+
+int changes_add(struct changes **changes, struct tenant *t, struct slice name, const struct session *writer) {
+	struct changes *c = *changes != NULL ? *changes : (*changes = changes_new(t));
+	uint64_t bytes = name.len + 1 + sizeof(struct changed_key);
+	if (c == NULL || charge(&c->charge, bytes) < 0)
+		return -ENOMEM;
+	int error = append(c, name, writer);
+	if (error < 0)
+		client_charge_shrink(&c->charge, bytes);
+	return error;
 }
 
 static int compare_keys(const void *one, const void *other, void *names) {

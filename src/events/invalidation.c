@@ -64,12 +64,12 @@ void invalidation_write_null(struct subscriptions *h, const struct session *s) {
 }
 
 void invalidation_send_own(struct subscriptions *h, struct session *s) {
-	size_t len = s->reply->failed ? 0 : h->push.own.len;
+	size_t len = s->reply->failed ? 0 : h->push.own.bytes.len;
 	struct slice body;
 	for (size_t at = 0; at < len; at += body.len) {
-		memcpy(&body.len, h->push.own.data + at, sizeof(body.len));
+		memcpy(&body.len, h->push.own.bytes.data + at, sizeof(body.len));
 		at += sizeof(body.len);
-		body.data = h->push.own.data + at;
+		body.data = h->push.own.bytes.data + at;
 		struct writer w = push_body(&h->push, body.len);
 		writer_raw(&w, body);
 		if (w.failed)
@@ -77,7 +77,7 @@ void invalidation_send_own(struct subscriptions *h, struct session *s) {
 		tell(h, s);
 	}
 	push_end(&h->push);
-	push_release(&h->push, &h->push.own);
+	push_release(&h->push.own);
 	h->own_redirect = 0;
 }
 

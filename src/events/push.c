@@ -1,8 +1,6 @@
 #include "atomdb/events/push.h"
 
-#include "atomdb/session/client_memory.h"
-
-/* Frees a buffer that a large message made. */
+/* Larger buffers are freed after the message. */
 #define BUFFER_KEPT ((size_t)64 << 10)
 
 static void empty(struct buffer *b) {
@@ -18,8 +16,14 @@ void push_end(struct push *p) {
 	empty(&p->head);
 }
 
+void push_init(struct push *p, struct environment *env, struct tenant *t) {
+	*p = (struct push){.env = env, .tenant = t, .deferred.charge.tenant = t, .own.charge.tenant = t};
+}
+
 void push_deinit(struct push *p) {
 	push_end(p);
+	push_release(&p->deferred);
+	push_release(&p->own);
 	buffer_deinit(&p->head);
 	buffer_deinit(&p->body);
 }
@@ -99,35 +103,33 @@ void push_begin_command(struct push *p, struct session *s) {
 void push_end_command(struct push *p, struct session *s) {
 	bool sent = p->current == s && !s->reply->failed;
 	p->current = NULL;
-	if (sent && p->deferred.len != 0)
-		push_send_bytes(p, s, buffer_slice(&p->deferred));
-	push_release(p, &p->deferred);
+	if (sent && p->deferred.bytes.len != 0)
+		push_send_bytes(p, s, buffer_slice(&p->deferred.bytes));
+	push_release(&p->deferred);
 }
 
 void push_forget(struct push *p, const struct session *s) {
 	if (p->current != s)
 		return;
 	p->current = NULL;
-	push_release(p, &p->deferred);
-	push_release(p, &p->own);
+	push_release(&p->deferred);
+	push_release(&p->own);
 }
 
-void push_hold(struct push *p, struct buffer *to, const void *bytes, size_t len) {
+void push_hold(struct push *p, struct held_push *to, const void *bytes, size_t len) {
 	struct writer *w = p->current->reply;
-	if (!writer_fits(w, p->deferred.len + p->own.len + len) ||
-	    client_memory_charge(p->tenant, p->current, len, CHARGE_LATER) < 0) {
+	if (!writer_fits(w, p->deferred.bytes.len + p->own.bytes.len + len) ||
+	    client_charge_grow(&to->charge, p->current, len, CHARGE_LATER) < 0) {
 		w->failed = true;
 		return;
 	}
-	if (buffer_append(to, bytes, len, SIZE_MAX) < 0) {
-		client_memory_discharge(p->tenant, len);
+	if (buffer_append(&to->bytes, bytes, len, SIZE_MAX) < 0) {
+		client_charge_shrink(&to->charge, len);
 		w->failed = true;
 	}
 }
 
-void push_release(struct push *p, struct buffer *held) {
-	size_t bytes = held->len;
-	buffer_deinit(held);
-	if (bytes != 0)
-		client_memory_discharge(p->tenant, bytes);
+void push_release(struct held_push *held) {
+	buffer_deinit(&held->bytes);
+	client_charge_release(&held->charge);
 }

@@ -1,7 +1,6 @@
 #include "atomdb/events/subscriptions.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 
 #include "atomdb/events/changes.h"
@@ -29,15 +28,18 @@ void subscriptions_interest(struct subscriptions *h, int change) {
 }
 
 static struct subscriptions *subscriptions_new(struct session *s) {
-	if (client_memory_charge(s->tenant, s, sizeof(struct subscriptions), CHARGE_NOW) < 0)
+	struct client_charge charge = {.tenant = s->tenant};
+	if (client_charge_grow(&charge, s, sizeof(struct subscriptions), CHARGE_NOW) < 0)
 		return NULL;
 	struct subscriptions *h = calloc(1, sizeof(*h));
 	if (h == NULL) {
-		client_memory_discharge(s->tenant, sizeof(*h));
+		client_charge_release(&charge);
 		return NULL;
 	}
-	h->env = h->push.env = s->env;
-	h->tenant = h->push.tenant = s->tenant;
+	h->charge = charge;
+	h->env = s->env;
+	h->tenant = s->tenant;
+	push_init(&h->push, s->env, s->tenant);
 	list_init(&h->tracking);
 	list_init(&h->monitors);
 	for (unsigned i = 0; i < CHANNEL_KINDS; i++)
@@ -64,24 +66,24 @@ static void subscriptions_free(struct subscriptions *h) {
 	leave_broadcasts(h);
 	t->clients.subscriptions = NULL;
 	push_deinit(&h->push);
+	/* A reservation that failed half-way leaves buckets in an empty table. */
+	hashtable_deinit(&h->channels);
+	hashtable_deinit(&h->subscriptions);
+	struct client_charge charge = h->charge;
+	assert(charge.bytes == sizeof(*h) && h->tracked_bytes == 0);
 	free(h);
-	client_memory_discharge(t, sizeof(*h));
+	client_charge_release(&charge);
 }
 
 static struct subscriber *subscriber_new(struct session *s) {
-	if (client_memory_charge(s->tenant, s, sizeof(struct subscriber), CHARGE_NOW) < 0)
+	struct subscriber *p = client_memory_alloc(s, sizeof(*p));
+	if (p == NULL)
 		return NULL;
-	struct subscriber *p = calloc(1, sizeof(*p));
-	if (p == NULL) {
-		client_memory_discharge(s->tenant, sizeof(*p));
-		return NULL;
-	}
 	for (unsigned i = 0; i < CHANNEL_KINDS; i++)
 		list_init(&p->kinds[i].subscriptions);
 	list_init(&p->redirected);
 	list_init(&p->monitor);
 	p->session = s;
-	s->event_bytes += sizeof(*p);
 	s->tenant->clients.subscriptions->subscribers++;
 	return s->subscriber = p;
 }
@@ -109,9 +111,7 @@ void subscriber_close(struct session *s) {
 		subscription_remove_all(s, (enum channel_kind)i);
 	s->flags &= ~(uint32_t)SESSION_EVENT_FLAGS;
 	s->subscriber = NULL;
-	s->event_bytes -= sizeof(*p);
-	free(p);
-	client_memory_discharge(h->tenant, sizeof(*p));
+	client_memory_free(s, p, sizeof(*p));
 	if (--h->subscribers == 0)
 		subscriptions_free(h);
 }
@@ -143,42 +143,64 @@ static struct subscription *find_subscription(const struct session *s, const str
 	return NULL;
 }
 
-/* A charge includes the share of the table's bucket array. */
-static uint64_t channel_bytes(const struct channel *channel) {
-	return sizeof(*channel) + channel->length + 2 * sizeof(void *);
-}
-#define SUBSCRIPTION_BYTES (sizeof(struct subscription) + 2 * sizeof(void *))
+/* Bytes charged for a block besides its own: its share of the table's array of buckets. */
+#define BUCKETS_SHARE (2 * sizeof(void *))
 
-/* Subscriptions and watched keys count in client_memory. The table of tracked names has its own limit. */
-static int charge(struct session *s, enum channel_kind kind, uint64_t bytes) {
+/* Subscriptions and watched keys count as client_memory. The table of tracked keys has its own limit. */
+static int charge(struct subscriptions *h, struct session *s, enum channel_kind kind, uint64_t bytes) {
 	if (kind != CHANNEL_TRACKED_KEY)
-		return client_memory_charge(s->tenant, s, bytes, CHARGE_NOW);
-	int error = tenant_charge(s->tenant, bytes);
+		return client_charge_grow(&h->charge, s, bytes, CHARGE_NOW);
+	int error = tenant_charge(h->tenant, bytes);
 	if (error == 0)
-		s->tenant->clients.subscriptions->tracked_bytes += bytes;
+		h->tracked_bytes += bytes;
 	return error;
 }
 
 static void discharge(struct subscriptions *h, enum channel_kind kind, uint64_t bytes) {
 	if (kind != CHANNEL_TRACKED_KEY) {
-		client_memory_discharge(h->tenant, bytes);
+		client_charge_shrink(&h->charge, bytes);
 		return;
 	}
+	assert(bytes <= h->tracked_bytes);
 	h->tracked_bytes -= bytes;
 	tenant_discharge(h->tenant, bytes);
 }
 
-/* Returns whether subscribers of the kind need the store's reports of changes. CLIENT TRACKING counts the subscribers
- * of prefixes itself. */
+/* Allocates a channel or a subscription, and charges it. Evicting keys for it may end other channels. */
+static void *block_alloc(struct subscriptions *h, struct session *s, enum channel_kind kind, size_t size) {
+	if (charge(h, s, kind, size + BUCKETS_SHARE) < 0)
+		return NULL;
+	void *block = calloc(1, size);
+	if (block == NULL)
+		discharge(h, kind, size + BUCKETS_SHARE);
+	return block;
+}
+
+/* NULL is ignored. */
+static void block_free(struct subscriptions *h, enum channel_kind kind, void *block, size_t size) {
+	if (block == NULL)
+		return;
+	free(block);
+	discharge(h, kind, size + BUCKETS_SHARE);
+}
+
+/* Returns whether the store must report changes for subscriptions of this kind. CLIENT TRACKING counts those of
+ * prefixes itself. */
 static bool is_of_interest(enum channel_kind kind) {
 	return kind == CHANNEL_WATCHED_KEY || kind == CHANNEL_TRACKED_KEY;
 }
 
-static struct channel *channel_new(struct subscriptions *h, enum channel_kind kind, unsigned database,
-				   struct slice name) {
-	struct channel *channel = malloc(sizeof(*channel) + name.len);
+static size_t channel_size(const struct channel *channel) {
+	return sizeof(*channel) + channel->length;
+}
+
+/* Creates a channel that subscriptions_find() does not find. Returns NULL if there is no room. */
+static struct channel *channel_new(struct subscriptions *h, struct session *s, enum channel_kind kind,
+				   unsigned database, struct slice name) {
+	size_t size = sizeof(struct channel) + name.len;
+	struct channel *channel = block_alloc(h, s, kind, size);
 	if (channel == NULL || hashtable_reserve(&h->channels) < 0) {
-		free(channel);
+		block_free(h, kind, channel, size);
 		return NULL;
 	}
 	*channel = (struct channel){.kind = kind, .database = (uint16_t)database, .length = name.len};
@@ -201,15 +223,43 @@ static void channel_free(struct subscriptions *h, struct channel *channel) {
 		subscriptions_interest(h, -1);
 	hashtable_remove(&h->channels, &channel->link);
 	list_remove(&channel->order);
-	discharge(h, channel->kind, channel_bytes(channel));
 	h->kinds[channel->kind].length -= channel->length;
 	h->kinds[channel->kind].count--;
-	free(channel);
+	block_free(h, channel->kind, channel, channel_size(channel));
 }
 
-/* Returns the bytes that a subscription counts for its session, as if it owned the channel. Tracked names count 0. */
-static uint64_t weight_of(const struct channel *channel) {
-	return channel->kind == CHANNEL_TRACKED_KEY ? 0 : SUBSCRIPTION_BYTES + channel_bytes(channel);
+/* Returns the bytes that a subscription counts for its session, as if the session held the channel alone. Tracked keys
+ * count nothing. */
+static int64_t weight_of(const struct channel *channel) {
+	if (channel->kind == CHANNEL_TRACKED_KEY)
+		return 0;
+	return (int64_t)(sizeof(struct subscription) + channel_size(channel) + 2 * BUCKETS_SHARE);
+}
+
+/* Finds or creates the channel. Returns NULL if evicting keys has ended a channel that existed: its key has changed. */
+static struct channel *open_channel(struct subscriptions *h, struct session *s, enum channel_kind kind,
+				    unsigned database, struct slice name, bool existed) {
+	struct channel *channel = subscriptions_find(h, kind, database, name);
+	if (channel == NULL && !existed)
+		channel = channel_new(h, s, kind, database, name);
+	return channel;
+}
+
+/* Creates a subscription that is in no list yet, with room in the table, and its channel. */
+static struct subscription *subscription_new(struct subscriptions *h, struct session *s, enum channel_kind kind,
+					     unsigned database, struct slice name, bool existed) {
+	struct subscription *m = block_alloc(h, s, kind, sizeof(*m));
+	struct channel *channel = m == NULL ? NULL : open_channel(h, s, kind, database, name, existed);
+	/* Comes last: the table frees its buckets when its last subscription ends. */
+	if (channel != NULL && hashtable_reserve(&h->subscriptions) == 0) {
+		*m = (struct subscription){
+			.channel = channel, .session = s, .link.hash = subscription_hash(s, channel)};
+		return m;
+	}
+	if (channel != NULL && channel->count == 0)
+		channel_free(h, channel);
+	block_free(h, kind, m, sizeof(*m));
+	return NULL;
 }
 
 int subscription_add(struct session *s, enum channel_kind kind, unsigned database, struct slice name) {
@@ -217,50 +267,34 @@ int subscription_add(struct session *s, enum channel_kind kind, unsigned databas
 	struct channel *channel = subscriptions_find(h, kind, database, name);
 	if (channel != NULL && find_subscription(s, channel) != NULL)
 		return 0;
-	uint64_t bytes = SUBSCRIPTION_BYTES;
-	if (channel == NULL)
-		bytes += channel_bytes(&(struct channel){.length = name.len});
-	/* The charge may evict keys, which may end a channel: look it up again. */
-	int error = charge(s, kind, bytes);
-	if (error < 0)
-		return error;
-	struct channel *again = subscriptions_find(h, kind, database, name);
-	if (channel != NULL && again == NULL) {
-		discharge(h, kind, bytes);
+	struct subscription *m = subscription_new(h, s, kind, database, name, channel != NULL);
+	if (m == NULL)
 		return ATOMDB_E_OOM;
-	}
-	struct subscription *m = malloc(sizeof(*m));
-	channel = again;
-	if (m == NULL || hashtable_reserve(&h->subscriptions) < 0 ||
-	    (channel == NULL && (channel = channel_new(h, kind, database, name)) == NULL)) {
-		free(m);
-		discharge(h, kind, bytes);
-		return -ENOMEM;
-	}
-	*m = (struct subscription){.channel = channel, .session = s, .link.hash = subscription_hash(s, channel)};
+	channel = m->channel;
 	hashtable_insert(&h->subscriptions, &m->link);
 	list_push_back(&channel->subscriptions, &m->by_channel);
 	list_push_back(&s->subscriber->kinds[kind].subscriptions, &m->by_subscriber);
 	channel->count++;
 	h->kinds[kind].subscriptions++;
 	s->subscriber->kinds[kind].count++;
-	s->event_bytes += weight_of(channel);
+	client_memory_count(s, weight_of(channel));
 	return 1;
 }
 
 void subscription_end(struct subscription *m) {
 	struct channel *channel = m->channel;
-	struct tenant *t = m->session->tenant;
-	hashtable_remove(&t->clients.subscriptions->subscriptions, &m->link);
+	enum channel_kind kind = channel->kind;
+	struct session *s = m->session;
+	struct subscriptions *h = s->tenant->clients.subscriptions;
+	hashtable_remove(&h->subscriptions, &m->link);
 	list_remove(&m->by_channel);
 	list_remove(&m->by_subscriber);
-	m->session->subscriber->kinds[channel->kind].count--;
-	m->session->event_bytes -= weight_of(channel);
-	t->clients.subscriptions->kinds[channel->kind].subscriptions--;
-	free(m);
-	discharge(t->clients.subscriptions, channel->kind, SUBSCRIPTION_BYTES);
+	s->subscriber->kinds[kind].count--;
+	client_memory_count(s, -weight_of(channel));
+	h->kinds[kind].subscriptions--;
+	block_free(h, kind, m, sizeof(*m));
 	if (--channel->count == 0)
-		channel_free(t->clients.subscriptions, channel);
+		channel_free(h, channel);
 }
 
 bool subscription_remove(struct session *s, enum channel_kind kind, unsigned database, struct slice name) {

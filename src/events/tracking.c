@@ -1,7 +1,5 @@
 #include "atomdb/events/tracking.h"
 
-#include <stdlib.h>
-
 #include "atomdb/events/tracking_broadcast.h"
 #include "atomdb/session/client_memory.h"
 #include "atomdb/session/keys.h"
@@ -39,7 +37,8 @@ void tracking_letters(const struct session *s, char letters[4]) {
 
 /* --- on and off ------------------------------------------------------------------------------------------------- */
 
-static void disable(struct session *s) {
+/* Turns tracking off, if it is on. */
+static void tracking_free(struct session *s) {
 	struct tracking *x = s->subscriber->tracking;
 	struct subscriptions *h = s->tenant->clients.subscriptions;
 	if (x == NULL)
@@ -50,8 +49,7 @@ static void disable(struct session *s) {
 		h->own_redirect = x->redirect_id;
 	list_remove(&x->redirect_link);
 	list_remove(&x->link);
-	free(x);
-	client_memory_discharge(s->tenant, sizeof(*x));
+	client_memory_free(s, x, sizeof(*x));
 	s->subscriber->tracking = NULL;
 	s->subscriber->by_prefix = false;
 	s->flags &= ~(uint32_t)SESSION_TRACKING;
@@ -60,10 +58,26 @@ static void disable(struct session *s) {
 	session_count_attention(s->tenant, -1);
 }
 
+static struct tracking *tracking_new(struct session *s) {
+	struct subscriptions *h = s->tenant->clients.subscriptions;
+	struct tracking *x = client_memory_alloc(s, sizeof(*x));
+	if (x == NULL)
+		return NULL;
+	x->session = s;
+	list_init(&x->redirect_link);
+	list_push_back(&h->tracking, &x->link);
+	s->subscriber->tracking = x;
+	s->flags |= SESSION_TRACKING;
+	h->trackers++;
+	subscriptions_interest(h, 1);
+	session_count_attention(s->tenant, 1);
+	return x;
+}
+
 void tracking_leave(struct session *s) {
 	if (s->subscriber == NULL)
 		return;
-	disable(s);
+	tracking_free(s);
 	list_for_each (node, &s->subscriber->redirected) {
 		struct tracking *x = list_entry(node, struct tracking, redirect_link);
 		list_remove(node);
@@ -72,25 +86,9 @@ void tracking_leave(struct session *s) {
 }
 
 int tracking_turn_on(struct session *s, struct session *redirect, uint32_t options) {
-	struct subscriptions *h = s->tenant->clients.subscriptions;
-	struct tracking *x = s->subscriber->tracking;
-	if (x == NULL) {
-		if (client_memory_charge(s->tenant, s, sizeof(*x), CHARGE_NOW) < 0)
-			return ATOMDB_E_OOM;
-		x = calloc(1, sizeof(*x));
-		if (x == NULL) {
-			client_memory_discharge(s->tenant, sizeof(*x));
-			return ATOMDB_E_OOM;
-		}
-		x->session = s;
-		list_init(&x->redirect_link);
-		list_push_back(&h->tracking, &x->link);
-		s->subscriber->tracking = x;
-		s->flags |= SESSION_TRACKING;
-		h->trackers++;
-		subscriptions_interest(h, 1);
-		session_count_attention(s->tenant, 1);
-	}
+	struct tracking *x = s->subscriber->tracking != NULL ? s->subscriber->tracking : tracking_new(s);
+	if (x == NULL)
+		return ATOMDB_E_OOM;
 	list_remove(&x->redirect_link);
 	x->options = options | (x->options & TRACKING_CACHING);
 	s->subscriber->by_prefix = (options & TRACKING_BCAST) != 0;
@@ -111,13 +109,13 @@ int tracking_enable(struct session *s, struct session *redirect, uint32_t option
 	for (size_t i = 0; i < count && error >= 0; i++)
 		error = subscription_add(s, CHANNEL_TRACKED_PREFIX, 0, prefixes[i]);
 	if (error < 0)
-		disable(s);
+		tracking_free(s);
 	return error < 0 ? ATOMDB_E_OOM : 0;
 }
 
 void tracking_disable(struct session *s) {
 	if (s->subscriber != NULL)
-		disable(s);
+		tracking_free(s);
 }
 
 /* --- keys that were read ---------------------------------------------------------------------------------------- */

@@ -285,7 +285,7 @@ void batch_begin_replies(struct connection *c) {
 /* Discharges the client's buffers while its commands run: the values that a command stores replace the bytes that they
  * are made from. The shard still counts the buffers as memory. Returns their bytes. */
 static APART uint64_t hold_memory(struct connection *c) {
-	uint64_t bytes = c->session.tenant != NULL ? c->charged : 0;
+	uint64_t bytes = c->session.tenant != NULL ? c->charge.bytes : 0;
 	if (bytes > 0)
 		shard_hold_memory(c->worker->shards[0], bytes);
 	connection_uncharge(c);
@@ -313,7 +313,7 @@ enum verdict batch_run(struct connection *c, struct batch *b, struct window *v) 
 		verdict = VERDICT_DONE;
 		if (__builtin_expect(v->count > 0, 1)) {
 			commands += v->count;
-			if (__builtin_expect(c->charged > 0, 0))
+			if (__builtin_expect(c->charge.bytes > 0, 0))
 				held += hold_memory(c);
 			hotkeys_count(&c->session, v->requests, v->count);
 			verdict = run_window(c, b, v, &ticks, end);

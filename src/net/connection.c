@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "atomdb/session/client_memory.h"
 #include "atomdb/store/registry_lifecycle.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
@@ -76,6 +75,7 @@ void connection_open(struct worker *w, int fd, bool tcp) {
 }
 
 void connection_discard(struct connection *c) {
+	assert(c->charge.bytes == 0);
 	pending_drop(c);
 	output_drop(c);
 	close(c->fd);
@@ -130,6 +130,7 @@ void connection_free_closed(struct worker *w) {
 	list_for_each (node, &w->closed) {
 		struct connection *c = list_entry(node, struct connection, link);
 		list_remove(node);
+		assert(c->charge.bytes == 0);
 		free(c);
 	}
 }
@@ -257,38 +258,50 @@ uint64_t connection_memory(const struct connection *c) {
 	return n;
 }
 
-/* A charge may evict keys of the tenant. Messages about the evictions may grow this client's buffers, or close the
- * client: then the charge fails, and the buffers are freed. */
-static int charge_more(struct connection *c, uint64_t more, enum client_charge how) {
+/* Charges the worker's allowance for clients that have not authenticated. */
+static int charge_worker(struct connection *c, uint64_t more) {
 	struct worker *w = c->worker;
-	if (c->session.tenant != NULL) {
-		int error = client_memory_charge(c->session.tenant, &c->session, more, how);
-		if (error < 0)
-			return error;
-		if (__builtin_expect(c->flags & CONNECTION_OVERRUN, 0)) {
-			client_memory_discharge(c->session.tenant, more);
-			return ATOMDB_E_OOM;
-		}
-	} else {
-		if (more > WORKER_UNAUTHENTICATED_BYTES - w->unauthenticated_bytes)
-			return ATOMDB_E_OOM;
-		w->unauthenticated_bytes += more;
-	}
-	c->charged += more;
+	if (more > WORKER_UNAUTHENTICATED_BYTES - w->unauthenticated_bytes)
+		return ATOMDB_E_OOM;
+	w->unauthenticated_bytes += more;
+	c->charge.bytes += more;
 	return 0;
 }
 
-static int charge(struct connection *c, enum client_charge how) {
-	uint64_t held = connection_memory(c);
-	if (held > c->charged)
-		return charge_more(c, held - c->charged,
-				   how != CHARGE_LATER && held <= GRACE_BYTES ? CHARGE_LITTLE : how);
-	uint64_t less = c->charged - held;
-	if (less > 0 && c->session.tenant != NULL)
-		client_memory_discharge(c->session.tenant, less);
-	else
+/* A charge may make the tenant evict keys. The invalidations for them may change what this client holds, or overrun it:
+ * then the charge fails, and the buffers are freed. */
+static int charge_tenant(struct connection *c, uint64_t more, enum charge_mode mode) {
+	int error = client_charge_grow(&c->charge, &c->session, more, mode);
+	if (error == 0 && __builtin_expect(c->flags & CONNECTION_OVERRUN, 0)) {
+		connection_uncharge(c);
+		return ATOMDB_E_OOM;
+	}
+	return error;
+}
+
+static int charge_more(struct connection *c, uint64_t more, enum charge_mode mode) {
+	if (c->charge.bytes == 0)
+		c->charge.tenant = c->session.tenant;
+	assert(c->charge.tenant == c->session.tenant);
+	return c->charge.tenant != NULL ? charge_tenant(c, more, mode) : charge_worker(c, more);
+}
+
+static void charge_less(struct connection *c, uint64_t less) {
+	if (c->charge.tenant != NULL) {
+		client_charge_shrink(&c->charge, less);
+	} else {
+		c->charge.bytes -= less;
 		c->worker->unauthenticated_bytes -= less;
-	c->charged = held;
+	}
+}
+
+static int charge(struct connection *c, enum charge_mode mode) {
+	uint64_t held = connection_memory(c);
+	if (held > c->charge.bytes)
+		return charge_more(c, held - c->charge.bytes,
+				   mode != CHARGE_LATER && held <= GRACE_BYTES ? CHARGE_LITTLE : mode);
+	if (held < c->charge.bytes)
+		charge_less(c, c->charge.bytes - held);
 	return 0;
 }
 
@@ -305,13 +318,8 @@ int connection_charge_reply(struct connection *c, uint64_t bytes) {
 }
 
 void connection_uncharge(struct connection *c) {
-	if (c->charged == 0)
-		return;
-	if (c->session.tenant != NULL)
-		client_memory_discharge(c->session.tenant, c->charged);
-	else
-		c->worker->unauthenticated_bytes -= c->charged;
-	c->charged = 0;
+	if (c->charge.bytes != 0)
+		charge_less(c, c->charge.bytes);
 }
 
 void connection_report_evicted(const struct connection *c) {

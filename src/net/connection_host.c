@@ -73,7 +73,7 @@ static void host_send_monitor_feed(struct environment *env) {
 
 static uint64_t host_held(const struct session *s) {
 	const struct connection *c = list_entry(s, const struct connection, session);
-	return c->charged + (c->output != NULL ? c->output->shared_bytes : 0);
+	return c->charge.bytes + (c->output != NULL ? c->output->shared_bytes : 0);
 }
 
 static void host_evict(struct session *s, uint64_t held) {

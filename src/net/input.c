@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "atomdb/session/client_memory.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "net/batch.h"
@@ -71,7 +70,7 @@ static void abandon(struct connection *c) {
 /* Returns whether the tenant has no room for the unfinished command even after evictions. */
 static bool never_fits(const struct connection *c) {
 	const struct tenant *t = c->session.tenant;
-	return t != NULL && client_memory_refuses(t, reader_need(&c->pending->reader), c->charged);
+	return t != NULL && client_memory_refuses(t, reader_need(&c->pending->reader), c->charge.bytes);
 }
 
 /* Makes the bytes that did not run pending. Returns 0 or -ENOMEM. */
@@ -158,7 +157,7 @@ static void conclude(struct connection *c, const struct batch *b, enum verdict v
 		connection_finish(c);
 		return;
 	}
-	if (__builtin_expect((rest || c->output != NULL || c->charged > 0) && connection_charge(c) < 0, 0)) {
+	if (__builtin_expect((rest || c->output != NULL || c->charge.bytes > 0) && connection_charge(c) < 0, 0)) {
 		if (c->flags & CONNECTION_OVERRUN)
 			return;
 		if (verdict == VERDICT_UNFINISHED)

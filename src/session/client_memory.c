@@ -1,5 +1,8 @@
 #include "atomdb/session/client_memory.h"
 
+#include <assert.h>
+#include <stdlib.h>
+
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/tenant.h"
@@ -46,6 +49,7 @@ void client_memory_evict(struct tenant *t, struct session *s) {
 	counter_add(&t->counters.clients_evicted, 1);
 	s->flags |= SESSION_EVICTED;
 	s->env->host->evict(s, weigh(s).bytes);
+	/* The rest of its memory is freed at the end of the turn. */
 	s->leaving_bytes = s->event_bytes;
 	t->clients.leaving_bytes += s->leaving_bytes;
 }
@@ -69,9 +73,9 @@ bool client_memory_refuses(const struct tenant *t, uint64_t bytes, uint64_t char
 }
 
 /* Charges the quota. */
-static int charge(struct tenant *t, uint64_t bytes, enum client_charge how) {
-	int error = how == CHARGE_LATER ? tenant_charge_later(t, bytes) : tenant_charge(t, bytes);
-	if (error < 0 && how == CHARGE_LITTLE) {
+static int charge_quota(struct tenant *t, uint64_t bytes, enum charge_mode mode) {
+	int error = mode == CHARGE_LATER ? tenant_charge_later(t, bytes) : tenant_charge(t, bytes);
+	if (error < 0 && mode == CHARGE_LITTLE) {
 		tenant_charge_anyway(t, bytes);
 		error = 0;
 	}
@@ -80,13 +84,13 @@ static int charge(struct tenant *t, uint64_t bytes, enum client_charge how) {
 	return error;
 }
 
-int client_memory_charge(struct tenant *t, struct session *asker, uint64_t bytes, enum client_charge how) {
-	/* It was within the limit in the previous process. */
+static int charge(struct tenant *t, struct session *asker, uint64_t bytes, enum charge_mode mode) {
+	/* The process before had charged these bytes already. */
 	if (__builtin_expect(shard_resumes(t->shard), 0))
-		return charge(t, bytes, CHARGE_NOW);
-	if (how == CHARGE_INPUT && has_free_room(t, bytes))
-		return charge(t, bytes, how);
-	if (how != CHARGE_LITTLE && bytes > tenant_client_limit(t))
+		return charge_quota(t, bytes, CHARGE_NOW);
+	if (mode == CHARGE_INPUT && has_free_room(t, bytes))
+		return charge_quota(t, bytes, mode);
+	if (mode != CHARGE_LITTLE && bytes > tenant_client_limit(t))
 		return ATOMDB_E_OOM;
 	/* A message has no weight of its own: any client that holds memory is closed before the message is lost. */
 	struct weight own = {false, 0};
@@ -98,15 +102,59 @@ int client_memory_charge(struct tenant *t, struct session *asker, uint64_t bytes
 		struct session *s = greediest(t, asker, own);
 		if (s != NULL && s->env->host->evict != NULL)
 			client_memory_evict(t, s);
-		else if (how == CHARGE_LITTLE)
+		else if (mode == CHARGE_LITTLE)
 			break;
 		else
 			return ATOMDB_E_OOM;
 	}
-	return charge(t, bytes, how);
+	return charge_quota(t, bytes, mode);
 }
 
-void client_memory_discharge(struct tenant *t, uint64_t bytes) {
-	counter_sub(&t->counters.client_bytes, bytes);
-	tenant_discharge(t, bytes);
+int client_charge_grow(struct client_charge *c, struct session *asker, uint64_t bytes, enum charge_mode mode) {
+	int error = charge(c->tenant, asker, bytes, mode);
+	if (error == 0)
+		c->bytes += bytes;
+	return error;
+}
+
+void client_charge_shrink(struct client_charge *c, uint64_t bytes) {
+	assert(bytes <= c->bytes);
+	c->bytes -= bytes;
+	counter_sub(&c->tenant->counters.client_bytes, bytes);
+	tenant_discharge(c->tenant, bytes);
+}
+
+void client_charge_release(struct client_charge *c) {
+	if (c->bytes != 0)
+		client_charge_shrink(c, c->bytes);
+}
+
+void client_memory_count(struct session *s, int64_t bytes) {
+	s->event_bytes += (uint64_t)bytes;
+	if (s->flags & SESSION_EVICTED) {
+		s->leaving_bytes += (uint64_t)bytes;
+		s->tenant->clients.leaving_bytes += (uint64_t)bytes;
+	}
+}
+
+void *client_memory_alloc(struct session *s, size_t bytes) {
+	struct client_charge c = {.tenant = s->tenant};
+	if (client_charge_grow(&c, s, bytes, CHARGE_NOW) < 0)
+		return NULL;
+	void *memory = calloc(1, bytes);
+	if (memory == NULL) {
+		client_charge_release(&c);
+		return NULL;
+	}
+	client_memory_count(s, (int64_t)bytes);
+	return memory;
+}
+
+void client_memory_free(struct session *s, void *memory, size_t bytes) {
+	struct client_charge c = {s->tenant, bytes};
+	if (memory == NULL)
+		return;
+	free(memory);
+	client_memory_count(s, -(int64_t)bytes);
+	client_charge_release(&c);
 }

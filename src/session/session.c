@@ -58,9 +58,7 @@ static void detach_modules(struct session *s) {
 		if (m->all[i].detach != NULL)
 			m->all[i].detach(s);
 	}
-	assert(s->event_bytes == 0);
-	s->tenant->clients.leaving_bytes -= s->leaving_bytes;
-	s->leaving_bytes = 0;
+	assert(s->event_bytes == 0 && s->leaving_bytes == 0);
 }
 
 int session_attach(struct session *s, struct tenant *t) {

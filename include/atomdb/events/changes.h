@@ -1,6 +1,7 @@
 /* Changed keys, collected for one prefix of CLIENT TRACKING BCAST. */
 #pragma once
 
+#include "atomdb/session/client_memory.h"
 #include "atomdb/session/session.h"
 #include "atomdb/util/buffer.h"
 
@@ -11,11 +12,10 @@ struct changed_key {
 };
 
 struct changes {
-	struct tenant *tenant;
+	struct client_charge charge;
 	struct buffer names;
 	struct changed_key *keys; /* owned */
 	size_t count, cap;
-	uint64_t charged; /* bytes */
 };
 
 /* Adds a key to `*changes`, which it makes if it is NULL. Returns 0 or -ENOMEM. */

@@ -3,27 +3,34 @@
  * A message consists of a head, which is made for one kind of receiver, and a body that all receivers share. */
 #pragma once
 
+#include "atomdb/session/client_memory.h"
 #include "atomdb/session/session.h"
 #include "atomdb/session/shared_buffer.h"
 
-/* The push state of a tenant. It sends one message at a time. */
+/* Bytes kept for the session that runs a command, and their charge. */
+struct held_push {
+	struct buffer bytes;
+	struct client_charge charge;
+};
+
+/* A tenant's state of sending. One message is sent at a time. */
 struct push {
 	struct environment *env;
 	struct tenant *tenant;
 	struct buffer head;    /* begins with '*' or '>' */
 	struct buffer body;    /* empty if it is shared */
-	struct shared *shared; /* a large body; or NULL */
-	bool whole;            /* the head has the body behind it */
+	struct shared *shared; /* a large body, or NULL */
+	bool whole;            /* the head ends with the body */
 
-	struct session *current; /* session that runs a command; NULL: none, or no messages can concern it */
-	size_t reply_begin;      /* where its reply begins in its writer's buffer */
-	bool unplanned;          /* the current change is not made by that command: a key expires or is evicted */
-	struct buffer deferred;  /* pushes to `current` that must not interrupt its reply */
-	struct buffer own; /* its invalidations, sent when the command ends; each has its length, a size_t, in front */
+	struct session *current;   /* runs a command; NULL: none, or none of interest */
+	size_t reply_begin;        /* where its reply begins in its writer's buffer */
+	bool unplanned;            /* the store makes the current change: a key expires or is evicted */
+	struct held_push deferred; /* pushes to `current` that would interrupt its reply */
+	struct held_push own;      /* its invalidations, sent when the command ends; a size_t before each: its length */
 };
 
-/* Begins a body of about `size` bytes, as RESP3. A large body is charged to the tenant, and its receivers share it. If
- * there is no room, the writer fails. */
+/* Begins a RESP3 body of about `size` bytes. All receivers share a large body, and the tenant is charged for it. The
+ * writer fails if there is no room. */
 struct writer push_body(struct push *p, size_t size);
 /* Returns the body so far. */
 struct slice push_body_bytes(const struct push *p);
@@ -33,21 +40,22 @@ struct writer push_head(struct push *p, size_t elements);
 void push_send(struct push *p, struct session *to);
 /* Sends the body alone. */
 void push_send_body(struct push *p, struct session *to);
-/* Sends bytes that are RESP. A session that runs a command receives them behind its reply, if it has begun to reply. */
+/* Sends bytes that are RESP. If the session runs a command and its reply has begun, they come after the reply. */
 void push_send_bytes(struct push *p, struct session *to, struct slice bytes);
 /* Ends the message. */
 void push_end(struct push *p);
-/* Frees all buffers. Called when the tenant's subscriptions end. */
+void push_init(struct push *p, struct environment *env, struct tenant *t);
+/* Frees and discharges all buffers. */
 void push_deinit(struct push *p);
 
 /* A session begins to run a command. */
 void push_begin_command(struct push *p, struct session *s);
 /* The command has replied: sends the deferred pushes to its session. */
 void push_end_command(struct push *p, struct session *s);
-/* The session leaves the tenant: drops its deferred pushes. */
+/* The session leaves the tenant: frees the pushes that are held for it. */
 void push_forget(struct push *p, const struct session *s);
-/* Appends bytes to `to`, which is p->deferred or p->own, and charges them. If the session's reply may not take so many,
- * its writer fails. */
-void push_hold(struct push *p, struct buffer *to, const void *bytes, size_t len);
+/* Appends bytes to p->deferred or p->own, and charges them. If the session's reply has no room for them, its writer
+ * fails. */
+void push_hold(struct push *p, struct held_push *to, const void *bytes, size_t len);
 /* Frees and discharges p->deferred or p->own. */
-void push_release(struct push *p, struct buffer *held);
+void push_release(struct held_push *held);

@@ -6,11 +6,13 @@
  *                                  |
  *   session -> subscriber ---------'
  *
- * A tenant has a struct subscriptions from its first subscriber to its last. A subscriber is the state of one session.
- * It ends when the session leaves the tenant. All memory is charged to the tenant. */
+ * The tenant's struct subscriptions is made when the first of its sessions needs it, and ends with its last subscriber.
+ * A subscriber is the part of one session. It ends when the session leaves the tenant. The tenant is charged for all of
+ * it. */
 #pragma once
 
 #include "atomdb/events/push.h"
+#include "atomdb/session/client_memory.h"
 #include "atomdb/session/session.h"
 #include "atomdb/util/hashtable.h"
 #include "atomdb/util/serialize.h"
@@ -78,7 +80,9 @@ struct subscriptions {
 		uint64_t subscriptions;
 	} kinds[CHANNEL_KINDS];
 	uint64_t subscribers;
-	uint64_t tracked_bytes; /* charged for CHANNEL_TRACKED_KEY */
+	/* For this struct, the channels and the subscriptions, except those of CHANNEL_TRACKED_KEY. */
+	struct client_charge charge;
+	uint64_t tracked_bytes; /* charged to the tenant for CHANNEL_TRACKED_KEY */
 	uint64_t interest;      /* number of reasons to report changed keys: see subscriptions_interest() */
 	uint64_t trackers;      /* sessions with CLIENT TRACKING */
 	struct list tracking;   /* tracking.link */
@@ -104,7 +108,7 @@ static inline uint64_t subscription_count(const struct session *s, enum channel_
 	return s->subscriber == NULL ? 0 : s->subscriber->kinds[kind].count;
 }
 
-/* Subscribes a session that has a subscriber. Returns 1, 0 if it is already subscribed, ATOMDB_E_OOM or -ENOMEM. */
+/* Subscribes a session that has a subscriber. Returns 1, 0 if it is already subscribed, or ATOMDB_E_OOM. */
 int subscription_add(struct session *s, enum channel_kind kind, unsigned database, struct slice name);
 /* Ends a subscription. Returns false if there is none. */
 bool subscription_remove(struct session *s, enum channel_kind kind, unsigned database, struct slice name);

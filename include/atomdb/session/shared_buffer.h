@@ -1,22 +1,23 @@
-/* Bytes that are sent to several clients of a tenant. They are held once and charged once, until the last client has
- * been sent them. For the tenant's worker. */
+/* Bytes that are sent to several clients of a tenant. They are held and charged once, until they are sent to the last
+ * of them. Only the tenant's worker uses them. */
 #pragma once
 
-#include "atomdb/store/tenant.h"
+#include "atomdb/session/client_memory.h"
 #include "atomdb/util/buffer.h"
 
-/* Less than this is copied for each client. */
+/* Shorter messages are copied for each client. */
 #define SHARED_BUFFER_MIN ((size_t)16 << 10)
 
 struct shared {
-	struct tenant *tenant;
+	struct client_charge charge;
 	unsigned holders;
-	size_t charged;
-	struct buffer bytes; /* appended to by its maker, before others hold it */
+	struct buffer bytes; /* its creator appends to it before there are other holders */
 };
 
-/* Room for `size` bytes, charged to the tenant; held by the caller. NULL: there is no room. */
+/* Creates an empty buffer with room for `size` bytes, and charges the tenant. The caller is its first holder. Returns
+ * NULL if there is no room. */
 struct shared *shared_buffer_new(struct tenant *t, size_t size);
+/* Adds a holder. Returns `m`. */
 struct shared *shared_buffer_hold(struct shared *m);
-/* NULL is fine. */
+/* Removes a holder. The last one frees and discharges the buffer. NULL is ignored. */
 void shared_buffer_release(struct shared *m);

@@ -1,3 +1,4 @@
+#include "alloc_fail.h"
 #include "atomdb/dispatch/transaction.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
@@ -60,6 +61,33 @@ static void test_queued_commands_are_charged_until_the_transaction_ends(void **s
 	assert_int_equal(s->event_bytes, own);
 	assert_int_equal(charged(c), before);
 	assert_false(s->flags & SESSION_MULTI);
+	close_world(w, c);
+}
+
+static void test_a_command_for_which_an_allocation_fails_is_not_queued_or_charged(void **state) {
+	const struct slice argv[] = {SLICE("ECHO"), SLICE("x")};
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	struct session *s = &c->session;
+	(void)state;
+	assert_int_equal(subscriber_open(s), 0);
+	uint64_t before = charged(c), own = s->event_bytes;
+	alloc_fail_at = 1;
+	assert_int_equal(transaction_begin(s), ATOMDB_E_OOM);
+	assert_int_equal(transaction_length(s), -1);
+	assert_false(s->flags & SESSION_MULTI);
+	assert_int_equal(charged(c), before);
+	assert_int_equal(transaction_begin(s), 0);
+	assert_int_equal(queue(c, argv, 2), 0);
+	uint64_t one = transaction_memory(s);
+	alloc_fail_at = 1;
+	assert_int_equal(queue(c, argv, 2), ATOMDB_E_OOM);
+	assert_int_equal(transaction_length(s), 1);
+	assert_int_equal(transaction_memory(s), one);
+	assert_int_equal(charged(c), before + one);
+	assert_int_equal(s->event_bytes, own + one);
+	transaction_end(s);
+	assert_int_equal(charged(c), before);
 	close_world(w, c);
 }
 
@@ -227,6 +255,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_arguments_are_copied),
 		cmocka_unit_test(test_queued_commands_are_charged_until_the_transaction_ends),
+		cmocka_unit_test(test_a_command_for_which_an_allocation_fails_is_not_queued_or_charged),
 		cmocka_unit_test(test_a_transaction_that_cannot_run_takes_no_more_memory),
 		cmocka_unit_test(test_a_command_without_room_makes_the_transaction_dirty),
 		cmocka_unit_test(test_one_writing_command_makes_a_writing_transaction),

@@ -1,3 +1,4 @@
+#include "alloc_fail.h"
 #include "atomdb/events/changes.h"
 #include "world.h"
 
@@ -64,11 +65,32 @@ static void test_names_beyond_the_quota_are_refused(void **state) {
 	close_world(w, a);
 }
 
+static void test_a_key_for_which_an_allocation_fails_is_not_charged(void **state) {
+	struct client *a;
+	struct world *w = open_world(NULL, &a);
+	struct tenant *t = a->session.tenant;
+	(void)state;
+	uint64_t before = charged_for_clients(a);
+	/* The struct, the array of keys, the names. */
+	for (unsigned nth = 1; nth <= 3; nth++) {
+		struct changes *c = NULL;
+		alloc_fail_at = nth;
+		assert_true(changes_add(&c, t, SLICE("key"), NULL) < 0);
+		assert_int_equal(alloc_fail_at, 0);
+		assert_int_equal(charged_for_clients(a), before + (c == NULL ? 0 : sizeof(*c)));
+		assert_true(c == NULL || c->count == 0);
+		changes_free(c);
+		assert_int_equal(charged_for_clients(a), before);
+	}
+	close_world(w, a);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_key_is_kept_once_in_order_with_its_latest_writer),
 		cmocka_unit_test(test_the_tenant_is_charged_until_they_are_freed),
 		cmocka_unit_test(test_names_beyond_the_quota_are_refused),
+		cmocka_unit_test(test_a_key_for_which_an_allocation_fails_is_not_charged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

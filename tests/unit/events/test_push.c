@@ -1,3 +1,4 @@
+#include "alloc_fail.h"
 #include "atomdb/events/push.h"
 #include "atomdb/events/subscriptions.h"
 #include "world.h"
@@ -92,6 +93,36 @@ static void test_a_session_that_leaves_is_sent_nothing_and_charged_nothing(void 
 	close_fixture(&f);
 }
 
+static void test_a_push_for_which_an_allocation_fails_is_lost_and_not_charged(void **state) {
+	struct fixture f = open_fixture();
+	(void)state;
+	uint64_t before = charged_for_clients(f.a);
+	push_begin_command(f.push, &f.a->session);
+	alloc_fail_at = 1;
+	push_hold(f.push, &f.push->deferred, "abc", 3);
+	assert_int_equal(alloc_fail_at, 0);
+	assert_true(f.a->writer.failed);
+	assert_int_equal(charged_for_clients(f.a), before);
+	push_end_command(f.push, &f.a->session);
+	assert_int_equal(charged_for_clients(f.a), before);
+	close_fixture(&f);
+}
+
+static void test_held_pushes_end_with_the_subscriptions_of_the_tenant(void **state) {
+	struct fixture f = open_fixture();
+	struct push push;
+	(void)state;
+	uint64_t before = charged_for_clients(f.a);
+	push_init(&push, f.a->session.env, f.a->session.tenant);
+	push_begin_command(&push, &f.a->session);
+	push_hold(&push, &push.deferred, "abc", 3);
+	push_hold(&push, &push.own, "abc", 3);
+	assert_int_equal(charged_for_clients(f.a), before + 6);
+	push_deinit(&push);
+	assert_int_equal(charged_for_clients(f.a), before);
+	close_fixture(&f);
+}
+
 static void test_held_pushes_count_for_the_limit_of_the_reply(void **state) {
 	struct fixture f = open_fixture();
 	(void)state;
@@ -115,6 +146,8 @@ int main(void) {
 		cmocka_unit_test(test_a_push_during_a_reply_comes_behind_it_and_is_charged_until_then),
 		cmocka_unit_test(test_a_change_of_the_store_is_pushed_behind_the_reply),
 		cmocka_unit_test(test_a_session_that_leaves_is_sent_nothing_and_charged_nothing),
+		cmocka_unit_test(test_a_push_for_which_an_allocation_fails_is_lost_and_not_charged),
+		cmocka_unit_test(test_held_pushes_end_with_the_subscriptions_of_the_tenant),
 		cmocka_unit_test(test_held_pushes_count_for_the_limit_of_the_reply),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,3 +1,4 @@
+#include "alloc_fail.h"
 #include "atomdb/events/subscriptions.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
@@ -141,6 +142,43 @@ static void test_a_subscription_without_room_is_refused_and_charges_nothing(void
 	close_world(w, c);
 }
 
+static void test_a_subscription_for_which_an_allocation_fails_charges_nothing(void **state) {
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	struct session *s = &c->session;
+	(void)state;
+	/* The subscriptions of the tenant, the subscriber. */
+	uint64_t none = charged(c);
+	for (unsigned nth = 1; nth <= 2; nth++) {
+		alloc_fail_at = nth;
+		assert_int_equal(subscriber_open(s), ATOMDB_E_OOM);
+		assert_int_equal(alloc_fail_at, 0);
+		assert_null(s->tenant->clients.subscriptions);
+		assert_int_equal(charged(c), none);
+		assert_int_equal(s->event_bytes, 0);
+	}
+	assert_int_equal(subscriber_open(s), 0);
+	const struct subscriptions *h = s->tenant->clients.subscriptions;
+	uint64_t before = charged(c), held = s->event_bytes;
+	for (unsigned kind = 0; kind < CHANNEL_KINDS; kind++) {
+		/* The subscription, the channel, the buckets of both tables. */
+		for (unsigned nth = 1; nth <= 4; nth++) {
+			alloc_fail_at = nth;
+			assert_int_equal(subscription_add(s, (enum channel_kind)kind, 0, SLICE("c")), ATOMDB_E_OOM);
+			assert_int_equal(alloc_fail_at, 0);
+			assert_int_equal(subscription_count(s, (enum channel_kind)kind), 0);
+			assert_int_equal(h->kinds[kind].count, 0);
+			assert_int_equal(charged(c), before);
+			assert_int_equal(s->event_bytes, held);
+			assert_null(s->tenant->watcher);
+			/* Buckets of a table that stays empty are not freed yet. */
+			assert_int_equal(subscription_add(s, CHANNEL_GLOBAL, 0, SLICE("other")), 1);
+			subscription_remove_all(s, CHANNEL_GLOBAL);
+		}
+	}
+	close_world(w, c);
+}
+
 /* Serializes the subscriptions of one session, and restores them for another. */
 static int hand_over(const struct session *from, struct session *to) {
 	static const struct field fields[] = {{"subscriptions", FIELD_BYTES, 0, SIZE_MAX, 0}};
@@ -207,6 +245,7 @@ int main(void) {
 		cmocka_unit_test(test_tracked_keys_are_not_counted_for_the_session),
 		cmocka_unit_test(test_the_store_reports_changes_only_for_watched_and_tracked_keys),
 		cmocka_unit_test(test_a_subscription_without_room_is_refused_and_charges_nothing),
+		cmocka_unit_test(test_a_subscription_for_which_an_allocation_fails_charges_nothing),
 		cmocka_unit_test(test_the_next_process_restores_subscriptions_in_their_order),
 		cmocka_unit_test(test_a_prefix_is_restored_only_with_tracking_by_prefix),
 	};

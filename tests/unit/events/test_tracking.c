@@ -1,3 +1,4 @@
+#include "alloc_fail.h"
 #include "atomdb/events/tracking.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
@@ -196,6 +197,29 @@ static void test_prefixes_without_room_leave_tracking_off(void **state) {
 	close_world(w, c);
 }
 
+static void test_tracking_stays_off_and_charges_nothing_if_its_allocation_fails(void **state) {
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	struct session *s = &c->session;
+	(void)state;
+	assert_int_equal(subscriber_open(s), 0);
+	uint64_t before = charged(c), held = s->event_bytes;
+	/* The tracking, then what a prefix allocates. */
+	for (unsigned nth = 1; nth <= 5; nth++) {
+		const struct slice prefix = SLICE("p");
+		alloc_fail_at = nth;
+		assert_int_equal(tracking_enable(s, NULL, TRACKING_BCAST, &prefix, 1), ATOMDB_E_OOM);
+		assert_int_equal(alloc_fail_at, 0);
+		assert_int_equal(tracking_redirection(s, false), -1);
+		assert_null(s->tenant->watcher);
+		assert_int_equal(charged(c), before);
+		assert_int_equal(s->event_bytes, held);
+		assert_int_equal(subscription_add(s, CHANNEL_GLOBAL, 0, SLICE("other")), 1);
+		subscription_remove_all(s, CHANNEL_GLOBAL);
+	}
+	close_world(w, c);
+}
+
 static void test_letters_show_the_mode_and_a_broken_redirection(void **state) {
 	static const struct {
 		uint32_t options;
@@ -284,6 +308,7 @@ int main(void) {
 		cmocka_unit_test(test_a_flush_ends_the_tracked_keys_and_a_swap_does_not),
 		cmocka_unit_test(test_tracking_off_charges_nothing_and_asks_for_no_changes),
 		cmocka_unit_test(test_prefixes_without_room_leave_tracking_off),
+		cmocka_unit_test(test_tracking_stays_off_and_charges_nothing_if_its_allocation_fails),
 		cmocka_unit_test(test_letters_show_the_mode_and_a_broken_redirection),
 		cmocka_unit_test(test_a_redirection_outlives_its_receiver_by_its_id_only),
 		cmocka_unit_test(test_the_next_process_restores_tracking_and_finds_the_receiver),

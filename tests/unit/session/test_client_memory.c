@@ -1,4 +1,5 @@
 /* The limit on the memory of a tenant's clients, and which client is closed beyond it. */
+#include "alloc_fail.h"
 #include "atomdb/session/client_memory.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
@@ -6,15 +7,20 @@
 
 static struct session *evicted;
 
-/* The tests write the closed clients there. */
+static struct client_charge charges[2];
+
+/* The tests write the bytes of a connection there. */
 static uint64_t held(const struct session *s) {
 	return (uint64_t)s->populated;
 }
 
-/* Its memory is freed at once. */
+/* Frees the memory of the connection. */
 static void evict(struct session *s, uint64_t bytes) {
-	assert_int_equal(bytes, held(s));
-	client_memory_discharge(s->tenant, bytes);
+	assert_int_equal(bytes, held(s) + s->event_bytes);
+	for (unsigned i = 0; i < 2; i++) {
+		if (charges[i].bytes == held(s))
+			client_charge_release(&charges[i]);
+	}
 	evicted = s;
 }
 
@@ -50,26 +56,111 @@ static void the_greediest_client_goes_first(void **state) {
 		others[i].populated = 40000 + (int64_t)i * 10000;
 		list_push_back(&t->clients.sessions, &others[i].tenant_link);
 		others[i].tenant = t;
-		assert_int_equal(client_memory_charge(t, NULL, held(&others[i]), CHARGE_NOW), 0);
+		charges[i].tenant = t;
+		assert_int_equal(client_charge_grow(&charges[i], NULL, held(&others[i]), CHARGE_NOW), 0);
 	}
-	/* 40,000 and 50,000 are held: with that many more this client holds most. */
-	assert_int_equal(client_memory_charge(t, &c->session, 30000, CHARGE_NOW), ATOMDB_E_OOM);
+	/* The others hold 40,000 and 50,000 bytes, and this client would hold 60,000. */
+	struct client_charge own = {.tenant = t};
+	assert_int_equal(client_charge_grow(&own, &c->session, 30000, CHARGE_NOW), ATOMDB_E_OOM);
+	assert_int_equal(own.bytes, 0);
 	assert_null(evicted);
-	assert_int_equal(client_memory_charge(t, &c->session, 15000, CHARGE_NOW), 0);
+	assert_int_equal(client_charge_grow(&own, &c->session, 15000, CHARGE_NOW), 0);
 	assert_ptr_equal(evicted, &others[1]);
-	client_memory_discharge(t, 15000);
-	/* A message has no holder: a client that holds memory is closed first. CLIENT NO-EVICT only moves a client
-	 * behind the others. */
+	client_charge_release(&own);
+	/* For shared memory any client is closed. A client with CLIENT NO-EVICT is only closed after the others. */
 	c->session.flags |= SESSION_CLOSING;
 	others[0].flags |= SESSION_NO_EVICT;
-	assert_int_equal(client_memory_charge(t, NULL, 70000, CHARGE_LATER), 0);
+	assert_int_equal(client_charge_grow(&own, NULL, 70000, CHARGE_LATER), 0);
 	assert_ptr_equal(evicted, &others[0]);
-	assert_int_equal(client_memory_charge(t, NULL, 70000, CHARGE_LATER), ATOMDB_E_OOM);
-	client_memory_discharge(t, 70000);
+	assert_int_equal(client_charge_grow(&own, NULL, 70000, CHARGE_LATER), ATOMDB_E_OOM);
+	assert_int_equal(own.bytes, 70000);
+	client_charge_release(&own);
 	assert_int_equal(counter_get(&t->counters.client_bytes), 0);
+	client_charge_release(&charges[0]);
+	client_charge_release(&charges[1]);
 	for (unsigned i = 0; i < 2; i++)
 		list_remove(&others[i].tenant_link);
 	c->session.env->host = NULL;
+	close_world(w, c);
+}
+
+static void a_charge_grows_shrinks_and_releases_what_is_left(void **state) {
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	struct tenant *t = c->session.tenant;
+	const uint64_t all = counter_get(&t->counters.bytes), clients = charged_for_clients(c);
+	struct client_charge charge = {.tenant = t};
+	(void)state;
+	client_charge_release(&charge);
+	assert_int_equal(client_charge_grow(&charge, &c->session, 100, CHARGE_NOW), 0);
+	assert_int_equal(client_charge_grow(&charge, NULL, 50, CHARGE_LATER), 0);
+	assert_int_equal(charge.bytes, 150);
+	assert_int_equal(charged_for_clients(c), clients + 150);
+	assert_int_equal(counter_get(&t->counters.bytes), all + 150);
+	client_charge_shrink(&charge, 30);
+	assert_int_equal(charged_for_clients(c), clients + 120);
+	client_charge_release(&charge);
+	client_charge_release(&charge);
+	assert_int_equal(charge.bytes, 0);
+	assert_int_equal(charged_for_clients(c), clients);
+	assert_int_equal(counter_get(&t->counters.bytes), all);
+	close_world(w, c);
+}
+
+static void a_block_counts_for_its_session_until_it_is_freed(void **state) {
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	struct session *s = &c->session;
+	const uint64_t before = charged_for_clients(c);
+	(void)state;
+	char *block = client_memory_alloc(s, 1000);
+	assert_non_null(block);
+	for (unsigned i = 0; i < 1000; i++)
+		assert_int_equal(block[i], 0);
+	assert_int_equal(s->event_bytes, 1000);
+	assert_int_equal(charged_for_clients(c), before + 1000);
+	client_memory_free(s, block, 1000);
+	client_memory_free(s, NULL, 1000);
+	assert_int_equal(s->event_bytes, 0);
+	assert_int_equal(charged_for_clients(c), before);
+	close_world(w, c);
+}
+
+static void a_block_without_room_or_memory_charges_nothing(void **state) {
+	const struct tenant_limits limits = {.max_memory = 1 << 20, .client_memory = 100000};
+	struct client *c;
+	struct world *w = open_world(&limits, &c);
+	struct session *s = &c->session;
+	const uint64_t all = counter_get(&s->tenant->counters.bytes), clients = charged_for_clients(c);
+	(void)state;
+	assert_null(client_memory_alloc(s, 100001));
+	alloc_fail_at = 1;
+	assert_null(client_memory_alloc(s, 1000));
+	assert_int_equal(alloc_fail_at, 0);
+	assert_int_equal(s->event_bytes, 0);
+	assert_int_equal(charged_for_clients(c), clients);
+	assert_int_equal(counter_get(&s->tenant->counters.bytes), all);
+	close_world(w, c);
+}
+
+/* Memory of a client that closes at the end of the turn is no longer part of what all clients hold. */
+static void memory_that_an_evicted_client_frees_is_discounted_once(void **state) {
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	struct session *s = &c->session;
+	struct tenant *t = s->tenant;
+	(void)state;
+	s->env->host = &host;
+	void *first = client_memory_alloc(s, 1000), *second = client_memory_alloc(s, 500);
+	client_memory_evict(t, s);
+	assert_int_equal(t->clients.leaving_bytes, 1500);
+	client_memory_free(s, first, 1000);
+	assert_int_equal(t->clients.leaving_bytes, 500);
+	assert_int_equal(charged_for_clients(c), 500);
+	client_memory_free(s, second, 500);
+	assert_int_equal(t->clients.leaving_bytes, 0);
+	assert_int_equal(s->leaving_bytes, 0);
+	s->env->host = NULL;
 	close_world(w, c);
 }
 
@@ -77,6 +168,10 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_limit_follows_what_the_tenant_may_have),
 		cmocka_unit_test(the_greediest_client_goes_first),
+		cmocka_unit_test(a_charge_grows_shrinks_and_releases_what_is_left),
+		cmocka_unit_test(a_block_counts_for_its_session_until_it_is_freed),
+		cmocka_unit_test(a_block_without_room_or_memory_charges_nothing),
+		cmocka_unit_test(memory_that_an_evicted_client_frees_is_discounted_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
