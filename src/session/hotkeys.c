@@ -42,7 +42,7 @@ void hotkeys_free(struct tenant *t) {
 		return;
 	top_keys_clear(&h->hot);
 	top_keys_clear(&h->big);
-	tenant_discharge(t, h->charged);
+	settle(t, h);
 	stats_memory_free(t, h, sizeof(*h));
 	t->clients.hotkeys = NULL;
 }

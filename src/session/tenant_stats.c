@@ -1,7 +1,6 @@
 #include "atomdb/session/tenant_stats.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "atomdb/session/command_stats.h"
 #include "atomdb/session/hotkeys.h"
@@ -26,47 +25,50 @@ struct tenant_stats_settings tenant_stats_settings_of(const struct tenant *t) {
 
 /* --- allocation ------------------------------------------------------------------------------------------------- */
 
-/* Allocates memory that is counted in `*charged`. */
-static void *take(struct tenant *t, uint64_t *charged, size_t bytes) {
-	void *memory = stats_memory_alloc(t, bytes, true);
-	if (memory != NULL)
-		*charged += bytes;
-	return memory;
+static void slow_entry_free(struct tenant *t, struct slow_entry *e) {
+	stats_memory_free(t, e, e->size);
 }
 
-static void give_back(struct tenant *t, void *memory, size_t bytes) {
-	t->clients.tenant_stats->charged -= bytes;
-	stats_memory_free(t, memory, bytes);
-}
-
-static void drop_oldest(struct tenant *t) {
-	struct slow_entry *e = list_entry(t->clients.tenant_stats->slow.next, struct slow_entry, link);
+static void drop_oldest(struct tenant *t, struct tenant_stats *n) {
+	struct slow_entry *e = list_entry(n->slow.next, struct slow_entry, link);
 	list_remove(&e->link);
-	t->clients.tenant_stats->slow_count--;
-	give_back(t, e, e->size);
+	n->slow_count--;
+	slow_entry_free(t, e);
 }
 
 void tenant_stats_reset_slowlog(struct tenant *t) {
-	while (t->clients.tenant_stats != NULL && !list_empty(&t->clients.tenant_stats->slow))
-		drop_oldest(t);
+	struct tenant_stats *n = t->clients.tenant_stats;
+	while (n != NULL && !list_empty(&n->slow))
+		drop_oldest(t, n);
 }
 
 static size_t histograms_size(void) {
 	return command_numbers() * sizeof(struct histogram);
 }
 
+#define EVENTS_SIZE (LATENCY_EVENTS * sizeof(struct latency_series))
+
+static void free_histograms(struct tenant *t, struct tenant_stats *n) {
+	stats_memory_free(t, n->histograms, histograms_size());
+	n->histograms = NULL;
+}
+
+static void free_errors(struct tenant *t, struct tenant_stats *n) {
+	stats_memory_free(t, n->errors, n->error_room * sizeof(*n->errors));
+}
+
 void tenant_stats_free(struct tenant *t) {
+	struct tenant_stats *n = t->clients.tenant_stats;
 	command_stats_free(t);
 	hotkeys_free(t);
 	t->clients.free_stats = NULL;
-	if (t->clients.tenant_stats == NULL)
+	if (n == NULL)
 		return;
 	tenant_stats_reset_slowlog(t);
-	tenant_discharge(t, t->clients.tenant_stats->charged);
-	free(t->clients.tenant_stats->histograms);
-	free(t->clients.tenant_stats->events);
-	free(t->clients.tenant_stats->errors);
-	free(t->clients.tenant_stats);
+	free_histograms(t, n);
+	stats_memory_free(t, n->events, EVENTS_SIZE);
+	free_errors(t, n);
+	stats_memory_free(t, n, sizeof(*n));
 	t->clients.tenant_stats = NULL;
 }
 
@@ -76,7 +78,6 @@ struct tenant_stats *tenant_stats_open(struct tenant *t, bool ask) {
 		if (n == NULL)
 			return NULL;
 		n->settings = defaults;
-		n->charged = sizeof(*n);
 		list_init(&n->slow);
 		t->clients.tenant_stats = n;
 		t->clients.free_stats = tenant_stats_free;
@@ -113,14 +114,12 @@ int tenant_stats_configure(struct tenant *t, const struct environment *env,
 	if (n == NULL)
 		return ATOMDB_E_OOM;
 	if (settings->tracking && n->histograms == NULL) {
-		n->histograms = take(t, &n->charged, histograms_size());
+		n->histograms = stats_memory_alloc(t, histograms_size(), true);
 		if (n->histograms == NULL)
 			return ATOMDB_E_OOM;
 	}
-	if (!settings->tracking && n->histograms != NULL) {
-		give_back(t, n->histograms, histograms_size());
-		n->histograms = NULL;
-	}
+	if (!settings->tracking)
+		free_histograms(t, n);
 	n->settings = *settings;
 	set_threshold(env, t);
 	return 0;
@@ -163,7 +162,7 @@ static struct slow_entry *slow_entry_new(struct tenant *t, const struct kept *ke
 	size_t size = sizeof(struct slow_entry) + strlen(address) + strlen(name) + 2;
 	for (uint32_t i = 0; i < count; i++)
 		size += sizeof(uint32_t) + kept[i].head.len + kept[i].note_len;
-	struct slow_entry *e = take(t, &t->clients.tenant_stats->charged, size);
+	struct slow_entry *e = stats_memory_alloc(t, size, true);
 	if (e == NULL)
 		return NULL;
 	e->size = size;
@@ -201,7 +200,7 @@ static void log_slow(struct session *s, const struct request *r, int64_t micros)
 	list_push_back(&n->slow, &e->link);
 	n->slow_count++;
 	while (n->slow_count > n->settings.slow_max)
-		drop_oldest(t);
+		drop_oldest(t, n);
 }
 
 /* --- latency ---------------------------------------------------------------------------------------------------- */
@@ -261,7 +260,7 @@ void tenant_stats_count_command(struct session *s, const struct request *r, uint
 		struct tenant_stats *n = make_stats(t);
 		unsigned event = (r->command->flags & CMD_FAST) != 0;
 		if (n != NULL && n->events == NULL)
-			n->events = take(t, &n->charged, LATENCY_EVENTS * sizeof(*n->events));
+			n->events = stats_memory_alloc(t, EVENTS_SIZE, true);
 		if (n != NULL && n->events != NULL)
 			note_event(&n->events[event], s->env->now_ms / 1000, micros / 1000);
 	}
@@ -279,13 +278,12 @@ static bool room_for_code(struct tenant *t, struct tenant_stats *n) {
 		return true;
 	if (n->error_count == ERROR_CODES)
 		return false;
-	struct error_count *more = take(t, &n->charged, room * sizeof(*more));
+	struct error_count *more = stats_memory_alloc(t, room * sizeof(*more), true);
 	if (more == NULL)
 		return false;
 	if (n->error_count != 0)
 		memcpy(more, n->errors, n->error_count * sizeof(*more));
-	if (n->errors != NULL)
-		give_back(t, n->errors, n->error_room * sizeof(*more));
+	free_errors(t, n);
 	n->errors = more;
 	n->error_room = room;
 	return true;

@@ -74,13 +74,12 @@ struct tenant_stats {
 	struct error_count *errors;    /* owned, in alphabetical order */
 	unsigned error_count, error_room;
 	struct rate_mark marks[2]; /* the older one first */
-	uint64_t charged;          /* bytes charged */
 };
 
 /* Returns the tenant's statistics, which it makes if there are none. NULL if there is no memory. `ask` as in
  * stats_memory_alloc. */
 struct tenant_stats *tenant_stats_open(struct tenant *t, bool ask);
-/* Hook `forget` of struct tenant. */
+/* Frees and discharges all statistics of a tenant: tenant_clients.free_stats. */
 void tenant_stats_free(struct tenant *t);
 /* Module hook: frees the statistics with the tenant. */
 void tenant_stats_attach(struct session *s);
