@@ -484,3 +484,73 @@ def test_an_error_that_does_not_fit_into_the_output_closes_the_client(atomdb):
         deaf.sendall(b"*2\r\n$9\r\nSUBSCRIBE\r\n$9000000\r\nxxx")
         wait_for(lambda: b"name=deaf " not in client.cmd("CLIENT", "LIST"))
         assert client.cmd("PING") == "PONG"
+
+
+SHOP = '{ name = "shop"; secret = "s"; max_memory = "32M"; }'
+BLOG = '{ name = "blog"; secret = "b"; max_memory = "32M"; }'
+
+
+def listed(*tenants):
+    return 'workers = 1;\ntenancy = "listed";\ntenants: ( %s );\n' % ", ".join(tenants)
+
+
+def clients_of_all_kinds(atomdb, last):
+    """Returns clients of the tenant that each hold memory in another way. `last` pauses the tenant in the end."""
+    def client(*commands):
+        new = atomdb.client("s")
+        for command in commands:
+            new.cmd(*command)
+        return new
+
+    last.cmd("SET", "big", b"x" * 1_000_000)
+    kinds = [
+        client(("MULTI",), ("SET", "queued", b"x" * 1000), ("AUTH", "secret"), ("NOCOMMAND",)),
+        client(("WATCH", "a", "b"), ("MULTI",), ("GET", "a")),
+        client(("SUBSCRIBE", "news"), ("PSUBSCRIBE", "n*"), ("SSUBSCRIBE", "shard")),
+        client(("HELLO", "3"), ("CLIENT", "TRACKING", "ON"), ("MGET", "a", "b", "big")),
+        client(("HELLO", "3"), ("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", "a", "PREFIX", "b")),
+        client(("MONITOR",)),
+        client(("PING",)),
+        client(("PING",)),
+        client(("PING",)),
+    ]
+    # Unread replies, an unfinished command, and a command that CLIENT PAUSE delays.
+    kinds[-3].send(encode("GET", "big") * 6)
+    kinds[-2].send(b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$1000000\r\n" + b"x" * 200_000)
+    last.cmd("SET", "a", "1")
+    last.cmd("PUBLISH", "news", b"x" * 1000)
+    last.cmd("CLIENT", "PAUSE", "60000", "WRITE")
+    kinds[-1].send(encode("SET", "delayed", b"x" * 100_000))
+    wait_for(lambda: int(info(last, "clients")["blocked_clients"]) >= 1, 10, "the command to be delayed")
+    wait_for(lambda: held_by_clients(last) > 200_000, 10, "the buffers to be charged")
+    return kinds
+
+
+def held_by_clients(client):
+    return int(info(client, "memory")["mem_clients_normal"])
+
+
+def test_clients_that_leave_in_any_state_leave_no_charge(atomdb):
+    atomdb.start(listed(SHOP))
+    with atomdb.client("s") as last:
+        before = held_by_clients(last)
+        for client in clients_of_all_kinds(atomdb, last):
+            client.close()
+        # A client whose command is delayed leaves at the end of the pause.
+        last.cmd("CLIENT", "UNPAUSE")
+        # The rest is statistics.
+        wait_for(lambda: held_by_clients(last) < before + 32_768, 10, "the memory to be given back")
+        assert last.cmd("FLUSHALL") == "OK"
+
+
+def test_a_tenant_that_is_removed_takes_clients_in_any_state_along(atomdb):
+    """The daemon asserts that the tenant is charged nothing in the end."""
+    atomdb.start(listed(SHOP, BLOG))
+    with atomdb.client("s") as last, atomdb.client("b") as other:
+        kinds = clients_of_all_kinds(atomdb, last)
+        atomdb.reload(listed(BLOG) + 'removed = ( "shop" );')
+        wait_for(lambda: atomdb.metric("atomdb_tenant_memory_bytes", tenant="shop") is None, 10, "the tenant to end")
+        assert other.cmd("PING") == "PONG" and atomdb.alive(), atomdb.log()
+        for client in kinds:
+            client.close()
+    assert "ssert" not in atomdb.log()

@@ -7,8 +7,10 @@
 
 #include "atomdb/store/tenant_state.h"
 
-/* Makes a tenant of the shard that no worker knows yet. */
+/* Initializes a tenant of the shard that no worker knows yet. */
 void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *limits);
+/* Frees and discharges the statistics. The tenant must have no sessions, and no charge for clients. */
+void tenant_deinit(struct tenant *t);
 
 /* Counts what a client's socket gave, or took. */
 static inline void tenant_count_input(struct tenant *t, uint64_t bytes) {

@@ -118,8 +118,7 @@ static void free_all(struct list *tenants) {
 	list_for_each (node, tenants) {
 		struct registered *g = list_entry(node, struct registered, link);
 		list_remove(node);
-		if (g->tenant.clients.free_stats != NULL)
-			g->tenant.clients.free_stats(&g->tenant);
+		tenant_deinit(&g->tenant);
 		registry_free_tenant(g);
 	}
 }

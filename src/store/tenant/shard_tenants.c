@@ -126,10 +126,11 @@ void shard_close_tenant(struct shard *s, struct tenant *t) {
 	list_remove(&t->over);
 	if (s->fair_share.furthest == t)
 		s->fair_share.furthest = NULL;
-	if (t->clients.free_stats != NULL)
-		t->clients.free_stats(t);
-	if (t->record == NULL)
+	tenant_deinit(t);
+	if (t->record == NULL) {
+		assert(counter_get(&t->counters.bytes) == 0);
 		return;
+	}
 	struct tenant_slot *slot = &shard_directory(s)[t->slot];
 	ref block = slot->record;
 	slot->record = 0;

@@ -1,5 +1,7 @@
 #include "atomdb/store/tenant.h"
 
+#include <assert.h>
+
 #include "atomdb/util/error.h"
 #include "store/arena/pages.h"
 #include "store/keyspace/fair_share.h"
@@ -20,6 +22,13 @@ void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *
 	list_init(&t->over);
 	take_limits(t, limits);
 	token_bucket_init(&t->commands, limits->commands_per_second, 0);
+}
+
+void tenant_deinit(struct tenant *t) {
+	assert(list_empty(&t->clients.sessions) && t->clients.subscriptions == NULL);
+	assert(counter_get(&t->counters.client_bytes) == 0 && t->clients.leaving_bytes == 0);
+	if (t->clients.free_stats != NULL)
+		t->clients.free_stats(t);
 }
 
 static void shed_later(struct tenant *t) {
