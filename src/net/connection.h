@@ -39,14 +39,14 @@ struct connection {
 	struct worker *worker;
 	struct pending *pending;     /* owned, or NULL */
 	struct output *output;       /* owned, or NULL */
-	struct list link;            /* in one of the worker's lists */
+	struct list link;            /* linked in one of the worker's lists */
 	struct client_charge charge; /* its tenant is NULL for bytes of the worker's allowance */
 	int fd;                      /* owned; -1: closed */
-	uint32_t interest;           /* what epoll watches */
+	uint32_t interest;           /* events that epoll watches */
 	uint8_t flags;               /* enum connection_flag */
-	uint8_t greedy; /* > 0: it lately had many commands run, or much of a value sent, at once: it is served behind
-			   the others, and less of it is read at once */
-	uint8_t state;  /* enum client_state, as counted */
+	uint8_t greedy; /* > 0: a recent turn ran many commands, or sent much of a value: it is served behind the
+			   others, and less of its input is read at once */
+	uint8_t state;  /* enum client_state, as counted in the worker's counters */
 };
 
 /* Makes a connection for `fd`, which it takes over: epoll watches it, it is counted, and has a session without a

@@ -13,7 +13,7 @@ struct held_push {
 	struct client_charge charge;
 };
 
-/* A tenant's state of sending. One message is sent at a time. */
+/* The push state of a tenant. It sends one message at a time. */
 struct push {
 	struct environment *env;
 	struct tenant *tenant;
@@ -22,11 +22,12 @@ struct push {
 	struct shared *shared; /* a large body, or NULL */
 	bool whole;            /* the head ends with the body */
 
-	struct session *current;   /* runs a command; NULL: none, or none of interest */
+	struct session *current;   /* session that runs a command; NULL: none, or no messages can concern it */
 	size_t reply_begin;        /* where its reply begins in its writer's buffer */
-	bool unplanned;            /* the store makes the current change: a key expires or is evicted */
-	struct held_push deferred; /* pushes to `current` that would interrupt its reply */
-	struct held_push own;      /* its invalidations, sent when the command ends; a size_t before each: its length */
+	bool unplanned;            /* the current change is not made by that command: a key expires or is evicted */
+	struct held_push deferred; /* pushes to `current` that must not interrupt its reply */
+	struct held_push
+		own; /* its invalidations, sent when the command ends; each has its length, a size_t, in front */
 };
 
 /* Begins a RESP3 body of about `size` bytes. All receivers share a large body, and the tenant is charged for it. The

@@ -1,5 +1,5 @@
-/* The statistics of a tenant: limits of the slow log, error codes, rates, and that all of it is charged and given back.
- * The test makes up the durations of commands. */
+/* The statistics of a tenant: limits of the slow log, error codes, rates, and their charges. The test sets the
+ * durations of commands. */
 #include "atomdb/session/tenant_stats.h"
 #include "atomdb/store/tenant.h"
 #include "commands/handlers.h"
@@ -18,7 +18,7 @@ static void test_defaults(void **state) {
 	close_world(w, c);
 }
 
-static void test_settings_decide(void **state) {
+static void test_settings_limit_the_statistics(void **state) {
 	struct client *c;
 	struct world *w = timed_world(NULL, &c);
 	(void)state;
@@ -49,8 +49,7 @@ static void test_slow_log_is_bounded_and_charged(void **state) {
 	assert_true(counter_get(f) - before > sizeof(struct tenant_stats) + 3 * sizeof(struct slow_entry));
 	expect(c, "SLOWLOG RESET", "+OK\r\n");
 	assert_int_equal(counter_get(f) - before, sizeof(struct tenant_stats));
-	/* The shard asserts that a tenant without keys is charged nothing when it ends. */
-	close_world(w, c);
+	close_world(w, c); /* the shard asserts at its end that nothing is charged */
 }
 
 static void test_full_tenant_counts_nothing(void **state) {
@@ -136,7 +135,7 @@ static void test_counters_restart_at_resetstat(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_settings_decide),
+		cmocka_unit_test(test_settings_limit_the_statistics),
 		cmocka_unit_test(test_slow_log_is_bounded_and_charged),
 		cmocka_unit_test(test_full_tenant_counts_nothing),
 		cmocka_unit_test(test_errors_are_bounded),
