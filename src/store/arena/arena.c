@@ -98,6 +98,24 @@ struct memory_budget *arena_budget_of(const struct arena *a) {
 	return a->budget;
 }
 
+bool arena_has_block(const struct arena *a, size_t size, enum arena_kind kind) {
+	size_t block = arena_block_size(size);
+
+	return block <= ARENA_SLAB_MAX && a->header->partial[kind][arena_class(block)] != 0;
+}
+
+uint32_t arena_slab(ref block) {
+	return block / SLAB_UNITS;
+}
+
+uint32_t arena_slabs(const struct arena *a) {
+	return (a->header->end + SLAB_PAGES - 1) / SLAB_PAGES;
+}
+
+unsigned arena_slab_used(const struct arena *a, uint32_t slab) {
+	return descriptor(a, slab * SLAB_PAGES)->used;
+}
+
 /* ---- blocks ---- */
 
 static inline bool slab_full(const struct descriptor *d, unsigned units) {

@@ -54,6 +54,14 @@ bool arena_keep_reserve(struct arena *a, bool keep);
 /* Returns the budget of the arena, or NULL. */
 struct memory_budget *arena_budget_of(const struct arena *a);
 
+/* Returns whether a block of that size class is free, so that an allocation needs no pages. */
+bool arena_has_block(const struct arena *a, size_t size, enum arena_kind kind);
+/* Returns the number of the slab that holds a block of at most ARENA_SLAB_MAX bytes: less than arena_slabs(). */
+uint32_t arena_slab(ref block);
+uint32_t arena_slabs(const struct arena *a);
+/* Returns how many blocks of the slab are allocated. The pages of a slab without any go back with arena_trim(). */
+unsigned arena_slab_used(const struct arena *a, uint32_t slab);
+
 /* For adopt.c only. */
 struct header;
 /* Reserves the address space and maps the first `end` pages of the memfd. Returns 0 or -errno. */

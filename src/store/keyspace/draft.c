@@ -28,7 +28,7 @@ static ref allocate(struct tenant *t, size_t size, enum arena_kind kind, bool ze
 	ref block = zero ? arena_alloc_zero(a, size, kind) : arena_alloc(a, size, kind);
 	if (__builtin_expect(block != 0, 1))
 		return block;
-	for (unsigned tries = 0; block == 0 && fair_share_make_way(t, size, keep, tries); tries++)
+	for (unsigned tries = 0; block == 0 && fair_share_make_way(t, size, kind, keep, tries); tries++)
 		block = zero ? arena_alloc_zero(a, size, kind) : arena_alloc(a, size, kind);
 	fair_share_end(t->shard);
 	if (block == 0)
@@ -43,7 +43,7 @@ static int reserve_slot(struct tenant *t, struct database *d, ref keep) {
 	if (__builtin_expect(error == 0, 1))
 		return 0;
 	size_t size = table_growth(&d->table);
-	for (unsigned tries = 0; error != 0 && fair_share_make_way(t, size, keep, tries); tries++)
+	for (unsigned tries = 0; error != 0 && fair_share_make_way(t, size, ARENA_OTHER, keep, tries); tries++)
 		error = table_reserve(c, &d->table);
 	fair_share_end(t->shard);
 	return error;
@@ -86,14 +86,15 @@ int64_t draft_deadline(const struct tenant *t, const struct entry *old, int64_t 
 	return deadline;
 }
 
-/* Makes room for one entry more, or for one that grows by `bytes`, within the quota and the fair share. */
+/* Makes room for one entry more, or for one that grows by `bytes`, within the quota and the fair share. `block` is the
+ * size of the entry. */
 static __attribute__((noinline)) int make_room(struct tenant *t, const struct database *growing, uint64_t bytes,
-					       ref keep) {
+					       size_t block, ref keep) {
 	unsigned entries = growing != NULL;
 	uint64_t growth = growing == NULL ? 0 : table_growth(&growing->table);
 	if (!quota_fits(t, entries, bytes + (growth < FIRST_TABLE ? growth : FIRST_TABLE), keep))
 		return ATOMDB_E_OOM;
-	if (fair_share_is_above(t, bytes + growth) && fair_share_make_up(t, bytes + growth, keep) != 0)
+	if (fair_share_is_above(t, bytes + growth) && fair_share_make_up(t, bytes + growth, block, growth, keep) != 0)
 		return ATOMDB_E_OOM;
 	return quota_evict(t, growing, entries, bytes, keep);
 }
@@ -150,17 +151,18 @@ int draft_make(struct tenant *t, struct database *d, const struct key *key, stru
 		growth = table_growth(&d->table);
 	}
 	int error = 0;
-	if (__builtin_expect(quota_over(t, old == NULL, bytes + growth) || fair_share_is_above(t, bytes + growth), 0))
-		error = make_room(t, old == NULL ? d : NULL, bytes, keep);
-	if (error != 0)
-		return error;
-	if (old == NULL) {
+	bool full = quota_over(t, old == NULL, bytes + growth) || fair_share_is_above(t, bytes + growth);
+	if (__builtin_expect(full, 0))
+		error = make_room(t, old == NULL ? d : NULL, bytes, size, keep);
+	if (error == 0 && old == NULL) {
 		error = reserve_slot(t, d, keep);
 		account_table(t, d);
-		if (error != 0)
-			return error;
 	}
-	return fill_draft(t, key, len, flags, deadline, keep, out);
+	if (error == 0)
+		error = fill_draft(t, key, len, flags, deadline, keep, out);
+	if (__builtin_expect(full, 0))
+		fair_share_end(s);
+	return error;
 }
 
 size_t draft_size(const struct key *key, size_t len, unsigned flags, int64_t deadline) {

@@ -1,9 +1,11 @@
 #include "store/keyspace/fair_share.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "atomdb/util/error.h"
 #include "store/keyspace/evict.h"
+#include "store/keyspace/eviction_plan.h"
 #include "store/keyspace/quota.h"
 
 /* Bytes of free pages given back in a slice of work. */
@@ -17,11 +19,12 @@
 #define LEVEL_SHARE 256
 /* The longest pause between two looks at a level that changes nothing here. */
 #define PAUSE_MAX_MS 1024
-/* A write first evicts as many bytes as it takes, or nothing if there are not so many. Where the free blocks do not
- * join to pages, it evicts at most so many entries more, one by one; a tenant above its share so many until it may take
- * pages of the reserve for what it evicted. */
-#define EVICTIONS_FOR_SPACE   256
+/* After so many evictions a tenant above its share may take pages of the reserve. */
 #define EVICTIONS_FOR_RESERVE 64
+/* The most attempts at an allocation. Each makes a new plan, or frees dropped entries. */
+#define TRIES_MAX 16
+/* Bytes of dropped entries that an attempt frees in addition to the size of the allocation. */
+#define DROPPED_AT_ONCE ((uint64_t)256 << 10)
 
 /* ---- the level ---- */
 
@@ -222,15 +225,16 @@ int64_t fair_share_deadline(const struct shard *s) {
 
 /* ---- for a write ---- */
 
-/* Bytes that the budget lacks for `size` more, the reserve included. */
-static uint64_t lacking(const struct shard *s, uint64_t size) {
+/* Returns the bytes that the budget lacks for `bytes` more, with or without its reserve. */
+static uint64_t lacking(const struct shard *s, uint64_t bytes, bool reserve) {
 	const struct memory_budget *b = arena_budget_of(s->arena);
 	uint64_t limit = b == NULL ? 0 : atomic_load_explicit(&b->limit, memory_order_relaxed);
 	uint64_t used = b == NULL ? 0 : atomic_load_explicit(&b->used, memory_order_relaxed);
-	return limit == 0 || used + size <= limit ? 0 : used + size - limit;
+	uint64_t most = reserve ? limit : memory_budget_most(limit);
+	return limit == 0 || used + bytes <= most ? 0 : used + bytes - most;
 }
 
-/* Bytes above the level that this shard's tenants can be made to give. */
+/* Returns the bytes that evictions can take from this shard's tenants above the level. */
 static uint64_t bytes_above_here(const struct shard *s) {
 	uint64_t sum = 0;
 	for (uint32_t i = 1; i < s->slots; i++) {
@@ -243,22 +247,11 @@ static uint64_t bytes_above_here(const struct shard *s) {
 	return sum;
 }
 
-/* Evicts `size` bytes of tenants above their share; nothing if they have not so many above it. */
-static bool evict_others(struct shard *s, uint64_t size) {
-	uint64_t before = counter_get(&arena_counters(s->arena)->used);
-	if (size > bytes_above_here(s))
-		return false;
-	while (counter_get(&arena_counters(s->arena)->used) + size > before)
-		if (!evict_furthest(s))
-			return false;
-	return true;
-}
-
-/* Evicts of the tenant's own entries what makes up for `size` bytes; nothing where all of them would not. */
+/* Evicts as many bytes of the tenant's entries as it is about to grow by. Evicts nothing if it has too few. */
 static bool evict_own(struct tenant *t, size_t size, ref keep) {
 	uint64_t before = counter_get(&t->counters.bytes);
-	/* It would need pages, and what it evicts would only bring the budget back to where it is. */
-	if (size > ARENA_SLAB_MAX && lacking(t->shard, 0) != 0)
+	/* The write would need pages, and the evictions only bring the budget back to its limit. */
+	if (size > ARENA_SLAB_MAX && lacking(t->shard, 0, true) != 0)
 		return false;
 	quota_free_dropped(t, size);
 	uint64_t freed = before - counter_get(&t->counters.bytes);
@@ -270,22 +263,109 @@ static bool evict_own(struct tenant *t, size_t size, ref keep) {
 	return true;
 }
 
-int fair_share_make_up(struct tenant *t, size_t size, ref keep) {
-	t->shard->fair_share.made_up = size;
+/* Frees dropped entries, and gives free pages back to the budget. Returns whether that freed anything. */
+static bool free_without_eviction(struct tenant *t, size_t size) {
+	struct shard *s = t->shard;
+	const struct arena_counters *a = arena_counters(s->arena);
+	uint64_t used = counter_get(&a->used), resident = counter_get(&a->resident);
+	quota_free_dropped(t, size + DROPPED_AT_ONCE);
+	(void)arena_trim(s->arena, SIZE_MAX, true);
+	s->fair_share.made_up += used - counter_get(&a->used);
+	return counter_get(&a->used) != used || counter_get(&a->resident) != resident;
+}
+
+/* Returns the bytes of pages that an entry of `block` bytes and `growth` bytes of its table need. */
+static uint64_t pages_needed(const struct shard *s, size_t block, size_t growth) {
+	uint64_t pages = growth == 0 ? 0 : eviction_plan_pages(growth, ARENA_OTHER);
+	return arena_has_block(s->arena, block, ARENA_ENTRY) ? pages : pages + eviction_plan_pages(block, ARENA_ENTRY);
+}
+
+/* Evicts `size` bytes of the tenant's entries, and more if the allocations need pages that the budget lacks. Evicts
+ * nothing if the allocations remain impossible. */
+static bool evict_for(struct tenant *t, size_t size, size_t block, size_t growth, ref keep) {
+	struct shard *s = t->shard;
+	uint64_t pages = pages_needed(s, block, growth);
+	if (pages == 0 || (lacking(s, pages, false) == 0))
+		return evict_own(t, size, keep);
+	s->fair_share.made_up = 0;
+	(void)free_without_eviction(t, size);
+	pages = pages_needed(s, block, growth);
+	uint64_t made_up = s->fair_share.made_up;
+	size = size > made_up ? size - made_up : 0;
+	if (pages == 0 || lacking(s, pages, false) == 0)
+		return evict_own(t, size, keep);
+	struct eviction_plan plan = {.shard = s,
+				     .size = block,
+				     .kind = growth == 0 ? ARENA_ENTRY : ARENA_OTHER,
+				     .least = size,
+				     .lacking = lacking(s, pages, false),
+				     .lacking_later = lacking(s, pages, true),
+				     .later = EVICTIONS_FOR_RESERVE};
+	if (quota_evictable(t, keep) < size || !eviction_plan_own(&plan, t, keep))
+		return false;
+	eviction_plan_run(&plan, keep);
+	if (plan.uses_reserve)
+		(void)arena_keep_reserve(s->arena, false);
+	return true;
+}
+
+int fair_share_make_up(struct tenant *t, size_t size, size_t block, size_t growth, ref keep) {
+	struct shard *s = t->shard;
+	bool large = block > ARENA_SLAB_MAX && lacking(s, 0, true) != 0;
 	if (size == 0)
 		return 0;
-	if (t->limits.eviction == EVICTION_NONE || !evict_own(t, size, keep)) {
-		counter_add(&t->shard->counters.refused, 1);
+	/* A large write above the limit would need pages that the evictions only give back to the budget. */
+	if (t->limits.eviction == EVICTION_NONE || large ||
+	    !(block == 0 ? evict_own(t, size, keep) : evict_for(t, size, block, growth, keep))) {
+		counter_add(&s->counters.refused, 1);
 		return ATOMDB_E_OOM;
 	}
+	s->fair_share.made_up = size;
 	return 0;
 }
 
-bool fair_share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries) {
+/* Evicts the tenant's own entries, if that makes the allocation possible. */
+static bool make_way_own(struct tenant *t, size_t size, unsigned kind, ref keep) {
+	struct shard *s = t->shard;
+	uint64_t pages = eviction_plan_pages(size, kind), made_up = s->fair_share.made_up;
+	struct eviction_plan plan = {.shard = s,
+				     .size = size,
+				     .kind = kind,
+				     .least = size > made_up ? size - made_up : 0,
+				     .lacking = lacking(s, pages, false),
+				     .lacking_later = lacking(s, pages, true),
+				     .later = EVICTIONS_FOR_RESERVE};
+	if ((size > ARENA_SLAB_MAX && lacking(s, 0, true) != 0) || quota_evictable(t, keep) < plan.least ||
+	    !eviction_plan_own(&plan, t, keep))
+		return false;
+	eviction_plan_run(&plan, keep);
+	s->fair_share.made_up += plan.freed;
+	if (plan.uses_reserve)
+		(void)arena_keep_reserve(s->arena, false);
+	return true;
+}
+
+/* Evicts entries of this shard's tenants above the level, if that makes the allocation possible. The allocation may use
+ * the reserve. */
+static bool make_way_others(struct shard *s, size_t size, unsigned kind) {
+	uint64_t lacks = lacking(s, eviction_plan_pages(size, kind), true);
+	struct eviction_plan plan = {
+		.shard = s, .size = size, .kind = kind, .least = lacks, .lacking = lacks, .later = UINT_MAX};
+	/* A block of the size class needs no pages. */
+	if (size <= ARENA_SLAB_MAX && kind != EVICTION_PLAN_HEAP)
+		plan.least = 0;
+	if (plan.least > bytes_above_here(s) || !eviction_plan_others(&plan))
+		return false;
+	eviction_plan_run(&plan, 0);
+	counter_add(&s->counters.shed, plan.entries);
+	return true;
+}
+
+bool fair_share_make_way(struct tenant *t, size_t size, unsigned kind, ref keep, unsigned tries) {
 	struct shard *s = t->shard;
 	const struct memory_budget *b = arena_budget_of(s->arena);
 	bool limited = b != NULL && atomic_load_explicit(&b->limit, memory_order_relaxed) != 0;
-	if (tries >= EVICTIONS_FOR_SPACE)
+	if (tries >= TRIES_MAX)
 		return false;
 	if (limited) {
 		s->fair_share.taken += size;
@@ -294,25 +374,14 @@ bool fair_share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries
 			measure(s, size);
 	}
 	bool above = !limited || fair_share_is_above(t, size);
-	bool kept = arena_keep_reserve(s->arena, above && tries < EVICTIONS_FOR_RESERVE);
+	bool kept = arena_keep_reserve(s->arena, above);
 	if (!above && kept)
 		return true;
-	if (above) {
-		if (t->limits.eviction == EVICTION_NONE)
-			return false;
-		if (tries == 0)
-			return size <= s->fair_share.made_up || evict_own(t, size - s->fair_share.made_up, keep);
-		if (!evict_oldest(t, keep))
-			return false;
-	} else if (s->fair_share.made_up < size) {
-		if (!evict_others(s, lacking(s, arena_block_size(size))))
-			return false;
-		s->fair_share.made_up = size;
-	} else if (!evict_furthest(s)) {
+	if (above && t->limits.eviction == EVICTION_NONE)
 		return false;
-	}
-	arena_trim(s->arena, SIZE_MAX, true);
-	return true;
+	if (free_without_eviction(t, size))
+		return true;
+	return above ? make_way_own(t, size, kind, keep) : make_way_others(s, size, kind);
 }
 
 ref fair_share_alloc_zero(struct shard *s, size_t size) {
@@ -320,10 +389,8 @@ ref fair_share_alloc_zero(struct shard *s, size_t size) {
 	ref block = arena_alloc_zero(s->arena, size, ARENA_OTHER);
 	if (block == 0 && memory_budget_excess(arena_budget_of(s->arena)) != 0)
 		measure(s, size);
-	for (unsigned tries = 0; block == 0 && tries < EVICTIONS_FOR_SPACE && evict_furthest(s); tries++) {
-		arena_trim(s->arena, SIZE_MAX, true);
+	for (unsigned tries = 0; block == 0 && tries < TRIES_MAX && make_way_others(s, size, ARENA_OTHER); tries++)
 		block = arena_alloc_zero(s->arena, size, ARENA_OTHER);
-	}
 	fair_share_end(s);
 	return block;
 }

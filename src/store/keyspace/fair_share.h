@@ -1,12 +1,13 @@
-/* The fair share of memory: who gives way when all tenants together have all that they may.
+/* The fair share of memory: max-min fairness over all tenants.
  *
- * The budget is filled like water over the tenants, each up to what it has (max-min fairness). As long as a sixteenth
- * of it is free, tenants grow as they like. After that, those above the water's level give way: a write of such a
- * tenant first evicts as much of its own, or is refused with eviction = "none", and its worker evicts from it in the
- * background until a sixteenth is free again. Tenants below the level take from that sixteenth, and lose nothing.
+ * The budget is filled like water over the tenants, each up to its own bytes. While a sixteenth of the budget is free,
+ * every tenant can grow. Otherwise the tenants above the level of the water give way: a write of such a tenant first
+ * evicts as many bytes of its own entries, or is refused if its eviction is "none", and its worker evicts its entries
+ * in the background until a sixteenth is free again. Tenants below the level take memory from that sixteenth and lose
+ * no key. A write that is refused evicts nothing: see eviction_plan.h.
  *
- * No writer waits for another worker: the level is worked out by whoever needs it, from the tenants' counters, and the
- * other workers are woken. */
+ * No writer waits for another worker. The worker that needs the level computes it from the counters of the tenants, and
+ * wakes the other workers. */
 #pragma once
 
 #include "store/keyspace/record.h"
@@ -32,13 +33,18 @@ static inline bool fair_share_is_above(const struct tenant *t, uint64_t more) {
 	return counter_get(&t->counters.bytes) + more > t->shard->fair_share.level;
 }
 
-/* Evicts of a tenant above its share as much as it is about to grow by; 0 or ATOMDB_E_OOM. */
-int fair_share_make_up(struct tenant *t, size_t size, ref keep);
+/* Evicts as many bytes of a tenant above its share as it is about to grow by: entries older than `keep`. `block` is the
+ * size of the entry that it allocates next, and `growth` that of a table, or 0; block = 0: not known. Returns 0, or
+ * ATOMDB_E_OOM if there are too few bytes or if the allocations of known size remain impossible; then nothing was
+ * evicted. Call fair_share_end() after the allocations. */
+int fair_share_make_up(struct tenant *t, size_t size, size_t block, size_t growth, ref keep);
 
-/* Prepares another try at an allocation of `size` bytes for the tenant, which failed `tries` times; `keep` is not
- * evicted. False: give up. Nothing is evicted if the tenant, or for one below its share the others of this shard that
- * are above theirs, have too few bytes to give. Call fair_share_end() afterwards in any case. */
-bool fair_share_make_way(struct tenant *t, size_t size, ref keep, unsigned tries);
+/* Makes room for an allocation of `size` bytes that failed `tries` times. `kind` is the block's enum arena_kind, or
+ * EVICTION_PLAN_HEAP. A tenant above its share gives way itself, with entries older than `keep`; for another one the
+ * tenants of this shard above their share do. Evicts only as many entries as make the allocation possible, and none if
+ * that is impossible. Returns true: try again; another worker may have taken the pages meanwhile. Returns false: give
+ * up. Call fair_share_end() afterwards in any case. */
+bool fair_share_make_way(struct tenant *t, size_t size, unsigned kind, ref keep, unsigned tries);
 void fair_share_end(struct shard *s);
 
 /* A block of zeros for a new tenant, from the reserve too. Tenants of this shard above the level give way for it at

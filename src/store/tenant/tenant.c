@@ -4,6 +4,7 @@
 
 #include "atomdb/util/error.h"
 #include "store/arena/pages.h"
+#include "store/keyspace/eviction_plan.h"
 #include "store/keyspace/fair_share.h"
 #include "store/keyspace/quota.h"
 #include "store/tenant/saved_limits.h"
@@ -110,7 +111,7 @@ static int take_heap(struct tenant *t, uint64_t bytes) {
 	}
 	if (__builtin_expect(taken, 1))
 		return 0;
-	for (unsigned tries = 0; !taken && fair_share_make_way(t, bytes, 0, tries); tries++)
+	for (unsigned tries = 0; !taken && fair_share_make_way(t, bytes, EVICTION_PLAN_HEAP, 0, tries); tries++)
 		taken = arena_take_heap(s->arena, bytes);
 	fair_share_end(s);
 	return taken ? 0 : ATOMDB_E_OOM;
@@ -118,10 +119,16 @@ static int take_heap(struct tenant *t, uint64_t bytes) {
 
 static int charge(struct tenant *t, uint64_t bytes, bool reserve) {
 	bool limited = t->limits.max_memory != 0 && !t->shard->resumes;
-	if (limited && quota_make_room(t, bytes, 0) != 0 && !(reserve && quota_in_reserve(t, bytes)))
+	bool over = limited && quota_over(t, 0, bytes), fits = !over || quota_fits(t, 0, bytes, 0);
+	if (!fits && !(reserve && quota_in_reserve(t, bytes)))
 		return ATOMDB_E_OOM;
+	/* The quota evicts last: nothing may refuse the charge after that. */
 	if (take_heap(t, bytes) != 0)
 		return ATOMDB_E_OOM;
+	if (over && fits && quota_evict(t, NULL, 0, bytes, 0) != 0 && !(reserve && quota_in_reserve(t, bytes))) {
+		arena_give_heap(t->shard->arena, bytes);
+		return ATOMDB_E_OOM;
+	}
 	counter_add(&t->counters.bytes, bytes);
 	return 0;
 }

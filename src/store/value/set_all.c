@@ -141,7 +141,7 @@ static int make_room(struct batch *b) {
 	uint64_t bytes = b->bytes + growth_of(b);
 	if (!quota_fits(t, b->entries, bytes, b->keep))
 		return ATOMDB_E_OOM;
-	if (fair_share_is_above(t, bytes) && fair_share_make_up(t, bytes, b->keep) != 0)
+	if (fair_share_is_above(t, bytes) && fair_share_make_up(t, bytes, 0, 0, b->keep) != 0)
 		return ATOMDB_E_OOM;
 	return quota_evict(t, NULL, b->entries, bytes, b->keep);
 }

@@ -1,0 +1,52 @@
+/* A dry run of evictions: how many of the least recently used entries have to go until an allocation succeeds.
+ *
+ * The bytes of the evicted entries alone do not tell: the allocation needs a free block of its size class, or whole
+ * pages. So the plan counts for each slab the blocks that would be freed. It evicts nothing before it has found enough.
+ *
+ * The allocation can still fail after the evictions if another worker takes the pages first, or if a table takes them
+ * in order to shrink. Then the caller makes another plan. */
+#pragma once
+
+#include "store/keyspace/record.h"
+
+/* The kind of an allocation from the heap, beside enum arena_kind. */
+#define EVICTION_PLAN_HEAP ARENA_KINDS
+
+/* The most tenants that one plan evicts from. */
+#define EVICTION_PLAN_TENANTS 16
+
+struct eviction_plan {
+	/* Set by the caller. */
+	struct shard *shard;
+	size_t size;            /* bytes of the allocation */
+	unsigned kind;          /* enum arena_kind or EVICTION_PLAN_HEAP */
+	uint64_t least;         /* bytes of entries to evict at least */
+	uint64_t lacking;       /* bytes that the budget lacks for the allocation */
+	uint64_t lacking_later; /* the same after `later` evictions, which allow to use the reserve */
+	unsigned later;
+
+	/* The result. */
+	struct {
+		struct tenant *tenant;
+		uint64_t entries; /* to evict, the least recently used first */
+	} parts[EVICTION_PLAN_TENANTS];
+	unsigned part_count;
+	uint64_t entries;   /* in all parts */
+	uint64_t freed;     /* bytes of blocks */
+	bool frees_block;   /* one of them has the size class of the allocation; otherwise it needs pages */
+	bool uses_reserve;  /* it needs the budget's reserve */
+	uint64_t returned;  /* bytes of pages that become free */
+	unsigned searched;  /* entries after the first `least` bytes */
+	uint16_t *freed_of; /* owned: blocks freed of each slab */
+};
+
+/* Returns the bytes of pages that an allocation needs if no block of its size class is free. */
+uint64_t eviction_plan_pages(size_t size, unsigned kind);
+
+/* Plans evictions of the tenant's entries older than `keep`; 0: of all. Returns false if they are not enough. */
+bool eviction_plan_own(struct eviction_plan *p, struct tenant *t, ref keep);
+/* Plans evictions of the shard's tenants above the fair share, down to it, the largest first. Returns false if they are
+ * not enough. */
+bool eviction_plan_others(struct eviction_plan *p);
+/* Evicts as planned, and gives the pages back to the budget if the allocation needs them. `keep`: as above. */
+void eviction_plan_run(const struct eviction_plan *p, ref keep);
