@@ -128,6 +128,47 @@ static void test_a_command_without_room_makes_the_transaction_dirty(void **state
 	close_world(w, c);
 }
 
+/* Queues commands of 60 kB in a full tenant until one is refused. Returns how many were queued. */
+static unsigned queue_until_refused(const struct tenant_limits *limits) {
+	static const char value[60000];
+	const struct slice argv[] = {SLICE("ECHO"), {value, sizeof(value)}};
+	struct client *c;
+	struct world *w = open_world(limits, &c);
+	const struct tenant_counters *f = &c->session.tenant->counters;
+	for (unsigned i = 0; counter_get(&f->evictions) == 0; i++) {
+		char command[640];
+		snprintf(command, sizeof(command), "SET key:%u %0500u", i, i);
+		expect(c, command, OK);
+	}
+	assert_int_equal(transaction_begin(&c->session), 0);
+	unsigned queued = 0;
+	int error = 0;
+	uint64_t before = 0, held = 0;
+	while (error == 0) {
+		before = counter_get(&f->evictions);
+		held = charged(c);
+		error = queue(c, argv, 2);
+		/* A command that is held evicts as many entries of 600 bytes as it needs, and a few more bytes. */
+		if (error == 0)
+			assert_in_range(counter_get(&f->evictions) - before, 1, 120);
+		queued += error == 0;
+	}
+	assert_int_equal(error, ATOMDB_E_OOM);
+	assert_int_equal(counter_get(&f->evictions), before);
+	assert_int_equal(charged(c), held);
+	transaction_end(&c->session);
+	close_world(w, c);
+	return queued;
+}
+
+static void test_a_command_that_cannot_be_queued_evicts_nothing(void **state) {
+	(void)state;
+	/* The limit of the clients refuses it, or the quota. */
+	assert_in_range(queue_until_refused(&(struct tenant_limits){.max_memory = 1 << 20}), 2, 4);
+	assert_in_range(queue_until_refused(&(struct tenant_limits){.max_memory = 1 << 20, .client_memory = 1 << 20}),
+			12, 17);
+}
+
 static void test_one_writing_command_makes_a_writing_transaction(void **state) {
 	static const struct {
 		const char *line;
@@ -258,6 +299,7 @@ int main(void) {
 		cmocka_unit_test(test_a_command_for_which_an_allocation_fails_is_not_queued_or_charged),
 		cmocka_unit_test(test_a_transaction_that_cannot_run_takes_no_more_memory),
 		cmocka_unit_test(test_a_command_without_room_makes_the_transaction_dirty),
+		cmocka_unit_test(test_a_command_that_cannot_be_queued_evicts_nothing),
 		cmocka_unit_test(test_one_writing_command_makes_a_writing_transaction),
 		cmocka_unit_test(test_only_commands_of_whole_databases_wait_for_expired_keys),
 		cmocka_unit_test(test_writes_run_behind_a_reply_that_is_too_large),
