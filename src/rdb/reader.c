@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "atomdb/rdb/payload.h"
+#include "atomdb/rdb/string.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/lzf.h"
 #include "rdb/encoding.h"

@@ -94,7 +94,7 @@ static bool look_up(struct tenant *t, struct hotkeys *h, unsigned i) {
 	if (e == NULL)
 		top_keys_remove(&h->big, i);
 	else
-		h->big.keys[i].weight = keyspace_memory(e);
+		h->big.keys[i].weight = keyspace_memory(t, e);
 	return e != NULL;
 }
 
@@ -105,8 +105,8 @@ static void look_at(struct session *s, struct hotkeys *h, const struct request *
 		struct key key = request_key(s, r, at);
 		const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
 		top_keys_count(&h->hot, &key, 1);
-		if (e != NULL && keyspace_memory(e) > s->tenant->large)
-			top_keys_set(&h->big, &key, keyspace_memory(e));
+		if (e != NULL && keyspace_memory(s->tenant, e) > s->tenant->large)
+			top_keys_set(&h->big, &key, keyspace_memory(s->tenant, e));
 	}
 }
 

@@ -33,6 +33,8 @@ enum outcome reply_wrong_count(struct session *s, const struct request *r) {
 enum outcome reply_store_error(struct session *s, int error) {
 	if (error == ATOMDB_E_OOM)
 		return reply_error(s, "OOM command not allowed when used memory > 'maxmemory'.");
+	if (error == ATOMDB_E_WRONGTYPE)
+		return reply_error(s, "WRONGTYPE Operation against a key holding the wrong kind of value");
 	writer_errorf(s->reply, "ERR %s", error_text(error));
 	return OUTCOME_DONE;
 }

@@ -32,6 +32,8 @@ const char *error_text(int error) {
 		return "Hash seed of the arena is damaged";
 	case ATOMDB_E_LOSS:
 		return "Keys of tenants would be lost";
+	case ATOMDB_E_WRONGTYPE:
+		return "The key holds a value of another type";
 	default:
 		break;
 	}

@@ -72,7 +72,9 @@ static void claim(struct tenant *t, struct slice numbers) {
 	MUST(string_set(t, &key, NULL, (struct slice){value, LARGE}, DEADLINE_NONE) == 0);
 	struct pin *one = pin_take(t, keyspace_find(t, &key, LOOKUP_PEEK));
 	char text[STRING_TEXT];
-	struct pin_place place = pin_place(one, string_value(keyspace_find(t, &key, LOOKUP_PEEK), text));
+	struct string *string;
+	MUST(string_find(t, &key, LOOKUP_PEEK, &string) == 0);
+	struct pin_place place = pin_place(one, string_value(string, text));
 	if (n[0] % 2 != 0)
 		place.block = (uint32_t)n[1];
 	place.offset = n[2];

@@ -68,7 +68,14 @@ static inline bool request_integer(struct session *s, struct slice text, int64_t
 	return false;
 }
 
-/* Returns the value of `e`, or the empty value if it is NULL. `text` as in string_value. */
-static inline struct slice value_or_nothing(const struct entry *e, char text[STRING_TEXT]) {
-	return e == NULL ? (struct slice){"", 0} : string_value(e, text);
+/* Finds the string of the key in argument `i`, as string_find() does. False: the key holds a value of another type, and
+ * Redis's error was replied. */
+static inline bool request_string(struct session *s, const struct request *r, uint32_t i, enum lookup how,
+				  struct key *key, struct string **found) {
+	*key = request_key(s, r, i);
+	int error = string_find(s->tenant, key, how, found);
+	if (__builtin_expect(error == 0, 1))
+		return true;
+	reply_store_error(s, error);
+	return false;
 }

@@ -60,4 +60,4 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 void keyspace_delete(struct tenant *t, const struct key *key, struct entry *e);
 
 /* Bytes that the entry is charged: MEMORY USAGE. */
-size_t keyspace_memory(const struct entry *e);
+size_t keyspace_memory(const struct tenant *t, const struct entry *e);

@@ -8,6 +8,7 @@
 
 struct memory_budget;
 struct shard;
+struct value_types;
 
 struct shard_options {
 	unsigned id;                  /* 0, 1, …: a part of the memfd's name */
@@ -16,6 +17,7 @@ struct shard_options {
 	int fd;            /* the memfd to adopt, which the shard owns if shard_new() succeeds; <= 0: a new one */
 	int64_t now_ms;    /* for an adoption: the present time in milliseconds since 1970 */
 	counter *progress; /* for an adoption after a crash: counts entries, twice each; not owned; or NULL */
+	const struct value_types *types; /* not owned; NULL: those of src/store/value/types.def */
 };
 
 /* Creates a shard, or adopts the shard of a memfd. Several threads may each create a shard at the same time. The caller

@@ -17,6 +17,7 @@ enum atomdb_error {
 	ATOMDB_E_CHECKSUM = -5010,  /* arena with a damaged header */
 	ATOMDB_E_TRUNCATED = -5011, /* truncated arena */
 	ATOMDB_E_LOSS = -5013,      /* keys would be lost that no setting allows to drop */
+	ATOMDB_E_WRONGTYPE = -5014, /* the key holds a value of another type */
 	ATOMDB_E_SEED = -5012,      /* arena whose keys were hashed with another seed */
 };
 

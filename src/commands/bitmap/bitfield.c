@@ -196,10 +196,12 @@ static enum outcome run_fields(struct session *s, const struct request *r, const
 		return reply_error(s, "ERR BITFIELD_RO only supports the GET subcommand");
 	if (needed > STRING_MAX)
 		return reply_too_long(s);
-	struct key key = request_key(s, r, 1);
-	struct entry *e = keyspace_find(s->tenant, &key, needed != 0 ? LOOKUP_WRITE : LOOKUP_READ);
+	struct key key;
+	struct string *e;
+	if (!request_string(s, r, 1, needed != 0 ? LOOKUP_WRITE : LOOKUP_READ, &key, &e))
+		return OUTCOME_DONE;
 	char text[STRING_TEXT], *bytes = NULL;
-	struct slice value = value_or_nothing(e, text);
+	struct slice value = string_value_or_empty(e, text);
 	bool grows = needed > value.len, news = grows || fields_change(fields, count, value);
 	size_t length = value.len > needed ? value.len : needed;
 	int error = 0;

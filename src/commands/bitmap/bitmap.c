@@ -30,10 +30,12 @@ enum outcome cmd_setbit(struct session *s, const struct request *r) {
 		return OUTCOME_DONE;
 	if (!number_parse(r->argv[3], &bit) || (bit != 0 && bit != 1))
 		return reply_error(s, "ERR bit is not an integer or out of range");
-	struct key key = request_key(s, r, 1);
-	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	struct key key;
+	struct string *old;
+	if (!request_string(s, r, 1, LOOKUP_WRITE, &key, &old))
+		return OUTCOME_DONE;
 	char text[STRING_TEXT], *bytes;
-	struct slice value = value_or_nothing(old, text);
+	struct slice value = string_value_or_empty(old, text);
 	size_t at = offset / 8;
 	unsigned shift = 7 - offset % 8;
 	unsigned byte = at < value.len ? (unsigned char)value.data[at] : 0;
@@ -58,9 +60,12 @@ enum outcome cmd_getbit(struct session *s, const struct request *r) {
 	uint64_t offset;
 	if (!request_bit_offset(s, r->argv[2], 0, &offset))
 		return OUTCOME_DONE;
-	struct key key = request_key(s, r, 1);
+	struct key key;
+	struct string *e;
+	if (!request_string(s, r, 1, LOOKUP_READ, &key, &e))
+		return OUTCOME_DONE;
 	char text[STRING_TEXT];
-	struct slice value = value_or_nothing(keyspace_find(s->tenant, &key, LOOKUP_READ), text);
+	struct slice value = string_value_or_empty(e, text);
 	bool set = offset / 8 < value.len && ((unsigned char)value.data[offset / 8] >> (7 - offset % 8) & 1);
 	writer_integer(s->reply, set);
 	return OUTCOME_DONE;
@@ -95,10 +100,12 @@ static bool parse_unit(struct slice text, bool *bits) {
 }
 
 enum outcome cmd_bitcount(struct session *s, const struct request *r) {
-	struct key key = request_key(s, r, 1);
-	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
+	struct key key;
+	struct string *e;
+	if (!request_string(s, r, 1, LOOKUP_READ, &key, &e))
+		return OUTCOME_DONE;
 	char text[STRING_TEXT];
-	struct slice value = value_or_nothing(e, text);
+	struct slice value = string_value_or_empty(e, text);
 	int64_t start = 0, end = -1;
 	bool bits = false;
 	/* As in Redis, only a key that is there makes the other arguments matter. */
@@ -152,10 +159,12 @@ enum outcome cmd_bitpos(struct session *s, const struct request *r) {
 		return OUTCOME_DONE;
 	if (bit != 0 && bit != 1)
 		return reply_error(s, "ERR The bit argument must be 1 or 0.");
-	struct key key = request_key(s, r, 1);
-	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
+	struct key key;
+	struct string *e;
+	if (!request_string(s, r, 1, LOOKUP_READ, &key, &e))
+		return OUTCOME_DONE;
 	char text[STRING_TEXT];
-	struct slice value = value_or_nothing(e, text);
+	struct slice value = string_value_or_empty(e, text);
 	if (e == NULL) {
 		writer_integer(s->reply, bit ? -1 : 0);
 		return OUTCOME_DONE;
@@ -223,8 +232,11 @@ enum outcome cmd_bitop(struct session *s, const struct request *r) {
 	char text[STRING_TEXT];
 	size_t longest = 0;
 	for (uint32_t i = 3; i < r->argc; i++) {
-		struct key key = request_key(s, r, i);
-		size_t length = value_or_nothing(keyspace_find(s->tenant, &key, LOOKUP_READ), text).len;
+		struct key source;
+		struct string *e;
+		if (!request_string(s, r, i, LOOKUP_READ, &source, &e))
+			return OUTCOME_DONE;
+		size_t length = string_value_or_empty(e, text).len;
 		longest = length > longest ? length : longest;
 	}
 	if (longest != 0 &&
@@ -232,8 +244,11 @@ enum outcome cmd_bitop(struct session *s, const struct request *r) {
 		return reply_store_error(s, ATOMDB_E_OOM);
 	result->len = longest;
 	for (uint32_t i = 3; i < r->argc && longest != 0; i++) {
-		struct key key = request_key(s, r, i);
-		struct slice value = value_or_nothing(keyspace_find(s->tenant, &key, LOOKUP_PEEK), text);
+		struct key source;
+		struct string *e;
+		if (!request_string(s, r, i, LOOKUP_PEEK, &source, &e))
+			return OUTCOME_DONE;
+		struct slice value = string_value_or_empty(e, text);
 		if (i == 3) {
 			if (value.len != 0)
 				memcpy(result->data, value.data, value.len);

@@ -11,7 +11,7 @@ static enum outcome reply_damaged(struct session *s) {
 }
 
 /* The value of `e`, where it is a HyperLogLog. Otherwise an error is answered, and false. */
-static bool take_hll(struct session *s, const struct entry *e, struct slice *value) {
+static bool take_hll(struct session *s, const struct string *e, struct slice *value) {
 	char text[STRING_TEXT];
 	*value = string_value(e, text);
 	if (hll_is(*value))
@@ -21,7 +21,7 @@ static bool take_hll(struct session *s, const struct entry *e, struct slice *val
 }
 
 /* Writes a changed one to its key. */
-static int store_hll(struct session *s, const struct key *key, struct entry *old, const struct hll *h) {
+static int store_hll(struct session *s, const struct key *key, struct string *old, const struct hll *h) {
 	struct slice value = {(const char *)h->bytes, h->len};
 	char *bytes;
 	if (old == NULL)
@@ -35,7 +35,7 @@ static int store_hll(struct session *s, const struct key *key, struct entry *old
 }
 
 /* Adds to a dense one, `value`, where it is. What raises no register is no write. */
-static enum outcome add_in_place(struct session *s, const struct request *r, const struct key *key, struct entry *e,
+static enum outcome add_in_place(struct session *s, const struct request *r, const struct key *key, struct string *e,
 				 struct slice value) {
 	uint32_t i = 2;
 	char *bytes;
@@ -58,8 +58,10 @@ static enum outcome add_in_place(struct session *s, const struct request *r, con
 }
 
 enum outcome cmd_pfadd(struct session *s, const struct request *r) {
-	struct key key = request_key(s, r, 1);
-	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	struct key key;
+	struct string *e;
+	if (!request_string(s, r, 1, LOOKUP_WRITE, &key, &e))
+		return OUTCOME_DONE;
 	struct slice value;
 	struct hll h;
 	uint64_t changes = e == NULL;
@@ -96,8 +98,10 @@ enum outcome cmd_pfadd(struct session *s, const struct request *r) {
 static bool merge_keys(struct session *s, const struct request *r, uint8_t registers[HLL_REGISTERS], bool *dense) {
 	*dense = false;
 	for (uint32_t i = 1; i < r->argc; i++) {
-		struct key key = request_key(s, r, i);
-		const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
+		struct key key;
+		struct string *e;
+		if (!request_string(s, r, i, LOOKUP_READ, &key, &e))
+			return false;
 		struct slice value;
 		if (e == NULL)
 			continue;
@@ -121,7 +125,7 @@ static enum outcome count_union(struct session *s, const struct request *r) {
 }
 
 /* Keeps an estimate in the header of the value if that takes no memory: a read evicts nothing and is not refused. */
-static void keep_count(struct session *s, const struct key *key, struct entry *e, uint64_t count) {
+static void keep_count(struct session *s, const struct key *key, struct string *e, uint64_t count) {
 	char *bytes;
 	if (!string_patch(s->tenant, key, e, (struct span){HLL_CACHE_AT, HLL_CACHE_BYTES}, &bytes))
 		return;
@@ -132,8 +136,10 @@ static void keep_count(struct session *s, const struct key *key, struct entry *e
 enum outcome cmd_pfcount(struct session *s, const struct request *r) {
 	if (r->argc > 2)
 		return count_union(s, r);
-	struct key key = request_key(s, r, 1);
-	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
+	struct key key;
+	struct string *e;
+	if (!request_string(s, r, 1, LOOKUP_READ, &key, &e))
+		return OUTCOME_DONE;
 	struct slice value;
 	uint64_t count = 0;
 	if (e != NULL) {
@@ -154,8 +160,10 @@ enum outcome cmd_pfmerge(struct session *s, const struct request *r) {
 	bool dense;
 	if (!merge_keys(s, r, registers, &dense))
 		return OUTCOME_DONE;
-	struct key key = request_key(s, r, 1);
-	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	struct key key;
+	struct string *e;
+	if (!request_string(s, r, 1, LOOKUP_WRITE, &key, &e))
+		return OUTCOME_DONE;
 	char text[STRING_TEXT];
 	struct hll h;
 	hll_init(&h);
@@ -173,7 +181,7 @@ enum outcome cmd_pfmerge(struct session *s, const struct request *r) {
 }
 
 /* Makes the value of a key dense; `*value` is its, and `*changed` whether it was sparse. */
-static bool make_dense(struct session *s, const struct key *key, struct entry *e, struct slice *value, bool *changed) {
+static bool make_dense(struct session *s, const struct key *key, struct string *e, struct slice *value, bool *changed) {
 	struct hll h;
 	*changed = !hll_is_dense(*value);
 	if (!*changed)
@@ -189,7 +197,8 @@ static bool make_dense(struct session *s, const struct key *key, struct entry *e
 	}
 	s->tenant->clients.changes++;
 	char text[STRING_TEXT];
-	*value = string_value(keyspace_find(s->tenant, key, LOOKUP_PEEK), text);
+	(void)string_find(s->tenant, key, LOOKUP_PEEK, &e);
+	*value = string_value(e, text);
 	return true;
 }
 
@@ -214,9 +223,11 @@ static enum outcome reply_decoded(struct session *s, struct slice value) {
 
 enum outcome cmd_pfdebug(struct session *s, const struct request *r) {
 	struct slice about = r->argv[1], value;
-	struct key key = request_key(s, r, 2);
-	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	struct key key;
+	struct string *e;
 	bool changed;
+	if (!request_string(s, r, 2, LOOKUP_WRITE, &key, &e))
+		return OUTCOME_DONE;
 	if (e == NULL)
 		return reply_error(s, "ERR The specified key does not exist");
 	if (!take_hll(s, e, &value))

@@ -1,6 +1,7 @@
 /* DEL, UNLINK, EXISTS, TOUCH, TYPE and RANDOMKEY. */
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
+#include "atomdb/store/value_type.h"
 #include "atomdb/store/walk.h"
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"
@@ -44,7 +45,8 @@ enum outcome cmd_touch(struct session *s, const struct request *r) {
 
 enum outcome cmd_type(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 1);
-	writer_simple(s->reply, keyspace_find(s->tenant, &key, LOOKUP_COUNT) != NULL ? "string" : "none");
+	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_COUNT);
+	writer_simple(s->reply, e == NULL ? "none" : value_type_of(s->tenant, e)->name);
 	return OUTCOME_DONE;
 }
 

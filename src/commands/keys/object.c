@@ -3,6 +3,7 @@
  * FREQ answers without an LFU policy too, unlike Redis, for how often keys are used is known here whatever the policy:
  * that is what redis-cli --hotkeys asks for each key. */
 #include "atomdb/session/hotkeys.h"
+#include "atomdb/store/value_type.h"
 #include "commands/handlers.h"
 
 /* The entry that a subcommand is about, left as it was; NULL where there is none, which was answered. */
@@ -17,7 +18,7 @@ static struct entry *object_find(struct session *s, const struct request *r) {
 enum outcome cmd_object_encoding(struct session *s, const struct request *r) {
 	const struct entry *e = object_find(s, r);
 	if (e != NULL)
-		writer_bulk(s->reply, slice_of(string_encoding(e)));
+		writer_bulk(s->reply, slice_of(value_type_of(s->tenant, e)->encoding(e)));
 	return OUTCOME_DONE;
 }
 

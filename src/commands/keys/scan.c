@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "atomdb/session/options.h"
+#include "atomdb/store/value_type.h"
 #include "atomdb/store/walk.h"
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"
@@ -13,8 +14,10 @@
 struct selection {
 	struct writer *writer;
 	struct slice pattern;
-	bool all;         /* any name matches */
-	bool none;        /* no value is of the type asked for */
+	bool all;   /* any name matches */
+	bool typed; /* only values of the type `type` */
+	struct slice type;
+	const struct tenant *tenant;
 	uint64_t count;   /* keys written */
 	uint64_t visited; /* keys seen, which COUNT of SCAN bounds */
 	uint64_t *work;   /* left for matching; 0: given up */
@@ -24,7 +27,9 @@ static void pick(void *context, const struct entry *e) {
 	struct selection *sel = context;
 	struct slice name = keyspace_name(e);
 	sel->visited++;
-	if (sel->none || (!sel->all && !glob_match_usual(sel->pattern, name, false, sel->work)))
+	if (sel->typed && !slice_is(sel->type, value_type_of(sel->tenant, e)->name))
+		return;
+	if (!sel->all && !glob_match_usual(sel->pattern, name, false, sel->work))
 		return;
 	writer_bulk(sel->writer, name);
 	sel->count++;
@@ -90,12 +95,13 @@ static bool parse_options(struct session *s, const struct request *r, struct sel
 		if (option->flag == OPTION_MATCH)
 			select_pattern(sel, *o.value);
 		else if (option->flag == OPTION_TYPE)
-			sel->none = !slice_is(*o.value, "string");
+			sel->type = *o.value;
 		else if (!request_integer(s, *o.value, count))
 			return false;
 		if (*count < 1)
 			break;
 	}
+	sel->typed = (o.seen & OPTION_TYPE) != 0;
 	if (o.error != OPTIONS_OK || *count < 1)
 		reply_syntax_error(s);
 	return o.error == OPTIONS_OK && *count >= 1;
@@ -107,7 +113,7 @@ enum outcome cmd_scan(struct session *s, const struct request *r) {
 	if (!parse_cursor(r->argv[1], &cursor))
 		return reply_error(s, "ERR invalid cursor");
 	size_t mark = writer_mark(s->reply);
-	struct selection sel = {.writer = s->reply, .all = true, .work = pattern_work(s)};
+	struct selection sel = {.writer = s->reply, .all = true, .work = pattern_work(s), .tenant = s->tenant};
 	if (!parse_options(s, r, &sel, &count))
 		return OUTCOME_DONE;
 	if (count > SCAN_COUNT_MAX)

@@ -1,6 +1,7 @@
 /* SORT and SORT_RO. There are no lists, sets or sorted sets: a key that exists cannot be sorted, another one is empty.
  */
 #include "atomdb/session/options.h"
+#include "atomdb/util/error.h"
 #include "commands/handlers.h"
 
 enum { OPTION_OTHER = 1 << 0, OPTION_LIMIT = 1 << 1, OPTION_STORE = 1 << 2 };
@@ -54,7 +55,7 @@ static enum outcome sort(struct session *s, const struct request *r, bool may_st
 		return OUTCOME_DONE;
 	struct key key = request_key(s, r, 1);
 	if (keyspace_find(s->tenant, &key, LOOKUP_READ) != NULL)
-		return reply_error(s, "WRONGTYPE Operation against a key holding the wrong kind of value");
+		return reply_store_error(s, ATOMDB_E_WRONGTYPE);
 	if (store == 0) {
 		writer_array(s->reply, 0);
 		return OUTCOME_DONE;

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 
 #include "atomdb/events/subscriptions.h"
-#include "atomdb/rdb/payload.h"
 #include "atomdb/session/options.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
+#include "atomdb/store/value_type.h"
 #include "atomdb/util/error.h"
 #include "commands/server/debug_keys.h"
 
@@ -18,7 +18,6 @@
 #define POPULATE_STEP  1024
 #define POPULATE_BYTES ((size_t)1 << 20)
 #define BIG_NUMBER     "1234567999999999999999999999999999999"
-#define PAYLOAD_EXTRA  11 /* bytes of a payload besides the value: type, version and checksum */
 
 struct debug {
 	const char *name;
@@ -58,16 +57,17 @@ static enum outcome debug_sleep(struct session *s, const struct request *r) {
 static enum outcome debug_object(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 2);
 	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
-	char text[STRING_TEXT], line[192];
+	char line[192];
 	if (e == NULL)
 		return reply_error(s, "ERR no such key");
-	if (payload_write(&s->env->scratch, string_value(e, text)) != 0)
-		return reply_store_error(s, ATOMDB_E_OOM);
+	const struct value_type *type = value_type_of(s->tenant, e);
+	int error = type->dump(s->tenant, e, (struct value_room){&s->env->scratch, SIZE_MAX});
+	if (error < 0)
+		return reply_store_error(s, error);
 	int64_t idle = keyspace_idle(s->tenant, e);
 	snprintf(line, sizeof(line),
 		 "Value at:0x0 refcount:1 encoding:%s serializedlength:%zu lru:%" PRId64 " lru_seconds_idle:%" PRId64,
-		 string_encoding(e), s->env->scratch.len - PAYLOAD_EXTRA, (s->env->now_ms / 1000 - idle) & 0xffffff,
-		 idle);
+		 type->encoding(e), s->env->scratch.len - 1, (s->env->now_ms / 1000 - idle) & 0xffffff, idle);
 	writer_simple(s->reply, line);
 	return OUTCOME_DONE;
 }

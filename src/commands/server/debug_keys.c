@@ -9,51 +9,33 @@
 #include <stdio.h>
 
 #include "atomdb/store/tenant.h"
+#include "atomdb/store/value_type.h"
 #include "atomdb/store/walk.h"
+#include "atomdb/util/digest.h"
 #include "atomdb/util/error.h"
-#include "atomdb/util/sha1.h"
 
 #define HEX (2 * SHA1_BYTES + 1)
 
-struct digest {
-	uint8_t bytes[SHA1_BYTES];
+static void mix_value(const struct tenant *t, struct digest *d, const struct entry *e) {
+	const struct value_type *type = value_type_of(t, e);
+	digest_mix_number(d, type->number);
+	type->digest(t, e, d);
+	if (keyspace_deadline(e) != 0)
+		digest_add(d, SLICE("!!expire!!"));
+}
+
+/* The digest of all keys of a tenant. */
+struct whole {
+	const struct tenant *tenant;
+	struct digest digest;
 };
 
-static void add(struct digest *d, struct slice data) {
-	uint8_t sum[SHA1_BYTES];
-	sha1(data, sum);
-	for (unsigned i = 0; i < SHA1_BYTES; i++)
-		d->bytes[i] ^= sum[i];
-}
-
-static struct slice bytes_of(const struct digest *d) {
-	return (struct slice){(const char *)d->bytes, SHA1_BYTES};
-}
-
-static void mix(struct digest *d, struct slice data) {
-	add(d, data);
-	sha1(bytes_of(d), d->bytes);
-}
-
-/* Mixes in a number of four bytes in big-endian order. */
-static void mix_number(struct digest *d, unsigned number) {
-	const char text[4] = {(char)(number >> 24), (char)(number >> 16), (char)(number >> 8), (char)number};
-	mix(d, (struct slice){text, sizeof(text)});
-}
-
-static void mix_value(struct digest *d, const struct entry *e) {
-	char text[STRING_TEXT];
-	mix_number(d, 0); /* a string */
-	mix(d, string_value(e, text));
-	if (keyspace_deadline(e) != 0)
-		add(d, SLICE("!!expire!!"));
-}
-
 static void add_key(void *context, const struct entry *e) {
+	struct whole *all = context;
 	struct digest key = {{0}};
-	mix(&key, keyspace_name(e));
-	mix_value(&key, e);
-	add(context, bytes_of(&key));
+	digest_mix(&key, keyspace_name(e));
+	mix_value(all->tenant, &key, e);
+	digest_add(&all->digest, digest_bytes(&key));
 }
 
 static void reply_digest(struct session *s, const struct digest *d) {
@@ -64,7 +46,7 @@ static void reply_digest(struct session *s, const struct digest *d) {
 }
 
 enum outcome debug_digest(struct session *s, const struct request *r) {
-	struct digest all = {{0}};
+	struct whole all = {.tenant = s->tenant};
 	(void)r;
 	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
 		uint64_t keys, cursor = 0;
@@ -72,12 +54,12 @@ enum outcome debug_digest(struct session *s, const struct request *r) {
 			return OUTCOME_RETRY;
 		if (keys == 0)
 			continue;
-		mix_number(&all, i);
+		digest_mix_number(&all.digest, i);
 		do {
 			cursor = keyspace_scan(s->tenant, i, cursor, add_key, &all);
 		} while (cursor != 0);
 	}
-	reply_digest(s, &all);
+	reply_digest(s, &all.digest);
 	return OUTCOME_DONE;
 }
 
@@ -88,7 +70,7 @@ enum outcome debug_digest_value(struct session *s, const struct request *r) {
 		struct key key = request_key(s, r, i);
 		const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
 		if (e != NULL)
-			mix_value(&value, e);
+			mix_value(s->tenant, &value, e);
 		reply_digest(s, &value);
 	}
 	return OUTCOME_DONE;
@@ -137,18 +119,20 @@ enum outcome debug_not_encoded(struct session *s, const struct request *r) {
 
 enum outcome debug_sdslen(struct session *s, const struct request *r) {
 	const struct entry *e = find(s, r);
+	struct key key = request_key(s, r, 2);
+	struct string *string;
 	char text[STRING_TEXT], line[192];
-	int64_t number;
 	if (e == NULL)
 		return OUTCOME_DONE;
-	if (string_integer(e, &number) && slice_is(slice_of(string_encoding(e)), "int"))
+	if (string_find(s->tenant, &key, LOOKUP_PEEK, &string) != 0 ||
+	    slice_is(slice_of(value_type_of(s->tenant, e)->encoding(e)), "int"))
 		return reply_error(s, "ERR Not an sds encoded string.");
 	/* Name and value are in one block without spare room: the rest of the block is the value. */
 	size_t name = keyspace_name(e).len;
 	snprintf(line, sizeof(line),
 		 "key_sds_len:%zu, key_sds_avail:0, key_zmalloc: %zu, val_sds_len:%zu, val_sds_avail:0, val_zmalloc: "
 		 "%zu",
-		 name, name, string_value(e, text).len, keyspace_memory(e) - name);
+		 name, name, string_value(string, text).len, keyspace_memory(s->tenant, e) - name);
 	writer_simple(s->reply, line);
 	return OUTCOME_DONE;
 }

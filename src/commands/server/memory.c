@@ -55,7 +55,7 @@ enum outcome cmd_memory_usage(struct session *s, const struct request *r) {
 	if (e == NULL)
 		writer_null(s->reply);
 	else
-		writer_integer(s->reply, (int64_t)keyspace_memory(e));
+		writer_integer(s->reply, (int64_t)keyspace_memory(s->tenant, e));
 	return OUTCOME_DONE;
 }
 

@@ -9,9 +9,11 @@
 #include "commands/handlers.h"
 
 static enum outcome add(struct session *s, const struct request *r, int64_t amount) {
-	struct key key = request_key(s, r, 1);
-	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	struct key key;
+	struct string *old;
 	int64_t value;
+	if (!request_string(s, r, 1, LOOKUP_WRITE, &key, &old))
+		return OUTCOME_DONE;
 	int error = string_add(s->tenant, &key, old, amount, &value);
 	if (error == ATOMDB_E_SYNTAX)
 		return reply_not_integer(s);
@@ -81,8 +83,10 @@ static size_t format_float(long double value, char text[FLOAT_TEXT_MAX]) {
 }
 
 enum outcome cmd_incrbyfloat(struct session *s, const struct request *r) {
-	struct key key = request_key(s, r, 1);
-	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	struct key key;
+	struct string *old;
+	if (!request_string(s, r, 1, LOOKUP_WRITE, &key, &old))
+		return OUTCOME_DONE;
 	char digits[STRING_TEXT], text[FLOAT_TEXT_MAX];
 	long double value = 0, amount;
 	if ((old != NULL && !parse_float(string_value(old, digits), &value)) || !parse_float(r->argv[2], &amount))
@@ -91,7 +95,8 @@ enum outcome cmd_incrbyfloat(struct session *s, const struct request *r) {
 	if (isnan(value) || isinf(value))
 		return reply_error(s, "ERR increment would produce NaN or Infinity");
 	struct slice sum = {text, format_float(value, text)};
-	int error = string_set_text(s->tenant, &key, old, sum, old == NULL ? DEADLINE_NONE : DEADLINE_KEEP);
+	int error =
+		string_set_text(s->tenant, &key, string_entry(old), sum, old == NULL ? DEADLINE_NONE : DEADLINE_KEEP);
 	if (error < 0)
 		return reply_store_error(s, error);
 	keyspace_event(s, NOTIFY_STRING, "incrbyfloat", &key);

@@ -154,8 +154,11 @@ enum outcome cmd_lcs(struct session *s, const struct request *r) {
 	struct key first = request_key(s, r, 1), second = request_key(s, r, 2);
 	char texts[2][STRING_TEXT];
 	/* The second lookup may find its entry due and remove it, which leaves the first one where it is. */
-	struct slice a = value_or_nothing(keyspace_find(s->tenant, &first, LOOKUP_READ), texts[0]);
-	struct slice b = value_or_nothing(keyspace_find(s->tenant, &second, LOOKUP_READ), texts[1]);
+	struct string *one, *other;
+	if (string_find(s->tenant, &first, LOOKUP_READ, &one) != 0 ||
+	    string_find(s->tenant, &second, LOOKUP_READ, &other) != 0)
+		return reply_error(s, "ERR The specified keys must contain string values");
+	struct slice a = string_value_or_empty(one, texts[0]), b = string_value_or_empty(other, texts[1]);
 	struct lcs_options wanted = {.least = 0};
 	struct lcs l;
 	if (!parse_options(s, r, &wanted))

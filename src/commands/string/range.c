@@ -9,14 +9,16 @@ enum outcome cmd_range_getrange(struct session *s, const struct request *r) {
 	int64_t start, end;
 	if (!request_integer(s, r->argv[2], &start) || !request_integer(s, r->argv[3], &end))
 		return OUTCOME_DONE;
-	struct key key = request_key(s, r, 1);
+	struct key key;
+	struct string *e;
+	if (!request_string(s, r, 1, LOOKUP_READ, &key, &e))
+		return OUTCOME_DONE;
 	char text[STRING_TEXT];
-	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
-	struct slice value = value_or_nothing(e, text), part = SLICE("");
+	struct slice value = string_value_or_empty(e, text), part = SLICE("");
 	if (!range_backwards(start, end) && range_resolve((int64_t)value.len, &start, &end))
 		part = (struct slice){value.data + start, (size_t)(end - start + 1)};
 	if (part.len >= PIN_MIN)
-		return reply_large(s, e, part);
+		return reply_large(s, string_entry(e), part);
 	writer_bulk(s->reply, part);
 	return OUTCOME_DONE;
 }
@@ -28,10 +30,12 @@ enum outcome cmd_setrange(struct session *s, const struct request *r) {
 		return OUTCOME_DONE;
 	if (offset < 0)
 		return reply_error(s, "ERR offset is out of range");
-	struct key key = request_key(s, r, 1);
-	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	struct key key;
+	struct string *old;
+	if (!request_string(s, r, 1, LOOKUP_WRITE, &key, &old))
+		return OUTCOME_DONE;
 	char text[STRING_TEXT];
-	size_t length = value_or_nothing(old, text).len;
+	size_t length = string_value_or_empty(old, text).len;
 	if (part.len == 0) {
 		writer_integer(s->reply, (int64_t)length);
 		return OUTCOME_DONE;

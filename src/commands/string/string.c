@@ -8,7 +8,7 @@
 #include "commands/keys/expire.h"
 
 /* Answers the value of `e`, or null. */
-static void reply_value(struct session *s, const struct entry *e) {
+static void reply_value(struct session *s, const struct string *e) {
 	char text[STRING_TEXT];
 	if (e == NULL)
 		writer_null(s->reply);
@@ -17,8 +17,10 @@ static void reply_value(struct session *s, const struct entry *e) {
 }
 
 enum outcome cmd_get(struct session *s, const struct request *r) {
-	struct key key = request_key(s, r, 1);
-	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
+	struct key key;
+	struct string *e;
+	if (!request_string(s, r, 1, LOOKUP_READ, &key, &e))
+		return OUTCOME_DONE;
 	if (e == NULL) {
 		writer_null(s->reply);
 		return OUTCOME_DONE;
@@ -26,16 +28,17 @@ enum outcome cmd_get(struct session *s, const struct request *r) {
 	char text[STRING_TEXT];
 	struct slice value = string_value(e, text);
 	if (__builtin_expect(value.len >= PIN_MIN, 0))
-		return reply_large(s, e, value);
+		return reply_large(s, string_entry(e), value);
 	writer_bulk(s->reply, value);
 	return OUTCOME_DONE;
 }
 
 enum outcome cmd_strlen(struct session *s, const struct request *r) {
-	struct key key = request_key(s, r, 1);
+	struct key key;
+	struct string *e;
 	char text[STRING_TEXT];
-	const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
-	writer_integer(s->reply, e == NULL ? 0 : (int64_t)string_value(e, text).len);
+	if (request_string(s, r, 1, LOOKUP_READ, &key, &e))
+		writer_integer(s->reply, (int64_t)string_value_or_empty(e, text).len);
 	return OUTCOME_DONE;
 }
 
@@ -109,10 +112,18 @@ static enum outcome set_with_options(struct session *s, const struct request *r)
 		return OUTCOME_DONE;
 
 	struct key key = request_key(s, r, 1);
-	struct entry *old = keyspace_find(s->tenant, &key, flags & OPTION_GET ? LOOKUP_READ : LOOKUP_WRITE);
+	struct entry *old;
 	size_t mark = s->reply->out->len;
-	if (flags & OPTION_GET)
-		reply_value(s, old);
+	if (flags & OPTION_GET) {
+		struct string *present;
+		int error = string_find(s->tenant, &key, LOOKUP_READ, &present);
+		if (error < 0)
+			return reply_store_error(s, error);
+		reply_value(s, present);
+		old = string_entry(present);
+	} else {
+		old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	}
 	if (((flags & OPTION_NX) && old != NULL) || ((flags & OPTION_XX) && old == NULL)) {
 		if (!(flags & OPTION_GET))
 			writer_null(s->reply);
@@ -183,11 +194,13 @@ enum outcome cmd_psetex(struct session *s, const struct request *r) {
 }
 
 enum outcome cmd_getset(struct session *s, const struct request *r) {
-	struct key key = request_key(s, r, 1);
-	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_READ);
+	struct key key;
+	struct string *old;
+	if (!request_string(s, r, 1, LOOKUP_READ, &key, &old))
+		return OUTCOME_DONE;
 	size_t mark = s->reply->out->len;
 	reply_value(s, old);
-	int error = string_set(s->tenant, &key, old, r->argv[2], DEADLINE_NONE);
+	int error = string_set(s->tenant, &key, string_entry(old), r->argv[2], DEADLINE_NONE);
 	if (error < 0) {
 		reply_rewind(s, mark);
 		return reply_store_error(s, error);
@@ -197,11 +210,13 @@ enum outcome cmd_getset(struct session *s, const struct request *r) {
 }
 
 enum outcome cmd_getdel(struct session *s, const struct request *r) {
-	struct key key = request_key(s, r, 1);
-	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
+	struct key key;
+	struct string *e;
+	if (!request_string(s, r, 1, LOOKUP_READ, &key, &e))
+		return OUTCOME_DONE;
 	reply_value(s, e);
 	if (e != NULL) {
-		keyspace_delete(s->tenant, &key, e);
+		keyspace_delete(s->tenant, &key, string_entry(e));
 		keyspace_event(s, NOTIFY_GENERIC, "del", &key);
 	}
 	return OUTCOME_DONE;
@@ -212,8 +227,11 @@ enum outcome cmd_getex(struct session *s, const struct request *r) {
 	struct slice time = {NULL, 0};
 	if (!parse_options(r, 2, OPTIONS_GETEX, &flags, &time))
 		return reply_syntax_error(s);
-	struct key key = request_key(s, r, 1);
-	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_READ);
+	struct key key;
+	struct string *string;
+	if (!request_string(s, r, 1, LOOKUP_READ, &key, &string))
+		return OUTCOME_DONE;
+	struct entry *e = string_entry(string);
 	if (e == NULL) {
 		writer_null(s->reply);
 		return OUTCOME_DONE;
@@ -222,7 +240,7 @@ enum outcome cmd_getex(struct session *s, const struct request *r) {
 	if ((flags & OPTION_TIMES) && !parse_time(s, r, flags, time, &deadline))
 		return OUTCOME_DONE;
 	size_t mark = s->reply->out->len;
-	reply_value(s, e);
+	reply_value(s, string);
 	if ((flags & OPTION_TIMES) && deadline <= session_now(s)) {
 		keyspace_delete(s->tenant, &key, e);
 		keyspace_event(s, NOTIFY_GENERIC, "del", &key);
@@ -241,7 +259,9 @@ enum outcome cmd_mget(struct session *s, const struct request *r) {
 	writer_array(s->reply, r->argc - 1);
 	for (uint32_t i = 1; i < r->argc && !s->reply->failed; i++) {
 		struct key key = request_key(s, r, i);
-		reply_value(s, keyspace_find(s->tenant, &key, LOOKUP_READ));
+		struct string *e;
+		int error = string_find(s->tenant, &key, LOOKUP_READ, &e);
+		reply_value(s, error == 0 ? e : NULL);
 	}
 	return OUTCOME_DONE;
 }
@@ -283,9 +303,11 @@ enum outcome cmd_msetnx(struct session *s, const struct request *r) {
 }
 
 enum outcome cmd_append(struct session *s, const struct request *r) {
-	struct key key = request_key(s, r, 1);
+	struct key key;
 	struct slice more = r->argv[2];
-	struct entry *old = keyspace_find(s->tenant, &key, LOOKUP_WRITE);
+	struct string *old;
+	if (!request_string(s, r, 1, LOOKUP_WRITE, &key, &old))
+		return OUTCOME_DONE;
 	if (old == NULL) {
 		int error = string_set(s->tenant, &key, NULL, more, DEADLINE_NONE);
 		if (error < 0)

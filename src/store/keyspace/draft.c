@@ -13,9 +13,9 @@
 #include "store/keyspace/check.h"
 #include "store/keyspace/drop.h"
 #include "store/keyspace/fair_share.h"
-#include "store/keyspace/pin.h"
 #include "store/keyspace/quota.h"
 #include "store/keyspace/undo.h"
+#include "store/keyspace/value_type.h"
 
 /* Dropped entries or databases freed with each new key. */
 #define FREE_PER_KEY 4
@@ -174,6 +174,10 @@ int draft_make_in_room(struct tenant *t, const struct key *key, size_t len, unsi
 	return fill_draft(t, key, len, draft_flags(key, len, flags, deadline), deadline, keep, out);
 }
 
+void draft_discard(struct shard *s, const struct draft *draft) {
+	arena_free(s->arena, draft->block, draft->size, ARENA_ENTRY);
+}
+
 void draft_seal(struct draft *draft) {
 	uint8_t check = check_of(draft->entry, draft->owner, draft->size);
 	draft->entry->sizes |= entry_sizes_check(check);
@@ -238,9 +242,10 @@ void draft_publish(struct tenant *t, struct database *d, const struct key *key, 
 	if (undo_active(s)) {
 		undo_kill(s, block, size, true);
 	} else {
+		uint32_t old_owner = old->owner;
 		old->owner = 0;
 		crash_point();
-		pin_free_entry(s, block, size);
+		value_type_free_entry(s, block, old_owner, size);
 	}
 	change_tell(t, CHANGE_VALUE, key->db_slot, key->name);
 }

@@ -29,6 +29,8 @@ size_t draft_size(const struct key *key, size_t len, unsigned flags, int64_t dea
 int64_t draft_deadline(const struct tenant *t, const struct entry *old, int64_t deadline);
 /* Gives a draft whose value is written its check. A draft without it is published after check_begin_whole(). */
 void draft_seal(struct draft *draft);
+/* Frees a draft that is not published. */
+void draft_discard(struct shard *s, const struct draft *draft);
 /* Puts a finished draft in the place of `old`, or into the table if `old` is NULL. */
 void draft_publish(struct tenant *t, struct database *d, const struct key *key, struct entry *old,
 		   const struct draft *draft);

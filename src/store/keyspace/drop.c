@@ -6,9 +6,9 @@
 #include "store/keyspace/drop.h"
 
 #include "store/arena/crash_point.h"
-#include "store/keyspace/pin.h"
 #include "store/keyspace/record.h"
 #include "store/keyspace/undo.h"
+#include "store/keyspace/value_type.h"
 
 /* Removes a database from the list of resizes. */
 static void resizing_remove(struct shard *s, ref block) {
@@ -87,10 +87,11 @@ static void drop_entry(void *context, ref block) {
 		wheel_remove(s->arena, &s->root->wheel, block);
 	if (drop->lru != NULL)
 		lru_remove(s->arena, drop->lru, block);
+	uint32_t owner = e->owner;
 	e->owner = 0;
 	crash_point();
 	discharge(drop, arena_block_size(size));
-	pin_free_entry(s, block, size);
+	value_type_free_entry(s, block, owner, size);
 }
 
 void drop_charge(struct tenant *t) {

@@ -93,6 +93,9 @@ static inline unsigned entry_flags(const struct entry *e) {
 static inline bool entry_has(const struct entry *e, enum entry_flag flag) {
 	return (entry_flags(e) & (unsigned)flag) != 0;
 }
+static inline bool entry_owner_is_tagged(uint32_t owner) {
+	return (~owner & (uint32_t)ENTRY_FORM << 24) == 0;
+}
 static inline bool entry_is_tagged(const struct entry *e) {
 	return (entry_flags(e) & ENTRY_FORM) == ENTRY_FORM;
 }
@@ -138,6 +141,17 @@ static inline struct slice entry_stored(const struct entry *e) {
 	if (__builtin_expect(entry_has(e, ENTRY_WIDE), 0))
 		len = entry_wide((struct entry *)(uintptr_t)e)->value_len;
 	return (struct slice){key.data + key.len, len};
+}
+
+/* Returns the stored value of a block whose owner was `owner` before it was cleared. */
+static inline struct slice entry_stored_before(const struct entry *e, uint32_t owner) {
+	unsigned flags = owner >> 24 & 15;
+	const char *key = (const char *)e + entry_header_size(flags);
+	if (flags & ENTRY_WIDE) {
+		const struct block_wide *wide = (const struct block_wide *)(const void *)key - 1;
+		return (struct slice){key + wide->key_len, wide->value_len};
+	}
+	return (struct slice){key + (e->sizes & ENTRY_NARROW_KEY), e->sizes >> ENTRY_VALUE_SHIFT & ENTRY_NARROW_VALUE};
 }
 
 /* Bytes that the entry needs: what its block was allocated with. */

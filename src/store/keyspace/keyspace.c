@@ -1,13 +1,13 @@
-#include "atomdb/store/keyspace.h"
+#include "store/keyspace/keyspace.h"
 
 #include "atomdb/util/error.h"
 #include "store/arena/crash_point.h"
 #include "store/keyspace/change.h"
 #include "store/keyspace/check.h"
 #include "store/keyspace/draft.h"
-#include "store/keyspace/record.h"
 #include "store/keyspace/remove.h"
 #include "store/keyspace/undo.h"
+#include "store/keyspace/value_type.h"
 
 struct key keyspace_key(const struct tenant *t, unsigned db_slot, struct slice name) {
 	return (struct key){name, hash_bytes(&t->shard->context.seed, name.data, name.len), db_slot};
@@ -38,9 +38,8 @@ uint32_t keyspace_generation(const struct tenant *t) {
 	return arena_generation(t->shard->context.arena);
 }
 
-/* A search that found nothing, or `due`, which is to go. Kept apart from the usual end of one. */
-static __attribute__((noinline)) struct entry *find_nothing(struct tenant *t, const struct key *key, enum lookup how,
-							    ref due) {
+__attribute__((noinline)) struct entry *keyspace_find_nothing(struct tenant *t, const struct key *key, enum lookup how,
+							      ref due) {
 	if (due != 0 && (how == LOOKUP_WRITE || !tenant_holds_expired(t))) {
 		counter_add(&t->counters.expirations, 1);
 		remove_entry(t, tenant_database(t, key->db_slot), key->hash, due, CHANGE_EXPIRED);
@@ -53,19 +52,7 @@ static __attribute__((noinline)) struct entry *find_nothing(struct tenant *t, co
 }
 
 struct entry *keyspace_find(struct tenant *t, const struct key *key, enum lookup how) {
-	const struct shard *s = t->shard;
-	const struct database *d = tenant_database(t, key->db_slot);
-	ref block = d == NULL ? 0 : table_find(&s->context, &d->table, key->hash, key->name);
-	struct entry *e = entry_at(s, block);
-	if (block == 0 || __builtin_expect(entry_due(s, e), 0))
-		return find_nothing(t, key, how, block);
-	if (how & LOOKUP_TOUCH) {
-		lru_touch(s->arena, &t->record->lru, block);
-		entry_set_used(e, s->used_now);
-	}
-	if (how & LOOKUP_COUNT)
-		counter_add(&t->counters.hits, 1);
-	return e;
+	return keyspace_find_inline(t, key, how);
 }
 
 struct slice keyspace_name(const struct entry *e) {
@@ -76,8 +63,9 @@ int64_t keyspace_deadline(const struct entry *e) {
 	return entry_deadline(e);
 }
 
-size_t keyspace_memory(const struct entry *e) {
-	return entry_block_size(e);
+size_t keyspace_memory(const struct tenant *t, const struct entry *e) {
+	const struct value_type *type = value_type_of(t, e);
+	return entry_block_size(e) + (type->memory == NULL ? 0 : type->memory(t, e));
 }
 
 int64_t keyspace_idle(const struct tenant *t, const struct entry *e) {
@@ -125,7 +113,9 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 		return error;
 	memcpy(draft.value, stored.data, stored.len);
 	draft_seal(&draft);
+	s->moved = entry_ref(s, e);
 	draft_publish(t, d, key, e, &draft);
+	s->moved = 0;
 	return 0;
 }
 

@@ -177,7 +177,8 @@ static struct pin *pin_block(struct tenant *t, ref block) {
 	if (!arena_find_block(s->arena, block, ARENA_ENTRY, &size) || size < PIN_MIN)
 		return NULL;
 	const struct entry *e = entry_at(s, block);
-	if (e->owner == 0 || entry_tenant(e) != t->slot || entry_size(e) > size || entry_size(e) < PIN_MIN)
+	if (e->owner == 0 || entry_tenant(e) != t->slot || entry_is_tagged(e) || entry_size(e) > size ||
+	    entry_size(e) < PIN_MIN)
 		return NULL;
 	return pin_take(t, e);
 }

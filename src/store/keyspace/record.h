@@ -102,6 +102,8 @@ static_assert(offsetof(struct shard_root, seed) == 2912 && sizeof(struct shard_r
 	      "the root is part of the arena's format");
 
 /* The compaction of a shard: see src/store/shard/compact.h. */
+struct value_types;
+
 struct compaction {
 	uint64_t least; /* the fewest bytes lost in slabs since the last compaction ended */
 	bool purge;     /* the slack also goes back to the kernel when it ends */
@@ -141,17 +143,19 @@ struct shard {
 	int64_t compare_ms; /* the next time at which the clock is compared with monotonic time */
 	uint32_t used_now;  /* entry_used_at(shard_used_ms()) */
 	uint64_t now_ns;
-	uint64_t draws;             /* number of random keys that were drawn */
-	struct tenant **tenants;    /* owned array, by slot; NULL: the slot has no open tenant */
-	uint32_t slots;             /* size of that array and of the directory */
-	unsigned undo_depth;        /* number of open scopes, one in the other */
-	bool undo_noting;           /* changes are noted in the undo log */
-	bool undo_dropped;          /* the open scope dropped a database and may still roll that back */
-	bool transaction;           /* the open scope is that of a transaction */
-	struct tenant *undo_tenant; /* the tenant of the open scope, from its first note on; or NULL */
-	uint64_t undo_bytes;        /* charged to undo_tenant for the log and the kept blocks */
-	uint64_t transaction_bytes; /* charged for the queued commands of the open transaction */
-	int64_t held_ms;            /* CLOCK_MONOTONIC: the earliest end of a tenant's hold of expired entries */
+	uint64_t draws;                  /* number of random keys that were drawn */
+	const struct value_types *types; /* not owned: value_type.h */
+	ref moved;                       /* an entry that is removed while another one has its value already, or 0 */
+	struct tenant **tenants;         /* owned array, by slot; NULL: the slot has no open tenant */
+	uint32_t slots;                  /* size of that array and of the directory */
+	unsigned undo_depth;             /* number of open scopes, one in the other */
+	bool undo_noting;                /* changes are noted in the undo log */
+	bool undo_dropped;               /* the open scope dropped a database and may still roll that back */
+	bool transaction;                /* the open scope is that of a transaction */
+	struct tenant *undo_tenant;      /* the tenant of the open scope, from its first note on; or NULL */
+	uint64_t undo_bytes;             /* charged to undo_tenant for the log and the kept blocks */
+	uint64_t transaction_bytes;      /* charged for the queued commands of the open transaction */
+	int64_t held_ms;                 /* CLOCK_MONOTONIC: the earliest end of a tenant's hold of expired entries */
 	struct entry_change change;
 	struct tenant_limits defaults;
 	struct list over;  /* tenants above their quota, which was lowered */

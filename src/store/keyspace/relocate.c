@@ -14,9 +14,12 @@
 #include "store/keyspace/quota.h"
 #include "store/keyspace/record.h"
 #include "store/keyspace/undo.h"
+#include "store/keyspace/value_type.h"
 
-/* Copies `e`, which is not evicted as long as `keep` is not. */
-static int copy(struct tenant *t, const struct entry *e, const struct key *to, struct entry *old, ref keep) {
+/* Publishes an entry with the stored bytes of `e` under another key. Does not evict `e` as long as `keep` is in the
+ * list. `own`: the hook of the type that makes it a value of its own, or NULL if the value moves. */
+static int put(struct tenant *t, const struct entry *e, const struct key *to, struct entry *old, ref keep,
+	       int (*own)(struct tenant *t, const struct entry *e, char *stored)) {
 	struct slice stored = entry_stored(e);
 	struct database *d = draft_database(t, to, stored.len, keep);
 	struct draft draft;
@@ -26,26 +29,44 @@ static int copy(struct tenant *t, const struct entry *e, const struct key *to, s
 	if (error != 0)
 		return error;
 	memcpy(draft.value, stored.data, stored.len);
+	error = own == NULL ? 0 : own(t, e, draft.value);
+	if (error != 0) {
+		draft_discard(t->shard, &draft);
+		return error;
+	}
 	draft_seal(&draft);
 	draft_publish(t, d, to, old, &draft);
 	return 0;
 }
 
-int keyspace_copy(struct tenant *t, struct entry *e, const struct key *to, struct entry *old) {
+/* Like put(), with both entries in the list. */
+static int put_beside(struct tenant *t, const struct entry *e, const struct key *to, struct entry *old,
+		      int (*own)(struct tenant *t, const struct entry *e, char *stored)) {
 	struct shard *s = t->shard;
 	ref from = entry_ref(s, e);
 	lru_touch(s->arena, &t->record->lru, from);
 	if (old != NULL)
 		lru_touch(s->arena, &t->record->lru, entry_ref(s, old));
-	return copy(t, e, to, old, from);
+	return put(t, e, to, old, from, own);
+}
+
+int keyspace_copy(struct tenant *t, struct entry *e, const struct key *to, struct entry *old) {
+	return put_beside(t, e, to, old, value_type_of(t, e)->copy);
+}
+
+/* Deletes an entry whose value another one has now. */
+static void delete_moved(struct tenant *t, const struct key *from, struct entry *e) {
+	t->shard->moved = entry_ref(t->shard, e);
+	keyspace_delete(t, from, e);
+	t->shard->moved = 0;
 }
 
 /* A move within a transaction, which keeps the entry where it was. */
 static int move_kept(struct tenant *t, const struct key *from, struct entry *e, const struct key *to,
 		     struct entry *old) {
-	int error = keyspace_copy(t, e, to, old);
+	int error = put_beside(t, e, to, old, NULL);
 	if (error == 0)
-		keyspace_delete(t, from, e);
+		delete_moved(t, from, e);
 	return error;
 }
 
@@ -61,10 +82,10 @@ int keyspace_move(struct tenant *t, const struct key *from, struct entry *e, con
 	lru_remove(s->arena, &t->record->lru, entry_ref(s, e));
 	account_entry(t, d, from->db_slot, ttl, bytes, false);
 	keyspace_begin(s);
-	int error = copy(t, e, to, old, 0);
+	int error = put(t, e, to, old, 0, NULL);
 	account_entry(t, d, from->db_slot, ttl, bytes, true);
 	if (error == 0)
-		keyspace_delete(t, from, e);
+		delete_moved(t, from, e);
 	else
 		lru_push(s->arena, &t->record->lru, entry_ref(s, e));
 	keyspace_commit(s);

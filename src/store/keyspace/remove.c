@@ -6,8 +6,8 @@
 #include "store/keyspace/account.h"
 #include "store/keyspace/age_histogram.h"
 #include "store/keyspace/change.h"
-#include "store/keyspace/pin.h"
 #include "store/keyspace/undo.h"
+#include "store/keyspace/value_type.h"
 
 void remove_unlinked(struct tenant *t, struct database *d, ref block, bool keep) {
 	struct shard *s = t->shard;
@@ -21,10 +21,11 @@ void remove_unlinked(struct tenant *t, struct database *d, ref block, bool keep)
 		undo_kill(s, block, size, keep);
 		return;
 	}
+	uint32_t owner = e->owner;
 	crash_point();
 	e->owner = 0;
 	crash_point();
-	pin_free_entry(s, block, size);
+	value_type_free_entry(s, block, owner, size);
 }
 
 void remove_entry(struct tenant *t, struct database *d, uint64_t hash, ref block, enum change why) {

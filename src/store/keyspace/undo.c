@@ -6,7 +6,7 @@
 #include "store/arena/adopt.h"
 #include "store/arena/crash_point.h"
 #include "store/keyspace/check.h"
-#include "store/keyspace/pin.h"
+#include "store/keyspace/value_type.h"
 
 #define ROOM_MIN  64u
 #define ROOM_KEPT 1024u
@@ -99,7 +99,8 @@ static void finish(struct shard *s) {
 		if (u->kind == UNDO_CREATED && is_entry(s, u->block))
 			e->owner &= ~ENTRY_FRESH;
 		else if (u->kind == UNDO_KILLED)
-			pin_free_entry(s, u->block, (size_t)(u->value >> 32) * ARENA_UNIT);
+			value_type_free_entry(s, u->block, u->at != 0 ? 0 : (uint32_t)u->value,
+					      (size_t)(u->value >> 32) * ARENA_UNIT);
 		else if (u->kind == UNDO_SAVED)
 			arena_free(s->arena, (ref)u->value, (size_t)(u->value >> 32), ARENA_OTHER);
 	}
@@ -153,7 +154,8 @@ uint32_t undo_create(struct shard *s, ref block, uint32_t owner) {
 
 void undo_kill(struct shard *s, ref block, size_t size, bool keep) {
 	struct entry *e = arena_at(s->arena, block);
-	struct undo u = {UNDO_KILLED, block, 0, e->owner | (uint64_t)(arena_block_size(size) / ARENA_UNIT) << 32};
+	struct undo u = {UNDO_KILLED, block, block == s->moved,
+			 e->owner | (uint64_t)(arena_block_size(size) / ARENA_UNIT) << 32};
 
 	keep = keep && !entry_fresh(e);
 	if (keep)
@@ -165,7 +167,7 @@ void undo_kill(struct shard *s, ref block, size_t size, bool keep) {
 	e->owner = 0;
 	crash_point();
 	if (!keep)
-		pin_free_entry(s, block, size);
+		value_type_free_entry(s, block, (uint32_t)u.value, size);
 }
 
 void undo_note_header(struct shard *s, struct entry *e) {

@@ -21,7 +21,8 @@
 enum undo_kind {
 	UNDO_NOTHING,
 	UNDO_CREATED, /* block */
-	UNDO_KILLED,  /* block; value: owner, and size in units of 16 bytes << 32 */
+	UNDO_KILLED,  /* block; value: owner, and size in units of 16 bytes << 32; at: 1 if the value has moved to
+		       * another entry, which only the commit reads */
 	UNDO_HEADER,  /* block; value: owner, and sizes << 32 */
 	UNDO_BYTES,   /* block; at: offset, and length (1 to 8) << 48; value: the bytes */
 	UNDO_SAVED,   /* block; at: offset; value: a block with the bytes, and their number << 32 */

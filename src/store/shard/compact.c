@@ -43,7 +43,9 @@ static bool move(struct shard *s, ref from, uint64_t hash) {
 	change_watcher watcher = t->watcher;
 
 	t->watcher = NULL;
+	s->moved = from;
 	draft_publish(t, d, &key, old, &draft);
+	s->moved = 0;
 	t->watcher = watcher;
 	counter_add(&t->counters.moved, 1);
 	counter_add(&s->counters.moved, 1);

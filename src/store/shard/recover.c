@@ -24,7 +24,7 @@
 #include "store/arena/crash_point.h"
 #include "store/keyspace/check.h"
 #include "store/keyspace/undo.h"
-#include "store/value/string.h"
+#include "store/keyspace/value_type.h"
 
 /* Entries whose buckets are prefetched together. */
 #define BATCH 32
@@ -69,7 +69,7 @@ static bool is_sound(const struct shard *s, const struct entry *e, size_t block)
 		return false;
 	if (entry_has(e, ENTRY_TTL) && entry_deadline(e) <= 0)
 		return false;
-	return arena_block_size(header + key.len + stored.len) == block && string_is_sound(e);
+	return arena_block_size(header + key.len + stored.len) == block && value_type_in(s, e)->is_sound(e);
 }
 
 static bool is_same_key(const struct entry *a, const struct entry *b) {

@@ -16,6 +16,7 @@
 #include "store/keyspace/pin.h"
 #include "store/keyspace/record.h"
 #include "store/shard/recover.h"
+#include "store/value/types.h"
 
 static uint64_t seed_sum(const struct hash_seed *seed) {
 	return hash_bytes(seed, "AtomDB", 6);
@@ -133,6 +134,7 @@ int shard_new(struct shard **out, const struct shard_options *options) {
 		return -ENOMEM;
 	list_init(&s->over);
 	list_init(&s->pins);
+	s->types = options->types != NULL ? options->types : &value_types;
 	s->id = options->id;
 	s->worker = options->worker;
 	s->skew_ms = INT64_MAX / 2; /* so that the first reading of the clock sets it */

@@ -8,17 +8,21 @@
 
 #include <assert.h>
 
-#include "atomdb/store/keyspace.h"
+#include "atomdb/rdb/string.h"
+#include "atomdb/util/digest.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/number.h"
 #include "store/arena/crash_point.h"
 #include "store/keyspace/change.h"
 #include "store/keyspace/check.h"
 #include "store/keyspace/draft.h"
+#include "store/keyspace/keyspace.h"
 #include "store/keyspace/pin.h"
 #include "store/keyspace/quota.h"
 #include "store/keyspace/record.h"
 #include "store/keyspace/undo.h"
+
+_Static_assert(RDB_STRING_MAX == STRING_MAX, "a payload holds any string, and no longer one");
 
 /* Of the two bits of ENTRY_FORM. */
 enum {
@@ -46,10 +50,28 @@ static __attribute__((noinline)) struct slice text_of_integer(const struct entry
 	return (struct slice){text, number_format(value, text)};
 }
 
-struct slice string_value(const struct entry *e, char text[STRING_TEXT]) {
+/* Not inlined: string_find() then saves no registers in the usual case. */
+static __attribute__((noinline)) bool tag_is_digits(const struct entry *e) {
+	struct slice stored = entry_stored(e);
+	return stored.len != 0 && stored.data[0] == ENTRY_TAG_DIGITS;
+}
+
+int string_find(struct tenant *t, const struct key *key, enum lookup how, struct string **found) {
+	struct entry *e = keyspace_find_inline(t, key, how);
+	if (e != NULL && __builtin_expect(entry_is_tagged(e), 0) && !tag_is_digits(e))
+		return ATOMDB_E_WRONGTYPE;
+	*found = (struct string *)e;
+	return 0;
+}
+
+static struct slice value_of(const struct entry *e, char text[STRING_TEXT]) {
 	if (__builtin_expect(has_form(e, STRING_INT), 0))
 		return text_of_integer(e, text);
 	return entry_stored(e);
+}
+
+struct slice string_value(const struct string *s, char text[STRING_TEXT]) {
+	return value_of(string_entry(s), text);
 }
 
 /* Kept apart, so that the usual case is inlined. */
@@ -59,27 +81,21 @@ static __attribute__((noinline)) bool integer_of_text(const struct entry *e, int
 	return number_parse((struct slice){stored.data + tag, stored.len - tag}, value);
 }
 
-bool string_integer(const struct entry *e, int64_t *value) {
-	if (__builtin_expect(!is_integer(e), 0))
-		return integer_of_text(e, value);
-	memcpy(value, entry_stored(e).data, sizeof *value);
-	return true;
-}
-
 const char *string_encoding(const struct entry *e) {
 	int64_t ignored;
 	if (entry_is_tagged(e))
 		return "embstr";
 	if (has_form(e, STRING_RAW))
 		return "raw";
-	if (string_integer(e, &ignored))
+	if (is_integer(e) || integer_of_text(e, &ignored))
 		return "int";
 	return entry_stored(e).len <= 44 ? "embstr" : "raw";
 }
 
 /* Stores `len` bytes under `key`. */
-static int store(struct tenant *t, const struct key *key, struct entry *old, const void *stored, size_t len,
-		 unsigned flags, int64_t deadline) {
+static inline __attribute__((always_inline)) int store_here(struct tenant *t, const struct key *key, struct entry *old,
+							    const void *stored, size_t len, unsigned flags,
+							    int64_t deadline) {
 	deadline = draft_deadline(t, old, deadline);
 	if (__builtin_expect(deadline != 0 && deadline <= t->shard->now_ms, 0)) {
 		if (old != NULL)
@@ -99,6 +115,12 @@ static int store(struct tenant *t, const struct key *key, struct entry *old, con
 	return 0;
 }
 
+/* The same for all but string_set(), which is the usual case. */
+static int store(struct tenant *t, const struct key *key, struct entry *old, const void *stored, size_t len,
+		 unsigned flags, int64_t deadline) {
+	return store_here(t, key, old, stored, len, flags, deadline);
+}
+
 void string_choose_form(struct slice value, struct string_form *form) {
 	form->stored = value;
 	form->flags = 0;
@@ -109,10 +131,9 @@ void string_choose_form(struct slice value, struct string_form *form) {
 }
 
 int string_set(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline) {
-	int64_t number;
-	if (value.len > sizeof number && value.len <= NUMBER_TEXT_MAX && number_parse(value, &number))
-		return store(t, key, old, &number, sizeof number, STRING_INT, deadline);
-	return store(t, key, old, value.data, value.len, 0, deadline);
+	struct string_form form;
+	string_choose_form(value, &form);
+	return store_here(t, key, old, form.stored.data, form.stored.len, form.flags, deadline);
 }
 
 int string_set_raw(struct tenant *t, const struct key *key, struct entry *old, struct slice value, int64_t deadline) {
@@ -146,7 +167,8 @@ static inline void put_integer(struct tenant *t, const struct key *key, struct e
 	change_tell(t, CHANGE_VALUE, key->db_slot, key->name);
 }
 
-int string_add(struct tenant *t, const struct key *key, struct entry *old, int64_t amount, int64_t *sum) {
+int string_add(struct tenant *t, const struct key *key, struct string *string, int64_t amount, int64_t *sum) {
+	struct entry *old = string_entry(string);
 	int64_t value = 0, result;
 	char *at = NULL;
 	if (old != NULL && is_integer(old)) {
@@ -237,7 +259,7 @@ static int resize(struct tenant *t, const struct key *key, struct entry *old, si
 	size_t kept = 0;
 	if (old != NULL) {
 		char text[STRING_TEXT];
-		struct slice value = string_value(old, text);
+		struct slice value = value_of(old, text);
 		kept = value.len < length ? value.len : length;
 		memcpy(draft.value, value.data, kept);
 	}
@@ -248,16 +270,17 @@ static int resize(struct tenant *t, const struct key *key, struct entry *old, si
 	return 0;
 }
 
-int string_resize(struct tenant *t, const struct key *key, struct entry *old, size_t length, struct span span,
+int string_resize(struct tenant *t, const struct key *key, struct string *old, size_t length, struct span span,
 		  char **bytes) {
 	keyspace_begin(t->shard);
-	int error = resize(t, key, old, length, span, bytes);
+	int error = resize(t, key, string_entry(old), length, span, bytes);
 	if (error != 0)
 		keyspace_commit(t->shard);
 	return error;
 }
 
-bool string_patch(struct tenant *t, const struct key *key, struct entry *e, struct span span, char **bytes) {
+bool string_patch(struct tenant *t, const struct key *key, struct string *old, struct span span, char **bytes) {
+	struct entry *e = string_entry(old);
 	struct shard *s = t->shard;
 	assert(span.len <= UNDO_INLINE);
 	keyspace_begin(s);
@@ -269,7 +292,8 @@ bool string_patch(struct tenant *t, const struct key *key, struct entry *e, stru
 	return true;
 }
 
-int string_make_raw(struct tenant *t, const struct key *key, struct entry *e) {
+int string_make_raw(struct tenant *t, const struct key *key, struct string *old) {
+	struct entry *e = string_entry(old);
 	if (!has_form(e, STRING_INT)) {
 		if (!undo_is_free(t->shard, e))
 			undo_note_header(t->shard, e);
@@ -280,7 +304,7 @@ int string_make_raw(struct tenant *t, const struct key *key, struct entry *e) {
 	}
 	struct database *d = tenant_database(t, key->db_slot);
 	char text[STRING_TEXT];
-	struct slice value = string_value(e, text);
+	struct slice value = value_of(e, text);
 	struct draft draft;
 	int error = draft_make(t, d, key, e, value.len, STRING_RAW, entry_deadline(e), 0, &draft);
 	if (error != 0)
@@ -305,4 +329,25 @@ bool string_is_sound(const struct entry *e) {
 	if (entry_is_tagged(e))
 		return is_digits(stored);
 	return stored.len <= STRING_MAX && (!is_integer(e) || stored.len == sizeof(int64_t));
+}
+
+int string_dump(const struct tenant *t, const struct entry *e, struct value_room room) {
+	char text[STRING_TEXT];
+	struct slice value = value_of(e, text);
+	(void)t;
+	return value.len > room.most || rdb_write_string(room.buffer, value) != 0 ? ATOMDB_E_OOM : 0;
+}
+
+int string_restore(struct tenant *t, const struct key *key, struct entry *old, int64_t deadline,
+		   const struct payload *payload, struct value_room room) {
+	char text[NUMBER_TEXT_MAX];
+	struct slice value;
+	int error = rdb_read_string(payload->value, room.most, text, room.buffer, &value);
+	return error != 0 ? error : string_set(t, key, old, value, deadline);
+}
+
+void string_digest(const struct tenant *t, const struct entry *e, struct digest *d) {
+	char text[STRING_TEXT];
+	(void)t;
+	digest_mix(d, value_of(e, text));
 }

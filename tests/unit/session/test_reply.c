@@ -2,6 +2,7 @@
 #include "atomdb/store/pin.h"
 #include "atomdb/util/error.h"
 #include "atomdb/util/glob.h"
+#include "store/as_string.h"
 #include "world.h"
 
 /* Expects one reply, and removes it. */
@@ -127,7 +128,7 @@ static void test_a_large_value_is_pinned_unless_the_client_may_need_bytes_behind
 	(void)state;
 	expect(c, "SETRANGE large 1048575 x", ":1048576\r\n");
 	const struct entry *e = find(s, "large");
-	struct slice value = string_value(e, text);
+	struct slice value = string_value(as_string(e), text);
 	assert_int_equal(value.len, PIN_MIN);
 	c->out.len = 0;
 

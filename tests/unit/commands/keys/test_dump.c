@@ -1,12 +1,14 @@
-/* DUMP and RESTORE. test_payload.c has the format. */
+/* DUMP and RESTORE. test_payload.c and test_string.c have the format. */
 #include "atomdb/rdb/payload.h"
+#include "atomdb/rdb/string.h"
 #include "atomdb/util/crc64.h"
 #include "world.h"
 
 static struct buffer write_payload(struct slice value) {
 	struct buffer out;
 	buffer_init(&out);
-	assert_int_equal(payload_write(&out, value), 0);
+	assert_int_equal(rdb_write_string(&out, value), 0);
+	assert_int_equal(payload_seal(&out, 0), 0);
 	return out;
 }
 

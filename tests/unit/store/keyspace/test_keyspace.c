@@ -16,6 +16,7 @@
 #include "atomdb/store/walk.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
+#include "store/as_string.h"
 #include "store/keyspace/record.h"
 #include "store/random.h"
 
@@ -139,7 +140,7 @@ static void check_key(struct model *m, unsigned database, unsigned number) {
 	assert_int_equal(e != NULL, k->there);
 	if (e == NULL)
 		return;
-	struct slice value = string_value(e, text);
+	struct slice value = string_value(as_string(e), text);
 	assert_int_equal(value.len, k->len);
 	assert_true(memcmp(value.data, k->value, k->len) == 0);
 	assert_int_equal(keyspace_deadline(e), k->deadline);
@@ -232,7 +233,7 @@ static void model_append(struct model *m, unsigned d, unsigned number, const str
 	assert_non_null(copy);
 	memcpy(copy, k->value, k->len);
 	memset(copy + k->len, 'z', more);
-	assert_int_equal(string_resize(&m->tenant, key, old, k->len + more, (struct span){0}, &bytes), 0);
+	assert_int_equal(string_resize(&m->tenant, key, as_string(old), k->len + more, (struct span){0}, &bytes), 0);
 	memset(bytes + k->len, 'z', more);
 	keyspace_commit(m->tenant.shard);
 	model_put(k, copy, k->len + more);
@@ -453,7 +454,7 @@ static void test_small_appends_rarely_copy_a_large_value(void **state) {
 	while (size < 8 << 20) {
 		size += 1000;
 		struct entry *e = keyspace_find(&t, &key, LOOKUP_WRITE);
-		assert_int_equal(string_resize(&t, &key, e, size, (struct span){0}, &bytes), 0);
+		assert_int_equal(string_resize(&t, &key, as_string(e), size, (struct span){0}, &bytes), 0);
 		moves += bytes != last;
 		last = bytes;
 		bytes[size - 1] = (char)size;
@@ -462,7 +463,7 @@ static void test_small_appends_rarely_copy_a_large_value(void **state) {
 	assert_true(moves < 200);
 	struct entry *e = keyspace_find(&t, &key, LOOKUP_PEEK);
 	char text[STRING_TEXT];
-	struct slice value = string_value(e, text);
+	struct slice value = string_value(as_string(e), text);
 	for (size_t i = 1000; i <= size; i += 1000)
 		assert_int_equal(value.data[i - 1], (char)i);
 	keyspace_delete(&t, &key, e);
@@ -494,7 +495,7 @@ static void test_the_idle_time_of_a_key_is_rounded_down(void **state) {
 	struct entry *e = keyspace_find(&t, &key, LOOKUP_READ);
 	char text[STRING_TEXT];
 	assert_int_equal(keyspace_idle(&t, e), 0);
-	assert_true(slice_equal(string_value(e, text), SLICE("value")));
+	assert_true(slice_equal(string_value(as_string(e), text), SLICE("value")));
 	keyspace_set_idle(&t, e, 7200);
 	assert_in_range(keyspace_idle(&t, e), 7200 - 525, 7200);
 	keyspace_set_idle(&t, e, INT64_MAX);

@@ -16,6 +16,7 @@
 #include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
+#include "store/as_string.h"
 #include "store/keyspace/record.h"
 #include "store/random.h"
 
@@ -124,7 +125,7 @@ static void test_a_refused_write_changes_nothing(void **state) {
 		assert_int_equal(e != NULL, lengths[n] != 0);
 		if (e != NULL) {
 			char text[STRING_TEXT];
-			struct slice v = string_value(e, text);
+			struct slice v = string_value(as_string(e), text);
 			assert_int_equal(v.len, lengths[n]);
 			assert_int_equal(v.data[0], 'a' + (int)(n % 26));
 			assert_int_equal(v.data[v.len - 1], 'a' + (int)(n % 26));
@@ -144,7 +145,7 @@ static void test_a_refused_write_changes_nothing(void **state) {
 			len = lengths[n] + len % 50 + 1;
 			if (len > sizeof value)
 				continue;
-			error = string_resize(&t, &key, e, len, (struct span){0}, &bytes);
+			error = string_resize(&t, &key, as_string(e), len, (struct span){0}, &bytes);
 			if (error == 0) {
 				memset(bytes + lengths[n], (int)('a' + n % 26), len - lengths[n]);
 				keyspace_commit(s);

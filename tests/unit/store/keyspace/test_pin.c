@@ -12,6 +12,7 @@
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "harness.h"
+#include "store/as_string.h"
 #include "store/keyspace/evict.h"
 #include "store/keyspace/pin.h"
 
@@ -90,7 +91,7 @@ static void expire(struct fixture *f) {
 
 static void write_in_place(struct fixture *f) {
 	char *bytes;
-	assert_int_equal(string_resize(&f->tenant, &f->key, find(f), SIZE, (struct span){7, 3}, &bytes), 0);
+	assert_int_equal(string_resize(&f->tenant, &f->key, as_string(find(f)), SIZE, (struct span){7, 3}, &bytes), 0);
 	memcpy(bytes + 7, "new", 3);
 	keyspace_commit(f->shard);
 }
@@ -110,7 +111,7 @@ static void a_pinned_value_is_unchanged(void **state) {
 		start(&f);
 		set(&f);
 		uint64_t before = charged(&f);
-		struct slice pinned = string_value(find(&f), text);
+		struct slice pinned = string_value(as_string(find(&f)), text);
 		struct pin *one = pin_take(&f.tenant, find(&f)), *two = pin_take(&f.tenant, find(&f));
 		assert_non_null(one);
 		assert_ptr_equal(one, two);
@@ -168,7 +169,7 @@ static void next_process(struct fixture *f, bool clean) {
 /* Hands over half of the value: a client has read the other half. */
 static struct pin_place leave_half(struct fixture *f, unsigned readers) {
 	char text[STRING_TEXT];
-	struct slice value = string_value(find(f), text);
+	struct slice value = string_value(as_string(find(f)), text);
 	struct pin *l = NULL;
 	for (unsigned i = 0; i < readers; i++)
 		l = pin_take(&f->tenant, find(f));

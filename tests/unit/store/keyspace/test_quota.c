@@ -13,6 +13,7 @@
 #include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
+#include "store/as_string.h"
 #include "store/keyspace/quota.h"
 #include "store/random.h"
 
@@ -81,7 +82,7 @@ static void test_a_refused_write_evicts_nothing(void **state) {
 	assert_int_equal(put(&t, 7, "new", 2 * MIB), ATOMDB_E_OOM);
 	assert_int_equal(string_resize(&t, &key, NULL, 100 * MIB, (struct span){0, 1}, &to), ATOMDB_E_OOM);
 	assert_int_equal(string_resize(&t, &elsewhere, NULL, 100 * MIB, (struct span){0, 1}, &to), ATOMDB_E_OOM);
-	assert_int_equal(string_resize(&t, &old, find(&t, 0, "k39999"), 3 * MIB, (struct span){0, 1}, &to),
+	assert_int_equal(string_resize(&t, &old, as_string(find(&t, 0, "k39999")), 3 * MIB, (struct span){0, 1}, &to),
 			 ATOMDB_E_OOM);
 	assert_int_equal(tenant_charge(&t, 2 * MIB), ATOMDB_E_OOM);
 	assert_int_equal(keys_of(&t), keys);
@@ -227,7 +228,7 @@ static void test_random_refusals_change_nothing(void **state) {
 		char *bytes;
 		switch (random_next(&seed) % 4) {
 		case 0:
-			error = string_resize(&t, &key, e, len, (struct span){0, 0}, &bytes);
+			error = string_resize(&t, &key, as_string(e), len, (struct span){0, 0}, &bytes);
 			if (error == 0)
 				keyspace_commit(s);
 			break;

@@ -12,6 +12,7 @@
 #include "atomdb/store/walk.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
+#include "store/as_string.h"
 #include "store/keyspace/record.h"
 
 struct fixture {
@@ -54,7 +55,7 @@ static void check(struct fixture *f, unsigned database, const char *name, const 
 	assert_int_equal(e != NULL, value != NULL);
 	if (e == NULL)
 		return;
-	assert_true(slice_equal(string_value(e, text), slice_of(value)));
+	assert_true(slice_equal(string_value(as_string(e), text), slice_of(value)));
 	assert_int_equal(keyspace_deadline(e), deadline);
 }
 

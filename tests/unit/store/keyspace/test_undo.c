@@ -15,6 +15,7 @@
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
+#include "store/as_string.h"
 #include "store/keyspace/quota.h"
 #include "store/keyspace/undo.h"
 
@@ -77,7 +78,7 @@ static void del(struct tenant *t, const char *name) {
 static int overwrite(struct tenant *t, const char *name, size_t len, struct span span) {
 	struct key key = key_of(t, name);
 	char *bytes;
-	int error = string_resize(t, &key, find(t, name), len, span, &bytes);
+	int error = string_resize(t, &key, as_string(find(t, name)), len, span, &bytes);
 	if (error == 0)
 		keyspace_commit(t->shard);
 	return error;
@@ -161,17 +162,17 @@ static void test_a_patch_takes_no_memory_of_the_tenant(void **state) {
 	uint64_t before = bytes_of(&t);
 	char *bytes;
 	keyspace_begin_transaction(s, 0);
-	assert_true(string_patch(&t, &a, find(&t, "a"), (struct span){8, 8}, &bytes));
+	assert_true(string_patch(&t, &a, as_string(find(&t, "a")), (struct span){8, 8}, &bytes));
 	memcpy(bytes + 8, "patched!", 8);
 	keyspace_commit(s);
 	keyspace_commit(s);
 	char text[STRING_TEXT];
-	struct slice value = string_value(find(&t, "a"), text);
+	struct slice value = string_value(as_string(find(&t, "a")), text);
 	assert_memory_equal(value.data + 8, "patched!", 8);
 	assert_int_equal(bytes_of(&t), before);
 	/* A pinned value would have to be copied. */
 	struct pin *pin = pin_take(&t, find(&t, "a"));
-	assert_false(string_patch(&t, &a, find(&t, "a"), (struct span){8, 8}, &bytes));
+	assert_false(string_patch(&t, &a, as_string(find(&t, "a")), (struct span){8, 8}, &bytes));
 	pin_release(pin);
 	assert_int_equal(s->undo_depth, 0);
 	close_all(s, &t);

@@ -12,6 +12,7 @@
 #include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "harness.h"
+#include "store/as_string.h"
 #include "store/random.h"
 #include "store/shard/compact.h"
 
@@ -74,12 +75,12 @@ static void check(void) {
 		assert_int_equal(e != NULL, model[n].there);
 		if (e == NULL)
 			continue;
-		struct slice found = string_value(e, text);
+		struct slice found = string_value(as_string(e), text);
 		fill(value, n, model[n].len);
 		assert_int_equal(found.len, model[n].len);
 		assert_memory_equal(found.data, value, found.len);
 		assert_int_equal(keyspace_deadline(e), model[n].deadline);
-		blocks += keyspace_memory(e);
+		blocks += keyspace_memory(&tenant, e);
 		keys++;
 	}
 	for (unsigned db_slot = 0; db_slot < TENANT_DATABASES; db_slot++)

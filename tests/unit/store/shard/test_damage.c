@@ -17,6 +17,7 @@
 #include "atomdb/util/error.h"
 #include "harness.h"
 #include "store/arena/pages.h"
+#include "store/as_string.h"
 #include "store/keyspace/evict.h"
 #include "store/keyspace/record.h"
 #include "store/random.h"
@@ -116,7 +117,7 @@ static unsigned check_values(unsigned *wrong) {
 		const struct entry *e = keyspace_find(&tenant, &key, LOOKUP_READ);
 		if (e == NULL)
 			continue;
-		struct slice v = string_value(e, text);
+		struct slice v = string_value(as_string(e), text);
 		if (v.len == value_of(i, value) && memcmp(v.data, value, v.len) == 0)
 			there++;
 		else

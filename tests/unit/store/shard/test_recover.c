@@ -16,9 +16,11 @@
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/number.h"
 #include "harness.h"
 #include "store/arena/adopt.h"
 #include "store/arena/crash_point.h"
+#include "store/as_string.h"
 #include "store/keyspace/check.h"
 #include "store/keyspace/drop.h"
 #include "store/keyspace/evict.h"
@@ -124,7 +126,7 @@ static void write_part(unsigned t, unsigned d, unsigned n) {
 	memset(k->value + at, 'Z', part);
 	k->there = true;
 	k->len = grown;
-	assert_int_equal(string_resize(&tenants[t], &key, old, grown, (struct span){at, part}, &bytes), 0);
+	assert_int_equal(string_resize(&tenants[t], &key, as_string(old), grown, (struct span){at, part}, &bytes), 0);
 	for (size_t i = 0; i < part; i++) {
 		bytes[at + i] = 'Z';
 		if (i % 7 == 0)
@@ -138,7 +140,8 @@ static void count_up(unsigned t, unsigned d, unsigned n) {
 	struct key key = key_of(t, d, n);
 	struct entry *old = keyspace_find(&tenants[t], &key, LOOKUP_WRITE);
 	int64_t value = 0;
-	if (old != NULL && !string_integer(old, &value))
+	char text[STRING_TEXT];
+	if (old != NULL && !number_parse(string_value(as_string(old), text), &value))
 		return;
 	int64_t present = value, sum;
 	value ^= (int64_t)draw(1000) << 40 | 1;
@@ -146,7 +149,7 @@ static void count_up(unsigned t, unsigned d, unsigned n) {
 		k->deadline = 0;
 	k->there = true;
 	k->len = (size_t)sprintf(k->value, "%lld", (long long)value);
-	assert_int_equal(string_add(&tenants[t], &key, old, value - present, &sum), 0);
+	assert_int_equal(string_add(&tenants[t], &key, as_string(old), value - present, &sum), 0);
 }
 
 static void expire(unsigned t, unsigned d, unsigned n) {
@@ -280,7 +283,7 @@ static bool is_same(const struct entry *e, const struct state *k) {
 	char text[STRING_TEXT];
 	if (e == NULL || !k->there)
 		return e == NULL && !k->there;
-	struct slice value = string_value(e, text);
+	struct slice value = string_value(as_string(e), text);
 	return value.len == k->len && memcmp(value.data, k->value, k->len) == 0 && keyspace_deadline(e) == k->deadline;
 }
 
@@ -530,7 +533,7 @@ static void test_an_obsolete_note_of_a_replacement_does_nothing(void **state) {
 	char text[STRING_TEXT];
 	const struct entry *e = keyspace_find(&tenants[0], &key, LOOKUP_PEEK);
 	assert_non_null(e);
-	assert_true(slice_equal(string_value(e, text), SLICE("third")));
+	assert_true(slice_equal(string_value(as_string(e), text), SLICE("third")));
 	assert_int_equal(counter_get(&tenants[0].counters.keys), 1);
 	for (unsigned n = 0; n < TENANTS; n++)
 		shard_close_tenant(shard, &tenants[n]);

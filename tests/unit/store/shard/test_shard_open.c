@@ -12,6 +12,7 @@
 #include "harness.h"
 #include "store/arena/adopt.h"
 #include "store/arena/pages.h"
+#include "store/as_string.h"
 #include "store/keyspace/record.h"
 
 #define MORE 16 /* bytes that only the other release has */
@@ -66,7 +67,7 @@ static void check(bool clean) {
 	struct key key = key_of("key");
 	const struct entry *e = keyspace_find(&tenant, &key, LOOKUP_READ);
 	assert_non_null(e);
-	assert_true(slice_equal(string_value(e, text), SLICE("value")));
+	assert_true(slice_equal(string_value(as_string(e), text), SLICE("value")));
 	assert_int_equal(shard_recovery(shard)->kind, clean ? RECOVERY_CLEAN : RECOVERY_CRASHED);
 	assert_int_equal(shard_recovery(shard)->dropped, 0);
 }

@@ -13,6 +13,7 @@
 #include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
 #include "harness.h"
+#include "store/as_string.h"
 #include "store/keyspace/record.h"
 #include "store/random.h"
 
@@ -66,8 +67,8 @@ static struct state look(struct tenant *t) {
 		snprintf(name, sizeof name, "k%u", i);
 		struct key key = keyspace_key(t, 0, slice_of(name));
 		const struct entry *e = keyspace_find(t, &key, LOOKUP_PEEK);
-		now.length[i] = e == NULL ? -1 : (int64_t)string_value(e, text).len;
-		now.letter[i] = now.length[i] > 0 ? string_value(e, text).data[0] : 0;
+		now.length[i] = e == NULL ? -1 : (int64_t)string_value(as_string(e), text).len;
+		now.letter[i] = now.length[i] > 0 ? string_value(as_string(e), text).data[0] : 0;
 	}
 	return now;
 }

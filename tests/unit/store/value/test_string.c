@@ -1,8 +1,9 @@
 /* Strings: each way to write one, and the encoding that it has then. */
 #include "atomdb/store/relocate.h"
-#include "atomdb/store/string.h"
 #include "atomdb/util/error.h"
+#include "store/as_string.h"
 #include "store/store.h"
+#include "store/value/string.h"
 
 static void test_encoding_follows_the_bytes(void **state) {
 	(void)state;
@@ -28,7 +29,7 @@ static void test_encoding_follows_the_bytes(void **state) {
 		assert_int_equal(store_put(&t, 0, "k", cases[i].value, 0), 0);
 		struct entry *e = keyspace_find(&t, &key, LOOKUP_PEEK);
 		assert_string_equal(string_encoding(e), cases[i].encoding);
-		assert_true(slice_equal(string_value(e, text), slice_of(cases[i].value)));
+		assert_true(slice_equal(string_value(as_string(e), text), slice_of(cases[i].value)));
 	}
 	store_close(s, &t);
 }
@@ -50,9 +51,8 @@ static void test_digits_that_were_set_as_text_stay_text(void **state) {
 		assert_int_equal(keyspace_copy(&t, keyspace_find(&t, &key, LOOKUP_PEEK), &copy, old), 0);
 		struct entry *e = keyspace_find(&t, &copy, LOOKUP_PEEK);
 		assert_string_equal(string_encoding(e), "embstr");
-		assert_true(slice_equal(string_value(e, text), slice_of(values[i])));
-		assert_int_equal(string_integer(e, &number), i < 4);
-		assert_int_equal(string_add(&t, &copy, e, 0, &number), i < 4 ? 0 : ATOMDB_E_SYNTAX);
+		assert_true(slice_equal(string_value(as_string(e), text), slice_of(values[i])));
+		assert_int_equal(string_add(&t, &copy, as_string(e), 0, &number), i < 4 ? 0 : ATOMDB_E_SYNTAX);
 		assert_string_equal(string_encoding(keyspace_find(&t, &copy, LOOKUP_PEEK)), i < 4 ? "int" : "embstr");
 	}
 	store_close(s, &t);
