@@ -72,7 +72,7 @@ void registry_take_limits(struct registry *r, struct registered *g, const struct
 		bool keeps = is_lost(r, g, limits, i);
 		if (keeps)
 			tenant_limits_copy(&taken, &g->limits, i);
-		taken.kept |= keeps ? 1u << i : 0;
+		taken.kept = (uint8_t)(taken.kept | (unsigned)keeps << i);
 		if (keeps || (i != KEY_LIMIT_EVICTION && becomes_smaller(g, limits, i) && exceeds(r, g, limits, i)))
 			registry_count_loss(keeps ? &r->lifted : &r->lowered, &g->tenant, i, limit_value(limits, i));
 	}
