@@ -70,7 +70,7 @@ class Browser:
         return answer["result"]
 
     def pump(self, seconds):
-        """Handles messages of Chromium, until the time has passed or one has arrived."""
+        """Waits at most `seconds` for messages of Chromium, and handles them."""
         ready, _, _ = select.select([self.answers], [], [], max(0, seconds))
         if not ready:
             return

@@ -1,4 +1,4 @@
-"""Fixtures of the black-box tests: servers that are started for a test, and stopped and checked after it."""
+"""Fixtures of the black-box tests. They start servers for a test, and stop and check them after it."""
 
 import itertools
 import os
@@ -55,13 +55,13 @@ def hurry():
 @pytest.fixture(scope="session")
 def binary(request):
     path = os.path.abspath(request.config.getoption("--binary"))
-    assert shutil.which(path), f"{path} is not there: build it, or name it with --binary"
+    assert shutil.which(path), f"there is no program {path}: build it, or name it with --binary"
     return path
 
 
 @pytest.fixture
 def atomdb(binary, tmp_path):
-    """A daemon that the test starts with atomdb.start(config). It is stopped and checked after the test."""
+    """A daemon that the test starts with atomdb.start(config). The fixture stops and checks it after the test."""
     server = harness.AtomDB(binary, tmp_path)
     yield server
     try:
@@ -71,7 +71,7 @@ def atomdb(binary, tmp_path):
 
 
 class Shared:
-    """One server for all tests without a configuration of their own. It is started again if a test ended it."""
+    """One server for all tests without a configuration of their own. It starts again if a test ended it."""
 
     def __init__(self, make):
         self.make, self.server = make, None

@@ -143,12 +143,12 @@ def check_clients(c):
 
 
 def check_unread(connection):
-    """The output that the old socket had not accepted arrives completely."""
+    """Checks that the output that the old socket did not accept arrives completely."""
     whole = (b"$%d\r\n%b\r\n" % (len(UNREAD), UNREAD)) * UNREAD_COUNT + b"+PONG\r\n"
     got = b""
     while not got.endswith(b"+PONG\r\n"):
         piece = connection.sock.recv(1 << 20)
-        assert piece, "closed before the end"
+        assert piece, "the connection ends before the output"
         got += piece
     assert len(got) > len(UNREAD) and whole.endswith(got)
 
@@ -183,7 +183,8 @@ def keep(path, store, clients):
 
 
 def bring_back(path, saved=True):
-    """Returns the memfds by name, and the names of the clients. Without `saved`, as if the daemon had been killed."""
+    """Returns the memfds by name, and the names of the clients. Without `saved`, they are in the state that a killed
+    daemon leaves."""
     with lzma.open(path) as source:
         head, files = json.loads(source.readline()), {}
         for file in head["files"]:

@@ -167,7 +167,7 @@ class Client:
         while len(self.data) - self.at < count + 2:
             self._fill()
         value = bytes(self.data[self.at : self.at + count])
-        assert self.data[self.at + count : self.at + count + 2] == b"\r\n", "a bulk without its end"
+        assert self.data[self.at + count : self.at + count + 2] == b"\r\n", "a bulk string without CRLF"
         self.at += count + 2
         return value
 
@@ -203,7 +203,7 @@ class Client:
         raise AssertionError(f"not RESP: {line!r}")
 
     def rest(self):
-        """Returns everything until the server closes the connection."""
+        """Returns all bytes until the server closes the connection."""
         try:
             while True:
                 self._fill()
@@ -233,7 +233,7 @@ class Response:
 
 
 def http_get(port, path, host="127.0.0.1", method="GET", timeout=5, headers=None):
-    """Decompresses the body if it is compressed."""
+    """Sends a request and returns the response. Decompresses the body if it is compressed."""
     request = urllib.request.Request(f"http://{host}:{port}{path}", method=method, headers=headers or {})
     text = lambda answer: (gzip.decompress(data) if (data := answer.read())[:2] == b"\x1f\x8b" else data).decode()
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -245,7 +245,7 @@ def http_get(port, path, host="127.0.0.1", method="GET", timeout=5, headers=None
 
 
 class Server:
-    """A process under test. It is always killed by its pid at the end."""
+    """A process under test. The test ends it by its pid."""
 
     def __init__(self, directory):
         self.directory = str(directory)
@@ -347,7 +347,7 @@ class AtomDB(Server):
         try:
             wait_for(self._healthy, 20, "/health to answer 200")
         except AssertionError:
-            # Another process has taken the port in the meantime: try another one.
+            # Another process has taken the port: try another one.
             if attempts > 1 and "Address already in use" in self.log() and flags[:1] == ["--port"]:
                 self.port, self.http_port = free_port(), free_port()
                 return self.start(config, nofile=nofile, environment=environment, attempts=attempts - 1)

@@ -200,6 +200,6 @@ class Supervised(harness.AtomDB):
         return [int(match[1]) for match in found if match]
 
     def recovered(self):
-        """Returns the latest log line about the data that was taken over."""
+        """Returns the latest log line about the data that the daemon has taken over."""
         lines = [line for line in self.log().splitlines() if re.search("of the (previous process|process before)", line)]
         return lines[-1] if lines else ""

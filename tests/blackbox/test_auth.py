@@ -19,10 +19,10 @@ def test_a_connection_opens_few_tenants_per_second(atomdb):
     server = atomdb.start()
     with server.client() as greedy, server.client("known") as known:
         begin = time.monotonic()
-        # A key keeps each tenant.
+        # A tenant with a key stays open.
         greedy.send(b"".join(encode("AUTH", f"fresh-{number}") + encode("SET", "k", "v") for number in range(3000)))
         time.sleep(1)
-        # No other client is delayed, neither with a known secret nor with a new one.
+        # The daemon delays no other client, neither with a known secret nor with a new one.
         with server.client("known") as again, server.client("quite-new") as new:
             assert again.cmd("PING") == new.cmd("PING") == known.cmd("PING") == "PONG"
         made = server.metric("atomdb_tenants")
@@ -32,7 +32,7 @@ def test_a_connection_opens_few_tenants_per_second(atomdb):
 
 
 def test_many_connections_open_few_tenants_at_once(atomdb):
-    """Clients together can open only the new tenants of ten seconds at once. Known secrets are not delayed."""
+    """All clients together open at most the new tenants of ten seconds at once. The daemon does not delay known secrets."""
     server = atomdb.start("workers = 1;\nnew_tenants_per_second = 5;\nmax_tenants = 1000;\n")
     with contextlib.ExitStack() as stack:
         stack.enter_context(server.client("known"))
@@ -84,7 +84,7 @@ def test_connections_of_one_user_on_a_unix_socket_share_the_limit(atomdb, tmp_pa
         begin = time.monotonic()
         for client in clients:
             flood(client, ["wrong"] * 10)
-        # TCP clients are not delayed.
+        # The daemon does not delay TCP clients.
         with server.client("right") as client:
             assert client.cmd("PING") == "PONG"
         time.sleep(1)

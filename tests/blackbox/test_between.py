@@ -25,7 +25,7 @@ def run(client, *commands):
 
 
 @pytest.mark.like_redis
-def test_transaction(trio):
+def test_exec_runs_the_queued_commands(trio):
     a, b, _ = trio
     assert run(b, "MULTI", "SET k 1", "INCR k", "GET k", "SELECT 3", "SET other x") == ["OK"] + ["QUEUED"] * 5
     assert a.cmd("EXISTS", "k") == 0
@@ -39,7 +39,7 @@ def test_transaction(trio):
 
 @pytest.mark.like_redis
 @pytest.mark.parametrize("bad", ["NOSUCH", "GET", "SET k", "CLIENT NOSUCH"])
-def test_refused_command_aborts(client, bad):
+def test_a_refused_command_aborts_the_transaction(client, bad):
     client.cmd("MULTI")
     client.cmd("SET", "k", 1)
     assert isinstance(client.cmd(*bad.split()), Error)
@@ -48,7 +48,7 @@ def test_refused_command_aborts(client, bad):
 
 
 @pytest.mark.like_redis
-def test_commands_that_multi_does_not_queue(client):
+def test_multi_does_not_queue_multi_watch_exec_and_reset(client):
     assert run(client, "MULTI", "MULTI", "WATCH k", "EXEC a") == [
         "OK", Error("ERR MULTI calls can not be nested"), Error("ERR WATCH inside MULTI is not allowed"),
         Error("EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command")]
@@ -61,7 +61,7 @@ def test_commands_that_multi_does_not_queue(client):
     ("SET k 2", True), ("APPEND k x", True), ("INCR k", True), ("DEL k", True), ("EXPIRE k 100", True), ("FLUSHALL", True),
     ("GETEX k EX 10", True), ("GETDEL k", True), ("MSET j 1 k 2", True), ("GET k", False), ("SET j 1", False),
     ("SETNX k 1", False), ("PERSIST k", False), ("DEL j", False), ("SET k 2 NX", False)])
-def test_watch(trio, change, aborts):
+def test_a_change_of_a_watched_key_aborts_the_transaction(trio, change, aborts):
     a, b, _ = trio
     a.cmd("SET", "k", 1)
     assert a.cmd("WATCH", "k") == "OK"
@@ -71,7 +71,7 @@ def test_watch(trio, change, aborts):
 
 
 @pytest.mark.like_redis
-def test_watch_ends(trio):
+def test_unwatch_discard_and_exec_end_a_watch(trio):
     a, b, _ = trio
     for end in ("UNWATCH", "DISCARD", "EXEC"):
         a.cmd("WATCH", "k")
@@ -83,7 +83,7 @@ def test_watch_ends(trio):
 
 
 @pytest.mark.like_redis
-def test_watched_key_expires(trio):
+def test_a_watched_key_that_expires_aborts_the_transaction(trio):
     a, b, _ = trio
     b.cmd("SET", "k", 1, "PX", 30)
     a.cmd("WATCH", "k")
@@ -92,7 +92,7 @@ def test_watched_key_expires(trio):
 
 
 @pytest.mark.like_redis
-def test_pubsub(trio):
+def test_subscribers_receive_the_messages_of_their_channels_and_patterns(trio):
     a, b, c = trio
     assert a.cmd("SUBSCRIBE", "news") == Push([b"subscribe", b"news", 1])
     assert c.cmd("PSUBSCRIBE", "n*") == [b"psubscribe", b"n*", 1]
@@ -160,7 +160,7 @@ def test_pushes_of_a_command_surround_its_reply(client):
     assert until_pong(client) == MISSED
 
 
-def test_subscribing_in_a_transaction_of_resp2(client):
+def test_exec_has_one_element_for_each_subscribe_in_resp2(client):
     """Each command has one element. Further confirmations and messages follow the array."""
     assert run(client, "MULTI", "SUBSCRIBE x y", "PUBLISH x m", "SUBSCRIBE x", "ECHO z", "EXEC")[-1] == [
         [b"subscribe", b"x", 1], 1, [b"subscribe", b"x", 2], b"z"]
@@ -170,7 +170,7 @@ def test_subscribing_in_a_transaction_of_resp2(client):
     assert client.cmd("PING") == "PONG"
 
 
-def test_monitor_of_its_own_transaction(client):
+def test_a_monitor_sees_its_own_transaction_after_the_reply(client):
     assert client.cmd("MONITOR") == "OK"
     assert client.cmd("MULTI") == "OK" and client.read().endswith('"MULTI"')
     assert run(client, "PING", "ECHO x") == ["QUEUED"] * 2
@@ -178,7 +178,7 @@ def test_monitor_of_its_own_transaction(client):
     assert [client.read().split("] ")[1] for _ in range(3)] == ['"PING"', '"ECHO" "x"', '"EXEC"']
 
 
-def test_replies_turned_off_in_a_transaction(client):
+def test_client_reply_takes_effect_after_exec(client):
     """The array of EXEC is complete: CLIENT REPLY takes effect after it."""
     assert run(client, "MULTI", "CLIENT REPLY OFF", "PING", "EXEC")[-1] == [None, "PONG"]
     client.send(encode("PING"))
@@ -232,7 +232,7 @@ def test_many_subscribers_get_many_messages(shared, secret, client):
     wait_for(lambda: client.cmd("PUBLISH", "c", "x") == 0)
 
 
-def test_subscriber_that_does_not_read_is_closed(atomdb):
+def test_a_subscriber_that_does_not_read_is_closed(atomdb):
     atomdb.start('resp: { output_buffer = "1M"; };\n')
     with atomdb.client("s") as deaf, atomdb.client("s") as publisher:
         deaf.cmd("SUBSCRIBE", "c")
@@ -248,7 +248,7 @@ EVENTS = [
 
 
 @pytest.mark.like_redis
-def test_keyspace_notifications(trio):
+def test_writes_publish_keyspace_and_keyevent_messages(trio):
     a, b, _ = trio
     assert b.cmd("CONFIG", "SET", "notify-keyspace-events", "KEA") == "OK"
     assert b.cmd("CONFIG", "GET", "notify-keyspace-events") == [b"notify-keyspace-events", b"AKE"]
@@ -269,7 +269,7 @@ def test_keyspace_notifications(trio):
     assert silent(a)
 
 
-# Events of commands that take other keys, or several: "event@database key".
+# Events of commands with other keys, or with several: "event@database key".
 MORE_EVENTS = [
     ("SETRANGE k 1 x", "new@0 k", "setrange@0 k"), ("SETRANGE k 1 yy", "setrange@0 k"), ("SETRANGE none 1 ''",),
     ("MSETNX a 1 b 2", "new@0 a", "set@0 a", "new@0 b", "set@0 b"), ("MSETNX b 3 c 4",),
@@ -294,7 +294,7 @@ MORE_EVENTS = [
 
 
 @pytest.mark.like_redis
-def test_keyspace_notifications_of_all_writes(trio):
+def test_each_write_causes_the_events_of_its_keys(trio):
     a, b, _ = trio
 
     def events():
@@ -357,7 +357,7 @@ def test_adding_existing_elements_causes_no_event(trio):
 
 
 @pytest.mark.like_redis
-def test_order_of_messages_and_invalidations(trio):
+def test_the_invalidation_of_a_new_key_follows_its_new_event(trio):
     a, b, _ = trio
     b.cmd("CONFIG", "SET", "notify-keyspace-events", "EAn")
     run(a, "PSUBSCRIBE __key*", "CLIENT TRACKING ON", "GET k")
@@ -379,7 +379,7 @@ def test_swapdb_touches_watched_keys(trio):
         b.cmd("SWAPDB", 0, 3)
 
 
-def test_expired_on_time_and_evicted(atomdb):
+def test_expired_and_evicted_keys_cause_events(atomdb):
     atomdb.start("defaults: { max_entries = 3; };\n")
     with atomdb.client("s") as a, atomdb.client("s") as b:
         b.cmd("CONFIG", "SET", "notify-keyspace-events", "Exe")
@@ -393,7 +393,7 @@ def test_expired_on_time_and_evicted(atomdb):
 
 
 @pytest.mark.like_redis
-def test_tracking(trio):
+def test_tracking_invalidates_the_keys_that_a_client_has_read(trio):
     a, b, _ = trio
     invalidate = lambda *keys: Push([b"invalidate", [key.encode() for key in keys] if keys else None])
     assert a.cmd("CLIENT", "TRACKING", "ON") == "OK"
@@ -422,7 +422,7 @@ def test_tracking(trio):
 
 
 @pytest.mark.like_redis
-def test_tracking_redirected(trio):
+def test_redirected_invalidations_go_to_the_other_client(trio):
     a, b, c = trio
     a.cmd("CLIENT", "TRACKING", "ON", "REDIRECT", c.cmd("CLIENT", "ID"))
     c.cmd("SUBSCRIBE", "__redis__:invalidate")
@@ -438,7 +438,7 @@ def test_tracking_redirected(trio):
 
 
 @pytest.mark.like_redis
-def test_client_kill(shared, secret, trio):
+def test_client_kill_closes_the_clients_that_match(shared, secret, trio):
     a, b, c = trio
     c.cmd("SUBSCRIBE", "x")
     assert b.cmd("CLIENT", "KILL", "ID", 1 << 60) == 0
@@ -448,7 +448,7 @@ def test_client_kill(shared, secret, trio):
 
 
 @pytest.mark.like_redis
-def test_client_pause(trio):
+def test_client_pause_delays_commands_until_it_ends(trio):
     a, b, c = trio
     assert b.cmd("CLIENT", "PAUSE", 60_000, "WRITE") == "OK"
     c.send(encode("SET", "k", 1) + encode("GET", "k"))
@@ -463,7 +463,7 @@ def test_client_pause(trio):
 
 
 @pytest.mark.like_redis
-def test_client_reply(client):
+def test_client_reply_skips_and_turns_off_replies(client):
     client.send(encode("CLIENT", "REPLY", "SKIP") + encode("PING") + encode("ECHO", "a"))
     assert client.read() == b"a"
     client.send(encode("CLIENT", "REPLY", "OFF") + encode("PING") + encode("CLIENT", "REPLY", "ON"))
@@ -522,7 +522,7 @@ def test_a_watch_of_the_previous_tenant_aborts_the_transaction(atomdb):
 
         assert leave_and_return() is None
         assert run(a, "MULTI", "PING", "EXEC")[-1] == ["PONG"]
-        # A command in the other tenant that ends a WATCH ends this one, too.
+        # A command in the other tenant that ends a WATCH also ends this one.
         for end in ("UNWATCH", "MULTI"):
             assert leave_and_return(*([end, "DISCARD"] if end == "MULTI" else [end])) == ["PONG"]
         assert leave_and_return("MULTI", "EXEC") == ["PONG"]
@@ -558,7 +558,7 @@ def test_keys_do_not_expire_while_clients_pause(trio):
     b.cmd("CONFIG", "SET", "notify-keyspace-events", "Ex")
     c.cmd("SUBSCRIBE", "__keyevent@0__:expired")
     assert b.many([("SET", "k", 1, "PX", 50), ("CLIENT", "PAUSE", 100000, "WRITE")]) == ["OK", "OK"]
-    wait_for(lambda: b.cmd("GET", "k") is None, what="the key to be seen no more")
+    wait_for(lambda: b.cmd("GET", "k") is None, what="the key to expire")
     assert a.cmd("DBSIZE") == 1 and a.cmd("KEYS", "*") == []
     assert c.cmd("PING") == [b"pong", b""]
     run(b, "CLIENT UNPAUSE")
@@ -596,7 +596,7 @@ def test_all_charges_are_released(atomdb):
         assert other.cmd("PING") == "PONG"
 
 
-def test_client_list_of_many_ids(atomdb, request):
+def test_client_list_accepts_repeated_ids_up_to_the_output_limit(atomdb, request):
     """Ids may repeat. A list beyond the output limit closes the client, and uses no memory before."""
     atomdb.start('resp: { output_buffer = "1M"; };\n')
     with atomdb.client("one") as a, atomdb.client("one") as b:

@@ -1,5 +1,5 @@
-"""The limit on the memory of a tenant's clients: beyond it the client with the most memory is closed, and keys
-stay."""
+"""The limit on the memory of a tenant's clients: beyond it, the daemon closes the client with the most memory
+and keeps the keys."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from harness import Error, encode, info, wait_for
 
 KEYS = 40_000
 QUOTA = 8 << 20
-# A quarter of a tenant of 8 MiB is for its clients.
+# The clients of a tenant may use a quarter of its 8 MiB.
 CONFIG = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "8M"; };\n'
 OOM = Error("OOM command not allowed when used memory > 'maxmemory'.")
 # Memory of the process besides the tenant: static data, buffers of the worker, partly free pages.
@@ -397,7 +397,7 @@ CGROUPS = [("/sys/fs/cgroup", "memory.max"), ("/sys/fs/cgroup/memory", "memory.l
 
 
 def make_cgroup(limit):
-    """Returns a control group with this limit in bytes, or None if it cannot be made."""
+    """Returns a control group with this limit in bytes, or None if the machine does not allow it."""
     for parent, name in CGROUPS:
         if not os.path.exists(f"{parent}/cgroup.procs"):
             continue
@@ -420,7 +420,7 @@ def limited(atomdb):
     """AtomDB in a control group of 120 MB. The kernel kills it if it uses more."""
     group = None if sanitized else make_cgroup(120 << 20)
     if group is None:
-        pytest.skip("no control group can be made here")
+        pytest.skip("cannot make a control group here")
     atomdb.start('workers = 2;\nmax_memory = "64M";\ndefaults: { max_entries = 0; max_memory = "0"; };\n')
     with open(f"{group}/cgroup.procs", "w") as file:
         file.write(str(atomdb.pid))
@@ -429,7 +429,7 @@ def limited(atomdb):
     os.rmdir(group)
 
 
-def test_attacks_under_the_memory_limit_of_a_control_group(limited):
+def test_attacks_stay_within_the_memory_limit_of_a_control_group(limited):
     with limited.client("a") as a, limited.client("b") as b:
         deaf = [limited.client("a") for _ in range(20)]
         for client in deaf[:10]:
@@ -447,7 +447,7 @@ def test_attacks_under_the_memory_limit_of_a_control_group(limited):
             client.close()
 
 
-def test_a_client_that_tracks_the_keys_that_its_command_evicts(atomdb):
+def test_events_of_keys_that_a_client_evicts_may_exceed_its_limit(atomdb):
     """The client's own command evicts keys, and the invalidations exceed its limit while the command is charged."""
     atomdb.start(CONFIG)
     with atomdb.client("s") as client:
@@ -495,7 +495,7 @@ def listed(*tenants):
 
 
 def clients_of_all_kinds(atomdb, last):
-    """Returns clients of the tenant that each hold memory in another way. `last` pauses the tenant in the end."""
+    """Returns clients of the tenant. Each of them holds memory in another way. `last` pauses the tenant at the end."""
     def client(*commands):
         new = atomdb.client("s")
         for command in commands:
@@ -536,7 +536,7 @@ def test_clients_that_leave_in_any_state_leave_no_charge(atomdb):
         before = held_by_clients(last)
         for client in clients_of_all_kinds(atomdb, last):
             client.close()
-        # A client whose command is delayed leaves at the end of the pause.
+        # If CLIENT PAUSE delays the command of a client, the client leaves at the end of the pause.
         last.cmd("CLIENT", "UNPAUSE")
         # The rest is statistics.
         wait_for(lambda: held_by_clients(last) < before + 32_768, 10, "the memory to be given back")
@@ -544,7 +544,7 @@ def test_clients_that_leave_in_any_state_leave_no_charge(atomdb):
 
 
 def test_a_tenant_that_is_removed_takes_clients_in_any_state_along(atomdb):
-    """The daemon asserts that the tenant is charged nothing in the end."""
+    """The daemon asserts that the tenant has no charge at its end."""
     atomdb.start(listed(SHOP, BLOG))
     with atomdb.client("s") as last, atomdb.client("b") as other:
         kinds = clients_of_all_kinds(atomdb, last)

@@ -24,7 +24,7 @@ def cli(server, secret, *arguments, stdin=None, seconds=30):
 
 
 @pytest.mark.parametrize("protocol", ["-2", "-3"])
-def test_redis_cli(shared, secret, protocol):
+def test_redis_cli_works_with_both_protocols(shared, secret, protocol):
     run = lambda *arguments, **options: cli(shared, secret, protocol, *arguments, **options).rstrip("\n")
     assert run("SET", "k", "v", "EX", 100) == "OK"
     assert run("GET", "k") == "v"
@@ -40,8 +40,8 @@ def test_redis_cli(shared, secret, protocol):
     assert run("--pipe", stdin="".join(f"SET p{number} {number}\r\n" for number in range(500))).endswith("errors: 0, replies: 500")
 
 
-def test_redis_cli_monitoring_modes(shared, secret):
-    """Its monitoring modes: statistics, sampled keys, latency."""
+def test_the_monitoring_modes_of_redis_cli_work(shared, secret):
+    """The modes show statistics, sampled keys and latency."""
     with shared.client(secret) as client:
         client.many(("SET", f"key:{number}", "x" * number) for number in range(1, 20))
     assert 'Biggest string found \'"key:19"\' has 19 bytes' in cli(shared, secret, "--bigkeys")
@@ -60,12 +60,12 @@ def test_redis_cli_monitoring_modes(shared, secret):
 
 
 def test_redis_cli_help_knows_the_commands(shared, secret):
-    # In interactive use it reads COMMAND DOCS at the start.
+    # redis-cli reads COMMAND DOCS when it starts without arguments.
     said = cli(shared, secret, stdin="help set\nhelp @string\n")
     assert "SET" in said and "EX seconds" in said, said
 
 
-def test_redis_benchmark(atomdb):
+def test_redis_benchmark_measures_its_commands(atomdb):
     atomdb.start(ROOMY)
     result = subprocess.run(["redis-benchmark", "-p", str(atomdb.port), "-a", "secret", "-n", "20000", "-c", "20", "-P", "16",
                              "-r", "1000", "--csv", "-t", "ping,set,get,incr,mset"], capture_output=True, text=True, timeout=50)
@@ -78,7 +78,7 @@ def test_redis_benchmark(atomdb):
         assert int(client.cmd("GET", "counter:000000000000") or 0) >= 0
 
 
-def test_python_redis(shared, secret):
+def test_python_redis_runs_commands(shared, secret):
     r = redis.Redis(port=shared.port, password=secret, decode_responses=True)
     r.flushall()
     assert r.set("k", "v", ex=100, nx=True) and r.set("k", "w", nx=True) is None
@@ -97,7 +97,7 @@ def test_python_redis(shared, secret):
     assert raw.restore("copy", 0, raw.dump("k")) and r.get("copy") == "v"
 
 
-def test_python_redis_transactions(shared, secret):
+def test_python_redis_runs_transactions(shared, secret):
     r = redis.Redis(port=shared.port, password=secret)
     r.set("n", 0)
     with r.pipeline() as pipe:
@@ -112,13 +112,13 @@ def test_python_redis_transactions(shared, secret):
     assert r.pipeline(transaction=False).get("n").incr("n").execute() == [b"11", 12]
 
 
-def test_python_redis_pubsub(shared, secret):
+def test_python_redis_receives_messages_and_events(shared, secret):
     r = redis.Redis(port=shared.port, password=secret)
     r.config_set("notify-keyspace-events", "Ex")
     with r.pubsub(ignore_subscribe_messages=True) as p:
         p.subscribe("news")
         p.psubscribe("__keyevent@*__:expired")
-        # Messages could be missed before the server has both subscriptions.
+        # The server sends no message before it has both subscriptions.
         while r.pubsub_numsub("news") != [(b"news", 1)] or r.pubsub_numpat() != 1:
             p.get_message(timeout=0.01)
         assert r.publish("news", "hello") == 1
@@ -137,7 +137,7 @@ def patience():
     signal.alarm(300)
 
 
-def test_npm_clients(patience, atomdb, tmp_path):
+def test_the_npm_clients_pass_their_tests(patience, atomdb, tmp_path):
     """Installs the packages of the lock file and runs their tests."""
     npm = shutil.which("npm")
     assert npm, "npm is not installed"

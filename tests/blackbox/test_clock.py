@@ -1,4 +1,4 @@
-"""Changes of the system clock: deadlines of keys follow them, ages and timeouts do not."""
+"""Changes of the system clock: the deadlines of keys follow them; ages and timeouts do not."""
 
 import struct
 import time
@@ -38,7 +38,7 @@ def keys_of(client):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_clock_goes_ahead_and_back(atomdb, clock, step):
+def test_keys_stay_while_the_clock_goes_ahead_and_back(atomdb, clock, step):
     atomdb.start(UNLIMITED)
     with atomdb.client("s") as client:
         client.cmd("SET", "far", "v", "PX", step + 500000)
@@ -63,7 +63,7 @@ def test_clock_goes_ahead_and_back(atomdb, clock, step):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_clock_is_behind_and_then_right(atomdb, clock, step):
+def test_keys_expire_when_the_clock_catches_up(atomdb, clock, step):
     clock.set(-step)
     atomdb.start(UNLIMITED)
     with atomdb.client("s") as client:
@@ -76,8 +76,8 @@ def test_clock_is_behind_and_then_right(atomdb, clock, step):
         assert 0 <= atomdb.metric("atomdb_expiry_lag_seconds_sum") < 100
 
 
-def test_clock_goes_back_while_keys_expire(atomdb, clock):
-    """Expired keys do not exist after a restart. Other keys are present, counted, and expire in time."""
+def test_remaining_keys_expire_in_time_after_the_clock_goes_back(atomdb, clock):
+    """Expired keys do not exist again. Other keys exist, DBSIZE counts them, and they expire in time."""
     atomdb.start(UNLIMITED)
     many = 50000
     with atomdb.client("s") as client:
@@ -95,7 +95,7 @@ def test_clock_goes_back_while_keys_expire(atomdb, clock):
         assert client.cmd("DBSIZE") == 0
 
 
-def test_clock_changes_within_a_transaction(atomdb, clock):
+def test_a_transaction_uses_the_time_of_exec(atomdb, clock):
     atomdb.start(UNLIMITED)
     with atomdb.client("s") as client:
         client.many([("MULTI",), ("SET", "k", "v", "PX", 60000), ("PTTL", "k")])
@@ -107,7 +107,7 @@ def test_clock_changes_within_a_transaction(atomdb, clock):
 
 @pytest.mark.parametrize("end", ["restart", "crash"])
 @pytest.mark.parametrize("step", STEPS)
-def test_clock_changes_over_a_restart(service, clock, step, end):
+def test_deadlines_survive_a_restart_with_another_clock(service, clock, step, end):
     """The clock is wrong before the restart and correct after it, and vice versa."""
     service.start(UNLIMITED)
     with service.client("s") as client:

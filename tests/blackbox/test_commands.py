@@ -12,7 +12,7 @@ pytestmark = pytest.mark.like_redis
 NOAUTH = Error("NOAUTH Authentication required.")
 
 
-def test_noauth_for_every_command_but_four(shared):
+def test_commands_before_auth_are_refused(shared):
     with shared.client() as client:
         for command in (["PING"], ["GET", "a"], ["SET", "a", "b"], ["INFO"], ["KEYS", "*"], ["FLUSHALL"], ["SELECT", 1],
                         ["COMMAND"], ["CLIENT", "LIST"], ["CONFIG", "GET", "*"], ["DBSIZE"], ["TIME"]):
@@ -23,13 +23,13 @@ def test_noauth_for_every_command_but_four(shared):
         assert client.closed()
 
 
-def test_unknown_command_and_arity_come_before_noauth(shared):
+def test_errors_of_name_and_arity_precede_noauth(shared):
     with shared.client() as client:
         assert client.cmd("NOSUCH", "x") == Error("ERR unknown command 'NOSUCH', with args beginning with: 'x' ")
         assert client.cmd("GET") == Error("ERR wrong number of arguments for 'get' command")
 
 
-def test_auth_opens_and_reset_leaves(shared, secret):
+def test_auth_enters_the_tenant_and_reset_leaves_it(shared, secret):
     with shared.client() as client:
         assert client.cmd("AUTH", secret) == "OK"
         assert client.cmd("PING") == "PONG"
@@ -39,7 +39,7 @@ def test_auth_opens_and_reset_leaves(shared, secret):
         assert client.cmd("PING", "hello") == b"hello"
 
 
-def test_hello_authenticates_and_names(shared, secret):
+def test_hello_authenticates_and_names_the_client(shared, secret):
     with shared.client() as client:
         reply = client.cmd("HELLO", 3, "AUTH", "default", secret, "SETNAME", "me")
         assert reply[b"server"] == b"redis" and reply[b"proto"] == 3 and reply[b"version"] == b"7.0.15"
@@ -52,7 +52,7 @@ def test_hello_authenticates_and_names(shared, secret):
         assert client.cmd("HELLO", 4).code == "NOPROTO"
 
 
-def test_the_session_of_the_readme(client):
+def test_the_session_of_the_readme_has_its_replies(client):
     assert client.cmd("SET", "name", "Alice") == "OK"
     assert client.cmd("GET", "name") == b"Alice"
     assert client.cmd("TTL", "name") == -1
@@ -72,7 +72,7 @@ def test_two_connections_share_the_tenant(shared, secret, client):
             assert client.cmd("GET", "shared") == b"%d!" % number
 
 
-def test_set_options(client):
+def test_set_obeys_its_options(client):
     assert client.cmd("SET", "k", "1", "NX") == "OK"
     assert client.cmd("SET", "k", "2", "NX") is None
     assert client.cmd("SET", "k", "2", "XX", "GET") == b"1"
@@ -94,7 +94,7 @@ def test_set_options(client):
     assert client.cmd("SET", "k", "6", "NX", "XX") == Error("ERR syntax error")
 
 
-def test_counters(client):
+def test_counters_count_and_refuse_overflow_and_text(client):
     assert client.cmd("INCR", "n") == 1
     assert client.cmd("INCRBY", "n", 41) == 42
     assert client.cmd("DECRBY", "n", 2) == 40
@@ -123,7 +123,7 @@ def test_databases_are_separate(client):
     assert client.cmd("DBSIZE") == 0
 
 
-def test_counts_agree(client):
+def test_dbsize_keys_scan_and_info_agree_on_the_keys(client):
     names = {b"key:%d" % number for number in range(25)}
     assert client.many(("SET", name, "x") for name in names) == ["OK"] * 25
     assert client.cmd("EXPIRE", "key:3", 1000) == 1
@@ -145,7 +145,7 @@ def test_counts_agree(client):
     assert b"db0:keys=23,expires=1," in client.cmd("INFO", "keyspace")
 
 
-def test_binary_names_and_values(client):
+def test_names_and_values_may_be_binary(client):
     every = bytes(range(256))
     assert client.cmd("SET", every, every * 3) == "OK"
     assert client.cmd("GET", every) == every * 3
@@ -155,7 +155,7 @@ def test_binary_names_and_values(client):
     assert set(client.cmd("KEYS", "*")) == {every, b""}
 
 
-def test_expire_in_the_past_deletes(client):
+def test_a_deadline_in_the_past_deletes_the_key(client):
     client.cmd("SET", "k", "v")
     assert client.cmd("PEXPIREAT", "k", 1) == 1
     assert client.cmd("EXISTS", "k") == 0
@@ -175,21 +175,21 @@ def test_a_key_does_not_exist_after_its_deadline(client):
         after = time.time() * 1000
         if found:
             last_seen = before
-            assert last_seen <= due + 1, "it was served after its deadline"
+            assert last_seen <= due + 1, "GET finds the key after its deadline"
         else:
             first_missed = after
-    assert last_seen is not None, "it was never seen"
-    assert first_missed >= due, "it went before its deadline"
+    assert last_seen is not None, "GET never finds the key"
+    assert first_missed >= due, "the key expires before its deadline"
     assert client.cmd("TTL", "k") == -2
 
 
-def test_inline_commands(shared, secret):
+def test_inline_commands_may_have_quotes(shared, secret):
     with shared.client() as client:
         client.send(b"auth " + secret.encode() + b"\r\nset 'a key' \"v\\x41\\n\"\r\n\r\n   \r\nget \"a key\"\nping\n")
         assert [client.read() for _ in range(4)] == ["OK", "OK", b"vA\n", "PONG"]
 
 
-def test_any_split_of_a_pipeline(shared, secret):
+def test_a_pipeline_may_be_split_anywhere(shared, secret):
     stream = b"".join(encode(*c) for c in (["AUTH", secret], ["SET", "split", "a\r\nb"], ["GET", "split"], ["PING"],
                                            ["APPEND", "split", ""], ["ECHO", "\r\n"]))
     expected = b"+OK\r\n+OK\r\n$4\r\na\r\nb\r\n+PONG\r\n:4\r\n$2\r\n\r\n\r\n"
@@ -200,7 +200,7 @@ def test_any_split_of_a_pipeline(shared, secret):
             assert client.rest() == expected + b"+OK\r\n", cut
 
 
-def test_one_byte_at_a_time(shared, secret):
+def test_commands_may_arrive_one_byte_at_a_time(shared, secret):
     stream = encode("AUTH", secret) + encode("SET", "slow", "x" * 50) + encode("GET", "slow") + encode("QUIT")
     with shared.client() as client:
         for byte in stream:
@@ -213,14 +213,14 @@ def test_quit_ignores_later_commands(client):
     assert client.rest() == b"+OK\r\n+OK\r\n"
 
 
-def test_pipeline_of_10000(client):
+def test_a_pipeline_of_10000_commands_has_its_replies_in_order(client):
     replies = client.many(("INCR", "n") for _ in range(10000))
     assert replies == list(range(1, 10001))
     commands = [("SET", f"p{number % 20}", number) if number % 2 else ("GET", "n") for number in range(10000)]
     assert client.many(commands) == ["OK" if number % 2 else b"10000" for number in range(10000)]
 
 
-def test_big_values(client):
+def test_a_value_of_16_mib_can_be_written_read_and_appended_to(client):
     value = bytes(range(256)) * (16 << 12)  # 16 MiB
     assert client.cmd("SET", "big", value) == "OK"
     assert client.cmd("STRLEN", "big") == len(value)
@@ -230,7 +230,7 @@ def test_big_values(client):
     assert client.cmd("DEL", "big") == 1
 
 
-def test_client_names_and_list(shared, secret, client):
+def test_client_list_shows_the_names_of_clients(shared, secret, client):
     assert client.cmd("CLIENT", "GETNAME") is None
     assert client.cmd("CLIENT", "SETNAME", "has space") == Error(
         "ERR Client names cannot contain spaces, newlines or special characters.")
@@ -254,7 +254,7 @@ def test_time_is_the_system_time(client):
     assert abs(int(seconds) + int(micros) / 1e6 - time.time()) < 2
 
 
-def test_command_table(client):
+def test_command_count_list_and_info_agree(client):
     count = client.cmd("COMMAND", "COUNT")
     listed = [name for name in client.cmd("COMMAND", "LIST") if b"|" not in name]
     assert count == len(client.cmd("COMMAND")) == len(listed) == len(set(listed))
@@ -263,7 +263,7 @@ def test_command_table(client):
     assert client.cmd("COMMAND", "GETKEYS", "MSET", "a", 1, "b", 2) == [b"a", b"b"]
 
 
-def test_python_redis(shared, secret):
+def test_python_redis_runs_commands_of_every_kind(shared, secret):
     for protocol_client in (redis.Redis(port=shared.port, password=secret, db=0),
                             redis.Redis(port=shared.port, username="default", password=secret, db=7)):
         protocol_client.flushdb()
@@ -299,14 +299,14 @@ def test_connections_of_one_tenant_see_one_order(shared, secret, client):
         other.close()
 
 
-def test_a_closed_client_raises(shared):
+def test_a_read_after_quit_finds_the_connection_closed(shared):
     with shared.client() as client:
         client.cmd("QUIT")
         with pytest.raises(Closed):
             client.read()
 
 
-def test_ipv4_only_listens_at_its_address(shared):
+def test_the_server_listens_at_its_address_only(shared):
     with pytest.raises(OSError):
         Client(shared.port, host="127.0.0.2", timeout=2)
 
@@ -322,7 +322,7 @@ def test_debug_needs_the_setting(atomdb, client):
         assert a.cmd("GET", "p:7") == b"value:7\0\0\0"
         assert a.cmd("DEBUG", "RELOAD") == "OK"
         assert a.cmd("DBSIZE") == 5000
-        # Only clients of the same tenant wait for the end.
+        # No other client waits for the end of DEBUG SLEEP.
         a.send(encode("DEBUG", "SLEEP", "1.5"))
         waited = False
         while not waited:
@@ -330,7 +330,7 @@ def test_debug_needs_the_setting(atomdb, client):
             assert other.cmd("PING") == second.cmd("PING") == "PONG"
             waited = time.monotonic() - begin > 0.5
         assert a.read() == "OK"
-        # It does not block others, whatever its size.
+        # DEBUG POPULATE of any size does not block other clients.
         replies = a.many([("MULTI",), ("DEBUG", "POPULATE", 2**62), ("DEBUG", "POPULATE", 9, "p", 2000), ("EXEC",)])
         assert isinstance(replies[-1][0], Error) and isinstance(replies[-1][1], Error)
         a.send(encode("DEBUG", "POPULATE", 64, "large", 30_000_000))
@@ -340,13 +340,13 @@ def test_debug_needs_the_setting(atomdb, client):
         assert a.cmd("PING") == "PONG"
 
 
-def test_debug_subcommands(atomdb):
+def test_debug_subcommands_answer_as_in_redis(atomdb):
     atomdb.start("enable_debug_command = true;\nworkers = 1;\n")
     with atomdb.client("one") as a, atomdb.client("two") as b:
         empty = "0" * 40
         assert a.cmd("DEBUG", "DIGEST") == empty
         a.many([("SET", "a", "b"), ("SET", "n", "12"), ("SET", "t", "x", "EX", 100000)])
-        assert a.cmd("DEBUG", "DIGEST") == "2cbabb11fa09ad355eb55445d507c0e85da0f15d"  # the digest that Redis gives
+        assert a.cmd("DEBUG", "DIGEST") == "2cbabb11fa09ad355eb55445d507c0e85da0f15d"  # the digest of Redis
         a.many([("SELECT", 1), ("SET", "a", "b")])
         assert a.cmd("DEBUG", "DIGEST") == "2cbd2e9cab6a6f740fb152bf4b5e72d61c1489cc"
         assert a.cmd("DEBUG", "DIGEST-VALUE", "a", "nosuch") == ["b78559cd22bce6e6df712eb99ce7f3b08e8f8f1f", empty]
@@ -367,7 +367,7 @@ def test_debug_subcommands(atomdb):
 
 
 @pytest.mark.like_redis
-def test_a_name_that_begins_like_the_previous_one(client):
+def test_a_name_that_begins_like_the_previous_one_is_another_command(client):
     replies = client.many([("BITFIELD_RO", "k", "GET", "u8", 0), ("BITFIELD", "k", "SET", "u8", 0, 65), ("GET", "k"),
                            ("GET\0", "k"), ("GET", "k")])
     assert replies[:3] == [[0], [0], b"A"] and replies[3].startswith("ERR unknown command") and replies[4] == b"A"

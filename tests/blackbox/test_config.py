@@ -16,7 +16,7 @@ def run(binary, *arguments, **options):
     return subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=60, check=False, **options)
 
 
-def test_version_and_help(binary):
+def test_version_and_help_are_printed(binary):
     version = run(binary, "--version")
     assert version.returncode == 0 and re.search(r"\d+\.\d+\.\d+", version.stdout)
     assert run(binary, "--help").returncode == 0
@@ -25,7 +25,7 @@ def test_version_and_help(binary):
 
 @pytest.mark.parametrize("arguments", [["--nosuch"], ["--port", "x"], ["--port", "70000"], ["--port"], ["stray"],
                                        ["--http-port", "-1"]])
-def test_bad_arguments(binary, arguments):
+def test_a_bad_argument_is_an_error(binary, arguments):
     result = run(binary, *arguments)
     assert result.returncode != 0 and result.stderr
 
@@ -35,7 +35,7 @@ def test_a_file_without_the_config_option_is_an_error(binary):
     assert result.returncode == 2 and "--config" in result.stderr
 
 
-def test_check_config_accepts(binary, tmp_path):
+def test_check_config_accepts_a_good_file(binary, tmp_path):
     path = tmp_path / "good.conf"
     path.write_text('workers = 2;\ntenants: ( { name = "a"; secret = "x"; } );\n')
     result = run(binary, "--check-config", "--config", str(path))
@@ -51,7 +51,7 @@ def test_the_shipped_configuration_is_good(binary):
     assert result.returncode == 0, result.stderr
 
 
-# Text of a file, and the line in the error.
+# The text of a file, and the line that the error names.
 ERRORS = [
     ("wokers = 2;\n", 1),
     ("workers = 1;\n\nresp: { max_client = 5; };\n", 3),
@@ -88,7 +88,7 @@ def test_errors_name_file_and_line(binary, tmp_path, text, line):
     assert started.returncode != 0 and f"{path}:{line}: " in started.stderr
 
 
-def test_no_secret_in_an_error(binary, tmp_path):
+def test_an_error_shows_no_secret(binary, tmp_path):
     path = tmp_path / "bad.conf"
     path.write_text('tenants: ( { name = "a"; secret = "hush-hush"; max_entries = "hush"; },\n'
                     '{ name = "b"; secret = "hush-hush"; } );\n')
@@ -112,7 +112,7 @@ def test_open_tenancy_beyond_loopback_needs_the_setting(binary, tmp_path):
         assert run(binary, "--check-config", "--config", str(path)).returncode == 0
 
 
-def test_listens_at_the_addresses_of_the_configuration(atomdb, short_directory):
+def test_the_daemon_listens_at_the_addresses_of_the_configuration(atomdb, short_directory):
     first, second, unix = free_port(), free_port(), short_directory + "/resp.sock"
     atomdb.start('resp: { listen = [ "127.0.0.1:%d", "[::1]:%d", "unix:%s" ]; };\nhttp: { listen = [ "127.0.0.1:%d" ]; };'
                  % (first, second, unix, atomdb.http_port), flags=[])
@@ -152,7 +152,7 @@ def test_a_taken_port_is_an_error(atomdb, binary, tmp_path):
     assert result.returncode != 0 and str(atomdb.port) in result.stderr
 
 
-def test_secret_file_from_credentials(atomdb, tmp_path):
+def test_a_secret_file_is_read_from_the_credentials_directory(atomdb, tmp_path):
     (tmp_path / "creds").mkdir()
     (tmp_path / "creds" / "shop").write_text("from-credentials\n")
     atomdb.start('tenancy = "listed"; tenants: ( { name = "shop"; secret_file = "shop"; } );',
@@ -161,7 +161,7 @@ def test_secret_file_from_credentials(atomdb, tmp_path):
         assert client.cmd("PING") == "PONG"
 
 
-def test_health_and_pages(atomdb):
+def test_each_page_has_its_status_and_type(atomdb):
     atomdb.start()
     answer = atomdb.http("/health")
     assert answer.status == 200 and answer.headers["Content-Type"].startswith("application/json")
@@ -175,7 +175,7 @@ def test_health_and_pages(atomdb):
     assert http_get(atomdb.http_port, "/metrics", method="DELETE").status == 405
 
 
-def test_health_of_the_process_and_of_the_service(atomdb):
+def test_all_health_pages_answer_ok(atomdb):
     atomdb.start()
     for path in ("/health", "/health/live", "/health/ready"):
         answer = atomdb.http(path)
@@ -194,7 +194,7 @@ def test_health_of_the_process_and_of_the_service(atomdb):
     ("application/openmetrics-text; q=0", "gzip;q=0", False, False),
     ("application/openmetrics-text-not, */*", "*", False, False),
 ])
-def test_metrics_in_the_accepted_format(atomdb, accept, encoding, openmetrics, packed):
+def test_metrics_have_the_accepted_format(atomdb, accept, encoding, openmetrics, packed):
     atomdb.start()
     headers = {name: value for name, value in (("Accept", accept), ("Accept-Encoding", encoding)) if value}
     answer = http_get(atomdb.http_port, "/metrics", headers=headers)
@@ -207,7 +207,7 @@ def test_metrics_in_the_accepted_format(atomdb, accept, encoding, openmetrics, p
     assert "\nredis_commands_processed_total " in answer.body
 
 
-def test_metrics_count(atomdb):
+def test_metrics_count_commands_keys_and_bytes(atomdb):
     atomdb.start()
     with atomdb.client("s") as client:
         client.many([("SET", "a", "1"), ("GET", "a"), ("GET", "none"), ("GET",), ("NOSUCH",)])
@@ -234,7 +234,7 @@ def test_a_stop_answers_the_commands_that_were_read(atomdb):
         assert data.count(b"\r\n") == 99 and data.endswith(b":100\r\n")
 
 
-def test_two_stops_one_after_the_other(atomdb):
+def test_the_daemon_starts_again_after_a_stop(atomdb):
     for _ in range(2):
         atomdb.start()
         with atomdb.client("s") as client:
@@ -242,8 +242,8 @@ def test_two_stops_one_after_the_other(atomdb):
         atomdb.stop()
 
 
-def test_health_while_stopping(atomdb):
-    """While the last replies are sent, /health answers 503 with the reason, and new clients are refused."""
+def test_health_answers_503_while_the_daemon_stops(atomdb):
+    """While the daemon sends the last replies, /health answers 503 with the reason, and no new client has a reply."""
     atomdb.start('defaults: { max_entries = 0; max_memory = "0"; };')
     with atomdb.client("s") as slow:
         value = b"x" * (8 << 20)
@@ -274,7 +274,7 @@ def test_health_while_stopping(atomdb):
 
 
 @pytest.mark.hooks
-def test_health_while_a_worker_hangs(atomdb):
+def test_health_answers_503_while_a_worker_hangs(atomdb):
     """Needs ATOMDB_TEST_HOOKS: SIGUSR2 makes worker 0 hang."""
     atomdb.start("workers = 2;")
     atomdb.process.send_signal(signal.SIGUSR2)

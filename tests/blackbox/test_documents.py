@@ -1,4 +1,4 @@
-"""The manual pages that packaging/documents makes of the daemon's tables."""
+"""The manual pages that packaging/documents generates from the tables of the daemon."""
 
 import os
 import re
@@ -54,7 +54,7 @@ def test_the_manual_has_every_metric(manual, atomdb):
 
 
 @pytest.mark.parametrize("page", ["atomdb.8", "atomdb.conf.5", "atomdb-commands.7"])
-def test_the_manual_has_no_open_place_and_no_unknown_request(manual, page):
+def test_the_manual_has_no_placeholder_and_no_unknown_request(manual, page):
     text = manual(page)
     assert not re.search(r"^@\w+@", text, re.M)
     assert set(re.findall(r"^\.(\w+)", text, re.M)) <= set("TH SH SS TP IP PP RS RE nf fi B BR I IR RB RI".split())

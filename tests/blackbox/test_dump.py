@@ -94,7 +94,7 @@ def test_changes_since_the_last_save_are_those_of_redis(redis, atomdb_client):
         assert now[0] - start[0] == now[1] - start[1], (number, words, answers)
 
 
-def test_each_byte_changed_is_refused(redis, atomdb_client):
+def test_a_payload_with_a_changed_byte_is_refused(redis, atomdb_client):
     redis.cmd("SET", "k", b"abcabcabcabcabcabcabcabcabcabc and more")
     payload = redis.cmd("DUMP", "k")
     changed = [payload[:at] + bytes([payload[at] ^ bit]) + payload[at + 1 :] for at in range(len(payload))
@@ -105,7 +105,7 @@ def test_each_byte_changed_is_refused(redis, atomdb_client):
     assert atomdb_client.cmd("EXISTS", "k") == 0
 
 
-def test_other_types_are_refused(redis, atomdb_client):
+def test_payloads_of_other_types_are_refused(redis, atomdb_client):
     redis.cmd("RPUSH", "list", 1, 2, 3)
     redis.cmd("HSET", "hash", "a", 1)
     for key in ("list", "hash"):

@@ -17,7 +17,7 @@ def client(atomdb):
 
 
 def test_due_keys_are_invisible_at_once(client):
-    """After the deadline no command finds the key, swept or not."""
+    """After the deadline, no command finds the key, even if the daemon has not freed it yet."""
     due = int(time.time() * 1000) + 300
     client.many(("SET", f"k{number}", "x", "PXAT", due) for number in range(5000))
     client.cmd("SET", "stays", "x")
@@ -35,14 +35,14 @@ def test_due_keys_are_invisible_at_once(client):
 
 
 def test_keys_expire_without_access(client, atomdb):
-    """Keys that no client accesses are counted as expired soon after their deadline."""
+    """The daemon counts keys that no client accesses as expired soon after their deadline."""
     due = int(time.time() * 1000) + 200
     client.many(("SET", f"k{number}", "x" * 100, "PXAT", due) for number in range(2000))
 
     def expired():
         return atomdb.metric("redis_expired_keys_total") == 2000
 
-    wait_for(expired, 5, "the wheel", 0.02)
+    wait_for(expired, 5, "the keys to expire", 0.02)
     assert time.time() * 1000 >= due
     assert atomdb.metric("redis_db_keys", db="db0") == 0
     assert atomdb.metric("redis_db_keys_expiring", db="db0") == 0
@@ -60,21 +60,21 @@ def test_each_key_expires_at_its_own_time(client):
         for number in range(20):
             name, due = b"k%d" % number, start + number * 20
             if after < due - 1:
-                assert name in found, f"{name} went before its time"
+                assert name in found, f"{name} expires before its deadline"
             if before > due + 1:
-                assert name not in found, f"{name} outlived its time"
+                assert name not in found, f"{name} exists after its deadline"
         if before > start + 20 * 20:
             break
 
 
-def test_deadlines_of_every_size(client):
+def test_deadlines_of_every_size_are_kept(client):
     now = int(time.time() * 1000)
     spans = [10 ** power for power in range(3, 16)]
     for span in spans:
         assert client.cmd("SET", f"k{span}", "x", "PXAT", now + span) == "OK"
     for span in spans[1:]:
         assert client.cmd("PEXPIRETIME", f"k{span}") == now + span
-    wait_for(lambda: client.cmd("EXISTS", "k1000") == 0, 5, "the shortest")
+    wait_for(lambda: client.cmd("EXISTS", "k1000") == 0, 5, "the first key to expire")
     assert client.cmd("DBSIZE") == len(spans) - 1
 
 
@@ -103,10 +103,10 @@ def fill_before_due(client, count, value):
             client.many(("SET", f"k{number}", value, "PXAT", due) for number in range(start, start + 10000))
         if time.time() * 1000 < due:
             return due
-    raise AssertionError("too slow to fill")
+    raise AssertionError("the machine is too slow to set all keys before their deadline")
 
 
-def test_memory_comes_back(client, atomdb):
+def test_the_memory_of_expired_keys_is_freed(client, atomdb):
     client.cmd("PING")
     before = atomdb.status("VmRSS")
     fill_before_due(client, 10000, "x" * 4000)
@@ -115,7 +115,7 @@ def test_memory_comes_back(client, atomdb):
     wait_for(lambda: atomdb.status("VmRSS") - before < 15 << 20, 10, "the memory to be given back", 0.05)
 
 
-def test_memory_comes_back_after_a_flush(client, atomdb):
+def test_the_memory_of_flushed_keys_is_freed(client, atomdb):
     client.cmd("PING")
     before = atomdb.status("VmRSS")
     client.many(("SET", f"k{number}", "x" * 4000) for number in range(10000))
@@ -125,7 +125,7 @@ def test_memory_comes_back_after_a_flush(client, atomdb):
     wait_for(lambda: atomdb.status("VmRSS") - before < 15 << 20, 10, "the memory to be given back", 0.05)
 
 
-def test_a_storm_leaves_others_alone(client, atomdb):
+def test_an_expiry_storm_does_not_delay_other_tenants(client, atomdb):
     """200,000 keys of one tenant expire at once: the round trips of another tenant stay short."""
     due = fill_before_due(client, 200000, "x")
     longest = 0

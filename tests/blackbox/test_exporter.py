@@ -1,6 +1,6 @@
-"""Compatibility with redis_exporter 1.45: for each of its metrics, AtomDB has one with the same name, type and meaning,
-with the value of INFO, or the test has the reason why not. A real Prometheus evaluates dashboards and alerts that were
-made for redis_exporter."""
+"""Compatibility with redis_exporter 1.45: AtomDB has a metric with the same name, type, meaning and value for
+each of its metrics, or UNSAID has the reason for the difference. A real Prometheus evaluates dashboards and alerts for
+redis_exporter."""
 
 import re
 
@@ -11,7 +11,7 @@ from test_prometheus import Prometheus
 
 GAUGE, COUNTER = "gauge", "counter"
 SECRET = "the only tenant's"
-# Name: its type, and the matching field of INFO of the only tenant, or a pattern of it.
+# The type of each metric, and the field of the tenant's INFO with the same value, or a pattern of it.
 SAID = {
     "redis_up": (GAUGE, None),
     "redis_instance_info": (GAUGE, None),
@@ -143,7 +143,7 @@ def test_values_equal_those_of_info(used, name):
     assert 0 <= value - int(said[1]) <= slack
 
 
-def test_values_that_info_lacks(used):
+def test_metrics_without_a_field_of_info_are_correct(used):
     server, _ = used
     assert server.metric("redis_up") == 1
     assert server.metric("redis_instance_info", role="master", redis_mode="standalone") == 1
@@ -203,7 +203,7 @@ increase(redis_rejected_connections_total[10s]) > 0
 """.strip().splitlines()
 
 
-def test_dashboards_and_alerts_for_redis(used, tmp_path):
+def test_dashboards_and_alerts_for_redis_evaluate(used, tmp_path):
     server, client = used
     prometheus = Prometheus(str(tmp_path), server.http_port)
     try:

@@ -1,4 +1,4 @@
-"""A client that tries to use more than its share: the time of a worker, its memory, places of tenants."""
+"""A client that tries to use more than its share of a worker's time, of memory, and of tenants."""
 
 import contextlib
 import signal
@@ -30,7 +30,7 @@ def longest_ping(client, seconds):
 
 
 def test_pipelined_searches_do_not_block_others(atomdb):
-    """The bytes of a turn are limited, but some bytes cause much work."""
+    """A turn has a limit of bytes, but a few bytes can cause much work."""
     server = atomdb.start(ROOMY)
     with server.client("greedy") as greedy, server.client("quiet") as quiet:
         fill(greedy, 20000)
@@ -39,8 +39,8 @@ def test_pipelined_searches_do_not_block_others(atomdb):
         assert [greedy.read() for _ in range(1500)] == [[]] * 1500
 
 
-def test_tenants_that_come_and_go(atomdb):
-    """Each tenant leaves sixteen databases to be freed. Neither a new tenant nor a flush may iterate over all of
+def test_a_stream_of_new_tenants_does_not_block_others(atomdb):
+    """Each tenant leaves sixteen databases to free. Neither a new tenant nor a flush may iterate over all of
     them."""
     server = atomdb.start("workers = 1;\nresp: { auth_rate = 0; };\nnew_tenants_per_second = 0;\n")
     with server.client() as greedy, server.client("quiet") as quiet:
@@ -55,7 +55,7 @@ def test_tenants_that_come_and_go(atomdb):
         assert time.monotonic() - begin < 3 * PATIENCE
 
 
-def test_a_pattern_with_the_maximum_of_work(atomdb):
+def test_a_pattern_of_maximum_cost_does_not_block_others(atomdb):
     """The time of matching grows with pattern length times text length. The client chooses both."""
     server = atomdb.start(ROOMY)
     with server.client("greedy") as greedy, server.client("quiet") as quiet:
@@ -83,8 +83,8 @@ def test_hello_with_two_secrets_terminates(atomdb):
         client.close()
 
 
-def test_tenants_of_clients_that_disconnect_while_they_move(atomdb):
-    """A client that disconnects while it moves to its new worker leaves no tenant behind."""
+def test_a_client_that_disconnects_while_it_moves_leaves_no_tenant(atomdb):
+    """The client disconnects while it moves to its new worker."""
     server = atomdb.start(PAIR)
     with server.client("keeper") as keeper:
         keeper.cmd("SET", "k", "v")
@@ -96,7 +96,7 @@ def test_tenants_of_clients_that_disconnect_while_they_move(atomdb):
             client.send(encode("GET", "big") * (2 + number % 20) + encode("AUTH", f"fresh-{number}"))
             time.sleep(0.02)
             client.close()
-        wait_for(lambda: server.metric("redis_connected_clients") == 1, what="the clients' end")
+        wait_for(lambda: server.metric("redis_connected_clients") == 1, what="the clients to leave")
         assert server.metric("atomdb_tenants") == 2
 
 
@@ -106,8 +106,8 @@ def test_tenants_of_clients_that_disconnect_while_they_move(atomdb):
     b"*3\r\n$4\r\nauth\r\n$11\r\nmySecret123\r\n$-3\r\n",
     b'HELLO 3 AUTH default "mySecret123\r\n',
 ], ids=["inline", "type", "length", "hello"])
-def test_no_secret_in_the_log(atomdb, stream):
-    """The bytes of a protocol error are logged, except after a word that announces a secret."""
+def test_the_log_shows_no_secret(atomdb, stream):
+    """The daemon logs the bytes of a protocol error, except those after a word that announces a secret."""
     server = atomdb.start("")
     with server.client() as client:
         client.send(stream)

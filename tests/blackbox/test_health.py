@@ -26,14 +26,14 @@ def becomes(server, *state):
 WELL = (200, "ok", [])
 
 
-def test_a_healthy_service(atomdb):
+def test_health_is_ok_after_a_start_and_a_reload(atomdb):
     atomdb.start()
     assert health(atomdb) == WELL
     atomdb.reload("defaults: { max_entries = 7; };\n")
     assert health(atomdb) == WELL
 
 
-def test_a_configuration_that_cannot_be_read(atomdb):
+def test_a_configuration_that_cannot_be_read_degrades_health(atomdb):
     atomdb.start()
     atomdb.reload("nonsense = 1;\n", good=False)
     assert health(atomdb) == (200, "degraded", ["configuration"])
@@ -41,7 +41,7 @@ def test_a_configuration_that_cannot_be_read(atomdb):
     assert health(atomdb) == WELL
 
 
-def test_max_clients_is_reached(atomdb):
+def test_health_is_full_while_max_clients_is_reached(atomdb):
     atomdb.start("resp: { max_clients = 2; };\n")
     with atomdb.client("s") as client, atomdb.client("s"):
         becomes(atomdb, 503, "full", ["clients"])
@@ -49,7 +49,7 @@ def test_max_clients_is_reached(atomdb):
     becomes(atomdb, *WELL)
 
 
-def test_max_tenants_is_reached(atomdb):
+def test_health_is_degraded_while_max_tenants_is_reached(atomdb):
     atomdb.start("max_tenants = 1;\n")
     with atomdb.client("first") as client, atomdb.client() as other:
         client.cmd("SET", "key", "value")
@@ -59,8 +59,8 @@ def test_max_tenants_is_reached(atomdb):
     becomes(atomdb, *WELL)
 
 
-def test_out_of_memory(atomdb):
-    """Eviction is off and all tenants together have reached max_memory: writes are refused, reads are not."""
+def test_health_is_degraded_while_writes_have_no_memory(atomdb):
+    """Eviction is off and all tenants together have reached max_memory: the daemon refuses writes and answers reads."""
     atomdb.start('max_memory = "8M"; workers = 1;\n'
                  'defaults: { max_entries = 0; max_memory = "0"; eviction = "none"; };\n')
     with atomdb.client("s") as client:

@@ -9,7 +9,7 @@ from harness import encode, wait_for
 
 like_redis = pytest.mark.like_redis
 
-# The input, and the complete output before the connection is closed.
+# The input, and the complete output before the server closes the connection.
 PROTOCOL_ERRORS = [
     (b"*abc\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
     (b"*2147483648\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
@@ -39,7 +39,7 @@ PROTOCOL_ERRORS = [
 
 @like_redis
 @pytest.mark.parametrize("sent, answer", PROTOCOL_ERRORS, ids=lambda value: repr(value[:24]))
-def test_protocol_error_closes(shared, secret, sent, answer):
+def test_a_protocol_error_closes_the_connection(shared, secret, sent, answer):
     with shared.client(secret) as client:
         client.send_anyway(sent)
         assert client.rest() == answer
@@ -51,14 +51,14 @@ def test_protocol_error_closes(shared, secret, sent, answer):
     (b"*2147483647\r\n", b"-ERR Protocol error: unauthenticated multibulk length\r\n"),
     (b"*2\r\n$4\r\nAUTH\r\n$16385\r\n", b"-ERR Protocol error: unauthenticated bulk length\r\n"),
 ], ids=["arguments", "many arguments", "argument"])
-def test_limits_before_auth(shared, sent, answer):
+def test_a_large_command_before_auth_closes_the_connection(shared, sent, answer):
     with shared.client() as client:
         client.send(sent)
         assert client.rest() == answer
 
 
 @like_redis
-def test_allowed_before_auth(shared, secret):
+def test_a_small_command_before_auth_has_a_reply(shared, secret):
     with shared.client() as client:
         client.send(encode(*["x"] * 10))
         assert client.read().startswith("ERR unknown command 'x'")
@@ -73,13 +73,13 @@ def test_an_empty_command_has_no_reply(client):
 
 
 @like_redis
-def test_line_feed_alone_ends_an_inline_command(client):
+def test_a_line_feed_alone_ends_an_inline_command(client):
     client.send(b"PING\nPING\r\n\nPING\n")
     assert [client.read() for _ in range(3)] == ["PONG"] * 3
 
 
 @like_redis
-def test_nul_bytes(client):
+def test_nul_bytes_are_part_of_names_and_values(client):
     client.send(encode(b"PI\0NG"))
     assert client.read().startswith("ERR unknown command")
     assert client.cmd(b"SET", b"\0", b"\0\0") == "OK"
@@ -155,7 +155,7 @@ def test_http_in_any_split_is_closed(atomdb, request_line):
 @pytest.mark.parametrize("before", [b"PING\r\n", b"\0\xff garbage\r\n", b"AUTH s\r\nMULTI\r\n",
                                     b"AUTH s\r\nSUBSCRIBE c\r\n"])
 def test_a_line_of_http_is_closed_and_logged(atomdb, before, line):
-    """As in Redis, for these two commands, whatever the client sent before."""
+    """Redis does the same for these two commands, after any input."""
     atomdb.start()
     with atomdb.client() as client:
         client.send_anyway(before + line + ATTACK + b"EXEC\r\n" * (b"MULTI" in before))
@@ -203,7 +203,7 @@ def test_announced_sizes_cost_nothing(atomdb):
 
 
 def test_unauthenticated_clients_hold_little(atomdb):
-    """200 unauthenticated clients send as much as possible: the held memory is limited."""
+    """200 unauthenticated clients send as much as possible: their memory has a limit."""
     atomdb.start()
     with atomdb.client("s") as client:
         client.cmd("PING")
@@ -222,7 +222,7 @@ def test_unauthenticated_clients_hold_little(atomdb):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_random_bytes(shared, seed):
+def test_random_bytes_do_not_stop_the_server(shared, seed):
     import random
 
     generator = random.Random(seed)
@@ -251,8 +251,8 @@ def test_a_refused_command_does_not_affect_the_next_client(atomdb):
         assert other.cmd("SET", "k", "v") == "OK"
 
 
-def test_a_client_that_disconnects_in_the_middle_of_a_command(atomdb):
-    """Its replies cannot be sent, and the rest of its input is not passed to another client."""
+def test_a_client_that_disconnects_within_a_command_does_not_affect_the_next(atomdb):
+    """The worker cannot send its replies, and passes the rest of its input to no other client."""
     atomdb.start('workers = 1;\ndefaults: { max_memory = "0"; };')
     with atomdb.client("a") as busy, atomdb.client("a") as leaving:
         busy.cmd("MSET", "a", "ab" * 2500, "b", "ba" * 2500, "large", "x" * 100000)
@@ -268,7 +268,7 @@ def test_a_client_that_disconnects_in_the_middle_of_a_command(atomdb):
             assert other.cmd("SET", "k", "v") == "OK"
 
 
-def test_idle_clients_are_closed_and_those_that_wait_are_not(atomdb):
+def test_idle_clients_are_closed_and_waiting_clients_are_not(atomdb):
     atomdb.start("resp: { idle_timeout = 1; };")
     commands = {"idle": (), "subscriber": ("SUBSCRIBE", "c"), "monitor": ("MONITOR",)}
     clients = {}
