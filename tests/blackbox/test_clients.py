@@ -60,7 +60,7 @@ def test_the_monitoring_modes_of_redis_cli_work(shared, secret):
 
 
 def test_redis_cli_help_knows_the_commands(shared, secret):
-    # redis-cli reads COMMAND DOCS when it starts without arguments.
+    # In interactive use, redis-cli reads COMMAND DOCS at its start.
     said = cli(shared, secret, stdin="help set\nhelp @string\n")
     assert "SET" in said and "EX seconds" in said, said
 
@@ -118,7 +118,7 @@ def test_python_redis_receives_messages_and_events(shared, secret):
     with r.pubsub(ignore_subscribe_messages=True) as p:
         p.subscribe("news")
         p.psubscribe("__keyevent@*__:expired")
-        # The server sends no message before it has both subscriptions.
+        # The client misses messages until the server has both subscriptions.
         while r.pubsub_numsub("news") != [(b"news", 1)] or r.pubsub_numpat() != 1:
             p.get_message(timeout=0.01)
         assert r.publish("news", "hello") == 1

@@ -322,7 +322,7 @@ def test_debug_needs_the_setting(atomdb, client):
         assert a.cmd("GET", "p:7") == b"value:7\0\0\0"
         assert a.cmd("DEBUG", "RELOAD") == "OK"
         assert a.cmd("DBSIZE") == 5000
-        # No other client waits for the end of DEBUG SLEEP.
+        # Only clients of the same tenant wait for the end.
         a.send(encode("DEBUG", "SLEEP", "1.5"))
         waited = False
         while not waited:

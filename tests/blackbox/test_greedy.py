@@ -1,4 +1,4 @@
-"""A client that tries to use more than its share of a worker's time, of memory, and of tenants."""
+"""A client that tries to use more than its share of a worker's time, of memory, or of the tenants."""
 
 import contextlib
 import signal

@@ -1,4 +1,4 @@
-"""HOTKEYS and BIGKEYS: the most used and the largest keys, as seen by the tenant's own commands."""
+"""HOTKEYS and BIGKEYS: the most used and the largest keys of a tenant."""
 
 import random
 
@@ -22,7 +22,7 @@ def numbers(reply):
 
 
 def use(client, hot, times, pipeline=100):
-    """Every second command names the hot key, the others one of many keys."""
+    """Every second command names the hot key. The other commands name one of many keys."""
     pick = random.Random(1)
     for start in range(0, times, pipeline):
         client.many([("GET", hot) if n % 2 else ("SET", "cold:%d" % pick.randrange(100_000), n)
@@ -43,8 +43,8 @@ def test_the_hot_key_is_found(client, pipeline):
 
 
 def test_object_freq_is_close_to_that_of_redis(client, tmp_path):
-    """The command of redis-cli --hotkeys. Redis supports it only with an LFU policy: the counter takes the place of the time
-    of LRU."""
+    """redis-cli --hotkeys sends OBJECT FREQ. Redis supports it only with an LFU policy, because the counter replaces the
+    LRU time."""
     reference = Redis(tmp_path).start("--maxmemory-policy", "allkeys-lfu")
     try:
         with reference.client(reference.secret) as redis:
@@ -63,7 +63,7 @@ def test_object_freq_is_close_to_that_of_redis(client, tmp_path):
             assert client.cmd("OBJECT", "FREQ", "hot") > 230
     finally:
         reference.stop()
-    # The query itself counts as no use.
+    # A query is not a use of the key.
     client.cmd("SET", "idle", "v")
     before = client.cmd("HOTKEYS"), client.cmd("OBJECT", "FREQ", "hot")
     for question in (("OBJECT", "FREQ"), ("MEMORY", "USAGE"), ("TYPE",), ("STRLEN",), ("EXISTS",)):
@@ -106,8 +106,8 @@ def test_resetstat_forgets_hot_keys(client):
     assert client.cmd("BIGKEYS", "COUNT", 1)[0][0] == b"large"
 
 
-def test_written_keys_are_recorded(client):
-    """Every write of a large value is recorded, by any command."""
+def test_writes_of_large_values_are_recorded(client):
+    """BIGKEYS records each write of a large value, by any command."""
     assert client.cmd("BIGKEYS") == []
     client.cmd("SET", "set", "v" * 5000)
     client.cmd("APPEND", "append", "v" * 6000)
@@ -143,7 +143,7 @@ def test_changed_keys_are_not_reported(client):
 
 
 def test_keys_that_are_read_are_recorded(client):
-    """Writes of small values are not recorded; their use is."""
+    """BIGKEYS does not record writes of small values. It records their use."""
     client.many([("SET", "small:%d" % n, "v" * 20) for n in range(20)])
     for _ in range(6000):
         client.many([("GET", "small:%d" % n) for n in range(20)])
@@ -173,7 +173,7 @@ def test_the_recorded_keys_are_charged(client):
 
 
 @pytest.mark.parametrize("command", ["HOTKEYS", "BIGKEYS"])
-def test_arguments(client, command):
+def test_a_wrong_argument_is_an_error(client, command):
     for arguments, error in (
         (["COUNT"], "ERR syntax error"), (["10"], "ERR syntax error"), (["SIZE", "10"], "ERR syntax error"),
         (["COUNT", "1", "2"], "ERR syntax error"), (["COUNT", "x"], "ERR value is not an integer or out of range"),

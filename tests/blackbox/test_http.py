@@ -1,4 +1,4 @@
-"""HTTP with a secret: the visible figures."""
+"""HTTP: access to the figures, status and history, and the framing of requests."""
 
 import base64
 import json
@@ -41,7 +41,7 @@ def guarded(atomdb, tmp_path):
 SECRET = "watch me: ü".encode().decode("latin-1")
 
 
-def test_everything(guarded):
+def test_only_open_paths_answer_without_the_secret(guarded):
     server = guarded()
     for path in OPEN:
         assert server.http(path).status == 200, path
@@ -63,7 +63,7 @@ def test_everything(guarded):
     assert server.http("/nothing").status == 404
 
 
-def test_tenants(guarded):
+def test_tenants_are_hidden_without_the_secret(guarded):
     server = guarded("tenants")
     page = server.http("/metrics").body
     assert "redis_up 1" in page and "atomdb_tenants 1" in page
@@ -81,12 +81,12 @@ def test_wrong_secrets_are_logged_and_counted(guarded):
         assert server.http("/metrics", headers=bearer("guess")).status == 401
     assert server.metric("atomdb_http_auth_failures_total") == 200
     lines = [line for line in server.log().splitlines() if "Authentication failed" in line]
-    assert 1 <= len(lines) <= 121  # a minute may have passed
+    assert 1 <= len(lines) <= 121  # the test may take more than a minute
     assert re.search(r"Authentication failed: client 127\.0\.0\.1:\d+, over HTTP$", lines[0])
     assert "guess" not in server.log() and "watch" not in server.log()
 
 
-def test_reload_reads_it_again(guarded):
+def test_a_reload_reads_the_secret_again(guarded):
     server = guarded()
     assert server.http("/metrics", headers=bearer(SECRET)).status == 200
     server.secret_path.write_text("another")
@@ -112,7 +112,7 @@ def test_the_operator_sees_no_secret(guarded, tmp_path):
 
 
 def api(server, path, **options):
-    """JSON with the header that forbids caching."""
+    """Returns the JSON of a page. Checks the header that forbids caching."""
     answer = server.http(path, **options)
     assert answer.status == 200 and answer.headers["Content-Type"] == "application/json"
     assert answer.headers["Cache-Control"] == "no-store"
@@ -124,7 +124,7 @@ def points(server, after=0):
     return [dict(zip(history["columns"], row, strict=True)) for row in history["points"]]
 
 
-def test_status(atomdb):
+def test_the_status_has_the_figures_of_the_server_and_its_tenants(atomdb):
     atomdb.start("""max_memory = "1G"; resp: { max_clients = 50; }; workers = 2; enable_debug_command = true;
         tenants: ( { name = "shop"; secret = "s1"; max_entries = 0; max_memory = "1M"; },
                    { name = "blog"; secret = "s2"; max_entries = 5; } );""")
@@ -160,7 +160,7 @@ def test_status_names_the_largest_tenants_only(atomdb):
     assert status["others"]["keys"] == 18 and len(atomdb.http("/api/status").body) < 10000
 
 
-def test_history(atomdb):
+def test_the_history_has_a_point_for_each_interval(atomdb):
     atomdb.start("")
     assert points(atomdb) == []
     with atomdb.client("s") as client:
@@ -262,7 +262,7 @@ def test_an_invalid_length_has_one_response(shared, kept):
         assert exchange(shared, head(f"Content-Length: {length}"), kept=kept) in (["400"], ["413"]), length
     assert exchange(shared, head("Content-Length: abc", "Expect: 100-continue"), kept=kept) == ["400"]
     assert exchange(shared, head("Cookie: " + "a=b; " * 2000), kept=kept) == ["431"]
-    # Other connections that are read at the same time are not affected.
+    # The request does not affect connections that the server reads at the same time.
     request = head("Content-Length: abc")
     for at in (1, 20, len(request) - 3, len(request) - 1):
         assert exchange(shared, request[:at], request[at:], kept=kept) == ["400"], at
@@ -335,7 +335,7 @@ def test_a_request_names_one_host(shared):
     (["Transfer-Encoding: chunked"], b"5\r\nhello\r\n0\r\n\r\n"),
 ], ids=["short", "long", "chunked"])
 def test_a_body_is_dropped(shared, head, body):
-    """The next request on the connection has its response, too."""
+    """The next request on the connection also has its response."""
     for method, status in (("GET", "200"), ("POST", "405")):
         answer = ask(shared, f"{method} /health HTTP/1.1", "Host: localhost", *head, body=body + SECOND)
         assert answer.startswith(f"HTTP/1.1 {status} ")
@@ -398,7 +398,7 @@ def test_the_secret_replaces_a_known_host(guarded):
     ("application/openmetrics-text;version=0.0.1;q=0.9,*/*;q=0.1", "application/openmetrics-text; version=0.0.1"),
     ("*/*", "text/plain; version=0.0.4"),
 ])
-def test_metrics_in_the_preferred_format(shared, accept, kind):
+def test_metrics_have_the_preferred_format(shared, accept, kind):
     for lines in ([f"Accept: {accept}"], [f"Accept: {element}" for element in accept.split(",")]):
         answer = ask(shared, "GET /metrics HTTP/1.1", "Host: localhost", *lines)
         assert f"Content-Type: {kind}; charset=utf-8\r\n" in answer
@@ -408,6 +408,6 @@ def test_metrics_in_the_preferred_format(shared, accept, kind):
 @pytest.mark.parametrize("accept, packed", [
     ("gzip", True), ("identity;q=1, gzip;q=0.5", False), ("gzip;q=0.5, identity;q=0.4", True), ("gzip;q=0", False),
     ("*", False), ("identity;q=0, *", True), ("deflate", False), ("gzip;q=0.0, *", False)])
-def test_compression_if_the_client_prefers_it(shared, accept, packed):
+def test_metrics_are_compressed_if_the_client_prefers_it(shared, accept, packed):
     answer = shared.http("/metrics", headers={"Accept-Encoding": accept})
     assert (answer.headers["Content-Encoding"] == "gzip") == packed and "redis_up 1" in answer.body

@@ -1,4 +1,4 @@
-"""/health answers while idle HTTP clients hold as many connections as possible, and afterwards."""
+"""/health answers while idle HTTP clients hold as many connections as possible, and after their end."""
 
 import socket
 
@@ -20,7 +20,7 @@ def connect(server, sent):
     try:
         sock.sendall(sent)
     except (ConnectionResetError, BrokenPipeError, socket.timeout):
-        pass  # it came too late for a place
+        pass  # the server has no place for it
     return sock
 
 
@@ -30,23 +30,23 @@ def answers(server):
 
 
 @pytest.mark.parametrize("sent", KINDS.values(), ids=KINDS)
-def test_health_answers(atomdb, sent):
+def test_health_answers_among_many_idle_clients(atomdb, sent):
     atomdb.start()
     for count in (31, 32, 33, 64, 200):
         crowd = [connect(atomdb, sent) for _ in range(count)]
-        assert answers(atomdb), f"while there are {count}"
+        assert answers(atomdb), f"with {count} clients"
         for sock in crowd:
             sock.close()
-        assert answers(atomdb), f"after {count} ended at once"
+        assert answers(atomdb), f"after the end of {count} clients at once"
     crowd = [connect(atomdb, sent) for _ in range(100)]
     for i, sock in enumerate(crowd):
         sock.close()
         if i % 10 == 0:
-            assert answers(atomdb), f"after {i} ended one by one"
+            assert answers(atomdb), f"after the end of {i} clients one by one"
     assert answers(atomdb)
 
 
-def test_silent_client_is_closed(atomdb):
+def test_a_silent_client_is_closed(atomdb):
     atomdb.start()
     crowd = [connect(atomdb, sent) for sent in (b"", REQUEST[:30], REQUEST)]
     for sock in crowd:

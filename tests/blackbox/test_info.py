@@ -1,4 +1,4 @@
-"""INFO: it has the fields of Redis, with the figures of the tenant."""
+"""INFO has the fields of Redis and the figures of the tenant."""
 
 import shutil
 
@@ -8,7 +8,7 @@ import harness
 from harness import Error, info, wait_for
 
 # Fields of Redis that INFO lacks, with the reason.
-HOST = "of the host or of the whole daemon: not a tenant's to see"
+HOST = "of the host or of the whole daemon: a tenant must not see it"
 ABSENT = {
     "redis_build_id": "atomdb_version names the build",
     "process_supervised": HOST, "executable": HOST, "total_system_memory": HOST, "total_system_memory_human": HOST,
@@ -54,10 +54,10 @@ def test_errors_are_counted_by_code(client):
     for command in (("INCR", "a"), ("NOSUCH",), ("GET",), ("EXEC",), ("CLIENT", "NOSUCH"), ("AUTH", "no", "no"),
                     ("PFADD", "a", "x"), ("RESTORE", "a", "0", "x")):
         assert isinstance(client.cmd(*command), Error)
-    # In a transaction: when it is rejected, and when it runs.
+    # A transaction counts the errors of rejected and of executed commands.
     for command in (("MULTI",), ("NOSUCH",), ("EXEC",), ("MULTI",), ("INCR", "a"), ("INCR", "a"), ("EXEC",)):
         client.cmd(*command)
-    # Errors without a reply count, too.
+    # Errors without a reply also count.
     client.send(harness.encode("CLIENT", "REPLY", "SKIP") + harness.encode("INCR", "a"))
     figures = info(client)
     assert {name: value for name, value in figures.items() if name.startswith("errorstat_")} == {
@@ -74,7 +74,7 @@ def test_errors_are_the_tenants_own(shared, client):
         assert not info(other, "errorstats") and info(other)["total_error_replies"] == "0"
 
 
-def test_figures_of_memory_and_of_the_socket(client):
+def test_info_has_the_memory_and_the_io_of_the_tenant(client):
     client.cmd("CONFIG", "RESETSTAT")
     before = info(client)
     client.cmd("SET", "large", b"v" * 1000000)
@@ -101,7 +101,7 @@ def test_rates_are_those_since_the_last_info(client):
     wait_for(rate, 10, "a rate of more than 1000 commands a second", pause=0.1)
 
 
-def test_clients_that_were_refused(atomdb):
+def test_refused_clients_are_counted(atomdb):
     atomdb.start('tenancy = "listed"; tenants: ( { name = "small"; secret = "secret"; max_clients = 1; } );')
     with atomdb.client("secret") as client:
         assert info(client)["rejected_connections"] == "0"
@@ -111,7 +111,7 @@ def test_clients_that_were_refused(atomdb):
 
 
 @pytest.mark.like_redis
-def test_keys_and_members_of_tracking(client, shared, secret):
+def test_info_counts_tracked_keys_and_their_clients(client, shared, secret):
     with shared.client(secret) as other:
         other.cmd("HELLO", "3")
         client.cmd("HELLO", "3")
@@ -126,7 +126,7 @@ def test_keys_and_members_of_tracking(client, shared, secret):
             one.cmd("CLIENT", "TRACKING", "off")
 
 
-def test_time_to_live_of_keys(client):
+def test_info_has_the_mean_time_to_live(client):
     client.many([("SET", f"k{i}", "v", "EX", 1000) for i in range(10)] + [("SET", "for ever", "v")])
     keys, expires, ttl = (int(field.split("=")[1]) for field in info(client)["db0"].split(","))
     assert (keys, expires) == (11, 10) and 900000 < ttl <= 1000000

@@ -24,7 +24,7 @@ WITH_KEYS = [row for row in TABLE if row.keys != "NO_KEYS" and row.name not in C
 
 
 def snapshot(client):
-    """Returns everything that a tenant can see of its keys. Reading it changes nothing."""
+    """Returns everything that a tenant can see of its keys. Changes nothing."""
     state = {}
     for database in (0, 5):
         client.cmd("SELECT", database)
@@ -54,7 +54,7 @@ def test_the_table_has_commands_with_keys():
 
 
 @pytest.mark.parametrize("row", WITH_KEYS, ids=lambda row: row.name)
-def test_command_with_keys(pair, row):
+def test_a_command_with_keys_does_not_reach_another_tenant(pair, row):
     a, b = pair
     before = snapshot(a)
     fresh = b.cmd(*_call(row, ["not there"]))
@@ -63,7 +63,7 @@ def test_command_with_keys(pair, row):
         b.cmd("SELECT", database)
         for key in KEYS:
             reply = b.cmd(*_call(row, [key]))
-            assert reply == fresh, f"{row.name} {key} told b about a"
+            assert reply == fresh, f"{row.name} {key} depends on the keys of a"
             b.cmd("FLUSHALL")
         if row.step:
             b.cmd(*_call(row, KEYS))
@@ -98,7 +98,7 @@ def test_calls_are_well_formed(pair):
         assert not (isinstance(reply, str) and ("syntax" in reply or "wrong number" in reply)), (row.name, reply)
 
 
-def test_commands_over_all_keys(pair):
+def test_commands_over_all_keys_reach_the_own_keys_only(pair):
     a, b = pair
     before = snapshot(a)
     assert b.cmd("KEYS", "*") == []
@@ -115,7 +115,7 @@ def test_commands_over_all_keys(pair):
     assert snapshot(a) == before
 
 
-def test_client_list_shows_the_own_clients(atomdb, pair):
+def test_client_list_shows_the_own_clients_only(atomdb, pair):
     a, b = pair
     a.cmd("CLIENT", "SETNAME", "client-of-a")
     with atomdb.client("secret-b") as b2:
@@ -153,7 +153,7 @@ def test_client_ids_count_the_own_clients(atomdb):
         assert other.cmd("CLIENT", "ID") == 1
 
 
-def test_info_shows_the_own_figures(pair):
+def test_info_shows_the_own_figures_only(pair):
     a, b = pair
     for _ in range(50):
         a.cmd("GET", "number")
@@ -166,7 +166,7 @@ def test_info_shows_the_own_figures(pair):
     assert int(info(a)["keyspace_hits"]) >= 50
 
 
-def test_secrets_are_nowhere(atomdb, pair):
+def test_no_output_shows_a_secret(atomdb, pair):
     a, b = pair
     seen = atomdb.log() + atomdb.http("/metrics").body + atomdb.http("/").body + atomdb.http("/health").body
     for client in (a, b):
@@ -178,7 +178,7 @@ def test_secrets_are_nowhere(atomdb, pair):
 
 
 def calls_without_keys():
-    """Calls of each command without keys, with meaningful arguments."""
+    """Returns valid arguments of each command without keys."""
     calls = {
         "ping": [], "echo": ["x"], "select": ["5"], "keys": ["*"], "scan": ["0"], "randomkey": [], "dbsize": [],
         "flushdb": [], "flushall": [], "info": [], "time": [], "command": [], "command|count": [], "command|docs": ["get"],
@@ -212,14 +212,14 @@ def calls_without_keys():
     return calls
 
 
-def test_all_other_commands_leave_a_alone(pair):
-    """b runs commands without keys."""
+def test_a_command_without_keys_does_not_reach_another_tenant(pair):
+    """Tenant b runs each command without keys."""
     a, b = pair
     before = snapshot(a)
     calls = calls_without_keys()
     for row in TABLE:
         if row.keys == "NO_KEYS":
-            assert row.name in calls, f"say here how {row.name} is called"
+            assert row.name in calls, f"add the arguments of {row.name} to calls_without_keys()"
     for name in sorted(calls, key=lambda name: (name in ("reset", "quit"), name == "quit")):
         reply = b.cmd(*name.split("|"), *calls[name])
         assert b"private to a" not in repr(reply).encode() and b"key:3" not in repr(reply).encode(), name

@@ -17,7 +17,7 @@ UNLIMITED = 'defaults: { max_entries = 0; max_memory = "0"; };\n'
 
 @pytest.mark.threads
 def test_a_slow_writer_is_served(atomdb):
-    """Hundreds of clients send single bytes in turn: another client is still answered at once."""
+    """50 clients send single bytes in turn. Another client still gets its replies at once."""
     atomdb.start()
     stream = encode("AUTH", "s") + encode("INCR", "slow") + encode("QUIT")
     with atomdb.client("quick") as quick:
@@ -45,7 +45,7 @@ def test_a_slow_reader_gets_everything(atomdb):
 
 
 def test_a_reader_that_never_reads_is_closed(atomdb):
-    """Its unread replies may use output_buffer and no more. Other clients are not affected."""
+    """Its unread replies use at most output_buffer. It does not affect other clients."""
     atomdb.start(UNLIMITED + 'resp: { output_buffer = "8M"; };')
     with atomdb.client("s") as writer:
         writer.cmd("SET", "big", b"x" * (4 << 20))
@@ -117,7 +117,7 @@ def test_a_flood_does_not_block_others(atomdb):
         thread.join()
 
 
-def test_9000_idle_connections(atomdb):
+def test_9000_idle_connections_use_little_memory(atomdb):
     count = 9000
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     assert files >= count + 200, f"the limit on open files ({files}) is too low for this test"
@@ -138,12 +138,12 @@ def test_9000_idle_connections(atomdb):
         assert len(client.cmd("CLIENT", "LIST").splitlines()) == count + 1
         for other in clients:
             other.close()
-        wait_for(lambda: atomdb.metric("redis_connected_clients") == 1, 10, "the connections to go")
+        wait_for(lambda: atomdb.metric("redis_connected_clients") == 1, 10, "the connections to close")
         assert client.cmd("GET", "k") == b"v"
 
 
 def connect_many(server, count):
-    """Tries to open `count` connections. Returns those that were accepted, and the number of refused ones."""
+    """Tries to open `count` connections. Returns the accepted ones, and the number of refused ones."""
     clients, refused = [], 0
     for _ in range(count):
         try:
@@ -158,9 +158,9 @@ def cpu_seconds(server):
         return sum(int(field) for field in stat.read().rsplit(")", 1)[1].split()[11:13]) / os.sysconf("SC_CLK_TCK")
 
 
-def test_no_file_descriptors_left(atomdb):
-    """At the limit on open files nothing spins, and existing clients are not affected. Afterwards everything works
-    again."""
+def test_the_daemon_recovers_from_the_limit_on_open_files(atomdb):
+    """At the limit, the daemon does not spin, and serves existing clients. When files are free again, it accepts new
+    clients."""
     atomdb.start(UNLIMITED)
     with atomdb.client("s") as client:
         files = len(os.listdir(f"/proc/{atomdb.pid}/fd"))
@@ -172,15 +172,15 @@ def test_no_file_descriptors_left(atomdb):
         waiting = [socket.create_connection(("127.0.0.1", atomdb.port)) for _ in range(5)]
         before = cpu_seconds(atomdb)
         time.sleep(0.5)
-        assert cpu_seconds(atomdb) - before < 0.25, "it spins"
+        assert cpu_seconds(atomdb) - before < 0.25, "the daemon spins"
         for other in clients + waiting:
             other.close()
         wait_for(lambda: connect_many(atomdb, 1)[0], 10, "a new connection")
         assert atomdb.metric("atomdb_rejected_connections_total", reason="open_files") >= refused
 
 
-def test_a_low_limit_on_open_files(atomdb):
-    """A low limit on open files lowers max_clients, and the log has a message about it."""
+def test_a_low_limit_on_open_files_lowers_max_clients(atomdb):
+    """The log has a message about it."""
     atomdb.start(UNLIMITED, nofile=150)
     wait_for(lambda: "open files" in atomdb.log(), 5, "the warning")
     with atomdb.client("s") as client:
@@ -195,7 +195,7 @@ def test_a_low_limit_on_open_files(atomdb):
 
 
 @pytest.mark.parametrize("size", [64 << 20, pytest.param(512 << 20, marks=pytest.mark.long)], ids=["64M", "512M"])
-def test_large_values(atomdb, size):
+def test_large_values_can_be_written_read_and_deleted(atomdb, size):
     atomdb.start('defaults: { max_entries = 0; max_memory = "0"; };\nresp: { output_buffer = "1G"; };')
     with atomdb.client("s", timeout=120) as client, atomdb.client("t") as other:
         chunk = bytes(range(256)) * 4096
@@ -231,7 +231,7 @@ def test_query_buffer_bounds_an_unfinished_command(atomdb):
         assert other.cmd("EXISTS", "k2") == 0
 
 
-def test_pipeline_larger_than_every_buffer(atomdb):
+def test_a_pipeline_may_be_larger_than_every_buffer(atomdb):
     atomdb.start(UNLIMITED)
     with atomdb.client("s") as client:
         commands = [encode("SET", f"k{number}", "v" * (number % 3000)) for number in range(3000)]
@@ -245,14 +245,14 @@ def test_pipeline_larger_than_every_buffer(atomdb):
 
 
 @pytest.mark.threads
-def test_connections_come_and_go(atomdb):
+def test_connections_that_come_and_go_leave_no_client(atomdb):
     atomdb.start()
     for number in itertools.islice(itertools.count(), 300):
         client = atomdb.client("s" if number % 3 else None)
         if number % 2:
             client.send(b"*3\r\n$3\r\nSET\r\n$1\r\n")
         client.close()
-    wait_for(lambda: atomdb.metric("redis_connected_clients") == 0, 10, "all to be gone")
+    wait_for(lambda: atomdb.metric("redis_connected_clients") == 0, 10, "all clients to leave")
     with atomdb.client("s") as client:
         assert client.cmd("PING") == "PONG"
 
@@ -278,7 +278,7 @@ def test_full_memory_uses_huge_pages(atomdb):
         wait_for(lambda: atomdb.metric("atomdb_arena_huge_page_bytes") > 10 << 20, what="huge pages")
         assert client.cmd("GET", "key:19999") == value
         client.cmd("FLUSHALL")
-        wait_for(lambda: atomdb.metric("atomdb_arena_resident_bytes") < 4 << 20, what="memory to go back")
+        wait_for(lambda: atomdb.metric("atomdb_arena_resident_bytes") < 4 << 20, what="the memory to be freed")
 
 
 CHANGES = {
@@ -336,7 +336,7 @@ def test_a_large_value_is_not_copied_for_each_client(atomdb):
         assert used() < one + (1 << 20) and atomdb.status("VmRSS") < resident + (8 << 20)
         assert client.cmd("SETRANGE", "big", 0, b"new") == size
         assert one + size <= used() < one + size + (4 << 20)
-        # There is no room for a third one.
+        # The tenant has no room for a third copy.
         assert client.cmd("SETRANGE", "other", size, b"x").code == "OOM"
         assert client.cmd("DEL", "big") == 1
         assert size <= used() < size + (4 << 20)
@@ -344,7 +344,7 @@ def test_a_large_value_is_not_copied_for_each_client(atomdb):
         for reader in readers:
             reader.data += b"$"
             assert reader.read() == value
-        wait_for(lambda: used() < 1 << 20, 10, "the tenant to be charged no more")
+        wait_for(lambda: used() < 1 << 20, 10, "the end of the tenant's charge")
         client.cmd("SET", "big", value)
         assert client.cmd("GET", "big") == value
         for reader in readers:
@@ -363,7 +363,7 @@ def test_a_value_larger_than_the_output_limit_is_read(atomdb):
         assert client.cmd("STRLEN", "big") == 9 << 20
 
 
-def test_clients_that_disconnect_while_a_value_is_sent(atomdb):
+def test_a_client_may_disconnect_while_a_value_is_sent(atomdb):
     """The tenant ends with its reader, or the reader ends after the last key of the tenant."""
     atomdb.start(UNLIMITED)
     value = b"x" * (16 << 20)

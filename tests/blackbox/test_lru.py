@@ -37,12 +37,12 @@ def push_out(client, count):
     return gone
 
 
-def test_order_of_writes(client):
+def test_keys_leave_in_the_order_of_writes(client):
     fill(client)
     assert push_out(client, 5) == ["k0", "k1", "k2", "k3", "k4"]
 
 
-def test_order_of_reads_and_writes(client):
+def test_keys_leave_in_the_order_of_reads_and_writes(client):
     fill(client)
     client.cmd("GET", "k0")
     client.cmd("GET", "k2")
@@ -54,7 +54,7 @@ def test_order_of_reads_and_writes(client):
     ["GET", "k0"], ["MGET", "k0"], ["GETEX", "k0"], ["STRLEN", "k0"], ["TOUCH", "k0"], ["SET", "k0", "2"], ["INCR", "k0"],
     ["APPEND", "k0", "x"], ["GETSET", "k0", "x"], ["EXPIRE", "k0", "1000"], ["PERSIST", "k0"], ["SETNX", "k0", "x"],
 ], ids=lambda command: command[0])
-def test_use_touches(client, command):
+def test_a_use_moves_a_key_to_the_end_of_the_order(client, command):
     fill(client)
     client.cmd(*command)
     assert push_out(client, 1) == ["k1"]
@@ -64,13 +64,13 @@ def test_use_touches(client, command):
     ["EXISTS", "k0"], ["TTL", "k0"], ["PTTL", "k0"], ["EXPIRETIME", "k0"], ["TYPE", "k0"], ["KEYS", "*"], ["SCAN", "0"],
     ["DBSIZE"], ["RANDOMKEY"],
 ], ids=lambda command: command[0])
-def test_object_and_ttl_do_not_touch(client, command):
+def test_a_query_does_not_change_the_order(client, command):
     fill(client)
     client.cmd(*command)
     assert push_out(client, 1) == ["k0"]
 
 
-def test_one_order_over_all_databases(client):
+def test_all_databases_have_one_order(client):
     for number in range(LIMIT):
         client.cmd("SELECT", number)
         client.cmd("SET", f"k{number}", "1")
@@ -83,7 +83,7 @@ def test_one_order_over_all_databases(client):
     assert client.cmd("DBSIZE") == 2
 
 
-def test_against_a_model(client):
+def test_the_survivors_are_those_of_a_model(client):
     generator = random.Random(30)
     order = []  # least recently used first
     for step in range(3000):

@@ -55,10 +55,10 @@ def test_remaining_entries_are_compacted(atomdb):
         moved = int(info(client)["active_defrag_key_hits"])
         assert moved == atomdb.metric("atomdb_compaction_moved_keys_total", shard="0")
     with atomdb.client("two") as other:
-        assert info(other)["active_defrag_key_hits"] == "0", "of the tenant's own keys"
+        assert info(other)["active_defrag_key_hits"] == "0", "INFO counts the tenant's own keys"
 
 
-def test_purge(atomdb):
+def test_memory_purge_compacts_while_another_tenant_works(atomdb):
     atomdb.start(OPEN)
     with atomdb.client("one") as client, atomdb.client("two") as other:
         fill(client)
@@ -83,7 +83,7 @@ def test_purge(atomdb):
         wait_for(lambda: resident(atomdb) < before / 20, what="purge")
 
 
-def test_order_of_use_and_deadlines_stay(atomdb):
+def test_compaction_keeps_the_order_of_use_and_the_deadlines(atomdb):
     atomdb.start(OPEN)
     with atomdb.client("one") as client:
         fill(client)
@@ -97,7 +97,7 @@ def test_order_of_use_and_deadlines_stay(atomdb):
         assert all(0 <= client.cmd("EXPIRETIME", key) - int(deadline) - 5000 < 60 for key in kept[:100])
         atomdb.reload(OPEN.replace("max_entries = 0", "max_entries = %d" % 101))
         wait_for(lambda: client.cmd("DBSIZE") == 101, what="eviction")
-        assert client.cmd("EXISTS", *kept[:100], kept[-1]) == 101, "used last: by EXPIRE, and before that by SET"
+        assert client.cmd("EXISTS", *kept[:100], kept[-1]) == 101, "EXPIRE and the last SET used these keys last"
 
 
 def test_the_operator_sees_fragmentation(atomdb, tmp_path):
@@ -106,7 +106,7 @@ def test_the_operator_sees_fragmentation(atomdb, tmp_path):
     atomdb.start(OPEN + 'admin: { secret_file = "%s"; };' % path)
     with atomdb.client("one") as client, atomdb.client("admin") as operator:
         fill(client)
-        # Too little free memory for moving anything.
+        # Compaction does not start for so little free memory.
         delete(client, lambda i: i % 20 == 0)
         wait_for(lambda: quiet(atomdb), what="compaction")
         figures = info(operator)
@@ -118,7 +118,7 @@ def test_the_operator_sees_fragmentation(atomdb, tmp_path):
         assert stats[b"fragmentation.bytes"] == int(figures["mem_fragmentation_bytes"])
         assert 1 < float(stats[b"fragmentation"]) < 1.3
         assert b"fragmentation 1." in operator.cmd("MEMORY", "DOCTOR")
-        assert info(client)["mem_fragmentation_ratio"] == "1.00", "not a tenant's to see"
+        assert info(client)["mem_fragmentation_ratio"] == "1.00", "a tenant must not see it"
         assert b"fragmentation" not in client.cmd("MEMORY", "DOCTOR")
 
 

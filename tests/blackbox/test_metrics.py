@@ -11,7 +11,7 @@ def states(server):
             if line.startswith("atomdb_clients{")}
 
 
-def test_clients_by_state(atomdb):
+def test_clients_are_counted_by_state(atomdb):
     atomdb.start("workers = 2;\n")
     nobody = dict.fromkeys(("stranger", "authenticated", "transaction", "subscribed", "monitor", "waiting", "closing"), 0)
     expect = lambda **some: harness.wait_for(lambda: states(atomdb) == {**nobody, **some}, 10, f"{some}: {states(atomdb)}")
@@ -39,7 +39,7 @@ def test_clients_by_state(atomdb):
     expect()
 
 
-def test_rejected_connections_by_reason(atomdb):
+def test_rejected_connections_are_counted_by_reason(atomdb):
     """Each limit on connections counts its own rejections only."""
     atomdb.start('resp: { max_clients = 4; };\nmax_tenants = 1;\n'
                  'tenants: ( { name = "small"; secret = "small"; max_clients = 1; } );\n')
@@ -64,7 +64,7 @@ def test_rejected_connections_by_reason(atomdb):
     assert atomdb.metric("redis_rejected_connections_total") == 1
 
 
-def test_durations_of_commands(atomdb):
+def test_durations_of_commands_are_counted_in_buckets(atomdb):
     atomdb.start()
     with atomdb.client("s") as client:
         for _ in range(50):
@@ -82,7 +82,7 @@ def test_durations_of_commands(atomdb):
     assert below and below[0] / 16 < mean < below[0] * 16 * harness.PATIENCE
 
 
-def test_lag_and_age_of_expired_and_evicted_keys(atomdb):
+def test_expiry_lag_and_eviction_age_are_counted(atomdb):
     atomdb.start("defaults: { max_entries = 10; };\n")
     with atomdb.client("s") as client:
         for i in range(5):
@@ -105,7 +105,7 @@ def test_lag_and_age_of_expired_and_evicted_keys(atomdb):
         assert atomdb.metric("atomdb_eviction_age_seconds_sum") > 2500
 
 
-def test_quota_ratio_and_arena_bytes(atomdb):
+def test_metrics_have_quota_ratios_and_arena_bytes(atomdb):
     atomdb.start('tenants: ( { name = "t"; secret = "t"; max_entries = 8; max_memory = "1M"; },\n'
                  '           { name = "free"; secret = "free"; max_entries = 0; max_memory = "0"; } );\n')
     with atomdb.client("t") as client:
@@ -116,7 +116,7 @@ def test_quota_ratio_and_arena_bytes(atomdb):
         assert 0.19 < ratio("memory") < 0.3
         assert ratio("keys", "free") is None and ratio("memory", "free") is None
         used = lambda use: sum(atomdb.metric("atomdb_arena_bytes", shard=str(shard), use=use) or 0 for shard in range(2))
-        # The beginning of a turn publishes it.
+        # The worker publishes it at the beginning of a turn.
         client.cmd("PING")
         assert 200_000 <= used("entries") < 300_000 and used("tables") > 0
 

@@ -27,7 +27,7 @@ def monitor(shared, secret, client):
 
 
 @pytest.mark.like_redis
-def test_shows_commands(monitor, client):
+def test_monitor_shows_commands(monitor, client):
     client.cmd("SET", "k", "v")
     client.cmd("SELECT", 3)
     client.cmd("GET", b"q\x01\n\r\t\a\b\"\\\xff'", "wrong arity")
@@ -45,7 +45,7 @@ def test_shows_commands(monitor, client):
 
 
 @pytest.mark.like_redis
-def test_shows_transactions_as_they_run(monitor, client):
+def test_monitor_shows_transactions_as_they_run(monitor, client):
     client.cmd("WATCH", "a")
     client.cmd("MULTI")
     client.cmd("SET", "a", "1")
@@ -60,7 +60,7 @@ def test_shows_transactions_as_they_run(monitor, client):
 
 
 @pytest.mark.like_redis
-def test_commands_that_a_monitor_may_send(monitor, client):
+def test_a_monitor_may_not_access_keys(monitor, client):
     refused = Error("ERR Replica can't interact with the keyspace")
     for command in (("GET", "a"), ("SET", "a", "b"), ("DBSIZE",), ("KEYS", "*"), ("PUBLISH", "a", "b"), ("EXISTS", "a")):
         assert monitor.cmd(*command) == refused
@@ -78,7 +78,7 @@ def test_commands_that_a_monitor_may_send(monitor, client):
     assert client.cmd("EXEC") == [Error("ERR MONITOR isn't allowed for DENY BLOCKING client")]
 
 
-def test_shows_no_secret(monitor, client, secret):
+def test_monitor_shows_no_secret(monitor, client, secret):
     client.cmd("AUTH", secret)
     client.cmd("AUTH", "default", secret)
     client.cmd("HELLO", "2", "AUTH", "default", secret, "SETNAME", "me")
@@ -88,7 +88,7 @@ def test_shows_no_secret(monitor, client, secret):
     ]
 
 
-def test_shows_nothing_of_others(shared, monitor, client):
+def test_monitor_shows_nothing_of_other_tenants(shared, monitor, client):
     with shared.client("another-tenant-of-monitor") as other:
         other.cmd("SET", "k", "other")
         other.cmd("MULTI")
@@ -107,7 +107,7 @@ def test_a_monitor_that_does_not_read_is_closed(atomdb):
         assert client.cmd("CLIENT", "LIST").count(b"\n") == 1
 
 
-def test_a_client_of_a_unix_socket(atomdb, short_directory):
+def test_monitor_shows_the_path_of_a_unix_socket(atomdb, short_directory):
     path, port = short_directory + "/resp.sock", free_port()
     atomdb.start('resp: { listen = [ "127.0.0.1:%d", "unix:%s" ]; };\nhttp: { listen = [ "127.0.0.1:%d" ]; };'
                  % (port, path, atomdb.http_port), flags=[])

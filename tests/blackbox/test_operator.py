@@ -56,7 +56,7 @@ def test_other_clients_are_refused(server):
     assert server.alive()
 
 
-def test_lists_and_describes_tenants(server, operator):
+def test_the_operator_lists_and_describes_tenants(server, operator):
     with server.client("s1") as shop:
         shop.many(("SET", f"k{number}", "v") for number in range(20))
         assert sorted(operator.cmd("TENANT", "LIST")) == [b"@operator", b"blog", b"shop"]
@@ -70,7 +70,7 @@ def test_lists_and_describes_tenants(server, operator):
         assert operator.cmd("TENANT", "HELP")[0].startswith("TENANT <subcommand>")
 
 
-def test_has_a_keyspace_of_its_own(server, operator):
+def test_the_operator_has_its_own_keyspace(server, operator):
     with server.client("s1") as shop:
         shop.cmd("SET", "k", "shop")
         assert operator.cmd("GET", "k") is None
@@ -79,7 +79,7 @@ def test_has_a_keyspace_of_its_own(server, operator):
         assert shop.cmd("GET", "k") == b"shop"
 
 
-def test_creates_changes_and_drops_a_tenant(server, operator):
+def test_the_operator_creates_changes_and_drops_a_tenant(server, operator):
     assert operator.cmd("TENANT", "CREATE", "new", "secret", "s3", "max_entries", "3", "max_memory", "1M") == "OK"
     with server.client("s3") as new, server.client(("new", "s3")) as second:
         new.many(("SET", f"k{number}", "v") for number in range(9))
@@ -97,11 +97,11 @@ def test_creates_changes_and_drops_a_tenant(server, operator):
     assert sorted(operator.cmd("TENANT", "LIST")) == [b"@operator", b"blog", b"shop"]
     with server.client() as late:
         assert late.cmd("AUTH", "s4").code == "WRONGPASS"
-    assert server.metric("atomdb_live_changes") == 0, "what the file never knew is as it was"
+    assert server.metric("atomdb_live_changes") == 0, "a tenant that the file never had is no live change after its drop"
     assert not re.search("s3|s4|root-secret", server.log())
 
 
-def test_refuses_changes_that_the_file_could_not_contain(server, operator):
+def test_changes_that_the_file_cannot_contain_are_refused(server, operator):
     for command, text in [
         (("CREATE", "shop", "secret", "x"), "ERR That tenant exists"),
         (("CREATE", "a b", "secret", "x"), "ERR A tenant's name has 1 to 64 letters, digits, '-', '_' and '.'"),
@@ -172,11 +172,11 @@ def test_costly_patterns_are_refused(server, operator):
     assert operator.cmd("CONFIG", "GET", "resp.max_c*") == [b"resp.max_clients", b"10000"]
 
 
-def test_sets_settings_of_the_server(server, operator):
+def test_the_operator_changes_settings_of_the_server(server, operator):
     assert operator.cmd("CONFIG", "SET", "defaults.max_entries", "6", "log.level", "debug", "max_memory", "1G") == "OK"
     assert operator.cmd("CONFIG", "GET", "max_memory", "log.*") == [b"max_memory", b"1073741824", b"log.level", b"debug"]
-    assert info(operator, "blog")["max_entries"] == b"6", "it inherits"
-    assert info(operator, "shop")["max_entries"] == b"10", "it has its own"
+    assert info(operator, "blog")["max_entries"] == b"6", "blog inherits the default"
+    assert info(operator, "shop")["max_entries"] == b"10", "shop has its own limit"
     with server.client("s2") as blog:
         blog.many(("SET", f"k{number}", "v") for number in range(20))
         assert blog.cmd("DBSIZE") == 6
@@ -198,7 +198,7 @@ def test_sets_settings_of_the_server(server, operator):
         assert anybody.cmd("DBSIZE") == 6
 
 
-def test_sees_and_closes_clients_of_all(server, operator):
+def test_the_operator_sees_and_closes_clients_of_all_tenants(server, operator):
     with server.client("s1") as one, server.client("s1") as two, server.client("s2") as blog, server.client() as new:
         for name, client in (("one", one), ("two", two), ("three", blog)):
             client.cmd("CLIENT", "SETNAME", name)
@@ -228,7 +228,7 @@ def test_sees_and_closes_clients_of_all(server, operator):
         assert other.closed() and operator.closed()
 
 
-def test_sees_the_slow_log_of_all(server, operator):
+def test_the_operator_sees_the_slow_log_of_all_tenants(server, operator):
     with server.client("s1") as shop, server.client("s2") as blog:
         for client, key in ((shop, "a"), (blog, "b")):
             client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0")
@@ -252,7 +252,7 @@ def monitored(client, text):
             return lines
 
 
-def test_monitors_all(server, operator):
+def test_the_operator_monitors_all_tenants(server, operator):
     with server.client("s1") as shop, server.client("s2") as blog:
         assert operator.cmd("MONITOR") == "OK"
         shop.cmd("SET", "k", "v")
@@ -270,7 +270,7 @@ def test_monitors_all(server, operator):
         assert shop.cmd("PING") == "PONG"
 
 
-def test_monitors_under_load_with_two_workers(server, operator):
+def test_the_operator_monitors_two_workers_under_load(server, operator):
     with server.client("s1") as shop, server.client("s2") as blog:
         assert operator.cmd("MONITOR") == "OK"
         for client in (shop, blog):
@@ -286,7 +286,7 @@ def test_monitors_under_load_with_two_workers(server, operator):
         assert seen["shop"] == seen["blog"] == list(range(2000))
 
 
-def test_several_operators_at_once(server):
+def test_several_operators_may_work_at_once(server):
     with server.client("root-secret") as one, server.client("root-secret") as two:
         one.send(b"*2\r\n$6\r\nTENANT\r\n$4\r\nLIST\r\n" * 50)
         two.send(b"*2\r\n$6\r\nCLIENT\r\n$4\r\nLIST\r\n" * 50)
@@ -301,7 +301,7 @@ def test_several_operators_at_once(server):
         assert two.cmd("PING") == "PONG"
 
 
-def test_inside_a_transaction(server, operator):
+def test_tenant_commands_are_refused_inside_a_transaction(server, operator):
     operator.cmd("MULTI")
     assert operator.cmd("TENANT", "LIST") == Error("ERR Command not allowed inside a transaction")
     assert operator.cmd("EXEC").code == "EXECABORT"
@@ -313,7 +313,7 @@ def test_inside_a_transaction(server, operator):
     assert monitor == Error("ERR MONITOR isn't allowed for DENY BLOCKING client")
 
 
-def test_shutdown(atomdb, admin):
+def test_shutdown_stops_the_daemon(atomdb, admin):
     atomdb.start(TWO % admin)
     with atomdb.client("root-secret") as operator, atomdb.client("s1") as shop:
         assert operator.cmd("SHUTDOWN", "ABORT") == Error("ERR No shutdown in progress.")
@@ -327,7 +327,7 @@ def test_shutdown(atomdb, admin):
     atomdb.process = None
 
 
-def test_open_tenancy(atomdb, admin):
+def test_the_operator_names_and_drops_open_tenants(atomdb, admin):
     atomdb.start(OPEN % admin)
     with atomdb.client("a-secret") as client, atomdb.client("root-secret") as operator:
         client.cmd("SET", "k", "v")
@@ -340,7 +340,7 @@ def test_open_tenancy(atomdb, admin):
         with atomdb.client("a-secret") as again:
             assert again.cmd("DBSIZE") == 0
             assert operator.cmd("TENANT", "CREATE", "named", "secret", "a-secret") == "OK"
-            assert again.cmd("PING") == "PONG", "a tenant that its secret opened is named, not ended"
+            assert again.cmd("PING") == "PONG", "the open tenant gets a name and keeps its clients"
         assert b"named" in operator.cmd("TENANT", "LIST")
 
 
@@ -357,7 +357,7 @@ def test_without_the_secret_there_is_no_operator(atomdb, admin, tmp_path):
         atomdb.reload(OPEN % admin, refused=True)
         name = [line for line in atomdb.log().splitlines() if "would delete" in line][-1].split(" (1 keys")[0].split()[-1]
         atomdb.reload(OPEN % admin + f'removed = ( "{name}" );\n')
-        assert anybody.closed(), "a client that opened a tenant with it must not become the operator"
+        assert anybody.closed(), "a client of the tenant with this secret must not become the operator"
     with atomdb.client("root-secret") as operator:
         assert operator.cmd("GET", "k") is None and b"@operator" in operator.cmd("TENANT", "LIST")
 

@@ -37,7 +37,7 @@ def figure(browser, card):
     return float(browser.js(f"document.querySelector('#{card} [data-value]').dataset.value") or "nan")
 
 
-def test_shows_the_figures_of_the_metrics(atomdb, browser):
+def test_the_page_shows_the_figures_of_the_metrics(atomdb, browser):
     atomdb.start("""defaults: { max_entries = 0; };
         tenants: ( { name = "shop"; secret = "s1"; }, { name = "blog"; secret = "s2"; max_entries = 5; } );""")
     with atomdb.client("s1") as shop, atomdb.client("s2") as blog:
@@ -77,13 +77,13 @@ def test_shows_the_figures_of_the_metrics(atomdb, browser):
 
 
 def check_quiet(server, browser):
-    """The browser has reported no error and sent requests to this server only."""
+    """Checks that the browser reported no error and sent requests to this server only."""
     browser.pump(0.1)
     assert browser.console == [] and browser.failures == []
     assert browser.requests and all(r["url"].startswith((url(server), "data:")) for r in browser.requests)
 
 
-def test_every_policy_holds(atomdb, browser):
+def test_the_content_security_policy_stops_attacks(atomdb, browser):
     atomdb.start("")
     browser.open(url(atomdb))
     browser.wait(SHOWN)
@@ -111,7 +111,7 @@ def test_hostile_names_are_text(atomdb, browser):
         browser.wait(SHOWN)
         assert "shop" in browser.text("#tenants") and "onerror" not in browser.text()
         assert browser.text("#state").startswith("Degraded; configuration: the changed file could not be read")
-    # Feed the page a status with such a name.
+    # The test replaces a status by one with such a name.
     status = json.loads(atomdb.http("/api/status").body)
     status["version"] = status["tenants"][0]["name"] = status["slowest_commands"][0]["name"] = evil
     status["health"] = {"status": evil, "checks": {evil: {"status": "failed", "reason": evil}}}
@@ -155,7 +155,7 @@ def enter(browser, secret):
                "document.querySelector('#ask-form').requestSubmit(); 0")
 
 
-def test_asks_for_the_secret(atomdb, browser, tmp_path):
+def test_the_page_asks_for_the_secret(atomdb, browser, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("schlüssel: 1 ")
     config = """http: { secret_file = "%s"; secret_for = "%s"; }; tenants: ( { name = "shop"; secret = "s1"; } );"""
@@ -207,7 +207,7 @@ def test_a_late_refusal_does_not_apply_to_a_newer_secret(atomdb, browser, tmp_pa
 
 
 @pytest.mark.parametrize("width", (320, 390, 768, 1280))
-def test_fits_the_window(atomdb, browser, width, tmp_path):
+def test_the_page_fits_the_window(atomdb, browser, width, tmp_path):
     atomdb.start('tenants: ( { name = "%s"; secret = "s1"; } );' % ("n" * 64))
     browser.open(url(atomdb))
     browser.wait(SHOWN)

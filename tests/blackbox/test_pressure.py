@@ -83,7 +83,7 @@ def said(server, what):
 
 
 def relieve(server):
-    wait_for(lambda: said(server, "Memory is no longer short") == 1, 10, "the end of it")
+    wait_for(lambda: said(server, "Memory is no longer short") == 1, 10, "the end of the shortage")
     shed = server.metric("atomdb_shed_keys_total")
     assert missing(server, "large", KEYS) == shed
     assert missing(server, "small", 50) == 0

@@ -175,7 +175,7 @@ def test_metrics_count_the_events(served):
 
 
 def test_every_counter_only_rises(served):
-    """Also between two pages with fewer tenants and rows."""
+    """This also holds if a page has fewer tenants and rows than the previous one."""
     def counters():
         page = served.http("/metrics").body
         names = set(re.findall(r"^# TYPE (\w+) counter$", page, re.M))
@@ -204,7 +204,7 @@ def test_every_counter_only_rises(served):
     assert pages[-1]["redis_keyspace_hits_total"] == pages[0]["redis_keyspace_hits_total"] + 3
 
 
-def test_real_prometheus_scrapes(served, tmp_path):
+def test_prometheus_accepts_all_samples(served, tmp_path):
     prometheus = Prometheus(str(tmp_path), served.http_port)
     try:
         prometheus.wait("up", lambda samples: [value for _, value in samples] == [1])
@@ -229,7 +229,7 @@ def test_real_prometheus_scrapes(served, tmp_path):
     assert "Error" not in prometheus.log(), prometheus.log()
 
 
-def test_page_of_a_thousand_tenants_is_quick(atomdb):
+def test_a_page_of_a_thousand_tenants_is_quick(atomdb):
     atomdb.start("http: { tenants_shown = 1000; }; new_tenants_per_second = 0;\n")
     for i in range(1000):
         with atomdb.client(f"secret {i}") as client:
@@ -253,14 +253,13 @@ def alerts():
     return {name: (block or line).strip() for name, block, line in found}
 
 
-def test_promtool_takes_the_alerts():
+def test_promtool_accepts_the_alerts():
     said = subprocess.run(["promtool", "check", "rules", RULES], capture_output=True, text=True, timeout=60, check=False)
     assert said.returncode == 0 and f"{len(alerts())} rules found" in said.stdout, said
 
 
 def rule_test(series, minutes, name, fires):
-    """Returns a test for promtool: the alert fires on these series after so many minutes, or does not. None: not
-    tested."""
+    """Returns a test for promtool: after this number of minutes, the alert fires on these series, or does not."""
     lines = "".join(f"      - {{series: '{key}', values: '{values}'}}\n" for key, values in series.items())
     return (f"  - interval: 1m\n    input_series:\n{lines}    promql_expr_test:\n"
             f"      - expr: count(ALERTS{{alertname=\"{name}\", alertstate=\"firing\"}})\n        eval_time: {minutes}m\n"
@@ -327,7 +326,7 @@ def reject_clients(server):
             clients.enter_context(server.client())
             if server.metric("atomdb_rejected_connections_total", reason="max_clients"):
                 return
-    raise AssertionError("all clients were let in")
+    raise AssertionError("the server accepts all clients")
 
 
 def take_a_long_turn(server):
@@ -372,8 +371,8 @@ ALERTS_CONFIG = '''
     tenants: ( { name = "tight"; secret = "tight"; max_entries = 100; },
                { name = "roomy"; secret = "roomy"; max_entries = 0; max_memory = "0"; } );
 '''
-# The causes of each alert, run once, or with True repeatedly until it fires. The order avoids interference: a value
-# that must fall is high before.
+# The cause of each alert. The test runs it once, or with True until the alert fires. The order avoids interference: a
+# value that must fall is high before.
 CAUSES = {
     "AtomDBHitRatioFalling": (True, commands_of("roomy", *[("GET", "none")] * 100)),
     "AtomDBTenantNearlyFull": (False, commands_of("tight", *[("SET", f"key:{i}", "v") for i in range(95)])),

@@ -18,7 +18,7 @@ B = 'name = "b"; secret = "sb"; max_entries = 10;'
 C = 'name = "c"; secret = "sc";'
 
 
-def test_adds_a_tenant(atomdb):
+def test_a_reload_adds_a_tenant(atomdb):
     atomdb.start(tenants(A))
     with atomdb.client("sa") as a, atomdb.client() as new:
         a.cmd("SET", "k", "v")
@@ -29,7 +29,7 @@ def test_adds_a_tenant(atomdb):
         assert a.cmd("GET", "k") == b"v"
 
 
-def test_removes_a_tenant_and_closes_its_clients(atomdb):
+def test_a_reload_removes_a_tenant_and_closes_its_clients(atomdb):
     atomdb.start(tenants(A, B))
     with atomdb.client("sa") as a, atomdb.client("sb") as b1, atomdb.client("sb") as b2:
         for client in (a, b1):
@@ -43,10 +43,10 @@ def test_removes_a_tenant_and_closes_its_clients(atomdb):
         wait_for(lambda: atomdb.metric("redis_db_keys", db="db0") == 10, 5, "the removed tenant's keys to go")
         atomdb.reload(tenants(A, B))
         with atomdb.client("sb") as b:
-            assert b.cmd("DBSIZE") == 0, "the tenant that came back found the keys of the one that went"
+            assert b.cmd("DBSIZE") == 0, "the new tenant has the keys of the removed one"
 
 
-def test_changes_a_tenant(atomdb):
+def test_a_reload_changes_a_tenant(atomdb):
     atomdb.start(tenants(A, B))
     with atomdb.client("sa") as a, atomdb.client("sb") as b:
         for client in (a, b):
@@ -59,7 +59,7 @@ def test_changes_a_tenant(atomdb):
             assert client.cmd("DBSIZE") == expected
 
 
-def test_rotates_a_secret(atomdb):
+def test_a_reload_replaces_a_secret(atomdb):
     atomdb.start(tenants('name = "a"; secrets = [ "old" ];'))
     with atomdb.client("old") as client:
         client.cmd("SET", "k", "v")
@@ -67,7 +67,7 @@ def test_rotates_a_secret(atomdb):
         with atomdb.client("new") as other:
             assert other.cmd("GET", "k") == b"v"
         atomdb.reload(tenants('name = "a"; secrets = [ "new" ];'))
-        assert client.cmd("GET", "k") == b"v", "a client that is in stays in"
+        assert client.cmd("GET", "k") == b"v", "an authenticated client stays authenticated"
         with atomdb.client() as late:
             assert late.cmd("AUTH", "old").code == "WRONGPASS"
             assert late.cmd("AUTH", "new") == "OK"
@@ -111,7 +111,7 @@ def test_a_missing_file_changes_nothing(atomdb):
     assert name in os.listdir(directory)
 
 
-def test_listed_becomes_open_and_back(atomdb):
+def test_a_reload_changes_the_tenancy(atomdb):
     atomdb.start(tenants(A))
     with atomdb.client("sa") as a:
         a.cmd("SET", "k", "v")
@@ -162,7 +162,7 @@ LOST_LIMITS = {
                       "defaults: { max_entries = 7; };", "max_entries 7"),
     "with another name": (tenants('name = "a"; secret = "sa"; max_memory = "0";'), tenants('name = "b"; secret = "sa";'),
                           "max_memory 67108864"),
-    "of the opened one that gets a name": ('defaults: { max_memory = "0"; max_entries = 0; };',
+    "of an open tenant that gets a name": ('defaults: { max_memory = "0"; max_entries = 0; };',
                                            'tenants: ( { name = "a"; secret = "sa"; } );', "max_memory 67108864"),
     "eviction": ('defaults: { max_entries = 100; eviction = "none"; };', "defaults: { max_entries = 100; };", 'eviction "lru"'),
 }
@@ -216,7 +216,7 @@ def test_a_lost_limit_that_no_tenant_exceeds_is_accepted(atomdb):
         atomdb.reload("")
         client.many(("SET", f"n{number}", "v") for number in range(3))
         assert client.cmd("DBSIZE") == 30 and client.cmd("EXISTS", "k0", "k2", "k3") == 1
-        # A limit grows again because the file lost it.
+        # The limit grows again when the file loses it.
         atomdb.reload("defaults: { max_entries = 5; };")
         wait_for(lambda: client.cmd("DBSIZE") == 5, 10, "the limit that is written")
         atomdb.reload("")
@@ -238,12 +238,12 @@ def test_a_renamed_tenant_keeps_keys_and_clients(atomdb):
         assert atomdb.metric("atomdb_tenant_keys", tenant="store") == 10
         assert atomdb.metric("atomdb_tenant_keys", tenant="a") is None
         a.many(("SET", f"n{number}", "v") for number in range(10))
-        wait_for(lambda: a.cmd("DBSIZE") == 12, 5, "the quota that goes with the new name")
+        wait_for(lambda: a.cmd("DBSIZE") == 12, 5, "the quota of the new name")
 
 
 @pytest.mark.parametrize("change", ["removed = \"shop\";", "removed = ( 7 );", 'removed = ( "no name" );', 'removed = ( "@all" );',
                                     'removed = ( "a" );', 'tenancy = "open"; removed = ( "@opened" );'])
-def test_removed_is_checked(atomdb, change):
+def test_a_wrong_value_of_removed_is_refused(atomdb, change):
     atomdb.start(tenants(A, B))
     config = tenants(A, B) if "tenancy" not in change else tenants(A, B).replace('tenancy = "listed";', "")
     atomdb.reload(config + change, good=False)
@@ -261,8 +261,8 @@ def test_two_tenants_may_exchange_secrets(atomdb):
 
 
 def test_keys_written_during_a_reload_are_not_lost(atomdb):
-    """A tenant is empty when the reload checks it, and is written to until the reload ends: acknowledged writes are
-    kept."""
+    """A tenant is empty when the reload checks it, and a client writes to it until the reload ends. The daemon keeps
+    acknowledged writes."""
     atomdb.start(tenants(A, B))
     for number in range(30):
         with atomdb.client("sb") as b:
@@ -277,7 +277,7 @@ def test_keys_written_during_a_reload_are_not_lost(atomdb):
             b.cmd("FLUSHALL")
 
 
-def test_settings_of_the_server(atomdb):
+def test_a_reload_changes_max_clients(atomdb):
     atomdb.start("resp: { max_clients = 100; };")
     with atomdb.client("s") as client:
         assert client.cmd("CONFIG", "GET", "maxclients") == [b"maxclients", b"100"]
@@ -302,7 +302,7 @@ def test_a_setting_that_needs_a_restart_is_logged(atomdb):
         assert client.cmd("PING") == "PONG"
 
 
-def test_many_reloads_under_load(atomdb):
+def test_many_reloads_under_load_lose_no_command(atomdb):
     atomdb.start(tenants(A, B))
     with atomdb.client("sa") as a:
         for number in range(20):
@@ -359,7 +359,7 @@ def test_a_lower_max_memory_evicts_keys_of_the_largest(atomdb):
         wait_for(lambda: atomdb.metric("atomdb_arena_resident_bytes", shard="0") <= 24 << 20, 10, "the memory to go")
         assert "Tenants use more memory than max_memory allows: " in atomdb.log()
         left = large.cmd("DBSIZE")
-        assert left > 10000, "more went than had to"
+        assert left > 10000, "the daemon evicted more keys than necessary"
         assert small.cmd("DBSIZE") == 4000
         assert large.cmd("GET", "k0") is None and large.cmd("EXISTS", "k39999") == 1
         assert atomdb.metric("atomdb_shed_keys_total", shard="0") >= 40000 - left

@@ -1,4 +1,5 @@
-"""Several clients in one turn: each gets its own replies, complete and in order, whatever happens to the others."""
+"""Several clients in one turn: each gets its own replies, complete and in order, even if another client
+closes or does not read."""
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -50,8 +51,8 @@ def test_messages_follow_the_replies(shared, secret):
         client.close()
 
 
-def test_some_are_closed_and_some_do_not_read(shared, secret):
-    """A client that closes or does not read does not affect the others."""
+def test_a_client_that_closes_or_does_not_read_does_not_affect_others(shared, secret):
+    """Some clients close, the server closes some, and some do not read."""
     size = 15_000
     with shared.client(secret) as control:
         control.cmd("SET", "value", "v" * size)
@@ -76,8 +77,8 @@ def test_some_are_closed_and_some_do_not_read(shared, secret):
                 client.close()
 
 
-def test_messages_to_a_full_socket(shared, secret):
-    """If a socket accepts only a part of a reply, messages that are published then follow the whole reply."""
+def test_messages_follow_a_reply_that_a_socket_accepts_in_parts(shared, secret):
+    """If a socket accepts only a part of a reply, later messages follow the whole reply."""
     size, turns = 20_000, 120
     with shared.client(secret) as control:
         control.cmd("SET", "value", "v" * size)

@@ -1,4 +1,4 @@
-"""Nothing is lost in restarts, crashes and changes of settings. A supervisor simulates systemd."""
+"""Restarts, crashes and changes of settings lose nothing. A supervisor simulates systemd."""
 
 import os
 import random
@@ -43,7 +43,7 @@ def check(service):
 
 
 def test_a_shutdown_is_not_repeated_after_a_restart(service, tmp_path):
-    """The operator's command is still unread when the clients are handed over."""
+    """The input still holds the operator's command when the daemon hands over the clients."""
     (tmp_path / "admin").write_text("root-secret\n")
     config = TWO + f'admin: {{ secret_file = "{tmp_path}/admin"; }};\n'
     service.start(config)
@@ -88,7 +88,7 @@ def test_a_stop_drops_the_data(service):
         assert client.cmd("DBSIZE") == 0
 
 
-def test_without_a_store_it_logs_that_and_answers_first(binary, tmp_path):
+def test_without_a_store_the_daemon_warns_of_the_loss(binary, tmp_path):
     service = Supervised(binary, tmp_path, keeps=False)
     service.start(UNLIMITED)
     assert "The data will be lost when the process ends" in service.log()
@@ -103,8 +103,8 @@ def test_without_a_store_it_logs_that_and_answers_first(binary, tmp_path):
 
 
 @pytest.mark.parametrize("end", ["restart", "crash"])
-def test_lru_order_is_exact_afterwards(service, end):
-    """A crash during a command may affect the keys of this command; here none runs."""
+def test_the_lru_order_survives_a_restart_and_a_crash(service, end):
+    """A crash during a command may affect the keys of this command. In this test, none runs."""
     service.start('defaults: { max_entries = 100; max_memory = "0"; };\n')
     order = list(range(100))
     with service.client("one") as client:
@@ -132,7 +132,7 @@ def test_keys_expire_while_the_service_is_down(service):
 
 
 @pytest.mark.parametrize("end", ["restart", "crash"])
-def test_workers_may_change(service, end):
+def test_the_number_of_workers_may_change(service, end):
     service.start(TWO)
     fill(service)
     client = service.client("one")
@@ -191,7 +191,7 @@ def test_tenants_that_the_file_lacks_are_kept(service, tmp_path):
         assert service.metric("atomdb_orphaned_keys") in (500, 501)
         assert service.metric("atomdb_tenant_orphaned", tenant="blog") == 1
     wait_for(lambda: service.metric("atomdb_orphaned_keys") == 500, 10, "the TTL to end")
-    # The secret identifies the tenant under another name, too.
+    # The secret also identifies the tenant under another name.
     service.restart(admin + 'tenants: ( { name = "news"; secret = "secret of blog"; } );')
     with service.client() as news:
         assert news.cmd("AUTH", "news", "secret of blog") == "OK"
@@ -270,7 +270,7 @@ def test_an_orphan_that_is_listed_again_keeps_its_keys(service, end):
     defaults = 'defaults: { max_entries = 0; max_memory = "1M"; };'
     service.reload(defaults + 'tenants: ( { name = "a"; secret = "sa"; } );')
     with service.client("sa") as client:
-        assert client.cmd("DBSIZE") == 81, "the line that was lost is the tenant's"
+        assert client.cmd("DBSIZE") == 81, "the tenant has lost its own line"
         service.reload(defaults + 'tenants: ( { name = "a"; secret = "sa"; max_memory = "1M"; } );')
         wait_for(lambda: client.cmd("DBSIZE") <= 1, 10, "the limit that is written")
 
@@ -326,7 +326,7 @@ def test_defaults_take_no_keys_in_place_of_a_lost_line(service, end, own, defaul
 
 
 @pytest.mark.parametrize("end", ["restart", "crash"])
-def test_a_line_of_the_defaults_that_changes_is_in_force_at_a_start(service, end):
+def test_a_changed_default_is_in_force_at_a_start(service, end):
     service.start("defaults: { max_entries = 1000; };")
     with service.client("one") as client:
         client.many(("SET", f"k{number}", "v") for number in range(90))
@@ -368,7 +368,7 @@ def test_a_long_recovery_asks_for_more_time(service):
     service.crash()
     told = service.extensions(r"Rebuilding after a crash, (\d+) entries checked")
     assert len(told) > 1
-    assert told == sorted(set(told)), "it must ask again only after progress"
+    assert told == sorted(set(told)), "the daemon must ask again only after progress"
 
 
 def test_a_stop_asks_for_more_time(service):
@@ -389,7 +389,7 @@ def test_a_long_stop_asks_for_more_time(binary, tmp_path):
         client.cmd("SET", "big", b"x" * (8 << 20))
         client.send(encode("GET", "big"))
         service.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: service.extensions(r"Stopping, still serving, (\d+) clients") == [1], 10, "the wish")
+        wait_for(lambda: service.extensions(r"Stopping, still serving, (\d+) clients") == [1], 10, "the message")
         client.read()
         service._ended(0)
     service.stop()
@@ -536,8 +536,8 @@ def test_unknown_files_stay_in_the_store(service):
 @pytest.mark.parametrize("damage", ["flip", "cut", "zero", "swap"])
 @pytest.mark.parametrize("how", ["end", "die"])
 def test_damage_affects_damaged_entries_only(service, damage, how):
-    """Nothing crashes, and all values are those that were written. One changed byte in an entry is always detected.
-    With more changed bytes, the check misses 1 in 256."""
+    """The daemon does not crash, and all values are those that the client wrote. The check always detects one changed
+    byte in an entry. It misses 1 in 256 entries with more changed bytes."""
     service.start(UNLIMITED)
     values = {b"key %d" % i: b"%d:" % i + b"v" * (i % 300) for i in range(5000)}
     random.seed(damage + how)
@@ -563,7 +563,7 @@ def test_damage_affects_damaged_entries_only(service, damage, how):
         try:
             service.start(UNLIMITED)
         except AssertionError:
-            # Refused with a reason: the header or the directory of tenants is damaged.
+            # The daemon refuses the data: the header or the directory of tenants is damaged.
             service._ended(1)
             assert "cannot be read; AtomDB does not start" in service.log()
             service.drop_store()
@@ -648,7 +648,7 @@ def test_clients_in_every_state_continue(service):
     assert off.read() == "OK" and off.cmd("GET", "off") == b"1"
     skip.send(encode("GET", "a") + encode("ECHO", "heard"))
     assert skip.read() == b"heard"
-    # The invalidations by other clients since, then those after the restart.
+    # The invalidation from before the restart arrives first.
     assert resp3.read() == Push([b"invalidate", [b"a"]])
     assert resp3.cmd("HELLO")[b"proto"] == 3
     assert plain.cmd("PUBLISH", "news", "today") == 2
@@ -724,7 +724,7 @@ def test_unread_replies_arrive(service):
     assert client.read() == "PONG"
 
 
-def test_a_client_that_has_shut_down_its_side_gets_its_replies(service):
+def test_a_client_that_has_sent_quit_gets_its_replies(service):
     service.start(UNLIMITED)
     client = service.client("one")
     value = os.urandom(1 << 20)
@@ -752,7 +752,7 @@ def test_a_paused_client_stays_paused(service):
 
 
 def test_clients_connect_during_restarts(service):
-    """Connections that were not accepted stay in the queue of the listening socket."""
+    """Connections that the daemon has not accepted stay in the queue of the listening socket."""
     service.start(UNLIMITED)
     service.end()
     clients = [service.client() for _ in range(20)]
@@ -897,7 +897,7 @@ def test_a_slow_reader_evicts_no_key_and_gets_all(service, eviction):
 
 @pytest.mark.parametrize("eviction", ["lru", "none"])
 def test_unsent_replies_evict_no_key_at_a_restart(service, eviction):
-    """Replies of many megabytes on the heap, in a tenant that is almost full."""
+    """The heap holds replies of many megabytes, and the tenant is almost full."""
     service.start(LIMITED % (64, eviction))
     value = os.urandom(1 << 19)
     with service.client("one") as reader, service.client("one") as other:
@@ -977,7 +977,7 @@ class Writer:
         return [("SET", one, value), ("PEXPIRE", one, 0)], {one: None}
 
     def run(self, stop):
-        """Writes until the daemon ends. self.sent has the last batch if it was not acknowledged."""
+        """Writes until the daemon ends. self.sent has the last batch if the daemon did not acknowledge it."""
         try:
             with self.service.client(self.secret) as client:
                 while not stop.is_set():
@@ -991,7 +991,7 @@ class Writer:
             pass
 
     def check(self):
-        """The state equals the acknowledged one, or the state after some prefix of the batch without a reply."""
+        """Checks that the state is the acknowledged one, or the one after a prefix of the unacknowledged batch."""
         with self.service.client(self.secret) as client:
             names = [b"key %d" % i for i in range(300)]
             found = dict(zip(names, client.many([("GET", name) for name in names])))
@@ -1011,7 +1011,7 @@ class Writer:
         self.keys, self.sent = state, []
 
 
-def test_a_model_survives_kills_at_random(service, request):
+def test_acknowledged_writes_survive_kills_at_random(service, request):
     kills = 500 if request.config.getoption("--long") else 50
     if request.config.getoption("--long"):
         signal.alarm(1800)

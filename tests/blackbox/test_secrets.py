@@ -1,4 +1,5 @@
-"""No secret stays in the memory of the daemon after its use. Needs root, to read the memory of the process."""
+"""No secret stays in the memory of the daemon after its use. The tests need root to read the memory of the
+process."""
 
 import base64
 import os
@@ -8,7 +9,7 @@ import pytest
 
 from harness import encode, http_get, wait_for
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to read the daemon's memory")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to read the daemon's memory")
 
 LARGEST = 1 << 30  # maximum size of a mapping: the shadow of a sanitizer is larger, and mostly unmapped
 

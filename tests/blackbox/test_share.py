@@ -43,7 +43,7 @@ def test_a_small_tenant_keeps_its_keys_while_many_fill_the_memory(atomdb, worker
         greedy = [stack.enter_context(server.client(f"greedy-{number}")) for number in range(GREEDY)]
         assert fill(greedy, 30) == 0  # 120 MB
         assert there(victim, 300) == 300
-        # The tenant may grow up to its share. A new tenant may, too.
+        # The tenant may grow up to its share. A new tenant may also grow.
         assert set(victim.many(sets(300, 600))) == {"OK"}
         newcomer = stack.enter_context(server.client("newcomer"))
         assert set(newcomer.many(sets(0, 300))) == {"OK"}
@@ -126,9 +126,9 @@ def test_no_tenant_uses_all_places_of_clients(atomdb, workers):
     assert health.status == 200
     assert server.metric("atomdb_rejected_connections_total", reason="max_clients") == 2
     wait_for(lambda: "its tenant has too many clients" in server.log(), what="the log line")
-    # When the tenant closes its clients, others may use the places.
+    # If the tenant closes its clients, others may use the places.
     close_all(first)
-    wait_for(lambda: server.metric("redis_connected_clients") == len(second), what="the clients' end")
+    wait_for(lambda: server.metric("redis_connected_clients") == len(second), what="the clients to leave")
     more, refused = enter(server, "second", 100)
     assert refused and 40 <= len(second + more) <= 50
     close_all(second + more)
@@ -160,7 +160,7 @@ def test_the_operator_has_a_reserved_place(atomdb, tmp_path):
 def test_unauthenticated_clients_use_half_of_the_places(atomdb):
     server = atomdb.start("workers = 1;\nresp: { max_clients = 40; auth_timeout = 60; };\n")
     clients = [server.client() for _ in range(60)]
-    # They use half of the places, and the server rejected the others.
+    # They use half of the places, and the server rejects the others.
     assert server.metric("redis_connected_clients") == 20
     time.sleep(0.2)
     for number in range(10):

@@ -41,7 +41,7 @@ def test_slow_log_has_the_commands_of_a_transaction_but_not_exec(settings):
 
 
 @pytest.mark.like_redis
-def test_slow_log(settings):
+def test_slow_log_has_the_latest_commands_and_their_arguments(settings):
     client = settings
     assert client.cmd("SLOWLOG", "LEN") == 0
     client.cmd("CLIENT", "SETNAME", "me")
@@ -59,7 +59,7 @@ def test_slow_log(settings):
     assert [b"SET", b"key", b"v" * 128 + b"... (2 more bytes)"] in arguments
     assert [b"DEL", *(b"%d" % i for i in range(30)), b"... (10 more arguments)"] in arguments
     ids = [entry[0] for entry in entries]
-    assert ids == list(range(ids[0], ids[0] - 4, -1)), "newest first"
+    assert ids == list(range(ids[0], ids[0] - 4, -1)), "the newest entry is first"
     for entry in entries:
         assert len(entry) == 6
         assert abs(entry[1] - time.time()) < 30
@@ -96,7 +96,7 @@ def test_slow_log_hides_secrets(settings, shared, secret):
 
 
 @pytest.mark.like_redis
-def test_parameters(settings):
+def test_config_set_changes_all_parameters_or_none(settings):
     client = settings
     assert parameter(client, "slowlog-log-slower-than") == "10000"
     assert parameter(client, "slowlog-max-len") == "128"
@@ -105,12 +105,12 @@ def test_parameters(settings):
     assert parameter(client, "latency-monitor-threshold") == "9"
     refused = client.cmd("CONFIG", "SET", "slowlog-max-len", "8", "latency-monitor-threshold", "x")
     assert isinstance(refused, Error)
-    assert parameter(client, "slowlog-max-len") == "7", "all or nothing"
+    assert parameter(client, "slowlog-max-len") == "7", "CONFIG SET with an error changes nothing"
     assert client.cmd("CONFIG", "SET", "save", "") == "OK"
     assert client.cmd("CONFIG", "SET", "appendonly", "no") == "OK"
 
 
-def test_the_operator_s_parameters(client):
+def test_a_tenant_cannot_change_parameters_of_the_operator(client):
     for name, value in (("maxmemory", "1"), ("maxclients", "1"), ("maxmemory-policy", "noeviction"), ("timeout", "5")):
         assert client.cmd("CONFIG", "SET", name, value) == \
             "NOPERM this user has no permissions to run the 'config|set' command"
@@ -119,7 +119,7 @@ def test_the_operator_s_parameters(client):
 
 
 @pytest.mark.like_redis
-def test_resetstat(client):
+def test_resetstat_sets_the_counters_to_zero(client):
     client.cmd("SET", "key", "value")
     for _ in range(5):
         client.cmd("GET", "key")
@@ -133,7 +133,7 @@ def test_resetstat(client):
 
 
 @pytest.mark.like_redis
-def test_histograms(client):
+def test_latency_histogram_counts_calls_in_buckets(client):
     client.cmd("CONFIG", "SET", "latency-tracking", "yes")
     client.cmd("CONFIG", "RESETSTAT")
     for _ in range(10):
@@ -151,7 +151,7 @@ def test_histograms(client):
     assert client.cmd("LATENCY", "HISTOGRAM", "get") == []
 
 
-def test_latency_events(settings, atomdb):
+def test_slow_commands_are_latency_events(settings, atomdb):
     """Runs commands that take milliseconds: KEYS over many keys."""
     del settings
     atomdb.start('defaults: { max_entries = 0; max_memory = "1G"; };')
@@ -202,7 +202,7 @@ def test_the_slow_log_is_charged(shared, client):
     assert int(info(client)["used_memory"]) < used - 100 * 100
 
 
-def test_a_slow_log_that_fills_the_quota(atomdb):
+def test_a_slow_log_stays_within_the_quota(atomdb):
     atomdb.start('defaults: { max_memory = "200K"; eviction = "none"; };')
     with atomdb.client("a") as client:
         client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0", "slowlog-max-len", "1000000")
@@ -213,7 +213,7 @@ def test_a_slow_log_that_fills_the_quota(atomdb):
         assert client.cmd("SET", "key", "value") == "OK"
 
 
-def test_memory(client):
+def test_memory_usage_and_stats_have_plausible_sizes(client):
     client.cmd("SET", "key", "v" * 1000)
     assert 1000 < client.cmd("MEMORY", "USAGE", "key") < 1200
     assert client.cmd("MEMORY", "USAGE", "none") is None
@@ -229,7 +229,7 @@ def test_memory(client):
 
 
 @pytest.mark.like_redis
-def test_users_and_functions(client):
+def test_acl_and_function_answer_as_in_redis(client):
     assert client.cmd("ACL", "WHOAMI") == b"default"
     assert client.cmd("ACL", "USERS") == [b"default"]
     assert b"string" in client.cmd("ACL", "CAT")
@@ -241,7 +241,7 @@ def test_users_and_functions(client):
     assert client.cmd("LOLWUT", "VERSION", "1") == b"Redis ver. 7.0.15\n"
 
 
-def test_users_are_refused(client):
+def test_acl_users_are_refused(client):
     for arguments in (["SETUSER", "x"], ["DELUSER", "x"], ["LOAD"], ["SAVE"]):
         assert client.cmd("ACL", *arguments).startswith("ERR AtomDB has no ACL users")
 
@@ -254,7 +254,7 @@ def fields(client, section):
 
 
 @pytest.mark.like_redis
-def test_info_about_commands(client):
+def test_info_counts_calls_rejections_and_failures(client):
     client.cmd("CONFIG", "SET", "latency-tracking", "yes")
     client.cmd("CONFIG", "RESETSTAT")
     assert b"Commandstats" not in client.cmd("INFO") and b"# Latencystats" in client.cmd("INFO", "all")
@@ -271,7 +271,7 @@ def test_info_about_commands(client):
 
 @pytest.mark.like_redis
 def test_every_command_is_counted_without_latency_tracking(client):
-    """Counts as in Redis: in and out of transactions, subcommands separately, rejected and failed calls separately."""
+    """As in Redis, transactions count, and subcommands, rejected and failed calls have their own counts."""
     client.cmd("CONFIG", "SET", "latency-tracking", "no")
     client.cmd("CONFIG", "RESETSTAT")
     client.many([("SET", "k", "x"), ("GET", "k"), ("get", "k"), ("GET",), ("INCR", "k"), ("CONFIG", "GET", "maxmemory"), ("CONFIG",),
@@ -295,7 +295,7 @@ def test_every_command_is_counted_without_latency_tracking(client):
 
 
 @pytest.mark.like_redis
-def test_info_about_listeners(shared, secret, client):
+def test_info_counts_subscriptions_and_tracked_keys(shared, secret, client):
     client.cmd("HELLO", 3)
     with shared.client(secret) as listener:
         listener.cmd("HELLO", 3)

@@ -1,4 +1,4 @@
-"""The stop of a daemon: commands that were read are answered, and replies arrive."""
+"""The stop of a daemon: it answers the commands that it has read, and the replies arrive."""
 
 import signal
 import socket
@@ -98,7 +98,7 @@ def test_the_last_message_of_a_service_depends_on_systemd(service):
 
 
 def test_quit_and_errors_end_with_the_reply(atomdb):
-    """The last reply arrives although more input follows it, with the end of the stream after it."""
+    """The last reply and the end of the stream arrive although more input follows the command."""
     atomdb.start()
     for last, reply in ((encode("QUIT"), b"+OK\r\n"), (b"*1\r\n:1\r\n", b"-ERR Protocol error: expected '$', got ':'\r\n")):
         client = atomdb.client("s")
@@ -121,7 +121,7 @@ def test_a_client_that_stops_sending_gets_its_replies(atomdb):
 
 
 class Returning(threading.Thread):
-    """A client that sends PING all the time and reconnects when it is closed. `end` is the end of its first
+    """A client that sends PING all the time and reconnects when the server closes it. `end` is the end of its first
     connection, `back` the result of the second one."""
 
     def __init__(self, server):
@@ -159,7 +159,7 @@ def test_a_client_that_reconnects_during_a_stop_is_refused(atomdb):
 
 
 def test_a_client_that_reconnects_during_a_stop_of_a_service_waits_for_the_next_start(binary, tmp_path):
-    """The listening sockets stay open even if systemd keeps no data and the clients are closed."""
+    """The listening sockets stay open even if systemd keeps no data and the daemon closes the clients."""
     service = Supervised(binary, tmp_path, keeps=False)
     try:
         service.start("workers = 2;")
@@ -176,7 +176,7 @@ def test_a_client_that_reconnects_during_a_stop_of_a_service_waits_for_the_next_
 
 @pytest.mark.parametrize("local", [False, True])
 def test_stopping_serves_clients_in_the_accept_queue(atomdb, short_directory, local):
-    """Their commands were sent before the stop, and are answered as those of other clients."""
+    """They send their commands before the stop, and get replies as other clients do."""
     config = f'resp: {{ listen = [ "unix:{short_directory}/s" ]; auth_rate = 0; }};\n' if local else ""
     atomdb.start("workers = 2;" + config, flags=["--http-port", str(atomdb.http_port)] if local else None)
     atomdb.process.send_signal(signal.SIGSTOP)
@@ -198,7 +198,7 @@ def test_stopping_serves_clients_in_the_accept_queue(atomdb, short_directory, lo
 def hang_and_stop(server):
     """Sends SIGTERM while worker 0 hangs. Returns the exit code. The ticks of the loop are short."""
     server.process.send_signal(signal.SIGUSR2)
-    wait_for(lambda: "stuck" in server.http("/health").body, 15, "/health to know")
+    wait_for(lambda: "stuck" in server.http("/health").body, 15, "/health to report it")
     server.process.send_signal(signal.SIGTERM)
     code, server.process = server.process.wait(20), None
     assert "A worker does not stop; AtomDB ends without it: worker 0" in server.log()

@@ -28,7 +28,7 @@ def test_lcs_is_a_map_in_resp3(client):
     assert client.cmd("LCS", "a", "b", "IDX", "MINMATCHLEN", 3) == {b"matches": [[[4, 7], [5, 8]]], b"len": 6}
 
 
-def test_bits_of_a_large_value(client):
+def test_bit_commands_work_on_a_large_value(client):
     assert client.cmd("SETBIT", "k", 8_000_000, 1) == 0
     assert client.cmd("BITCOUNT", "k") == 1
     assert client.cmd("BITPOS", "k", 1) == 8_000_000
@@ -38,7 +38,7 @@ def test_bits_of_a_large_value(client):
     assert client.cmd("BITPOS", "n", 0) == 8_000_000
 
 
-def test_bitfield_counters(client):
+def test_bitfield_counters_obey_overflow(client):
     assert client.cmd("BITFIELD", "k", "INCRBY", "u8", "#2", 250, "OVERFLOW", "FAIL", "INCRBY", "u8", "#2", 10,
                       "OVERFLOW", "SAT", "INCRBY", "u8", "#2", 10, "GET", "i8", "#2") == [250, None, 255, -1]
     assert client.cmd("STRLEN", "k") == 3
@@ -58,7 +58,7 @@ def test_swapped_databases_are_seen_by_every_connection(client, shared, secret):
         assert b"db0:keys=1,expires=1" in client.cmd("INFO", "keyspace")
 
 
-def test_rename_and_copy(client):
+def test_rename_copy_and_move_keep_value_and_deadline(client):
     client.cmd("SET", "a", "x" * 100_000, "EX", 100)
     assert client.cmd("RENAME", "a", "b") == "OK"
     assert client.cmd("COPY", "b", "c") == 1

@@ -81,13 +81,13 @@ def test_a_named_tenant_has_no_built_in_limit_on_keys(atomdb, tmp_path):
 
 
 def limited(**limits):
-    """Returns a configuration with one tenant, "t" with secret "s", that has these limits and no others."""
+    """Returns a configuration with one tenant, "t" with secret "s" and only these limits."""
     settings = {"max_entries": "0", "max_memory": '"0"', **limits}
     text = " ".join(f"{name} = {value};" for name, value in settings.items())
     return f'tenancy = "listed";\ntenants: ( {{ name = "t"; secret = "s"; {text} }} );\n'
 
 
-def test_open_mode_gives_each_secret_its_own(atomdb):
+def test_open_mode_gives_each_secret_its_own_tenant(atomdb):
     atomdb.start()
     with atomdb.client("mySecret123") as a, atomdb.client("otherSecret") as b:
         assert a.cmd("SET", "name", "Alice") == "OK"
@@ -101,7 +101,7 @@ def test_open_mode_gives_each_secret_its_own(atomdb):
         assert a.cmd("GET", "name") == b"Alice"
 
 
-def test_similar_secrets_are_different(atomdb):
+def test_similar_secrets_open_different_tenants(atomdb):
     atomdb.start()
     for number, secret in enumerate(["s", "S", "s ", "s\0", "ss", "", "s" * 1000]):
         with atomdb.client() as client:
@@ -152,7 +152,7 @@ def test_listed_mode_accepts_listed_tenants_only(listed):
     assert "nobody" not in listed.log() and "shop-old" not in listed.log()
 
 
-def test_named_tenants(listed):
+def test_a_named_tenant_is_reached_by_name_and_by_secret(listed):
     for name, secret in (("shop", "shop-old"), ("blog", "blog"), ("wiki", "wiki secret")):
         with listed.client((name, secret)) as by_name, listed.client(secret) as by_secret:
             assert by_name.cmd("SET", "who", name) == "OK"
@@ -192,7 +192,7 @@ def test_a_wrong_secret_takes_as_long_as_a_right_one(listed, tmp_path):
     assert wrong < right * 3 and right < wrong * 3
 
 
-def test_anonymous_tenant(atomdb):
+def test_clients_without_auth_use_the_anonymous_tenant(atomdb):
     atomdb.start('tenancy = "listed"; anonymous = "guest";\n'
                  'tenants: ( { name = "guest"; max_entries = 3; }, { name = "t"; secret = "s"; } );')
     with atomdb.client() as guest, atomdb.client() as other, atomdb.client("s") as member:
@@ -223,7 +223,7 @@ def test_the_31st_key_evicts_the_least_recently_used(atomdb):
     assert atomdb.metric("redis_evicted_keys_total") == 1
 
 
-def test_byte_quota_evicts_the_oldest(atomdb):
+def test_the_byte_quota_evicts_the_oldest(atomdb):
     atomdb.start(limited(max_memory='"2M"'))
     with atomdb.client("s") as client:
         for number in range(100):
@@ -231,10 +231,10 @@ def test_byte_quota_evicts_the_oldest(atomdb):
         count = client.cmd("DBSIZE")
         assert 10 <= count <= 20
         present = [client.cmd("EXISTS", f"k{number}") for number in range(100)]
-        assert present == [0] * (100 - count) + [1] * count, "not the oldest went"
+        assert present == [0] * (100 - count) + [1] * count, "the tenant evicted other keys than the oldest"
         used = atomdb.metric("atomdb_tenant_memory_bytes", tenant="t")
         assert used <= 2 << 20
-        # The command itself has no room: it is refused before any key is evicted.
+        # The command itself has no room: the tenant refuses it before it evicts a key.
         assert client.cmd("SET", "huge", "x" * (3 << 20)) == OOM
         assert client.cmd("EXISTS", "huge") == 0 and client.cmd("DBSIZE") == count
 
@@ -248,7 +248,7 @@ def test_one_tenant_evicts_only_itself(atomdb):
         assert loud.cmd("DBSIZE") == 30
 
 
-def test_eviction_none_refuses(atomdb):
+def test_eviction_none_refuses_writes(atomdb):
     atomdb.start(limited(max_entries="5", eviction='"none"'))
     with atomdb.client("s") as client:
         for number in range(5):
@@ -264,7 +264,7 @@ def test_eviction_none_refuses(atomdb):
         assert info(client)["evicted_keys"] == "0"
 
 
-def test_eviction_none_by_bytes(atomdb):
+def test_eviction_none_refuses_writes_beyond_the_byte_quota(atomdb):
     atomdb.start(limited(max_memory='"1M"', eviction='"none"'))
     with atomdb.client("s") as client:
         replies = [client.cmd("SET", f"k{number}", "x" * 10_000) for number in range(200)]
@@ -277,7 +277,7 @@ def test_eviction_none_by_bytes(atomdb):
 
 
 def test_a_full_tenant_can_delete_keys(atomdb):
-    """If the tenant has no free byte, a command that arrives in pieces is still read: it may be a DEL."""
+    """If the tenant has no free byte, the worker still reads a command that arrives in pieces: it may be a DEL."""
     atomdb.start(limited(max_memory='"1M"', eviction='"none"'))
     with atomdb.client("s") as client:
         for size in (1000, 100, 1):
@@ -290,7 +290,7 @@ def test_a_full_tenant_can_delete_keys(atomdb):
         assert client.many([("GET", "new")] * 2000) == [b"x"] * 2000
 
 
-def test_default_ttl(atomdb):
+def test_default_ttl_applies_to_keys_without_a_ttl(atomdb):
     atomdb.start(limited(default_ttl="100"))
     with atomdb.client("s") as client:
         client.cmd("SET", "plain", "x")
@@ -301,7 +301,7 @@ def test_default_ttl(atomdb):
         assert client.cmd("TTL", "own") in (999, 1000)
 
 
-def test_max_ttl(atomdb):
+def test_max_ttl_limits_every_ttl(atomdb):
     atomdb.start(limited(max_ttl="100"))
     with atomdb.client("s") as client:
         client.cmd("SET", "plain", "x")
@@ -316,7 +316,7 @@ def test_max_ttl(atomdb):
         assert client.cmd("TTL", "shorter") in (9, 10)
 
 
-def test_max_clients_of_a_tenant(atomdb):
+def test_max_clients_limits_the_clients_of_a_tenant(atomdb):
     atomdb.start(limited(max_clients="2").replace(" );\n", ", { name = \"u\"; secret = \"u\"; } );\n"))
     with atomdb.client("s") as one, atomdb.client("s") as two, atomdb.client() as three:
         reply = three.cmd("AUTH", "s")
@@ -333,7 +333,7 @@ def test_max_clients_of_a_tenant(atomdb):
         wait_for(accepted, 5, "the place of the closed client")
 
 
-def test_max_clients_of_the_server(atomdb):
+def test_max_clients_limits_the_clients_of_the_server(atomdb):
     atomdb.start("resp: { max_clients = 5; };")
     held = [atomdb.client("s") for _ in range(5)]
     with atomdb.client() as refused:
@@ -354,7 +354,7 @@ def test_max_clients_of_the_server(atomdb):
         client.close()
 
 
-def test_commands_per_second(atomdb):
+def test_commands_per_second_limits_the_rate_of_a_tenant(atomdb):
     atomdb.start(limited(commands_per_second="50"))
     with atomdb.client("s") as client:
         replies = client.many(("PING",) for _ in range(500))
@@ -366,7 +366,7 @@ def test_commands_per_second(atomdb):
     assert atomdb.metric("atomdb_tenant_throttled_commands_total", tenant="t") >= len(refused)
 
 
-def test_max_tenants(atomdb):
+def test_max_tenants_limits_the_open_tenants(atomdb):
     atomdb.start("max_tenants = 3;")
     with atomdb.client("a") as a, atomdb.client("b") as b, atomdb.client("c") as c, atomdb.client() as d:
         for client in (a, b, c):
@@ -399,14 +399,14 @@ def test_memory_of_all_tenants_is_bounded(atomdb):
         assert client.cmd("PING") == "PONG"
 
 
-def test_auth_timeout(atomdb):
+def test_auth_timeout_closes_an_unauthenticated_client(atomdb):
     atomdb.start("resp: { auth_timeout = 1; };")
     with atomdb.client() as silent, atomdb.client("s") as member:
-        assert silent.closed(8), "a client that never authenticates stays"
+        assert silent.closed(8), "the server keeps an unauthenticated client"
         assert member.cmd("PING") == "PONG"
 
 
-def test_idle_timeout(atomdb):
+def test_idle_timeout_closes_an_idle_client(atomdb):
     atomdb.start("resp: { idle_timeout = 1; auth_timeout = 0; };")
     with atomdb.client("s") as idle, atomdb.client("s") as busy:
         end = time.monotonic() + 2.5

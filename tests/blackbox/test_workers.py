@@ -1,4 +1,4 @@
-"""Two workers: the worker that owns the tenant serves a connection, whichever worker accepted it."""
+"""Two workers: a connection moves from the worker that accepted it to the worker of its tenant."""
 
 import socket
 import threading
@@ -18,7 +18,7 @@ def two(atomdb):
     return atomdb.start(CONFIG)
 
 
-def test_one_tenant_from_both_workers(two):
+def test_clients_of_one_tenant_see_one_order_of_commands(two):
     """All connections of a tenant move to the worker of the tenant, and see the same order of commands."""
     clients = [two.client("s") for _ in range(40)]
     for client in clients:
@@ -40,7 +40,7 @@ def test_tenants_spread_over_the_workers(two):
         client.close()
 
 
-def test_auth_in_the_middle_of_a_pipeline(two):
+def test_auth_within_a_pipeline_keeps_the_order(two):
     """AUTH may move the connection to the other worker: the rest of the packet runs there, in order."""
     for secret in SECRETS:
         with two.client() as client:
@@ -50,7 +50,7 @@ def test_auth_in_the_middle_of_a_pipeline(two):
             assert [client.read() for _ in range(5)] == ["OK", "OK", secret.encode(), 1, "PONG"]
 
 
-def test_auth_many_times_in_one_pipeline(two):
+def test_a_pipeline_may_have_many_auth_commands(two):
     with two.client() as client:
         stream, expected = b"", []
         for round_number in range(30):
@@ -62,7 +62,7 @@ def test_auth_many_times_in_one_pipeline(two):
     assert two.metric("atomdb_worker_moved_connections_total") >= 30
 
 
-def test_auth_in_pieces_of_one_byte(two):
+def test_auth_may_arrive_one_byte_at_a_time(two):
     stream = b"".join(encode("AUTH", secret) + encode("SET", "k", secret) + encode("GET", "k") for secret in SECRETS)
     with two.client() as client:
         for byte in stream + encode("QUIT"):
@@ -71,7 +71,7 @@ def test_auth_in_pieces_of_one_byte(two):
         assert client.rest() == expected + b"+OK\r\n"
 
 
-def test_auth_split_everywhere(two):
+def test_auth_may_be_split_anywhere(two):
     stream = encode("AUTH", SECRETS[0]) + encode("INCR", "a") + encode("AUTH", SECRETS[1]) + encode("ECHO", "x" * 20)
     counts = 0
     for cut in range(1, len(stream)):
@@ -99,7 +99,7 @@ def test_unsent_replies_move_with_the_connection(two):
             assert client.read() == value
 
 
-def test_large_argument_behind_auth(two):
+def test_a_large_argument_may_follow_auth(two):
     value = bytes(range(256)) * 8192  # 2 MiB
     for secret in SECRETS:
         with two.client() as client:
@@ -107,7 +107,7 @@ def test_large_argument_behind_auth(two):
             assert [client.read() for _ in range(3)] == ["OK", "OK", len(value)]
 
 
-def test_closing_a_moving_connection(two):
+def test_a_connection_may_close_while_it_moves(two):
     for number in range(300):
         with two.client() as client:
             client.send(encode("AUTH", SECRETS[number % 8]) + encode("INCR", "n") + encode("AUTH", SECRETS[(number + 1) % 8]))
@@ -115,7 +115,7 @@ def test_closing_a_moving_connection(two):
         assert client.cmd("PING") == "PONG"
 
 
-def test_anonymous_tenant_lives_on_one_worker(atomdb):
+def test_the_anonymous_tenant_has_one_worker(atomdb):
     atomdb.start(CONFIG + 'anonymous = "guest"; tenancy = "listed"; tenants: ( { name = "guest"; } );')
     clients = [atomdb.client() for _ in range(30)]
     for client in clients:
@@ -127,7 +127,7 @@ def test_anonymous_tenant_lives_on_one_worker(atomdb):
         client.close()
 
 
-def test_many_clients_in_parallel(two):
+def test_parallel_clients_lose_no_command(two):
     """Clients of many tenants authenticate, write, change tenants and disconnect concurrently, while HTTP scrapes
     run."""
     failures = []
@@ -162,7 +162,7 @@ def test_many_clients_in_parallel(two):
     assert total == 16 * 20
 
 
-def test_reload_while_serving(atomdb):
+def test_a_reload_does_not_disturb_other_clients(atomdb):
     listed = 'tenancy = "listed"; tenants: ( %s );'
     rows = ['{ name = "t%d"; secret = "%s"; max_entries = 50; }' % pair for pair in enumerate(SECRETS)]
     atomdb.start("workers = 2;\n" + listed % ", ".join(rows))
@@ -209,7 +209,7 @@ def leave_unsent(publisher):
         lines = [line for line in publisher.cmd("CLIENT", "LIST").decode().splitlines() if " sub=1 " in line]
         if min(int(line.split(" omem=")[1].split()[0]) for line in lines) >= 300000:
             return
-    raise AssertionError("the kernel takes all")
+    raise AssertionError("the kernel accepts all messages")
 
 
 def subscribe_without_reading(publisher, subscribers):
@@ -222,7 +222,7 @@ def subscribe_without_reading(publisher, subscribers):
 
 
 def leave_behind_unsent_messages(server):
-    """Subscribers with a pending AUTH each, older than auth_timeout. At least one has moved to the other worker,
+    """Returns subscribers with a pending AUTH each, older than auth_timeout. At least one has moved to the other worker,
     which cannot attach it before the client has read."""
     # One of them is on the other worker.
     secrets = SECRETS[:3]
@@ -230,7 +230,7 @@ def leave_behind_unsent_messages(server):
         subscribers = [server.client("here") for _ in secrets]
         subscribe_without_reading(publisher, subscribers)
         time.sleep(2.5)
-        # The kernel has accepted more in the meantime.
+        # During this time, the kernel has accepted more.
         leave_unsent(publisher)
     moved = server.metric("atomdb_worker_moved_connections_total")
     for subscriber, secret in zip(subscribers, secrets):
@@ -241,8 +241,8 @@ def leave_behind_unsent_messages(server):
 
 
 @pytest.mark.parametrize("restart", [False, True])
-def test_moving_to_another_worker_after_auth_timeout(service, restart):
-    """An AUTH after unsent messages has to wait there, and the client is older than auth_timeout by then."""
+def test_a_client_that_waits_for_its_move_outlives_auth_timeout(service, restart):
+    """An AUTH after unsent messages has to wait there. By this time, the client is older than auth_timeout."""
     two = service.start("resp: { auth_timeout = 1; };\n" + CONFIG)
     subscribers = leave_behind_unsent_messages(two)
     if restart:
@@ -257,8 +257,8 @@ def test_moving_to_another_worker_after_auth_timeout(service, restart):
         subscriber.close()
 
 
-def test_moving_to_another_worker_with_unsent_messages(two):
-    """A subscriber that does not read changes tenants in the turn in which one more message was sent to it."""
+def test_unsent_messages_move_with_their_subscriber(two):
+    """A subscriber that does not read changes tenants in the turn that sends it one more message."""
     slow = encode("LCS", "a", "b", "LEN")
     with two.client("here") as busy, two.client("here") as publisher:
         busy.cmd("MSET", "a", "ab" * 5000, "b", "ba" * 5000)
