@@ -1,5 +1,5 @@
 /* The floor: an epoll server that answers every command with a fixed reply and stores nothing. It measures the cost of
- * the kernel. Other servers are reported as multiples of it.
+ * the kernel. The report shows other servers as multiples of it.
  *
  * One thread, level-triggered epoll, one read and one write for each ready connection. It reads only the headers of a
  * command and the first letter of its name. Replies have the type and size of those of a real server, so that the
@@ -73,7 +73,7 @@ static int answer(struct floor *f, char verb) {
 	}
 }
 
-/* A header without its LF: "*3\r" or "$5\r". */
+/* Takes a header without its LF: "*3\r" or "$5\r". */
 static int take_header(struct client *c, const char *line, size_t size) {
 	uint32_t number = 0;
 

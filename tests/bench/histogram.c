@@ -5,7 +5,7 @@
 
 #define SUB_COUNT (1u << HISTOGRAM_SUB_BITS)
 
-/* Each value under SUB_COUNT has its own bucket. Above, each power of two is divided into SUB_COUNT equal buckets. */
+/* Each value under SUB_COUNT has its own bucket. Above, each power of two has SUB_COUNT equal buckets. */
 static unsigned bucket_of(uint64_t ns) {
 	unsigned shift, index;
 

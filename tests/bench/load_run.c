@@ -1,8 +1,8 @@
 /* The load: every connection sends a batch of `pipeline` requests, waits for all replies, then sends the next one.
  *
  * Without a rate, each batch follows the previous one at once. With a rate, batches are due at regular times and wait
- * for a free connection. Their latency counts from the time they were due, so that a pause of the server counts for all
- * requests that it delays. */
+ * for a free connection. Their latency counts from the time when they are due, so that a pause of the server counts for
+ * all requests that it delays. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -18,7 +18,7 @@ ARGUMENTS = {
     "bitfield_ro": ["GET", "u8", "0"], "move": ["9"], "restore": ["0", SEVEN],
 }
 TABLE = commands_table()
-# COMMAND treats channels like keys. test_between.py has the tests for interaction of clients.
+# COMMAND treats channels like keys. test_interaction.py tests the interaction of clients.
 CHANNELS = ("ssubscribe", "sunsubscribe", "spublish")
 WITH_KEYS = [row for row in TABLE if row.keys != "NO_KEYS" and row.name not in CHANNELS]
 

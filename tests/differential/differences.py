@@ -32,7 +32,7 @@ OWN = ("bigkeys", "hotkeys", "tenant")
 
 
 def _without_own(names):
-    """The commands that Redis 7.0 has too: without CLIENT SETINFO of Redis 7.2 and AtomDB's own."""
+    """Returns the commands that Redis 7.0 also has: without CLIENT SETINFO of Redis 7.2 and AtomDB's own."""
     return {name for name in names if name[1] != b"client|setinfo" and name[1].split(b"|")[0].decode() not in OWN}
 
 
@@ -256,7 +256,7 @@ def _genpass(redis, atomdb, _):
     return redis[0] == atomdb[0] == "$" and len(redis[1]) == len(atomdb[1])
 
 
-@rule("acl cat", why="AtomDB has fewer commands, and CLIENT SETINFO of Redis 7.2. Categories are compared.")
+@rule("acl cat", why="AtomDB has fewer commands, and CLIENT SETINFO of Redis 7.2. The lists of categories must be equal.")
 def _acl_cat(redis, atomdb, command):
     if redis[0] != "*" or atomdb[0] != "*" or len(command) == 2:
         return False

@@ -12,7 +12,7 @@ PATTERNS = [b"*", b"key:*", b"key:?", b"[a-c]", b"[^a]", b"k*", b"", b"\\*", b"*
             b"[c-a]", b"\\", b"a\\", b"*:[12]", b"[^", b"*[", b"key:[^1]", b"counter", b"??*", b"[\\]]", b"[]a]"]
 WORDS = [b"EX", b"PX", b"EXAT", b"PXAT", b"NX", b"XX", b"KEEPTTL", b"GET", b"PERSIST", b"GT", b"LT", b"COUNT", b"MATCH",
          b"TYPE", b"ASYNC", b"SYNC", b"AUTH", b"SETNAME", b"ID", b"bogus", b"", b"ex", b"Nx", b"string", b"list"]
-# A time that no run reaches. Absolute times are compared exactly.
+# A time that no run reaches. Absolute times must be equal.
 FAR_SECONDS = 4102444800
 OVERFLOWS = [b"9223372036854775807", b"9223372036854775", b"9223372036854776", b"9223370000000000", b"-9223372036854775808",
              b"-9223372036854776", b"9999999999999999", b"9223372036854775000"]
@@ -39,7 +39,7 @@ class Generator:
                 enumerate([[name, *made[0]]] + made[1:])]
 
     def spoil(self, arguments):
-        """Removes, adds or replaces arguments, but never so that a key expires during the run."""
+        """Removes, adds or replaces arguments. No such change lets a key expire during the run."""
         how = self.random.randrange(3)
         if how == 0 and arguments:
             return arguments[: self.random.randrange(len(arguments))]

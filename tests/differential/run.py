@@ -19,7 +19,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../blackbox")]
 
-import between
+import connections
 import differences
 from generator import Generator
 from harness import AtomDB, Client, Closed, Redis, commands_table, encode
@@ -91,8 +91,8 @@ def both(servers, **options):
 
 
 def run_batch(pair, commands, report, history):
-    """Sends a batch to both servers and compares the replies. Returns False if their states must be made equal
-    again."""
+    """Sends a batch to both servers and compares the replies. Returns False if a reply differs: then the
+    states of the servers may also differ."""
     data = b"".join(encode(*command) for command in commands)
     for client in pair:
         client.send(data)
@@ -188,7 +188,7 @@ def scan_everything(servers, report):
         client.close()
 
 
-# Random commands after which both servers are set to equal states.
+# The number of random commands between two resets of both servers.
 ROUND = 5000
 
 
@@ -249,13 +249,13 @@ def main():
             whole_table(servers, report)
             random_bytes(servers, report, seed, 1500)
             scan_everything(servers, report)
-            between.several_connections(servers, report, Raw, SECRET, seed, max(options.commands // 20, 200))
+            connections.several_connections(servers, report, Raw, SECRET, seed, max(options.commands // 20, 200))
             done = random_commands(servers, report, seed, options.commands)
             print(f"{done} random commands, {time.monotonic() - start:.0f} s")
             for server in servers:
                 if not server.alive():
                     report.failed += 1
-                    print(f"\nthe server ended by itself:\n{server.log()[-3000:]}")
+                    print(f"\nthe server ended before the test stopped it:\n{server.log()[-3000:]}")
             atomdb.stop()
         finally:
             redis.kill()

@@ -56,14 +56,14 @@ static void patch(int fd, const uint8_t *data, size_t size) {
 	}
 }
 
-struct meeting {
+struct adopted {
 	struct shard *shard;
 	struct tenant tenants[4];
 	unsigned count;
 };
 
 static void adopt(void *context, uint32_t slot, const struct tenant_identity *identity) {
-	struct meeting *m = context;
+	struct adopted *m = context;
 	(void)identity;
 	if (m->count == 4)
 		return;
@@ -93,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 		return 0;
 	}
 	shard_set_now(s, NOW + 5000, 1);
-	struct meeting m = {.shard = s};
+	struct adopted m = {.shard = s};
 	shard_each_tenant(s, adopt, &m);
 	for (unsigned i = 0; i < m.count; i++)
 		work(&m.tenants[i]);

@@ -151,7 +151,7 @@ static enum outcome run(struct server *server, struct client *c, const struct sl
 	/* A line of HTTP has no reply. */
 	if (outcome == OUTCOME_HTTP)
 		return outcome;
-	/* EXEC has as many replies as it ran commands. Some of these may have several replies or none. */
+	/* EXEC has one reply for each command that it runs. Some commands have several replies or none. */
 	if (c->session.last != NULL && c->session.last->id == COMMAND_EXEC)
 		return outcome;
 	if (replies_freely(&c->session, flags))

@@ -1,4 +1,5 @@
-/* Input: a pattern, a NUL and a text. The result must equal that of Redis's recursion, within the maximum of steps. */
+/* Input: a pattern, a NUL and a text. The match must equal that of Redis's recursion, and take at most the
+ * maximum of steps. */
 #include <stdint.h>
 #include <string.h>
 

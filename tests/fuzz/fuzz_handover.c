@@ -93,7 +93,7 @@ static void claim(struct tenant *t, struct slice numbers) {
 	pin_release(one);
 }
 
-/* Converts arbitrary bytes as a state with a header, and as one of an early release without. */
+/* Converts arbitrary bytes as a state with a header, and as a state of an early release, which has none. */
 static void convert(struct slice bytes) {
 	struct buffer converted;
 	struct slice record;
@@ -105,7 +105,7 @@ static void convert(struct slice bytes) {
 	buffer_deinit(&converted);
 }
 
-/* The input: a frame, or a record with fields that are records of the kinds below. */
+/* The input is a frame, or a record whose fields are records of these kinds. */
 struct input {
 	struct slice session, settings, identity, place;
 };

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char secret[] = "ab";
 /* "ab" after a colon, at each of the three alignments in base64. */
-static const char *const compressed[] = {"OmFi", "phY", "6YW"};
+static const char *const encoded[] = {"OmFi", "phY", "6YW"};
 
 static void demand(bool condition) {
 	if (!condition)
@@ -27,8 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	secret_digest(SLICE("ab"), &g.secret);
 	if (http_auth_check(&g, header) == HTTP_AUTH_KNOWN) {
 		bool there = strstr(header, secret) != NULL;
-		for (size_t i = 0; i < sizeof(compressed) / sizeof(compressed[0]); i++)
-			there |= strstr(header, compressed[i]) != NULL;
+		for (size_t i = 0; i < sizeof(encoded) / sizeof(encoded[0]); i++)
+			there |= strstr(header, encoded[i]) != NULL;
 		demand(there);
 	}
 	static const struct media_type types[] = {{"text/plain", "0.0.4"}, {"application/openmetrics-text", "1.0.0"}};

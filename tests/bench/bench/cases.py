@@ -7,7 +7,7 @@ RESP = ("floor", "atomdb", "redis")
 
 
 class Case:
-    """`target`: the case has a target; such cases run unless others are named. `quick`: --quick runs the case."""
+    """`target`: the case has a target. Without arguments, these cases run. `quick`: --quick runs the case."""
 
     def __init__(self, title, function, target, quick):
         self.title, self.run, self.target, self.quick = title, function, target, quick

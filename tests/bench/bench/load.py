@@ -51,7 +51,7 @@ def run(bench, server, **options):
 
 
 def fill(bench, server, **options):
-    """Writes each key once, pipelined and at full speed. The figures of the run are not used."""
+    """Writes each key once, pipelined and at full speed. No case uses the figures of this run."""
     settings = {"mix": "set:1", "clients": 4, "pipeline": 64, "sequential": True}
     settings.update(options)
     return run(bench, server, **settings)

@@ -79,7 +79,7 @@ def processor_time():
 
 
 def stolen(before):
-    """Returns a text about the CPU time of other processes during the run: it lengthens delays and CPU times."""
+    """Returns a text about the CPU time of other machines during the run: it lengthens delays and CPU times."""
     now = processor_time()
     share = (now[0] - before[0]) / max(1, now[1] - before[1])
     return f"The hypervisor gave {share:.0%} of the processors' time to other machines."
@@ -109,8 +109,8 @@ HEADLINES = {
     "resident bytes per key, 16-byte keys, 32-byte values, 2 M": "memory per key, 16-byte keys, 32-byte values",
     "resident bytes per key, 16-byte keys, 32-byte values, every": "the same, with a TTL",
     "resident bytes per idle connection": "memory per idle connection",
-    "1 M keys due within 1 s: last one gone": "1 M keys expire: delay of the last removal",
-    "1 M keys due within 1 s: their memory free": "1 M keys expire: their memory is free",
+    "1 M keys due within 1 s: delay of the last removal": "1 M keys expire: delay of the last removal",
+    "1 M keys due within 1 s: delay until": "1 M keys expire: their memory is free",
     "clean restart with 10 M keys": "restart with 10 M keys under load: longest wait of a client",
     "SIGKILL with 10 M keys under load, 1 worker": "SIGKILL with 10 M keys under load: time until all keys are served",
 }

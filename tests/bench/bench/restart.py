@@ -48,7 +48,7 @@ def overwrite(service, keys, stop):
         pass
 
 
-@case("restart", "restart with 10 M keys under load: the longest that a client waits, whose connection stays", True)
+@case("restart", "restart with 10 M keys under load: the longest wait of a connected client", True)
 def restart(bench):
     keys = bench.sized(10_000_000, 1_000_000)
     row = Row(f"clean restart with {keys / 1e6:g} M keys under load: longest round trip of a client", "s", 1e-9, 3,
@@ -69,13 +69,13 @@ def restart(bench):
     return [row]
 
 
-@case("crash", "SIGKILL with 10 M keys under load: when a new connection is answered, with one worker and with two",
+@case("crash", "SIGKILL with 10 M keys under load: time until a new connection has a reply, with one and with two workers",
       True)
 def crash(bench):
     keys, rows = bench.sized(10_000_000, 1_000_000), []
     for workers in (1, 2):
-        row = Row(f"SIGKILL with {keys / 1e6:g} M keys under load, {workers} worker{'s' * (workers > 1)}: first reply, and all is there", "s",
-                  target=2)
+        row = Row(f"SIGKILL with {keys / 1e6:g} M keys under load, {workers} worker{'s' * (workers > 1)}: "
+                  "time until all keys are served", "s", target=2)
         rows.append(row)
         with Service(bench, workers) as service:
             for part in range(workers):

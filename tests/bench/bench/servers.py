@@ -49,7 +49,7 @@ class Connection:
 
 
 class Server:
-    """A pinned server process, which is killed by its pid."""
+    """A pinned server process. stop() ends it by its pid."""
 
     name = "?"
     secret = None

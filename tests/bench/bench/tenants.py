@@ -29,9 +29,9 @@ def home(server):
 
 
 def own_processors(bench, server, loud, workers):
-    """Gives each worker's thread a CPU: the loud tenant's worker that of the server, the other worker that of the
-    load if none is spare. Both run with priority, so that the figures show the delays by AtomDB and not by other
-    processes. Returns the CPUs for the flood: a separate one if the other worker uses that of the load."""
+    """Gives each worker's thread a CPU. The worker of the loud tenant has the CPU of the server. The other worker has
+    a spare CPU, or that of the load. Both run with priority, so that the figures show the delays by AtomDB and not by
+    other processes. Returns the CPUs for the flood: a separate one if the other worker uses that of the load."""
     spare = set(range(os.cpu_count())) - bench.load_cores - {0}
     for number in range(workers):
         cores = {0} if number == loud else spare or bench.load_cores
@@ -40,7 +40,7 @@ def own_processors(bench, server, loud, workers):
         try:
             os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(50))
         except OSError:
-            bench.say("no permission for SCHED_FIFO: the workers wait for a processor, too")
+            bench.say("no permission for SCHED_FIFO: the workers also wait for a processor")
     return bench.load_cores if spare or workers == 1 else {0}
 
 
@@ -50,10 +50,10 @@ def noisy(bench):
     for workers, where, target in ((1, "the same worker", 3), (2, "another worker", 1.2)):
         alone = Row(f"p99 of a quiet tenant, alone, {workers} worker{'s' * (workers > 1)}", "µs", 1e-3, 0)
         beside = Row(f"the same, another tenant floods with pipelines of 1,000 on {where}", "µs", 1e-3, 0)
-        ratio = Row("the same, against alone", "×", target=target)
+        ratio = Row("ratio of the two", "×", target=target)
         rows += [alone, beside, ratio]
         with bench.server("atomdb", workers=workers) as server:
-            # Tenants are spread: the second one is on the other worker.
+            # AtomDB spreads tenants: the second one is on the other worker.
             loud, still = f"{SECRET}-loud", f"{SECRET}-quiet"
             load.fill(bench, server, auth=loud, keys=100000, value_size=64)
             cores = own_processors(bench, server, home(server), workers)
@@ -93,14 +93,14 @@ class Scraper:
         self.thread.join()
 
 
-@case("scrape", "a scrape of /metrics with 1,000 tenants: how long it takes, and the p99 of the load meanwhile", True)
+@case("scrape", "a scrape of /metrics with 1,000 tenants: its duration, and the p99 of the load during scrapes", True)
 def scrape(bench):
     tenants = 1000
     duration = bench.sized(4000, 600)
     page = Row(f"scrape of /metrics with {tenants:,} tenants, at half of the highest load", "ms", 1e3, target=10)
     rates = {0: "no scrape", 1: "a scrape a second", 100: "100 scrapes a second"}
     waits = {rate: Row(f"p99 of the load, {what}", "µs", 1e-3, 0) for rate, what in rates.items()}
-    moved = {rate: Row(f"the same, {rates[rate]} against none", "×", target=1.1 if rate == 1 else None)
+    moved = {rate: Row(f"ratio of {rates[rate]} to none", "×", target=1.1 if rate == 1 else None)
              for rate in rates if rate}
     spread = {"clients": 50, "tenants": 50, "keys": 100}
     # This process fetches the pages, on the CPU of the load.
@@ -110,7 +110,7 @@ def scrape(bench):
         figures = load.run(bench, server, duration=bench.sized(1000, 500), **spread)
         half = int(figures["ops"] / figures["wall_ns"] * 1e9 / 2)
         if f"atomdb_tenants {tenants}\n" not in server.page():
-            raise Failure("/metrics does not tell of all tenants")
+            raise Failure("/metrics does not show all tenants")
         with load.background(bench, server, rate=half, **spread):
             for _ in range(bench.rounds):
                 for rate, row in waits.items():

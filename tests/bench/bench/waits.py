@@ -12,8 +12,8 @@ def wait_probe(bench, what, target=None):
 
 
 def storm_watch(server, connection, deadline, empty, full, limit):
-    """Returns the seconds after `deadline` (Unix time) until no key is counted, and until their memory is free
-    except for a twentieth or 2 MiB: a server keeps some memory at hand."""
+    """Returns the seconds after `deadline` (Unix time) until the server counts no key, and until it has freed
+    their memory. It may keep a twentieth or 2 MiB for later use."""
     kept = max((full - empty) / 20, 2 << 20)
     gone = free = None
     while free is None and time.time() < deadline + limit:
@@ -61,9 +61,9 @@ def storm_one(bench, server, keys, spread, lead):
 
 def storm(bench, keys, spread, lead, target):
     text = f"{keys / 1e6:g} M keys due within {spread / 1000:g} s"
-    gone = Row(f"{text}: last one gone, after its time", "s", 1, 3, target=target)
-    free = Row(f"{text}: their memory free", "s", 1, 3, target=target)
-    longest = wait_probe(bench, "meanwhile", 2 if target else None)
+    gone = Row(f"{text}: delay of the last removal", "s", 1, 3, target=target)
+    free = Row(f"{text}: delay until their memory is free", "s", 1, 3, target=target)
+    longest = wait_probe(bench, "during the expiry", 2 if target else None)
     for _ in range(1 if bench.quick else min(bench.rounds, 3)):
         for kind in [kind for kind in RESP if kind in bench.kinds]:
             if kind == "floor":
@@ -76,7 +76,7 @@ def storm(bench, keys, spread, lead, target):
     return [gone, free, longest]
 
 
-@case("storm", "1 M keys due within one second: when they are gone, and how long another client waits", target=True)
+@case("storm", "1 M keys due within one second: the delay of their removal, and the longest wait of another client", target=True)
 def storm_case(bench):
     return storm(bench, bench.sized(1_000_000, 200_000), 1000, bench.sized(8.0, 2.0), 0.1)
 
@@ -132,7 +132,7 @@ class SlowReaders:
             one.sendall(f"*2\r\n$3\r\nGET\r\n${len(key)}\r\n{key}\r\n".encode())
 
     def read(self, each):
-        """Reads some bytes of each. Returns their total number."""
+        """Reads some bytes from each socket. Returns their total number."""
         return sum(len(one.recv(each)) for one in self.sockets)
 
     def close(self):
@@ -145,7 +145,7 @@ class SlowReaders:
 def slow(bench):
     size, readers = bench.sized(100, 20) * 1_000_000, 20
     text = f"a value of {size / 1e6:g} MB read by {readers} slow clients"
-    longest = wait_probe(bench, f"meanwhile: {text}")
+    longest = wait_probe(bench, f"while {readers} slow clients read a value of {size / 1e6:g} MB")
     held = Row(f"{text}: memory for each of them, of the value's", "%", 100, 1)
     for server in started(bench, ("atomdb", "redis")):
         with server:

@@ -31,7 +31,7 @@ static void test_replies_are_those_of_redis(void **state) {
 	EXPECT_ON_NEW_SERVER(table);
 }
 
-/* The result of INCRBY with OVERFLOW SAT. */
+/* Returns the result of INCRBY with OVERFLOW SAT. */
 static int64_t saturated(bool has_sign, unsigned width, int64_t value, int64_t amount) {
 	__int128 most = has_sign ? ((__int128)1 << (width - 1)) - 1 : ((__int128)1 << width) - 1;
 	__int128 least = has_sign ? -most - 1 : 0;

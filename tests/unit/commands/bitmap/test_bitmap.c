@@ -4,7 +4,7 @@
 #define NIL "$-1\r\n"
 #define OK  "+OK\r\n"
 
-static void test_bits(void **state) {
+static void test_bits_are_set_counted_and_found(void **state) {
 	static const struct exchange table[] = {
 		{"GETBIT k 7", ":0\r\n"},
 		{"SETBIT k 7 1", ":0\r\n"},
@@ -40,7 +40,7 @@ static void test_bits(void **state) {
 	EXPECT_ON_NEW_SERVER(table);
 }
 
-static void test_bitop(void **state) {
+static void test_bitop_combines_values_of_different_lengths(void **state) {
 	static const struct exchange table[] = {
 		{"MSET a abcd b ab", OK},
 		{"BITOP AND d a b", ":4\r\n"},
@@ -67,8 +67,8 @@ static void test_bitop(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bits),
-		cmocka_unit_test(test_bitop),
+		cmocka_unit_test(test_bits_are_set_counted_and_found),
+		cmocka_unit_test(test_bitop_combines_values_of_different_lengths),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

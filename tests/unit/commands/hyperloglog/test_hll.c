@@ -15,7 +15,7 @@ static void check_registers(const struct hll *h, const uint8_t want[HLL_REGISTER
 }
 
 /* The sparse form grows through all its splits and joins until it is dense. */
-static void test_forms(void **state) {
+static void test_both_forms_have_the_same_registers(void **state) {
 	uint8_t want[HLL_REGISTERS] = {0};
 	uint64_t random = 88172645463325252u;
 	struct hll h, dense;
@@ -27,7 +27,7 @@ static void test_forms(void **state) {
 		random ^= random << 13;
 		random ^= random >> 7;
 		random ^= random << 17;
-		/* Close together, so that runs meet. */
+		/* The registers are close together, so that runs meet. */
 		unsigned index = (unsigned)(random >> 20) % (round < 3000 ? 600 : HLL_REGISTERS);
 		unsigned count = 1 + (unsigned)(random >> 50) % (round < 3000 ? 3 : 12);
 		assert_int_equal(hll_raise(&h, index, count), count > want[index]);
@@ -51,7 +51,7 @@ static void test_forms(void **state) {
 }
 
 /* A count that no opcode has makes the value dense. */
-static void test_large_count(void **state) {
+static void test_a_count_above_32_makes_the_value_dense(void **state) {
 	struct hll h;
 	(void)state;
 	hll_init(&h);
@@ -61,13 +61,13 @@ static void test_large_count(void **state) {
 	assert_true(hll_is_dense(value_of(&h)));
 }
 
-static void test_self(void **state) {
+static void test_the_self_test_passes(void **state) {
 	(void)state;
 	assert_null(hll_self_test());
 }
 
-/* Any opcodes: every call comes to an end, within the value. */
-static void test_damage(void **state) {
+/* With random opcodes, every call ends, and stays within the value. */
+static void test_a_damaged_value_is_read_within_its_bounds(void **state) {
 	uint64_t random = 1234567;
 	(void)state;
 	for (unsigned round = 0; round < 5000; round++) {
@@ -95,10 +95,10 @@ static void test_damage(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_forms),
-		cmocka_unit_test(test_large_count),
-		cmocka_unit_test(test_self),
-		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_both_forms_have_the_same_registers),
+		cmocka_unit_test(test_a_count_above_32_makes_the_value_dense),
+		cmocka_unit_test(test_the_self_test_passes),
+		cmocka_unit_test(test_a_damaged_value_is_read_within_its_bounds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

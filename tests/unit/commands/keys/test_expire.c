@@ -51,13 +51,13 @@ static void test_times_in_the_past_delete_and_times_that_do_not_fit_are_refused(
 	EXPECT_ON_NEW_SERVER(table);
 }
 
-/* Every condition, for a key that lives for ever and for one with 100 seconds left. */
+/* Tries each condition on a key without a deadline, and on one with 100 seconds left. */
 static void test_conditions_compare_with_the_deadline_of_the_key(void **state) {
 	static const struct {
 		const char *condition;
 		const char *seconds;
-		bool without; /* whether it takes effect on a key without a deadline */
-		bool with;    /* and on one with 100 seconds left */
+		bool without; /* it takes effect on a key without a deadline */
+		bool with;    /* it takes effect on a key with 100 seconds left */
 	} table[] = {
 		{"", "50", true, true},         {"NX", "50", true, false},    {"XX", "50", false, true},
 		{"GT", "50", false, false},     {"GT", "100", false, false},  {"GT", "101", false, true},

@@ -7,7 +7,7 @@
 #define INDEX  "-ERR DB index is out of range\r\n"
 #define SAME   "-ERR source and destination objects are the same\r\n"
 
-static void test_rename(void **state) {
+static void test_rename_keeps_value_and_deadline(void **state) {
 	static const struct exchange table[] = {
 		{"RENAME none x", "-ERR no such key\r\n"},
 		{"RENAMENX none none", "-ERR no such key\r\n"},
@@ -28,7 +28,7 @@ static void test_rename(void **state) {
 	EXPECT_ON_NEW_SERVER(table);
 }
 
-static void test_databases(void **state) {
+static void test_move_and_copy_reach_other_databases(void **state) {
 	static const struct exchange table[] = {
 		{"SET a 1", OK},
 		{"MOVE a 0", SAME},
@@ -58,8 +58,8 @@ static void test_databases(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rename),
-		cmocka_unit_test(test_databases),
+		cmocka_unit_test(test_rename_keeps_value_and_deadline),
+		cmocka_unit_test(test_move_and_copy_reach_other_databases),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
 #define OK  "+OK\r\n"
 #define NIL "$-1\r\n"
 
-static void test_what_is_known_of_a_value(void **state) {
+static void test_object_describes_a_value(void **state) {
 	static const struct exchange table[] = {
 		{"OBJECT ENCODING none", NIL},
 		{"OBJECT FREQ none", NIL},
@@ -37,7 +37,7 @@ static void test_object_does_not_count_as_a_use(void **state) {
 	expect(c, "OBJECT IDLETIME k", ":0\r\n");
 	world_pass(w, 3 * 262144);
 	expect(c, "OBJECT ENCODING k", "$6\r\nembstr\r\n");
-	/* At least so long, in steps of 262.144 seconds. */
+	/* The idle time is a lower bound, in steps of 262.144 seconds. */
 	expect(c, "OBJECT IDLETIME k", ":524\r\n");
 	expect(c, "GET k", "$1\r\nv\r\n");
 	expect(c, "OBJECT IDLETIME k", ":0\r\n");
@@ -64,7 +64,7 @@ static void test_encodings_are_those_of_redis(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_is_known_of_a_value),
+		cmocka_unit_test(test_object_describes_a_value),
 		cmocka_unit_test(test_object_does_not_count_as_a_use),
 		cmocka_unit_test(test_encodings_are_those_of_redis),
 	};

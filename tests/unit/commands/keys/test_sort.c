@@ -4,7 +4,7 @@
 #define OK     "+OK\r\n"
 #define SYNTAX "-ERR syntax error\r\n"
 
-static void test_what_is_not_there_sorts_to_nothing(void **state) {
+static void test_a_missing_key_sorts_to_an_empty_array(void **state) {
 	static const struct exchange table[] = {
 		{"SORT none BY x GET # LIMIT 0 1 DESC ALPHA", "*0\r\n"},
 		{"SET d 1", OK},
@@ -43,7 +43,7 @@ static void test_a_refused_sort_keeps_the_destination(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_is_not_there_sorts_to_nothing),
+		cmocka_unit_test(test_a_missing_key_sorts_to_an_empty_array),
 		cmocka_unit_test(test_a_refused_sort_keeps_the_destination),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

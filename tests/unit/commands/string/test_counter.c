@@ -7,7 +7,7 @@
 #define NOT_INTEGER "-ERR value is not an integer or out of range\r\n"
 #define FLOAT       "-ERR value is not a valid float\r\n"
 
-static void test_numbers(void **state) {
+static void test_counters_refuse_overflow_and_text(void **state) {
 	static const struct exchange table[] = {
 		{"INCR n", ":1\r\n"},
 		{"INCRBY n 41", ":42\r\n"},
@@ -36,7 +36,7 @@ static void test_numbers(void **state) {
 	EXPECT_ON_NEW_SERVER(table);
 }
 
-static void test_incrbyfloat(void **state) {
+static void test_incrbyfloat_refuses_text_and_infinity(void **state) {
 	static const struct exchange table[] = {
 		{"INCRBYFLOAT f 3.0e3", "$4\r\n3000\r\n"},
 		{"INCRBYFLOAT f 0.5", "$6\r\n3000.5\r\n"},
@@ -59,8 +59,8 @@ static void test_incrbyfloat(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_incrbyfloat),
+		cmocka_unit_test(test_counters_refuse_overflow_and_text),
+		cmocka_unit_test(test_incrbyfloat_refuses_text_and_infinity),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

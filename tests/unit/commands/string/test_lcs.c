@@ -26,7 +26,7 @@ static void test_replies_are_those_of_redis(void **state) {
 	EXPECT_ON_NEW_SERVER(table);
 }
 
-/* The length of the longest common subsequence, by the definition. */
+/* Returns the length of the longest common subsequence, by the definition. */
 static unsigned length_by_definition(const char *a, const char *b) {
 	if (*a == '\0' || *b == '\0')
 		return 0;
@@ -70,7 +70,7 @@ static void test_the_reply_is_a_longest_common_subsequence(void **state) {
 	close_world(w, c);
 }
 
-static void test_missing_keys_and_short_ranges(void **state) {
+static void test_missing_keys_and_short_matches_have_empty_replies(void **state) {
 	static const struct exchange table[] = {
 		{"LCS none nothing", "$0\r\n\r\n"},
 		{"LCS none nothing IDX", "*4\r\n$7\r\nmatches\r\n*0\r\n$3\r\nlen\r\n:0\r\n"},
@@ -88,7 +88,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_replies_are_those_of_redis),
 		cmocka_unit_test(test_the_reply_is_a_longest_common_subsequence),
-		cmocka_unit_test(test_missing_keys_and_short_ranges),
+		cmocka_unit_test(test_missing_keys_and_short_matches_have_empty_replies),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

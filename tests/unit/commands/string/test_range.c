@@ -4,7 +4,7 @@
 #define OK      "+OK\r\n"
 #define INTEGER "-ERR value is not an integer or out of range\r\n"
 
-static void test_ranges(void **state) {
+static void test_ranges_are_cut_to_the_value_and_writes_extend_it(void **state) {
 	static const struct exchange table[] = {
 		{"SETRANGE none 0 ''", ":0\r\n"},
 		{"EXISTS none", ":0\r\n"},
@@ -36,7 +36,7 @@ static void test_ranges(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_ranges_are_cut_to_the_value_and_writes_extend_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

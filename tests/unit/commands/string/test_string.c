@@ -8,7 +8,7 @@
 #define SYNTAX      "-ERR syntax error\r\n"
 #define NOT_INTEGER "-ERR value is not an integer or out of range\r\n"
 
-static void test_set_and_get(void **state) {
+static void test_get_returns_the_value_of_set(void **state) {
 	static const struct exchange table[] = {
 		{"GET k", NIL},
 		{"SET k v", OK},
@@ -30,7 +30,7 @@ static void test_set_and_get(void **state) {
 	EXPECT_ON_NEW_SERVER(table);
 }
 
-static void test_set_options(void **state) {
+static void test_set_obeys_its_options(void **state) {
 	static const struct exchange table[] = {
 		{"SET k v XX", NIL},
 		{"SET k v XX GET", NIL},
@@ -80,7 +80,7 @@ static void test_set_options(void **state) {
 	EXPECT_ON_NEW_SERVER(table);
 }
 
-static void test_variants_of_set(void **state) {
+static void test_variants_of_set_answer_as_in_redis(void **state) {
 	static const struct exchange table[] = {
 		{"SETNX k v", ":1\r\n"},
 		{"SETNX k w", ":0\r\n"},
@@ -106,7 +106,7 @@ static void test_variants_of_set(void **state) {
 	EXPECT_ON_NEW_SERVER(table);
 }
 
-static void test_getex(void **state) {
+static void test_getex_changes_the_deadline(void **state) {
 	static const struct exchange table[] = {
 		{"GETEX k", NIL},
 		{"GETEX k EX a", NIL},
@@ -135,7 +135,7 @@ static void test_getex(void **state) {
 	EXPECT_ON_NEW_SERVER(table);
 }
 
-static void test_append(void **state) {
+static void test_append_extends_the_value_and_keeps_the_deadline(void **state) {
 	static const struct exchange table[] = {
 		{"APPEND k Hello", ":5\r\n"},
 		{"APPEND k World", ":10\r\n"},
@@ -154,7 +154,7 @@ static void test_append(void **state) {
 	EXPECT_ON_NEW_SERVER(table);
 }
 
-static void test_append_beyond_the_limit(void **state) {
+static void test_append_beyond_the_limit_is_refused(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
 	(void)state;
@@ -169,8 +169,8 @@ static void test_append_beyond_the_limit(void **state) {
 	close_world(w, c);
 }
 
-/* A refused write answers the error alone, although GET's part of the reply was made before it. */
-static void test_full(void **state) {
+/* The error is the whole reply, although SET writes the reply of its GET option before it. */
+static void test_a_write_to_a_full_tenant_answers_only_the_error(void **state) {
 	const struct tenant_limits limits = {.max_entries = 1, .eviction = EVICTION_NONE};
 	static const char oom[] = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
 	struct client *c;
@@ -189,7 +189,7 @@ static void test_full(void **state) {
 	close_world(w, c);
 }
 
-static void test_evicts_the_least_recently_used(void **state) {
+static void test_the_least_recently_used_key_is_evicted(void **state) {
 	const struct tenant_limits limits = {.max_entries = 3};
 	static const struct exchange table[] = {
 		{"MSET a 1 b 2 c 3", OK},
@@ -197,7 +197,7 @@ static void test_evicts_the_least_recently_used(void **state) {
 		{"SET d 4", OK},
 		{"EXISTS a b c d", ":3\r\n"},
 		{"EXISTS b", ":0\r\n"},
-		{"TTL c", ":-1\r\n"}, /* looks, does not use */
+		{"TTL c", ":-1\r\n"}, /* TTL is not a use */
 		{"SET e 5", OK},
 		{"EXISTS c", ":0\r\n"},
 		{"TOUCH a", ":1\r\n"},
@@ -211,7 +211,7 @@ static void test_evicts_the_least_recently_used(void **state) {
 	close_world(w, c);
 }
 
-static void test_hits_and_misses(void **state) {
+static void test_each_read_counts_as_a_hit_or_a_miss(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
 	(void)state;
@@ -231,7 +231,7 @@ static void test_hits_and_misses(void **state) {
 	close_world(w, c);
 }
 
-static void test_msetnx(void **state) {
+static void test_msetnx_sets_all_keys_or_none(void **state) {
 	static const struct exchange table[] = {
 		{"MSETNX a 1 b 2 a 3", ":1\r\n"},
 		{"MGET a b", "*2\r\n$1\r\n3\r\n$1\r\n2\r\n"},
@@ -245,16 +245,16 @@ static void test_msetnx(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_set_and_get),
-		cmocka_unit_test(test_set_options),
-		cmocka_unit_test(test_variants_of_set),
-		cmocka_unit_test(test_getex),
-		cmocka_unit_test(test_append),
-		cmocka_unit_test(test_append_beyond_the_limit),
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_evicts_the_least_recently_used),
-		cmocka_unit_test(test_hits_and_misses),
-		cmocka_unit_test(test_msetnx),
+		cmocka_unit_test(test_get_returns_the_value_of_set),
+		cmocka_unit_test(test_set_obeys_its_options),
+		cmocka_unit_test(test_variants_of_set_answer_as_in_redis),
+		cmocka_unit_test(test_getex_changes_the_deadline),
+		cmocka_unit_test(test_append_extends_the_value_and_keeps_the_deadline),
+		cmocka_unit_test(test_append_beyond_the_limit_is_refused),
+		cmocka_unit_test(test_a_write_to_a_full_tenant_answers_only_the_error),
+		cmocka_unit_test(test_the_least_recently_used_key_is_evicted),
+		cmocka_unit_test(test_each_read_counts_as_a_hit_or_a_miss),
+		cmocka_unit_test(test_msetnx_sets_all_keys_or_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

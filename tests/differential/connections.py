@@ -1,7 +1,7 @@
 """Several connections to both servers: transactions, pub/sub, keyspace notifications and tracking.
 
 Connections a and b write, watch and track; c subscribes. After each step, every connection sends a question whose
-reply cannot be confused with a message: everything before this reply was caused by the step. a and b do not subscribe,
+reply differs from any message: the step caused everything before this reply. a and b do not subscribe,
 so that no message interrupts the array of EXEC."""
 
 import random
@@ -95,21 +95,21 @@ class Trio:
         self.clients[2].send(encode("CLIENT", "ID"))
         self.listener_id = self.clients[2].reply()[1:-2]
 
-    def step(self, who, command):
+    def step(self, sender, command):
         """Runs a command on one connection. Returns the input of all three as a list."""
         words = [self.listener_id if word is None else word for word in command]
-        self.clients[who].send(encode(*words))
+        self.clients[sender].send(encode(*words))
         seen = [[], [], []]
-        self._until_reply(who, seen, command[0].endswith(b"SUBSCRIBE"))
+        self._until_reply(sender, seen, command[0].endswith(b"SUBSCRIBE"))
         for other in range(3):
             self.clients[other].send(encode("PING", "-"))
             self._until_reply(other, seen, False)
         return seen
 
-    def _until_reply(self, who, seen, subscribing):
+    def _until_reply(self, sender, seen, subscribing):
         while True:
-            raw = self.clients[who].reply()
-            seen[who].append(raw.replace(b":%b\r\n" % self.listener_id, b":(c)\r\n"))
+            raw = self.clients[sender].reply()
+            seen[sender].append(raw.replace(b":%b\r\n" % self.listener_id, b":(c)\r\n"))
             if not _is_message(raw) or (subscribing and b"subscribe\r\n" in raw):
                 return
 
@@ -127,15 +127,15 @@ def several_connections(servers, report, raw, secret, seed, steps):
         start = [[b"FLUSHALL"], [b"CONFIG", b"SET", b"notify-keyspace-events", b""]]
         history = []
         for number in range(min(200, steps - first)):
-            who = 2 if number >= len(start) and r.random() < 0.15 else r.randrange(2)
-            command = start[number] if number < len(start) else _listener(r) if who == 2 else _actor(r)
-            seen = [trio.step(who, command) for trio in trios]
+            sender = 2 if number >= len(start) and r.random() < 0.15 else r.randrange(2)
+            command = start[number] if number < len(start) else _listener(r) if sender == 2 else _actor(r)
+            seen = [trio.step(sender, command) for trio in trios]
             shown = [b"-" if word is None else word for word in command]
             for client in range(3):
                 a, b = (_in_order(_without_swaps(command, one[client])) for one in seen)
-                report.compare([b"(several)", b"abc"[who : who + 1], *shown, b"seen by", b"abc"[client : client + 1]], a, b,
+                report.compare([b"(several)", b"abc"[sender : sender + 1], *shown, b"seen by", b"abc"[client : client + 1]], a, b,
                                lambda: list(history[-25:]))
-            history.append(f"{'abc'[who]} {b' '.join(shown)!r} -> {seen[0]!r}")
+            history.append(f"{'abc'[sender]} {b' '.join(shown)!r} -> {seen[0]!r}")
             if report.enough():
                 break
         for trio in trios:
@@ -154,8 +154,8 @@ def _without_swaps(command, replies):
 
 
 def _in_order(replies):
-    """Returns all bytes. The messages of one publication through several patterns, and the invalidations of one command,
-    are sorted: their order depends on a hash table of Redis."""
+    """Returns all bytes. Sorts the messages of one publication through several patterns, and the invalidations of one
+    command: their order depends on a hash table of Redis."""
     result, run = b"", []
     for raw in [*replies, b""]:
         if raw[4:].startswith((b"$8\r\npmessage", b"$10\r\ninvalidate", b"$7\r\nmessage\r\n$20\r\n__redis__:invalidate")):
