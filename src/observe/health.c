@@ -42,14 +42,14 @@ int health_render(const struct health *h, struct buffer *out) {
 		const char *name, *reason;
 		const unsigned *worker;
 	} checks[] = {
-		{"data", h->state == HEALTH_LOADING ? "it is not ready yet" : NULL, NULL},
-		{"service", h->state == HEALTH_STOPPING ? "it stops" : NULL, NULL},
+		{"data", h->state == HEALTH_LOADING ? "not loaded yet" : NULL, NULL},
+		{"service", h->state == HEALTH_STOPPING ? "stopping" : NULL, NULL},
 		{"workers", h->stuck ? "does not answer" : NULL, &h->stuck_worker},
-		{"clients", h->clients_full ? "there are as many as there may be" : NULL, NULL},
-		{"memory", h->memory_full ? "writes are refused: all tenants together have what they may" : NULL, NULL},
-		{"tenants", h->tenants_full ? "there are as many as there may be" : NULL, NULL},
+		{"clients", h->clients_full ? "the limit on clients is reached" : NULL, NULL},
+		{"memory", h->memory_full ? "writes are refused: max_memory is full" : NULL, NULL},
+		{"tenants", h->tenants_full ? "new tenants are refused: a limit is reached" : NULL, NULL},
 		{"configuration",
-		 h->reload_failed ? "the changed file could not be read, the one before is in force" : NULL, NULL},
+		 h->reload_failed ? "the changed file could not be read; the previous one is in force" : NULL, NULL},
 	};
 	struct text t = {.out = out};
 	text_string(&t, "{\"status\":\"");

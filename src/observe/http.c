@@ -177,14 +177,12 @@ static struct http_client *client_of(struct MHD_Connection *connection) {
 
 /* Appends the reason for a status. Returns the status, or a negative error. */
 static int refuse(struct buffer *body, int status) {
-	const char *why = status == MHD_HTTP_UNAUTHORIZED
-				  ? "This needs the secret, as a bearer token or as the password of any user.\n"
-			  : status == MHD_HTTP_MISDIRECTED_REQUEST
-				  ? "This host is not known here: see http.hosts in atomdb.conf(5).\n"
-			  : status == MHD_HTTP_METHOD_NOT_ALLOWED
-				  ? "Not allowed: only GET and HEAD are answered here.\n"
-			  : status == MHD_HTTP_BAD_REQUEST ? "The request has more than one reading.\n"
-							   : "Too many responses are being read; try again.\n";
+	const char *why =
+		status == MHD_HTTP_UNAUTHORIZED ? "Send the secret, as a bearer token or as the password of any user.\n"
+		: status == MHD_HTTP_MISDIRECTED_REQUEST ? "Unknown host name: see http.hosts in atomdb.conf(5).\n"
+		: status == MHD_HTTP_METHOD_NOT_ALLOWED  ? "Method not allowed: AtomDB supports GET and HEAD only.\n"
+		: status == MHD_HTTP_BAD_REQUEST         ? "The request is ambiguous.\n"
+							 : "Too many clients read responses: try again.\n";
 	return append(body, why) ?: status;
 }
 

@@ -1,4 +1,4 @@
-/* The encoding of a string in an RDB file. The two highest bits of its first byte select the form:
+/* The encoding of a string in an RDB file. The two highest bits of the first byte select the form:
  *
  *   00   a length of 6 bits
  *   01   a length of 14 bits, continued in the next byte, high byte first

@@ -1,6 +1,6 @@
 /* The form of a payload:
  *
- *   type (1 byte) | value | version (2 bytes) | CRC of all before (8 bytes)
+ *   type (1 byte) | value | version (2 bytes) | CRC of all preceding bytes (8 bytes)
  *
  * Numbers are little-endian. */
 #include "atomdb/rdb/payload.h"

@@ -46,7 +46,7 @@ static bool put_integer(struct buffer *out, struct slice value) {
 	return true;
 }
 
-/* Compresses to the place of the string, behind the room for the longest header, and then moves it up. */
+/* Compresses the string into the buffer, after room for the longest header, then moves the result to its header. */
 static bool put_compressed(struct buffer *out, struct slice value) {
 	if (value.len < COMPRESSED_MIN)
 		return false;

@@ -1,12 +1,12 @@
-/* A multibulk command is read as a sequence of lines and payloads:
+/* The reader parses a multibulk command as a sequence of lines and payloads:
  *
  *     *3 CRLF   $3 CRLF   SET CRLF   $4 CRLF   name CRLF   $5 CRLF   Alice CRLF
  *     \ header  \ bulk    \ payload                ^ position: everything before it is in argv, left and bulk
  *
  * `position` advances only over parsed bytes, so a command that arrives in pieces costs no more than one in a single
  * piece. The search for a line end continues at `scanned`, and covers the first 64 KiB of a line even if more bytes
- * have arrived: the result does not depend on how the bytes are split. As in Redis, the '\n' of a line end and the two
- * bytes after a payload are skipped unchecked. Unlike in Redis, a NUL byte does not end the search. */
+ * have arrived: the result does not depend on how the bytes are split. As in Redis, the reader does not check the '\n'
+ * of a line end and the two bytes after a payload. Unlike in Redis, a NUL byte does not end the search. */
 #include "atomdb/resp/reader.h"
 
 #include <endian.h>
@@ -21,7 +21,7 @@
 
 enum {
 	SLOTS_FIRST = 8,
-	/* Memory kept from one command to the next. A larger command's memory is freed after it. */
+	/* The reader keeps this many slots and bytes for the next command, and frees larger ones. */
 	SLOTS_KEPT = 1024,
 	TEXT_KEPT = 1024,
 	/* Maximum digits of short_number(): enough for any valid length, without overflow. */
@@ -191,7 +191,7 @@ static int long_header(struct reader *r, const char *data, size_t len, int64_t *
 			 *line != '\0' ? *line : ' ');
 		return fail(r, r->error_text);
 	}
-	/* The code above has rejected a line of only '\r', so there is a first byte to skip. */
+	/* The code above has rejected a line of only '\r', so the line has a first byte to skip. */
 	if (!number_parse((struct slice){line + 1, (size_t)end - 1}, value))
 		return fail(r, invalid);
 	r->position += (size_t)end + 2;

@@ -12,7 +12,7 @@
 enum { LINE_MAX_BYTES = 1 + NUMBER_TEXT_MAX + 2 };
 
 void writer_init(struct writer *w, struct buffer *out, size_t limit) {
-	/* Every turn of a connection calls this. Fields without a meaning yet stay uninitialized. */
+	/* This runs in every turn of a connection, so it leaves fields uninitialized that have no meaning yet. */
 	w->out = out;
 	w->limit = limit;
 	w->protocol = 2;
@@ -198,7 +198,7 @@ void writer_bulk(struct writer *w, struct slice bytes) {
 		blob(w, '$', SLICE(""), bytes);
 		return;
 	}
-	/* The usual length. The only call is the last one, so no register must survive it. */
+	/* The usual length. memcpy() of the value is the last call, so that the compiler saves no registers for it. */
 	*p++ = '$';
 	if (n > 99)
 		*p++ = (char)('0' + n / 100);

@@ -1,11 +1,11 @@
-/* Inputs shorter than SLICED bytes are processed one byte at a time with one table (Sarwate, 1988). Longer ones are
- * processed eight bytes at a time (slicing-by-8; Kounavis and Berry, 2005): table k maps a byte to its CRC if k more
- * bytes follow it. It is computed from table 0. */
+/* Sarwate's algorithm (1988) processes inputs shorter than SLICED bytes, one byte at a time with table 0. Slicing-by-8
+ * (Kounavis and Berry, 2005) processes longer inputs, eight bytes at a time: table k maps a byte to its CRC if k more
+ * bytes follow the byte. crc64() computes tables 1 to 7 from table 0. */
 #include "atomdb/util/crc64.h"
 
 #include <string.h>
 
-/* Computing the seven further tables pays off from this many bytes. */
+/* Length in bytes from which slicing-by-8 is faster, although it first computes seven tables. */
 #define SLICED 16384
 
 static const uint64_t table[256] = {

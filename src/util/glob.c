@@ -9,7 +9,7 @@ static inline int lower(int c) {
 	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
 }
 
-/* Bytes are signed, as in Redis: this decides which bytes a range that includes bytes above 0x7f contains. */
+/* Bytes are signed, as in Redis: this changes the content of ranges with bytes above 0x7f. */
 static inline int byte_at(struct slice s, size_t at) {
 	return (signed char)s.data[at];
 }

@@ -16,7 +16,7 @@ int hash_seed_random(struct hash_seed *seed) {
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	/* getrandom() never returns fewer bytes than asked for, if these are at most 256. */
+	/* getrandom() returns all bytes of a request for at most 256 bytes. */
 	if ((size_t)n != sizeof(fresh))
 		return -EIO;
 	*seed = fresh;

@@ -1,7 +1,7 @@
-/* The format. A control byte below 32 is followed by that number plus one literal bytes. Any other control byte begins
- * a back-reference: 3 bits of length, 5 bits of distance. If the length is 7, the next byte is added to it. The last
- * byte holds the low 8 bits of the distance. A reference copies length + 2 bytes from distance + 1 bytes back. Source
- * and destination may overlap.
+/* The format. A control byte n below 32 precedes n + 1 literal bytes. Any other control byte begins a back-reference:
+ * 3 bits of length, 5 bits of distance. If the length is 7, the decoder adds the next byte to it. The last byte holds
+ * the low 8 bits of the distance. A reference copies length + 2 bytes from distance + 1 bytes back. Source and
+ * destination may overlap.
  *
  *   000nnnnn n + 1 bytes        lllddddd dddddddd        111ddddd llllllll dddddddd
  *

@@ -94,7 +94,7 @@ static void set_default(const struct field *f, char *at) {
 		memcpy(at, f->kind == FIELD_NUMBER ? &f->missing : &(uint64_t){0}, sizeof(uint64_t));
 }
 
-/* Stores a value. Returns false if it has another kind than the field, or is out of bounds. */
+/* Stores a value. Returns false if its kind differs from that of the field, or if it is out of bounds. */
 static bool set_value(const struct field *f, char *at, struct slice value) {
 	uint64_t number;
 	switch (f->kind) {

@@ -4,7 +4,7 @@
 #include "atomdb/util/buffer.h"
 #include "atomdb/util/slice.h"
 
-/* A value as an RDB file has it. */
+/* A value in the encoding of an RDB file. */
 struct payload {
 	unsigned type;      /* its RDB type */
 	struct slice value; /* the bytes after the type */
@@ -13,6 +13,6 @@ struct payload {
 /* Appends version and checksum to the payload that begins at `start` of `out`. Returns 0 or -ENOMEM. */
 int payload_seal(struct buffer *out, size_t start);
 
-/* Checks version and checksum of a payload. `*payload` points into `bytes`. Returns 0; ATOMDB_E_FORMAT: one of them is
- * wrong; ATOMDB_E_SYNTAX: there is no type. */
+/* Checks version and checksum of a payload. `*payload` points into `bytes`. Returns 0; ATOMDB_E_FORMAT if one of
+ * them is wrong; ATOMDB_E_SYNTAX if the payload has no type. */
 int payload_open(struct slice bytes, struct payload *payload);

@@ -29,7 +29,7 @@ struct reader_limits {
 	size_t max_bytes;   /* maximum heap bytes of the argument slots */
 };
 
-/* Reads one command at a time. It is reused, so that its slots are allocated once. */
+/* Reads one command at a time. It keeps its slots for the next command. */
 struct reader {
 	struct slice *argv; /* owned; the slices point into the caller's bytes, or into `text` for inline commands */
 	uint32_t argc;
@@ -49,7 +49,7 @@ struct reader {
 void reader_init(struct reader *r);
 void reader_deinit(struct reader *r);
 
-/* Discards any progress. Keeps the slots, unless a large command made them many. */
+/* Discards any progress. Frees the slots only if a large command enlarged them. */
 void reader_reset(struct reader *r);
 
 /* Overwrites the unquoted inline arguments. The arguments of the last command are invalid afterwards. */

@@ -1,8 +1,8 @@
-/* Writes replies in RESP2 or RESP3, as chosen by HELLO.
+/* Writes replies in RESP2 or RESP3. HELLO selects the protocol.
  *
- * A writer appends to a buffer of its caller. An error is sticky: if memory or the limit runs out, `failed` is set and
- * nothing more is appended. A caller that writes much checks it now and then. A type that RESP2 lacks is written as
- * Redis does: a map as a flat array, a set as an array, a double as a bulk string, null as "$-1". */
+ * A writer appends to a buffer of its caller. An error is sticky: if memory or the limit runs out, the writer sets
+ * `failed` and appends nothing more. A long loop of the caller checks `failed`. As in Redis, RESP2 represents a map as
+ * a flat array, a set as an array, a double as a bulk string, and null as "$-1". */
 #pragma once
 
 #include <stdbool.h>
@@ -62,7 +62,7 @@ void writer_set(struct writer *w, size_t elements);
 void writer_push(struct writer *w, size_t elements); /* RESP2: array */
 
 /* For an array whose length is known only after its elements: call writer_mark(), write the elements, then insert the
- * header with the count at the mark. A mark is valid as long as the buffer is only appended to. */
+ * header with the count at the mark. A mark is valid as long as the caller only appends to the buffer. */
 size_t writer_mark(const struct writer *w);
 void writer_array_at(struct writer *w, size_t mark, size_t elements);
 /* Inserts RESP bytes at the mark. */

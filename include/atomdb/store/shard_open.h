@@ -36,8 +36,8 @@ const struct shard_recovery *shard_recovery(const struct shard *s);
  * has stopped and before registry_free(), and calls only shard_fd() and shard_free() after it. Returns 0 or -errno;
  * after an error the next process rebuilds the shard. */
 int shard_save(struct shard *s);
-/* Sets whether clients of the former process are being adopted. Until then their memory is charged even beyond a limit,
- * because they had it before. The shard evicts no key and closes no client for it. */
+/* Sets whether the worker is adopting clients of the former process. Meanwhile their memory is charged even beyond a
+ * limit, because they had it before. The shard evicts no key and closes no client for it. */
 void shard_resume(struct shard *s, bool on);
 bool shard_resumes(const struct shard *s);
 

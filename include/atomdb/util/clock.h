@@ -24,7 +24,7 @@ static inline uint64_t clock_ticks(void) {
 #endif
 }
 
-/* Both clocks, read at the start. The rate of the ticks is measured from then on. */
+/* The values of both clocks at the start. clock_ticks_to_seconds() measures the rate of the ticks since then. */
 struct clock_rate {
 	uint64_t ticks;
 	uint64_t ns;

@@ -1,7 +1,8 @@
 /* Error numbers of AtomDB, in addition to errno.
  *
  * A function that can fail returns 0, or a negative value: -errno or one of these. A positive value is an outcome that
- * the function documents. Output parameters are written on success only. */
+ * the function documents. A function writes its output parameters only if it
+ * succeeds. */
 #pragma once
 
 enum atomdb_error {
@@ -16,7 +17,7 @@ enum atomdb_error {
 	ATOMDB_E_VERSION = -5009,   /* arena of another format version */
 	ATOMDB_E_CHECKSUM = -5010,  /* arena with a damaged header */
 	ATOMDB_E_TRUNCATED = -5011, /* truncated arena */
-	ATOMDB_E_LOSS = -5013,      /* keys would be lost that no setting allows to drop */
+	ATOMDB_E_LOSS = -5013,      /* keys of tenants would be lost, and no setting allows it */
 	ATOMDB_E_WRONGTYPE = -5014, /* the key holds a value of another type */
 	ATOMDB_E_SEED = -5012,      /* arena whose keys were hashed with another seed */
 };

@@ -1,6 +1,6 @@
 /* An intrusive hash table of objects on the heap. Its only allocation is the array of buckets.
  *
- * It grows by linear hashing (Litwin, 1980): an insertion splits at most one bucket, so that none takes long. The
+ * It grows by linear hashing (Litwin, 1980): an insertion splits at most one bucket, so no insertion takes long. The
  * caller computes the hash, and compares the objects of a bucket by walking its links. */
 #pragma once
 

@@ -11,8 +11,8 @@
 /* Maximum ratio of expanded to compressed size. */
 #define LZF_RATIO_MAX 88
 
-/* Compresses into at most `room` bytes at `out`. Returns the compressed size, or 0 if it does not fit or memory is
- * short. */
+/* Compresses into at most `room` bytes at `out`. Returns the compressed size, or 0 if it does not fit or memory
+ * runs out. */
 size_t lzf_compress(struct slice in, char *out, size_t room);
 
 /* Expands to exactly `len` bytes at `out`. Returns false if `in` is invalid or expands to another length. */

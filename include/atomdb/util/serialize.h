@@ -1,5 +1,5 @@
-/* Records of named fields: the form in which one process leaves its state to the next one, of any release, on the same
- * machine.
+/* Records of named fields. A process leaves its state in this form to the next process on the same machine, of any
+ * release.
  *
  *   record: field, field, ...
  *   field:  length of the name (1 byte) | name | length of the value (8 bytes) | value
@@ -10,8 +10,8 @@
  * Rules that let releases read each other's records:
  * - A name keeps its meaning, its kind and its default forever.
  * - A field that equals its default is not written; a missing field has its default.
- * - A reader skips a field whose name it does not know. If the name begins with '!', the record makes no sense without
- *   the field: the reader refuses the record. */
+ * - A reader skips a field whose name it does not know. If the name begins with '!', the field is required: the reader
+ *   refuses the record. */
 #pragma once
 
 #include <stdbool.h>
@@ -43,7 +43,7 @@ struct serializer {
 void serialize_record(struct serializer *s, const struct field *fields, size_t count, const void *from);
 void serialize_number(struct serializer *s, const char *name, uint64_t value);
 void serialize_bytes(struct serializer *s, const char *name, struct slice bytes);
-/* Begins a value. The following calls write it, until serialize_end(), which takes the returned number. Values may
+/* Begins a value. The calls up to serialize_end() write it. Returns the argument for serialize_end(). Values may
  * nest. */
 size_t serialize_begin(struct serializer *s, const char *name);
 void serialize_end(struct serializer *s, size_t begin);

@@ -1,4 +1,4 @@
-/* SHA-1 (FIPS 180-4). DEBUG DIGEST needs it for the same result as in Redis. Nothing else may use it. */
+/* SHA-1 (FIPS 180-4). DEBUG DIGEST uses it to return the same digest as Redis. Use it for nothing else. */
 #pragma once
 
 #include <stdint.h>

@@ -47,13 +47,13 @@ enum outcome cmd_object_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"ENCODING <key>",
-		"    Tells how the value of a key is stored.",
+		"    Returns the encoding of a value.",
 		"FREQ <key>",
-		"    Tells how often a key was used lately, if it is one of the hot ones: 0 to 255, as a logarithm.",
+		"    Returns the access frequency of a hot key as an LFU counter, 0 to 255, and 0 for other keys.",
 		"IDLETIME <key>",
-		"    Tells for how many seconds a key has not been used, at least, in steps of 262.",
+		"    Returns the seconds since a key was last used, rounded down in steps of 262 seconds.",
 		"REFCOUNT <key>",
-		"    Tells how many keys share the value.",
+		"    Returns the reference count of a value, which is always 1.",
 	};
 	return reply_help_lines(s, "object", lines);
 }

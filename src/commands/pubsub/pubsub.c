@@ -242,15 +242,15 @@ enum outcome cmd_pubsub_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"CHANNELS [<pattern>]",
-		"    Lists the channels of this tenant that have subscribers and match the pattern.",
+		"    Returns the channels of this tenant that have subscribers and match the pattern.",
 		"NUMPAT",
-		"    Counts the patterns that have subscribers.",
+		"    Returns the number of patterns that have subscribers.",
 		"NUMSUB [<channel> ...]",
-		"    Counts the subscribers of the channels, without those of patterns.",
+		"    Returns the number of subscribers of each channel, without those of patterns.",
 		"SHARDCHANNELS [<pattern>]",
-		"    Lists the shard channels that have subscribers and match the pattern.",
+		"    Returns the shard channels that have subscribers and match the pattern.",
 		"SHARDNUMSUB [<shardchannel> ...]",
-		"    Counts the subscribers of the shard channels.",
+		"    Returns the number of subscribers of each shard channel.",
 	};
 	return reply_help_lines(s, "pubsub", lines);
 }

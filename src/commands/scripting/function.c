@@ -64,15 +64,15 @@ enum outcome cmd_function_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"DELETE <library>",
-		"    Answers that there is no such library.",
+		"    Returns an error: there is no such library.",
 		"FLUSH [ASYNC|SYNC]",
-		"    Removes all libraries, of which there are none.",
+		"    Returns OK: there are no libraries.",
 		"KILL",
-		"    Answers that no function runs.",
+		"    Returns an error: no function runs.",
 		"LIST [LIBRARYNAME <pattern>] [WITHCODE]",
-		"    Lists the libraries, of which there are none.",
+		"    Returns an empty list of libraries.",
 		"STATS",
-		"    Tells what runs and how many libraries there are.",
+		"    Returns null for the running function, and 0 libraries.",
 	};
 	return reply_help_lines(s, "function", lines);
 }

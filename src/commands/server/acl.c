@@ -136,21 +136,21 @@ enum outcome cmd_acl_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"CAT [<category>]",
-		"    Lists the categories of commands, or the commands of one.",
+		"    Returns the categories of commands, or the commands of a category.",
 		"GETUSER <name>",
-		"    Tells the rules of the user, for whom nothing is forbidden.",
+		"    Returns the rules of the tenant's user, which allow everything.",
 		"GENPASS [<bits>]",
-		"    Makes a random password, of 256 bits where none are given.",
+		"    Returns a random password, of 256 bits by default.",
 		"LIST",
-		"    Lists the rules of the one user that a tenant has.",
+		"    Returns the rules of the tenant's user as text.",
 		"LOG [<count> | RESET]",
-		"    Lists refusals, of which there are none.",
+		"    Returns an empty list: the journal records failed authentications.",
 		"USERS",
-		"    Lists the names of the users.",
+		"    Returns the name of the tenant's user.",
 		"WHOAMI",
-		"    Tells the user's name.",
+		"    Returns the name of the connection's user.",
 		"DELUSER, DRYRUN, LOAD, SAVE, SETUSER",
-		"    Are refused: tenants are the users, and the operator's configuration has them.",
+		"    Return an error: AtomDB has no ACL users. The configuration defines the tenants.",
 	};
 	return reply_help_lines(s, "acl", lines);
 }

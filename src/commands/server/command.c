@@ -340,19 +340,19 @@ enum outcome cmd_command_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"(no subcommand)",
-		"    Describes all commands.",
+		"    Returns the attributes of all commands.",
 		"COUNT",
-		"    Counts the commands.",
+		"    Returns the number of commands.",
 		"DOCS [<command> ...]",
-		"    Explains the named commands, or all.",
+		"    Returns the documentation of the named commands, or of all.",
 		"GETKEYS <command> [<arg> ...]",
-		"    Finds the keys among the arguments of a command.",
+		"    Returns the keys among the arguments of a command.",
 		"GETKEYSANDFLAGS <command> [<arg> ...]",
-		"    Finds the keys among the arguments of a command, and what it does with each.",
+		"    Returns the keys among the arguments of a command, with access flags.",
 		"INFO [<command> ...]",
-		"    Describes the named commands, or all.",
+		"    Returns the attributes of the named commands, or of all.",
 		"LIST [FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]",
-		"    Lists the names of the commands.",
+		"    Returns the names of the commands.",
 	};
 	return reply_help_lines(s, "command", lines);
 }

@@ -344,13 +344,13 @@ enum outcome cmd_config_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"GET <pattern> [<pattern> ...]",
-		"    Tells the parameters whose names match a glob pattern, with their values.",
+		"    Returns the parameters that match glob patterns, with their values.",
 		"RESETSTAT",
-		"    Lets the figures of INFO count from zero, and the histograms of LATENCY.",
+		"    Resets the counters of INFO and the histograms of LATENCY.",
 		"REWRITE",
-		"    Is refused: the file is the operator's.",
+		"    Returns an error: only the operator changes the configuration file.",
 		"SET <parameter> <value> [<parameter> <value> ...]",
-		"    Changes parameters of this tenant.",
+		"    Sets parameters of this tenant.",
 	};
 	return reply_help_lines(s, "config", lines);
 }

@@ -14,7 +14,7 @@
 #include "atomdb/util/error.h"
 #include "commands/server/debug_keys.h"
 
-/* Keys that POPULATE makes before other clients are served. */
+/* Maximum keys and bytes that POPULATE writes before the worker serves other clients. */
 #define POPULATE_STEP  1024
 #define POPULATE_BYTES ((size_t)1 << 20)
 #define BIG_NUMBER     "1234567999999999999999999999999999999"
@@ -82,7 +82,7 @@ static enum outcome debug_error(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* Nothing is written and read back: memory already has the keys that a reload would load. */
+/* Redis saves its keys and loads them again. AtomDB writes no file, so there is nothing to load. */
 static enum outcome debug_reload(struct session *s, const struct request *r) {
 	static const struct command_option options[] = {
 		OPTION("merge", .flag = 1 << 0),
@@ -136,7 +136,7 @@ static enum outcome debug_populate(struct session *s, const struct request *r) {
 		return OUTCOME_DONE;
 	if ((uint64_t)size > STRING_MAX)
 		return reply_too_long(s);
-	/* Inside a transaction, no other client would be served until it ends. */
+	/* The worker serves no other client until a transaction ends. */
 	if ((s->flags & SESSION_EXECUTING) &&
 	    (count > POPULATE_STEP || size > (int64_t)(POPULATE_BYTES / POPULATE_STEP)))
 		return reply_error(s, "ERR DEBUG POPULATE of so much is not possible inside a transaction");
@@ -241,34 +241,35 @@ static enum outcome debug_help(struct session *s, const struct request *r) {
 	static const char *const lines[] = {
 		"AOF-FLUSH-SLEEP, CHANGE-REPL-ID, DROP-CLUSTER-PACKET-FILTER, PAUSE-CRON, QUICKLIST-PACKED-THRESHOLD,",
 		"REPLICATE, REPLYBUFFER, SET-DISABLE-DENY-SCRIPTS",
-		"    Do nothing: there is nothing of that kind.",
+		"    Do nothing, because AtomDB lacks the feature.",
 		"DIGEST",
-		"    Answers a digest of all keys: equal to that of a Redis with the same keys. Others wait meanwhile.",
+		"    Returns a digest of all keys, which equals that of Redis for the same keys.",
+		"    Other clients of the worker wait until it ends.",
 		"DIGEST-VALUE <key> [<key> ...]",
-		"    Answers a digest of the value of each key.",
+		"    Returns a digest of the value of each key.",
 		"ERROR <string>",
-		"    Answers an error with this text.",
+		"    Returns an error with this text.",
 		"HTSTATS <database>",
-		"    Tells the size of a database's table.",
+		"    Returns the size of a database's hash table.",
 		"LOG <message>",
-		"    Writes a line to the daemon's log.",
+		"    Writes a message to the journal.",
 		"OBJECT <key>",
-		"    Tells how the value of a key is stored.",
+		"    Returns the encoding and the serialized length of a value.",
 		"POPULATE <count> [<prefix>] [<size>]",
-		"    Makes so many keys, prefix:0 and so on, where there are none of the name.",
+		"    Creates <count> keys prefix:0, prefix:1 and so on. Keys that exist are unchanged.",
 		"PROTOCOL <type>",
-		"    Answers a value of a type: string, integer, double, bignum, null, array, set, ",
+		"    Returns a value of a type: string, integer, double, bignum, null, array, set,",
 		"    map, attrib, push, verbatim, true, false.",
 		"RELOAD [<option> ...]",
-		"    Does nothing: what is in memory is what would be read back.",
+		"    Does nothing: AtomDB writes no file that it could load.",
 		"SDSLEN <key>",
-		"    Tells the lengths of a key and its value.",
+		"    Returns the lengths of a key and its value.",
 		"SET-ACTIVE-EXPIRE <0|1>",
-		"    Does nothing: a key that is due is gone for every command, whether its memory is free yet or not.",
+		"    Does nothing: no command returns an expired key, even before its memory is freed.",
 		"SLEEP <seconds>",
-		"    Makes the tenant's clients wait.",
+		"    Suspends the commands of the tenant's clients.",
 		"STRUCTSIZE",
-		"    Tells the sizes of some structures.",
+		"    Returns the sizes of some structures.",
 	};
 	return reply_help_lines(s, "debug", lines);
 }

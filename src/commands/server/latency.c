@@ -301,17 +301,17 @@ enum outcome cmd_latency_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"DOCTOR",
-		"    Says in words which commands took long.",
+		"    Returns a report about latency events.",
 		"GRAPH <event>",
-		"    Draws the seconds in which the event was seen.",
+		"    Returns a graph of the latency of an event.",
 		"HISTOGRAM [<command> ...]",
-		"    Tells how long the named commands take, or all; with CONFIG SET latency-tracking yes.",
+		"    Returns the latency distribution of the named commands, or of all, if latency-tracking is on.",
 		"HISTORY <event>",
-		"    Tells the seconds in which the event was seen, and its worst duration in each.",
+		"    Returns the latency samples of an event: Unix time, and maximum latency within that second.",
 		"LATEST",
-		"    Tells the latest second of each event.",
+		"    Returns the latest latency sample of each event.",
 		"RESET [<event> ...]",
-		"    Forgets the named events, or all.",
+		"    Removes the latency samples of the named events, or of all.",
 	};
 	return reply_help_lines(s, "latency", lines);
 }

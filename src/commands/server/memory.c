@@ -180,15 +180,15 @@ enum outcome cmd_memory_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"DOCTOR",
-		"    Says in words how the tenant's memory stands against its quota.",
+		"    Returns a report about the tenant's memory and its quota.",
 		"MALLOC-STATS",
-		"    Tells the sizes of each database.",
+		"    Returns the sizes of each database.",
 		"PURGE",
-		"    Gives back now what would go back to the kernel by and by: entries are moved together first.",
+		"    Starts to compact memory and to return free pages to the kernel.",
 		"STATS",
-		"    Tells what the tenant's memory is used for.",
+		"    Returns the tenant's memory by use.",
 		"USAGE <key> [SAMPLES <count>]",
-		"    Tells the bytes that a key is charged.",
+		"    Returns the memory charged for a key, in bytes.",
 	};
 	return reply_help_lines(s, "memory", lines);
 }

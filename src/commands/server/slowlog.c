@@ -208,12 +208,12 @@ enum outcome cmd_slowlog_help(struct session *s, const struct request *r) {
 	(void)r;
 	static const char *const lines[] = {
 		"GET [<count>]",
-		"    Shows the latest slow commands (10 where no count is given, all for -1): id, Unix time,",
+		"    Returns the latest slow commands, 10 by default, all for -1: id, Unix time, duration in",
 		"    microseconds, arguments, address and name of the client.",
 		"LEN",
-		"    Counts the slow commands that are kept.",
+		"    Returns the number of entries of the slow log.",
 		"RESET",
-		"    Forgets them.",
+		"    Removes all entries of the slow log.",
 	};
 	return reply_help_lines(s, "slowlog", lines);
 }

@@ -79,7 +79,7 @@ const charts = [
 		note: "Memory of the data of all tenants, and of the whole process."},
 	{id: "gone-keys", title: "Evictions and expirations", unit: "keys a second", show: count, sum: true,
 		lines: [["evicted", rate("evictions")], ["expired", rate("expired")]],
-		note: "Evicted: removed because their tenant reached its quota. Expired: removed because their time to live ended."},
+		note: "Evicted: removed because of a quota or a memory limit. Expired: removed because their time to live ended."},
 	{id: "clients", title: "Clients", unit: "connected", show: count, whole: true,
 		lines: [["clients", (p) => p.clients]],
 		note: "Open connections of all tenants together."},
@@ -238,7 +238,7 @@ function showTenants(status) {
 	if (!status.tenants) {
 		const button = make("button", {type: "button"}, "Enter the secret");
 		button.addEventListener("click", () => { ask("", true); });
-		$("tenants").replaceChildren(make("p", {class: "empty"}, "The tenants need a secret."), button);
+		$("tenants").replaceChildren(make("p", {class: "empty"}, "The list of tenants needs the secret."), button);
 		return;
 	}
 	const rows = status.tenants.slice();
@@ -276,9 +276,9 @@ function showService(status) {
 		["Running for", span(status.uptime_ms)], ["Workers", whole.format(status.workers)],
 		["Tenants", whole.format(status.tenants_open)],
 		["Clients", whole.format(status.clients) + (status.max_clients ? " of " + whole.format(status.max_clients) : "")],
-		["Clients turned away", whole.format(status.rejected_clients)],
+		["Rejected clients", whole.format(status.rejected_clients)],
 		["Wrong secrets", whole.format(status.auth_failures)],
-		["Memory of tenants", bytes(status.used_bytes) + (status.max_memory ? " of " + bytes(status.max_memory) : ", no common limit")],
+		["Memory of tenants", bytes(status.used_bytes) + (status.max_memory ? " of " + bytes(status.max_memory) : ", no limit")],
 		["Restarts that kept the data", whole.format(status.restarts)],
 		["Crashes that kept the data", whole.format(status.crashes)],
 		["Live changes of settings", whole.format(status.live_changes)],
@@ -302,11 +302,11 @@ function state(kind, text) {
 
 let answered = null;
 
-/* `misdirected`: AtomDB answers, but refuses the host name of this page. */
+/* Shows that AtomDB does not respond, or, if `misdirected`, that it refuses the host name of this page. */
 function gone(misdirected) {
 	state("bad", misdirected ? "Refused" : "Gone");
-	const since = misdirected ? "AtomDB shows no figures to this name of its host: add it to http.hosts, or open the page by an IP address." : answered === null ? "AtomDB does not answer." : "AtomDB has not answered since " + clock(answered) + ". The figures below are from that time.";
-	say($("gone"), since + " This page retries every few seconds and continues automatically.");
+	const since = misdirected ? "AtomDB refuses the host name of this page: add it to http.hosts, or open the page by an IP address." : answered === null ? "AtomDB does not answer." : "AtomDB has not answered since " + clock(answered) + ". The metrics below are from that time.";
+	say($("gone"), since + " This page retries every few seconds.");
 	$("gone").hidden = false;
 	$("body").classList.add("stale");
 	const shown = $("service").querySelector("dd");
@@ -334,7 +334,7 @@ const secret = {
 	set: (value) => { secret.memory = value; try { value === null ? sessionStorage.removeItem(KEPT) : sessionStorage.setItem(KEPT, value); } catch { /* keep it in memory only */ } },
 };
 
-/* Asks for the secret. `wanted`: the user asked for it; the page shows some figures without it. */
+/* Asks for the secret. If `wanted`, the user requested it, and the page shows some metrics without it. */
 function ask(why, wanted) {
 	asking = wanted ? "wanted" : "needed";
 	say($("ask-wrong"), why);
@@ -417,15 +417,15 @@ async function poll() {
 		await turn();
 		again(STEP);
 	} catch (error) {
-		/* The user has entered another secret in the meantime: the refusal does not apply to it. */
+		/* The refusal does not apply if the user has entered another secret since the request. */
 		if (error instanceof Refused && secret.get() !== sent) {
 			again(0);
 		} else if (error instanceof Refused) {
 			const wrong = sent !== null;
 			secret.set(null);
 			$("gone").hidden = true;
-			/* Some figures may need no secret. */
-			ask(wrong ? "That is not the secret." : $("ask-wrong").textContent, wrong);
+			/* Some metrics may need no secret. */
+			ask(wrong ? "The secret is wrong." : $("ask-wrong").textContent, wrong);
 			if (wrong) again(0);
 		} else {
 			gone(error instanceof Misdirected);

@@ -35,18 +35,18 @@ static void check(struct health h, bool ok, const char *status, const char *fail
 static void test_states(void **state) {
 	(void)state;
 	check((struct health){.state = HEALTH_SERVING}, true, "ok", NULL, NULL);
-	check((struct health){.state = HEALTH_LOADING}, false, "loading", "data", "it is not ready yet");
-	check((struct health){.state = HEALTH_STOPPING}, false, "stopping", "service", "it stops");
+	check((struct health){.state = HEALTH_LOADING}, false, "loading", "data", "not loaded yet");
+	check((struct health){.state = HEALTH_STOPPING}, false, "stopping", "service", "stopping");
 	check((struct health){.state = HEALTH_SERVING, .stuck = true, .stuck_worker = 12}, false, "stuck", "workers",
 	      "worker 12 does not answer");
 	check((struct health){.state = HEALTH_SERVING, .clients_full = true}, false, "full", "clients",
-	      "there are as many as there may be");
+	      "the limit on clients is reached");
 	check((struct health){.state = HEALTH_SERVING, .memory_full = true}, true, "degraded", "memory",
-	      "writes are refused: all tenants together have what they may");
+	      "writes are refused: max_memory is full");
 	check((struct health){.state = HEALTH_SERVING, .tenants_full = true}, true, "degraded", "tenants",
-	      "there are as many as there may be");
+	      "new tenants are refused: a limit is reached");
 	check((struct health){.state = HEALTH_SERVING, .reload_failed = true}, true, "degraded", "configuration",
-	      "the changed file could not be read, the one before is in force");
+	      "the changed file could not be read; the previous one is in force");
 }
 
 /* The most severe state gives the response its name. */
