@@ -32,7 +32,7 @@ def wait_for(condition, seconds=10, what="the condition", pause=0.01):
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"waited {seconds * PATIENCE:.0f} s in vain for {what}")
+            raise AssertionError(f"timeout after {seconds * PATIENCE:.0f} s while waiting for {what}")
         time.sleep(pause)
 
 

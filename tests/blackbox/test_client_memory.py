@@ -116,7 +116,7 @@ def test_a_client_that_does_not_read_is_closed_before_keys_are_evicted(atomdb, f
     assert deaf.closed()
 
 
-def test_no_evict_closes_others_first_but_raises_no_limit(atomdb, full):
+def test_client_no_evict_closes_others_first_but_raises_no_limit(atomdb, full):
     with atomdb.client("s") as kept, atomdb.client("s") as other:
         assert kept.cmd("CLIENT", "NO-EVICT", "ON") == "OK"
         kept.cmd("HELLO", "3")
@@ -545,7 +545,7 @@ def test_clients_that_leave_in_any_state_leave_no_charge(atomdb):
         assert last.cmd("FLUSHALL") == "OK"
 
 
-def test_a_tenant_that_is_removed_takes_clients_in_any_state_along(atomdb):
+def test_a_removed_tenant_closes_its_clients_in_any_state(atomdb):
     """The daemon asserts that the tenant has no charge at its end."""
     atomdb.start(listed(SHOP, BLOG))
     with atomdb.client("s") as last, atomdb.client("b") as other:

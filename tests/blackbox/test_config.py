@@ -78,7 +78,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("text, line", ERRORS, ids=lambda value: repr(value)[:40])
-def test_errors_name_file_and_line(binary, tmp_path, text, line):
+def test_errors_in_the_configuration_name_file_and_line(binary, tmp_path, text, line):
     path = tmp_path / "bad.conf"
     path.write_text(text)
     result = run(binary, "--check-config", "--config", str(path))

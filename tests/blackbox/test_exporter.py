@@ -122,7 +122,7 @@ def types(page):
     return dict(re.findall(r"^# TYPE (\w+) (\w+)$", page, re.M))
 
 
-def test_each_name_has_its_type_or_a_reason(used):
+def test_each_metric_of_redis_exporter_exists_or_has_a_reason(used):
     server, _ = used
     found = {name: kind for name, kind in types(server.http("/metrics").body).items() if name.startswith("redis_")}
     assert found == {name: kind for name, (kind, _) in {**SAID, **ELSEWHERE}.items()}
@@ -131,7 +131,7 @@ def test_each_name_has_its_type_or_a_reason(used):
 
 
 @pytest.mark.parametrize("name", [name for name, (_, field) in {**SAID, **ELSEWHERE}.items() if field])
-def test_values_equal_those_of_info(used, name):
+def test_metrics_equal_the_fields_of_info(used, name):
     server, client = used
     _, field = {**SAID, **ELSEWHERE}[name]
     text = client.cmd("INFO").decode()

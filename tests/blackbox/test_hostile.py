@@ -101,7 +101,7 @@ def test_line_ends_in_an_unknown_command_stay_one_line(client):
 
 
 @pytest.mark.parametrize("request_line", [b"GET / HTTP/1.1", b"POST /x HTTP/1.1", b"HEAD / HTTP/1.0", b"PUT /a HTTP/1.1"])
-def test_http_is_closed_and_logged(atomdb, request_line):
+def test_an_http_request_is_closed_and_logged(atomdb, request_line):
     atomdb.start()
     with atomdb.client() as client:
         client.send(request_line + b"\r\nHost: localhost\r\nContent-Length: 12\r\n\r\nSET a b\r\n\r\n")
@@ -120,7 +120,7 @@ ATTACK = b"\r\nAUTH s\r\nSET hacked 1\r\n"
 
 @pytest.mark.parametrize("length", [10, 8 << 10, 16 << 10, (16 << 10) + 1, 40000, 65500, 1 << 16, 100000, 3 << 20])
 @pytest.mark.parametrize("method", [b"POST", b"GET", b"PUT", b"custom-method"])
-def test_http_of_any_length_is_closed(atomdb, method, length):
+def test_an_http_request_of_any_length_is_closed(atomdb, method, length):
     atomdb.start('anonymous = "everybody";')
     with atomdb.client() as client:
         client.send_anyway(method + b" /" + b"a" * length + b" HTTP/1.1\r\nHost: localhost" + ATTACK)
@@ -132,7 +132,7 @@ def test_http_of_any_length_is_closed(atomdb, method, length):
 @pytest.mark.parametrize("request_line", [
     b"get http://127.0.0.1:8080/ HTTP/1.1", b"\r\n\n  POST /x HTTP/1.1", b"OPTIONS * HTTP/1.1", b"GET\t/\tHTTP/1.1",
     b"SET /x HTTP/1.0", b"HEAD / HTTP/2", b"PATCH /"])
-def test_http_in_any_split_is_closed(atomdb, request_line):
+def test_an_http_request_in_any_pieces_is_closed(atomdb, request_line):
     atomdb.start()
     head = request_line + b"\r\nContent-Type: text/plain"
     for cut in (1, 3, len(request_line) - 1, len(request_line) + 1):
@@ -170,7 +170,7 @@ def test_inline_commands_similar_to_http_run(client):
     assert [client.read() for _ in range(6)] == [None, "OK", b"HTTP/x", None, "OK", b"POST"]
 
 
-def test_tls_hello_is_closed(atomdb):
+def test_a_tls_hello_is_closed(atomdb):
     """A TLS client may repeat bytes that another server chose: they must not run."""
     atomdb.start()
     hello = bytes.fromhex("16030100c8010000c40303") + bytes(range(32)) + ATTACK
@@ -183,7 +183,7 @@ def test_tls_hello_is_closed(atomdb):
     wait_for(lambda: "spoke TLS" in atomdb.log(), 5, "the warning in the log")
 
 
-def test_announced_sizes_cost_nothing(atomdb):
+def test_announced_sizes_use_no_memory(atomdb):
     """A hundred clients each announce an argument of 512 MB and a million arguments: memory use does not grow."""
     atomdb.start()
     with atomdb.client("s") as client:
@@ -202,7 +202,7 @@ def test_announced_sizes_cost_nothing(atomdb):
         assert client.cmd("PING") == "PONG"
 
 
-def test_unauthenticated_clients_hold_little(atomdb):
+def test_unauthenticated_clients_use_little_memory(atomdb):
     """200 unauthenticated clients send as much as possible: their memory has a limit."""
     atomdb.start()
     with atomdb.client("s") as client:
@@ -261,7 +261,7 @@ def test_a_client_that_disconnects_within_a_command_does_not_affect_the_next(ato
         leaving.send(encode("GET", "large") * 3 + encode("PING") + encode("SET", "k", "v" * 60)[:-32])
         leaving.close()
         assert busy.read() == 4999
-        wait_for(lambda: len(busy.cmd("CLIENT", "LIST").splitlines()) == 1, 5, "the client to be gone")
+        wait_for(lambda: len(busy.cmd("CLIENT", "LIST").splitlines()) == 1, 5, "the client to leave the list")
     for secret in ("b", "c"):
         with atomdb.client() as other:
             assert other.cmd("AUTH", secret) == "OK"

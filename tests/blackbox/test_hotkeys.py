@@ -74,7 +74,7 @@ def test_object_freq_is_close_to_that_of_redis(client, tmp_path):
     assert client.cmd("OBJECT", "FREQ", "hot") == 0
 
 
-def test_keys_of_one_command_all_count(client):
+def test_all_keys_of_a_command_count(client):
     for _ in range(5000):
         client.cmd("MGET", "a", "b", "c")
     found = rows(client.cmd("HOTKEYS"))

@@ -108,7 +108,7 @@ def test_the_operator_sees_no_secret(guarded, tmp_path):
         assert client.cmd("CONFIG", "GET", "http.secret*") == [b"http.secret_for", b"everything"]
         assert isinstance(client.cmd("CONFIG", "SET", "http.secret_file", ""), harness.Error)
         assert client.cmd("CONFIG", "SET", "http.secret_for", "tenants") == "OK"
-    wait_for(lambda: server.http("/metrics").status == 200, what="/metrics to open")
+    wait_for(lambda: server.http("/metrics").status == 200, what="/metrics to answer without the secret")
 
 
 def api(server, path, **options):
@@ -334,7 +334,7 @@ def test_a_request_names_one_host(shared):
     (["Content-Length: 60000"], b"x" * 60000),
     (["Transfer-Encoding: chunked"], b"5\r\nhello\r\n0\r\n\r\n"),
 ], ids=["short", "long", "chunked"])
-def test_a_body_is_dropped(shared, head, body):
+def test_the_body_of_a_request_is_ignored(shared, head, body):
     """The next request on the connection also has its response."""
     for method, status in (("GET", "200"), ("POST", "405")):
         answer = ask(shared, f"{method} /health HTTP/1.1", "Host: localhost", *head, body=body + SECOND)

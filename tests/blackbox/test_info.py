@@ -35,7 +35,7 @@ def fields(client, *sections):
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is the reference")
 @pytest.mark.parametrize("sections", [(), ("all",), ("everything",), ("default",), ("server", "keyspace"), ("STATS",),
                                       ("nosuch",), ("commandstats", "default")])
-def test_fields_are_those_of_redis(client, tmp_path, sections):
+def test_info_has_the_fields_of_redis(client, tmp_path, sections):
     redis = harness.Redis(tmp_path).start()
     try:
         with redis.client(redis.secret) as reference:
@@ -68,7 +68,7 @@ def test_errors_are_counted_by_code(client):
     assert info(client)["total_error_replies"] == "0" and not client.cmd("INFO", "errorstats").count(b"errorstat_")
 
 
-def test_errors_are_the_tenants_own(shared, client):
+def test_errors_are_counted_per_tenant(shared, client):
     client.cmd("NOSUCH")
     with shared.client("another tenant") as other:
         assert not info(other, "errorstats") and info(other)["total_error_replies"] == "0"
@@ -88,7 +88,7 @@ def test_info_has_the_memory_and_the_io_of_the_tenant(client):
     assert int(after["total_writes_processed"]) == int(before["total_writes_processed"]) + 3
 
 
-def test_rates_are_those_since_the_last_info(client):
+def test_info_has_the_rates_since_the_last_info(client):
     info(client)
 
     def rate():

@@ -218,7 +218,7 @@ def test_large_values_can_be_written_read_and_deleted(atomdb, size):
                  "the memory to be given back")
 
 
-def test_query_buffer_bounds_an_unfinished_command(atomdb):
+def test_the_query_buffer_bounds_an_unfinished_command(atomdb):
     atomdb.start('defaults: { max_entries = 0; max_memory = "0"; };\nresp: { query_buffer = "2M"; };')
     with atomdb.client("s") as client, atomdb.client("s") as other:
         assert client.cmd("SET", "k", b"x" * (1 << 20)) == "OK"
@@ -380,4 +380,4 @@ def test_a_client_may_disconnect_while_a_value_is_sent(atomdb):
                 reader.sock.shutdown(socket.SHUT_WR)
                 assert reader.read() == value
         reader.close()
-        wait_for(lambda: atomdb.metric("atomdb_tenants") == 0, 10, "the tenant to be gone")
+        wait_for(lambda: atomdb.metric("atomdb_tenants") == 0, 10, "the end of the tenant")

@@ -54,7 +54,7 @@ def test_rejected_connections_are_counted_by_reason(atomdb):
         assert isinstance(third.cmd("AUTH", "small"), harness.Error)
         assert rejected() == {**none, "max_tenants": 1, "tenant_max_clients": 1}
         assert third.closed()
-        harness.wait_for(lambda: atomdb.metric("redis_connected_clients") == 3, 10, "the third to be gone")
+        harness.wait_for(lambda: atomdb.metric("redis_connected_clients") == 3, 10, "the third client to leave")
         with atomdb.client() as fifth:
             assert fourth.cmd("AUTH", "open") == "OK"
             with atomdb.client() as sixth:

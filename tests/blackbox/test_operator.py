@@ -46,7 +46,7 @@ DENIED = [
 ]
 
 
-def test_other_clients_are_refused(server):
+def test_only_the_operator_may_run_tenant_commands(server):
     with server.client("s1") as shop:
         for command, name in DENIED:
             assert shop.cmd(*command) == Error(f"NOPERM this user has no permissions to run the '{name}' command")

@@ -72,7 +72,7 @@ def test_the_page_shows_the_figures_of_the_metrics(atomdb, browser):
         drawn = browser.js("[...document.querySelectorAll('.chart')].map((c) => c.querySelectorAll('path[d^=M]').length)")
         assert len(drawn) == 8 and min(drawn) >= 1
         assert "Throughput over the last hour" in browser.js("document.querySelector('.chart').getAttribute('aria-label')")
-    wait_for(lambda: figure(browser, "clients") == 0, 15, "the clients to go", 0.2)
+    wait_for(lambda: figure(browser, "clients") == 0, 15, "the clients to leave", 0.2)
     check_quiet(atomdb, browser)
 
 

@@ -109,13 +109,13 @@ def test_short_memory_evicts_the_oldest_keys_of_the_largest_tenant(full, group):
     group.room(10 * MIB)
     wait_for(lambda: said(full, "Memory is short"), 10, "the warning")
     group.room(LIMIT // 2)
-    wait_for(lambda: full.metric("atomdb_shed_keys_total") * len(VALUE) > 20 * MIB, 10, "keys to go")
+    wait_for(lambda: full.metric("atomdb_shed_keys_total") * len(VALUE) > 20 * MIB, 10, "evicted keys")
     relieve(full)
     assert full.metric("atomdb_shed_keys_total") < KEYS
 
 
 def test_stalls_evict_a_few_keys_each_second(full, group):
     group.stalls(25)
-    wait_for(lambda: full.metric("atomdb_shed_keys_total") > 0, 10, "keys to go")
+    wait_for(lambda: full.metric("atomdb_shed_keys_total") > 0, 10, "evicted keys")
     group.stalls(0)
     relieve(full)

@@ -196,7 +196,7 @@ def test_every_counter_only_rises(served):
         with served.client(secret) as client:
             client.cmd("FLUSHALL")
         pages.append(counters())
-    harness.wait_for(lambda: served.metric("atomdb_tenants") == 1, 10, "the empty tenants to go")
+    harness.wait_for(lambda: served.metric("atomdb_tenants") == 1, 10, "the end of the empty tenants")
     pages.append(counters())
     for before, after in zip(pages, pages[1:]):
         fell = {name: (before[name], after[name]) for name in before if after.get(name, before[name]) < before[name]}
@@ -299,7 +299,7 @@ CONDITIONS = {
 }
 
 
-def test_each_alert_fires_when_it_should(tmp_path):
+def test_each_alert_fires_on_its_series_only(tmp_path):
     assert set(CONDITIONS) == set(alerts())
     tests = "".join(rule_test(series, minutes, name, fires)
                     for name, (minutes, bad, good) in CONDITIONS.items() for series, fires in ((bad, True), (good, False)))

@@ -28,7 +28,7 @@ def test_data_of_an_earlier_release_is_taken_over(service, release, end):
     assert f"after a {end}: " in service.recovered()
     assert service.metric("atomdb_recovery_dropped_blocks_total") == 0
     earlier.check(service)
-    # Afterwards the data is in the current format.
+    # After the start, the data is in the current format.
     for again in (service.restart, service.crash):
         again()
         earlier.check(service)

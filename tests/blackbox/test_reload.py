@@ -40,7 +40,7 @@ def test_a_reload_removes_a_tenant_and_closes_its_clients(atomdb):
         assert "Tenant removed with its data: tenant b, 10 keys, " in atomdb.log()
         with atomdb.client() as again:
             assert again.cmd("AUTH", "sb").code == "WRONGPASS"
-        wait_for(lambda: atomdb.metric("redis_db_keys", db="db0") == 10, 5, "the removed tenant's keys to go")
+        wait_for(lambda: atomdb.metric("redis_db_keys", db="db0") == 10, 5, "the removed tenant's keys to be freed")
         atomdb.reload(tenants(A, B))
         with atomdb.client("sb") as b:
             assert b.cmd("DBSIZE") == 0, "the new tenant has the keys of the removed one"
@@ -169,7 +169,7 @@ LOST_LIMITS = {
 
 
 @pytest.mark.parametrize("before, after, becomes", LOST_LIMITS.values(), ids=LOST_LIMITS.keys())
-def test_a_limit_that_the_file_lost_takes_no_keys(atomdb, before, after, becomes):
+def test_a_limit_that_the_file_lost_evicts_no_keys(atomdb, before, after, becomes):
     atomdb.start(before)
     with atomdb.client("sa") as client:
         value = "v" * (1000000 if "memory" in becomes else 1)
@@ -356,7 +356,7 @@ def test_a_lower_max_memory_evicts_keys_of_the_largest(atomdb):
         small.many(("SET", f"k{number}", "v" * 1000) for number in range(4000))
         atomdb.reload(unlimited + 'max_memory = "24M";\n')
         wait_for(lambda: large.cmd("DBSIZE") < 24000, 10, "the largest tenant to shrink")
-        wait_for(lambda: atomdb.metric("atomdb_arena_resident_bytes", shard="0") <= 24 << 20, 10, "the memory to go")
+        wait_for(lambda: atomdb.metric("atomdb_arena_resident_bytes", shard="0") <= 24 << 20, 10, "the memory to be freed")
         assert "Tenants use more memory than max_memory allows: " in atomdb.log()
         left = large.cmd("DBSIZE")
         assert left > 10000, "the daemon evicted more keys than necessary"

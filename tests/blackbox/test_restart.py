@@ -214,7 +214,7 @@ def tenant_with(operator, keys):
 
 
 @pytest.mark.parametrize("end", ["restart", "crash"])
-def test_a_limit_that_the_file_lost_takes_no_keys(service, end, tmp_path):
+def test_a_limit_that_the_file_lost_evicts_no_keys(service, end, tmp_path):
     """Tenants that exceed the default keep the former limit, over reloads and starts, until the file sets one."""
     (tmp_path / "admin").write_text("root")
     admin = f'admin: {{ secret_file = "{tmp_path}/admin"; }};\n'
@@ -286,7 +286,7 @@ LOST_AT_A_START = {
 @pytest.mark.parametrize("own, defaults, key, kept", LOST_AT_A_START.values(), ids=LOST_AT_A_START.keys())
 @pytest.mark.parametrize("end", ["restart", "crash"])
 @pytest.mark.parametrize("orphaned", [False, True], ids=["known", "orphaned"])
-def test_defaults_take_no_keys_in_place_of_a_lost_line(service, end, own, defaults, key, kept, orphaned, tmp_path):
+def test_defaults_evict_no_keys_in_place_of_a_lost_line(service, end, own, defaults, key, kept, orphaned, tmp_path):
     """The tenant lost its own line. A smaller limit in defaults is for other tenants."""
     (tmp_path / "admin").write_text("root")
     admin = f'admin: {{ secret_file = "{tmp_path}/admin"; }};\ndefaults: {{ {defaults} }};\n'

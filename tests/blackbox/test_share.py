@@ -151,7 +151,7 @@ def test_the_operator_has_a_reserved_place(atomdb, tmp_path):
                           'defaults: { max_clients = 100; };\n')
     clients, refused = enter(server, "crowd", 100)
     assert refused and len(clients) == 62
-    wait_for(lambda: server.http("/health").status == 503, what="the places to be taken")
+    wait_for(lambda: server.http("/health").status == 503, what="the clients to use all places")
     with server.client("operator-secret") as operator:
         assert len(operator.cmd("CLIENT", "LIST").decode().splitlines()) == 63
     close_all(clients)

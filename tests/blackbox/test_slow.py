@@ -29,7 +29,7 @@ def parameter(client, name):
 
 
 @pytest.mark.like_redis
-def test_slow_log_has_the_commands_of_a_transaction_but_not_exec(settings):
+def test_the_slow_log_has_the_commands_of_a_transaction_but_not_exec(settings):
     client = settings
     client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0")
     client.cmd("SLOWLOG", "RESET")
@@ -41,7 +41,7 @@ def test_slow_log_has_the_commands_of_a_transaction_but_not_exec(settings):
 
 
 @pytest.mark.like_redis
-def test_slow_log_has_the_latest_commands_and_their_arguments(settings):
+def test_the_slow_log_has_the_latest_commands_and_their_arguments(settings):
     client = settings
     assert client.cmd("SLOWLOG", "LEN") == 0
     client.cmd("CLIENT", "SETNAME", "me")
@@ -71,7 +71,7 @@ def test_slow_log_has_the_latest_commands_and_their_arguments(settings):
 
 
 @pytest.mark.like_redis
-def test_slow_log_has_a_maximum_length(settings):
+def test_the_slow_log_has_a_maximum_length(settings):
     client = settings
     client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0", "slowlog-max-len", "3")
     for number in range(10):
@@ -81,7 +81,7 @@ def test_slow_log_has_a_maximum_length(settings):
 
 
 @pytest.mark.like_redis
-def test_slow_log_hides_secrets(settings, shared, secret):
+def test_the_slow_log_hides_secrets(settings, shared, secret):
     client = settings
     client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0")
     with shared.client() as other:

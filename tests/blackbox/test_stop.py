@@ -59,7 +59,7 @@ def test_stopping_answers_read_commands_completely(atomdb):
     client = atomdb.client("s")
     client.cmd("SET", "k", VALUE)
     sender = ask(client, 20000)
-    wait_for(lambda: atomdb.metric("redis_net_output_bytes_total") > 10 * len(VALUE), what="replies to be under way")
+    wait_for(lambda: atomdb.metric("redis_net_output_bytes_total") > 10 * len(VALUE), what="the first replies")
     atomdb.process.send_signal(signal.SIGTERM)
     got, tail = receive(client)
     assert got % len(REPLY) == 0 and got > 10 * len(REPLY) and tail == b"\r\n"
@@ -97,7 +97,7 @@ def test_the_last_message_of_a_service_depends_on_systemd(service):
             "and drops them if not (stop)") in service.log().splitlines()[-1]
 
 
-def test_quit_and_errors_end_with_the_reply(atomdb):
+def test_quit_and_protocol_errors_end_with_the_reply(atomdb):
     """The last reply and the end of the stream arrive although more input follows the command."""
     atomdb.start()
     for last, reply in ((encode("QUIT"), b"+OK\r\n"), (b"*1\r\n:1\r\n", b"-ERR Protocol error: expected '$', got ':'\r\n")):

@@ -169,7 +169,7 @@ def test_two_secrets_open_one_tenant(listed):
         assert new.cmd("GET", "k") == b"v"
 
 
-def test_failed_auth_keeps_the_tenant(listed):
+def test_a_failed_auth_keeps_the_tenant(listed):
     with listed.client("blog") as client:
         client.cmd("SET", "k", "v")
         assert client.cmd("AUTH", "wrong") == WRONGPASS
