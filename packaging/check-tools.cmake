@@ -4,7 +4,7 @@ function(need tool package)
   find_program(found_${tool} ${tool})
   if(NOT found_${tool})
     message(FATAL_ERROR "${tool} is not installed, so the package would lack its dependencies: install ${package}; "
-      "packaging/build-packages lists what is needed")
+      "packaging/build-packages lists all packages")
   endif()
 endfunction()
 

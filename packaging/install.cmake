@@ -41,7 +41,7 @@ install(FILES conf/fail2ban/filter.conf conf/fail2ban/jail.conf DESTINATION "${C
 install(FILES packaging/prometheus/scrape.yml packaging/prometheus/rules.yml DESTINATION "${CMAKE_INSTALL_DOCDIR}/prometheus")
 install(FILES packaging/grafana/atomdb.json DESTINATION "${CMAKE_INSTALL_DOCDIR}/grafana")
 
-# Without time and name, so that the same source gives the same bytes.
+# gzip -n stores no time and no name, so that the same source gives the same bytes.
 foreach(page ${pages})
   string(REGEX REPLACE ".*\\." "" section ${page})
   add_custom_command(OUTPUT "${documents}/${page}.gz"

@@ -8,11 +8,11 @@ set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Redis-compatible in-memory database for m
 set(CPACK_PACKAGE_DESCRIPTION
 "AtomDB is a key-value database in memory for a host that many users share.
 A secret opens a tenant: a private keyspace with its own databases, exact
-LRU, expiry, quota, client list and figures. Tenants cannot see, count,
-flush, slow down or evict each other. Any Redis client works.
+LRU, expiry, quota, client list and statistics. Tenants cannot see, count,
+flush or evict each other. Any Redis client works.
 .
-It runs as one service of systemd, without privileges and without a network
-of its own, and has its figures ready for Prometheus.")
+It runs as one systemd service, without privileges and in an empty network
+namespace, and serves metrics for Prometheus.")
 set(CPACK_PACKAGING_INSTALL_PREFIX "${CMAKE_INSTALL_PREFIX}")
 set(CPACK_STRIP_FILES ON)
 set(CPACK_PRE_BUILD_SCRIPTS "${CMAKE_CURRENT_SOURCE_DIR}/packaging/check-tools.cmake")

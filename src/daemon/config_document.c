@@ -20,16 +20,16 @@ static const char example_tenants[] =
 	"# sha256sum) or secret gives its secret. A tenant may have two secrets: two of these keys, or\n"
 	"# secrets = ( { secret_file = \"old\"; }, { secret_file = \"new\"; } ). A relative secret_file is a "
 	"credential of the\n"
-	"# service (LoadCredential= in the unit). One newline at the end of the file is ignored.\n"
+	"# service (LoadCredential= in the unit). AtomDB ignores one newline at the end of the file.\n"
 	"//tenants: (\n"
 	"//\t{ name = \"shop\"; secret_file = \"shop\"; max_memory = \"2G\"; }\n"
 	"//);\n"
 	"\n"
-	"# Tenants that may be removed with their keys. A reload that would remove any other tenant with keys is "
-	"refused; at\n"
-	"# a start such a tenant is kept, but no client can open it. A tenant with another name and the same secret "
-	"is\n"
-	"# renamed, not removed. With tenancy \"listed\", \"@opened\" stands for all tenants that clients opened.\n"
+	"# Tenants that may be removed with their keys. AtomDB refuses a reload that would remove any other tenant "
+	"with\n"
+	"# keys; at a start it keeps such a tenant, but no client can open it. A tenant with another name and the same "
+	"secret\n"
+	"# is renamed, not removed. With tenancy \"listed\", \"@opened\" stands for all tenants that clients opened.\n"
 	"//removed = ( \"blog\" );\n";
 
 /* Writes each line of the help as a comment. */
