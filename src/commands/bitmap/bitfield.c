@@ -1,4 +1,4 @@
-/* BITFIELD: integers of 1 to 64 bits, anywhere in a value, the highest bit first. */
+/* BITFIELD: integers of 1 to 64 bits at any bit of a string, the highest bit first. */
 #include <stdlib.h>
 
 #include "atomdb/session/options.h"
@@ -18,7 +18,7 @@ struct field {
 	int64_t operand;
 };
 
-/* The bits of a field, in the low bits of the result; what is behind the end of the value is 0. */
+/* Returns the bits of a field in the low bits of the result. Bits after the end of the value are 0. */
 static uint64_t field_load(struct slice value, const struct field *f) {
 	uint64_t bits = 0;
 	for (uint64_t i = f->offset; i < f->offset + f->width; i++) {
@@ -37,24 +37,24 @@ static void field_store(char *bytes, const struct field *f, uint64_t bits) {
 	}
 }
 
-/* The number that the low `width` bits mean. */
+/* Returns the number that the low `width` bits stand for. */
 static int64_t field_number(const struct field *f, uint64_t bits) {
 	uint64_t sign = (uint64_t)1 << (f->width - 1);
 	bits &= (sign << 1) - 1; /* with 64 bits the shift gives 0, and so all ones */
 	return f->has_sign ? (int64_t)((bits ^ sign) - sign) : (int64_t)bits;
 }
 
-/* Adds `amount` to `value`. Whether the field cannot hold the sum; `*result` is then what OVERFLOW makes of it. */
+/* Adds `amount` to `value`. Returns true if the field cannot hold the sum; `*result` is then the result of OVERFLOW. */
 static bool field_add(const struct field *f, int64_t value, int64_t amount, int64_t *result) {
 	uint64_t half = (uint64_t)1 << (f->width - 1);
 	int64_t most = (int64_t)(f->has_sign ? half - 1 : half * 2 - 1);
 	int64_t least = f->has_sign ? -most - 1 : 0;
-	/* Without a sign, what SET is given counts as unsigned: a negative number is a very large one. */
+	/* For an unsigned field, a negative operand of SET is a very large number. */
 	__int128 first = f->has_sign ? (__int128)value : (__int128)(uint64_t)value;
 	__int128 sum = first + amount;
 	bool above = sum > most, below = sum < least;
-	/* Redis calculates the room up to the largest value in 64 bits; where that overflows, so far below the range,
-	 * it takes a value for one above it. */
+	/* Redis computes the distance to the largest value in 64 bits. If that overflows, far below the range, it takes
+	 * the value for one above the range. */
 	if (below && f->has_sign && f->width < 64 && amount > (int64_t)((uint64_t)most - (uint64_t)value))
 		above = true;
 	uint64_t wrapped = (uint64_t)value + (uint64_t)amount;
@@ -154,7 +154,7 @@ static bool field_next(const struct field *f, int64_t before, int64_t *after) {
 	return !over || f->overflow != OVERFLOW_FAIL;
 }
 
-/* Runs one field; `bytes` is NULL where nothing is to be changed. Returns whether it writes. */
+/* Runs one field. `bytes` is NULL if the value does not change. */
 enum field_result { FIELD_READ, FIELD_SAME, FIELD_CHANGED };
 static enum field_result field_run(struct writer *w, const struct field *f, struct slice value, char *bytes) {
 	int64_t before = field_number(f, field_load(value, f)), after;
@@ -172,7 +172,7 @@ static enum field_result field_run(struct writer *w, const struct field *f, stru
 	return after != before ? FIELD_CHANGED : FIELD_SAME;
 }
 
-/* Whether fields change a value that is long enough: up to the first that does, it is as it was. */
+/* Returns whether the fields change a value that is long enough. It is unchanged up to the first field that does. */
 static bool fields_change(const struct field *fields, size_t count, struct slice value) {
 	for (size_t i = 0; i < count; i++) {
 		int64_t before = field_number(&fields[i], field_load(value, &fields[i])), after;
@@ -183,7 +183,7 @@ static bool fields_change(const struct field *fields, size_t count, struct slice
 }
 
 static enum outcome run_fields(struct session *s, const struct request *r, const struct field *fields, size_t count) {
-	uint64_t needed = 0; /* bytes that the fields that are written reach to */
+	uint64_t needed = 0; /* length that the written fields need */
 	uint64_t first = UINT64_MAX;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t end = (fields[i].offset + fields[i].width + 7) / 8;

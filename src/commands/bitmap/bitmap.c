@@ -1,4 +1,4 @@
-/* The commands of values as arrays of bits: bit 0 is the highest of the first byte. */
+/* Commands for strings as arrays of bits. Bit 0 is the highest bit of the first byte. */
 #include "commands/bitmap/bitmap.h"
 
 #include "atomdb/session/range.h"
@@ -8,7 +8,8 @@
 
 bool request_bit_offset(struct session *s, struct slice text, unsigned width, uint64_t *offset) {
 	int64_t value;
-	bool counted = width != 0 && text.len != 0 && text.data[0] == '#'; /* in integers of that width, not in bits */
+	bool counted =
+		width != 0 && text.len != 0 && text.data[0] == '#'; /* counted in integers of that width, not in bits */
 	if (counted)
 		text = (struct slice){text.data + 1, text.len - 1};
 	if (number_parse(text, &value)) {
@@ -40,7 +41,7 @@ enum outcome cmd_setbit(struct session *s, const struct request *r) {
 	unsigned shift = 7 - offset % 8;
 	unsigned byte = at < value.len ? (unsigned char)value.data[at] : 0;
 	unsigned before = byte >> shift & 1;
-	/* A write of equal bits is no write. It still makes the encoding raw, as in Redis. */
+	/* Writing the same bit is no write, but it makes the encoding raw, as in Redis. */
 	bool same = at < value.len && before == (unsigned)bit;
 	int error = same ? string_make_raw(s->tenant, &key, old)
 			 : string_resize(s->tenant, &key, old, at < value.len ? value.len : at + 1,
@@ -71,7 +72,7 @@ enum outcome cmd_getbit(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* Bits that are 1 in `bytes`. */
+/* Counts the bits that are 1. */
 static uint64_t count_bytes(struct slice bytes) {
 	uint64_t count = 0, word;
 	size_t i = 0;
@@ -84,7 +85,7 @@ static uint64_t count_bytes(struct slice bytes) {
 	return count;
 }
 
-/* Those from bit `first` to bit `last`. */
+/* Counts the bits that are 1, from bit `first` to bit `last`. */
 static uint64_t count_bits(struct slice value, uint64_t first, uint64_t last) {
 	size_t from = first / 8, to = last / 8;
 	uint64_t count = count_bytes((struct slice){value.data + from, to - from + 1});
@@ -108,7 +109,7 @@ enum outcome cmd_bitcount(struct session *s, const struct request *r) {
 	struct slice value = string_value_or_empty(e, text);
 	int64_t start = 0, end = -1;
 	bool bits = false;
-	/* As in Redis, only a key that is there makes the other arguments matter. */
+	/* As in Redis, the other arguments are not read if there is no such key. */
 	if (e == NULL) {
 		writer_integer(s->reply, 0);
 		return OUTCOME_DONE;
@@ -134,7 +135,7 @@ enum outcome cmd_bitcount(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* The first bit from `first` to `last` that is `bit`, or -1. */
+/* Returns the first bit from `first` to `last` that is `bit`, or -1. */
 static int64_t find_bit(struct slice value, uint64_t first, uint64_t last, bool bit) {
 	const unsigned char *bytes = (const unsigned char *)value.data;
 	uint64_t none = bit ? 0 : UINT64_MAX, word;
@@ -181,7 +182,7 @@ enum outcome cmd_bitpos(struct session *s, const struct request *r) {
 	if (range_resolve((int64_t)value.len * (bits ? 8 : 1), &start, &end)) {
 		uint64_t first = (uint64_t)start, last = (uint64_t)end;
 		found = bits ? find_bit(value, first, last, bit) : find_bit(value, first * 8, last * 8 + 7, bit);
-		/* A value is followed by zeros without end, unless the range has one. */
+		/* Without an end of the range, zeros follow the value. */
 		if (found < 0 && bit == 0 && r->argc < 5)
 			found = (int64_t)value.len * 8;
 	}
@@ -199,7 +200,7 @@ static enum operation parse_operation(struct slice text) {
 	return (enum operation)i;
 }
 
-/* Combines `n` bytes of `value`, which go on as zeros, into `result`. */
+/* Combines `n` bytes of `value` into `result`. Zeros follow the value. */
 static void combine(enum operation operation, char *result, size_t n, struct slice value) {
 	size_t both = value.len < n ? value.len : n;
 	switch (operation) {

@@ -9,8 +9,8 @@
  *   01nnnnnn nnnnnnnn   n + 1 registers of 0, high byte first
  *   1vvvvvnn            n + 1 registers of v + 1
  *
- * Which opcodes stand for the same registers depends on how they came about, and is here as it is in Redis, so that the
- * same elements in the same order make the same bytes. */
+ * Different opcodes can stand for the same registers. They are chosen as in Redis, so that the same elements in the
+ * same order make the same bytes. */
 #include "commands/hyperloglog/hll.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@
 
 #define HASH_SEED     0xadc83b19
 #define INDEX_BITS    14
-#define COUNT_BITS    (64 - INDEX_BITS) /* of the hash that are counted in; a count is at most one more */
+#define COUNT_BITS    (64 - INDEX_BITS) /* bits of the hash in which zeros are counted; a count is at most one more */
 #define COUNTS        64
 #define FORM_AT       4
 #define FORM_DENSE    0
@@ -29,9 +29,9 @@
 #define SPARSE_LIMIT  3000 /* bytes at which a sparse value that must grow becomes dense */
 #define SPARSE_VALUE  32   /* the largest count that an opcode has */
 #define VALUE_RUN     4    /* registers that one opcode with a count covers */
-#define SHORT_ZEROS   64   /* those that an opcode of one byte covers */
+#define SHORT_ZEROS   64   /* registers of 0 that an opcode of one byte covers */
 #define ALPHA         0.721347520444481703680
-#define MERGE_OPCODES 5 /* looked at after a change, for neighbours that can be one */
+#define MERGE_OPCODES 5 /* opcodes checked after a change for neighbours to join */
 
 /* MurmurHash64A (Appleby, 2008). */
 static uint64_t hash_element(struct slice element) {
@@ -106,14 +106,14 @@ static bool dense_raise(uint8_t *bytes, unsigned index, unsigned count) {
 	return true;
 }
 
-/* One opcode: so many registers of that count, in so many bytes. */
+/* One opcode: `registers` registers with the same count. */
 struct opcode {
 	unsigned registers;
 	unsigned count;
 	unsigned bytes;
 };
 
-/* Reads the opcode at `p`; false at the end, and where it is cut off. */
+/* Reads the opcode at `p`. Returns false at the end, or if the opcode is cut off. */
 static bool opcode_read(const uint8_t *p, const uint8_t *end, struct opcode *o) {
 	if (p >= end)
 		return false;
@@ -175,7 +175,7 @@ int hll_merge(uint8_t registers[HLL_REGISTERS], struct slice value) {
 		return 0;
 	}
 	for (struct opcode o; opcode_read(p, end, &o); p += o.bytes) {
-		/* Counts behind the last register are passed over, as in Redis. */
+		/* Counts after the last register are skipped, as in Redis. */
 		if (o.registers > HLL_REGISTERS - index)
 			return o.count != 0 && index == HLL_REGISTERS ? 0 : ATOMDB_E_FORMAT;
 		for (unsigned i = 0; i < o.registers; i++, index++) {
@@ -203,7 +203,7 @@ int hll_make_dense(struct hll *h) {
 	return 0;
 }
 
-/* Joins opcodes of the same count, from the one at `p` on, where they have become neighbours. */
+/* Joins neighbouring opcodes of the same count, from the one at `p` on. */
 static void join_values(struct hll *h, uint8_t *p) {
 	struct opcode o, next;
 	for (unsigned looked = 0; looked < MERGE_OPCODES; looked++) {
@@ -240,7 +240,7 @@ static int sparse_raise(struct hll *h, unsigned index, unsigned count) {
 	}
 	if (o.count >= count)
 		return 0;
-	/* The opcode falls into what is before the register, the register, and what is behind it. */
+	/* Splits the opcode into the registers before this one, this one, and those after it. */
 	uint8_t parts[5], *n = parts;
 	unsigned ahead = index - first, behind = o.registers - 1 - ahead;
 	if (o.count == 0)
@@ -344,7 +344,7 @@ uint64_t hll_count_registers(const uint8_t registers[HLL_REGISTERS]) {
 	return estimate(histogram);
 }
 
-/* Whether the opcodes of a sparse value cover all registers, and no more. */
+/* Returns whether the opcodes of a sparse value cover each register once. */
 static bool is_exact(struct slice value) {
 	const uint8_t *p = (const uint8_t *)value.data + HLL_HEADER, *end = (const uint8_t *)value.data + value.len;
 	uint64_t covered = 0;

@@ -1,4 +1,4 @@
-/* HyperLogLog: how many different elements were seen, about, in 12 KB at most, in Redis's own format. */
+/* HyperLogLog: an estimate of the number of different elements, in at most 12 KB, in Redis's format. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,39 +14,39 @@
 /* Bytes of the longest sparse form that makes sense: an opcode for each register. */
 #define HLL_SPARSE_MAX (HLL_HEADER + HLL_REGISTERS)
 
-/* A value that is being worked on: in either form, with room to grow. */
+/* A copy of a value, in either form, with room to grow. */
 struct hll {
 	size_t len;
 	uint8_t bytes[HLL_SPARSE_MAX + 8];
 };
 
-/* Whether a value says that it is one; the registers may be damaged all the same. */
+/* Returns whether the value has the header of a HyperLogLog. Its registers may be damaged. */
 bool hll_is(struct slice value);
 bool hll_is_dense(struct slice value);
 
-/* An empty one, in the sparse form. */
+/* Makes an empty HyperLogLog, in the sparse form. */
 void hll_init(struct hll *h);
-/* Copies a value that hll_is; ATOMDB_E_FORMAT where it is too long. */
+/* Copies a value for which hll_is() is true. Returns 0, or ATOMDB_E_FORMAT if it is too long. */
 int hll_load(struct hll *h, struct slice value);
 
-/* All these return ATOMDB_E_FORMAT where the registers are damaged; the value may have changed then. */
+/* All these return ATOMDB_E_FORMAT if the registers are damaged. The value may have changed then. */
 
 /* Adds an element; 1 where that raised a register, else 0. The sparse form becomes dense when it is no longer smaller.
  */
 int hll_add(struct hll *h, struct slice element);
-/* The same on a dense value, in place. */
+/* Like hll_add(), on a dense value in place. */
 bool hll_add_dense(uint8_t *bytes, struct slice element);
-/* Whether that would raise a register. */
+/* Returns whether hll_add_dense() would raise a register. */
 bool hll_lacks_dense(const uint8_t *bytes, struct slice element);
-/* Makes register `index` at least `count` (1 to 63); 1 where that changed it, else 0. */
+/* Raises register `index` to at least `count` (1 to 63). Returns 1 if that changed it, else 0. */
 int hll_raise(struct hll *h, unsigned index, unsigned count);
 int hll_make_dense(struct hll *h);
-/* Makes each register of `registers` at least what it is in `value`. */
+/* Raises each of `registers` to at least its count in `value`. */
 int hll_merge(uint8_t registers[HLL_REGISTERS], struct slice value);
-/* Writes the opcodes of a sparse value as text, as PFDEBUG DECODE shows them: 0 or -ENOMEM. */
+/* Appends the opcodes of a sparse value as the text of PFDEBUG DECODE. Returns 0 or -ENOMEM. */
 int hll_decode(struct slice value, struct buffer *out);
 
-/* Estimates how many elements were added. */
+/* Estimates the number of elements. */
 int hll_count(struct slice value, uint64_t *count);
 uint64_t hll_count_registers(const uint8_t registers[HLL_REGISTERS]);
 

@@ -1,4 +1,4 @@
-/* The commands of HyperLogLogs, which are strings that begin with "HYLL". */
+/* Commands for HyperLogLogs, which are strings that begin with "HYLL". */
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
@@ -10,7 +10,7 @@ static enum outcome reply_damaged(struct session *s) {
 	return reply_error(s, "INVALIDOBJ Corrupted HLL object detected");
 }
 
-/* The value of `e`, where it is a HyperLogLog. Otherwise an error is answered, and false. */
+/* Takes the value of `e`. False: it is not a HyperLogLog, and Redis's error was replied. */
 static bool take_hll(struct session *s, const struct string *e, struct slice *value) {
 	char text[STRING_TEXT];
 	*value = string_value(e, text);
@@ -20,7 +20,7 @@ static bool take_hll(struct session *s, const struct string *e, struct slice *va
 	return false;
 }
 
-/* Writes a changed one to its key. */
+/* Writes a changed HyperLogLog to its key. */
 static int store_hll(struct session *s, const struct key *key, struct string *old, const struct hll *h) {
 	struct slice value = {(const char *)h->bytes, h->len};
 	char *bytes;
@@ -34,7 +34,7 @@ static int store_hll(struct session *s, const struct key *key, struct string *ol
 	return 0;
 }
 
-/* Adds to a dense one, `value`, where it is. What raises no register is no write. */
+/* Adds elements to `value`, a dense one, in place. It is no write if no register is raised. */
 static enum outcome add_in_place(struct session *s, const struct request *r, const struct key *key, struct string *e,
 				 struct slice value) {
 	uint32_t i = 2;
@@ -93,7 +93,7 @@ enum outcome cmd_pfadd(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* Merges the HyperLogLogs of the keys from argument 1 on; whether one of them was dense. False: an error was answered.
+/* Merges the HyperLogLogs of the keys from argument 1 on. `*dense`: one of them was dense. False: an error was replied.
  */
 static bool merge_keys(struct session *s, const struct request *r, uint8_t registers[HLL_REGISTERS], bool *dense) {
 	*dense = false;
@@ -124,7 +124,7 @@ static enum outcome count_union(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* Keeps an estimate in the header of the value if that takes no memory: a read evicts nothing and is not refused. */
+/* Writes an estimate to the header of the value, unless that takes memory: a read evicts nothing and is not refused. */
 static void keep_count(struct session *s, const struct key *key, struct string *e, uint64_t count) {
 	char *bytes;
 	if (!string_patch(s->tenant, key, e, (struct span){HLL_CACHE_AT, HLL_CACHE_BYTES}, &bytes))
@@ -180,7 +180,7 @@ enum outcome cmd_pfmerge(struct session *s, const struct request *r) {
 	return reply_result(s, error);
 }
 
-/* Makes the value of a key dense; `*value` is its, and `*changed` whether it was sparse. */
+/* Makes the value of a key dense and sets `*value` to it. `*changed`: it was sparse. False: an error was replied. */
 static bool make_dense(struct session *s, const struct key *key, struct string *e, struct slice *value, bool *changed) {
 	struct hll h;
 	*changed = !hll_is_dense(*value);

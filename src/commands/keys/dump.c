@@ -1,4 +1,4 @@
-/* DUMP and RESTORE: values that move between servers. */
+/* DUMP and RESTORE. */
 #include "atomdb/rdb/payload.h"
 #include "atomdb/session/options.h"
 #include "atomdb/store/tenant.h"
@@ -103,7 +103,7 @@ enum outcome cmd_restore(struct session *s, const struct request *r) {
 		return OUTCOME_DONE;
 	if (ttl < 0)
 		return reply_error(s, "ERR Invalid TTL value, must be >= 0");
-	/* A sum beyond all time lies in the past, as in Redis. */
+	/* A sum that overflows lies in the past, as in Redis. */
 	if (ttl != 0 && !wanted.absolute && __builtin_add_overflow(ttl, session_now(s), &ttl))
 		ttl = 1;
 	int error = restore(s, &key, old, r->argv[3], ttl == 0 ? DEADLINE_NONE : ttl);

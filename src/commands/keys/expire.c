@@ -1,4 +1,4 @@
-/* The commands of keys' times to live. */
+/* Commands for the deadlines of keys. */
 #include "commands/keys/expire.h"
 
 #include "atomdb/session/options.h"
@@ -52,7 +52,7 @@ static bool parse_conditions(struct session *s, const struct request *r, unsigne
 	return true;
 }
 
-/* A key without a deadline (0) counts as one that lives for ever. */
+/* A key without a deadline (0) counts as one with an infinite deadline. */
 static bool conditions_met(unsigned conditions, int64_t current, int64_t deadline) {
 	if ((conditions & IF_NX) && current != 0)
 		return false;
@@ -70,7 +70,7 @@ static enum outcome expire(struct session *s, const struct request *r, enum expi
 	int64_t deadline;
 	if (!parse_conditions(s, r, &conditions) || !request_integer(s, r->argv[2], &deadline))
 		return OUTCOME_DONE;
-	/* Times in the past are allowed, they delete; only what does not fit is an error. */
+	/* A time in the past is allowed and deletes the key. Only an overflow is an error. */
 	if ((unit == UNIT_SECONDS && __builtin_mul_overflow(deadline, 1000, &deadline)) ||
 	    (!absolute && __builtin_add_overflow(deadline, session_now(s), &deadline))) {
 		fail_time(s, r);

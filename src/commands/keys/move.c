@@ -1,4 +1,4 @@
-/* The commands that give a value another key, or another database. */
+/* Commands that move or copy a value to another key or database. */
 #include "atomdb/session/options.h"
 #include "atomdb/store/relocate.h"
 #include "commands/handlers.h"
@@ -24,8 +24,8 @@ static enum outcome reply_same(struct session *s) {
 	return reply_error(s, "ERR source and destination objects are the same");
 }
 
-/* Renames; `*moved` tells whether the key has the new name now, as it has always where `replace` is set. False: an
- * error was answered. */
+/* Renames a key. `*moved`: the key has the new name now, which is always so if `replace` is set. False: an error was
+ * replied. */
 static bool rename_key(struct session *s, const struct request *r, bool replace, bool *moved) {
 	struct key from = request_key(s, r, 1), to = request_key(s, r, 2);
 	struct entry *e = keyspace_find(s->tenant, &from, LOOKUP_WRITE);

@@ -1,12 +1,11 @@
-/* OBJECT: what the server knows of a value beside its bytes.
+/* OBJECT: facts about a value.
  *
- * FREQ answers without an LFU policy too, unlike Redis, for how often keys are used is known here whatever the policy:
- * that is what redis-cli --hotkeys asks for each key. */
+ * Unlike Redis, FREQ also works without an LFU policy. redis-cli --hotkeys asks for it for each key. */
 #include "atomdb/session/hotkeys.h"
 #include "atomdb/store/value_type.h"
 #include "commands/handlers.h"
 
-/* The entry that a subcommand is about, left as it was; NULL where there is none, which was answered. */
+/* Finds the entry of a subcommand without touching it. NULL: there is none, and null was replied. */
 static struct entry *object_find(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 2);
 	struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
@@ -36,7 +35,7 @@ enum outcome cmd_object_idletime(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* Values are never shared between keys. */
+/* No two keys share a value. */
 enum outcome cmd_object_refcount(struct session *s, const struct request *r) {
 	if (object_find(s, r) != NULL)
 		writer_integer(s->reply, 1);

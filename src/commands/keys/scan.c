@@ -126,7 +126,7 @@ enum outcome cmd_scan(struct session *s, const struct request *r) {
 	if (is_given_up(&sel))
 		return reply_costly_pattern(s, mark);
 
-	/* The new cursor comes before the names, but is known after them. */
+	/* The new cursor stands before the names, but is known only after them. */
 	char text[32], head[96];
 	int digits = snprintf(text, sizeof(text), "%llu", (unsigned long long)cursor);
 	int n = snprintf(head, sizeof(head), "*2\r\n$%d\r\n%s\r\n*%llu\r\n", digits, text,

@@ -48,7 +48,7 @@ enum outcome cmd_decrby(struct session *s, const struct request *r) {
 	return add(s, r, -amount);
 }
 
-/* Bytes of the longest number with a fraction, read or written. */
+/* Bytes of the longest number with a fraction that is read or written. */
 #define FLOAT_TEXT_MAX 5120
 
 /* Reads all of `text` by the rules of strtold(), without a space before it. */
@@ -68,7 +68,7 @@ static bool parse_float(struct slice text, long double *value) {
 	return true;
 }
 
-/* Writes up to 17 digits behind the point, without zeros at the end; returns the length. */
+/* Writes up to 17 digits after the point, without trailing zeros. Returns the length. */
 static size_t format_float(long double value, char text[FLOAT_TEXT_MAX]) {
 	int n = snprintf(text, FLOAT_TEXT_MAX, "%.17Lf", value);
 	while (text[n - 1] == '0')

@@ -1,8 +1,8 @@
 /* LCS: the longest common subsequence of two values.
  *
- * The textbook's table of lengths, of which two rows are kept; of the rest one bit a cell, which says where the way
- * back from that cell leads: up (a byte of the first value is skipped) or left (one of the second). That is a
- * thirty-second of the whole table. */
+ * The textbook's table of lengths, of which only two rows are in memory. One bit a cell tells where the way back from
+ * it leads: up (skips a byte of the first value) or left (skips a byte of the second). The bits take a thirty-second of
+ * the whole table. */
 #include <stdlib.h>
 
 #include "atomdb/session/options.h"
@@ -70,8 +70,8 @@ static void reply_pair(struct writer *w, size_t first, size_t last) {
 	writer_integer(w, (int64_t)last);
 }
 
-/* Goes from the end of both values to their beginning. Writes the common bytes to `text` from its end on (where not
- * NULL), and the ranges to `w` (where not NULL); returns the count of ranges written. */
+/* Walks from the end of both values to their beginning. Writes the common bytes to `text`, from its end on, and the
+ * ranges to `w`. Either may be NULL. Returns the number of ranges written. */
 static size_t lcs_trace(const struct lcs *l, const struct lcs_options *o, char *text, struct writer *w) {
 	size_t i = l->a.len, j = l->b.len, at = l->length, ranges = 0;
 	while (i > 0 && j > 0 && (w == NULL || !writer_drops(w))) {
@@ -153,7 +153,7 @@ static void reply_lcs(struct session *s, const struct lcs *l, const struct lcs_o
 enum outcome cmd_lcs(struct session *s, const struct request *r) {
 	struct key first = request_key(s, r, 1), second = request_key(s, r, 2);
 	char texts[2][STRING_TEXT];
-	/* The second lookup may find its entry due and remove it, which leaves the first one where it is. */
+	/* The second lookup may remove a due entry, but not the first one. */
 	struct string *one, *other;
 	if (string_find(s->tenant, &first, LOOKUP_READ, &one) != 0 ||
 	    string_find(s->tenant, &second, LOOKUP_READ, &other) != 0)

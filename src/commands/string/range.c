@@ -1,4 +1,4 @@
-/* The commands of a part of a string value. */
+/* Commands for a part of a string: GETRANGE, SUBSTR and SETRANGE. */
 #include "atomdb/session/range.h"
 
 #include "atomdb/store/tenant.h"

@@ -1,4 +1,4 @@
-/* The commands that read and write whole strings, and APPEND. */
+/* Commands that read and write whole strings, and APPEND. */
 #include "atomdb/session/options.h"
 #include "atomdb/store/set_all.h"
 #include "atomdb/store/tenant.h"
@@ -7,7 +7,7 @@
 #include "commands/handlers.h"
 #include "commands/keys/expire.h"
 
-/* Answers the value of `e`, or null. */
+/* Replies with the value of `e`, or null if it is NULL. */
 static void reply_value(struct session *s, const struct string *e) {
 	char text[STRING_TEXT];
 	if (e == NULL)
@@ -58,7 +58,7 @@ enum option_flag {
 	OPTIONS_GETEX = OPTION_PERSIST | OPTION_TIMES,
 };
 
-/* The same time option may come twice: the last one counts. The usual ones come first, for speed. */
+/* A time option may come twice; the last one counts. The most frequent options come first, for speed. */
 static const struct command_option options[] = {
 	OPTION("ex", .flag = OPTION_EX, .values = 1, .excludes = OPTIONS_DEADLINE & ~OPTION_EX),
 	OPTION("px", .flag = OPTION_PX, .values = 1, .excludes = OPTIONS_DEADLINE & ~OPTION_PX),
@@ -86,7 +86,7 @@ static bool parse_options(const struct request *r, uint32_t first, unsigned allo
 	return o.error == OPTIONS_OK;
 }
 
-/* The deadline that the time option asks for. False: an error was answered. */
+/* Reads the deadline of the time option. False: an error was replied. */
 static bool parse_time(struct session *s, const struct request *r, unsigned flags, struct slice time,
 		       int64_t *deadline) {
 	return expire_parse(s, r, time, flags & (OPTION_EX | OPTION_EXAT) ? UNIT_SECONDS : UNIT_MILLISECONDS,
@@ -270,7 +270,7 @@ static void tell_set(void *context, const struct key *key) {
 	keyspace_event(context, NOTIFY_STRING, "set", key);
 }
 
-/* Sets pairs of keys and values, as one. */
+/* Sets all pairs of keys and values, or none. */
 static int set_all(struct session *s, const struct request *r) {
 	return string_set_all(s->tenant, s->db_slot, r->argv + 1, r->argc / 2, tell_set, s);
 }

@@ -5,8 +5,8 @@
  *            | owner  | sizes  |lru prev|lru next| deadline | wheel prev|next | key len|     --| key |
  *            +--------+--------+--------+--------+----------------------------+----------------+-----+- - -
  *
- * Of the owner, the indexes read the flags alone; of the sizes, the length of the key. See src/store/keyspace/entry.h
- * for the rest. */
+ * The indexes read only the flags of the owner, and the length of the key in the sizes. src/store/keyspace/entry.h has
+ * the rest. */
 #pragma once
 
 #include <stdbool.h>
@@ -47,18 +47,18 @@ static inline unsigned block_flags(const struct block *b) {
 	return (b->owner >> BLOCK_FLAGS_SHIFT) & 15;
 }
 
-/* Of a block with BLOCK_TTL. */
+/* Requires BLOCK_TTL. */
 static inline struct block_ttl *block_ttl(struct block *b) {
 	return (struct block_ttl *)(void *)(b + 1);
 }
 
-/* Bytes before the key. */
+/* Returns the bytes before the key. */
 static inline size_t block_header_size(unsigned flags) {
 	return sizeof(struct block) + ((flags & BLOCK_TTL) ? sizeof(struct block_ttl) : 0) +
 	       ((flags & BLOCK_WIDE) ? sizeof(struct block_wide) : 0);
 }
 
-/* Of a block with BLOCK_WIDE. */
+/* Requires BLOCK_WIDE. */
 static inline struct block_wide *block_wide(const struct block *b) {
 	return (struct block_wide *)(uintptr_t)((const char *)b + block_header_size(block_flags(b)) -
 						sizeof(struct block_wide));
@@ -71,7 +71,7 @@ static inline struct slice block_key(const struct block *b) {
 	return (struct slice){(const char *)b + block_header_size(block_flags(b)), len};
 }
 
-/* Bytes of a block that is not wide, told by its first words alone. */
+/* Returns the bytes of a block without BLOCK_WIDE. Reads only its first words. */
 static inline size_t block_narrow_size(const struct block *b) {
 	return block_header_size(block_flags(b) & ~(unsigned)BLOCK_WIDE) + (b->sizes & BLOCK_NARROW_KEY) +
 	       (b->sizes >> BLOCK_VALUE_SHIFT & BLOCK_NARROW_VALUE);

@@ -1,7 +1,6 @@
-/* Every change of a value makes a new block, fills it, and publishes it by one store into the table's slot; the old
- * block is freed last. So the table shows either the old value or the new one, and new keys, other sizes and other
- * deadlines take the same path. Only integers (one store), deadlines, and values that grow within their block change in
- * place. */
+/* A change of a value makes a new block, fills it, and publishes it by one store into the slot of the table. The old
+ * block is freed last. So the table has either the old value or the new one. New keys, other sizes and a first deadline
+ * take the same path. Integers, other deadlines, and strings that grow within their block change in place. */
 #include "store/keyspace/draft.h"
 
 #include <assert.h>
@@ -19,10 +18,10 @@
 
 /* Dropped entries or databases freed with each new key. */
 #define FREE_PER_KEY 4
-/* Of a new table. */
+/* Bytes of a new table. */
 #define FIRST_TABLE 64
 
-/* A block where the shard or the machine may be full: then the tenant, or others, make room. */
+/* Allocates a block. If the shard or the machine is full, the tenant or other tenants make room. */
 static ref allocate(struct tenant *t, size_t size, enum arena_kind kind, bool zero, ref keep) {
 	struct arena *a = t->shard->arena;
 	ref block = zero ? arena_alloc_zero(a, size, kind) : arena_alloc(a, size, kind);
@@ -36,7 +35,7 @@ static ref allocate(struct tenant *t, size_t size, enum arena_kind kind, bool ze
 	return block;
 }
 
-/* Room in the table for one entry more, likewise. */
+/* Makes room in the table for one more entry, likewise. */
 static int reserve_slot(struct tenant *t, struct database *d, ref keep) {
 	const struct table_context *c = &t->shard->context;
 	int error = table_reserve(c, &d->table);
@@ -49,7 +48,7 @@ static int reserve_slot(struct tenant *t, struct database *d, ref keep) {
 	return error;
 }
 
-/* The entry makes room for the database too. */
+/* Makes a database, with room for it and its first entry. */
 static __attribute__((noinline)) struct database *make_database(struct tenant *t, const struct key *key, size_t len,
 								ref keep) {
 	size_t bytes = arena_block_size(sizeof(struct database));
@@ -99,14 +98,14 @@ static __attribute__((noinline)) int make_room(struct tenant *t, const struct da
 	return quota_evict(t, growing, entries, bytes, keep);
 }
 
-/* Flags that the lengths and the deadline ask for. */
+/* Adds the flags that the lengths and the deadline require. */
 static inline unsigned draft_flags(const struct key *key, size_t len, unsigned flags, int64_t deadline) {
 	if (key->name.len > ENTRY_NARROW_KEY || len > ENTRY_NARROW_VALUE)
 		flags |= ENTRY_WIDE;
 	return deadline != 0 ? flags | ENTRY_TTL : flags;
 }
 
-/* A block with everything but the value. */
+/* Makes a block with all but the value. */
 static inline __attribute__((always_inline)) int fill_draft(struct tenant *t, const struct key *key, size_t len,
 							    unsigned flags, int64_t deadline, ref keep,
 							    struct draft *out) {
@@ -184,8 +183,8 @@ void draft_seal(struct draft *draft) {
 	draft->owner |= entry_owner_check(check);
 }
 
-/* Each key that comes frees more than one of those that were dropped, so that whoever fills and flushes again and again
- * cannot leave them behind faster than they are freed. */
+/* A new key frees more than one dropped entry. So a client that fills and flushes in a loop cannot drop entries faster
+ * than they are freed. */
 static void free_some_dropped(struct shard *s) {
 	if (__builtin_expect(s->root->dropped != 0, 0))
 		(void)drop_free(s, FREE_PER_KEY);

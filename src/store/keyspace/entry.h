@@ -8,11 +8,11 @@
  *   sizes:   narrow: key length 7 bits | check 1 | value length 8 | check 4 | used 12
  *            wide: the 8-byte lengths count instead
  *   check:   of the entry's bytes, 8 bits in three places (check.h)
- *   used:    when the entry was last read or written, in ticks of 262 seconds, of which it is the lower bits
- *   fresh:   made by the scope that is open (undo.h)
+ *   used:    when the entry was last read or written: the lower bits of a count of ticks of 262 seconds
+ *   fresh:   the open scope made the entry (undo.h)
  *
- * The owner is written last when an entry comes, and cleared first when it goes: an entry is in the arena as long as
- * its owner is not 0, whatever the tables and lists say, and that is what a crash leaves (see recover.c).
+ * The owner is written last when an entry is published, and cleared first when it is removed. A block is an entry as
+ * long as its owner is not 0. After a crash only that counts, not the tables and lists (recover.c).
  *
  * Two of the flags, ENTRY_FORM, tell what the value is. If both are set, the value is tagged: its first byte is an enum
  * entry_tag, which tells the type. Otherwise the value is a string; src/store/value/string.c gives the bits a meaning.
@@ -45,12 +45,12 @@ enum entry_tag {
 #define ENTRY_VALUE_SHIFT  BLOCK_VALUE_SHIFT
 #define ENTRY_VALUE_MAX    ((size_t)512 << 20)
 #define ENTRY_FRESH        (1u << 31)
-/* Of the owner, what it is for: without the check and who made it. */
+/* The tenant, the database and the flags: the owner without check and fresh. */
 #define ENTRY_OWNER       ((1u << 28) - 1)
 #define ENTRY_OWNER_CHECK (7u << 28)
 #define ENTRY_SIZES_CHECK (1u << 7 | 15u << 16)
 
-/* The part of `sizes` that says when an entry was last used, for a time in milliseconds since 1970. */
+/* Returns the bits of `sizes` for a last use at a time in milliseconds since 1970. */
 #define ENTRY_USED_SHIFT 20
 #define ENTRY_USED_MAX   4095u
 #define ENTRY_TICK_SHIFT 18 /* 2^18 ms */
@@ -58,7 +58,7 @@ static inline uint32_t entry_used_at(int64_t ms) {
 	return (uint32_t)(ms >> ENTRY_TICK_SHIFT) << ENTRY_USED_SHIFT;
 }
 
-/* The first words are those of struct block, by which the indexes know it. */
+/* The first words are those of struct block, which the indexes read. */
 struct entry {
 	uint32_t owner;
 	uint32_t sizes;
@@ -76,7 +76,7 @@ static inline struct block *entry_block(const struct entry *e) {
 	return (struct block *)(uintptr_t)e;
 }
 
-/* Notes when the entry was last used: entry_used_at. */
+/* Sets the time of the last use: a result of entry_used_at(). */
 static inline void entry_set_used(struct entry *e, uint32_t used) {
 	e->sizes = (e->sizes & ((1u << ENTRY_USED_SHIFT) - 1)) | used;
 }
@@ -106,7 +106,7 @@ static inline uint32_t entry_owner(uint32_t tenant, unsigned database, unsigned 
 	return tenant | database << 20 | flags << 24;
 }
 
-/* The check, and the parts of it in owner and sizes. */
+/* The check, and its parts in owner and sizes. */
 static inline uint8_t entry_check(const struct entry *e) {
 	return (uint8_t)((e->owner >> 28 & 7) << 5 | (e->sizes >> 16 & 15) << 1 | (e->sizes >> 7 & 1));
 }
@@ -121,7 +121,7 @@ static inline struct block_ttl *entry_ttl(struct entry *e) {
 	return block_ttl(entry_block(e));
 }
 
-/* Bytes before the key. */
+/* Returns the bytes before the key. */
 static inline size_t entry_header_size(unsigned flags) {
 	return block_header_size(flags);
 }
@@ -134,7 +134,7 @@ static inline struct slice entry_key(const struct entry *e) {
 	return block_key(entry_block(e));
 }
 
-/* The value as its type stores it. */
+/* Returns the value as its type stores it. */
 static inline struct slice entry_stored(const struct entry *e) {
 	struct slice key = entry_key(e);
 	size_t len = e->sizes >> ENTRY_VALUE_SHIFT & ENTRY_NARROW_VALUE;
@@ -154,18 +154,18 @@ static inline struct slice entry_stored_before(const struct entry *e, uint32_t o
 	return (struct slice){key + (e->sizes & ENTRY_NARROW_KEY), e->sizes >> ENTRY_VALUE_SHIFT & ENTRY_NARROW_VALUE};
 }
 
-/* Bytes that the entry needs: what its block was allocated with. */
+/* Returns the bytes that the entry was allocated with. */
 static inline size_t entry_size(const struct entry *e) {
 	struct slice stored = entry_stored(e);
 	return (size_t)(stored.data + stored.len - (const char *)e);
 }
 
-/* Bytes of its block: what the tenant is charged. */
+/* Returns the bytes of its block, which the tenant is charged. */
 static inline size_t entry_block_size(const struct entry *e) {
 	return arena_block_size(entry_size(e));
 }
 
-/* Deadline in milliseconds since 1970, or 0 for none. */
+/* Returns the deadline in milliseconds since 1970, or 0 for none. */
 static inline int64_t entry_deadline(const struct entry *e) {
 	return entry_has(e, ENTRY_TTL) ? entry_ttl((struct entry *)(uintptr_t)e)->deadline : 0;
 }

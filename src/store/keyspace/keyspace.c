@@ -71,7 +71,7 @@ size_t keyspace_memory(const struct tenant *t, const struct entry *e) {
 int64_t keyspace_idle(const struct tenant *t, const struct entry *e) {
 	uint32_t now = t->shard->used_now >> ENTRY_USED_SHIFT, used = e->sizes >> ENTRY_USED_SHIFT;
 	uint32_t ticks = (now - used) & ENTRY_USED_MAX;
-	/* It was used at some time of the first of these ticks, and now is some time of the last. */
+	/* The last use is anywhere in the first of these ticks, and the present time anywhere in the last. */
 	return ticks <= 1 ? 0 : ((int64_t)(ticks - 1) << ENTRY_TICK_SHIFT) / 1000;
 }
 

@@ -7,7 +7,7 @@
 /* Ends a lookup that found nothing, or `due`, a due entry, which it removes. Counts a miss. Returns NULL. */
 struct entry *keyspace_find_nothing(struct tenant *t, const struct key *key, enum lookup how, ref due);
 
-/* keyspace_find() */
+/* The same as keyspace_find(). */
 static inline __attribute__((always_inline)) struct entry *keyspace_find_inline(struct tenant *t, const struct key *key,
 										enum lookup how) {
 	const struct shard *s = t->shard;

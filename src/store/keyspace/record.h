@@ -145,7 +145,7 @@ struct shard {
 	uint64_t now_ns;
 	uint64_t draws;                  /* number of random keys that were drawn */
 	const struct value_types *types; /* not owned: value_type.h */
-	ref moved;                       /* an entry that is removed while another one has its value already, or 0 */
+	ref moved;                       /* an entry whose value another entry has already, while it is removed; or 0 */
 	struct tenant **tenants;         /* owned array, by slot; NULL: the slot has no open tenant */
 	uint32_t slots;                  /* size of that array and of the directory */
 	unsigned undo_depth;             /* number of open scopes, one in the other */

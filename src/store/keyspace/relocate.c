@@ -1,9 +1,8 @@
-/* Changes of a value's key: move, copy, exchange of whole databases.
+/* Moves and copies of values, and the exchange of whole databases.
  *
- * An entry has its key in its block, so a value gets a new block under the new key, as in every other change. While
- * room is made for that, the entry that it comes from must not be evicted. For a copy both entries are made the most
- * recently used, the one that is read before the one that is replaced, and eviction, which goes by age, stops at the
- * first of them. */
+ * An entry has its key in its block, so a value gets a new block under its new key. Making room for that block must not
+ * evict the source. A copy therefore makes both entries the most recently used, first the source, then the entry that
+ * it replaces. Eviction goes by age and stops at the source. */
 #include "atomdb/store/relocate.h"
 
 #include "atomdb/store/keyspace.h"
@@ -39,7 +38,7 @@ static int put(struct tenant *t, const struct entry *e, const struct key *to, st
 	return 0;
 }
 
-/* Like put(), with both entries in the list. */
+/* Calls put() with both entries in the LRU list. */
 static int put_beside(struct tenant *t, const struct entry *e, const struct key *to, struct entry *old,
 		      int (*own)(struct tenant *t, const struct entry *e, char *stored)) {
 	struct shard *s = t->shard;
@@ -54,14 +53,14 @@ int keyspace_copy(struct tenant *t, struct entry *e, const struct key *to, struc
 	return put_beside(t, e, to, old, value_type_of(t, e)->copy);
 }
 
-/* Deletes an entry whose value another one has now. */
+/* Deletes an entry whose value another entry has now. */
 static void delete_moved(struct tenant *t, const struct key *from, struct entry *e) {
 	t->shard->moved = entry_ref(t->shard, e);
 	keyspace_delete(t, from, e);
 	t->shard->moved = 0;
 }
 
-/* A move within a transaction, which keeps the entry where it was. */
+/* Moves a value within a transaction, which keeps the block of the source until its commit. */
 static int move_kept(struct tenant *t, const struct key *from, struct entry *e, const struct key *to,
 		     struct entry *old) {
 	int error = put_beside(t, e, to, old, NULL);
@@ -70,8 +69,8 @@ static int move_kept(struct tenant *t, const struct key *from, struct entry *e, 
 	return error;
 }
 
-/* The entry will be gone when its copy is there: the quota has room for one of them only. So meanwhile it neither
- * counts nor can be evicted. */
+/* The quota need not have room for both entries, because one of them stays. So the source is neither counted nor in the
+ * LRU list while room is made for the other. */
 int keyspace_move(struct tenant *t, const struct key *from, struct entry *e, const struct key *to, struct entry *old) {
 	struct shard *s = t->shard;
 	struct database *d = tenant_database(t, from->db_slot);

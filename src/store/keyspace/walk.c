@@ -18,7 +18,7 @@ int keyspace_size(struct tenant *t, unsigned database, uint64_t *keys, uint64_t 
 	return 0;
 }
 
-/* table_scan's visit, with what is due left out. */
+/* Passes the entries that are not due on to `visit`. */
 struct scan {
 	struct shard *shard;
 	void (*visit)(void *context, const struct entry *e);
@@ -48,9 +48,9 @@ int keyspace_random(struct tenant *t, unsigned database, struct entry **e) {
 		return error;
 	if (d == NULL || table_count(&d->table) == 0)
 		return 0;
-	/* Entries of a tenant that holds its expired ones may be due: then all may be. */
+	/* If the tenant holds its expired entries, all entries may be due. */
 	for (unsigned tries = 0; tries < RANDOM_TRIES; tries++) {
-		/* A Weyl sequence through SipHash: even enough, and no more state than one counter. */
+		/* SipHash of a counter is even enough. */
 		uint64_t random = hash_bytes(&s->context.seed, &s->draws, sizeof s->draws);
 		s->draws++;
 		*e = entry_at(s, table_random(&s->context, &d->table, random));

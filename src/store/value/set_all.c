@@ -1,5 +1,5 @@
-/* Several keys at once, all or none: room is made for all of them, then each gets its block, and only then the first of
- * them is published. */
+/* Sets several keys, all or none. It makes room for all of them, then makes the block of each, and only then publishes
+ * the first. */
 #include "atomdb/store/set_all.h"
 
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #include "store/keyspace/undo.h"
 #include "store/value/string.h"
 
-/* Of a new database, its first table. */
+/* Bytes of the first table of a new database. */
 #define FIRST_TABLE 64
 
 /* A block that is not published yet. */
@@ -30,9 +30,9 @@ struct batch {
 	const struct slice *pairs;
 	size_t count;
 	int64_t deadline;
-	uint64_t entries; /* that are new */
-	uint64_t bytes;   /* of blocks, beyond those that go */
-	uint64_t kept;    /* bytes of those that go at the end of a transaction and do not have to fit */
+	uint64_t entries; /* new ones */
+	uint64_t bytes;   /* of new blocks, less those that are freed */
+	uint64_t kept;    /* bytes that a transaction frees at its end, and that need not fit into the quota */
 	ref keep;         /* the least recently used entry that is replaced, or 0 */
 	struct unpublished *blocks;
 	size_t drafted;
@@ -48,7 +48,7 @@ static size_t block_size(const struct batch *b, size_t i, const struct key *key)
 	return arena_block_size(draft_size(key, form.stored.len, form.flags, b->deadline));
 }
 
-/* Makes `e` the most recently used entry, and keeps it and those before it from being evicted. */
+/* Makes `e` the most recently used entry, and protects it and newer entries from eviction. */
 static void keep_entry(struct batch *b, const struct entry *e) {
 	struct shard *s = b->tenant->shard;
 	ref block = entry_ref(s, e);
@@ -59,9 +59,9 @@ static void keep_entry(struct batch *b, const struct entry *e) {
 	lru_touch(s->arena, &b->tenant->record->lru, block);
 }
 
-/* ---- how much it takes ---- */
+/* ---- room ---- */
 
-/* Counts a pair of names that differ. */
+/* Counts a pair whose name was not counted before. */
 static void count_pair(struct batch *b, size_t i) {
 	struct shard *s = b->tenant->shard;
 	struct key key = key_of(b, i);
@@ -71,7 +71,7 @@ static void count_pair(struct batch *b, size_t i) {
 	if (old == NULL)
 		return;
 	if (!undo_keeps(s, old)) {
-		b->bytes -= entry_block_size(old); /* may wrap: the sum is what counts */
+		b->bytes -= entry_block_size(old); /* may wrap, the sum does not */
 	} else if (!quota_has_to_fit(b->tenant, b->kept + entry_block_size(old))) {
 		b->kept += entry_block_size(old);
 		b->bytes -= entry_block_size(old);
@@ -91,7 +91,7 @@ static int compare_numbered(const void *x, const void *y) {
 	return (a->number > b->number) - (a->number < b->number);
 }
 
-/* Counts the last pair of each name. 0 or ATOMDB_E_OOM. */
+/* Counts the last pair of each name. Returns 0 or ATOMDB_E_OOM. */
 static int count_pairs(struct batch *b) {
 	struct numbered *order = malloc(b->count * sizeof *order);
 	if (order == NULL)
@@ -109,7 +109,7 @@ static int count_pairs(struct batch *b) {
 	return 0;
 }
 
-/* At most so much: as if nothing were replaced. */
+/* Counts all pairs as new keys: an upper bound. */
 static void count_most(struct batch *b) {
 	for (size_t i = 0; i < b->count; i++) {
 		struct key key = key_of(b, i);

@@ -24,7 +24,7 @@
 
 _Static_assert(RDB_STRING_MAX == STRING_MAX, "a payload holds any string, and no longer one");
 
-/* Of the two bits of ENTRY_FORM. */
+/* The two bits of ENTRY_FORM. */
 enum {
 	STRING_INT = 4,
 	STRING_RAW = 8,
@@ -74,7 +74,7 @@ struct slice string_value(const struct string *s, char text[STRING_TEXT]) {
 	return value_of(string_entry(s), text);
 }
 
-/* Kept apart, so that the usual case is inlined. */
+/* Not inlined, so that the usual case is. */
 static __attribute__((noinline)) bool integer_of_text(const struct entry *e, int64_t *value) {
 	struct slice stored = entry_stored(e);
 	size_t tag = entry_is_tagged(e);
@@ -115,7 +115,7 @@ static inline __attribute__((always_inline)) int store_here(struct tenant *t, co
 	return 0;
 }
 
-/* The same for all but string_set(), which is the usual case. */
+/* For calls other than string_set(), the most frequent one. */
 static int store(struct tenant *t, const struct key *key, struct entry *old, const void *stored, size_t len,
 		 unsigned flags, int64_t deadline) {
 	return store_here(t, key, old, stored, len, flags, deadline);
@@ -149,13 +149,13 @@ int string_set_text(struct tenant *t, const struct key *key, struct entry *old, 
 	return store(t, key, old, tagged, 1 + value.len, STRING_INT | STRING_RAW, deadline);
 }
 
-/* Puts an integer in the place of the one at `at`, in `e`. */
+/* Replaces the integer at `at`, within `e`. */
 static inline void put_integer(struct tenant *t, const struct key *key, struct entry *e, char *at, int64_t value) {
 	struct shard *s = t->shard;
 	size_t from = (size_t)(at - (char *)e);
 	if (!undo_is_free(s, e))
 		(void)undo_note_bytes(s, e, from, sizeof value);
-	/* Of an entry without a long key all is summed up again. */
+	/* The check of an entry with a short key is cheaper to compute from the start. */
 	if (entry_has(e, ENTRY_WIDE))
 		check_begin(s, e, from, from + sizeof value);
 	else
@@ -190,7 +190,7 @@ int string_add(struct tenant *t, const struct key *key, struct string *string, i
 	return error;
 }
 
-/* Notes what is going to be written over in a value; false where there is no room for that. */
+/* Writes the bytes that are going to be overwritten to the undo log. Returns false if there is no room for that. */
 static bool note_value(struct tenant *t, struct entry *e, size_t length, struct span span) {
 	struct shard *s = t->shard;
 	struct slice stored = entry_stored(e);
@@ -206,7 +206,7 @@ static bool note_value(struct tenant *t, struct entry *e, size_t length, struct 
 	return true;
 }
 
-/* Opens the change of a value to `length` bytes, of which those of the span are going to be written. */
+/* Opens a change of the value to `length` bytes that writes within `span`. */
 static void check_begin_value(struct shard *s, struct entry *e, size_t length, struct span span) {
 	struct slice stored = entry_stored(e);
 	size_t at = (size_t)(stored.data - (char *)e), least = length < stored.len ? length : stored.len;
@@ -218,7 +218,7 @@ static void check_begin_value(struct shard *s, struct entry *e, size_t length, s
 	check_begin(s, e, at + from, at + to);
 }
 
-/* Grows or shrinks a value within its block; false where it needs another one. */
+/* Grows or shrinks a value within its block. Returns false if it needs another block. */
 static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, struct span span, char **bytes) {
 	struct slice stored = entry_stored(e);
 	size_t size = entry_size(e) - stored.len + length;
