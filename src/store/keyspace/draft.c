@@ -132,6 +132,21 @@ static inline __attribute__((always_inline)) int fill_draft(struct tenant *t, co
 	return 0;
 }
 
+/* Makes a draft of a new entry (`growing`), or of one that grows by `bytes`, in a tenant that is full. */
+static __attribute__((noinline)) int make_in_full(struct tenant *t, struct database *growing, const struct key *key,
+						  size_t len, unsigned flags, int64_t deadline, uint64_t bytes,
+						  ref keep, struct draft *out) {
+	int error = make_room(t, growing, bytes, draft_size(key, len, flags, deadline), keep);
+	if (error == 0 && growing != NULL) {
+		error = reserve_slot(t, growing, keep);
+		account_table(t, growing);
+	}
+	if (error == 0)
+		error = draft_make_in_room(t, key, len, flags, deadline, keep, out);
+	fair_share_end(t->shard);
+	return error;
+}
+
 int draft_make(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
 	       unsigned flags, int64_t deadline, ref keep, struct draft *out) {
 	struct shard *s = t->shard;
@@ -149,19 +164,15 @@ int draft_make(struct tenant *t, struct database *d, const struct key *key, stru
 	} else {
 		growth = table_growth(&d->table);
 	}
-	int error = 0;
-	bool full = quota_over(t, old == NULL, bytes + growth) || fair_share_is_above(t, bytes + growth);
-	if (__builtin_expect(full, 0))
-		error = make_room(t, old == NULL ? d : NULL, bytes, size, keep);
-	if (error == 0 && old == NULL) {
-		error = reserve_slot(t, d, keep);
+	if (__builtin_expect(quota_over(t, old == NULL, bytes + growth) || fair_share_is_above(t, bytes + growth), 0))
+		return make_in_full(t, old == NULL ? d : NULL, key, len, flags, deadline, bytes, keep, out);
+	if (old == NULL) {
+		int error = reserve_slot(t, d, keep);
 		account_table(t, d);
+		if (error != 0)
+			return error;
 	}
-	if (error == 0)
-		error = fill_draft(t, key, len, flags, deadline, keep, out);
-	if (__builtin_expect(full, 0))
-		fair_share_end(s);
-	return error;
+	return fill_draft(t, key, len, flags, deadline, keep, out);
 }
 
 size_t draft_size(const struct key *key, size_t len, unsigned flags, int64_t deadline) {
