@@ -179,7 +179,7 @@ static bool is_attempted(const char *name) {
 	size_t len = strlen(name);
 	for (size_t i = 0; i < sizeof(of_strings) / sizeof(of_strings[0]); i++) {
 		const char *line = of_strings[i].line;
-		if (line[len] == ' ' && slice_is((struct slice){line, len}, name))
+		if (strcspn(line, " ") == len && slice_is((struct slice){line, len}, name))
 			return true;
 	}
 	return false;
