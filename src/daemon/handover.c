@@ -309,10 +309,10 @@ static void resume_clients(struct daemon *d) {
 
 void handover_resume_clients(struct daemon *d) {
 	for (unsigned i = 0; i < d->shard_count; i++)
-		shard_resume(d->shards[i], true);
+		shard_restore_clients(d->shards[i], true);
 	resume_clients(d);
 	for (unsigned i = 0; i < d->shard_count; i++) {
-		shard_resume(d->shards[i], false);
+		shard_restore_clients(d->shards[i], false);
 		pins_drop_unclaimed(d->shards[i]);
 	}
 	/* Forgets the tenants without keys and without clients. */

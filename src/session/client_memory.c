@@ -86,7 +86,7 @@ static int charge_quota(struct tenant *t, uint64_t bytes, enum charge_mode mode)
 
 static int charge(struct tenant *t, struct session *asker, uint64_t bytes, enum charge_mode mode) {
 	/* The process before had charged these bytes already. */
-	if (__builtin_expect(shard_resumes(t->shard), 0))
+	if (__builtin_expect(shard_restores_clients(t->shard), 0))
 		return charge_quota(t, bytes, CHARGE_NOW);
 	if (mode == CHARGE_INPUT && has_free_room(t, bytes))
 		return charge_quota(t, bytes, mode);

@@ -38,8 +38,8 @@ const struct shard_recovery *shard_recovery(const struct shard *s);
 int shard_save(struct shard *s);
 /* Sets whether the worker is adopting clients of the former process. Meanwhile their memory is charged even beyond a
  * limit, because they had it before. The shard evicts no key and closes no client for it. */
-void shard_resume(struct shard *s, bool on);
-bool shard_resumes(const struct shard *s);
+void shard_restore_clients(struct shard *s, bool on);
+bool shard_restores_clients(const struct shard *s);
 
 /* The bytes of a secret key. */
 #define SHARD_KEY 32

@@ -158,10 +158,10 @@ struct shard {
 	int64_t held_ms;                 /* CLOCK_MONOTONIC: the earliest end of a tenant's hold of expired entries */
 	struct entry_change change;
 	struct tenant_limits defaults;
-	struct list over;  /* tenants above their quota, which was lowered */
-	struct list pins;  /* pinned values: see pin.h */
-	bool keeps_pinned; /* pins_keep() was called */
-	bool resumes;      /* set by shard_resume() */
+	struct list over;      /* tenants above their quota, which was lowered */
+	struct list pins;      /* pinned values: see pin.h */
+	bool keeps_pinned;     /* pins_keep() was called */
+	bool restores_clients; /* set by shard_restore_clients() */
 	struct fair_share fair_share;
 	unsigned id;
 	unsigned worker;

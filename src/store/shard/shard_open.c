@@ -177,12 +177,12 @@ const struct shard_recovery *shard_recovery(const struct shard *s) {
 	return &s->recovery;
 }
 
-void shard_resume(struct shard *s, bool on) {
-	s->resumes = on;
+void shard_restore_clients(struct shard *s, bool on) {
+	s->restores_clients = on;
 }
 
-bool shard_resumes(const struct shard *s) {
-	return s->resumes;
+bool shard_restores_clients(const struct shard *s) {
+	return s->restores_clients;
 }
 
 void shard_secret_key(const struct shard *s, const char *purpose, uint8_t key[SHARD_KEY]) {

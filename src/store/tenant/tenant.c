@@ -105,7 +105,7 @@ static int take_heap(struct tenant *t, uint64_t bytes) {
 	struct shard *s = t->shard;
 	bool taken = arena_take_heap(s->arena, bytes);
 	/* Taking over evicts nothing. */
-	if (!taken && s->resumes) {
+	if (!taken && s->restores_clients) {
 		arena_take_heap_anyway(s->arena, bytes);
 		taken = true;
 	}
@@ -118,7 +118,7 @@ static int take_heap(struct tenant *t, uint64_t bytes) {
 }
 
 static int charge(struct tenant *t, uint64_t bytes, bool reserve) {
-	bool limited = t->limits.max_memory != 0 && !t->shard->resumes;
+	bool limited = t->limits.max_memory != 0 && !t->shard->restores_clients;
 	bool over = limited && quota_over(t, 0, bytes), fits = !over || quota_fits(t, 0, bytes, 0);
 	if (!fits && !(reserve && quota_in_reserve(t, bytes)))
 		return ATOMDB_E_OOM;

@@ -71,7 +71,7 @@ static struct left leave(void) {
 	assert_int_equal(deserialize_element(&list, &l.state), 1);
 	for (unsigned i = 0; i < WORKERS; i++) {
 		pins_keep(l.server->shards[i]);
-		shard_resume(l.server->shards[i], true);
+		shard_restore_clients(l.server->shards[i], true);
 	}
 	close_all(l.server);
 	return l;
