@@ -57,8 +57,9 @@ int64_t keyspace_deadline(const struct entry *e);
  * passed. max_ttl applies. Returns 0 or ATOMDB_E_OOM. */
 int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, int64_t deadline);
 
-/* Removes an entry that a lookup returned. */
-void keyspace_delete(struct tenant *t, const struct key *key, struct entry *e);
+/* Removes an entry that a lookup returned. Returns 0, or ATOMDB_E_OOM in an open scope that has no room for it, and
+ * nothing has changed. */
+int keyspace_delete(struct tenant *t, const struct key *key, struct entry *e);
 
 /* Returns the bytes of the entry's block and of what its value holds outside: MEMORY USAGE. */
 size_t keyspace_memory(const struct tenant *t, const struct entry *e);

@@ -11,5 +11,6 @@ struct tenant;
 int keyspace_move(struct tenant *t, const struct key *from, struct entry *e, const struct key *to, struct entry *old);
 /* Copies an entry to another key; otherwise like keyspace_move(). */
 int keyspace_copy(struct tenant *t, struct entry *e, const struct key *to, struct entry *old);
-/* Exchanges databases `a` and `b`, in constant time. */
-void keyspace_swap(struct tenant *t, unsigned a, unsigned b);
+/* Exchanges databases `a` and `b`, in constant time. Returns 0; ATOMDB_E_OOM in an open scope that has no room for it,
+ * and nothing has changed. */
+int keyspace_swap(struct tenant *t, unsigned a, unsigned b);

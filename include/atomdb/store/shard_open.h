@@ -34,7 +34,8 @@ int shard_fd(const struct shard *s);
 const struct shard_recovery *shard_recovery(const struct shard *s);
 /* Saves the shard, so that the next process can adopt it without a rebuild. The caller calls it once, after the worker
  * has stopped and before registry_free(), and calls only shard_fd() and shard_free() after it. Returns 0 or -errno;
- * after an error the next process rebuilds the shard. */
+ * after an error the next process rebuilds the shard. -EBUSY: a command is suspended in a scope, which the rebuild
+ * rolls back. */
 int shard_save(struct shard *s);
 /* Sets whether the worker is adopting clients of the former process. Meanwhile their memory is charged even beyond a
  * limit, because they had it before. The shard evicts no key and closes no client for it. */

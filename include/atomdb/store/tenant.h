@@ -53,7 +53,8 @@ uint64_t tenant_scratch_limit(const struct tenant *t);
 /* Bytes charged for a database: `*all` of it, and of these `*table` for its table. For the tenant's own worker. */
 void tenant_database_bytes(const struct tenant *t, unsigned database, uint64_t *all, uint64_t *table);
 
-/* Puts new limits in force. shard_work() evicts the entries above them in slices. */
+/* Puts new limits in force. shard_work() evicts the entries above them in slices. The limits of a suspended tenant wait
+ * until it is resumed. */
 void tenant_set_limits(struct tenant *t, const struct tenant_limits *limits, uint64_t now_ns);
 /* Puts new defaults in force for a tenant that clients opened, except for the former limits that it keeps. An orphan's
  * limits do not change. */

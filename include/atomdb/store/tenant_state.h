@@ -103,6 +103,41 @@ struct tenant_clients {
 	bool removed;           /* the configuration removed the tenant; it accepts no client, its clients close */
 };
 
+/* A change of an entry in place: see src/store/keyspace/check.h. */
+struct entry_change {
+	size_t from, to; /* the changing bytes, from the start of the entry */
+	uint8_t rest;    /* the check without the changing units */
+	bool whole;      /* the check is computed from the whole entry */
+};
+
+/* An open undo scope, beside its log in the arena: see src/store/keyspace/undo.h. All zeros: none is open. */
+struct undo_scope {
+	unsigned depth;             /* number of open scopes, one in the other */
+	bool transaction;           /* the scope is that of a transaction */
+	bool marked;                /* the scope was suspended: it counts in the shard's marked_scopes */
+	struct tenant *tenant;      /* the tenant of the scope, from its first note on; or NULL */
+	uint64_t bytes;             /* charged to it for the log and the kept blocks */
+	uint64_t transaction_bytes; /* charged for the queued commands of the transaction */
+	uint32_t dropped_last;      /* ref of the first database that the scope dropped; 0: it dropped none */
+	uint32_t dropped_note;      /* the number of the note of the list of dropped databases */
+	uint32_t index;             /* ref of the index of the notes of changes in place; 0: none */
+	unsigned index_bits;        /* the index has 2^index_bits slots */
+	uint32_t indexed;           /* slots in use */
+	struct entry_change change;
+};
+
+/* The state of a tenant whose command is suspended: see include/atomdb/store/suspend.h. */
+struct suspension {
+	bool suspended;
+	bool limits_wait;        /* `limits` are to be put in force after the resumption */
+	struct undo_scope scope; /* while suspended: the scope of the command */
+	uint32_t dropped; /* while suspended: ref of the database that the scope dropped last; 0: it dropped none */
+	uint64_t made_up; /* while suspended: the shard's fair_share.made_up */
+	struct list link; /* link in the shard's list of tenants that catch up */
+	struct tenant_limits limits;
+	void (*set_limits)(struct tenant *t); /* puts `limits` in force */
+};
+
 struct tenant {
 	/* Hex digits of a keyed hash of the secret with which a client opened the tenant; "": none */
 	char fingerprint[TENANT_FINGERPRINT + 1];
@@ -125,10 +160,16 @@ struct tenant {
 	int64_t hold_end_ms; /* CLOCK_MONOTONIC: no key expires before it; nothing writes to the tenant; 0: not set */
 	struct list over;    /* link in the shard's list of tenants above their quota */
 	uint64_t dying;      /* part of counters.bytes: unlinked, and freed in slices */
+	struct suspension suspension;
 };
 
 static inline const struct tenant_identity *tenant_identity(const struct tenant *t) {
 	return atomic_load_explicit(&t->identity, memory_order_acquire);
+}
+
+/* Returns whether shard_suspend() has suspended the tenant's command. */
+static inline bool tenant_suspended(const struct tenant *t) {
+	return t->suspension.suspended;
 }
 
 /* Returns whether the configuration names the tenant. */

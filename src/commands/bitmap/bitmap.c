@@ -264,7 +264,7 @@ enum outcome cmd_bitop(struct session *s, const struct request *r) {
 	if (longest != 0)
 		error = string_set_raw(s->tenant, &key, old, buffer_slice(result), DEADLINE_NONE);
 	else if (old != NULL)
-		keyspace_delete(s->tenant, &key, old);
+		error = keyspace_delete(s->tenant, &key, old);
 	if (error < 0)
 		return reply_store_error(s, error);
 	if (longest != 0)

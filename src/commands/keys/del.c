@@ -8,19 +8,26 @@
 
 enum outcome cmd_generic_del(struct session *s, const struct request *r) {
 	int64_t removed = 0;
-	if (r->argc > 2)
+	int error = 0;
+	if (r->argc > 2) {
 		keyspace_begin(s->tenant->shard);
-	for (uint32_t i = 1; i < r->argc; i++) {
+		error = keyspace_reserve(s->tenant, r->argc - 1);
+	}
+	for (uint32_t i = 1; i < r->argc && error == 0; i++) {
 		struct key key = request_key(s, r, i);
 		struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
 		if (e == NULL)
 			continue;
-		keyspace_delete(s->tenant, &key, e);
+		error = keyspace_delete(s->tenant, &key, e);
+		if (error != 0)
+			break;
 		keyspace_event(s, NOTIFY_GENERIC, "del", &key);
 		removed++;
 	}
 	if (r->argc > 2)
 		keyspace_commit(s->tenant->shard);
+	if (error < 0)
+		return reply_store_error(s, error);
 	writer_integer(s->reply, removed);
 	return OUTCOME_DONE;
 }

@@ -82,12 +82,8 @@ static enum outcome expire(struct session *s, const struct request *r, enum expi
 		writer_integer(s->reply, 0);
 		return OUTCOME_DONE;
 	}
-	int error = 0;
 	bool past = deadline <= session_now(s);
-	if (past)
-		keyspace_delete(s->tenant, &key, e);
-	else
-		error = keyspace_expire(s->tenant, &key, e, deadline);
+	int error = past ? keyspace_delete(s->tenant, &key, e) : keyspace_expire(s->tenant, &key, e, deadline);
 	if (error < 0)
 		return reply_store_error(s, error);
 	keyspace_event(s, NOTIFY_GENERIC, past ? "del" : "expire", &key);

@@ -63,7 +63,9 @@ static enum outcome sort(struct session *s, const struct request *r, bool may_st
 	struct key destination = request_key(s, r, store);
 	struct entry *old = keyspace_find(s->tenant, &destination, LOOKUP_PEEK);
 	if (old != NULL) {
-		keyspace_delete(s->tenant, &destination, old);
+		int error = keyspace_delete(s->tenant, &destination, old);
+		if (error < 0)
+			return reply_store_error(s, error);
 		keyspace_event(s, NOTIFY_GENERIC, "del", &destination);
 	}
 	writer_integer(s->reply, 0);

@@ -22,8 +22,11 @@ static enum outcome flush(struct session *s, const struct request *r, unsigned d
 	if (r->argc > 2 || (r->argc == 2 && !slice_is(r->argv[1], "SYNC") && !slice_is(r->argv[1], "ASYNC")))
 		return reply_syntax_error(s);
 	const struct tenant_counters *f = &s->tenant->counters;
-	s->tenant->clients.changes += counter_get(database == TENANT_DATABASES ? &f->keys : &f->db_keys[database]);
-	keyspace_flush(s->tenant, database);
+	uint64_t keys = counter_get(database == TENANT_DATABASES ? &f->keys : &f->db_keys[database]);
+	int error = keyspace_flush(s->tenant, database);
+	if (error < 0)
+		return reply_store_error(s, error);
+	s->tenant->clients.changes += keys;
 	writer_ok(s->reply);
 	return OUTCOME_DONE;
 }

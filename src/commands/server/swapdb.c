@@ -20,7 +20,9 @@ enum outcome cmd_swapdb(struct session *s, const struct request *r) {
 	if (a < 0 || a >= TENANT_DATABASES || b < 0 || b >= TENANT_DATABASES)
 		return reply_error(s, "ERR DB index is out of range");
 	watched_swap(s->tenant, (unsigned)a, (unsigned)b);
-	keyspace_swap(s->tenant, (unsigned)a, (unsigned)b);
+	int error = keyspace_swap(s->tenant, (unsigned)a, (unsigned)b);
+	if (error < 0)
+		return reply_store_error(s, error);
 	s->tenant->clients.changes++;
 	if (a != b && s->tenant->clients.subscriptions != NULL)
 		tracking_swapped(s->tenant->clients.subscriptions);

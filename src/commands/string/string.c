@@ -214,11 +214,16 @@ enum outcome cmd_getdel(struct session *s, const struct request *r) {
 	struct string *e;
 	if (!request_string(s, r, 1, LOOKUP_READ, &key, &e))
 		return OUTCOME_DONE;
+	size_t mark = s->reply->out->len;
 	reply_value(s, e);
-	if (e != NULL) {
-		keyspace_delete(s->tenant, &key, string_entry(e));
-		keyspace_event(s, NOTIFY_GENERIC, "del", &key);
+	if (e == NULL)
+		return OUTCOME_DONE;
+	int error = keyspace_delete(s->tenant, &key, string_entry(e));
+	if (error < 0) {
+		reply_rewind(s, mark);
+		return reply_store_error(s, error);
 	}
+	keyspace_event(s, NOTIFY_GENERIC, "del", &key);
 	return OUTCOME_DONE;
 }
 

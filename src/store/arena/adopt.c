@@ -62,6 +62,12 @@ void arena_unsave(struct arena *a) {
 	crash_point();
 }
 
+void arena_mark(struct arena *a, bool on) {
+	crash_point();
+	a->header->version = ATOMDB_FORMAT_VERSION | (on ? ARENA_MARK : 0); /* one store */
+	crash_point();
+}
+
 void arena_disown(struct arena *a) {
 	a->fd = -1;
 }
@@ -71,7 +77,7 @@ void arena_disown(struct arena *a) {
 static int check_header(const struct header *h, uint64_t pages) {
 	if (h->magic != ARENA_MAGIC)
 		return ATOMDB_E_FORMAT;
-	if (h->version != ATOMDB_FORMAT_VERSION)
+	if ((h->version & ~ARENA_MARK) != ATOMDB_FORMAT_VERSION)
 		return ATOMDB_E_VERSION;
 	if (h->identity != arena_identity(h))
 		return ATOMDB_E_CHECKSUM;

@@ -17,6 +17,9 @@ void arena_set_budget(struct arena *a, struct memory_budget *budget);
 int arena_save(struct arena *a);
 /* Marks the arena as not clean for arena_adopt(). */
 void arena_unsave(struct arena *a);
+/* Marks the arena as one that needs a release which knows suspended undo scopes, or takes the mark off. An earlier
+ * release refuses a marked arena as one of another version, and changes nothing. */
+void arena_mark(struct arena *a, bool on);
 /* Gives the memfd back to the caller: arena_close leaves it open. */
 void arena_disown(struct arena *a);
 

@@ -304,7 +304,9 @@ void arena_free(struct arena *a, ref block, size_t size, enum arena_kind kind) {
 }
 
 uint64_t arena_identity(const struct header *h) {
-	return crc64(0, (struct slice){(const char *)h, offsetof(struct header, identity)});
+	struct header unmarked = {.magic = h->magic, .version = h->version & ~ARENA_MARK, .root = h->root};
+
+	return crc64(0, (struct slice){(const char *)&unmarked, offsetof(struct header, identity)});
 }
 
 ref arena_root(struct arena *a, size_t size) {

@@ -31,6 +31,8 @@
 #ifndef ATOMDB_FORMAT_VERSION
 #define ATOMDB_FORMAT_VERSION 2
 #endif
+/* A bit of the version in the header: see arena_mark(). */
+#define ARENA_MARK     0x80000000u
 #define UNITS_PER_PAGE (ARENA_PAGE / ARENA_UNIT)
 /* The kernel's huge pages: see hugepages.c. */
 #define HUGEPAGE_BYTES (2 * MIB)

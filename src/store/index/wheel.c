@@ -156,6 +156,46 @@ void wheel_release(struct arena *a, struct wheel *w, unsigned *steps) {
 	}
 }
 
+void wheel_park(struct arena *a, ref list, ref entry) {
+	struct block_ttl *l = at(a, list), *t = at(a, entry);
+
+	assert(t->wheel_prev == 0);
+	if (l->wheel_next == 0)
+		l->wheel_prev = l->wheel_next = list;
+	t->wheel_prev = l->wheel_prev;
+	t->wheel_next = list;
+	at(a, l->wheel_prev)->wheel_next = entry;
+	l->wheel_prev = entry;
+}
+
+bool wheel_parks_none(struct arena *a, ref list) {
+	ref first = at(a, list)->wheel_next;
+
+	return first == 0 || first == list;
+}
+
+ref wheel_unpark(struct arena *a, struct wheel *w, ref list) {
+	if (wheel_parks_none(a, list))
+		return 0;
+	ref entry = at(a, list)->wheel_next;
+
+	wheel_remove(a, w, entry);
+	return entry;
+}
+
+void wheel_hold_parked(struct arena *a, struct wheel *w, ref list) {
+	struct block_ttl *l = at(a, list);
+
+	if (!wheel_parks_none(a, list)) {
+		at(a, l->wheel_next)->wheel_prev = WHEEL_HELD;
+		at(a, l->wheel_prev)->wheel_next = w->held;
+		if (w->held != 0)
+			at(a, w->held)->wheel_prev = l->wheel_prev;
+		w->held = l->wheel_next;
+	}
+	l->wheel_prev = l->wheel_next = 0;
+}
+
 void wheel_rewind(struct wheel *w, int64_t now) {
 	if (now >= w->now)
 		return;

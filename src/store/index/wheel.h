@@ -8,7 +8,7 @@
  *
  * The wheel_prev of an entry is the ref of the entry before it, 1 + level * 64 + slot for the first entry of a slot,
  * WHEEL_HELD for the first held entry, or 0 for an entry that is not in the wheel. Refs of blocks are larger than any
- * of these numbers. */
+ * of these numbers. A list of parked entries is circular and includes a block of the caller's. */
 #pragma once
 
 #include <stdbool.h>
@@ -44,6 +44,18 @@ void wheel_replace(struct arena *a, struct wheel *w, ref from, ref to);
 void wheel_hold(struct arena *a, struct wheel *w, ref entry);
 /* Moves up to `*steps` held entries back into the slots. Decrements `*steps` by their number. */
 void wheel_release(struct arena *a, struct wheel *w, unsigned *steps);
+
+/* Lists of entries outside of the slots. The caller keeps the head of such a list in the part of struct block_ttl of a
+ * block. `list` is the ref of that block. All zeros is an empty list. wheel_remove() takes an entry out of the list;
+ * wheel_replace() works too. */
+/* Appends an entry, which wheel_next() has taken out, to a list. */
+__attribute__((cold)) void wheel_park(struct arena *a, ref list, ref entry);
+/* Returns whether the list is empty. */
+bool wheel_parks_none(struct arena *a, ref list);
+/* Takes out the entry that was parked first, and returns it. Returns 0 if the list is empty. */
+__attribute__((cold)) ref wheel_unpark(struct arena *a, struct wheel *w, ref list);
+/* Holds all entries of the list, as wheel_hold() does, in constant time. Empties the list: it is all zeros. */
+__attribute__((cold)) void wheel_hold_parked(struct arena *a, struct wheel *w, ref list);
 
 /* Sets the time of the wheel back to `now`. Does nothing if that is not earlier. The next calls of wheel_next() move
  * the entries that change their place. */

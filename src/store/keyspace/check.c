@@ -9,11 +9,14 @@
 #include <emmintrin.h>
 #endif
 
+#include "atomdb/util/fiber.h"
 #include "store/arena/crash_point.h"
 
 #define UNIT 16u
 /* The check of an entry up to this size is computed from the whole entry after a change in place. */
 #define SMALL 256u
+/* Units that are summed up between two check points. */
+#define PIECE_UNITS (CHECK_PIECE / UNIT)
 /* The check of an entry of zeros, so that zeroed memory does not fit. */
 #define START 0xa5
 
@@ -125,8 +128,23 @@ static uint8_t sum_units(const struct entry *e, uint32_t owner, size_t from, siz
 	return bytes;
 }
 
+/* The same as sum_units() in pieces, with check points between them. */
+static __attribute__((cold, noinline)) uint8_t sum_pieces(const struct entry *e, uint32_t owner, size_t from,
+							  size_t to) {
+	uint8_t sum = 0;
+	for (; to - from > PIECE_UNITS; from += PIECE_UNITS) {
+		sum = (uint8_t)(sum + sum_units(e, owner, from, from + PIECE_UNITS));
+		(void)fiber_check();
+	}
+	return (uint8_t)(sum + sum_units(e, owner, from, to));
+}
+
 uint8_t check_of(const struct entry *e, uint32_t owner, size_t size) {
 	return (uint8_t)(START + sum_all(e, owner, size));
+}
+
+uint8_t check_of_long(const struct entry *e, uint32_t owner, size_t size) {
+	return (uint8_t)(START + sum_pieces(e, owner, 0, units(size)));
 }
 
 bool check_fits(const struct entry *e) {
@@ -139,31 +157,33 @@ static inline void set_check(struct entry *e, uint8_t check) {
 }
 
 void check_renew(struct entry *e) {
-	set_check(e, check_of(e, e->owner, entry_size(e)));
+	size_t size = entry_size(e);
+	set_check(e, __builtin_expect(size > CHECK_PIECE, 0) ? check_of_long(e, e->owner, size)
+							     : check_of(e, e->owner, size));
 }
 
 /* ---- changes in place ---- */
 
 /* Returns the part that the units of an open change have in the sum: those of the header and of the changing bytes. */
 static uint8_t sum_changing(const struct shard *s, const struct entry *e) {
-	const struct entry_change *c = &s->change;
+	const struct entry_change *c = &s->scope.change;
 	size_t header = units(entry_header_size(entry_flags(e))), end = units(entry_size(e));
 	size_t from = c->from / UNIT < header ? header : c->from / UNIT, to = units(c->to) < end ? units(c->to) : end;
-	return (uint8_t)(sum_units(e, e->owner, 0, header) + (from < to ? sum_units(e, e->owner, from, to) : 0));
+	return (uint8_t)(sum_units(e, e->owner, 0, header) + (from < to ? sum_pieces(e, e->owner, from, to) : 0));
 }
 
 void check_begin(struct shard *s, struct entry *e, size_t from, size_t to) {
-	s->change.whole = entry_size(e) <= SMALL;
-	if (!s->change.whole) {
-		s->change = (struct entry_change){.from = from, .to = to};
-		s->change.rest = (uint8_t)(entry_check(e) - sum_changing(s, e));
+	s->scope.change.whole = entry_size(e) <= SMALL;
+	if (!s->scope.change.whole) {
+		s->scope.change = (struct entry_change){.from = from, .to = to};
+		s->scope.change.rest = (uint8_t)(entry_check(e) - sum_changing(s, e));
 	}
 	s->root->changing = entry_ref(s, e);
 	crash_point();
 }
 
 void check_begin_whole(struct shard *s, ref block) {
-	s->change.whole = true;
+	s->scope.change.whole = true;
 	s->root->changing = block;
 	crash_point();
 }
@@ -171,10 +191,10 @@ void check_begin_whole(struct shard *s, ref block) {
 void check_end(struct shard *s) {
 	struct entry *e = entry_at(s, s->root->changing);
 	crash_point();
-	if (s->change.whole)
+	if (s->scope.change.whole)
 		check_renew(e);
 	else
-		set_check(e, (uint8_t)(s->change.rest + sum_changing(s, e)));
+		set_check(e, (uint8_t)(s->scope.change.rest + sum_changing(s, e)));
 	crash_point();
 	s->root->changing = 0;
 	crash_point();

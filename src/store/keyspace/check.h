@@ -11,13 +11,19 @@
  *
  * The sum lets a part be exchanged without reading the rest, so a change of a few bytes costs the same in a large
  * value. During such a change the shard's root names the entry. If the process ends meanwhile, the check does not fit,
- * and recovery renews it. */
+ * and recovery renews it.
+ *
+ * To renew, to begin or to end a change has check points if the changing part has more than CHECK_PIECE bytes. */
 #pragma once
 
 #include "store/keyspace/record.h"
 
 /* Returns the check that an entry of `size` bytes has with this owner. The other parts of the entry are in place. */
 uint8_t check_of(const struct entry *e, uint32_t owner, size_t size);
+/* Bytes that are summed up between two check points. */
+#define CHECK_PIECE ((size_t)1 << 20)
+/* The same with check points, for an entry of more than CHECK_PIECE bytes. */
+uint8_t check_of_long(const struct entry *e, uint32_t owner, size_t size);
 /* Returns whether the entry has the right check. The entry must not be larger than its block. */
 bool check_fits(const struct entry *e);
 /* Sets the check of the entry to the right one. */

@@ -6,10 +6,12 @@
 #include <assert.h>
 
 #include "atomdb/util/error.h"
+#include "atomdb/util/fiber.h"
 #include "store/arena/crash_point.h"
 #include "store/keyspace/account.h"
 #include "store/keyspace/change.h"
 #include "store/keyspace/check.h"
+#include "store/keyspace/copy.h"
 #include "store/keyspace/drop.h"
 #include "store/keyspace/fair_share.h"
 #include "store/keyspace/quota.h"
@@ -93,9 +95,12 @@ static __attribute__((noinline)) int make_room(struct tenant *t, const struct da
 	uint64_t growth = growing == NULL ? 0 : table_growth(&growing->table);
 	if (!quota_fits(t, entries, bytes + (growth < FIRST_TABLE ? growth : FIRST_TABLE), keep))
 		return ATOMDB_E_OOM;
-	if (fair_share_is_above(t, bytes + growth) && fair_share_make_up(t, bytes + growth, block, growth, keep) != 0)
+	bool above = fair_share_is_above(t, bytes + growth);
+	if (above && fair_share_make_up(t, bytes + growth, block, growth, keep) != 0)
 		return ATOMDB_E_OOM;
-	return quota_evict(t, growing, entries, bytes, keep);
+	/* Neighbours must not take the pages that were made free. */
+	return above || t->shard->uncounted ? quota_evict(t, growing, entries, bytes, keep)
+					    : quota_evict_long(t, growing, entries, bytes, keep);
 }
 
 /* Adds the flags that the lengths and the deadline require. */
@@ -155,13 +160,19 @@ int draft_make(struct tenant *t, struct database *d, const struct key *key, stru
 	size_t bytes = arena_block_size(size), growth = 0;
 	if (old != NULL) {
 		size_t before = arena_block_size(entry_size(old));
-		if (undo_keeps(s, old) && quota_has_to_fit(t, before))
-			before = 0;
+		if (undo_active(s)) {
+			if (undo_reserve(t, UNDO_REPLACE) != 0)
+				return ATOMDB_E_OOM;
+			if (undo_keeps(s, old) && quota_has_to_fit(t, before))
+				before = 0;
+		}
 		ref block = entry_ref(s, old);
 		lru_touch(s->arena, &t->record->lru, block);
 		keep = keep != 0 ? keep : block;
 		bytes = bytes > before ? bytes - before : 0;
 	} else {
+		if (undo_make_room(t, UNDO_REPLACE) != 0)
+			return ATOMDB_E_OOM;
 		growth = table_growth(&d->table);
 	}
 	if (__builtin_expect(quota_over(t, old == NULL, bytes + growth) || fair_share_is_above(t, bytes + growth), 0))
@@ -188,10 +199,27 @@ void draft_discard(struct shard *s, const struct draft *draft) {
 	arena_free(s->arena, draft->block, draft->size, ARENA_ENTRY);
 }
 
-void draft_seal(struct draft *draft) {
-	uint8_t check = check_of(draft->entry, draft->owner, draft->size);
+static inline void set_check(struct draft *draft, uint8_t check) {
 	draft->entry->sizes |= entry_sizes_check(check);
 	draft->owner |= entry_owner_check(check);
+}
+
+void draft_seal(struct draft *draft) {
+	set_check(draft, check_of(draft->entry, draft->owner, draft->size));
+}
+
+static __attribute__((cold, noinline)) void fill_long(struct draft *draft, const void *stored, size_t len) {
+	copy_long(draft->value, stored, len);
+	set_check(draft, check_of_long(draft->entry, draft->owner, draft->size));
+}
+
+void draft_fill(struct draft *draft, const void *stored, size_t len) {
+	if (__builtin_expect(len > COPY_PIECE, 0)) {
+		fill_long(draft, stored, len);
+		return;
+	}
+	memcpy(draft->value, stored, len);
+	draft_seal(draft);
 }
 
 /* A new key frees more than one dropped entry. So a client that fills and flushes in a loop cannot drop entries faster
@@ -209,6 +237,7 @@ void draft_publish(struct tenant *t, struct database *d, const struct key *key, 
 	struct entry *e = draft->entry;
 	size_t bytes = arena_block_size(draft->size);
 	uint32_t owner = draft->owner;
+	fiber_forbid();
 	if (undo_active(s))
 		owner = undo_create(s, draft->block, owner);
 	else if (old != NULL)
@@ -225,6 +254,7 @@ void draft_publish(struct tenant *t, struct database *d, const struct key *key, 
 		account_entry(t, d, key->db_slot, ttl, bytes, true);
 		if (__builtin_expect(d->table.old.buckets != 0, 0))
 			account_table_step(t, d);
+		fiber_allow();
 		change_tell(t, CHANGE_NEW, key->db_slot, key->name);
 		free_some_dropped(s);
 		return;
@@ -257,5 +287,6 @@ void draft_publish(struct tenant *t, struct database *d, const struct key *key, 
 		crash_point();
 		value_type_free_entry(s, block, old_owner, size);
 	}
+	fiber_allow();
 	change_tell(t, CHANGE_VALUE, key->db_slot, key->name);
 }

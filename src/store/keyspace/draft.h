@@ -30,8 +30,11 @@ int64_t draft_deadline(const struct tenant *t, const struct entry *old, int64_t 
 /* Writes the check of a draft whose value is written. A draft without a check is published after
  * check_begin_whole(). */
 void draft_seal(struct draft *draft);
+/* Writes the value of a draft, `len` stored bytes, and its check. Has check points if the value is long. */
+void draft_fill(struct draft *draft, const void *stored, size_t len);
 /* Frees a draft that is not published. */
 void draft_discard(struct shard *s, const struct draft *draft);
-/* Puts a finished draft in the place of `old`, or into the table if `old` is NULL. */
+/* Puts a finished draft in the place of `old`, or into the table if `old` is NULL. In an open scope there must be room
+ * for UNDO_REPLACE notes: draft_make() makes it, draft_make_in_room() does not. */
 void draft_publish(struct tenant *t, struct database *d, const struct key *key, struct entry *old,
 		   const struct draft *draft);

@@ -5,6 +5,8 @@
  * store both drops a database and lists it, and it leaves the list when none of its entries is left. */
 #include "store/keyspace/drop.h"
 
+#include "atomdb/util/error.h"
+#include "atomdb/util/fiber.h"
 #include "store/arena/crash_point.h"
 #include "store/keyspace/record.h"
 #include "store/keyspace/undo.h"
@@ -40,24 +42,48 @@ static ref database_drop(struct tenant *t, unsigned db_slot, ref next) {
 	return block;
 }
 
-void keyspace_flush(struct tenant *t, unsigned database) {
+/* Whether the database at a place is there, and is to go. */
+static bool is_flushed(const struct tenant *t, unsigned db_slot, unsigned database) {
+	return (database == t->record->numbers[db_slot] || database == TENANT_DATABASES) &&
+	       t->record->databases[db_slot] != 0;
+}
+
+/* Drops the databases. Returns the first of them. */
+static ref drop_all(struct tenant *t, unsigned database) {
+	struct shard *s = t->shard;
+	ref head = s->root->dropped, last = 0;
+	for (unsigned i = 0; i < TENANT_DATABASES; i++) {
+		if (!is_flushed(t, i, database))
+			continue;
+		head = database_drop(t, i, head);
+		last = last == 0 ? head : last;
+	}
+	crash_point();
+	s->root->dropped = head;
+	crash_point();
+	return last;
+}
+
+int keyspace_flush(struct tenant *t, unsigned database) {
+	struct shard *s = t->shard;
+	bool some = false;
+	for (unsigned i = 0; i < TENANT_DATABASES; i++)
+		some = some || is_flushed(t, i, database);
+	if (some && undo_active(s) && undo_note_dropped(t) != 0)
+		return ATOMDB_E_OOM;
 	if (t->watcher != NULL)
 		t->watcher(t, CHANGE_FLUSH, database, SLICE(""));
-	struct shard *s = t->shard;
-	ref first = s->root->dropped;
-	if (undo_active(s))
-		undo_note_dropped(s);
-	for (unsigned i = 0; i < TENANT_DATABASES; i++)
-		if ((database == t->record->numbers[i] || database == TENANT_DATABASES) && t->record->databases[i] != 0)
-			first = database_drop(t, i, first);
-	crash_point();
-	s->root->dropped = first;
-	crash_point();
+	fiber_forbid();
+	ref last = drop_all(t, database);
+	if (undo_active(s) && s->scope.dropped_last == 0)
+		s->scope.dropped_last = last;
 	/* If the tenant has no entries, its list holds only entries of dropped databases. */
 	if (counter_get(&t->counters.keys) == 0 && t->record->lru.newest != 0) {
 		t->record->lru = (struct lru){0, 0};
 		t->record->lru_number++;
 	}
+	fiber_allow();
+	return 0;
 }
 
 struct drop {

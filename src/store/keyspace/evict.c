@@ -1,5 +1,6 @@
 #include "store/keyspace/evict.h"
 
+#include "atomdb/util/fiber.h"
 #include "store/keyspace/account.h"
 #include "store/keyspace/age_histogram.h"
 #include "store/keyspace/change.h"
@@ -17,12 +18,14 @@ bool evict_oldest(struct tenant *t, ref keep) {
 		uint64_t hash = hash_bytes(&s->context.seed, name.data, name.len);
 		if (d != NULL && table_remove(&s->context, &d->table, hash, oldest)) {
 			bool due = entry_due(s, e);
+			fiber_forbid();
 			if (!due)
 				age_histogram_add_evicted(&s->counters, s->used_now, e);
 			counter_add(due ? &t->counters.expirations : &t->counters.evictions, 1);
 			change_tell(t, due ? CHANGE_EXPIRED : CHANGE_EVICTED, entry_database(e), name);
 			remove_unlinked(t, d, oldest, false);
 			account_table_step(t, d);
+			fiber_allow();
 			return true;
 		}
 		/* The entry belongs to a dropped database. */

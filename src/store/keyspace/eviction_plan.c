@@ -104,8 +104,8 @@ static struct tenant *next_above(const struct eviction_plan *p) {
 	uint64_t most = s->fair_share.level;
 	for (uint32_t i = 1; i < s->slots; i++) {
 		struct tenant *t = s->tenants[i];
-		if (t == NULL || t->limits.eviction == EVICTION_NONE || t->record->lru.oldest == 0 ||
-		    counter_get(&t->counters.bytes) <= most || has_part(p, t))
+		if (t == NULL || tenant_suspended(t) || t->limits.eviction == EVICTION_NONE ||
+		    t->record->lru.oldest == 0 || counter_get(&t->counters.bytes) <= most || has_part(p, t))
 			continue;
 		most = counter_get(&t->counters.bytes);
 		found = t;

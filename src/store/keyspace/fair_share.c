@@ -142,8 +142,8 @@ static struct tenant *furthest_above(struct shard *s) {
 	h->furthest = NULL;
 	for (uint32_t i = 1; i < s->slots; i++) {
 		struct tenant *t = s->tenants[i];
-		if (t == NULL || t->limits.eviction == EVICTION_NONE || t->record->lru.oldest == 0 ||
-		    !fair_share_is_above(t, 0))
+		if (t == NULL || tenant_suspended(t) || t->limits.eviction == EVICTION_NONE ||
+		    t->record->lru.oldest == 0 || !fair_share_is_above(t, 0))
 			continue;
 		if (h->furthest == NULL || counter_get(&t->counters.bytes) > counter_get(&h->furthest->counters.bytes))
 			h->furthest = t;
@@ -186,6 +186,12 @@ static void look_again_later(struct shard *s) {
 	if (h->pause_ms > PAUSE_MAX_MS)
 		h->pause_ms = PAUSE_MAX_MS;
 	h->look_ns = s->now_ns + (uint64_t)h->pause_ms * 1000000;
+}
+
+void fair_share_look_again(struct shard *s) {
+	s->fair_share.none_at = UINT64_MAX; /* the number of no level */
+	s->fair_share.pause_ms = 0;
+	s->fair_share.look_ns = 0;
 }
 
 void fair_share_give_way(struct shard *s, unsigned units) {
@@ -239,7 +245,7 @@ static uint64_t bytes_above_here(const struct shard *s) {
 	uint64_t sum = 0;
 	for (uint32_t i = 1; i < s->slots; i++) {
 		const struct tenant *t = s->tenants[i];
-		if (t == NULL || !fair_share_is_above(t, 0))
+		if (t == NULL || tenant_suspended(t) || !fair_share_is_above(t, 0))
 			continue;
 		uint64_t above = counter_get(&t->counters.bytes) - s->fair_share.level, most = quota_evictable(t, 0);
 		sum += above < most ? above : most;
@@ -377,7 +383,7 @@ bool fair_share_make_way(struct tenant *t, size_t size, unsigned kind, ref keep,
 	bool kept = arena_keep_reserve(s->arena, above);
 	if (!above && kept)
 		return true;
-	if (above && t->limits.eviction == EVICTION_NONE)
+	if (above && (t->limits.eviction == EVICTION_NONE || tenant_suspended(t)))
 		return false;
 	if (free_without_eviction(t, size))
 		return true;

@@ -51,6 +51,8 @@ void fair_share_end(struct shard *s);
  * once. 0: there is none. */
 ref fair_share_alloc_zero(struct shard *s, size_t size);
 
+/* Looks for tenants above the level in the next slice: one more may give way. */
+void fair_share_look_again(struct shard *s);
 /* Evicts, in a slice of about `units` entries, from this shard's tenants above the level. */
 void fair_share_give_way(struct shard *s, unsigned units);
 /* When fair_share_give_way is next needed, in milliseconds since 1970; INT64_MAX: never. */

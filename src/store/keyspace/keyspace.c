@@ -1,6 +1,7 @@
 #include "store/keyspace/keyspace.h"
 
 #include "atomdb/util/error.h"
+#include "atomdb/util/fiber.h"
 #include "store/arena/crash_point.h"
 #include "store/keyspace/change.h"
 #include "store/keyspace/check.h"
@@ -86,23 +87,24 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 	int64_t max = t->limits.max_ttl;
 	if (max != 0 && (deadline == DEADLINE_NONE || deadline - s->now_ms > max))
 		deadline = s->now_ms + max;
-	if (deadline != DEADLINE_NONE && deadline <= s->now_ms) {
-		keyspace_delete(t, key, e);
-		return 0;
-	}
+	if (deadline != DEADLINE_NONE && deadline <= s->now_ms)
+		return keyspace_delete(t, key, e);
 	if (entry_has(e, ENTRY_TTL) == (deadline != DEADLINE_NONE)) {
 		ref block = entry_ref(s, e);
+		if (deadline != entry_deadline(e) && !undo_is_free(s, e) &&
+		    undo_note_bytes(s, e, sizeof *e, sizeof deadline) != 0)
+			return ATOMDB_E_OOM;
 		change_tell(t, CHANGE_VALUE, key->db_slot, key->name);
 		if (deadline == entry_deadline(e))
 			return 0;
+		fiber_forbid();
 		wheel_remove(s->arena, &s->root->wheel, block);
-		if (!undo_is_free(s, e))
-			(void)undo_note_bytes(s, e, sizeof *e, sizeof deadline);
 		check_begin(s, e, 0, 0);
 		entry_ttl(e)->deadline = deadline; /* one store */
 		crash_point();
 		check_end(s);
 		wheel_add(s->arena, &s->root->wheel, block);
+		fiber_allow();
 		return 0;
 	}
 	struct database *d = tenant_database(t, key->db_slot);
@@ -111,14 +113,16 @@ int keyspace_expire(struct tenant *t, const struct key *key, struct entry *e, in
 	int error = draft_make(t, d, key, e, stored.len, entry_flags(e) & ENTRY_FORM, deadline, 0, &draft);
 	if (error != 0)
 		return error;
-	memcpy(draft.value, stored.data, stored.len);
-	draft_seal(&draft);
+	draft_fill(&draft, stored.data, stored.len);
 	s->moved = entry_ref(s, e);
 	draft_publish(t, d, key, e, &draft);
 	s->moved = 0;
 	return 0;
 }
 
-void keyspace_delete(struct tenant *t, const struct key *key, struct entry *e) {
+int keyspace_delete(struct tenant *t, const struct key *key, struct entry *e) {
+	if (undo_make_room(t, UNDO_REMOVE) != 0)
+		return ATOMDB_E_OOM;
 	remove_entry(t, tenant_database(t, key->db_slot), key->hash, entry_ref(t->shard, e), CHANGE_REMOVED);
+	return 0;
 }

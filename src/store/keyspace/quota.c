@@ -1,6 +1,7 @@
 #include "store/keyspace/quota.h"
 
 #include "atomdb/util/error.h"
+#include "atomdb/util/fiber.h"
 #include "store/keyspace/drop.h"
 #include "store/keyspace/evict.h"
 #include "store/keyspace/pin.h"
@@ -59,11 +60,11 @@ static uint64_t reserve_of(const struct tenant *t) {
 	return reserve < RESERVE_LEAST ? RESERVE_LEAST : reserve > RESERVE_MOST ? RESERVE_MOST : reserve;
 }
 
-/* Bytes that the open scope keeps for the tenant, whose command is the only one that runs in the shard. */
+/* Bytes that the tenant's open scope keeps. */
 static uint64_t kept_by_undo(const struct tenant *t) {
-	const struct shard *s = t->shard;
-	uint64_t bytes = s->undo_bytes + s->transaction_bytes;
-	return undo_keeps_dropped(s) ? bytes + t->dying : bytes;
+	const struct undo_scope *scope = undo_scope_of(t);
+	uint64_t bytes = scope->bytes + scope->transaction_bytes;
+	return scope->dropped_last != 0 ? bytes + t->dying : bytes;
 }
 
 bool quota_has_to_fit(const struct tenant *t, uint64_t kept) {
@@ -73,7 +74,7 @@ bool quota_has_to_fit(const struct tenant *t, uint64_t kept) {
 /* Charged bytes that count as room: they go soon, or at the end of the scope. */
 static uint64_t passing(const struct tenant *t) {
 	uint64_t kept = kept_by_undo(t), most = reserve_of(t);
-	return (kept < most ? kept : most) + (undo_keeps_dropped(t->shard) ? 0 : t->dying);
+	return (kept < most ? kept : most) + (undo_scope_of(t)->dropped_last != 0 ? 0 : t->dying);
 }
 
 bool quota_exceeded(const struct tenant *t, uint64_t entries, uint64_t bytes) {
@@ -126,8 +127,17 @@ int quota_evict(struct tenant *t, const struct database *growing, uint64_t entri
 	return 0;
 }
 
+int quota_evict_long(struct tenant *t, const struct database *growing, uint64_t entries, uint64_t bytes, ref keep) {
+	for (; quota_exceeded(t, entries, bytes + growth_of(growing)); (void)fiber_check())
+		if (t->limits.eviction == EVICTION_NONE || !evict_oldest(t, keep))
+			break;
+	return quota_evict(t, growing, entries, bytes, keep);
+}
+
 int quota_make_room(struct tenant *t, uint64_t bytes, ref keep) {
 	if (__builtin_expect(!quota_over(t, 0, bytes), 1))
 		return 0;
+	if (tenant_suspended(t))
+		return quota_fits(t, 0, bytes, keep) ? 0 : ATOMDB_E_OOM;
 	return quota_fits(t, 0, bytes, keep) ? quota_evict(t, NULL, 0, bytes, keep) : ATOMDB_E_OOM;
 }

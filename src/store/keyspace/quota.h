@@ -31,5 +31,8 @@ uint64_t quota_evictable(const struct tenant *t, ref keep);
 /* Evicts entries older than `keep` until `entries` and `bytes` more fit into the quota; quota_fits() was true.
  * `growing`: the database that the entry goes to, whose table may have to grow, or NULL. 0 or ATOMDB_E_OOM. */
 int quota_evict(struct tenant *t, const struct database *growing, uint64_t entries, uint64_t bytes, ref keep);
-/* Makes room for `bytes` beside the entries. 0, or ATOMDB_E_OOM and nothing has been evicted. */
+/* The same for the running command, with check points. */
+int quota_evict_long(struct tenant *t, const struct database *growing, uint64_t entries, uint64_t bytes, ref keep);
+/* Makes room for `bytes` beside the entries. From a suspended tenant nothing is evicted before it is resumed. 0, or
+ * ATOMDB_E_OOM and nothing has been evicted. */
 int quota_make_room(struct tenant *t, uint64_t bytes, ref keep);

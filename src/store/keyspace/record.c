@@ -12,6 +12,21 @@ void record_read_order(struct tenant_record *record) {
 	}
 }
 
+struct tenant_record *record_with_undo(const struct shard *s, uint32_t slot) {
+	ref block = shard_directory(s)[slot].record;
+	size_t size;
+	if (!arena_find_block(s->arena, block, ARENA_OTHER, &size) || size < sizeof(struct tenant_record))
+		return NULL;
+	return arena_at(s->arena, block);
+}
+
+void record_unpark(struct tenant *t) {
+	struct shard *s = t->shard;
+	if (!wheel_parks_none(s->arena, record_parked(s, t)))
+		s->held_ms = 0;
+	wheel_hold_parked(s->arena, &s->root->wheel, record_parked(s, t));
+}
+
 static uint64_t name_sum(const struct tenant_identity *i) {
 	return i->name[0] == '\0' ? 0 : crc64(0, (struct slice){i->name, sizeof i->name});
 }
@@ -34,6 +49,7 @@ void record_write_identity(struct tenant *t) {
 		return;
 	ref old = shard_directory(s)[t->slot].record;
 	struct tenant_record *record = arena_at(s->arena, block);
+	record_unpark(t);
 	*record = *t->record;
 	record_set_identity(record, now);
 	crash_point();

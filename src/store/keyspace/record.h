@@ -52,6 +52,12 @@ struct tenant_record {
 	uint64_t name_sum;            /* checksum of identity.name; 0: there is no name yet */
 	struct retired_counters kept; /* the counters of the tenant when it was saved */
 	uint64_t limits[KEY_LIMITS];  /* see src/store/tenant/saved_limits.h */
+	/* While a command is suspended in a scope: the root's fields of these names are moved here. */
+	uint64_t undo;
+	uint32_t undo_count;
+	ref changing;
+	uint64_t spare;          /* 0 */
+	struct block_ttl parked; /* the list of due entries of a suspended tenant: see wheel_park() */
 	/* Fields may be added here. A release adopts records of any size from TENANT_RECORD_LEAST bytes on, and bytes
 	 * that the other release did not have are 0. */
 #ifdef ATOMDB_OTHER_RELEASE
@@ -63,7 +69,8 @@ struct tenant_record {
 static_assert(sizeof(struct tenant_record) >= TENANT_RECORD_LEAST && offsetof(struct tenant_record, order) == 112 &&
 		      offsetof(struct tenant_record, digest_sum) == 224 &&
 		      offsetof(struct tenant_record, kept) == 240 &&
-		      offsetof(struct tenant_record, limits) == TENANT_RECORD_LEAST,
+		      offsetof(struct tenant_record, limits) == TENANT_RECORD_LEAST &&
+		      offsetof(struct tenant_record, parked) % ARENA_UNIT == 0,
 	      "a record keeps its format");
 
 /* A slot of the directory of tenants, in the arena. */
@@ -88,7 +95,9 @@ struct shard_root {
 	ref dropped;  /* list of databases that are being freed */
 	ref resizing; /* list of databases whose table is being resized */
 	struct retired_counters retired;
-	/* Fields may be added here, up to SHARD_ROOT_MOST bytes: see arena_fit_root(). */
+	uint32_t undo_slot; /* the slot of the tenant that the notes in `undo` belong to; 0: an earlier release wrote
+			       them */
+			    /* Fields may be added here, up to SHARD_ROOT_MOST bytes: see arena_fit_root(). */
 #ifdef ATOMDB_OTHER_RELEASE
 	uint64_t of_another_release[3]; /* in a test build */
 #endif
@@ -108,13 +117,6 @@ struct compaction {
 	uint64_t least; /* the fewest bytes lost in slabs since the last compaction ended */
 	bool purge;     /* the slack also goes back to the kernel when it ends */
 	struct fragmentation fragmentation;
-};
-
-/* A change of an entry in place: see check.h. */
-struct entry_change {
-	size_t from, to; /* the changing bytes, from the start of the entry */
-	uint8_t rest;    /* the check without the changing units */
-	bool whole;      /* the check is computed from the whole entry */
 };
 
 /* The fair share of memory: see fair_share.h. */
@@ -137,7 +139,8 @@ struct shard {
 	struct arena *arena; /* owned */
 	struct table_context context;
 	struct shard_root *root;
-	int64_t now_ms;
+	int64_t now_ms;     /* the time of the running command */
+	int64_t clock_ms;   /* the time of the turn: now_ms, unless a suspended command was resumed */
 	int64_t skew_ms;    /* difference of the clock to monotonic time when the clock was set last */
 	int64_t stepped_ms; /* now_ms when the clock was set last: no entry is late by more than the time since */
 	int64_t compare_ms; /* the next time at which the clock is compared with monotonic time */
@@ -148,17 +151,13 @@ struct shard {
 	ref moved;                       /* an entry whose value another entry has already, while it is removed; or 0 */
 	struct tenant **tenants;         /* owned array, by slot; NULL: the slot has no open tenant */
 	uint32_t slots;                  /* size of that array and of the directory */
-	unsigned undo_depth;             /* number of open scopes, one in the other */
-	bool undo_noting;                /* changes are noted in the undo log */
-	bool undo_dropped;               /* the open scope dropped a database and may still roll that back */
-	bool transaction;                /* the open scope is that of a transaction */
-	struct tenant *undo_tenant;      /* the tenant of the open scope, from its first note on; or NULL */
-	uint64_t undo_bytes;             /* charged to undo_tenant for the log and the kept blocks */
-	uint64_t transaction_bytes;      /* charged for the queued commands of the open transaction */
+	struct undo_scope scope;         /* the scope of the running command */
+	unsigned marked_scopes;          /* open scopes that have been suspended */
+	bool uncounted;                  /* keyspace_move() has taken an entry out of the counts for a moment */
 	int64_t held_ms;                 /* CLOCK_MONOTONIC: the earliest end of a tenant's hold of expired entries */
-	struct entry_change change;
 	struct tenant_limits defaults;
 	struct list over;      /* tenants above their quota, which was lowered */
+	struct list catch_up;  /* resumed tenants with work that waited for the resumption */
 	struct list pins;      /* pinned values: see pin.h */
 	bool keeps_pinned;     /* pins_keep() was called */
 	bool restores_clients; /* set by shard_restore_clients() */
@@ -196,9 +195,28 @@ static inline ref entry_ref(const struct shard *s, const struct entry *e) {
 	return (ref)((size_t)((const char *)e - (const char *)arena_at(s->arena, 0)) / ARENA_UNIT);
 }
 
+/* The time by which the shard expires entries. A suspended command that goes on has a time of its own, which may be
+ * later than the clock if the clock was set back. */
+static inline int64_t shard_sweep_ms(const struct shard *s) {
+	return s->now_ms < s->clock_ms ? s->now_ms : s->clock_ms;
+}
+
 static inline bool entry_due(const struct shard *s, const struct entry *e) {
 	return entry_has(e, ENTRY_TTL) && entry_deadline(e) <= s->now_ms;
 }
+
+/* Returns the list of a tenant's parked entries, for wheel_park(). */
+static inline ref record_parked(const struct shard *s, const struct tenant *t) {
+	size_t at = offsetof(struct tenant_record, parked) - sizeof(struct block);
+	return shard_directory(s)[t->slot].record + (ref)(at / ARENA_UNIT);
+}
+
+/* Returns the record of a slot, if it has the fields of a suspended scope. Returns NULL for a record of an earlier
+ * release, and if there is none. */
+struct tenant_record *record_with_undo(const struct shard *s, uint32_t slot);
+
+/* Holds the parked entries of a tenant until the next sweep, and empties the list in the record. */
+void record_unpark(struct tenant *t);
 
 /* The order of databases in which each number is its own slot. */
 #define RECORD_ORDER 0xfedcba9876543210u

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "atomdb/util/fiber.h"
 #include "store/arena/crash_point.h"
 #include "store/keyspace/account.h"
 #include "store/keyspace/age_histogram.h"
@@ -29,6 +30,7 @@ void remove_unlinked(struct tenant *t, struct database *d, ref block, bool keep)
 }
 
 void remove_entry(struct tenant *t, struct database *d, uint64_t hash, ref block, enum change why) {
+	fiber_forbid();
 	bool there = table_remove(&t->shard->context, &d->table, hash, block);
 	assert(there);
 	(void)there;
@@ -36,6 +38,7 @@ void remove_entry(struct tenant *t, struct database *d, uint64_t hash, ref block
 	change_tell(t, why, entry_database(e), entry_key(e));
 	remove_unlinked(t, d, block, why == CHANGE_REMOVED);
 	account_table_step(t, d);
+	fiber_allow();
 }
 
 /* Returns the milliseconds since the entry was due, or since the clock was set if that was later. */
@@ -50,10 +53,12 @@ void remove_due(struct shard *s, ref due, uint64_t hash) {
 	struct database *d = t == NULL ? NULL : tenant_database(t, entry_database(e));
 	if (d == NULL || !table_remove(&s->context, &d->table, hash, due))
 		return;
+	fiber_forbid();
 	counter_add(&s->counters.swept, 1);
 	age_histogram_add_expired(&s->counters, lateness(s, entry_deadline(e)));
 	counter_add(&t->counters.expirations, 1);
 	change_tell(t, CHANGE_EXPIRED, entry_database(e), entry_key(e));
 	remove_unlinked(t, d, due, false);
 	account_table_step(t, d);
+	fiber_allow();
 }

@@ -7,9 +7,15 @@
 
 #define RANDOM_TRIES 100
 
+/* Whether the shard may have due entries of the tenant still. */
+static bool is_sweeping(const struct tenant *t) {
+	const struct shard *s = t->shard;
+	return wheel_due(&s->root->wheel, shard_sweep_ms(s)) || !wheel_parks_none(s->arena, record_parked(s, t));
+}
+
 int keyspace_size(struct tenant *t, unsigned database, uint64_t *keys, uint64_t *expiring) {
 	const struct database *d = tenant_database(t, keyspace_db_slot(t, database));
-	if (d != NULL && d->expiring != 0 && wheel_due(&t->shard->root->wheel, t->shard->now_ms))
+	if (d != NULL && d->expiring != 0 && is_sweeping(t))
 		return ATOMDB_E_AGAIN;
 	if (keys != NULL)
 		*keys = d == NULL ? 0 : table_count(&d->table);

@@ -1,6 +1,7 @@
 #include "store/shard/compact.h"
 
 #include "atomdb/store/shard.h"
+#include "atomdb/util/fiber.h"
 #include "store/keyspace/draft.h"
 
 /* Entries that move together. Their buckets and neighbours are prefetched first, so that the cache misses overlap. */
@@ -30,7 +31,7 @@ static bool move(struct shard *s, ref from, uint64_t hash) {
 	struct tenant *t = s->tenants[entry_tenant(old)];
 	struct draft draft = {.owner = old->owner, .size = entry_size(old)};
 
-	if (d == NULL || t == NULL)
+	if (d == NULL || t == NULL || tenant_suspended(t))
 		return false;
 	draft.block = arena_alloc_reserve(s->arena, draft.size, ARENA_ENTRY);
 	if (draft.block == 0)
@@ -42,11 +43,13 @@ static bool move(struct shard *s, ref from, uint64_t hash) {
 	const struct key key = {entry_key(old), hash, entry_database(old)};
 	change_watcher watcher = t->watcher;
 
+	fiber_forbid();
 	t->watcher = NULL;
 	s->moved = from;
 	draft_publish(t, d, &key, old, &draft);
 	s->moved = 0;
 	t->watcher = watcher;
+	fiber_allow();
 	counter_add(&t->counters.moved, 1);
 	counter_add(&s->counters.moved, 1);
 	counter_add(&s->counters.moved_bytes, arena_block_size(draft.size));
@@ -91,7 +94,7 @@ void compact_work(struct shard *s, unsigned units) {
 	struct fragmentation *p = &s->compaction.fragmentation;
 
 	/* Dropped entries, and removed entries that an open scope keeps, are in no table. */
-	if (p->phase == FRAGMENTATION_IDLE || s->root->dropped != 0 || s->undo_depth != 0)
+	if (p->phase == FRAGMENTATION_IDLE || s->root->dropped != 0 || s->scope.depth != 0)
 		return;
 	if (p->phase == FRAGMENTATION_SURVEY)
 		fragmentation_survey(p, s->arena, &units);

@@ -93,6 +93,16 @@ static void renew(struct shard *s, ref block) {
 		check_renew(e);
 }
 
+/* Renews the checks of the entries that were changing when the process ended. */
+static void renew_changing(struct shard *s) {
+	renew(s, s->root->changing);
+	for (uint32_t i = 1; i < s->slots; i++) {
+		const struct tenant_record *record = record_with_undo(s, i);
+		if (record != NULL)
+			renew(s, record->changing);
+	}
+}
+
 /* ---- interrupted work ---- */
 
 /* Completes an interrupted replacement. The note of a replacement outlives it, and its blocks may have been reused for
@@ -295,6 +305,8 @@ static void make_databases(struct recovery *r) {
 		find_order(r, slot, record);
 		record->lru_number = 0;
 		record->kept = (struct retired_counters){0};
+		if (record_with_undo(s, slot) != NULL)
+			record->parked = (struct block_ttl){0};
 		memset(record->databases, 0, sizeof record->databases);
 		record_read_order(record);
 		for (unsigned db_slot = 0; db_slot < TENANT_DATABASES; db_slot++)
@@ -366,9 +378,9 @@ static int rebuild(struct recovery *r) {
 	struct shard *s = r->shard;
 	struct shard_root *root = s->root;
 	check_tenants(r);
-	renew(s, root->changing);
+	renew_changing(s);
 	undo_recover(s, renew);
-	renew(s, root->changing);
+	renew_changing(s);
 	settle_dropped(r);
 	settle_replaced(s);
 	int error = list_kept(r);
@@ -376,10 +388,7 @@ static int rebuild(struct recovery *r) {
 		return error;
 	crash_point();
 	root->replaced = 0;
-	root->undo_count = 0;
-	root->changing = 0;
-	root->undo = 0;
-	crash_point();
+	undo_clear(s);
 	root->resizing = 0;
 	root->pinned = 0;
 	root->wheel = (struct wheel){.now = s->now_ms};

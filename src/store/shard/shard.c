@@ -67,6 +67,7 @@ void shard_set_now(struct shard *s, int64_t realtime_ms, uint64_t monotonic_ns) 
 		s->used_now = entry_used_at(shard_used_ms(s));
 		s->compare_ms = s->now_ms + CLOCK_COMPARE_MS;
 	}
+	s->clock_ms = s->now_ms;
 	publish_memory(s);
 	fair_share_read_level(s);
 	compact_watch(s);
@@ -86,22 +87,63 @@ static void hold(struct shard *s, ref due, int64_t end_ms) {
 	wheel_hold(s->arena, &s->root->wheel, due);
 }
 
-/* Takes a due entry from the wheel, or returns 0. Holds due entries of tenants that hold them. */
+/* Takes a due entry from the wheel, or returns 0. Parks due entries of suspended tenants, and holds those of tenants
+ * that hold them. */
 static ref take_due(struct shard *s, unsigned *steps) {
 	for (;; --*steps) {
-		ref due = wheel_next(s->arena, &s->root->wheel, s->now_ms, steps);
+		ref due = wheel_next(s->arena, &s->root->wheel, shard_sweep_ms(s), steps);
 		const struct tenant *t = due == 0 ? NULL : s->tenants[entry_tenant(entry_at(s, due))];
-		if (t == NULL || !tenant_holds_expired(t))
+		if (t == NULL || (!tenant_suspended(t) && !tenant_holds_expired(t)))
 			return due;
-		hold(s, due, t->hold_end_ms);
+		if (tenant_suspended(t))
+			wheel_park(s->arena, record_parked(s, t), due);
+		else
+			hold(s, due, t->hold_end_ms);
 		if (*steps == 0)
 			return 0;
+	}
+}
+
+static uint64_t hash_of(const struct shard *s, const struct entry *e) {
+	struct slice name = entry_key(e);
+	return hash_bytes(&s->context.seed, name.data, name.len);
+}
+
+/* Removes an entry that was parked, or puts it back into the wheel if it is not due. */
+static void expire_parked(struct shard *s, const struct tenant *t, ref parked) {
+	const struct entry *e = entry_at(s, parked);
+	if (entry_deadline(e) <= shard_sweep_ms(s) && !tenant_holds_expired(t))
+		remove_due(s, parked, hash_of(s, e));
+	else
+		wheel_add(s->arena, &s->root->wheel, parked);
+}
+
+/* Does the work of resumed tenants that waited for their resumption, about `*steps` entries of it. */
+static __attribute__((cold, noinline)) void catch_up(struct shard *s, unsigned *steps) {
+	list_for_each (node, &s->catch_up) {
+		struct tenant *t = list_entry(node, struct tenant, suspension.link);
+		ref parked;
+		for (; *steps != 0 && (parked = wheel_unpark(s->arena, &s->root->wheel, record_parked(s, t))) != 0;
+		     --*steps)
+			expire_parked(s, t, parked);
+		if (!wheel_parks_none(s->arena, record_parked(s, t)))
+			return;
+		/* New limits may move the record, which notes of an open scope name. */
+		if (t->suspension.limits_wait && s->scope.depth != 0)
+			continue;
+		list_remove(node);
+		if (t->suspension.limits_wait)
+			t->suspension.set_limits(t);
+		else if (!list_linked(&t->over) && quota_over(t, 0, 0))
+			list_push_back(&s->over, &t->over);
 	}
 }
 
 /* Removes about `steps` due entries. */
 static void sweep(struct shard *s, unsigned steps) {
 	unsigned taken;
+	if (__builtin_expect(!list_empty(&s->catch_up), 0))
+		catch_up(s, &steps);
 	/* All held entries go back first. take_due() holds again those that still have to wait. */
 	if (s->root->wheel.held != 0 && s->held_ms <= monotonic_ms(s))
 		wheel_release(s->arena, &s->root->wheel, &steps);
@@ -117,7 +159,7 @@ static void sweep(struct shard *s, unsigned steps) {
 			const struct entry *e = entry_at(s, due[taken]);
 			struct slice name = entry_key(e);
 			struct tenant *t = s->tenants[entry_tenant(e)];
-			hashes[taken] = hash_bytes(&s->context.seed, name.data, name.len);
+			hashes[taken] = hash_of(s, e);
 			if (t != NULL)
 				(void)keyspace_fetch_bucket(t, &(struct key){name, hashes[taken], entry_database(e)});
 		}
@@ -127,14 +169,23 @@ static void sweep(struct shard *s, unsigned steps) {
 	} while (taken == SWEEP_BATCH && steps != 0);
 }
 
+/* Returns the link to the first table whose tenant is not suspended, in the list of resizes. */
+static ref *first_resizing(const struct shard *s) {
+	ref *link = &s->root->resizing;
+	while (*link != 0 && tenant_suspended(s->tenants[database_at(s, *link)->tenant]))
+		link = &database_at(s, *link)->next_resizing;
+	return link;
+}
+
 /* Continues the resize of one table. */
 static void move_table(struct shard *s, unsigned units) {
-	struct database *d = database_at(s, s->root->resizing);
+	ref *link = first_resizing(s);
+	struct database *d = database_at(s, *link);
 	if (d == NULL)
 		return;
 	bool more = table_step(&s->context, &d->table, units / 8 + 1);
 	if (!more) {
-		s->root->resizing = d->next_resizing;
+		*link = d->next_resizing;
 		d->resizing = false;
 	}
 	account_table(s->tenants[d->tenant], d);
@@ -191,8 +242,8 @@ bool shard_work(struct shard *s, unsigned units) {
 }
 
 int64_t shard_deadline(const struct shard *s) {
-	if (s->root->dropped != 0 || s->root->resizing != 0 || !list_empty(&s->over) || compact_under_way(s) ||
-	    s->compaction.purge || arena_trim(s->arena, 0, false))
+	if (s->root->dropped != 0 || *first_resizing(s) != 0 || !list_empty(&s->over) || !list_empty(&s->catch_up) ||
+	    compact_under_way(s) || s->compaction.purge || arena_trim(s->arena, 0, false))
 		return s->now_ms;
 	int64_t due = wheel_deadline(&s->root->wheel), fair_share = fair_share_deadline(s);
 	if (s->root->wheel.held != 0) {

@@ -87,7 +87,7 @@ static int take_over(struct shard *s, const struct shard_options *options) {
 	int error = arena_adopt(&s->arena, options->fd, &clean);
 	if (error != 0)
 		return error;
-	s->now_ms = options->now_ms > 0 ? options->now_ms : 0;
+	s->now_ms = s->clock_ms = options->now_ms > 0 ? options->now_ms : 0;
 	s->progress = options->progress;
 	ref root = arena_find_root(s->arena, SHARD_ROOT_LEAST, sizeof *s->root);
 	if (root == 0)
@@ -135,6 +135,7 @@ int shard_new(struct shard **out, const struct shard_options *options) {
 	list_init(&s->over);
 	list_init(&s->pins);
 	s->types = options->types != NULL ? options->types : &value_types;
+	list_init(&s->catch_up);
 	s->id = options->id;
 	s->worker = options->worker;
 	s->skew_ms = INT64_MAX / 2; /* so that the first reading of the clock sets it */
@@ -191,13 +192,16 @@ void shard_secret_key(const struct shard *s, const char *purpose, uint8_t key[SH
 }
 
 int shard_save(struct shard *s) {
-	assert(s->undo_depth == 0);
+	assert(s->scope.depth == 0);
+	if (s->marked_scopes != 0)
+		return -EBUSY;
 	for (uint32_t i = 1; i < s->slots; i++) {
 		const struct tenant *t = s->tenants[i];
 		if (t == NULL)
 			continue;
 		t->record->kept = (struct retired_counters){0};
 		record_add_counters(&t->record->kept, &t->counters);
+		record_unpark((struct tenant *)s->tenants[i]);
 	}
 	s->root->retired = s->counters.retired;
 	pins_save(s);

@@ -122,8 +122,10 @@ void shard_adopt_tenant(struct shard *s, uint32_t slot, struct tenant *t) {
 }
 
 void shard_close_tenant(struct shard *s, struct tenant *t) {
+	assert(!tenant_suspended(t));
 	record_add_counters(&s->counters.retired, &t->counters);
 	list_remove(&t->over);
+	list_remove(&t->suspension.link);
 	if (s->fair_share.furthest == t)
 		s->fair_share.furthest = NULL;
 	tenant_deinit(t);
@@ -131,11 +133,12 @@ void shard_close_tenant(struct shard *s, struct tenant *t) {
 		assert(counter_get(&t->counters.bytes) == 0);
 		return;
 	}
+	record_unpark(t);
 	struct tenant_slot *slot = &shard_directory(s)[t->slot];
 	ref block = slot->record;
 	slot->record = 0;
 	crash_point();
-	keyspace_flush(t, TENANT_DATABASES);
+	(void)keyspace_flush(t, TENANT_DATABASES);
 	counter_sub(&t->counters.bytes, t->dying);
 	t->dying = 0;
 	arena_free(s->arena, block, sizeof *t->record, ARENA_OTHER);

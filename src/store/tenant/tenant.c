@@ -21,6 +21,7 @@ void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *
 	*t = (struct tenant){.shard = s, .identity = &unknown};
 	list_init(&t->clients.sessions);
 	list_init(&t->over);
+	list_init(&t->suspension.link);
 	take_limits(t, limits);
 	token_bucket_init(&t->commands, limits->commands_per_second, 0);
 }
@@ -33,11 +34,23 @@ void tenant_deinit(struct tenant *t) {
 }
 
 static void shed_later(struct tenant *t) {
-	if (!list_linked(&t->over) && quota_over(t, 0, 0))
+	if (!list_linked(&t->over) && !tenant_suspended(t) && quota_over(t, 0, 0))
 		list_push_back(&t->shard->over, &t->over);
 }
 
+/* Puts the limits in force that waited for the resumption. */
+static void set_waiting_limits(struct tenant *t) {
+	t->suspension.limits_wait = false;
+	tenant_set_limits(t, &t->suspension.limits, t->shard->now_ns);
+}
+
 void tenant_set_limits(struct tenant *t, const struct tenant_limits *limits, uint64_t now_ns) {
+	if (tenant_suspended(t)) {
+		t->suspension.limits = *limits;
+		t->suspension.limits_wait = true;
+		t->suspension.set_limits = set_waiting_limits;
+		return;
+	}
 	take_limits(t, limits);
 	token_bucket_set_rate(&t->commands, limits->commands_per_second, now_ns);
 	if (t->record == NULL)
@@ -51,12 +64,13 @@ void tenant_set_limits(struct tenant *t, const struct tenant_limits *limits, uin
 
 void tenant_set_defaults(struct tenant *t, const struct tenant_limits *defaults, uint64_t now_ns) {
 	struct tenant_limits limits = *defaults;
-	if (t->limits.of_orphan)
+	const struct tenant_limits *last = t->suspension.limits_wait ? &t->suspension.limits : &t->limits;
+	if (last->of_orphan)
 		return;
-	limits.kept = t->limits.kept;
+	limits.kept = last->kept;
 	for (unsigned i = 0; i < KEY_LIMITS; i++)
 		if (limits.kept & 1u << i)
-			tenant_limits_copy(&limits, &t->limits, i);
+			tenant_limits_copy(&limits, last, i);
 	tenant_set_limits(t, &limits, now_ns);
 }
 
@@ -125,7 +139,8 @@ static int charge(struct tenant *t, uint64_t bytes, bool reserve) {
 	/* The quota evicts last: nothing may refuse the charge after that. */
 	if (take_heap(t, bytes) != 0)
 		return ATOMDB_E_OOM;
-	if (over && fits && quota_evict(t, NULL, 0, bytes, 0) != 0 && !(reserve && quota_in_reserve(t, bytes))) {
+	if (over && fits && !tenant_suspended(t) && quota_evict(t, NULL, 0, bytes, 0) != 0 &&
+	    !(reserve && quota_in_reserve(t, bytes))) {
 		arena_give_heap(t->shard->arena, bytes);
 		return ATOMDB_E_OOM;
 	}

@@ -6,6 +6,7 @@
 
 #include "atomdb/store/keyspace.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/fiber.h"
 #include "store/keyspace/account.h"
 #include "store/keyspace/draft.h"
 #include "store/keyspace/fair_share.h"
@@ -115,6 +116,7 @@ static void count_most(struct batch *b) {
 		struct key key = key_of(b, i);
 		b->entries += keyspace_find(b->tenant, &key, LOOKUP_PEEK) == NULL;
 		b->bytes += block_size(b, i, &key);
+		(void)fiber_check();
 	}
 }
 
@@ -143,7 +145,7 @@ static int make_room(struct batch *b) {
 		return ATOMDB_E_OOM;
 	if (fair_share_is_above(t, bytes) && fair_share_make_up(t, bytes, 0, 0, b->keep) != 0)
 		return ATOMDB_E_OOM;
-	return quota_evict(t, NULL, b->entries, bytes, b->keep);
+	return quota_evict_long(t, NULL, b->entries, bytes, b->keep);
 }
 
 /* ---- the blocks ---- */
@@ -156,9 +158,7 @@ static int draft(struct batch *b, size_t i) {
 	int error = draft_make_in_room(b->tenant, &key, form.stored.len, form.flags, b->deadline, b->keep, &made);
 	if (error != 0)
 		return error;
-	if (form.stored.len != 0)
-		memcpy(made.value, form.stored.data, form.stored.len);
-	draft_seal(&made);
+	draft_fill(&made, form.stored.len != 0 ? form.stored.data : "", form.stored.len);
 	b->blocks[i] = (struct unpublished){made.block, made.owner, made.size};
 	b->drafted++;
 	return 0;
@@ -167,8 +167,10 @@ static int draft(struct batch *b, size_t i) {
 static int draft_all(struct batch *b, struct database *d) {
 	struct tenant *t = b->tenant;
 	int error = 0;
-	for (size_t i = 0; i < b->count && error == 0; i++)
+	for (size_t i = 0; i < b->count && error == 0; i++) {
 		error = draft(b, i);
+		(void)fiber_check();
+	}
 	/* Last: a draft may evict, which lets the table shrink. */
 	if (error == 0)
 		error = table_reserve_many(&t->shard->context, &d->table, b->entries);
@@ -208,13 +210,17 @@ static int set_all(struct batch *b, string_written written, void *context) {
 		return error;
 	}
 	keyspace_begin(t->shard);
-	for (size_t i = 0; i < b->count; i++) {
+	error = undo_reserve(t, UNDO_REPLACE * b->count);
+	if (error != 0)
+		free_blocks(b);
+	for (size_t i = 0; i < b->count && error == 0; i++) {
 		struct key key = key_of(b, i);
 		publish(b, d, i, &key);
 		written(context, &key);
+		(void)fiber_check();
 	}
 	keyspace_commit(t->shard);
-	return 0;
+	return error;
 }
 
 int string_set_all(struct tenant *t, unsigned db_slot, const struct slice *pairs, size_t count, string_written written,

@@ -11,10 +11,12 @@
 #include "atomdb/rdb/string.h"
 #include "atomdb/util/digest.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/fiber.h"
 #include "atomdb/util/number.h"
 #include "store/arena/crash_point.h"
 #include "store/keyspace/change.h"
 #include "store/keyspace/check.h"
+#include "store/keyspace/copy.h"
 #include "store/keyspace/draft.h"
 #include "store/keyspace/keyspace.h"
 #include "store/keyspace/pin.h"
@@ -98,9 +100,7 @@ static inline __attribute__((always_inline)) int store_here(struct tenant *t, co
 							    int64_t deadline) {
 	deadline = draft_deadline(t, old, deadline);
 	if (__builtin_expect(deadline != 0 && deadline <= t->shard->now_ms, 0)) {
-		if (old != NULL)
-			keyspace_delete(t, key, old);
-		return 0;
+		return old == NULL ? 0 : keyspace_delete(t, key, old);
 	}
 	struct database *d = draft_database(t, key, len, 0);
 	struct draft draft;
@@ -109,8 +109,7 @@ static inline __attribute__((always_inline)) int store_here(struct tenant *t, co
 	int error = draft_make(t, d, key, old, len, flags, deadline, 0, &draft);
 	if (error != 0)
 		return error;
-	memcpy(draft.value, stored, len);
-	draft_seal(&draft);
+	draft_fill(&draft, stored, len);
 	draft_publish(t, d, key, old, &draft);
 	return 0;
 }
@@ -149,12 +148,13 @@ int string_set_text(struct tenant *t, const struct key *key, struct entry *old, 
 	return store(t, key, old, tagged, 1 + value.len, STRING_INT | STRING_RAW, deadline);
 }
 
-/* Replaces the integer at `at`, within `e`. */
-static inline void put_integer(struct tenant *t, const struct key *key, struct entry *e, char *at, int64_t value) {
+/* Replaces the integer at `at`, within `e`. Returns 0 or ATOMDB_E_OOM. */
+static inline int put_integer(struct tenant *t, const struct key *key, struct entry *e, char *at, int64_t value) {
 	struct shard *s = t->shard;
 	size_t from = (size_t)(at - (char *)e);
-	if (!undo_is_free(s, e))
-		(void)undo_note_bytes(s, e, from, sizeof value);
+	if (!undo_is_free(s, e) && undo_note_bytes(s, e, from, sizeof value) != 0)
+		return ATOMDB_E_OOM;
+	fiber_forbid();
 	/* The check of an entry with a short key is cheaper to compute from the start. */
 	if (entry_has(e, ENTRY_WIDE))
 		check_begin(s, e, from, from + sizeof value);
@@ -163,8 +163,10 @@ static inline void put_integer(struct tenant *t, const struct key *key, struct e
 	memcpy(at, &value, sizeof value); /* one store */
 	crash_point();
 	check_end(s);
+	fiber_allow();
 	lru_touch(s->arena, &t->record->lru, entry_ref(s, e));
 	change_tell(t, CHANGE_VALUE, key->db_slot, key->name);
+	return 0;
 }
 
 int string_add(struct tenant *t, const struct key *key, struct string *string, int64_t amount, int64_t *sum) {
@@ -181,7 +183,7 @@ int string_add(struct tenant *t, const struct key *key, struct string *string, i
 		return ATOMDB_E_RANGE;
 	int error = 0;
 	if (at != NULL)
-		put_integer(t, key, old, at, result);
+		error = put_integer(t, key, old, at, result);
 	else
 		error = store(t, key, old, &result, sizeof result, STRING_INT,
 			      old == NULL ? DEADLINE_NONE : DEADLINE_KEEP);
@@ -200,10 +202,8 @@ static bool note_value(struct tenant *t, struct entry *e, size_t length, struct 
 	if (noted > UNDO_INLINE && undo_keeps(s, e) && quota_has_to_fit(t, arena_block_size(noted)) &&
 	    quota_make_room(t, arena_block_size(noted), entry_ref(s, e)) != 0)
 		return false;
-	if (!undo_note_bytes(s, e, (size_t)(stored.data - (char *)e) + span.at, noted))
-		return false;
-	undo_note_header(s, e);
-	return true;
+	return undo_note_bytes(s, e, (size_t)(stored.data - (char *)e) + span.at, noted) == 0 &&
+	       undo_note_header(s, e) == 0;
 }
 
 /* Opens a change of the value to `length` bytes that writes within `span`. */
@@ -239,7 +239,7 @@ static bool resize_in_place(struct tenant *t, struct entry *e, size_t length, st
 	e->owner |= (uint32_t)STRING_RAW << 24;
 	*bytes = (char *)(uintptr_t)stored.data;
 	if (length > stored.len)
-		memset(*bytes + stored.len, 0, length - stored.len);
+		copy_zeros(*bytes + stored.len, length - stored.len);
 	return true;
 }
 
@@ -261,9 +261,9 @@ static int resize(struct tenant *t, const struct key *key, struct entry *old, si
 		char text[STRING_TEXT];
 		struct slice value = value_of(old, text);
 		kept = value.len < length ? value.len : length;
-		memcpy(draft.value, value.data, kept);
+		copy_bytes(draft.value, value.data, kept);
 	}
-	memset(draft.value + kept, 0, length - kept);
+	copy_zeros(draft.value + kept, length - kept);
 	check_begin_whole(t->shard, draft.block);
 	draft_publish(t, d, key, old, &draft);
 	*bytes = draft.value;
@@ -295,11 +295,13 @@ bool string_patch(struct tenant *t, const struct key *key, struct string *old, s
 int string_make_raw(struct tenant *t, const struct key *key, struct string *old) {
 	struct entry *e = string_entry(old);
 	if (!has_form(e, STRING_INT)) {
-		if (!undo_is_free(t->shard, e))
-			undo_note_header(t->shard, e);
+		if (!undo_is_free(t->shard, e) && undo_note_header(t->shard, e) != 0)
+			return ATOMDB_E_OOM;
+		fiber_forbid();
 		check_begin(t->shard, e, 0, 0);
 		e->owner |= (uint32_t)STRING_RAW << 24;
 		check_end(t->shard);
+		fiber_allow();
 		return 0;
 	}
 	struct database *d = tenant_database(t, key->db_slot);
@@ -309,12 +311,13 @@ int string_make_raw(struct tenant *t, const struct key *key, struct string *old)
 	int error = draft_make(t, d, key, e, value.len, STRING_RAW, entry_deadline(e), 0, &draft);
 	if (error != 0)
 		return error;
-	memcpy(draft.value, value.data, value.len);
-	draft_seal(&draft);
+	draft_fill(&draft, value.data, value.len);
 	change_watcher watcher = t->watcher;
+	fiber_forbid();
 	t->watcher = NULL;
 	draft_publish(t, d, key, e, &draft);
 	t->watcher = watcher;
+	fiber_allow();
 	return 0;
 }
 

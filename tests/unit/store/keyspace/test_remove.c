@@ -95,6 +95,7 @@ static void test_a_scope_keeps_only_what_a_command_removed(void **state) {
 	struct key removed = store_key(&t, 0, "k0"), expired = store_key(&t, 0, "k1");
 	ref first = entry_ref(s, store_find(&t, 0, "k0")), second = entry_ref(s, store_find(&t, 0, "k1"));
 	keyspace_begin(s);
+	assert_int_equal(keyspace_reserve(&t, 1), 0);
 	remove_entry(&t, tenant_database(&t, removed.db_slot), removed.hash, first, CHANGE_REMOVED);
 	uint32_t notes = s->root->undo_count;
 	assert_int_equal(notes, 1);

@@ -14,6 +14,7 @@
 #include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/number.h"
 #include "harness.h"
 #include "store/as_string.h"
 #include "store/keyspace/quota.h"
@@ -130,10 +131,13 @@ static void test_saved_bytes_have_to_fit_into_a_transaction(void **state) {
 	assert_int_equal(put(&t, "a", 3 * MIB), 0);
 	uint64_t before = bytes_of(&t);
 	keyspace_begin_transaction(s, 0);
-	assert_int_equal(overwrite(&t, "a", 3 * MIB, (struct span){0, 3 * MIB}), 0);
-	assert_int_equal(overwrite(&t, "a", 3 * MIB, (struct span){0, 3 * MIB}), 0);
+	/* The same bytes are saved once. */
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(overwrite(&t, "a", 3 * MIB, (struct span){0, 3 * MIB}), 0);
+	assert_in_range(bytes_of(&t), before + 3 * MIB, before + 4 * MIB);
+	assert_int_equal(overwrite(&t, "a", 3 * MIB, (struct span){1, 3 * MIB - 1}), 0);
 	assert_in_range(bytes_of(&t), before + 6 * MIB, before + 7 * MIB);
-	assert_int_equal(overwrite(&t, "a", 3 * MIB, (struct span){0, 3 * MIB}), ATOMDB_E_OOM);
+	assert_int_equal(overwrite(&t, "a", 3 * MIB, (struct span){2, 3 * MIB - 2}), ATOMDB_E_OOM);
 	assert_true(bytes_of(&t) <= 10 * MIB);
 	keyspace_commit(s);
 	assert_int_equal(bytes_of(&t), before);
@@ -174,7 +178,7 @@ static void test_a_patch_takes_no_memory_of_the_tenant(void **state) {
 	struct pin *pin = pin_take(&t, find(&t, "a"));
 	assert_false(string_patch(&t, &a, as_string(find(&t, "a")), (struct span){8, 8}, &bytes));
 	pin_release(pin);
-	assert_int_equal(s->undo_depth, 0);
+	assert_int_equal(s->scope.depth, 0);
 	close_all(s, &t);
 }
 
@@ -428,6 +432,134 @@ static void test_after_a_crash_only_what_came_back_is_charged(void **state) {
 	close_all(s, &t);
 }
 
+/* ---- a log that cannot grow ---- */
+
+#define KEYS 30000
+
+static struct shard *new_full_shard(struct memory_budget *budget, struct tenant *t) {
+	struct shard *s = NULL;
+	assert_int_equal(shard_new(&s, &(struct shard_options){.budget = budget}), 0);
+	shard_set_now(s, NOW, 1);
+	open_tenant(s, t, 0);
+	fill(t, KEYS);
+	return s;
+}
+
+/* Deletes keys until the log is full. Returns the number of those that went. */
+static unsigned delete_until_full(struct tenant *t) {
+	char name[16];
+	for (unsigned i = 0; i < KEYS; i++) {
+		snprintf(name, sizeof name, "k%u", i);
+		struct key key = key_of(t, name);
+		int error = keyspace_delete(t, &key, find(t, name));
+		if (error != 0) {
+			assert_int_equal(error, ATOMDB_E_OOM);
+			assert_non_null(find(t, name));
+			return i;
+		}
+	}
+	return KEYS;
+}
+
+static void expect_refusals(struct tenant *t) {
+	struct key number = key_of(t, "number"), text = key_of(t, "k29000"), moved = key_of(t, "moved");
+	uint64_t keys = counter_get(&t->counters.keys), bytes = bytes_of(t);
+	uint32_t notes = t->shard->root->undo_count;
+	const struct slice pairs[] = {SLICE("k29001"), SLICE("x"), SLICE("k29002"), SLICE("x")};
+	int64_t sum;
+	assert_int_equal(put(t, "k29003", 10), ATOMDB_E_OOM);
+	assert_int_equal(put(t, "another", 10), ATOMDB_E_OOM);
+	assert_int_equal(string_add(t, &number, as_string(find(t, "number")), 1, &sum), ATOMDB_E_OOM);
+	assert_int_equal(overwrite(t, "k29000", 100, (struct span){0, 4}), ATOMDB_E_OOM);
+	assert_int_equal(string_make_raw(t, &text, as_string(find(t, "k29000"))), ATOMDB_E_OOM);
+	assert_int_equal(keyspace_expire(t, &text, find(t, "k29000"), NOW + 1000), ATOMDB_E_OOM);
+	assert_int_equal(keyspace_expire(t, &text, find(t, "k29000"), NOW - 1000), ATOMDB_E_OOM);
+	assert_int_equal(keyspace_copy(t, find(t, "k29000"), &moved, NULL), ATOMDB_E_OOM);
+	assert_int_equal(keyspace_move(t, &text, find(t, "k29000"), &moved, NULL), ATOMDB_E_OOM);
+	assert_int_equal(string_set_all(t, 0, pairs, 2, ignore_written, NULL), ATOMDB_E_OOM);
+	assert_int_equal(keyspace_flush(t, 0), ATOMDB_E_OOM);
+	assert_int_equal(keyspace_swap(t, 0, 1), ATOMDB_E_OOM);
+	assert_int_equal(keyspace_reserve(t, 2), ATOMDB_E_OOM);
+	assert_int_equal(counter_get(&t->counters.keys), keys);
+	assert_int_equal(bytes_of(t), bytes);
+	assert_int_equal(t->shard->root->undo_count, notes);
+	assert_non_null(find(t, "k29000"));
+	assert_int_equal(keyspace_deadline(find(t, "k29000")), 0);
+}
+
+static void test_a_write_without_room_in_the_log_is_refused_and_the_scope_stays_whole(void **state) {
+	(void)state;
+	for (unsigned crashes = 0; crashes < 2; crashes++) {
+		struct memory_budget budget = {0};
+		struct tenant t;
+		struct shard *s = new_full_shard(&budget, &t);
+		struct key number = key_of(&t, "number");
+		int64_t sum;
+		assert_int_equal(string_add(&t, &number, NULL, 1234567890123, &sum), 0);
+		uint64_t keys = counter_get(&t.counters.keys);
+		keyspace_begin(s);
+		assert_int_equal(keyspace_reserve(&t, 1), 0);
+		budget.limit = 1;
+		unsigned gone = delete_until_full(&t);
+		assert_in_range(gone, 64, KEYS - 2000);
+		expect_refusals(&t);
+		if (crashes) {
+			s = start_again(s, &t, false);
+			assert_int_equal(counter_get(&t.counters.keys), keys);
+		} else {
+			keyspace_commit(s);
+			assert_int_equal(counter_get(&t.counters.keys), keys - gone);
+			budget.limit = 0;
+			assert_int_equal(put(&t, "another", 10), 0);
+		}
+		close_all(s, &t);
+	}
+}
+
+/* ---- a place is noted once a scope ---- */
+
+static void test_a_number_that_is_counted_up_again_and_again_is_noted_once(void **state) {
+	(void)state;
+	enum { NUMBERS = 1000 };
+	struct shard *s = new_shard(-1);
+	struct tenant t;
+	open_tenant(s, &t, 0);
+	char name[16];
+	int64_t sum;
+	for (unsigned i = 0; i < NUMBERS; i++) {
+		snprintf(name, sizeof name, "n%u", i);
+		struct key key = key_of(&t, name);
+		assert_int_equal(string_add(&t, &key, NULL, 1234567890123 + i, &sum), 0);
+	}
+	assert_int_equal(put(&t, "text", 3000), 0);
+	uint64_t bytes = bytes_of(&t);
+	keyspace_begin_transaction(s, 0);
+	for (unsigned round = 0; round < 100; round++) {
+		for (unsigned i = 0; i < NUMBERS; i++) {
+			snprintf(name, sizeof name, "n%u", i);
+			struct key key = key_of(&t, name);
+			assert_int_equal(string_add(&t, &key, as_string(find(&t, name)), 1, &sum), 0);
+		}
+		assert_int_equal(overwrite(&t, "text", 3000, (struct span){100, 2000}), 0);
+		assert_int_equal(overwrite(&t, "text", 3000, (struct span){5, 3}), 0);
+		struct key key = key_of(&t, "text");
+		assert_int_equal(string_make_raw(&t, &key, as_string(find(&t, "text"))), 0);
+		assert_int_equal(keyspace_swap(&t, 1, 2), 0);
+	}
+	/* The numbers, two parts of the text, its header and its lengths, the order. */
+	assert_int_equal(s->root->undo_count, NUMBERS + 5);
+	assert_true(bytes_of(&t) - bytes < 64 * NUMBERS);
+	s = start_again(s, &t, false);
+	for (unsigned i = 0; i < NUMBERS; i++) {
+		int64_t value;
+		char text[STRING_TEXT];
+		snprintf(name, sizeof name, "n%u", i);
+		assert_true(number_parse(string_value(as_string(find(&t, name)), text), &value));
+		assert_int_equal(value, 1234567890123 + i);
+	}
+	close_all(s, &t);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_transaction_has_to_fit_with_what_it_replaces),
@@ -443,6 +575,8 @@ int main(void) {
 		cmocka_unit_test(test_flushed_entries_make_way_as_others_come),
 		cmocka_unit_test(test_the_charge_of_what_is_being_freed_outlives_a_clean_restart),
 		cmocka_unit_test(test_after_a_crash_only_what_came_back_is_charged),
+		cmocka_unit_test(test_a_write_without_room_in_the_log_is_refused_and_the_scope_stays_whole),
+		cmocka_unit_test(test_a_number_that_is_counted_up_again_and_again_is_noted_once),
 	};
 	large = malloc(16 * MIB);
 	if (large == NULL)

@@ -13,9 +13,11 @@
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
 #include "atomdb/store/string.h"
+#include "atomdb/store/suspend.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/fiber.h"
 #include "atomdb/util/number.h"
 #include "harness.h"
 #include "store/arena/adopt.h"
@@ -53,6 +55,7 @@ static uint64_t random_state;
 static unsigned long crash_in; /* crash points until the crash; 0: no crash */
 static bool crash_exits;
 static jmp_buf crashed;
+static volatile bool writing; /* the second tenant, while the command of the first is suspended */
 
 void store_crash_point(void) {
 	if (crash_in == 0 || --crash_in != 0)
@@ -236,6 +239,16 @@ static void change(unsigned t) {
 	}
 }
 
+/* Forgets the keys of the second tenant that the quota evicted: the model does not follow the eviction. */
+static void forget_evicted(struct world *w) {
+	for (unsigned d = 0; d < DATABASES; d++)
+		for (unsigned n = 0; n < KEYS; n++) {
+			struct key key = key_of(1, d, n);
+			if (keyspace_find(&tenants[1], &key, LOOKUP_PEEK) == NULL)
+				w->keys[1][d][n].there = false;
+		}
+}
+
 /* Moves some keys as compaction does. */
 static void move_blocks(unsigned t) {
 	while (drop_free(shard, 100)) {
@@ -246,6 +259,21 @@ static void move_blocks(unsigned t) {
 		if (e != NULL)
 			assert_true(compact_move(shard, entry_ref(shard, e)));
 	}
+}
+
+/* Suspends the command of the first tenant, while the second tenant writes. */
+static void interleave(void) {
+	shard_suspend(&tenants[0]);
+	for (uint64_t i = 1 + draw(4); i > 0; i--) {
+		writing = true;
+		set(1, (unsigned)draw(DATABASES), (unsigned)draw(KEYS));
+		forget_evicted(&after);
+		memcpy(before.keys[1], after.keys[1], sizeof before.keys[1]);
+		writing = false;
+	}
+	if (draw(3) == 0)
+		(void)shard_work(shard, 1 + (unsigned)draw(20));
+	shard_resume(&tenants[0]);
 }
 
 /* Runs one operation, which may consist of several. Sets `after` to its result. */
@@ -265,8 +293,11 @@ static void operate(unsigned t) {
 	case 1:
 	case 2:
 		keyspace_begin(shard);
-		for (uint64_t i = draw(draw(10) == 0 ? 80 : 6); i > 0; i--)
+		for (uint64_t i = draw(draw(10) == 0 ? 80 : 6); i > 0; i--) {
 			change(t);
+			if (draw(5) == 0)
+				interleave();
+		}
 		keyspace_commit(shard);
 		break;
 	case 3:
@@ -323,16 +354,6 @@ static void forget_due(struct world *w) {
 				struct state *k = &w->keys[t][d][n];
 				k->there = k->there && (k->deadline == 0 || k->deadline > now);
 			}
-}
-
-/* The quota evicts the oldest keys of the second tenant. The model does not follow that. */
-static void forget_evicted(struct world *w) {
-	for (unsigned d = 0; d < DATABASES; d++)
-		for (unsigned n = 0; n < KEYS; n++) {
-			struct key key = key_of(1, d, n);
-			if (keyspace_find(&tenants[1], &key, LOOKUP_PEEK) == NULL)
-				w->keys[1][d][n].there = false;
-		}
 }
 
 /* ---- processes ---- */
@@ -396,6 +417,10 @@ static void start(void) {
 static void check_recovered(unsigned t) {
 	assert_int_equal(shard_recovery(shard)->kind, RECOVERY_CRASHED);
 	assert_int_equal(shard_recovery(shard)->dropped, 0);
+	if (writing) {
+		memcpy(after.keys[0], before.keys[0], sizeof after.keys[0]);
+		t = 1;
+	}
 	if (t == 0) {
 		if (count_differences(&before, 0) == 0)
 			after = before;
@@ -458,6 +483,7 @@ static unsigned run(unsigned operations) {
 	for (i = 0; i < operations; i++) {
 		settle();
 		after = before;
+		writing = false;
 		t = draw(4) == 0;
 		fd = dup(shard_fd(shard));
 		assert_true(fd > 0);
@@ -474,6 +500,7 @@ static unsigned run(unsigned operations) {
 				assert_int_equal(count_differences(&after, 0), 0);
 		} else {
 			crashes++;
+			fiber_forbidden = 0;
 			shard_free(shard);
 			for (uint64_t more = draw(8) == 0 ? 1 + draw(3) : 0; more > 0; more--)
 				crash_in_recovery(fd);
