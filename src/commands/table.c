@@ -1,6 +1,7 @@
 #include "atomdb/commands/table.h"
 
 #include "commands/handlers.h"
+#include "commands/long.h"
 
 #define MORE_KEYS(...)              \
 	(const struct key_spec[]) { \

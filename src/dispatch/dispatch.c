@@ -10,6 +10,7 @@
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/ascii_word.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/fiber.h"
 
 /* Prefetch distances in commands, of an entry and of its neighbours: far enough for a miss of all caches, and near
  * enough to stay in the first-level cache. */
@@ -156,7 +157,10 @@ static bool enter_anonymous(struct session *s, enum outcome *outcome) {
 		r = session_attach(s, t);
 	if (r == 0)
 		return true;
-	if (r == ATOMDB_E_FULL) {
+	if (r == ATOMDB_E_AGAIN) {
+		s->env->awaited = t;
+		*outcome = OUTCOME_BUSY;
+	} else if (r == ATOMDB_E_FULL) {
 		writer_error(s->reply, "ERR max number of clients reached");
 		*outcome = OUTCOME_CLOSE;
 	} else if (r == ATOMDB_E_WRONGPASS) {
@@ -175,8 +179,11 @@ static bool admit(struct session *s, const struct request *r, enum outcome *outc
 		writer_errorf(s->reply, "ERR wrong number of arguments for '%s' command", c->name);
 		return false;
 	}
-	if (c->flags & CMD_NO_AUTH)
-		return true;
+	if (__builtin_expect((c->flags & (CMD_NO_AUTH | CMD_LONG)) != 0, 0)) {
+		s->flags |= c->flags & CMD_LONG ? (uint32_t)SESSION_LONG : 0;
+		if (c->flags & CMD_NO_AUTH)
+			return true;
+	}
 	if (__builtin_expect(s->tenant == NULL, 0)) {
 		if (!session_authenticated(s)) {
 			writer_error(s->reply, "NOAUTH Authentication required.");
@@ -214,6 +221,31 @@ void dispatch_refuse(struct session *s) {
 	s->reply->muted = muted;
 }
 
+enum outcome dispatch_run_admitted(struct session *s, struct request *r, uint64_t *ticks) {
+	return (s->flags & SESSION_ATTENTION) != 0 ? admission_run(s, r, ticks) : command_run(s, r, ticks);
+}
+
+/* Whether the command is to run on a fiber. A command of EXEC is on EXEC's, and one that is only queued takes no time.
+ */
+static bool is_long(const struct session *s, const struct request *r) {
+	const struct command *c = r->command;
+	const struct session_host *host = s->env->host;
+	bool large = (s->flags & SESSION_LARGE) != 0 && !(c->flags & CMD_NO_AUTH);
+	if ((!(c->flags & CMD_LONG) && !large) || fiber_current != NULL || s->tenant == NULL || host == NULL ||
+	    host->run_long == NULL)
+		return false;
+	if ((s->flags & SESSION_MULTI) && !(c->flags & CMD_IN_MULTI))
+		return false;
+	return large || c->is_long == NULL || c->is_long(s, r);
+}
+
+/* Runs a command that needs attention or may take long. */
+static __attribute__((noinline)) enum outcome run_unusual(struct session *s, struct request *r, uint64_t *ticks) {
+	bool separate = is_long(s, r);
+	s->flags &= ~(uint32_t)(SESSION_LARGE | SESSION_LONG);
+	return separate ? s->env->host->run_long(s, r, ticks) : dispatch_run_admitted(s, r, ticks);
+}
+
 enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks) {
 	const struct command *c = r->command;
 	size_t mark = s->reply->begin = s->reply->out->len;
@@ -228,14 +260,14 @@ enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks)
 	}
 	enum outcome outcome;
 	if (__builtin_expect(!admit(s, r, &outcome), 0)) {
-		if (outcome != OUTCOME_MIGRATE) {
+		if (outcome != OUTCOME_MIGRATE && outcome != OUTCOME_BUSY) {
 			counter_add(&s->env->commands[c->id].rejected, 1);
 			admission_refused(s, r, mark);
 		}
 		return outcome;
 	}
 	s->last = c;
-	outcome = __builtin_expect((s->flags & SESSION_ATTENTION) != 0, 0) ? admission_run(s, r, ticks)
+	outcome = __builtin_expect((s->flags & SESSION_ATTENTION) != 0, 0) ? run_unusual(s, r, ticks)
 									   : command_run(s, r, ticks);
 	/* The same command takes its token again when it is retried. */
 	if (__builtin_expect(outcome == OUTCOME_RETRY || outcome == OUTCOME_BLOCKED, 0) && !(c->flags & CMD_NO_AUTH))

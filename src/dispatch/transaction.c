@@ -11,6 +11,7 @@
 #include "atomdb/store/undo.h"
 #include "atomdb/store/walk.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/fiber.h"
 #include "atomdb/util/glob.h"
 
 /* Entries that the shard processes at once, if a queued command must wait for it. */
@@ -86,6 +87,11 @@ static void queued_free(struct session *s, struct queued *k) {
 	client_memory_free(s, k, bytes);
 }
 
+bool transaction_is_long(const struct session *s) {
+	const struct transaction *x = transaction_of(s);
+	return x != NULL && (x->flags & CMD_LONG) != 0;
+}
+
 void transaction_end(struct session *s) {
 	struct transaction *x = transaction_of(s);
 	s->flags &= ~(uint32_t)(SESSION_MULTI | SESSION_EXECUTING | SESSION_DIRTY_QUEUE | SESSION_DIRTY_KEYS);
@@ -150,7 +156,7 @@ bool transaction_must_wait(const struct session *s) {
 }
 
 static void run_all(struct session *s, struct transaction *x) {
-	uint64_t ticks = clock_ticks();
+	uint64_t ticks = environment_ticks(s->env);
 	for (const struct queued *k = x->first; k != NULL; k = k->next) {
 		/* The other commands still run, although their replies are not sent. */
 		if (s->reply->failed && (k->command->flags & CMD_READONLY))
@@ -160,6 +166,7 @@ static void run_all(struct session *s, struct transaction *x) {
 			(void)shard_work(s->tenant->shard, CATCH_UP);
 		if (s->flags & SESSION_TRACKING)
 			tracking_remember(s, &r);
+		(void)fiber_check();
 	}
 }
 

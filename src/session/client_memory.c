@@ -28,10 +28,11 @@ static bool is_more(struct weight a, struct weight b) {
 
 /* Returns the client that holds most, and more than `least`, or NULL. Skips a client that runs a command. */
 static struct session *greediest(const struct tenant *t, const struct session *asker, struct weight least) {
+	const uint32_t spared = SESSION_CLOSING | SESSION_EVICTED | SESSION_SUSPENDED;
 	struct session *found = NULL;
 	list_for_each (node, &t->clients.sessions) {
 		struct session *s = list_entry(node, struct session, tenant_link);
-		if (s == asker || s == s->env->running || (s->flags & (SESSION_CLOSING | SESSION_EVICTED)))
+		if (s == asker || s == s->env->running || (s->flags & spared))
 			continue;
 		struct weight weight = weigh(s);
 		if (weight.bytes > 0 && is_more(weight, least)) {

@@ -12,7 +12,7 @@
 static inline __attribute__((always_inline)) uint64_t count_run(struct session *s, const struct command *c, bool failed,
 								uint64_t *ticks) {
 	struct command_counters *f = &s->env->commands[c->id];
-	uint64_t now = clock_ticks(), spent = now > *ticks ? now - *ticks : 0;
+	uint64_t now = environment_ticks(s->env), spent = now > *ticks ? now - *ticks : 0;
 	/* In halves of a unit, so that 0 has a highest bit too. */
 	uint64_t halves = spent * s->env->duration_scale >> (DURATION_SCALE_BITS - 1);
 	counter_add(&f->ticks, spent);
@@ -29,7 +29,7 @@ enum outcome command_run(struct session *s, const struct request *r, uint64_t *t
 	if (__builtin_expect(s->env->scratch.len != 0, 0)) {
 		s->env->scratch.len = 0;
 		if (s->env->scratch.cap > SCRATCH_KEPT)
-			buffer_deinit(&s->env->scratch);
+			buffer_deinit_in_slices(&s->env->scratch);
 	}
 	if (__builtin_expect(outcome >= OUTCOME_RETRY, 0))
 		return outcome;

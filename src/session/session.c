@@ -64,6 +64,8 @@ static void detach_modules(struct session *s) {
 int session_attach(struct session *s, struct tenant *t) {
 	if (s->tenant == t)
 		return 0;
+	if (t->clients.task != NULL && !t->clients.removed)
+		return ATOMDB_E_AGAIN;
 	session_detach(s);
 	if (t->clients.removed)
 		return ATOMDB_E_WRONGPASS;
@@ -100,7 +102,8 @@ void session_detach(struct session *s) {
 	forget(&s->name);
 	list_remove(&s->tenant_link);
 	counter_sub(&t->counters.clients, 1);
-	if (counter_get(&t->counters.clients) != 0)
+	/* A command that was given up at the end of the process is taken back by the next one. */
+	if (counter_get(&t->counters.clients) != 0 || tenant_suspended(t))
 		return;
 	if (t->clients.removed)
 		registry_remove_done(s->env->registry, t);

@@ -21,6 +21,8 @@ void dispatch_fetch_ahead(const struct session *s, struct request *r, unsigned l
  * Redis's order: unknown command, arity, NOAUTH, then the tenant's rate. `*ticks` is clock_ticks() at the end of the
  * previous command (or the start of the batch); it is set to the end of this command. */
 enum outcome dispatch_run(struct session *s, struct request *request, uint64_t *ticks);
+/* Runs a request that dispatch_run() has admitted: the part that session_host.run_long runs on a fiber. */
+enum outcome dispatch_run_admitted(struct session *s, struct request *request, uint64_t *ticks);
 /* Replaces the reply of the command that has just run, for which there was no room, with an error. */
 void dispatch_drop_reply(struct session *s);
 /* Replies Redis's OOM error to a command that needs more memory than its client may hold. Inside MULTI, EXEC will fail.

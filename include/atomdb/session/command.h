@@ -56,6 +56,7 @@ enum command_flag {
 	CMD_MAY_WRITE = 1 << 17,     /* waits for the end of CLIENT PAUSE WRITE, although it has no CMD_WRITE */
 	CMD_RUNS_QUEUE = 1 << 18,    /* runs the queued commands of a transaction */
 	CMD_LEAVES_TENANT = 1 << 19, /* detaches the session from its tenant */
+	CMD_LONG = 1 << 21,          /* may take long: see command.is_long */
 	CMD_KEEPS_CACHING = 1 << 20, /* a preceding CLIENT CACHING applies to the command behind it */
 };
 
@@ -109,6 +110,8 @@ enum outcome {
 	OUTCOME_MIGRATE,     /* nothing was replied: run the same request on worker session->home */
 	OUTCOME_BLOCKED,     /* nothing was replied: run the same request again when session_host.wake is called, or the
 				tenant's pause ends */
+	OUTCOME_BUSY,        /* nothing was replied: run it again when environment.awaited has no suspended command */
+	OUTCOME_SUSPENDED,   /* the command goes on later: the host has taken it over */
 };
 
 /* Returns whether the command has replied, and will not run again. */
@@ -135,6 +138,9 @@ struct command_change {
 struct command {
 	const char *name; /* lower case; subcommands "client|list" */
 	enum outcome (*run)(struct session *s, const struct request *r);
+	/* Of a row with CMD_LONG: returns whether the command may take long with these arguments, so that it is to run
+	 * on a fiber. NULL: always. */
+	bool (*is_long)(const struct session *s, const struct request *r);
 	int16_t arity;       /* includes the name; negative: a minimum */
 	uint32_t flags;      /* enum command_flag */
 	uint32_t categories; /* enum acl_category, in addition to the flags' categories: see command_categories */

@@ -5,12 +5,17 @@
 #include "atomdb/store/shard.h"
 #include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
+#include "atomdb/util/fiber.h"
 #include "atomdb/util/number.h"
 
 /* Most bytes of a client's text in an error message. */
 #define ECHO_MAX 128
 /* The same for messages in which Redis repeats the whole text. */
 #define ECHO_LONG 16384
+
+/* Keys that a command looks up, and bytes of text that it reads, between two check points. */
+#define CHECK_KEYS 16
+#define CHECK_TEXT 1024
 
 /* Precision and pointer for "%.*s": at most `max` bytes of a slice. printf also stops at a NUL. */
 #define ECHO_TEXT(slice, max) (int)((slice).len < (size_t)(max) ? (slice).len : (size_t)(max)), (slice).data

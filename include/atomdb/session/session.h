@@ -51,6 +51,9 @@ struct session_host {
 	void (*wake)(struct environment *env);
 	/* Calls `visit` for every session of this worker. `visit` may close that session. */
 	void (*each)(struct environment *env, void (*visit)(void *context, struct session *s), void *context);
+	/* Runs an admitted command that may take long on a fiber, by dispatch_run_admitted(). Returns
+	 * OUTCOME_SUSPENDED if the command goes on later. NULL: commands run in one piece. */
+	enum outcome (*run_long)(struct session *s, struct request *r, uint64_t *ticks);
 	/* Allocates the messages of a fanout: 0 or -ENOMEM. The second sends it to all other workers, or to the control
 	 * plane. */
 	int (*prepare_fanout)(struct environment *env, struct fanout *c);
@@ -115,7 +118,9 @@ struct environment {
 		*monitors_of_all;         /* of the operator's tenant, if its clients MONITOR; NULL on other workers */
 	struct subscriptions *broadcasts; /* subscriptions with invalidations to send at the end of the turn */
 	struct session *running;          /* the session whose command runs now, or NULL */
+	uint64_t away_ticks;              /* clock_ticks() in which the running command was suspended */
 	uint64_t pattern_work;            /* see pattern_work() in reply.h */
+	struct tenant *awaited;           /* tenant that a command with OUTCOME_BUSY waits for */
 	struct buffer scratch;            /* for handlers that build text; empty between commands */
 	struct pinned pinned;             /* value of a command that returned OUTCOME_PINNED_TAIL */
 	struct command_index index;       /* built at the first use */
@@ -158,9 +163,13 @@ enum session_flag {
 	SESSION_SECRET = 1 << 18, /* the arguments of the running command contain secrets, which are wiped afterwards */
 	SESSION_AUTH_PASSED = 1 << 19, /* the AUTH that moves to another worker is already counted */
 	SESSION_PAUSED = 1 << 21,      /* its command waits for the end of CLIENT PAUSE */
+	SESSION_SUSPENDED = 1 << 22,   /* its command is suspended */
+	SESSION_LONG = 1 << 24,        /* the command has CMD_LONG */
+	SESSION_LARGE = 1 << 23,       /* the command has so large arguments that it takes long */
 	/* A command of a session with any of these flags takes the slow path. */
 	SESSION_ATTENTION = SESSION_REPLY_SKIP_NEXT | SESSION_REPLY_SKIP | SESSION_MULTI | SESSION_SUBSCRIBED |
-			    SESSION_TRACKING | SESSION_TENANT_ATTENTION | SESSION_MONITOR | SESSION_PAUSED,
+			    SESSION_TRACKING | SESSION_TENANT_ATTENTION | SESSION_MONITOR | SESSION_PAUSED |
+			    SESSION_LARGE | SESSION_LONG,
 };
 
 struct session {
@@ -191,6 +200,11 @@ struct session {
 	uint8_t protocol;     /* 2 or 3 */
 };
 
+/* The time of the running command for durations, in clock_ticks(): it stands still while the command is suspended. */
+static inline uint64_t environment_ticks(const struct environment *env) {
+	return clock_ticks() - env->away_ticks;
+}
+
 /* A parsed command. argv points into the connection's input and is valid while the command runs. */
 struct request {
 	const struct slice *argv;
@@ -213,8 +227,9 @@ void session_init(struct session *s, struct environment *env, uint64_t global_id
 /* Leaves the tenant (which may end it: registry_release) and frees the members of the session. */
 void session_deinit(struct session *s);
 
-/* Attaches the session to `t`, a tenant of this worker; leaves the present tenant first. Returns 0, ATOMDB_E_FULL if
- * max_clients of the tenant is reached, or ATOMDB_E_OOM. After an error the session has no tenant. */
+/* Attaches the session to `t`, a tenant of this worker; leaves the present tenant first. Returns 0, ATOMDB_E_AGAIN
+ * without a change if a command of the tenant is suspended, ATOMDB_E_FULL if max_clients of the tenant is reached, or
+ * ATOMDB_E_OOM. After the last two the session has no tenant. */
 int session_attach(struct session *s, struct tenant *t);
 /* Leaves the tenant and resets the session to its state before AUTH: database 0, no name. The session may then move to
  * another worker. */

@@ -39,6 +39,9 @@ const struct shard_counters *shard_counters(const struct shard *s);
 void shard_set_now(struct shard *s, int64_t realtime_ms, uint64_t monotonic_ns);
 /* Returns the time of this turn in milliseconds since 1970. */
 int64_t shard_now(const struct shard *s);
+/* Replaces the milliseconds until the next turn, and returns those before: a command that goes on later goes on with
+ * the time of its start. */
+int64_t shard_swap_now(struct shard *s, int64_t now_ms);
 
 /* Charges `bytes` bytes of memory that no tenant is charged for to the budget of all shards. Never fails. */
 void shard_hold_memory(struct shard *s, uint64_t bytes);

@@ -70,6 +70,7 @@ struct hotkeys;
 struct key;
 struct shard;
 struct subscriptions;
+struct task;
 struct tenant;
 struct tenant_stats;
 
@@ -98,6 +99,7 @@ struct tenant_clients {
 	void (*free_stats)(struct tenant *t);
 	uint64_t leaving_bytes; /* part of counters.client_bytes: held by clients that close at the end of the turn */
 	int64_t pause_end_ms;   /* CLIENT PAUSE: end of the pause by CLOCK_MONOTONIC; 0: no pause */
+	struct task *task;      /* the command that runs on a fiber, the others wait; NULL: none */
 	bool pause_all;         /* CLIENT PAUSE: all commands wait; false: only those that may write */
 	bool monitored;         /* the operator's MONITOR receives the tenant's commands */
 	bool removed;           /* the configuration removed the tenant; it accepts no client, its clients close */

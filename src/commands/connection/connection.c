@@ -54,6 +54,12 @@ static bool may_try(struct session *s, struct slice name, struct slice secret, e
 /* Attaches the session to the tenant that its secret opened. False: `*outcome` is the command's. */
 static bool enter(struct session *s, struct tenant *t, struct slice name, enum outcome *outcome) {
 	int error = session_attach(s, t);
+	if (error == ATOMDB_E_AGAIN) {
+		s->flags |= SESSION_AUTH_PASSED;
+		s->env->awaited = t;
+		*outcome = OUTCOME_BUSY;
+		return false;
+	}
 	if (error == ATOMDB_E_FULL) {
 		writer_error(s->reply, "ERR max number of clients reached");
 		*outcome = OUTCOME_CLOSE;

@@ -77,6 +77,12 @@ int64_t shard_now(const struct shard *s) {
 	return s->now_ms;
 }
 
+int64_t shard_swap_now(struct shard *s, int64_t now_ms) {
+	int64_t before = s->now_ms;
+	s->now_ms = now_ms;
+	return before;
+}
+
 static int64_t monotonic_ms(const struct shard *s) {
 	return (int64_t)(s->now_ns / 1000000);
 }
