@@ -83,9 +83,15 @@ void tracking_broadcast_changed(struct subscriptions *h, struct slice name) {
 }
 
 void tracking_turn_ended(struct environment *env) {
-	while (env->broadcasts != NULL) {
-		struct subscriptions *h = env->broadcasts;
-		env->broadcasts = h->next;
+	struct subscriptions **at = &env->broadcasts;
+	while (*at != NULL) {
+		struct subscriptions *h = *at;
+		/* The changes of a suspended command are told together, when it has ended. */
+		if (h->tenant->clients.task != NULL) {
+			at = &h->next;
+			continue;
+		}
+		*at = h->next;
 		h->broadcasts = false;
 		list_for_each (node, &h->kinds[CHANNEL_TRACKED_PREFIX].channels)
 			broadcast(h, list_entry(node, struct channel, order));

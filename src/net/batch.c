@@ -14,6 +14,7 @@
 #include "net/output.h"
 #include "net/report.h"
 #include "net/sniff.h"
+#include "net/task.h"
 #include "net/worker.h"
 
 /* Longer replies are sent in the middle of a batch. */
@@ -31,6 +32,8 @@
  * of a long pipeline is a short turn too. */
 #define GREEDY_COMMANDS 256u
 #define GREEDY_TURNS    8
+/* Bytes of a command that is taken to be long for its arguments alone. */
+#define LARGE ((size_t)256 << 10)
 /* Smallest step in bytes by which the limit of a reply grows. */
 #define GROW_LEAST ((size_t)64 << 10)
 
@@ -107,6 +110,8 @@ static APART int parse_any(struct connection *c, struct batch *b, struct window 
 		v->requests[0].argv = r->argv;
 		v->requests[0].argc = r->argc;
 		v->count = 1;
+		if (consumed > LARGE && c->session.tenant != NULL)
+			c->session.flags |= SESSION_LARGE;
 	} else if (result == READER_EMPTY || result == READER_UNFINISHED) {
 		b->done += consumed;
 	}
@@ -181,6 +186,12 @@ static APART enum verdict run_window(struct connection *c, struct batch *b, stru
 				return VERDICT_BLOCKED;
 			if (outcome == OUTCOME_MIGRATE)
 				return VERDICT_MIGRATE;
+			if (outcome == OUTCOME_BUSY)
+				return VERDICT_BUSY;
+			if (outcome == OUTCOME_SUSPENDED) {
+				b->done = begin + v->commands[i].end;
+				return VERDICT_SUSPENDED;
+			}
 			if (outcome == OUTCOME_HTTP) {
 				struct slice line = {b->data + b->done, begin + v->commands[i].end - b->done};
 				report_foreign(c, LOG_EVENT_HTTP_ON_RESP, line);
@@ -248,15 +259,8 @@ static bool check_greeting(struct connection *c, const struct batch *b) {
 	}
 }
 
-/* The `grow` callback of the worker's writer: raises its limit for the client that is being served, and charges the
- * client. */
-static bool grow_reply(struct writer *writer, size_t n) {
-	struct worker *w = list_entry(writer, struct worker, writer);
-	/* This refusal is not a reply to a command. */
-	if (w->env.running == NULL)
-		return false;
-	struct connection *c = list_entry(w->env.running, struct connection, session);
-	size_t most = output_limit(c), len = writer->out->len;
+bool batch_grow_reply(struct connection *c, struct writer *writer, size_t most, size_t n) {
+	size_t len = writer->out->len;
 	if (len > most || n > most - len) {
 		writer->limit = most;
 		return false;
@@ -271,6 +275,16 @@ static bool grow_reply(struct writer *writer, size_t n) {
 	}
 	writer->limit = limit;
 	return true;
+}
+
+/* The `grow` of the worker's writer. */
+static bool grow_reply(struct writer *writer, size_t n) {
+	struct worker *w = list_entry(writer, struct worker, writer);
+	/* No command wrote this refusal. */
+	if (w->env.running == NULL)
+		return false;
+	struct connection *c = list_entry(w->env.running, struct connection, session);
+	return batch_grow_reply(c, writer, output_limit(c), n);
 }
 
 void batch_begin_replies(struct connection *c) {
@@ -292,8 +306,38 @@ static APART uint64_t hold_memory(struct connection *c) {
 	return bytes;
 }
 
+enum verdict batch_answer(struct connection *c, struct task *k) {
+	struct worker *w = c->worker;
+	const enum outcome outcome = k->outcome;
+	if (w->reply_count > 0)
+		output_end_replies(w);
+	batch_begin_replies(c);
+	w->writer.begin = w->output.len;
+	task_take_reply(k);
+	w->writer.muted = (c->session.flags & SESSION_REPLY_OFF) != 0;
+	c->session.flags &= ~(uint32_t)SESSION_SECRET;
+	if (outcome == OUTCOME_PINNED_TAIL) {
+		enum verdict verdict = pin_reply(c);
+		if (verdict != VERDICT_DONE)
+			return verdict;
+	}
+	if (w->writer.failed && !drop_reply(c))
+		return VERDICT_DROP;
+	return outcome == OUTCOME_CLOSE || (c->session.flags & SESSION_CLOSING) ? VERDICT_CLOSE : VERDICT_DONE;
+}
+
+/* Returns whether a command of the tenant is suspended. */
+static bool is_busy(const struct connection *c) {
+	return c->session.tenant != NULL && c->session.tenant->clients.task != NULL;
+}
+
 enum verdict batch_run(struct connection *c, struct batch *b, struct window *v) {
 	struct worker *w = c->worker;
+	if (__builtin_expect(!list_empty(&w->tasks), 0) && is_busy(c)) {
+		w->env.awaited = c->session.tenant;
+		v->count = 0;
+		return VERDICT_BUSY;
+	}
 	if (__builtin_expect(!(c->flags & CONNECTION_GREETED), 0) && !check_greeting(c, b))
 		return VERDICT_DROP;
 	uint64_t ticks = clock_ticks();

@@ -16,6 +16,7 @@
 #include "net/output.h"
 #include "net/pending.h"
 #include "net/report.h"
+#include "net/task.h"
 #include "net/worker.h"
 
 static void set_tcp_options(int fd, uint32_t keepalive) {
@@ -84,9 +85,37 @@ void connection_discard(struct connection *c) {
 
 /* --- the end ---------------------------------------------------------------------------------------------------- */
 
+/* Ends the connection for the client. The session stays in its tenant, whose suspended command may use it. */
+static void leave(struct connection *c, struct task *k) {
+	if (c->flags & CONNECTION_REPLIED)
+		output_send_replies(c->worker);
+	c->flags |= CONNECTION_LEAVING | CONNECTION_FINISHED;
+	epoll_ctl(c->worker->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+	shutdown(c->fd, SHUT_RDWR);
+	c->interest = 0;
+	pending_drop(c);
+	output_drop(c);
+	connection_uncharge(c);
+	list_remove(&c->link);
+	list_push_back(&k->closing, &c->link);
+	if (k->connection == c)
+		task_cancel_reply(k);
+}
+
+/* Returns whether the connection has to stay until the suspended command of its tenant has ended. A command that runs
+ * itself may close others. */
+static bool must_stay(struct connection *c) {
+	struct tenant *t = c->session.tenant;
+	if (__builtin_expect(t == NULL || t->clients.task == NULL, 1) || fiber_current != NULL)
+		return false;
+	if (!(c->flags & CONNECTION_LEAVING))
+		leave(c, t->clients.task);
+	return true;
+}
+
 void connection_close(struct connection *c) {
 	struct worker *w = c->worker;
-	if (c->fd < 0)
+	if (c->fd < 0 || must_stay(c))
 		return;
 	if (c->flags & CONNECTION_REPLIED)
 		output_send_replies(w);
@@ -184,6 +213,8 @@ static inline enum client_state find_state(const struct connection *c) {
 }
 
 void connection_finish(struct connection *c) {
+	if (c->flags & CONNECTION_LEAVING)
+		return;
 	if (c->flags & CONNECTION_REPLIED)
 		output_send_replies(c->worker);
 	pending_drop(c);
@@ -222,7 +253,8 @@ void connection_settle(struct connection *c) {
 		set_state(c, state);
 	size_t unsent = output_unsent(c);
 	bool held_back = (c->flags & CONNECTION_RUNNABLE) || output_is_behind(c);
-	watch(c, (unsent > 0 ? (uint32_t)EPOLLOUT : 0) | (held_back ? 0 : (uint32_t)EPOLLIN));
+	bool sends = unsent > 0 && !output_is_held(c);
+	watch(c, (sends ? (uint32_t)EPOLLOUT : 0) | (held_back ? 0 : (uint32_t)EPOLLIN));
 }
 
 void connection_depart(struct connection *c) {
@@ -255,6 +287,9 @@ uint64_t connection_memory(const struct connection *c) {
 		n += sizeof(*c->pending) + c->pending->bytes.cap + reader_memory(&c->pending->reader);
 	if (c->output != NULL)
 		n += output_memory(c->output);
+	const struct task *k = task_of(c);
+	if (__builtin_expect(k != NULL, 0))
+		n += task_memory(k);
 	return n;
 }
 
@@ -306,6 +341,8 @@ static int charge(struct connection *c, enum charge_mode mode) {
 }
 
 int connection_charge(struct connection *c) {
+	if (__builtin_expect(task_of(c) != NULL, 0))
+		return charge(c, CHARGE_LITTLE);
 	return charge(c, c->pending != NULL ? CHARGE_INPUT : CHARGE_NOW);
 }
 
@@ -317,9 +354,13 @@ int connection_charge_reply(struct connection *c, uint64_t bytes) {
 	return charge_more(c, bytes, CHARGE_LATER);
 }
 
+void connection_uncharge_to(struct connection *c, uint64_t bytes) {
+	if (c->charge.bytes > bytes)
+		charge_less(c, c->charge.bytes - bytes);
+}
+
 void connection_uncharge(struct connection *c) {
-	if (c->charge.bytes != 0)
-		charge_less(c, c->charge.bytes);
+	connection_uncharge_to(c, 0);
 }
 
 void connection_report_evicted(const struct connection *c) {

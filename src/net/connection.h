@@ -32,6 +32,7 @@ enum connection_flag {
 	CONNECTION_OVERRUN =
 		1 << 6, /* it holds too much: its buffers are freed, and it is closed at the end of the turn */
 	CONNECTION_REPLIED = 1 << 7, /* listed in worker->replies */
+	CONNECTION_LEAVING = 1 << 8, /* closed for the client; it ends with the suspended command of its tenant */
 };
 
 struct connection {
@@ -43,7 +44,7 @@ struct connection {
 	struct client_charge charge; /* its tenant is NULL for bytes of the worker's allowance */
 	int fd;                      /* owned; -1: closed */
 	uint32_t interest;           /* events that epoll watches */
-	uint8_t flags;               /* enum connection_flag */
+	uint16_t flags;              /* enum connection_flag */
 	uint8_t greedy; /* > 0: a recent turn ran many commands, or sent much of a value: it is served behind the
 			   others, and less of its input is read at once */
 	uint8_t state;  /* enum client_state, as counted in the worker's counters */
@@ -58,7 +59,8 @@ void connection_open(struct worker *w, int fd, bool tcp);
 int connection_enter(struct worker *w, struct connection *c);
 /* Sends the connection, with its pending input, to the worker session.home. Afterwards this worker must not use it. */
 void connection_depart(struct connection *c);
-/* Closes the socket and leaves the tenant at once. The memory is freed at the end of the turn. */
+/* Closes the socket and leaves the tenant at once. The memory is freed at the end of the turn. If a command of the
+ * tenant is suspended, the client is gone at once, and the rest follows when that command has ended. */
 void connection_close(struct connection *c);
 /* Closes the connection when its replies have arrived, or after some seconds. A further call checks whether they have
  * arrived. */
@@ -87,12 +89,15 @@ bool connection_may_be_idle(const struct connection *c);
 
 /* Returns the bytes of the connection's buffers. */
 uint64_t connection_memory(const struct connection *c);
-/* Sets the charge to the bytes that the connection holds. Returns 0, or ATOMDB_E_OOM with the charge unchanged. */
+/* Sets the charge to the bytes that the connection holds. Returns 0, or ATOMDB_E_OOM with the charge unchanged.
+ * While the command of the client is suspended it returns 0. */
 int connection_charge(struct connection *c);
 /* The same, but evicts no key now. */
 int connection_charge_later(struct connection *c);
 /* Charges a part of a reply that is being written, until the next of these calls. Returns 0 or ATOMDB_E_OOM. */
 int connection_charge_reply(struct connection *c, uint64_t bytes);
+/* Takes the charge back but for `bytes`. */
+void connection_uncharge_to(struct connection *c, uint64_t bytes);
 /* Discharges everything. */
 void connection_uncharge(struct connection *c);
 /* Updates epoll's interest, the worker's lists and the counted state after a turn of the connection. */

@@ -8,6 +8,7 @@
 #include "net/pending.h"
 #include "net/push.h"
 #include "net/report.h"
+#include "net/schedule.h"
 #include "net/worker.h"
 
 static struct connection *connection_of(struct session *s) {
@@ -34,12 +35,10 @@ static void host_close(struct session *s) {
 }
 
 static void host_push(struct session *s, struct slice bytes) {
-	struct connection *c = connection_of(s);
-	struct worker *w = c->worker;
 	if (s->env->running != s)
-		push_bytes(c, bytes);
-	else if (!writer_fits(&w->writer, bytes.len) || buffer_append(&w->output, bytes.data, bytes.len, SIZE_MAX) < 0)
-		w->writer.failed = true;
+		push_bytes(connection_of(s), bytes);
+	else if (!writer_fits(s->reply, bytes.len) || buffer_append(s->reply->out, bytes.data, bytes.len, SIZE_MAX) < 0)
+		s->reply->failed = true;
 }
 
 static void host_push_shared(struct session *s, struct slice head, struct shared *shared) {
@@ -112,4 +111,5 @@ const struct session_host connection_host = {
 	.send_monitor_feed = host_send_monitor_feed,
 	.held = host_held,
 	.evict = host_evict,
+	.run_long = schedule_run_long,
 };

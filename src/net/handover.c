@@ -149,7 +149,7 @@ static int find_tenant(struct worker_shared *shared, struct slice record, struct
 
 /* Restores the state of the connection, after its session. */
 static int restore(struct connection *c, const struct connection_record *r) {
-	c->flags |= (uint8_t)(r->flags & ~(uint64_t)CONNECTION_FINISHED);
+	c->flags |= (uint16_t)(r->flags & ~(uint64_t)CONNECTION_FINISHED);
 	if (c->flags & CONNECTION_AUTHENTICATED) {
 		list_remove(&c->link);
 		list_push_back(&c->worker->authenticated, &c->link);

@@ -14,6 +14,7 @@
 #include "net/connection.h"
 #include "net/output.h"
 #include "net/pending.h"
+#include "net/task.h"
 #include "net/worker.h"
 
 /* Largest piece of a large argument that one read takes. */
@@ -73,10 +74,21 @@ static bool never_fits(const struct connection *c) {
 	return t != NULL && client_memory_refuses(t, reader_need(&c->pending->reader), c->charge.bytes);
 }
 
+/* Returns whether the bytes that did not run begin with a command that the reader has read a part of. */
+static bool is_unfinished(const struct connection *c, const struct batch *b, enum verdict verdict) {
+	return verdict == VERDICT_UNFINISHED || verdict == VERDICT_TOO_LARGE ||
+	       (verdict == VERDICT_BUSY && b->done == 0 && reader_busy(&c->worker->reader));
+}
+
 /* Makes the bytes that did not run pending. Returns 0 or -ENOMEM. */
 static int keep_rest(struct connection *c, const struct batch *b, enum verdict verdict) {
-	return pending_keep(c, b->data + b->done, b->len - b->done,
-			    verdict == VERDICT_UNFINISHED || verdict == VERDICT_TOO_LARGE);
+	return pending_keep(c, b->data + b->done, b->len - b->done, is_unfinished(c, b, verdict));
+}
+
+/* Has the commands wait until the suspended command of the tenant that they are for has ended. */
+static void wait_for_task(struct connection *c) {
+	c->flags |= CONNECTION_WAITING | CONNECTION_RUNNABLE;
+	list_push_back(&c->worker->env.awaited->clients.task->waiting, &c->pending->wait);
 }
 
 static void conclude(struct connection *c, const struct batch *b, enum verdict verdict);
@@ -106,8 +118,7 @@ static void refuse_command(struct connection *c) {
 static void conclude(struct connection *c, const struct batch *b, enum verdict verdict) {
 	struct worker *w = c->worker;
 	bool rest = false;
-	if (__builtin_expect(w->reader.cap > SLOTS_KEPT, 0) && verdict != VERDICT_UNFINISHED &&
-	    verdict != VERDICT_TOO_LARGE)
+	if (__builtin_expect(w->reader.cap > SLOTS_KEPT, 0) && !is_unfinished(c, b, verdict))
 		reader_reset(&w->reader);
 	bool later = verdict == VERDICT_DONE && !w->stopping && output_later(c);
 	if (!later && (verdict == VERDICT_DROP || output_flush(c) < 0)) {
@@ -147,6 +158,10 @@ static void conclude(struct connection *c, const struct batch *b, enum verdict v
 			c->flags |= CONNECTION_RUNNABLE;
 		if (verdict == VERDICT_BLOCKED)
 			wait_for_pause(c);
+		if (verdict == VERDICT_BUSY)
+			wait_for_task(c);
+		if (verdict == VERDICT_SUSPENDED)
+			c->flags |= CONNECTION_WAITING | CONNECTION_RUNNABLE;
 		/* If the socket has taken the replies in the meantime, epoll does not report it. */
 		if (verdict == VERDICT_RETRY || (verdict == VERDICT_STALLED && !output_is_behind(c))) {
 			c->flags |= CONNECTION_WAITING | CONNECTION_RUNNABLE;
@@ -244,8 +259,8 @@ void input_ready(struct connection *c) {
 }
 
 bool input_usual(const struct connection *c) {
-	const uint8_t flags = CONNECTION_GREETED | CONNECTION_RUNNABLE | CONNECTION_WAITING | CONNECTION_FINISHED |
-			      CONNECTION_OVERRUN;
+	const uint16_t flags = CONNECTION_GREETED | CONNECTION_RUNNABLE | CONNECTION_WAITING | CONNECTION_FINISHED |
+			       CONNECTION_OVERRUN;
 	return c->fd >= 0 && c->pending == NULL && c->session.tenant != NULL && (c->interest & EPOLLIN) != 0 &&
 	       (c->flags & flags) == CONNECTION_GREETED;
 }
@@ -289,8 +304,33 @@ void input_resume(struct connection *c) {
 	if (c->pending == NULL || output_is_behind(c))
 		return;
 	list_remove(&c->pending->wait);
-	c->flags &= (uint8_t) ~(CONNECTION_RUNNABLE | CONNECTION_WAITING);
+	c->flags &= (uint16_t) ~(CONNECTION_RUNNABLE | CONNECTION_WAITING);
 	struct batch b = {.data = c->pending->bytes.data, .len = c->pending->bytes.len};
 	pending_resume(c, b.data);
 	conclude(c, &b, batch_run(c, &b, c->worker->windows));
+}
+
+/* Returns how a batch ends with a command that has not replied. */
+static enum verdict verdict_of(enum outcome outcome) {
+	switch (outcome) {
+	case OUTCOME_BLOCKED:
+		return VERDICT_BLOCKED;
+	case OUTCOME_MIGRATE:
+		return VERDICT_MIGRATE;
+	default:
+		return VERDICT_RETRY;
+	}
+}
+
+void input_answer(struct connection *c, struct task *k) {
+	enum verdict verdict;
+	c->flags &= (uint16_t) ~(CONNECTION_RUNNABLE | CONNECTION_WAITING);
+	if (outcome_is_final(k->outcome))
+		verdict = batch_answer(c, k);
+	else
+		verdict = task_put_back(k) == 0 ? verdict_of(k->outcome) : VERDICT_DROP;
+	struct batch b = {.data = c->pending->bytes.data, .len = c->pending->bytes.len};
+	if (verdict == VERDICT_DONE && b.len > 0)
+		verdict = VERDICT_RETRY;
+	conclude(c, &b, verdict);
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 struct connection;
+struct task;
 struct window;
 
 /* Reads once and runs every complete command. */
@@ -17,5 +18,8 @@ bool input_stage(struct connection *c, struct window *v);
 void input_run(struct connection *c, struct window *v);
 /* Reads once and drops the bytes of a finished connection. */
 void input_discard(struct connection *c);
+/* Answers the client whose task has ended: adds the reply to those before it, and has the commands behind it run after
+ * those of the tenant's other clients that wait. Runs the command again if it has not replied. */
+void input_answer(struct connection *c, struct task *k);
 /* Runs the pending commands, if the unsent replies allow it. */
 void input_resume(struct connection *c);

@@ -19,6 +19,7 @@
 #include "net/output.h"
 #include "net/pending.h"
 #include "net/push.h"
+#include "net/schedule.h"
 #include "net/sweep.h"
 #include "net/worker.h"
 
@@ -28,6 +29,10 @@
 #define GREEDY_TICKS ((uint64_t)1 << 18)
 /* Interval at which a stopping worker checks the clock. */
 #define STOP_STEP_MS 10
+/* Time in a turn for all commands on fibers together. */
+#define SLICE_SECONDS 1e-3
+/* Time that commands on fibers have to end before the process does. */
+#define DRAIN_NS UINT64_C(3000000000)
 /* Turns between two measurements of the rate of ticks. */
 #define SCALE_TURNS 1024
 
@@ -68,7 +73,7 @@ static void read_timer(struct worker *w) {
 /* --- a turn ----------------------------------------------------------------------------------------------------- */
 
 static void serve_connection(struct connection *c, uint32_t events) {
-	if (__builtin_expect(c->fd < 0 || (c->flags & CONNECTION_OVERRUN), 0))
+	if (__builtin_expect(c->fd < 0 || (c->flags & (CONNECTION_OVERRUN | CONNECTION_LEAVING)), 0))
 		return;
 	if (__builtin_expect(events & EPOLLOUT, 0)) {
 		if (output_flush(c) < 0) {
@@ -202,7 +207,7 @@ static void retry(struct list *waiting, uint64_t most) {
 		struct pending *p = list_entry(tries.next, struct pending, wait);
 		list_remove(&p->wait);
 		/* It runs after its replies are sent, if they must be sent first. */
-		p->connection->flags &= (uint8_t)~CONNECTION_WAITING;
+		p->connection->flags &= (uint16_t)~CONNECTION_WAITING;
 		input_resume(p->connection);
 	}
 	move_all(&tries, waiting);
@@ -264,6 +269,8 @@ static void sweep(struct worker *w) {
 /* Does the due work, and sets the timer for the next. */
 static void work(struct worker *w) {
 	int64_t next = work_shards(w);
+	if (__builtin_expect(!list_empty(&w->tasks), 0))
+		schedule_run(w);
 	if (__builtin_expect(!list_empty(&w->waiting), 0)) {
 		retry(&w->waiting, GREEDY_TICKS);
 		w->busy |= !list_empty(&w->waiting);
@@ -285,8 +292,11 @@ static void set_scale(struct worker *w) {
 	double seconds = clock_ticks_to_seconds(&w->env.clock_start, 1000000000);
 	double scale = seconds / DURATION_UNIT_NS * (double)(UINT64_C(1) << DURATION_SCALE_BITS);
 	/* A tick lasts between a hundredth of a nanosecond and a microsecond. */
-	if (scale >= 1e4 && scale <= 1.1e9)
-		w->env.duration_scale = (uint64_t)scale;
+	if (scale < 1e4 || scale > 1.1e9)
+		return;
+	w->env.duration_scale = (uint64_t)scale;
+	if (w->slice_ticks > 0)
+		schedule_set_slice(w, SLICE_SECONDS / seconds * 1e9);
 }
 
 static void note_turn(struct worker *w, uint64_t ticks) {
@@ -312,7 +322,7 @@ static void hang(struct worker *w) {
 #endif
 }
 
-static void turn(struct worker *w, int wait_ms) {
+void loop_turn(struct worker *w, int wait_ms) {
 	int n = epoll_take(w->epoll, w->events, WORKER_EVENTS, wait_ms);
 	uint64_t begin = clock_ticks();
 	hang(w);
@@ -374,15 +384,27 @@ static void stop(struct worker *w) {
 	finish_list(w, &w->authenticated);
 	w->resume_ms = 0;
 	while (has_clients(w) && w->env.now_ns < w->stop_ns) {
-		turn(w, w->busy ? 0 : STOP_STEP_MS);
+		loop_turn(w, w->busy ? 0 : STOP_STEP_MS);
 		sweep_lingering(w);
 	}
 }
 
+/* Lets the commands on fibers come to their end while the other clients are served. */
+static void drain(struct worker *w) {
+	uint64_t end_ns = w->env.now_ns + DRAIN_NS;
+	w->starts_no_tasks = true;
+	while (!list_empty(&w->tasks) && w->env.now_ns < end_ns)
+		loop_turn(w, 0);
+}
+
 void loop_run(struct worker *w) {
+	schedule_set_slice(w, 1);
 	set_scale(w);
 	while (atomic_load_explicit(&w->stop_request, memory_order_acquire) == 0)
-		turn(w, w->busy ? 0 : -1);
+		loop_turn(w, w->busy ? 0 : -1);
 	if (atomic_load_explicit(&w->stop_request, memory_order_acquire) != STOP_FROZEN)
 		stop(w);
+	else
+		drain(w);
+	schedule_abandon(w);
 }

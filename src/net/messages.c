@@ -14,6 +14,7 @@
 #include "net/input.h"
 #include "net/output.h"
 #include "net/pending.h"
+#include "net/task.h"
 #include "net/worker.h"
 
 struct settings_message {
@@ -184,9 +185,25 @@ static void take_connection(struct worker *w, struct message *m) {
 		connection_settle(c);
 }
 
-static void handle(struct worker *w, struct message *m) {
+/* Has a message that ends clients of a tenant wait for the tenant's suspended command. Returns false if there is none.
+ */
+static bool wait_for_task(const struct tenant_message *m) {
+	struct tenant *t = m->tenant;
+	if (t->clients.task == NULL)
+		return false;
+	if (m->message.kind == MESSAGE_REMOVAL) {
+		t->clients.removed = true;
+		task_cancel(t->clients.task);
+	}
+	task_hold_message(t->clients.task, (struct message *)(void *)m);
+	return true;
+}
+
+void worker_handle_message(struct worker *w, struct message *m) {
 	struct settings_message *s = (struct settings_message *)(void *)m;
 	struct tenant_message *t = (struct tenant_message *)(void *)m;
+	if ((m->kind == MESSAGE_REMOVAL || m->kind == MESSAGE_ORPHANED) && wait_for_task(t))
+		return;
 	switch (m->kind) {
 	case MESSAGE_CONNECTION:
 		take_connection(w, m);
@@ -227,10 +244,10 @@ static void handle(struct worker *w, struct message *m) {
 void worker_read_inbox(struct worker *w) {
 	struct message *m = inbox_take(&w->inbox);
 	while (m != NULL) {
-		/* handle() frees the message. */
+		/* worker_handle_message() frees the message. */
 		struct message *next = m->next;
 		counter_add(&w->counters.messages, 1);
-		handle(w, m);
+		worker_handle_message(w, m);
 		m = next;
 	}
 	uint64_t pings = atomic_exchange_explicit(&w->pings, 0, memory_order_relaxed);

@@ -8,6 +8,8 @@ struct worker;
 
 /* Takes and handles the messages of the inbox. */
 void worker_read_inbox(struct worker *w);
+/* Handles and frees one. */
+void worker_handle_message(struct worker *w, struct message *m);
 /* Serves and frees a MESSAGE_ACCEPTED. */
 void worker_take_accepted(struct worker *w, struct message *m);
 /* Frees the messages that nothing will take. */

@@ -18,6 +18,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "atomdb/store/tenant.h"
@@ -33,8 +34,14 @@
  * microseconds. */
 #define GATHERED_MOST  ((size_t)64 << 10)
 #define GATHERED_TICKS ((uint64_t)1 << 17)
+/* Bytes that are sent at once: the kernel takes some tenths of a millisecond for them. */
+#define SEND_MOST ((size_t)1 << 20)
 /* Bytes of an insert that one turn sends: the kernel takes a tenth of a millisecond or two for them. */
 #define PIECE ((size_t)256 << 10)
+
+/* An output of so many bytes is freed as it is sent, in multiples of the page size of any machine. */
+#define LARGE ((size_t)4 << 20)
+#define PAGE  ((size_t)64 << 10)
 
 static struct insert *first_insert(const struct output *o) {
 	return list_empty(&o->inserts) ? NULL : list_entry(o->inserts.next, struct insert, link);
@@ -52,6 +59,10 @@ size_t output_unread(const struct connection *c) {
 size_t output_unsent(const struct connection *c) {
 	const struct insert *pinned = c->output == NULL ? NULL : c->output->pinned;
 	return output_unread(c) + (pinned != NULL ? pinned->rest.len : 0);
+}
+
+bool output_is_held(const struct connection *c) {
+	return __builtin_expect(c->output != NULL, 0) && c->output->held;
 }
 
 bool output_is_behind(const struct connection *c) {
@@ -114,6 +125,10 @@ static ssize_t send_some(struct connection *c, const char *data, size_t len) {
 	return n;
 }
 
+static size_t at_most(size_t len) {
+	return len < SEND_MOST ? len : SEND_MOST;
+}
+
 static void empty(struct worker *w) {
 	if (w->output.cap > OUTPUT_KEPT)
 		buffer_deinit(&w->output);
@@ -134,6 +149,7 @@ void output_compact(struct output *o) {
 	if (o->sent <= o->bytes.len / 2)
 		return;
 	buffer_consume(&o->bytes, o->sent);
+	o->held_at -= o->held ? o->sent : 0;
 	list_for_each (node, &o->inserts)
 		list_entry(node, struct insert, link)->at -= o->sent;
 	o->sent = 0;
@@ -158,14 +174,24 @@ static int hold(struct connection *c, size_t from) {
 	return buffer_append(&o->bytes, fresh->data + from, fresh->len - from, SIZE_MAX);
 }
 
+/* Gives the pages of bytes that were sent back to the kernel, so that freeing a large output takes no time. */
+static void give_back(const struct buffer *b, size_t from, size_t to) {
+	const uintptr_t first = ((uintptr_t)b->data + PAGE - 1) & ~(PAGE - 1);
+	uintptr_t begin = ((uintptr_t)b->data + from) & ~(PAGE - 1), end = ((uintptr_t)b->data + to) & ~(PAGE - 1);
+	begin = begin < first ? first : begin;
+	if (b->cap > LARGE && begin < end)
+		(void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 /* Sends the held bytes up to `end` once. Returns 0 or -errno. */
 static int send_bytes(struct connection *c, size_t end) {
 	struct output *o = c->output;
 	if (o->sent == end)
 		return 0;
-	ssize_t n = send_some(c, o->bytes.data + o->sent, end - o->sent);
+	ssize_t n = send_some(c, o->bytes.data + o->sent, at_most(end - o->sent));
 	if (n < 0)
 		return (int)n;
+	give_back(&o->bytes, o->sent, o->sent + (size_t)n);
 	o->sent += (size_t)n;
 	if (n > 0)
 		connection_touch(c);
@@ -190,10 +216,31 @@ static int send_insert(struct connection *c, struct insert *in) {
 	return 1;
 }
 
+void output_hold_back(struct output *o) {
+	if (o->held)
+		return;
+	o->held = true;
+	o->held_at = o->bytes.len;
+	o->held_inserts = o->insert_count;
+}
+
+void output_release(struct output *o) {
+	o->held = false;
+}
+
+void output_take_back(struct output *o) {
+	while (o->insert_count > o->held_inserts)
+		end_insert(o, list_entry(o->inserts.prev, struct insert, link));
+	o->bytes.len = o->held_at;
+	o->held = false;
+}
+
 /* In the next turn a client with an insert is served behind the others, like a greedy one. */
 int output_send_held(struct connection *c) {
 	struct output *o = c->output;
 	struct insert *in = first_insert(o);
+	if (__builtin_expect(o->held, 0))
+		return 0;
 	if (__builtin_expect(in == NULL, 1))
 		return send_bytes(c, o->bytes.len);
 	int r = send_bytes(c, in->at);
@@ -296,7 +343,7 @@ int output_flush(struct connection *c) {
 	if (c->output != NULL)
 		return flush_held(c);
 	size_t begin = w->output_begin, len = fresh->len - begin;
-	ssize_t n = len == 0 ? 0 : send_some(c, fresh->data + begin, len);
+	ssize_t n = len == 0 ? 0 : send_some(c, fresh->data + begin, at_most(len));
 	int r = n < 0 ? (int)n : 0;
 	if (__builtin_expect(n >= 0 && (size_t)n < len, 0)) {
 		r = hold(c, begin + (size_t)n);
@@ -390,7 +437,7 @@ static void keep_reply(struct connection *c, struct slice rest, ssize_t sent) {
 void output_send_replies(struct worker *w) {
 	for (struct reply *r = w->replies; r < w->replies + w->reply_count; r++) {
 		const char *data = w->output.data + r->at;
-		r->connection->flags &= (uint8_t)~CONNECTION_REPLIED;
+		r->connection->flags &= (uint16_t)~CONNECTION_REPLIED;
 		ssize_t n = send_some(r->connection, data, r->len);
 		size_t sent = n > 0 ? (size_t)n : 0;
 		if (__builtin_expect(sent != r->len, 0))

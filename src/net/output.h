@@ -37,7 +37,10 @@ struct output {
 	size_t shared_bytes;   /* unsent bytes of shared inserts */
 	struct insert *pinned; /* the pinned insert, or NULL */
 	struct connection *connection;
-	struct list push; /* linked in worker->pushed */
+	struct list push;    /* linked in worker->pushed, or in task->pushed of the tenant while it is held */
+	bool held;           /* nothing is sent until the suspended command of the tenant has ended */
+	size_t held_at;      /* bytes that were there before it was held */
+	size_t held_inserts; /* likewise */
 };
 
 /* Sends the client's held output, then the client's part of the worker's output, and holds the rest. Afterwards the
@@ -67,6 +70,8 @@ void output_end_replies(struct worker *w);
 bool output_is_due(const struct worker *w, uint64_t ticks);
 /* Copies shared bytes before the tenant that they are charged to may end. Returns 0 or -ENOMEM. */
 int output_unshare(struct connection *c);
+/* Returns whether the client's output is held: see output_hold_back(). */
+bool output_is_held(const struct connection *c);
 /* Returns the bytes that an output takes, without pinned or shared bytes. */
 uint64_t output_memory(const struct output *o);
 /* Adds unsent bytes. The connection must not have an output. Returns 0 or -ENOMEM. */
@@ -88,6 +93,11 @@ size_t output_free_limit(const struct connection *c);
 
 /* Gives the connection an output. It must not have one. Returns 0 or -ENOMEM. */
 int output_make(struct connection *c);
+/* Holds the output: what comes in from here on is sent after output_release(). */
+void output_hold_back(struct output *o);
+void output_release(struct output *o);
+/* Removes what came in since output_hold_back(), and releases the output. */
+void output_take_back(struct output *o);
 /* Removes the sent bytes if they are more than half of the buffer. */
 void output_compact(struct output *o);
 /* Appends an insert behind the held bytes. Takes over `pin` and `shared`, of which one is NULL, even on failure.

@@ -25,7 +25,7 @@ void pending_drop(struct connection *c) {
 	buffer_deinit(&p->bytes);
 	free(p);
 	c->pending = NULL;
-	c->flags &= (uint8_t) ~(CONNECTION_RUNNABLE | CONNECTION_WAITING);
+	c->flags &= (uint16_t) ~(CONNECTION_RUNNABLE | CONNECTION_WAITING);
 }
 
 static struct pending *make(struct connection *c) {

@@ -5,10 +5,23 @@
 #include "net/connection.h"
 #include "net/output.h"
 #include "net/pending.h"
+#include "net/task.h"
 #include "net/worker.h"
 
 /* Pushed bytes above this size are sent before the turn ends. */
 #define PUSH_EARLY ((size_t)256 << 10)
+
+/* What a command pushes leaves when the command has ended. */
+static void hold_back(struct connection *c, struct task *k) {
+	struct output *o = c->output;
+	if (o->held)
+		return;
+	output_hold_back(o);
+	list_remove(&o->push);
+	list_push_back(&k->pushed, &o->push);
+	if (c->interest & EPOLLOUT)
+		connection_settle(c);
+}
 
 /* Prepares the output for pushed bytes. Returns NULL if the client receives no more. */
 static struct output *begin_push(struct connection *c) {
@@ -23,7 +36,10 @@ static struct output *begin_push(struct connection *c) {
 		connection_overrun(c);
 		return NULL;
 	}
-	if (!list_linked(&c->output->push))
+	struct task *k = c->session.tenant != NULL ? c->session.tenant->clients.task : NULL;
+	if (__builtin_expect(k != NULL, 0))
+		hold_back(c, k);
+	else if (!list_linked(&c->output->push))
 		list_push_back(&w->pushed, &c->output->push);
 	output_compact(c->output);
 	return c->output;

@@ -77,6 +77,8 @@ static struct worker *allocate(void) {
 	list_init(&w->pushed);
 	list_init(&w->evicted);
 	list_init(&w->closed);
+	list_init(&w->tasks);
+	fiber_pool_init(&w->fibers);
 	reader_init(&w->reader);
 	buffer_init(&w->output);
 	w->armed_ms = w->resume_ms = w->tick_ms = INT64_MAX;
@@ -172,6 +174,7 @@ void worker_free(struct worker *w) {
 	buffer_deinit(&w->env.scratch);
 	buffer_deinit(&w->env.feed.lines);
 	secure_free(w->input, INPUT_BYTES);
+	fiber_pool_deinit(&w->fibers);
 	for (unsigned i = 0; i < w->shard_count; i++)
 		shard_free(w->shards[i]);
 	free(w->shards);

@@ -10,6 +10,7 @@
 #include "atomdb/dispatch/dispatch.h"
 #include "atomdb/net/worker.h"
 #include "atomdb/resp/reader.h"
+#include "atomdb/util/fiber.h"
 #include "net/inbox.h"
 
 /* Most commands of a client that are parsed before the first of them runs. */
@@ -85,6 +86,14 @@ struct worker {
 	struct list pushed;          /* output to be sent at the end of the turn */
 	struct list evicted;         /* to be closed at the end of the turn; without buffers */
 	struct list closed;          /* closed in this turn, freed at its end: an event may still refer to them */
+
+	/* Commands that run on fibers: see task.h and schedule.h. */
+	struct list tasks; /* suspended, the next one to run first */
+	struct fiber_pool fibers;
+	uint64_t slice_ticks; /* clock_ticks() for all tasks in one turn; 0: up to one check point of one task */
+	uint64_t slice_left;  /* of them, in this turn */
+	uint64_t slice_turn;  /* 1 + counters.turns when a task ran last */
+	bool starts_no_tasks; /* the process is about to end */
 
 	/* The connection that is being served. env.running is its session. */
 	struct writer writer;

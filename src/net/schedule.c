@@ -1,0 +1,292 @@
+#include "net/schedule.h"
+
+#include <stdlib.h>
+
+#include "atomdb/store/shard.h"
+#include "atomdb/store/suspend.h"
+#include "atomdb/store/tenant.h"
+#include "atomdb/util/token_bucket.h"
+#include "net/batch.h"
+#include "net/connection.h"
+#include "net/input.h"
+#include "net/messages.h"
+#include "net/output.h"
+#include "net/pending.h"
+#include "net/task.h"
+#include "net/worker.h"
+
+/* Bounds of a slice, in clock_ticks(), if the clock was read too early to know its rate. */
+#define SLICE_LEAST ((double)(1 << 18))
+#define SLICE_MOST  ((double)(1 << 24))
+
+/* --- the slices -------------------------------------------------------------------------------------------------- */
+
+void schedule_set_slice(struct worker *w, double ticks) {
+#ifdef ATOMDB_TEST_HOOKS
+	if (getenv("ATOMDB_TEST_YIELD") != NULL) {
+		w->slice_ticks = 0;
+		return;
+	}
+#endif
+	ticks = ticks < SLICE_LEAST ? SLICE_LEAST : ticks;
+	w->slice_ticks = (uint64_t)(ticks > SLICE_MOST ? SLICE_MOST : ticks);
+}
+
+/* Returns whether a task may run in this turn. */
+static bool has_time(struct worker *w) {
+	uint64_t turn = 1 + counter_get(&w->counters.turns);
+	bool first = w->slice_turn != turn;
+	if (first)
+		w->slice_left = w->slice_ticks;
+	w->slice_turn = turn;
+	return first || w->slice_left > 0;
+}
+
+static void count_slice(struct worker *w, uint64_t ticks) {
+	w->slice_left = ticks < w->slice_left ? w->slice_left - ticks : 0;
+}
+
+/* The most bytes that the reply may have. */
+static size_t reply_limit(const struct connection *c) {
+	size_t limit = output_limit(c);
+	return limit == SIZE_MAX ? SIZE_MAX : limit - c->worker->output_begin;
+}
+
+/* The `grow` of a task's writer. */
+static bool grow_reply(struct writer *writer, size_t n) {
+	struct task *k = list_entry(writer, struct task, writer);
+	return batch_grow_reply(k->connection, writer, reply_limit(k->connection), n);
+}
+
+static void run(void *context) {
+	struct task *k = context;
+	k->outcome = dispatch_run_admitted(&k->connection->session, &k->request, &k->ticks);
+}
+
+/* Exchanges what the worker has for the running command. */
+static void swap_state(struct task *k) {
+	struct environment *env = &k->worker->env;
+	struct buffer scratch = env->scratch;
+	struct pinned pinned = env->pinned;
+	uint64_t pattern_work = env->pattern_work;
+	int64_t now_ms = env->now_ms;
+	env->scratch = k->scratch;
+	env->pinned = k->pinned;
+	env->pattern_work = k->pattern_work;
+	k->scratch = scratch;
+	k->pinned = pinned;
+	k->pattern_work = pattern_work;
+	env->now_ms = k->now_ms;
+	k->now_ms = now_ms;
+	(void)shard_swap_now(k->tenant->shard, env->now_ms);
+}
+
+/* While the command runs, its arguments are not charged: what it stores takes their place. The shard still counts them
+ * as memory. Returns their bytes. */
+static uint64_t begin_charge(struct task *k) {
+	struct connection *c = k->connection;
+	uint64_t bytes = c->charge.bytes > k->charged ? c->charge.bytes - k->charged : 0;
+	if (bytes > 0)
+		shard_hold_memory(c->worker->shards[0], bytes);
+	connection_uncharge_to(c, k->charged);
+	return bytes;
+}
+
+static void end_charge(struct task *k, uint64_t held) {
+	struct connection *c = k->connection;
+	k->charged = c->charge.bytes;
+	if (held > 0)
+		shard_release_memory(c->worker->shards[0], held);
+}
+
+/* Lets the command run until the slice is used up. Returns whether it has ended. */
+static bool run_slice(struct task *k) {
+	struct connection *c = k->connection;
+	struct worker *w = k->worker;
+	struct environment *env = &w->env;
+	struct session *running = env->running;
+	uint64_t held = begin_charge(k), begin = clock_ticks();
+	if (tenant_suspended(k->tenant))
+		shard_resume(k->tenant);
+	env->running = &c->session;
+	env->away_ticks = k->fiber->away + (begin - k->fiber->suspended);
+	c->session.reply = &k->writer;
+	swap_state(k);
+	bool done = fiber_resume(k->fiber, w->slice_left);
+	swap_state(k);
+	c->session.reply = &w->writer;
+	env->away_ticks = 0;
+	env->running = running;
+	if (!done)
+		shard_suspend(k->tenant);
+	end_charge(k, held);
+	count_slice(w, clock_ticks() - begin);
+	return done;
+}
+
+/* --- the beginning ------------------------------------------------------------------------------------------------ */
+
+static void begin_reply(struct task *k) {
+	const struct writer *from = &k->worker->writer;
+	size_t limit = reply_limit(k->connection);
+	writer_init(&k->writer, &k->out, limit < OUTPUT_KEPT ? limit : OUTPUT_KEPT);
+	k->writer.grow = grow_reply;
+	k->writer.protocol = from->protocol;
+	k->writer.muted = from->muted;
+}
+
+static void move_all(struct list *to, struct list *from) {
+	while (!list_empty(from)) {
+		struct list *node = from->next;
+		list_remove(node);
+		list_push_back(to, node);
+	}
+}
+
+/* What the command has pushed is sent at the end of the turn. */
+static void release_pushed(struct task *k) {
+	for (struct list *node = k->pushed.next; node != &k->pushed; node = node->next)
+		output_release(list_entry(node, struct output, push));
+	move_all(&k->worker->pushed, &k->pushed);
+}
+
+/* The command has ended in its first slice: it is as if it had run without a fiber. */
+static enum outcome end_at_once(struct task *k) {
+	enum outcome outcome = k->outcome;
+	k->tenant->clients.task = NULL;
+	release_pushed(k);
+	if (outcome_is_final(outcome))
+		task_take_reply(k);
+	task_free(k);
+	return outcome;
+}
+
+enum outcome schedule_run_long(struct session *s, struct request *r, uint64_t *ticks) {
+	struct connection *c = list_entry(s, struct connection, session);
+	struct worker *w = c->worker;
+	if (w->starts_no_tasks)
+		return OUTCOME_RETRY;
+	struct task *k = task_new(c, r);
+	if (k == NULL)
+		return dispatch_run_admitted(s, r, ticks);
+	begin_reply(k);
+	k->ticks = *ticks;
+	fiber_start(k->fiber, run, k);
+	if (!list_empty(&w->tasks) || !has_time(w)) {
+		shard_suspend(k->tenant);
+	} else if (run_slice(k)) {
+		*ticks = clock_ticks();
+		return end_at_once(k);
+	}
+	*ticks = clock_ticks();
+	task_own_arguments(k);
+	s->flags |= SESSION_SUSPENDED;
+	list_push_back(&w->tasks, &k->link);
+	w->busy = true;
+	return OUTCOME_SUSPENDED;
+}
+
+/* --- the end ------------------------------------------------------------------------------------------------------ */
+
+/* Takes the task from the worker and the tenant. Those who waited for it are tried again. */
+static void detach(struct task *k) {
+	struct worker *w = k->worker;
+	list_remove(&k->link);
+	k->tenant->clients.task = NULL;
+	k->connection->session.flags &= ~(uint32_t)SESSION_SUSPENDED;
+	move_all(&w->waiting, &k->waiting);
+}
+
+/* Closes the connections that stayed for the task. */
+static void close_leaving(struct worker *w, struct list *leaving) {
+	while (!list_empty(leaving)) {
+		struct connection *c = list_entry(leaving->next, struct connection, link);
+		list_remove(&c->link);
+		list_push_back(&w->lingering, &c->link);
+		connection_close(c);
+	}
+}
+
+static void handle_messages(struct worker *w, struct message *m) {
+	while (m != NULL) {
+		struct message *next = m->next;
+		worker_handle_message(w, m);
+		m = next;
+	}
+}
+
+static void end_task(struct task *k) {
+	struct connection *c = k->connection;
+	struct worker *w = k->worker;
+	struct message *messages = k->messages;
+	struct list leaving;
+	list_init(&leaving);
+	detach(k);
+	release_pushed(k);
+	move_all(&leaving, &k->closing);
+	k->messages = NULL;
+	/* The same command asks for its token again. */
+	if (!outcome_is_final(k->outcome) && !(k->request.command->flags & CMD_NO_AUTH))
+		token_bucket_give_back(&k->tenant->commands);
+	if (!(c->flags & CONNECTION_LEAVING))
+		input_answer(c, k);
+	task_free(k);
+	handle_messages(w, messages);
+	close_leaving(w, &leaving);
+}
+
+void schedule_run(struct worker *w) {
+	while (!list_empty(&w->tasks) && has_time(w)) {
+		struct task *k = list_entry(w->tasks.next, struct task, link);
+		list_remove(&k->link);
+		list_push_back(&w->tasks, &k->link);
+		if (run_slice(k))
+			end_task(k);
+		else if (!(k->connection->flags & CONNECTION_LEAVING))
+			(void)connection_charge(k->connection);
+	}
+	w->busy |= !list_empty(&w->tasks);
+}
+
+static void drop_messages(struct task *k) {
+	while (k->messages != NULL) {
+		struct message *m = k->messages;
+		k->messages = m->next;
+		free(m);
+	}
+}
+
+/* Messages that the command has pushed are sent when it runs again. */
+static void take_back_pushed(struct task *k) {
+	while (!list_empty(&k->pushed)) {
+		struct output *o = list_entry(k->pushed.next, struct output, push);
+		list_remove(&o->push);
+		output_take_back(o);
+	}
+}
+
+static void abandon(struct task *k) {
+	struct connection *c = k->connection;
+	struct worker *w = k->worker;
+	struct list leaving;
+	list_init(&leaving);
+	detach(k);
+	take_back_pushed(k);
+	move_all(&leaving, &k->closing);
+	drop_messages(k);
+	if (k->request.command->flags & CMD_READONLY)
+		shard_resume(k->tenant);
+	if (!(c->flags & CONNECTION_LEAVING)) {
+		session_select(&c->session, k->database);
+		c->session.flags &= ~(uint32_t)SESSION_EXECUTING;
+		if (task_put_back(k) < 0)
+			connection_close(c);
+	}
+	task_free(k);
+	close_leaving(w, &leaving);
+}
+
+void schedule_abandon(struct worker *w) {
+	while (!list_empty(&w->tasks))
+		abandon(list_entry(w->tasks.next, struct task, link));
+}

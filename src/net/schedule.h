@@ -1,0 +1,18 @@
+/* Runs the commands that may take long: each on a fiber, all of them together for one slice of time in a turn. */
+#pragma once
+
+#include <stdint.h>
+
+#include "atomdb/session/session.h"
+
+struct worker;
+
+/* session_host.run_long: begins a command. It runs at once if no other one is suspended and the turn has time left. */
+enum outcome schedule_run_long(struct session *s, struct request *r, uint64_t *ticks);
+/* Sets the time in a turn for all commands on fibers, in clock_ticks(). */
+void schedule_set_slice(struct worker *w, double ticks);
+/* Lets suspended commands go on, in turn, as long as the slice of this turn lasts. */
+void schedule_run(struct worker *w);
+/* Gives all suspended commands up, after the last turn: each is pending input again. What a command has written stays
+ * in the undo log, and the next process takes it back. */
+void schedule_abandon(struct worker *w);
