@@ -2,6 +2,7 @@
 
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/fiber.h"
 #include "atomdb/util/glob.h"
 
 /* Most bytes of a tenant's patterns, with PATTERN_PART for each. Matching a name against that many patterns without
@@ -10,6 +11,9 @@
 #define PATTERN_PART 64
 /* Steps for the keyspace events of one command: about 60 ms. */
 #define EVENT_WORK (16 * GLOB_WORK)
+/* Clients that a message is sent to, and bytes of patterns that it is matched with, between two check points. */
+#define CHECK_CLIENTS  16
+#define CHECK_PATTERNS 1024
 /* Most bytes of a bulk string besides its content. */
 #define BULK_HEAD 32
 
@@ -19,9 +23,18 @@ bool publish_pattern_fits(const struct subscriptions *h, struct slice pattern) {
 	       have + pattern.len + PATTERN_PART <= PATTERNS_MAX;
 }
 
+/* PUBLISH has check points; a keyspace event is sent in the middle of a change. */
+static void check(const struct subscriptions *h, size_t *work, size_t units, size_t every) {
+	if (h->sliced)
+		(void)fiber_check_every(work, units, every);
+}
+
 static void send_to_subscribers(struct subscriptions *h, const struct channel *channel) {
-	list_for_each (node, &channel->subscriptions)
+	size_t work = 0;
+	list_for_each (node, &channel->subscriptions) {
 		push_send(&h->push, list_entry(node, struct subscription, by_channel)->session);
+		check(h, &work, 1, CHECK_CLIENTS);
+	}
 }
 
 /* Marks the patterns that match the name, and subtracts the steps from `*left`. A pattern may take as many steps as it
@@ -30,10 +43,13 @@ static void send_to_subscribers(struct subscriptions *h, const struct channel *c
 static bool mark_matching(struct subscriptions *h, struct slice name, uint64_t *left) {
 	uint64_t work = *left < GLOB_WORK ? *left : GLOB_WORK, total = 0;
 	bool all = true;
+	size_t unchecked = 0;
 	list_for_each (node, &h->kinds[CHANNEL_PATTERN].channels) {
 		struct channel *channel = list_entry(node, struct channel, order);
 		uint64_t own = channel->length + PATTERN_PART, share = own + work / 2, rest = share;
-		channel->matches = glob_match(channel_name(channel), name, false, &rest);
+		channel->matches = h->sliced ? glob_match_sliced(channel_name(channel), name, false, &rest)
+					     : glob_match(channel_name(channel), name, false, &rest);
+		check(h, &unchecked, own, CHECK_PATTERNS);
 		uint64_t spent = share - rest;
 		work -= spent > own ? spent - own : 0;
 		total += spent;
@@ -54,8 +70,10 @@ static bool write_message(struct subscriptions *h, struct slice destination, str
 
 static uint64_t send_to_matching(struct subscriptions *h) {
 	uint64_t count = 0;
+	size_t work = 0;
 	list_for_each (node, &h->kinds[CHANNEL_PATTERN].channels) {
 		const struct channel *channel = list_entry(node, struct channel, order);
+		check(h, &work, 1, CHECK_PATTERNS);
 		if (!channel->matches)
 			continue;
 		struct writer w = push_head(&h->push, 4);
@@ -111,8 +129,8 @@ void publish_event(struct subscriptions *h, struct slice destination, struct sli
 	push_end(&h->push);
 }
 
-int publish_message(struct subscriptions *h, enum channel_kind kind, struct slice destination, struct slice message,
-		    uint64_t *work, uint64_t *receivers) {
+static int send_message(struct subscriptions *h, enum channel_kind kind, struct slice destination, struct slice message,
+			uint64_t *work, uint64_t *receivers) {
 	const struct channel *channel = h == NULL ? NULL : subscriptions_find(h, kind, 0, destination);
 	bool matching = kind == CHANNEL_GLOBAL && h != NULL && h->kinds[CHANNEL_PATTERN].count != 0;
 	*receivers = 0;
@@ -127,4 +145,14 @@ int publish_message(struct subscriptions *h, enum channel_kind kind, struct slic
 		*receivers += send_to_matching(h);
 	push_end(&h->push);
 	return 0;
+}
+
+int publish_message(struct subscriptions *h, enum channel_kind kind, struct slice destination, struct slice message,
+		    uint64_t *work, uint64_t *receivers) {
+	if (h != NULL)
+		h->sliced = true;
+	int error = send_message(h, kind, destination, message, work, receivers);
+	if (h != NULL)
+		h->sliced = false;
+	return error;
 }

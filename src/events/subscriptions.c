@@ -9,6 +9,10 @@
 #include "atomdb/session/module.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/fiber.h"
+
+/* Subscriptions that end between two check points. */
+#define CHECK_ENDED 16
 
 static uint64_t channel_hash(const struct tenant *t, enum channel_kind kind, unsigned database, struct slice name) {
 	return keyspace_key(t, 0, name).hash + (uint64_t)kind * 16 + database;
@@ -309,10 +313,13 @@ bool subscription_remove(struct session *s, enum channel_kind kind, unsigned dat
 }
 
 void subscription_remove_all(struct session *s, enum channel_kind kind) {
+	size_t work = 0;
 	if (s->subscriber == NULL)
 		return;
-	list_for_each (node, &s->subscriber->kinds[kind].subscriptions)
+	list_for_each (node, &s->subscriber->kinds[kind].subscriptions) {
 		subscription_end(list_entry(node, struct subscription, by_subscriber));
+		(void)fiber_check_every(&work, 1, CHECK_ENDED);
+	}
 }
 
 /* --- hand-over to the next process ------------------------------------------------------------------------------ */

@@ -13,7 +13,9 @@ int watched_add(struct session *s, const struct request *r) {
 		return ATOMDB_E_OOM;
 	const struct list *watched = &s->subscriber->kinds[CHANNEL_WATCHED_KEY].subscriptions;
 	uint64_t before = subscription_count(s, CHANNEL_WATCHED_KEY);
+	size_t work = 0;
 	for (uint32_t i = 1; i < r->argc; i++) {
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		/* Removes expired keys now, so that a later removal is not reported as a change. */
 		struct key key = request_key(s, r, i);
 		(void)keyspace_find(s->tenant, &key, LOOKUP_PEEK);

@@ -1,5 +1,6 @@
 #include "rdb/writer.h"
 
+#include "atomdb/util/fiber.h"
 #include "atomdb/util/lzf.h"
 #include "atomdb/util/number.h"
 
@@ -11,7 +12,7 @@
 
 static void put(struct buffer *out, const void *bytes, size_t n) {
 	if (n != 0)
-		memcpy(out->data + out->len, bytes, n);
+		fiber_copy(out->data + out->len, bytes, n);
 	out->len += n;
 }
 

@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "atomdb/util/fiber.h"
 #include "atomdb/util/number.h"
 
+/* Bytes that are copied or moved with check points: see fiber.h. */
+#define LARGE ((size_t)256 << 10)
 /* Type byte, number and CRLF. */
 enum { LINE_MAX_BYTES = 1 + NUMBER_TEXT_MAX + 2 };
 
@@ -67,6 +70,14 @@ static inline char *put_bytes(char *p, const char *bytes, size_t n) {
 	return p + n;
 }
 
+/* The same for any size. Only a reply is copied with check points: a message is written in the middle of a change. */
+static char *put_large(const struct writer *w, char *p, const char *bytes, size_t n) {
+	if (n <= LARGE || w->grow == NULL)
+		return put_bytes(p, bytes, n);
+	fiber_copy(p, bytes, n);
+	return p + n;
+}
+
 static inline void written_to(struct writer *w, const char *end) {
 	w->out->len = (size_t)(end - w->out->data);
 }
@@ -105,6 +116,12 @@ static __attribute__((noinline)) void blob(struct writer *w, char type, struct s
 		if (p == NULL)
 			return;
 		p = put_bytes(p, text, n);
+		p = put_bytes(p, prefix.data, prefix.len);
+		p = put_large(w, p, bytes.data, bytes.len);
+		*p++ = '\r';
+		*p++ = '\n';
+		written_to(w, p);
+		return;
 	}
 	p = put_bytes(p, prefix.data, prefix.len);
 	p = put_bytes(p, bytes.data, bytes.len);
@@ -292,7 +309,7 @@ void writer_raw_at(struct writer *w, size_t mark, struct slice bytes) {
 	if (mark > w->out->len || room(w, bytes.len) == NULL)
 		return;
 	char *at = w->out->data + mark;
-	memmove(at + bytes.len, at, w->out->len - mark);
+	fiber_move_up(at, w->out->len - mark, bytes.len);
 	memcpy(at, bytes.data, bytes.len);
 	w->out->len += bytes.len;
 }

@@ -5,8 +5,12 @@
 
 #include <string.h>
 
+#include "atomdb/util/fiber.h"
+
 /* Length in bytes from which slicing-by-8 is faster, although it first computes seven tables. */
 #define SLICED 16384
+/* Bytes between two check points. */
+#define CHECK_BYTES 65536
 
 static const uint64_t table[256] = {
 	0x0000000000000000, 0x7ad870c830358979, 0xf5b0e190606b12f2, 0x8f689158505e9b8b, 0xc038e5739841b68f,
@@ -79,8 +83,10 @@ uint64_t crc64(uint64_t crc, struct slice bytes) {
 	for (unsigned k = 1; k < 8; k++)
 		for (unsigned i = 0; i < 256; i++)
 			tables[k][i] = table[tables[k - 1][i] & 0xff] ^ tables[k - 1][i] >> 8;
+	size_t work = 0;
 	for (; n >= 8; n -= 8, p += 8) {
 		uint64_t sum = 0;
+		(void)fiber_check_every(&work, 8, CHECK_BYTES);
 		for (unsigned i = 0; i < 8; i++)
 			sum ^= tables[7 - i][(crc >> 8 * i & 0xff) ^ p[i]];
 		crc = sum;

@@ -226,6 +226,41 @@ void fiber_start(struct fiber *f, void (*run)(void *), void *context) {
 	f->suspended = clock_ticks();
 }
 
+/* --- work in pieces ---------------------------------------------------------------------------------------------- */
+
+/* Bytes between two check points: some tens of microseconds if each page is new. */
+#define PIECE ((size_t)64 << 10)
+
+void fiber_copy(void *to, const void *from, size_t n) {
+	char *out = to;
+	const char *in = from;
+	for (; n > PIECE; n -= PIECE, out += PIECE, in += PIECE) {
+		memcpy(out, in, PIECE);
+		(void)fiber_check();
+	}
+	if (n > 0)
+		memcpy(out, in, n);
+}
+
+void fiber_fill(void *to, int byte, size_t n) {
+	char *out = to;
+	for (; n > PIECE; n -= PIECE, out += PIECE) {
+		memset(out, byte, PIECE);
+		(void)fiber_check();
+	}
+	memset(out, byte, n);
+}
+
+void fiber_move_up(void *at, size_t n, size_t by) {
+	char *begin = at;
+	for (; n > PIECE; n -= PIECE) {
+		char *from = begin + n - PIECE;
+		memmove(from + by, from, PIECE);
+		(void)fiber_check();
+	}
+	memmove(begin + by, begin, n);
+}
+
 /* --- the pool ---------------------------------------------------------------------------------------------------- */
 
 static struct fiber *make(void) {

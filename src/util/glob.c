@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#include "atomdb/util/fiber.h"
+
 static inline int lower(int c) {
 	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
 }
@@ -76,14 +78,19 @@ static bool element_takes(struct slice pattern, size_t *at, int c, bool nocase) 
 #define USUAL_PER_BYTE 2
 #define USUAL_BYTES    1024
 
+/* Steps between two check points. */
+#define CHECK_STEPS 4096
+
 static inline bool spend(uint64_t *work, uint64_t steps) {
 	*work = *work > steps ? *work - steps : 0;
 	return *work != 0;
 }
 
-bool glob_match(struct slice pattern, struct slice text, bool nocase, uint64_t *work) {
+/* `sliced`: there are check points. */
+static inline __attribute__((always_inline)) bool match(struct slice pattern, struct slice text, bool nocase,
+							uint64_t *work, bool sliced) {
 	const size_t none = pattern.len + 1;
-	size_t p = 0, t = 0;
+	size_t p = 0, t = 0, unchecked = 0;
 	size_t star = none; /* position after the last '*' */
 	size_t star_text = 0;
 
@@ -106,7 +113,8 @@ bool glob_match(struct slice pattern, struct slice text, bool nocase, uint64_t *
 			continue;
 		}
 		bool takes = p < pattern.len && element_takes(pattern, &p, byte_at(text, t), nocase);
-		if (!spend(work, p > from ? p - from : 1))
+		size_t steps = p > from ? p - from : 1;
+		if (!spend(work, steps) || (sliced && fiber_check_every(&unchecked, steps, CHECK_STEPS)))
 			return false;
 		if (takes) {
 			t++;
@@ -122,10 +130,18 @@ bool glob_match(struct slice pattern, struct slice text, bool nocase, uint64_t *
 	return p == pattern.len;
 }
 
+bool glob_match(struct slice pattern, struct slice text, bool nocase, uint64_t *work) {
+	return match(pattern, text, nocase, work, false);
+}
+
+bool glob_match_sliced(struct slice pattern, struct slice text, bool nocase, uint64_t *work) {
+	return match(pattern, text, nocase, work, true);
+}
+
 bool glob_match_usual(struct slice pattern, struct slice text, bool nocase, uint64_t *work) {
 	const uint64_t bytes = text.len < USUAL_BYTES ? text.len : USUAL_BYTES;
 	uint64_t left = *work + USUAL + bytes * USUAL_PER_BYTE;
-	bool matches = glob_match(pattern, text, nocase, &left);
+	bool matches = glob_match_sliced(pattern, text, nocase, &left);
 	if (left < *work)
 		*work = left;
 	return matches;

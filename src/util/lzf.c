@@ -12,10 +12,15 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "atomdb/util/fiber.h"
+
 #define HASH_SLOTS   65536u
 #define LITERALS_MAX 32u   /* maximum length of a literal run */
 #define DISTANCE_MAX 8192u /* maximum distance of a back-reference */
 #define LENGTH_MAX   264u  /* maximum length of a back-reference */
+
+/* Literal bytes, runs or references between two check points. */
+#define CHECK_SYMBOLS 4096
 
 struct output {
 	uint8_t *bytes;
@@ -88,9 +93,10 @@ static bool repeats(const uint8_t *in, size_t before, size_t at) {
 }
 
 static size_t compress(const uint8_t *in, size_t len, struct output *o, uint32_t *places) {
-	size_t at = 0;
+	size_t at = 0, work = 0;
 	begin_run(o);
 	while (at + 2 < len) {
+		(void)fiber_check_every(&work, 1, CHECK_SYMBOLS);
 		uint32_t *place = &places[slot_of(in + at)];
 		size_t before = *place;
 		*place = (uint32_t)at;
@@ -132,8 +138,9 @@ size_t lzf_compress(struct slice in, char *out, size_t room) {
 
 bool lzf_expand(struct slice in, char *out, size_t len) {
 	const uint8_t *p = (const uint8_t *)in.data, *end = p + in.len;
-	size_t at = 0;
+	size_t at = 0, work = 0;
 	while (p < end) {
+		(void)fiber_check_every(&work, 1, CHECK_SYMBOLS);
 		size_t control = *p++, n = control + 1;
 		if (control < LITERALS_MAX) {
 			if (n > (size_t)(end - p) || n > len - at)

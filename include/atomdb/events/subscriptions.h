@@ -95,6 +95,7 @@ struct subscriptions {
 	uint64_t event_ns;          /* time when the current command began */
 	struct subscriptions *next; /* in env->broadcasts */
 	bool broadcasts;            /* linked in env->broadcasts */
+	bool sliced;                /* PUBLISH is sending: it has check points */
 };
 
 /* Creates the subscriber of the session, and the subscriptions of the tenant if there are none. Returns 0, or

@@ -99,3 +99,18 @@ static inline bool fiber_check(void) {
 		fiber_yield(f);
 	return f->cancelled;
 }
+
+/* Copies, or sets, `n` bytes with check points between the pieces. The memory does not overlap. */
+void fiber_copy(void *to, const void *from, size_t n);
+void fiber_fill(void *to, int byte, size_t n);
+/* Moves `n` bytes up by `by`, with check points. */
+void fiber_move_up(void *at, size_t n, size_t by);
+
+/* A check point after each `every` units of work: adds `units` to `*work`, and checks when they are enough. */
+static inline bool fiber_check_every(size_t *work, size_t units, size_t every) {
+	*work += units;
+	if (__builtin_expect(*work < every, 1))
+		return false;
+	*work = 0;
+	return fiber_check();
+}

@@ -19,8 +19,11 @@
  * Subtracts the steps and the fixed cost of the call from `*work`. If `*work` reaches 0, the result is false. */
 bool glob_match(struct slice pattern, struct slice text, bool nocase, uint64_t *work);
 
-/* Like glob_match(), for a command that examines all texts anyway (KEYS). Subtracts only the steps beyond those of a
- * usual pattern from `*work`. */
+/* The same with check points: see fiber.h. */
+bool glob_match_sliced(struct slice pattern, struct slice text, bool nocase, uint64_t *work);
+
+/* Like glob_match_sliced(), for a command that examines all texts anyway (KEYS). Subtracts only the steps beyond those
+ * of a usual pattern from `*work`. */
 bool glob_match_usual(struct slice pattern, struct slice text, bool nocase, uint64_t *work);
 
 /* Returns true if the pattern may take more than GLOB_WORK steps for a text of its own length. */

@@ -129,7 +129,7 @@ static bool parse_fields(struct session *s, const struct request *r, struct fiel
 	struct options o = OPTIONS_BEGIN(r, 2, options);
 	const struct command_option *option;
 	enum field_overflow overflow = OVERFLOW_WRAP;
-	size_t n = 0;
+	size_t n = 0, work = 0;
 	while ((option = options_next(&o)) != NULL) {
 		if (option->flag == OPTION_OVERFLOW) {
 			if (!parse_overflow(s, *o.value, &overflow))
@@ -137,6 +137,7 @@ static bool parse_fields(struct session *s, const struct request *r, struct fiel
 			continue;
 		}
 		struct field f = {.overflow = overflow};
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		if (!parse_field(s, option->flag, o.value, &f))
 			return false;
 		fields[n++] = f;
@@ -174,8 +175,10 @@ static enum field_result field_run(struct writer *w, const struct field *f, stru
 
 /* Returns whether the fields change a value that is long enough. It is unchanged up to the first field that does. */
 static bool fields_change(const struct field *fields, size_t count, struct slice value) {
+	size_t work = 0;
 	for (size_t i = 0; i < count; i++) {
 		int64_t before = field_number(&fields[i], field_load(value, &fields[i])), after;
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		if (fields[i].action != FIELD_GET && field_next(&fields[i], before, &after) && after != before)
 			return true;
 	}
@@ -215,8 +218,11 @@ static enum outcome run_fields(struct session *s, const struct request *r, const
 		value = (struct slice){bytes, length};
 	writer_array(s->reply, count);
 	uint64_t changes = 0;
-	for (size_t i = 0; i < count; i++)
+	size_t work = 0;
+	for (size_t i = 0; i < count; i++) {
 		changes += field_run(s->reply, &fields[i], value, bytes) >= (grows ? FIELD_SAME : FIELD_CHANGED);
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
+	}
 	if (bytes != NULL)
 		keyspace_commit(s->tenant->shard);
 	if (changes != 0)

@@ -72,8 +72,11 @@ enum outcome cmd_getbit(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* Counts the bits that are 1. */
-static uint64_t count_bytes(struct slice bytes) {
+/* Bytes that are read or changed between two check points. */
+#define CHECK_BYTES ((size_t)64 << 10)
+
+/* Bits that are 1 in a few bytes. */
+static uint64_t count_piece(struct slice bytes) {
 	uint64_t count = 0, word;
 	size_t i = 0;
 	for (; i + sizeof(word) <= bytes.len; i += sizeof(word)) {
@@ -83,6 +86,13 @@ static uint64_t count_bytes(struct slice bytes) {
 	for (; i < bytes.len; i++)
 		count += (unsigned)__builtin_popcount((unsigned char)bytes.data[i]);
 	return count;
+}
+
+static uint64_t count_bytes(struct slice bytes) {
+	uint64_t count = 0;
+	for (; bytes.len > CHECK_BYTES && !fiber_check(); bytes.data += CHECK_BYTES, bytes.len -= CHECK_BYTES)
+		count += count_piece((struct slice){bytes.data, CHECK_BYTES});
+	return count + count_piece(bytes);
 }
 
 /* Counts the bits that are 1, from bit `first` to bit `last`. */
@@ -135,8 +145,8 @@ enum outcome cmd_bitcount(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
-/* Returns the first bit from `first` to `last` that is `bit`, or -1. */
-static int64_t find_bit(struct slice value, uint64_t first, uint64_t last, bool bit) {
+/* Returns the first bit from `first` to `last`, which are not far from each other, that is `bit`, or -1. */
+static int64_t find_in_piece(struct slice value, uint64_t first, uint64_t last, bool bit) {
 	const unsigned char *bytes = (const unsigned char *)value.data;
 	uint64_t none = bit ? 0 : UINT64_MAX, word;
 	uint64_t at = first / 8;
@@ -151,6 +161,18 @@ static int64_t find_bit(struct slice value, uint64_t first, uint64_t last, bool 
 		return found <= last ? (int64_t)found : -1;
 	}
 	return -1;
+}
+
+/* The same for any range. */
+static int64_t find_bit(struct slice value, uint64_t first, uint64_t last, bool bit) {
+	int64_t found = -1;
+	for (uint64_t end; found < 0 && first <= last; first = end + 1) {
+		end = (first | (CHECK_BYTES * 8 - 1)) < last ? first | (CHECK_BYTES * 8 - 1) : last;
+		found = find_in_piece(value, first, end, bit);
+		if (fiber_check())
+			break;
+	}
+	return found;
 }
 
 enum outcome cmd_bitpos(struct session *s, const struct request *r) {
@@ -200,8 +222,8 @@ static enum operation parse_operation(struct slice text) {
 	return (enum operation)i;
 }
 
-/* Combines `n` bytes of `value` into `result`. Zeros follow the value. */
-static void combine(enum operation operation, char *result, size_t n, struct slice value) {
+/* Combines a few bytes, `n`, of `value`, which go on as zeros, into `result`. */
+static void combine_piece(enum operation operation, char *result, size_t n, struct slice value) {
 	size_t both = value.len < n ? value.len : n;
 	switch (operation) {
 	case OPERATION_AND:
@@ -223,6 +245,19 @@ static void combine(enum operation operation, char *result, size_t n, struct sli
 	}
 }
 
+static void combine(enum operation operation, char *result, size_t n, struct slice value) {
+	while (n > CHECK_BYTES) {
+		struct slice piece = {value.data, value.len < CHECK_BYTES ? value.len : CHECK_BYTES};
+		combine_piece(operation, result, CHECK_BYTES, piece);
+		(void)fiber_check();
+		result += CHECK_BYTES;
+		n -= CHECK_BYTES;
+		value.data += piece.len;
+		value.len -= piece.len;
+	}
+	combine_piece(operation, result, n, value);
+}
+
 enum outcome cmd_bitop(struct session *s, const struct request *r) {
 	enum operation operation = parse_operation(r->argv[1]);
 	if (operation == OPERATIONS)
@@ -231,10 +266,11 @@ enum outcome cmd_bitop(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR BITOP NOT must be called with a single source key.");
 	struct buffer *result = &s->env->scratch;
 	char text[STRING_TEXT];
-	size_t longest = 0;
+	size_t longest = 0, work = 0;
 	for (uint32_t i = 3; i < r->argc; i++) {
 		struct key source;
 		struct string *e;
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		if (!request_string(s, r, i, LOOKUP_READ, &source, &e))
 			return OUTCOME_DONE;
 		size_t length = string_value_or_empty(e, text).len;
@@ -250,10 +286,10 @@ enum outcome cmd_bitop(struct session *s, const struct request *r) {
 		if (!request_string(s, r, i, LOOKUP_PEEK, &source, &e))
 			return OUTCOME_DONE;
 		struct slice value = string_value_or_empty(e, text);
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		if (i == 3) {
-			if (value.len != 0)
-				memcpy(result->data, value.data, value.len);
-			memset(result->data + value.len, 0, longest - value.len);
+			fiber_copy(result->data, value.data, value.len);
+			fiber_fill(result->data + value.len, 0, longest - value.len);
 		}
 		if (i > 3 || operation == OPERATION_NOT)
 			combine(operation, result->data, longest, value);

@@ -131,8 +131,10 @@ static enum filter parse_list(struct session *s, const struct request *r, enum c
 		reply_syntax_error(s);
 		return LIST_ERROR;
 	}
+	size_t work = 0;
 	for (uint32_t i = 3; i < r->argc; i++) {
 		int64_t id;
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		if (!number_parse(r->argv[i], &id)) {
 			writer_error(s->reply, "ERR Invalid client ID");
 			return LIST_ERROR;
@@ -165,6 +167,7 @@ static int append_ids(struct session *s, const struct request *r) {
 	int error = 0;
 	for (uint32_t i = 3; i < r->argc && error == 0 && fits(s); i++) {
 		int64_t id = 0;
+		(void)fiber_check();
 		(void)number_parse(r->argv[i], &id);
 		struct session wanted = {.id = (uint64_t)id}, *key = &wanted;
 		struct session **of = bsearch(&key, sorted, count, sizeof(*sorted), compare_ids);
@@ -241,6 +244,8 @@ enum outcome cmd_client_list(struct session *s, const struct request *r) {
 	} else {
 		list_for_each (node, &s->tenant->clients.sessions) {
 			struct session *of = list_entry(node, struct session, tenant_link);
+			if (fiber_check())
+				break;
 			if (error == 0 && fits(s) && (filter == LIST_ALL || client_type_of(of) == type))
 				error = append_line(s, of);
 		}

@@ -156,6 +156,7 @@ enum outcome cmd_client_kill(struct session *s, const struct request *r) {
 	int64_t killed = 0;
 	list_for_each (node, &s->tenant->clients.sessions) {
 		struct session *of = list_entry(node, struct session, tenant_link);
+		(void)fiber_check();
 		if ((of == s && f.skip_caller) || !matches(s->env, of, &f))
 			continue;
 		s->env->host->close(of);

@@ -39,15 +39,18 @@ static enum outcome add_in_place(struct session *s, const struct request *r, con
 				 struct slice value) {
 	uint32_t i = 2;
 	char *bytes;
-	while (i < r->argc && !hll_lacks_dense((const uint8_t *)value.data, r->argv[i]))
-		i++;
+	size_t work = 0;
+	for (; i < r->argc && !hll_lacks_dense((const uint8_t *)value.data, r->argv[i]); i++)
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 	if (i < r->argc) {
 		int error = string_resize(s->tenant, key, e, HLL_DENSE_SIZE, (struct span){0, HLL_DENSE_SIZE}, &bytes);
 		if (error < 0)
 			return reply_store_error(s, error);
 		uint64_t changes = 0;
-		for (uint32_t k = i; k < r->argc; k++)
+		for (uint32_t k = i; k < r->argc; k++) {
 			changes += hll_add_dense((uint8_t *)bytes, r->argv[k]);
+			(void)fiber_check_every(&work, 1, CHECK_KEYS);
+		}
 		hll_forget((uint8_t *)bytes);
 		keyspace_commit(s->tenant->shard);
 		keyspace_event_also(s, NOTIFY_STRING, "pfadd", key);
@@ -75,7 +78,9 @@ enum outcome cmd_pfadd(struct session *s, const struct request *r) {
 		if (hll_load(&h, value) != 0)
 			return reply_damaged(s);
 	}
+	size_t work = 0;
 	for (uint32_t i = 2; i < r->argc; i++) {
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		int raised = hll_add(&h, r->argv[i]);
 		if (raised < 0)
 			return reply_damaged(s);
@@ -103,6 +108,7 @@ static bool merge_keys(struct session *s, const struct request *r, uint8_t regis
 		if (!request_string(s, r, i, LOOKUP_READ, &key, &e))
 			return false;
 		struct slice value;
+		(void)fiber_check();
 		if (e == NULL)
 			continue;
 		if (!take_hll(s, e, &value))

@@ -8,6 +8,7 @@
 
 enum outcome cmd_generic_del(struct session *s, const struct request *r) {
 	int64_t removed = 0;
+	size_t work = 0;
 	int error = 0;
 	if (r->argc > 2) {
 		keyspace_begin(s->tenant->shard);
@@ -15,6 +16,7 @@ enum outcome cmd_generic_del(struct session *s, const struct request *r) {
 	}
 	for (uint32_t i = 1; i < r->argc && error == 0; i++) {
 		struct key key = request_key(s, r, i);
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
 		if (e == NULL)
 			continue;
@@ -34,7 +36,8 @@ enum outcome cmd_generic_del(struct session *s, const struct request *r) {
 
 static enum outcome count_existing(struct session *s, const struct request *r, enum lookup how) {
 	int64_t found = 0;
-	for (uint32_t i = 1; i < r->argc; i++) {
+	size_t work = 0;
+	for (uint32_t i = 1; i < r->argc && !fiber_check_every(&work, 1, CHECK_KEYS); i++) {
 		struct key key = request_key(s, r, i);
 		found += keyspace_find(s->tenant, &key, how) != NULL;
 	}

@@ -51,7 +51,7 @@ enum outcome cmd_keys(struct session *s, const struct request *r) {
 	uint64_t cursor = 0;
 	do {
 		cursor = keyspace_scan(s->tenant, s->database, cursor, pick, &sel);
-	} while (cursor != 0 && !writer_drops(s->reply) && !is_given_up(&sel));
+	} while (cursor != 0 && !writer_drops(s->reply) && !is_given_up(&sel) && !fiber_check());
 	if (is_given_up(&sel))
 		return reply_costly_pattern(s, mark);
 	writer_array_at(s->reply, mark, sel.count);
@@ -122,7 +122,7 @@ enum outcome cmd_scan(struct session *s, const struct request *r) {
 	do {
 		cursor = keyspace_scan(s->tenant, s->database, cursor, pick, &sel);
 	} while (cursor != 0 && --steps > 0 && sel.visited < (uint64_t)count && !s->reply->failed &&
-		 !is_given_up(&sel));
+		 !is_given_up(&sel) && !fiber_check());
 	if (is_given_up(&sel))
 		return reply_costly_pattern(s, mark);
 

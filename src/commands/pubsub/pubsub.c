@@ -5,6 +5,9 @@
 #include "atomdb/util/glob.h"
 #include "commands/handlers.h"
 
+/* Bytes of patterns that are judged between two check points. */
+#define GLOB_CHECK_BYTES 4096
+
 /* The names of the three kinds of subscription. */
 struct kind {
 	enum channel_kind channel;
@@ -63,7 +66,9 @@ static uint64_t count_of(const struct session *s, const struct kind *kind) {
 static int join_all(struct session *s, const struct request *r, enum channel_kind kind, struct buffer *is_new) {
 	const struct list *subscriptions = &s->subscriber->kinds[kind].subscriptions;
 	uint64_t before = subscription_count(s, kind);
+	size_t work = 0;
 	for (uint32_t i = 1; i < r->argc; i++) {
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		int result = ATOMDB_E_RANGE;
 		if (kind != CHANNEL_PATTERN || publish_pattern_fits(s->tenant->clients.subscriptions, r->argv[i]))
 			result = subscription_add(s, kind, 0, r->argv[i]);
@@ -87,7 +92,9 @@ static enum outcome subscribe(struct session *s, const struct request *r, const 
 	if (error < 0)
 		return reply_store_error(s, ATOMDB_E_OOM);
 	s->flags |= SESSION_SUBSCRIBED;
+	size_t work = 0;
 	for (uint32_t i = 1; i < r->argc && !s->reply->failed; i++) {
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		count += (uint64_t)s->env->scratch.data[i - 1];
 		confirm(s, kind->subscribe, &r->argv[i], count, i == 1);
 	}
@@ -96,6 +103,7 @@ static enum outcome subscribe(struct session *s, const struct request *r, const 
 
 static void unsubscribe_all(struct session *s, const struct kind *kind) {
 	bool first = true;
+	size_t work = 0;
 	if (subscription_count(s, kind->channel) == 0) {
 		confirm(s, kind->unsubscribe, NULL, count_of(s, kind), first);
 		return;
@@ -110,13 +118,16 @@ static void unsubscribe_all(struct session *s, const struct kind *kind) {
 		confirm(s, kind->unsubscribe, &name, count_of(s, kind), first);
 		first = false;
 		s->env->scratch.len = 0;
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 	}
 }
 
 static enum outcome unsubscribe(struct session *s, const struct request *r, const struct kind *kind) {
+	size_t work = 0;
 	if (r->argc == 1)
 		unsubscribe_all(s, kind);
 	for (uint32_t i = 1; i < r->argc; i++) {
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		(void)subscription_remove(s, kind->channel, 0, r->argv[i]);
 		confirm(s, kind->unsubscribe, &r->argv[i], count_of(s, kind), i == 1);
 	}
@@ -136,7 +147,9 @@ enum outcome cmd_unsubscribe(struct session *s, const struct request *r) {
 }
 
 enum outcome cmd_psubscribe(struct session *s, const struct request *r) {
+	size_t work = 0;
 	for (uint32_t i = 1; i < r->argc; i++) {
+		(void)fiber_check_every(&work, r->argv[i].len, GLOB_CHECK_BYTES);
 		if (glob_is_costly(r->argv[i]))
 			return reply_costly_pattern(s, writer_mark(s->reply));
 	}
@@ -179,7 +192,7 @@ enum outcome cmd_spublish(struct session *s, const struct request *r) {
 
 static enum outcome list_channels(struct session *s, const struct request *r, enum channel_kind kind) {
 	const struct subscriptions *h = s->tenant->clients.subscriptions;
-	size_t mark = writer_mark(s->reply), count = 0;
+	size_t mark = writer_mark(s->reply), count = 0, listed = 0;
 	uint64_t *work = r->argc == 3 ? pattern_work(s) : NULL;
 	if (r->argc > 3) {
 		writer_errorf(s->reply,
@@ -191,6 +204,8 @@ static enum outcome list_channels(struct session *s, const struct request *r, en
 		list_for_each (node, &h->kinds[kind].channels) {
 			struct slice name = channel_name(list_entry(node, struct channel, order));
 			if (writer_drops(s->reply) || (work != NULL && *work == 0))
+				break;
+			if (fiber_check_every(&listed, 1 + (work != NULL ? r->argv[2].len : 0), CHECK_KEYS))
 				break;
 			if (work != NULL && !glob_match_usual(r->argv[2], name, false, work))
 				continue;
@@ -205,8 +220,10 @@ static enum outcome list_channels(struct session *s, const struct request *r, en
 }
 
 static enum outcome count_subscriptions(struct session *s, const struct request *r, enum channel_kind kind) {
+	size_t work = 0;
 	writer_array(s->reply, ((size_t)r->argc - 2) * 2);
 	for (uint32_t i = 2; i < r->argc && !writer_drops(s->reply); i++) {
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		const struct channel *channel =
 			subscriptions_find(s->tenant->clients.subscriptions, kind, 0, r->argv[i]);
 		writer_bulk(s->reply, r->argv[i]);

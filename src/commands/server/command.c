@@ -138,6 +138,7 @@ static void reply_flags(struct session *s, const struct command *c) {
 
 static void reply_row(struct session *s, const struct command *c, bool with_subcommands) {
 	struct writer *w = s->reply;
+	(void)fiber_check();
 	size_t count = 0;
 	const struct command *sub = with_subcommands ? command_subcommands(&command_set, c, &count) : NULL;
 	writer_array(w, 10);
@@ -174,12 +175,14 @@ enum outcome cmd_command(struct session *s, const struct request *r) {
 }
 
 enum outcome cmd_command_info(struct session *s, const struct request *r) {
+	size_t work = 0;
 	if (r->argc == 2)
 		return reply_all(s);
 	writer_array(s->reply, r->argc - 2);
 	for (uint32_t i = 2; i < r->argc && !writer_drops(s->reply); i++) {
 		bool is_sub;
 		const struct command *c = find_full(r->argv[i], &is_sub);
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		if (c == NULL)
 			writer_null(s->reply);
 		else
@@ -197,6 +200,7 @@ enum outcome cmd_command_count(struct session *s, const struct request *r) {
 static void reply_docs(struct session *s, const struct command *c, bool with_subcommands) {
 	size_t count = 0;
 	const struct command *sub = with_subcommands ? command_subcommands(&command_set, c, &count) : NULL;
+	(void)fiber_check();
 	reply_text(s, c->name);
 	const char *arguments = c->arguments;
 	bool complexity = c->complexity != NULL;
@@ -233,11 +237,13 @@ enum outcome cmd_command_docs(struct session *s, const struct request *r) {
 	}
 	size_t found = 0;
 	bool is_sub;
-	for (uint32_t i = 2; i < r->argc; i++)
+	size_t work = 0;
+	for (uint32_t i = 2; i < r->argc && !fiber_check_every(&work, 1, CHECK_KEYS); i++)
 		found += find_full(r->argv[i], &is_sub) != NULL;
 	writer_map(s->reply, found);
 	for (uint32_t i = 2; i < r->argc && !writer_drops(s->reply); i++) {
 		const struct command *c = find_full(r->argv[i], &is_sub);
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		if (c != NULL)
 			reply_docs(s, c, !is_sub);
 	}
@@ -257,7 +263,8 @@ static bool chosen(struct list_choice *choice, const struct command *c) {
 		return false;
 	if (choice->category != 0)
 		return (command_categories(c) & choice->category) != 0;
-	return choice->pattern.data == NULL || glob_match(choice->pattern, slice_of(c->name), true, choice->work);
+	return choice->pattern.data == NULL ||
+	       glob_match_sliced(choice->pattern, slice_of(c->name), true, choice->work);
 }
 
 enum { FILTER_MODULE = 1 << 0, FILTER_ACLCAT = 1 << 1, FILTER_PATTERN = 1 << 2 };
@@ -289,6 +296,7 @@ enum outcome cmd_command_list(struct session *s, const struct request *r) {
 		return reply_syntax_error(s);
 	size_t mark = writer_mark(s->reply), listed = 0;
 	for (const struct command *c = NULL; (c = command_next(&command_set, c)) != NULL;) {
+		(void)fiber_check();
 		if (!chosen(&choice, c))
 			continue;
 		reply_text(s, c->name);
@@ -323,7 +331,9 @@ static enum outcome get_keys(struct session *s, const struct request *r, bool wi
 	if (c->more_keys != NULL && c->last_key < 0 && command_keys_count(&keys) == 1)
 		return reply_error(s, "ERR Invalid arguments specified for command");
 	writer_array(s->reply, command_keys_count(&keys));
-	for (uint32_t at; command_keys_next(&keys, &at) && !writer_drops(s->reply);)
+	size_t work = 0;
+	for (uint32_t at;
+	     command_keys_next(&keys, &at) && !fiber_check_every(&work, 1, CHECK_KEYS) && !writer_drops(s->reply);)
 		reply_key(s, argv[at], command_key_flags(c, argv, argc, at), with_flags);
 	return OUTCOME_DONE;
 }

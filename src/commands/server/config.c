@@ -149,9 +149,10 @@ static bool is_pattern(struct slice text) {
 /* Sets `names` to the name of each parameter that matches an argument; a name without wildcards keeps the client's
  * spelling. Returns the number of matches. */
 static size_t find_matches(const struct request *r, struct slice names[PARAMETER_COUNT], uint64_t *work) {
-	size_t count = 0;
+	size_t count = 0, unchecked = 0;
 	for (uint32_t i = 2; i < r->argc && count < PARAMETER_COUNT && *work != 0; i++) {
 		struct slice asked = r->argv[i];
+		(void)fiber_check_every(&unchecked, 1 + asked.len, CHECK_TEXT);
 		bool pattern = is_pattern(asked);
 		for (size_t k = 0; k < PARAMETER_COUNT; k++) {
 			struct slice name = slice_of(parameters[k].name);
@@ -159,7 +160,7 @@ static size_t find_matches(const struct request *r, struct slice names[PARAMETER
 				continue;
 			if (slice_is(asked, parameters[k].name))
 				names[k] = asked;
-			else if (pattern && glob_match(asked, name, true, work))
+			else if (pattern && glob_match_sliced(asked, name, true, work))
 				names[k] = name;
 			count += names[k].data != NULL;
 		}

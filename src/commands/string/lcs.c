@@ -12,6 +12,9 @@
 /* Maximum memory of the table, as in Redis: 4 bytes a cell, and the size of the largest value in all. */
 #define CELLS_MAX (STRING_MAX / sizeof(uint32_t))
 
+/* Cells between two check points. */
+#define CHECK_CELLS ((size_t)4096)
+
 struct lcs {
 	struct slice a, b;
 	uint8_t *up;   /* owned: bit i * (b.len + 1) + j */
@@ -41,27 +44,47 @@ static void lcs_deinit(struct lcs *l) {
 	free(l->row);
 }
 
-static void lcs_fill(struct lcs *l) {
-	size_t width = l->b.len + 1;
+/* Of a row, the lengths to the left of a cell and above that. */
+struct lcs_row {
+	uint32_t left;   /* of this row */
+	uint32_t corner; /* of the row above */
+};
+
+/* Fills row `i` from column `j` to before `end`. */
+static void fill_cells(struct lcs *l, struct lcs_row *r, size_t i, size_t j, size_t end) {
+	uint32_t corner = r->corner, left = r->left;
+	const char byte = l->a.data[i - 1];
+	for (; j < end; j++) {
+		uint32_t above = l->row[j], here;
+		size_t cell = i * (l->b.len + 1) + j;
+		if (byte == l->b.data[j - 1]) {
+			here = corner + 1;
+		} else if (above > left) {
+			here = above;
+			l->up[cell / 8] |= (uint8_t)(1 << cell % 8);
+		} else {
+			here = left;
+		}
+		corner = above;
+		left = l->row[j] = here;
+	}
+	*r = (struct lcs_row){left, corner};
+}
+
+/* Returns false if the result is not wanted any more. */
+static bool lcs_fill(struct lcs *l) {
+	size_t width = l->b.len + 1, work = 0;
 	for (size_t i = 1; i <= l->a.len; i++) {
-		uint32_t corner = 0, left = 0; /* of row i - 1 at j - 1, and of row i at j - 1 */
-		char byte = l->a.data[i - 1];
-		for (size_t j = 1; j < width; j++) {
-			uint32_t above = l->row[j], here;
-			size_t cell = i * width + j;
-			if (byte == l->b.data[j - 1]) {
-				here = corner + 1;
-			} else if (above > left) {
-				here = above;
-				l->up[cell / 8] |= (uint8_t)(1 << cell % 8);
-			} else {
-				here = left;
-			}
-			corner = above;
-			left = l->row[j] = here;
+		struct lcs_row r = {0};
+		for (size_t j = 1; j < width; j += CHECK_CELLS) {
+			size_t end = width - j > CHECK_CELLS ? j + CHECK_CELLS : width;
+			fill_cells(l, &r, i, j, end);
+			if (fiber_check_every(&work, end - j, CHECK_CELLS))
+				return false;
 		}
 	}
 	l->length = l->row[l->b.len];
+	return true;
 }
 
 static void reply_pair(struct writer *w, size_t first, size_t last) {
@@ -73,13 +96,16 @@ static void reply_pair(struct writer *w, size_t first, size_t last) {
 /* Walks from the end of both values to their beginning. Writes the common bytes to `text`, from its end on, and the
  * ranges to `w`. Either may be NULL. Returns the number of ranges written. */
 static size_t lcs_trace(const struct lcs *l, const struct lcs_options *o, char *text, struct writer *w) {
-	size_t i = l->a.len, j = l->b.len, at = l->length, ranges = 0;
+	size_t i = l->a.len, j = l->b.len, at = l->length, ranges = 0, work = 0;
 	while (i > 0 && j > 0 && (w == NULL || !writer_drops(w))) {
 		size_t n = 0;
 		for (; i > 0 && j > 0 && l->a.data[i - 1] == l->b.data[j - 1]; i--, j--, n++) {
 			if (text != NULL)
 				text[--at] = l->a.data[i - 1];
+			(void)fiber_check_every(&work, 1, CHECK_CELLS);
 		}
+		if (fiber_check_every(&work, 1, CHECK_CELLS))
+			break;
 		if (n != 0) {
 			if (w == NULL || (int64_t)n < o->least)
 				continue;
@@ -166,8 +192,8 @@ enum outcome cmd_lcs(struct session *s, const struct request *r) {
 	if ((a.len + 1) * (b.len + 1) > CELLS_MAX)
 		return reply_error(s, "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
 	if (lcs_init(s->tenant, &l, a, b)) {
-		lcs_fill(&l);
-		reply_lcs(s, &l, &wanted);
+		if (lcs_fill(&l))
+			reply_lcs(s, &l, &wanted);
 	} else {
 		writer_error(s->reply, "ERR Insufficient memory, failed allocating transient memory for LCS");
 	}

@@ -48,7 +48,7 @@ enum outcome cmd_setrange(struct session *s, const struct request *r) {
 	int error = string_resize(s->tenant, &key, old, length, (struct span){(size_t)offset, part.len}, &bytes);
 	if (error < 0)
 		return reply_store_error(s, error);
-	memcpy(bytes + offset, part.data, part.len);
+	fiber_copy(bytes + offset, part.data, part.len);
 	keyspace_commit(s->tenant->shard);
 	keyspace_event(s, NOTIFY_STRING, "setrange", &key);
 	writer_integer(s->reply, (int64_t)length);

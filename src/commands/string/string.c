@@ -261,12 +261,15 @@ enum outcome cmd_getex(struct session *s, const struct request *r) {
 }
 
 enum outcome cmd_mget(struct session *s, const struct request *r) {
+	size_t work = 0;
 	writer_array(s->reply, r->argc - 1);
 	for (uint32_t i = 1; i < r->argc && !s->reply->failed; i++) {
 		struct key key = request_key(s, r, i);
 		struct string *e;
 		int error = string_find(s->tenant, &key, LOOKUP_READ, &e);
 		reply_value(s, error == 0 ? e : NULL);
+		if (fiber_check_every(&work, 1, CHECK_KEYS))
+			break;
 	}
 	return OUTCOME_DONE;
 }
@@ -293,8 +296,10 @@ enum outcome cmd_mset(struct session *s, const struct request *r) {
 enum outcome cmd_msetnx(struct session *s, const struct request *r) {
 	if (r->argc % 2 == 0)
 		return reply_error(s, "ERR wrong number of arguments for 'msetnx' command");
+	size_t work = 0;
 	for (uint32_t i = 1; i < r->argc; i += 2) {
 		struct key key = request_key(s, r, i);
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		if (keyspace_find(s->tenant, &key, LOOKUP_WRITE) == NULL)
 			continue;
 		writer_integer(s->reply, 0);
@@ -329,8 +334,7 @@ enum outcome cmd_append(struct session *s, const struct request *r) {
 	int error = string_resize(s->tenant, &key, old, length + more.len, (struct span){length, more.len}, &bytes);
 	if (error < 0)
 		return reply_store_error(s, error);
-	if (more.len != 0)
-		memcpy(bytes + length, more.data, more.len);
+	fiber_copy(bytes + length, more.data, more.len);
 	keyspace_commit(s->tenant->shard);
 	keyspace_event(s, NOTIFY_STRING, "append", &key);
 	writer_integer(s->reply, (int64_t)(length + more.len));

@@ -59,22 +59,6 @@ static void a_saved_arena_is_clean_and_keeps_its_counters(void **state) {
 	arena_close(arena);
 }
 
-/* An earlier release compares the whole version, and refuses a marked arena. */
-static void a_marked_arena_is_adopted_and_has_another_version(void **state) {
-	(void)state;
-	fill();
-	uint32_t version = arena->header->version;
-
-	arena_mark(arena, true);
-	assert_int_not_equal(arena->header->version, version);
-	assert_false(adopt(leave(false)));
-	assert_int_equal(arena_find_root(arena, ROOT, ROOT), root);
-	arena_mark(arena, false);
-	assert_int_equal(arena->header->version, version);
-	assert_true(adopt(leave(true)));
-	arena_close(arena);
-}
-
 static void an_arena_that_was_not_saved_or_changed_since_is_not_clean(void **state) {
 	(void)state;
 	fill();
@@ -213,7 +197,6 @@ static void a_rescan_counts_damaged_descriptors(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_saved_arena_is_clean_and_keeps_its_counters),
-		cmocka_unit_test(a_marked_arena_is_adopted_and_has_another_version),
 		cmocka_unit_test(an_arena_that_was_not_saved_or_changed_since_is_not_clean),
 		cmocka_unit_test(a_file_that_is_no_arena_is_refused_and_left_open),
 		cmocka_unit_test(a_budget_is_charged_what_is_resident),

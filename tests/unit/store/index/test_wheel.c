@@ -111,42 +111,6 @@ static void test_an_entry_is_due_in_the_millisecond_of_its_deadline(void **state
 	arena_close(f.a);
 }
 
-static void test_parked_entries_wait_in_a_list_of_the_caller(void **state) {
-	(void)state;
-	struct fixture f = open_wheel();
-	ref list = arena_alloc_zero(f.a, SIZE, ARENA_OTHER), held = new_entry(&f, EPOCH), e[5];
-
-	assert_true(wheel_parks_none(f.a, list));
-	assert_int_equal(wheel_unpark(f.a, f.w, list), 0);
-	wheel_hold(f.a, f.w, held);
-	for (unsigned round = 0; round < 2; round++) {
-		for (unsigned i = 0; i < 5; i++)
-			wheel_park(f.a, list, e[i] = new_entry(&f, EPOCH));
-		assert_false(wheel_due(f.w, EPOCH + 10));
-		/* Removes the first entry, one in the middle and the last one; replaces one. */
-		wheel_remove(f.a, f.w, e[0]);
-		wheel_remove(f.a, f.w, e[2]);
-		wheel_remove(f.a, f.w, e[4]);
-		ref other = new_entry(&f, EPOCH);
-		wheel_replace(f.a, f.w, e[1], other);
-		if (round == 0) {
-			assert_int_equal(wheel_unpark(f.a, f.w, list), other);
-			assert_int_equal(wheel_unpark(f.a, f.w, list), e[3]);
-			assert_true(wheel_parks_none(f.a, list));
-		} else {
-			unsigned steps = 10;
-			wheel_hold_parked(f.a, f.w, list);
-			assert_true(wheel_parks_none(f.a, list));
-			assert_int_equal(ttl(&f, list)->wheel_next, 0);
-			wheel_remove(f.a, f.w, e[3]);
-			wheel_release(f.a, f.w, &steps);
-			assert_int_equal(steps, 8);
-			assert_int_equal(f.w->held, 0);
-		}
-	}
-	arena_close(f.a);
-}
-
 static void test_an_entry_with_a_past_deadline_is_due_at_once(void **state) {
 	(void)state;
 	struct fixture f = open_wheel();
@@ -458,7 +422,6 @@ int main(void) {
 		cmocka_unit_test(test_an_empty_wheel_has_no_deadline),
 		cmocka_unit_test(test_an_entry_is_due_in_the_millisecond_of_its_deadline),
 		cmocka_unit_test(test_held_entries_come_back_when_released),
-		cmocka_unit_test(test_parked_entries_wait_in_a_list_of_the_caller),
 		cmocka_unit_test(test_an_entry_with_a_past_deadline_is_due_at_once),
 		cmocka_unit_test(test_deadlines_hold_when_the_clock_is_set_ahead_and_back),
 		cmocka_unit_test(test_a_rewind_moves_a_bounded_number_of_entries_a_call),

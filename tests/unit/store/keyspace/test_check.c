@@ -110,31 +110,11 @@ static void test_random_bytes_fit_in_one_of_256_cases(void **state) {
 	assert_in_range(missed, rounds / 256 / 2, rounds / 256 * 2);
 }
 
-static void test_the_check_of_a_long_entry_is_the_same_in_pieces(void **state) {
-	(void)state;
-	size_t size = 3 * CHECK_PIECE + 1000;
-	char *block = aligned_alloc(16, (size + 15) / 16 * 16);
-	for (unsigned flags = 0; flags < 2; flags++) {
-		for (size_t i = 0; i < size; i++)
-			block[i] = (char)draw(256);
-		struct entry *e = (struct entry *)(void *)block;
-		e->owner = entry_owner(7, 3, ENTRY_WIDE | (flags ? ENTRY_TTL : 0));
-		size_t header = entry_header_size(entry_flags(e));
-		*entry_wide(e) = (struct block_wide){300, (uint32_t)(size - header - 300)};
-		assert_int_equal(entry_size(e), size);
-		assert_int_equal(check_of_long(e, e->owner, size), check_of(e, e->owner, size));
-		check_renew(e);
-		assert_true(check_fits(e));
-	}
-	free(block);
-}
-
 int main(void) {
 	random_state = random_seed();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_check_is_the_sum_of_its_definition),
 		cmocka_unit_test(test_a_change_of_any_byte_is_detected),
-		cmocka_unit_test(test_the_check_of_a_long_entry_is_the_same_in_pieces),
 		cmocka_unit_test(test_random_bytes_fit_in_one_of_256_cases),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
