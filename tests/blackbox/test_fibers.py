@@ -1,0 +1,231 @@
+"""Long commands on fibers: other tenants go on meanwhile, and nobody sees a command by half, not even after a crash."""
+
+import os
+import threading
+import time
+
+import pytest
+
+from harness import PATIENCE, encode, wait_for
+
+ONE = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "0"; };\n'
+
+
+def prepare(client, size):
+    """Makes two values whose LCS takes some tens of microseconds for each of `size` bytes."""
+    assert client.many([("SET", "x", "ab" * (size // 2)), ("SET", "y", "ba" * (size // 2))]) == ["OK"] * 2
+
+
+def send_transaction(client, *commands):
+    """Sends a transaction in one piece. The caller reads the replies."""
+    client.send(encode("MULTI") + b"".join(encode(*command) for command in commands) + encode("EXEC"))
+
+
+def read_transaction(client, count):
+    assert [client.read() for _ in range(count + 1)] == ["OK"] + ["QUEUED"] * count
+    return client.read()
+
+
+LCS = ("LCS", "x", "y", "LEN")
+
+
+def long_transaction(size, repeat):
+    """INCR before and behind LCS, some times."""
+    return [("INCR", "n"), ("SET", "first", "1")] + [LCS] * repeat + [("APPEND", "log", "x"), ("INCR", "n")]
+
+
+# --- neighbours --------------------------------------------------------------------------------------------------
+
+
+def test_a_neighbour_is_served_while_a_transaction_runs(atomdb):
+    server = atomdb.start(ONE)
+    with server.client("busy") as busy, server.client("quiet") as quiet:
+        prepare(busy, 6000)
+        commands = long_transaction(6000, 20)
+        send_transaction(busy, *commands)
+        answered = 0
+        done = threading.Event()
+
+        def wait():
+            assert read_transaction(busy, len(commands))[-1] == 2
+            done.set()
+
+        reader = threading.Thread(target=wait)
+        reader.start()
+        while not done.is_set():
+            assert quiet.cmd("INCR", "n") == answered + 1
+            answered += 1
+        reader.join()
+        # In one piece it would be one or two.
+        assert answered > 20
+
+
+def test_commands_of_the_same_tenant_see_all_of_a_transaction_or_nothing(atomdb):
+    server = atomdb.start(ONE)
+    with server.client("busy") as busy, server.client("busy") as same:
+        prepare(busy, 3000)
+        commands = long_transaction(3000, 10)
+        send_transaction(busy, *commands)
+        seen = set()
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            seen.add(tuple(same.many([("GET", "n"), ("GET", "log")])))
+        assert seen <= {(None, None), (b"2", b"x")}
+        assert read_transaction(busy, len(commands))[-1] == 2
+
+
+def test_secrets_that_open_a_busy_tenant_wait(atomdb):
+    server = atomdb.start(ONE)
+    with server.client("busy") as busy, server.client() as late:
+        prepare(busy, 5000)
+        commands = long_transaction(5000, 10)
+        send_transaction(busy, *commands)
+        late.send(encode("AUTH", "busy") + encode("SET", "n", "100"))
+        assert read_transaction(busy, len(commands))[0] == 1
+        assert [late.read(), late.read()] == ["OK", "OK"]
+        assert late.cmd("GET", "n") == b"100"
+
+
+def test_an_idle_worker_uses_no_time_after_long_commands(atomdb):
+    server = atomdb.start(ONE)
+
+    def used():
+        with open(f"/proc/{server.pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    with server.client("busy") as busy, server.client("gone") as gone:
+        prepare(busy, 2000)
+        prepare(gone, 5000)
+        send_transaction(busy, *long_transaction(2000, 20))
+        read_transaction(busy, 24)
+        send_transaction(gone, *[LCS] * 20)
+        gone.close()
+        wait_for(lambda: server.metric("atomdb_clients") == 1, what="the client to be gone")
+        time.sleep(0.2)
+        before = used()
+        time.sleep(0.5)
+        assert used() - before < 0.1 * PATIENCE
+
+
+# --- ends ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_transaction_whose_client_is_gone_comes_to_its_end(atomdb):
+    server = atomdb.start(ONE)
+    with server.client("busy") as busy, server.client("busy") as other:
+        prepare(busy, 4000)
+        send_transaction(busy, *long_transaction(4000, 20))
+        time.sleep(0.05)
+        busy.close()
+        wait_for(lambda: other.cmd("GET", "n") == b"2", what="the transaction to end")
+        assert other.cmd("GET", "log") == b"x"
+
+
+@pytest.fixture(name="admin")
+def admin_fixture(tmp_path):
+    path = tmp_path / "admin-secret"
+    path.write_text("root-secret\n")
+    return path
+
+
+def test_the_operator_is_answered_and_may_drop_or_kill(atomdb, admin):
+    server = atomdb.start(ONE + f'admin: {{ secret_file = "{admin}"; }};\n')
+    with server.client("root-secret") as operator, server.client("busy") as busy, server.client("other") as other:
+        assert operator.cmd("TENANT", "CREATE", "shop", "SECRET", "shop") == "OK"
+        with server.client("shop") as shop:
+            prepare(shop, 8000)
+            send_transaction(shop, *long_transaction(8000, 200))
+            prepare(busy, 8000)
+            send_transaction(busy, *long_transaction(8000, 20))
+            assert b"name=shop" in operator.cmd("CLIENT", "LIST") or b"user=shop" in operator.cmd("CLIENT", "LIST")
+            assert other.cmd("PING") == "PONG"
+            identity = [line for line in operator.cmd("CLIENT", "LIST").decode().splitlines() if "cmd=exec" in line]
+            assert len(identity) == 2
+            assert operator.cmd("TENANT", "DROP", "shop") == "OK"
+            assert other.cmd("PING") == "PONG"
+            assert shop.closed(30)
+        assert read_transaction(busy, 24)[-1] == 2
+
+
+def test_a_client_that_is_killed_while_its_command_is_suspended(atomdb, admin):
+    server = atomdb.start(ONE + f'admin: {{ secret_file = "{admin}"; }};\n')
+    with server.client("root-secret") as operator, server.client("busy") as busy, server.client("busy") as same:
+        prepare(busy, 5000)
+        send_transaction(busy, *long_transaction(5000, 20))
+        same.send(encode("GET", "n"))
+        time.sleep(0.05)
+        ids = [line.split()[0][3:] for line in operator.cmd("CLIENT", "LIST").decode().splitlines() if "cmd=exec" in line]
+        assert len(ids) == 1
+        assert operator.cmd("CLIENT", "KILL", "ID", ids[0]) == 1
+        assert busy.closed()
+        assert same.read() == b"2"
+
+
+# --- restarts and crashes -----------------------------------------------------------------------------------------
+
+
+def test_a_neighbours_acknowledged_writes_survive_a_crash_in_a_transaction(service):
+    service.start(ONE)
+    with service.client("busy") as busy, service.client("quiet") as quiet:
+        prepare(busy, 8000)
+        assert busy.cmd("SET", "n", "10") == "OK"
+        assert busy.many([("SELECT", 1)] + [("SET", f"k:{i}", "v") for i in range(3000)]) == ["OK"] * 3001
+        assert busy.cmd("SELECT", 0) == "OK"
+        send_transaction(busy, ("SET", "n", "11"), ("SELECT", 1), ("FLUSHDB",), ("SET", "new", "v"), ("SELECT", 0),
+                         ("SET", "n", "12"), *[LCS] * 200, ("SET", "n", "13"))
+        time.sleep(0.1)
+        for i in range(300):
+            assert quiet.cmd("SET", f"q:{i}", i) == "OK"
+        service.crash()
+    with service.client("busy") as busy, service.client("quiet") as quiet:
+        assert quiet.many([("GET", f"q:{i}") for i in range(300)]) == [str(i).encode() for i in range(300)]
+        assert busy.cmd("GET", "n") == b"10"
+        assert busy.many([("DBSIZE",), ("SELECT", 1), ("DBSIZE",)]) == [3, "OK", 3000]
+
+
+def test_a_restart_waits_for_a_command_that_ends_soon(service):
+    service.start(ONE)
+    with service.client("busy") as busy, service.client("quiet") as quiet:
+        prepare(busy, 5000)
+        commands = long_transaction(5000, 10)
+        send_transaction(busy, *commands)
+        time.sleep(0.05)
+        service.restart()
+        assert quiet.cmd("PING") == "PONG"
+        assert read_transaction(busy, len(commands))[-1] == 2
+        assert busy.many([("GET", "n"), ("GET", "log")]) == [b"2", b"x"]
+
+
+def test_a_command_that_takes_too_long_for_a_restart_runs_once_in_the_next_process(service):
+    service.start(ONE)
+    with service.client("busy", timeout=50) as busy, service.client("quiet") as quiet, \
+            service.client("busy") as listener:
+        assert listener.cmd("SUBSCRIBE", "c") == [b"subscribe", b"c", 1]
+        prepare(busy, 10000)
+        assert busy.cmd("SELECT", 3) == "OK"
+        prepare(busy, 10000)
+        commands = [("INCR", "n"), ("PUBLISH", "c", "m"), ("SELECT", 5), ("INCR", "n"), ("SELECT", 3)]
+        commands += [LCS] * 35 + [("INCR", "n")]
+        send_transaction(busy, *commands)
+        time.sleep(0.2)
+        assert quiet.cmd("SET", "k", "v") == "OK"
+        service.restart()
+        assert quiet.cmd("GET", "k") == b"v"
+        assert read_transaction(busy, len(commands))[-1] == 2
+        assert busy.cmd("GET", "n") == b"2"
+        listener.sock.settimeout(1)
+        assert listener.read() == [b"message", b"c", b"m"]
+        with pytest.raises(TimeoutError):
+            listener.read()
+
+
+def test_a_search_that_takes_too_long_for_a_restart_begins_again(service):
+    service.start(ONE)
+    with service.client("busy", timeout=50) as busy:
+        prepare(busy, 11000)
+        commands = [LCS] * 30
+        busy.send(b"".join(encode(*command) for command in commands))
+        time.sleep(0.1)
+        service.restart()
+        assert [busy.read() for _ in commands] == [10999] * 30
