@@ -66,6 +66,23 @@ bool long_by_arguments_or_value(const struct session *s, const struct request *r
 	return long_by_arguments(s, r) || long_by_value(s, r);
 }
 
+bool long_by_offset(const struct session *s, const struct request *r) {
+	for (uint32_t i = 2; i < r->argc && i < ARGUMENTS; i++) {
+		struct slice text = r->argv[i];
+		int64_t offset;
+		/* BITFIELD counts in fields behind '#'. */
+		if (text.len > 0 && text.data[0] == '#')
+			text = (struct slice){text.data + 1, text.len - 1};
+		if (number_parse(text, &offset) && offset > (int64_t)VALUE_BYTES / 8)
+			return true;
+	}
+	return long_by_value(s, r);
+}
+
+bool long_by_arguments_or_offset(const struct session *s, const struct request *r) {
+	return long_by_arguments(s, r) || long_by_offset(s, r);
+}
+
 bool long_by_clients(const struct session *s, const struct request *r) {
 	(void)r;
 	return counter_get(&s->tenant->counters.clients) > CLIENTS || r->argc > ARGUMENTS;

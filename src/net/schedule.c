@@ -61,6 +61,8 @@ static bool grow_reply(struct writer *writer, size_t n) {
 static void run(void *context) {
 	struct task *k = context;
 	k->outcome = dispatch_run_admitted(&k->connection->session, &k->request, &k->ticks);
+	if (outcome_is_final(k->outcome))
+		buffer_deinit_in_slices(&k->input);
 }
 
 /* Exchanges what the worker has for the running command. */

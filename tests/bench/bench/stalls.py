@@ -103,7 +103,7 @@ def stalls(bench):
                     time.sleep(0.05)
                     exchange(connection, data)
                     row.add(server.name, probe.result()["max_ns"])
-            bench.say(f"  {title}: {max(row.samples[server.name]) / 1e6:.1f} ms")
+            bench.say(f"  {title}: {row.cell(server.name)} ms")
             rows.append(row)
         connection.close()
     return rows

@@ -90,6 +90,10 @@ static void commands_of_a_value_depend_on_its_size(void **state) {
 				fail_msg("%s", commands[i]);
 	}
 	assert_false(is_long(c, "BITCOUNT small"));
+	assert_false(is_long(c, "SETRANGE new 10 x"));
+	assert_true(is_long(c, "SETRANGE new 100000000 x"));
+	assert_true(is_long(c, "SETBIT new 100000000 1"));
+	assert_true(is_long(c, "BITFIELD new SET u8 #100000000 1"));
 	close_world(w, c);
 }
 
