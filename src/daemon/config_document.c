@@ -88,6 +88,7 @@ static bool field_equal(const struct option_row *row, const struct config *a, co
 	case OPTION_GROUP:
 		return *(const gid_t *)x == *(const gid_t *)y;
 	case OPTION_COUNT:
+	case OPTION_THOUSANDTHS:
 		return *(const uint32_t *)x == *(const uint32_t *)y;
 	case OPTION_LIMIT:
 	case OPTION_SIZE:

@@ -63,6 +63,9 @@ static const char *format_field(const struct option_row *row, const void *field,
 	case OPTION_COUNT:
 		snprintf(text, VALUE_MAX, "%" PRIu32, *(const uint32_t *)field);
 		return text;
+	case OPTION_THOUSANDTHS:
+		snprintf(text, VALUE_MAX, "%g", *(const uint32_t *)field / 1000.0);
+		return text;
 	case OPTION_LIMIT:
 	case OPTION_SIZE:
 		snprintf(text, VALUE_MAX, "%" PRIu64, *(const uint64_t *)field);
@@ -113,11 +116,17 @@ void config_show_limits(const struct tenant_limits *l, void (*visit)(void *conte
 static config_setting_t *make_setting(config_t *document, const char *key, enum option_type type, struct slice value) {
 	config_setting_t *root = config_root_setting(document), *setting;
 	int64_t number;
+	double fraction;
+	char rest;
 	bool numeric = type == OPTION_COUNT || type == OPTION_LIMIT || type == OPTION_SECONDS;
 	if (numeric && number_parse(value, &number)) {
 		setting = config_setting_add(root, key, CONFIG_TYPE_INT64);
 		if (setting != NULL)
 			config_setting_set_int64(setting, number);
+	} else if (type == OPTION_THOUSANDTHS && sscanf(value.data, "%lf%c", &fraction, &rest) == 1) {
+		setting = config_setting_add(root, key, CONFIG_TYPE_FLOAT);
+		if (setting != NULL)
+			config_setting_set_float(setting, fraction);
 	} else if (type == OPTION_BOOL && (slice_is(value, "true") || slice_is(value, "false"))) {
 		setting = config_setting_add(root, key, CONFIG_TYPE_BOOL);
 		if (setting != NULL)

@@ -339,6 +339,21 @@ static int read_chosen(struct config_reader *r, const struct option_row *row, co
 	return 0;
 }
 
+static int read_thousandths(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,
+			    uint32_t *out) {
+	double thousandths = config_setting_is_number(setting) ? config_setting_get_float(setting) * 1000 : -1;
+	/* libconfig reads an integer as 0 if it is asked for a float. */
+	if (config_setting_type(setting) == CONFIG_TYPE_INT || config_setting_type(setting) == CONFIG_TYPE_INT64)
+		thousandths = (double)config_setting_get_int64(setting) * 1000;
+	if (!(thousandths >= (double)row->lowest && thousandths <= (double)row->highest) ||
+	    (thousandths > 0 && thousandths < 1))
+		return config_reader_fail(r, config_setting_source_line(setting),
+					  ROW_FORMAT " must be 0, or a number from 0.001 to %g such as 0.5",
+					  ROW_ARGS(row), (double)row->highest / 1000);
+	*out = (uint32_t)(thousandths + 0.5);
+	return 0;
+}
+
 static int read_field(struct config_reader *r, const struct option_row *row, const config_setting_t *setting,
 		      void *field) {
 	switch (row->type) {
@@ -350,6 +365,8 @@ static int read_field(struct config_reader *r, const struct option_row *row, con
 		return 0;
 	case OPTION_SIZE:
 		return read_size(r, row, setting, field);
+	case OPTION_THOUSANDTHS:
+		return read_thousandths(r, row, setting, field);
 	case OPTION_NAME:
 		r->anonymous = setting;
 		return read_name(r, row, setting, field);

@@ -9,11 +9,12 @@ struct config_reader;
 
 enum option_type {
 	OPTION_BOOL,
-	OPTION_COUNT,   /* uint32_t */
-	OPTION_LIMIT,   /* uint64_t */
-	OPTION_SIZE,    /* uint64_t bytes; "64M" or a number */
-	OPTION_SECONDS, /* int64_t milliseconds, written in seconds */
-	OPTION_NAME,    /* char [TENANT_NAME_MAX + 1]: a tenant's name or "" */
+	OPTION_COUNT,       /* uint32_t */
+	OPTION_LIMIT,       /* uint64_t */
+	OPTION_SIZE,        /* uint64_t bytes; "64M" or a number */
+	OPTION_SECONDS,     /* int64_t milliseconds, written in seconds */
+	OPTION_THOUSANDTHS, /* uint32_t thousandths, written as a decimal fraction */
+	OPTION_NAME,        /* char [TENANT_NAME_MAX + 1]: a tenant's name or "" */
 	OPTION_ADDRESSES,
 	OPTION_HOSTS, /* struct config_addresses: host names */
 	OPTION_MODE,  /* mode_t; octal digits */

@@ -122,6 +122,8 @@ static void show_tenant(void *context, const struct tenant *t) {
 	};
 	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
 		number_pair(p, counters[i].key, counter_get(counters[i].value));
+	number_pair(p, "cpu_milliseconds", (counter_get(&f->cpu_user_ns) + counter_get(&f->cpu_system_ns)) / 1000000);
+	number_pair(p, "cpu_throttled_milliseconds", counter_get(&f->cpu_throttled_ns) / 1000000);
 	show_changes(p, name);
 }
 

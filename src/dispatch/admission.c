@@ -30,6 +30,11 @@ static bool is_paused(struct session *s, const struct command *c) {
 	return t->clients.pause_all || may_write(s, c);
 }
 
+static bool is_over_cpu_limit(const struct session *s) {
+	const struct tenant_clients *c = &s->tenant->clients;
+	return c->cpu_limited && c->cpu_wait_ms > s->env->steady_ms;
+}
+
 static void queue(struct session *s, const struct request *r) {
 	int error = transaction_queue(s, r);
 	if (error < 0)
@@ -64,6 +69,11 @@ static enum outcome step(struct session *s, const struct request *r, uint64_t *t
 	s->flags &= ~(uint32_t)SESSION_PAUSED;
 	if (refuse(s, r))
 		return OUTCOME_DONE;
+	if (s->tenant != NULL && is_over_cpu_limit(s)) {
+		s->flags |= SESSION_PAUSED;
+		s->wait_ms = s->tenant->clients.cpu_wait_ms;
+		return OUTCOME_BLOCKED;
+	}
 	if (s->tenant != NULL && is_paused(s, r->command)) {
 		s->flags |= SESSION_PAUSED;
 		return OUTCOME_BLOCKED;

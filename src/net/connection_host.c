@@ -91,6 +91,9 @@ static bool host_has_place(const struct session *s, const struct tenant *t) {
 
 static void host_leaving(struct session *s) {
 	struct connection *c = connection_of(s);
+	/* The tenant may end with its last client. */
+	if (c->worker->cpu.tenant == s->tenant)
+		cpu_time_leave(&c->worker->cpu);
 	connection_uncharge(c);
 	if (output_unshare(c) < 0)
 		s->flags |= SESSION_CLOSING;

@@ -25,7 +25,9 @@
 
 /* Work of a shard in one turn, in entries: some tenths of a millisecond. */
 #define WORK_UNITS 512
-/* Time in a turn for greedy clients after the first, in clock_ticks. */
+/* Time of a turn in clock_ticks after which only tenants that are not ahead are served: about SHARE_SLICE_NS. */
+#define SHARE_TICKS ((uint64_t)1 << 21)
+/* Time in a turn for deferred clients after the first, in clock_ticks. */
 #define GREEDY_TICKS ((uint64_t)1 << 18)
 /* Interval at which a stopping worker checks the clock. */
 #define STOP_STEP_MS 10
@@ -72,7 +74,7 @@ static void read_timer(struct worker *w) {
 
 /* --- a turn ----------------------------------------------------------------------------------------------------- */
 
-static void serve_connection(struct connection *c, uint32_t events) {
+static void serve_client(struct connection *c, uint32_t events) {
 	if (__builtin_expect(c->fd < 0 || (c->flags & (CONNECTION_OVERRUN | CONNECTION_LEAVING)), 0))
 		return;
 	if (__builtin_expect(events & EPOLLOUT, 0)) {
@@ -104,6 +106,13 @@ static void serve_connection(struct connection *c, uint32_t events) {
 	}
 }
 
+static void serve_connection(struct connection *c, uint32_t events) {
+	struct worker *w = c->worker;
+	cpu_time_enter(&w->cpu, c->session.tenant);
+	serve_client(c, events);
+	cpu_time_leave(&w->cpu);
+}
+
 static void serve(struct worker *w, const struct epoll_event *event) {
 	if (__builtin_expect(event->data.u64 >= SOURCE_END, 1))
 		serve_connection(event->data.ptr, event->events);
@@ -124,22 +133,33 @@ static void prefetch_connection(const struct epoll_event *event) {
 		__builtin_prefetch(c + at);
 }
 
-static bool is_greedy(const struct epoll_event *event) {
+/* Returns whether a client is served after the others: it recently kept the worker long, or its tenant is ahead of the
+ * others in CPU time. */
+static bool is_deferred(struct worker *w, const struct epoll_event *event) {
 	if (event->data.u64 < SOURCE_END)
 		return false;
-	return ((const struct connection *)event->data.ptr)->greedy > 0;
+	const struct connection *c = event->data.ptr;
+	if (w->cpu.read > w->share_end_ticks)
+		w->share.ahead_ns = 0;
+	bool admitted = share_admits(&w->share, c->session.tenant);
+	return !admitted || c->greedy > 0;
 }
 
-/* Serves some of the greedy clients, starting where the last turn stopped. The others stay ready for the next turn.
- * Clients that are not greedy thus wait for one greedy client, not for all. */
-static void serve_greedy(struct worker *w, unsigned count) {
+/* Serves some of the deferred clients, starting where the last turn stopped. The others stay ready for the next turn.
+ * Clients that are not deferred thus wait for one deferred client, not for all. */
+static void serve_deferred(struct worker *w, unsigned count) {
 	uint64_t end = clock_ticks() + GREEDY_TICKS;
-	unsigned first = w->greedy_next % count, served = 0;
-	do {
-		serve(w, &w->events[(first + served) % count]);
-		served++;
-	} while (served < count && clock_ticks() < end);
-	w->greedy_next = first + served;
+	unsigned first = w->first_deferred % count, tried = 0;
+	bool served = false;
+	share_serve_ahead(&w->share);
+	while (tried < count && (!served || clock_ticks() < end)) {
+		const struct epoll_event *event = &w->deferred[(first + tried++) % count];
+		if (!share_admits(&w->share, ((const struct connection *)event->data.ptr)->session.tenant))
+			continue;
+		serve(w, event);
+		served = true;
+	}
+	w->first_deferred = first + tried;
 }
 
 /* Runs the staged commands. Does each step for all of them, so that their cache misses overlap. */
@@ -151,15 +171,21 @@ static void run_staged(struct worker *w) {
 		for (struct window *v = begin; v < end; v++)
 			dispatch_fetch_links(&v->connection->session, v->requests, v->count);
 	}
-	for (struct window *v = begin; v < end; v++)
+	for (struct window *v = begin; v < end; v++) {
+		cpu_time_enter(&w->cpu, v->connection->session.tenant);
 		input_run(v->connection, v);
+		cpu_time_leave(&w->cpu);
+	}
 	w->staged = w->staged_commands = 0;
 }
 
 /* Reads the input of a client. Its commands run together with the commands of the next clients. */
 static void stage(struct worker *w, struct connection *c) {
 	struct window *v = &w->windows[1 + w->staged];
-	if (!input_stage(c, v))
+	cpu_time_enter(&w->cpu, c->session.tenant);
+	bool staged = input_stage(c, v);
+	cpu_time_leave(&w->cpu);
+	if (!staged)
 		return;
 	w->staged++;
 	w->staged_commands += v->count;
@@ -167,15 +193,19 @@ static void stage(struct worker *w, struct connection *c) {
 		run_staged(w);
 }
 
-/* Serves the ready connections. Moves greedy clients to the front of the events until the others are served. */
-static void serve_ready(struct worker *w, int count) {
-	unsigned greedy = 0;
-	for (int i = 0; i < count; i++) {
-		struct epoll_event *event = &w->events[i];
-		if (i + 1 < count)
+/* Serves the ready connections, starting where the last turn began to defer them. */
+static void serve_ready(struct worker *w, unsigned count) {
+	unsigned first = w->first_event < count ? w->first_event : 0, deferred = 0;
+	w->first_event = 0;
+	for (unsigned i = 0; i < count; i++) {
+		unsigned at = first + i < count ? first + i : first + i - count;
+		struct epoll_event *event = &w->events[at];
+		if (at + 1 < count)
 			prefetch_connection(event + 1);
-		if (__builtin_expect(is_greedy(event), 0)) {
-			w->events[greedy++] = *event;
+		if (__builtin_expect(is_deferred(w, event), 0)) {
+			if (deferred == 0)
+				w->first_event = at;
+			w->deferred[deferred++] = *event;
 		} else if (event->data.u64 >= SOURCE_END && event->events == EPOLLIN && input_usual(event->data.ptr)) {
 			stage(w, event->data.ptr);
 		} else {
@@ -185,8 +215,8 @@ static void serve_ready(struct worker *w, int count) {
 	}
 	run_staged(w);
 	output_end_replies(w);
-	if (__builtin_expect(greedy > 0, 0))
-		serve_greedy(w, greedy);
+	if (__builtin_expect(deferred > 0, 0))
+		serve_deferred(w, deferred);
 }
 
 static void move_all(struct list *to, struct list *from) {
@@ -197,39 +227,49 @@ static void move_all(struct list *to, struct list *from) {
 	}
 }
 
-/* Tries each waiting command once, for at most `most` ticks. The next call continues with the rest. */
-static void retry(struct list *waiting, uint64_t most) {
-	struct list tries;
+/* Tries each waiting command once, if its tenant is not ahead, for at most GREEDY_TICKS. The next call continues with
+ * the rest. */
+static void retry_waiting(struct worker *w) {
+	struct list tries, ahead;
 	list_init(&tries);
-	move_all(&tries, waiting);
+	list_init(&ahead);
+	move_all(&tries, &w->waiting);
+	list_for_each (node, &tries)
+		(void)share_admits(&w->share, list_entry(node, struct pending, wait)->connection->session.tenant);
+	share_serve_ahead(&w->share);
 	uint64_t begin = clock_ticks();
-	while (!list_empty(&tries) && clock_ticks() - begin <= most) {
+	while (!list_empty(&tries) && clock_ticks() - begin <= GREEDY_TICKS) {
 		struct pending *p = list_entry(tries.next, struct pending, wait);
+		struct tenant *t = p->connection->session.tenant;
 		list_remove(&p->wait);
+		if (!share_admits(&w->share, t)) {
+			list_push_back(&ahead, &p->wait);
+			continue;
+		}
 		/* It runs after its replies are sent, if they must be sent first. */
 		p->connection->flags &= (uint16_t)~CONNECTION_WAITING;
+		cpu_time_enter(&w->cpu, t);
 		input_resume(p->connection);
+		cpu_time_leave(&w->cpu);
 	}
-	move_all(&tries, waiting);
-	move_all(waiting, &tries);
+	move_all(&ahead, &tries);
+	move_all(&ahead, &w->waiting);
+	move_all(&w->waiting, &ahead);
 }
 
-/* Tries the commands whose wait is over. */
-static void retry_paused(struct worker *w) {
-	struct list due;
-	list_init(&due);
+/* Queues the commands whose wait is over. */
+static void resume_paused(struct worker *w) {
 	w->resume_ms = INT64_MAX;
 	list_for_each (node, &w->paused) {
 		struct session *s = &list_entry(node, struct pending, wait)->connection->session;
 		if (s->wait_ms <= w->env.steady_ms) {
 			s->wait_ms = 0;
 			list_remove(node);
-			list_push_back(&due, node);
+			list_push_back(&w->waiting, node);
 		} else if (s->wait_ms < w->resume_ms) {
 			w->resume_ms = s->wait_ms;
 		}
 	}
-	retry(&due, UINT64_MAX);
 }
 
 void loop_read_clocks(struct worker *w) {
@@ -269,14 +309,13 @@ static void sweep(struct worker *w) {
 /* Does the due work, and sets the timer for the next. */
 static void work(struct worker *w) {
 	int64_t next = work_shards(w);
+	if (__builtin_expect(w->resume_ms <= w->env.steady_ms, 0))
+		resume_paused(w);
 	if (__builtin_expect(!list_empty(&w->tasks), 0))
 		schedule_run(w);
 	if (__builtin_expect(!list_empty(&w->waiting), 0)) {
-		retry(&w->waiting, GREEDY_TICKS);
+		retry_waiting(w);
 		w->busy |= !list_empty(&w->waiting);
-	}
-	if (__builtin_expect(w->resume_ms <= w->env.steady_ms, 0)) {
-		retry_paused(w);
 	}
 	if (w->tick_ms <= w->env.steady_ms)
 		sweep(w);
@@ -308,6 +347,7 @@ static void note_turn(struct worker *w, uint64_t ticks) {
 		counter_set(&w->counters.longest_turn_ns, 1 + (uint64_t)(seconds * 1e9));
 	}
 	counter_add(&w->counters.busy_ticks, ticks);
+	cpu_time_end_turn(&w->cpu, ticks);
 	counter_add(&w->counters.turns, 1);
 	if (__builtin_expect(counter_get(&w->counters.turns) % SCALE_TURNS == 0, 0))
 		set_scale(w);
@@ -325,9 +365,12 @@ static void hang(struct worker *w) {
 void loop_turn(struct worker *w, int wait_ms) {
 	int n = epoll_take(w->epoll, w->events, WORKER_EVENTS, wait_ms);
 	uint64_t begin = clock_ticks();
+	share_begin_turn(&w->share);
+	w->share_end_ticks = begin + SHARE_TICKS;
 	hang(w);
 	loop_read_clocks(w);
-	serve_ready(w, n);
+	cpu_time_begin_turn(&w->cpu, begin, w->env.now_ns);
+	serve_ready(w, n > 0 ? (unsigned)n : 0);
 	work(w);
 	output_end_replies(w);
 	if (__builtin_expect(w->env.broadcasts != NULL, 0))
@@ -400,6 +443,7 @@ static void drain(struct worker *w) {
 void loop_run(struct worker *w) {
 	schedule_set_slice(w, 1);
 	set_scale(w);
+	cpu_time_start(&w->cpu, clock_ticks_to_seconds(&w->env.clock_start, 1000000000), clock_monotonic_ns());
 	while (atomic_load_explicit(&w->stop_request, memory_order_acquire) == 0)
 		loop_turn(w, w->busy ? 0 : -1);
 	if (atomic_load_explicit(&w->stop_request, memory_order_acquire) != STOP_FROZEN)

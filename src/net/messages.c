@@ -214,6 +214,7 @@ void worker_handle_message(struct worker *w, struct message *m) {
 		break;
 	case MESSAGE_LIMITS:
 		tenant_set_limits(t->tenant, &t->limits, w->env.now_ns);
+		session_follow_limits(t->tenant);
 		break;
 	case MESSAGE_OPENED_LIMITS:
 		tenant_set_limits(t->tenant, &t->limits, w->env.now_ns);

@@ -435,15 +435,22 @@ static void keep_reply(struct connection *c, struct slice rest, ssize_t sent) {
 }
 
 void output_send_replies(struct worker *w) {
+	struct tenant *served = w->cpu.tenant;
+	if (w->reply_count == 0)
+		return;
+	cpu_time_leave(&w->cpu);
 	for (struct reply *r = w->replies; r < w->replies + w->reply_count; r++) {
 		const char *data = w->output.data + r->at;
 		r->connection->flags &= (uint16_t)~CONNECTION_REPLIED;
+		cpu_time_enter(&w->cpu, r->connection->session.tenant);
 		ssize_t n = send_some(r->connection, data, r->len);
 		size_t sent = n > 0 ? (size_t)n : 0;
 		if (__builtin_expect(sent != r->len, 0))
 			keep_reply(r->connection, (struct slice){data + sent, r->len - sent}, n);
+		cpu_time_leave(&w->cpu);
 	}
 	w->reply_count = 0;
+	cpu_time_enter(&w->cpu, served);
 }
 
 void output_end_replies(struct worker *w) {

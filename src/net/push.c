@@ -82,7 +82,10 @@ void push_flush(struct worker *w) {
 	while (!list_empty(&w->pushed)) {
 		struct connection *c = list_entry(w->pushed.next, struct output, push)->connection;
 		list_remove(&c->output->push);
-		if (output_flush(c) < 0) {
+		cpu_time_enter(&w->cpu, c->session.tenant);
+		bool failed = output_flush(c) < 0;
+		cpu_time_leave(&w->cpu);
+		if (failed) {
 			connection_close(c);
 			continue;
 		}

@@ -114,7 +114,9 @@ static bool run_slice(struct task *k) {
 	env->away_ticks = k->fiber->away + (begin - k->fiber->suspended);
 	c->session.reply = &k->writer;
 	swap_state(k);
+	cpu_time_enter(&w->cpu, k->tenant);
 	bool done = fiber_resume(k->fiber, w->slice_left);
+	cpu_time_leave(&w->cpu);
 	swap_state(k);
 	c->session.reply = &w->writer;
 	env->away_ticks = 0;
@@ -237,15 +239,34 @@ static void end_task(struct task *k) {
 	close_leaving(w, &leaving);
 }
 
+/* Returns the task of the tenant with the least virtual time, or NULL if all of them are ahead of other tenants. Of
+ * equal ones, returns the task that waited longest. */
+static struct task *next_task(struct worker *w) {
+	struct task *least = NULL;
+	list_for_each (node, &w->tasks) {
+		struct task *k = list_entry(node, struct task, link);
+		if (share_admits(&w->share, k->tenant) &&
+		    (least == NULL || k->tenant->share_ns < least->tenant->share_ns))
+			least = k;
+	}
+	return least;
+}
+
 void schedule_run(struct worker *w) {
-	while (!list_empty(&w->tasks) && has_time(w)) {
-		struct task *k = list_entry(w->tasks.next, struct task, link);
+	struct task *k;
+	/* Their tenants have work in this turn. */
+	(void)next_task(w);
+	share_serve_ahead(&w->share);
+	while (has_time(w) && (k = next_task(w)) != NULL) {
 		list_remove(&k->link);
 		list_push_back(&w->tasks, &k->link);
-		if (run_slice(k))
+		if (run_slice(k)) {
+			cpu_time_enter(&w->cpu, k->tenant);
 			end_task(k);
-		else if (!(k->connection->flags & CONNECTION_LEAVING))
+			cpu_time_leave(&w->cpu);
+		} else if (!(k->connection->flags & CONNECTION_LEAVING)) {
 			(void)connection_charge(k->connection);
+		}
 	}
 	w->busy |= !list_empty(&w->tasks);
 }

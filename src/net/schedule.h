@@ -11,7 +11,8 @@ struct worker;
 enum outcome schedule_run_long(struct session *s, struct request *r, uint64_t *ticks);
 /* Sets the time in a turn for all commands on fibers, in clock_ticks(). */
 void schedule_set_slice(struct worker *w, double ticks);
-/* Lets suspended commands go on, in turn, as long as the slice of this turn lasts. */
+/* Lets suspended commands go on as long as the slice of this turn lasts: the command of the tenant with the least
+ * virtual time first (share.h). */
 void schedule_run(struct worker *w);
 /* Gives all suspended commands up, after the last turn: each is pending input again. What a command has written stays
  * in the undo log, and the next process takes it back. */

@@ -79,6 +79,7 @@ static struct worker *allocate(void) {
 	list_init(&w->closed);
 	list_init(&w->tasks);
 	fiber_pool_init(&w->fibers);
+	share_init(&w->share);
 	reader_init(&w->reader);
 	buffer_init(&w->output);
 	w->armed_ms = w->resume_ms = w->tick_ms = INT64_MAX;

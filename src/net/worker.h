@@ -11,6 +11,7 @@
 #include "atomdb/net/worker.h"
 #include "atomdb/resp/reader.h"
 #include "atomdb/util/fiber.h"
+#include "net/cpu_time.h"
 #include "net/inbox.h"
 
 /* Most commands of a client that are parsed before the first of them runs. */
@@ -117,8 +118,12 @@ struct worker {
 	uint64_t stop_ns;               /* latest end of the stop */
 	uint64_t unauthenticated_bytes; /* bytes held by unauthenticated clients */
 	uint64_t longest_ticks;         /* clock_ticks of counters.longest_turn_ns */
-	unsigned greedy_next;           /* the greedy client to be served first, among those that are ready */
-	struct epoll_event events[WORKER_EVENTS];
+	struct cpu_time cpu;            /* CPU time of the tenants */
+	struct share share;             /* shares of the tenants in the worker's time */
+	uint64_t share_end_ticks;       /* clock_ticks() after which this turn serves no tenant that is ahead */
+	unsigned first_event;           /* index of the first event to serve in the next turn */
+	unsigned first_deferred;        /* index of the first deferred event to serve in the next turn */
+	struct epoll_event events[WORKER_EVENTS], deferred[WORKER_EVENTS];
 	pthread_t thread;
 	bool started;
 

@@ -138,6 +138,7 @@ static void render_tenant(struct text *t, const struct tenant_sample *row, bool 
 	member(t, "hits", row->counts[COUNT_HITS]);
 	member(t, "misses", row->counts[COUNT_MISSES]);
 	member(t, "evictions", row->counts[COUNT_EVICTIONS]);
+	member(t, "cpu_ns", row->counts[COUNT_CPU_NS]);
 	text_string(t, "}");
 }
 

@@ -88,6 +88,8 @@ static void sample_tenant(struct tenant_sample *row, const struct tenant *t) {
 	row->counts[COUNT_INPUT_BYTES] = counter_get(&f->input_bytes);
 	row->counts[COUNT_OUTPUT_BYTES] = counter_get(&f->output_bytes);
 	row->counts[COUNT_LOST_EVENTS] = counter_get(&f->lost_events);
+	row->counts[COUNT_CPU_NS] = counter_get(&f->cpu_user_ns) + counter_get(&f->cpu_system_ns);
+	row->counts[COUNT_CPU_THROTTLED_NS] = counter_get(&f->cpu_throttled_ns);
 }
 
 /* Adds the gauges of a tenant to the shared row. Its counters are part of the total. */

@@ -27,7 +27,9 @@ enum tenant_count {
 	COUNT_THROTTLED,
 	COUNT_INPUT_BYTES,
 	COUNT_OUTPUT_BYTES,
-	COUNT_LOST_EVENTS, /* starts at 0 in each process */
+	COUNT_LOST_EVENTS,      /* starts at 0 in each process */
+	COUNT_CPU_NS,           /* starts at 0 in each process */
+	COUNT_CPU_THROTTLED_NS, /* starts at 0 in each process */
 	TENANT_COUNTS
 };
 

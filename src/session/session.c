@@ -82,6 +82,7 @@ int session_attach(struct session *s, struct tenant *t) {
 	s->id = t->is_operator ? s->global_id : tenant_new_client_id(t);
 	s->attachments++;
 	session_select(s, s->database);
+	session_follow_limits(t);
 	if (t->clients.attention != 0)
 		s->flags |= SESSION_TENANT_ATTENTION;
 	attach_modules(s);
@@ -130,6 +131,14 @@ void session_count_attention(struct tenant *t, int change) {
 		s->flags =
 			before ? s->flags & ~(uint32_t)SESSION_TENANT_ATTENTION : s->flags | SESSION_TENANT_ATTENTION;
 	}
+}
+
+void session_follow_limits(struct tenant *t) {
+	bool limited = t->limits.cpu_limit != 0;
+	if (limited == t->clients.cpu_limited)
+		return;
+	t->clients.cpu_limited = limited;
+	session_count_attention(t, limited ? 1 : -1);
 }
 
 void session_pause(struct tenant *t, int64_t end_ms, bool all) {

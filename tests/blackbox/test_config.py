@@ -72,6 +72,12 @@ ERRORS = [
     ("tenants: (\n  { name = \"a\"; secret_file = \"/does/not/exist\"; } );\n", 2),
     ("tenants: (\n  { name = \"a\"; secrets = [ \"x\", \"y\", \"z\" ]; } );\n", 2),
     ("defaults: { eviction = \"random\"; };\n", 1),
+    ("defaults: { cpu_limit = 1.5; };\n", 1),
+    ("defaults: { cpu_limit = -0.1; };\n", 1),
+    ("defaults: { cpu_limit = 0.0001; };\n", 1),
+    ("defaults: {\n  cpu_limit = \"0.5\"; };\n", 2),
+    ("defaults: { cpu_limit = true; };\n", 1),
+    ("defaults: { cpu_weight = 0; };\n", 1),
     ("workers = 1\nworkers = 2;\n", 2),
     ("workers = ;\n", 1),
 ]

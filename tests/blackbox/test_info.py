@@ -19,8 +19,6 @@ ABSENT = {
     "rss_overhead_bytes": HOST,
     "lazyfreed_objects": "dropped objects no longer belong to the tenant",
     "expire_cycle_cpu_milliseconds": "one timing wheel expires the keys of many tenants",
-    "used_cpu_sys": HOST, "used_cpu_user": HOST, "used_cpu_sys_children": HOST, "used_cpu_user_children": HOST,
-    "used_cpu_sys_main_thread": HOST, "used_cpu_user_main_thread": HOST,
 }
 OWN = {"atomdb_version", "tenant", "max_entries", "throttled_commands", "lost_events"}
 

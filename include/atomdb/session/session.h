@@ -238,6 +238,8 @@ void session_detach(struct session *s);
 struct session *session_by_id(const struct tenant *t, uint64_t id);
 /* Adds `change` to the number of reasons for which commands of the tenant's sessions take the slow path. */
 void session_count_attention(struct tenant *t, int change);
+/* Call it after the limits of the tenant have changed. */
+void session_follow_limits(struct tenant *t);
 /* CLIENT PAUSE: pauses the tenant's clients until `end_ms`, by environment.steady_ms; 0 ends the pause. `all`: reads
  * wait too. */
 void session_pause(struct tenant *t, int64_t end_ms, bool all);

@@ -12,6 +12,10 @@ enum key_limit { KEY_LIMIT_ENTRIES, KEY_LIMIT_MEMORY, KEY_LIMIT_EVICTION, KEY_LI
 /* The place that sets a limit. A later one overrides an earlier one. */
 enum limit_source { LIMIT_BUILT_IN, LIMIT_IN_DEFAULTS, LIMIT_IN_TENANT };
 
+#define TENANT_CPU_WEIGHT 100
+/* Units of cpu_limit that are one CPU. */
+#define TENANT_CPU_UNITS 1000
+
 /* 0 means no limit. */
 struct tenant_limits {
 	uint64_t max_entries;
@@ -19,6 +23,8 @@ struct tenant_limits {
 	uint64_t client_memory; /* bytes; 0: see tenant_client_limit() */
 	uint32_t max_clients;
 	uint32_t commands_per_second;
+	uint32_t cpu_weight; /* share of the worker's time, relative to other tenants; 0: TENANT_CPU_WEIGHT */
+	uint32_t cpu_limit;  /* CPU time per time, in thousandths */
 	enum eviction eviction;
 	int64_t default_ttl;         /* milliseconds; for a write that sets no TTL */
 	int64_t max_ttl;             /* milliseconds; replaces a longer TTL, and none */

@@ -15,6 +15,9 @@
 #define TENANT_FINGERPRINT 12 /* hex digits */
 #define TENANT_DATABASES   16
 
+/* Bits of the fraction of tenant->share_factor. */
+#define SHARE_FACTOR_BITS 16
+
 #define TENANT_DIGEST 32
 
 /* Identifies a tenant over restarts. The arena keeps it. */
@@ -43,13 +46,16 @@ struct tenant_counters {
 	counter evicts;        /* 1: limits.eviction is not EVICTION_NONE */
 	counter input_bytes;
 	counter output_bytes;
-	counter reads;           /* turns of the loop in which a socket was read */
-	counter writes;          /* turns of the loop in which a socket was written */
-	counter peak_bytes;      /* the largest `bytes` at a write to a socket */
-	counter errors;          /* error replies */
-	counter refused;         /* clients refused by max_clients, the tenant's or the server's */
-	counter lost_events;     /* keyspace events not matched with all patterns: the matching took too long */
-	counter clients_evicted; /* clients closed because all clients together held too much memory */
+	counter reads;            /* turns of the loop in which a socket was read */
+	counter writes;           /* turns of the loop in which a socket was written */
+	counter peak_bytes;       /* the largest `bytes` at a write to a socket */
+	counter errors;           /* error replies */
+	counter refused;          /* clients refused by max_clients, the tenant's or the server's */
+	counter lost_events;      /* keyspace events not matched with all patterns: the matching took too long */
+	counter clients_evicted;  /* clients closed because all clients together held too much memory */
+	counter cpu_user_ns;      /* CPU time of the work for its clients, in user mode */
+	counter cpu_system_ns;    /* and in the kernel */
+	counter cpu_throttled_ns; /* time in which its commands waited because of cpu_limit */
 	counter db_keys[TENANT_DATABASES];
 	counter db_expiring[TENANT_DATABASES];
 };
@@ -100,6 +106,9 @@ struct tenant_clients {
 	uint64_t leaving_bytes; /* part of counters.client_bytes: held by clients that close at the end of the turn */
 	int64_t pause_end_ms;   /* CLIENT PAUSE: end of the pause by CLOCK_MONOTONIC; 0: no pause */
 	struct task *task;      /* the command that runs on a fiber, the others wait; NULL: none */
+	uint64_t cpu_paid_ns;   /* CLOCK_MONOTONIC until which its CPU time is paid for: see src/net/cpu_limit.h */
+	int64_t cpu_wait_ms;    /* CLOCK_MONOTONIC until which its commands wait because of cpu_limit */
+	bool cpu_limited;       /* it has a cpu_limit, counted in `attention` */
 	bool pause_all;         /* CLIENT PAUSE: all commands wait; false: only those that may write */
 	bool monitored;         /* the operator's MONITOR receives the tenant's commands */
 	bool removed;           /* the configuration removed the tenant; it accepts no client, its clients close */
@@ -154,6 +163,8 @@ struct tenant {
 	struct tenant_limits limits;
 	struct token_bucket commands; /* enforces limits.commands_per_second */
 	struct tenant_clients clients;
+	uint64_t share_ns;            /* virtual time of the tenant: see src/net/share.h */
+	uint32_t share_factor;        /* virtual nanoseconds per nanosecond, times 2^SHARE_FACTOR_BITS */
 	uint32_t slot;                /* index in the shard's directory, part of each entry; 0: not open */
 	struct tenant_record *record; /* the tenant's part of the arena: see src/store/keyspace/record.h */
 	change_watcher watcher;       /* NULL: changes are not reported */

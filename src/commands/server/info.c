@@ -256,9 +256,20 @@ static void replication_section(struct page *p) {
 		    "repl_backlog_size:0\r\nrepl_backlog_first_byte_offset:0\r\nrepl_backlog_histlen:0\r\n");
 }
 
-/* CPU time belongs to the whole host: a tenant would see the work of others in it. */
 static void empty_section(struct page *p) {
 	(void)p;
+}
+
+/* The CPU time of the tenant's own clients. All of it is a worker's, which is Redis's main thread. */
+static void cpu_section(struct page *p) {
+	const struct tenant *t = p->session->tenant;
+	double user = (double)counter_get(&t->counters.cpu_user_ns) / 1e9;
+	double system = (double)counter_get(&t->counters.cpu_system_ns) / 1e9;
+	line(p, "used_cpu_sys:%.6f", system);
+	line(p, "used_cpu_user:%.6f", user);
+	constant(p, "used_cpu_sys_children:0.000000\r\nused_cpu_user_children:0.000000\r\n");
+	line(p, "used_cpu_sys_main_thread:%.6f", system);
+	line(p, "used_cpu_user_main_thread:%.6f", user);
 }
 
 static void cluster_section(struct page *p) {
@@ -370,7 +381,7 @@ static const struct section {
 	{"persistence", "Persistence", persistence_section, false},
 	{"stats", "Stats", stats_section, false},
 	{"replication", "Replication", replication_section, false},
-	{"cpu", "CPU", empty_section, false},
+	{"cpu", "CPU", cpu_section, false},
 	{"modules", "Modules", empty_section, false},
 	{"commandstats", "Commandstats", commandstats_section, true},
 	{"errorstats", "Errorstats", errorstats_section, false},

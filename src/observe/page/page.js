@@ -227,11 +227,16 @@ function bar(part, full) {
 
 let before = null;
 
-/* Commands per second of a tenant, since the previous status. */
-function tenantRate(t, status) {
+/* The increase of a counter of a tenant per millisecond since the previous status, or null. */
+function tenantRate(t, status, counter) {
 	const old = before && before.tenants && before.tenants.find((o) => o.name === t.name);
 	const ms = before ? status.uptime_ms - before.uptime_ms : 0;
-	return old && ms > 0 && t.commands >= old.commands ? count((t.commands - old.commands) * 1000 / ms) : "\u2013";
+	return old && ms > 0 && t[counter] >= old[counter] ? (t[counter] - old[counter]) / ms : null;
+}
+
+/* Shows a value of tenantRate(), with a dash for none. */
+function shown(rate, format) {
+	return rate === null ? "\u2013" : format(rate);
 }
 
 function showTenants(status) {
@@ -249,14 +254,15 @@ function showTenants(status) {
 	}
 	const most = Math.max(1, ...rows.map((t) => t.bytes));
 	$("tenants").replaceChildren(table(
-		[["Tenant"], ["", "bar"], ["Memory"], ["of quota", "wide"], ["Keys"], ["Clients", "wide"], ["Commands/s", "wide"], ["Hits", "wide"]],
+		[["Tenant"], ["", "bar"], ["Memory"], ["of quota", "wide"], ["Keys"], ["Clients", "wide"], ["CPU", "wide"], ["Commands/s", "wide"], ["Hits", "wide"]],
 		rows.map((t) => {
 			const shares = [[t.bytes, t.quota_bytes], [t.keys, t.quota_keys]].filter(([, quota]) => quota > 0).map(([has, quota]) => has / quota);
 			const used = shares.length > 0 ? Math.max(...shares) : null;
 			const others = t.name === null;
 			return [[others ? "all others" : t.name, others ? "faint" : ""], [bar(t.bytes / most, used !== null && used > .9), "bar"],
 				[bytes(t.bytes)], [others ? "\u2013" : used === null ? "no quota" : percent(used * 100), "wide"], [count(t.keys)],
-				[count(t.clients), "wide"], [others ? "\u2013" : tenantRate(t, status), "wide"],
+				[count(t.clients), "wide"], [others ? "\u2013" : shown(tenantRate(t, status, "cpu_ns"), (ns) => percent(ns / 1e4)), "wide"],
+				[others ? "\u2013" : shown(tenantRate(t, status, "commands"), (n) => count(n * 1000)), "wide"],
 				[others ? "\u2013" : percent(ratio(t.hits, t.misses)), "wide"]];
 		})));
 }

@@ -14,6 +14,8 @@ static void take_limits(struct tenant *t, const struct tenant_limits *limits) {
 	counter_set(&t->counters.quota_entries, limits->max_entries);
 	counter_set(&t->counters.quota_bytes, limits->max_memory);
 	counter_set(&t->counters.evicts, limits->eviction != EVICTION_NONE);
+	uint32_t weight = limits->cpu_weight == 0 ? TENANT_CPU_WEIGHT : limits->cpu_weight;
+	t->share_factor = (TENANT_CPU_WEIGHT << SHARE_FACTOR_BITS) / weight;
 }
 
 void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *limits) {

@@ -75,6 +75,7 @@ static void defaults_are_those_of_the_design(void **state) {
 	assert_int_equal(c->tenants_config.named.max_memory, UINT64_C(64) << 20);
 	assert_int_equal(c->tenants_config.defaults.max_clients, 0);
 	assert_int_equal(c->tenants_config.defaults.commands_per_second, 0);
+	assert_int_equal(c->tenants_config.defaults.cpu_weight, 100);
 	assert_int_equal(c->tenants_config.defaults.eviction, EVICTION_LRU);
 	assert_int_equal(c->tenants_config.defaults.default_ttl, 0);
 	assert_int_equal(c->tenants_config.defaults.max_ttl, 0);
@@ -152,10 +153,12 @@ static void every_key_is_read(void **state) {
 		     "anonymous = \"guest\";\n"
 		     "tenants: ( { name = \"guest\"; },\n"
 		     "  { name = \"shop\"; secret = \"abc\"; max_entries = 5000000000L; max_memory = \"9K\";\n"
-		     "    max_clients = 10; commands_per_second = 11; eviction = \"lru\";\n"
+		     "    max_clients = 10; commands_per_second = 11; cpu_weight = 20; cpu_limit = 0.25; eviction = "
+		     "\"lru\";\n"
 		     "    default_ttl = 12; max_ttl = 13; } );\n"
 		     "defaults: { max_entries = 14; max_memory = \"15K\"; max_clients = 16;\n"
-		     "  commands_per_second = 17; eviction = \"none\"; default_ttl = 18; max_ttl = 19; };\n"
+		     "  commands_per_second = 17; cpu_weight = 21; cpu_limit = 1; eviction = \"none\"; default_ttl = "
+		     "18; max_ttl = 19; };\n"
 		     "log: { level = \"debug\"; };\n");
 	assert_int_equal(c->resp_listen.count, 3);
 	assert_string_equal(c->resp_listen.text[1], "unix:/run/a.sock");
@@ -188,6 +191,8 @@ static void every_key_is_read(void **state) {
 	assert_int_equal(guest->max_memory, 15 << 10);
 	assert_int_equal(guest->max_clients, 16);
 	assert_int_equal(guest->commands_per_second, 17);
+	assert_int_equal(guest->cpu_weight, 21);
+	assert_int_equal(guest->cpu_limit, 1000);
 	assert_int_equal(guest->eviction, EVICTION_NONE);
 	assert_int_equal(guest->default_ttl, 18000);
 	assert_int_equal(guest->max_ttl, 19000);
@@ -196,6 +201,8 @@ static void every_key_is_read(void **state) {
 	assert_int_equal(shop->max_memory, 9 << 10);
 	assert_int_equal(shop->max_clients, 10);
 	assert_int_equal(shop->commands_per_second, 11);
+	assert_int_equal(shop->cpu_weight, 20);
+	assert_int_equal(shop->cpu_limit, 250);
 	assert_int_equal(shop->eviction, EVICTION_LRU);
 	assert_int_equal(shop->default_ttl, 12000);
 	assert_int_equal(shop->max_ttl, 13000);

@@ -48,11 +48,14 @@ static void test_counters_are_copied(void **state) {
 	(void)state;
 	struct tenant *t = new_tenant(w, 0, "shop");
 	struct tenant_counters *f = &t->counters;
-	counter *counters[] = {&f->keys,        &f->keys_expiring, &f->bytes,       &f->clients,      &f->quota_entries,
-			       &f->quota_bytes, &f->commands,      &f->hits,        &f->misses,       &f->evictions,
-			       &f->expirations, &f->throttled,     &f->input_bytes, &f->output_bytes, &f->lost_events};
+	counter *counters[] = {
+		&f->keys,        &f->keys_expiring,   &f->bytes,       &f->clients,      &f->quota_entries,
+		&f->quota_bytes, &f->commands,        &f->hits,        &f->misses,       &f->evictions,
+		&f->expirations, &f->throttled,       &f->input_bytes, &f->output_bytes, &f->lost_events,
+		&f->cpu_user_ns, &f->cpu_throttled_ns};
 	for (unsigned i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
 		counter_set(counters[i], i + 1);
+	counter_set(&f->cpu_system_ns, 100);
 	tenant_set_init(&s);
 	page(&s, w, 5);
 	assert_int_equal(s.count, 1);
@@ -65,7 +68,7 @@ static void test_counters_are_copied(void **state) {
 	assert_int_equal(r->clients, 4);
 	assert_int_equal(r->quota_entries, 5);
 	assert_int_equal(r->quota_bytes, 6);
-	const uint64_t counts[TENANT_COUNTS] = {7, 8, 9, 10, 11, 12, 13, 14, 15};
+	const uint64_t counts[TENANT_COUNTS] = {7, 8, 9, 10, 11, 12, 13, 14, 15, 16 + 100, 17};
 	assert_memory_equal(r->counts, counts, sizeof(counts));
 	const struct tenant_sample *other = row(&s, "_other");
 	assert_memory_equal(other->labels.text, "{tenant=\"_other\"}", other->labels.len);

@@ -1,0 +1,76 @@
+"""CPU time: it is counted for each tenant, and limited."""
+
+import os
+import time
+
+import pytest
+
+from harness import info, wait_for
+
+CONFIG = """workers = 1;
+tenants: ( { name = "busy"; secret = "b"; max_memory = "0"; }, { name = "quiet"; secret = "q"; max_memory = "0"; } );"""
+
+
+def process_seconds(server):
+    with open(f"/proc/{server.pid}/stat", encoding="ascii") as stat:
+        return sum(int(field) for field in stat.read().rsplit(")", 1)[1].split()[11:13]) / os.sysconf("SC_CLK_TCK")
+
+
+def tenant_seconds(server, tenant):
+    return server.metric("atomdb_tenant_cpu_seconds_total", tenant=tenant)
+
+
+def test_cpu_time_is_counted_by_tenant(atomdb, tmp_path):
+    """The busy tenant has most of the CPU time of the process, and INFO, TENANT INFO and the metrics agree."""
+    (tmp_path / "admin").write_text("root")
+    atomdb.start(CONFIG + f'admin: {{ secret_file = "{tmp_path}/admin"; }};')
+    with atomdb.client("b") as busy, atomdb.client("q") as quiet:
+        began = process_seconds(atomdb)
+
+        def work():
+            busy.many(("SET", f"key:{number}", "x" * 64) for number in range(20000))
+            quiet.cmd("PING")
+            return process_seconds(atomdb) - began >= 0.5
+
+        wait_for(work, 60, "half a second of CPU time")
+        all_seconds = process_seconds(atomdb) - began
+        used = tenant_seconds(atomdb, "busy")
+        assert 0.5 * all_seconds < used < 1.3 * all_seconds
+        assert tenant_seconds(atomdb, "quiet") < 0.1 * used
+        cpu = info(busy, "cpu")
+        told = float(cpu["used_cpu_user"]) + float(cpu["used_cpu_sys"])
+        assert abs(told - used) < 0.05 * used
+        assert float(cpu["used_cpu_user"]) > 0 and float(cpu["used_cpu_sys"]) > 0
+        assert cpu["used_cpu_user_main_thread"] == cpu["used_cpu_user"] and cpu["used_cpu_user_children"] == "0.000000"
+        quiet_cpu = info(quiet, "cpu")
+        assert float(quiet_cpu["used_cpu_user"]) < 0.1 * float(cpu["used_cpu_user"])
+        with atomdb.client("root") as operator:
+            fields = operator.cmd("TENANT", "INFO", "busy")
+            milliseconds = fields[fields.index(b"cpu_milliseconds") + 1]
+        assert abs(milliseconds / 1000 - used) < 0.05 * used
+
+
+@pytest.mark.parametrize("limit", ["0.02", "0.1"])
+def test_cpu_limit_delays_and_does_not_fail(atomdb, tmp_path, limit):
+    """The tenant gets its part of a CPU at most, no command fails, and other tenants do not notice."""
+    (tmp_path / "admin").write_text("root")
+    atomdb.start(CONFIG + f'admin: {{ secret_file = "{tmp_path}/admin"; }};')
+    with atomdb.client("b") as busy, atomdb.client("q") as quiet, atomdb.client("root") as operator:
+        busy.cmd("SET", "a", "x" * 1000000)
+        assert operator.cmd("TENANT", "SET", "busy", "cpu_limit", limit) == "OK"
+        fields = operator.cmd("TENANT", "INFO", "busy")
+        assert fields[fields.index(b"cpu_limit") + 1] == limit.encode()
+        began, before = time.monotonic(), tenant_seconds(atomdb, "busy")
+
+        def work():
+            assert set(busy.many(("BITCOUNT", "a") for _ in range(40))) == {busy.cmd("BITCOUNT", "a")}
+            assert quiet.cmd("PING") == "PONG"
+            return atomdb.metric("atomdb_tenant_cpu_throttled_seconds_total", tenant="busy") > 0.5
+
+        wait_for(work, 60, "a tenant over its limit")
+        used = tenant_seconds(atomdb, "busy") - before
+        # The burst is a tenth of a second, and work under way is counted at its end.
+        assert used < float(limit) * (time.monotonic() - began + 0.1) + 0.05
+        assert atomdb.metric("atomdb_tenant_cpu_throttled_seconds_total", tenant="quiet") == 0
+        assert operator.cmd("TENANT", "SET", "busy", "cpu_limit", "0") == "OK"
+        assert busy.cmd("BITCOUNT", "a") > 0
