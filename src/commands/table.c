@@ -1,7 +1,14 @@
 #include "atomdb/commands/table.h"
 
+#include "commands/bitmap/bitfield.h"
+#include "commands/connection/connection.h"
 #include "commands/handlers.h"
+#include "commands/keys/sort.h"
 #include "commands/long.h"
+#include "commands/server/acl.h"
+#include "commands/server/config.h"
+#include "commands/string/string.h"
+#include "commands/tenants/tenant.h"
 
 #define MORE_KEYS(...)              \
 	(const struct key_spec[]) { \

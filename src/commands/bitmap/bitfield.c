@@ -1,4 +1,6 @@
 /* BITFIELD: integers of 1 to 64 bits at any bit of a string, the highest bit first. */
+#include "commands/bitmap/bitfield.h"
+
 #include <stdlib.h>
 
 #include "atomdb/session/options.h"

@@ -1,4 +1,6 @@
 /* AUTH, HELLO, PING, ECHO, QUIT, RESET and SELECT. */
+#include "commands/connection/connection.h"
+
 #include "atomdb/session/options.h"
 #include "atomdb/util/error.h"
 #include "commands/connection/auth_limit.h"

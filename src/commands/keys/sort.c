@@ -1,5 +1,7 @@
 /* SORT and SORT_RO. There are no lists, sets or sorted sets: a key that exists cannot be sorted, another one is empty.
  */
+#include "commands/keys/sort.h"
+
 #include "atomdb/session/options.h"
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"

@@ -1,4 +1,6 @@
 /* ACL. A tenant has one user, who may run every command. */
+#include "commands/server/acl.h"
+
 #include <stdio.h>
 #include <sys/random.h>
 

@@ -1,4 +1,6 @@
 /* Commands that read and write whole strings, and APPEND. */
+#include "commands/string/string.h"
+
 #include "atomdb/session/options.h"
 #include "atomdb/store/set_all.h"
 #include "atomdb/store/tenant.h"

@@ -1,10 +1,11 @@
 /* TENANT: the operator lists, creates, changes and drops tenants. The control plane runs all subcommands except KILL.
  */
-#include "atomdb/store/tenant.h"
+#include "commands/tenants/tenant.h"
 
 #include <stdlib.h>
 
 #include "atomdb/session/fanout.h"
+#include "atomdb/store/tenant.h"
 #include "commands/handlers.h"
 
 static enum outcome ask(struct session *s, const struct request *r, const struct fanout_kind *kind) {
