@@ -221,6 +221,13 @@ size_t table_memory(const struct table *t) {
 	return array_memory(&t->now) + array_memory(&t->old);
 }
 
+/* 1/32 of the slots stay free, because searches in a full array take long. */
+bool table_has_slot(const struct table *t) {
+	uint64_t slots = (uint64_t)SLOTS << t->now.bits;
+
+	return t->now.buckets != 0 && t->now.count + 1 <= slots - slots / 32;
+}
+
 size_t table_growth(const struct table *t) {
 	if (t->now.buckets == 0)
 		return arena_block_size(bytes_of(0));
@@ -236,11 +243,8 @@ int table_reserve(const struct table_context *c, struct table *t) {
 		(void)table_step(c, t, 1);
 	if (__builtin_expect(is_crowded(t), 0)) {
 		assert(t->old.buckets == 0);
-		uint64_t slots = (uint64_t)SLOTS << t->now.bits;
-
-		/* Without memory for a larger array, this one may fill up further. 1/32 of its slots stay free, because
-		 * searches in a full array take long. */
-		if (!resize(c, t, t->now.bits + 1) && t->now.count + 1 > slots - slots / 32)
+		/* Without memory for a larger array, this one may fill up further. */
+		if (!resize(c, t, t->now.bits + 1) && !table_has_slot(t))
 			return ATOMDB_E_OOM;
 	}
 	return 0;

@@ -46,6 +46,8 @@ static inline uint64_t table_count(const struct table *t) {
 
 /* Returns the bytes of the arrays of the table, as a tenant is charged for them. */
 size_t table_memory(const struct table *t);
+/* Returns whether one more entry fits without a larger array. */
+bool table_has_slot(const struct table *t);
 /* Returns the bytes that table_reserve() would allocate for one more entry, mostly 0. */
 size_t table_growth(const struct table *t);
 

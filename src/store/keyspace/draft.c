@@ -50,6 +50,24 @@ static int reserve_slot(struct tenant *t, struct database *d, ref keep) {
 	return error;
 }
 
+/* Counts the block of the entry. */
+static void count_block(struct fair_share_blocks *b, struct eviction_plan_blocks *one) {
+	if (one->size > ARENA_SLAB_MAX) {
+		b->large = one->size;
+		return;
+	}
+	b->small = one;
+	b->sizes = 1;
+}
+
+/* Makes room for a database, its table and its first entry of `entry` bytes. */
+static int make_room_for_database(struct tenant *t, size_t database, size_t entry, ref keep) {
+	struct eviction_plan_blocks one = {entry, 1};
+	struct fair_share_blocks blocks = {.table = FIRST_TABLE, .database = database};
+	count_block(&blocks, &one);
+	return fair_share_make_room(t, database + FIRST_TABLE + entry, &blocks, 1, keep);
+}
+
 /* Makes a database, with room for it and its first entry. */
 static __attribute__((noinline)) struct database *make_database(struct tenant *t, const struct key *key, size_t len,
 								ref keep) {
@@ -57,7 +75,10 @@ static __attribute__((noinline)) struct database *make_database(struct tenant *t
 	size_t entry = arena_block_size(entry_header_size(ENTRY_TTL | ENTRY_WIDE) + key->name.len + len);
 	if (!quota_fits(t, 1, bytes + FIRST_TABLE + entry, keep))
 		return NULL;
-	ref block = allocate(t, sizeof(struct database), ARENA_OTHER, true, keep);
+	ref block = arena_alloc_zero(t->shard->arena, bytes, ARENA_OTHER);
+	if (block == 0 && make_room_for_database(t, bytes, entry, keep) == 0)
+		block = allocate(t, bytes, ARENA_OTHER, true, keep);
+	fair_share_end(t->shard);
 	if (block == 0)
 		return NULL;
 	struct database *d = database_at(t->shard, block);
@@ -87,20 +108,33 @@ int64_t draft_deadline(const struct tenant *t, const struct entry *old, int64_t 
 	return deadline;
 }
 
+/* Returns whether the table of `growing` will have a slot for one more entry without a larger array. */
+static bool will_have_slot(const struct tenant *t, const struct database *growing, uint64_t bytes) {
+	ref oldest = t->record->lru.oldest;
+	return table_has_slot(&growing->table) ||
+	       (oldest != 0 && quota_exceeded(t, 1, bytes) &&
+		tenant_database(t, entry_database(entry_at(t->shard, oldest))) == growing);
+}
+
 /* Makes room for one entry more, or for one that grows by `bytes`, within the quota and the fair share. `block` is the
- * size of the entry. */
+ * size of the entry. The quota evicts last: nothing refuses the write after that, unless other workers or commands take
+ * the memory first. */
 static __attribute__((noinline)) int make_room(struct tenant *t, const struct database *growing, uint64_t bytes,
 					       size_t block, ref keep) {
 	unsigned entries = growing != NULL;
 	uint64_t growth = growing == NULL ? 0 : table_growth(&growing->table);
 	if (!quota_fits(t, entries, bytes + (growth < FIRST_TABLE ? growth : FIRST_TABLE), keep))
 		return ATOMDB_E_OOM;
-	bool above = fair_share_is_above(t, bytes + growth);
-	if (above && fair_share_make_up(t, bytes + growth, block, growth, keep) != 0)
+	struct eviction_plan_blocks one = {arena_block_size(block), 1};
+	struct fair_share_blocks blocks = {.table = growth,
+					   .table_optional = growth != 0 && will_have_slot(t, growing, bytes)};
+	count_block(&blocks, &one);
+	if (fair_share_make_room(t, bytes + growth, &blocks, entries, keep) != 0)
 		return ATOMDB_E_OOM;
 	/* Neighbours must not take the pages that were made free. */
-	return above || t->shard->uncounted ? quota_evict(t, growing, entries, bytes, keep)
-					    : quota_evict_long(t, growing, entries, bytes, keep);
+	return fair_share_is_short(t->shard) || t->shard->uncounted
+		       ? quota_evict(t, growing, entries, bytes, keep)
+		       : quota_evict_long(t, growing, entries, bytes, keep);
 }
 
 /* Adds the flags that the lengths and the deadline require. */
@@ -110,13 +144,13 @@ static inline unsigned draft_flags(const struct key *key, size_t len, unsigned f
 	return deadline != 0 ? flags | ENTRY_TTL : flags;
 }
 
-/* Makes a block with all but the value. */
+/* Makes a block with all but the value. May evict entries for it only if `evicts` is true. */
 static inline __attribute__((always_inline)) int fill_draft(struct tenant *t, const struct key *key, size_t len,
-							    unsigned flags, int64_t deadline, ref keep,
+							    unsigned flags, int64_t deadline, ref keep, bool evicts,
 							    struct draft *out) {
 	struct shard *s = t->shard;
 	size_t header = entry_header_size(flags), size = header + key->name.len + len;
-	ref block = allocate(t, size, ARENA_ENTRY, false, keep);
+	ref block = evicts ? allocate(t, size, ARENA_ENTRY, false, keep) : arena_alloc(s->arena, size, ARENA_ENTRY);
 	if (block == 0)
 		return ATOMDB_E_OOM;
 
@@ -142,12 +176,15 @@ static __attribute__((noinline)) int make_in_full(struct tenant *t, struct datab
 						  size_t len, unsigned flags, int64_t deadline, uint64_t bytes,
 						  ref keep, struct draft *out) {
 	int error = make_room(t, growing, bytes, draft_size(key, len, flags, deadline), keep);
+	if (error == 0)
+		error = draft_make_in_room(t, key, len, flags, deadline, keep, out);
+	/* Last: an eviction may let the table shrink, and its growth may be optional. */
 	if (error == 0 && growing != NULL) {
 		error = reserve_slot(t, growing, keep);
 		account_table(t, growing);
+		if (error != 0)
+			draft_discard(t->shard, out);
 	}
-	if (error == 0)
-		error = draft_make_in_room(t, key, len, flags, deadline, keep, out);
 	fair_share_end(t->shard);
 	return error;
 }
@@ -178,12 +215,12 @@ int draft_make(struct tenant *t, struct database *d, const struct key *key, stru
 	if (__builtin_expect(quota_over(t, old == NULL, bytes + growth) || fair_share_is_above(t, bytes + growth), 0))
 		return make_in_full(t, old == NULL ? d : NULL, key, len, flags, deadline, bytes, keep, out);
 	if (old == NULL) {
-		int error = reserve_slot(t, d, keep);
+		int error = table_reserve(&s->context, &d->table);
 		account_table(t, d);
-		if (error != 0)
-			return error;
+		if (__builtin_expect(error != 0, 0))
+			return make_in_full(t, d, key, len, flags, deadline, bytes, keep, out);
 	}
-	return fill_draft(t, key, len, flags, deadline, keep, out);
+	return fill_draft(t, key, len, flags, deadline, keep, true, out);
 }
 
 size_t draft_size(const struct key *key, size_t len, unsigned flags, int64_t deadline) {
@@ -192,7 +229,12 @@ size_t draft_size(const struct key *key, size_t len, unsigned flags, int64_t dea
 
 int draft_make_in_room(struct tenant *t, const struct key *key, size_t len, unsigned flags, int64_t deadline, ref keep,
 		       struct draft *out) {
-	return fill_draft(t, key, len, draft_flags(key, len, flags, deadline), deadline, keep, out);
+	return fill_draft(t, key, len, draft_flags(key, len, flags, deadline), deadline, keep, true, out);
+}
+
+int draft_try(struct tenant *t, const struct key *key, size_t len, unsigned flags, int64_t deadline,
+	      struct draft *out) {
+	return fill_draft(t, key, len, draft_flags(key, len, flags, deadline), deadline, 0, false, out);
 }
 
 void draft_discard(struct shard *s, const struct draft *draft) {

@@ -23,6 +23,8 @@ int draft_make(struct tenant *t, struct database *d, const struct key *key, stru
 /* Like draft_make(), after room was made, in the table too. */
 int draft_make_in_room(struct tenant *t, const struct key *key, size_t len, unsigned flags, int64_t deadline, ref keep,
 		       struct draft *out);
+/* Like draft_make_in_room(), but evicts nothing if memory is short. */
+int draft_try(struct tenant *t, const struct key *key, size_t len, unsigned flags, int64_t deadline, struct draft *out);
 /* Returns the bytes that a draft takes. */
 size_t draft_size(const struct key *key, size_t len, unsigned flags, int64_t deadline);
 /* Returns the deadline of a write by the tenant's limits, or 0 for none. `deadline` may be DEADLINE_KEEP. */

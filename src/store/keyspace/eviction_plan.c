@@ -15,6 +15,32 @@ uint64_t eviction_plan_pages(size_t size, unsigned kind) {
 	return block > ARENA_SLAB_MAX ? block : ARENA_SLAB;
 }
 
+uint64_t eviction_plan_pages_of(const struct eviction_plan_blocks *b) {
+	uint64_t of_slab = ARENA_SLAB / b->size;
+	return (b->count + of_slab - 1) / of_slab * ARENA_SLAB;
+}
+
+static uint64_t less(uint64_t from, uint64_t bytes) {
+	return from > bytes ? from - bytes : 0;
+}
+
+/* Lets one of the allocations take a freed block of `size` bytes. Returns whether one of them needs it. */
+static bool serves(struct eviction_plan *p, size_t size) {
+	for (unsigned i = 0; i < p->block_count; i++) {
+		struct eviction_plan_blocks *b = &p->blocks[i];
+		if (b->size != size || b->count == 0)
+			continue;
+		uint64_t pages = eviction_plan_pages_of(b);
+		b->count--;
+		pages -= eviction_plan_pages_of(b);
+		p->pages -= pages;
+		p->lacking = p->pages == 0 ? 0 : less(p->lacking, pages);
+		p->lacking_later = p->pages == 0 ? 0 : less(p->lacking_later, pages);
+		return true;
+	}
+	return false;
+}
+
 /* Counts the block of an entry. A pinned value stays in memory. */
 static void add_block(struct eviction_plan *p, ref block) {
 	const struct shard *s = p->shard;
@@ -26,6 +52,8 @@ static void add_block(struct eviction_plan *p, ref block) {
 		p->returned += size;
 		return;
 	}
+	if (serves(p, size))
+		return;
 	uint32_t slab = arena_slab(block);
 	p->frees_block |= p->kind == ARENA_ENTRY && size == arena_block_size(p->size);
 	if (++p->freed_of[slab] == arena_slab_used(s->arena, slab))
@@ -35,11 +63,13 @@ static void add_block(struct eviction_plan *p, ref block) {
 /* Whether the allocation would succeed now. If the budget lacks nothing, the arena itself has no room left: then the
  * allocation needs pages of the evicted entries. */
 static bool is_enough(struct eviction_plan *p) {
-	if (p->freed < p->least)
+	if (p->freed < p->least || p->entries < p->least_entries)
 		return false;
 	if (p->frees_block)
 		return true;
-	uint64_t pages = p->lacking == 0 ? eviction_plan_pages(p->size, p->kind) : p->lacking;
+	uint64_t pages = p->lacking;
+	if (pages == 0 && p->blocks == NULL)
+		pages = eviction_plan_pages(p->size, p->kind);
 	p->uses_reserve = p->returned < pages && p->entries >= p->later && p->returned >= p->lacking_later;
 	return p->returned >= pages || p->uses_reserve;
 }
@@ -64,7 +94,8 @@ static bool add_tenant(struct eviction_plan *p, struct tenant *t, ref keep, uint
 	     block = entry_at(p->shard, block)->lru_prev) {
 		if (!is_live(t, block))
 			continue;
-		if (p->freed >= p->least && p->searched++ >= SEARCH_MAX)
+		if (p->freed >= p->least && p->freed >= p->unsearched && p->entries >= p->least_entries &&
+		    p->searched++ >= SEARCH_MAX)
 			return false;
 		add_block(p, block);
 		p->entries++;
@@ -113,15 +144,41 @@ static struct tenant *next_above(const struct eviction_plan *p) {
 	return found;
 }
 
-bool eviction_plan_others(struct eviction_plan *p) {
+static bool add_others(struct eviction_plan *p) {
 	struct tenant *t;
 	bool found = false;
-	if (!begin(p))
-		return false;
 	while (!found && p->part_count < EVICTION_PLAN_TENANTS && p->searched <= SEARCH_MAX &&
 	       (t = next_above(p)) != NULL)
 		found = add_tenant(p, t, 0, p->shard->fair_share.level);
-	return end(p, found);
+	return found;
+}
+
+bool eviction_plan_others(struct eviction_plan *p) {
+	return begin(p) && end(p, add_others(p));
+}
+
+/* Adds the entries that the quota requires to go. */
+static void add_for_quota(struct eviction_plan *p, struct tenant *t, ref keep) {
+	p->part_count = 1;
+	p->parts[0].tenant = t;
+	p->parts[0].entries = 0;
+	for (ref block = t->record->lru.oldest;
+	     block != 0 && block != keep && (p->freed < p->least || p->entries < p->least_entries);
+	     block = entry_at(p->shard, block)->lru_prev) {
+		if (!is_live(t, block))
+			continue;
+		add_block(p, block);
+		p->entries++;
+		p->parts[0].entries++;
+	}
+	p->least = p->least_entries = 0;
+}
+
+bool eviction_plan_after_quota(struct eviction_plan *p, struct tenant *t, ref keep) {
+	if (!begin(p))
+		return false;
+	add_for_quota(p, t, keep);
+	return end(p, is_enough(p) || add_others(p));
 }
 
 void eviction_plan_run(const struct eviction_plan *p, ref keep) {

@@ -15,6 +15,12 @@
 /* The most tenants that one plan evicts from. */
 #define EVICTION_PLAN_TENANTS 16
 
+/* Blocks of entries of one size class. */
+struct eviction_plan_blocks {
+	size_t size; /* see arena_block_size(); at most ARENA_SLAB_MAX */
+	uint64_t count;
+};
+
 struct eviction_plan {
 	/* Set by the caller. */
 	struct shard *shard;
@@ -24,6 +30,13 @@ struct eviction_plan {
 	uint64_t lacking;       /* bytes that the budget lacks for the allocation */
 	uint64_t lacking_later; /* the same after `later` evictions, which allow to use the reserve */
 	unsigned later;
+	uint64_t least_entries; /* entries to evict at least */
+	/* For several allocations, all blocks of entries that no free block serves; otherwise NULL. `lacking` contains
+	 * their pages. The plan reduces the counts by the evicted blocks that serve them. */
+	struct eviction_plan_blocks *blocks;
+	unsigned block_count;
+	uint64_t unsearched; /* bytes of entries that do not count as `searched` */
+	uint64_t pages;      /* that all allocations need, with `blocks` */
 
 	/* The result. */
 	struct {
@@ -43,10 +56,16 @@ struct eviction_plan {
 /* Returns the bytes of pages that an allocation needs if no block of its size class is free. */
 uint64_t eviction_plan_pages(size_t size, unsigned kind);
 
+/* Returns the bytes of pages that the blocks need if no block of their size class is free. */
+uint64_t eviction_plan_pages_of(const struct eviction_plan_blocks *b);
+
 /* Plans evictions of the tenant's entries older than `keep`; 0: of all. Returns false if they are not enough. */
 bool eviction_plan_own(struct eviction_plan *p, struct tenant *t, ref keep);
 /* Plans evictions of the shard's tenants above the fair share, down to it, the largest first. Returns false if they are
  * not enough. */
 bool eviction_plan_others(struct eviction_plan *p);
+/* Like eviction_plan_others(), after evictions of `least` bytes and `least_entries` entries of the tenant's own, older
+ * than `keep`, which its quota requires. */
+bool eviction_plan_after_quota(struct eviction_plan *p, struct tenant *t, ref keep);
 /* Evicts as planned, and gives the pages back to the budget if the allocation needs them. `keep`: as above. */
 void eviction_plan_run(const struct eviction_plan *p, ref keep);

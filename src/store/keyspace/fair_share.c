@@ -280,33 +280,56 @@ static bool free_without_eviction(struct tenant *t, size_t size) {
 	return counter_get(&a->used) != used || counter_get(&a->resident) != resident;
 }
 
-/* Returns the bytes of pages that an entry of `block` bytes and `growth` bytes of its table need. */
-static uint64_t pages_needed(const struct shard *s, size_t block, size_t growth) {
-	uint64_t pages = growth == 0 ? 0 : eviction_plan_pages(growth, ARENA_OTHER);
-	return arena_has_block(s->arena, block, ARENA_ENTRY) ? pages : pages + eviction_plan_pages(block, ARENA_ENTRY);
+/* Returns the bytes of pages that the allocations need. */
+static uint64_t pages_needed(const struct shard *s, const struct fair_share_blocks *b) {
+	uint64_t pages = b->large;
+	if (b->table != 0 && !arena_has_block(s->arena, b->table, ARENA_OTHER))
+		pages += eviction_plan_pages(b->table, ARENA_OTHER);
+	if (b->database != 0 && !arena_has_block(s->arena, b->database, ARENA_OTHER))
+		pages += eviction_plan_pages(b->database, ARENA_OTHER);
+	for (unsigned i = 0; i < b->sizes; i++) {
+		struct eviction_plan_blocks of = b->small[i];
+		/* One free block is known of. */
+		if (of.count != 0 && arena_has_block(s->arena, of.size, ARENA_ENTRY))
+			of.count--;
+		pages += eviction_plan_pages_of(&of);
+	}
+	return pages;
+}
+
+/* Plans evictions for all allocations. */
+static struct eviction_plan plan_for(struct shard *s, const struct fair_share_blocks *b) {
+	uint64_t pages = pages_needed(s, b);
+	for (unsigned i = 0; i < b->sizes; i++)
+		if (b->small[i].count != 0 && arena_has_block(s->arena, b->small[i].size, ARENA_ENTRY))
+			b->small[i].count--;
+	return (struct eviction_plan){
+		.shard = s, .kind = ARENA_OTHER, .blocks = b->small, .block_count = b->sizes, .pages = pages};
+}
+
+/* Returns whether the budget has the pages for the allocations. */
+static bool has_pages(const struct shard *s, const struct fair_share_blocks *b, bool reserve) {
+	uint64_t pages = pages_needed(s, b);
+	return pages == 0 || lacking(s, pages, reserve) == 0;
 }
 
 /* Evicts `size` bytes of the tenant's entries, and more if the allocations need pages that the budget lacks. Evicts
  * nothing if the allocations remain impossible. */
-static bool evict_for(struct tenant *t, size_t size, size_t block, size_t growth, ref keep) {
+static bool evict_for(struct tenant *t, size_t size, struct fair_share_blocks *b, ref keep) {
 	struct shard *s = t->shard;
-	uint64_t pages = pages_needed(s, block, growth);
-	if (pages == 0 || (lacking(s, pages, false) == 0))
+	if (has_pages(s, b, false))
 		return evict_own(t, size, keep);
 	s->fair_share.made_up = 0;
 	(void)free_without_eviction(t, size);
-	pages = pages_needed(s, block, growth);
 	uint64_t made_up = s->fair_share.made_up;
 	size = size > made_up ? size - made_up : 0;
-	if (pages == 0 || lacking(s, pages, false) == 0)
+	if (has_pages(s, b, false))
 		return evict_own(t, size, keep);
-	struct eviction_plan plan = {.shard = s,
-				     .size = block,
-				     .kind = growth == 0 ? ARENA_ENTRY : ARENA_OTHER,
-				     .least = size,
-				     .lacking = lacking(s, pages, false),
-				     .lacking_later = lacking(s, pages, true),
-				     .later = EVICTIONS_FOR_RESERVE};
+	struct eviction_plan plan = plan_for(s, b);
+	plan.least = size;
+	plan.lacking = lacking(s, plan.pages, false);
+	plan.lacking_later = lacking(s, plan.pages, true);
+	plan.later = EVICTIONS_FOR_RESERVE;
 	if (quota_evictable(t, keep) < size || !eviction_plan_own(&plan, t, keep))
 		return false;
 	eviction_plan_run(&plan, keep);
@@ -315,18 +338,61 @@ static bool evict_for(struct tenant *t, size_t size, size_t block, size_t growth
 	return true;
 }
 
-int fair_share_make_up(struct tenant *t, size_t size, size_t block, size_t growth, ref keep) {
+/* Evicts entries of other tenants if the budget lacks pages for the allocations, as far as the evictions for the
+ * tenant's own quota do not make them possible. Evicts nothing if they remain impossible. */
+static bool evict_others_for(struct tenant *t, size_t size, struct fair_share_blocks *b, uint64_t entries, ref keep) {
 	struct shard *s = t->shard;
-	bool large = block > ARENA_SLAB_MAX && lacking(s, 0, true) != 0;
-	if (size == 0)
-		return 0;
-	/* A large write above the limit would need pages that the evictions only give back to the budget. */
-	if (t->limits.eviction == EVICTION_NONE || large ||
-	    !(block == 0 ? evict_own(t, size, keep) : evict_for(t, size, block, growth, keep))) {
+	if (b->table_optional) {
+		size -= b->table;
+		b->table = 0;
+	}
+	if (has_pages(s, b, true) || (free_without_eviction(t, 0) && has_pages(s, b, true)))
+		return true;
+	struct eviction_plan plan = plan_for(s, b);
+	quota_lacking(t, entries, size, &plan.least_entries, &plan.least);
+	plan.lacking = lacking(s, plan.pages, true);
+	plan.unsearched = plan.pages > ARENA_SLAB ? plan.lacking : 0;
+	plan.later = UINT_MAX;
+	if (!eviction_plan_after_quota(&plan, t, keep))
+		return false;
+	eviction_plan_run(&plan, keep);
+	counter_add(&s->counters.shed, plan.entries - plan.parts[0].entries);
+	return true;
+}
+
+/* Returns whether a tenant gives way that grows by `size` bytes. Updates the level if the budget lacks the pages. */
+static bool gives_way(struct tenant *t, size_t size, const struct fair_share_blocks *b) {
+	struct shard *s = t->shard;
+	const struct memory_budget *budget = arena_budget_of(s->arena);
+	if (!has_pages(s, b, false)) {
+		s->fair_share.taken += size;
+		if (is_old(s) || s->fair_share.taken > budget->limit / LEVEL_SHARE ||
+		    (!fair_share_is_above(t, size) && !has_pages(s, b, true)))
+			measure(s, size);
+	}
+	return fair_share_is_above(t, size);
+}
+
+/* Returns whether a tenant above its share may allocate the blocks after evictions. A large write above the limit would
+ * need pages that the evictions only give back to the budget. */
+static bool may_evict_for(const struct tenant *t, const struct fair_share_blocks *b) {
+	bool exceeded = lacking(t->shard, 0, true) != 0;
+	return t->limits.eviction != EVICTION_NONE && !(b->large != 0 && exceeded);
+}
+
+int fair_share_make_room(struct tenant *t, size_t size, struct fair_share_blocks *blocks, uint64_t entries, ref keep) {
+	struct shard *s = t->shard;
+	bool above = gives_way(t, size, blocks), done;
+	if (above)
+		done = (size == 0 && !quota_exceeded(t, entries, 0)) ||
+		       (may_evict_for(t, blocks) && evict_for(t, size, blocks, keep));
+	else
+		done = evict_others_for(t, size, blocks, entries, keep);
+	if (!done) {
 		counter_add(&s->counters.refused, 1);
 		return ATOMDB_E_OOM;
 	}
-	s->fair_share.made_up = size;
+	s->fair_share.made_up = above ? size : 0;
 	return 0;
 }
 

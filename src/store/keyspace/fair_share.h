@@ -10,6 +10,7 @@
  * wakes the other workers. */
 #pragma once
 
+#include "store/keyspace/eviction_plan.h"
 #include "store/keyspace/record.h"
 
 /* The memory of one tenant. */
@@ -33,11 +34,28 @@ static inline bool fair_share_is_above(const struct tenant *t, uint64_t more) {
 	return counter_get(&t->counters.bytes) + more > t->shard->fair_share.level;
 }
 
-/* Evicts as many bytes of a tenant above its share as it is about to grow by: entries older than `keep`. `block` is the
- * size of the entry that it allocates next, and `growth` that of a table, or 0; block = 0: not known. Returns 0, or
- * ATOMDB_E_OOM if there are too few bytes or if the allocations of known size remain impossible; then nothing was
- * evicted. Call fair_share_end() after the allocations. */
-int fair_share_make_up(struct tenant *t, size_t size, size_t block, size_t growth, ref keep);
+/* Returns whether the budget has so few free pages that other commands may take those that evictions made free. */
+static inline bool fair_share_is_short(const struct shard *s) {
+	return s->fair_share.level != UINT64_MAX || memory_budget_excess(arena_budget_of(s->arena)) != 0;
+}
+
+/* The allocations of a write. */
+struct fair_share_blocks {
+	struct eviction_plan_blocks *small; /* of entries, by size class; fair_share_make_room() changes the counts */
+	unsigned sizes;                     /* elements of `small` */
+	size_t large;                       /* bytes of larger blocks of entries */
+	size_t table;                       /* bytes that a table grows by, or 0 */
+	bool table_optional;                /* the entries fit into the table without this growth */
+	size_t database;                    /* bytes of a new database, or 0 */
+};
+
+/* Makes room for a write by which the tenant grows by `size` bytes and `entries` entries, before the quota evicts for
+ * it. `size` contains the growth of the table. A tenant above its share evicts as many bytes of its own entries, those
+ * older than `keep`. If the budget lacks pages for `blocks`, it evicts more of them; for a tenant below its share, the
+ * tenants of this shard above theirs do, after the entries that its own quota requires to go. Returns 0, or
+ * ATOMDB_E_OOM if the allocations remain impossible, and nothing has been evicted. Call fair_share_end() after the
+ * allocations. */
+int fair_share_make_room(struct tenant *t, size_t size, struct fair_share_blocks *blocks, uint64_t entries, ref keep);
 
 /* Makes room for an allocation of `size` bytes that failed `tries` times. `kind` is the block's enum arena_kind, or
  * EVICTION_PLAN_HEAP. A tenant above its share gives way itself, with entries older than `keep`; for another one the

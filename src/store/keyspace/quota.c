@@ -83,6 +83,15 @@ bool quota_exceeded(const struct tenant *t, uint64_t entries, uint64_t bytes) {
 	       (l->max_memory != 0 && counter_get(&t->counters.bytes) + bytes > l->max_memory + passing(t));
 }
 
+void quota_lacking(const struct tenant *t, uint64_t entries, uint64_t bytes, uint64_t *lack_entries,
+		   uint64_t *lack_bytes) {
+	const struct tenant_limits *l = &t->limits;
+	uint64_t keys = counter_get(&t->counters.keys) + entries, all = counter_get(&t->counters.bytes) + bytes;
+	uint64_t most = l->max_memory + passing(t);
+	*lack_entries = l->max_entries != 0 && keys > l->max_entries ? keys - l->max_entries : 0;
+	*lack_bytes = l->max_memory != 0 && all > most ? all - most : 0;
+}
+
 bool quota_in_reserve(const struct tenant *t, uint64_t bytes) {
 	return counter_get(&t->counters.bytes) + bytes <= t->limits.max_memory + reserve_of(t) + passing(t);
 }

@@ -28,6 +28,10 @@ bool quota_fits(const struct tenant *t, uint64_t entries, uint64_t bytes, ref ke
 void quota_free_dropped(struct tenant *t, uint64_t bytes);
 /* Bytes of the entries that may be evicted: those older than `keep`, without values that are being sent. */
 uint64_t quota_evictable(const struct tenant *t, ref keep);
+/* Sets the entries and the bytes by which the quota is exceeded with `entries` and `bytes` more: 0 and 0 if it is not.
+ */
+void quota_lacking(const struct tenant *t, uint64_t entries, uint64_t bytes, uint64_t *lack_entries,
+		   uint64_t *lack_bytes);
 /* Evicts entries older than `keep` until `entries` and `bytes` more fit into the quota; quota_fits() was true.
  * `growing`: the database that the entry goes to, whose table may have to grow, or NULL. 0 or ATOMDB_E_OOM. */
 int quota_evict(struct tenant *t, const struct database *growing, uint64_t entries, uint64_t bytes, ref keep);

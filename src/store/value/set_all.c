@@ -1,5 +1,6 @@
-/* Sets several keys, all or none. It makes room for all of them, then makes the block of each, and only then publishes
- * the first. */
+/* Sets several keys, all or none. It makes the blocks that need no eviction, then plans the evictions for all others
+ * together, makes them, and only then publishes the first key. A call that is refused evicts nothing, unless other
+ * workers or commands take the memory that it has made free. */
 #include "atomdb/store/set_all.h"
 
 #include <stdlib.h>
@@ -15,8 +16,8 @@
 #include "store/keyspace/undo.h"
 #include "store/value/string.h"
 
-/* Bytes of the first table of a new database. */
-#define FIRST_TABLE 64
+/* The size classes of blocks up to ARENA_SLAB_MAX: see arena_block_size(). */
+#define SIZES (ARENA_FINE_MAX / ARENA_UNIT + 4 * 8)
 
 /* A block that is not published yet. */
 struct unpublished {
@@ -35,8 +36,8 @@ struct batch {
 	uint64_t bytes;   /* of new blocks, less those that are freed */
 	uint64_t kept;    /* bytes that a transaction frees at its end, and that need not fit into the quota */
 	ref keep;         /* the least recently used entry that is replaced, or 0 */
-	struct unpublished *blocks;
-	size_t drafted;
+	bool full;        /* the quota or the fair share has no room without evictions */
+	struct unpublished *blocks; /* `count`; block is 0 if it is not made yet */
 };
 
 static struct key key_of(const struct batch *b, size_t i) {
@@ -132,56 +133,117 @@ static bool is_over(const struct batch *b, uint64_t growth) {
 	       fair_share_is_above(b->tenant, b->bytes + growth);
 }
 
-static int make_room(struct batch *b) {
-	struct tenant *t = b->tenant;
+/* Counts the room that the pairs need, and returns whether the quota can have it. Evicts nothing. */
+static int check_room(struct batch *b) {
 	count_most(b);
-	if (__builtin_expect(!is_over(b, growth_of(b)), 1))
+	b->full = is_over(b, growth_of(b));
+	if (__builtin_expect(!b->full, 1))
 		return 0;
 	int error = count_pairs(b);
-	if (error != 0)
-		return error;
-	uint64_t bytes = b->bytes + growth_of(b);
-	if (!quota_fits(t, b->entries, bytes, b->keep))
+	if (error == 0 && !quota_fits(b->tenant, b->entries, b->bytes + growth_of(b), b->keep))
+		error = ATOMDB_E_OOM;
+	return error;
+}
+
+/* Counts a block that has yet to be allocated. */
+static void count_block(struct fair_share_blocks *b, size_t size) {
+	unsigned i = 0;
+	if (size > ARENA_SLAB_MAX) {
+		b->large += size;
+		return;
+	}
+	while (i < b->sizes && b->small[i].size != size)
+		i++;
+	if (i == b->sizes)
+		b->small[b->sizes++] = (struct eviction_plan_blocks){size, 0};
+	b->small[i].count++;
+}
+
+/* Makes room for the blocks that are left, the table and the database, and then within the quota. */
+static int make_room(struct batch *b) {
+	struct tenant *t = b->tenant;
+	struct eviction_plan_blocks left[SIZES];
+	if (!b->full && count_pairs(b) != 0)
 		return ATOMDB_E_OOM;
-	if (fair_share_is_above(t, bytes) && fair_share_make_up(t, bytes, 0, 0, b->keep) != 0)
+	uint64_t growth = growth_of(b), bytes = b->bytes + growth;
+	bool first = tenant_database(t, b->db_slot) == NULL;
+	size_t database = first ? arena_block_size(sizeof(struct database)) : 0;
+	struct fair_share_blocks blocks = {.small = left, .table = growth - database, .database = database};
+	for (size_t i = 0; i < b->count; i++) {
+		struct key key = key_of(b, i);
+		if (b->blocks[i].block == 0)
+			count_block(&blocks, block_size(b, i, &key));
+	}
+	if (fair_share_make_room(t, bytes, &blocks, b->entries, b->keep) != 0)
 		return ATOMDB_E_OOM;
-	return quota_evict_long(t, NULL, b->entries, bytes, b->keep);
+	/* Neighbours must not take the pages that were made free. */
+	return fair_share_is_short(t->shard) ? quota_evict(t, NULL, b->entries, bytes, b->keep)
+					     : quota_evict_long(t, NULL, b->entries, bytes, b->keep);
 }
 
 /* ---- the blocks ---- */
 
-static int draft(struct batch *b, size_t i) {
+static int draft(struct batch *b, size_t i, bool evicts) {
 	struct key key = key_of(b, i);
 	struct draft made;
 	struct string_form form;
 	string_choose_form(b->pairs[2 * i + 1], &form);
-	int error = draft_make_in_room(b->tenant, &key, form.stored.len, form.flags, b->deadline, b->keep, &made);
+	int error =
+		evicts ? draft_make_in_room(b->tenant, &key, form.stored.len, form.flags, b->deadline, b->keep, &made)
+		       : draft_try(b->tenant, &key, form.stored.len, form.flags, b->deadline, &made);
 	if (error != 0)
 		return error;
 	draft_fill(&made, form.stored.len != 0 ? form.stored.data : "", form.stored.len);
 	b->blocks[i] = (struct unpublished){made.block, made.owner, made.size};
-	b->drafted++;
 	return 0;
 }
 
-static int draft_all(struct batch *b, struct database *d) {
-	struct tenant *t = b->tenant;
-	int error = 0;
-	for (size_t i = 0; i < b->count && error == 0; i++) {
-		error = draft(b, i);
+/* Makes the blocks that need no eviction. Returns whether these are all. */
+static bool draft_without_eviction(struct batch *b) {
+	bool all = true;
+	for (size_t i = 0; i < b->count; i++) {
+		if (draft(b, i, false) != 0)
+			all = false;
 		(void)fiber_check();
 	}
-	/* Last: a draft may evict, which lets the table shrink. */
-	if (error == 0)
-		error = table_reserve_many(&t->shard->context, &d->table, b->entries);
-	account_table(t, d);
+	return all;
+}
+
+/* Makes the other blocks, after room was made for them. */
+static int draft_others(struct batch *b) {
+	int error = 0;
+	for (size_t i = 0; i < b->count && error == 0; i++)
+		if (b->blocks[i].block == 0)
+			error = draft(b, i, true);
 	return error;
+}
+
+/* Makes all blocks, and room in the table. */
+static int draft_all(struct batch *b) {
+	struct tenant *t = b->tenant;
+	struct key first = key_of(b, 0);
+	bool all = draft_without_eviction(b);
+	int error = 0;
+	if (__builtin_expect(b->full || !all || tenant_database(t, b->db_slot) == NULL, 0)) {
+		error = make_room(b);
+		if (error == 0)
+			error = draft_others(b);
+	}
+	struct database *d = error != 0 ? NULL : draft_database(t, &first, b->pairs[1].len, b->keep);
+	/* Last: an eviction may let the table shrink. */
+	if (d != NULL) {
+		error = table_reserve_many(&t->shard->context, &d->table, b->entries);
+		account_table(t, d);
+	}
+	fair_share_end(t->shard);
+	return d == NULL ? ATOMDB_E_OOM : error;
 }
 
 static void free_blocks(const struct batch *b) {
 	struct shard *s = b->tenant->shard;
-	for (size_t i = 0; i < b->drafted; i++)
-		arena_free(s->arena, b->blocks[i].block, b->blocks[i].size, ARENA_ENTRY);
+	for (size_t i = 0; i < b->count; i++)
+		if (b->blocks[i].block != 0)
+			arena_free(s->arena, b->blocks[i].block, b->blocks[i].size, ARENA_ENTRY);
 }
 
 static void publish(const struct batch *b, struct database *d, size_t i, const struct key *key) {
@@ -199,16 +261,14 @@ static void publish(const struct batch *b, struct database *d, size_t i, const s
 
 static int set_all(struct batch *b, string_written written, void *context) {
 	struct tenant *t = b->tenant;
-	struct key first = key_of(b, 0);
-	int error = make_room(b);
-	struct database *d = error != 0 ? NULL : draft_database(t, &first, b->pairs[1].len, b->keep);
-	if (d == NULL)
-		return ATOMDB_E_OOM;
-	error = draft_all(b, d);
+	int error = check_room(b);
+	if (error == 0)
+		error = draft_all(b);
 	if (error != 0) {
 		free_blocks(b);
 		return error;
 	}
+	struct database *d = tenant_database(t, b->db_slot);
 	keyspace_begin(t->shard);
 	error = undo_reserve(t, UNDO_REPLACE * b->count);
 	if (error != 0)
@@ -231,7 +291,7 @@ int string_set_all(struct tenant *t, unsigned db_slot, const struct slice *pairs
 		.pairs = pairs,
 		.count = count,
 		.deadline = draft_deadline(t, NULL, DEADLINE_NONE),
-		.blocks = malloc(count * sizeof *b.blocks),
+		.blocks = calloc(count, sizeof *b.blocks),
 	};
 	int error = b.blocks == NULL ? ATOMDB_E_OOM : set_all(&b, written, context);
 	free(b.blocks);

@@ -169,6 +169,63 @@ static void test_a_new_tenant_evicts_nothing_if_it_is_refused(void **state) {
 	close_shard();
 }
 
+/* The quota alone could take each of these writes, at the cost of entries. */
+static void test_a_quota_evicts_nothing_for_a_write_that_the_budget_refuses(void **state) {
+	(void)state;
+	open_shard();
+	for (unsigned i = 0; i < 2000; i++) {
+		assert_int_equal(put(&evicting, 10000 + i, SMALL), 0);
+		assert_int_equal(put(&fixed, 10000 + i, SMALL), 0);
+	}
+	while (arena_has_block(shard->arena, newest_block(&evicting), ARENA_ENTRY))
+		(void)arena_alloc(shard->arena, newest_block(&evicting), ARENA_ENTRY);
+	fill_budget();
+	evicting.limits.max_memory = counter_get(&evicting.counters.bytes);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(put(&evicting, 20000 + i, OTHER), ATOMDB_E_OOM);
+		assert_int_equal(put(&evicting, 11000, OTHER), ATOMDB_E_OOM);
+		assert_int_equal(put(&evicting, 20000 + i, 100000), ATOMDB_E_OOM);
+		assert_int_equal(evictions(), 0);
+		pass();
+	}
+	/* A block of the same size is what the quota evicts. */
+	assert_int_equal(put(&evicting, 20000, SMALL), 0);
+	assert_in_range(evictions(), 1, 2);
+	close_shard();
+}
+
+/* The tenant is below its share: no other tenant evicts. */
+static void test_the_quota_of_a_small_tenant_evicts_nothing_for_a_refused_write(void **state) {
+	(void)state;
+	open_shard();
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(put(&evicting, i, SMALL), 0);
+	for (unsigned i = 0; i < 4000; i++)
+		assert_int_equal(put(&fixed, i, SMALL), 0);
+	fill_budget();
+	evicting.limits.max_memory = counter_get(&evicting.counters.bytes);
+	assert_int_equal(put(&evicting, 10000, OTHER), ATOMDB_E_OOM);
+	assert_int_equal(evictions(), 0);
+	close_shard();
+}
+
+static void test_a_new_database_evicts_nothing_for_an_entry_that_is_refused(void **state) {
+	(void)state;
+	open_shard();
+	for (unsigned i = 0; i < 4000; i++)
+		assert_int_equal(put(&evicting, i, SMALL), 0);
+	/* No block for a database is free, and evictions can give one slab back but not the pages of the value. */
+	while (arena_has_block(shard->arena, sizeof(struct database), ARENA_OTHER))
+		(void)arena_alloc(shard->arena, sizeof(struct database), ARENA_OTHER);
+	fill_budget();
+	static char value[8 << 20];
+	struct key key = keyspace_key(&evicting, 3, SLICE("new"));
+	assert_int_equal(string_set(&evicting, &key, NULL, (struct slice){value, sizeof value}, DEADLINE_NONE),
+			 ATOMDB_E_OOM);
+	assert_int_equal(evictions(), 0);
+	close_shard();
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_scattered_entries_are_not_evicted_for_a_write_that_is_refused),
@@ -176,6 +233,9 @@ int main(void) {
 		cmocka_unit_test(test_a_write_evicts_up_to_the_first_block_of_its_size),
 		cmocka_unit_test(test_a_tenant_below_its_share_gets_no_evictions_that_do_not_help),
 		cmocka_unit_test(test_a_new_tenant_evicts_nothing_if_it_is_refused),
+		cmocka_unit_test(test_a_quota_evicts_nothing_for_a_write_that_the_budget_refuses),
+		cmocka_unit_test(test_the_quota_of_a_small_tenant_evicts_nothing_for_a_refused_write),
+		cmocka_unit_test(test_a_new_database_evicts_nothing_for_an_entry_that_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

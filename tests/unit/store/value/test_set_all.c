@@ -195,11 +195,47 @@ static void test_many_keys_come_into_a_small_table(void **state) {
 	close_all(s, &t);
 }
 
+/* The budget has no page left. Eviction gives back blocks for the first value, but none for the last one. */
+static void test_a_call_that_the_budget_refuses_evicts_nothing(void **state) {
+	(void)state;
+	enum { SMALL = 500, OTHER = 5000, MANY = 2000 };
+	struct memory_budget budget = {0};
+	struct shard *s = new_shard(&budget);
+	struct tenant t, fixed;
+	open_tenant(s, &fixed, &(struct tenant_limits){.eviction = EVICTION_NONE});
+	open_tenant(s, &t, &(struct tenant_limits){0});
+	struct told told = {0};
+	for (unsigned i = 0; i < MANY; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "o%04u", i);
+		struct slice pair[] = {slice_of(name), {bytes, SMALL}};
+		assert_int_equal(string_set_all(&t, 0, pair, 1, written, &told), 0);
+		assert_int_equal(string_set_all(&fixed, 0, pair, 1, written, &told), 0);
+	}
+	size_t size = entry_block_size(entry_at(s, t.record->lru.newest));
+	while (arena_has_block(s->arena, size, ARENA_ENTRY))
+		(void)arena_alloc(s->arena, size, ARENA_ENTRY);
+	(void)arena_trim(s->arena, SIZE_MAX, true);
+	atomic_store(&budget.limit, atomic_load(&budget.used));
+	shard_set_now(s, 1700000000100, 100000000);
+	struct slice pairs[] = {SLICE("a0001"), {bytes, SMALL}, SLICE("a0002"),
+				{bytes, SMALL}, SLICE("a0003"), {bytes, OTHER}};
+	assert_int_equal(string_set_all(&t, 0, pairs, 3, written, &told), ATOMDB_E_OOM);
+	assert_int_equal(counter_get(&t.counters.evictions), 0);
+	/* The blocks of evicted entries serve the other two. */
+	assert_int_equal(string_set_all(&t, 0, pairs, 2, written, &told), 0);
+	assert_in_range(counter_get(&t.counters.evictions), 2, 4);
+	shard_close_tenant(s, &fixed);
+	shard_close_tenant(s, &t);
+	shard_free(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_keys_or_none_are_set),
 		cmocka_unit_test(test_room_is_made_before_the_first_key),
 		cmocka_unit_test(test_many_keys_come_into_a_small_table),
+		cmocka_unit_test(test_a_call_that_the_budget_refuses_evicts_nothing),
 	};
 	bytes = malloc(26 * VALUE);
 	if (bytes == NULL)
