@@ -10,14 +10,14 @@
 
 /* Bytes of free pages given back in a slice of work. */
 #define TRIM_SLICE ((size_t)256 << 10)
-/* Of the arena's pages, what may be lost in them: a 32nd. */
+/* A 32nd of the arena's pages may be lost in partly free pages. */
 #define FRAGMENTED_SHARE 32
-/* More than that, lost since the last time, is worth to move entries together when memory is short. */
+/* If memory is short, entries are moved together once so many more bytes are lost in partly free pages. */
 #define WORTH_MOVING ((uint64_t)256 << 10)
-/* A level is good for so long, in nanoseconds, and for so much of the limit to be taken meanwhile. */
+/* A level is valid for so many nanoseconds, and until a 256th of the limit has been allocated. */
 #define LEVEL_NS    INT64_C(5000000)
 #define LEVEL_SHARE 256
-/* The longest pause between two looks at a level that changes nothing here. */
+/* The longest pause in milliseconds before a shard that no level concerns looks at the level again. */
 #define PAUSE_MAX_MS 1024
 /* After so many evictions a tenant above its share may take pages of the reserve. */
 #define EVICTIONS_FOR_RESERVE 64
@@ -39,7 +39,7 @@ uint64_t fair_share_level(const struct fair_share_demand *demands, size_t count,
 	uint64_t low = 1, high = 1;
 	for (size_t i = 0; i < count; i++)
 		high = demands[i].bytes > high ? demands[i].bytes : high;
-	/* The highest level at which enough is above it. */
+	/* Finds the highest level above which there are `excess` bytes. */
 	while (low < high) {
 		uint64_t middle = low + (high - low + 1) / 2;
 		if (bytes_above(demands, count, middle) >= excess)
@@ -50,7 +50,7 @@ uint64_t fair_share_level(const struct fair_share_demand *demands, size_t count,
 	return low;
 }
 
-/* The same where only those that evict can give way: of more than the limit, all must go. */
+/* Returns the level if only the tenants that evict give way. All bytes beyond the limit must go. */
 static uint64_t level_of_evictable(const struct fair_share_demand *demands, size_t count, uint64_t excess) {
 	struct fair_share_demand *some = malloc(count * sizeof *some);
 	size_t found = 0;
@@ -130,8 +130,8 @@ static bool is_old(const struct shard *s) {
 
 /* ---- in the background ---- */
 
-/* The tenant that is furthest above the level, among those whose entries may be evicted, or NULL. Looked for once for
- * each level and tenant that came down to it. */
+/* Returns the tenant that is furthest above the level, among those whose entries may be evicted, or NULL. Searches once
+ * for each level, and when the tenant found before has come down to the level. */
 static struct tenant *furthest_above(struct shard *s) {
 	struct fair_share *h = &s->fair_share;
 	uint64_t levels = atomic_load_explicit(&arena_budget_of(s->arena)->levels, memory_order_relaxed);
@@ -164,22 +164,21 @@ static bool evict_furthest(struct shard *s) {
 	return true;
 }
 
-/* Whether giving back free pages is not enough for `excess`. A share of them counts as lost in pages that are in part
- * free. */
+/* Returns whether the free pages are less than `excess` bytes. A share of them counts as lost in partly free pages. */
 static bool blocks_exceed(const struct shard *s, uint64_t excess) {
 	const struct arena_counters *a = arena_counters(s->arena);
 	uint64_t resident = counter_get(&a->resident);
 	return counter_get(&a->used) + excess + resident / FRAGMENTED_SHARE > resident;
 }
 
-/* Pages that are free in part get whole when their entries are moved together. */
+/* Moves entries together, so that partly free pages become free pages. */
 static void start_moving(struct shard *s) {
 	struct compaction *c = &s->compaction;
 	if (c->fragmentation.phase == FRAGMENTATION_IDLE && fragmentation_waste(s->arena) > c->least + WORTH_MOVING)
 		fragmentation_start(&c->fragmentation, true);
 }
 
-/* Waits ever longer for a level that concerns a tenant here. */
+/* Doubles the pause until the next look at the level, because no level concerned a tenant of this shard. */
 static void look_again_later(struct shard *s) {
 	struct fair_share *h = &s->fair_share;
 	h->pause_ms = h->pause_ms == 0 ? LEVEL_NS / 1000000 : h->pause_ms * 2;

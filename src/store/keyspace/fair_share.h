@@ -19,17 +19,18 @@ struct fair_share_demand {
 	bool evicts; /* its eviction is not "none" */
 };
 
-/* The level above which the demands hold `excess` bytes together: 1 or more. */
+/* Returns the level above which the demands together hold `excess` bytes: 1 or more. */
 uint64_t fair_share_level(const struct fair_share_demand *demands, size_t count, uint64_t excess);
 
-/* Puts the level for these demands in force: 0 where the budget has room for `wanted` bytes more. Returns it. */
+/* Computes the level for these demands, puts it in force and returns it: 0 if the budget has room for `wanted` bytes
+ * more. */
 uint64_t fair_share_publish(struct memory_budget *b, const struct fair_share_demand *demands, size_t count,
 			    uint64_t wanted);
 
-/* Takes over the level that is in force: once a turn. */
+/* Reads the level that is in force. The shard calls it once a turn. */
 void fair_share_read_level(struct shard *s);
 
-/* Whether the tenant is above the level, with so many bytes more. */
+/* Returns whether the tenant is above the level with `more` bytes more. */
 static inline bool fair_share_is_above(const struct tenant *t, uint64_t more) {
 	return counter_get(&t->counters.bytes) + more > t->shard->fair_share.level;
 }
@@ -60,18 +61,18 @@ int fair_share_make_room(struct tenant *t, size_t size, struct fair_share_blocks
 /* Makes room for an allocation of `size` bytes that failed `tries` times. `kind` is the block's enum arena_kind, or
  * EVICTION_PLAN_HEAP. A tenant above its share gives way itself, with entries older than `keep`; for another one the
  * tenants of this shard above their share do. Evicts only as many entries as make the allocation possible, and none if
- * that is impossible. Returns true: try again; another worker may have taken the pages meanwhile. Returns false: give
- * up. Call fair_share_end() afterwards in any case. */
+ * that is impossible. Returns true if the caller should try again: another worker may take the pages first. Returns
+ * false if it should give up. Call fair_share_end() afterwards in any case. */
 bool fair_share_make_way(struct tenant *t, size_t size, unsigned kind, ref keep, unsigned tries);
 void fair_share_end(struct shard *s);
 
-/* A block of zeros for a new tenant, from the reserve too. Tenants of this shard above the level give way for it at
- * once. 0: there is none. */
+/* Allocates a block of zeros for a new tenant, also from the reserve. Evicts entries of this shard's tenants above the
+ * level for it. Returns 0 if there is no room. */
 ref fair_share_alloc_zero(struct shard *s, size_t size);
 
 /* Looks for tenants above the level in the next slice: one more may give way. */
 void fair_share_look_again(struct shard *s);
 /* Evicts, in a slice of about `units` entries, from this shard's tenants above the level. */
 void fair_share_give_way(struct shard *s, unsigned units);
-/* When fair_share_give_way is next needed, in milliseconds since 1970; INT64_MAX: never. */
+/* Returns when to call fair_share_give_way() next, in milliseconds since 1970, or INT64_MAX for never. */
 int64_t fair_share_deadline(const struct shard *s);

@@ -7,16 +7,18 @@
 #include "store/keyspace/pin.h"
 #include "store/keyspace/undo.h"
 
-/* Most bytes that a table keeps when its entries have been evicted, and for each entry that stays: it shrinks below a
- * tenth, and meanwhile has two arrays. */
+/* The most bytes that a table keeps once its entries are evicted, and for each entry that stays. It shrinks when less
+ * than a tenth of it is used, and has two arrays until the move ends. */
 #define EMPTY_TABLE ((uint64_t)512)
 #define TABLE_ENTRY ((uint64_t)128)
 
-/* A write frees as much of what was dropped as it takes, in at most so many entries, and so many at a time. */
+/* A write frees as many bytes of dropped entries as it takes: at most FREED_AT_MOST entries, FREED_AT_ONCE at a time.
+ */
 #define FREED_AT_MOST 16384
 #define FREED_AT_ONCE 64
 
-/* Clients may exceed the quota by a 64th of it, within these bounds in bytes; so may what an open scope keeps. */
+/* Clients may exceed the quota by a 64th of it, within these bounds in bytes. The blocks that an open scope keeps may,
+ * too. */
 #define RESERVE_SHARE 64
 #define RESERVE_LEAST ((uint64_t)64 << 10)
 #define RESERVE_MOST  ((uint64_t)1 << 20)
@@ -25,7 +27,7 @@ struct evictable {
 	uint64_t entries, bytes;
 };
 
-/* `keep` and the entries used after it. */
+/* Sums up `keep` and the entries used after it. */
 static struct evictable sum_kept(const struct tenant *t, ref keep) {
 	const struct shard *s = t->shard;
 	struct evictable sum = {0};
@@ -36,7 +38,8 @@ static struct evictable sum_kept(const struct tenant *t, ref keep) {
 	return sum;
 }
 
-/* Bytes of a database's table when only `kept` entries are left. To shrink it takes a second, smaller array. */
+/* Returns the bytes of a database's table when only `kept` entries are left. Shrinking needs a second, smaller array.
+ */
 static uint64_t table_rest(const struct tenant *t, const struct database *d, uint64_t kept) {
 	uint64_t most = EMPTY_TABLE + TABLE_ENTRY * kept, both = d->table_bytes + d->table_bytes / 4;
 	return both > most && memory_budget_excess(arena_budget_of(t->shard->arena)) == 0 ? most : both;
@@ -49,7 +52,7 @@ static struct evictable sum_evictable(const struct tenant *t, ref keep) {
 		if (d != NULL)
 			sum.bytes += d->bytes - arena_block_size(sizeof *d) - table_rest(t, d, kept.entries);
 	}
-	/* It may have become negative. */
+	/* The sum may be negative. */
 	sum.bytes -= kept.bytes + pin_bytes(t);
 	sum.bytes = (int64_t)sum.bytes < 0 ? 0 : sum.bytes;
 	return sum;
@@ -60,7 +63,7 @@ static uint64_t reserve_of(const struct tenant *t) {
 	return reserve < RESERVE_LEAST ? RESERVE_LEAST : reserve > RESERVE_MOST ? RESERVE_MOST : reserve;
 }
 
-/* Bytes that the tenant's open scope keeps. */
+/* Returns the bytes that the tenant's open scope keeps. */
 static uint64_t kept_by_undo(const struct tenant *t) {
 	const struct undo_scope *scope = undo_scope_of(t);
 	uint64_t bytes = scope->bytes + scope->transaction_bytes;
@@ -71,7 +74,7 @@ bool quota_has_to_fit(const struct tenant *t, uint64_t kept) {
 	return kept_by_undo(t) + kept > reserve_of(t);
 }
 
-/* Charged bytes that count as room: they go soon, or at the end of the scope. */
+/* Returns the charged bytes that count as room, because they are freed soon or at the end of the scope. */
 static uint64_t passing(const struct tenant *t) {
 	uint64_t kept = kept_by_undo(t), most = reserve_of(t);
 	return (kept < most ? kept : most) + (undo_scope_of(t)->dropped_last != 0 ? 0 : t->dying);
@@ -112,7 +115,7 @@ bool quota_fits(const struct tenant *t, uint64_t entries, uint64_t bytes, ref ke
 		counter_get(&t->counters.bytes) - most.bytes + bytes <= l->max_memory + passing(t));
 }
 
-/* Bytes that the table of `growing` takes for one more entry: none, as entries are evicted from it. */
+/* Returns the bytes that the table of `growing` takes for one more entry: 0 once entries are evicted from it. */
 static uint64_t growth_of(const struct database *growing) {
 	return growing == NULL ? 0 : table_growth(&growing->table);
 }

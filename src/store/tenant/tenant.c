@@ -97,7 +97,7 @@ void tenant_keep_client_id(struct tenant *t, uint64_t fresh, uint64_t id) {
 		set_last_client_id(t, id);
 }
 
-/* The part of max_memory that clients may hold by default, and the bytes that they always may. */
+/* Clients may hold a 4th of max_memory by default, and always CLIENT_MEMORY_MIN bytes. */
 #define CLIENT_SHARE      4
 #define CLIENT_MEMORY_MIN ((uint64_t)64 << 10)
 /* Bytes that a command may always take while it runs. */
@@ -116,7 +116,7 @@ uint64_t tenant_client_limit(const struct tenant *t) {
 	return limit > CLIENT_MEMORY_MIN ? limit : CLIENT_MEMORY_MIN;
 }
 
-/* Takes memory that all tenants share. One above its share makes way first. */
+/* Takes `bytes` from the memory that all tenants share. A tenant above its share evicts entries first. */
 static int take_heap(struct tenant *t, uint64_t bytes) {
 	struct shard *s = t->shard;
 	bool taken = arena_take_heap(s->arena, bytes);

@@ -1,6 +1,6 @@
 /* Sets several keys, all or none. It makes the blocks that need no eviction, then plans the evictions for all others
- * together, makes them, and only then publishes the first key. A call that is refused evicts nothing, unless other
- * workers or commands take the memory that it has made free. */
+ * together, makes them, and only then publishes the first key. The header says when a refused call can have evicted
+ * entries. */
 #include "atomdb/store/set_all.h"
 
 #include <stdlib.h>
