@@ -329,14 +329,25 @@ def reject_clients(server):
     raise AssertionError("the server accepts all clients")
 
 
+def stop_for(server, seconds):
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        time.sleep(seconds)
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+
+
 def take_a_long_turn(server):
-    """Runs transactions of doubling length until one is long enough."""
+    """Stops the daemon while its worker is busy. Long commands alone make no long turns."""
     with server.client("roomy", timeout=60) as client:
         client.many([("SET", name, name * 3000) for name in "ab"])
-        times = 4
         while server.metric("atomdb_worker_longest_turn_seconds") <= 0.5:
-            client.many([("MULTI",)] + [("LCS", "a", "b", "LEN")] * times + [("EXEC",)])
-            times *= 2
+            commands = [("MULTI",)] + [("LCS", "a", "b", "LEN")] * 50 + [("EXEC",)]
+            client.send(b"".join(harness.encode(*command) for command in commands))
+            time.sleep(0.02)
+            stop_for(server, 0.7)
+            for _ in commands:
+                client.read()
             time.sleep(1)  # for the sample that is published as a turn begins
 
 
@@ -344,11 +355,7 @@ def expire_late(server):
     """Lets keys expire while the daemon is stopped."""
     with server.client("roomy") as client:
         client.many([("SET", f"due:{i}", "v", "PX", 300) for i in range(1000)])
-        os.kill(server.pid, signal.SIGSTOP)
-        try:
-            time.sleep(3)
-        finally:
-            os.kill(server.pid, signal.SIGCONT)
+        stop_for(server, 3)
 
 
 def fill_memory(server):
