@@ -273,7 +273,7 @@ def test_unsent_messages_move_with_their_subscriber(two):
                 other.send(slow * 3)
                 time.sleep(0.02)
                 publisher.send(encode("PUBLISH", "channel", "the last one"))
-                time.sleep(0.01)
+                time.sleep(0.05)
                 subscriber.send(encode("AUTH", secret) + encode("GET", "k"))
                 assert busy.read() == 9999
                 assert [other.read() for _ in range(3)] == [9999] * 3
