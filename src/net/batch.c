@@ -25,9 +25,9 @@
 #define UNAUTHENTICATED_BYTES ((size_t)256 << 10)
 /* Most bytes of an invalid command in the log. */
 #define REPORTED ((size_t)128)
-/* Time for the commands of one client before other clients are served, in clock_ticks: about a millisecond. A
+/* Time for the commands of one client before other clients are served, in clock_ticks: some milliseconds at most. A
  * limit on bytes is not enough, since a short command may walk through all keys. */
-#define SLICE_TICKS ((uint64_t)1 << 21)
+#define SLICE_TICKS ((uint64_t)1 << 22)
 /* A client is greedy after it had so many commands run at once, until several of its turns in a row were short. The end
  * of a long pipeline is a short turn too. */
 #define GREEDY_COMMANDS 256u
