@@ -340,8 +340,15 @@ static int charge(struct connection *c, enum charge_mode mode) {
 	return 0;
 }
 
+/* Returns whether commands that were read only wait for their turn. They are few, and soon gone: a refusal would close
+ * the client because others keep the worker busy. */
+static bool waits_for_turn(const struct connection *c) {
+	return (c->flags & CONNECTION_WAITING) && !(c->session.flags & SESSION_PAUSED) && c->pending != NULL &&
+	       c->pending->bytes.len <= WORKER_READ;
+}
+
 int connection_charge(struct connection *c) {
-	if (__builtin_expect(task_of(c) != NULL, 0))
+	if (__builtin_expect(task_of(c) != NULL || waits_for_turn(c), 0))
 		return charge(c, CHARGE_LITTLE);
 	return charge(c, c->pending != NULL ? CHARGE_INPUT : CHARGE_NOW);
 }

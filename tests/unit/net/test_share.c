@@ -101,6 +101,8 @@ static void a_tenant_that_was_idle_is_served_in_its_first_turn(void **state) {
 	(void)state;
 	for (unsigned i = 0; i < 11; i++)
 		load_init(&loads[i], 50, 400000 + i * 777, 100);
+	/* It had work before. */
+	loads[10].tenant.share_ns = 1;
 	share_init(&s);
 	for (unsigned i = 0; i < 1000; i++)
 		turn(&s, loads, 10);
@@ -126,6 +128,27 @@ static void an_idle_tenant_saves_no_credit(void **state) {
 	assert_ratio(loads[0].used_ns - before, loads[1].used_ns, 1);
 }
 
+/* A client that opens one tenant after the other, each of which has done nothing yet. */
+static void new_tenants_do_not_keep_a_tenant_waiting(void **state) {
+	struct load quiet;
+	struct share s;
+	(void)state;
+	load_init(&quiet, 1, 50000, 100);
+	share_init(&s);
+	for (unsigned i = 0; i < 1000; i++) {
+		struct load fresh;
+		load_init(&fresh, 1, 2000000, 100);
+		share_begin_turn(&s);
+		(void)share_admits(&s, &fresh.tenant);
+		s.ahead_ns = 0;
+		if (!share_admits(&s, &quiet.tenant)) {
+			share_serve_ahead(&s);
+			assert_true(share_admits(&s, &quiet.tenant));
+		}
+		share_use(&quiet.tenant, quiet.cost_ns);
+	}
+}
+
 static void clients_without_a_tenant_wait_once_the_slice_is_used_up(void **state) {
 	struct share s;
 	(void)state;
@@ -144,6 +167,7 @@ int main(void) {
 		cmocka_unit_test(time_is_shared_by_weight),
 		cmocka_unit_test(a_tenant_that_was_idle_is_served_in_its_first_turn),
 		cmocka_unit_test(an_idle_tenant_saves_no_credit),
+		cmocka_unit_test(new_tenants_do_not_keep_a_tenant_waiting),
 		cmocka_unit_test(clients_without_a_tenant_wait_once_the_slice_is_used_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
