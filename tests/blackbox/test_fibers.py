@@ -17,8 +17,9 @@ def prepare(client, size):
 
 
 def send_transaction(client, *commands):
-    """Sends a transaction in one piece. The caller reads the replies."""
+    """Sends a transaction in one piece, and lets it begin. The caller reads the replies."""
     client.send(encode("MULTI") + b"".join(encode(*command) for command in commands) + encode("EXEC"))
+    time.sleep(0.05)
 
 
 def read_transaction(client, count):
