@@ -96,7 +96,7 @@ int connection_charge(struct connection *c);
 int connection_charge_later(struct connection *c);
 /* Charges a part of a reply that is being written, until the next of these calls. Returns 0 or ATOMDB_E_OOM. */
 int connection_charge_reply(struct connection *c, uint64_t bytes);
-/* Takes the charge back but for `bytes`. */
+/* Reduces the charge to `bytes`. */
 void connection_uncharge_to(struct connection *c, uint64_t bytes);
 /* Discharges everything. */
 void connection_uncharge(struct connection *c);

@@ -11,7 +11,7 @@
 /* Pushed bytes above this size are sent before the turn ends. */
 #define PUSH_EARLY ((size_t)256 << 10)
 
-/* What a command pushes leaves when the command has ended. */
+/* Holds the bytes that a suspended command pushes until the command has ended. */
 static void hold_back(struct connection *c, struct task *k) {
 	struct output *o = c->output;
 	if (o->held)

@@ -147,7 +147,7 @@ static void move_all(struct list *to, struct list *from) {
 	}
 }
 
-/* What the command has pushed is sent at the end of the turn. */
+/* Sends the bytes that the command has pushed at the end of the turn. */
 static void release_pushed(struct task *k) {
 	for (struct list *node = k->pushed.next; node != &k->pushed; node = node->next)
 		output_release(list_entry(node, struct output, push));

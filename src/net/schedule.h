@@ -14,6 +14,6 @@ void schedule_set_slice(struct worker *w, double ticks);
 /* Lets suspended commands go on as long as the slice of this turn lasts: the command of the tenant with the least
  * virtual time first (share.h). */
 void schedule_run(struct worker *w);
-/* Gives all suspended commands up, after the last turn: each is pending input again. What a command has written stays
- * in the undo log, and the next process takes it back. */
+/* Abandons all suspended commands after the last turn: each becomes pending input again. The writes of a command stay
+ * in the undo log, and the next process rolls them back. */
 void schedule_abandon(struct worker *w);

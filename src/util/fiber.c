@@ -311,8 +311,8 @@ static void discard(struct fiber *f) {
 	free(f);
 }
 
-/* Drops a fiber in the middle of its run. What its function owns leaks, which is no error: a leak detector finds it
- * from the stack. */
+/* Drops a fiber in the middle of its run. The memory of its function leaks, because the process is about to end. A leak
+ * detector finds the memory from the stack. */
 static void drop(struct fiber *f) {
 #ifdef FIBER_ASAN
 	static _Atomic(struct fiber *) dropped;

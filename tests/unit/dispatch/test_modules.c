@@ -40,7 +40,7 @@ static void test_a_session_that_leaves_is_charged_nothing_and_keeps_no_state(voi
 	close_world(w, a);
 }
 
-/* What a client may have begun when it leaves. The first line that fails does not end the script. */
+/* States in which a client may leave. A line that fails does not end the script. */
 static const char *const scripts[][8] = {
 	{"MULTI", "SET gone 1", "GET gone", "PING"},
 	{"MULTI", "AUTH wrong", "NOCOMMAND", "PING"},

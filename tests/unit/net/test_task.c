@@ -1,4 +1,4 @@
-/* What a task owns: the arguments, the reply, and its way back to the pending input. */
+/* The parts that a task owns: the arguments, the reply, and its way back to the pending input. */
 #include "turned.h"
 
 /* Sends EXISTS of `count` keys in such a way that it is suspended, and returns its task. */
