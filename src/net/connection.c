@@ -343,8 +343,8 @@ static int charge(struct connection *c, enum charge_mode mode) {
 /* Returns whether commands that were read only wait for their turn. They are few, and soon gone: a refusal would close
  * the client because others keep the worker busy. */
 static bool waits_for_turn(const struct connection *c) {
-	return (c->flags & CONNECTION_WAITING) && !(c->session.flags & SESSION_PAUSED) && c->pending != NULL &&
-	       c->pending->bytes.len <= WORKER_READ;
+	return (c->flags & CONNECTION_WAITING) && !(c->session.flags & SESSION_PAUSED) && c->output == NULL &&
+	       c->pending != NULL && c->pending->bytes.len <= WORKER_READ;
 }
 
 int connection_charge(struct connection *c) {
