@@ -283,6 +283,37 @@ void loop_read_clocks(struct worker *w) {
 	w->env.now_ms = w->shard_count > 0 ? shard_now(w->shards[0]) : w->real_ms;
 }
 
+/* --- the account of the shards' work ------------------------------------------------------------------------------ */
+
+static struct tenant *begin_work(void *context) {
+	struct worker *w = context;
+	struct tenant *before = w->cpu.tenant;
+	cpu_time_leave(&w->cpu);
+	w->part_begin = w->cpu.read;
+	return before;
+}
+
+static void work_for(void *context, struct tenant *t) {
+	struct worker *w = context;
+	cpu_time_leave(&w->cpu);
+	/* Its work counts in its share, as if a client had sent it. */
+	if (t != NULL)
+		(void)share_admits(&w->share, t);
+	cpu_time_enter(&w->cpu, t);
+}
+
+static bool has_time(void *context) {
+	return worker_has_time(context);
+}
+
+void loop_account(struct worker *w) {
+	w->account = (struct work_account){begin_work, work_for, has_time, w};
+	for (unsigned i = 0; i < w->shard_count; i++)
+		shard_set_account(w->shards[i], &w->account);
+}
+
+/* --- the work of a turn ------------------------------------------------------------------------------------------- */
+
 /* Runs the due work of each shard. Returns the time of the next due work. */
 static int64_t work_shards(struct worker *w) {
 	int64_t first = INT64_MAX;

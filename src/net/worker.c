@@ -188,6 +188,7 @@ int worker_add_shard(struct worker *w, struct shard *s) {
 		return -ENOMEM;
 	w->shards = shards;
 	shards[w->shard_count++] = s;
+	loop_account(w);
 	loop_read_clocks(w);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include "atomdb/dispatch/dispatch.h"
 #include "atomdb/net/worker.h"
 #include "atomdb/resp/reader.h"
+#include "atomdb/store/work_account.h"
 #include "atomdb/util/fiber.h"
 #include "net/cpu_time.h"
 #include "net/inbox.h"
@@ -121,6 +122,8 @@ struct worker {
 	struct cpu_time cpu;            /* CPU time of the tenants */
 	struct share share;             /* shares of the tenants in the worker's time */
 	uint64_t share_end_ticks;       /* clock_ticks() after which this turn serves no tenant that is ahead */
+	struct work_account account;    /* that the shards tell for which tenant they work */
+	uint64_t part_begin;            /* clock_ticks() at which this part of the turn began: see worker_has_time() */
 	unsigned first_event;           /* index of the first event to serve in the next turn */
 	unsigned first_deferred;        /* index of the first deferred event to serve in the next turn */
 	struct epoll_event events[WORKER_EVENTS], deferred[WORKER_EVENTS];
@@ -142,6 +145,11 @@ struct worker {
 
 /* epoll data of descriptors that are not connections: smaller than any pointer. */
 enum source { SOURCE_INBOX, SOURCE_TIMER, SOURCE_LISTENER, SOURCE_END = 4096 };
+
+/* Returns whether the part of the turn that began at w->part_begin may go on: each part has half a slice. */
+static inline bool worker_has_time(const struct worker *w) {
+	return clock_ticks() - w->part_begin < w->slice_ticks / 2;
+}
 
 /* Schedules a sweep if a client can time out. */
 static inline void worker_want_sweep(struct worker *w) {

@@ -74,3 +74,28 @@ def test_cpu_limit_delays_and_does_not_fail(atomdb, tmp_path, limit):
         assert atomdb.metric("atomdb_tenant_cpu_throttled_seconds_total", tenant="quiet") == 0
         assert operator.cmd("TENANT", "SET", "busy", "cpu_limit", "0") == "OK"
         assert busy.cmd("BITCOUNT", "a") > 0
+
+
+def begin_storm(server, kind, client):
+    """Leaves 100,000 keys that expire, or that FLUSHALL drops, to the worker. Returns the tenant's seconds before."""
+    expiry = ("PXAT", int(time.time() * 1000) + 60000) if kind == "expiry" else ()
+    for first in range(0, 100000, 10000):
+        assert set(client.many(("SET", f"key:{number}", "v", *expiry) for number in range(first, first + 10000))) == {"OK"}
+    if kind == "expiry":
+        assert set(client.many(("PEXPIRE", f"key:{number}", 1000) for number in range(100000))) == {1}
+    else:
+        assert client.cmd("FLUSHALL") == "OK"
+    return tenant_seconds(server, "busy")
+
+
+@pytest.mark.parametrize("kind", ["expiry", "FLUSHALL"])
+def test_what_the_worker_does_later_for_a_tenant_is_its_time(atomdb, kind):
+    """The time to free 100,000 keys is the tenant's whose keys they were, though it sends no command meanwhile."""
+    atomdb.start(CONFIG)
+    with atomdb.client("b") as busy:
+        busy.cmd("PING")
+        before = begin_storm(atomdb, kind, busy)
+        wait_for(lambda: atomdb.metric("atomdb_arena_bytes", shard="0", use="entries") == 0, 60, "all keys to be freed")
+    # 40 ns a key, the least that a machine needs for it.
+    assert tenant_seconds(atomdb, "busy") - before > 100000 * 40e-9
+    assert tenant_seconds(atomdb, "quiet") == 0

@@ -15,6 +15,7 @@
 
 struct shard;
 struct tenant;
+struct work_account;
 
 /* Puts a few more full ranges of the shard's memory on huge pages, which makes access cheaper. Takes some milliseconds
  * if there are such ranges. One thread may call it, which need not be the owner. */
@@ -47,6 +48,11 @@ int64_t shard_swap_now(struct shard *s, int64_t now_ms);
 void shard_hold_memory(struct shard *s, uint64_t bytes);
 /* Discharges `bytes` bytes of shard_hold_memory(). */
 void shard_release_memory(struct shard *s, uint64_t bytes);
+
+/* Has shard_work() report the tenant that it works for: expiry, eviction above a quota or the fair share, the resizing
+ * of tables, and the freeing of dropped databases. Compaction and free pages are work for no tenant. `account` is not
+ * owned; NULL: nothing is reported, and slices are bounded by their units alone. */
+void shard_set_account(struct shard *s, const struct work_account *account);
 
 /* Does a slice of each kind of work, for about `units` entries each. Returns whether there is more to do now. */
 bool shard_work(struct shard *s, unsigned units);

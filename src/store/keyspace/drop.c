@@ -11,6 +11,7 @@
 #include "store/keyspace/record.h"
 #include "store/keyspace/undo.h"
 #include "store/keyspace/value_type.h"
+#include "store/keyspace/work.h"
 
 /* Removes a database from the list of resizes. */
 static void resizing_remove(struct shard *s, ref block) {
@@ -140,6 +141,7 @@ bool drop_free(struct shard *s, unsigned units) {
 	while (units != 0 && (block = s->root->dropped) != 0) {
 		struct database *d = database_at(s, block);
 		struct tenant *t = s->tenants[d->tenant];
+		work_for(s, t);
 		bool hangs = t != NULL && t->record->lru_number == d->lru_number;
 		struct drop drop = {s, t, d, hangs ? &t->record->lru : NULL};
 		uint64_t before = table_count(&d->table);

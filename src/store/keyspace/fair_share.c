@@ -7,6 +7,7 @@
 #include "store/keyspace/evict.h"
 #include "store/keyspace/eviction_plan.h"
 #include "store/keyspace/quota.h"
+#include "store/keyspace/work.h"
 
 /* Bytes of free pages given back in a slice of work. */
 #define TRIM_SLICE ((size_t)256 << 10)
@@ -157,6 +158,7 @@ static bool evict_furthest(struct shard *s) {
 	struct tenant *t = furthest_above(s);
 	if (t == NULL)
 		return false;
+	work_for(s, t);
 	if (evict_oldest(t, 0))
 		counter_add(&s->counters.shed, 1);
 	else
@@ -206,8 +208,8 @@ void fair_share_give_way(struct shard *s, unsigned units) {
 	if (is_old(s) && s->now_ns >= h->look_ns)
 		measure(s, 0);
 	unsigned left = units;
-	while (left > 0 && blocks_exceed(s, excess) && evict_furthest(s))
-		left--;
+	while (left > 0 && blocks_exceed(s, excess) && evict_furthest(s) && (left--, work_has_time(s)))
+		;
 	if (!blocks_exceed(s, excess))
 		start_moving(s);
 	if (left < units)

@@ -162,6 +162,9 @@ struct shard {
 	bool keeps_pinned;     /* pins_keep() was called */
 	bool restores_clients; /* set by shard_restore_clients() */
 	struct fair_share fair_share;
+	const struct work_account *account; /* not owned; or NULL: see work.h */
+	struct tenant *works_for;           /* during a slice of work: the tenant that the account knows; or NULL */
+	bool works;                         /* during a slice of work */
 	unsigned id;
 	unsigned worker;
 	counter *progress; /* of recovery: see struct shard_options; or NULL */

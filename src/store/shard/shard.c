@@ -12,6 +12,7 @@
 #include "store/keyspace/fair_share.h"
 #include "store/keyspace/quota.h"
 #include "store/keyspace/remove.h"
+#include "store/keyspace/work.h"
 #include "store/shard/compact.h"
 
 /* Due entries taken from the wheel at a time. Their buckets are prefetched together, so that the cache misses overlap.
@@ -129,9 +130,11 @@ static __attribute__((cold, noinline)) void catch_up(struct shard *s, unsigned *
 	list_for_each (node, &s->catch_up) {
 		struct tenant *t = list_entry(node, struct tenant, suspension.link);
 		ref parked;
-		for (; *steps != 0 && (parked = wheel_unpark(s->arena, &s->root->wheel, record_parked(s, t))) != 0;
-		     --*steps)
+		work_for(s, t);
+		while (*steps != 0 && (parked = wheel_unpark(s->arena, &s->root->wheel, record_parked(s, t))) != 0) {
 			expire_parked(s, t, parked);
+			*steps = work_has_time(s) ? *steps - 1 : 0;
+		}
 		if (!wheel_parks_none(s->arena, record_parked(s, t)))
 			return;
 		/* New limits may move the record, which notes of an open scope name. */
@@ -145,9 +148,23 @@ static __attribute__((cold, noinline)) void catch_up(struct shard *s, unsigned *
 	}
 }
 
+/* Removes entries that were taken from the wheel. If a watcher uses up the slice's time, the others go back into the
+ * wheel. Returns the number of removed entries. */
+static unsigned remove_taken(struct shard *s, const ref *due, const uint64_t *hashes, unsigned taken) {
+	unsigned removed = 0;
+	while (removed < taken && (removed == 0 || work_has_time(s))) {
+		work_for(s, s->tenants[entry_tenant(entry_at(s, due[removed]))]);
+		remove_due(s, due[removed], hashes[removed]);
+		removed++;
+	}
+	for (unsigned i = removed; i < taken; i++)
+		wheel_add(s->arena, &s->root->wheel, due[i]);
+	return removed;
+}
+
 /* Removes about `steps` due entries. */
 static void sweep(struct shard *s, unsigned steps) {
-	unsigned taken;
+	unsigned taken, removed;
 	if (__builtin_expect(!list_empty(&s->catch_up), 0))
 		catch_up(s, &steps);
 	/* All held entries go back first. take_due() holds again those that still have to wait. */
@@ -169,10 +186,9 @@ static void sweep(struct shard *s, unsigned steps) {
 			if (t != NULL)
 				(void)keyspace_fetch_bucket(t, &(struct key){name, hashes[taken], entry_database(e)});
 		}
-		for (unsigned i = 0; i < taken; i++)
-			remove_due(s, due[i], hashes[i]);
-		steps = steps > taken ? steps - taken : 0;
-	} while (taken == SWEEP_BATCH && steps != 0);
+		removed = remove_taken(s, due, hashes, taken);
+		steps = steps > removed ? steps - removed : 0;
+	} while (removed == SWEEP_BATCH && steps != 0);
 }
 
 /* Returns the link to the first table whose tenant is not suspended, in the list of resizes. */
@@ -189,6 +205,7 @@ static void move_table(struct shard *s, unsigned units) {
 	struct database *d = database_at(s, *link);
 	if (d == NULL)
 		return;
+	work_for(s, s->tenants[d->tenant]);
 	bool more = table_step(&s->context, &d->table, units / 8 + 1);
 	if (!more) {
 		*link = d->next_resizing;
@@ -200,11 +217,13 @@ static void move_table(struct shard *s, unsigned units) {
 /* Evicts up to `units` entries of one tenant whose quota was lowered. */
 static void evict_over_quota(struct shard *s, unsigned units) {
 	struct tenant *t = list_entry(s->over.next, struct tenant, over);
-	while (units-- > 0)
+	work_for(s, t);
+	do {
 		if (!quota_exceeded(t, 0, 0) || t->limits.eviction == EVICTION_NONE || !evict_oldest(t, 0)) {
 			list_remove(&t->over);
 			return;
 		}
+	} while (--units > 0 && work_has_time(s));
 }
 
 /* Gives free pages back to the kernel. At the end of a purge, gives back the slack too. */
@@ -234,15 +253,22 @@ void shard_hold_expired(struct tenant *t, int64_t end_ms) {
 	t->hold_end_ms = end_ms;
 }
 
+void shard_set_account(struct shard *s, const struct work_account *account) {
+	s->account = account;
+}
+
 bool shard_work(struct shard *s, unsigned units) {
+	struct tenant *before = work_begin(s);
 	sweep(s, units);
 	if (!list_empty(&s->over))
 		evict_over_quota(s, units);
 	fair_share_give_way(s, units);
 	move_table(s, units);
 	drop_free(s, units);
+	work_for(s, NULL);
 	compact_work(s, units);
 	trim(s);
+	work_end(s, before);
 	publish_memory(s);
 	return shard_deadline(s) <= s->now_ms;
 }

@@ -1,11 +1,14 @@
 /* A shard's turns: its time, and its work in slices. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "atomdb/store/drop.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
 #include "atomdb/store/tenant.h"
+#include "atomdb/store/work_account.h"
 #include "store/store.h"
 
 /* The clock is wrong by ten years for a moment. Removed entries are lost; the others follow the right time. */
@@ -187,6 +190,161 @@ static void test_held_entries_stay_invisible_until_the_hold_ends(void **state) {
 	store_close(s, &t);
 }
 
+/* An account that counts entries of time instead of time. */
+struct counted {
+	struct work_account account;
+	struct tenant *now;
+	struct tenant *worked[64]; /* in the order of the calls */
+	unsigned count, checks, most;
+};
+
+static struct tenant *count_begin(void *context) {
+	struct counted *c = context;
+	struct tenant *before = c->now;
+	c->now = NULL;
+	return before;
+}
+
+static void count_work(void *context, struct tenant *t) {
+	struct counted *c = context;
+	c->now = t;
+	if (c->count < 64)
+		c->worked[c->count++] = t;
+}
+
+static bool count_check(void *context) {
+	struct counted *c = context;
+	return ++c->checks < c->most;
+}
+
+static struct counted *counted_of(struct shard *s, unsigned most) {
+	struct counted *c = calloc(1, sizeof(*c));
+	assert_non_null(c);
+	*c = (struct counted){.account = {count_begin, count_work, count_check, c}, .most = most};
+	shard_set_account(s, &c->account);
+	return c;
+}
+
+static bool worked_for(const struct counted *c, const struct tenant *t) {
+	for (unsigned i = 0; i < c->count; i++)
+		if (c->worked[i] == t)
+			return true;
+	return false;
+}
+
+static void nothing_changes(struct tenant *t, enum change what, unsigned database, struct slice name) {
+	(void)t, (void)what, (void)database, (void)name;
+}
+
+/* The account learns of each change of tenant, not of each entry, and of the tenant before in the end. */
+static void test_expiry_is_work_for_the_tenants_of_the_entries(void **state) {
+	(void)state;
+	struct shard *s = store_shard(NULL);
+	struct tenant a, b, served;
+	store_open(s, &a, &(struct tenant_limits){0});
+	store_open(s, &b, &(struct tenant_limits){0});
+	store_fill(&a, 0, 100, STORE_NOW + 10);
+	store_fill(&b, 0, 50, STORE_NOW + 20);
+	struct counted *c = counted_of(s, 1000);
+	c->now = &served;
+	shard_set_now(s, STORE_NOW + 30, 30000001);
+	while (shard_work(s, 1000)) {
+	}
+	assert_int_equal(counter_get(&a.counters.keys) + counter_get(&b.counters.keys), 0);
+	assert_true(c->now == &served);
+	assert_true(worked_for(c, &a) && worked_for(c, &b) && worked_for(c, NULL));
+	assert_in_range(c->count, 4, 20);
+	shard_set_account(s, NULL);
+	free(c);
+	shard_close_tenant(s, &a);
+	shard_close_tenant(s, &b);
+	store_settle(s);
+	shard_free(s);
+}
+
+static void test_freeing_what_a_tenant_dropped_is_work_for_it(void **state) {
+	(void)state;
+	struct shard *s = store_shard(NULL);
+	struct tenant a, b;
+	store_open(s, &a, &(struct tenant_limits){0});
+	store_open(s, &b, &(struct tenant_limits){0});
+	store_fill(&a, 0, 1000, 0);
+	assert_int_equal(keyspace_flush(&a, TENANT_DATABASES), 0);
+	struct counted *c = counted_of(s, 1000);
+	assert_true(shard_work(s, 100));
+	assert_true(worked_for(c, &a) && !worked_for(c, &b));
+	shard_set_account(s, NULL);
+	free(c);
+	shard_close_tenant(s, &a);
+	shard_close_tenant(s, &b);
+	store_settle(s);
+	shard_free(s);
+}
+
+static void test_evicting_down_to_a_lowered_quota_is_work_for_the_tenant(void **state) {
+	(void)state;
+	struct shard *s = store_shard(NULL);
+	struct tenant t;
+	struct tenant_limits limits = {.eviction = EVICTION_LRU};
+	store_open(s, &t, &limits);
+	store_fill(&t, 0, 100, 0);
+	limits.max_entries = 10;
+	tenant_set_limits(&t, &limits, 1);
+	struct counted *c = counted_of(s, 1000);
+	store_settle(s);
+	assert_int_equal(counter_get(&t.counters.keys), 10);
+	assert_true(worked_for(c, &t));
+	shard_set_account(s, NULL);
+	free(c);
+	store_close(s, &t);
+}
+
+/* A watcher may send a message to many clients for each key. The others follow in later slices. */
+static void test_a_slice_of_expiry_ends_when_a_watcher_has_used_up_its_time(void **state) {
+	(void)state;
+	struct shard *s = store_shard(NULL);
+	struct tenant t;
+	store_open(s, &t, &(struct tenant_limits){0});
+	store_fill(&t, 0, 100, STORE_NOW + 10);
+	t.watcher = nothing_changes;
+	struct counted *c = counted_of(s, 5);
+	shard_set_now(s, STORE_NOW + 30, 30000001);
+	assert_true(shard_work(s, 1000));
+	assert_int_equal(counter_get(&t.counters.keys), 95);
+	/* Each slice removes one at least. */
+	assert_true(shard_work(s, 1000));
+	assert_int_equal(counter_get(&t.counters.keys), 94);
+	c->most = 1000;
+	while (shard_work(s, 1000)) {
+	}
+	assert_int_equal(counter_get(&t.counters.keys), 0);
+	t.watcher = NULL;
+	shard_set_account(s, NULL);
+	free(c);
+	store_close(s, &t);
+}
+
+static void test_a_slice_of_eviction_ends_when_a_watcher_has_used_up_its_time(void **state) {
+	(void)state;
+	struct shard *s = store_shard(NULL);
+	struct tenant t;
+	struct tenant_limits limits = {.eviction = EVICTION_LRU};
+	store_open(s, &t, &limits);
+	store_fill(&t, 0, 100, 0);
+	t.watcher = nothing_changes;
+	limits.max_entries = 10;
+	tenant_set_limits(&t, &limits, 1);
+	struct counted *c = counted_of(s, 5);
+	assert_true(shard_work(s, 1000));
+	assert_int_equal(counter_get(&t.counters.keys), 95);
+	assert_true(shard_work(s, 1000));
+	assert_int_equal(counter_get(&t.counters.keys), 94);
+	t.watcher = NULL;
+	shard_set_account(s, NULL);
+	free(c);
+	store_close(s, &t);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_clock_that_is_years_ahead_for_a_moment_costs_only_what_was_removed),
@@ -195,6 +353,11 @@ int main(void) {
 		cmocka_unit_test(test_a_lowered_quota_evicts_the_oldest_in_slices),
 		cmocka_unit_test(test_expired_entries_go_in_bounded_slices),
 		cmocka_unit_test(test_held_entries_stay_invisible_until_the_hold_ends),
+		cmocka_unit_test(test_expiry_is_work_for_the_tenants_of_the_entries),
+		cmocka_unit_test(test_freeing_what_a_tenant_dropped_is_work_for_it),
+		cmocka_unit_test(test_evicting_down_to_a_lowered_quota_is_work_for_the_tenant),
+		cmocka_unit_test(test_a_slice_of_expiry_ends_when_a_watcher_has_used_up_its_time),
+		cmocka_unit_test(test_a_slice_of_eviction_ends_when_a_watcher_has_used_up_its_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
