@@ -74,6 +74,7 @@ static void describe_worker(struct metrics_worker *m, struct worker *w) {
 		.turns = &f->turns,
 		.busy_ticks = &f->busy_ticks,
 		.longest_turn_ns = &f->longest_turn_ns,
+		.stalls = &f->stalls,
 		.auth_failures = &e->auth_failures,
 		.unknown_commands = &e->unknown_commands,
 	};

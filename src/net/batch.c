@@ -14,6 +14,7 @@
 #include "net/output.h"
 #include "net/report.h"
 #include "net/sniff.h"
+#include "net/stall.h"
 #include "net/task.h"
 #include "net/worker.h"
 
@@ -169,6 +170,14 @@ static APART bool drop_reply(struct connection *c) {
 	return true;
 }
 
+/* The commands since `begin` took longer than SLICE_TICKS: the last one is the reason, because the batch ends after it.
+ */
+static APART void check_stall(const struct connection *c, const struct request *r, uint64_t begin) {
+	uint64_t ms = stall_count(c->worker, begin);
+	if (ms > 0 && r->command != NULL)
+		report_stall(c, r->command, ms);
+}
+
 /* Runs the commands of the window until the time is over. Returns VERDICT_DONE if all of them ran. */
 static APART enum verdict run_window(struct connection *c, struct batch *b, struct window *v, uint64_t *ticks,
 				     uint64_t end) {
@@ -219,8 +228,11 @@ static APART enum verdict run_window(struct connection *c, struct batch *b, stru
 			if (output_is_behind(c))
 				return VERDICT_STALLED;
 		}
-		if (__builtin_expect(*ticks > end, 0) && b->done < b->len)
-			return VERDICT_RETRY;
+		if (__builtin_expect(*ticks > end, 0)) {
+			check_stall(c, &v->requests[i], end - SLICE_TICKS);
+			if (b->done < b->len)
+				return VERDICT_RETRY;
+		}
 	}
 	return VERDICT_DONE;
 }

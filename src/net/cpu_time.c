@@ -14,11 +14,14 @@ static uint64_t rate_of(uint64_t ns, uint64_t ticks) {
 	return (uint64_t)((double)ns / (double)ticks * (double)(1u << CPU_RATE_BITS));
 }
 
-static void measure(struct cpu_time *c) {
+/* Converts the ticks that follow at the rate of those since the last measurement. Returns the CPU time of the thread in
+ * between, in nanoseconds. */
+static uint64_t measure(struct cpu_time *c) {
 	struct rusage usage;
 	if (getrusage(RUSAGE_THREAD, &usage) != 0)
-		return;
+		return 0;
 	uint64_t user_ns = nanoseconds(usage.ru_utime), system_ns = nanoseconds(usage.ru_stime);
+	uint64_t used_ns = user_ns - c->user_ns + (system_ns - c->system_ns);
 	if (c->busy != 0) {
 		c->user_rate = rate_of(user_ns - c->user_ns, c->busy);
 		c->system_rate = rate_of(system_ns - c->system_ns, c->busy);
@@ -27,12 +30,13 @@ static void measure(struct cpu_time *c) {
 	c->system_ns = system_ns;
 	c->measured_ns = c->now_ns;
 	c->busy = 0;
+	return used_ns;
 }
 
 void cpu_time_start(struct cpu_time *c, double rate, uint64_t now_ns) {
 	*c = (struct cpu_time){
 		.started = true, .now_ns = now_ns, .user_rate = (uint64_t)(rate * (double)(1u << CPU_RATE_BITS))};
-	measure(c);
+	(void)measure(c);
 }
 
 void cpu_time_end_turn(struct cpu_time *c, uint64_t ticks) {
@@ -40,5 +44,16 @@ void cpu_time_end_turn(struct cpu_time *c, uint64_t ticks) {
 	if (!c->started)
 		return;
 	if (__builtin_expect(c->now_ns - c->measured_ns >= MEASURE_NS, 0) && c->busy >= MEASURE_TICKS)
-		measure(c);
+		(void)measure(c);
+}
+
+uint64_t cpu_time_since(struct cpu_time *c, uint64_t since, const struct clock_rate *rate) {
+	uint64_t now = clock_ticks();
+	/* Before `since` the thread used no more than the whole time, which is about MEASURE_NS at most. */
+	uint64_t before_ns = (uint64_t)(clock_ticks_to_seconds(rate, c->busy + (since - c->turn)) * 1e9);
+	c->busy += now - c->turn;
+	uint64_t used_ns = measure(c);
+	/* The end of the turn adds the ticks of all of it. */
+	c->busy -= now - c->turn;
+	return used_ns > before_ns ? used_ns - before_ns : 0;
 }

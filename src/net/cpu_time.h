@@ -20,6 +20,7 @@
 struct cpu_time {
 	struct tenant *tenant; /* of the client that is being served, or NULL */
 	bool started;          /* false: no time passes for the tenants, as tests need it */
+	uint64_t turn;         /* clock_ticks() at the begin of this turn */
 	uint64_t read;         /* clock_ticks() at the last reading */
 	uint64_t user_rate;    /* nanoseconds of a tick in user mode, times 2^CPU_RATE_BITS */
 	uint64_t system_rate;  /* nanoseconds of a tick in the kernel, times 2^CPU_RATE_BITS */
@@ -36,13 +37,17 @@ void cpu_time_start(struct cpu_time *c, double rate, uint64_t now_ns);
 
 /* A turn of the loop begins at the reading `ticks`, and `now_ns` by CLOCK_MONOTONIC. */
 static inline void cpu_time_begin_turn(struct cpu_time *c, uint64_t ticks, uint64_t now_ns) {
-	c->read = ticks;
+	c->turn = c->read = ticks;
 	c->now_ns = now_ns;
 	c->tenant = NULL;
 }
 
 /* A turn of `ticks` ends. */
 void cpu_time_end_turn(struct cpu_time *c, uint64_t ticks);
+
+/* Measures, and returns the nanoseconds of CPU time of the thread since the reading `since` in this turn, or less if
+ * the thread had to wait for a CPU shortly before. */
+uint64_t cpu_time_since(struct cpu_time *c, uint64_t since, const struct clock_rate *rate);
 
 /* The ticks since the last reading are for `t`. NULL: they are for nobody. The caller calls cpu_time_leave() before `t`
  * can end. */

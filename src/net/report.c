@@ -25,3 +25,9 @@ void report_evicted(const struct connection *c, uint64_t held) {
 	snprintf(detail, sizeof(detail), "%llu bytes", (unsigned long long)held);
 	report_event(c, LOG_EVENT_CLIENT_EVICTED, (struct slice){0}, detail);
 }
+
+void report_stall(const struct connection *c, const struct command *command, uint64_t ms) {
+	char detail[96];
+	snprintf(detail, sizeof(detail), "command %s, %llu ms", command->name, (unsigned long long)ms);
+	report_event(c, LOG_EVENT_COMMAND_STALLED, (struct slice){0}, detail);
+}

@@ -12,6 +12,8 @@
 #include "net/messages.h"
 #include "net/output.h"
 #include "net/pending.h"
+#include "net/report.h"
+#include "net/stall.h"
 #include "net/task.h"
 #include "net/worker.h"
 
@@ -101,6 +103,14 @@ static void end_charge(struct task *k, uint64_t held) {
 		shard_release_memory(c->worker->shards[0], held);
 }
 
+/* Counts a slice in which the command missed its check points. Logs the first one of a command. */
+static void check_stall(struct task *k, uint64_t begin) {
+	uint64_t ms = stall_count(k->worker, begin);
+	if (ms > 0 && !k->stalled)
+		report_stall(k->connection, k->request.command, ms);
+	k->stalled |= ms > 0;
+}
+
 /* Lets the command run until the slice is used up. Returns whether it has ended. */
 static bool run_slice(struct task *k) {
 	struct connection *c = k->connection;
@@ -124,7 +134,10 @@ static bool run_slice(struct task *k) {
 	if (!done)
 		shard_suspend(k->tenant);
 	end_charge(k, held);
-	count_slice(w, clock_ticks() - begin);
+	uint64_t ticks = clock_ticks() - begin;
+	count_slice(w, ticks);
+	if (__builtin_expect(ticks > STALL_TICKS, 0))
+		check_stall(k, begin);
 	return done;
 }
 

@@ -34,6 +34,7 @@ struct task {
 	uint64_t ticks;   /* see dispatch_run() */
 	uint64_t charged; /* bytes that the client is charged for the reply */
 	enum outcome outcome;
+	bool stalled;             /* it missed its check points, and the log says so */
 	uint8_t database;         /* of the session, at the start */
 	struct list waiting;      /* pending input of connections whose commands wait: struct pending's wait */
 	struct list closing;      /* connections that are closed at the end: struct connection's link */

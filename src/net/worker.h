@@ -120,6 +120,7 @@ struct worker {
 	uint64_t unauthenticated_bytes; /* bytes held by unauthenticated clients */
 	uint64_t longest_ticks;         /* clock_ticks of counters.longest_turn_ns */
 	struct cpu_time cpu;            /* CPU time of the tenants */
+	uint64_t stall_ticks;           /* clock_ticks() at the last measurement of stall_count() */
 	struct share share;             /* shares of the tenants in the worker's time */
 	uint64_t share_end_ticks;       /* clock_ticks() after which this turn serves no tenant that is ahead */
 	struct work_account account;    /* that the shards tell for which tenant they work */

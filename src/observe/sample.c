@@ -173,6 +173,7 @@ static void collect_workers(struct sample *s, const struct metrics_sources *sour
 		row->turns = counter_get(w->turns);
 		row->busy_ns = spend(&s->busy[i], sources, counter_get(w->busy_ticks));
 		row->longest_turn_ns = counter_get(w->longest_turn_ns);
+		row->stalls = counter_get(w->stalls);
 		g->clients += row->clients;
 		g->connections += row->connections;
 		g->input_bytes += row->input_bytes;

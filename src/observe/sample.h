@@ -86,7 +86,7 @@ enum arena_use { USE_ENTRIES, USE_TABLES, USE_FREE, ARENA_USES };
 struct worker_sample {
 	struct labels labels;
 	uint64_t clients, connections, moved, messages, input_bytes, output_bytes;
-	uint64_t protocol_errors, output_limit, idle_closed, turns, busy_ns, longest_turn_ns;
+	uint64_t protocol_errors, output_limit, idle_closed, turns, busy_ns, longest_turn_ns, stalls;
 };
 
 struct shard_sample {

@@ -170,6 +170,34 @@ def test_a_client_that_is_killed_while_its_command_is_suspended(atomdb, admin):
         assert same.read() == b"2"
 
 
+# --- the watch over check points ------------------------------------------------------------------------------------
+
+
+def stalls(server):
+    """Returns the counter of stalls, and the lines in the log about them."""
+    return (server.metric("atomdb_worker_stalls_total", worker="0"),
+            [line for line in server.log().splitlines() if "kept its worker too long" in line])
+
+
+@pytest.mark.hooks
+def test_a_command_without_check_points_is_counted_and_logged(atomdb):
+    """Needs ATOMDB_TEST_HOOKS: DEBUG BURN uses CPU time without a check point."""
+    server = atomdb.start(ONE + "enable_debug_command = true;\n")
+    with server.client("busy") as busy:
+        assert busy.cmd("DEBUG", "BURN", 1) == "OK"
+        assert busy.cmd("DEBUG", "SLEEP", "0.2") == "OK"
+        assert stalls(server) == (0, [])
+        assert busy.cmd("DEBUG", "BURN", 250) == "OK"
+        count, lines = stalls(server)
+        assert count == 1 and len(lines) == 1 and "command debug, " in lines[0] and lines[0].endswith(" ms")
+        # A transaction on a fiber is logged once.
+        commands = [("PING",)] * 20 + [("DEBUG", "BURN", 250), ("PING",)] * 3
+        send_transaction(busy, *commands)
+        assert read_transaction(busy, len(commands))[-1] == "PONG"
+        count, lines = stalls(server)
+        assert count == 4 and len(lines) == 2 and "command exec, " in lines[1]
+
+
 # --- restarts and crashes -----------------------------------------------------------------------------------------
 
 

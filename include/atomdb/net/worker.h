@@ -46,6 +46,7 @@ struct worker_counters {
 	counter busy_ticks;      /* their clock_ticks, without the waits for events */
 	counter messages;        /* messages taken from the inbox */
 	counter longest_turn_ns; /* since the last worker_take_longest_turn */
+	counter stalls;          /* see src/net/stall.h */
 	counter pongs;           /* answers to worker_ping */
 };
 

@@ -40,6 +40,7 @@ struct metrics_worker {
 	const counter *turns;
 	const counter *busy_ticks;
 	const counter *longest_turn_ns;
+	const counter *stalls;
 	const counter *auth_failures;
 	const counter *unknown_commands;
 };

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "atomdb/events/subscriptions.h"
 #include "atomdb/session/options.h"
@@ -53,6 +54,22 @@ static enum outcome debug_sleep(struct session *s, const struct request *r) {
 	s->flags |= SESSION_SLEEPING;
 	return OUTCOME_BLOCKED;
 }
+
+#ifdef ATOMDB_TEST_HOOKS
+/* Keeps the thread for some milliseconds of CPU time, without a check point. */
+static enum outcome debug_burn(struct session *s, const struct request *r) {
+	struct timespec begin, now;
+	int64_t ms;
+	if (!request_integer(s, r->argv[2], &ms))
+		return OUTCOME_DONE;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+	do {
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	} while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < ms);
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+#endif
 
 static enum outcome debug_object(struct session *s, const struct request *r) {
 	struct key key = request_key(s, r, 2);
@@ -277,6 +294,9 @@ static enum outcome debug_help(struct session *s, const struct request *r) {
 static const struct debug debugs[] = {
 	{"AOF-FLUSH-SLEEP", 3, 3, do_nothing},
 	{"ASSERT", 2, 2, refuse},
+#ifdef ATOMDB_TEST_HOOKS
+	{"BURN", 3, 3, debug_burn},
+#endif
 	{"CHANGE-REPL-ID", 2, 2, do_nothing},
 	{"CLIENT-EVICTION", 2, 2, no_client_eviction},
 	{"CLUSTERLINK", 5, 5, no_cluster},

@@ -78,12 +78,33 @@ static void few_ticks_give_no_rate(void **state) {
 	assert_int_equal(c.busy, 1000);
 }
 
+static void a_measurement_within_a_turn_counts_no_tick_twice(void **state) {
+	struct cpu_time c;
+	struct clock_rate rate;
+	(void)state;
+	clock_rate_init(&rate);
+	cpu_time_start(&c, 1.0, 0);
+	cpu_time_begin_turn(&c, clock_ticks(), 0);
+	uint64_t begin = c.turn;
+	/* The thread has used 50 ms since the last measurement. */
+	c.user_ns -= 50000000;
+	assert_true(cpu_time_since(&c, begin, &rate) >= 50000000);
+	uint64_t between = clock_ticks();
+	spin(10000);
+	uint64_t end = clock_ticks();
+	cpu_time_end_turn(&c, end - begin);
+	assert_in_range(c.busy, end - between, end - begin);
+	cpu_time_begin_turn(&c, clock_ticks(), 0);
+	assert_true(cpu_time_since(&c, c.turn, &rate) < 50000000);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ticks_are_charged_to_the_tenant_that_was_entered),
 		cmocka_unit_test(ticks_without_a_tenant_are_charged_to_nobody),
 		cmocka_unit_test(rates_follow_the_cpu_time_of_the_thread),
 		cmocka_unit_test(few_ticks_give_no_rate),
+		cmocka_unit_test(a_measurement_within_a_turn_counts_no_tick_twice),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -422,6 +422,58 @@ static void replies_off_and_skipped_stay_so(void **state) {
 	turned_free(s);
 }
 
+/* Uses 150 ms of CPU time without a check point. */
+static enum outcome run_stalling(struct session *s, const struct request *r) {
+	struct timespec begin, now;
+	(void)r;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+	do {
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	} while ((now.tv_sec - begin.tv_sec) * 1000000000 + now.tv_nsec - begin.tv_nsec < 150000000);
+	writer_ok(s->reply);
+	return OUTCOME_DONE;
+}
+
+/* A worker whose TIME stalls. */
+static struct turned *stalling_new(void) {
+	static struct command rows[COMMAND_COUNT];
+	static struct command_set stalling;
+	memcpy(rows, command_set.rows, sizeof(rows));
+	rows[COMMAND_TIME].run = run_stalling;
+	stalling = command_set;
+	stalling.rows = rows;
+	struct turned *s = turned_new();
+	s->worker->env.command_set = &stalling;
+	cpu_time_start(&s->worker->cpu, 1, clock_monotonic_ns());
+	return s;
+}
+
+static void a_command_that_misses_its_check_points_is_counted_and_logged_once(void **state) {
+	struct turned *s = stalling_new();
+	(void)state;
+	struct turned_client busy = turned_auth(s, "busy");
+	send_transaction(busy, "INCR a\r\n", "TIME\r\nTIME\r\nPING\r\n");
+	turned_finish(s);
+	assert_null(tenant_of(busy)->clients.task);
+	assert_int_equal(counter_get(&s->worker->counters.stalls), 2);
+	assert_int_equal(s->events[LOG_EVENT_COMMAND_STALLED], 1);
+	assert_non_null(strstr(s->detail, "command exec, 1"));
+	turned_free(s);
+}
+
+static void a_command_outside_of_a_fiber_that_stalls_is_logged_too(void **state) {
+	struct turned *s = stalling_new();
+	(void)state;
+	struct turned_client busy = turned_auth(s, "busy");
+	turned_ask(busy, "PING\r\nTIME\r\nPING\r\n", "+PONG\r\n+OK\r\n");
+	loop_turn(s->worker, 0);
+	turned_expect(busy, "+PONG\r\n");
+	assert_int_equal(counter_get(&s->worker->counters.stalls), 1);
+	assert_int_equal(s->events[LOG_EVENT_COMMAND_STALLED], 1);
+	assert_non_null(strstr(s->detail, "command time, 1"));
+	turned_free(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_suspended_command_lets_other_tenants_go_on),
@@ -446,6 +498,8 @@ int main(void) {
 		cmocka_unit_test(no_command_begins_on_a_fiber_when_the_process_is_about_to_end),
 		cmocka_unit_test(a_suspended_commands_memory_is_charged),
 		cmocka_unit_test(replies_off_and_skipped_stay_so),
+		cmocka_unit_test(a_command_that_misses_its_check_points_is_counted_and_logged_once),
+		cmocka_unit_test(a_command_outside_of_a_fiber_that_stalls_is_logged_too),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

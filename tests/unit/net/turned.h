@@ -16,6 +16,8 @@ struct turned {
 	struct worker *worker, *workers[1];
 	struct shard *shard;
 	struct log_sink sink;
+	unsigned events[LOG_EVENT_COUNT];
+	char detail[64]; /* of the last event */
 };
 
 struct turned_client {
@@ -25,8 +27,9 @@ struct turned_client {
 };
 
 static void turned_report(void *context, const struct log_event *event) {
-	(void)context;
-	(void)event;
+	struct turned *s = context;
+	s->events[event->id]++;
+	snprintf(s->detail, sizeof(s->detail), "%s", event->detail != NULL ? event->detail : "");
 }
 
 static void turned_limits(void *context, struct tenant *t, const struct tenant_limits *limits) {
@@ -53,7 +56,7 @@ static inline struct turned *turned_new(void) {
 					     .removed = turned_removed,
 					     .context = s};
 	assert_non_null(s);
-	s->sink.report = turned_report;
+	s->sink = (struct log_sink){turned_report, s};
 	s->shared = (struct worker_shared){.workers = s->workers,
 					   .worker_count = 1,
 					   .command_set = &command_set,

@@ -15,7 +15,7 @@ struct sources_worker {
 	struct command_counters commands[COMMAND_COUNT];
 	struct shard_counters shard;
 	counter clients, states[2], connections, rejected[METRICS_REJECTS], moved, messages, input_bytes, output_bytes;
-	counter protocol_errors, output_limit, idle_closed, turns, busy_ticks, longest_turn_ns, auth_failures;
+	counter protocol_errors, output_limit, idle_closed, turns, busy_ticks, longest_turn_ns, stalls, auth_failures;
 	counter unknown_commands;
 };
 
@@ -46,6 +46,7 @@ static inline void sources_describe(struct metrics_worker *described, const stru
 		.turns = &w->turns,
 		.busy_ticks = &w->busy_ticks,
 		.longest_turn_ns = &w->longest_turn_ns,
+		.stalls = &w->stalls,
 		.auth_failures = &w->auth_failures,
 		.unknown_commands = &w->unknown_commands,
 	};

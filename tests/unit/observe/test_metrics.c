@@ -64,6 +64,7 @@ static void fill_workers(struct counters *f) {
 			&w->states[1],
 			&w->rejected[METRICS_REJECT_MAX_TENANTS],
 			&w->shard.used_by_entries,
+			&w->stalls,
 		};
 		for (unsigned j = 0; j < sizeof(counters) / sizeof(counters[0]); j++)
 			counter_set(counters[j], 100 * (i + 1) + j);
@@ -111,6 +112,7 @@ static void test_workers_and_shards(void **state) {
 		"atomdb_worker_idle_closed_total{worker=\"0\"} 109",
 		"atomdb_worker_turns_total{worker=\"0\"} 110",
 		"atomdb_worker_longest_turn_seconds{worker=\"0\"} 0.000000111",
+		"atomdb_worker_stalls_total{worker=\"1\"} 225",
 		"atomdb_arena_resident_bytes{shard=\"0\"} 1000",
 		"atomdb_arena_used_bytes{shard=\"1\"} 215",
 		"atomdb_shard_tenants{shard=\"0\"} 116",
