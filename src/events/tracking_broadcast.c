@@ -82,6 +82,17 @@ void tracking_broadcast_changed(struct subscriptions *h, struct slice name) {
 	}
 }
 
+static void send_collected(struct subscriptions *h) {
+	list_for_each (node, &h->kinds[CHANNEL_TRACKED_PREFIX].channels)
+		broadcast(h, list_entry(node, struct channel, order));
+}
+
+void tracking_send_collected(struct tenant *t) {
+	struct subscriptions *h = t->clients.subscriptions;
+	if (h != NULL && h->broadcasts)
+		send_collected(h);
+}
+
 void tracking_turn_ended(struct environment *env) {
 	struct subscriptions **at = &env->broadcasts;
 	while (*at != NULL) {
@@ -93,7 +104,6 @@ void tracking_turn_ended(struct environment *env) {
 		}
 		*at = h->next;
 		h->broadcasts = false;
-		list_for_each (node, &h->kinds[CHANNEL_TRACKED_PREFIX].channels)
-			broadcast(h, list_entry(node, struct channel, order));
+		send_collected(h);
 	}
 }

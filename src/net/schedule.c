@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "atomdb/events/tracking_broadcast.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/suspend.h"
 #include "atomdb/store/tenant.h"
@@ -183,6 +184,10 @@ enum outcome schedule_run_long(struct session *s, struct request *r, uint64_t *t
 	struct worker *w = c->worker;
 	if (w->starts_no_tasks)
 		return OUTCOME_RETRY;
+	/* Earlier commands caused them: they do not wait for this one. */
+	tracking_send_collected(s->tenant);
+	if (w->writer.failed)
+		return OUTCOME_CLOSE;
 	struct task *k = task_new(c, r);
 	if (k == NULL)
 		return dispatch_run_admitted(s, r, ticks);

@@ -5,5 +5,7 @@
 
 /* Adds a changed key to the prefixes that it begins with. */
 void tracking_broadcast_changed(struct subscriptions *h, struct slice name);
-/* Sends the collected invalidations of all tenants. */
+/* Sends the collected invalidations of a tenant, before one of its commands is suspended for several turns. */
+void tracking_send_collected(struct tenant *t);
+/* Sends the collected invalidations of all tenants. Those of a tenant with a suspended command wait for its end. */
 void tracking_turn_ended(struct environment *env);

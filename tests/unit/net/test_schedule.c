@@ -181,6 +181,40 @@ static void a_reader_whose_client_is_gone_ends_at_its_next_check_point(void **st
 	turned_free(s);
 }
 
+#define INVALIDATE_A ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n"
+
+static void invalidations_of_earlier_commands_do_not_wait_for_a_long_one(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client busy = turned_auth(s, "busy"), reader = turned_auth(s, "busy"),
+			     other = turned_auth(s, "busy");
+	char three[16];
+	fill_keys(busy, 1500);
+	client_send(reader.fd, "HELLO 3\r\n");
+	turned_finish(s);
+	assert_true(recv(reader.fd, three, sizeof(three), MSG_DONTWAIT) > 0);
+	while (recv(reader.fd, three, sizeof(three), MSG_DONTWAIT) > 0) {
+	}
+	turned_ask(reader, "CLIENT TRACKING ON BCAST\r\n", "+OK\r\n");
+	client_send(busy.fd, "SET a 1\r\nKEYS nosuch\r\n");
+	turned_turns(s, 1);
+	assert_non_null(tenant_of(busy)->clients.task);
+	turned_expect(reader, INVALIDATE_A);
+	/* Another long command begins in the turn in which this one ends. */
+	client_send(other.fd, "SET a 2\r\nKEYS nosuch\r\n");
+	turned_finish(s);
+	turned_expect(busy, "+OK\r\n*0\r\n");
+	turned_expect(other, "+OK\r\n*0\r\n");
+	turned_expect(reader, INVALIDATE_A);
+	client_send(reader.fd, "SET a 3\r\nKEYS nosuch\r\n");
+	turned_turns(s, 1);
+	assert_non_null(tenant_of(busy)->clients.task);
+	turned_expect(reader, "+OK\r\n" INVALIDATE_A);
+	turned_finish(s);
+	turned_expect(reader, "*0\r\n");
+	turned_free(s);
+}
+
 static void clients_that_go_leave_the_tenant_when_the_command_has_ended(void **state) {
 	struct turned *s = turned_new();
 	(void)state;
@@ -485,6 +519,7 @@ int main(void) {
 		cmocka_unit_test(messages_of_a_transaction_leave_when_it_has_ended),
 		cmocka_unit_test(a_writer_whose_client_is_gone_comes_to_its_end),
 		cmocka_unit_test(a_reader_whose_client_is_gone_ends_at_its_next_check_point),
+		cmocka_unit_test(invalidations_of_earlier_commands_do_not_wait_for_a_long_one),
 		cmocka_unit_test(clients_that_go_leave_the_tenant_when_the_command_has_ended),
 		cmocka_unit_test(the_removal_of_a_tenant_waits_for_its_command),
 		cmocka_unit_test(commands_of_several_tenants_take_turns_and_a_new_one_comes_last),
