@@ -163,7 +163,7 @@ static void run_all(struct session *s, struct transaction *x) {
 			continue;
 		struct request r = {.argv = k->argv, .argc = k->argc, .command = k->command};
 		while (monitor_run(s, &r, &ticks) == OUTCOME_RETRY)
-			(void)shard_work(s->tenant->shard, CATCH_UP);
+			shard_expire(s->tenant->shard, CATCH_UP);
 		if (s->flags & SESSION_TRACKING)
 			tracking_remember(s, &r);
 		(void)fiber_check();

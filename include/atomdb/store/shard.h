@@ -54,6 +54,8 @@ void shard_release_memory(struct shard *s, uint64_t bytes);
  * owned; NULL: nothing is reported, and slices are bounded by their units alone. */
 void shard_set_account(struct shard *s, const struct work_account *account);
 
+/* Removes about `units` due entries, and does no other work: a transaction in its middle catches up with expiry. */
+void shard_expire(struct shard *s, unsigned units);
 /* Does a slice of each kind of work, for about `units` entries each. Returns whether there is more to do now. */
 bool shard_work(struct shard *s, unsigned units);
 /* Returns the time at which shard_work() is needed next, in milliseconds since 1970, or INT64_MAX for never. */

@@ -257,6 +257,12 @@ void shard_set_account(struct shard *s, const struct work_account *account) {
 	s->account = account;
 }
 
+void shard_expire(struct shard *s, unsigned units) {
+	struct tenant *before = work_begin(s);
+	sweep(s, units);
+	work_end(s, before);
+}
+
 bool shard_work(struct shard *s, unsigned units) {
 	struct tenant *before = work_begin(s);
 	sweep(s, units);

@@ -754,6 +754,36 @@ static void test_charges_of_other_connections_evict_nothing_of_a_suspended_tenan
 	end();
 }
 
+static void test_expiry_for_a_resumed_command_evicts_nothing(void **state) {
+	(void)state;
+	start();
+	tenant_set_limits(&a, &(struct tenant_limits){.max_memory = 1 << 20}, 1);
+	for (unsigned i = 0; counter_get(&a.counters.evictions) == 0; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "k%u", i);
+		put(&a, name, "some value of a key that takes a little memory in all");
+	}
+	assert_int_equal(store_put(&a, 0, "seen", "v", STORE_NOW + 15), 0);
+	uint64_t keys = counter_get(&a.counters.keys), found = 0;
+	shard_set_now(shard, STORE_NOW + 10, 1);
+	shard_suspend(&a);
+	/* Another connection of the tenant takes memory for which entries have to go later. */
+	uint64_t more = (1 << 20) - counter_get(&a.counters.bytes) + 50000;
+	assert_int_equal(tenant_charge(&a, more), 0);
+	shard_set_now(shard, STORE_NOW + 20, 1);
+	store_settle(shard);
+	shard_resume(&a);
+	shard->now_ms = STORE_NOW + 10;
+	assert_int_equal(keyspace_size(&a, 0, &found, NULL), ATOMDB_E_AGAIN);
+	for (unsigned tries = 0; keyspace_size(&a, 0, &found, NULL) == ATOMDB_E_AGAIN && tries < 100; tries++)
+		shard_expire(shard, 10);
+	assert_int_equal(found, keys);
+	store_settle(shard);
+	assert_true(counter_get(&a.counters.keys) < keys);
+	tenant_discharge(&a, more);
+	end();
+}
+
 static void put_large(struct tenant *t, unsigned number, int expected) {
 	static char value[10000];
 	char name[16];
@@ -938,6 +968,7 @@ int main(void) {
 		cmocka_unit_test(test_lower_limits_wait_for_a_suspended_tenant),
 		cmocka_unit_test(test_a_new_name_waits_for_the_end_of_the_scope),
 		cmocka_unit_test(test_charges_of_other_connections_evict_nothing_of_a_suspended_tenant),
+		cmocka_unit_test(test_expiry_for_a_resumed_command_evicts_nothing),
 		cmocka_unit_test(test_a_suspended_tenant_above_its_share_gives_nothing_and_asks_for_no_work),
 		cmocka_unit_test(test_compaction_passes_over_a_suspended_tenant),
 		cmocka_unit_test(test_the_end_of_a_long_scope_is_done_in_slices),
