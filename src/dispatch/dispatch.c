@@ -179,8 +179,8 @@ static bool admit(struct session *s, const struct request *r, enum outcome *outc
 		writer_errorf(s->reply, "ERR wrong number of arguments for '%s' command", c->name);
 		return false;
 	}
-	if (__builtin_expect((c->flags & (CMD_NO_AUTH | CMD_LONG)) != 0, 0)) {
-		s->flags |= c->flags & CMD_LONG ? (uint32_t)SESSION_LONG : 0;
+	if (__builtin_expect((c->flags & (CMD_NO_AUTH | CMD_LONG)) != 0 || fiber_test_yields(), 0)) {
+		s->flags |= c->flags & CMD_LONG || fiber_test_yields() ? (uint32_t)SESSION_LONG : 0;
 		if (c->flags & CMD_NO_AUTH)
 			return true;
 	}
@@ -230,7 +230,7 @@ enum outcome dispatch_run_admitted(struct session *s, struct request *r, uint64_
 static bool is_long(const struct session *s, const struct request *r) {
 	const struct command *c = r->command;
 	const struct session_host *host = s->env->host;
-	bool large = (s->flags & SESSION_LARGE) != 0 && !(c->flags & CMD_NO_AUTH);
+	bool large = ((s->flags & SESSION_LARGE) != 0 || fiber_test_yields()) && !(c->flags & CMD_NO_AUTH);
 	if ((!(c->flags & CMD_LONG) && !large) || fiber_current != NULL || s->tenant == NULL || host == NULL ||
 	    host->run_long == NULL)
 		return false;

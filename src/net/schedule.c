@@ -25,12 +25,10 @@
 /* --- the slices -------------------------------------------------------------------------------------------------- */
 
 void schedule_set_slice(struct worker *w, double ticks) {
-#ifdef ATOMDB_TEST_HOOKS
-	if (getenv("ATOMDB_TEST_YIELD") != NULL) {
+	if (fiber_test_yields()) {
 		w->slice_ticks = 0;
 		return;
 	}
-#endif
 	ticks = ticks < SLICE_LEAST ? SLICE_LEAST : ticks;
 	w->slice_ticks = (uint64_t)(ticks > SLICE_MOST ? SLICE_MOST : ticks);
 }
@@ -61,9 +59,17 @@ static bool grow_reply(struct writer *writer, size_t n) {
 	return batch_grow_reply(k->connection, writer, reply_limit(k->connection), n);
 }
 
+/* Tests suspend each command also before it begins and after its last change. */
+static void check_for_tests(void) {
+	if (fiber_test_yields())
+		(void)fiber_check();
+}
+
 static void run(void *context) {
 	struct task *k = context;
+	check_for_tests();
 	k->outcome = dispatch_run_admitted(&k->connection->session, &k->request, &k->ticks);
+	check_for_tests();
 	if (outcome_is_final(k->outcome))
 		buffer_deinit_in_slices(&k->input);
 }

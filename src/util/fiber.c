@@ -2,7 +2,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -190,8 +192,34 @@ void fiber_assert_allowed(void) {
 	assert(fiber_forbidden == 0);
 }
 
+#ifdef ATOMDB_TEST_HOOKS
+static bool test_yields;
+static _Atomic uint64_t suspensions;
+
+static __attribute__((constructor)) void read_environment(void) {
+	test_yields = getenv("ATOMDB_TEST_YIELD") != NULL;
+}
+
+static __attribute__((destructor)) void print_suspensions(void) {
+	if (test_yields)
+		(void)fprintf(stderr, "%" PRIu64 " suspensions of commands\n", atomic_load(&suspensions));
+}
+
+bool fiber_test_yields(void) {
+	return test_yields;
+}
+
+static void count_suspension(void) {
+	atomic_fetch_add_explicit(&suspensions, 1, memory_order_relaxed);
+}
+#else
+static void count_suspension(void) {
+}
+#endif
+
 void fiber_yield(struct fiber *f) {
 	assert(fiber_forbidden == 0);
+	count_suspension();
 	leave(f);
 }
 

@@ -72,6 +72,16 @@ extern _Thread_local unsigned fiber_forbidden;
 /* For fiber_check(): fails an assertion inside of a forbidden section. */
 void fiber_assert_allowed(void);
 
+/* Returns whether tests want all commands on fibers, suspended at each check point: ATOMDB_TEST_YIELD is set. Builds
+ * with ATOMDB_TEST_HOOKS print the number of suspensions at their end then. */
+#ifdef ATOMDB_TEST_HOOKS
+bool fiber_test_yields(void);
+#else
+static inline bool fiber_test_yields(void) {
+	return false;
+}
+#endif
+
 /* Begins a section that has no check point: a change that others must not see half done, or a held mutex. Sections
  * nest. Costs nothing in builds without ATOMDB_TEST_HOOKS. */
 static inline void fiber_forbid(void) {
