@@ -95,12 +95,13 @@ class Trio:
         self.clients[2].send(encode("CLIENT", "ID"))
         self.listener_id = self.clients[2].reply()[1:-2]
 
-    def step(self, sender, command):
-        """Runs a command on one connection. Returns the input of all three as a list."""
-        words = [self.listener_id if word is None else word for word in command]
-        self.clients[sender].send(encode(*words))
+    def step(self, sender, commands):
+        """Sends commands on one connection at once. Returns the input of all three as a list."""
+        self.clients[sender].send(b"".join(
+            encode(*(self.listener_id if word is None else word for word in command)) for command in commands))
         seen = [[], [], []]
-        self._until_reply(sender, seen, command[0].endswith(b"SUBSCRIBE"))
+        for command in commands:
+            self._until_reply(sender, seen, command[0].endswith(b"SUBSCRIBE"))
         for other in range(3):
             self.clients[other].send(encode("PING", "-"))
             self._until_reply(other, seen, False)
@@ -118,8 +119,20 @@ class Trio:
             client.close()
 
 
-def several_connections(servers, report, raw, secret, seed, steps):
-    """Runs random steps. Every 200 steps a new round begins with other protocols."""
+# Commands of one step at most, in every second round.
+BURST = 8
+
+
+def _burst(r, sender):
+    """Returns commands that are sent at once. Broadcasts are sent once a turn of the server's loop, and servers differ in
+    their turns: no burst begins them."""
+    made = [_listener(r) if sender == 2 else _actor(r) for _ in range(r.randint(1, BURST))]
+    return [command for command in made if b"BCAST" not in command] or [[b"DBSIZE"]]
+
+
+def several_connections(servers, report, raw, secret, seed, steps, bursts=False):
+    """Runs random steps. Every 200 steps a new round begins with other protocols. With `bursts`, a step of every second
+    round has several commands."""
     r = random.Random(seed)
     for first in range(0, steps, 200):
         protocols = [3, r.choice([2, 3]), r.choice([2, 3])]
@@ -128,11 +141,16 @@ def several_connections(servers, report, raw, secret, seed, steps):
         history = []
         for number in range(min(200, steps - first)):
             sender = 2 if number >= len(start) and r.random() < 0.15 else r.randrange(2)
-            command = start[number] if number < len(start) else _listener(r) if sender == 2 else _actor(r)
-            seen = [trio.step(sender, command) for trio in trios]
-            shown = [b"-" if word is None else word for word in command]
+            if number < len(start):
+                commands = [start[number]]
+            elif bursts and first // 200 % 2:
+                commands = _burst(r, sender)
+            else:
+                commands = [_listener(r) if sender == 2 else _actor(r)]
+            seen = [trio.step(sender, commands) for trio in trios]
+            shown = [b"-" if word is None else word for command in commands for word in command]
             for client in range(3):
-                a, b = (_in_order(_without_swaps(command, one[client])) for one in seen)
+                a, b = (_in_order(_without_swaps(commands, one[client])) for one in seen)
                 report.compare([b"(several)", b"abc"[sender : sender + 1], *shown, b"seen by", b"abc"[client : client + 1]], a, b,
                                lambda: list(history[-25:]))
             history.append(f"{'abc'[sender]} {b' '.join(shown)!r} -> {seen[0]!r}")
@@ -144,9 +162,9 @@ def several_connections(servers, report, raw, secret, seed, steps):
             return
 
 
-def _without_swaps(command, replies):
+def _without_swaps(commands, replies):
     """AtomDB sends invalidations for SWAPDB, which changes cached keys; Redis 7.0 does not."""
-    if command[0] not in (b"SWAPDB", b"EXEC"):
+    if not any(command[0] in (b"SWAPDB", b"EXEC") for command in commands):
         return replies
     return [raw for raw in replies
             if not (raw[4:].startswith((b"$10\r\ninvalidate", b"$7\r\nmessage\r\n$20\r\n__redis__:invalidate")) and

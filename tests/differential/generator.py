@@ -30,7 +30,9 @@ class Generator:
         _, name, maker = self.random.choices(self.makers, self.weights)[0]
         made = maker()
         made = made if made and isinstance(made[0], list) else [made]
-        if name not in (b"SCAN", b"INFO", b"COMMAND", b"MULTI") and self.chance(0.03):
+        # DEBUG SLEEP with another number would sleep for minutes.
+        spoils = name not in (b"SCAN", b"INFO", b"COMMAND", b"MULTI") and made[0][:1] != [b"SLEEP"]
+        if spoils and self.chance(0.03):
             spoiled = self.spoil(made[0])
             # Redis accepts "1 " as a save point, AtomDB does not: later CONFIG GET and errorstats would differ.
             if not {b"save", b"1 "} <= set(spoiled):

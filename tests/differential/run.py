@@ -1,16 +1,21 @@
 #!/usr/bin/python3
 """Sends the same commands to redis-server 7.0.15 and to AtomDB, and compares the replies byte by byte.
 
-    run.py [--binary build/atomdb] [--commands 100000] [--seed N] [--differences]
+    run.py [--binary build/atomdb] [--commands 100000] [--seed N] [--interleave] [--differences]
 
 Four parts: every command of the table with every wrong number of arguments; connections with random bytes; several
 connections at once; random commands in RESP2 and RESP3. differences.py lists the intended differences with their
 reasons. Prints the seed: equal seeds give equal commands. Prints `N passed, N failed`, and exits with 1 if a
-comparison failed."""
+comparison failed.
+
+With --interleave, each command of AtomDB, which is built with ATOMDB_TEST_HOOKS, is suspended at every check point, while
+other tenants work on the same worker (neighbours.py), and two connections send at once. At the end AtomDB is stopped
+and started, and crashes; all data must still be there."""
 
 import argparse
 import os
 import random
+import re
 import socket
 import sys
 import tempfile
@@ -23,7 +28,10 @@ import connections
 import differences
 from generator import Generator
 from harness import AtomDB, Client, Closed, Redis, commands_table, encode
+from model import content, difference
+from neighbours import TENANTS, Neighbours
 from protocol import end_of_reply
+from supervisor import Supervised
 
 SECRET = "reference"
 CONFIG = """
@@ -31,8 +39,8 @@ workers = 1;
 enable_debug_command = true;
 tenancy = "listed";
 resp: { auth_rate = 0; };
-tenants: ( { name = "reference"; secret = "%s"; max_entries = 0; max_memory = "1G"; } );
-""" % SECRET
+tenants: ( { name = "reference"; secret = "%s"; max_entries = 0; max_memory = "1G"; }%s );
+"""
 REFERENCE = ["--maxmemory-policy", "allkeys-lru", "--enable-debug-command", "yes"]
 
 
@@ -74,6 +82,14 @@ class Report:
             sys.stdout.flush()
         return False
 
+    def check(self, what, fault):
+        """Counts a check. `fault` is "" if it holds."""
+        if not fault:
+            self.passed += 1
+            return
+        self.failed += 1
+        print(f"\n{what}: {fault}", flush=True)
+
     def enough(self):
         return self.failed >= self.limit
 
@@ -83,19 +99,28 @@ def show(command):
 
 
 def short(raw):
-    return repr(raw) if len(raw) < 400 else f"{raw[:200]!r} ... {raw[-150:]!r} ({len(raw)} bytes)"
+    return repr(raw) if len(raw) < 700 else f"{raw[:200]!r} ... {raw[-150:]!r} ({len(raw)} bytes)"
 
 
 def both(servers, **options):
     return [Raw(server.port, SECRET, **options) for server in servers]
 
 
-def run_batch(pair, commands, report, history):
-    """Sends a batch to both servers and compares the replies. Returns False if a reply differs: then the
-    states of the servers may also differ."""
+def send_batch(pair, commands):
     data = b"".join(encode(*command) for command in commands)
     for client in pair:
         client.send(data)
+
+
+def run_batch(pair, commands, report, history):
+    """Sends a batch to both servers and compares the replies. Returns False if a reply differs: then the
+    states of the servers may also differ."""
+    send_batch(pair, commands)
+    return compare_batch(pair, commands, report, history)
+
+
+def compare_batch(pair, commands, report, history):
+    """Compares the replies to a batch. Returns as run_batch()."""
     equal = True
     for command in commands:
         try:
@@ -222,12 +247,109 @@ def random_commands(servers, report, seed, count):
     return done
 
 
+# Commands that concern more than the database of their connection, or the connections.
+SHARED = {b"SELECT", b"SWAPDB", b"FLUSHALL", b"MOVE", b"CLIENT", b"INFO", b"CONFIG", b"DEBUG", b"HELLO", b"AUTH", b"SLOWLOG", b"LATENCY",
+          b"ACL", b"MEMORY"}
+
+
+def stays_in_database(commands):
+    return not any(command[0].upper() in SHARED or (command[0].upper() == b"COPY" and b"DB" in command) for command in commands)
+
+
+def two_at_once(servers, report, seed, count):
+    """Two connections send batches at the same time, each to a database of its own: one reply does not depend on the
+    order of the other's."""
+    generator, done = Generator(seed + 1), 0
+    pairs, histories = [both(servers), both(servers)], [[], []]
+    for pair in pairs:
+        run_batch(pair, [[b"FLUSHALL"]], report, [])
+    for number, pair in enumerate(pairs):
+        run_batch(pair, [[b"SELECT", b"%d" % number]], report, histories[number])
+    while done < count and not report.enough():
+        batches = [[], []]
+        for batch in batches:
+            size = generator.random.choice([1, 3, 10, 50])
+            while len(batch) < size:
+                made = generator.commands()
+                batch += made if stays_in_database(made) else []
+        for pair, batch in zip(pairs, batches):
+            send_batch(pair, batch)
+        for pair, batch, history in zip(pairs, batches, histories):
+            compare_batch(pair, batch, report, history)
+            done += len(batch)
+    for pair in pairs:
+        for client in pair:
+            client.close()
+    return done
+
+
+def data_survives(servers, report, kept):
+    """Compares the data of both servers now, after a restart and after a crash of AtomDB; and the keeper's with its model."""
+    redis, atomdb = servers
+    for end in (lambda: None, atomdb.restart, atomdb.crash):
+        end()
+        pair = both(servers)
+        run_batch(pair, [[b"DEBUG", b"DIGEST"], [b"DBSIZE"]], report, [])
+        for client in pair:
+            client.close()
+        with atomdb.client("keeper") as keeper:
+            lost = difference(content(keeper), kept)
+        report.check("the keeper's keys", lost)
+    report.check("the recovery", "" if ", 0 damaged blocks dropped" in atomdb.recovered() else atomdb.recovered())
+
+
+def make_server(options, directory):
+    if options.reference_only:
+        return Redis(directory)
+    if options.interleave:
+        os.environ["ATOMDB_TEST_YIELD"] = "1"
+        return Supervised(os.path.abspath(options.binary), directory)
+    return AtomDB(os.path.abspath(options.binary), directory)
+
+
+def compare_all(servers, report, seed, options):
+    """Runs all parts, and stops AtomDB."""
+    _, atomdb = servers
+    start = time.monotonic()
+    neighbours = Neighbours(atomdb.port, seed, SECRET) if options.interleave else None
+    done, kept = 0, None
+    try:
+        whole_table(servers, report)
+        random_bytes(servers, report, seed, 150 if neighbours else 1500)
+        scan_everything(servers, report)
+        connections.several_connections(servers, report, Raw, SECRET, seed, max(options.commands // 20, 200), bool(neighbours))
+        done = random_commands(servers, report, seed, options.commands)
+        if neighbours:
+            done += two_at_once(servers, report, seed, options.commands)
+    except Broken as error:
+        report.check("a connection", str(error))
+    if neighbours:
+        sent, errors, kept = neighbours.finish()
+        print(f"{sent} commands of other tenants")
+        for error in errors:
+            report.check("a neighbour", error)
+    print(f"{done} random commands, {time.monotonic() - start:.0f} s")
+    for server in servers:
+        if not server.alive():
+            report.check("the server ended before the test stopped it", server.log()[-3000:])
+            return
+    if neighbours:
+        report.check("the compaction", "" if atomdb.metric("atomdb_compaction_moved_keys_total") else "has moved no key")
+        data_survives(servers, report, kept)
+    atomdb.stop()
+    if neighbours:
+        suspensions = sum(map(int, re.findall(r"^(\d+) suspensions of commands$", atomdb.log(), re.MULTILINE)))
+        print(f"{suspensions} suspensions of commands")
+        report.check("suspensions", "" if suspensions > done else "the daemon is not built with ATOMDB_TEST_HOOKS")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=os.environ.get("ATOMDB_BIN", "build/atomdb"))
     parser.add_argument("--commands", type=int, default=100_000, help="random commands (default: 100000)")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--stop-after", type=int, default=200, help="mismatches after which to stop")
+    parser.add_argument("--interleave", action="store_true", help="suspend each command of AtomDB, beside other tenants")
     parser.add_argument("--differences", action="store_true", help="list the intended differences and exit")
     parser.add_argument("--reference-only", action="store_true", help="compare redis-server with itself: tests the test")
     options = parser.parse_args()
@@ -239,24 +361,13 @@ def main():
     print(f"seed {seed}", flush=True)
     report = Report(options.stop_after)
     with tempfile.TemporaryDirectory(prefix="atomdb-differential-") as directory:
+        # A supervised server holds its ports from now on.
+        atomdb = make_server(options, directory)
         redis = Redis(directory)
-        atomdb = Redis(directory) if options.reference_only else AtomDB(os.path.abspath(options.binary), directory)
         try:
             redis.start(*REFERENCE)
-            atomdb.start(*(REFERENCE if options.reference_only else [CONFIG]))
-            servers = (redis, atomdb)
-            start = time.monotonic()
-            whole_table(servers, report)
-            random_bytes(servers, report, seed, 1500)
-            scan_everything(servers, report)
-            connections.several_connections(servers, report, Raw, SECRET, seed, max(options.commands // 20, 200))
-            done = random_commands(servers, report, seed, options.commands)
-            print(f"{done} random commands, {time.monotonic() - start:.0f} s")
-            for server in servers:
-                if not server.alive():
-                    report.failed += 1
-                    print(f"\nthe server ended before the test stopped it:\n{server.log()[-3000:]}")
-            atomdb.stop()
+            atomdb.start(*(REFERENCE if options.reference_only else [CONFIG % (SECRET, "," + TENANTS if options.interleave else "")]))
+            compare_all((redis, atomdb), report, seed, options)
         finally:
             redis.kill()
             atomdb.process and atomdb.kill()
