@@ -65,8 +65,12 @@ void watched_attach(struct session *s) {
 }
 
 static void mark_dirty(const struct channel *channel) {
-	list_for_each (node, &channel->subscriptions)
-		list_entry(node, struct subscription, by_channel)->session->flags |= SESSION_DIRTY_KEYS;
+	list_for_each (node, &channel->subscriptions) {
+		struct session *s = list_entry(node, struct subscription, by_channel)->session;
+		/* Changes of a transaction do not count for itself. */
+		if (!(s->flags & SESSION_EXECUTING))
+			s->flags |= SESSION_DIRTY_KEYS;
+	}
 }
 
 void watched_touch(struct subscriptions *h, unsigned database, struct slice name) {

@@ -42,9 +42,10 @@ enum outcome cmd_exec(struct session *s, const struct request *r) {
 	}
 	if (transaction_must_wait(s))
 		return OUTCOME_RETRY;
-	watched_forget(s);
 	writer_array(s->reply, (size_t)transaction_length(s));
 	transaction_run(s);
+	/* If the next process runs EXEC, other clients' changes before it still count. */
+	watched_forget(s);
 	return OUTCOME_DONE;
 }
 
