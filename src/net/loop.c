@@ -393,16 +393,8 @@ static void hang(struct worker *w) {
 #endif
 }
 
-void loop_turn(struct worker *w, int wait_ms) {
-	int n = epoll_take(w->epoll, w->events, WORKER_EVENTS, wait_ms);
-	uint64_t begin = clock_ticks();
-	share_begin_turn(&w->share);
-	w->share_end_ticks = begin + SHARE_TICKS;
-	hang(w);
-	loop_read_clocks(w);
-	cpu_time_begin_turn(&w->cpu, begin, w->env.now_ns);
-	serve_ready(w, n > 0 ? (unsigned)n : 0);
-	work(w);
+/* Sends what the turn has to send. */
+static inline void end_turn(struct worker *w) {
 	output_end_replies(w);
 	if (__builtin_expect(w->env.broadcasts != NULL, 0))
 		tracking_turn_ended(&w->env);
@@ -414,6 +406,19 @@ void loop_turn(struct worker *w, int wait_ms) {
 	}
 	if (__builtin_expect(!list_empty(&w->closed), 0))
 		connection_free_closed(w);
+}
+
+void loop_turn(struct worker *w, int wait_ms) {
+	int n = epoll_take(w->epoll, w->events, WORKER_EVENTS, wait_ms);
+	uint64_t begin = clock_ticks();
+	share_begin_turn(&w->share);
+	w->share_end_ticks = begin + SHARE_TICKS;
+	hang(w);
+	loop_read_clocks(w);
+	cpu_time_begin_turn(&w->cpu, begin, w->env.now_ns);
+	serve_ready(w, n > 0 ? (unsigned)n : 0);
+	work(w);
+	end_turn(w);
 	note_turn(w, clock_ticks() - begin);
 }
 
@@ -469,6 +474,8 @@ static void drain(struct worker *w) {
 	w->starts_no_tasks = true;
 	while (!list_empty(&w->tasks) && w->env.now_ns < end_ns)
 		loop_turn(w, 0);
+	schedule_finish(w);
+	end_turn(w);
 }
 
 void loop_run(struct worker *w) {

@@ -263,13 +263,27 @@ static void end_task(struct task *k) {
 	close_leaving(w, &leaving);
 }
 
+#ifdef ATOMDB_TEST_HOOKS
+/* Returns whether the task stays suspended for good: it has had $ATOMDB_TEST_HOLD slices. A test ends the process in
+ * the middle of the command. */
+static bool is_held(const struct task *k) {
+	const char *slices = getenv("ATOMDB_TEST_HOLD");
+	return slices != NULL && k->fiber->slices >= strtoull(slices, NULL, 10);
+}
+#else
+static bool is_held(const struct task *k) {
+	(void)k;
+	return false;
+}
+#endif
+
 /* Returns the task of the tenant with the least virtual time, or NULL if all of them are ahead of other tenants. Of
  * equal ones, returns the task that waited longest. */
 static struct task *next_task(struct worker *w) {
 	struct task *least = NULL;
 	list_for_each (node, &w->tasks) {
 		struct task *k = list_entry(node, struct task, link);
-		if (share_admits(&w->share, k->tenant) &&
+		if (!is_held(k) && share_admits(&w->share, k->tenant) &&
 		    (least == NULL || k->tenant->share_ns < least->tenant->share_ns))
 			least = k;
 	}
@@ -293,6 +307,39 @@ void schedule_run(struct worker *w) {
 		}
 	}
 	w->busy |= !list_empty(&w->tasks);
+}
+
+/* Returns whether the next process may run the command from its begin. Recovery takes back an open undo scope, but no
+ * scope that the command has committed, and no change of sessions, as SUBSCRIBE, DISCARD and CLIENT KILL make. */
+static bool is_repeatable(const struct task *k) {
+	uint64_t flags = k->request.command->flags;
+	if (k->fiber->slices == 0 || flags & (CMD_READONLY | CMD_MAY_WRITE))
+		return true;
+	return flags & (CMD_WRITE | CMD_RUNS_QUEUE) && k->tenant->suspension.scope.depth != 0;
+}
+
+/* Runs a command on until it ends or is repeatable. */
+static void run_on(struct task *k) {
+	struct worker *w = k->worker;
+	bool done = false;
+	while (!done && !is_repeatable(k)) {
+		w->slice_left = w->slice_ticks;
+		done = run_slice(k);
+	}
+	if (done)
+		end_task(k);
+}
+
+void schedule_finish(struct worker *w) {
+	struct list todo;
+	list_init(&todo);
+	move_all(&todo, &w->tasks);
+	while (!list_empty(&todo)) {
+		struct task *k = list_entry(todo.next, struct task, link);
+		list_remove(&k->link);
+		list_push_back(&w->tasks, &k->link);
+		run_on(k);
+	}
 }
 
 static void drop_messages(struct task *k) {

@@ -14,6 +14,9 @@ void schedule_set_slice(struct worker *w, double ticks);
 /* Lets suspended commands go on as long as the slice of this turn lasts: the command of the tenant with the least
  * virtual time first (share.h). */
 void schedule_run(struct worker *w);
+/* Before schedule_abandon(): runs the commands on that the next process must not run from their begin, until they end
+ * or recovery takes their changes back. */
+void schedule_finish(struct worker *w);
 /* Abandons all suspended commands after the last turn: each becomes pending input again. The writes of a command stay
  * in the undo log, and the next process rolls them back. */
 void schedule_abandon(struct worker *w);

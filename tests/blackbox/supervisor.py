@@ -125,9 +125,9 @@ class Supervised(harness.AtomDB):
         self.process.send_signal(signal.SIGTERM)
         self._ended(0)
 
-    def restart(self, config=None):
+    def restart(self, config=None, environment=None):
         self.end()
-        return self.start(self.text if config is None else config)
+        return self.start(self.text if config is None else config, environment=environment)
 
     def die(self, how=signal.SIGKILL):
         self.process.send_signal(how)

@@ -47,7 +47,8 @@ static void turned_removed(void *context, struct tenant *t) {
 	assert_int_equal(worker_post_removal(s->worker, t), 0);
 }
 
-static inline struct turned *turned_new(void) {
+/* Makes a worker with one shard: a new one if `fd` is 0, or that of a memfd, which it owns. */
+static inline struct turned *turned_over(int fd) {
 	struct turned *s = calloc(1, sizeof(*s));
 	struct settings settings = server_settings();
 	struct tenants_config tenants = server_open_tenants();
@@ -66,11 +67,16 @@ static inline struct turned *turned_new(void) {
 	clock_rate_init(&s->shared.clock_start);
 	assert_int_equal(worker_new(&s->worker, 0, &s->shared, &settings, NULL, 0), 0);
 	s->workers[0] = s->worker;
-	assert_int_equal(shard_new(&s->shard, &(struct shard_options){.id = 0}), 0);
+	const struct shard_options options = {.fd = fd, .now_ms = clock_realtime_ms()};
+	assert_int_equal(shard_new(&s->shard, &options), 0);
 	assert_int_equal(worker_add_shard(s->worker, s->shard), 0);
 	assert_int_equal(registry_new(&s->shared.registry, &s->shard, 1, &tenants, &hooks, &s->sink), 0);
 	s->worker->env.registry = s->shared.registry;
 	return s;
+}
+
+static inline struct turned *turned_new(void) {
+	return turned_over(0);
 }
 
 static inline void turned_turns(struct turned *s, unsigned count) {
