@@ -15,6 +15,7 @@
 #include "atomdb/daemon/daemon_options.h"
 #include "atomdb/daemon/journal.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/heap.h"
 #include "atomdb/util/number.h"
 
 enum { BAD_USAGE = 2, BAD_CONFIG = 78 /* EX_CONFIG */ };
@@ -198,6 +199,7 @@ static int reload(pid_t pid) {
 int main(int argc, char **argv) {
 	struct command_line line = {.daemon = {.cgroup = "/proc/self/cgroup", .cgroup_root = "/sys/fs/cgroup"}};
 	int code = 0;
+	heap_init();
 	if (parse(argc, argv, &line, &code) != 0)
 		return code;
 	protect_memory();

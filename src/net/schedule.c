@@ -70,8 +70,6 @@ static void run(void *context) {
 	check_for_tests();
 	k->outcome = dispatch_run_admitted(&k->connection->session, &k->request, &k->ticks);
 	check_for_tests();
-	if (outcome_is_final(k->outcome))
-		buffer_deinit_in_slices(&k->input);
 }
 
 /* Exchanges what the worker has for the running command. */

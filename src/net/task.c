@@ -8,6 +8,7 @@
 
 #include "atomdb/store/shard.h"
 #include "atomdb/store/tenant.h"
+#include "atomdb/util/heap.h"
 #include "net/connection.h"
 #include "net/pending.h"
 #include "net/worker.h"
@@ -39,7 +40,7 @@ static int copy_arguments(struct task *k, const struct request *r, bool with_byt
 	size_t bytes = r->argc * sizeof(*r->argv);
 	for (uint32_t i = 0; i < r->argc && with_bytes; i++)
 		bytes += r->argv[i].len;
-	k->argv = malloc(bytes);
+	k->argv = heap_resize(NULL, 0, bytes);
 	if (k->argv == NULL)
 		return -ENOMEM;
 	k->argv_bytes = bytes;
@@ -168,7 +169,7 @@ void task_free(struct task *k) {
 	if (k->fiber != NULL)
 		fiber_put(&k->worker->fibers, k->fiber);
 	assert(list_empty(&k->waiting) && list_empty(&k->closing) && list_empty(&k->pushed) && k->messages == NULL);
-	free(k->argv);
+	heap_free(k->argv, k->argv_bytes);
 	buffer_deinit(&k->input);
 	buffer_deinit(&k->out);
 	buffer_deinit(&k->scratch);

@@ -35,9 +35,27 @@ static bool compress(struct buffer *body, const char *accept_encoding) {
 	return (body->len <= GZIP_CARE ? negotiate_gzip(body) : negotiate_gzip_lines(body)) == 0;
 }
 
+static void free_body(void *body) {
+	buffer_deinit(body);
+	free(body);
+}
+
+/* Takes the bytes over from `body`. Returns NULL without memory. */
+static struct MHD_Response *response_of(struct buffer *body) {
+	struct buffer *owned = malloc(sizeof(*owned));
+	if (owned == NULL)
+		return NULL;
+	*owned = *body;
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer_with_free_callback_cls(body->len, body->data, free_body, owned);
+	if (response == NULL)
+		free(owned);
+	return response;
+}
+
 struct MHD_Response *http_response_new(const struct http_response *r, struct buffer *body) {
 	bool compressed = compress(body, r->coding);
-	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(body->len, body->data, free);
+	struct MHD_Response *response = response_of(body);
 	if (response == NULL) {
 		buffer_deinit(body);
 		return NULL;

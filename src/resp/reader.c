@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "atomdb/util/error.h"
+#include "atomdb/util/heap.h"
 #include "atomdb/util/number.h"
 #include "resp/inline.h"
 
@@ -37,7 +38,7 @@ void reader_init(struct reader *r) {
 }
 
 void reader_deinit(struct reader *r) {
-	free(r->argv);
+	heap_free(r->argv, r->cap * sizeof(*r->argv));
 	free(r->text);
 	reader_init(r);
 }
@@ -53,7 +54,7 @@ static void forget_progress(struct reader *r) {
 static void trim(struct reader *r) {
 	r->argc = 0;
 	if (r->cap > SLOTS_KEPT) {
-		free(r->argv);
+		heap_free(r->argv, r->cap * sizeof(*r->argv));
 		r->argv = NULL;
 		r->cap = 0;
 	}
@@ -85,7 +86,7 @@ static int grow(struct reader *r, const struct reader_limits *limits) {
 		cap = UINT32_MAX;
 	if (cap <= r->argc)
 		return ATOMDB_E_RANGE;
-	struct slice *argv = realloc(r->argv, cap * sizeof(*argv));
+	struct slice *argv = heap_resize(r->argv, r->cap * sizeof(*argv), cap * sizeof(*argv));
 	if (argv == NULL)
 		return -ENOMEM;
 	r->argv = argv;
@@ -397,7 +398,7 @@ int reader_read(struct reader *r, const char *data, size_t len, const struct rea
 }
 
 void reader_rebase(struct reader *r, const char *from, const char *to) {
-	if (r->position == 0)
+	if (r->position == 0 || from == to)
 		return;
 	for (uint32_t i = 0; i < r->argc; i++)
 		r->argv[i].data = to + ((uintptr_t)r->argv[i].data - (uintptr_t)from);

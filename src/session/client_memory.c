@@ -7,6 +7,7 @@
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/heap.h"
 
 /* Ranks clients for closing by the bytes that they hold; NO-EVICT clients come last. */
 struct weight {
@@ -142,7 +143,7 @@ void *client_memory_alloc(struct session *s, size_t bytes) {
 	struct client_charge c = {.tenant = s->tenant};
 	if (client_charge_grow(&c, s, bytes, CHARGE_NOW) < 0)
 		return NULL;
-	void *memory = calloc(1, bytes);
+	void *memory = heap_zeros(bytes);
 	if (memory == NULL) {
 		client_charge_release(&c);
 		return NULL;
@@ -155,7 +156,7 @@ void client_memory_free(struct session *s, void *memory, size_t bytes) {
 	struct client_charge c = {s->tenant, bytes};
 	if (memory == NULL)
 		return;
-	free(memory);
+	heap_free(memory, bytes);
 	client_memory_count(s, -(int64_t)bytes);
 	client_charge_release(&c);
 }

@@ -29,7 +29,7 @@ enum outcome command_run(struct session *s, const struct request *r, uint64_t *t
 	if (__builtin_expect(s->env->scratch.len != 0, 0)) {
 		s->env->scratch.len = 0;
 		if (s->env->scratch.cap > SCRATCH_KEPT)
-			buffer_deinit_in_slices(&s->env->scratch);
+			buffer_deinit(&s->env->scratch);
 	}
 	if (__builtin_expect(outcome >= OUTCOME_RETRY, 0))
 		return outcome;

@@ -4,10 +4,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "atomdb/util/error.h"
-#include "atomdb/util/fiber.h"
+#include "atomdb/util/heap.h"
 
 enum { SMALLEST = 64 };
 
@@ -16,23 +15,8 @@ void buffer_init(struct buffer *b) {
 }
 
 void buffer_deinit(struct buffer *b) {
-	free(b->data);
+	heap_free(b->data, b->cap);
 	buffer_init(b);
-}
-
-/* A buffer of so many bytes is given back in pieces of so many. */
-#define LARGE ((size_t)4 << 20)
-#define PIECE ((size_t)512 << 10)
-#define PAGE  ((size_t)64 << 10) /* a multiple of the page size of any machine */
-
-void buffer_deinit_in_slices(struct buffer *b) {
-	uintptr_t begin = ((uintptr_t)b->data + PAGE - 1) & ~(PAGE - 1),
-		  end = ((uintptr_t)b->data + b->cap) & ~(PAGE - 1);
-	for (uintptr_t at = begin; b->cap > LARGE && at < end; at += PIECE) {
-		(void)madvise((void *)at, end - at < PIECE ? end - at : PIECE, MADV_DONTNEED);
-		(void)fiber_check();
-	}
-	buffer_deinit(b);
 }
 
 int buffer_reserve(struct buffer *b, size_t more, size_t limit) {
@@ -51,7 +35,7 @@ int buffer_reserve(struct buffer *b, size_t more, size_t limit) {
 	/* malloc() fails for an object larger than PTRDIFF_MAX. */
 	if (cap > PTRDIFF_MAX)
 		return -ENOMEM;
-	char *data = realloc(b->data, cap);
+	char *data = heap_resize(b->data, b->cap, cap);
 	if (data == NULL)
 		return -ENOMEM;
 	b->data = data;

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "atomdb/util/heap.h"
+
 #define FIRST_BUCKETS 8
 
 void hashtable_deinit(struct hashtable *t) {
-	free(t->buckets);
+	heap_free(t->buckets, t->cap * sizeof(*t->buckets));
 	*t = (struct hashtable){0};
 }
 
@@ -14,7 +16,7 @@ int hashtable_reserve(struct hashtable *t) {
 	if (t->used < t->cap)
 		return 0;
 	size_t cap = t->cap == 0 ? FIRST_BUCKETS : t->cap * 2;
-	struct hash_link **buckets = realloc(t->buckets, cap * sizeof(*buckets));
+	struct hash_link **buckets = heap_resize(t->buckets, t->cap * sizeof(*buckets), cap * sizeof(*buckets));
 	if (buckets == NULL)
 		return -ENOMEM;
 	t->buckets = buckets;

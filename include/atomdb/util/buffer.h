@@ -15,9 +15,6 @@ void buffer_init(struct buffer *b);
 /* Frees the bytes. The buffer is empty and usable afterwards. */
 void buffer_deinit(struct buffer *b);
 
-/* The same, with check points while it gives many pages back to the kernel: see fiber.h. */
-void buffer_deinit_in_slices(struct buffer *b);
-
 /* Makes room for `more` bytes after `len`. The capacity doubles, up to `limit` bytes in total (SIZE_MAX: no limit).
  * Returns 0, -ENOMEM, or ATOMDB_E_RANGE if the limit does not allow it. On failure the buffer is unchanged. */
 int buffer_reserve(struct buffer *b, size_t more, size_t limit);

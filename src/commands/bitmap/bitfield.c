@@ -6,6 +6,7 @@
 #include "atomdb/session/options.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/store/undo.h"
+#include "atomdb/util/heap.h"
 #include "commands/bitmap/bitmap.h"
 
 enum field_action { FIELD_GET, FIELD_SET, FIELD_ADD };
@@ -237,7 +238,7 @@ enum outcome cmd_bitfield_bitfield(struct session *s, const struct request *r) {
 	struct field few[8], *fields = few;
 	size_t count;
 	if (r->argc > 3 * sizeof(few) / sizeof(few[0])) {
-		fields = malloc(r->argc / 3 * sizeof(*fields));
+		fields = heap_resize(NULL, 0, r->argc / 3 * sizeof(*fields));
 		if (fields == NULL)
 			return reply_error(s, "ERR out of memory");
 	}
@@ -245,6 +246,6 @@ enum outcome cmd_bitfield_bitfield(struct session *s, const struct request *r) {
 	if (parse_fields(s, r, fields, &count))
 		outcome = run_fields(s, r, fields, count);
 	if (fields != few)
-		free(fields);
+		heap_free(fields, r->argc / 3 * sizeof(*fields));
 	return outcome;
 }

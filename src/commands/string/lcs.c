@@ -7,6 +7,7 @@
 
 #include "atomdb/session/options.h"
 #include "atomdb/store/tenant.h"
+#include "atomdb/util/heap.h"
 #include "commands/handlers.h"
 
 /* Maximum memory of the table, as in Redis: 4 bytes a cell, and the size of the largest value in all. */
@@ -18,6 +19,7 @@
 struct lcs {
 	struct slice a, b;
 	uint8_t *up;   /* owned: bit i * (b.len + 1) + j */
+	size_t bits;   /* bytes of `up` */
 	uint32_t *row; /* owned: lengths of the row above, then of the present one */
 	uint32_t length;
 };
@@ -34,14 +36,15 @@ static bool lcs_init(const struct tenant *t, struct lcs *l, struct slice a, stru
 	*l = (struct lcs){.a = a, .b = b};
 	if (bits + width * sizeof(*l->row) > tenant_scratch_limit(t))
 		return false;
-	l->up = calloc(1, bits);
-	l->row = calloc(width, sizeof(*l->row));
+	l->bits = bits;
+	l->up = heap_zeros(bits);
+	l->row = heap_zeros(width * sizeof(*l->row));
 	return l->up != NULL && l->row != NULL;
 }
 
 static void lcs_deinit(struct lcs *l) {
-	free(l->up);
-	free(l->row);
+	heap_free(l->up, l->bits);
+	heap_free(l->row, (l->b.len + 1) * sizeof(*l->row));
 }
 
 /* Of a row, the lengths to the left of a cell and above that. */
@@ -165,14 +168,14 @@ static void reply_lcs(struct session *s, const struct lcs *l, const struct lcs_o
 	} else if (o->only_length) {
 		writer_integer(w, l->length);
 	} else {
-		char *text = malloc((size_t)l->length + 1);
+		char *text = heap_resize(NULL, 0, (size_t)l->length + 1);
 		if (text == NULL) {
 			writer_error(w, "ERR Insufficient memory, failed allocating transient memory for LCS");
 			return;
 		}
 		lcs_trace(l, o, text, NULL);
 		writer_bulk(w, (struct slice){text, l->length});
-		free(text);
+		heap_free(text, (size_t)l->length + 1);
 	}
 }
 
