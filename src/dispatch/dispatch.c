@@ -201,12 +201,20 @@ static bool admit(struct session *s, const struct request *r, enum outcome *outc
 	return true;
 }
 
-void dispatch_drop_reply(struct session *s) {
+static void replace_reply(struct session *s, const char *error) {
 	struct writer *w = s->reply;
 	w->failed = false;
 	w->out->len = w->begin;
-	writer_error(w, "OOM the reply is larger than client_memory allows, though the command has run");
+	writer_error(w, error);
 	tenant_stats_count_error(s);
+}
+
+void dispatch_drop_reply(struct session *s) {
+	replace_reply(s, "OOM the reply is larger than client_memory allows, though the command has run");
+}
+
+void dispatch_end_reader(struct session *s) {
+	replace_reply(s, "BUSYKILLED the command ran longer than busy_limit, and the tenant has to give memory back");
 }
 
 void dispatch_refuse(struct session *s) {

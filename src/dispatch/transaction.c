@@ -35,6 +35,7 @@ struct transaction {
 	uint64_t bytes; /* bytes charged */
 	uint32_t flags; /* enum command_flag: of all commands together */
 	bool keyless;   /* a command has no keys: it may read a whole database */
+	bool changes;   /* a command does more than reading keys */
 };
 
 static struct transaction *transaction_of(const struct session *s) {
@@ -54,6 +55,11 @@ uint64_t transaction_memory(const struct session *s) {
 bool transaction_writes(const struct session *s) {
 	const struct transaction *x = transaction_of(s);
 	return x != NULL && (x->flags & (CMD_WRITE | CMD_PUBSUB)) != 0;
+}
+
+bool transaction_only_reads(const struct session *s) {
+	const struct transaction *x = transaction_of(s);
+	return x != NULL && !x->changes;
 }
 
 static size_t queued_size(const struct request *r) {
@@ -129,6 +135,7 @@ static int append(struct session *s, const struct request *r) {
 	x->bytes += k->bytes;
 	x->flags |= k->command->flags;
 	x->keyless |= k->command->first_key == 0;
+	x->changes |= !(k->command->flags & CMD_READONLY);
 	return 0;
 }
 

@@ -170,6 +170,15 @@ static APART bool drop_reply(struct connection *c) {
 	return true;
 }
 
+/* Replies an error to a command that busy_limit has ended. */
+static void end_reader(struct connection *c, const struct task *k) {
+	struct worker *w = c->worker;
+	connection_uncharge(c);
+	w->writer.limit = output_free_limit(c);
+	w->writer.muted |= k->muted;
+	dispatch_end_reader(&c->session);
+}
+
 /* The commands since `begin` took longer than SLICE_TICKS: the last one is the reason, because the batch ends after it.
  */
 static APART void check_stall(const struct connection *c, const struct request *r, uint64_t begin) {
@@ -229,7 +238,8 @@ static APART enum verdict run_window(struct connection *c, struct batch *b, stru
 				return VERDICT_STALLED;
 		}
 		if (__builtin_expect(*ticks > end, 0)) {
-			check_stall(c, &v->requests[i], end - SLICE_TICKS);
+			if (__builtin_expect(*ticks - end > STALL_TICKS, 0))
+				check_stall(c, &v->requests[i], end - SLICE_TICKS);
 			if (b->done < b->len)
 				return VERDICT_RETRY;
 		}
@@ -333,7 +343,9 @@ enum verdict batch_answer(struct connection *c, struct task *k) {
 		if (verdict != VERDICT_DONE)
 			return verdict;
 	}
-	if (w->writer.failed && !drop_reply(c))
+	if (k->ended)
+		end_reader(c, k);
+	else if (w->writer.failed && !drop_reply(c))
 		return VERDICT_DROP;
 	return outcome == OUTCOME_CLOSE || (c->session.flags & SESSION_CLOSING) ? VERDICT_CLOSE : VERDICT_DONE;
 }

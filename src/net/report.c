@@ -31,3 +31,9 @@ void report_stall(const struct connection *c, const struct command *command, uin
 	snprintf(detail, sizeof(detail), "command %s, %llu ms", command->name, (unsigned long long)ms);
 	report_event(c, LOG_EVENT_COMMAND_STALLED, (struct slice){0}, detail);
 }
+
+void report_ended(const struct connection *c, const struct command *command, uint64_t ms) {
+	char detail[96];
+	snprintf(detail, sizeof(detail), "command %s, after %llu ms", command->name, (unsigned long long)ms);
+	report_event(c, LOG_EVENT_COMMAND_ENDED, (struct slice){0}, detail);
+}

@@ -22,6 +22,9 @@
 #define SLICE_LEAST ((double)(1 << 18))
 #define SLICE_MOST  ((double)(1 << 24))
 
+/* Time for the evictions of a tenant that has to give memory back, between two commands of it that are suspended. */
+#define GIVE_WAY_NS UINT64_C(100000000)
+
 /* --- the slices -------------------------------------------------------------------------------------------------- */
 
 void schedule_set_slice(struct worker *w, double ticks) {
@@ -183,10 +186,15 @@ static enum outcome end_at_once(struct task *k) {
 	return outcome;
 }
 
+/* Returns whether evictions come before the next command that may be suspended. */
+static bool gives_way(const struct worker *w, const struct tenant *t) {
+	return w->env.now_ns < t->clients.task_end_ns + GIVE_WAY_NS && shard_must_evict(t);
+}
+
 enum outcome schedule_run_long(struct session *s, struct request *r, uint64_t *ticks) {
 	struct connection *c = list_entry(s, struct connection, session);
 	struct worker *w = c->worker;
-	if (w->starts_no_tasks)
+	if (w->starts_no_tasks || gives_way(w, s->tenant))
 		return OUTCOME_RETRY;
 	/* Earlier commands caused them: they do not wait for this one. */
 	tracking_send_collected(s->tenant);
@@ -219,6 +227,7 @@ static void detach(struct task *k) {
 	struct worker *w = k->worker;
 	list_remove(&k->link);
 	k->tenant->clients.task = NULL;
+	k->tenant->clients.task_end_ns = w->env.now_ns;
 	k->connection->session.flags &= ~(uint32_t)SESSION_SUSPENDED;
 	move_all(&w->waiting, &k->waiting);
 }
@@ -288,8 +297,23 @@ static struct task *next_task(struct worker *w) {
 	return least;
 }
 
+/* Ends the commands that only read and that have delayed evictions for busy_limit. */
+static void enforce_busy_limit(struct worker *w) {
+	uint64_t limit_ns = (uint64_t)w->env.settings.busy_limit * 1000000000;
+	list_for_each (node, &w->tasks) {
+		struct task *k = list_entry(node, struct task, link);
+		uint64_t ns = w->env.now_ns - k->begin_ns;
+		if (limit_ns == 0 || ns <= limit_ns || k->fiber->cancelled || k->fiber->slices == 0 ||
+		    !task_only_reads(k) || !shard_must_evict(k->tenant))
+			continue;
+		report_ended(k->connection, k->request.command, ns / 1000000);
+		task_end_reader(k);
+	}
+}
+
 void schedule_run(struct worker *w) {
 	struct task *k;
+	enforce_busy_limit(w);
 	/* Their tenants have work in this turn. */
 	(void)next_task(w);
 	share_serve_ahead(&w->share);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "atomdb/dispatch/transaction.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/heap.h"
@@ -155,6 +156,7 @@ struct task *task_new(struct connection *c, const struct request *r) {
 	k->connection = c;
 	k->tenant = c->session.tenant;
 	k->database = c->session.database;
+	k->begin_ns = c->worker->env.now_ns;
 	k->fiber = fiber_take(&k->worker->fibers);
 	if (k->fiber == NULL || take_request(k, r) < 0) {
 		task_free(k);
@@ -181,10 +183,23 @@ uint64_t task_memory(const struct task *k) {
 	return sizeof(*k) + k->argv_bytes + k->input.cap + k->charged;
 }
 
+bool task_only_reads(const struct task *k) {
+	const struct command *c = k->request.command;
+	return (c->flags & CMD_READONLY) ||
+	       ((c->flags & CMD_RUNS_QUEUE) && transaction_only_reads(&k->connection->session));
+}
+
 void task_cancel_reply(struct task *k) {
 	k->writer.muted = true;
-	if (k->request.command->flags & CMD_READONLY)
+	if (task_only_reads(k))
 		k->fiber->cancelled = k->writer.failed = true;
+}
+
+void task_end_reader(struct task *k) {
+	assert(task_only_reads(k));
+	k->ended = true;
+	k->muted = k->writer.muted;
+	k->fiber->cancelled = k->writer.failed = true;
 }
 
 void task_cancel(struct task *k) {

@@ -35,6 +35,9 @@ struct task {
 	uint64_t charged; /* bytes that the client is charged for the reply */
 	enum outcome outcome;
 	bool stalled;             /* it missed its check points, and the log says so */
+	bool ended;               /* task_end_reader() has ended it */
+	bool muted;               /* then: the client wants no reply */
+	uint64_t begin_ns;        /* CLOCK_MONOTONIC */
 	uint8_t database;         /* of the session, at the start */
 	struct list waiting;      /* pending input of connections whose commands wait: struct pending's wait */
 	struct list closing;      /* connections that are closed at the end: struct connection's link */
@@ -61,6 +64,10 @@ int task_put_back(struct task *k);
 void task_cancel_reply(struct task *k);
 /* The same, and a command that writes may end early too: its data goes. */
 void task_cancel(struct task *k);
+/* Returns whether the command only reads keys, as all commands of a transaction may do. */
+bool task_only_reads(const struct task *k);
+/* Ends a suspended command that only reads at its next check point. The client gets an error. */
+void task_end_reader(struct task *k);
 /* Has a message wait for the end of the task. */
 void task_hold_message(struct task *k, struct message *m);
 /* Frees the task, which is its tenant's no more, and its fiber, even if that has not come to its end. Its lists must be

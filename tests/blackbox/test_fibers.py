@@ -170,6 +170,31 @@ def test_a_client_that_is_killed_while_its_command_is_suspended(atomdb, admin):
         assert same.read() == b"2"
 
 
+def test_a_reader_ends_after_busy_limit_if_its_tenant_has_to_give_memory_back(atomdb, admin):
+    server = atomdb.start(ONE + f'busy_limit = 1;\nadmin: {{ secret_file = "{admin}"; }};\n')
+    with server.client("root-secret") as operator, server.client("quiet") as quiet:
+        assert operator.cmd("TENANT", "CREATE", "shop", "secret", "shop") == "OK"
+        assert operator.cmd("CONFIG", "GET", "busy_limit") == [b"busy_limit", b"1"]
+        with server.client("shop", timeout=60) as shop, server.client("shop") as same:
+            prepare(shop, 8000)
+            assert shop.many(("SET", f"k:{i}", "v") for i in range(1000)) == ["OK"] * 1000
+            reads = [LCS] * how_many(shop, 2.5)
+            send_transaction(shop, *reads)
+            assert operator.cmd("TENANT", "SET", "shop", "max_entries", "5") == "OK"
+            same.send(encode("DBSIZE"))
+            assert quiet.cmd("PING") == "PONG"
+            assert read_transaction(shop, len(reads)).code == "BUSYKILLED"
+            assert same.read() in (5, 1002)
+            wait_for(lambda: same.cmd("DBSIZE") == 5, what="the keys to be evicted")
+            assert b"errorstat_BUSYKILLED:count=1" in shop.cmd("INFO", "errorstats")
+            # A writer comes to its end.
+            prepare(shop, 8000)
+            send_transaction(shop, ("INCR", "n"), *reads)
+            assert operator.cmd("TENANT", "SET", "shop", "max_entries", "1") == "OK"
+            assert read_transaction(shop, 1 + len(reads)) == [1] + [7999] * len(reads)
+    assert server.log().count("A command was ended because its tenant has to give memory back: tenant shop, ") == 1
+
+
 # --- the watch over check points ------------------------------------------------------------------------------------
 
 

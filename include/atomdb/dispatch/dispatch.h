@@ -25,6 +25,8 @@ enum outcome dispatch_run(struct session *s, struct request *request, uint64_t *
 enum outcome dispatch_run_admitted(struct session *s, struct request *request, uint64_t *ticks);
 /* Replaces the reply of the command that has just run, for which there was no room, with an error. */
 void dispatch_drop_reply(struct session *s);
+/* The same for a command that busy_limit has ended. */
+void dispatch_end_reader(struct session *s);
 /* Replies Redis's OOM error to a command that needs more memory than its client may hold. Inside MULTI, EXEC will fail.
  */
 void dispatch_refuse(struct session *s);

@@ -17,6 +17,8 @@ void transaction_run(struct session *s);
 void transaction_end(struct session *s);
 /* Returns whether a queued command may write. */
 bool transaction_writes(const struct session *s);
+/* Returns whether all queued commands only read keys. */
+bool transaction_only_reads(const struct session *s);
 /* Whether a queued command may take long. */
 bool transaction_is_long(const struct session *s);
 /* Returns the number of queued commands; -1 outside MULTI. */

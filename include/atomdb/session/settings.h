@@ -15,6 +15,7 @@ struct settings {
 	uint32_t tcp_keepalive;              /* seconds; 0: off */
 	uint64_t query_buffer;               /* bytes a client's unfinished command may take */
 	uint64_t output_buffer;              /* bytes of unsent replies at which a client is closed */
+	uint32_t busy_limit;                 /* seconds of a reader that delays evictions; 0: no limit */
 	uint16_t port;                       /* of the first TCP address; 0: none */
 	bool debug;                          /* DEBUG may be used */
 	char anonymous[TENANT_NAME_MAX + 1]; /* "": AUTH is required */

@@ -18,3 +18,6 @@ void shard_suspend(struct tenant *t);
 /* The command has the thread again. No other command is in the middle of its work. In constant time. A command that has
  * no scope open may be given up: it is resumed and does nothing more. */
 void shard_resume(struct tenant *t);
+/* Returns whether the tenant has to give memory back by evictions, which wait while its command is suspended: its keys
+ * exceed its quota, or it exceeds its fair share while memory is short. */
+bool shard_must_evict(const struct tenant *t);

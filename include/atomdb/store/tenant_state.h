@@ -106,6 +106,7 @@ struct tenant_clients {
 	uint64_t leaving_bytes; /* part of counters.client_bytes: held by clients that close at the end of the turn */
 	int64_t pause_end_ms;   /* CLIENT PAUSE: end of the pause by CLOCK_MONOTONIC; 0: no pause */
 	struct task *task;      /* the command that runs on a fiber, the others wait; NULL: none */
+	uint64_t task_end_ns;   /* CLOCK_MONOTONIC of the end of its last command that was suspended; 0: none was */
 	uint64_t cpu_paid_ns;   /* CLOCK_MONOTONIC until which its CPU time is paid for: see src/net/cpu_limit.h */
 	int64_t cpu_wait_ms;    /* CLOCK_MONOTONIC until which its commands wait because of cpu_limit */
 	bool cpu_limited;       /* it has a cpu_limit, counted in `attention` */

@@ -41,3 +41,16 @@ void shard_resume(struct tenant *t) {
 	if (fair_share_is_above(t, 0))
 		fair_share_look_again(s);
 }
+
+/* Returns whether the keys of the tenant exceed the limits, without the memory of clients and without dropped keys. */
+static bool exceeds(const struct tenant *t, const struct tenant_limits *l) {
+	uint64_t bytes = counter_get(&t->counters.bytes) - counter_get(&t->counters.client_bytes) - t->dying;
+	return (l->max_entries != 0 && counter_get(&t->counters.keys) > l->max_entries) ||
+	       (l->max_memory != 0 && bytes > l->max_memory);
+}
+
+bool shard_must_evict(const struct tenant *t) {
+	const struct suspension *p = &t->suspension;
+	const struct tenant_limits *limits = p->limits_wait ? &p->limits : &t->limits;
+	return limits->eviction != EVICTION_NONE && (exceeds(t, limits) || fair_share_is_above(t, 0));
+}

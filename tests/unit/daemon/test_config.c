@@ -148,8 +148,8 @@ static void every_key_is_read(void **state) {
 		     "  max_clients = 1; auth_timeout = 2; auth_rate = 21; idle_timeout = 3; tcp_keepalive = 4;\n"
 		     "  query_buffer = \"2M\"; output_buffer = 131072; open_to_network = true; };\n"
 		     "http: { listen = [ ]; tenants_shown = 5; };\n"
-		     "workers = 6; max_memory = \"7G\"; huge_pages = false; tenancy = \"listed\"; max_tenants = 8; "
-		     "new_tenants_per_second = 22;\n"
+		     "workers = 6; max_memory = \"7G\"; busy_limit = 23; huge_pages = false; tenancy = \"listed\"; "
+		     "max_tenants = 8; new_tenants_per_second = 22;\n"
 		     "anonymous = \"guest\";\n"
 		     "tenants: ( { name = \"guest\"; },\n"
 		     "  { name = \"shop\"; secret = \"abc\"; max_entries = 5000000000L; max_memory = \"9K\";\n"
@@ -166,6 +166,7 @@ static void every_key_is_read(void **state) {
 	assert_int_equal(c->settings.max_clients, 1);
 	assert_int_equal(c->settings.auth_rate, 21);
 	assert_int_equal(c->settings.new_tenants_per_second, 22);
+	assert_int_equal(c->settings.busy_limit, 23);
 	assert_int_equal(c->settings.auth_timeout, 2);
 	assert_int_equal(c->settings.idle_timeout, 3);
 	assert_int_equal(c->settings.tcp_keepalive, 4);

@@ -24,12 +24,15 @@ static void an_eviction_says_how_much_the_client_held(void **state) {
 	lone_free(l);
 }
 
-static void a_stall_names_the_command_and_its_time(void **state) {
+static void a_stall_and_an_end_name_the_command_and_its_time(void **state) {
 	struct lone *l = lone_new();
 	(void)state;
 	report_stall(l->connection, command_find(&command_set, SLICE("keys")), 213);
 	assert_int_equal(l->event.id, LOG_EVENT_COMMAND_STALLED);
 	assert_string_equal(l->detail, "command keys, 213 ms");
+	report_ended(l->connection, command_find(&command_set, SLICE("lcs")), 5001);
+	assert_int_equal(l->event.id, LOG_EVENT_COMMAND_ENDED);
+	assert_string_equal(l->detail, "command lcs, after 5001 ms");
 	lone_free(l);
 }
 
@@ -37,7 +40,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_event_names_the_client_and_no_tenant_before_it_has_one),
 		cmocka_unit_test(an_eviction_says_how_much_the_client_held),
-		cmocka_unit_test(a_stall_names_the_command_and_its_time),
+		cmocka_unit_test(a_stall_and_an_end_name_the_command_and_its_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -456,6 +456,154 @@ static void replies_off_and_skipped_stay_so(void **state) {
 	turned_free(s);
 }
 
+/* --- busy_limit --------------------------------------------------------------------------------------------------- */
+
+#define ENDED  "-BUSYKILLED the command ran longer than busy_limit, and the tenant has to give memory back\r\n"
+#define SECOND UINT64_C(1000000000)
+
+/* A client whose tenant has 2000 keys, in a worker with a busy_limit of 5 seconds. */
+static struct turned_client fill_limited(struct turned *s) {
+	struct turned_client c = turned_auth(s, "busy");
+	s->worker->env.settings.busy_limit = 5;
+	fill_keys(c, 2000);
+	return c;
+}
+
+/* Lets the running command seem to have begun so many seconds ago, and runs some turns. */
+static void let_seconds_pass(struct turned_client c, unsigned seconds) {
+	tenant_of(c)->clients.task->begin_ns = c.of->worker->env.now_ns - seconds * SECOND;
+	turned_turns(c.of, 3);
+}
+
+static void lower_quota(struct turned_client c, uint64_t entries) {
+	struct tenant_limits limits = tenant_of(c)->limits;
+	limits.max_entries = entries;
+	tenant_set_limits(tenant_of(c), &limits, c.of->worker->env.now_ns);
+}
+
+static void a_reader_that_delays_evictions_is_ended_after_busy_limit(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client busy = fill_limited(s), other = turned_auth(s, "busy");
+	client_send(busy.fd, "KEYS *\r\nPING\r\n");
+	turned_turns(s, 3);
+	turned_ask(other, "DBSIZE\r\n", "");
+	lower_quota(busy, 100);
+	let_seconds_pass(busy, 4);
+	assert_non_null(tenant_of(busy)->clients.task);
+	assert_int_equal(counter_get(&tenant_of(busy)->counters.keys), 2000);
+	let_seconds_pass(busy, 6);
+	assert_null(tenant_of(busy)->clients.task);
+	turned_finish(s);
+	turned_expect(busy, ENDED "+PONG\r\n");
+	turned_expect(other, ":2000\r\n");
+	turned_ask(other, "DBSIZE\r\n", ":100\r\n");
+	assert_int_equal(s->events[LOG_EVENT_COMMAND_ENDED], 1);
+	assert_non_null(strstr(s->detail, "command keys, after 6"));
+	turned_free(s);
+}
+
+static void a_reader_that_delays_nothing_may_take_longer(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client busy = fill_limited(s);
+	client_send(busy.fd, "KEYS *\r\n");
+	turned_turns(s, 3);
+	let_seconds_pass(busy, 1000);
+	assert_non_null(tenant_of(busy)->clients.task);
+	/* A busy_limit of 0 is none. */
+	lower_quota(busy, 100);
+	s->worker->env.settings.busy_limit = 0;
+	let_seconds_pass(busy, 1000);
+	assert_non_null(tenant_of(busy)->clients.task);
+	assert_int_equal(s->events[LOG_EVENT_COMMAND_ENDED], 0);
+	turned_free(s);
+}
+
+static void a_transaction_is_ended_if_it_only_reads(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client busy = fill_limited(s);
+	send_transaction(busy, "INCR a\r\n", "");
+	turned_turns(s, 3);
+	lower_quota(busy, 100);
+	let_seconds_pass(busy, 1000);
+	assert_non_null(tenant_of(busy)->clients.task);
+	turned_finish(s);
+	expect_counts(busy, "");
+	send_transaction(busy, "GET a\r\n", "");
+	turned_turns(s, 3);
+	lower_quota(busy, 50);
+	let_seconds_pass(busy, 6);
+	turned_finish(s);
+	turned_expect(busy, ENDED);
+	turned_ask(busy, "GET a\r\n", "$2\r\n20\r\n");
+	turned_free(s);
+}
+
+static void a_client_that_wants_no_reply_gets_none_for_an_ended_reader(void **state) {
+	static const char *const modes[] = {"CLIENT REPLY SKIP\r\n", "CLIENT REPLY OFF\r\n"};
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct turned *s = turned_new();
+		struct turned_client busy = fill_limited(s);
+		client_send(busy.fd, modes[i]);
+		send_pairs(busy.fd, "EXISTS", 100);
+		turned_turns(s, 3);
+		lower_quota(busy, 100);
+		let_seconds_pass(busy, 6);
+		assert_null(tenant_of(busy)->clients.task);
+		assert_int_equal(s->events[LOG_EVENT_COMMAND_ENDED], 1);
+		turned_expect(busy, "");
+		turned_ask(busy, "CLIENT REPLY ON\r\nPING\r\n", "+OK\r\n+PONG\r\n");
+		turned_free(s);
+	}
+}
+
+static void a_tenant_gives_way_between_two_long_commands(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client busy = fill_limited(s), other = turned_auth(s, "busy");
+	struct tenant *t = tenant_of(busy);
+	client_send(busy.fd, "KEYS none\r\nKEYS none\r\n");
+	turned_turns(s, 3);
+	client_send(other.fd, "KEYS none\r\n");
+	lower_quota(busy, 100);
+	for (unsigned i = 0; i < 10000 && t->clients.task != NULL; i++)
+		loop_turn(s->worker, 0);
+	/* The first command has ended, and the others wait for the evictions. */
+	turned_expect(busy, "*0\r\n");
+	turned_expect(other, "");
+	assert_int_equal(counter_get(&t->counters.keys), 2000);
+	for (unsigned i = 0; i < 100 && counter_get(&t->counters.keys) > 100; i++) {
+		assert_null(t->clients.task);
+		loop_turn(s->worker, 0);
+	}
+	assert_int_equal(counter_get(&t->counters.keys), 100);
+	turned_finish(s);
+	turned_expect(busy, "*0\r\n");
+	turned_expect(other, "*0\r\n");
+	turned_free(s);
+}
+
+static void a_tenant_gives_way_for_a_short_time_only(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client busy = fill_limited(s);
+	struct tenant *t = tenant_of(busy);
+	/* The shard does not know that it has to evict. */
+	t->limits.max_entries = 1;
+	t->clients.task_end_ns = s->worker->env.now_ns + SECOND;
+	turned_ask(busy, "KEYS *\r\n", "");
+	assert_null(t->clients.task);
+	t->clients.task_end_ns = s->worker->env.now_ns - SECOND;
+	turned_turns(s, 1);
+	assert_non_null(t->clients.task);
+	turned_free(s);
+}
+
+/* --- stalls ------------------------------------------------------------------------------------------------------- */
+
 /* Uses 150 ms of CPU time without a check point. */
 static enum outcome run_stalling(struct session *s, const struct request *r) {
 	struct timespec begin, now;
@@ -533,6 +681,12 @@ int main(void) {
 		cmocka_unit_test(no_command_begins_on_a_fiber_when_the_process_is_about_to_end),
 		cmocka_unit_test(a_suspended_commands_memory_is_charged),
 		cmocka_unit_test(replies_off_and_skipped_stay_so),
+		cmocka_unit_test(a_reader_that_delays_evictions_is_ended_after_busy_limit),
+		cmocka_unit_test(a_reader_that_delays_nothing_may_take_longer),
+		cmocka_unit_test(a_transaction_is_ended_if_it_only_reads),
+		cmocka_unit_test(a_client_that_wants_no_reply_gets_none_for_an_ended_reader),
+		cmocka_unit_test(a_tenant_gives_way_between_two_long_commands),
+		cmocka_unit_test(a_tenant_gives_way_for_a_short_time_only),
 		cmocka_unit_test(a_command_that_misses_its_check_points_is_counted_and_logged_once),
 		cmocka_unit_test(a_command_outside_of_a_fiber_that_stalls_is_logged_too),
 	};

@@ -704,6 +704,31 @@ static void test_lower_limits_wait_for_a_suspended_tenant(void **state) {
 	end();
 }
 
+static void test_a_suspended_tenant_must_evict_if_its_keys_exceed_its_limits(void **state) {
+	(void)state;
+	start();
+	store_fill(&a, 0, 100, DEADLINE_NONE);
+	const uint64_t bytes = counter_get(&a.counters.bytes);
+	shard_suspend(&a);
+	assert_false(shard_must_evict(&a));
+	tenant_set_limits(&a, &(struct tenant_limits){.max_entries = 99}, 1);
+	assert_true(shard_must_evict(&a));
+	tenant_set_limits(&a, &(struct tenant_limits){.max_entries = 99, .eviction = EVICTION_NONE}, 1);
+	assert_false(shard_must_evict(&a));
+	tenant_set_limits(&a, &(struct tenant_limits){.max_entries = 100, .max_memory = bytes - 1}, 1);
+	assert_true(shard_must_evict(&a));
+	tenant_set_limits(&a, &(struct tenant_limits){.max_entries = 100, .max_memory = bytes}, 1);
+	assert_false(shard_must_evict(&a));
+	/* What clients hold may exceed the quota until the command has ended. */
+	tenant_charge_anyway(&a, 1000);
+	counter_add(&a.counters.client_bytes, 1000);
+	assert_false(shard_must_evict(&a));
+	tenant_discharge(&a, 1000);
+	counter_sub(&a.counters.client_bytes, 1000);
+	shard_resume(&a);
+	end();
+}
+
 static void test_a_new_name_waits_for_the_end_of_the_scope(void **state) {
 	(void)state;
 	static const struct tenant_identity named = {{0, 1}, "shop"};
@@ -820,6 +845,11 @@ static void test_a_suspended_tenant_above_its_share_gives_nothing_and_asks_for_n
 	}
 	assert_int_equal(counter_get(&a.counters.keys), keys);
 	assert_true(busy < 50);
+	assert_true(shard_must_evict(&a));
+	assert_false(shard_must_evict(&b));
+	a.limits.eviction = EVICTION_NONE;
+	assert_false(shard_must_evict(&a));
+	a.limits.eviction = EVICTION_LRU;
 	shard_resume(&a);
 	for (unsigned turn = 1000; turn < 1100; turn++) {
 		now_ns += 1000000;
@@ -966,6 +996,7 @@ int main(void) {
 		cmocka_unit_test(test_parked_entries_survive_a_close_a_save_and_a_new_name),
 		cmocka_unit_test(test_tables_of_a_suspended_tenant_are_not_resized),
 		cmocka_unit_test(test_lower_limits_wait_for_a_suspended_tenant),
+		cmocka_unit_test(test_a_suspended_tenant_must_evict_if_its_keys_exceed_its_limits),
 		cmocka_unit_test(test_a_new_name_waits_for_the_end_of_the_scope),
 		cmocka_unit_test(test_charges_of_other_connections_evict_nothing_of_a_suspended_tenant),
 		cmocka_unit_test(test_expiry_for_a_resumed_command_evicts_nothing),
