@@ -22,7 +22,7 @@ static uint64_t measure(struct cpu_time *c) {
 		return 0;
 	uint64_t user_ns = nanoseconds(usage.ru_utime), system_ns = nanoseconds(usage.ru_stime);
 	uint64_t used_ns = user_ns - c->user_ns + (system_ns - c->system_ns);
-	if (c->busy != 0) {
+	if (c->started && c->busy != 0) {
 		c->user_rate = rate_of(user_ns - c->user_ns, c->busy);
 		c->system_rate = rate_of(system_ns - c->system_ns, c->busy);
 	}
