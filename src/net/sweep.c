@@ -13,15 +13,34 @@ static void close_idle(struct worker *w, struct connection *c) {
 	connection_close(c);
 }
 
+/* Returns whether the client has given a secret that opens a tenant, and waits for the suspended command of that
+ * tenant. */
+static bool waits_to_enter(const struct connection *c) {
+	return (c->flags & CONNECTION_WAITING) && (c->session.flags & SESSION_AUTH_PASSED);
+}
+
+static void move_back(struct list *to, struct list *from) {
+	while (!list_empty(from)) {
+		struct list *node = from->next;
+		list_remove(node);
+		list_push_back(to, node);
+	}
+}
+
 static void sweep_unauthenticated(struct worker *w) {
 	int64_t limit = (int64_t)w->env.settings.auth_timeout * 1000;
+	struct list spared;
 	if (limit == 0)
 		return;
+	list_init(&spared);
 	while (!list_empty(&w->unauthenticated)) {
 		struct connection *c = list_entry(w->unauthenticated.next, struct connection, link);
 		if (w->env.steady_ms - c->session.created_ms < limit)
-			return;
-		if (session_authenticated(&c->session)) {
+			break;
+		if (waits_to_enter(c)) {
+			list_remove(&c->link);
+			list_push_back(&spared, &c->link);
+		} else if (session_authenticated(&c->session)) {
 			/* Its first command opens its anonymous tenant. */
 			c->flags |= CONNECTION_AUTHENTICATED;
 			list_remove(&c->link);
@@ -30,6 +49,7 @@ static void sweep_unauthenticated(struct worker *w) {
 			close_idle(w, c);
 		}
 	}
+	move_back(&w->unauthenticated, &spared);
 }
 
 void sweep_lingering(struct worker *w) {
@@ -61,11 +81,7 @@ static void sweep_authenticated(struct worker *w) {
 			list_push_back(&seen, &c->link);
 		}
 	}
-	while (!list_empty(&seen)) {
-		struct list *node = seen.next;
-		list_remove(node);
-		list_push_back(&w->authenticated, node);
-	}
+	move_back(&w->authenticated, &seen);
 }
 
 void sweep_run(struct worker *w) {

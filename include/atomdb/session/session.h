@@ -161,7 +161,7 @@ enum session_flag {
 	SESSION_RESUMED = 1 << 17, /* restored after a restart: it has a client's place already */
 	SESSION_NAMED = 1 << 20,   /* AUTH gave the name of the tenant: see session_user */
 	SESSION_SECRET = 1 << 18, /* the arguments of the running command contain secrets, which are wiped afterwards */
-	SESSION_AUTH_PASSED = 1 << 19, /* the AUTH that moves to another worker is already counted */
+	SESSION_AUTH_PASSED = 1 << 19, /* the AUTH that moves or waits is already counted: its secret opens a tenant */
 	SESSION_PAUSED = 1 << 21,      /* its command waits for the end of CLIENT PAUSE */
 	SESSION_SUSPENDED = 1 << 22,   /* its command is suspended */
 	SESSION_LONG = 1 << 24,        /* the command has CMD_LONG */

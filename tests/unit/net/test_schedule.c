@@ -1,4 +1,5 @@
 /* Commands on fibers, turn by turn: what is suspended disturbs nobody, and nobody disturbs it. */
+#include "net/sweep.h"
 #include "turned.h"
 
 #define COMMANDS 20 /* of a transaction that runs on a fiber: one check point each */
@@ -93,6 +94,26 @@ static void auth_into_a_busy_tenant_waits_with_all_that_follows(void **state) {
 	expect_counts(busy, "");
 	turned_expect(late, "+OK\r\n+OK\r\n");
 	turned_expect(other, "+OK\r\n+OK\r\n");
+	turned_free(s);
+}
+
+static void clients_that_wait_for_a_command_do_not_time_out(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client busy = turned_auth(s, "busy"), late = turned_connect(s), other = turned_auth(s, "busy"),
+			     silent = turned_connect(s);
+	send_transaction(busy, "INCR a\r\n", "");
+	turned_turns(s, 1);
+	turned_ask(late, "AUTH busy\r\nGET a\r\n", "");
+	turned_ask(other, "GET a\r\n", "");
+	s->worker->env.settings.auth_timeout = s->worker->env.settings.idle_timeout = 1;
+	s->worker->env.steady_ms += 5000;
+	sweep_run(s->worker);
+	client_expect_end(silent.fd);
+	turned_finish(s);
+	expect_counts(busy, "");
+	turned_expect(late, "+OK\r\n$2\r\n20\r\n");
+	turned_expect(other, "$2\r\n20\r\n");
 	turned_free(s);
 }
 
@@ -662,6 +683,7 @@ int main(void) {
 		cmocka_unit_test(other_commands_of_the_tenant_wait_in_their_order),
 		cmocka_unit_test(what_a_pipeline_has_behind_the_command_runs_behind_waiting_clients),
 		cmocka_unit_test(auth_into_a_busy_tenant_waits_with_all_that_follows),
+		cmocka_unit_test(clients_that_wait_for_a_command_do_not_time_out),
 		cmocka_unit_test(commands_without_auth_wait_too),
 		cmocka_unit_test(a_command_that_has_come_by_half_is_read_on),
 		cmocka_unit_test(messages_of_a_transaction_leave_when_it_has_ended),
