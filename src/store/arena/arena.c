@@ -88,6 +88,12 @@ bool arena_trim(struct arena *a, size_t max_bytes, bool all) {
 	return (uint64_t)h->dirty * ARENA_PAGE > slack;
 }
 
+bool arena_trim_before(struct arena *a, size_t size, size_t max_bytes) {
+	size_t pages = arena_block_size(size) / ARENA_PAGE;
+
+	return pages >= PUNCH_PAGES && !pages_fit_dirty(a, (uint32_t)pages) && arena_trim(a, max_bytes, false);
+}
+
 bool arena_keep_reserve(struct arena *a, bool keep) {
 	bool kept = a->keeps_reserve;
 	a->keeps_reserve = keep;
@@ -133,10 +139,8 @@ static uint32_t take_pages(struct arena *a, uint32_t pages, bool clean, enum pag
 	uint32_t page = pages_take(a, pages, clean, state);
 
 	/* Dirty pages count against the budget, and do not merge with clean neighbours. */
-	if (page == 0 && (a->header->dirty != 0 || a->header->idle != 0)) {
-		(void)arena_trim(a, SIZE_MAX, true);
-		if (a->header->dirty != 0)
-			return 0;
+	for (bool more = a->header->dirty != 0 || a->header->idle != 0; page == 0 && more;) {
+		more = arena_trim(a, MIB, true);
 		page = pages_take(a, pages, clean, state);
 	}
 	/* Free pages that were too small must not accumulate beside the taken ones. */

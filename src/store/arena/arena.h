@@ -49,6 +49,10 @@ void arena_free(struct arena *a, ref block, size_t size, enum arena_kind kind);
  * slack. Returns whether there are more. If `max_bytes` is 0, the call changes nothing. */
 bool arena_trim(struct arena *a, size_t max_bytes, bool all);
 
+/* Gives at most about `max_bytes` of the bytes back that arena_alloc() of a block of `size` bytes would give back.
+ * Returns whether there are more. */
+bool arena_trim_before(struct arena *a, size_t size, size_t max_bytes);
+
 /* Sets whether new pages must leave the budget's reserve free. The default is false. Returns the former setting. */
 bool arena_keep_reserve(struct arena *a, bool keep);
 /* Returns the budget of the arena, or NULL. */

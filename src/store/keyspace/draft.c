@@ -23,6 +23,18 @@
 /* Bytes of a new table. */
 #define FIRST_TABLE 64
 
+/* Bytes of free pages that are given back between two check points. */
+#define TRIM_PIECE ((size_t)256 << 10)
+
+/* Gives free pages back before the allocation of a large block, which would give all of them back at once. */
+static void trim_before(struct shard *s, size_t size) {
+	/* Neighbours must not take the pages that were made free. */
+	if (size < TRIM_PIECE || s->uncounted || fair_share_is_short(s))
+		return;
+	while (arena_trim_before(s->arena, size, TRIM_PIECE))
+		(void)fiber_check();
+}
+
 /* Allocates a block. If the shard or the machine is full, the tenant or other tenants make room. */
 static ref allocate(struct tenant *t, size_t size, enum arena_kind kind, bool zero, ref keep) {
 	struct arena *a = t->shard->arena;
@@ -212,6 +224,7 @@ int draft_make(struct tenant *t, struct database *d, const struct key *key, stru
 			return ATOMDB_E_OOM;
 		growth = table_growth(&d->table);
 	}
+	trim_before(s, size);
 	if (__builtin_expect(quota_over(t, old == NULL, bytes + growth) || fair_share_is_above(t, bytes + growth), 0))
 		return make_in_full(t, old == NULL ? d : NULL, key, len, flags, deadline, bytes, keep, out);
 	if (old == NULL) {
@@ -229,6 +242,7 @@ size_t draft_size(const struct key *key, size_t len, unsigned flags, int64_t dea
 
 int draft_make_in_room(struct tenant *t, const struct key *key, size_t len, unsigned flags, int64_t deadline, ref keep,
 		       struct draft *out) {
+	trim_before(t->shard, len);
 	return fill_draft(t, key, len, draft_flags(key, len, flags, deadline), deadline, keep, true, out);
 }
 

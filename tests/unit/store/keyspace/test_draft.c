@@ -1,13 +1,16 @@
 /* Drafts of entries: their deadlines, room and publication. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "atomdb/store/shard.h"
 #include "atomdb/store/shard_open.h"
 #include "atomdb/store/shard_tenants.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/fiber.h"
 #include "store/as_string.h"
 #include "store/keyspace/check.h"
 #include "store/keyspace/draft.h"
+#include "store/keyspace/record.h"
 #include "store/store.h"
 
 static void test_the_limits_of_a_tenant_bound_every_deadline(void **state) {
@@ -114,6 +117,52 @@ static void test_only_entries_older_than_the_kept_one_make_room(void **state) {
 	store_close(s, &t);
 }
 
+#define VALUES 16
+
+/* Makes and discards a draft of 4 MiB. */
+static void make_large(void *context) {
+	struct tenant *t = context;
+	struct key key = store_key(t, 0, "large");
+	struct draft draft;
+	assert_int_equal(draft_make(t, draft_database(t, &key, 4 * MIB, 0), &key, NULL, 4 * MIB, 0, 0, 0, &draft), 0);
+	draft_discard(t->shard, &draft);
+}
+
+static void test_free_pages_go_back_in_slices_before_a_large_draft(void **state) {
+	(void)state;
+	struct shard *s = store_shard(NULL);
+	struct tenant t;
+	struct fiber_pool pool;
+	store_open(s, &t, &(struct tenant_limits){0});
+	char *value = calloc(1, MIB), name[] = "a";
+	assert_non_null(value);
+	for (unsigned i = 0; i < VALUES; i++) {
+		struct key key = store_key(&t, 0, name);
+		assert_int_equal(string_set(&t, &key, NULL, (struct slice){value, MIB}, DEADLINE_NONE), 0);
+		name[0]++;
+	}
+	/* Each second one: the free pages do not hold a larger block. */
+	for (name[0] = 'a'; name[0] < 'a' + VALUES; name[0] += 2) {
+		struct key key = store_key(&t, 0, name);
+		assert_int_equal(keyspace_delete(&t, &key, store_find(&t, 0, name)), 0);
+	}
+	uint64_t resident = counter_get(&arena_counters(s->arena)->resident);
+	fiber_pool_init(&pool);
+	struct fiber *f = fiber_take(&pool);
+	assert_non_null(f);
+	fiber_start(f, make_large, &t);
+	while (!fiber_resume(f, 0)) {
+		uint64_t now = counter_get(&arena_counters(s->arena)->resident);
+		assert_true(now <= resident && resident - now <= MIB / 2);
+		resident = now;
+	}
+	assert_in_range(f->slices, VALUES / 2, 100);
+	fiber_put(&pool, f);
+	fiber_pool_deinit(&pool);
+	free(value);
+	store_close(s, &t);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_limits_of_a_tenant_bound_every_deadline),
@@ -121,6 +170,7 @@ int main(void) {
 		cmocka_unit_test(test_an_entry_keeps_its_deadline_if_asked),
 		cmocka_unit_test(test_a_draft_is_found_once_it_is_published),
 		cmocka_unit_test(test_only_entries_older_than_the_kept_one_make_room),
+		cmocka_unit_test(test_free_pages_go_back_in_slices_before_a_large_draft),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
