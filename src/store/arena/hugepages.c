@@ -5,8 +5,9 @@
  * as usual, which splits the huge page.
  *
  * The code reads only the kernel's own data: which pages are resident, by mincore(2). Therefore another thread may run
- * it while the owner works. Collapsing takes a fraction of a millisecond for each huge page. Each madvise(2) call also
- * waits for all processors, so adjacent ranges are collapsed in one call. */
+ * it while the owner works. Collapsing takes about a millisecond for each huge page, and an access to one of its pages
+ * waits for that. So nothing is collapsed while a command may be writing these pages, which is if the shard grows. Each
+ * madvise(2) call also waits for all processors, so adjacent ranges are collapsed in one call. */
 #include "store/arena/hugepages.h"
 
 #include <linux/mman.h>
@@ -22,6 +23,8 @@
 /* The most ranges that one arena_collapse() call looks at, and collapses. */
 #define LOOKED_AT 128
 #define COLLAPSED 16
+/* Bytes by which a shard grows, between two calls, that has a command which writes much. */
+#define GROWTH (8 * MIB)
 
 static bool is_done(const struct arena *a, uint32_t huge) {
 	return (a->hugepages.done[huge / 64] >> huge % 64 & 1) != 0;
@@ -63,9 +66,16 @@ static uint32_t collapse_run(struct arena *a, uint32_t first, uint32_t end, unsi
 	return next;
 }
 
+/* Returns whether the arena has grown much since the last call. */
+static bool has_grown(struct arena *a) {
+	uint64_t before = a->hugepages.resident;
+	a->hugepages.resident = counter_get(&a->counters.resident);
+	return a->hugepages.resident > before + GROWTH;
+}
+
 void arena_collapse(struct arena *a) {
 	struct stat file;
-	if (fstat(a->fd, &file) < 0)
+	if (has_grown(a) || fstat(a->fd, &file) < 0)
 		return;
 	uint32_t begin = FIRST_PAGE / HUGEPAGE_PAGES + 1, end = (uint32_t)((uint64_t)file.st_size / HUGEPAGE_BYTES);
 	uint32_t at = a->hugepages.next;

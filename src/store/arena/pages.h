@@ -94,6 +94,7 @@ struct arena {
 	bool keeps_reserve;
 	struct {
 		uint32_t next;                                  /* the range to look at next */
+		uint64_t resident;                              /* as of the last call */
 		uint64_t done[PAGES_MAX / HUGEPAGE_PAGES / 64]; /* collapsed ranges, one bit each */
 	} hugepages; /* used only by the thread that calls arena_collapse() */
 };

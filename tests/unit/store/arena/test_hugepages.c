@@ -111,9 +111,25 @@ static void full_memory_lies_on_huge_pages(void **state) {
 	arena_close(a);
 }
 
+static void a_shard_that_grows_much_is_left_alone(void **state) {
+	struct arena *a;
+	(void)state;
+	if (!kernel_can())
+		skip();
+	assert_int_equal(arena_open(&a, "test", NULL), 0);
+	arena_collapse(a);
+	fill(a);
+	arena_collapse(a);
+	assert_int_equal(huge(a), 0);
+	arena_collapse(a);
+	assert_true(huge(a) > 0);
+	arena_close(a);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(full_memory_lies_on_huge_pages),
+		cmocka_unit_test(a_shard_that_grows_much_is_left_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
