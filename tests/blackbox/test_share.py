@@ -161,7 +161,7 @@ def test_unauthenticated_clients_use_half_of_the_places(atomdb):
     server = atomdb.start("workers = 1;\nresp: { max_clients = 40; auth_timeout = 60; };\n")
     clients = [server.client() for _ in range(60)]
     # They use half of the places, and the server rejects the others.
-    assert server.metric("redis_connected_clients") == 20
+    wait_for(lambda: server.metric("redis_connected_clients") == 20, what="the places to be used")
     time.sleep(0.2)
     for number in range(10):
         with server.client(f"late-{number}") as late:
