@@ -263,7 +263,8 @@ static void end_task(struct task *k) {
 	/* The same command asks for its token again. */
 	if (!outcome_is_final(k->outcome) && !(k->request.command->flags & CMD_NO_AUTH))
 		token_bucket_give_back(&k->tenant->commands);
-	if (!(c->flags & CONNECTION_LEAVING))
+	/* A message that removes the tenant closes all its clients. Closing the last one here would free the tenant. */
+	if (!(c->flags & CONNECTION_LEAVING) && !k->tenant->clients.removed)
 		input_answer(c, k);
 	task_free(k);
 	handle_messages(w, messages);

@@ -236,6 +236,25 @@ static void invalidations_of_earlier_commands_do_not_wait_for_a_long_one(void **
 	turned_free(s);
 }
 
+static void a_long_write_whose_client_is_gone_is_whole(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client busy = turned_auth(s, "busy"), other = turned_auth(s, "busy");
+	client_send(busy.fd, "SETRANGE a 1000000 x\r\n");
+	turned_finish(s);
+	turned_expect(busy, ":1000001\r\n");
+	client_send(busy.fd, "BITOP NOT d a\r\n");
+	turned_turns(s, 2);
+	assert_non_null(tenant_of(other)->clients.task);
+	close(busy.fd);
+	turned_finish(s);
+	client_send(other.fd, "BITCOUNT d\r\n");
+	turned_finish(s);
+	/* 'x' has four bits of eight. */
+	turned_expect(other, ":8000004\r\n");
+	turned_free(s);
+}
+
 static void clients_that_go_leave_the_tenant_when_the_command_has_ended(void **state) {
 	struct turned *s = turned_new();
 	(void)state;
@@ -264,6 +283,20 @@ static void the_removal_of_a_tenant_waits_for_its_command(void **state) {
 		loop_turn(s->worker, 0);
 	client_expect_end(other.fd);
 	assert_int_equal(server_tenants((struct server *)&s->shared).clients, 0);
+	turned_free(s);
+}
+
+static void a_removed_tenants_reader_ends_at_its_next_check_point(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client busy = turned_auth(s, "busy");
+	fill_keys(busy, 2000);
+	client_send(busy.fd, "KEYS *\r\n");
+	turned_turns(s, 3);
+	assert_non_null(tenant_of(busy)->clients.task);
+	assert_int_equal(worker_post_removal(s->worker, tenant_of(busy)), 0);
+	turned_turns(s, 3);
+	client_expect_end(busy.fd);
 	turned_free(s);
 }
 
@@ -321,19 +354,24 @@ static void the_time_of_a_command_stands_still(void **state) {
 	struct turned *s = turned_new();
 	(void)state;
 	struct turned_client busy = turned_auth(s, "busy");
-	send_transaction(busy, "TIME\r\n", "SET a 1 PX 100\r\nPTTL a\r\n");
+	send_transaction(busy, "TIME\r\n", "SET a 1 PX 100\r\nTIME\r\nTIME\r\nPTTL a\r\n");
 	struct turned_client other = turned_auth(s, "other");
 	turned_turns(s, 3);
 	pass_ms(30);
 	turned_turns(s, 3);
 	turned_ask(other, "PING\r\n", "+PONG\r\n");
 	assert_int_equal(shard_now(s->shard), s->worker->env.now_ms);
-	turned_turns(s, COMMANDS);
+	turned_turns(s, COMMANDS - 5);
+	assert_int_equal(counter_get(&tenant_of(busy)->counters.keys), 1);
+	assert_non_null(tenant_of(busy)->clients.task);
+	pass_ms(30);
+	turned_turns(s, 5);
 	static char got[8192];
 	ssize_t n = recv(busy.fd, got, sizeof(got) - 1, 0);
 	assert_true(n > 0);
 	got[n] = '\0';
-	assert_non_null(strstr(got, "+OK\r\n:100\r\n"));
+	assert_non_null(strstr(got, "+OK\r\n*2"));
+	assert_string_equal(got + n - strlen(":100\r\n"), ":100\r\n");
 	turned_free(s);
 }
 
@@ -429,6 +467,19 @@ static void messages_of_an_abandoned_transaction_are_not_sent(void **state) {
 	assert_non_null(tenant_of(busy)->clients.task);
 	schedule_abandon(s->worker);
 	assert_int_equal(output_unsent(listener.connection), 0);
+	assert_int_equal(busy.connection->session.database, 3);
+	turned_free(s);
+}
+
+static void an_abandoned_transaction_begins_in_its_database_again(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client busy = turned_auth(s, "busy");
+	turned_ask(busy, "SELECT 3\r\n", "+OK\r\n");
+	send_transaction(busy, "SELECT 5\r\n", "");
+	turned_turns(s, 5);
+	assert_int_equal(busy.connection->session.database, 5);
+	schedule_abandon(s->worker);
 	assert_int_equal(busy.connection->session.database, 3);
 	turned_free(s);
 }
@@ -688,10 +739,12 @@ int main(void) {
 		cmocka_unit_test(a_command_that_has_come_by_half_is_read_on),
 		cmocka_unit_test(messages_of_a_transaction_leave_when_it_has_ended),
 		cmocka_unit_test(a_writer_whose_client_is_gone_comes_to_its_end),
+		cmocka_unit_test(a_long_write_whose_client_is_gone_is_whole),
 		cmocka_unit_test(a_reader_whose_client_is_gone_ends_at_its_next_check_point),
 		cmocka_unit_test(invalidations_of_earlier_commands_do_not_wait_for_a_long_one),
 		cmocka_unit_test(clients_that_go_leave_the_tenant_when_the_command_has_ended),
 		cmocka_unit_test(the_removal_of_a_tenant_waits_for_its_command),
+		cmocka_unit_test(a_removed_tenants_reader_ends_at_its_next_check_point),
 		cmocka_unit_test(commands_of_several_tenants_take_turns_and_a_new_one_comes_last),
 		cmocka_unit_test(a_worker_without_suspended_commands_is_not_busy),
 		cmocka_unit_test(time_spent_away_is_not_the_commands),
@@ -700,6 +753,7 @@ int main(void) {
 		cmocka_unit_test(arguments_of_any_number_and_size_stay_as_long_as_the_command),
 		cmocka_unit_test(an_abandoned_command_is_pending_again),
 		cmocka_unit_test(messages_of_an_abandoned_transaction_are_not_sent),
+		cmocka_unit_test(an_abandoned_transaction_begins_in_its_database_again),
 		cmocka_unit_test(no_command_begins_on_a_fiber_when_the_process_is_about_to_end),
 		cmocka_unit_test(a_suspended_commands_memory_is_charged),
 		cmocka_unit_test(replies_off_and_skipped_stay_so),
