@@ -163,6 +163,26 @@ static void messages_of_a_transaction_leave_when_it_has_ended(void **state) {
 	turned_free(s);
 }
 
+static void invalidations_of_prefixes_leave_when_the_command_has_ended(void **state) {
+	struct turned *s = turned_new();
+	char greeting[1024];
+	(void)state;
+	struct turned_client busy = turned_auth(s, "busy"), listener = turned_auth(s, "busy");
+	client_send(listener.fd, "HELLO 3\r\n");
+	loop_turn(s->worker, 0);
+	assert_true(recv(listener.fd, greeting, sizeof(greeting), 0) > 0);
+	turned_ask(listener, "CLIENT TRACKING ON BCAST\r\n", "+OK\r\n");
+	send_transaction(busy, "INCR a\r\n", "");
+	for (unsigned i = 0; i < COMMANDS; i++) {
+		loop_turn(s->worker, 0);
+		turned_expect(listener, "");
+	}
+	turned_finish(s);
+	turned_expect(listener, ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n");
+	expect_counts(busy, "");
+	turned_free(s);
+}
+
 static void a_writer_whose_client_is_gone_comes_to_its_end(void **state) {
 	struct turned *s = turned_new();
 	(void)state;
@@ -738,6 +758,7 @@ int main(void) {
 		cmocka_unit_test(commands_without_auth_wait_too),
 		cmocka_unit_test(a_command_that_has_come_by_half_is_read_on),
 		cmocka_unit_test(messages_of_a_transaction_leave_when_it_has_ended),
+		cmocka_unit_test(invalidations_of_prefixes_leave_when_the_command_has_ended),
 		cmocka_unit_test(a_writer_whose_client_is_gone_comes_to_its_end),
 		cmocka_unit_test(a_long_write_whose_client_is_gone_is_whole),
 		cmocka_unit_test(a_reader_whose_client_is_gone_ends_at_its_next_check_point),
