@@ -141,6 +141,8 @@ class Evicted(Neighbour):
     def begin(self):
         super().begin()
         self.other = self.connect()
+        # Entries of the slow log take memory, for which keys are evicted.
+        expect(self.client.cmd("CONFIG", "SET", "slowlog-log-slower-than", -1), "OK", "CONFIG SET")
         self.values = {}
 
     def step(self):
