@@ -16,6 +16,8 @@
 
 /* Entries that the shard processes at once, if a queued command must wait for it. */
 #define CATCH_UP 4096
+/* Queued commands that are freed between two check points. */
+#define CHECK_FREED 64
 /* Steps of pattern matching for all commands of a transaction together. */
 #define PATTERN_WORK (16 * GLOB_WORK)
 
@@ -98,16 +100,34 @@ bool transaction_is_long(const struct session *s) {
 	return x != NULL && (x->flags & CMD_LONG) != 0;
 }
 
+/* Frees the first command. */
+static void free_first(struct session *s, struct transaction *x) {
+	struct queued *k = x->first;
+	x->first = k->next;
+	if (x->first == NULL)
+		x->last = &x->first;
+	x->count--;
+	x->bytes -= k->bytes;
+	queued_free(s, k);
+}
+
+bool transaction_shed(struct session *s, unsigned units) {
+	struct transaction *x = transaction_of(s);
+	if (x == NULL)
+		return false;
+	for (; units > 0 && x->first != NULL; units--)
+		free_first(s, x);
+	return x->first != NULL;
+}
+
 void transaction_end(struct session *s) {
 	struct transaction *x = transaction_of(s);
+	size_t work = 0;
 	s->flags &= ~(uint32_t)(SESSION_MULTI | SESSION_EXECUTING | SESSION_DIRTY_QUEUE | SESSION_DIRTY_KEYS);
 	if (x == NULL)
 		return;
-	while (x->first != NULL) {
-		struct queued *k = x->first;
-		x->first = k->next;
-		queued_free(s, k);
-	}
+	for (; x->first != NULL; (void)fiber_check_every(&work, 1, CHECK_FREED))
+		free_first(s, x);
 	s->subscriber->transaction = NULL;
 	client_memory_free(s, x, sizeof(*x));
 }

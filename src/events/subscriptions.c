@@ -322,6 +322,24 @@ void subscription_remove_all(struct session *s, enum channel_kind kind) {
 	}
 }
 
+/* Ends up to `units` subscriptions of one kind. Returns whether there are more. */
+static bool shed(struct session *s, enum channel_kind kind, unsigned units) {
+	const struct list *all = &s->subscriber->kinds[kind].subscriptions;
+	/* The session may come back to the tenant: EXEC must fail then. */
+	if (kind == CHANNEL_WATCHED_KEY && !list_empty(all))
+		s->flags |= SESSION_DIRTY_KEYS;
+	for (; units > 0 && !list_empty(all); units--)
+		subscription_end(list_entry(all->next, struct subscription, by_subscriber));
+	return !list_empty(all);
+}
+
+bool subscriptions_shed(struct session *s, unsigned units) {
+	bool more = false;
+	for (unsigned i = 0; i < CHANNEL_KINDS && s->subscriber != NULL; i++)
+		more |= shed(s, (enum channel_kind)i, units);
+	return more;
+}
+
 /* --- hand-over to the next process ------------------------------------------------------------------------------ */
 
 /* Lists of channel records, by enum channel_kind. */

@@ -85,8 +85,17 @@ void connection_discard(struct connection *c) {
 
 /* --- the end ---------------------------------------------------------------------------------------------------- */
 
-/* Ends the connection for the client. The session stays in its tenant, whose suspended command may use it. */
-static void leave(struct connection *c, struct task *k) {
+/* Parts of a session's state in its tenant that are freed in one step. */
+#define SHED_UNITS 64
+/* Clients that hold too much, of which one turn closes so many at least. */
+#define EVICTED_LEAST 16
+
+/* Ends the connection for the client. The session stays in its tenant for now. `to`: the connection's list. */
+static void leave(struct connection *c, struct list *to) {
+	list_remove(&c->link);
+	list_push_back(to, &c->link);
+	if (c->flags & CONNECTION_LEAVING)
+		return;
 	if (c->flags & CONNECTION_REPLIED)
 		output_send_replies(c->worker);
 	c->flags |= CONNECTION_LEAVING | CONNECTION_FINISHED;
@@ -96,31 +105,41 @@ static void leave(struct connection *c, struct task *k) {
 	pending_drop(c);
 	output_drop(c);
 	connection_uncharge(c);
-	list_remove(&c->link);
-	list_push_back(&k->closing, &c->link);
-	if (k->connection == c)
+	struct task *k = task_of(c);
+	if (k != NULL)
 		task_cancel_reply(k);
 }
 
-/* Returns whether the connection has to stay until the suspended command of its tenant has ended. A command that runs
- * itself may close others. */
+/* Returns whether the connection has to stay until the suspended command of its tenant, which may use it, has ended. A
+ * command that runs itself may close others. */
 static bool must_stay(struct connection *c) {
 	struct tenant *t = c->session.tenant;
 	if (__builtin_expect(t == NULL || t->clients.task == NULL, 1) || fiber_current != NULL)
 		return false;
 	if (!(c->flags & CONNECTION_LEAVING))
-		leave(c, t->clients.task);
+		leave(c, &t->clients.task->closing);
+	return true;
+}
+
+/* Returns whether the session has so many subscriptions or queued commands that it leaves its tenant in parts. */
+static bool leaves_in_parts(struct connection *c) {
+	if (c->session.tenant == NULL || c->worker->closes_at_once || !session_shed(&c->session, SHED_UNITS))
+		return false;
+	leave(c, &c->worker->leaving);
+	client_memory_leave(&c->session);
+	c->worker->end_work = true;
 	return true;
 }
 
 void connection_close(struct connection *c) {
 	struct worker *w = c->worker;
-	if (c->fd < 0 || must_stay(c))
+	if (c->fd < 0 || must_stay(c) || leaves_in_parts(c))
 		return;
 	if (c->flags & CONNECTION_REPLIED)
 		output_send_replies(w);
 	/* The client may have been sent here to open a tenant with its secret, and leaves before it is attached. */
-	bool kept_out = c->session.tenant == NULL && (c->flags & CONNECTION_RUNNABLE) != 0;
+	bool kept_out = (c->session.tenant == NULL || (c->session.flags & SESSION_AUTH_PASSED)) &&
+			(c->flags & CONNECTION_RUNNABLE) != 0;
 	connection_uncharge(c);
 	/* The tenant may end with the session, and the pinned value ends with the tenant. */
 	output_drop(c);
@@ -148,11 +167,53 @@ void connection_overrun(struct connection *c) {
 	connection_uncharge(c);
 	list_remove(&c->link);
 	list_push_back(&w->evicted, &c->link);
+	w->end_work = true;
+}
+
+/* Closes a connection. Its tenant, which may end, pays for the time. */
+static __attribute__((cold, noinline)) void close_charged(struct connection *c) {
+	struct worker *w = c->worker;
+	cpu_time_enter(&w->cpu, c->session.tenant);
+	connection_close(c);
+	cpu_time_leave(&w->cpu);
 }
 
 void connection_close_evicted(struct worker *w) {
-	while (!list_empty(&w->evicted))
-		connection_close(list_entry(w->evicted.next, struct connection, link));
+	w->part_begin = clock_ticks();
+	for (unsigned i = 0; !list_empty(&w->evicted) && (i < EVICTED_LEAST || worker_has_time(w)); i++)
+		close_charged(list_entry(w->evicted.next, struct connection, link));
+}
+
+void connection_shed_leaving(struct worker *w) {
+	struct list todo;
+	list_init(&todo);
+	list_move_all(&todo, &w->leaving);
+	w->part_begin = clock_ticks();
+	do {
+		if (list_empty(&todo))
+			break;
+		struct connection *c = list_entry(todo.next, struct connection, link);
+		list_remove(&c->link);
+		list_push_back(&w->leaving, &c->link);
+		/* A suspended command may use the session. */
+		if (c->session.tenant->clients.task != NULL)
+			continue;
+		cpu_time_enter(&w->cpu, c->session.tenant);
+		bool more = true;
+		while (more && worker_has_time(w))
+			more = session_shed(&c->session, SHED_UNITS);
+		connection_close(c);
+		cpu_time_leave(&w->cpu);
+	} while (worker_has_time(w));
+	list_move_all(&todo, &w->leaving);
+	list_move_all(&w->leaving, &todo);
+}
+
+void connection_close_leaving(struct worker *w) {
+	w->closes_at_once = true;
+	while (!list_empty(&w->leaving))
+		connection_close(list_entry(w->leaving.next, struct connection, link));
+	connection_free_closed(w);
 }
 
 void connection_free_closed(struct worker *w) {

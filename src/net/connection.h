@@ -32,7 +32,7 @@ enum connection_flag {
 	CONNECTION_OVERRUN =
 		1 << 6, /* it holds too much: its buffers are freed, and it is closed at the end of the turn */
 	CONNECTION_REPLIED = 1 << 7, /* listed in worker->replies */
-	CONNECTION_LEAVING = 1 << 8, /* closed for the client; it ends with the suspended command of its tenant */
+	CONNECTION_LEAVING = 1 << 8, /* closed for the client; the session leaves its tenant later */
 };
 
 struct connection {
@@ -60,7 +60,8 @@ int connection_enter(struct worker *w, struct connection *c);
 /* Sends the connection, with its pending input, to the worker session.home. Afterwards this worker must not use it. */
 void connection_depart(struct connection *c);
 /* Closes the socket and leaves the tenant at once. The memory is freed at the end of the turn. If a command of the
- * tenant is suspended, the client is gone at once, and the rest follows when that command has ended. */
+ * tenant is suspended, or the session has very many subscriptions or queued commands, the client is gone at once, and
+ * the rest follows when that command has ended, or in parts. */
 void connection_close(struct connection *c);
 /* Closes the connection when its replies have arrived, or after some seconds. A further call checks whether they have
  * arrived. */
@@ -72,8 +73,12 @@ void connection_overrun(struct connection *c);
 void connection_evict(struct connection *c);
 /* Only counts and logs such a client. */
 void connection_report_evicted(const struct connection *c);
-/* Closes the clients of connection_overrun and connection_evict. */
+/* Closes the clients of connection_overrun and connection_evict, for a part of the turn. */
 void connection_close_evicted(struct worker *w);
+/* Frees more of the sessions that leave their tenants in parts, for a part of the turn. */
+void connection_shed_leaving(struct worker *w);
+/* Ends all sessions that leave their tenants in parts, because the process is about to end. */
+void connection_close_leaving(struct worker *w);
 /* Frees the connections that were closed in this turn. */
 void connection_free_closed(struct worker *w);
 /* Frees a connection that no worker has, and closes its socket. The session is not ended. */

@@ -95,6 +95,7 @@ static void host_leaving(struct session *s) {
 	if (c->worker->cpu.tenant == s->tenant)
 		cpu_time_leave(&c->worker->cpu);
 	connection_uncharge(c);
+	output_leave(c);
 	if (output_unshare(c) < 0)
 		s->flags |= SESSION_CLOSING;
 }

@@ -22,6 +22,7 @@
 #include "net/push.h"
 #include "net/schedule.h"
 #include "net/sweep.h"
+#include "net/task.h"
 #include "net/worker.h"
 
 /* Work of a shard in one turn, in entries: some tenths of a millisecond. */
@@ -137,7 +138,7 @@ static void prefetch_connection(const struct epoll_event *event) {
 }
 
 /* Returns whether a client is served after the others: it recently kept the worker long, or its tenant is ahead of the
- * others in CPU time. */
+ * others in CPU time, or has messages to send first. */
 static bool is_deferred(struct worker *w, const struct epoll_event *event) {
 	if (event->data.u64 < SOURCE_END)
 		return false;
@@ -145,7 +146,18 @@ static bool is_deferred(struct worker *w, const struct epoll_event *event) {
 	if (w->cpu.read > w->share_end_ticks)
 		w->share.ahead_ns = 0;
 	bool admitted = share_admits(&w->share, c->session.tenant);
-	return !admitted || c->greedy > 0;
+	return !admitted || c->greedy > 0 || worker_is_behind(w, c->session.tenant);
+}
+
+/* Notes that the tenants with suspended commands, waiting commands and unsent messages have work in this turn, so that
+ * virtual time does not pass them. */
+static __attribute__((cold, noinline)) void note_waiting(struct worker *w) {
+	list_for_each (node, &w->tasks)
+		(void)share_admits(&w->share, list_entry(node, struct task, link)->tenant);
+	list_for_each (node, &w->waiting)
+		(void)share_admits(&w->share, list_entry(node, struct pending, wait)->connection->session.tenant);
+	list_for_each (node, &w->pushing)
+		(void)share_admits(&w->share, list_entry(node, struct tenant, clients.pushing));
 }
 
 /* Serves some of the deferred clients, starting where the last turn stopped. The others stay ready for the next turn.
@@ -157,7 +169,8 @@ static void serve_deferred(struct worker *w, unsigned count) {
 	share_serve_ahead(&w->share);
 	while (tried < count && (!served || clock_ticks() < end)) {
 		const struct epoll_event *event = &w->deferred[(first + tried++) % count];
-		if (!share_admits(&w->share, ((const struct connection *)event->data.ptr)->session.tenant))
+		struct tenant *t = ((const struct connection *)event->data.ptr)->session.tenant;
+		if (!share_admits(&w->share, t) || worker_is_behind(w, t))
 			continue;
 		serve(w, event);
 		served = true;
@@ -222,30 +235,20 @@ static void serve_ready(struct worker *w, unsigned count) {
 		serve_deferred(w, deferred);
 }
 
-static void move_all(struct list *to, struct list *from) {
-	while (!list_empty(from)) {
-		struct list *node = from->next;
-		list_remove(node);
-		list_push_back(to, node);
-	}
-}
-
 /* Tries each waiting command once, if its tenant is not ahead, for at most GREEDY_TICKS. The next call continues with
  * the rest. */
 static void retry_waiting(struct worker *w) {
 	struct list tries, ahead;
 	list_init(&tries);
 	list_init(&ahead);
-	move_all(&tries, &w->waiting);
-	list_for_each (node, &tries)
-		(void)share_admits(&w->share, list_entry(node, struct pending, wait)->connection->session.tenant);
+	list_move_all(&tries, &w->waiting);
 	share_serve_ahead(&w->share);
 	uint64_t begin = clock_ticks();
 	while (!list_empty(&tries) && clock_ticks() - begin <= GREEDY_TICKS) {
 		struct pending *p = list_entry(tries.next, struct pending, wait);
 		struct tenant *t = p->connection->session.tenant;
 		list_remove(&p->wait);
-		if (!share_admits(&w->share, t)) {
+		if (!share_admits(&w->share, t) || worker_is_behind(w, t)) {
 			list_push_back(&ahead, &p->wait);
 			continue;
 		}
@@ -255,9 +258,9 @@ static void retry_waiting(struct worker *w) {
 		input_resume(p->connection);
 		cpu_time_leave(&w->cpu);
 	}
-	move_all(&ahead, &tries);
-	move_all(&ahead, &w->waiting);
-	move_all(&w->waiting, &ahead);
+	list_move_all(&ahead, &tries);
+	list_move_all(&ahead, &w->waiting);
+	list_move_all(&w->waiting, &ahead);
 }
 
 /* Queues the commands whose wait is over. */
@@ -267,6 +270,7 @@ static void resume_paused(struct worker *w) {
 		struct session *s = &list_entry(node, struct pending, wait)->connection->session;
 		if (s->wait_ms <= w->env.steady_ms) {
 			s->wait_ms = 0;
+			(void)share_admits(&w->share, s->tenant);
 			list_remove(node);
 			list_push_back(&w->waiting, node);
 		} else if (s->wait_ms < w->resume_ms) {
@@ -397,6 +401,16 @@ static void hang(struct worker *w) {
 #endif
 }
 
+/* Closes clients that hold too much or leave, and sends what was pushed, for a part of the turn each. */
+static __attribute__((cold, noinline)) void end_clients_and_pushes(struct worker *w) {
+	connection_close_evicted(w);
+	connection_shed_leaving(w);
+	push_flush(w);
+	w->pushes_left = !list_empty(&w->pushing);
+	w->end_work = w->pushes_left || !list_empty(&w->pushed) || !list_empty(&w->evicted) || !list_empty(&w->leaving);
+	w->busy |= w->end_work;
+}
+
 /* Sends what the turn has to send. */
 static inline void end_turn(struct worker *w) {
 	output_end_replies(w);
@@ -404,10 +418,8 @@ static inline void end_turn(struct worker *w) {
 		tracking_turn_ended(&w->env);
 	if (__builtin_expect(w->env.feed.lines.len != 0 || w->env.feed.lost, 0))
 		worker_send_monitor_feed(w);
-	while (__builtin_expect(!list_empty(&w->pushed) || !list_empty(&w->evicted), 0)) {
-		connection_close_evicted(w);
-		push_flush(w);
-	}
+	if (__builtin_expect(w->end_work, 0))
+		end_clients_and_pushes(w);
 	if (__builtin_expect(!list_empty(&w->closed), 0))
 		connection_free_closed(w);
 }
@@ -416,6 +428,8 @@ void loop_turn(struct worker *w, int wait_ms) {
 	int n = epoll_take(w->epoll, w->events, WORKER_EVENTS, wait_ms);
 	uint64_t begin = clock_ticks();
 	share_begin_turn(&w->share);
+	if (__builtin_expect(w->busy, 0))
+		note_waiting(w);
 	w->share_end_ticks = begin + SHARE_TICKS;
 	hang(w);
 	loop_read_clocks(w);
@@ -479,7 +493,9 @@ static void drain(struct worker *w) {
 	while (!list_empty(&w->tasks) && w->env.now_ns < end_ns)
 		loop_turn(w, 0);
 	schedule_finish(w);
-	end_turn(w);
+	do
+		end_turn(w);
+	while (w->pushes_left);
 }
 
 void loop_run(struct worker *w) {
@@ -493,6 +509,8 @@ void loop_run(struct worker *w) {
 		stop(w);
 	else
 		drain(w);
+	w->closes_at_once = true;
 	schedule_abandon(w);
+	connection_close_leaving(w);
 	heap_keep(false);
 }

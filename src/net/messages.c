@@ -131,14 +131,16 @@ void worker_test_hang(struct worker *w, bool hang) {
 }
 #endif
 
-/* Closes all clients of a tenant that has clients. The tenant may end with the last of them. */
+/* Closes all clients of a tenant that has clients. The tenant may end with the last of them. Some may leave later. */
 static void close_clients(struct tenant *t) {
-	bool last;
+	struct list *next = t->clients.sessions.next, *node;
+	const struct list *end = &t->clients.sessions;
 	do {
-		struct session *s = list_entry(t->clients.sessions.next, struct session, tenant_link);
-		last = t->clients.sessions.next == t->clients.sessions.prev;
+		node = next;
+		next = node->next;
+		struct session *s = list_entry(node, struct session, tenant_link);
 		connection_close(list_entry(s, struct connection, session));
-	} while (!last);
+	} while (next != end);
 }
 
 void worker_take_accepted(struct worker *w, struct message *m) {

@@ -25,6 +25,7 @@
 #include "atomdb/util/error.h"
 #include "net/connection.h"
 #include "net/report.h"
+#include "net/task.h"
 #include "net/worker.h"
 
 /* A client with more unsent replies is not served. A client may write a long pipeline before it reads: this, with the
@@ -61,8 +62,13 @@ size_t output_unsent(const struct connection *c) {
 	return output_unread(c) + (pinned != NULL ? pinned->rest.len : 0);
 }
 
+static __attribute__((cold, noinline)) bool is_held(const struct connection *c) {
+	const struct task *k = c->session.tenant == NULL ? NULL : c->session.tenant->clients.task;
+	return k != NULL && k->number == c->output->held;
+}
+
 bool output_is_held(const struct connection *c) {
-	return __builtin_expect(c->output != NULL, 0) && c->output->held;
+	return __builtin_expect(c->output != NULL, 0) && c->output->held != 0 && is_held(c);
 }
 
 bool output_is_behind(const struct connection *c) {
@@ -149,7 +155,7 @@ void output_compact(struct output *o) {
 	if (o->sent <= o->bytes.len / 2)
 		return;
 	buffer_consume(&o->bytes, o->sent);
-	o->held_at -= o->held ? o->sent : 0;
+	o->held_at -= o->held != 0 ? o->sent : 0;
 	list_for_each (node, &o->inserts)
 		list_entry(node, struct insert, link)->at -= o->sent;
 	o->sent = 0;
@@ -216,30 +222,24 @@ static int send_insert(struct connection *c, struct insert *in) {
 	return 1;
 }
 
-void output_hold_back(struct output *o) {
-	if (o->held)
-		return;
-	o->held = true;
+void output_hold_back(struct output *o, uint64_t task) {
+	o->held = task;
 	o->held_at = o->bytes.len;
 	o->held_inserts = o->insert_count;
-}
-
-void output_release(struct output *o) {
-	o->held = false;
 }
 
 void output_take_back(struct output *o) {
 	while (o->insert_count > o->held_inserts)
 		end_insert(o, list_entry(o->inserts.prev, struct insert, link));
 	o->bytes.len = o->held_at;
-	o->held = false;
+	o->held = 0;
 }
 
 /* In the next turn a client with an insert is served behind the others, like a greedy one. */
 int output_send_held(struct connection *c) {
 	struct output *o = c->output;
 	struct insert *in = first_insert(o);
-	if (__builtin_expect(o->held, 0))
+	if (__builtin_expect(output_is_held(c), 0))
 		return 0;
 	if (__builtin_expect(in == NULL, 1))
 		return send_bytes(c, o->bytes.len);
@@ -407,6 +407,38 @@ int output_deserialize_pinned(struct connection *c, struct slice record) {
 	return 0;
 }
 
+static void queue_tenant(struct worker *w, struct tenant *t) {
+	if (!list_linked(&t->clients.pushing))
+		list_push_back(&w->pushing, &t->clients.pushing);
+}
+
+void output_queue(struct connection *c) {
+	struct tenant *t = c->session.tenant;
+	list_push_back(t != NULL ? &t->clients.pushed : &c->worker->pushed, &c->output->push);
+	c->worker->end_work = true;
+	if (t != NULL)
+		queue_tenant(c->worker, t);
+}
+
+void output_queue_all(struct worker *w, struct tenant *t, struct list *outputs) {
+	if (list_empty(outputs))
+		return;
+	list_move_all(&t->clients.pushed, outputs);
+	w->end_work = true;
+	queue_tenant(w, t);
+}
+
+void output_leave(struct connection *c) {
+	struct tenant *t = c->session.tenant;
+	if (c->output != NULL && list_linked(&c->output->push)) {
+		list_remove(&c->output->push);
+		list_push_back(&c->worker->pushed, &c->output->push);
+		c->worker->end_work = true;
+	}
+	if (list_empty(&t->clients.pushed))
+		list_remove(&t->clients.pushing);
+}
+
 bool output_later(struct connection *c) {
 	struct worker *w = c->worker;
 	if (c->output != NULL || w->output.len > GATHERED_MOST)
@@ -431,7 +463,7 @@ static void keep_reply(struct connection *c, struct slice rest, ssize_t sent) {
 	if (sent < 0 || output_hold(c, rest) < 0)
 		shutdown(c->fd, SHUT_RDWR);
 	else
-		list_push_back(&c->worker->pushed, &c->output->push);
+		output_queue(c);
 }
 
 void output_send_replies(struct worker *w) {

@@ -16,6 +16,7 @@
 #define OUTPUT_KEPT ((size_t)1 << 20)
 
 struct connection;
+struct tenant;
 struct worker;
 
 /* Bytes in the middle of an output that are sent from their own memory: a pinned value, or a buffer that several
@@ -37,8 +38,8 @@ struct output {
 	size_t shared_bytes;   /* unsent bytes of shared inserts */
 	struct insert *pinned; /* the pinned insert, or NULL */
 	struct connection *connection;
-	struct list push;    /* linked in worker->pushed, or in task->pushed of the tenant while it is held */
-	bool held;           /* nothing is sent until the suspended command of the tenant has ended */
+	struct list push;    /* linked in a list of push.h, or in task->pushed of the tenant while it is held */
+	uint64_t held;       /* number of the task for whose end it waited last; 0: none */
 	size_t held_at;      /* bytes that were there before it was held */
 	size_t held_inserts; /* likewise */
 };
@@ -89,13 +90,19 @@ size_t output_limit(const struct connection *c);
 /* The same without a charge: the reply is charged while it is written beyond it. */
 size_t output_free_limit(const struct connection *c);
 
+/* Sends the output of the connection at the end of the turn. The output is in no list. */
+void output_queue(struct connection *c);
+/* The same for the outputs of a list, which are of clients of `t`. Empties the list. */
+void output_queue_all(struct worker *w, struct tenant *t, struct list *outputs);
+/* The client leaves its tenant: its output waits for no other client of it. */
+void output_leave(struct connection *c);
+
 /* The parts of the functions above, for push.c. */
 
 /* Gives the connection an output. It must not have one. Returns 0 or -ENOMEM. */
 int output_make(struct connection *c);
-/* Holds the output: what comes in from here on is sent after output_release(). */
-void output_hold_back(struct output *o);
-void output_release(struct output *o);
+/* Holds the output until the end of the task of this number, with what comes in from here on. */
+void output_hold_back(struct output *o, uint64_t task);
 /* Removes what came in since output_hold_back(), and releases the output. */
 void output_take_back(struct output *o);
 /* Removes the sent bytes if they are more than half of the buffer. */

@@ -10,13 +10,15 @@
 
 /* Pushed bytes above this size are sent before the turn ends. */
 #define PUSH_EARLY ((size_t)256 << 10)
+/* Clients that one turn sends to at least. */
+#define FLUSHED_LEAST 16
 
 /* Holds the bytes that a suspended command pushes until the command has ended. */
 static void hold_back(struct connection *c, struct task *k) {
 	struct output *o = c->output;
-	if (o->held)
+	if (o->held == k->number)
 		return;
-	output_hold_back(o);
+	output_hold_back(o, k->number);
 	list_remove(&o->push);
 	list_push_back(&k->pushed, &o->push);
 	if (c->interest & EPOLLOUT)
@@ -40,7 +42,7 @@ static struct output *begin_push(struct connection *c) {
 	if (__builtin_expect(k != NULL, 0))
 		hold_back(c, k);
 	else if (!list_linked(&c->output->push))
-		list_push_back(&w->pushed, &c->output->push);
+		output_queue(c);
 	output_compact(c->output);
 	return c->output;
 }
@@ -78,25 +80,51 @@ void push_shared(struct connection *c, struct slice head, struct shared *shared)
 		end_push(c, before);
 }
 
+/* Sends the output of a client. May end its tenant. */
+static void flush_client(struct connection *c) {
+	struct worker *w = c->worker;
+	list_remove(&c->output->push);
+	cpu_time_enter(&w->cpu, c->session.tenant);
+	bool failed = output_flush(c) < 0;
+	cpu_time_leave(&w->cpu);
+	if (failed) {
+		connection_close(c);
+		return;
+	}
+	if (c->flags & CONNECTION_FINISHED)
+		return;
+	if (connection_charge(c) < 0) {
+		connection_evict(c);
+		return;
+	}
+	/* If the socket took all of it, epoll does not report it. */
+	pending_wake(c);
+	connection_settle(c);
+}
+
+static struct connection *first_of(const struct list *outputs) {
+	return list_entry(outputs->next, struct output, push)->connection;
+}
+
+/* Takes the next client of the next tenant, which comes last then. Returns NULL if the tenant has none left. */
+static struct connection *next_client(struct worker *w) {
+	struct tenant *t = list_entry(w->pushing.next, struct tenant, clients.pushing);
+	const struct list *outputs = &t->clients.pushed;
+	list_remove(&t->clients.pushing);
+	if (list_empty(outputs))
+		return NULL;
+	if (outputs->next != outputs->prev)
+		list_push_back(&w->pushing, &t->clients.pushing);
+	return first_of(outputs);
+}
+
 void push_flush(struct worker *w) {
-	while (!list_empty(&w->pushed)) {
-		struct connection *c = list_entry(w->pushed.next, struct output, push)->connection;
-		list_remove(&c->output->push);
-		cpu_time_enter(&w->cpu, c->session.tenant);
-		bool failed = output_flush(c) < 0;
-		cpu_time_leave(&w->cpu);
-		if (failed) {
-			connection_close(c);
-			continue;
-		}
-		if (c->flags & CONNECTION_FINISHED)
-			continue;
-		if (connection_charge(c) < 0) {
-			connection_evict(c);
-			continue;
-		}
-		/* If the socket took all of it, epoll does not report it. */
-		pending_wake(c);
-		connection_settle(c);
+	w->part_begin = clock_ticks();
+	while (!list_empty(&w->pushed))
+		flush_client(first_of(&w->pushed));
+	for (unsigned i = 0; !list_empty(&w->pushing) && (i < FLUSHED_LEAST || worker_has_time(w)); i++) {
+		struct connection *c = next_client(w);
+		if (c != NULL)
+			flush_client(c);
 	}
 }

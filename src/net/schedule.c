@@ -162,26 +162,11 @@ static void begin_reply(struct task *k) {
 	k->writer.muted = from->muted;
 }
 
-static void move_all(struct list *to, struct list *from) {
-	while (!list_empty(from)) {
-		struct list *node = from->next;
-		list_remove(node);
-		list_push_back(to, node);
-	}
-}
-
-/* Sends the bytes that the command has pushed at the end of the turn. */
-static void release_pushed(struct task *k) {
-	for (struct list *node = k->pushed.next; node != &k->pushed; node = node->next)
-		output_release(list_entry(node, struct output, push));
-	move_all(&k->worker->pushed, &k->pushed);
-}
-
 /* The command has ended in its first slice: it is as if it had run without a fiber. */
 static enum outcome end_at_once(struct task *k) {
 	enum outcome outcome = k->outcome;
 	k->tenant->clients.task = NULL;
-	release_pushed(k);
+	output_queue_all(k->worker, k->tenant, &k->pushed);
 	if (outcome_is_final(outcome))
 		task_take_reply(k);
 	task_free(k);
@@ -231,7 +216,7 @@ static void detach(struct task *k) {
 	k->tenant->clients.task = NULL;
 	k->tenant->clients.task_end_ns = w->env.now_ns;
 	k->connection->session.flags &= ~(uint32_t)SESSION_SUSPENDED;
-	move_all(&w->waiting, &k->waiting);
+	list_move_all(&w->waiting, &k->waiting);
 }
 
 /* Closes the connections that stayed for the task. */
@@ -259,8 +244,8 @@ static void end_task(struct task *k) {
 	struct list leaving;
 	list_init(&leaving);
 	detach(k);
-	release_pushed(k);
-	move_all(&leaving, &k->closing);
+	output_queue_all(k->worker, k->tenant, &k->pushed);
+	list_move_all(&leaving, &k->closing);
 	k->messages = NULL;
 	/* The same command asks for its token again. */
 	if (!outcome_is_final(k->outcome) && !(k->request.command->flags & CMD_NO_AUTH))
@@ -293,7 +278,7 @@ static struct task *next_task(struct worker *w) {
 	struct task *least = NULL;
 	list_for_each (node, &w->tasks) {
 		struct task *k = list_entry(node, struct task, link);
-		if (!is_held(k) && share_admits(&w->share, k->tenant) &&
+		if (!is_held(k) && share_admits(&w->share, k->tenant) && !worker_is_behind(w, k->tenant) &&
 		    (least == NULL || k->tenant->share_ns < least->tenant->share_ns))
 			least = k;
 	}
@@ -358,7 +343,7 @@ static void run_on(struct task *k) {
 void schedule_finish(struct worker *w) {
 	struct list todo;
 	list_init(&todo);
-	move_all(&todo, &w->tasks);
+	list_move_all(&todo, &w->tasks);
 	while (!list_empty(&todo)) {
 		struct task *k = list_entry(todo.next, struct task, link);
 		list_remove(&k->link);
@@ -391,7 +376,7 @@ static void abandon(struct task *k) {
 	list_init(&leaving);
 	detach(k);
 	take_back_pushed(k);
-	move_all(&leaving, &k->closing);
+	list_move_all(&leaving, &k->closing);
 	drop_messages(k);
 	if (k->request.command->flags & CMD_READONLY)
 		shard_resume(k->tenant);

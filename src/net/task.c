@@ -153,6 +153,7 @@ struct task *task_new(struct connection *c, const struct request *r) {
 	buffer_init(&k->scratch);
 	k->last = &k->messages;
 	k->worker = c->worker;
+	k->number = ++k->worker->task_number;
 	k->connection = c;
 	k->tenant = c->session.tenant;
 	k->database = c->session.database;

@@ -17,6 +17,7 @@ struct worker;
 
 struct task {
 	struct list link;    /* in worker->tasks */
+	uint64_t number;     /* of the worker's tasks, from 1 on */
 	struct fiber *fiber; /* owned */
 	struct worker *worker;
 	struct connection *connection;

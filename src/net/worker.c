@@ -75,6 +75,8 @@ static struct worker *allocate(void) {
 	list_init(&w->waiting);
 	list_init(&w->paused);
 	list_init(&w->pushed);
+	list_init(&w->pushing);
+	list_init(&w->leaving);
 	list_init(&w->evicted);
 	list_init(&w->closed);
 	list_init(&w->tasks);
@@ -115,10 +117,12 @@ static void close_list(struct list *l) {
 }
 
 void worker_close_clients(struct worker *w) {
+	w->closes_at_once = true;
 	close_list(&w->unauthenticated);
 	close_list(&w->authenticated);
 	close_list(&w->lingering);
 	close_list(&w->evicted);
+	close_list(&w->leaving);
 	connection_free_closed(w);
 }
 

@@ -85,13 +85,20 @@ struct worker {
 	struct list lingering;       /* to be closed when their replies are sent, oldest first */
 	struct list waiting;         /* pending commands to be tried in each turn */
 	struct list paused;          /* pending commands to be tried from resume_ms on */
-	struct list pushed;          /* output to be sent at the end of the turn */
 	struct list evicted;         /* to be closed at the end of the turn; without buffers */
+	struct list leaving;         /* closed for their clients; they leave their tenants a part in each turn */
 	struct list closed;          /* closed in this turn, freed at its end: an event may still refer to them */
+
+	/* Output to be sent at the end of the turn: see push.h. */
+	struct list pushed;  /* output of clients without a tenant */
+	struct list pushing; /* tenants with such output, by clients.pushing: the next one to send first */
+	bool pushes_left;    /* some was left at the end of the last turn */
+	bool end_work;       /* output is to be sent, or clients are to be closed, at the end of the turn */
 
 	/* Commands that run on fibers: see task.h and schedule.h. */
 	struct list tasks; /* suspended, the next one to run first */
 	struct fiber_pool fibers;
+	uint64_t task_number; /* of the last task */
 	uint64_t slice_ticks; /* clock_ticks() for all tasks in one turn; 0: up to one check point of one task */
 	uint64_t slice_left;  /* of them, in this turn */
 	uint64_t slice_turn;  /* 1 + counters.turns when a task ran last */
@@ -116,6 +123,7 @@ struct worker {
 	bool busy;         /* a shard has more due work */
 	bool accepting;    /* the listeners are in the epoll set */
 	bool stopping;
+	bool closes_at_once;            /* connections leave their tenants in one part: the process is about to end */
 	uint64_t stop_ns;               /* latest end of the stop */
 	uint64_t unauthenticated_bytes; /* bytes held by unauthenticated clients */
 	uint64_t longest_ticks;         /* clock_ticks of counters.longest_turn_ns */
@@ -150,6 +158,11 @@ enum source { SOURCE_INBOX, SOURCE_TIMER, SOURCE_LISTENER, SOURCE_END = 4096 };
 /* Returns whether the part of the turn that began at w->part_begin may go on: each part has half a slice. */
 static inline bool worker_has_time(const struct worker *w) {
 	return clock_ticks() - w->part_begin < w->slice_ticks / 2;
+}
+
+/* Returns whether the tenant has output that was left in the last turn. */
+static inline bool worker_is_behind(const struct worker *w, const struct tenant *t) {
+	return __builtin_expect(w->pushes_left, 0) && t != NULL && list_linked(&t->clients.pushing);
 }
 
 /* Schedules a sweep if a client can time out. */

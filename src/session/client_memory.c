@@ -44,16 +44,21 @@ static struct session *greediest(const struct tenant *t, const struct session *a
 	return found;
 }
 
+void client_memory_leave(struct session *s) {
+	if (s->flags & SESSION_EVICTED)
+		return;
+	s->flags |= SESSION_EVICTED;
+	s->leaving_bytes = s->event_bytes;
+	s->tenant->clients.leaving_bytes += s->leaving_bytes;
+}
+
 /* Frees the client's buffers at once, and the rest of its memory at the end of the turn. */
 void client_memory_evict(struct tenant *t, struct session *s) {
 	if (s->env->host == NULL || s->env->host->evict == NULL || (s->flags & SESSION_EVICTED))
 		return;
 	counter_add(&t->counters.clients_evicted, 1);
-	s->flags |= SESSION_EVICTED;
+	client_memory_leave(s);
 	s->env->host->evict(s, weigh(s).bytes);
-	/* The rest of its memory is freed at the end of the turn. */
-	s->leaving_bytes = s->event_bytes;
-	t->clients.leaving_bytes += s->leaving_bytes;
 }
 
 /* Returns whether `bytes` more are within the limit after the clients that are being closed are gone. */

@@ -61,6 +61,14 @@ static void detach_modules(struct session *s) {
 	assert(s->event_bytes == 0 && s->leaving_bytes == 0);
 }
 
+bool session_shed(struct session *s, unsigned units) {
+	const struct session_modules *m = s->env->modules;
+	bool more = false;
+	for (unsigned i = 0; m != NULL && i < m->count; i++)
+		more |= m->all[i].shed != NULL && m->all[i].shed(s, units);
+	return more;
+}
+
 int session_attach(struct session *s, struct tenant *t) {
 	if (s->tenant == t)
 		return 0;

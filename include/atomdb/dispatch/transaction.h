@@ -15,6 +15,8 @@ bool transaction_must_wait(const struct session *s);
 void transaction_run(struct session *s);
 /* Module hook: ends the transaction. Watched keys stay watched. */
 void transaction_end(struct session *s);
+/* Module hook: frees up to `units` queued commands of a session that leaves. Returns whether there are more. */
+bool transaction_shed(struct session *s, unsigned units);
 /* Returns whether a queued command may write. */
 bool transaction_writes(const struct session *s);
 /* Returns whether all queued commands only read keys. */

@@ -105,6 +105,9 @@ int subscriber_open(struct session *s);
  * still attached to its tenant. */
 void subscriber_close(struct session *s);
 
+/* Module hook: ends up to `units` subscriptions of each kind. Returns whether there are more. */
+bool subscriptions_shed(struct session *s, unsigned units);
+
 static inline uint64_t subscription_count(const struct session *s, enum channel_kind kind) {
 	return s->subscriber == NULL ? 0 : s->subscriber->kinds[kind].count;
 }

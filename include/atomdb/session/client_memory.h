@@ -42,6 +42,8 @@ void client_memory_free(struct session *s, void *memory, size_t bytes);
  * count when a client must be closed. */
 void client_memory_count(struct session *s, int64_t bytes);
 
+/* Notes that the session leaves its tenant soon: what it holds counts as free in the limit of the clients. */
+void client_memory_leave(struct session *s);
 /* Frees the buffers of a client that runs no command, and closes it at the end of the turn. */
 void client_memory_evict(struct tenant *t, struct session *s);
 /* Returns whether a command of `bytes`, of which `charged` are charged already, would be refused even if its client

@@ -12,6 +12,9 @@ struct session_module {
 	void (*attach)(struct session *s);
 	/* The session is about to leave its tenant. */
 	void (*detach)(struct session *s);
+	/* Frees up to `units` subscriptions, queued commands and the like of a session that is about to leave its
+	 * tenant. Returns whether it has more. */
+	bool (*shed)(struct session *s, unsigned units);
 	/* A command of a session with a flag of SESSION_ATTENTION has ended. */
 	void (*after_command)(struct session *s, const struct request *r, enum outcome outcome);
 	/* Writes the state for the next process, in the field of this name of the session's record. */

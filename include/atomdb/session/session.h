@@ -157,7 +157,7 @@ enum session_flag {
 	SESSION_SLEEPING = 1 << 14, /* its DEBUG SLEEP waits */
 	/* It had MONITOR in the previous process: see session_link. */
 	SESSION_MONITOR_KEPT = 1 << 15,
-	SESSION_EVICTED = 1 << 16, /* closed at the end of the turn */
+	SESSION_EVICTED = 1 << 16, /* leaves its tenant soon, at the end of the turn or in parts */
 	SESSION_RESUMED = 1 << 17, /* restored after a restart: it has a client's place already */
 	SESSION_NAMED = 1 << 20,   /* AUTH gave the name of the tenant: see session_user */
 	SESSION_SECRET = 1 << 18, /* the arguments of the running command contain secrets, which are wiped afterwards */
@@ -231,6 +231,9 @@ void session_deinit(struct session *s);
  * without a change if a command of the tenant is suspended, ATOMDB_E_FULL if max_clients of the tenant is reached, or
  * ATOMDB_E_OOM. After the last two the session has no tenant. */
 int session_attach(struct session *s, struct tenant *t);
+/* Frees up to `units` subscriptions, queued commands and the like of a session that is about to leave its tenant.
+ * Returns whether it has more: session_detach() would take long. */
+bool session_shed(struct session *s, unsigned units);
 /* Leaves the tenant and resets the session to its state before AUTH: database 0, no name. The session may then move to
  * another worker. */
 void session_detach(struct session *s);

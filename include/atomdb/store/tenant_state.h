@@ -105,6 +105,8 @@ struct tenant_clients {
 	void (*free_stats)(struct tenant *t);
 	uint64_t leaving_bytes; /* part of counters.client_bytes: held by clients that close at the end of the turn */
 	int64_t pause_end_ms;   /* CLIENT PAUSE: end of the pause by CLOCK_MONOTONIC; 0: no pause */
+	struct list pushed;     /* output of its clients that is sent at the end of the turn: see src/net/push.h */
+	struct list pushing;    /* link in the worker's list of tenants with such output */
 	struct task *task;      /* the command that runs on a fiber, the others wait; NULL: none */
 	uint64_t task_end_ns;   /* CLOCK_MONOTONIC of the end of its last command that was suspended; 0: none was */
 	uint64_t cpu_paid_ns;   /* CLOCK_MONOTONIC until which its CPU time is paid for: see src/net/cpu_limit.h */

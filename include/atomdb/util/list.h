@@ -36,6 +36,17 @@ static inline void list_remove(struct list *node) {
 	list_init(node);
 }
 
+/* Moves all nodes of `from` to the end of `to`. */
+static inline void list_move_all(struct list *to, struct list *from) {
+	if (list_empty(from))
+		return;
+	from->next->prev = to->prev;
+	to->prev->next = from->next;
+	from->prev->next = to;
+	to->prev = from->prev;
+	list_init(from);
+}
+
 #define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 /* Iterates over a list. The body may remove the current node, but no other. */

@@ -7,6 +7,9 @@
 #include "commands/connection/client_name.h"
 #include "commands/handlers.h"
 
+/* Subscriptions, queued commands and the like that a session frees in one turn when it leaves its tenant. */
+#define SHED_UNITS 1024
+
 static void report(struct session *s, enum log_event_id id) {
 	struct client_facts facts = {.address = ""};
 	if (s->env->host != NULL)
@@ -91,6 +94,12 @@ static bool authenticate(struct session *s, struct slice name, struct slice secr
 	int error = registry_authenticate(s->env->registry, name, secret, &t, &worker);
 	if (error < 0) {
 		*outcome = refuse(s, error);
+		return false;
+	}
+	/* It leaves its tenant in parts, if it has much there. */
+	if (t != s->tenant && session_shed(s, SHED_UNITS)) {
+		s->flags |= SESSION_AUTH_PASSED;
+		*outcome = OUTCOME_RETRY;
 		return false;
 	}
 	if (worker != s->env->worker) {
@@ -237,6 +246,8 @@ enum outcome cmd_quit(struct session *s, const struct request *r) {
 
 enum outcome cmd_reset(struct session *s, const struct request *r) {
 	(void)r;
+	if (session_shed(s, SHED_UNITS))
+		return OUTCOME_RETRY;
 	session_detach(s);
 	(void)client_text_set(&s->name, SLICE(""));
 	s->database = 0;

@@ -22,6 +22,8 @@ void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *
 	static const struct tenant_identity unknown;
 	*t = (struct tenant){.shard = s, .identity = &unknown};
 	list_init(&t->clients.sessions);
+	list_init(&t->clients.pushed);
+	list_init(&t->clients.pushing);
 	list_init(&t->over);
 	list_init(&t->suspension.link);
 	take_limits(t, limits);
@@ -30,6 +32,7 @@ void tenant_init(struct tenant *t, struct shard *s, const struct tenant_limits *
 
 void tenant_deinit(struct tenant *t) {
 	assert(list_empty(&t->clients.sessions) && t->clients.subscriptions == NULL);
+	assert(list_empty(&t->clients.pushed) && !list_linked(&t->clients.pushing));
 	assert(counter_get(&t->counters.client_bytes) == 0 && t->clients.leaving_bytes == 0);
 	if (t->clients.free_stats != NULL)
 		t->clients.free_stats(t);

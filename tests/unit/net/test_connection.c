@@ -1,7 +1,8 @@
 /* The life of a connection: authentication, the move to another worker, memory, the end. */
 #include <fcntl.h>
 
-#include "server.h"
+#include "atomdb/events/subscriptions.h"
+#include "turned.h"
 
 static struct server *start_with(struct settings settings) {
 	struct tenants_config tenants_config = server_open_tenants();
@@ -92,11 +93,126 @@ static void answers_half_closed_connections(void **state) {
 	server_free(s);
 }
 
+enum { MANY = 5000 };
+
+/* Returns a client with MANY subscriptions. */
+static struct turned_client subscriber_of_many(struct turned *s, const char *secret) {
+	struct turned_client c = turned_auth(s, secret);
+	static char command[MANY * 16], drop[1 << 20];
+	int len = sprintf(command, "*%d\r\n$9\r\nSUBSCRIBE\r\n", MANY + 1);
+	for (unsigned i = 0; i < MANY; i++)
+		len += sprintf(command + len, "$5\r\n%05u\r\n", i);
+	/* In RESP3 a subscriber may run any command. */
+	client_send(c.fd, "HELLO 3\r\n");
+	client_send(c.fd, command);
+	for (unsigned i = 0; i < 1000; i++) {
+		turned_turns(s, 1);
+		(void)!recv(c.fd, drop, sizeof(drop), 0);
+	}
+	return c;
+}
+
+static uint64_t subscriptions_of(const struct tenant *t) {
+	return t->clients.subscriptions == NULL ? 0 : t->clients.subscriptions->subscriptions.count;
+}
+
+/* Expects that the subscriptions go in at least two turns, and returns when they are gone. */
+static void expect_to_go_in_parts(struct turned *s, const struct tenant *t) {
+	unsigned turns = 0;
+	for (uint64_t left = MANY; left > 0 && turns < 1000; turns++) {
+		turned_turns(s, 1);
+		assert_true(left - subscriptions_of(t) <= 2100);
+		left = subscriptions_of(t);
+	}
+	assert_in_range(turns, MANY / 2100, 999);
+}
+
+/* `stays` keeps the tenant open. */
+static void a_client_with_many_subscriptions_leaves_in_parts(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client stays = turned_auth(s, "many"), many = subscriber_of_many(s, "many");
+	struct tenant *t = stays.connection->session.tenant;
+	assert_int_equal(subscriptions_of(t), MANY);
+	close(many.fd);
+	expect_to_go_in_parts(s, t);
+	turned_turns(s, 2);
+	assert_int_equal(counter_get(&t->counters.clients), 1);
+	assert_true(list_empty(&s->worker->leaving));
+	turned_ask(stays, "PING\r\n", "+PONG\r\n");
+	close(stays.fd);
+	turned_free(s);
+}
+
+static void a_client_that_is_killed_is_gone_at_once_and_leaves_in_parts(void **state) {
+	struct turned *s = turned_new();
+	char byte;
+	(void)state;
+	struct turned_client stays = turned_auth(s, "many"), many = subscriber_of_many(s, "many");
+	struct tenant *t = stays.connection->session.tenant;
+	turned_ask(stays, "CLIENT KILL TYPE pubsub\r\n", ":1\r\n");
+	assert_int_equal(recv(many.fd, &byte, 1, 0), 0);
+	expect_to_go_in_parts(s, t);
+	close(many.fd);
+	close(stays.fd);
+	turned_free(s);
+}
+
+static void a_client_goes_to_another_tenant_when_all_its_subscriptions_have_ended(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client stays = turned_auth(s, "many"), many = subscriber_of_many(s, "many");
+	struct tenant *t = stays.connection->session.tenant;
+	client_send(many.fd, "AUTH other\r\nSET a b\r\n");
+	expect_to_go_in_parts(s, t);
+	turned_turns(s, 3);
+	turned_expect(many, "+OK\r\n+OK\r\n");
+	turned_ask(stays, "EXISTS a\r\n", ":0\r\n");
+	many = subscriber_of_many(s, "many");
+	client_send(many.fd, "RESET\r\nAUTH many\r\n");
+	expect_to_go_in_parts(s, t);
+	turned_turns(s, 3);
+	turned_expect(many, "+RESET\r\n+OK\r\n");
+	close(many.fd);
+	close(stays.fd);
+	turned_free(s);
+}
+
+/* The tenant ends when the last of its clients has left it. */
+static void a_tenant_is_removed_when_a_client_with_many_subscriptions_has_left(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client first = turned_auth(s, "many"), many = subscriber_of_many(s, "many"),
+			     last = turned_auth(s, "many");
+	assert_int_equal(worker_post_removal(s->worker, first.connection->session.tenant), 0);
+	turned_turns(s, 100);
+	assert_int_equal(counter_get(&s->worker->counters.clients), 0);
+	close(first.fd);
+	close(many.fd);
+	close(last.fd);
+	turned_free(s);
+}
+
+static void clients_that_are_still_leaving_are_gone_at_the_end_of_the_process(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client many = subscriber_of_many(s, "many");
+	close(many.fd);
+	turned_turns(s, 1);
+	assert_false(list_empty(&s->worker->leaving));
+	turned_free(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hands_over_what_is_behind_auth),
 		cmocka_unit_test(bounds_what_unauthenticated_clients_hold),
 		cmocka_unit_test(answers_half_closed_connections),
+		cmocka_unit_test(a_client_with_many_subscriptions_leaves_in_parts),
+		cmocka_unit_test(a_client_that_is_killed_is_gone_at_once_and_leaves_in_parts),
+		cmocka_unit_test(a_client_goes_to_another_tenant_when_all_its_subscriptions_have_ended),
+		cmocka_unit_test(a_tenant_is_removed_when_a_client_with_many_subscriptions_has_left),
+		cmocka_unit_test(clients_that_are_still_leaving_are_gone_at_the_end_of_the_process),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

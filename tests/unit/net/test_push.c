@@ -1,5 +1,5 @@
 /* Bytes that are not replies, to a client of another connection's command. */
-#include "server.h"
+#include "turned.h"
 
 static struct server *start_with(struct settings settings) {
 	struct tenants_config tenants_config = server_open_tenants();
@@ -93,11 +93,93 @@ static void a_subscriber_that_does_not_read_is_closed_alone(void **state) {
 	server_free(s);
 }
 
+#define MESSAGE "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n"
+
+/* Connects clients of a tenant that subscribe to c. */
+static void turned_subscribe(struct turned *s, const char *secret, struct turned_client *clients, unsigned count) {
+	for (unsigned i = 0; i < count; i++) {
+		clients[i] = turned_auth(s, secret);
+		client_send(clients[i].fd, "SUBSCRIBE c\r\n");
+		turned_turns(s, 3);
+		turned_expect(clients[i], "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+	}
+}
+
+/* Returns how many of the clients have something to read. */
+static unsigned reached(const struct turned_client *clients, unsigned count) {
+	unsigned n = 0;
+	char byte;
+	for (unsigned i = 0; i < count; i++)
+		n += recv(clients[i].fd, &byte, 1, MSG_PEEK) == 1;
+	return n;
+}
+
+static void close_all(const struct turned_client *clients, unsigned count) {
+	for (unsigned i = 0; i < count; i++)
+		close(clients[i].fd);
+}
+
+/* In these turns a part has no time, so that it sends to as few clients as a part ever does. */
+static void one_turn_sends_to_some_clients_and_to_each_tenants(void **state) {
+	enum { MANY = 60, MOST = 16 };
+	struct turned *s = turned_new();
+	struct turned_client many[MANY], few[1];
+	(void)state;
+	turned_subscribe(s, "many", many, MANY);
+	turned_subscribe(s, "few", few, 1);
+	struct turned_client loud = turned_auth(s, "many"), quiet = turned_auth(s, "few");
+	turned_ask(loud, "PUBLISH c m\r\n", ":60\r\n");
+	assert_int_equal(reached(many, MANY), MOST);
+	/* The tenant's next message waits for the first one; a neighbour's does not. */
+	client_send(loud.fd, "PUBLISH c m\r\n");
+	turned_ask(quiet, "PUBLISH c m\r\n", ":1\r\n");
+	turned_expect(few[0], MESSAGE);
+	turned_expect(loud, "");
+	assert_int_equal(reached(many, MANY), 2 * MOST - 1);
+	turned_turns(s, 20);
+	turned_expect(loud, ":60\r\n");
+	for (unsigned i = 0; i < MANY; i++)
+		turned_expect(many[i], MESSAGE MESSAGE);
+	close_all(many, MANY);
+	close_all(few, 1);
+	close(loud.fd);
+	close(quiet.fd);
+	turned_free(s);
+}
+
+static void clients_that_leave_before_they_are_sent_to_disturb_nothing(void **state) {
+	enum { MANY = 60 };
+	struct turned *s = turned_new();
+	struct turned_client many[MANY];
+	(void)state;
+	turned_subscribe(s, "many", many, MANY);
+	struct turned_client loud = turned_auth(s, "many");
+	turned_ask(loud, "PUBLISH c m\r\n", ":60\r\n");
+	/* Some close, and some go to another tenant with their message. */
+	for (unsigned i = 0; i < MANY; i += 3)
+		connection_close(many[i].connection);
+	for (unsigned i = 1; i < MANY; i += 3)
+		session_detach(&many[i].connection->session);
+	turned_turns(s, 20);
+	for (unsigned i = 1; i < MANY; i++)
+		if (i % 3 != 0)
+			turned_expect(many[i], MESSAGE);
+	/* All clients of a tenant with messages leave at once, and it ends. */
+	turned_ask(loud, "PUBLISH c m\r\n", ":20\r\n");
+	worker_close_clients(s->worker);
+	turned_turns(s, 2);
+	close_all(many, MANY);
+	close(loud.fd);
+	turned_free(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_message_reaches_every_subscriber_in_order),
 		cmocka_unit_test(a_large_message_is_shared),
 		cmocka_unit_test(a_subscriber_that_does_not_read_is_closed_alone),
+		cmocka_unit_test(one_turn_sends_to_some_clients_and_to_each_tenants),
+		cmocka_unit_test(clients_that_leave_before_they_are_sent_to_disturb_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -753,6 +753,23 @@ static void a_command_outside_of_a_fiber_that_stalls_is_logged_too(void **state)
 	turned_free(s);
 }
 
+/* No CPU time passes for tenants here: the test sets their virtual times. */
+static void a_tenant_that_is_ahead_waits_for_a_suspended_command_of_one_that_is_not(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client busy = turned_auth(s, "busy"), ahead = turned_auth(s, "ahead");
+	send_transaction(busy, "INCR a\r\n", "");
+	turned_turns(s, 2);
+	tenant_of(ahead)->share_ns = 1 + 5 * SHARE_SLICE_NS;
+	turned_ask(ahead, "PING\r\n", "");
+	turned_ask(ahead, "", "");
+	assert_non_null(tenant_of(busy)->clients.task);
+	turned_finish(s);
+	expect_counts(busy, "");
+	turned_expect(ahead, "+PONG\r\n");
+	turned_free(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_suspended_command_lets_other_tenants_go_on),
@@ -791,6 +808,7 @@ int main(void) {
 		cmocka_unit_test(a_tenant_gives_way_for_a_short_time_only),
 		cmocka_unit_test(a_command_that_misses_its_check_points_is_counted_and_logged_once),
 		cmocka_unit_test(a_command_outside_of_a_fiber_that_stalls_is_logged_too),
+		cmocka_unit_test(a_tenant_that_is_ahead_waits_for_a_suspended_command_of_one_that_is_not),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
