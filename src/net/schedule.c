@@ -27,8 +27,19 @@
 
 /* --- the slices -------------------------------------------------------------------------------------------------- */
 
+/* Returns how many slices a command has before it stays suspended for good: $ATOMDB_TEST_HOLD. A test ends the process
+ * in the middle of its commands. */
+static uint64_t slices_before_hold(void) {
+#ifdef ATOMDB_TEST_HOOKS
+	const char *slices = getenv("ATOMDB_TEST_HOLD");
+	if (slices != NULL)
+		return strtoull(slices, NULL, 10);
+#endif
+	return UINT64_MAX;
+}
+
 void schedule_set_slice(struct worker *w, double ticks) {
-	if (fiber_test_yields()) {
+	if (fiber_test_yields() || slices_before_hold() != UINT64_MAX) {
 		w->slice_ticks = 0;
 		return;
 	}
@@ -258,28 +269,14 @@ static void end_task(struct task *k) {
 	close_leaving(w, &leaving);
 }
 
-#ifdef ATOMDB_TEST_HOOKS
-/* Returns whether the task stays suspended for good: it has had $ATOMDB_TEST_HOLD slices. A test ends the process in
- * the middle of the command. */
-static bool is_held(const struct task *k) {
-	const char *slices = getenv("ATOMDB_TEST_HOLD");
-	return slices != NULL && k->fiber->slices >= strtoull(slices, NULL, 10);
-}
-#else
-static bool is_held(const struct task *k) {
-	(void)k;
-	return false;
-}
-#endif
-
 /* Returns the task of the tenant with the least virtual time, or NULL if all of them are ahead of other tenants. Of
  * equal ones, returns the task that waited longest. */
 static struct task *next_task(struct worker *w) {
 	struct task *least = NULL;
 	list_for_each (node, &w->tasks) {
 		struct task *k = list_entry(node, struct task, link);
-		if (!is_held(k) && share_admits(&w->share, k->tenant) && !worker_is_behind(w, k->tenant) &&
-		    (least == NULL || k->tenant->share_ns < least->tenant->share_ns))
+		if (k->fiber->slices < slices_before_hold() && share_admits(&w->share, k->tenant) &&
+		    !worker_is_behind(w, k->tenant) && (least == NULL || k->tenant->share_ns < least->tenant->share_ns))
 			least = k;
 	}
 	return least;

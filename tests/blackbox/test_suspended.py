@@ -231,7 +231,7 @@ def suspended(service, kinds, slices):
     for case in cases:
         case.reference(service)
         case.prepare(service)
-    service.restart(environment={"ATOMDB_TEST_YIELD": "1", "ATOMDB_TEST_HOLD": str(slices)})
+    service.restart(environment={"ATOMDB_TEST_HOLD": str(slices)})
     for case in cases:
         case.begin(service)
     return cases
@@ -296,7 +296,7 @@ def test_the_next_process_still_sees_changes_of_keys_that_a_suspended_transactio
         clients[name] = service.client("busy")
     busy, other = clients["busy"], clients["other"]
     assert busy.many([("SET", "k", "old"), ("WATCH", "k", "n"), ("GET", "k")]) == ["OK", "OK", b"old"]
-    service.restart(environment={"ATOMDB_TEST_YIELD": "1", "ATOMDB_TEST_HOLD": "7"})
+    service.restart(environment={"ATOMDB_TEST_HOLD": "7"})
     commands = transaction(("INCR", "n"), ("SET", "k", "mine"))
     busy.send(b"".join(encode(*command) for command in commands))
     run_turns(service, 50)
