@@ -15,7 +15,10 @@ static char *render(struct metrics *m) {
 	assert_int_equal(buffer_append(&b, "\n", 1, SIZE_MAX), 0);
 	assert_int_equal(metrics_render(m, METRICS_TEXT, true, &b), 0);
 	assert_int_equal(buffer_append(&b, "", 1, SIZE_MAX), 0);
-	return b.data;
+	char *page = strdup(b.data);
+	assert_non_null(page);
+	buffer_deinit(&b);
+	return page;
 }
 
 static struct metrics *new_metrics(const struct counters *f) {
