@@ -269,14 +269,23 @@ static void end_task(struct task *k) {
 	close_leaving(w, &leaving);
 }
 
+/* Returns whether the task has had the slices that a test allows. Its tenant does not hold up the time of the others.
+ */
+static bool is_held(const struct task *k) {
+	bool held = k->fiber->slices >= slices_before_hold();
+	if (held)
+		share_use(k->tenant, SHARE_SLICE_NS);
+	return held;
+}
+
 /* Returns the task of the tenant with the least virtual time, or NULL if all of them are ahead of other tenants. Of
  * equal ones, returns the task that waited longest. */
 static struct task *next_task(struct worker *w) {
 	struct task *least = NULL;
 	list_for_each (node, &w->tasks) {
 		struct task *k = list_entry(node, struct task, link);
-		if (k->fiber->slices < slices_before_hold() && share_admits(&w->share, k->tenant) &&
-		    !worker_is_behind(w, k->tenant) && (least == NULL || k->tenant->share_ns < least->tenant->share_ns))
+		if (!is_held(k) && share_admits(&w->share, k->tenant) && !worker_is_behind(w, k->tenant) &&
+		    (least == NULL || k->tenant->share_ns < least->tenant->share_ns))
 			least = k;
 	}
 	return least;
