@@ -10,6 +10,7 @@
 #include "atomdb/store/string.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/work_meter.h"
 #include "net/connection.h"
 #include "net/output.h"
 #include "net/report.h"
@@ -221,6 +222,7 @@ static APART enum verdict run_window(struct connection *c, struct batch *b, stru
 			}
 		}
 		b->done = begin + v->commands[i].end;
+		work_meter_point();
 		if (__builtin_expect(w->writer.failed, 0) && !drop_reply(c))
 			return VERDICT_DROP;
 		if (__builtin_expect(outcome == OUTCOME_CLOSE || (s->flags & (SESSION_CLOSING | SESSION_SECRET)), 0)) {

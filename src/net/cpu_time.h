@@ -11,6 +11,7 @@
 
 #include "atomdb/store/tenant_state.h"
 #include "atomdb/util/clock.h"
+#include "atomdb/util/work_meter.h"
 #include "net/cpu_limit.h"
 #include "net/share.h"
 
@@ -58,6 +59,7 @@ static inline void cpu_time_enter(struct cpu_time *c, struct tenant *t) {
 /* Charges the ticks since the last reading, and counts them in the tenant's share and its limit. */
 static inline void cpu_time_leave(struct cpu_time *c) {
 	struct tenant *t = c->tenant;
+	work_meter_point();
 	uint64_t now = clock_ticks(), ticks = now - c->read;
 	c->read = now;
 	c->tenant = NULL;

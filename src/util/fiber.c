@@ -226,6 +226,7 @@ void fiber_yield(struct fiber *f) {
 bool fiber_resume(struct fiber *f, uint64_t ticks) {
 	uint64_t now = clock_ticks();
 	assert(fiber_current == NULL && !f->done);
+	work_meter_point();
 	f->away += now - f->suspended;
 	f->end = now + ticks;
 	f->slices++;
@@ -242,6 +243,7 @@ bool fiber_resume(struct fiber *f, uint64_t ticks) {
 	__sanitizer_finish_switch_fiber(f->outside_fake, NULL, NULL);
 #endif
 	fiber_current = NULL;
+	work_meter_point();
 	f->suspended = clock_ticks();
 	return f->done;
 }

@@ -12,6 +12,7 @@
 
 #include "atomdb/util/clock.h"
 #include "atomdb/util/list.h"
+#include "atomdb/util/work_meter.h"
 
 /* Bytes of a stack. An overflow hits a guard page and ends the process. */
 #define FIBER_STACK ((size_t)512 << 10)
@@ -105,6 +106,7 @@ static inline bool fiber_check(void) {
 #endif
 	if (__builtin_expect(f == NULL, 1))
 		return false;
+	work_meter_point();
 	if (__builtin_expect(clock_ticks() >= f->end, 0))
 		fiber_yield(f);
 	return f->cancelled;
