@@ -58,6 +58,10 @@ bool long_by_value(const struct session *s, const struct request *r) {
 	       string_value_or_empty(value, text).len > VALUE_BYTES;
 }
 
+bool long_by_options_and_value(const struct session *s, const struct request *r) {
+	return long_by_options(s, r) && long_by_value(s, r);
+}
+
 bool long_by_arguments_or_bytes(const struct session *s, const struct request *r) {
 	return long_by_arguments(s, r) || long_by_bytes(s, r);
 }

@@ -18,6 +18,8 @@ bool long_by_bytes(const struct session *s, const struct request *r);
 bool long_by_arguments_or_bytes(const struct session *s, const struct request *r);
 /* The value of its first key is large. */
 bool long_by_value(const struct session *s, const struct request *r);
+/* SET: the same, if it has options, such as GET. */
+bool long_by_options_and_value(const struct session *s, const struct request *r);
 /* The same, or it has a number that may be a large offset. */
 bool long_by_offset(const struct session *s, const struct request *r);
 bool long_by_arguments_or_offset(const struct session *s, const struct request *r);

@@ -233,18 +233,18 @@ enum outcome dispatch_run_admitted(struct session *s, struct request *r, uint64_
 	return (s->flags & SESSION_ATTENTION) != 0 ? admission_run(s, r, ticks) : command_run(s, r, ticks);
 }
 
-/* Whether the command is to run on a fiber. A command of EXEC is on EXEC's, and one that is only queued takes no time.
- */
+/* Whether the command is to run on a fiber. A command of EXEC is on EXEC's, and one that is only queued is
+ * copied. */
 static bool is_long(const struct session *s, const struct request *r) {
 	const struct command *c = r->command;
 	const struct session_host *host = s->env->host;
-	bool large = ((s->flags & SESSION_LARGE) != 0 || fiber_test_yields()) && !(c->flags & CMD_NO_AUTH);
-	if ((!(c->flags & CMD_LONG) && !large) || fiber_current != NULL || s->tenant == NULL || host == NULL ||
-	    host->run_long == NULL)
+	if (fiber_current != NULL || s->tenant == NULL || host == NULL || host->run_long == NULL)
 		return false;
-	if ((s->flags & SESSION_MULTI) && !(c->flags & CMD_IN_MULTI))
-		return false;
-	return large || c->is_long == NULL || c->is_long(s, r);
+	if ((s->flags & SESSION_LARGE) && !(c->flags & CMD_NO_AUTH))
+		return true;
+	bool queued = (s->flags & SESSION_MULTI) && !(c->flags & CMD_IN_MULTI);
+	bool yields = fiber_test_yields() && !(c->flags & CMD_NO_AUTH);
+	return !queued && (yields || command_is_long(s, r));
 }
 
 /* Runs a command that needs attention or may take long. */

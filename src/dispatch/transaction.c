@@ -5,6 +5,7 @@
 #include "atomdb/events/monitor.h"
 #include "atomdb/events/tracking.h"
 #include "atomdb/session/client_memory.h"
+#include "atomdb/session/reply.h"
 #include "atomdb/session/tenant_stats.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/tenant.h"
@@ -20,6 +21,9 @@
 #define CHECK_FREED 64
 /* Steps of pattern matching for all commands of a transaction together. */
 #define PATTERN_WORK (16 * GLOB_WORK)
+
+/* Copied arguments between two check points. */
+#define CHECK_ARGUMENTS 256
 
 /* A command with its arguments, in one block. */
 struct queued {
@@ -73,7 +77,7 @@ static size_t queued_size(const struct request *r) {
 
 /* Copies a command. Returns NULL if there is no room. */
 static struct queued *queued_new(struct session *s, const struct request *r) {
-	size_t bytes = queued_size(r);
+	size_t bytes = queued_size(r), work = 0;
 	struct queued *k = client_memory_alloc(s, bytes);
 	if (k == NULL)
 		return NULL;
@@ -82,7 +86,8 @@ static struct queued *queued_new(struct session *s, const struct request *r) {
 	for (uint32_t i = 0; i < r->argc; i++) {
 		k->argv[i] = (struct slice){text, r->argv[i].len};
 		if (r->argv[i].len != 0)
-			memcpy(text, r->argv[i].data, r->argv[i].len);
+			fiber_copy(text, r->argv[i].data, r->argv[i].len);
+		(void)fiber_check_every(&work, 1, CHECK_ARGUMENTS);
 		text += r->argv[i].len;
 	}
 	return k;
@@ -97,7 +102,12 @@ static void queued_free(struct session *s, struct queued *k) {
 
 bool transaction_is_long(const struct session *s) {
 	const struct transaction *x = transaction_of(s);
-	return x != NULL && (x->flags & CMD_LONG) != 0;
+	for (const struct queued *k = x == NULL ? NULL : x->first; k != NULL; k = k->next) {
+		struct request r = {.argv = k->argv, .argc = k->argc, .command = k->command};
+		if (command_is_long(s, &r))
+			return true;
+	}
+	return false;
 }
 
 /* Frees the first command. */

@@ -210,7 +210,7 @@ static struct channel *channel_new(struct subscriptions *h, struct session *s, e
 	*channel = (struct channel){.kind = kind, .database = (uint16_t)database, .length = name.len};
 	channel->link.hash = channel_hash(h->tenant, kind, database, name);
 	if (name.len != 0)
-		memcpy(channel->name, name.data, name.len);
+		fiber_copy(channel->name, name.data, name.len);
 	list_init(&channel->subscriptions);
 	list_push_back(&h->kinds[kind].channels, &channel->order);
 	h->kinds[kind].count++;

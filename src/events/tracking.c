@@ -3,6 +3,7 @@
 #include "atomdb/events/tracking_broadcast.h"
 #include "atomdb/session/client_memory.h"
 #include "atomdb/session/keys.h"
+#include "atomdb/session/reply.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
 
@@ -171,7 +172,8 @@ void tracking_remember(struct session *s, const struct request *r) {
 	    ((x->options & TRACKING_OPTIN) && !caching) || ((x->options & TRACKING_OPTOUT) && caching))
 		return;
 	struct command_keys keys = command_keys_begin(c, r->argv, r->argc);
-	for (uint32_t at; command_keys_next(&keys, &at);)
+	size_t work = 0;
+	for (uint32_t at; command_keys_next(&keys, &at); (void)fiber_check_every(&work, 1, CHECK_KEYS))
 		remember(s, r->argv[at]);
 }
 
@@ -203,13 +205,16 @@ void tracking_swapped(struct subscriptions *h) {
 }
 
 void tracking_flushed(struct subscriptions *h) {
+	size_t work = 0;
 	tracking_swapped(h);
 	/* All clients have received their invalidations. */
 	while (h->kinds[CHANNEL_TRACKED_KEY].count != 0) {
 		struct channel *channel =
 			list_entry(h->kinds[CHANNEL_TRACKED_KEY].channels.next, struct channel, order);
-		for (uint64_t left = channel->count; left > 0; left--)
+		for (uint64_t left = channel->count; left > 0; left--) {
 			subscription_end(list_entry(channel->subscriptions.next, struct subscription, by_channel));
+			(void)fiber_check_every(&work, 1, CHECK_KEYS);
+		}
 	}
 }
 

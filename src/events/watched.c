@@ -21,7 +21,8 @@ int watched_add(struct session *s, const struct request *r) {
 		(void)keyspace_find(s->tenant, &key, LOOKUP_PEEK);
 		if (subscription_add(s, CHANNEL_WATCHED_KEY, s->database, r->argv[i]) >= 0)
 			continue;
-		while (subscription_count(s, CHANNEL_WATCHED_KEY) > before)
+		for (; subscription_count(s, CHANNEL_WATCHED_KEY) > before;
+		     (void)fiber_check_every(&work, 1, CHECK_KEYS))
 			subscription_end(list_entry(watched->prev, struct subscription, by_subscriber));
 		return ATOMDB_E_OOM;
 	}
@@ -35,11 +36,13 @@ void watched_forget(struct session *s) {
 }
 
 void watched_check(struct session *s) {
+	size_t work = 0;
 	list_for_each (node, &s->subscriber->kinds[CHANNEL_WATCHED_KEY].subscriptions) {
 		const struct channel *channel = list_entry(node, struct subscription, by_subscriber)->channel;
 		struct key key =
 			keyspace_key(s->tenant, keyspace_db_slot(s->tenant, channel->database), channel_name(channel));
 		(void)keyspace_find(s->tenant, &key, LOOKUP_PEEK);
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 	}
 }
 
@@ -80,8 +83,10 @@ void watched_touch(struct subscriptions *h, unsigned database, struct slice name
 }
 
 void watched_flush(struct subscriptions *h, unsigned database) {
+	size_t work = 0;
 	list_for_each (node, &h->kinds[CHANNEL_WATCHED_KEY].channels) {
 		const struct channel *channel = list_entry(node, struct channel, order);
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		if (database != channel->database && database != TENANT_DATABASES)
 			continue;
 		struct key key =
@@ -92,10 +97,12 @@ void watched_flush(struct subscriptions *h, unsigned database) {
 }
 
 void watched_swap(struct tenant *t, unsigned a, unsigned b) {
+	size_t work = 0;
 	if (t->clients.subscriptions == NULL)
 		return;
 	list_for_each (node, &t->clients.subscriptions->kinds[CHANNEL_WATCHED_KEY].channels) {
 		const struct channel *channel = list_entry(node, struct channel, order);
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		if (channel->database != a && channel->database != b)
 			continue;
 		struct key here = keyspace_key(t, keyspace_db_slot(t, a), channel_name(channel));

@@ -12,6 +12,7 @@
 #include "atomdb/events/tracking_broadcast.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/util/heap.h"
+#include "atomdb/util/work_meter.h"
 #include "net/accept.h"
 #include "net/connection.h"
 #include "net/fanout.h"
@@ -427,6 +428,7 @@ static inline void end_turn(struct worker *w) {
 void loop_turn(struct worker *w, int wait_ms) {
 	int n = epoll_take(w->epoll, w->events, WORKER_EVENTS, wait_ms);
 	uint64_t begin = clock_ticks();
+	work_meter_point();
 	share_begin_turn(&w->share);
 	if (__builtin_expect(w->busy, 0))
 		note_waiting(w);
@@ -437,6 +439,7 @@ void loop_turn(struct worker *w, int wait_ms) {
 	serve_ready(w, n > 0 ? (unsigned)n : 0);
 	work(w);
 	end_turn(w);
+	work_meter_point();
 	note_turn(w, clock_ticks() - begin);
 }
 

@@ -151,8 +151,10 @@ int output_make(struct connection *c) {
 	return 0;
 }
 
-void output_compact(struct output *o) {
-	if (o->sent <= o->bytes.len / 2)
+void output_compact(struct output *o, size_t more) {
+	/* The sent bytes of a large buffer take no memory: see give_back(). */
+	bool in_place = o->bytes.cap > LARGE && more <= o->bytes.cap - o->bytes.len;
+	if (o->sent <= o->bytes.len / 2 || in_place)
 		return;
 	buffer_consume(&o->bytes, o->sent);
 	o->held_at -= o->held != 0 ? o->sent : 0;
@@ -176,7 +178,7 @@ static int hold(struct connection *c, size_t from) {
 		}
 	}
 	struct output *o = c->output;
-	output_compact(o);
+	output_compact(o, fresh->len - from);
 	return buffer_append(&o->bytes, fresh->data + from, fresh->len - from, SIZE_MAX);
 }
 

@@ -105,8 +105,9 @@ int output_make(struct connection *c);
 void output_hold_back(struct output *o, uint64_t task);
 /* Removes what came in since output_hold_back(), and releases the output. */
 void output_take_back(struct output *o);
-/* Removes the sent bytes if they are more than half of the buffer. */
-void output_compact(struct output *o);
+/* Removes the sent bytes if they are more than half of the buffer. Keeps them in a large buffer with room for `more`
+ * bytes: moving the rest would take long. */
+void output_compact(struct output *o, size_t more);
 /* Appends an insert behind the held bytes. Takes over `pin` and `shared`, of which one is NULL, even on failure.
  * Returns NULL if there is no memory. */
 struct insert *output_insert(struct connection *c, struct slice bytes, struct pin *pin, struct shared *shared);

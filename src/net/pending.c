@@ -50,7 +50,8 @@ static int keep_bytes(struct buffer *b, char *rest, size_t len) {
 		return 0;
 	}
 	if (inside && (b->cap <= GRACE_BYTES || len >= b->cap / 4)) {
-		memmove(b->data, rest, len);
+		if (rest != b->data)
+			memmove(b->data, rest, len);
 		b->len = len;
 		return 0;
 	}

@@ -43,7 +43,7 @@ static struct output *begin_push(struct connection *c) {
 		hold_back(c, k);
 	else if (!list_linked(&c->output->push))
 		output_queue(c);
-	output_compact(c->output);
+	output_compact(c->output, PUSH_EARLY);
 	return c->output;
 }
 

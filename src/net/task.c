@@ -127,6 +127,9 @@ void task_take_reply(struct task *k) {
 	memcpy(to->code, k->writer.code, sizeof(to->code));
 	if (k->writer.failed) {
 		to->failed = true;
+		/* The limit tells whether the reply or the client's memory was too large. */
+		size_t begin = w->output_begin;
+		to->limit = k->writer.limit < SIZE_MAX - begin ? begin + k->writer.limit : SIZE_MAX;
 	} else if (w->output.len == 0 && k->out.len > w->output.cap) {
 		struct buffer output = w->output;
 		w->output = k->out;

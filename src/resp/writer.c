@@ -106,7 +106,7 @@ static void line(struct writer *w, char type, int64_t value) {
 static __attribute__((noinline)) void blob(struct writer *w, char type, struct slice prefix, struct slice bytes) {
 	/* No object exceeds PTRDIFF_MAX bytes, so the sums cannot overflow. */
 	size_t len = prefix.len + bytes.len;
-	char *p = spare(w, LINE_MAX_BYTES + len + 2);
+	char *p = len <= LARGE ? spare(w, LINE_MAX_BYTES + len + 2) : NULL;
 	if (p != NULL) {
 		p = put_line(p, type, (int64_t)len);
 	} else {

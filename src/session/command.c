@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "atomdb/session/session.h"
 #include "atomdb/util/ascii_word.h"
 
 static const char *const command_names[] = {
@@ -158,4 +159,9 @@ uint32_t command_find_category(struct slice name) {
 			return UINT32_C(1) << bit;
 	}
 	return 0;
+}
+
+bool command_is_long(const struct session *s, const struct request *r) {
+	const struct command *c = r->command;
+	return c->is_long != NULL ? c->is_long(s, r) : (c->flags & CMD_LONG) != 0;
 }

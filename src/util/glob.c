@@ -30,10 +30,13 @@ static inline bool in_range(int first, int last, int c, bool nocase) {
 	return c >= first && c <= last;
 }
 
+/* Steps between two check points. */
+#define CHECK_STEPS 4096
+
 /* Returns true if the class contains `c`. The class begins at `*at`, after the '['. Advances `*at` past the class. The
  * end of the pattern closes an open class. As in Redis, `nocase` does not apply to an escaped byte. */
-static bool class_takes(struct slice pattern, size_t *at, int c, bool nocase) {
-	size_t i = *at;
+static bool class_takes(struct slice pattern, size_t *at, int c, bool nocase, bool sliced) {
+	size_t i = *at, unchecked = 0;
 	bool negated = i < pattern.len && pattern.data[i] == '^';
 	if (negated)
 		i++;
@@ -41,6 +44,8 @@ static bool class_takes(struct slice pattern, size_t *at, int c, bool nocase) {
 	for (; i < pattern.len; i++) {
 		size_t left = pattern.len - i;
 		int p = byte_at(pattern, i);
+		if (sliced)
+			(void)fiber_check_every(&unchecked, 1, CHECK_STEPS);
 		if (p == '\\' && left >= 2) {
 			i++;
 			found |= byte_at(pattern, i) == c;
@@ -59,12 +64,12 @@ static bool class_takes(struct slice pattern, size_t *at, int c, bool nocase) {
 }
 
 /* Returns true if the element at `*at` matches `c`, and advances `*at` past it. The element is not a '*'. */
-static bool element_takes(struct slice pattern, size_t *at, int c, bool nocase) {
+static inline bool element_takes(struct slice pattern, size_t *at, int c, bool nocase, bool sliced) {
 	int p = byte_at(pattern, (*at)++);
 	if (p == '?')
 		return true;
 	if (p == '[')
-		return class_takes(pattern, at, c, nocase);
+		return class_takes(pattern, at, c, nocase, sliced);
 	if (p == '\\' && *at < pattern.len)
 		p = byte_at(pattern, (*at)++);
 	return nocase ? lower(p) == lower(c) : p == c;
@@ -77,9 +82,6 @@ static bool element_takes(struct slice pattern, size_t *at, int c, bool nocase) 
 #define USUAL          64
 #define USUAL_PER_BYTE 2
 #define USUAL_BYTES    1024
-
-/* Steps between two check points. */
-#define CHECK_STEPS 4096
 
 static inline bool spend(uint64_t *work, uint64_t steps) {
 	*work = *work > steps ? *work - steps : 0;
@@ -103,16 +105,16 @@ static inline __attribute__((always_inline)) bool match(struct slice pattern, st
 		if (p < pattern.len && pattern.data[p] == '*') {
 			do
 				p++;
-			while (p < pattern.len && pattern.data[p] == '*');
+			while (p < pattern.len && pattern.data[p] == '*' && p - from < CHECK_STEPS);
 			if (p == pattern.len)
 				return true;
 			star = p;
 			star_text = t;
-			if (!spend(work, p - from))
+			if (!spend(work, p - from) || (sliced && fiber_check_every(&unchecked, p - from, CHECK_STEPS)))
 				return false;
 			continue;
 		}
-		bool takes = p < pattern.len && element_takes(pattern, &p, byte_at(text, t), nocase);
+		bool takes = p < pattern.len && element_takes(pattern, &p, byte_at(text, t), nocase, sliced);
 		size_t steps = p > from ? p - from : 1;
 		if (!spend(work, steps) || (sliced && fiber_check_every(&unchecked, steps, CHECK_STEPS)))
 			return false;
@@ -149,12 +151,13 @@ bool glob_match_usual(struct slice pattern, struct slice text, bool nocase, uint
 
 /* In the worst case, each byte of the text causes a mismatch that repeats the longest part between two '*'. */
 bool glob_is_costly(struct slice pattern) {
-	size_t longest = 0, begin = pattern.len;
+	size_t longest = 0, begin = pattern.len, unchecked = 0;
 	for (size_t p = 0; p < pattern.len;) {
+		(void)fiber_check_every(&unchecked, 1, CHECK_STEPS);
 		if (pattern.data[p] == '*')
 			begin = ++p;
 		else
-			(void)element_takes(pattern, &p, 0, false);
+			(void)element_takes(pattern, &p, 0, false, true);
 		if (begin < p && p - begin > longest)
 			longest = p - begin;
 	}

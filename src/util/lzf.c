@@ -109,6 +109,7 @@ static size_t compress(const uint8_t *in, size_t len, struct output *o, uint32_t
 		if (o->at - (o->literals == 0) + 4 >= o->room)
 			return 0;
 		size_t length = same_bytes(in + before, in + at, len - at);
+		work += length;
 		add_reference(o, at - before, length);
 		at += length;
 		if (at + 2 >= len)
@@ -148,6 +149,7 @@ bool lzf_expand(struct slice in, char *out, size_t len) {
 			memcpy(out + at, p, n);
 			p += n;
 			at += n;
+			work += n;
 			continue;
 		}
 		n = control >> 5;
@@ -159,6 +161,7 @@ bool lzf_expand(struct slice in, char *out, size_t len) {
 		n += 2;
 		if (distance > at || n > len - at)
 			return false;
+		work += n;
 		for (; n > 0; n--, at++)
 			out[at] = out[at - distance];
 	}

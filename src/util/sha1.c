@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "atomdb/util/fiber.h"
+
 #define BLOCK 64
 
 static uint32_t rotate(uint32_t x, unsigned n) {
@@ -45,12 +47,18 @@ static void take_block(uint32_t state[5], const uint8_t *block) {
 	state[4] += e;
 }
 
+/* Bytes between two check points. */
+#define CHECK_BYTES 8192
+
 void sha1(struct slice bytes, uint8_t out[SHA1_BYTES]) {
 	uint32_t state[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
 	const uint8_t *from = (const uint8_t *)bytes.data;
 	size_t left = bytes.len;
-	for (; left >= BLOCK; left -= BLOCK, from += BLOCK)
+	size_t work = 0;
+	for (; left >= BLOCK; left -= BLOCK, from += BLOCK) {
 		take_block(state, from);
+		(void)fiber_check_every(&work, BLOCK, CHECK_BYTES);
+	}
 	/* Padding: a 1 bit, zeros, and the length in bits. */
 	uint8_t last[2 * BLOCK] = {0};
 	size_t size = left < BLOCK - 8 ? BLOCK : 2 * BLOCK;

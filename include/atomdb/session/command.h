@@ -138,8 +138,9 @@ struct command_change {
 struct command {
 	const char *name; /* lower case; subcommands "client|list" */
 	enum outcome (*run)(struct session *s, const struct request *r);
-	/* Of a row with CMD_LONG: returns whether the command may take long with these arguments, so that it is to run
-	 * on a fiber. NULL: always. */
+	/* Returns whether the command may take long with these arguments, so that it is to run on a fiber. NULL: always
+	 * if the row has CMD_LONG, else never. A row without CMD_LONG is asked only in a transaction, or if the session
+	 * has a state that prevents pinned replies. */
 	bool (*is_long)(const struct session *s, const struct request *r);
 	int16_t arity;       /* includes the name; negative: a minimum */
 	uint32_t flags;      /* enum command_flag */
@@ -222,6 +223,8 @@ void command_index_build(struct command_index *index, const struct command_set *
 /* Like command_find. */
 const struct command *command_index_find(const struct command_index *index, struct slice name);
 
+/* Returns whether the request is to run on a fiber: see command.is_long. */
+bool command_is_long(const struct session *s, const struct request *r);
 /* Returns whether the arity of the command allows `argc` arguments, including the name. */
 static inline bool command_arity_ok(const struct command *c, uint32_t argc) {
 	return c->arity >= 0 ? argc == (uint32_t)c->arity : argc >= (uint32_t)-c->arity;

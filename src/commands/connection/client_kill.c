@@ -72,12 +72,14 @@ static bool parse_one(struct session *s, uint32_t flag, struct slice value, stru
 static bool parse_filter(struct session *s, const struct request *r, struct filter *f) {
 	struct options o = OPTIONS_BEGIN(r, 2, options);
 	const struct command_option *option;
+	size_t work = 0;
 	*f = (struct filter){.skip_caller = r->argc != 3};
 	if (r->argc == 3) {
 		f->address = r->argv[2];
 		return true;
 	}
 	while ((option = options_next(&o)) != NULL) {
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		if (!parse_one(s, option->flag, *o.value, f))
 			return false;
 	}

@@ -6,9 +6,10 @@
 
 #include "commands/handlers.h"
 
-/* Returns whether it is printable ASCII without spaces, as names of clients, libraries and versions must be. */
+/* Returns whether it is printable ASCII without spaces, as names of clients, libraries and versions must be. A text
+ * that is too long is refused later. */
 static bool text_ok(struct slice text) {
-	for (size_t i = 0; i < text.len; i++) {
+	for (size_t i = 0; i < text.len && i <= CLIENT_TEXT_MAX; i++) {
 		if (text.data[i] < '!' || text.data[i] > '~')
 			return false;
 	}

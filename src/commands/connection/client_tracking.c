@@ -54,7 +54,9 @@ static const struct command_option options[] = {
 static bool parse(struct session *s, const struct request *r, struct request_options *out) {
 	struct options o = OPTIONS_BEGIN(r, 3, options);
 	const struct command_option *option;
+	size_t work = 0;
 	while ((option = options_next(&o)) != NULL) {
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		if (option->flag == OPTION_PREFIX)
 			out->prefixes[out->count++] = *o.value;
 		else if (option->flag == OPTION_REDIRECT && !parse_redirect(s, *o.value, out))
@@ -86,11 +88,13 @@ static bool prefixes_fit(const struct session *s, const struct request_options *
 }
 
 static bool check_prefixes(struct session *s, const struct request_options *o) {
+	size_t work = 0;
 	if (o->count != 0 && !prefixes_fit(s, o))
 		return fail(s, "ERR the prefixes of this tenant are too many or too long");
 	for (size_t i = 0; i < o->count; i++) {
 		if (s->subscriber != NULL) {
 			list_for_each (node, &s->subscriber->kinds[CHANNEL_TRACKED_PREFIX].subscriptions) {
+				(void)fiber_check_every(&work, 1, CHECK_TEXT);
 				struct slice have =
 					channel_name(list_entry(node, struct subscription, by_subscriber)->channel);
 				if (!overlap(have, o->prefixes[i]))
@@ -103,6 +107,7 @@ static bool check_prefixes(struct session *s, const struct request_options *o) {
 			}
 		}
 		for (size_t k = i + 1; k < o->count; k++) {
+			(void)fiber_check_every(&work, 1, CHECK_TEXT);
 			if (!overlap(o->prefixes[i], o->prefixes[k]))
 				continue;
 			writer_errorf(s->reply,

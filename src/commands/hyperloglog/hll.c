@@ -18,6 +18,7 @@
 #include <stdio.h>
 
 #include "atomdb/util/error.h"
+#include "atomdb/util/fiber.h"
 
 #define HASH_SEED     0xadc83b19
 #define INDEX_BITS    14
@@ -33,13 +34,18 @@
 #define ALPHA         0.721347520444481703680
 #define MERGE_OPCODES 5 /* opcodes checked after a change for neighbours to join */
 
+/* Bytes that are hashed between two check points. */
+#define CHECK_BYTES ((size_t)64 << 10)
+
 /* MurmurHash64A (Appleby, 2008). */
 static uint64_t hash_element(struct slice element) {
 	const uint64_t factor = 0xc6a4a7935bd1e995;
 	const char *p = element.data;
 	size_t left = element.len;
 	uint64_t hash = HASH_SEED ^ element.len * factor, word;
+	size_t work = 0;
 	for (; left >= 8; left -= 8, p += 8) {
+		(void)fiber_check_every(&work, 8, CHECK_BYTES);
 		memcpy(&word, p, 8);
 		word *= factor;
 		word ^= word >> 47;

@@ -3,9 +3,12 @@
 
 #include <math.h>
 
+#include "atomdb/util/fiber.h"
 #include "commands/hyperloglog/hll.h"
 
 #define ELEMENTS 20000u
+/* Elements between two check points. */
+#define CHECK_ELEMENTS 16
 /* Three times the standard error, which is 1.04 / sqrt(registers). */
 #define TOLERANCE 0.0244
 
@@ -15,7 +18,9 @@ const char *hll_self_test(void) {
 	hll_init(&dense);
 	if (hll_make_dense(&dense) != 0)
 		return "an empty value cannot be made dense";
+	size_t work = 0;
 	for (uint64_t i = 1, next = 10; i <= ELEMENTS; i++) {
+		(void)fiber_check_every(&work, 1, CHECK_ELEMENTS);
 		uint64_t element = i * 0x9E3779B97F4A7C15, counts[2];
 		struct slice bytes = {(const char *)&element, sizeof(element)};
 		bool raised = hll_add_dense(dense.bytes, bytes);

@@ -161,6 +161,9 @@ enum outcome cmd_pfcount(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
+/* Registers between two check points. Those that are raised, in a sparse value, take longer. */
+#define CHECK_REGISTERS 256
+
 enum outcome cmd_pfmerge(struct session *s, const struct request *r) {
 	uint8_t registers[HLL_REGISTERS] = {0};
 	bool dense;
@@ -175,7 +178,9 @@ enum outcome cmd_pfmerge(struct session *s, const struct request *r) {
 	hll_init(&h);
 	if ((e != NULL && hll_load(&h, string_value(e, text)) != 0) || (dense && hll_make_dense(&h) != 0))
 		return reply_damaged(s);
+	size_t work = 0;
 	for (unsigned i = 0; i < HLL_REGISTERS; i++) {
+		(void)fiber_check_every(&work, registers[i] != 0 ? CHECK_KEYS : 1, CHECK_REGISTERS);
 		if (registers[i] != 0 && hll_raise(&h, i, registers[i]) < 0)
 			return reply_damaged(s);
 	}

@@ -23,9 +23,11 @@ static const struct command_option options[] = {
 static bool parse_options(struct session *s, const struct request *r, bool may_store, uint32_t *store) {
 	struct options o = OPTIONS_BEGIN(r, 2, options);
 	const struct command_option *option;
+	size_t work = 0;
 	o.allowed = may_store ? UINT32_MAX : ~(uint32_t)OPTION_STORE;
 	while ((option = options_next(&o)) != NULL) {
 		int64_t ignored;
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		if (option->flag == OPTION_STORE)
 			*store = (uint32_t)(o.value - r->argv);
 		else if (option->flag == OPTION_LIMIT &&

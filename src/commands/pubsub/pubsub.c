@@ -75,7 +75,7 @@ static int join_all(struct session *s, const struct request *r, enum channel_kin
 		char added = (char)(result > 0);
 		if (result >= 0 && buffer_append(is_new, &added, 1, SIZE_MAX) == 0)
 			continue;
-		while (subscription_count(s, kind) > before)
+		for (; subscription_count(s, kind) > before; (void)fiber_check_every(&work, 1, CHECK_KEYS))
 			subscription_end(list_entry(subscriptions->prev, struct subscription, by_subscriber));
 		return result == ATOMDB_E_RANGE ? result : ATOMDB_E_OOM;
 	}

@@ -139,7 +139,9 @@ static void reply_parameter(struct session *s, const struct parameter *p, struct
 }
 
 static bool is_pattern(struct slice text) {
+	size_t work = 0;
 	for (size_t i = 0; i < text.len; i++) {
+		(void)fiber_check_every(&work, 1, CHECK_TEXT);
 		if (memchr("[*?", text.data[i], 3) != NULL)
 			return true;
 	}

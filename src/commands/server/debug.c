@@ -13,6 +13,7 @@
 #include "atomdb/store/undo.h"
 #include "atomdb/store/value_type.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/work_meter.h"
 #include "commands/server/debug_keys.h"
 
 /* Maximum keys and bytes that POPULATE writes before the worker serves other clients. */
@@ -159,7 +160,8 @@ static enum outcome debug_populate(struct session *s, const struct request *r) {
 		return reply_error(s, "ERR DEBUG POPULATE of so much is not possible inside a transaction");
 	int error = 0;
 	size_t bytes = 0;
-	for (unsigned step = 0; step < POPULATE_STEP && bytes < POPULATE_BYTES && s->populated < count && error == 0;
+	unsigned most = s->flags & SESSION_EXECUTING ? POPULATE_STEP : POPULATE_STEP / 2;
+	for (unsigned step = 0; step < most && bytes < POPULATE_BYTES && s->populated < count && error == 0;
 	     step++, bytes += (size_t)size)
 		error = populate_one(s, r, s->populated++, (size_t)size);
 	if (error == 0 && s->populated < count)
@@ -238,6 +240,19 @@ static enum outcome debug_log(struct session *s, const struct request *r) {
 	return OUTCOME_DONE;
 }
 
+#ifdef ATOMDB_TEST_HOOKS
+/* Returns the longest piece of work of this worker since the last call: its units, and where it began and ended. */
+static enum outcome debug_longest_work(struct session *s, const struct request *r) {
+	(void)r;
+	writer_array(s->reply, 3);
+	writer_integer(s->reply, (int64_t)work_meter.longest);
+	writer_integer(s->reply, (int64_t)work_meter_offset(work_meter.longest_from));
+	writer_integer(s->reply, (int64_t)work_meter_offset(work_meter.longest_to));
+	work_meter_reset();
+	return OUTCOME_DONE;
+}
+#endif
+
 static enum outcome no_client_eviction(struct session *s, const struct request *r) {
 	(void)r;
 	return reply_error(s, "ERR maxmemory-clients is disabled.");
@@ -261,7 +276,6 @@ static enum outcome debug_help(struct session *s, const struct request *r) {
 		"    Do nothing, because AtomDB lacks the feature.",
 		"DIGEST",
 		"    Returns a digest of all keys, which equals that of Redis for the same keys.",
-		"    Other clients of the worker wait until it ends.",
 		"DIGEST-VALUE <key> [<key> ...]",
 		"    Returns a digest of the value of each key.",
 		"ERROR <string>",
@@ -313,6 +327,9 @@ static const struct debug debugs[] = {
 	{"LISTPACK", 3, 3, debug_not_encoded},
 	{"LOADAOF", 2, 2, refuse},
 	{"LOG", 3, 3, debug_log},
+#ifdef ATOMDB_TEST_HOOKS
+	{"LONGEST-WORK", 2, 2, debug_longest_work},
+#endif
 	{"MALLCTL", 3, 4, refuse},
 	{"MALLCTL-STR", 3, 4, refuse},
 	{"OBJECT", 3, 3, debug_object},

@@ -33,6 +33,7 @@ struct whole {
 static void add_key(void *context, const struct entry *e) {
 	struct whole *all = context;
 	struct digest key = {{0}};
+	(void)fiber_check();
 	digest_mix(&key, keyspace_name(e));
 	mix_value(all->tenant, &key, e);
 	digest_add(&all->digest, digest_bytes(&key));
@@ -57,7 +58,7 @@ enum outcome debug_digest(struct session *s, const struct request *r) {
 		digest_mix_number(&all.digest, i);
 		do {
 			cursor = keyspace_scan(s->tenant, i, cursor, add_key, &all);
-		} while (cursor != 0);
+		} while (cursor != 0 && !fiber_check());
 	}
 	reply_digest(s, &all.digest);
 	return OUTCOME_DONE;
@@ -67,6 +68,7 @@ enum outcome debug_digest_value(struct session *s, const struct request *r) {
 	writer_array(s->reply, r->argc - 2);
 	for (uint32_t i = 2; i < r->argc && !writer_drops(s->reply); i++) {
 		struct digest value = {{0}};
+		(void)fiber_check();
 		struct key key = request_key(s, r, i);
 		const struct entry *e = keyspace_find(s->tenant, &key, LOOKUP_PEEK);
 		if (e != NULL)

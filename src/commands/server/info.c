@@ -391,9 +391,11 @@ static const struct section {
 };
 
 static bool wanted(const struct request *r, const struct section *section) {
+	size_t work = 0;
 	if (r->argc == 1)
 		return !section->asked;
 	for (uint32_t i = 1; i < r->argc; i++) {
+		(void)fiber_check_every(&work, 1, CHECK_TEXT);
 		if (slice_is(r->argv[i], section->name) || (slice_is(r->argv[i], "default") && !section->asked) ||
 		    slice_is(r->argv[i], "all") || slice_is(r->argv[i], "everything"))
 			return true;

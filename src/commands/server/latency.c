@@ -4,6 +4,7 @@
 
 #include "atomdb/commands/table.h"
 #include "atomdb/session/tenant_stats.h"
+#include "atomdb/util/fiber.h"
 #include "commands/handlers.h"
 
 /* The graph: rows of bars, each three steps high, then the labels, written downwards. */
@@ -83,10 +84,13 @@ static int64_t reset_series(struct latency_series *e) {
 
 enum outcome cmd_latency_reset(struct session *s, const struct request *r) {
 	int64_t count = 0;
+	size_t work = 0;
 	for (unsigned i = 0; r->argc == 2 && i < LATENCY_EVENTS; i++)
 		count += reset_series(series_at(s, i));
-	for (uint32_t i = 2; i < r->argc; i++)
+	for (uint32_t i = 2; i < r->argc; i++) {
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		count += reset_series(series_of(s, r->argv[i]));
+	}
 	writer_integer(s->reply, count);
 	return OUTCOME_DONE;
 }
@@ -277,12 +281,16 @@ static size_t reply_histograms(struct session *s, const struct command *c, bool 
 	return count;
 }
 
+/* Commands between two check points. */
+#define CHECK_HISTOGRAMS 16
+
 static size_t reply_wanted(struct session *s, const struct request *r, bool write) {
-	size_t count = 0;
+	size_t count = 0, work = 0;
 	for (size_t i = 0; r->argc == 2 && i < COMMAND_COUNT; i++)
 		count += reply_histograms(s, &command_set.rows[i], write);
 	for (uint32_t i = 2; i < r->argc && !writer_drops(s->reply); i++) {
 		const struct command *c = command_find_full(&command_set, r->argv[i]);
+		(void)fiber_check_every(&work, 1, CHECK_HISTOGRAMS);
 		if (c != NULL)
 			count += reply_histograms(s, c, write);
 	}

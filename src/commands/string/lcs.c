@@ -79,6 +79,8 @@ static bool lcs_fill(struct lcs *l) {
 	size_t width = l->b.len + 1, work = 0;
 	for (size_t i = 1; i <= l->a.len; i++) {
 		struct lcs_row r = {0};
+		if (fiber_check_every(&work, 1, CHECK_CELLS))
+			return false;
 		for (size_t j = 1; j < width; j += CHECK_CELLS) {
 			size_t end = width - j > CHECK_CELLS ? j + CHECK_CELLS : width;
 			fill_cells(l, &r, i, j, end);

@@ -8,6 +8,7 @@
 #include "atomdb/util/error.h"
 #include "commands/handlers.h"
 #include "commands/keys/expire.h"
+#include "commands/long.h"
 
 /* Replies with the value of `e`, or null if it is NULL. */
 static void reply_value(struct session *s, const struct string *e) {
@@ -104,6 +105,17 @@ uint16_t set_key_flags(const struct slice *argv, uint32_t argc) {
 	return KEY_OW | KEY_UPDATE;
 }
 
+/* Returns whether the command has to run again on a fiber, because it replies with a large value. The row of SET has no
+ * CMD_LONG, which would cost each SET. */
+static bool needs_fiber(struct session *s, const struct request *r) {
+	const struct session_host *host = s->env->host;
+	if (fiber_current != NULL || host == NULL || host->run_long == NULL || (s->flags & SESSION_EXECUTING) ||
+	    !long_by_value(s, r))
+		return false;
+	s->flags |= SESSION_LARGE;
+	return true;
+}
+
 static enum outcome set_with_options(struct session *s, const struct request *r) {
 	unsigned flags;
 	struct slice time = {NULL, 0};
@@ -117,6 +129,8 @@ static enum outcome set_with_options(struct session *s, const struct request *r)
 	struct entry *old;
 	size_t mark = s->reply->out->len;
 	if (flags & OPTION_GET) {
+		if (needs_fiber(s, r))
+			return OUTCOME_RETRY;
 		struct string *present;
 		int error = string_find(s->tenant, &key, LOOKUP_READ, &present);
 		if (error < 0)

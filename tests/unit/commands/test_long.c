@@ -76,9 +76,10 @@ static void a_walk_over_all_keys_depends_on_how_many_there_are(void **state) {
 }
 
 static void commands_of_a_value_depend_on_its_size(void **state) {
-	static const char *const commands[] = {"BITCOUNT a",     "BITPOS a 1",         "SETBIT a 1 1", "APPEND a b",
-					       "SETRANGE a 1 b", "GETRANGE a 0 1",     "DUMP a",       "COPY a b",
-					       "RENAME a b",     "BITFIELD a GET u8 0"};
+	static const char *const commands[] = {
+		"BITCOUNT a", "BITPOS a 1", "SETBIT a 1 1", "APPEND a b",          "SETRANGE a 1 b", "GETRANGE a 0 1",
+		"DUMP a",     "COPY a b",   "RENAME a b",   "BITFIELD a GET u8 0", "EXPIRE a 10",    "PEXPIREAT a 10",
+		"PERSIST a",  "GETEX a",    "GETDEL a",     "GETSET a b",          "MOVE a 1"};
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
 	(void)state;
@@ -128,10 +129,33 @@ static void a_message_depends_on_the_subscriptions(void **state) {
 	close_world(w, c);
 }
 
-static void no_row_has_a_condition_without_the_flag(void **state) {
+static void a_transaction_depends_on_the_values_that_it_replies(void **state) {
+	struct client *c;
+	struct world *w = open_world(NULL, &c);
+	(void)state;
+	expect(c, "MULTI", "+OK\r\n");
+	expect(c, "GET a", "+QUEUED\r\n");
+	expect(c, "EXPIRE a 10", "+QUEUED\r\n");
+	expect(c, "SET a b GET", "+QUEUED\r\n");
+	assert_false(is_long(c, "EXEC"));
+	expect(c, "DISCARD", "+OK\r\n");
+	(void)ask(c, "SETRANGE a 1000000 x");
+	static const char *const commands[] = {"GET a", "EXPIRE a 10", "SET a b GET"};
+	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		expect(c, "MULTI", "+OK\r\n");
+		expect(c, commands[i], "+QUEUED\r\n");
+		assert_true(is_long(c, "EXEC"));
+		expect(c, "DISCARD", "+OK\r\n");
+	}
+	close_world(w, c);
+}
+
+/* The flag would cost each GET and each SET. */
+static void only_get_and_set_have_a_condition_without_the_flag(void **state) {
 	(void)state;
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		assert_true(command_set.rows[i].is_long == NULL || (command_set.rows[i].flags & CMD_LONG));
+		assert_true(command_set.rows[i].is_long == NULL || (command_set.rows[i].flags & CMD_LONG) ||
+			    i == COMMAND_GET || i == COMMAND_SET);
 	for (size_t i = 0; i < command_set.subcommand_count; i++)
 		assert_true(command_set.subcommands[i].is_long == NULL ||
 			    (command_set.subcommands[i].flags & CMD_LONG));
@@ -145,7 +169,8 @@ int main(void) {
 		cmocka_unit_test(commands_of_a_value_depend_on_its_size),
 		cmocka_unit_test(a_transaction_depends_on_its_commands),
 		cmocka_unit_test(a_message_depends_on_the_subscriptions),
-		cmocka_unit_test(no_row_has_a_condition_without_the_flag),
+		cmocka_unit_test(a_transaction_depends_on_the_values_that_it_replies),
+		cmocka_unit_test(only_get_and_set_have_a_condition_without_the_flag),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
