@@ -201,7 +201,7 @@ def test_a_reader_ends_after_busy_limit_if_its_tenant_has_to_give_memory_back(at
             prepare(shop, 8000)
             send_transaction(shop, ("INCR", "n"), *reads)
             assert operator.cmd("TENANT", "SET", "shop", "max_entries", "1") == "OK"
-            assert read_transaction(shop, 1 + len(reads)) == [1] + [7999] * len(reads)
+            assert read_transaction(shop, 1 + len(reads)) == [1] + [scaled(8000) - 1] * len(reads)
     assert server.log().count("A command was ended because its tenant has to give memory back: tenant shop, ") == 1
 
 
