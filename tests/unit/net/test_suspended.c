@@ -147,7 +147,7 @@ struct expected {
 
 static void read_digest(struct turned *s, char digest[64]) {
 	struct turned_client c = client_of(s, "busy");
-	snprintf(digest, 64, "%s", do_all(c, "DEBUG DIGEST\r\n"));
+	snprintf(digest, 64, "%.63s", do_all(c, "DEBUG DIGEST\r\n"));
 	assert_int_equal(digest[0], '+');
 	close(c.fd);
 	turned_turns(s, 3);
