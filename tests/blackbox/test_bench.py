@@ -40,7 +40,7 @@ def test_the_load_reaches_floor_and_atomdb_and_their_ratio_is_reported(binary, t
 def test_every_case_has_a_name_and_a_title():
     text = subprocess.run([os.path.join(BENCH, "run"), "--list"], capture_output=True, text=True, check=True).stdout
     marked = [line.split()[1] for line in text.splitlines() if line.startswith("*")]
-    assert marked == ["cpu", "cpu-p50", "mem", "mem-ttl", "idle", "storm", "noisy", "scrape", "restart", "crash"]
+    assert marked == ["cpu", "cpu-p50", "mem", "mem-ttl", "idle", "storm", "noisy", "fair", "scrape", "restart", "crash"]
     assert all(len(line.split(maxsplit=1)) == 2 for line in text.splitlines())
 
 
