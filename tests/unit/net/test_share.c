@@ -52,7 +52,7 @@ static void run(struct load *loads, unsigned count) {
 	struct share s;
 	uint64_t used_ns = 0;
 	share_init(&s);
-	while (used_ns < UINT64_C(10000000000)) {
+	while (used_ns < UINT64_C(2000000000)) {
 		turn(&s, loads, count);
 		used_ns = 0;
 		for (unsigned i = 0; i < count; i++)
