@@ -38,6 +38,7 @@ static size_t describe_one(const struct registry_loss *loss, size_t i, char *out
 
 void registry_describe_loss(const struct registry_loss *loss, char *out, size_t size) {
 	size_t n = 0;
+	out[0] = '\0';
 	for (size_t i = 0; i < loss->count && i < LOSS_SHOWN && n < size; i++)
 		n += describe_one(loss, i, out + n, size - n);
 	if (loss->count > LOSS_SHOWN && n < size)
