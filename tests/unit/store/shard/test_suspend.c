@@ -719,7 +719,7 @@ static void test_a_suspended_tenant_must_evict_if_its_keys_exceed_its_limits(voi
 	assert_true(shard_must_evict(&a));
 	tenant_set_limits(&a, &(struct tenant_limits){.max_entries = 100, .max_memory = bytes}, 1);
 	assert_false(shard_must_evict(&a));
-	/* What clients hold may exceed the quota until the command has ended. */
+	/* The memory of clients may exceed the quota until the command has ended. */
 	tenant_charge_anyway(&a, 1000);
 	counter_add(&a.counters.client_bytes, 1000);
 	assert_false(shard_must_evict(&a));
@@ -750,15 +750,20 @@ static void test_a_new_name_waits_for_the_end_of_the_scope(void **state) {
 	end();
 }
 
-static void test_charges_of_other_connections_evict_nothing_of_a_suspended_tenant(void **state) {
-	(void)state;
-	start();
+/* Gives tenant a a quota of 1 MiB, and fills it until a key is evicted. */
+static void fill_quota(void) {
 	tenant_set_limits(&a, &(struct tenant_limits){.max_memory = 1 << 20}, 1);
 	for (unsigned i = 0; counter_get(&a.counters.evictions) == 0; i++) {
 		char name[16];
 		snprintf(name, sizeof name, "k%u", i);
 		put(&a, name, "some value of a key that takes a little memory in all");
 	}
+}
+
+static void test_charges_of_other_connections_evict_nothing_of_a_suspended_tenant(void **state) {
+	(void)state;
+	start();
+	fill_quota();
 	uint64_t keys = counter_get(&a.counters.keys), evictions = counter_get(&a.counters.evictions);
 	shard_suspend(&a);
 	/* More than is free: entries have to go for it. */
@@ -782,12 +787,7 @@ static void test_charges_of_other_connections_evict_nothing_of_a_suspended_tenan
 static void test_expiry_for_a_resumed_command_evicts_nothing(void **state) {
 	(void)state;
 	start();
-	tenant_set_limits(&a, &(struct tenant_limits){.max_memory = 1 << 20}, 1);
-	for (unsigned i = 0; counter_get(&a.counters.evictions) == 0; i++) {
-		char name[16];
-		snprintf(name, sizeof name, "k%u", i);
-		put(&a, name, "some value of a key that takes a little memory in all");
-	}
+	fill_quota();
 	assert_int_equal(store_put(&a, 0, "seen", "v", STORE_NOW + 15), 0);
 	uint64_t keys = counter_get(&a.counters.keys), found = 0;
 	shard_set_now(shard, STORE_NOW + 10, 1);
