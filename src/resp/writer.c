@@ -208,18 +208,6 @@ void writer_integer(struct writer *w, int64_t value) {
 	line(w, ':', value);
 }
 
-/* The numbers from 0 to 99, two digits each. */
-static const char two_digits[] = "00010203040506070809"
-				 "10111213141516171819"
-				 "20212223242526272829"
-				 "30313233343536373839"
-				 "40414243444546474849"
-				 "50515253545556575859"
-				 "60616263646566676869"
-				 "70717273747576777879"
-				 "80818283848586878889"
-				 "90919293949596979899";
-
 void writer_bulk(struct writer *w, struct slice bytes) {
 	char *p = spare(w, LINE_MAX_BYTES + bytes.len + 2);
 	size_t n = bytes.len;
@@ -233,7 +221,7 @@ void writer_bulk(struct writer *w, struct slice bytes) {
 		*p++ = (char)('0' + n / 100);
 		n %= 100;
 	}
-	memcpy(p, two_digits + 2 * n, 2);
+	memcpy(p, number_digit_pairs + 2 * n, 2);
 	p += 2;
 	n = bytes.len;
 	memcpy(p, "\r\n", 2);

@@ -31,16 +31,16 @@ bool number_parse(struct slice text, int64_t *value) {
 	return true;
 }
 
-static const char digit_pairs[201] = "00010203040506070809"
-				     "10111213141516171819"
-				     "20212223242526272829"
-				     "30313233343536373839"
-				     "40414243444546474849"
-				     "50515253545556575859"
-				     "60616263646566676869"
-				     "70717273747576777879"
-				     "80818283848586878889"
-				     "90919293949596979899";
+const char number_digit_pairs[] = "00010203040506070809"
+				  "10111213141516171819"
+				  "20212223242526272829"
+				  "30313233343536373839"
+				  "40414243444546474849"
+				  "50515253545556575859"
+				  "60616263646566676869"
+				  "70717273747576777879"
+				  "80818283848586878889"
+				  "90919293949596979899";
 
 static inline size_t count_digits(uint64_t v) {
 	size_t n = 1;
@@ -70,11 +70,11 @@ size_t number_format(int64_t value, char *out) {
 	char *p = out + len;
 	while (v >= 100) {
 		p -= 2;
-		memcpy(p, digit_pairs + v % 100 * 2, 2);
+		memcpy(p, number_digit_pairs + v % 100 * 2, 2);
 		v /= 100;
 	}
 	if (v >= 10)
-		memcpy(p - 2, digit_pairs + v * 2, 2);
+		memcpy(p - 2, number_digit_pairs + v * 2, 2);
 	else
 		p[-1] = (char)('0' + v);
 	return len;

@@ -10,6 +10,9 @@
 /* Maximum length of an int64_t in decimal, without a terminator. */
 #define NUMBER_TEXT_MAX 20
 
+/* The numbers from 0 to 99, two digits each. */
+extern const char number_digit_pairs[];
+
 /* Parses the canonical decimal form of an int64_t: an optional '-', no '+', no space, no leading zero, no "-0". Returns
  * false, and leaves `*value` unchanged, if `text` is anything else. */
 bool number_parse(struct slice text, int64_t *value);
