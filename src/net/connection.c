@@ -111,13 +111,12 @@ static void leave(struct connection *c, struct list *to) {
 }
 
 /* Returns whether the connection has to stay until the suspended command of its tenant, which may use it, has ended. A
- * command that runs itself may close others. */
+ * command that runs itself may close other clients of its tenant. */
 static bool must_stay(struct connection *c) {
 	struct tenant *t = c->session.tenant;
-	if (__builtin_expect(t == NULL || t->clients.task == NULL, 1) || fiber_current != NULL)
+	if (__builtin_expect(t == NULL || t->clients.task == NULL, 1) || t->clients.task->fiber == fiber_current)
 		return false;
-	if (!(c->flags & CONNECTION_LEAVING))
-		leave(c, &t->clients.task->closing);
+	leave(c, &t->clients.task->closing);
 	return true;
 }
 
@@ -137,9 +136,9 @@ void connection_close(struct connection *c) {
 		return;
 	if (c->flags & CONNECTION_REPLIED)
 		output_send_replies(w);
-	/* The client may have been sent here to open a tenant with its secret, and leaves before it is attached. */
-	bool kept_out = (c->session.tenant == NULL || (c->session.flags & SESSION_AUTH_PASSED)) &&
-			(c->flags & CONNECTION_RUNNABLE) != 0;
+	/* Its secret, or its first command without AUTH, may have opened a tenant that it has not entered. */
+	bool kept_out = (c->session.flags & SESSION_AUTH_PASSED) ||
+			(c->session.tenant == NULL && (c->flags & CONNECTION_RUNNABLE));
 	connection_uncharge(c);
 	/* The tenant may end with the session, and the pinned value ends with the tenant. */
 	output_drop(c);

@@ -178,6 +178,28 @@ static void a_client_goes_to_another_tenant_when_all_its_subscriptions_have_ende
 	turned_free(s);
 }
 
+static void count_tenant(void *count, const struct tenant *t) {
+	(void)t;
+	++*(unsigned *)count;
+}
+
+/* The secret of AUTH has opened a tenant that the client has not entered yet. */
+static void a_client_that_disconnects_between_two_tenants_leaves_no_tenant(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client stays = turned_auth(s, "many"), many = subscriber_of_many(s, "many");
+	client_send(many.fd, "AUTH other\r\n");
+	turned_turns(s, 1);
+	assert_true(subscriptions_of(stays.connection->session.tenant) > 1000);
+	close(many.fd);
+	turned_turns(s, 100);
+	assert_int_equal(counter_get(&s->worker->counters.clients), 1);
+	unsigned tenants = 0;
+	registry_each(s->shared.registry, count_tenant, &tenants);
+	assert_int_equal(tenants, 1);
+	turned_free(s);
+}
+
 /* The tenant ends when the last of its clients has left it. */
 static void a_tenant_is_removed_when_a_client_with_many_subscriptions_has_left(void **state) {
 	struct turned *s = turned_new();
@@ -203,6 +225,42 @@ static void clients_that_are_still_leaving_are_gone_at_the_end_of_the_process(vo
 	turned_free(s);
 }
 
+/* Sends a transaction with `count` commands, and runs turns until it is suspended in its middle. */
+static void suspend_transaction(struct turned_client c, const char *command, unsigned count) {
+	char text[4096] = "MULTI\r\n", drop[4096];
+	for (unsigned i = 0; i < count; i++)
+		strcat(text, command);
+	client_send(c.fd, text);
+	turned_turns(c.of, 2);
+	(void)!recv(c.fd, drop, sizeof(drop), 0);
+	client_send(c.fd, "EXEC\r\n");
+	turned_turns(c.of, 5);
+	assert_non_null(c.connection->session.tenant->clients.task);
+}
+
+/* With many arguments CLIENT KILL runs on a fiber, too. */
+static void the_operator_kills_a_client_whose_command_is_suspended(void **state) {
+	struct turned *s = turned_new();
+	char text[4096] = "CLIENT KILL SKIPME yes";
+	(void)state;
+	struct turned_client busy = turned_auth(s, "busy"), other = turned_auth(s, "busy"),
+			     root = turned_auth(s, "root");
+	root.connection->session.tenant->is_operator = true;
+	suspend_transaction(busy, "INCR a\r\n", 300);
+	for (unsigned i = 0; i < 40; i++)
+		strcat(text, " TYPE normal");
+	strcat(text, "\r\n");
+	client_send(root.fd, text);
+	turned_turns(s, 100);
+	client_expect_end(busy.fd);
+	client_expect_end(other.fd);
+	turned_finish(s);
+	turned_expect(root, ":2\r\n");
+	struct turned_client again = turned_auth(s, "busy");
+	turned_ask(again, "GET a\r\n", "$3\r\n300\r\n");
+	turned_free(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hands_over_what_is_behind_auth),
@@ -211,8 +269,10 @@ int main(void) {
 		cmocka_unit_test(a_client_with_many_subscriptions_leaves_in_parts),
 		cmocka_unit_test(a_client_that_is_killed_is_gone_at_once_and_leaves_in_parts),
 		cmocka_unit_test(a_client_goes_to_another_tenant_when_all_its_subscriptions_have_ended),
+		cmocka_unit_test(a_client_that_disconnects_between_two_tenants_leaves_no_tenant),
 		cmocka_unit_test(a_tenant_is_removed_when_a_client_with_many_subscriptions_has_left),
 		cmocka_unit_test(clients_that_are_still_leaving_are_gone_at_the_end_of_the_process),
+		cmocka_unit_test(the_operator_kills_a_client_whose_command_is_suspended),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
