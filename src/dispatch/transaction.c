@@ -42,6 +42,7 @@ struct transaction {
 	uint32_t flags; /* enum command_flag: of all commands together */
 	bool keyless;   /* a command has no keys: it may read a whole database */
 	bool changes;   /* a command does more than reading keys */
+	bool lasts;     /* a command that has run may have changed a session or the server */
 };
 
 static struct transaction *transaction_of(const struct session *s) {
@@ -66,6 +67,16 @@ bool transaction_writes(const struct session *s) {
 bool transaction_only_reads(const struct session *s) {
 	const struct transaction *x = transaction_of(s);
 	return x != NULL && !x->changes;
+}
+
+bool transaction_is_repeatable(const struct session *s) {
+	const struct transaction *x = transaction_of(s);
+	return x != NULL && !x->lasts;
+}
+
+/* Returns whether the command may change a session or the server. Scripts may call none of these commands. */
+static bool may_change_sessions(const struct command *c) {
+	return (c->flags & CMD_NOSCRIPT) && !(c->flags & (CMD_READONLY | CMD_WRITE | CMD_MAY_WRITE));
 }
 
 static size_t queued_size(const struct request *r) {
@@ -199,6 +210,7 @@ static void run_all(struct session *s, struct transaction *x) {
 		if (s->reply->failed && (k->command->flags & CMD_READONLY))
 			continue;
 		struct request r = {.argv = k->argv, .argc = k->argc, .command = k->command};
+		x->lasts |= may_change_sessions(k->command);
 		while (monitor_run(s, &r, &ticks) == OUTCOME_RETRY)
 			shard_expire(s->tenant->shard, CATCH_UP);
 		if (s->flags & SESSION_TRACKING)

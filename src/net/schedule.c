@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "atomdb/dispatch/transaction.h"
 #include "atomdb/events/tracking_broadcast.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/suspend.h"
@@ -331,6 +332,8 @@ static bool is_repeatable(const struct task *k) {
 	uint64_t flags = k->request.command->flags;
 	if (k->fiber->slices == 0 || flags & (CMD_READONLY | CMD_MAY_WRITE))
 		return true;
+	if (flags & CMD_RUNS_QUEUE && !transaction_is_repeatable(&k->connection->session))
+		return false;
 	return flags & (CMD_WRITE | CMD_RUNS_QUEUE) && k->tenant->suspension.scope.depth != 0;
 }
 

@@ -509,6 +509,52 @@ static void an_abandoned_transaction_begins_in_its_database_again(void **state) 
 	turned_free(s);
 }
 
+/* Suspends a transaction behind `command`, which is in its middle, or in front of it. Stops the worker. Returns whether
+ * the transaction is abandoned. */
+static bool stop_beside(const char *command, bool behind, const char *reply) {
+	struct turned *s = turned_new();
+	struct turned_client busy = turned_auth(s, "busy");
+	char text[2048] = "MULTI\r\n", expected[2048] = "";
+	snprintf(text, sizeof(text), "MULTI\r\n%s", behind ? command : "");
+	for (unsigned i = 0; i < COMMANDS; i++)
+		strcat(text, "INCR a\r\n");
+	strcat(text, behind ? "" : command);
+	client_send(busy.fd, text);
+	turned_turns(s, 2);
+	static char drop[8192];
+	assert_true(recv(busy.fd, drop, sizeof(drop), 0) > 0);
+	client_send(busy.fd, "EXEC\r\n");
+	turned_turns(s, 5);
+	struct tenant *t = tenant_of(busy);
+	assert_non_null(t->clients.task);
+	schedule_finish(s->worker);
+	output_end_replies(s->worker);
+	bool again = t->clients.task != NULL;
+	for (unsigned i = 1; i <= COMMANDS; i++)
+		snprintf(expected + strlen(expected), 32, ":%u\r\n", i);
+	char whole[4096];
+	snprintf(whole, sizeof(whole), "*%d\r\n%s%s%s", COMMANDS + 1, behind ? reply : "", expected,
+		 behind ? "" : reply);
+	turned_expect(busy, again ? "" : whole);
+	turned_free(s);
+	return again;
+}
+
+static void a_transaction_that_has_changed_a_session_is_not_abandoned(void **state) {
+	static const char *const rows[][2] = {
+		{"SUBSCRIBE c\r\n", "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"},
+		{"CLIENT SETNAME n\r\n", "+OK\r\n"},
+		{"UNWATCH\r\n", "+OK\r\n"},
+	};
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_false(stop_beside(rows[i][0], true, rows[i][1]));
+		assert_true(stop_beside(rows[i][0], false, rows[i][1]));
+	}
+	assert_true(stop_beside("PING\r\n", true, "+PONG\r\n"));
+	assert_true(stop_beside("GET b\r\n", true, "$-1\r\n"));
+}
+
 static void no_command_begins_on_a_fiber_when_the_process_is_about_to_end(void **state) {
 	struct turned *s = turned_new();
 	(void)state;
@@ -797,6 +843,7 @@ int main(void) {
 		cmocka_unit_test(an_abandoned_command_is_pending_again),
 		cmocka_unit_test(messages_of_an_abandoned_transaction_are_not_sent),
 		cmocka_unit_test(an_abandoned_transaction_begins_in_its_database_again),
+		cmocka_unit_test(a_transaction_that_has_changed_a_session_is_not_abandoned),
 		cmocka_unit_test(no_command_begins_on_a_fiber_when_the_process_is_about_to_end),
 		cmocka_unit_test(a_suspended_commands_memory_is_charged),
 		cmocka_unit_test(replies_off_and_skipped_stay_so),
