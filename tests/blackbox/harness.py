@@ -1,5 +1,6 @@
 """Starts servers and connects to them, for the black-box and the differential tests."""
 
+import contextlib
 import errno
 import gzip
 import os
@@ -278,6 +279,16 @@ class Server:
         if self.alive():
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """Stops all threads of the process, and lets them go on at the end. kill() returns before they have stopped."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def client(self, secret=None, **options):
         return Client(self.port, secret, **options)

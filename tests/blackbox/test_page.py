@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import re
-import signal
 import time
 
 import pytest
@@ -133,9 +132,8 @@ def test_the_page_shows_a_stopped_and_a_restarted_daemon(atomdb, browser):
     browser.open(url(atomdb))
     browser.wait(SHOWN)
     # The process hangs: the socket accepts connections, but nothing answers.
-    os.kill(atomdb.process.pid, signal.SIGSTOP)
-    browser.wait("!document.querySelector('#gone').hidden")
-    os.kill(atomdb.process.pid, signal.SIGCONT)
+    with atomdb.stopped():
+        browser.wait("!document.querySelector('#gone').hidden")
     browser.wait("document.querySelector('#gone').hidden")
     with atomdb.client("s") as client:
         client.cmd("SET", "k", "v")

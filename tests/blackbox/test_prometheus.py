@@ -329,11 +329,8 @@ def reject_clients(server):
 
 
 def stop_for(server, seconds):
-    os.kill(server.pid, signal.SIGSTOP)
-    try:
+    with server.stopped():
         time.sleep(seconds)
-    finally:
-        os.kill(server.pid, signal.SIGCONT)
 
 
 def take_a_long_turn(server):

@@ -179,12 +179,11 @@ def test_stopping_serves_clients_in_the_accept_queue(atomdb, short_directory, lo
     """They send their commands before the stop, and get replies as other clients do."""
     config = f'resp: {{ listen = [ "unix:{short_directory}/s" ]; auth_rate = 0; }};\n' if local else ""
     atomdb.start("workers = 2;" + config, flags=["--http-port", str(atomdb.http_port)] if local else None)
-    atomdb.process.send_signal(signal.SIGSTOP)
-    clients = [Client(atomdb.port, path=f"{short_directory}/s" if local else None) for _ in range(100)]
-    for i, client in enumerate(clients):
-        client.send(encode("AUTH", f"s{i}") + encode("SET", "k", i) + encode("GET", "k"))
-    atomdb.process.send_signal(signal.SIGTERM)
-    atomdb.process.send_signal(signal.SIGCONT)
+    with atomdb.stopped():
+        clients = [Client(atomdb.port, path=f"{short_directory}/s" if local else None) for _ in range(100)]
+        for i, client in enumerate(clients):
+            client.send(encode("AUTH", f"s{i}") + encode("SET", "k", i) + encode("GET", "k"))
+        atomdb.process.send_signal(signal.SIGTERM)
     for i, client in enumerate(clients):
         assert [client.read() for _ in range(3)] == ["OK", "OK", str(i).encode()]
         with pytest.raises(Closed, match="end of file"):
