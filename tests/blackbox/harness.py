@@ -7,6 +7,7 @@ import os
 import random
 import re
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -222,6 +223,11 @@ class Client:
         except socket.timeout:
             return False
         return True
+
+
+def ended(client):
+    """Returns whether the server has closed the connection of a client that has no replies to read."""
+    return bool(select.select([client.sock], [], [], 0)[0]) and client.closed()
 
 
 def _hashable(value):

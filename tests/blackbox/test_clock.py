@@ -50,13 +50,14 @@ def test_keys_stay_while_the_clock_goes_ahead_and_back(atomdb, clock, step):
         assert step + 400000 < client.cmd("PTTL", "ahead") <= step + 500000
         client.many([("SET", f"soon{i}", "v", "PX", 200) for i in range(100)])
         assert client.cmd("SET", "at", "v", "PXAT", int(time.time() * 1000) + 100000) == "OK"
-        assert client.cmd("EXISTS", "at", "soon99") == 2
+        # The time of a transaction is that of its begin.
+        assert client.many([("MULTI",), ("SET", "soon", "v", "PX", 200), ("EXISTS", "at", "soon"), ("EXEC",)])[-1] == ["OK", 2]
         wait_for(lambda: atomdb.metric("redis_db_keys", db="db0") == 3, 10, "expired keys to be removed")
         assert keys_of(client) == [b"ahead", b"at", b"far"]
         assert int(info(client)["uptime_in_seconds"]) < 100
         line = client.cmd("CLIENT", "INFO").decode()
         assert int(line.split(" age=")[1].split()[0]) < 100 and " idle=0 " in line
-        assert client.cmd("OBJECT", "IDLETIME", "far") == 0
+        assert client.cmd("OBJECT", "IDLETIME", "far") < 100
         assert atomdb.metric("redis_uptime_in_seconds") < 100
         lag = atomdb.metric("atomdb_expiry_lag_seconds_sum")
         assert 0 <= lag < 1000, lag
@@ -121,15 +122,15 @@ def test_deadlines_survive_a_restart_with_another_clock(service, clock, step, en
         wait_for(lambda: service.metric("redis_db_keys", db="db0") == 1001, 10, "expired keys to be removed")
         clock.set(step + 2000)
         assert client.cmd("DBSIZE") == 1
-        client.many([("SET", f"k{i}", "v", "PX", 100 + i) for i in range(1000)])
+        client.many([("SET", f"k{i}", "v", "PX", 100_000 + i) for i in range(1000)])
     clock.set(0)
     getattr(service, end)()
     with service.client("s") as client:
         assert client.cmd("DBSIZE") == 1001
-        assert step < client.cmd("PTTL", "k999") < step + 5000
+        assert step < client.cmd("PTTL", "k999") < step + 200_000
         client.cmd("SET", "soon", "v", "PX", 50)
         wait_for(lambda: service.metric("redis_db_keys", db="db0") == 1001, 10, "expired keys to be removed")
-    clock.set(step + 5000)
+    clock.set(step + 300_000)
     getattr(service, end)()
     with service.client("s") as client:
         assert client.cmd("DBSIZE") == 1

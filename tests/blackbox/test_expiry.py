@@ -16,6 +16,19 @@ def client(atomdb):
         yield connection
 
 
+def fill_before_due(client, count, value, allowances_ms=(4000, 12000, 30000)):
+    """Sets keys with the same deadline, and resets the counters before. Returns the deadline in ms: a fourth of the
+    time until then is left after the last SET."""
+    for allowance_ms in allowances_ms:
+        client.many([("FLUSHALL",), ("CONFIG", "RESETSTAT")])
+        due = int(time.time() * 1000) + allowance_ms
+        for start in range(0, count, 10000):
+            client.many(("SET", f"k{number}", value, "PXAT", due) for number in range(start, min(start + 10000, count)))
+        if time.time() * 1000 < due - allowance_ms / 4:
+            return due
+    raise AssertionError("the machine is too slow to set all keys before their deadline")
+
+
 def test_due_keys_are_invisible_at_once(client):
     """After the deadline, no command finds the key, even if the daemon has not freed it yet."""
     due = int(time.time() * 1000) + 300
@@ -36,17 +49,12 @@ def test_due_keys_are_invisible_at_once(client):
 
 def test_keys_expire_without_access(client, atomdb):
     """The daemon counts keys that no client accesses as expired soon after their deadline."""
-    due = int(time.time() * 1000) + 200
-    client.many(("SET", f"k{number}", "x" * 100, "PXAT", due) for number in range(2000))
-
-    def expired():
-        return atomdb.metric("redis_expired_keys_total") == 2000
-
-    wait_for(expired, 5, "the keys to expire", 0.02)
+    due = fill_before_due(client, 2000, "x" * 100, (200, 2000, 20000))
+    wait_for(lambda: info(client)["expired_keys"] == "2000", 40, "the keys to expire", 0.02)
     assert time.time() * 1000 >= due
+    wait_for(lambda: atomdb.metric("redis_expired_keys_total") >= 2000, what="the metric")
     assert atomdb.metric("redis_db_keys", db="db0") == 0
     assert atomdb.metric("redis_db_keys_expiring", db="db0") == 0
-    assert info(client)["expired_keys"] == "2000"
 
 
 def test_each_key_expires_at_its_own_time(client):
@@ -79,31 +87,24 @@ def test_deadlines_of_every_size_are_kept(client):
 
 
 def test_changes_of_the_deadline_hold(client):
-    now = int(time.time() * 1000)
-    client.cmd("SET", "persisted", "x", "PX", 200)
-    client.cmd("SET", "longer", "x", "PX", 200)
-    client.cmd("SET", "shorter", "x", "EX", 1000)
-    client.cmd("SET", "rewritten", "x", "PX", 200)
-    client.cmd("SET", "kept", "x", "PX", 200)
-    client.cmd("PERSIST", "persisted")
-    client.cmd("EXPIRE", "longer", 1000)
-    client.cmd("PEXPIRE", "shorter", 200)
-    client.cmd("SET", "rewritten", "y")
-    client.cmd("SET", "kept", "y", "KEEPTTL")
-    wait_for(lambda: time.time() * 1000 > now + 400, 5, "the time to pass")
+    for ttl_ms in (200, 2000, 20000):
+        begin = int(time.time() * 1000)
+        client.cmd("SET", "persisted", "x", "PX", ttl_ms)
+        client.cmd("SET", "longer", "x", "PX", ttl_ms)
+        client.cmd("SET", "shorter", "x", "EX", 1000)
+        client.cmd("SET", "rewritten", "x", "PX", ttl_ms)
+        client.cmd("SET", "kept", "x", "PX", ttl_ms)
+        client.cmd("PERSIST", "persisted")
+        client.cmd("EXPIRE", "longer", 1000)
+        client.cmd("PEXPIRE", "shorter", ttl_ms)
+        client.cmd("SET", "rewritten", "y")
+        client.cmd("SET", "kept", "y", "KEEPTTL")
+        now = int(time.time() * 1000)
+        if now < begin + ttl_ms:
+            break
+    wait_for(lambda: time.time() * 1000 > now + ttl_ms, 2 * ttl_ms / 1000 + 5, "the time to pass")
     assert set(client.cmd("KEYS", "*")) == {b"persisted", b"longer", b"rewritten"}
     assert client.cmd("TTL", "persisted") == -1 and client.cmd("TTL", "rewritten") == -1
-
-
-def fill_before_due(client, count, value):
-    """Sets keys with the same deadline, after the last SET. Returns the deadline in ms."""
-    for allowance_ms in (4000, 12000, 30000):
-        due = int(time.time() * 1000) + allowance_ms
-        for start in range(0, count, 10000):
-            client.many(("SET", f"k{number}", value, "PXAT", due) for number in range(start, start + 10000))
-        if time.time() * 1000 < due:
-            return due
-    raise AssertionError("the machine is too slow to set all keys before their deadline")
 
 
 def test_the_memory_of_expired_keys_is_freed(client, atomdb):
@@ -135,4 +136,4 @@ def test_an_expiry_storm_does_not_delay_other_tenants(client, atomdb):
             assert other.cmd("PING") == "PONG"
             longest = max(longest, time.perf_counter() - start)
             assert time.time() * 1000 < due + 10000 * PATIENCE
-    assert longest < 1.0
+    assert longest < 5 * PATIENCE

@@ -169,7 +169,7 @@ def test_the_history_has_a_point_for_each_interval(atomdb):
     assert first["number"] == 1 and 4000 < first["span_ms"] < 10000 * harness.PATIENCE
     assert first["commands"] == 5 and (first["hits"], first["misses"], first["expired"]) == (1, 1, 1)
     assert first["keys"] == 1 and first["clients"] == 1 and first["input_bytes"] > 100
-    assert 0 < first["p50_ns"] <= first["p99_ns"] <= first["longest_ns"] < 1e9
+    assert 0 < first["p50_ns"] <= first["p99_ns"] <= first["longest_ns"] < 60e9
     for after in (1, 99999999999, "9223372036854775807"):
         assert points(atomdb, after) == []
     for nonsense in ("-1", "x", "1e3", "99999999999999999999999", "", "%00"):

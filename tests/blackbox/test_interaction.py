@@ -85,8 +85,12 @@ def test_unwatch_discard_and_exec_end_a_watch(trio):
 @pytest.mark.like_redis
 def test_a_watched_key_that_expires_aborts_the_transaction(trio):
     a, b, _ = trio
-    b.cmd("SET", "k", 1, "PX", 30)
-    a.cmd("WATCH", "k")
+    for ttl_ms in (30, 300, 3000, 30000):
+        a.cmd("UNWATCH")
+        b.cmd("SET", "k", 1, "PX", ttl_ms)
+        a.cmd("WATCH", "k")
+        if b.cmd("EXISTS", "k"):
+            break
     wait_for(lambda: b.cmd("EXISTS", "k") == 0)
     assert run(a, "MULTI", "PING", "EXEC")[-1] is None
 
@@ -389,7 +393,7 @@ def test_expired_and_evicted_keys_cause_events(atomdb):
         b.cmd("PEXPIRE", "b", 100)
         begin = time.monotonic()
         assert a.read()[2:] == [b"__keyevent@0__:expired", b"b"]
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 20
 
 
 @pytest.mark.like_redis

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import Client, Closed, Error, encode, info, wait_for
+from harness import PATIENCE, Client, Closed, Error, encode, info, wait_for
 
 UNLIMITED = 'defaults: { max_entries = 0; max_memory = "0"; };\n'
 
@@ -111,7 +111,7 @@ def test_a_flood_does_not_block_others(atomdb):
                 start = time.perf_counter()
                 assert quiet.cmd("SET", "k", number) == "OK"
                 times.append(time.perf_counter() - start)
-            assert sorted(times)[100] < 0.2 and max(times) < 3
+            assert sorted(times)[100] < 0.2 * PATIENCE and max(times) < 10 * PATIENCE
     finally:
         stop.set()
         thread.join()

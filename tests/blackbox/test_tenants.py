@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness import Closed, Error, encode, info, wait_for
+from harness import Closed, Error, encode, ended, info, wait_for
 
 WRONGPASS = Error("WRONGPASS invalid username-password pair or user is disabled.")
 OOM = Error("OOM command not allowed when used memory > 'maxmemory'.")
@@ -407,11 +407,7 @@ def test_auth_timeout_closes_an_unauthenticated_client(atomdb):
 
 
 def test_idle_timeout_closes_an_idle_client(atomdb):
-    atomdb.start("resp: { idle_timeout = 1; auth_timeout = 0; };")
+    atomdb.start("resp: { idle_timeout = 3; auth_timeout = 0; };")
     with atomdb.client("s") as idle, atomdb.client("s") as busy:
-        end = time.monotonic() + 2.5
-        while time.monotonic() < end:
-            assert busy.cmd("PING") == "PONG"
-            time.sleep(0.1)
-        assert idle.closed(8)
+        wait_for(lambda: busy.cmd("PING") and ended(idle), 30, "the idle client to be closed", 0.1)
         assert busy.cmd("PING") == "PONG"

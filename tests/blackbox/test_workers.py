@@ -229,7 +229,7 @@ def leave_behind_unsent_messages(server):
     with server.client("here") as publisher:
         subscribers = [server.client("here") for _ in secrets]
         subscribe_without_reading(publisher, subscribers)
-        time.sleep(2.5)
+        time.sleep(3.5)
         # During this time, the kernel has accepted more.
         leave_unsent(publisher)
     moved = server.metric("atomdb_worker_moved_connections_total")
@@ -243,11 +243,11 @@ def leave_behind_unsent_messages(server):
 @pytest.mark.parametrize("restart", [False, True])
 def test_a_client_that_waits_for_its_move_outlives_auth_timeout(service, restart):
     """An AUTH after unsent messages has to wait there. By this time, the client is older than auth_timeout."""
-    two = service.start("resp: { auth_timeout = 1; };\n" + CONFIG)
+    two = service.start("resp: { auth_timeout = 2; };\n" + CONFIG)
     subscribers = leave_behind_unsent_messages(two)
     if restart:
         two.restart()
-    time.sleep(2.5)
+    time.sleep(3.5)
     for subscriber in subscribers:
         message = subscriber.read()
         while isinstance(message, Push):
