@@ -47,6 +47,26 @@ void cpu_time_end_turn(struct cpu_time *c, uint64_t ticks) {
 		(void)measure(c);
 }
 
+void cpu_time_measure_piece(struct cpu_time *c, uint64_t ticks, uint64_t *user_ns, uint64_t *system_ns) {
+	uint64_t turn = c->read - c->turn, before = c->busy + turn - ticks;
+	struct rusage usage;
+	/* The rates are measured already if the last measurement was in this piece. */
+	if (!c->started || before > c->busy + turn || getrusage(RUSAGE_THREAD, &usage) != 0)
+		return;
+	uint64_t user = nanoseconds(usage.ru_utime) - c->user_ns, system = nanoseconds(usage.ru_stime) - c->system_ns;
+	uint64_t used = user + system, earlier = before * (c->user_rate + c->system_rate) >> CPU_RATE_BITS;
+	uint64_t piece = used > earlier ? used - earlier : 0;
+	if (piece < *user_ns + *system_ns) {
+		*user_ns = used > 0 ? (uint64_t)((double)piece * (double)user / (double)used) : 0;
+		*system_ns = piece - *user_ns;
+	}
+	c->user_ns += user;
+	c->system_ns += system;
+	c->measured_ns = c->now_ns;
+	/* The end of the turn adds the ticks of all of it. */
+	c->busy = 0 - turn;
+}
+
 uint64_t cpu_time_since(struct cpu_time *c, uint64_t since, const struct clock_rate *rate) {
 	uint64_t now = clock_ticks();
 	/* Before `since` the thread used no more than the whole time, which is about MEASURE_NS at most. */

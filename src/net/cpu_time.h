@@ -2,7 +2,8 @@
  *
  * The worker reads clock_ticks() at the end of each client's work and charges the ticks since the last reading to the
  * client's tenant. clock_ticks() counts the time in which the thread waits for a CPU too. So ten times a second the
- * worker measures the CPU time of its thread by RUSAGE_THREAD, and converts the ticks that follow at that rate. */
+ * worker measures the CPU time of its thread by RUSAGE_THREAD, and converts the ticks that follow at that rate. If a
+ * piece of work takes much longer than usual, the thread has probably waited: the piece is measured by itself. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,6 +18,8 @@
 
 /* Bits of the fraction of a rate. */
 #define CPU_RATE_BITS 24
+/* A longer piece of work in clock_ticks() is measured by itself. The commands of a client have a fourth of it. */
+#define CPU_LONG_TICKS ((uint64_t)1 << 24)
 
 struct cpu_time {
 	struct tenant *tenant; /* of the client that is being served, or NULL */
@@ -56,6 +59,9 @@ static inline void cpu_time_enter(struct cpu_time *c, struct tenant *t) {
 	c->tenant = t;
 }
 
+/* Replaces the CPU time of a long piece of work, which ended at the last reading, by a measured one. */
+void cpu_time_measure_piece(struct cpu_time *c, uint64_t ticks, uint64_t *user_ns, uint64_t *system_ns);
+
 /* Charges the ticks since the last reading, and counts them in the tenant's share and its limit. */
 static inline void cpu_time_leave(struct cpu_time *c) {
 	struct tenant *t = c->tenant;
@@ -66,6 +72,8 @@ static inline void cpu_time_leave(struct cpu_time *c) {
 	if (t == NULL)
 		return;
 	uint64_t user_ns = ticks * c->user_rate >> CPU_RATE_BITS, system_ns = ticks * c->system_rate >> CPU_RATE_BITS;
+	if (__builtin_expect(ticks > CPU_LONG_TICKS, 0))
+		cpu_time_measure_piece(c, ticks, &user_ns, &system_ns);
 	counter_add(&t->counters.cpu_user_ns, user_ns);
 	counter_add(&t->counters.cpu_system_ns, system_ns);
 	share_use(t, user_ns + system_ns);

@@ -148,7 +148,6 @@ static bool run_slice(struct task *k) {
 	swap_state(k);
 	cpu_time_enter(&w->cpu, k->tenant);
 	bool done = fiber_resume(k->fiber, w->slice_left);
-	cpu_time_leave(&w->cpu);
 	swap_state(k);
 	c->session.reply = &w->writer;
 	env->away_ticks = 0;
@@ -160,6 +159,8 @@ static bool run_slice(struct task *k) {
 	count_slice(w, ticks);
 	if (__builtin_expect(ticks > STALL_TICKS, 0))
 		check_stall(k, begin);
+	/* After the measurement of a stall. */
+	cpu_time_leave(&w->cpu);
 	return done;
 }
 

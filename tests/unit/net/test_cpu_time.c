@@ -98,6 +98,45 @@ static void a_measurement_within_a_turn_counts_no_tick_twice(void **state) {
 	assert_true(cpu_time_since(&c, c.turn, &rate) < 50000000);
 }
 
+/* A stop of the machine within the work for a tenant is not the tenant's time. */
+static void time_in_which_the_thread_had_no_cpu_is_not_charged(void **state) {
+	struct tenant a = {0}, b = {0};
+	struct cpu_time c;
+	(void)state;
+	cpu_time_start(&c, 1.0, 0);
+	cpu_time_begin_turn(&c, clock_ticks(), 0);
+	uint64_t begin = c.turn;
+	cpu_time_enter(&c, &b);
+	cpu_time_leave(&c);
+	/* The thread has used 3 ms in the piece, which seems to have taken half a minute. */
+	c.turn -= UINT64_C(1) << 36;
+	c.read = c.turn;
+	c.user_ns -= 3000000;
+	cpu_time_enter(&c, &a);
+	cpu_time_leave(&c);
+	assert_in_range(total(&a), 3000000, 1000000000);
+	assert_true(counter_get(&a.counters.cpu_user_ns) > 0);
+	/* The ticks of the piece are not measured again. */
+	cpu_time_end_turn(&c, clock_ticks() - c.turn);
+	assert_in_range(c.busy, 0, clock_ticks() - begin);
+}
+
+/* A stall is measured before its piece ends: the piece is charged at the measured rate. */
+static void a_piece_with_a_measurement_in_it_is_charged_at_its_rate(void **state) {
+	struct tenant a = {0};
+	struct cpu_time c;
+	struct clock_rate rate;
+	(void)state;
+	clock_rate_init(&rate);
+	cpu_time_start(&c, 1.0, 0);
+	cpu_time_begin_turn(&c, clock_ticks() - (UINT64_C(1) << 36), 0);
+	c.user_ns -= 50000000;
+	cpu_time_enter(&c, &a);
+	(void)cpu_time_since(&c, c.turn, &rate);
+	cpu_time_leave(&c);
+	assert_in_range(total(&a), 40000000, 1000000000);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ticks_are_charged_to_the_tenant_that_was_entered),
@@ -105,6 +144,8 @@ int main(void) {
 		cmocka_unit_test(rates_follow_the_cpu_time_of_the_thread),
 		cmocka_unit_test(few_ticks_give_no_rate),
 		cmocka_unit_test(a_measurement_within_a_turn_counts_no_tick_twice),
+		cmocka_unit_test(time_in_which_the_thread_had_no_cpu_is_not_charged),
+		cmocka_unit_test(a_piece_with_a_measurement_in_it_is_charged_at_its_rate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
