@@ -22,12 +22,22 @@ PATIENCE = float(os.environ.get("ATOMDB_TEST_PATIENCE", "1"))
 SANITIZER = re.compile(rb"(AddressSanitizer|ThreadSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:)")
 
 
+# The least limit of a wait, in seconds: a test runs on machines that are slow or stop for a while.
+LEAST_WAIT = 30
+
+
 def deadline(seconds):
     return time.monotonic() + seconds * PATIENCE
 
 
-def wait_for(condition, seconds=10, what="the condition", pause=0.01):
+def scaled(size):
+    """Returns a smaller size for a slow build: LCS takes about as long there."""
+    return int(size / PATIENCE ** 0.5) // 2 * 2
+
+
+def wait_for(condition, seconds=LEAST_WAIT, what="the condition", pause=0.01):
     """Polls until condition() is true, and returns its value."""
+    seconds = max(seconds, LEAST_WAIT)
     end = deadline(seconds)
     while True:
         value = condition()
@@ -96,7 +106,7 @@ def encode(*args):
 class Client:
     """A connection with access to the raw protocol. Errors are values, not exceptions."""
 
-    def __init__(self, port=None, secret=None, *, path=None, host="127.0.0.1", source=None, timeout=20, nodelay=True):
+    def __init__(self, port=None, secret=None, *, path=None, host="127.0.0.1", source=None, timeout=60, nodelay=True):
         if path:
             self.sock = socket.socket(socket.AF_UNIX)
         else:
@@ -212,7 +222,7 @@ class Client:
         except Closed:
             return bytes(self.data)
 
-    def closed(self, seconds=10):
+    def closed(self, seconds=LEAST_WAIT):
         """Returns True if the server closes the connection. Ignores remaining input."""
         self.sock.settimeout(seconds * PATIENCE)
         try:
@@ -239,7 +249,7 @@ class Response:
         self.status, self.headers, self.body = status, headers, body
 
 
-def http_get(port, path, host="127.0.0.1", method="GET", timeout=5, headers=None):
+def http_get(port, path, host="127.0.0.1", method="GET", timeout=30, headers=None):
     """Sends a request and returns the response. Decompresses the body if it is compressed."""
     request = urllib.request.Request(f"http://{host}:{port}{path}", method=method, headers=headers or {})
     text = lambda answer: (gzip.decompress(data) if (data := answer.read())[:2] == b"\x1f\x8b" else data).decode()
@@ -326,7 +336,7 @@ class Redis(Server):
             except (OSError, AssertionError):
                 return False
 
-        wait_for(up, 10, "redis-server")
+        wait_for(up, what="redis-server")
         return self
 
     def stop(self):
@@ -362,7 +372,7 @@ class AtomDB(Server):
                 env.pop(name, None)
         self.spawn([self.binary, "--config", self.config, *flags], nofile, env)
         try:
-            wait_for(self._healthy, 20, "/health to answer 200")
+            wait_for(self._healthy, what="/health to answer 200")
         except AssertionError:
             # Another process has taken the port: try another one.
             if attempts > 1 and "Address already in use" in self.log() and flags[:1] == ["--port"]:
@@ -405,7 +415,7 @@ class AtomDB(Server):
             assert self.alive(), self.log()
             return self.log().count(text) > before
 
-        wait_for(said, 10, f"the log to say: {text}")
+        wait_for(said, what=f"the log to say: {text}")
 
     def stop(self):
         """Stops the daemon as systemd does. It must exit with code 0 and without a report of a sanitizer."""

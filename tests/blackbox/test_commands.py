@@ -315,7 +315,7 @@ def test_a_read_after_quit_finds_the_connection_closed(shared):
 
 def test_the_server_listens_at_its_address_only(shared):
     with pytest.raises(OSError):
-        Client(shared.port, host="127.0.0.2", timeout=2)
+        Client(shared.port, host="127.0.0.2", timeout=20)
 
 
 def test_debug_needs_the_setting(atomdb, client):

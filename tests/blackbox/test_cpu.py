@@ -78,14 +78,18 @@ def test_cpu_limit_delays_and_does_not_fail(atomdb, tmp_path, limit):
 
 def begin_storm(server, kind, client):
     """Leaves 100,000 keys that expire, or that FLUSHALL drops, to the worker. Returns the tenant's seconds before."""
-    expiry = ("PXAT", int(time.time() * 1000) + 60000) if kind == "expiry" else ()
-    for first in range(0, 100000, 10000):
-        assert set(client.many(("SET", f"key:{number}", "v", *expiry) for number in range(first, first + 10000))) == {"OK"}
-    if kind == "expiry":
-        assert set(client.many(("PEXPIRE", f"key:{number}", 1000) for number in range(100000))) == {1}
-    else:
-        assert client.cmd("FLUSHALL") == "OK"
-    return tenant_seconds(server, "busy")
+    for allowance_ms in (2000, 10000, 50000):
+        due = int(time.time() * 1000) + allowance_ms
+        expiry = ("PXAT", due) if kind == "expiry" else ()
+        for first in range(0, 100000, 10000):
+            assert set(client.many(("SET", f"key:{number}", "v", *expiry) for number in range(first, first + 10000))) == {"OK"}
+        before = tenant_seconds(server, "busy")
+        if kind == "FLUSHALL":
+            assert client.cmd("FLUSHALL") == "OK"
+            return before
+        if time.time() * 1000 < due:
+            return before
+    raise AssertionError("the machine is too slow to set all keys before their deadline")
 
 
 @pytest.mark.parametrize("kind", ["expiry", "FLUSHALL"])

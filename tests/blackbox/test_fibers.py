@@ -6,15 +6,10 @@ import time
 
 import pytest
 
-from harness import PATIENCE, encode, wait_for
+from harness import PATIENCE, encode, scaled, wait_for
 
 ONE = 'workers = 1;\ndefaults: { max_entries = 0; max_memory = "0"; };\n'
 TWO = ONE.replace("1", "2", 1)
-
-
-def scaled(size):
-    """Returns a smaller size for a slow build: LCS takes about as long there."""
-    return int(size / PATIENCE ** 0.5) // 2 * 2
 
 
 def prepare(client, size):
@@ -38,10 +33,13 @@ LCS = ("LCS", "x", "y", "LEN")
 
 
 def how_many(client, seconds):
-    """Returns how many LCS take so long."""
-    begin = time.monotonic()
-    assert client.cmd(*LCS) > 0
-    return max(2, int(seconds / (time.monotonic() - begin)))
+    """Returns how many LCS take at least so long. The quickest of some counts: the machine may be busy during others."""
+    quickest = float("inf")
+    for _ in range(3):
+        begin = time.monotonic()
+        assert client.cmd(*LCS) > 0
+        quickest = min(quickest, time.monotonic() - begin)
+    return max(2, int(seconds / quickest))
 
 
 def long_transaction(size, repeat):
@@ -185,10 +183,12 @@ def test_a_reader_ends_after_busy_limit_if_its_tenant_has_to_give_memory_back(at
     with server.client("root-secret") as operator, server.client("quiet") as quiet:
         assert operator.cmd("TENANT", "CREATE", "shop", "secret", "shop") == "OK"
         assert operator.cmd("CONFIG", "GET", "busy_limit") == [b"busy_limit", b"1"]
-        with server.client("shop", timeout=60) as shop, server.client("shop") as same:
+        with server.client("shop") as shop, server.client("shop") as same:
             prepare(shop, 8000)
             assert shop.many(("SET", f"k:{i}", "v") for i in range(1000)) == ["OK"] * 1000
-            reads = [LCS] * how_many(shop, 2.5)
+            count = how_many(shop, 2.5)
+            # It ends long before.
+            reads = [LCS] * 8 * count
             send_transaction(shop, *reads)
             assert operator.cmd("TENANT", "SET", "shop", "max_entries", "5") == "OK"
             same.send(encode("DBSIZE"))
@@ -199,6 +199,7 @@ def test_a_reader_ends_after_busy_limit_if_its_tenant_has_to_give_memory_back(at
             assert b"errorstat_BUSYKILLED:count=1" in shop.cmd("INFO", "errorstats")
             # A writer comes to its end.
             prepare(shop, 8000)
+            reads = [LCS] * count
             send_transaction(shop, ("INCR", "n"), *reads)
             assert operator.cmd("TENANT", "SET", "shop", "max_entries", "1") == "OK"
             assert read_transaction(shop, 1 + len(reads)) == [1] + [scaled(8000) - 1] * len(reads)
@@ -272,7 +273,7 @@ def test_a_restart_waits_for_a_command_that_ends_soon(service):
 
 def test_a_command_that_takes_too_long_for_a_restart_runs_once_in_the_next_process(service):
     service.start(ONE)
-    with service.client("busy", timeout=50) as busy, service.client("quiet") as quiet, \
+    with service.client("busy") as busy, service.client("quiet") as quiet, \
             service.client("busy") as listener:
         assert listener.cmd("SUBSCRIBE", "c") == [b"subscribe", b"c", 1]
         prepare(busy, 10000)
@@ -287,8 +288,8 @@ def test_a_command_that_takes_too_long_for_a_restart_runs_once_in_the_next_proce
         assert quiet.cmd("GET", "k") == b"v"
         assert read_transaction(busy, len(commands))[-1] == 2
         assert busy.cmd("GET", "n") == b"2"
-        listener.sock.settimeout(1)
         assert listener.read() == [b"message", b"c", b"m"]
+        listener.sock.settimeout(1)
         with pytest.raises(TimeoutError):
             listener.read()
 
@@ -296,7 +297,7 @@ def test_a_command_that_takes_too_long_for_a_restart_runs_once_in_the_next_proce
 @pytest.mark.threads
 def test_a_search_that_takes_too_long_for_a_restart_begins_again(service):
     service.start(ONE)
-    with service.client("busy", timeout=50) as busy:
+    with service.client("busy") as busy:
         prepare(busy, 11000)
         commands = [LCS] * how_many(busy, 4)
         busy.send(b"".join(encode(*command) for command in commands))

@@ -1,7 +1,9 @@
 """A client that tries to use more than its share of a worker's time, of memory, or of the tenants."""
 
 import contextlib
+import os
 import socket
+import threading
 import time
 
 import pytest
@@ -17,15 +19,27 @@ def fill(client, count, prefix="key"):
         assert set(client.many(("SET", f"{prefix}:{i}", "v") for i in range(start, min(start + 1000, count)))) == {"OK"}
 
 
-def longest_ping(client, seconds):
-    """Returns the longest round trip of a quiet client, in seconds."""
-    longest, end = 0, time.monotonic() + seconds
-    while time.monotonic() < end:
-        begin = time.monotonic()
+def pings_until_replied(client, greedy, count):
+    """Returns how many round trips a quiet client has until `count` replies to a greedy one have arrived, and these
+    replies. They do not depend on the speed of the machine, if the replies take much work."""
+    replies = []
+    reader = threading.Thread(target=lambda: replies.extend(greedy.read() for _ in range(count)))
+    reader.start()
+    pings = 0
+    while reader.is_alive():
         assert client.cmd("PING") == "PONG"
-        longest = max(longest, time.monotonic() - begin)
-        time.sleep(0.001)
-    return longest
+        pings += 1
+    return pings, replies
+
+
+def stalls(server):
+    """Returns how many commands used more than 100 ms of CPU time without a check point."""
+    return server.metric("atomdb_worker_stalls_total")
+
+
+def process_seconds(server):
+    with open(f"/proc/{server.pid}/stat", encoding="ascii") as stat:
+        return sum(int(field) for field in stat.read().rsplit(")", 1)[1].split()[11:13]) / os.sysconf("SC_CLK_TCK")
 
 
 def test_pipelined_searches_do_not_block_others(atomdb):
@@ -33,9 +47,10 @@ def test_pipelined_searches_do_not_block_others(atomdb):
     server = atomdb.start(ROOMY)
     with server.client("greedy") as greedy, server.client("quiet") as quiet:
         fill(greedy, 20000)
-        greedy.send(encode("KEYS", "nothing*") * 1500)
-        assert longest_ping(quiet, 0.5) < 0.25 * PATIENCE
-        assert [greedy.read() for _ in range(1500)] == [[]] * 1500
+        greedy.send(encode("KEYS", "nothing*") * 200)
+        pings, replies = pings_until_replied(quiet, greedy, 200)
+        assert replies == [[]] * 200
+        assert pings > 5 and stalls(server) == 0
 
 
 def test_a_stream_of_new_tenants_does_not_block_others(atomdb):
@@ -45,13 +60,14 @@ def test_a_stream_of_new_tenants_does_not_block_others(atomdb):
     with server.client() as greedy, server.client("quiet") as quiet:
         databases = b"".join(encode("SELECT", number) + encode("SET", "k", "v") for number in range(16))
         stream = b"".join(encode("AUTH", f"s{number}") + databases + encode("FLUSHALL") for number in range(1500))
-        replies = 1500 * 34
-        begin = time.monotonic()
-        for start in range(0, len(stream), 1 << 16):
-            greedy.send(stream[start:start + (1 << 16)])
-        assert longest_ping(quiet, 0.3) < 0.1 * PATIENCE
-        assert {greedy.read() for _ in range(replies)} == {"OK"}
-        assert time.monotonic() - begin < 3 * PATIENCE
+        begin = process_seconds(server)
+        sender = threading.Thread(target=greedy.send, args=(stream,))
+        sender.start()
+        pings, replies = pings_until_replied(quiet, greedy, 1500 * 34)
+        sender.join()
+        assert set(replies) == {"OK"}
+        assert pings > 2 and stalls(server) == 0
+        assert process_seconds(server) - begin < 3 * PATIENCE
 
 
 def test_a_pattern_of_maximum_cost_does_not_block_others(atomdb):
@@ -60,9 +76,9 @@ def test_a_pattern_of_maximum_cost_does_not_block_others(atomdb):
     with server.client("greedy") as greedy, server.client("quiet") as quiet:
         assert greedy.cmd("SET", "a" * 200000, "v") == "OK"
         greedy.send(encode("KEYS", "*" + "?" * 100000 + "b"))
-        assert longest_ping(quiet, 1) < 0.5 * PATIENCE
-        greedy.read()
+        pings_until_replied(quiet, greedy, 1)
         assert greedy.cmd("PING") == "PONG"
+        assert stalls(server) == 0
 
 
 def test_hello_with_two_secrets_terminates(atomdb):
@@ -72,7 +88,7 @@ def test_hello_with_two_secrets_terminates(atomdb):
     keep = [server.client(secret) for secret in secrets]
     for first in secrets:
         for last in secrets:
-            with server.client(timeout=3) as client:
+            with server.client(timeout=30) as client:
                 client.send(encode("HELLO", 2, "AUTH", "default", first, "AUTH", "default", last)
                             + encode("SET", "who", last))
                 assert client.read()[:2] == [b"server", b"redis"]

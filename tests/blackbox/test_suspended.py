@@ -123,6 +123,15 @@ def count_replies(command):
     return 1
 
 
+def without_order(kind, replies):
+    """Leaves out what depends on the size that the table of keys has: it grows in steps."""
+    if kind == "keys":
+        return [sorted(reply) for reply in replies]
+    if kind == "scan":
+        return [sorted(names) for _, names in replies]
+    return replies
+
+
 def ask(client, commands):
     client.send(b"".join(encode(*command) for command in commands))
     return read(client, commands)
@@ -167,13 +176,13 @@ class Case:
             self.after = contents(client) if changes else None
 
     def prepare(self, server):
-        self.client = server.client(self.secret, timeout=20)
+        self.client = server.client(self.secret)
         ask(self.client, self.setup)
 
     def begin(self, server):
         """Sends the command, and then another one in the same bytes."""
-        self.same = server.client(self.secret, timeout=20)
-        self.listener = server.client(self.secret, timeout=20)
+        self.same = server.client(self.secret)
+        self.listener = server.client(self.secret)
         listen(self.listener)
         self.client.send(b"".join(encode(*command) for command in self.commands) + encode("PING", "behind"))
         self.same.send(encode("PING", "same") + encode("APPEND", "of the same tenant", "x"))
@@ -284,7 +293,8 @@ def test_the_next_process_answers_each_suspended_reader(service):
     service.restart()
     check_neighbour(service, writes)
     for case in cases:
-        assert read(case.client, case.commands) == case.replies, case.kind
+        replies = read(case.client, case.commands)
+        assert without_order(case.kind, replies) == without_order(case.kind, case.replies), case.kind
         assert case.client.cmd("PING", "again") in (b"behind", [b"pong", b"behind"])
         assert [case.same.read(), case.same.read()] == [b"same", 1]
         assert [event for event in heard(case.listener) if event[1] != b"of the same tenant"] == case.events, case.kind

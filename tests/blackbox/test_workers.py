@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness import Push, encode, info, wait_for
+from harness import Push, encode, info, scaled, wait_for
 
 pytestmark = pytest.mark.threads
 CONFIG = 'workers = 2;\ndefaults: { max_entries = 0; max_memory = "0"; };\n'
@@ -259,13 +259,13 @@ def test_a_client_that_waits_for_its_move_outlives_auth_timeout(service, restart
 
 def test_unsent_messages_move_with_their_subscriber(two):
     """A subscriber that does not read changes tenants in the turn that sends it one more message."""
-    slow = encode("LCS", "a", "b", "LEN")
+    slow, half = encode("LCS", "a", "b", "LEN"), scaled(5000)
     with two.client("here") as busy, two.client("here") as publisher:
-        busy.cmd("MSET", "a", "ab" * 5000, "b", "ba" * 5000)
+        busy.cmd("MSET", "a", "ab" * half, "b", "ba" * half)
         # One of them is on the other worker.
         for secret in SECRETS[:3]:
             with two.client("here") as subscriber, two.client(secret) as other:
-                other.cmd("MSET", "a", "ab" * 5000, "b", "ba" * 5000, "k", "v")
+                other.cmd("MSET", "a", "ab" * half, "b", "ba" * half, "k", "v")
                 subscribe_without_reading(publisher, [subscriber])
                 # While its worker is busy, both commands arrive together. The other worker, which is busy for longer,
                 # takes the subscriber after the turn.
@@ -275,8 +275,8 @@ def test_unsent_messages_move_with_their_subscriber(two):
                 publisher.send(encode("PUBLISH", "channel", "the last one"))
                 time.sleep(0.05)
                 subscriber.send(encode("AUTH", secret) + encode("GET", "k"))
-                assert busy.read() == 9999
-                assert [other.read() for _ in range(3)] == [9999] * 3
+                assert busy.read() == 2 * half - 1
+                assert [other.read() for _ in range(3)] == [2 * half - 1] * 3
                 assert publisher.read() == 1
                 message = subscriber.read()
                 while message[2] != b"the last one":
