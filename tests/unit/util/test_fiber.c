@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -235,6 +236,102 @@ static void an_overflow_of_the_stack_hits_the_guard_page(void **state) {
 	assert_int_not_equal(fate_of(run_overflow), 0);
 }
 
+/* Of the byte that is written, from the lower end of the stack on. */
+static long offset;
+
+static void write_byte(void *fiber) {
+	const struct fiber *f = fiber;
+	*(volatile char *)(f->mapping + ((long)f->guard + offset)) = 1;
+}
+
+static void run_write(void) {
+	struct fiber *f = fiber_take(&pool);
+	fiber_start(f, write_byte, f);
+	(void)fiber_resume(f, 0);
+}
+
+static void only_the_stack_itself_can_be_written(void **state) {
+	(void)state;
+	offset = 0;
+	assert_int_equal(fate_of(run_write), 0);
+	offset = -1;
+	assert_int_not_equal(fate_of(run_write), 0);
+}
+
+/* Recursion over most of the stack, with a check point at its end. */
+static unsigned dive(unsigned n) {
+	volatile char frame[4000];
+	memset((void *)frame, (int)n, sizeof(frame));
+	if (n == 0)
+		(void)fiber_check();
+	return (n == 0 ? 0 : dive(n - 1)) + (unsigned)frame[n % sizeof(frame)];
+}
+
+static void run_dive(void *context) {
+	*(unsigned *)context = dive(60);
+}
+
+static size_t resident_bytes(const struct fiber *f) {
+	static unsigned char pages[FIBER_STACK / 4096];
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), resident = 0;
+	assert_int_equal(mincore(f->mapping + f->guard, FIBER_STACK, pages), 0);
+	for (size_t i = 0; i < FIBER_STACK / page; i++)
+		resident += pages[i] & 1 ? page : 0;
+	return resident;
+}
+
+static void a_deep_run_gives_its_memory_back(void **state) {
+	unsigned sum;
+	(void)state;
+	struct fiber *f = fiber_take(&pool);
+	fiber_start(f, run_dive, &sum);
+	assert_false(fiber_resume(f, 0));
+	assert_true(resident_bytes(f) > 200000);
+	assert_true(fiber_resume(f, 0));
+	fiber_put(&pool, f);
+	assert_int_equal(pool.count, 1);
+	assert_true(resident_bytes(f) <= 64 << 10);
+	/* The stack can be used again. */
+	assert_ptr_equal(fiber_take(&pool), f);
+	fiber_start(f, run_dive, &sum);
+	assert_false(fiber_resume(f, 0));
+	assert_true(fiber_resume(f, 0));
+	fiber_put(&pool, f);
+}
+
+/* --- work in pieces ---------------------------------------------------------------------------------------------- */
+
+enum { BYTES = 1 << 20, UP = 5 };
+
+static char *moved, *copied;
+
+static void run_pieces(void *context) {
+	(void)context;
+	fiber_fill(moved, 'x', BYTES);
+	for (size_t i = 0; i < BYTES; i++)
+		moved[i] = (char)(i * 2654435761u >> 13);
+	fiber_copy(copied, moved, BYTES);
+	fiber_move_up(moved, BYTES, UP);
+}
+
+/* A large reply is moved up for the header of its array. */
+static void large_blocks_are_filled_copied_and_moved_in_slices(void **state) {
+	(void)state;
+	moved = malloc(BYTES + UP);
+	copied = malloc(BYTES);
+	assert_true(moved != NULL && copied != NULL);
+	struct fiber *f = fiber_take(&pool);
+	fiber_start(f, run_pieces, NULL);
+	while (!fiber_resume(f, 0)) {
+	}
+	/* A piece of 64 KiB takes some tens of microseconds. */
+	assert_in_range(f->slices, 3 * (BYTES / 65536 - 1), 3 * (BYTES / 4096));
+	assert_memory_equal(moved + UP, copied, BYTES);
+	fiber_put(&pool, f);
+	free(moved);
+	free(copied);
+}
+
 static void *run_in_thread(void *context) {
 	struct fiber_pool own;
 	struct steps s = {.count = 100};
@@ -275,6 +372,9 @@ int main(void) {
 		cmocka_unit_test_setup_teardown(a_suspension_in_a_forbidden_section_is_an_assertion_failure, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(an_overflow_of_the_stack_hits_the_guard_page, setup, teardown),
+		cmocka_unit_test_setup_teardown(only_the_stack_itself_can_be_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_deep_run_gives_its_memory_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(large_blocks_are_filled_copied_and_moved_in_slices, setup, teardown),
 		cmocka_unit_test_setup_teardown(each_thread_has_fibers_of_its_own, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
