@@ -1,6 +1,6 @@
 /* The limit on a tenant's CPU time. */
 #include "net/cpu_limit.h"
-#include "server.h"
+#include "turned.h"
 
 #define MS    UINT64_C(1000000)
 #define START (UINT64_C(1000) * 1000 * MS)
@@ -62,11 +62,35 @@ static void an_idle_tenant_saves_one_burst(void **state) {
 	assert_true(t.clients.cpu_wait_ms > 0);
 }
 
+/* A busy worker would not wait for events, and use a whole CPU. */
+static void the_worker_sleeps_while_a_tenant_waits(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client limited = turned_auth(s, "limited"), other = turned_auth(s, "other");
+	struct tenant *t = limited.connection->session.tenant;
+	t->limits.cpu_limit = 100;
+	session_follow_limits(t);
+	cpu_limit_use(t, 60000 * MS, s->worker->env.now_ns);
+	turned_ask(limited, "SET a b\r\nGET a\r\n", "");
+	turned_ask(other, "PING\r\n", "+PONG\r\n");
+	turned_turns(s, 3);
+	assert_false(s->worker->busy);
+	assert_int_equal(s->worker->resume_ms, t->clients.cpu_wait_ms);
+	/* The timer goes off in time for the end of the wait. */
+	assert_true(s->worker->armed_ms <= s->worker->real_ms + (t->clients.cpu_wait_ms - s->worker->env.steady_ms));
+	/* The wait is over. */
+	t->clients.cpu_wait_ms = limited.connection->session.wait_ms = s->worker->resume_ms = 1;
+	turned_turns(s, 3);
+	turned_expect(limited, "+OK\r\n$1\r\nb\r\n");
+	turned_free(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_tenant_within_its_burst_does_not_wait),
 		cmocka_unit_test(a_tenant_in_debt_waits_until_it_has_paid),
 		cmocka_unit_test(a_busy_tenant_gets_its_limit),
+		cmocka_unit_test(the_worker_sleeps_while_a_tenant_waits),
 		cmocka_unit_test(an_idle_tenant_saves_one_burst),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

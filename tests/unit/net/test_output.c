@@ -1,7 +1,7 @@
 /* Replies to clients that read late, too late or never. */
 #include <fcntl.h>
 
-#include "server.h"
+#include "turned.h"
 
 static struct server *start_with(struct settings settings) {
 	struct tenants_config tenants_config = server_open_tenants();
@@ -82,11 +82,50 @@ static void stops_reading_who_does_not_read(void **state) {
 	server_free(s);
 }
 
+/* A command is suspended while earlier replies of its client are unsent. They are sent, and the socket is watched for
+ * room no longer than that. */
+static void replies_are_sent_while_a_later_command_is_suspended(void **state) {
+	enum { REPLIES = 100, SIZE = 4000 };
+	struct turned *s = turned_new();
+	struct epoll_event events[16];
+	static char text[SIZE + 64], got[1 << 20];
+	(void)state;
+	struct turned_client c = turned_auth(s, "tenant");
+	snprintf(text, sizeof(text), "SET a %0*d\r\n", SIZE, 0);
+	turned_ask(c, text, "+OK\r\n");
+	for (unsigned i = 0; i < REPLIES || output_unsent(c.connection) == 0; i++) {
+		client_send(c.fd, "GET a\r\n");
+		turned_turns(s, 1);
+	}
+	memcpy(text, "EXISTS", sizeof("EXISTS"));
+	for (unsigned i = 0; i < 200; i++)
+		strcat(text, " a");
+	strcat(text, "\r\n");
+	client_send(c.fd, text);
+	turned_turns(s, 2);
+	assert_non_null(task_of(c.connection));
+	assert_int_equal(c.connection->interest, EPOLLOUT);
+	size_t len = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		for (ssize_t n; (n = recv(c.fd, got + len, sizeof(got) - len, 0)) > 0;)
+			len += (size_t)n;
+		turned_turns(s, i < 2 ? 1 : 0);
+	}
+	assert_non_null(task_of(c.connection));
+	assert_true(len >= REPLIES * SIZE);
+	assert_int_equal(c.connection->interest, 0);
+	assert_int_equal(epoll_wait(s->worker->epoll, events, 16, 0), 0);
+	turned_finish(s);
+	turned_expect(c, ":200\r\n");
+	turned_free(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(waits_for_a_slow_reader),
 		cmocka_unit_test(closes_beyond_the_output_limit),
 		cmocka_unit_test(stops_reading_who_does_not_read),
+		cmocka_unit_test(replies_are_sent_while_a_later_command_is_suspended),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

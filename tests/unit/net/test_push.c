@@ -173,12 +173,69 @@ static void clients_that_leave_before_they_are_sent_to_disturb_nothing(void **st
 	turned_free(s);
 }
 
+/* Fills a client's socket with messages until the worker has to hold some of them. */
+static void fill_socket(struct turned_client ear, struct turned_client publisher) {
+	char command[4200], message[4001];
+	memset(message, 'm', sizeof(message) - 1);
+	message[sizeof(message) - 1] = '\0';
+	snprintf(command, sizeof(command), "PUBLISH c %s\r\n", message);
+	for (unsigned i = 0; i < 1000 && output_unsent(ear.connection) == 0; i++) {
+		char reply[64];
+		client_send(publisher.fd, command);
+		turned_turns(publisher.of, 3);
+		(void)!recv(publisher.fd, reply, sizeof(reply), 0);
+	}
+	assert_true(output_unsent(ear.connection) > 0);
+	assert_true(ear.connection->interest & EPOLLOUT);
+}
+
+/* Reads all that has come. Returns the number of bytes. */
+static size_t read_all(int fd) {
+	static char got[1 << 20];
+	size_t all = 0;
+	for (ssize_t n; (n = recv(fd, got, sizeof(got), 0)) > 0;)
+		all += (size_t)n;
+	return all;
+}
+
+/* The messages of a suspended command are held, and so is what is in front of them. A socket that is watched for room
+ * would wake the worker in each turn. */
+static void a_client_with_held_messages_is_not_watched_for_room(void **state) {
+	struct turned *s = turned_new();
+	struct turned_client ear[1];
+	char text[1024] = "MULTI\r\n", reply[4096];
+	struct epoll_event events[16];
+	(void)state;
+	turned_subscribe(s, "busy", ear, 1);
+	struct turned_client busy = turned_auth(s, "busy");
+	fill_socket(ear[0], busy);
+	for (unsigned i = 0; i < 20; i++)
+		strcat(text, "PUBLISH c m\r\n");
+	client_send(busy.fd, text);
+	turned_turns(s, 2);
+	(void)!recv(busy.fd, reply, sizeof(reply), 0);
+	client_send(busy.fd, "EXEC\r\n");
+	turned_turns(s, 4);
+	assert_non_null(busy.connection->session.tenant->clients.task);
+	assert_true(output_is_held(ear[0].connection));
+	(void)read_all(ear[0].fd);
+	assert_int_equal(ear[0].connection->interest & EPOLLOUT, 0);
+	assert_int_equal(epoll_wait(s->worker->epoll, events, 16, 0), 0);
+	turned_turns(s, 2);
+	assert_int_equal(read_all(ear[0].fd), 0);
+	turned_finish(s);
+	assert_true(read_all(ear[0].fd) >= 20 * strlen(MESSAGE));
+	assert_int_equal(output_unsent(ear[0].connection), 0);
+	turned_free(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_message_reaches_every_subscriber_in_order),
 		cmocka_unit_test(a_large_message_is_shared),
 		cmocka_unit_test(a_subscriber_that_does_not_read_is_closed_alone),
 		cmocka_unit_test(one_turn_sends_to_some_clients_and_to_each_tenants),
+		cmocka_unit_test(a_client_with_held_messages_is_not_watched_for_room),
 		cmocka_unit_test(clients_that_leave_before_they_are_sent_to_disturb_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

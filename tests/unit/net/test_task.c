@@ -106,12 +106,56 @@ static void a_large_reply_is_not_copied_to_the_worker(void **state) {
 	turned_free(s);
 }
 
+/* Makes a string of `size` bytes, which begins with `begin`. */
+static void make_large(struct turned_client c, unsigned size, const char *begin) {
+	char text[128];
+	snprintf(text, sizeof(text), "SETRANGE a %u x\r\nSETRANGE a 0 %s\r\n", size - 1, begin);
+	client_send(c.fd, text);
+	turned_finish(c.of);
+	snprintf(text, sizeof(text), ":%u\r\n:%u\r\n", size, size);
+	turned_expect(c, text);
+}
+
+static void expect_large(struct turned_client c, unsigned size, const char *begin) {
+	static char got[3 << 20];
+	char expected[64];
+	size_t all = 0;
+	for (unsigned i = 0; i < 1000 && all < size; i++) {
+		turned_turns(c.of, 1);
+		for (ssize_t n; (n = recv(c.fd, got + all, sizeof(got) - all, 0)) > 0;)
+			all += (size_t)n;
+	}
+	snprintf(expected, sizeof(expected), "$%u\r\n%s", size, begin);
+	assert_memory_equal(got, expected, strlen(expected));
+	assert_int_equal(all, size + strlen(expected) - strlen(begin) + 2);
+}
+
+/* The value is pinned until it is sent. Other commands run between the end of the command and that. */
+static void a_task_has_a_pinned_value_of_its_own(void **state) {
+	enum { LARGE = 1200000, OTHER = 1100000 };
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client first = turned_auth(s, "first"), busy = turned_auth(s, "busy"),
+			     other = turned_auth(s, "other");
+	make_large(busy, LARGE, "busy");
+	make_large(other, OTHER, "other");
+	(void)suspend_exists(first, 70);
+	client_send(busy.fd, "GETRANGE a 0 -1\r\n");
+	turned_turns(s, 1);
+	assert_non_null(task_of(busy.connection));
+	client_send(other.fd, "GET a\r\n");
+	expect_large(other, OTHER, "other");
+	expect_large(busy, LARGE, "busy");
+	turned_free(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_task_copies_few_arguments_and_takes_over_many),
 		cmocka_unit_test(a_command_that_is_put_back_is_the_first_pending_one),
 		cmocka_unit_test(only_a_reader_ends_early_when_nobody_gets_the_reply),
 		cmocka_unit_test(a_large_reply_is_not_copied_to_the_worker),
+		cmocka_unit_test(a_task_has_a_pinned_value_of_its_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
