@@ -146,3 +146,25 @@ def test_a_short_command_is_served_before_long_pipelines(atomdb):
             quiet.send(encode("GET", "n"))
         assert int(quiet.read() or 0) < 2 * 2000
         assert max(max(one.read() for _ in range(2000)) for one in floods) == 20 * 2000
+
+
+def test_a_quiet_tenant_waits_for_few_clients_of_ten_flooding_tenants(atomdb):
+    """Ninety clients of ten tenants have sent pipelines before a client of another tenant sends a command. TIME tells
+    which of them are served before it: as many as fit in a slice of time, and none of a tenant that had its share."""
+    server = atomdb.start(ROOMY)
+    pairs = 40
+    with contextlib.ExitStack() as stack:
+        floods = [stack.enter_context(server.client(f"flood {number % 10}")) for number in range(90)]
+        quiet = stack.enter_context(server.client("quiet"))
+        for one in floods[:10]:
+            assert one.cmd("SET", "a", "x" * 250000) == "OK"
+        before = []
+        for _ in range(3):
+            with server.stopped():
+                for one in floods:
+                    one.send((encode("BITCOUNT", "a") + encode("TIME")) * pairs)
+                quiet.send(encode("TIME"))
+            own_time = [int(word) for word in quiet.read()]
+            first = [[one.read() for _ in range(2 * pairs)][1] for one in floods]
+            before.append(sum([int(word) for word in time] < own_time for time in first))
+        assert sorted(before)[1] <= 45, before

@@ -229,6 +229,36 @@ static void a_client_with_held_messages_is_not_watched_for_room(void **state) {
 	turned_free(s);
 }
 
+/* Large output is sent early, but no message leaves before its command has ended. */
+static void large_messages_of_a_suspended_command_are_held(void **state) {
+	enum { MESSAGES = 20, SIZE = 30000 };
+	struct turned *s = turned_new();
+	struct turned_client ear[1];
+	static char command[SIZE + 64];
+	char reply[1024];
+	(void)state;
+	turned_subscribe(s, "busy", ear, 1);
+	struct turned_client busy = turned_auth(s, "busy");
+	turned_ask(busy, "MULTI\r\n", "+OK\r\n");
+	snprintf(command, sizeof(command), "PUBLISH c %0*d\r\n", SIZE, 0);
+	for (unsigned i = 0; i < MESSAGES; i++)
+		turned_ask(busy, command, "+QUEUED\r\n");
+	client_send(busy.fd, "EXEC\r\n");
+	size_t most = 0;
+	for (unsigned i = 0; i < 1000; i++) {
+		turned_turns(s, 1);
+		if (busy.connection->session.tenant->clients.task == NULL)
+			break;
+		assert_int_equal(read_all(ear[0].fd), 0);
+		most = output_unread(ear[0].connection);
+	}
+	assert_true(most > (size_t)MESSAGES / 2 * SIZE);
+	for (size_t all = 0; all < (size_t)MESSAGES * SIZE; all += read_all(ear[0].fd))
+		turned_turns(s, 1);
+	assert_true(recv(busy.fd, reply, sizeof(reply), 0) > 0);
+	turned_free(s);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_message_reaches_every_subscriber_in_order),
@@ -236,6 +266,7 @@ int main(void) {
 		cmocka_unit_test(a_subscriber_that_does_not_read_is_closed_alone),
 		cmocka_unit_test(one_turn_sends_to_some_clients_and_to_each_tenants),
 		cmocka_unit_test(a_client_with_held_messages_is_not_watched_for_room),
+		cmocka_unit_test(large_messages_of_a_suspended_command_are_held),
 		cmocka_unit_test(clients_that_leave_before_they_are_sent_to_disturb_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
