@@ -1,6 +1,8 @@
 """Long commands on fibers: other tenants go on meanwhile, and nobody sees a command by half, not even after a crash."""
 
 import os
+import socket
+import struct
 import threading
 import time
 
@@ -134,6 +136,20 @@ def test_a_transaction_whose_client_is_gone_comes_to_its_end(atomdb):
         busy.close()
         wait_for(lambda: other.cmd("GET", "n") == b"2", what="the transaction to end")
         assert other.cmd("GET", "log") == b"x"
+
+
+def test_a_reader_whose_client_is_gone_ends_long_before_its_time(atomdb, admin):
+    """Searches of minutes end at their next check point if the connection is reset. (A client that calls close() and one
+    that waits for its reply behind shutdown() look the same.)"""
+    server = atomdb.start(ONE + f'admin: {{ secret_file = "{admin}"; }};\n')
+    with server.client("root-secret") as operator, server.client("busy") as other, server.client("busy") as busy:
+        prepare(busy, 8000)
+        send_transaction(busy, *[LCS] * 4000)
+        wait_for(lambda: b"cmd=exec" in operator.cmd("CLIENT", "LIST"), what="the searches to begin")
+        other.send(encode("STRLEN", "x"))
+        busy.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        busy.close()
+        assert other.read() == scaled(8000)
 
 
 @pytest.fixture(name="admin")

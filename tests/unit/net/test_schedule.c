@@ -346,6 +346,27 @@ static void commands_of_several_tenants_take_turns_and_a_new_one_comes_last(void
 	turned_free(s);
 }
 
+/* Else the first slices of many new commands would add up before a suspended one goes on. */
+static void a_new_command_gets_no_slice_ahead_of_a_suspended_one(void **state) {
+	struct turned *s = turned_new();
+	(void)state;
+	struct turned_client busy = turned_auth(s, "busy"), late = turned_auth(s, "late");
+	send_transaction(busy, "INCR a\r\n", "");
+	turned_turns(s, 3);
+	send_transaction(late, "INCR a\r\n", "");
+	const struct task *k = tenant_of(busy)->clients.task;
+	uint64_t before = k->fiber->slices;
+	turned_turns(s, 1);
+	assert_int_equal(k->fiber->slices, before + 1);
+	assert_int_equal(tenant_of(late)->clients.task->fiber->slices, 0);
+	turned_turns(s, 1);
+	assert_int_equal(tenant_of(late)->clients.task->fiber->slices, 1);
+	turned_finish(s);
+	expect_counts(busy, "");
+	expect_counts(late, "");
+	turned_free(s);
+}
+
 static void a_worker_without_suspended_commands_is_not_busy(void **state) {
 	struct turned *s = turned_new();
 	(void)state;
@@ -835,6 +856,7 @@ int main(void) {
 		cmocka_unit_test(the_removal_of_a_tenant_waits_for_its_command),
 		cmocka_unit_test(a_removed_tenants_reader_ends_at_its_next_check_point),
 		cmocka_unit_test(commands_of_several_tenants_take_turns_and_a_new_one_comes_last),
+		cmocka_unit_test(a_new_command_gets_no_slice_ahead_of_a_suspended_one),
 		cmocka_unit_test(a_worker_without_suspended_commands_is_not_busy),
 		cmocka_unit_test(time_spent_away_is_not_the_commands),
 		cmocka_unit_test(the_time_of_a_command_stands_still),
