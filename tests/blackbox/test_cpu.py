@@ -103,3 +103,48 @@ def test_what_the_worker_does_later_for_a_tenant_is_its_time(atomdb, kind):
     # 40 ns a key, the least that a machine needs for it.
     assert tenant_seconds(atomdb, "busy") - before > 100000 * 40e-9
     assert tenant_seconds(atomdb, "quiet") == 0
+
+
+@pytest.mark.parametrize("kind", ["FLUSHALL", "eviction"])
+def test_what_the_worker_does_for_a_tenant_counts_towards_its_limit(atomdb, tmp_path, kind):
+    """The tenant sends hardly a command. Freeing 50,000 keys takes it far above a hundredth of a CPU."""
+    (tmp_path / "admin").write_text("root")
+    atomdb.start(CONFIG + f'admin: {{ secret_file = "{tmp_path}/admin"; }};')
+    with atomdb.client("b") as busy, atomdb.client("root") as operator:
+
+        def limit(**limits):
+            for name, value in limits.items():
+                assert operator.cmd("TENANT", "SET", "busy", name, value) == "OK"
+
+        def throttled():
+            return atomdb.metric("atomdb_tenant_cpu_throttled_seconds_total", tenant="busy")
+
+        def free_many():
+            limit(cpu_limit=0, max_entries=0)
+            for first in range(0, 50000, 10000):
+                assert set(busy.many(("SET", f"key:{number}", "v") for number in range(first, first + 10000))) == {"OK"}
+            limit(cpu_limit="0.01")
+            before = throttled()
+            if kind == "eviction":
+                limit(max_entries=1)
+            else:
+                assert busy.cmd("FLUSHALL") == "OK"
+            wait_for(lambda: atomdb.metric("atomdb_arena_bytes", shard="0", use="entries") < 1000, 60, "all keys to be freed")
+            # 40 ns a key at a hundredth of a CPU, less the burst of 0.1 s.
+            return throttled() - before >= 50000 * 40e-9 / 0.01 - 0.1
+
+        # The worker counts less than it should if it had to wait for a CPU shortly before.
+        wait_for(free_many, 60, "the tenant to be over its limit")
+
+
+def test_a_tenant_over_its_limit_does_not_keep_the_worker_busy(atomdb, tmp_path):
+    """Its commands wait for a timer, and not in a loop that uses a whole CPU."""
+    (tmp_path / "admin").write_text("root")
+    atomdb.start(CONFIG + f'admin: {{ secret_file = "{tmp_path}/admin"; }};')
+    with atomdb.client("b") as busy, atomdb.client("root") as operator:
+        busy.cmd("SET", "a", "x" * 200000)
+        assert operator.cmd("TENANT", "SET", "busy", "cpu_limit", "0.01") == "OK"
+        began, before = time.monotonic(), process_seconds(atomdb)
+        while time.monotonic() - began < 2:
+            assert busy.cmd("BITCOUNT", "a") > 0
+        assert process_seconds(atomdb) - before < 0.5 * (time.monotonic() - began)
