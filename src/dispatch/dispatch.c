@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "atomdb/dispatch/admission.h"
+#include "atomdb/events/subscriptions.h"
 #include "atomdb/session/reply.h"
 #include "atomdb/session/run.h"
 #include "atomdb/session/tenant_stats.h"
@@ -244,7 +245,7 @@ static bool is_long(const struct session *s, const struct request *r) {
 		return true;
 	bool queued = (s->flags & SESSION_MULTI) && !(c->flags & CMD_IN_MULTI);
 	bool yields = fiber_test_yields() && !(c->flags & CMD_NO_AUTH);
-	return !queued && (yields || command_is_long(s, r));
+	return !queued && (yields || command_is_long(s, r) || subscriptions_make_long(s->tenant, r));
 }
 
 /* Runs a command that needs attention or may take long. */
@@ -278,7 +279,8 @@ enum outcome dispatch_run(struct session *s, struct request *r, uint64_t *ticks)
 	outcome = __builtin_expect((s->flags & SESSION_ATTENTION) != 0, 0) ? run_unusual(s, r, ticks)
 									   : command_run(s, r, ticks);
 	/* The same command takes its token again when it is retried. */
-	if (__builtin_expect(outcome == OUTCOME_RETRY || outcome == OUTCOME_BLOCKED, 0) && !(c->flags & CMD_NO_AUTH))
+	if (__builtin_expect(!outcome_is_final(outcome), 0) && outcome != OUTCOME_MIGRATE &&
+	    outcome != OUTCOME_SUSPENDED && !(c->flags & CMD_NO_AUTH))
 		token_bucket_give_back(&s->tenant->commands);
 	return outcome;
 }

@@ -37,4 +37,5 @@ static const struct session_module modules[] = {
 	 .deserialize = subscriptions_deserialize},
 };
 
-const struct session_modules dispatch_modules = {modules, sizeof(modules) / sizeof(modules[0]), events_key_changed};
+const struct session_modules dispatch_modules = {modules, sizeof(modules) / sizeof(modules[0]), events_key_changed,
+						 events_send_changes};

@@ -3,6 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "atomdb/util/fiber.h"
+
+/* Keys that are examined between two check points. */
+#define CHECK_CHANGES 4096
+
 /* The memory is shared by all subscribers of the prefix. */
 static int charge(struct client_charge *c, uint64_t bytes) {
 	return client_charge_grow(c, NULL, bytes, CHARGE_LATER) < 0 ? -ENOMEM : 0;
@@ -87,7 +92,9 @@ void changes_sort(struct changes *c) {
 }
 
 bool changes_written_by(const struct changes *c, const struct session *s) {
+	size_t work = 0;
 	for (size_t i = 0; i < c->count; i++) {
+		(void)fiber_check_every(&work, 1, CHECK_CHANGES);
 		if (c->keys[i].writer == s)
 			return true;
 	}

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "atomdb/events/publish.h"
+#include "atomdb/session/module.h"
 
 /* In the order of formatting. A, which stands for NOTIFY_ALL, comes first. */
 static const struct {
@@ -48,12 +49,14 @@ void keyspace_events_format(uint32_t classes, char text[NOTIFY_TEXT]) {
 
 void keyspace_events_set(struct tenant *t, uint32_t classes) {
 	int before = keyspace_events_wanted(t);
-	t->clients.event_classes = classes;
-	if (t->clients.subscriptions != NULL)
-		subscriptions_interest(t->clients.subscriptions, keyspace_events_wanted(t) - before);
+	t->clients.event_classes = (classes & NOTIFY_CLASSES) | (t->clients.event_classes & NOTIFY_QUEUED);
+	if (t->clients.subscriptions == NULL)
+		return;
+	subscriptions_interest(t->clients.subscriptions, keyspace_events_wanted(t) - before);
+	subscriptions_measure_audience(t->clients.subscriptions);
 }
 
-void keyspace_event_publish(struct tenant *t, const char *event, unsigned database, struct slice name) {
+static void publish(struct tenant *t, const char *event, unsigned database, struct slice name) {
 	struct subscriptions *h = t->clients.subscriptions;
 	if (h == NULL || (h->kinds[CHANNEL_GLOBAL].count == 0 && h->kinds[CHANNEL_PATTERN].count == 0))
 		return;
@@ -77,6 +80,15 @@ void keyspace_event_publish(struct tenant *t, const char *event, unsigned databa
 	buffer_deinit(&channel);
 }
 
+void keyspace_event_publish(struct tenant *t, enum keyspace_event_class class, const char *event, unsigned database,
+			    struct slice name) {
+	struct subscriptions *h = t->clients.subscriptions;
+	if ((t->clients.event_classes & NOTIFY_QUEUED) && h != NULL)
+		h->env->modules->send_changes(h);
+	if (t->clients.event_classes & class)
+		publish(t, event, database, name);
+}
+
 void keyspace_events_key_changed(struct subscriptions *h, enum change what, unsigned database, struct slice name) {
 	static const struct {
 		uint32_t class;
@@ -89,5 +101,5 @@ void keyspace_events_key_changed(struct subscriptions *h, enum change what, unsi
 		[CHANGE_FLUSH] = {0, NULL}, /* command handlers publish all other events */
 	};
 	if (h->tenant->clients.event_classes & events[what].class)
-		keyspace_event_publish(h->tenant, events[what].event, database, name);
+		publish(h->tenant, events[what].event, database, name);
 }

@@ -10,6 +10,7 @@
 #include "atomdb/store/registry_walk.h"
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/error.h"
+#include "atomdb/util/fiber.h"
 
 /* --- a line ----------------------------------------------------------------------------------------------------- */
 
@@ -17,6 +18,8 @@
 #define SHOWN_MAX ((size_t)1 << 20)
 /* Bytes around an argument: a space and two quotes. */
 #define AROUND 3
+/* Bytes of arguments between two check points. */
+#define CHECK_BYTES 4096
 /* More bytes of lines for the operator are sent before the turn ends. */
 #define FEED_EARLY ((size_t)1 << 20)
 
@@ -84,12 +87,14 @@ static void begin_line(struct line *l, struct session *s, const struct request *
 		 (long long)(s->env->now_ms % 1000 * 1000), s->tenant == NULL ? 0U : s->database,
 		 tenant == NULL ? "" : tenant, tenant == NULL ? "" : " ", place);
 	cut(l);
+	size_t work = 0;
 	l->size = strlen(l->head) + strlen(l->tail);
 	for (uint32_t i = 0; i < l->argc; i++) {
 		struct slice text = shown(l, i);
 		l->size += AROUND;
 		for (size_t k = 0; k < text.len; k++)
 			l->size += quoted_size((unsigned char)text.data[k]);
+		(void)fiber_check_every(&work, text.len, CHECK_BYTES);
 	}
 }
 
@@ -104,7 +109,9 @@ static char *put_quoted(char *p, struct slice text) {
 	static const char hex[] = "0123456789abcdef", plain[] = "\n\r\t\a\b\"\\", letters[] = "nrtab\"\\";
 	*p++ = ' ';
 	*p++ = '"';
+	size_t work = 0;
 	for (size_t i = 0; i < text.len; i++) {
+		(void)fiber_check_every(&work, 1, CHECK_BYTES);
 		unsigned char c = (unsigned char)text.data[i];
 		const char *special = c == '\0' ? NULL : strchr(plain, c);
 		if (special != NULL) {
@@ -141,9 +148,13 @@ static int append_line(struct buffer *b, const struct line *l) {
 static void tell_operator(struct session *s, const struct request *r, const char *tenant) {
 	struct environment *env = s->env;
 	struct line line;
+	struct buffer text;
+	buffer_init(&text);
 	begin_line(&line, s, r, tenant);
-	if (append_line(&env->feed.lines, &line) < 0)
+	/* Commands of other tenants may add their lines while this one is written. */
+	if (append_line(&text, &line) < 0 || buffer_append(&env->feed.lines, text.data, text.len, SIZE_MAX) < 0)
 		env->feed.lost = true;
+	buffer_deinit(&text);
 	if (env->feed.lines.len > FEED_EARLY && env->host->send_monitor_feed != NULL)
 		env->host->send_monitor_feed(env);
 }
@@ -171,6 +182,7 @@ static void tell_monitors(struct session *s, struct subscriptions *h, const stru
 		struct session *to = list_entry(node, struct subscriber, monitor)->session;
 		if (to != but)
 			push_send_body(&h->push, to);
+		(void)fiber_check();
 	}
 	push_end(&h->push);
 }
@@ -231,6 +243,8 @@ void monitor_stop_feed(struct environment *env) {
 void monitor_begin(struct session *s) {
 	struct subscriptions *h = s->tenant->clients.subscriptions;
 	list_push_back(&h->monitors, &s->subscriber->monitor);
+	h->monitor_count++;
+	subscriptions_measure_audience(h);
 	s->flags |= SESSION_MONITOR;
 	session_count_attention(s->tenant, 1);
 	if (s->tenant->is_operator)
@@ -259,6 +273,8 @@ void monitor_leave(struct session *s) {
 	if (!(s->flags & SESSION_MONITOR))
 		return;
 	list_remove(&s->subscriber->monitor);
+	h->monitor_count--;
+	subscriptions_measure_audience(h);
 	s->flags &= ~(uint32_t)SESSION_MONITOR;
 	session_count_attention(s->tenant, -1);
 	if (!s->tenant->is_operator)
@@ -272,14 +288,17 @@ void monitor_take_lines(struct environment *env, struct slice lines, bool lost) 
 	struct subscriptions *h = env->monitors_of_all;
 	if (h == NULL)
 		return;
-	struct writer w = push_body(&h->push, lines.len);
+	/* A suspended command of the operator may be in the middle of a message. */
+	struct push push;
+	push_init(&push, env, h->tenant);
+	struct writer w = push_body(&push, lines.len);
 	writer_raw(&w, lines);
 	lost |= w.failed;
 	if (!lost) {
 		list_for_each (node, &h->monitors)
-			push_send_body(&h->push, list_entry(node, struct subscriber, monitor)->session);
+			push_send_body(&push, list_entry(node, struct subscriber, monitor)->session);
 	}
-	push_end(&h->push);
+	push_deinit(&push);
 	/* Closing the last one ends the subscriptions. */
 	while (lost && env->monitors_of_all != NULL)
 		env->host->close(list_entry(env->monitors_of_all->monitors.next, struct subscriber, monitor)->session);

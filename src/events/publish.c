@@ -11,8 +11,7 @@
 #define PATTERN_PART 64
 /* Steps for the keyspace events of one command: about 60 ms. */
 #define EVENT_WORK (16 * GLOB_WORK)
-/* Clients that a message is sent to, and bytes of patterns that it is matched with, between two check points. */
-#define CHECK_CLIENTS  16
+/* Bytes of patterns that a message is matched with between two check points. */
 #define CHECK_PATTERNS 1024
 /* Most bytes of a bulk string besides its content. */
 #define BULK_HEAD 32
@@ -23,17 +22,18 @@ bool publish_pattern_fits(const struct subscriptions *h, struct slice pattern) {
 	       have + pattern.len + PATTERN_PART <= PATTERNS_MAX;
 }
 
-/* PUBLISH has check points; a keyspace event is sent in the middle of a change. */
+/* A keyspace event may be sent in the middle of a change. */
 static void check(const struct subscriptions *h, size_t *work, size_t units, size_t every) {
-	if (h->sliced)
+	if (!h->in_change)
 		(void)fiber_check_every(work, units, every);
 }
 
 static void send_to_subscribers(struct subscriptions *h, const struct channel *channel) {
-	size_t work = 0;
 	list_for_each (node, &channel->subscriptions) {
 		push_send(&h->push, list_entry(node, struct subscription, by_channel)->session);
-		check(h, &work, 1, CHECK_CLIENTS);
+		/* Large output of a client is sent at once. */
+		if (!h->in_change)
+			(void)fiber_check();
 	}
 }
 
@@ -47,8 +47,8 @@ static bool mark_matching(struct subscriptions *h, struct slice name, uint64_t *
 	list_for_each (node, &h->kinds[CHANNEL_PATTERN].channels) {
 		struct channel *channel = list_entry(node, struct channel, order);
 		uint64_t own = channel->length + PATTERN_PART, share = own + work / 2, rest = share;
-		channel->matches = h->sliced ? glob_match_sliced(channel_name(channel), name, false, &rest)
-					     : glob_match(channel_name(channel), name, false, &rest);
+		channel->matches = h->in_change ? glob_match(channel_name(channel), name, false, &rest)
+						: glob_match_sliced(channel_name(channel), name, false, &rest);
 		check(h, &unchecked, own, CHECK_PATTERNS);
 		uint64_t spent = share - rest;
 		work -= spent > own ? spent - own : 0;
@@ -105,7 +105,7 @@ static uint64_t *event_work(struct subscriptions *h) {
 	bool same = h->push.current != NULL && (h->push.current->flags & SESSION_EXECUTING)
 			    ? h->event_count != 0
 			    : h->event_count == commands;
-	if (!same || h->event_ns != h->env->now_ns) {
+	if (!same || (h->event_ns != h->env->now_ns && fiber_current == NULL)) {
 		h->event_count = commands;
 		h->event_ns = h->env->now_ns;
 		h->event_work = EVENT_WORK;
@@ -129,8 +129,8 @@ void publish_event(struct subscriptions *h, struct slice destination, struct sli
 	push_end(&h->push);
 }
 
-static int send_message(struct subscriptions *h, enum channel_kind kind, struct slice destination, struct slice message,
-			uint64_t *work, uint64_t *receivers) {
+int publish_message(struct subscriptions *h, enum channel_kind kind, struct slice destination, struct slice message,
+		    uint64_t *work, uint64_t *receivers) {
 	const struct channel *channel = h == NULL ? NULL : subscriptions_find(h, kind, 0, destination);
 	bool matching = kind == CHANNEL_GLOBAL && h != NULL && h->kinds[CHANNEL_PATTERN].count != 0;
 	*receivers = 0;
@@ -145,14 +145,4 @@ static int send_message(struct subscriptions *h, enum channel_kind kind, struct 
 		*receivers += send_to_matching(h);
 	push_end(&h->push);
 	return 0;
-}
-
-int publish_message(struct subscriptions *h, enum channel_kind kind, struct slice destination, struct slice message,
-		    uint64_t *work, uint64_t *receivers) {
-	if (h != NULL)
-		h->sliced = true;
-	int error = send_message(h, kind, destination, message, work, receivers);
-	if (h != NULL)
-		h->sliced = false;
-	return error;
 }

@@ -13,6 +13,12 @@
 
 /* Subscriptions that end between two check points. */
 #define CHECK_ENDED 16
+/* An audience above one of these is large: receivers of one message, and bytes of patterns. Each takes some tens of
+ * microseconds. */
+#define AUDIENCE_RECEIVERS 256
+#define AUDIENCE_BYTES     256
+/* Bytes of arguments that are matched with patterns in some tens of microseconds. */
+#define AUDIENCE_TEXT 512
 
 static uint64_t channel_hash(const struct tenant *t, enum channel_kind kind, unsigned database, struct slice name) {
 	return keyspace_key(t, 0, name).hash + (uint64_t)kind * 16 + database;
@@ -31,6 +37,43 @@ void subscriptions_interest(struct subscriptions *h, int change) {
 	h->tenant->watcher = h->interest != 0 ? h->env->modules->key_changed : NULL;
 }
 
+static enum audience audience_of(const struct subscriptions *h) {
+	const struct tenant *t = h->tenant;
+	uint64_t receivers = h->trackers > h->monitor_count ? h->trackers : h->monitor_count, bytes = 0;
+	if (t->clients.event_classes & (NOTIFY_KEYSPACE | NOTIFY_KEYEVENT)) {
+		uint64_t events = h->kinds[CHANNEL_GLOBAL].subscriptions + h->kinds[CHANNEL_PATTERN].subscriptions;
+		receivers = events > receivers ? events : receivers;
+		bytes = h->kinds[CHANNEL_PATTERN].length;
+	}
+	if (receivers > AUDIENCE_RECEIVERS || bytes > AUDIENCE_BYTES)
+		return AUDIENCE_LARGE;
+	return bytes > 0 ? AUDIENCE_PATTERNS : AUDIENCE_SMALL;
+}
+
+void subscriptions_measure_audience(struct subscriptions *h) {
+	struct tenant_clients *c = &h->tenant->clients;
+	enum audience before = (enum audience)c->audience, now = audience_of(h);
+	if (now == before)
+		return;
+	c->audience = (uint8_t)now;
+	session_count_attention(h->tenant, (now != AUDIENCE_SMALL) - (before != AUDIENCE_SMALL));
+}
+
+/* Returns whether clients are told of a command that only reads. */
+static bool tells_of_reads(const struct tenant *t) {
+	return t->clients.subscriptions->monitor_count > AUDIENCE_RECEIVERS || (t->clients.event_classes & NOTIFY_MISS);
+}
+
+bool subscriptions_make_long(const struct tenant *t, const struct request *r) {
+	size_t bytes = 0;
+	if (t->clients.audience == AUDIENCE_SMALL || (r->command->flags & CMD_NO_AUTH) ||
+	    ((r->command->flags & CMD_READONLY) && !tells_of_reads(t)))
+		return false;
+	for (uint32_t i = 1; i < r->argc && bytes <= AUDIENCE_TEXT; i++)
+		bytes += r->argv[i].len + 1;
+	return t->clients.audience == AUDIENCE_LARGE || bytes > AUDIENCE_TEXT;
+}
+
 static struct subscriptions *subscriptions_new(struct session *s) {
 	struct client_charge charge = {.tenant = s->tenant};
 	if (client_charge_grow(&charge, s, sizeof(struct subscriptions), CHARGE_NOW) < 0)
@@ -44,6 +87,7 @@ static struct subscriptions *subscriptions_new(struct session *s) {
 	h->env = s->env;
 	h->tenant = s->tenant;
 	push_init(&h->push, s->env, s->tenant);
+	change_queue_init(&h->changed, s->tenant);
 	list_init(&h->tracking);
 	list_init(&h->monitors);
 	for (unsigned i = 0; i < CHANNEL_KINDS; i++)
@@ -52,10 +96,21 @@ static struct subscriptions *subscriptions_new(struct session *s) {
 	return s->tenant->clients.subscriptions = h;
 }
 
+void subscriptions_send_later(struct subscriptions *h) {
+	struct subscriptions **at = &h->env->unsent;
+	if (h->unsent)
+		return;
+	while (*at != NULL)
+		at = &(*at)->next;
+	*at = h;
+	h->next = NULL;
+	h->unsent = true;
+}
+
 /* Nothing is left to send for the tenant at the end of the turn. */
-static void leave_broadcasts(struct subscriptions *h) {
-	struct subscriptions **at = &h->env->broadcasts;
-	if (!h->broadcasts)
+static void leave_unsent(struct subscriptions *h) {
+	struct subscriptions **at = &h->env->unsent;
+	if (!h->unsent)
 		return;
 	while (*at != h)
 		at = &(*at)->next;
@@ -67,7 +122,9 @@ static void subscriptions_free(struct subscriptions *h) {
 	assert(h->channels.count == 0 && h->subscriptions.count == 0);
 	subscriptions_interest(h, -(int)keyspace_events_wanted(t));
 	assert(h->interest == 0);
-	leave_broadcasts(h);
+	leave_unsent(h);
+	change_queue_deinit(&h->changed);
+	t->clients.event_classes &= ~(uint32_t)NOTIFY_QUEUED;
 	t->clients.subscriptions = NULL;
 	push_deinit(&h->push);
 	/* A reservation that failed half-way leaves buckets in an empty table. */
@@ -281,6 +338,7 @@ int subscription_add(struct session *s, enum channel_kind kind, unsigned databas
 	channel->count++;
 	h->kinds[kind].subscriptions++;
 	s->subscriber->kinds[kind].count++;
+	subscriptions_measure_audience(h);
 	client_memory_count(s, weight_of(channel));
 	return 1;
 }
@@ -299,6 +357,7 @@ void subscription_end(struct subscription *m) {
 	block_free(h, kind, m, sizeof(*m));
 	if (--channel->count == 0)
 		channel_free(h, channel);
+	subscriptions_measure_audience(h);
 }
 
 bool subscription_remove(struct session *s, enum channel_kind kind, unsigned database, struct slice name) {

@@ -55,6 +55,7 @@ static void tracking_free(struct session *s) {
 	s->subscriber->by_prefix = false;
 	s->flags &= ~(uint32_t)SESSION_TRACKING;
 	h->trackers--;
+	subscriptions_measure_audience(h);
 	subscriptions_interest(h, -1);
 	session_count_attention(s->tenant, -1);
 }
@@ -70,6 +71,7 @@ static struct tracking *tracking_new(struct session *s) {
 	s->subscriber->tracking = x;
 	s->flags |= SESSION_TRACKING;
 	h->trackers++;
+	subscriptions_measure_audience(h);
 	subscriptions_interest(h, 1);
 	session_count_attention(s->tenant, 1);
 	return x;
@@ -131,6 +133,7 @@ static void send_key(struct subscriptions *h, struct tracking *x, struct slice n
 /* Sends an invalidation to the subscribers of a channel, and ends the channel. */
 static void invalidate(struct subscriptions *h, struct channel *channel) {
 	bool named = invalidation_write_name(h, channel_name(channel));
+	size_t work = 0;
 	/* The channel ends with its last subscription. */
 	for (uint64_t left = channel->count; left > 0; left--) {
 		struct subscription *m = list_entry(channel->subscriptions.next, struct subscription, by_channel);
@@ -142,6 +145,8 @@ static void invalidate(struct subscriptions *h, struct channel *channel) {
 			invalidation_send(h, x);
 		}
 		subscription_end(m);
+		if (!h->in_change)
+			(void)fiber_check_every(&work, 1, CHECK_KEYS);
 	}
 	push_end(&h->push);
 }
@@ -196,10 +201,12 @@ void tracking_changed(struct subscriptions *h, struct slice name) {
 }
 
 void tracking_swapped(struct subscriptions *h) {
+	size_t work = 0;
 	list_for_each (node, &h->tracking) {
 		struct tracking *x = list_entry(node, struct tracking, link);
 		invalidation_write_null(h, x->session);
 		invalidation_send(h, x);
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 	}
 	push_end(&h->push);
 }

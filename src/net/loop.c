@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "atomdb/events/tracking_broadcast.h"
+#include "atomdb/events/events.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/util/heap.h"
 #include "atomdb/util/work_meter.h"
@@ -412,11 +412,23 @@ static __attribute__((cold, noinline)) void end_clients_and_pushes(struct worker
 	w->busy |= w->end_work;
 }
 
+/* Makes the messages of tenants that have some, for a part of the turn. */
+static __attribute__((cold, noinline)) void make_messages(struct worker *w) {
+	struct tenant *t;
+	w->part_begin = clock_ticks();
+	do {
+		t = events_next_unsent(&w->env);
+		if (t != NULL)
+			schedule_send_unsent(w, t);
+	} while (t != NULL && worker_has_time(w));
+	w->busy |= w->env.unsent != NULL;
+}
+
 /* Sends what the turn has to send. */
 static inline void end_turn(struct worker *w) {
 	output_end_replies(w);
-	if (__builtin_expect(w->env.broadcasts != NULL, 0))
-		tracking_turn_ended(&w->env);
+	if (__builtin_expect(w->env.unsent != NULL, 0))
+		make_messages(w);
 	if (__builtin_expect(w->env.feed.lines.len != 0 || w->env.feed.lost, 0))
 		worker_send_monitor_feed(w);
 	if (__builtin_expect(w->end_work, 0))
@@ -496,9 +508,10 @@ static void drain(struct worker *w) {
 	while (!list_empty(&w->tasks) && w->env.now_ns < end_ns)
 		loop_turn(w, 0);
 	schedule_finish(w);
-	do
+	do {
 		end_turn(w);
-	while (w->pushes_left);
+		schedule_finish(w);
+	} while (w->pushes_left || w->env.unsent != NULL);
 }
 
 void loop_run(struct worker *w) {

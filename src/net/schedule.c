@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "atomdb/dispatch/transaction.h"
-#include "atomdb/events/tracking_broadcast.h"
+#include "atomdb/events/events.h"
 #include "atomdb/store/shard.h"
 #include "atomdb/store/suspend.h"
 #include "atomdb/store/tenant.h"
@@ -84,6 +84,10 @@ static void check_for_tests(void) {
 static void run(void *context) {
 	struct task *k = context;
 	check_for_tests();
+	if (k->connection == NULL) {
+		events_send_unsent(k->tenant);
+		return;
+	}
 	k->outcome = dispatch_run_admitted(&k->connection->session, &k->request, &k->ticks);
 	if (outcome_is_final(k->outcome))
 		check_for_tests();
@@ -111,6 +115,8 @@ static void swap_state(struct task *k) {
  * as memory. Returns their bytes. */
 static uint64_t begin_charge(struct task *k) {
 	struct connection *c = k->connection;
+	if (c == NULL)
+		return 0;
 	uint64_t bytes = c->charge.bytes > k->charged ? c->charge.bytes - k->charged : 0;
 	if (bytes > 0)
 		shard_hold_memory(c->worker->shards[0], bytes);
@@ -120,6 +126,8 @@ static uint64_t begin_charge(struct task *k) {
 
 static void end_charge(struct task *k, uint64_t held) {
 	struct connection *c = k->connection;
+	if (c == NULL)
+		return;
 	k->charged = c->charge.bytes;
 	if (held > 0)
 		shard_release_memory(c->worker->shards[0], held);
@@ -128,7 +136,7 @@ static void end_charge(struct task *k, uint64_t held) {
 /* Counts a slice in which the command missed its check points. Logs the first one of a command. */
 static void check_stall(struct task *k, uint64_t begin) {
 	uint64_t ms = stall_count(k->worker, begin);
-	if (ms > 0 && !k->stalled)
+	if (ms > 0 && !k->stalled && k->connection != NULL)
 		report_stall(k->connection, k->request.command, ms);
 	k->stalled |= ms > 0;
 }
@@ -142,14 +150,16 @@ static bool run_slice(struct task *k) {
 	uint64_t held = begin_charge(k), begin = clock_ticks();
 	if (tenant_suspended(k->tenant))
 		shard_resume(k->tenant);
-	env->running = &c->session;
+	env->running = c == NULL ? running : &c->session;
 	env->away_ticks = k->fiber->away + (begin - k->fiber->suspended);
-	c->session.reply = &k->writer;
+	if (c != NULL)
+		c->session.reply = &k->writer;
 	swap_state(k);
 	cpu_time_enter(&w->cpu, k->tenant);
 	bool done = fiber_resume(k->fiber, w->slice_left);
 	swap_state(k);
-	c->session.reply = &w->writer;
+	if (c != NULL)
+		c->session.reply = &w->writer;
 	env->away_ticks = 0;
 	env->running = running;
 	if (!done)
@@ -180,10 +190,48 @@ static enum outcome end_at_once(struct task *k) {
 	enum outcome outcome = k->outcome;
 	k->tenant->clients.task = NULL;
 	output_queue_all(k->worker, k->tenant, &k->pushed);
-	if (outcome_is_final(outcome))
+	if (k->connection != NULL && outcome_is_final(outcome))
 		task_take_reply(k);
 	task_free(k);
 	return outcome;
+}
+
+/* Begins to send the messages of a tenant on a fiber. Returns whether the rest is sent later. */
+static bool begin_sending(struct worker *w, struct tenant *t) {
+	struct task *k = task_new_sender(w, t);
+	if (k == NULL) {
+		events_send_unsent(t);
+		return false;
+	}
+	fiber_start(k->fiber, run, k);
+	if (!list_empty(&w->tasks) || !has_time(w)) {
+		shard_suspend(t);
+	} else if (run_slice(k)) {
+		(void)end_at_once(k);
+		return false;
+	}
+	list_push_back(&w->tasks, &k->link);
+	w->busy = true;
+	return true;
+}
+
+void schedule_send_unsent(struct worker *w, struct tenant *t) {
+	cpu_time_enter(&w->cpu, t);
+	if (events_send_is_long(t))
+		(void)begin_sending(w, t);
+	else
+		events_send_unsent(t);
+	cpu_time_leave(&w->cpu);
+}
+
+/* Sends the messages that earlier commands have caused. Returns whether the rest is sent later. */
+static bool send_before(struct worker *w, struct tenant *t) {
+	if (!events_has_unsent(t))
+		return false;
+	if (events_send_is_long(t))
+		return begin_sending(w, t);
+	events_send_unsent(t);
+	return false;
 }
 
 /* Returns whether evictions come before the next command that may be suspended. */
@@ -196,8 +244,11 @@ enum outcome schedule_run_long(struct session *s, struct request *r, uint64_t *t
 	struct worker *w = c->worker;
 	if (w->starts_no_tasks || gives_way(w, s->tenant))
 		return OUTCOME_RETRY;
-	/* Earlier commands caused them: they do not wait for this one. */
-	tracking_send_collected(s->tenant);
+	/* They do not wait for a command that takes long. */
+	if (command_is_long(s, r) && send_before(w, s->tenant)) {
+		w->env.awaited = s->tenant;
+		return OUTCOME_BUSY;
+	}
 	if (w->writer.failed)
 		return OUTCOME_CLOSE;
 	struct task *k = task_new(c, r);
@@ -228,7 +279,8 @@ static void detach(struct task *k) {
 	list_remove(&k->link);
 	k->tenant->clients.task = NULL;
 	k->tenant->clients.task_end_ns = w->env.now_ns;
-	k->connection->session.flags &= ~(uint32_t)SESSION_SUSPENDED;
+	if (k->connection != NULL)
+		k->connection->session.flags &= ~(uint32_t)SESSION_SUSPENDED;
 	list_move_all(&w->waiting, &k->waiting);
 }
 
@@ -261,10 +313,10 @@ static void end_task(struct task *k) {
 	list_move_all(&leaving, &k->closing);
 	k->messages = NULL;
 	/* The same command asks for its token again. */
-	if (!outcome_is_final(k->outcome) && !(k->request.command->flags & CMD_NO_AUTH))
+	if (c != NULL && !outcome_is_final(k->outcome) && !(k->request.command->flags & CMD_NO_AUTH))
 		token_bucket_give_back(&k->tenant->commands);
 	/* A message that removes the tenant closes all its clients. Closing the last one here would free the tenant. */
-	if (!(c->flags & CONNECTION_LEAVING) && !k->tenant->clients.removed)
+	if (c != NULL && !(c->flags & CONNECTION_LEAVING) && !k->tenant->clients.removed)
 		input_answer(c, k);
 	task_free(k);
 	handle_messages(w, messages);
@@ -320,7 +372,7 @@ void schedule_run(struct worker *w) {
 			cpu_time_enter(&w->cpu, k->tenant);
 			end_task(k);
 			cpu_time_leave(&w->cpu);
-		} else if (!(k->connection->flags & CONNECTION_LEAVING)) {
+		} else if (k->connection != NULL && !(k->connection->flags & CONNECTION_LEAVING)) {
 			(void)connection_charge(k->connection);
 		}
 	}
@@ -330,6 +382,8 @@ void schedule_run(struct worker *w) {
 /* Returns whether the next process may run the command from its begin. Recovery takes back an open undo scope, but no
  * scope that the command has committed, and no change of sessions, as SUBSCRIBE, DISCARD and CLIENT KILL make. */
 static bool is_repeatable(const struct task *k) {
+	if (k->connection == NULL)
+		return false;
 	uint64_t flags = k->request.command->flags;
 	if (k->fiber->slices == 0 || flags & (CMD_READONLY | CMD_MAY_WRITE))
 		return true;
@@ -388,9 +442,9 @@ static void abandon(struct task *k) {
 	take_back_pushed(k);
 	list_move_all(&leaving, &k->closing);
 	drop_messages(k);
-	if (k->request.command->flags & CMD_READONLY)
+	if (c == NULL || k->request.command->flags & CMD_READONLY)
 		shard_resume(k->tenant);
-	if (!(c->flags & CONNECTION_LEAVING)) {
+	if (c != NULL && !(c->flags & CONNECTION_LEAVING)) {
 		session_select(&c->session, k->database);
 		c->session.flags &= ~(uint32_t)SESSION_EXECUTING;
 		if (task_put_back(k) < 0)

@@ -5,10 +5,13 @@
 
 #include "atomdb/session/session.h"
 
+struct tenant;
 struct worker;
 
 /* session_host.run_long: begins a command. It runs at once if no other one is suspended and the turn has time left. */
 enum outcome schedule_run_long(struct session *s, struct request *r, uint64_t *ticks);
+/* Sends the messages of a tenant from events_next_unsent(): on a fiber if that may take long. The tenant pays. */
+void schedule_send_unsent(struct worker *w, struct tenant *t);
 /* Sets the time in a turn for all commands on fibers, in clock_ticks(). */
 void schedule_set_slice(struct worker *w, double ticks);
 /* Lets suspended commands go on as long as the slice of this turn lasts: the command of the tenant with the least

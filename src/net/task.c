@@ -143,7 +143,7 @@ void task_take_reply(struct task *k) {
 
 /* --- the whole --------------------------------------------------------------------------------------------------- */
 
-struct task *task_new(struct connection *c, const struct request *r) {
+struct task *task_new_sender(struct worker *w, struct tenant *t) {
 	struct task *k = calloc(1, sizeof(*k));
 	if (k == NULL)
 		return NULL;
@@ -155,19 +155,31 @@ struct task *task_new(struct connection *c, const struct request *r) {
 	buffer_init(&k->out);
 	buffer_init(&k->scratch);
 	k->last = &k->messages;
-	k->worker = c->worker;
-	k->number = ++k->worker->task_number;
-	k->connection = c;
-	k->tenant = c->session.tenant;
-	k->database = c->session.database;
-	k->begin_ns = c->worker->env.now_ns;
-	k->fiber = fiber_take(&k->worker->fibers);
-	if (k->fiber == NULL || take_request(k, r) < 0) {
+	k->worker = w;
+	k->number = ++w->task_number;
+	k->tenant = t;
+	k->begin_ns = w->env.now_ns;
+	k->fiber = fiber_take(&w->fibers);
+	if (k->fiber == NULL) {
 		task_free(k);
 		return NULL;
 	}
-	k->now_ms = shard_now(k->tenant->shard);
-	k->tenant->clients.task = k;
+	k->now_ms = shard_now(t->shard);
+	t->clients.task = k;
+	return k;
+}
+
+struct task *task_new(struct connection *c, const struct request *r) {
+	struct task *k = task_new_sender(c->worker, c->session.tenant);
+	if (k == NULL)
+		return NULL;
+	k->connection = c;
+	k->database = c->session.database;
+	if (take_request(k, r) < 0) {
+		k->tenant->clients.task = NULL;
+		task_free(k);
+		return NULL;
+	}
 	return k;
 }
 
@@ -189,6 +201,8 @@ uint64_t task_memory(const struct task *k) {
 
 bool task_only_reads(const struct task *k) {
 	const struct command *c = k->request.command;
+	if (c == NULL)
+		return false;
 	return (c->flags & CMD_READONLY) ||
 	       ((c->flags & CMD_RUNS_QUEUE) && transaction_only_reads(&k->connection->session));
 }

@@ -1,4 +1,5 @@
-/* A task: a command that runs on a fiber, because it may take long.
+/* A task: a command that runs on a fiber, because it may take long. The messages of a tenant at the end of a turn are
+ * sent by a task too, if they are many.
  *
  * A task owns what a command uses while it runs: the arguments, the reply, the scratch buffer and the time. So the
  * worker serves other tenants while the task is suspended. A tenant has one task at most. Until the task ends
@@ -20,7 +21,7 @@ struct task {
 	uint64_t number;     /* of the worker's tasks, from 1 on */
 	struct fiber *fiber; /* owned */
 	struct worker *worker;
-	struct connection *connection;
+	struct connection *connection; /* NULL: it is no command, but sends the tenant's messages */
 	struct tenant *tenant;
 	struct request request;
 	struct slice *argv;  /* owned, or NULL: the arguments are where the batch has them */
@@ -52,6 +53,8 @@ struct task *task_of(const struct connection *c);
 /* Makes the task of a command of `c`, and makes it its tenant's. The request has to stay until task_own_arguments().
  * Returns NULL without memory. */
 struct task *task_new(struct connection *c, const struct request *r);
+/* Makes the task that sends the messages of a tenant, and makes it its tenant's. Returns NULL without memory. */
+struct task *task_new_sender(struct worker *w, struct tenant *t);
 /* Takes the arguments over from the batch: the task goes on later. */
 void task_own_arguments(struct task *k);
 /* Bytes that the client is charged, with those of the reply. */

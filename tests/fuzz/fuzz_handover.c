@@ -7,7 +7,7 @@
 #include "atomdb/dispatch/dispatch.h"
 #include "atomdb/dispatch/handover.h"
 #include "atomdb/dispatch/modules.h"
-#include "atomdb/events/tracking_broadcast.h"
+#include "atomdb/events/events.h"
 #include "atomdb/store/keyspace.h"
 #include "atomdb/store/pin.h"
 #include "atomdb/store/shard.h"
@@ -58,7 +58,8 @@ static void use(struct session *s) {
 		dispatch_prepare(s, &r, 1);
 		(void)dispatch_run(s, &r, &ticks);
 	}
-	tracking_turn_ended(s->env);
+	for (struct tenant *t; (t = events_next_unsent(s->env)) != NULL;)
+		events_send_unsent(t);
 	buffer_deinit(&out);
 }
 

@@ -8,6 +8,7 @@
 #include "atomdb/commands/table.h"
 #include "atomdb/dispatch/dispatch.h"
 #include "atomdb/dispatch/modules.h"
+#include "atomdb/events/events.h"
 #include "atomdb/session/fanout.h"
 #include "atomdb/session/tenant_stats.h"
 #include "atomdb/store/shard.h"
@@ -119,6 +120,12 @@ static void world_set_time(struct world *w, int64_t ms, uint64_t ns) {
 		w->env[i].steady_ms = (int64_t)(ns / 1000000);
 		shard_set_now(w->shards[i], ms, ns);
 	}
+}
+
+/* Sends the messages that wait for the end of a turn. */
+static inline void world_end_turn(struct environment *env) {
+	for (struct tenant *t; (t = events_next_unsent(env)) != NULL;)
+		events_send_unsent(t);
 }
 
 static inline void world_pass(struct world *w, int64_t ms) {

@@ -1,6 +1,6 @@
 /* Keyspace notifications: messages about changes of keys, on a channel for the key and a channel for the event.
  *
- * tenant->clients.event_classes has the classes of events that a tenant publishes. */
+ * tenant->clients.event_classes has the classes of events that a tenant publishes, and NOTIFY_QUEUED. */
 #pragma once
 
 #include "atomdb/session/session.h"
@@ -22,6 +22,8 @@ enum keyspace_event_class {
 	NOTIFY_NEW = 1 << 13,     /* n: a new key */
 	NOTIFY_ALL = NOTIFY_GENERIC | NOTIFY_STRING | NOTIFY_LIST | NOTIFY_SET | NOTIFY_HASH | NOTIFY_ZSET |
 		     NOTIFY_EXPIRED | NOTIFY_EVICTED | NOTIFY_STREAM | NOTIFY_MODULE, /* A */
+	NOTIFY_CLASSES = (1 << 14) - 1,
+	NOTIFY_QUEUED = 1 << 14, /* not a class: the tenant has queued changes: see events.h */
 };
 
 /* Maximum length of the letters of all classes, with a NUL. */
@@ -42,14 +44,15 @@ static inline bool keyspace_events_wanted(const struct tenant *t) {
 /* Publishes the event of a change that the store has reported. */
 void keyspace_events_key_changed(struct subscriptions *h, enum change what, unsigned database, struct slice name);
 
-/* The slow path of keyspace_event(). */
-void keyspace_event_publish(struct tenant *t, const char *event, unsigned database, struct slice name);
+/* The slow path of keyspace_event(): tells the clients of queued changes, which are older, and publishes the event. */
+void keyspace_event_publish(struct tenant *t, enum keyspace_event_class class, const char *event, unsigned database,
+			    struct slice name);
 
 /* Publishes a second event of the same change. */
 static inline void keyspace_event_also(struct session *s, enum keyspace_event_class class, const char *event,
 				       const struct key *key) {
-	if (__builtin_expect((s->tenant->clients.event_classes & class) != 0, 0))
-		keyspace_event_publish(s->tenant, event, keyspace_database(s->tenant, key->db_slot), key->name);
+	if (__builtin_expect((s->tenant->clients.event_classes & (class | NOTIFY_QUEUED)) != 0, 0))
+		keyspace_event_publish(s->tenant, class, event, keyspace_database(s->tenant, key->db_slot), key->name);
 }
 
 /* Publishes `event` of a key and counts a change. The handler calls it after the change. */

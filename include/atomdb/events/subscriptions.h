@@ -11,6 +11,7 @@
  * it. */
 #pragma once
 
+#include "atomdb/events/change_queue.h"
 #include "atomdb/events/push.h"
 #include "atomdb/session/client_memory.h"
 #include "atomdb/session/session.h"
@@ -32,6 +33,14 @@ enum channel_kind {
 };
 #define CHANNEL_KINDS 6
 
+/* How much work the messages about one command of a tenant may make. A tenant with another value than AUDIENCE_SMALL
+ * has a reason for attention (session_count_attention()). */
+enum audience {
+	AUDIENCE_SMALL,    /* some microseconds */
+	AUDIENCE_PATTERNS, /* keyspace events are matched with patterns, which takes long for a long name */
+	AUDIENCE_LARGE,    /* there are many receivers, or long patterns */
+};
+
 /* A channel exists while it has subscriptions. */
 struct channel {
 	struct hash_link link;     /* in subscriptions->channels */
@@ -42,6 +51,7 @@ struct channel {
 	enum channel_kind kind;
 	uint16_t database; /* database of a watched key; 0 for other kinds */
 	bool matches;      /* mark of a pattern that matches the current name */
+	bool changes_lost; /* there was no room for the changed keys of the prefix */
 	size_t length;
 	char name[];
 };
@@ -87,15 +97,19 @@ struct subscriptions {
 	uint64_t trackers;      /* sessions with CLIENT TRACKING */
 	struct list tracking;   /* tracking.link */
 	struct list monitors;   /* subscriber.monitor */
+	uint64_t monitor_count;
 	struct push push;
-	int64_t own_redirect;       /* the running command ended its tracking: the id that its own invalidations go
-				       to; 0: to itself */
-	uint64_t event_work;        /* steps left for matching the keyspace events of one command with the patterns */
-	uint64_t event_count;       /* id of the current command: the number of the tenant's commands */
-	uint64_t event_ns;          /* time when the current command began */
-	struct subscriptions *next; /* in env->broadcasts */
-	bool broadcasts;            /* linked in env->broadcasts */
-	bool sliced;                /* PUBLISH is sending: it has check points */
+	int64_t own_redirect;        /* the running command ended its tracking: the id that its own invalidations go
+					to; 0: to itself */
+	uint64_t event_work;         /* steps left for matching the keyspace events of one command with the patterns */
+	uint64_t event_count;        /* id of the current command: the number of the tenant's commands */
+	uint64_t event_ns;           /* time when the current command began */
+	struct change_queue changed; /* changes of which the tenant's clients are not told yet: see events.h */
+	uint64_t collected;          /* changed keys that are collected for prefixes */
+	bool collected_many;         /* they are so many that they are sent before the turn ends */
+	struct subscriptions *next;  /* in env->unsent */
+	bool unsent;                 /* linked in env->unsent */
+	bool in_change;              /* the store is in the middle of a change: there are no check points */
 };
 
 /* Creates the subscriber of the session, and the subscriptions of the tenant if there are none. Returns 0, or
@@ -126,6 +140,13 @@ struct channel *subscriptions_find(const struct subscriptions *h, enum channel_k
 static inline struct slice channel_name(const struct channel *t) {
 	return (struct slice){t->name, t->length};
 }
+
+/* Sets tenant->clients.audience. Call it after a change of what enum audience depends on. */
+void subscriptions_measure_audience(struct subscriptions *h);
+/* Returns whether the messages about the command may take long, so that it is to run on a fiber. */
+bool subscriptions_make_long(const struct tenant *t, const struct request *r);
+/* Has the tenant's messages sent at the end of the turn, in the order of the calls. */
+void subscriptions_send_later(struct subscriptions *h);
 
 /* Adds `change` to the number of reasons for which the store must report changed keys of the tenant. */
 void subscriptions_interest(struct subscriptions *h, int change);

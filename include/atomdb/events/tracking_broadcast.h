@@ -5,7 +5,9 @@
 
 /* Adds a changed key to the prefixes that it begins with. */
 void tracking_broadcast_changed(struct subscriptions *h, struct slice name);
-/* Sends the collected invalidations of a tenant, before one of its commands is suspended for several turns. */
-void tracking_send_collected(struct tenant *t);
-/* Sends the collected invalidations of all tenants. Those of a tenant with a suspended command wait for its end. */
-void tracking_turn_ended(struct environment *env);
+/* Sends the collected invalidations, with check points. */
+void tracking_send_collected(struct subscriptions *h);
+/* The same if they are so many that they do not wait for the end of the turn. */
+void tracking_send_many(struct subscriptions *h);
+/* Returns whether sending them may take long. */
+bool tracking_send_is_long(const struct subscriptions *h);

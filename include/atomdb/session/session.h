@@ -115,18 +115,19 @@ struct environment {
 	struct fanout *fanouts;   /* fanouts of sessions here that wait: see fanout.h */
 	struct monitor_feed feed; /* lines of commands here for the operator's MONITOR */
 	struct subscriptions
-		*monitors_of_all;         /* of the operator's tenant, if its clients MONITOR; NULL on other workers */
-	struct subscriptions *broadcasts; /* subscriptions with invalidations to send at the end of the turn */
-	struct session *running;          /* the session whose command runs now, or NULL */
-	uint64_t away_ticks;              /* clock_ticks() in which the running command was suspended */
-	uint64_t pattern_work;            /* see pattern_work() in reply.h */
-	struct tenant *awaited;           /* tenant that a command with OUTCOME_BUSY waits for */
-	struct buffer scratch;            /* for handlers that build text; empty between commands */
-	struct pinned pinned;             /* value of a command that returned OUTCOME_PINNED_TAIL */
-	struct command_index index;       /* built at the first use */
-	int sample_in;                    /* commands until the next sample of HOTKEYS */
-	uint64_t sample_random;           /* state of its random generator */
-	uint64_t duration_scale;          /* units of a command's duration per tick: see counters.h */
+		*monitors_of_all;     /* of the operator's tenant, if its clients MONITOR; NULL on other workers */
+	struct subscriptions *unsent; /* subscriptions with messages to send at the end of the turn, the oldest
+					 first */
+	struct session *running;      /* the session whose command runs now, or NULL */
+	uint64_t away_ticks;          /* clock_ticks() in which the running command was suspended */
+	uint64_t pattern_work;        /* see pattern_work() in reply.h */
+	struct tenant *awaited;       /* tenant that a command with OUTCOME_BUSY waits for */
+	struct buffer scratch;        /* for handlers that build text; empty between commands */
+	struct pinned pinned;         /* value of a command that returned OUTCOME_PINNED_TAIL */
+	struct command_index index;   /* built at the first use */
+	int sample_in;                /* commands until the next sample of HOTKEYS */
+	uint64_t sample_random;       /* state of its random generator */
+	uint64_t duration_scale;      /* units of a command's duration per tick: see counters.h */
 	struct command_counters commands[COMMAND_COUNT];
 	uint64_t new_tenants_due_ns; /* used by auth_limit.c, like the members below */
 	struct auth_source auth_sources[AUTH_SOURCES];

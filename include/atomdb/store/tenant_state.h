@@ -114,6 +114,7 @@ struct tenant_clients {
 	bool cpu_limited;       /* it has a cpu_limit, counted in `attention` */
 	bool pause_all;         /* CLIENT PAUSE: all commands wait; false: only those that may write */
 	bool monitored;         /* the operator's MONITOR receives the tenant's commands */
+	uint8_t audience;       /* enum audience: see include/atomdb/events/subscriptions.h */
 	bool removed;           /* the configuration removed the tenant; it accepts no client, its clients close */
 };
 

@@ -183,13 +183,13 @@ static void test_broadcast(void **state) {
 	expect(b, "MSET p2 1 q 1 p1 1 p2 2", OK);
 	expect(a, "SET p3 1", OK);
 	assert_string_equal(pushed(a), "");
-	tracking_turn_ended(a->session.env);
+	world_end_turn(a->session.env);
 	assert_string_equal(pushed(a), ">2\r\n$10\r\ninvalidate\r\n*2\r\n$2\r\np1\r\n$2\r\np2\r\n");
 	/* A client that leaves drops its deferred pushes. */
 	expect(b, "SET p1 1", OK);
 	expect(a, "RESET", "+RESET\r\n");
-	assert_null(b->session.env->broadcasts);
-	tracking_turn_ended(b->session.env);
+	assert_null(b->session.env->unsent);
+	world_end_turn(b->session.env);
 	client_free(b);
 	close_world(w, a);
 }

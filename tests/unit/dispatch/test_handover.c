@@ -263,7 +263,7 @@ static void damage_is_an_error_or_harmless(void **state) {
 				ask(damaged, "CLIENT INFO");
 			}
 			client_free(damaged);
-			tracking_turn_ended(one->session.env);
+			world_end_turn(one->session.env);
 			bytes.data[i] ^= (char)bit;
 		}
 	}

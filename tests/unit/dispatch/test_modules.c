@@ -83,7 +83,7 @@ static void run_line(struct client *c, const char *line) {
 	c->writer.failed = false;
 	dispatch_prepare(&c->session, &r, 1);
 	(void)dispatch_run(&c->session, &r, &ticks);
-	tracking_turn_ended(c->session.env);
+	world_end_turn(c->session.env);
 }
 
 static void run_script(struct client *c, const char *const *script) {

@@ -33,13 +33,13 @@ static void test_an_event_has_one_message_by_key_and_one_by_event(void **state) 
 	(void)state;
 	ask(c, "PSUBSCRIBE *");
 	keyspace_events_set(t, NOTIFY_KEYSPACE | NOTIFY_GENERIC);
-	keyspace_event_publish(t, "del", 3, SLICE("k"));
+	keyspace_event_publish(t, NOTIFY_GENERIC, "del", 3, SLICE("k"));
 	assert_string_equal(pushed(c), "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$16\r\n__keyspace@3__:k\r\n$3\r\ndel\r\n");
 	keyspace_events_set(t, NOTIFY_KEYEVENT | NOTIFY_GENERIC);
-	keyspace_event_publish(t, "del", 3, SLICE("k"));
+	keyspace_event_publish(t, NOTIFY_GENERIC, "del", 3, SLICE("k"));
 	assert_string_equal(pushed(c), "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$18\r\n__keyevent@3__:del\r\n$1\r\nk\r\n");
 	keyspace_events_set(t, NOTIFY_ALL);
-	keyspace_event_publish(t, "del", 3, SLICE("k"));
+	keyspace_event_publish(t, NOTIFY_GENERIC, "del", 3, SLICE("k"));
 	assert_string_equal(pushed(c), "");
 	close_world(w, c);
 }

@@ -12,9 +12,9 @@ static void test_changed_keys_of_a_prefix_are_sent_once_when_the_turn_ends(void 
 	expect(a, "CLIENT TRACKING ON BCAST PREFIX p PREFIX q", OK);
 	expect(b, "MSET p2 1 other 1 p1 1 p2 2 p 3", OK);
 	assert_string_equal(pushed(a), "");
-	tracking_turn_ended(a->session.env);
+	world_end_turn(a->session.env);
 	assert_string_equal(pushed(a), ">2\r\n$10\r\ninvalidate\r\n*3\r\n$1\r\np\r\n$2\r\np1\r\n$2\r\np2\r\n");
-	tracking_turn_ended(a->session.env);
+	world_end_turn(a->session.env);
 	assert_string_equal(pushed(a), "");
 	client_free(b);
 	close_world(w, a);
@@ -30,7 +30,7 @@ static void test_noloop_leaves_out_the_keys_that_the_client_wrote(void **state) 
 	expect(a, "CLIENT TRACKING ON BCAST NOLOOP", OK);
 	expect(b, "CLIENT TRACKING ON BCAST", OK);
 	expect(a, "SET a 1", OK);
-	tracking_turn_ended(a->session.env);
+	world_end_turn(a->session.env);
 	assert_string_equal(pushed(a), "");
 	assert_string_equal(pushed(b), ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n");
 	client_free(b);
@@ -66,7 +66,7 @@ static void test_changes_that_find_no_room_are_sent_as_null(void **state) {
 	expect_part(a, "HELLO 3", "%7");
 	expect(a, "CLIENT TRACKING ON BCAST", OK);
 	tracking_broadcast_changed(a->session.tenant->clients.subscriptions, (struct slice){name, sizeof(name)});
-	tracking_turn_ended(a->session.env);
+	world_end_turn(a->session.env);
 	assert_string_equal(pushed(a), ">2\r\n$10\r\ninvalidate\r\n_\r\n");
 	close_world(w, a);
 }
@@ -79,10 +79,10 @@ static void test_a_tenant_that_ends_has_nothing_to_send(void **state) {
 	expect_part(a, "HELLO 3", "%7");
 	expect(a, "CLIENT TRACKING ON BCAST", OK);
 	expect(b, "SET k 1", OK);
-	assert_non_null(a->session.env->broadcasts);
+	assert_non_null(a->session.env->unsent);
 	expect(a, "RESET", "+RESET\r\n");
-	assert_null(b->session.env->broadcasts);
-	tracking_turn_ended(b->session.env);
+	assert_null(b->session.env->unsent);
+	world_end_turn(b->session.env);
 	client_free(b);
 	close_world(w, a);
 }
