@@ -20,7 +20,7 @@ def bench(binary, tmp_path, *arguments):
     path = tmp_path / "samples.json"
     done = subprocess.run([os.path.join(BENCH, "run"), "--no-build", "--build", os.path.dirname(binary), "--atomdb",
                            binary, "--quick", "--rounds", "1", "--port", str(harness.free_port()), "--json", str(path),
-                           *arguments], capture_output=True, text=True, timeout=50 * harness.PATIENCE, check=False)
+                           *arguments], capture_output=True, text=True, timeout=140 * harness.PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout, {row["what"]: row for row in json.loads(path.read_text())["rows"]}
 

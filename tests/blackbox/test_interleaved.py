@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import PATIENCE, Closed, encode
+from harness import PATIENCE, Closed, encode, wait_for
 from model import Model, content, difference
 
 pytestmark = pytest.mark.hooks
@@ -125,9 +125,12 @@ def test_suspended_commands_are_there_completely_or_not_at_all_after_crashes(ser
             writer.listen()
         threads = [threading.Thread(target=writer.run, args=(stop,), daemon=True) for writer in writers]
         threads.append(threading.Thread(target=evict, args=(service, stop, number), daemon=True))
+        begun = [writer.commands for writer in writers]
         for thread in threads:
             thread.start()
-        time.sleep(chance.uniform(0.02, 0.4))
+        wait_for(lambda: all(writer.error or writer.commands > before for writer, before in zip(writers, begun)),
+                 what="a batch of each writer")
+        time.sleep(chance.uniform(0, 0.4))
         if chance.random() < 0.25:
             service.restart()
             time.sleep(chance.uniform(0, 0.2))

@@ -25,7 +25,7 @@
 #include "harness.h"
 
 #define WORKERS    2
-#define PATIENCE_S 20
+#define PATIENCE_S 60
 
 struct server {
 	struct worker_shared shared;

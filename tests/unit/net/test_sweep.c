@@ -36,17 +36,16 @@ static void await_quiet(struct server *s) {
 
 static void closes_by_the_clock(void **state) {
 	struct settings settings = server_settings();
-	settings.auth_timeout = 1;
-	settings.idle_timeout = 3;
+	settings.auth_timeout = 2;
+	settings.idle_timeout = 4;
 	struct server *s = start_with(settings);
 	(void)state;
-	int unauthenticated = client_open(s), idle = client_auth(s, "idle"), busy = client_auth(s, "busy");
 	uint64_t start = clock_monotonic_ns();
+	int unauthenticated = client_open(s), idle = client_auth(s, "idle"), busy = client_auth(s, "busy");
 	client_expect_end(unauthenticated);
-	uint64_t after = clock_monotonic_ns() - start;
-	assert_true(after > UINT64_C(500000000) && after < UINT64_C(10000000000));
+	assert_true(clock_monotonic_ns() - start > UINT64_C(1500000000));
 	assert_int_equal(server_sum(s, idle_closed), 1);
-	while (server_sum(s, idle_closed) < 2 && clock_monotonic_ns() - start < UINT64_C(20000000000)) {
+	while (server_sum(s, idle_closed) < 2 && clock_monotonic_ns() - start < UINT64_C(60000000000)) {
 		client_send(busy, "PING\r\n");
 		client_expect(busy, "+PONG\r\n");
 		pass_ms(50);
@@ -59,7 +58,7 @@ static void closes_by_the_clock(void **state) {
 }
 
 static void timeouts_end_on_time(void **state) {
-	struct server *s = start(1, 1);
+	struct server *s = start(2, 2);
 	(void)state;
 	int unauthenticated = client_open(s), idle = client_auth(s, "idle");
 	set_clock(s, -HOUR_MS);
