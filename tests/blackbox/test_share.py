@@ -110,7 +110,7 @@ def close_all(clients):
         client.close()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.threads)])
 def test_no_tenant_uses_all_places_of_clients(atomdb, workers):
     server = atomdb.start(f"workers = {workers};\nresp: {{ max_clients = 100; }};\n")
     first, refused = enter(server, "first", 100)

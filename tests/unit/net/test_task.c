@@ -83,6 +83,11 @@ static void only_a_reader_ends_early_when_nobody_gets_the_reply(void **state) {
 	assert_non_null(k);
 	task_cancel_reply(k);
 	assert_false(k->fiber->cancelled);
+	/* The rest of the reply is not collected. */
+	size_t bytes = k->out.len;
+	turned_turns(s, 10);
+	assert_ptr_equal(task_of(c.connection), k);
+	assert_int_equal(k->out.len, bytes);
 	turned_finish(s);
 	turned_free(s);
 }
