@@ -149,7 +149,5 @@ int quota_evict_long(struct tenant *t, const struct database *growing, uint64_t 
 int quota_make_room(struct tenant *t, uint64_t bytes, ref keep) {
 	if (__builtin_expect(!quota_over(t, 0, bytes), 1))
 		return 0;
-	if (tenant_suspended(t))
-		return quota_fits(t, 0, bytes, keep) ? 0 : ATOMDB_E_OOM;
 	return quota_fits(t, 0, bytes, keep) ? quota_evict(t, NULL, 0, bytes, keep) : ATOMDB_E_OOM;
 }
