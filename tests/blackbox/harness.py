@@ -1,5 +1,6 @@
 """Starts servers and connects to them, for the black-box and the differential tests."""
 
+import collections
 import contextlib
 import errno
 import gzip
@@ -56,10 +57,15 @@ def port_range():
     return first, first + share - 1
 
 
+_latest_ports = collections.deque(maxlen=20)
+
+
 def free_port():
-    """Returns a port of this process that is free now."""
+    """Returns a port of this process that is free now, and none of the latest ones: their servers may be about to start."""
     for _ in range(1000):
         port = random.randint(*port_range())
+        if port in _latest_ports:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -68,6 +74,7 @@ def free_port():
                 if error.errno != errno.EADDRINUSE:
                     raise
                 continue
+            _latest_ports.append(port)
             return port
     raise RuntimeError("no free port")
 
