@@ -156,11 +156,13 @@ void output_compact(struct output *o, size_t more) {
 	bool in_place = o->bytes.cap > LARGE && more <= o->bytes.cap - o->bytes.len;
 	if (o->sent <= o->bytes.len / 2 || in_place)
 		return;
-	buffer_consume(&o->bytes, o->sent);
-	o->held_at -= o->held != 0 ? o->sent : 0;
+	size_t removed = buffer_drop_front(&o->bytes, o->sent);
+	if (removed == 0)
+		buffer_consume(&o->bytes, removed = o->sent);
+	o->held_at -= o->held != 0 ? removed : 0;
 	list_for_each (node, &o->inserts)
-		list_entry(node, struct insert, link)->at -= o->sent;
-	o->sent = 0;
+		list_entry(node, struct insert, link)->at -= removed;
+	o->sent -= removed;
 }
 
 /* Holds the worker's output from byte `from` on. Returns 0 or -ENOMEM. */

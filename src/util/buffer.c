@@ -53,6 +53,16 @@ int buffer_append(struct buffer *b, const void *bytes, size_t n, size_t limit) {
 	return 0;
 }
 
+size_t buffer_drop_front(struct buffer *b, size_t n) {
+	size_t dropped = heap_drop_front(b->data, b->cap, n < b->len ? n : b->len);
+	if (dropped == 0)
+		return 0;
+	b->data += dropped;
+	b->cap -= dropped;
+	b->len -= dropped;
+	return dropped;
+}
+
 void buffer_consume(struct buffer *b, size_t n) {
 	if (n >= b->len) {
 		b->len = 0;

@@ -55,6 +55,13 @@ void *heap_resize(void *block, size_t from, size_t to) {
 	return fresh;
 }
 
+size_t heap_drop_front(void *block, size_t size, size_t n) {
+	n &= ~(PAGE - 1);
+	if (n == 0 || n > size || size - n < HEAP_LARGE)
+		return 0;
+	return munmap(block, n) == 0 ? n : 0;
+}
+
 void heap_free(void *block, size_t size) {
 	if (block == NULL || size < HEAP_LARGE) {
 		free(block);

@@ -85,6 +85,22 @@ static void failure_leaves_the_buffer_unchanged(void **state) {
 	buffer_deinit(&b);
 }
 
+static void drops_the_front_of_a_large_buffer(void **state) {
+	struct buffer b;
+	(void)state;
+	buffer_init(&b);
+	assert_int_equal(buffer_reserve(&b, 4 << 20, SIZE_MAX), 0);
+	b.len = 3 << 20;
+	b.data[b.len - 1] = 'z';
+	size_t all = b.cap, dropped = buffer_drop_front(&b, (1 << 20) + 5);
+	assert_int_equal(dropped, 1 << 20);
+	assert_int_equal(b.len, 2 << 20);
+	assert_int_equal(b.cap, all - dropped);
+	assert_int_equal(b.data[b.len - 1], 'z');
+	assert_int_equal(buffer_append(&b, "abc", 3, SIZE_MAX), 0);
+	buffer_deinit(&b);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(appends_and_consumes),
@@ -92,6 +108,7 @@ int main(void) {
 		cmocka_unit_test(never_exceeds_its_limit),
 		cmocka_unit_test(absurd_sizes_are_refused),
 		cmocka_unit_test(failure_leaves_the_buffer_unchanged),
+		cmocka_unit_test(drops_the_front_of_a_large_buffer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

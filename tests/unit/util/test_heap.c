@@ -79,6 +79,25 @@ static void keeps_the_bytes_of_a_block_that_grows(void **state) {
 	heap_free(at, 10);
 }
 
+static void drops_whole_pages_from_the_beginning_of_a_large_block(void **state) {
+	const size_t size = 8 * MIB + 1000, page = 64 << 10;
+	char *at = block(size);
+	(void)state;
+	at[3 * page] = 3;
+	at[3 * page + 1] = 4;
+	assert_int_equal(heap_drop_front(at, size, page - 1), 0);
+	assert_int_equal(heap_drop_front(at, size, size), 0);
+	assert_int_equal(heap_drop_front(at, size, 3 * page + 1), 3 * page);
+	at += 3 * page;
+	assert_int_equal(at[0], 3);
+	at = heap_resize(at, size - 3 * page, 16 * MIB);
+	assert_int_equal(at[1], 4);
+	heap_free(at, 16 * MIB);
+	char *small = block(1000);
+	assert_int_equal(heap_drop_front(small, 1000, 1000), 0);
+	heap_free(small, 1000);
+}
+
 static void makes_zeros(void **state) {
 	(void)state;
 	for (size_t size = 1; size < 8 * MIB; size *= 8) {
@@ -96,6 +115,7 @@ int main(void) {
 		cmocka_unit_test(frees_a_small_block_at_once),
 		cmocka_unit_test(frees_at_once_on_a_thread_that_keeps_nothing),
 		cmocka_unit_test(keeps_the_bytes_of_a_block_that_grows),
+		cmocka_unit_test(drops_whole_pages_from_the_beginning_of_a_large_block),
 		cmocka_unit_test(makes_zeros),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
