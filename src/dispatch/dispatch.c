@@ -71,6 +71,9 @@ void dispatch_prepare(struct session *s, struct request *requests, unsigned coun
 		r->entry = NULL;
 		if (c == NULL || c->first_key == 0 || (uint32_t)c->first_key >= r->argc || t == NULL)
 			continue;
+		/* The command hashes it, on a fiber. */
+		if (__builtin_expect(r->argv[c->first_key].len > LONG_NAME, 0))
+			continue;
 		r->key = keyspace_key(t, s->db_slot, r->argv[c->first_key]);
 		r->hashed = s->attachments;
 		r->bucket = keyspace_fetch_bucket(t, &r->key);
@@ -241,9 +244,9 @@ static bool is_long(const struct session *s, const struct request *r) {
 	const struct session_host *host = s->env->host;
 	if (fiber_current != NULL || s->tenant == NULL || host == NULL || host->run_long == NULL)
 		return false;
-	if ((s->flags & SESSION_LARGE) && !(c->flags & CMD_NO_AUTH))
-		return true;
 	bool queued = (s->flags & SESSION_MULTI) && !(c->flags & CMD_IN_MULTI);
+	if ((s->flags & SESSION_LARGE) && (queued || !(c->flags & CMD_NO_AUTH)))
+		return true;
 	bool yields = fiber_test_yields() && !(c->flags & CMD_NO_AUTH);
 	return !queued && (yields || command_is_long(s, r) || subscriptions_make_long(s->tenant, r));
 }

@@ -131,7 +131,7 @@ void publish_event(struct subscriptions *h, struct slice destination, struct sli
 
 int publish_message(struct subscriptions *h, enum channel_kind kind, struct slice destination, struct slice message,
 		    uint64_t *work, uint64_t *receivers) {
-	const struct channel *channel = h == NULL ? NULL : subscriptions_find(h, kind, 0, destination);
+	const struct channel *channel = h == NULL ? NULL : subscriptions_look_up(h, kind, 0, destination);
 	bool matching = kind == CHANNEL_GLOBAL && h != NULL && h->kinds[CHANNEL_PATTERN].count != 0;
 	*receivers = 0;
 	if (matching && (*work == 0 || !mark_matching(h, destination, work)))

@@ -20,8 +20,8 @@
 /* Bytes of arguments that are matched with patterns in some tens of microseconds. */
 #define AUDIENCE_TEXT 512
 
-static uint64_t channel_hash(const struct tenant *t, enum channel_kind kind, unsigned database, struct slice name) {
-	return keyspace_key(t, 0, name).hash + (uint64_t)kind * 16 + database;
+static uint64_t channel_hash(const struct key *key, enum channel_kind kind, unsigned database) {
+	return key->hash + (uint64_t)kind * 16 + database;
 }
 
 static uint64_t subscription_hash(const struct session *s, const struct channel *channel) {
@@ -179,18 +179,32 @@ void subscriber_close(struct session *s) {
 
 /* --- channels ----------------------------------------------------------------------------------------------------- */
 
+static struct channel *find_channel(const struct subscriptions *h, enum channel_kind kind, unsigned database,
+				    const struct key *key) {
+	uint64_t hash = channel_hash(key, kind, database);
+	for (struct hash_link *l = hashtable_first(&h->channels, hash); l != NULL; l = l->next) {
+		struct channel *channel = list_entry(l, struct channel, link);
+		if (l->hash == hash && channel->kind == kind && channel->database == database &&
+		    slice_equal(channel_name(channel), key->name))
+			return channel;
+	}
+	return NULL;
+}
+
 struct channel *subscriptions_find(const struct subscriptions *h, enum channel_kind kind, unsigned database,
 				   struct slice name) {
 	if (h == NULL || h->kinds[kind].count == 0)
 		return NULL;
-	uint64_t hash = channel_hash(h->tenant, kind, database, name);
-	for (struct hash_link *l = hashtable_first(&h->channels, hash); l != NULL; l = l->next) {
-		struct channel *channel = list_entry(l, struct channel, link);
-		if (l->hash == hash && channel->kind == kind && channel->database == database &&
-		    slice_equal(channel_name(channel), name))
-			return channel;
-	}
-	return NULL;
+	struct key key = keyspace_key(h->tenant, 0, name);
+	return find_channel(h, kind, database, &key);
+}
+
+struct channel *subscriptions_look_up(const struct subscriptions *h, enum channel_kind kind, unsigned database,
+				      struct slice name) {
+	if (h == NULL || h->kinds[kind].count == 0)
+		return NULL;
+	struct key key = keyspace_long_key(h->tenant, 0, name);
+	return find_channel(h, kind, database, &key);
 }
 
 static struct subscription *find_subscription(const struct session *s, const struct channel *channel) {
@@ -265,7 +279,8 @@ static struct channel *channel_new(struct subscriptions *h, struct session *s, e
 		return NULL;
 	}
 	*channel = (struct channel){.kind = kind, .database = (uint16_t)database, .length = name.len};
-	channel->link.hash = channel_hash(h->tenant, kind, database, name);
+	struct key key = keyspace_long_key(h->tenant, 0, name);
+	channel->link.hash = channel_hash(&key, kind, database);
 	if (name.len != 0)
 		fiber_copy(channel->name, name.data, name.len);
 	list_init(&channel->subscriptions);
@@ -300,7 +315,7 @@ static int64_t weight_of(const struct channel *channel) {
 /* Finds or creates the channel. Returns NULL if evicting keys has ended a channel that existed: its key has changed. */
 static struct channel *open_channel(struct subscriptions *h, struct session *s, enum channel_kind kind,
 				    unsigned database, struct slice name, bool existed) {
-	struct channel *channel = subscriptions_find(h, kind, database, name);
+	struct channel *channel = subscriptions_look_up(h, kind, database, name);
 	if (channel == NULL && !existed)
 		channel = channel_new(h, s, kind, database, name);
 	return channel;
@@ -325,7 +340,7 @@ static struct subscription *subscription_new(struct subscriptions *h, struct ses
 
 int subscription_add(struct session *s, enum channel_kind kind, unsigned database, struct slice name) {
 	struct subscriptions *h = s->tenant->clients.subscriptions;
-	struct channel *channel = subscriptions_find(h, kind, database, name);
+	struct channel *channel = subscriptions_look_up(h, kind, database, name);
 	if (channel != NULL && find_subscription(s, channel) != NULL)
 		return 0;
 	struct subscription *m = subscription_new(h, s, kind, database, name, channel != NULL);
@@ -361,9 +376,9 @@ void subscription_end(struct subscription *m) {
 }
 
 bool subscription_remove(struct session *s, enum channel_kind kind, unsigned database, struct slice name) {
-	struct channel *channel = s->subscriber == NULL
-					  ? NULL
-					  : subscriptions_find(s->tenant->clients.subscriptions, kind, database, name);
+	struct channel *channel =
+		s->subscriber == NULL ? NULL
+				      : subscriptions_look_up(s->tenant->clients.subscriptions, kind, database, name);
 	struct subscription *m = channel == NULL ? NULL : find_subscription(s, channel);
 	if (m == NULL)
 		return false;

@@ -8,6 +8,11 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "atomdb/util/fiber.h"
+
+/* Words between two check points. */
+#define CHECK_WORDS 8192u
+
 int hash_seed_random(struct hash_seed *seed) {
 	struct hash_seed fresh;
 	ssize_t n;
@@ -70,7 +75,8 @@ static inline uint64_t tail_word(const unsigned char *end, size_t len) {
 	return first | middle << (8 * (n / 2)) | last << (8 * (n - 1));
 }
 
-uint64_t hash_bytes(const struct hash_seed *seed, const void *bytes, size_t len) {
+static inline __attribute__((always_inline)) uint64_t hash(const struct hash_seed *seed, const void *bytes, size_t len,
+							   bool in_slices) {
 	uint64_t v0 = seed->k0 ^ 0x736f6d6570736575;
 	uint64_t v1 = seed->k1 ^ 0x646f72616e646f6d;
 	uint64_t v2 = seed->k0 ^ 0x6c7967656e657261;
@@ -82,6 +88,8 @@ uint64_t hash_bytes(const struct hash_seed *seed, const void *bytes, size_t len)
 		v3 ^= m;
 		ROUND();
 		v0 ^= m;
+		if (in_slices && words % CHECK_WORDS == 0)
+			(void)fiber_check();
 	}
 	uint64_t m = (uint64_t)len << 56 | tail_word(p + (len & 7), len);
 	v3 ^= m;
@@ -92,4 +100,12 @@ uint64_t hash_bytes(const struct hash_seed *seed, const void *bytes, size_t len)
 	ROUND();
 	ROUND();
 	return v0 ^ v1 ^ v2 ^ v3;
+}
+
+uint64_t hash_bytes(const struct hash_seed *seed, const void *bytes, size_t len) {
+	return hash(seed, bytes, len, false);
+}
+
+uint64_t hash_bytes_in_slices(const struct hash_seed *seed, const void *bytes, size_t len) {
+	return hash(seed, bytes, len, true);
 }

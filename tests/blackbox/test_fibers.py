@@ -49,6 +49,30 @@ def long_transaction(size, repeat):
     return [("INCR", "n"), ("SET", "first", "1")] + [LCS] * repeat + [("APPEND", "log", "x"), ("INCR", "n")]
 
 
+# --- long names --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("yields", ["", pytest.param("1", marks=pytest.mark.hooks)])
+def test_names_of_hundreds_of_kilobytes_are_kept_apart(atomdb, yields):
+    server = atomdb.start(ONE, environment={"ATOMDB_TEST_YIELD": yields} if yields else {})
+    first, second, third = (b"n" * 300_000 + end for end in (b"1", b"2", b"3"))
+    with server.client("names") as client, server.client("names") as other:
+        assert client.many([("SET", first, "one"), ("MSET", second, "two", "short", "s"), ("GET", first), ("GET", second),
+                            ("GET", third)]) == ["OK", "OK", b"one", b"two", None]
+        assert client.many([("WATCH", first), ("APPEND", second, "+"), ("RENAME", first, third), ("GET", third)]) == [
+            "OK", 4, "OK", b"one"]
+        assert client.many([("MULTI",), ("INCR", first), ("COPY", second, first), ("EXEC",)]) == [
+            "OK", "QUEUED", "QUEUED", None]
+        assert client.many([("MULTI",), ("INCR", first), ("COPY", second, first, "REPLACE"), ("EXEC",)]) == [
+            "OK", "QUEUED", "QUEUED", [1, 1]]
+        assert client.many([("MGET", first, second, third), ("DEL", first, third), ("DBSIZE",), ("EXPIRE", second, 100),
+                            ("GET", second)]) == [[b"two+", b"two+", b"one"], 2, 2, 1, b"two+"]
+        assert client.cmd("SUBSCRIBE", first) == [b"subscribe", first, 1]
+        assert other.many([("PUBLISH", second, "m"), ("PUBLISH", first, "m")]) == [0, 1]
+        assert client.read() == [b"message", first, b"m"]
+        assert other.cmd("PUBSUB", "NUMSUB", first) == [first, 1]
+
+
 # --- neighbours --------------------------------------------------------------------------------------------------
 
 

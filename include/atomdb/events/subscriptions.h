@@ -136,6 +136,9 @@ void subscription_remove_all(struct session *s, enum channel_kind kind);
 /* Returns the channel, or NULL. */
 struct channel *subscriptions_find(const struct subscriptions *h, enum channel_kind kind, unsigned database,
 				   struct slice name);
+/* The same, for commands: with check points if the name is long. */
+struct channel *subscriptions_look_up(const struct subscriptions *h, enum channel_kind kind, unsigned database,
+				      struct slice name);
 
 static inline struct slice channel_name(const struct channel *t) {
 	return (struct slice){t->name, t->length};

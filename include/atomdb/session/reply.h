@@ -27,7 +27,7 @@ static inline struct key request_key(const struct session *s, const struct reque
 		key.db_slot = s->db_slot;
 		return key;
 	}
-	return keyspace_key(s->tenant, s->db_slot, r->argv[i]);
+	return keyspace_long_key(s->tenant, s->db_slot, r->argv[i]);
 }
 
 /* Returns CLOCK_REALTIME in milliseconds, as cached in the session's shard. */

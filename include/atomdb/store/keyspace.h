@@ -16,8 +16,13 @@ struct entry;
 struct shard;
 struct tenant;
 
+/* Bytes of a name that is hashed, compared and copied with check points. */
+#define LONG_NAME ((size_t)64 << 10)
+
 /* Returns the key of that name, with its hash. The name is not copied. */
 struct key keyspace_key(const struct tenant *t, unsigned db_slot, struct slice name);
+/* The same, with check points if the name is long. */
+struct key keyspace_long_key(const struct tenant *t, unsigned db_slot, struct slice name);
 /* Returns the slot of database `database` (0 to 15). keyspace_swap() changes it. */
 unsigned keyspace_db_slot(const struct tenant *t, unsigned database);
 /* Returns the number of the database in a slot. */

@@ -13,3 +13,5 @@ struct hash_seed {
 int hash_seed_random(struct hash_seed *seed);
 
 uint64_t hash_bytes(const struct hash_seed *seed, const void *bytes, size_t len);
+/* The same, with check points. */
+uint64_t hash_bytes_in_slices(const struct hash_seed *seed, const void *bytes, size_t len);

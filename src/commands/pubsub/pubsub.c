@@ -225,7 +225,7 @@ static enum outcome count_subscriptions(struct session *s, const struct request 
 	for (uint32_t i = 2; i < r->argc && !writer_drops(s->reply); i++) {
 		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		const struct channel *channel =
-			subscriptions_find(s->tenant->clients.subscriptions, kind, 0, r->argv[i]);
+			subscriptions_look_up(s->tenant->clients.subscriptions, kind, 0, r->argv[i]);
 		writer_bulk(s->reply, r->argv[i]);
 		writer_integer(s->reply, channel == NULL ? 0 : (int64_t)channel->count);
 	}

@@ -18,6 +18,7 @@
 #endif
 
 #include "atomdb/util/error.h"
+#include "atomdb/util/fiber.h"
 #include "store/arena/adopt.h"
 #include "store/arena/crash_point.h"
 #include "store/index/block.h"
@@ -27,7 +28,8 @@
 #define SATURATED    255
 #define BITS_MAX     28
 #define RANDOM_TRIES 128
-#define EMPTY_SHARE  8 /* empty buckets that cost table_drain() as much as one dropped entry */
+#define COMPARED     ((size_t)64 << 10) /* bytes of a name between two check points */
+#define EMPTY_SHARE  8                  /* empty buckets that cost table_drain() as much as one dropped entry */
 
 struct bucket {
 	uint8_t tags[SLOTS]; /* 0: empty */
@@ -74,8 +76,23 @@ static inline unsigned used_slots(const struct bucket *b) {
 	return ~match(b, 0) & SLOTS_MASK;
 }
 
+/* Compares with check points. */
+static __attribute__((cold, noinline)) bool equal_in_slices(struct slice a, struct slice b) {
+	for (size_t at = 0, n; at < a.len; at += n) {
+		n = a.len - at < COMPARED ? a.len - at : COMPARED;
+		if (memcmp(a.data + at, b.data + at, n) != 0)
+			return false;
+		(void)fiber_check();
+	}
+	return true;
+}
+
 static inline bool has_key(const struct table_context *c, ref entry, struct slice key) {
-	return slice_equal(block_key(arena_at(c->arena, entry)), key);
+	struct slice name = block_key(arena_at(c->arena, entry));
+
+	if (__builtin_expect(name.len == key.len && key.len > COMPARED, 0))
+		return equal_in_slices(name, key);
+	return slice_equal(name, key);
 }
 
 static uint64_t hash_of(const struct table_context *c, ref entry) {

@@ -156,7 +156,8 @@ static inline unsigned draft_flags(const struct key *key, size_t len, unsigned f
 	return deadline != 0 ? flags | ENTRY_TTL : flags;
 }
 
-/* Makes a block with all but the value. May evict entries for it only if `evicts` is true. */
+/* Makes a block with all but the value. May evict entries for it only if `evicts` is true. keyspace_move() writes a
+ * long name itself, because there is no check point while an entry is uncounted. */
 static inline __attribute__((always_inline)) int fill_draft(struct tenant *t, const struct key *key, size_t len,
 							    unsigned flags, int64_t deadline, ref keep, bool evicts,
 							    struct draft *out) {
@@ -178,7 +179,10 @@ static inline __attribute__((always_inline)) int fill_draft(struct tenant *t, co
 	}
 	if (deadline != 0)
 		*entry_ttl(e) = (struct block_ttl){.deadline = deadline};
-	memcpy(name, key->name.data, key->name.len);
+	if (__builtin_expect(key->name.len <= COPY_PIECE, 1))
+		memcpy(name, key->name.data, key->name.len);
+	else if (!s->uncounted)
+		copy_long(name, key->name.data, key->name.len);
 	*out = (struct draft){block, entry_owner(t->slot, key->db_slot, flags), size, e, name + key->name.len};
 	return 0;
 }
@@ -261,21 +265,23 @@ static inline void set_check(struct draft *draft, uint8_t check) {
 }
 
 void draft_seal(struct draft *draft) {
-	set_check(draft, check_of(draft->entry, draft->owner, draft->size));
+	set_check(draft, __builtin_expect(draft->size > CHECK_PIECE, 0)
+				 ? check_of_long(draft->entry, draft->owner, draft->size)
+				 : check_of(draft->entry, draft->owner, draft->size));
 }
 
 static __attribute__((cold, noinline)) void fill_long(struct draft *draft, const void *stored, size_t len) {
-	copy_long(draft->value, stored, len);
+	copy_bytes(draft->value, stored, len);
 	set_check(draft, check_of_long(draft->entry, draft->owner, draft->size));
 }
 
 void draft_fill(struct draft *draft, const void *stored, size_t len) {
-	if (__builtin_expect(len > COPY_PIECE, 0)) {
+	if (__builtin_expect(draft->size > COPY_PIECE, 0)) {
 		fill_long(draft, stored, len);
 		return;
 	}
 	memcpy(draft->value, stored, len);
-	draft_seal(draft);
+	set_check(draft, check_of(draft->entry, draft->owner, draft->size));
 }
 
 /* A new key frees more than one dropped entry. So a client that fills and flushes in a loop cannot drop entries faster

@@ -14,6 +14,12 @@ struct key keyspace_key(const struct tenant *t, unsigned db_slot, struct slice n
 	return (struct key){name, hash_bytes(&t->shard->context.seed, name.data, name.len), db_slot};
 }
 
+struct key keyspace_long_key(const struct tenant *t, unsigned db_slot, struct slice name) {
+	if (name.len <= LONG_NAME)
+		return keyspace_key(t, db_slot, name);
+	return (struct key){name, hash_bytes_in_slices(&t->shard->context.seed, name.data, name.len), db_slot};
+}
+
 unsigned keyspace_db_slot(const struct tenant *t, unsigned database) {
 	return t->record->db_slots[database];
 }

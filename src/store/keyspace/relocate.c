@@ -109,8 +109,11 @@ int keyspace_move(struct tenant *t, const struct key *from, struct entry *e, con
 		error = move_kept(t, from, e, to, old);
 	} else if (error == 0) {
 		error = make_draft_instead(t, from, e, to, old, &draft);
-		if (error == 0)
+		if (error == 0) {
+			if (to->name.len > COPY_PIECE)
+				copy_long(draft.value - to->name.len, to->name.data, to->name.len);
 			error = publish(t, e, to, old, &draft, NULL);
+		}
 		if (error == 0)
 			error = delete_moved(t, from, e);
 	}

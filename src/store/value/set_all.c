@@ -41,7 +41,7 @@ struct batch {
 };
 
 static struct key key_of(const struct batch *b, size_t i) {
-	return keyspace_key(b->tenant, b->db_slot, b->pairs[2 * i]);
+	return keyspace_long_key(b->tenant, b->db_slot, b->pairs[2 * i]);
 }
 
 static size_t block_size(const struct batch *b, size_t i, const struct key *key) {

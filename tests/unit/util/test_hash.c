@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "atomdb/util/hash.h"
@@ -66,6 +67,19 @@ static void every_length_gives_the_references_value(void **state) {
 	}
 }
 
+static void a_long_text_has_the_same_hash_in_slices(void **state) {
+	const struct hash_seed seed = {5, 7};
+	const size_t size = 300001;
+	char *text = malloc(size);
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < size; i++)
+		text[i] = (char)(i * 31 >> 3);
+	for (size_t len = size - 9; len <= size; len++)
+		assert_true(hash_bytes_in_slices(&seed, text, len) == hash_bytes(&seed, text, len));
+	free(text);
+}
+
 static void seeds_differ(void **state) {
 	struct hash_seed a = {0}, b = {0};
 	(void)state;
@@ -79,6 +93,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_reference_gives_the_papers_value),
 		cmocka_unit_test(every_length_gives_the_references_value),
+		cmocka_unit_test(a_long_text_has_the_same_hash_in_slices),
 		cmocka_unit_test(seeds_differ),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
