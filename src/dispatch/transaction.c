@@ -24,6 +24,8 @@
 
 /* Copied arguments between two check points. */
 #define CHECK_ARGUMENTS 256
+/* Bytes of queued commands that are taken to be long for them alone. */
+#define LONG_BYTES ((uint64_t)64 << 10)
 
 /* A command with its arguments, in one block. */
 struct queued {
@@ -113,6 +115,8 @@ static void queued_free(struct session *s, struct queued *k) {
 
 bool transaction_is_long(const struct session *s) {
 	const struct transaction *x = transaction_of(s);
+	if (x != NULL && x->bytes > LONG_BYTES)
+		return true;
 	for (const struct queued *k = x == NULL ? NULL : x->first; k != NULL; k = k->next) {
 		struct request r = {.argv = k->argv, .argc = k->argc, .command = k->command};
 		if (command_is_long(s, &r))

@@ -35,7 +35,7 @@
 #define GREEDY_COMMANDS 256u
 #define GREEDY_TURNS    8
 /* Bytes of a command that is taken to be long for its arguments alone. */
-#define LARGE ((size_t)256 << 10)
+#define LARGE ((size_t)128 << 10)
 /* Smallest step in bytes by which the limit of a reply grows. */
 #define GROW_LEAST ((size_t)64 << 10)
 
