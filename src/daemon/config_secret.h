@@ -4,12 +4,10 @@
 #include <libconfig.h>
 #include <stddef.h>
 
+#include "atomdb/store/secret.h"
+
 struct buffer;
 struct config_reader;
-struct secret;
-
-/* The longest secret in bytes: a client that has not authenticated may not send a longer argument. */
-#define SECRET_MAX 16384
 
 /* Appends the text and a NUL to `out`, with marks in place of the secrets' strings. config_parse has checked the text:
  * nothing nests deeper than CONFIG_DEPTH_MAX. Returns 0 or -ENOMEM. */

@@ -7,6 +7,9 @@
 #include "atomdb/util/slice.h"
 
 #define SECRET_DIGEST 32
+/* The longest secret in bytes: a client that has not authenticated may not send a longer argument. A longer one opens
+ * no tenant: its digest would take 10 microseconds for each KiB. */
+#define SECRET_MAX 16384
 
 struct secret {
 	uint8_t digest[SECRET_DIGEST]; /* SHA-256 */

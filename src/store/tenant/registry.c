@@ -170,6 +170,8 @@ static enum secret_kind kind_of(const struct registry *r, const struct registere
 
 enum secret_kind registry_kind(struct registry *r, struct slice name, struct slice secret) {
 	struct secret digest;
+	if (secret.len > SECRET_MAX)
+		return SECRET_WRONG;
 	secret_digest(secret, &digest);
 	pthread_mutex_lock(&r->mutex);
 	enum secret_kind kind = kind_of(r, registry_find_secret(r, &digest), name);
@@ -184,6 +186,8 @@ int registry_authenticate(struct registry *r, struct slice name, struct slice se
 	struct registered *g;
 	bool opened = false;
 	int error = 0;
+	if (secret.len > SECRET_MAX)
+		return ATOMDB_E_WRONGPASS;
 	secret_digest(secret, &digest);
 	pthread_mutex_lock(&r->mutex);
 	g = registry_find_secret(r, &digest);

@@ -33,6 +33,24 @@ static void test_an_unknown_secret_makes_a_tenant_in_open_mode(void **state) {
 	world_close(&w);
 }
 
+static void test_a_secret_that_is_too_long_opens_no_tenant(void **state) {
+	(void)state;
+	struct world w;
+	struct tenants_config y = {.open = true, .max_tenants = 4};
+	struct tenant *t;
+	unsigned worker;
+	char text[SECRET_MAX + 1];
+	memset(text, 'x', sizeof(text));
+	world_open(&w, &y);
+	assert_int_equal(
+		registry_authenticate(w.registry, SLICE("default"), (struct slice){text, SECRET_MAX}, &t, &worker), 0);
+	assert_int_equal(
+		registry_authenticate(w.registry, SLICE("default"), (struct slice){text, sizeof(text)}, &t, &worker),
+		ATOMDB_E_WRONGPASS);
+	assert_int_equal(registry_kind(w.registry, SLICE("default"), (struct slice){text, sizeof(text)}), SECRET_WRONG);
+	world_close(&w);
+}
+
 static void test_only_listed_secrets_open_tenants_in_listed_mode(void **state) {
 	(void)state;
 	struct world w;
@@ -246,6 +264,7 @@ static void test_resume_never_crosses_tenants(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_unknown_secret_makes_a_tenant_in_open_mode),
+		cmocka_unit_test(test_a_secret_that_is_too_long_opens_no_tenant),
 		cmocka_unit_test(test_only_listed_secrets_open_tenants_in_listed_mode),
 		cmocka_unit_test(test_tenants_come_back_after_a_restart),
 		cmocka_unit_test(test_two_tenants_of_one_name_or_secret_are_refused),
