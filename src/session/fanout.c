@@ -6,6 +6,10 @@
 
 #include "atomdb/session/reply.h"
 #include "atomdb/store/registry_walk.h"
+#include "atomdb/util/fiber.h"
+
+/* Copied arguments between two check points. */
+#define CHECK_ARGUMENTS 256
 
 struct fanout *fanout_of(const struct session *s) {
 	struct fanout *c = s->env->fanouts;
@@ -16,7 +20,7 @@ struct fanout *fanout_of(const struct session *s) {
 
 /* Copies the arguments with their bytes into one block. */
 static struct slice *copy_arguments(const struct slice *argv, uint32_t argc) {
-	size_t bytes = (argc + 1) * sizeof(struct slice);
+	size_t bytes = (argc + 1) * sizeof(struct slice), work = 0;
 	for (uint32_t i = 0; i < argc; i++)
 		bytes += argv[i].len + 1;
 	struct slice *copy = malloc(bytes);
@@ -26,7 +30,8 @@ static struct slice *copy_arguments(const struct slice *argv, uint32_t argc) {
 	for (uint32_t i = 0; i < argc; i++) {
 		copy[i] = (struct slice){text, argv[i].len};
 		if (argv[i].len != 0)
-			memcpy(text, argv[i].data, argv[i].len);
+			fiber_copy(text, argv[i].data, argv[i].len);
+		(void)fiber_check_every(&work, 1, CHECK_ARGUMENTS);
 		text[argv[i].len] = '\0';
 		text += argv[i].len + 1;
 	}

@@ -301,7 +301,9 @@ static bool read_value(struct session *s, const struct request *r, const struct 
 /* These are parameters of the server. The operator sets all of them or none. */
 static uint32_t count_server_names(const struct request *r) {
 	uint32_t count = 0;
+	size_t work = 0;
 	for (uint32_t i = 2; i < r->argc; i += 2) {
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
 		const struct parameter *p = find_parameter(r->argv[i]);
 		count += p == NULL || p->kind == MAXCLIENTS || p->kind == TIMEOUT || p->kind == KEEPALIVE ||
 			 p->kind == QUERY_BUFFER;
