@@ -119,11 +119,16 @@ int connection_open(const struct options *o, unsigned number) {
 	return fd;
 }
 
-static bool input_closed(int timeout_ms) {
+enum input { INPUT_NONE, INPUT_BYTE, INPUT_CLOSED };
+
+/* Reads a byte of stdin, if there is one within `timeout_ms`. */
+static enum input input_take(int timeout_ms) {
 	struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
 	char byte;
 
-	return poll(&p, 1, timeout_ms) > 0 && read(STDIN_FILENO, &byte, 1) <= 0;
+	if (poll(&p, 1, timeout_ms) <= 0)
+		return INPUT_NONE;
+	return read(STDIN_FILENO, &byte, 1) > 0 ? INPUT_BYTE : INPUT_CLOSED;
 }
 
 int idle_run(const struct options *o) {
@@ -141,7 +146,7 @@ int idle_run(const struct options *o) {
 	if (r >= 0) {
 		printf("{\"opened\":%u}\n", opened);
 		fflush(stdout);
-		while (!input_closed(1000))
+		while (input_take(1000) != INPUT_CLOSED)
 			continue;
 	}
 	while (opened > 0)
@@ -150,30 +155,41 @@ int idle_run(const struct options *o) {
 	return r < 0 ? r : 0;
 }
 
+static void probe_print(const struct histogram *latency, const struct replies *replies) {
+	printf("{\"ops\":%" PRIu64 ",\"errors\":%" PRIu64, latency->count, replies->errors);
+	histogram_print(latency);
+	printf("}\n");
+	fflush(stdout);
+}
+
+/* A byte on stdin asks for the figures since the last one. */
 int probe_run(const struct options *o) {
 	struct histogram *latency = calloc(1, sizeof(*latency));
 	struct replies replies = {.memcached = o->memcached};
 	uint64_t start = now_ns(), next = start;
 	char *request = malloc(request_size_max(o));
+	enum input input = INPUT_NONE;
 	int fd = connection_open(o, 0), r = fd < 0 ? fd : 0;
 
 	if (!latency || !request)
 		r = -ENOMEM;
-	while (r == 0 && !input_closed(0) && (!o->duration_ms || next - start < o->duration_ms * 1000000)) {
+	while (r == 0 && (input = input_take(0)) != INPUT_CLOSED &&
+	       (!o->duration_ms || next - start < o->duration_ms * 1000000)) {
 		struct timespec at = {.tv_sec = (time_t)(next / 1000000000), .tv_nsec = (long)(next % 1000000000)};
 		uint64_t began;
 
+		if (input == INPUT_BYTE) {
+			probe_print(latency, &replies);
+			memset(latency, 0, sizeof(*latency));
+		}
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
 		began = now_ns();
 		r = round_trip(fd, &replies, request, request_write(o, VERB_GET, latency->count % o->keys, request));
 		histogram_add(latency, now_ns() - began);
 		next = next + 1000000 > now_ns() ? next + 1000000 : now_ns();
 	}
-	if (r == 0) {
-		printf("{\"ops\":%" PRIu64 ",\"errors\":%" PRIu64, latency->count, replies.errors);
-		histogram_print(latency);
-		printf("}\n");
-	}
+	if (r == 0)
+		probe_print(latency, &replies);
 	if (fd >= 0)
 		close(fd);
 	free(request);

@@ -25,6 +25,21 @@
 /* realloc(3) moves the pages of a large block by mremap(2). */
 #define REMAPPED 512
 
+/* Returns the bytes of a mapping that have memory. */
+static NOT_COUNTED size_t resident(void *at, size_t n) {
+	static _Thread_local unsigned char there[4096];
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE), most = sizeof(there) * page;
+	size_t pages = 0;
+	for (size_t done = 0; done < n; done += most) {
+		size_t part = n - done < most ? n - done : most;
+		if (mincore((char *)at + done, part, there) != 0)
+			return n;
+		for (size_t i = 0; i < (part + page - 1) / page; i++)
+			pages += there[i] & 1;
+	}
+	return pages * page;
+}
+
 void __sanitizer_cov_trace_pc(void);
 
 NOT_COUNTED void __sanitizer_cov_trace_pc(void) {
@@ -43,10 +58,13 @@ WRAP(void *, memcpy, (void *to, const void *from, size_t n), (to, from, n), n / 
 WRAP(void *, memmove, (void *to, const void *from, size_t n), (to, from, n), n / COPIED)
 WRAP(void *, memset, (void *to, int byte, size_t n), (to, byte, n), n / COPIED)
 WRAP(int, memcmp, (const void *a, const void *b, size_t n), (a, b, n), n / COPIED)
+WRAP(int, crypto_hash_sha256, (unsigned char *out, const unsigned char *in, unsigned long long n), (out, in, n), n * 10)
 WRAP(void *, calloc, (size_t n, size_t size), (n, size), n *size / MAPPED)
 WRAP(void *, realloc, (void *p, size_t size), (p, size), malloc_usable_size(p) / REMAPPED)
-WRAP(int, madvise, (void *at, size_t n, int advice), (at, n, advice), SYSCALL + n / MAPPED)
-WRAP(int, munmap, (void *at, size_t n), (at, n), SYSCALL + n / MAPPED)
+/* Other kinds of advice than MADV_DONTNEED take no time for each page. */
+WRAP(int, madvise, (void *at, size_t n, int advice), (at, n, advice),
+     SYSCALL + (advice == MADV_DONTNEED ? n / MAPPED : 0))
+WRAP(int, munmap, (void *at, size_t n), (at, n), SYSCALL + resident(at, n) / MAPPED)
 WRAP(int, fallocate, (int fd, int mode, off_t offset, off_t n), (fd, mode, offset, n), SYSCALL + n / MAPPED)
 
 void __real_free(void *p);

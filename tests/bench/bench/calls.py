@@ -1,9 +1,21 @@
 """Generates large calls of every command: many arguments, long texts, costly patterns, large offsets, keys with large values.
 
 The command table comes from the server (COMMAND INFO and COMMAND DOCS), so new rows are included by themselves. `VALUES`
-has valid values for arguments by their names, `SEQUENCES` has calls that need other commands before them."""
+has valid values for arguments by their names, `sequences()` has calls that need other commands before them. Each call
+runs alone. Its `WHERE` says where else it runs: in a transaction, in a full tenant, before an audience, as the operator.
+`World` has the tenants and clients for these. tests/blackbox/test_stalls.py and tests/bench/run share this file."""
+import collections
+import contextlib
+import select
+import threading
 
 LARGE, NUMBER, HLL, MISSING = b"large", b"number", b"hll", b"missing"
+# Secrets of the tenants in which calls run. NEIGHBOUR measures.
+ALONE, FULL, HEARD, OPERATOR, NEIGHBOUR = "alone", "full", "heard", "operator", "neighbour"
+
+# A call: the row, where it runs, a title, the commands of one connection, and whether it has many arguments. So many
+# clients run it at once. Before that, another client runs the commands `before`.
+Case = collections.namedtuple("Case", "row where title commands many clients before", defaults=(False, 1, ()))
 
 
 class Sizes:
@@ -75,6 +87,8 @@ VALUES = {
     "categoryname": b"read", "event": b"command", "category": b"read", "module-name": b"none",
     "acl|dryrun command": b"get", "memory|usage count": b"5", "command-name": b"get", "message": b"m", "db-index": b"0",
     "library-name": b"none", "connection-name": b"n", "libname": b"n", "libver": b"1", "name": b"shop",
+    "tenant|create option": b"secret", "tenant|create value": b"shop", "tenant|set option": b"max_entries",
+    "tenant|set value": b"5", "config|set parameter": b"slowlog-max-len", "config|set value": b"128",
 }
 FAR = {"unix-time-seconds": b"4102444800", "unix-time-milliseconds": b"4102444800000"}
 STARS = b"*a"
@@ -145,10 +159,10 @@ class Maker:
     def make(self, title, **options):
         call = Call(**options)
         words = [word for argument in self.command.arguments for word in self.words(argument, call)]
-        return title, [[*self.command.words, *words]]
+        return Case(self.command.name, ALONE, title, [[*self.command.words, *words]], call.many is not None)
 
     def calls(self):
-        """Yields titles and lists of commands."""
+        """Yields the calls of the command alone."""
         paths = [path for argument in self.command.arguments for path in argument.walk()]
         yield self.make(f"on {LARGE.decode()}")
         if self.command.has_key:
@@ -166,6 +180,8 @@ class Maker:
     def many(self, path):
         count, last = self.sizes.count, path[-1]
         forms = [("names", count, lambda at: b"k:%d" % at)]
+        # As many as fit into the bytes from which on any command runs on a fiber.
+        forms.append(("short names", 2 * count, lambda at: b"%c" % (at % 256)))
         if self.command.has_key:
             forms += [("large values", 20, lambda at: LARGE), ("equal names", count // 4, lambda at: HLL)]
         if self.command.writes:
@@ -179,13 +195,16 @@ class Maker:
         last, sizes = path[-1], self.sizes
         values = {"pattern": [STARS * (sizes.text // 2), b"*" * sizes.text, b"[" + b"a-z" * (sizes.text // 3)],
                   "string": [b"x" * sizes.value, STARS * (sizes.text // 2)],
-                  "key": [b"x" * sizes.text],
+                  "key": [b"x" * sizes.text, b"x" * sizes.value],
                   "integer": [b"%d" % (sizes.value * 8), b"%d" % sizes.value, b"9223372036854775807", b"-1"],
                   }.get(last.type, [])
         for value in values:
             size = f"{len(value)} bytes" if len(value) > 20 else value.decode()
             for key in (LARGE, MISSING) if self.command.writes and self.command.has_key else (LARGE,):
-                yield self.make(f"{last.name} of {size}", path=path, large=last, value=value, key=key)
+                case = self.make(f"{last.name} of {size}", path=path, large=last, value=value, key=key)
+                # A table that is resized hashes the names of its keys again.
+                stays = last.type == "key" and self.command.writes
+                yield case._replace(commands=[*case.commands, [b"DEL", value]]) if stays else case
 
 
 class Call:
@@ -258,3 +277,178 @@ EXCLUDED = {
     "client|pause": "it makes the tenant's later calls wait",
     "monitor": "the connection gets no replies from then on; the audience of the test has a monitor",
 }
+# These rows begin and end transactions.
+NOT_QUEUED = {"multi", "exec", "discard", "reset", "quit"}
+# Most commands and bytes of a transaction.
+QUEUED, QUEUED_BYTES = 8, 64 << 20
+
+
+def made(row, sizes, payload):
+    """Yields the calls of a row alone."""
+    if row.name not in EXCLUDED:
+        yield from Maker(row, sizes, payload, ALONE.encode()).calls()
+
+
+def after_others(row, sizes, payload):
+    """Yields the calls of a row that need other commands before them."""
+    for name, title, commands in sequences(sizes, payload):
+        if name == row.name:
+            yield Case(name, ALONE, title, commands)
+
+
+def queued(row, cases):
+    """Yields transactions of the calls of a row."""
+    some, size = [], 0
+    long_keys = {case.commands[1][1] for case in cases if len(case.commands) > 1}
+    for command in [*(case.commands[0] for case in cases), None]:
+        if some and (command is None or len(some) == QUEUED or size > QUEUED_BYTES):
+            yield Case(row.name, ALONE, f"{len(some)} large calls in a transaction",
+                       [*transaction(*some), *([b"DEL", key] for key in long_keys)])
+            some, size = [], 0
+        if command is not None:
+            some.append(command)
+            size += sum(map(len, command))
+
+
+def kills_all(command):
+    """Returns whether the command closes clients of all tenants if the operator sends it."""
+    return command[:2] == [b"CLIENT", b"KILL"] and (command[2:3] in ([b"TYPE"], [b"SKIPME"]) or b"default" in command)
+
+
+def row_calls(row, sizes, payload):
+    """Yields all calls of a row."""
+    cases = list(made(row, sizes, payload))
+    yield from cases
+    yield from after_others(row, sizes, payload)
+    if row.name not in NOT_QUEUED | set(EXCLUDED) and "no_multi" not in row.flags:
+        yield from queued(row, cases)
+    for case in cases:
+        if row.writes and row.has_key and "new names of" in case.title:
+            yield case._replace(where=FULL)
+        # A monitor gets all commands, the others get what changes.
+        if case.many and "short names of" not in case.title:
+            yield case._replace(where=HEARD)
+        if not row.has_key and len(case.commands) == 1 and not kills_all(case.commands[0]):
+            yield case._replace(where=OPERATOR)
+
+
+def complete(commands):
+    """Returns the commands, with the end of the transaction that they leave open."""
+    begun = max((i for i, command in enumerate(commands) if command == [b"MULTI"]), default=len(commands))
+    if begun < len(commands) and not any(command[0] in END_MULTI for command in commands[begun:]):
+        return [*commands, [b"DISCARD"]]
+    return commands
+
+
+# The argument of a last PING. RESET leaves the tenant, so that PING is refused.
+END = b"end-of-the-call"
+ENDS = (b"\r\n" + END + b"\r\n", b"-NOAUTH Authentication required.\r\n")
+
+
+def run(clients, case, encode):
+    """Runs the commands of a call on each of the clients, and drops the replies."""
+    commands = [*complete(case.commands), [b"PING", END]]
+    data = b"".join(encode(*one) for one in commands)
+    senders = [threading.Thread(target=send, args=(client.sock, data)) for client in clients]
+    for sender in senders:
+        sender.start()
+    for client, sender in zip(clients, senders):
+        tail, piece = b"", b" "
+        with contextlib.suppress(ConnectionError):
+            while piece and not tail.endswith(ENDS):
+                piece = client.sock.recv(4 << 20)
+                tail = (tail + piece if len(piece) < 64 else piece)[-64:]
+        sender.join()
+
+
+def send(socket, data):
+    with contextlib.suppress(ConnectionError):
+        socket.sendall(data)
+
+
+def config(sizes, admin):
+    """Returns the configuration of a server for the calls. `admin` is a file with the secret of the operator."""
+    return f"""
+workers = 1;
+enable_debug_command = true;
+new_tenants_per_second = 0;
+admin: {{ secret_file = "{admin}"; }};
+defaults: {{ max_entries = 0; max_memory = "0"; }};
+tenants: ( {{ name = "{FULL}"; secret = "{FULL}"; max_entries = {sizes.keys}; max_memory = "{3 * sizes.value}";
+              client_memory = "{3 * sizes.value}"; }} );
+"""
+
+
+class Audience:
+    """Clients of a tenant that are told what others do: by patterns of keyspace events, by MONITOR, and by prefixes. A
+    thread reads and drops what they get."""
+
+    def __init__(self, connect):
+        with connect(HEARD) as client:
+            client.cmd("CONFIG", "SET", "notify-keyspace-events", "KEA")
+        some = [b"p%d*" % i + STARS * 20 for i in range(20)]
+        prefixes = [word for i in range(50) for word in (b"PREFIX", b"k:%d" % i if i > 9 else b"%d" % i)]
+        self.clients = []
+        for commands in ([[b"PSUBSCRIBE", b"__key*__:*", b"__keyspace@0__:*", b"*[ew]*", *some]], [[b"MONITOR"]],
+                         [[b"HELLO", b"3"], [b"CLIENT", b"TRACKING", b"ON", b"BCAST", *prefixes, b"PREFIX", b"new:"]]):
+            self.clients.append(connect(HEARD))
+            for command in commands:
+                self.clients[-1].cmd(*command)
+        self.ended = False
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+
+    def read(self):
+        sockets = [client.sock for client in self.clients]
+        with contextlib.suppress(OSError):
+            while sockets and not self.ended:
+                for one in select.select(sockets, [], [], 0.2)[0]:
+                    if not one.recv(1 << 20):
+                        sockets.remove(one)
+
+    def close(self):
+        self.ended = True
+        self.thread.join()
+        for client in self.clients:
+            client.close()
+
+
+class World:
+    """The tenants of a server in which the calls run, and the clients there. `connect` returns a client that has sent
+    AUTH with a secret."""
+
+    def __init__(self, connect, sizes, crowd):
+        self.connect, self.sizes = connect, sizes
+        for secret in (ALONE, FULL, HEARD):
+            self.restore(secret)
+        self.restore(OPERATOR)
+        with connect(ALONE) as client:
+            self.payload = client.cmd("DUMP", LARGE)
+            self.table = read_table(client.cmd)
+        self.audience = Audience(connect)
+        # Tenants with a client each, for the operator.
+        self.crowd = [connect(f"crowd-{i}") for i in range(crowd)]
+
+    def close(self):
+        self.audience.close()
+        for client in self.crowd:
+            client.close()
+
+    def restore(self, secret, last=None):
+        """Restores what calls have changed. `last`: the row of the next call."""
+        with self.connect(secret) as client:
+            if secret == OPERATOR:
+                client.cmd("TENANT", *(("DROP", "shop") if last == "tenant|create" else ("CREATE", "shop", "secret", "shop")))
+                return
+            client.cmd("DEL", MISSING, "other")
+            if client.many([("STRLEN", LARGE), ("TTL", LARGE)]) != [self.sizes.value, -1]:
+                assert client.cmd("SET", LARGE, b"ab" * (self.sizes.value // 2)) == "OK"
+            if client.cmd("PFCOUNT", HLL) not in range(900, 1100):
+                client.cmd("DEL", HLL)
+                assert client.cmd("PFADD", HLL, *range(1000)) == 1
+            assert client.cmd("SET", NUMBER, 5) == "OK"
+            # A full tenant has evicted some. The large value is to stay.
+            if client.cmd("DBSIZE") < self.sizes.keys or (secret == FULL and last is not None):
+                pairs = [word for i in range(self.sizes.keys) for word in (b"k:%d" % i, b"v")]
+                assert client.cmd("MSET", *pairs) == "OK"
+                client.many([("GETRANGE", key, 0, 0) for key in (LARGE, HLL, NUMBER)])

@@ -70,6 +70,12 @@ class Held:
             raise Failure("the generator ended early")
         return json.loads(line)
 
+    def lap(self):
+        """Returns the figures of a probe since the last call."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self.first_line()
+
     def result_at_end(self):
         """Returns the figures of a generator that ends after its duration."""
         self.process.wait(60)

@@ -86,6 +86,9 @@ def stolen(before):
 
 
 def table(rows, command, rounds, before):
+    """Returns the table of the rows, and below it the tables that cases make themselves, as rows with lines()."""
+    own = [row for row in rows if hasattr(row, "lines")]
+    rows = [row for row in rows if row not in own]
     shown = [column for column in COLUMNS if any(column in row.samples for row in rows)]
     text = (f"Measured on {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d} by `{command}` on {machine()}. "
             f"{stolen(before)} Medians of {rounds}. AtomDB as shipped: AUTH done, LRU and metrics on, "
@@ -99,6 +102,10 @@ def table(rows, command, rounds, before):
     for row in rows:
         cells = " | ".join(row.cell(column) for column in shown)
         lines.append(f"| {row.what} | {row.unit} | {cells} | {row.verdict()} |")
+    if not rows:
+        lines = lines[:-3]
+    for one in own:
+        lines += ["", *one.lines()]
     return "\n".join(lines)
 
 

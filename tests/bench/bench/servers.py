@@ -1,4 +1,5 @@
 """The compared servers: how to start, query and observe them."""
+import contextlib
 import os
 import resource
 import shutil
@@ -67,7 +68,7 @@ class Server:
         self.log = open(os.path.join(self.bench.directory, f"{self.name}-{self.port}.log"), "ab")
         self.process = subprocess.Popen(
             self.command(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=self.bench.directory,
-            preexec_fn=lambda: os.sched_setaffinity(0, self.cores))
+            env={**os.environ, **self.options.get("environment", {})}, preexec_fn=self.place)
         end = time.monotonic() + START_TIMEOUT
         while True:
             try:
@@ -78,6 +79,13 @@ class Server:
                     self.stop()
                     raise Failure(f"{self.name} does not start: {error}: {self.log_tail()}") from error
                 time.sleep(0.05)
+
+    def place(self):
+        """Gives the process its CPUs, and the real-time priority `priority` of the options, if allowed."""
+        os.sched_setaffinity(0, self.cores)
+        if "priority" in self.options:
+            with contextlib.suppress(OSError):
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self.options["priority"]))
 
     def log_tail(self):
         with open(self.log.name, "rb") as log:
@@ -152,7 +160,7 @@ class Atomdb(Server):
         path = os.path.join(self.bench.directory, f"atomdb-{self.port}.conf")
         defaults = 'max_entries = %d; max_memory = "0";' % self.options.get("max_entries", 0)
         with open(path, "w", encoding="ascii") as conf:
-            conf.write(f'workers = {self.options.get("workers", 1)};\n'
+            conf.write(self.options.get("text") or f'workers = {self.options.get("workers", 1)};\n'
                        'tenancy = "open";\nnew_tenants_per_second = 0;\n'
                        f"defaults: {{ {defaults} }};\n")
         return [self.bench.atomdb, "--config", path, "--port", str(self.port), "--http-port", str(self.http_port)]
