@@ -54,18 +54,6 @@ static void host_wake(struct environment *env) {
 	list_entry(env, struct worker, env)->resume_ms = 0;
 }
 
-static void visit_list(struct list *l, void (*visit)(void *context, struct session *s), void *context) {
-	list_for_each (node, l)
-		visit(context, &list_entry(node, struct connection, link)->session);
-}
-
-static void host_each(struct environment *env, void (*visit)(void *context, struct session *s), void *context) {
-	struct worker *w = list_entry(env, struct worker, env);
-	visit_list(&w->unauthenticated, visit, context);
-	visit_list(&w->authenticated, visit, context);
-	visit_list(&w->lingering, visit, context);
-}
-
 static void host_send_monitor_feed(struct environment *env) {
 	worker_send_monitor_feed(list_entry(env, struct worker, env));
 }
@@ -106,7 +94,7 @@ const struct session_host connection_host = {
 	.push = host_push,
 	.push_shared = host_push_shared,
 	.wake = host_wake,
-	.each = host_each,
+	.visit = worker_visit,
 	.prepare_fanout = worker_prepare_fanout,
 	.send_fanout = worker_send_fanout,
 	.has_place = host_has_place,

@@ -5,6 +5,7 @@
 
 #include "atomdb/events/monitor.h"
 #include "atomdb/session/fanout.h"
+#include "net/connection.h"
 #include "net/worker.h"
 
 /* Most bytes of lines for the operator's MONITOR in all inboxes. Further lines are lost. */
@@ -17,6 +18,17 @@ struct envelope {
 	struct fanout *fanout;
 };
 
+/* Visits all sessions of a worker. The visits of a fanout, one for each worker, follow its envelopes. */
+struct visit {
+	struct list link; /* in worker->visits */
+	struct fanout *fanout;
+	uint32_t number; /* not 0 */
+};
+
+static struct visit *visits_of(const struct fanout *c) {
+	return (struct visit *)(void *)((struct envelope *)c->envelopes + c->workers + 1);
+}
+
 struct monitor_message {
 	struct message message;
 	struct worker_shared *shared;
@@ -26,13 +38,18 @@ struct monitor_message {
 };
 
 int worker_prepare_fanout(struct environment *env, struct fanout *c) {
-	(void)env;
-	struct envelope *all = calloc((size_t)c->workers + 1, sizeof(*all));
+	struct worker_shared *shared = list_entry(env, struct worker, env)->shared;
+	size_t bytes = ((size_t)c->workers + 1) * sizeof(struct envelope) + c->workers * sizeof(struct visit);
+	struct envelope *all = calloc(1, bytes);
 	if (all == NULL)
 		return -ENOMEM;
 	for (unsigned i = 0; i <= c->workers; i++)
 		all[i] = (struct envelope){{NULL, i < c->workers ? MESSAGE_FANOUT : MESSAGE_ANSWER}, c};
 	c->envelopes = all;
+	/* One number for all workers: a client that moves from one to another is visited once. */
+	uint32_t number = atomic_fetch_add_explicit(&shared->visits, 1, memory_order_relaxed) + 1;
+	for (unsigned i = 0; i < c->workers; i++)
+		visits_of(c)[i] = (struct visit){.fanout = c, .number = number != 0 ? number : 1};
 	return 0;
 }
 
@@ -49,7 +66,7 @@ static void answer(struct worker_shared *shared, struct fanout *c) {
 
 void worker_send_fanout(struct environment *env, struct fanout *c) {
 	struct worker_shared *shared = list_entry(env, struct worker, env)->shared;
-	if (c->kind->on_worker == NULL) {
+	if (c->kind->on_worker == NULL && c->kind->on_session == NULL) {
 		shared->control.ask(shared->control.context, c);
 		return;
 	}
@@ -97,6 +114,49 @@ static void free_monitor_message(struct monitor_message *m) {
 	free(m);
 }
 
+/* --- visits of all sessions --------------------------------------------------------------------------------------- */
+
+/* Visits the sessions of one list, for a part of the turn. Returns whether there are more. */
+static bool visit_list(struct worker *w, const struct visit *v, struct list *connections) {
+	struct fanout *c = v->fanout;
+	list_for_each (node, connections) {
+		struct connection *of = list_entry(node, struct connection, link);
+		if (of->visited == v->number)
+			continue;
+		if (!w->closes_at_once && !worker_has_time(w))
+			return true;
+		of->visited = v->number;
+		c->kind->on_session(&w->env, c, &c->answers[w->number], &of->session);
+	}
+	return false;
+}
+
+static bool visit(struct worker *w, const struct visit *v) {
+	return visit_list(w, v, &w->unauthenticated) || visit_list(w, v, &w->authenticated) ||
+	       visit_list(w, v, &w->lingering);
+}
+
+void worker_visit(struct environment *env, struct fanout *c) {
+	struct worker *w = list_entry(env, struct worker, env);
+	struct visit *v = &visits_of(c)[w->number];
+	list_push_back(&w->visits, &v->link);
+	w->busy = true;
+	if (w->closes_at_once)
+		fanout_visit(w);
+}
+
+void fanout_visit(struct worker *w) {
+	w->part_begin = clock_ticks();
+	while (!list_empty(&w->visits) && (w->closes_at_once || worker_has_time(w))) {
+		struct visit *v = list_entry(w->visits.next, struct visit, link);
+		if (visit(w, v))
+			break;
+		list_remove(&v->link);
+		answer(w->shared, v->fanout);
+	}
+	w->busy |= !list_empty(&w->visits);
+}
+
 void worker_take_fanout(struct worker *w, struct message *m) {
 	struct fanout *c = ((struct envelope *)(void *)m)->fanout;
 	struct monitor_message *message = (struct monitor_message *)(void *)m;
@@ -104,7 +164,10 @@ void worker_take_fanout(struct worker *w, struct message *m) {
 	case MESSAGE_FANOUT:
 		if (c->kind->on_worker != NULL)
 			c->kind->on_worker(&w->env, c, &c->answers[w->number]);
-		answer(w->shared, c);
+		if (c->kind->on_session != NULL)
+			worker_visit(&w->env, c);
+		else
+			answer(w->shared, c);
 		break;
 	case MESSAGE_ANSWER:
 		fanout_done(&w->env, c);

@@ -12,6 +12,10 @@ struct worker;
 int worker_prepare_fanout(struct environment *env, struct fanout *c);
 /* Sends the fanout to all other workers, or to the control plane. */
 void worker_send_fanout(struct environment *env, struct fanout *c);
+/* Visits all sessions of the worker for a fanout, in slices, and then answers it. */
+void worker_visit(struct environment *env, struct fanout *c);
+/* Goes on with the visits, for a part of the turn; to their end if the process is about to end. */
+void fanout_visit(struct worker *w);
 /* Sends the lines of this turn to the operator's worker. */
 void worker_send_monitor_feed(struct worker *w);
 /* Handles and frees a message of these kinds. */

@@ -350,6 +350,8 @@ static void work(struct worker *w) {
 	int64_t next = work_shards(w);
 	if (__builtin_expect(w->resume_ms <= w->env.steady_ms, 0))
 		resume_paused(w);
+	if (__builtin_expect(!list_empty(&w->visits), 0))
+		fanout_visit(w);
 	if (__builtin_expect(!list_empty(&w->tasks), 0))
 		schedule_run(w);
 	if (__builtin_expect(!list_empty(&w->waiting), 0)) {
@@ -526,6 +528,7 @@ void loop_run(struct worker *w) {
 	else
 		drain(w);
 	w->closes_at_once = true;
+	fanout_visit(w);
 	schedule_abandon(w);
 	connection_close_leaving(w);
 	heap_keep(false);

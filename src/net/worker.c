@@ -77,6 +77,7 @@ static struct worker *allocate(void) {
 	list_init(&w->pushed);
 	list_init(&w->pushing);
 	list_init(&w->leaving);
+	list_init(&w->visits);
 	list_init(&w->evicted);
 	list_init(&w->closed);
 	list_init(&w->tasks);

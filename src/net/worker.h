@@ -89,6 +89,8 @@ struct worker {
 	struct list leaving;         /* closed for their clients; they leave their tenants a part in each turn */
 	struct list closed;          /* closed in this turn, freed at its end: an event may still refer to them */
 
+	struct list visits; /* fanouts that visit the sessions: see fanout.h */
+
 	/* Output to be sent at the end of the turn: see push.h. */
 	struct list pushed;  /* output of clients without a tenant */
 	struct list pushing; /* tenants with such output, by clients.pushing: the next one to send first */

@@ -56,21 +56,26 @@ void fanout_free(struct fanout *c) {
 	for (unsigned i = 0; i < c->workers; i++)
 		buffer_deinit(&c->answers[i].text);
 	free(c->envelopes);
+	free(c->data);
 	free(c);
 }
 
 /* Runs the part of this worker and sends the fanout to the others. Returns 0 if there are none and the fanout is
  * complete, 1 if answers will follow, or a negative error, and nothing was sent. */
 static int start(struct environment *env, struct fanout *c) {
-	bool control = c->kind->on_worker == NULL;
-	unsigned others = control ? 1 : c->workers - 1;
+	bool visits = c->kind->on_session != NULL, control = c->kind->on_worker == NULL && !visits;
+	/* A visit of the sessions here counts its answer when it ends. */
+	unsigned others = control || visits ? 1 : 0;
+	others += control ? 0 : c->workers - 1;
 	atomic_init(&c->waiting, others);
 	int error = others == 0 ? 0 : env->host->prepare_fanout(env, c);
 	if (error < 0)
 		return error;
-	if (!control)
+	if (c->kind->on_worker != NULL)
 		c->kind->on_worker(env, c, &c->answers[env->worker]);
 	c->done = others == 0;
+	if (visits)
+		env->host->visit(env, c);
 	if (others != 0)
 		env->host->send_fanout(env, c);
 	return others != 0;
@@ -94,14 +99,23 @@ enum outcome fanout_run(struct session *s, const struct request *r, const struct
 	struct fanout *c = fanout_of(s);
 	if (c != NULL)
 		return c->done ? finish(s, c) : OUTCOME_BLOCKED;
-	c = fanout_new(s->env, kind, number);
-	if (c == NULL)
+	return fanout_run_with(s, r, kind, number, NULL);
+}
+
+enum outcome fanout_run_with(struct session *s, const struct request *r, const struct fanout_kind *kind, int64_t number,
+			     void *data) {
+	struct fanout *c = fanout_new(s->env, kind, number);
+	if (c == NULL) {
+		free(data);
 		return reply_store_error(s, -ENOMEM);
-	c->argv = copy_arguments(r->argv, r->argc);
+	}
+	c->data = data;
+	if (data == NULL)
+		c->argv = copy_arguments(r->argv, r->argc);
 	c->argc = c->argv == NULL ? 0 : r->argc;
 	c->protocol = s->protocol;
 	c->session = s;
-	int started = c->argv == NULL ? -ENOMEM : start(s->env, c);
+	int started = c->argv == NULL && data == NULL ? -ENOMEM : start(s->env, c);
 	if (started < 0) {
 		fanout_free(c);
 		return reply_store_error(s, started);
@@ -143,6 +157,13 @@ void fanout_abandon(struct session *s) {
 		give_up(s->env, c);
 }
 
+void fanout_close(struct environment *env, const struct fanout *c, struct session *s) {
+	if (env->worker == c->worker && c->session == s)
+		s->flags |= SESSION_CLOSING;
+	else
+		env->host->close(s);
+}
+
 bool operator_only(struct session *s, const struct request *r) {
 	if (s->tenant->is_operator)
 		return true;
@@ -180,14 +201,6 @@ int operator_own_tenants(struct environment *env, struct tenant_array *out) {
 	if (c.error != 0)
 		free(out->at);
 	return c.error;
-}
-
-void fanout_reader_init(struct fanout_reader *r, const struct fanout *c) {
-	buffer_init(&r->nothing);
-	writer_init(&r->writer, &r->nothing, 0);
-	r->writer.muted = true;
-	r->session = (struct session){.reply = &r->writer};
-	r->request = (struct request){.argv = c->argv, .argc = c->argc};
 }
 
 void fanout_gather_sum(struct session *s, struct fanout *c) {

@@ -78,11 +78,16 @@ static void world_close(struct session *s) {
 	s->flags |= SESSION_CLOSING;
 }
 
-static void world_each(struct environment *env, void (*visit)(void *context, struct session *s), void *context) {
+static void visit_sessions(struct environment *env, struct fanout *f) {
 	for (struct client *c = world_of(env)->clients; c != NULL; c = c->next) {
 		if (c->session.env == env)
-			visit(context, &c->session);
+			f->kind->on_session(env, f, &f->answers[env->worker], &c->session);
 	}
+}
+
+static void world_visit(struct environment *env, struct fanout *f) {
+	visit_sessions(env, f);
+	(void)fanout_answered(f);
 }
 
 static int world_prepare_fanout(struct environment *env, struct fanout *c) {
@@ -93,10 +98,12 @@ static int world_prepare_fanout(struct environment *env, struct fanout *c) {
 /* Answers for the other worker, or for the control plane with "+CONTROL". client_run() runs the command again. */
 static void world_send_fanout(struct environment *env, struct fanout *c) {
 	struct world *w = world_of(env);
-	if (c->kind->on_worker != NULL) {
-		unsigned other = 1 - env->worker;
+	unsigned other = 1 - env->worker;
+	if (c->kind->on_worker != NULL)
 		c->kind->on_worker(&w->env[other], c, &c->answers[other]);
-	} else {
+	if (c->kind->on_session != NULL)
+		visit_sessions(&w->env[other], c);
+	if (c->kind->on_worker == NULL && c->kind->on_session == NULL) {
 		w->control = c->kind->control;
 		assert_int_equal(buffer_append(&c->answers[0].text, "+CONTROL\r\n", 10, SIZE_MAX), 0);
 	}
@@ -139,7 +146,7 @@ static struct world *world_new(const struct tenants_config *tenants_config) {
 		.push = world_push,
 		.leaving = world_leaving,
 		.wake = world_wake,
-		.each = world_each,
+		.visit = world_visit,
 		.prepare_fanout = world_prepare_fanout,
 		.send_fanout = world_send_fanout,
 	};

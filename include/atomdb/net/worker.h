@@ -69,6 +69,7 @@ struct worker_shared {
 	_Atomic uint64_t clients; /* connections of all workers, for max_clients */
 	_Atomic uint64_t next_client_id;
 	_Atomic uint64_t monitor_bytes; /* bytes of lines for the operator's MONITOR in inboxes */
+	_Atomic uint32_t visits;        /* number of fanouts so far */
 	_Atomic bool deaf;              /* no further connections are accepted */
 	struct control_plane control;
 	struct clock_rate clock_start;

@@ -32,8 +32,12 @@ struct fanout_answer {
 };
 
 struct fanout_kind {
-	/* Runs on the thread of each worker. NULL: the control plane answers. */
+	/* Runs on the thread of each worker. May be NULL. */
 	void (*on_worker)(struct environment *env, struct fanout *c, struct fanout_answer *answer);
+	/* Then runs for each session of each worker, and may close that session. The worker serves its clients in
+	 * between: a session that comes or goes meanwhile may be left out. May be NULL. If both are NULL, the control
+	 * plane answers. */
+	void (*on_session)(struct environment *env, struct fanout *c, struct fanout_answer *answer, struct session *s);
 	enum control control;
 	/* Writes the session's reply when all workers have answered. */
 	void (*gather)(struct session *s, struct fanout *c);
@@ -46,7 +50,8 @@ struct fanout {
 	unsigned worker;  /* of the session */
 	unsigned workers; /* number of answers */
 	uint8_t protocol; /* of the session */
-	int64_t number;   /* argument of on_worker() */
+	int64_t number;   /* argument of on_worker() and on_session() */
+	void *data;       /* owned, constant: likewise */
 	uint32_t argc;
 	const struct slice *argv; /* owned, with their bytes, which are wiped: they may contain secrets */
 
@@ -66,6 +71,10 @@ struct fanout *fanout_of(const struct session *s);
 /* Starts the fanout at the first call. Returns OUTCOME_BLOCKED until all have answered, then writes the reply and
  * returns OUTCOME_DONE. `number` is passed to on_worker(). */
 enum outcome fanout_run(struct session *s, const struct request *r, const struct fanout_kind *kind, int64_t number);
+/* The same with an argument on the heap, which it takes over, instead of those of the command. Call it only if
+ * fanout_of() returns NULL. */
+enum outcome fanout_run_with(struct session *s, const struct request *r, const struct fanout_kind *kind, int64_t number,
+			     void *data);
 /* Runs on_worker() on every worker, without a reply. */
 void fanout_post(struct environment *env, const struct fanout_kind *kind, int64_t number);
 
@@ -80,6 +89,8 @@ void fanout_done(struct environment *env, struct fanout *c);
 /* Detaches the fanout from a session that ends or leaves its tenant. */
 void fanout_abandon(struct session *s);
 void fanout_free(struct fanout *c);
+/* For on_session(): closes a session, the session that started the fanout after its reply. */
+void fanout_close(struct environment *env, const struct fanout *c, struct session *s);
 
 /* Returns whether a command of the session applies to all tenants. Inside EXEC, which cannot wait, it applies only to
  * the operator's tenant. */
@@ -96,16 +107,6 @@ struct tenant_array {
 };
 /* Lists the tenants. Returns 0 or -ENOMEM. */
 int operator_own_tenants(struct environment *env, struct tenant_array *out);
-
-/* Parses the arguments of a fanout again, on a worker. The session has no tenant and discards its replies: the session
- * that started the fanout has already replied to errors. */
-struct fanout_reader {
-	struct buffer nothing;
-	struct writer writer;
-	struct session session;
-	struct request request;
-};
-void fanout_reader_init(struct fanout_reader *r, const struct fanout *c);
 
 /* Replies with the sum of the numbers of all answers. */
 void fanout_gather_sum(struct session *s, struct fanout *c);

@@ -49,8 +49,8 @@ struct session_host {
 	void (*push_shared)(struct session *s, struct slice head, struct shared *shared);
 	/* The commands of sessions with OUTCOME_BLOCKED may be tried again. */
 	void (*wake)(struct environment *env);
-	/* Calls `visit` for every session of this worker. `visit` may close that session. */
-	void (*each)(struct environment *env, void (*visit)(void *context, struct session *s), void *context);
+	/* Calls on_session() of the fanout for every session of this worker, in slices, and then counts the answer. */
+	void (*visit)(struct environment *env, struct fanout *c);
 	/* Runs an admitted command that may take long on a fiber, by dispatch_run_admitted(). Returns
 	 * OUTCOME_SUSPENDED if the command goes on later. NULL: commands run in one piece. */
 	enum outcome (*run_long)(struct session *s, struct request *r, uint64_t *ticks);

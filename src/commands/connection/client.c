@@ -178,38 +178,47 @@ static int append_ids(struct session *s, const struct request *r) {
 	return error;
 }
 
-struct listing {
-	struct environment *env;
-	const struct fanout *fanout;
-	struct buffer *out;
+/* The ids that the operator lists, in a hash table with linear probing; 0: a free slot. No client has the id 0. */
+struct id_set {
 	enum filter filter;
 	enum client_type type;
+	uint64_t mask; /* number of slots - 1 */
+	uint64_t slots[];
 };
 
-static bool is_listed(const struct listing *l, const struct session *of) {
-	if (l->filter == LIST_TYPE)
-		return client_type_of(of) == l->type;
-	bool found = l->filter == LIST_ALL;
-	for (uint32_t i = 3; i < l->fanout->argc && !found; i++) {
+static uint64_t *find_id(struct id_set *set, uint64_t id) {
+	uint64_t at = id * UINT64_C(0x9E3779B97F4A7C15) >> 32;
+	while (set->slots[at & set->mask] != 0 && set->slots[at & set->mask] != id)
+		at++;
+	return &set->slots[at & set->mask];
+}
+
+/* Makes the set of the arguments from 3 on, which is empty with other filters. Returns NULL if there is no memory. */
+static struct id_set *id_set_new(const struct request *r, enum filter filter, enum client_type type) {
+	size_t slots = 1, work = 0;
+	while (filter == LIST_IDS && slots < (size_t)r->argc * 2)
+		slots *= 2;
+	struct id_set *set = calloc(1, sizeof(*set) + slots * sizeof(set->slots[0]));
+	if (set == NULL)
+		return NULL;
+	set->filter = filter;
+	set->type = type;
+	set->mask = slots - 1;
+	for (uint32_t i = 3; i < r->argc && filter == LIST_IDS; i++) {
 		int64_t id = 0;
-		(void)number_parse(l->fanout->argv[i], &id);
-		found = client_number(of, true) == (uint64_t)id;
+		(void)fiber_check_every(&work, 1, CHECK_KEYS);
+		(void)number_parse(r->argv[i], &id);
+		*find_id(set, (uint64_t)id) = (uint64_t)id;
 	}
-	return found;
+	return set;
 }
 
-static void list_one(void *context, struct session *of) {
-	const struct listing *l = context;
-	if (is_listed(l, of))
-		(void)append_to(l->env, of, client_tenant(of), true, l->out);
-}
-
-static void list_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
-	struct listing l = {.env = env, .fanout = c, .out = &answer->text};
-	struct fanout_reader again;
-	fanout_reader_init(&again, c);
-	l.filter = parse_list(&again.session, &again.request, &l.type);
-	env->host->each(env, list_one, &l);
+static void list_session(struct environment *env, struct fanout *c, struct fanout_answer *answer, struct session *of) {
+	struct id_set *set = c->data;
+	if ((set->filter == LIST_TYPE && client_type_of(of) != set->type) ||
+	    (set->filter == LIST_IDS && *find_id(set, client_number(of, true)) == 0))
+		return;
+	(void)append_to(env, of, client_tenant(of), true, &answer->text);
 }
 
 static void list_gather(struct session *s, struct fanout *c) {
@@ -224,11 +233,17 @@ static void list_gather(struct session *s, struct fanout *c) {
 }
 
 static enum outcome list_all(struct session *s, const struct request *r) {
-	static const struct fanout_kind kind = {.on_worker = list_on_worker, .gather = list_gather};
-	enum client_type type;
-	if (parse_list(s, r, &type) == LIST_ERROR)
+	static const struct fanout_kind kind = {.on_session = list_session, .gather = list_gather};
+	enum client_type type = CLIENT_NORMAL;
+	if (fanout_of(s) != NULL)
+		return fanout_run(s, r, &kind, 0);
+	enum filter filter = parse_list(s, r, &type);
+	if (filter == LIST_ERROR)
 		return OUTCOME_DONE;
-	return fanout_run(s, r, &kind, 0);
+	struct id_set *set = id_set_new(r, filter, type);
+	if (set == NULL)
+		return reply_store_error(s, -ENOMEM);
+	return fanout_run_with(s, r, &kind, 0, set);
 }
 
 enum outcome cmd_client_list(struct session *s, const struct request *r) {

@@ -1,4 +1,7 @@
 /* CLIENT KILL. The operator closes clients of all tenants. */
+#include <errno.h>
+#include <stdlib.h>
+
 #include "atomdb/session/fanout.h"
 #include "atomdb/session/options.h"
 #include "atomdb/store/tenant.h"
@@ -103,30 +106,37 @@ static bool matches(struct environment *env, struct session *of, const struct fi
 	       (f->local_address.data == NULL || slice_equal(f->local_address, slice_of(facts.local_address)));
 }
 
-struct killing {
-	struct environment *env;
-	struct filter filter;
-	uint64_t caller;
-	int64_t count;
-};
-
-static void kill_one(void *context, struct session *of) {
-	struct killing *k = context;
-	const struct filter *f = &k->filter;
-	if ((f->skip_caller && of->global_id == k->caller) || !matches(k->env, of, f))
+/* Closes the client if the filter matches, and counts it. The number of the fanout is the id of the caller. */
+static void kill_session(struct environment *env, struct fanout *c, struct fanout_answer *answer, struct session *of) {
+	const struct filter *f = c->data;
+	if ((f->skip_caller && of->global_id == (uint64_t)c->number) || !matches(env, of, f))
 		return;
-	k->env->host->close(of);
-	k->count++;
+	fanout_close(env, c, of);
+	answer->number++;
 }
 
-static void kill_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
-	struct killing k = {.env = env, .caller = (uint64_t)c->number};
-	struct fanout_reader again;
-	fanout_reader_init(&again, c);
-	(void)parse_filter(&again.session, &again.request, &k.filter);
-	k.filter.global = true;
-	env->host->each(env, kill_one, &k);
-	answer->number = k.count;
+/* Copies a text to `*at`, behind the filter. */
+static void copy_text(struct slice *text, char **at) {
+	if (text->data == NULL)
+		return;
+	memcpy(*at, text->data, text->len);
+	text->data = *at;
+	*at += text->len + 1;
+}
+
+/* Returns a copy of the filter with its texts, for other workers; NULL: no memory. */
+static struct filter *copy_filter(const struct filter *f) {
+	size_t bytes = sizeof(*f) + f->address.len + f->local_address.len + f->user.len + 3;
+	struct filter *copy = malloc(bytes);
+	if (copy == NULL)
+		return NULL;
+	char *at = (char *)(copy + 1);
+	*copy = *f;
+	copy_text(&copy->address, &at);
+	copy_text(&copy->local_address, &at);
+	copy_text(&copy->user, &at);
+	copy->global = true;
+	return copy;
 }
 
 /* The reply to the form with only an address. */
@@ -141,12 +151,18 @@ static void kill_gather(struct session *s, struct fanout *c) {
 }
 
 static enum outcome kill_of_all(struct session *s, const struct request *r) {
-	static const struct fanout_kind one = {.on_worker = kill_on_worker, .gather = kill_gather};
-	static const struct fanout_kind many = {.on_worker = kill_on_worker, .gather = fanout_gather_sum};
+	static const struct fanout_kind one = {.on_session = kill_session, .gather = kill_gather};
+	static const struct fanout_kind many = {.on_session = kill_session, .gather = fanout_gather_sum};
+	const struct fanout_kind *kind = r->argc == 3 ? &one : &many;
 	struct filter f;
+	if (fanout_of(s) != NULL)
+		return fanout_run(s, r, kind, 0);
 	if (!parse_filter(s, r, &f))
 		return OUTCOME_DONE;
-	return fanout_run(s, r, r->argc == 3 ? &one : &many, (int64_t)s->global_id);
+	struct filter *copy = copy_filter(&f);
+	if (copy == NULL)
+		return reply_store_error(s, -ENOMEM);
+	return fanout_run_with(s, r, kind, (int64_t)s->global_id, copy);
 }
 
 enum outcome cmd_client_kill(struct session *s, const struct request *r) {

@@ -42,27 +42,27 @@ enum outcome cmd_tenant_drop(struct session *s, const struct request *r) {
 	return ask(s, r, &kind);
 }
 
-/* Answers the number of closed clients, or -1 if the tenant is not on this worker. */
+static bool is_killed(const struct fanout *c, const struct tenant *t) {
+	return t != NULL && !t->clients.removed && slice_equal(c->argv[2], slice_of(tenant_name(t)));
+}
+
+/* Answers -1 if the tenant is not on this worker. */
 static void kill_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
 	struct tenant_array tenants;
 	answer->number = -1;
 	if (operator_own_tenants(env, &tenants) < 0)
 		return;
-	for (size_t i = 0; i < tenants.count; i++) {
-		struct tenant *t = tenants.at[i];
-		if (t->clients.removed || !slice_equal(c->argv[2], slice_of(tenant_name(t))))
-			continue;
-		struct list todo = t->clients.sessions;
-		answer->number = 0;
-		/* Closing the last client may end the tenant: read the count first. */
-		for (uint64_t left = counter_get(&t->counters.clients); left > 0; left--) {
-			struct session *of = list_entry(todo.next, struct session, tenant_link);
-			todo.next = of->tenant_link.next;
-			env->host->close(of);
-			answer->number++;
-		}
-	}
+	for (size_t i = 0; i < tenants.count; i++)
+		answer->number = is_killed(c, tenants.at[i]) ? 0 : answer->number;
 	free(tenants.at);
+}
+
+/* Answers the number of closed clients. */
+static void kill_session(struct environment *env, struct fanout *c, struct fanout_answer *answer, struct session *s) {
+	if (answer->number < 0 || !is_killed(c, s->tenant))
+		return;
+	fanout_close(env, c, s);
+	answer->number++;
 }
 
 static void kill_gather(struct session *s, struct fanout *c) {
@@ -78,7 +78,8 @@ static void kill_gather(struct session *s, struct fanout *c) {
 }
 
 enum outcome cmd_tenant_kill(struct session *s, const struct request *r) {
-	static const struct fanout_kind kind = {.on_worker = kill_on_worker, .gather = kill_gather};
+	static const struct fanout_kind kind = {
+		.on_worker = kill_on_worker, .on_session = kill_session, .gather = kill_gather};
 	return ask(s, r, &kind);
 }
 
