@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,15 @@ struct memory_budget {
 /* Returns the most bytes in use that leave the reserve of this limit free. */
 static inline uint64_t memory_budget_most(uint64_t limit) {
 	return limit - limit / BUDGET_RESERVE_SHARE;
+}
+
+/* Returns the bytes that the budget lacks for `bytes` more, or 0. `reserve` says whether they may use the reserve.
+ * Without a limit, and if `b` is NULL, returns 0. */
+static inline uint64_t memory_budget_lacking(const struct memory_budget *b, uint64_t bytes, bool reserve) {
+	uint64_t limit = b == NULL ? 0 : atomic_load_explicit(&b->limit, memory_order_relaxed);
+	uint64_t used = b == NULL ? 0 : atomic_load_explicit(&b->used, memory_order_relaxed);
+	uint64_t most = reserve ? limit : memory_budget_most(limit);
+	return limit == 0 || used + bytes <= most ? 0 : used + bytes - most;
 }
 
 /* Returns the bytes in use beyond memory_budget_most(), or 0. Without a limit, and if `b` is NULL, returns 0. */

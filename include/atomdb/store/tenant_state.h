@@ -141,6 +141,14 @@ struct undo_scope {
 	struct entry_change change;
 };
 
+/* The memory that the running command has made free for its blocks: see src/store/keyspace/room.h. */
+struct room {
+	uint64_t wanted; /* bytes of pages that its blocks need; 0: it makes no room */
+	uint64_t held;   /* of these, bytes that are taken from the shared budget already */
+	uint64_t used;   /* bytes of the arena's blocks when free pages went back last */
+	bool reserve;    /* the bytes may come from the reserve of the budget */
+};
+
 /* The state of a tenant whose command is suspended: see include/atomdb/store/suspend.h. */
 struct suspension {
 	bool suspended;
@@ -178,6 +186,7 @@ struct tenant {
 	struct list over;    /* link in the shard's list of tenants above their quota */
 	uint64_t dying;      /* part of counters.bytes: unlinked, and freed in slices */
 	struct suspension suspension;
+	struct room room;
 };
 
 static inline const struct tenant_identity *tenant_identity(const struct tenant *t) {

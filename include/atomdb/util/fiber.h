@@ -112,6 +112,16 @@ static inline bool fiber_check(void) {
 	return f->cancelled;
 }
 
+/* Returns whether fiber_check() would suspend the running fiber, for a loop that has to prepare for that. Counts as a
+ * check point. Returns false outside of a fiber. */
+static inline bool fiber_slice_used(void) {
+	const struct fiber *f = fiber_current;
+	if (__builtin_expect(f == NULL, 1))
+		return false;
+	work_meter_point();
+	return clock_ticks() >= f->end;
+}
+
 /* Copies, or sets, `n` bytes with check points between the pieces. The memory does not overlap. */
 void fiber_copy(void *to, const void *from, size_t n);
 void fiber_fill(void *to, int byte, size_t n);

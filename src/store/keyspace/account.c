@@ -42,3 +42,19 @@ void account_entry(struct tenant *t, struct database *d, unsigned db_slot, bool 
 	if (ttl)
 		account_expiring(t, d, db_slot, more);
 }
+
+/* Counts the entry as one more, or as one less. */
+static void count(const struct uncounted *u, bool more) {
+	const struct entry *e = entry_at(u->tenant->shard, u->block);
+	account_entry(u->tenant, u->database, entry_database(e), entry_has(e, ENTRY_TTL), entry_block_size(e), more);
+}
+
+void account_uncount(const struct uncounted *u) {
+	lru_remove(u->tenant->shard->arena, &u->tenant->record->lru, u->block);
+	count(u, false);
+}
+
+void account_count_again(const struct uncounted *u) {
+	count(u, true);
+	lru_push(u->tenant->shard->arena, &u->tenant->record->lru, u->block);
+}

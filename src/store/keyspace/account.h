@@ -8,6 +8,17 @@
 void account_entry(struct tenant *t, struct database *d, unsigned db_slot, bool ttl, size_t bytes, bool more);
 /* Counts one more entry with a deadline, or one less if `more` is false. */
 void account_expiring(struct tenant *t, struct database *d, unsigned db_slot, bool more);
+/* An entry that is out of the LRU and of the counts for a moment, as if it were gone. */
+struct uncounted {
+	struct tenant *tenant;
+	struct database *database;
+	ref block;
+};
+
+/* Takes a live entry out of the LRU and of the counts. */
+void account_uncount(const struct uncounted *u);
+/* Counts it again, as the most recently used entry. */
+void account_count_again(const struct uncounted *u);
 /* Charges the bytes by which the table has grown since the last call, or discharges those by which it has shrunk. Adds
  * a table whose resize has begun to the shard's list of resizes. */
 void account_table(struct tenant *t, struct database *d);

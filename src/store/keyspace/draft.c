@@ -8,6 +8,7 @@
 #include "atomdb/util/error.h"
 #include "atomdb/util/fiber.h"
 #include "store/arena/crash_point.h"
+#include "store/arena/pages.h"
 #include "store/keyspace/account.h"
 #include "store/keyspace/change.h"
 #include "store/keyspace/check.h"
@@ -15,6 +16,7 @@
 #include "store/keyspace/drop.h"
 #include "store/keyspace/fair_share.h"
 #include "store/keyspace/quota.h"
+#include "store/keyspace/room.h"
 #include "store/keyspace/undo.h"
 #include "store/keyspace/value_type.h"
 
@@ -27,12 +29,16 @@
 #define TRIM_PIECE ((size_t)256 << 10)
 
 /* Gives free pages back before the allocation of a large block, which would give all of them back at once. */
-static void trim_before(struct shard *s, size_t size) {
-	/* Neighbours must not take the pages that were made free. */
-	if (size < TRIM_PIECE || s->uncounted || fair_share_is_short(s))
-		return;
-	while (arena_trim_before(s->arena, size, TRIM_PIECE))
-		(void)fiber_check();
+static void trim_before(struct tenant *t, size_t size) {
+	while (size >= TRIM_PIECE && arena_trim_before(t->shard->arena, size, TRIM_PIECE))
+		(void)room_pause(t);
+}
+
+/* Returns whether the allocation of a large block has to make room in the budget. */
+static bool lacks_pages(const struct tenant *t, size_t size) {
+	const struct arena *a = t->shard->arena;
+	return size >= TRIM_PIECE && memory_budget_lacking(arena_budget_of(a), arena_block_size(size), false) != 0 &&
+	       !pages_fit_dirty(a, (uint32_t)(arena_block_size(size) / ARENA_PAGE));
 }
 
 /* Allocates a block. If the shard or the machine is full, the tenant or other tenants make room. */
@@ -90,6 +96,7 @@ static __attribute__((noinline)) struct database *make_database(struct tenant *t
 	ref block = arena_alloc_zero(t->shard->arena, bytes, ARENA_OTHER);
 	if (block == 0 && make_room_for_database(t, bytes, entry, keep) == 0)
 		block = allocate(t, bytes, ARENA_OTHER, true, keep);
+	room_end(t);
 	fair_share_end(t->shard);
 	if (block == 0)
 		return NULL;
@@ -143,10 +150,7 @@ static __attribute__((noinline)) int make_room(struct tenant *t, const struct da
 	count_block(&blocks, &one);
 	if (fair_share_make_room(t, bytes + growth, &blocks, entries, keep) != 0)
 		return ATOMDB_E_OOM;
-	/* Neighbours must not take the pages that were made free. */
-	return fair_share_is_short(t->shard) || t->shard->uncounted
-		       ? quota_evict(t, growing, entries, bytes, keep)
-		       : quota_evict_long(t, growing, entries, bytes, keep);
+	return quota_evict_long(t, growing, entries, bytes, keep);
 }
 
 /* Adds the flags that the lengths and the deadline require. */
@@ -196,13 +200,25 @@ static __attribute__((noinline)) int make_in_full(struct tenant *t, struct datab
 		error = draft_make_in_room(t, key, len, flags, deadline, keep, out);
 	/* Last: an eviction may let the table shrink, and its growth may be optional. */
 	if (error == 0 && growing != NULL) {
+		room_end(t);
 		error = reserve_slot(t, growing, keep);
 		account_table(t, growing);
 		if (error != 0)
 			draft_discard(t->shard, out);
 	}
+	room_end(t);
 	fair_share_end(t->shard);
 	return error;
+}
+
+/* Makes a draft with a large block, beside which the table has room. */
+static __attribute__((noinline)) int make_large(struct tenant *t, const struct key *key, size_t len, unsigned flags,
+						int64_t deadline, uint64_t bytes, ref keep, struct draft *out) {
+	size_t size = draft_size(key, len, flags, deadline);
+	trim_before(t, size);
+	if (lacks_pages(t, size))
+		return make_in_full(t, NULL, key, len, flags, deadline, bytes, keep, out);
+	return fill_draft(t, key, len, flags, deadline, keep, true, out);
 }
 
 int draft_make(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
@@ -228,7 +244,6 @@ int draft_make(struct tenant *t, struct database *d, const struct key *key, stru
 			return ATOMDB_E_OOM;
 		growth = table_growth(&d->table);
 	}
-	trim_before(s, size);
 	if (__builtin_expect(quota_over(t, old == NULL, bytes + growth) || fair_share_is_above(t, bytes + growth), 0))
 		return make_in_full(t, old == NULL ? d : NULL, key, len, flags, deadline, bytes, keep, out);
 	if (old == NULL) {
@@ -237,6 +252,8 @@ int draft_make(struct tenant *t, struct database *d, const struct key *key, stru
 		if (__builtin_expect(error != 0, 0))
 			return make_in_full(t, d, key, len, flags, deadline, bytes, keep, out);
 	}
+	if (__builtin_expect(size >= TRIM_PIECE, 0))
+		return make_large(t, key, len, flags, deadline, bytes, keep, out);
 	return fill_draft(t, key, len, flags, deadline, keep, true, out);
 }
 
@@ -246,7 +263,9 @@ size_t draft_size(const struct key *key, size_t len, unsigned flags, int64_t dea
 
 int draft_make_in_room(struct tenant *t, const struct key *key, size_t len, unsigned flags, int64_t deadline, ref keep,
 		       struct draft *out) {
-	trim_before(t->shard, len);
+	size_t size = draft_size(key, len, flags, deadline);
+	trim_before(t, size);
+	room_use(t, arena_has_block(t->shard->arena, size, ARENA_ENTRY) ? 0 : eviction_plan_pages(size, ARENA_ENTRY));
 	return fill_draft(t, key, len, draft_flags(key, len, flags, deadline), deadline, keep, true, out);
 }
 

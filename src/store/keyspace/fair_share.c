@@ -4,9 +4,11 @@
 #include <stdlib.h>
 
 #include "atomdb/util/error.h"
+#include "atomdb/util/fiber.h"
 #include "store/keyspace/evict.h"
 #include "store/keyspace/eviction_plan.h"
 #include "store/keyspace/quota.h"
+#include "store/keyspace/room.h"
 #include "store/keyspace/work.h"
 
 /* Bytes of free pages given back in a slice of work. */
@@ -24,6 +26,10 @@
 #define EVICTIONS_FOR_RESERVE 64
 /* The most attempts at an allocation. Each makes a new plan, or frees dropped entries. */
 #define TRIES_MAX 16
+/* The most plans of a write that was suspended while it made them. */
+#define PLANS_MAX 8
+/* Entries that are evicted before the budget is asked again. */
+#define EVICTED_AT_ONCE 64
 /* Bytes of dropped entries that an attempt frees in addition to the size of the allocation. */
 #define DROPPED_AT_ONCE ((uint64_t)256 << 10)
 
@@ -234,11 +240,7 @@ int64_t fair_share_deadline(const struct shard *s) {
 
 /* Returns the bytes that the budget lacks for `bytes` more, with or without its reserve. */
 static uint64_t lacking(const struct shard *s, uint64_t bytes, bool reserve) {
-	const struct memory_budget *b = arena_budget_of(s->arena);
-	uint64_t limit = b == NULL ? 0 : atomic_load_explicit(&b->limit, memory_order_relaxed);
-	uint64_t used = b == NULL ? 0 : atomic_load_explicit(&b->used, memory_order_relaxed);
-	uint64_t most = reserve ? limit : memory_budget_most(limit);
-	return limit == 0 || used + bytes <= most ? 0 : used + bytes - most;
+	return memory_budget_lacking(arena_budget_of(s->arena), bytes, reserve);
 }
 
 /* Returns the bytes that evictions can take from this shard's tenants above the level. */
@@ -254,30 +256,18 @@ static uint64_t bytes_above_here(const struct shard *s) {
 	return sum;
 }
 
-/* Evicts as many bytes of the tenant's entries as it is about to grow by. Evicts nothing if it has too few. */
-static bool evict_own(struct tenant *t, size_t size, ref keep) {
-	uint64_t before = counter_get(&t->counters.bytes);
-	/* The write would need pages, and the evictions only bring the budget back to its limit. */
-	if (size > ARENA_SLAB_MAX && lacking(t->shard, 0, true) != 0)
-		return false;
-	quota_free_dropped(t, size);
-	uint64_t freed = before - counter_get(&t->counters.bytes);
-	if (freed < size && quota_evictable(t, keep) < size - freed)
-		return false;
-	while (counter_get(&t->counters.bytes) + size > before)
-		if (!evict_oldest(t, keep))
-			return false;
-	return true;
-}
-
-/* Frees dropped entries, and gives free pages back to the budget. Returns whether that freed anything. */
-static bool free_without_eviction(struct tenant *t, size_t size) {
+/* Frees dropped entries, and gives free pages back to the budget, with check points if `pauses` is true. Returns
+ * whether that freed anything. */
+static bool free_without_eviction(struct tenant *t, size_t size, bool pauses) {
 	struct shard *s = t->shard;
 	const struct arena_counters *a = arena_counters(s->arena);
 	uint64_t used = counter_get(&a->used), resident = counter_get(&a->resident);
 	quota_free_dropped(t, size + DROPPED_AT_ONCE);
-	(void)arena_trim(s->arena, SIZE_MAX, true);
 	s->fair_share.made_up += used - counter_get(&a->used);
+	if (pauses)
+		room_trim(t);
+	else
+		(void)arena_trim(s->arena, SIZE_MAX, true);
 	return counter_get(&a->used) != used || counter_get(&a->resident) != resident;
 }
 
@@ -298,14 +288,25 @@ static uint64_t pages_needed(const struct shard *s, const struct fair_share_bloc
 	return pages;
 }
 
-/* Plans evictions for all allocations. */
-static struct eviction_plan plan_for(struct shard *s, const struct fair_share_blocks *b) {
-	uint64_t pages = pages_needed(s, b);
+/* Plans evictions for all allocations of a write. */
+static struct eviction_plan plan_for(struct tenant *t, const struct fair_share_blocks *b, bool reserve) {
+	struct shard *s = t->shard;
+	uint64_t pages = pages_needed(s, b), lacks = lacking(s, pages, reserve);
 	for (unsigned i = 0; i < b->sizes; i++)
 		if (b->small[i].count != 0 && arena_has_block(s->arena, b->small[i].size, ARENA_ENTRY))
 			b->small[i].count--;
-	return (struct eviction_plan){
-		.shard = s, .kind = ARENA_OTHER, .blocks = b->small, .block_count = b->sizes, .pages = pages};
+	return (struct eviction_plan){.shard = s,
+				      .writer = fiber_current == NULL ? NULL : t,
+				      .level = b->level,
+				      .kind = ARENA_OTHER,
+				      .blocks = b->small,
+				      .block_count = b->sizes,
+				      .pages = pages,
+				      .reserve = reserve,
+				      .lacking = lacks,
+				      /* The last slab may hold a part of what is lacking. */
+				      .unsearched = pages > ARENA_SLAB ? lacks + ARENA_SLAB : 0,
+				      .lacking_later = lacking(s, pages, true)};
 }
 
 /* Returns whether the budget has the pages for the allocations. */
@@ -314,29 +315,94 @@ static bool has_pages(const struct shard *s, const struct fair_share_blocks *b, 
 	return pages == 0 || lacking(s, pages, reserve) == 0;
 }
 
+/* Evicts as many bytes of the tenant's entries as it is about to grow by. Evicts nothing if it has too few. */
+static bool evict_own(struct tenant *t, size_t size, const struct fair_share_blocks *b, ref keep) {
+	const counter *bytes = &t->counters.bytes;
+	uint64_t before = counter_get(bytes);
+	/* The write would need pages, and the evictions only bring the budget back to its limit. */
+	if (size > ARENA_SLAB_MAX && lacking(t->shard, 0, true) != 0)
+		return false;
+	quota_free_dropped(t, size);
+	uint64_t freed = before - counter_get(bytes);
+	if (freed < size && quota_evictable(t, keep) < size - freed)
+		return false;
+	room_begin(t, pages_needed(t->shard, b), false);
+	/* An event of an eviction may take more memory than the eviction frees. */
+	while ((int64_t)freed < (int64_t)size) {
+		before = counter_get(bytes);
+		if (!evict_oldest(t, keep))
+			return false;
+		freed += before - counter_get(bytes);
+		(void)room_pause(t);
+	}
+	return true;
+}
+
+/* Evicts some more entries of the tenant, or of the largest tenant above the level. Returns false if there is none. */
+static bool evict_more(struct tenant *t, ref keep, uint64_t level, bool own) {
+	struct tenant *from = own ? t : eviction_plan_above(t->shard, level, NULL);
+	unsigned evicted = 0;
+	while (from != NULL && evicted < EVICTED_AT_ONCE && evict_oldest(from, own ? keep : 0))
+		evicted++;
+	if (!own)
+		counter_add(&t->shard->counters.shed, evicted);
+	return evicted != 0;
+}
+
+/* Evicts as planned, and takes the pages. If the writer was suspended meanwhile, others may have taken some: then more
+ * entries go, and last the budget's reserve. Returns false if that is not enough. */
+static bool run_plan(struct eviction_plan *p, ref keep, bool own) {
+	struct tenant *t = p->writer;
+	if (t != NULL)
+		room_begin(t, p->pages, !own);
+	eviction_plan_run(p, keep);
+	if (t == NULL) {
+		if (p->uses_reserve)
+			(void)arena_keep_reserve(p->shard->arena, false);
+		return true;
+	}
+	t->room.reserve |= p->uses_reserve;
+	while (!room_take(t) && p->suspended) {
+		if (evict_more(t, keep, p->level, own))
+			continue;
+		if (t->room.reserve)
+			return false;
+		t->room.reserve = true;
+	}
+	return true;
+}
+
 /* Evicts `size` bytes of the tenant's entries, and more if the allocations need pages that the budget lacks. Evicts
  * nothing if the allocations remain impossible. */
 static bool evict_for(struct tenant *t, size_t size, struct fair_share_blocks *b, ref keep) {
 	struct shard *s = t->shard;
 	if (has_pages(s, b, false))
-		return evict_own(t, size, keep);
+		return evict_own(t, size, b, keep);
 	s->fair_share.made_up = 0;
-	(void)free_without_eviction(t, size);
+	(void)free_without_eviction(t, size, true);
 	uint64_t made_up = s->fair_share.made_up;
 	size = size > made_up ? size - made_up : 0;
 	if (has_pages(s, b, false))
-		return evict_own(t, size, keep);
-	struct eviction_plan plan = plan_for(s, b);
+		return evict_own(t, size, b, keep);
+	struct eviction_plan plan = plan_for(t, b, false);
 	plan.least = size;
-	plan.lacking = lacking(s, plan.pages, false);
-	plan.lacking_later = lacking(s, plan.pages, true);
 	plan.later = EVICTIONS_FOR_RESERVE;
-	if (quota_evictable(t, keep) < size || !eviction_plan_own(&plan, t, keep))
+	return quota_evictable(t, keep) >= size && eviction_plan_own(&plan, t, keep) && run_plan(&plan, keep, true);
+}
+
+/* Plans and makes the evictions of evict_others_for(). Sets `*again` if another plan may find more. */
+static bool plan_others_for(struct tenant *t, size_t size, struct fair_share_blocks *b, uint64_t entries, ref keep,
+			    bool *again) {
+	struct eviction_plan plan = plan_for(t, b, true);
+	quota_lacking(t, entries, size, &plan.least_entries, &plan.least);
+	plan.later = UINT_MAX;
+	if (!eviction_plan_after_quota(&plan, t, keep)) {
+		*again = plan.lost && b->sizes == 0;
 		return false;
-	eviction_plan_run(&plan, keep);
-	if (plan.uses_reserve)
-		(void)arena_keep_reserve(s->arena, false);
-	return true;
+	}
+	bool done = run_plan(&plan, keep, false);
+	counter_add(&t->shard->counters.shed, plan.entries - plan.parts[0].entries);
+	return done;
 }
 
 /* Evicts entries of other tenants if the budget lacks pages for the allocations, as far as the evictions for the
@@ -347,18 +413,16 @@ static bool evict_others_for(struct tenant *t, size_t size, struct fair_share_bl
 		size -= b->table;
 		b->table = 0;
 	}
-	if (has_pages(s, b, true) || (free_without_eviction(t, 0) && has_pages(s, b, true)))
+	if (has_pages(s, b, true) || (free_without_eviction(t, 0, true) && has_pages(s, b, true))) {
+		room_begin(t, pages_needed(s, b), true);
 		return true;
-	struct eviction_plan plan = plan_for(s, b);
-	quota_lacking(t, entries, size, &plan.least_entries, &plan.least);
-	plan.lacking = lacking(s, plan.pages, true);
-	plan.unsearched = plan.pages > ARENA_SLAB ? plan.lacking : 0;
-	plan.later = UINT_MAX;
-	if (!eviction_plan_after_quota(&plan, t, keep))
-		return false;
-	eviction_plan_run(&plan, keep);
-	counter_add(&s->counters.shed, plan.entries - plan.parts[0].entries);
-	return true;
+	}
+	bool done = false, again = true;
+	for (unsigned plans = 0; again && !done && plans < PLANS_MAX; plans++) {
+		again = false;
+		done = plan_others_for(t, size, b, entries, keep, &again);
+	}
+	return done;
 }
 
 /* Returns whether a tenant gives way that grows by `size` bytes. Updates the level if the budget lacks the pages. */
@@ -366,10 +430,12 @@ static bool gives_way(struct tenant *t, size_t size, const struct fair_share_blo
 	struct shard *s = t->shard;
 	const struct memory_budget *budget = arena_budget_of(s->arena);
 	if (!has_pages(s, b, false)) {
-		s->fair_share.taken += size;
+		/* A large block takes pages before the one that it replaces gives them back. */
+		uint64_t wanted = b->large > size ? b->large : size;
+		s->fair_share.taken += wanted;
 		if (is_old(s) || s->fair_share.taken > budget->limit / LEVEL_SHARE ||
-		    (!fair_share_is_above(t, size) && !has_pages(s, b, true)))
-			measure(s, size);
+		    (!fair_share_is_above(t, wanted) && !has_pages(s, b, true)))
+			measure(s, wanted);
 	}
 	return fair_share_is_above(t, size);
 }
@@ -384,13 +450,15 @@ static bool may_evict_for(const struct tenant *t, const struct fair_share_blocks
 int fair_share_make_room(struct tenant *t, size_t size, struct fair_share_blocks *blocks, uint64_t entries, ref keep) {
 	struct shard *s = t->shard;
 	bool above = gives_way(t, size, blocks), done;
+	blocks->level = s->fair_share.level;
 	if (above)
-		done = (size == 0 && !quota_exceeded(t, entries, 0)) ||
+		done = (size == 0 && !quota_exceeded(t, entries, 0) && has_pages(s, blocks, false)) ||
 		       (may_evict_for(t, blocks) && evict_for(t, size, blocks, keep));
 	else
 		done = evict_others_for(t, size, blocks, entries, keep);
 	if (!done) {
 		counter_add(&s->counters.refused, 1);
+		room_end(t);
 		return ATOMDB_E_OOM;
 	}
 	s->fair_share.made_up = above ? size : 0;
@@ -422,8 +490,13 @@ static bool make_way_own(struct tenant *t, size_t size, unsigned kind, ref keep)
  * the reserve. */
 static bool make_way_others(struct shard *s, size_t size, unsigned kind) {
 	uint64_t lacks = lacking(s, eviction_plan_pages(size, kind), true);
-	struct eviction_plan plan = {
-		.shard = s, .size = size, .kind = kind, .least = lacks, .lacking = lacks, .later = UINT_MAX};
+	struct eviction_plan plan = {.shard = s,
+				     .level = s->fair_share.level,
+				     .size = size,
+				     .kind = kind,
+				     .least = lacks,
+				     .lacking = lacks,
+				     .later = UINT_MAX};
 	/* A block of the size class needs no pages. */
 	if (size <= ARENA_SLAB_MAX && kind != EVICTION_PLAN_HEAP)
 		plan.least = 0;
@@ -452,7 +525,7 @@ bool fair_share_make_way(struct tenant *t, size_t size, unsigned kind, ref keep,
 		return true;
 	if (above && (t->limits.eviction == EVICTION_NONE || tenant_suspended(t)))
 		return false;
-	if (free_without_eviction(t, size))
+	if (free_without_eviction(t, size, false))
 		return true;
 	return above ? make_way_own(t, size, kind, keep) : make_way_others(s, size, kind);
 }

@@ -35,11 +35,6 @@ static inline bool fair_share_is_above(const struct tenant *t, uint64_t more) {
 	return counter_get(&t->counters.bytes) + more > t->shard->fair_share.level;
 }
 
-/* Returns whether the budget has so few free pages that other commands may take those that evictions made free. */
-static inline bool fair_share_is_short(const struct shard *s) {
-	return s->fair_share.level != UINT64_MAX || memory_budget_excess(arena_budget_of(s->arena)) != 0;
-}
-
 /* The allocations of a write. */
 struct fair_share_blocks {
 	struct eviction_plan_blocks *small; /* of entries, by size class; fair_share_make_room() changes the counts */
@@ -48,14 +43,15 @@ struct fair_share_blocks {
 	size_t table;                       /* bytes that a table grows by, or 0 */
 	bool table_optional;                /* the entries fit into the table without this growth */
 	size_t database;                    /* bytes of a new database, or 0 */
+	uint64_t level;                     /* set by fair_share_make_room(): the level at its start */
 };
 
 /* Makes room for a write by which the tenant grows by `size` bytes and `entries` entries, before the quota evicts for
  * it. `size` contains the growth of the table. A tenant above its share evicts as many bytes of its own entries, those
  * older than `keep`. If the budget lacks pages for `blocks`, it evicts more of them; for a tenant below its share, the
  * tenants of this shard above theirs do, after the entries that its own quota requires to go. Returns 0, or
- * ATOMDB_E_OOM if the allocations remain impossible, and nothing has been evicted. Call fair_share_end() after the
- * allocations. */
+ * ATOMDB_E_OOM if the allocations remain impossible, and nothing has been evicted. Has check points; the pages stay the
+ * tenant's until room_use(). Call room_end() and fair_share_end() after the allocations. */
 int fair_share_make_room(struct tenant *t, size_t size, struct fair_share_blocks *blocks, uint64_t entries, ref keep);
 
 /* Makes room for an allocation of `size` bytes that failed `tries` times. `kind` is the block's enum arena_kind, or

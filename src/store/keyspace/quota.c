@@ -5,6 +5,7 @@
 #include "store/keyspace/drop.h"
 #include "store/keyspace/evict.h"
 #include "store/keyspace/pin.h"
+#include "store/keyspace/room.h"
 #include "store/keyspace/undo.h"
 
 /* The most bytes that a table keeps once its entries are evicted, and for each entry that stays. It shrinks when less
@@ -140,7 +141,7 @@ int quota_evict(struct tenant *t, const struct database *growing, uint64_t entri
 }
 
 int quota_evict_long(struct tenant *t, const struct database *growing, uint64_t entries, uint64_t bytes, ref keep) {
-	for (; quota_exceeded(t, entries, bytes + growth_of(growing)); (void)fiber_check())
+	for (; fiber_current != NULL && quota_exceeded(t, entries, bytes + growth_of(growing)); (void)room_pause(t))
 		if (t->limits.eviction == EVICTION_NONE || !evict_oldest(t, keep))
 			break;
 	return quota_evict(t, growing, entries, bytes, keep);
@@ -149,5 +150,5 @@ int quota_evict_long(struct tenant *t, const struct database *growing, uint64_t 
 int quota_make_room(struct tenant *t, uint64_t bytes, ref keep) {
 	if (__builtin_expect(!quota_over(t, 0, bytes), 1))
 		return 0;
-	return quota_fits(t, 0, bytes, keep) ? quota_evict(t, NULL, 0, bytes, keep) : ATOMDB_E_OOM;
+	return quota_fits(t, 0, bytes, keep) ? quota_evict_long(t, NULL, 0, bytes, keep) : ATOMDB_E_OOM;
 }

@@ -153,7 +153,7 @@ struct shard {
 	uint32_t slots;                  /* size of that array and of the directory */
 	struct undo_scope scope;         /* the scope of the running command */
 	unsigned marked_scopes;          /* open scopes that have been suspended */
-	bool uncounted;                  /* keyspace_move() has taken an entry out of the counts for a moment */
+	struct uncounted *uncounted;     /* the entry that the running command has taken out of the counts; or NULL */
 	int64_t held_ms;                 /* CLOCK_MONOTONIC: the earliest end of a tenant's hold of expired entries */
 	struct tenant_limits defaults;
 	struct list over;      /* tenants above their quota, which was lowered */

@@ -81,21 +81,17 @@ static int move_kept(struct tenant *t, const struct key *from, struct entry *e, 
 }
 
 /* Makes a draft as if the entry were gone: the quota has room for one of both only. Meanwhile the entry neither counts
- * nor can be evicted. */
+ * nor can be evicted. At check points it counts: see room_pause(). */
 static int make_draft_instead(struct tenant *t, const struct key *from, struct entry *e, const struct key *to,
 			      struct entry *old, struct draft *draft) {
 	struct shard *s = t->shard;
-	struct database *d = tenant_database(t, from->db_slot);
-	bool ttl = entry_has(e, ENTRY_TTL);
-	size_t bytes = entry_block_size(e);
+	struct uncounted source = {t, tenant_database(t, from->db_slot), entry_ref(s, e)};
 	fiber_forbid();
-	lru_remove(s->arena, &t->record->lru, entry_ref(s, e));
-	account_entry(t, d, from->db_slot, ttl, bytes, false);
-	s->uncounted = true;
+	account_uncount(&source);
+	s->uncounted = &source;
 	int error = make_draft(t, e, to, old, 0, draft);
-	s->uncounted = false;
-	account_entry(t, d, from->db_slot, ttl, bytes, true);
-	lru_push(s->arena, &t->record->lru, entry_ref(s, e));
+	s->uncounted = NULL;
+	account_count_again(&source);
 	fiber_allow();
 	return error;
 }

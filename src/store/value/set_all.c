@@ -13,6 +13,7 @@
 #include "store/keyspace/fair_share.h"
 #include "store/keyspace/quota.h"
 #include "store/keyspace/record.h"
+#include "store/keyspace/room.h"
 #include "store/keyspace/undo.h"
 #include "store/value/string.h"
 
@@ -176,9 +177,7 @@ static int make_room(struct batch *b) {
 	}
 	if (fair_share_make_room(t, bytes, &blocks, b->entries, b->keep) != 0)
 		return ATOMDB_E_OOM;
-	/* Neighbours must not take the pages that were made free. */
-	return fair_share_is_short(t->shard) ? quota_evict(t, NULL, b->entries, bytes, b->keep)
-					     : quota_evict_long(t, NULL, b->entries, bytes, b->keep);
+	return quota_evict_long(t, NULL, b->entries, bytes, b->keep);
 }
 
 /* ---- the blocks ---- */
@@ -229,6 +228,7 @@ static int draft_all(struct batch *b) {
 		if (error == 0)
 			error = draft_others(b);
 	}
+	room_end(t);
 	struct database *d = error != 0 ? NULL : draft_database(t, &first, b->pairs[1].len, b->keep);
 	/* Last: an eviction may let the table shrink. */
 	if (d != NULL) {
