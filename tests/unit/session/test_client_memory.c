@@ -84,6 +84,41 @@ static void the_greediest_client_goes_first(void **state) {
 	close_world(w, c);
 }
 
+/* A suspended command still uses the memory of its client. */
+static void a_client_whose_command_is_suspended_is_spared(void **state) {
+	struct client *c;
+	struct world *w = open_world(&(struct tenant_limits){.max_memory = 1 << 20, .client_memory = 100000}, &c);
+	struct tenant *t = c->session.tenant;
+	struct session others[2];
+	(void)state;
+	evicted = NULL;
+	c->session.env->host = &host;
+	for (unsigned i = 0; i < 2; i++) {
+		session_init(&others[i], c->session.env, i + 4);
+		others[i].populated = 50000 - (int64_t)i * 10000;
+		list_push_back(&t->clients.sessions, &others[i].tenant_link);
+		others[i].tenant = t;
+		charges[i].tenant = t;
+		assert_int_equal(client_charge_grow(&charges[i], NULL, held(&others[i]), CHARGE_NOW), 0);
+	}
+	/* The first one holds most, but it is suspended. */
+	others[0].flags |= SESSION_SUSPENDED;
+	struct client_charge own = {.tenant = t};
+	assert_int_equal(client_charge_grow(&own, NULL, 20000, CHARGE_LATER), 0);
+	assert_ptr_equal(evicted, &others[1]);
+	/* It is the only one left. */
+	assert_int_equal(client_charge_grow(&own, NULL, 40000, CHARGE_LATER), ATOMDB_E_OOM);
+	assert_int_equal(own.bytes, 20000);
+	assert_int_equal(charges[0].bytes, 50000);
+	client_charge_release(&own);
+	client_charge_release(&charges[0]);
+	client_charge_release(&charges[1]);
+	for (unsigned i = 0; i < 2; i++)
+		list_remove(&others[i].tenant_link);
+	c->session.env->host = NULL;
+	close_world(w, c);
+}
+
 static void a_charge_grows_shrinks_and_releases_what_is_left(void **state) {
 	struct client *c;
 	struct world *w = open_world(NULL, &c);
@@ -168,6 +203,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_limit_follows_what_the_tenant_may_have),
 		cmocka_unit_test(the_greediest_client_goes_first),
+		cmocka_unit_test(a_client_whose_command_is_suspended_is_spared),
 		cmocka_unit_test(a_charge_grows_shrinks_and_releases_what_is_left),
 		cmocka_unit_test(a_block_counts_for_its_session_until_it_is_freed),
 		cmocka_unit_test(a_block_without_room_or_memory_charges_nothing),
