@@ -65,11 +65,21 @@ void events_send_changes(struct subscriptions *h) {
 
 /* --- the end of a turn -------------------------------------------------------------------------------------------- */
 
+/* Returns the link to the first tenant that has no command on a fiber: the changes of a suspended command are told
+ * together, when it has ended. */
+static struct subscriptions **first_unsent(struct environment *env) {
+	struct subscriptions **at = &env->unsent;
+	while (*at != NULL && (*at)->tenant->clients.task != NULL)
+		at = &(*at)->next;
+	return at;
+}
+
+bool events_can_send(struct environment *env) {
+	return *first_unsent(env) != NULL;
+}
+
 struct tenant *events_next_unsent(struct environment *env) {
-	struct subscriptions **at = &env->unsent, *h;
-	/* The changes of a suspended command are told together, when it has ended. */
-	while ((h = *at) != NULL && h->tenant->clients.task != NULL)
-		at = &h->next;
+	struct subscriptions **at = first_unsent(env), *h = *at;
 	if (h == NULL)
 		return NULL;
 	*at = h->next;

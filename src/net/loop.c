@@ -513,7 +513,7 @@ static void drain(struct worker *w) {
 	do {
 		end_turn(w);
 		schedule_finish(w);
-	} while (w->pushes_left || w->env.unsent != NULL);
+	} while (w->pushes_left || events_can_send(&w->env));
 }
 
 void loop_run(struct worker *w) {

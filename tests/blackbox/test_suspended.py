@@ -324,3 +324,22 @@ def test_the_next_process_still_sees_changes_of_keys_that_a_suspended_transactio
     assert other.cmd("GET", "k") == b"theirs"
     busy.close()
     other.close()
+
+
+@pytest.mark.hooks
+def test_a_suspended_transaction_with_invalidations_delays_no_restart(service):
+    """The invalidations of a command that the next process runs again are sent by that process."""
+    service.start(ONE)
+    busy, tracker = service.client("busy"), service.client("busy")
+    assert isinstance(tracker.cmd("HELLO", 3), dict)
+    assert tracker.cmd("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", "k") == "OK"
+    service.restart(environment={"ATOMDB_TEST_HOLD": "25"})
+    commands = transaction(("SET", "k", "mine"))
+    busy.send(b"".join(encode(*command) for command in commands))
+    run_turns(service, 100)
+    service.restart()
+    assert read(busy, commands)[-1][17] == "OK"
+    assert tracker.read() == [b"invalidate", [b"k"]]
+    assert tracker.cmd("PING") == "PONG"
+    busy.close()
+    tracker.close()

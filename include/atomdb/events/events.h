@@ -15,6 +15,8 @@ void events_send_changes(struct subscriptions *h);
 /* Returns the next tenant of the worker that has messages to send at the end of the turn, and no command on a fiber;
  * NULL: none. It is not returned again until it has more messages. */
 struct tenant *events_next_unsent(struct environment *env);
+/* Returns whether there is one. */
+bool events_can_send(struct environment *env);
 /* Returns whether a tenant has messages to send at the end of the turn. */
 bool events_has_unsent(const struct tenant *t);
 /* Returns whether sending them may take long. */
