@@ -116,17 +116,17 @@ static void free_monitor_message(struct monitor_message *m) {
 
 /* --- visits of all sessions --------------------------------------------------------------------------------------- */
 
-/* Visits the sessions of one list, for a part of the turn. Returns whether there are more. */
+/* Visits sessions of one list, one at least, for a part of the turn. Returns whether there may be more. */
 static bool visit_list(struct worker *w, const struct visit *v, struct list *connections) {
 	struct fanout *c = v->fanout;
 	list_for_each (node, connections) {
 		struct connection *of = list_entry(node, struct connection, link);
 		if (of->visited == v->number)
 			continue;
-		if (!w->closes_at_once && !worker_has_time(w))
-			return true;
 		of->visited = v->number;
 		c->kind->on_session(&w->env, c, &c->answers[w->number], &of->session);
+		if (!w->closes_at_once && !worker_has_time(w))
+			return true;
 	}
 	return false;
 }
@@ -147,13 +147,13 @@ void worker_visit(struct environment *env, struct fanout *c) {
 
 void fanout_visit(struct worker *w) {
 	w->part_begin = clock_ticks();
-	while (!list_empty(&w->visits) && (w->closes_at_once || worker_has_time(w))) {
+	do {
 		struct visit *v = list_entry(w->visits.next, struct visit, link);
-		if (visit(w, v))
+		if (list_empty(&w->visits) || visit(w, v))
 			break;
 		list_remove(&v->link);
 		answer(w->shared, v->fanout);
-	}
+	} while (w->closes_at_once || worker_has_time(w));
 	w->busy |= !list_empty(&w->visits);
 }
 
