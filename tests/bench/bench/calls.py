@@ -326,7 +326,7 @@ def row_calls(row, sizes, payload):
         if row.writes and row.has_key and "new names of" in case.title:
             yield case._replace(where=FULL)
         # A monitor gets all commands, the others get what changes.
-        if case.many and "short names of" not in case.title:
+        if case.many and (row.writes or case.title.startswith(f"{sizes.count} names of")):
             yield case._replace(where=HEARD)
         if not row.has_key and len(case.commands) == 1 and not kills_all(case.commands[0]):
             yield case._replace(where=OPERATOR)
