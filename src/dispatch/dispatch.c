@@ -71,7 +71,7 @@ void dispatch_prepare(struct session *s, struct request *requests, unsigned coun
 		r->entry = NULL;
 		if (c == NULL || c->first_key == 0 || (uint32_t)c->first_key >= r->argc || t == NULL)
 			continue;
-		/* The command hashes it, on a fiber. */
+		/* The command itself hashes a long name, with check points. */
 		if (__builtin_expect(r->argv[c->first_key].len > LONG_NAME, 0))
 			continue;
 		r->key = keyspace_key(t, s->db_slot, r->argv[c->first_key]);

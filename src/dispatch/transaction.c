@@ -24,7 +24,7 @@
 
 /* Copied arguments between two check points. */
 #define CHECK_ARGUMENTS 256
-/* Bytes of queued commands that are taken to be long for them alone. */
+/* A transaction with more bytes of queued commands is long, whatever these are. */
 #define LONG_BYTES ((uint64_t)64 << 10)
 
 /* A command with its arguments, in one block. */

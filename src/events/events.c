@@ -19,7 +19,7 @@ static void tell(struct subscriptions *h, enum change what, unsigned database, s
 	h->push.unplanned = false;
 }
 
-/* Queues the change if there are many to tell. Returns whether it did. */
+/* Queues the change if the tenant's audience is large. Returns whether it did. */
 static bool queue(struct subscriptions *h, enum change what, unsigned database, struct slice name) {
 	const struct queued_change c = {what, database, name};
 	if (h->tenant->clients.audience != AUDIENCE_LARGE || change_queue_add(&h->changed, &c) < 0)
@@ -53,7 +53,7 @@ void events_send_changes(struct subscriptions *h) {
 	struct change_queue all;
 	struct queued_change c;
 	h->tenant->clients.event_classes &= ~(uint32_t)NOTIFY_QUEUED;
-	/* Memory for messages may evict keys, which are queued again. */
+	/* An allocation for a message may evict keys, and so queue more changes. */
 	while (!change_queue_empty(&h->changed)) {
 		change_queue_take_all(&all, &h->changed);
 		while (change_queue_take(&all, &c))
@@ -65,7 +65,7 @@ void events_send_changes(struct subscriptions *h) {
 
 /* --- the end of a turn -------------------------------------------------------------------------------------------- */
 
-/* Returns the link to the first tenant that has no command on a fiber: the changes of a suspended command are told
+/* Returns the link to the first tenant that has no command on a fiber: the messages about a suspended command are sent
  * together, when it has ended. */
 static struct subscriptions **first_unsent(struct environment *env) {
 	struct subscriptions **at = &env->unsent;
@@ -124,7 +124,8 @@ void events_after_command(struct session *s, const struct request *r, enum outco
 	(void)outcome;
 	if (h == NULL)
 		return;
-	/* A command that only reads, and is not on a fiber, has at most made keys expire. */
+	/* A command that only reads and is not on a fiber has at most made keys expire. Their messages wait for the end
+	 * of the turn. */
 	if ((s->tenant->clients.event_classes & NOTIFY_QUEUED) &&
 	    (fiber_current != NULL || !(r->command->flags & CMD_READONLY)))
 		events_send_changes(h);

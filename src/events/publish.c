@@ -31,7 +31,7 @@ static void check(const struct subscriptions *h, size_t *work, size_t units, siz
 static void send_to_subscribers(struct subscriptions *h, const struct channel *channel) {
 	list_for_each (node, &channel->subscriptions) {
 		push_send(&h->push, list_entry(node, struct subscription, by_channel)->session);
-		/* Large output of a client is sent at once. */
+		/* One check point for each client: the worker sends large output of a client at once. */
 		if (!h->in_change)
 			(void)fiber_check();
 	}

@@ -59,7 +59,7 @@ void subscriptions_measure_audience(struct subscriptions *h) {
 	session_count_attention(h->tenant, (now != AUDIENCE_SMALL) - (before != AUDIENCE_SMALL));
 }
 
-/* Returns whether clients are told of a command that only reads. */
+/* Returns whether there may be many messages about a command that only reads. */
 static bool tells_of_reads(const struct tenant *t) {
 	return t->clients.subscriptions->monitor_count > AUDIENCE_RECEIVERS || (t->clients.event_classes & NOTIFY_MISS);
 }

@@ -6,11 +6,11 @@
 #include "atomdb/store/tenant.h"
 #include "atomdb/util/fiber.h"
 
-/* Collected bytes of a prefix beyond which they are sent before the turn ends, and beyond which no more are
- * collected. */
+/* Bytes of names collected for a prefix. Beyond the first limit they are sent before the turn ends. Beyond the second
+ * one no more names are collected. */
 #define GATHERED_EARLY ((size_t)256 << 10)
 #define GATHERED_MAX   ((size_t)1 << 20)
-/* Subscriptions to prefixes, and collected keys, to which invalidations are sent in some tens of microseconds. */
+/* Subscriptions to prefixes, or collected keys, whose invalidations take some tens of microseconds. */
 #define SENT_AT_ONCE 256
 /* Keys of a message, and bytes of prefixes, between two check points. */
 #define CHECK_CHANGES  256

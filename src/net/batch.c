@@ -34,7 +34,7 @@
  * of a long pipeline is a short turn too. */
 #define GREEDY_COMMANDS 256u
 #define GREEDY_TURNS    8
-/* Bytes of a command that is taken to be long for its arguments alone. */
+/* A command of more bytes is long, whatever it does. */
 #define LARGE ((size_t)128 << 10)
 /* Smallest step in bytes by which the limit of a reply grows. */
 #define GROW_LEAST ((size_t)64 << 10)

@@ -110,8 +110,8 @@ static void leave(struct connection *c, struct list *to) {
 		task_cancel_reply(k);
 }
 
-/* Returns whether the connection has to stay until the suspended command of its tenant, which may use it, has ended. A
- * command that runs itself may close other clients of its tenant. */
+/* Returns whether the connection must stay until the suspended command of its tenant, which may use it, has ended.
+ * The command itself may close other clients of its tenant. */
 static bool must_stay(struct connection *c) {
 	struct tenant *t = c->session.tenant;
 	if (__builtin_expect(t == NULL || t->clients.task == NULL, 1) || t->clients.task->fiber == fiber_current)
@@ -136,7 +136,7 @@ void connection_close(struct connection *c) {
 		return;
 	if (c->flags & CONNECTION_REPLIED)
 		output_send_replies(w);
-	/* Its secret, or its first command without AUTH, may have opened a tenant that it has not entered. */
+	/* The client's secret, or its first command without AUTH, may have opened a tenant that it has not entered. */
 	bool kept_out = (c->session.flags & SESSION_AUTH_PASSED) ||
 			(c->session.tenant == NULL && (c->flags & CONNECTION_RUNNABLE));
 	connection_uncharge(c);
@@ -169,7 +169,7 @@ void connection_overrun(struct connection *c) {
 	w->end_work = true;
 }
 
-/* Closes a connection. Its tenant, which may end, pays for the time. */
+/* Closes a connection. Charges the time to its tenant, which may end. */
 static __attribute__((cold, noinline)) void close_charged(struct connection *c) {
 	struct worker *w = c->worker;
 	cpu_time_enter(&w->cpu, c->session.tenant);

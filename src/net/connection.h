@@ -48,7 +48,7 @@ struct connection {
 	uint8_t greedy;   /* > 0: a recent turn ran many commands, or sent much of a value: it is served behind the
 			     others, and less of its input is read at once */
 	uint8_t state;    /* enum client_state, as counted in the worker's counters */
-	uint32_t visited; /* number of the visit of sessions that has seen it last: see fanout.h; 0: none */
+	uint32_t visited; /* number of the last fanout that visited its session: see fanout.h; 0: none */
 };
 
 /* Makes a connection for `fd`, which it takes over: epoll watches it, it is counted, and has a session without a

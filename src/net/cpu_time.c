@@ -63,7 +63,7 @@ void cpu_time_measure_piece(struct cpu_time *c, uint64_t ticks, uint64_t *user_n
 	c->user_ns += user;
 	c->system_ns += system;
 	c->measured_ns = c->now_ns;
-	/* The end of the turn adds the ticks of all of it. */
+	/* The end of the turn adds the ticks of the whole turn. */
 	c->busy = 0 - turn;
 }
 
@@ -73,7 +73,7 @@ uint64_t cpu_time_since(struct cpu_time *c, uint64_t since, const struct clock_r
 	uint64_t before_ns = (uint64_t)(clock_ticks_to_seconds(rate, c->busy + (since - c->turn)) * 1e9);
 	c->busy += now - c->turn;
 	uint64_t used_ns = measure(c);
-	/* The end of the turn adds the ticks of all of it. */
+	/* The end of the turn adds the ticks of the whole turn. */
 	c->busy -= now - c->turn;
 	return used_ns > before_ns ? used_ns - before_ns : 0;
 }

@@ -18,7 +18,8 @@
 
 /* Bits of the fraction of a rate. */
 #define CPU_RATE_BITS 24
-/* A longer piece of work in clock_ticks() is measured by itself. The commands of a client have a fourth of it. */
+/* A piece of work that takes more clock_ticks() is measured by itself. The limit is four times the slice of a client's
+ * commands. */
 #define CPU_LONG_TICKS ((uint64_t)1 << 24)
 
 struct cpu_time {
@@ -53,8 +54,8 @@ void cpu_time_end_turn(struct cpu_time *c, uint64_t ticks);
  * the thread had to wait for a CPU shortly before. */
 uint64_t cpu_time_since(struct cpu_time *c, uint64_t since, const struct clock_rate *rate);
 
-/* The ticks since the last reading are for `t`. NULL: they are for nobody. The caller calls cpu_time_leave() before `t`
- * can end. */
+/* The ticks since the last reading are for `t`. NULL: they are for no tenant. The caller calls cpu_time_leave() before
+ * `t` can end. */
 static inline void cpu_time_enter(struct cpu_time *c, struct tenant *t) {
 	c->tenant = t;
 }

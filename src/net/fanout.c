@@ -18,7 +18,7 @@ struct envelope {
 	struct fanout *fanout;
 };
 
-/* Visits all sessions of a worker. The visits of a fanout, one for each worker, follow its envelopes. */
+/* A visit of all sessions of a worker. In memory, the visits of a fanout, one for each worker, follow its envelopes. */
 struct visit {
 	struct list link; /* in worker->visits */
 	struct fanout *fanout;
@@ -46,7 +46,7 @@ int worker_prepare_fanout(struct environment *env, struct fanout *c) {
 	for (unsigned i = 0; i <= c->workers; i++)
 		all[i] = (struct envelope){{NULL, i < c->workers ? MESSAGE_FANOUT : MESSAGE_ANSWER}, c};
 	c->envelopes = all;
-	/* One number for all workers: a client that moves from one to another is visited once. */
+	/* One number for all workers: a client that moves to another worker is visited once. */
 	uint32_t number = atomic_fetch_add_explicit(&shared->visits, 1, memory_order_relaxed) + 1;
 	for (unsigned i = 0; i < c->workers; i++)
 		visits_of(c)[i] = (struct visit){.fanout = c, .number = number != 0 ? number : 1};
@@ -116,7 +116,7 @@ static void free_monitor_message(struct monitor_message *m) {
 
 /* --- visits of all sessions --------------------------------------------------------------------------------------- */
 
-/* Visits sessions of one list, one at least, for a part of the turn. Returns whether there may be more. */
+/* Visits at least one session of the list, and more while the turn has time. Returns whether some may be left. */
 static bool visit_list(struct worker *w, const struct visit *v, struct list *connections) {
 	struct fanout *c = v->fanout;
 	list_for_each (node, connections) {

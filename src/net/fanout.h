@@ -14,7 +14,7 @@ int worker_prepare_fanout(struct environment *env, struct fanout *c);
 void worker_send_fanout(struct environment *env, struct fanout *c);
 /* Visits all sessions of the worker for a fanout, in slices, and then answers it. */
 void worker_visit(struct environment *env, struct fanout *c);
-/* Goes on with the visits, for a part of the turn; to their end if the process is about to end. */
+/* Continues the visits for a part of the turn. If the process is about to end, finishes them. */
 void fanout_visit(struct worker *w);
 /* Sends the lines of this turn to the operator's worker. */
 void worker_send_monitor_feed(struct worker *w);

@@ -404,7 +404,7 @@ static void hang(struct worker *w) {
 #endif
 }
 
-/* Closes clients that hold too much or leave, and sends what was pushed, for a part of the turn each. */
+/* Closes clients that hold too much or leave, and sends pushed messages, for a part of the turn each. */
 static __attribute__((cold, noinline)) void end_clients_and_pushes(struct worker *w) {
 	connection_close_evicted(w);
 	connection_shed_leaving(w);
@@ -414,7 +414,7 @@ static __attribute__((cold, noinline)) void end_clients_and_pushes(struct worker
 	w->busy |= w->end_work;
 }
 
-/* Makes the messages of tenants that have some, for a part of the turn. */
+/* Sends the messages of tenants that have unsent ones, for a part of the turn. */
 static __attribute__((cold, noinline)) void make_messages(struct worker *w) {
 	struct tenant *t;
 	w->part_begin = clock_ticks();
@@ -426,7 +426,7 @@ static __attribute__((cold, noinline)) void make_messages(struct worker *w) {
 	w->busy |= w->env.unsent != NULL;
 }
 
-/* Sends what the turn has to send. */
+/* Sends the replies, messages and lines of the turn. */
 static inline void end_turn(struct worker *w) {
 	output_end_replies(w);
 	if (__builtin_expect(w->env.unsent != NULL, 0))

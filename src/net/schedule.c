@@ -93,7 +93,7 @@ static void run(void *context) {
 		check_for_tests();
 }
 
-/* Exchanges what the worker has for the running command. */
+/* Exchanges the worker's state of the running command with that of the task. */
 static void swap_state(struct task *k) {
 	struct environment *env = &k->worker->env;
 	struct buffer scratch = env->scratch;
@@ -169,7 +169,7 @@ static bool run_slice(struct task *k) {
 	count_slice(w, ticks);
 	if (__builtin_expect(ticks > STALL_TICKS, 0))
 		check_stall(k, begin);
-	/* After the measurement of a stall. */
+	/* After check_stall(), whose measurement gives the rate of this piece. */
 	cpu_time_leave(&w->cpu);
 	return done;
 }
@@ -244,7 +244,7 @@ enum outcome schedule_run_long(struct session *s, struct request *r, uint64_t *t
 	struct worker *w = c->worker;
 	if (w->starts_no_tasks || gives_way(w, s->tenant))
 		return OUTCOME_RETRY;
-	/* They do not wait for a command that takes long. */
+	/* The messages of earlier commands do not wait for a command that takes long. */
 	if (command_is_long(s, r) && send_before(w, s->tenant)) {
 		w->env.awaited = s->tenant;
 		return OUTCOME_BUSY;

@@ -10,7 +10,8 @@ struct worker;
 
 /* session_host.run_long: begins a command. It runs at once if no other one is suspended and the turn has time left. */
 enum outcome schedule_run_long(struct session *s, struct request *r, uint64_t *ticks);
-/* Sends the messages of a tenant from events_next_unsent(): on a fiber if that may take long. The tenant pays. */
+/* Sends the messages of a tenant that events_next_unsent() has returned, on a fiber if this may take long. Charges the
+ * CPU time to the tenant. */
 void schedule_send_unsent(struct worker *w, struct tenant *t);
 /* Sets the time in a turn for all commands on fibers, in clock_ticks(). */
 void schedule_set_slice(struct worker *w, double ticks);

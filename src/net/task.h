@@ -1,7 +1,7 @@
-/* A task: a command that runs on a fiber, because it may take long. The messages of a tenant at the end of a turn are
- * sent by a task too, if they are many.
+/* A task: a command that runs on a fiber because it may take long. A task without a command sends a tenant's messages
+ * at the end of a turn if they are many.
  *
- * A task owns what a command uses while it runs: the arguments, the reply, the scratch buffer and the time. So the
+ * A task owns the state of its running command: the arguments, the reply, the scratch buffer and the time. So the
  * worker serves other tenants while the task is suspended. A tenant has one task at most. Until the task ends
  *   - the tenant's other commands wait,
  *   - connections of the tenant that are to be closed stay, without their sockets,
@@ -21,7 +21,7 @@ struct task {
 	uint64_t number;     /* of the worker's tasks, from 1 on */
 	struct fiber *fiber; /* owned */
 	struct worker *worker;
-	struct connection *connection; /* NULL: it is no command, but sends the tenant's messages */
+	struct connection *connection; /* NULL: the task sends the tenant's messages */
 	struct tenant *tenant;
 	struct request request;
 	struct slice *argv;  /* owned, or NULL: the arguments are where the batch has them */
@@ -50,10 +50,10 @@ struct task {
 
 /* The task of the connection's own command, or NULL. */
 struct task *task_of(const struct connection *c);
-/* Makes the task of a command of `c`, and makes it its tenant's. The request has to stay until task_own_arguments().
- * Returns NULL without memory. */
+/* Makes the task of a command of `c`, and sets the tenant's clients.task. The request must stay until
+ * task_own_arguments(). Returns NULL without memory. */
 struct task *task_new(struct connection *c, const struct request *r);
-/* Makes the task that sends the messages of a tenant, and makes it its tenant's. Returns NULL without memory. */
+/* Makes the task that sends the messages of `t`, and sets t->clients.task. Returns NULL without memory. */
 struct task *task_new_sender(struct worker *w, struct tenant *t);
 /* Takes the arguments over from the batch: the task goes on later. */
 void task_own_arguments(struct task *k);
@@ -64,9 +64,9 @@ uint64_t task_memory(const struct task *k);
 void task_take_reply(struct task *k);
 /* Puts the command back in front of the pending input, to be run again. Returns 0 or -ENOMEM. */
 int task_put_back(struct task *k);
-/* Nobody gets the reply any more: a command that only reads ends at its next check point, another comes to its end. */
+/* Discards the reply. A command that only reads ends at its next check point. Another command runs to its end. */
 void task_cancel_reply(struct task *k);
-/* The same, and a command that writes may end early too: its data goes. */
+/* Like task_cancel_reply(), but a command that writes may end early too: its tenant's data is dropped. */
 void task_cancel(struct task *k);
 /* Returns whether the command only reads keys, as all commands of a transaction may do. */
 bool task_only_reads(const struct task *k);

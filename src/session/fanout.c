@@ -64,7 +64,7 @@ void fanout_free(struct fanout *c) {
  * complete, 1 if answers will follow, or a negative error, and nothing was sent. */
 static int start(struct environment *env, struct fanout *c) {
 	bool visits = c->kind->on_session != NULL, control = c->kind->on_worker == NULL && !visits;
-	/* A visit of the sessions here counts its answer when it ends. */
+	/* The visit of this worker's sessions counts its own answer when it ends. */
 	unsigned others = control || visits ? 1 : 0;
 	others += control ? 0 : c->workers - 1;
 	atomic_init(&c->waiting, others);

@@ -162,7 +162,7 @@ static void probe_print(const struct histogram *latency, const struct replies *r
 	fflush(stdout);
 }
 
-/* A byte on stdin asks for the figures since the last one. */
+/* A byte on stdin requests the figures since the last request. */
 int probe_run(const struct options *o) {
 	struct histogram *latency = calloc(1, sizeof(*latency));
 	struct replies replies = {.memcached = o->memcached};

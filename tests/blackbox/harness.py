@@ -23,7 +23,7 @@ PATIENCE = float(os.environ.get("ATOMDB_TEST_PATIENCE", "1"))
 SANITIZER = re.compile(rb"(AddressSanitizer|ThreadSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:)")
 
 
-# The least limit of a wait, in seconds: a test runs on machines that are slow or stop for a while.
+# The minimum timeout of a wait, in seconds: some machines are slow, or stop for a while.
 LEAST_WAIT = 30
 
 
@@ -61,7 +61,7 @@ _latest_ports = collections.deque(maxlen=20)
 
 
 def free_port():
-    """Returns a port of this process that is free now, and none of the latest ones: their servers may be about to start."""
+    """Returns a free port of this process. Avoids the latest ones: their servers may be about to start."""
     for _ in range(1000):
         port = random.randint(*port_range())
         if port in _latest_ports:
@@ -305,7 +305,7 @@ class Server:
 
     @contextlib.contextmanager
     def stopped(self):
-        """Stops all threads of the process, and lets them go on at the end. kill() returns before they have stopped."""
+        """Stops all threads of the process, waits until they have stopped, and continues them at the end."""
         self.process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, self.pid, os.WSTOPPED)
         try:

@@ -1,12 +1,12 @@
-"""One command with very many receivers of messages does not hold its worker for long: the work between two check points is counted.
+"""A command with very many receivers of messages does not hold its worker for long.
 
-The tenant has an audience of one kind: subscribers of keyspace events, clients that track keys or prefixes, monitors. The
-count (tests/hooks/count_work.c) does not depend on the speed and the load of the machine."""
+The tenant has an audience of one kind: subscribers of keyspace events, clients that track keys or prefixes, monitors.
+The tests count the work between two check points (tests/hooks/count_work.c). The count does not depend on the speed and
+the load of the machine."""
 
 import contextlib
 
 import pytest
-
 
 from harness import encode, wait_for
 
@@ -30,13 +30,13 @@ class Meter:
         self.client = server.client("neighbour")
 
     def read(self):
-        """Returns the units since the last call, and the two code addresses, if they are too many; else nothing."""
+        """Returns the units since the last call and the two code addresses if the units are too many; else nothing."""
         longest = self.client.cmd("DEBUG", "LONGEST-WORK")
         return longest if longest[0] > MOST else []
 
 
 def subscribe(server, stack):
-    """20 clients with 500 patterns each, which match all events. Returns the clients."""
+    """Returns 20 clients with 500 patterns each. The patterns match all events."""
     patterns = [b"[_%d]*" % i for i in range(500)]
     clients = [stack.enter_context(server.client("tenant")) for _ in range(20)]
     assert clients[0].cmd("CONFIG", "SET", "notify-keyspace-events", "EAmn") == "OK"
@@ -47,7 +47,7 @@ def subscribe(server, stack):
 
 
 def crowd(server, stack, *commands, count=2000):
-    """Many clients that have sent the same commands."""
+    """Returns many clients that have sent the same commands."""
     clients = [stack.enter_context(server.client("tenant")) for _ in range(count)]
     for client in clients:
         client.send(b"".join(encode(*command) for command in commands))
@@ -85,7 +85,7 @@ def test_a_write_with_many_subscribers_of_events_is_in_pieces(atomdb):
 
 
 @pytest.mark.hooks
-def test_keys_that_expire_are_told_in_pieces(atomdb):
+def test_events_of_expired_keys_are_sent_in_pieces(atomdb):
     server = atomdb.start(CONFIG)
     meter = Meter(server)
     with contextlib.ExitStack() as stack:

@@ -97,8 +97,8 @@ def begin_storm(server, kind, client):
 
 
 @pytest.mark.parametrize("kind", ["expiry", "FLUSHALL"])
-def test_what_the_worker_does_later_for_a_tenant_is_its_time(atomdb, kind):
-    """The time to free 100,000 keys is the tenant's whose keys they were, though it sends no command meanwhile."""
+def test_background_work_for_a_tenant_is_its_time(atomdb, kind):
+    """AtomDB charges the tenant for the time to free its 100,000 keys, though it sends no command meanwhile."""
     atomdb.start(CONFIG)
     with atomdb.client("b") as busy:
         busy.cmd("PING")
@@ -110,8 +110,8 @@ def test_what_the_worker_does_later_for_a_tenant_is_its_time(atomdb, kind):
 
 
 @pytest.mark.parametrize("kind", ["FLUSHALL", "eviction"])
-def test_what_the_worker_does_for_a_tenant_counts_towards_its_limit(atomdb, tmp_path, kind):
-    """The tenant sends hardly a command. Freeing 50,000 keys takes it far above a hundredth of a CPU."""
+def test_background_work_for_a_tenant_counts_towards_its_limit(atomdb, tmp_path, kind):
+    """The tenant sends few commands. The work to free 50,000 keys exceeds a hundredth of a CPU by far."""
     (tmp_path / "admin").write_text("root")
     atomdb.start(CONFIG + f'admin: {{ secret_file = "{tmp_path}/admin"; }};')
     with atomdb.client("b") as busy, atomdb.client("root") as operator:
@@ -142,7 +142,7 @@ def test_what_the_worker_does_for_a_tenant_counts_towards_its_limit(atomdb, tmp_
 
 
 def test_a_tenant_over_its_limit_does_not_keep_the_worker_busy(atomdb, tmp_path):
-    """Its commands wait for a timer, and not in a loop that uses a whole CPU."""
+    """Its commands wait for a timer. The worker does not spin meanwhile."""
     (tmp_path / "admin").write_text("root")
     atomdb.start(CONFIG + f'admin: {{ secret_file = "{tmp_path}/admin"; }};')
     with atomdb.client("b") as busy, atomdb.client("root") as operator:

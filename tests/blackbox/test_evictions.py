@@ -1,4 +1,4 @@
-"""A write that evicts very many keys does so in slices: counted by the work between two check points."""
+"""A write that evicts very many keys has check points between the evictions. The tests count the work between two."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from harness import Error, info, wait_for
 from test_stalls import MOST, Meter
 
 MB = 1 << 20
-# The memory is full with small keys: each of these writes has to evict some ten thousand of them, of its tenant or of a
+# The memory is full of small keys. Each of these writes has to evict thousands of them, of its own tenant or of a
 # larger one.
 FULL = """
 workers = 1;

@@ -17,8 +17,8 @@ def client(atomdb):
 
 
 def fill_before_due(client, count, value, allowances_ms=(4000, 12000, 30000)):
-    """Sets keys with the same deadline, and resets the counters before. Returns the deadline in ms: a fourth of the
-    time until then is left after the last SET."""
+    """Removes all keys, resets the counters, and sets keys with the same deadline. Returns the deadline in ms. At least
+    a fourth of the allowance is left after the last SET."""
     for allowance_ms in allowances_ms:
         client.many([("FLUSHALL",), ("CONFIG", "RESETSTAT")])
         due = int(time.time() * 1000) + allowance_ms

@@ -1,6 +1,6 @@
-"""Commands of the operator that visit all clients hold no worker for long, while clients come and go.
+"""Commands of the operator that visit all clients hold no worker for long. Clients come and go meanwhile.
 
-The work between two check points is counted (tests/hooks/count_work.c) if the daemon is built with ATOMDB_COUNT_WORK."""
+A daemon that is built with ATOMDB_COUNT_WORK counts the work between two check points (tests/hooks/count_work.c)."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""Long commands on fibers: other tenants go on meanwhile, and nobody sees a command by half, not even after a crash."""
+"""Long commands on fibers: other tenants do not wait, and no client sees half a command, not even after a crash."""
 
 import os
 import socket
@@ -35,7 +35,7 @@ LCS = ("LCS", "x", "y", "LEN")
 
 
 def how_many(client, seconds):
-    """Returns how many LCS take at least so long. The quickest of some counts: the machine may be busy during others."""
+    """Returns how many LCS take at least so long, by the quickest of three: the machine may be busy during others."""
     quickest = float("inf")
     for _ in range(3):
         begin = time.monotonic()
@@ -45,7 +45,7 @@ def how_many(client, seconds):
 
 
 def long_transaction(size, repeat):
-    """INCR before and behind LCS, some times."""
+    """Returns commands: INCR, some LCS, and INCR again."""
     return [("INCR", "n"), ("SET", "first", "1")] + [LCS] * repeat + [("APPEND", "log", "x"), ("INCR", "n")]
 
 
@@ -163,8 +163,8 @@ def test_a_transaction_whose_client_is_gone_comes_to_its_end(atomdb):
 
 
 def test_a_reader_whose_client_is_gone_ends_long_before_its_time(atomdb, admin):
-    """Searches of minutes end at their next check point if the connection is reset. (A client that calls close() and one
-    that waits for its reply behind shutdown() look the same.)"""
+    """Searches that would take minutes end at their next check point if the connection is reset. (A client that calls
+    close() looks like one that waits for its reply after shutdown().)"""
     server = atomdb.start(ONE + f'admin: {{ secret_file = "{admin}"; }};\n')
     with server.client("root-secret") as operator, server.client("busy") as other, server.client("busy") as busy:
         prepare(busy, 8000)
@@ -227,7 +227,7 @@ def test_a_reader_ends_after_busy_limit_if_its_tenant_has_to_give_memory_back(at
             prepare(shop, 8000)
             assert shop.many(("SET", f"k:{i}", "v") for i in range(1000)) == ["OK"] * 1000
             count = how_many(shop, 2.5)
-            # It ends long before.
+            # The transaction ends long before the last of them.
             reads = [LCS] * 8 * count
             send_transaction(shop, *reads)
             assert operator.cmd("TENANT", "SET", "shop", "max_entries", "5") == "OK"
@@ -237,7 +237,7 @@ def test_a_reader_ends_after_busy_limit_if_its_tenant_has_to_give_memory_back(at
             assert same.read() in (5, 1002)
             wait_for(lambda: same.cmd("DBSIZE") == 5, what="the keys to be evicted")
             assert b"errorstat_BUSYKILLED:count=1" in shop.cmd("INFO", "errorstats")
-            # A writer comes to its end.
+            # A writer runs to its end.
             prepare(shop, 8000)
             reads = [LCS] * count
             send_transaction(shop, ("INCR", "n"), *reads)

@@ -21,7 +21,7 @@ def fill(client, count, prefix="key"):
 
 def pings_until_replied(client, greedy, count):
     """Returns how many round trips a quiet client has until `count` replies to a greedy one have arrived, and these
-    replies. They do not depend on the speed of the machine, if the replies take much work."""
+    replies. If the replies take much work, the number does not depend on the speed of the machine."""
     replies = []
     reader = threading.Thread(target=lambda: replies.extend(greedy.read() for _ in range(count)))
     reader.start()

@@ -25,7 +25,7 @@ def connect(server, sent):
 
 
 def answers(server):
-    # Less time than the server gives an idle client.
+    # Less than the timeout of the server for an idle client.
     return server.http("/health", timeout=4).status == 200 and server.http("/metrics", timeout=4).status == 200
 
 

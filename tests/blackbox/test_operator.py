@@ -233,7 +233,7 @@ def test_the_operator_sees_the_slow_log_of_all_tenants(server, operator):
         for client, key in ((shop, "a"), (blog, "b")):
             client.cmd("CONFIG", "SET", "slowlog-log-slower-than", "0")
             client.many([("SET", key, "v")] * 5)
-        # On a slow machine the operator's commands are slow, too.
+        # On a slow machine the operator's own commands are slow.
         operator.cmd("CONFIG", "SET", "slowlog-log-slower-than", "-1")
         entries = operator.cmd("SLOWLOG", "GET", "-1")
         assert {entry[6] for entry in entries if entry[3][0] == b"SET"} == {b"shop", b"blog"}

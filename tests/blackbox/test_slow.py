@@ -160,7 +160,7 @@ def test_slow_commands_are_latency_events(settings, atomdb):
     with atomdb.client("a") as client, atomdb.client("b") as other:
         for start in range(0, 300_000, 10_000):
             client.cmd("MSET", *(word for number in range(start, start + 10_000) for word in (f"key:{number}", "x")))
-        # On a slow machine a short command takes milliseconds, too.
+        # On a slow machine even a short command takes milliseconds.
         assert other.cmd("CONFIG", "SET", "latency-monitor-threshold", "3600000") == "OK"
         client.many([("CONFIG", "SET", "latency-monitor-threshold", "1"), ("KEYS", "*nosuch*"),
                      ("CONFIG", "SET", "latency-monitor-threshold", "0")])

@@ -1,4 +1,4 @@
-"""No command holds its worker for long: the largest calls of every command, with the work between two check points counted.
+"""No command holds its worker for long: counts the work between two check points in the largest calls of every command.
 
 The count (tests/hooks/count_work.c) does not depend on the speed and the load of the machine. So a loop without a check
 point, and a row that lacks CMD_LONG, fail here on any machine."""
@@ -18,9 +18,9 @@ from bench import calls  # noqa: E402
 MB = 1 << 20
 # Units between two points, each about a nanosecond.
 MOST = 500_000
-# So many names take less than 128 KB: a command with more bytes runs on a fiber anyway.
+# So many names take less than 128 KiB: a command of more bytes runs on a fiber anyway.
 SIZES = calls.Sizes(count=9_000, value=4 * MB, text=64 << 10, keys=9_000)
-# Each part takes its share of the rows, so that it ends in time on a slow machine.
+# Each part takes a share of the rows that is small enough for a slow machine.
 PARTS = 12
 CROWD = 200
 
@@ -34,7 +34,8 @@ REFUSED = {
     "latency|graph": "there are no events",
 }
 
-# Rows with repeated arguments that lack CMD_LONG, with what they do with each. More than 128 KiB run on a fiber anyway.
+# Rows with repeated arguments that lack CMD_LONG, and their work for each argument. A command of more than 128 KiB runs
+# on a fiber anyway.
 SHORT_FOR_EACH = {
     "sort": "reads it", "sort_ro": "reads it", "config|set": "finds a name", "acl|deluser": "compares a name",
     "acl|dryrun": "nothing", "acl|setuser": "nothing", "tenant|create": "copies it", "tenant|set": "copies it",
@@ -49,7 +50,7 @@ LONGER = {
     "(operator)": (700_000, "the same, for one long argument"),
     "(heard)": (2_500_000, "MONITOR shows a command in one piece"),
 }
-# The shard's own work in a turn comes before the first task: a table that is resized hashes long names in one piece.
+# The shard's own work in a turn, before the first task: a table that is resized hashes long names in one piece.
 SHARD_WORK = 1_500_000
 
 

@@ -124,7 +124,7 @@ def count_replies(command):
 
 
 def without_order(kind, replies):
-    """Leaves out what depends on the size that the table of keys has: it grows in steps."""
+    """Leaves out cursors and the order of keys: they depend on the size of the table, which grows in steps."""
     if kind == "keys":
         return [sorted(reply) for reply in replies]
     if kind == "scan":
@@ -192,7 +192,7 @@ class Case:
             client.close()
 
     def has_ended(self):
-        """Returns whether the reply is there. A large command that a transaction queues may be suspended, too."""
+        """Returns whether the reply has arrived. A large command that a transaction queues may be suspended itself."""
         for _ in self.commands[:-1]:
             if not self.is_answered():
                 return False
@@ -204,7 +204,7 @@ class Case:
 
 
 def listen(client):
-    """Has a client hear of all changes, and fills a tenant with subscriptions."""
+    """Subscribes a client to all changes, and fills a tenant with subscriptions."""
     assert client.cmd("CONFIG", "SET", "notify-keyspace-events", "AKE") == "OK"
     names = ["__keyevent@*", "channel:*"] + [f"pattern:{i}:{'x' * 20}*" for i in range(70)]
     client.send(b"".join(encode("PSUBSCRIBE", name) for name in names))
@@ -328,7 +328,7 @@ def test_the_next_process_still_sees_changes_of_keys_that_a_suspended_transactio
 
 @pytest.mark.hooks
 def test_a_suspended_transaction_with_invalidations_delays_no_restart(service):
-    """The invalidations of a command that the next process runs again are sent by that process."""
+    """The next process runs the transaction again, and sends its invalidations."""
     service.start(ONE)
     busy, tracker = service.client("busy"), service.client("busy")
     assert isinstance(tracker.cmd("HELLO", 3), dict)

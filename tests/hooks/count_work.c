@@ -25,7 +25,7 @@
 /* realloc(3) moves the pages of a large block by mremap(2). */
 #define REMAPPED 512
 
-/* Returns the bytes of a mapping that have memory. */
+/* Returns the resident bytes of a mapping. */
 static NOT_COUNTED size_t resident(void *at, size_t n) {
 	static _Thread_local unsigned char there[4096];
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE), most = sizeof(there) * page;
@@ -61,7 +61,7 @@ WRAP(int, memcmp, (const void *a, const void *b, size_t n), (a, b, n), n / COPIE
 WRAP(int, crypto_hash_sha256, (unsigned char *out, const unsigned char *in, unsigned long long n), (out, in, n), n * 10)
 WRAP(void *, calloc, (size_t n, size_t size), (n, size), n *size / MAPPED)
 WRAP(void *, realloc, (void *p, size_t size), (p, size), malloc_usable_size(p) / REMAPPED)
-/* Other kinds of advice than MADV_DONTNEED take no time for each page. */
+/* Only MADV_DONTNEED takes time for each page. */
 WRAP(int, madvise, (void *at, size_t n, int advice), (at, n, advice),
      SYSCALL + (advice == MADV_DONTNEED ? n / MAPPED : 0))
 WRAP(int, munmap, (void *at, size_t n), (at, n), SYSCALL + resident(at, n) / MAPPED)

@@ -21,8 +21,8 @@ bool transaction_shed(struct session *s, unsigned units);
 bool transaction_writes(const struct session *s);
 /* Returns whether all queued commands only read keys. */
 bool transaction_only_reads(const struct session *s);
-/* Returns whether EXEC, which is running, may begin again after its changes of keys are taken back: it has run no
- * command that changes a session or the server. */
+/* Returns whether the running EXEC may begin again after its changes of keys are undone: it has run no command that may
+ * change a session or the server. */
 bool transaction_is_repeatable(const struct session *s);
 /* Whether a queued command may take long. */
 bool transaction_is_long(const struct session *s);

@@ -23,7 +23,7 @@ enum keyspace_event_class {
 	NOTIFY_ALL = NOTIFY_GENERIC | NOTIFY_STRING | NOTIFY_LIST | NOTIFY_SET | NOTIFY_HASH | NOTIFY_ZSET |
 		     NOTIFY_EXPIRED | NOTIFY_EVICTED | NOTIFY_STREAM | NOTIFY_MODULE, /* A */
 	NOTIFY_CLASSES = (1 << 14) - 1,
-	NOTIFY_QUEUED = 1 << 14, /* not a class: the tenant has queued changes: see events.h */
+	NOTIFY_QUEUED = 1 << 14, /* not a class: events_send_changes() has messages to send */
 };
 
 /* Maximum length of the letters of all classes, with a NUL. */
@@ -44,7 +44,8 @@ static inline bool keyspace_events_wanted(const struct tenant *t) {
 /* Publishes the event of a change that the store has reported. */
 void keyspace_events_key_changed(struct subscriptions *h, enum change what, unsigned database, struct slice name);
 
-/* The slow path of keyspace_event(): tells the clients of queued changes, which are older, and publishes the event. */
+/* The slow path of keyspace_event(). Sends the messages about queued changes, which are older, and then publishes the
+ * event if the tenant publishes its class. */
 void keyspace_event_publish(struct tenant *t, enum keyspace_event_class class, const char *event, unsigned database,
 			    struct slice name);
 

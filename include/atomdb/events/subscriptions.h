@@ -33,11 +33,11 @@ enum channel_kind {
 };
 #define CHANNEL_KINDS 6
 
-/* How much work the messages about one command of a tenant may make. A tenant with another value than AUDIENCE_SMALL
- * has a reason for attention (session_count_attention()). */
+/* The work that the messages about one command of a tenant may take. Each value other than AUDIENCE_SMALL is a reason
+ * for attention (session_count_attention()). */
 enum audience {
 	AUDIENCE_SMALL,    /* some microseconds */
-	AUDIENCE_PATTERNS, /* keyspace events are matched with patterns, which takes long for a long name */
+	AUDIENCE_PATTERNS, /* keyspace events are matched with patterns: this takes long for a long name */
 	AUDIENCE_LARGE,    /* there are many receivers, or long patterns */
 };
 
@@ -104,9 +104,9 @@ struct subscriptions {
 	uint64_t event_work;         /* steps left for matching the keyspace events of one command with the patterns */
 	uint64_t event_count;        /* id of the current command: the number of the tenant's commands */
 	uint64_t event_ns;           /* time when the current command began */
-	struct change_queue changed; /* changes of which the tenant's clients are not told yet: see events.h */
-	uint64_t collected;          /* changed keys that are collected for prefixes */
-	bool collected_many;         /* they are so many that they are sent before the turn ends */
+	struct change_queue changed; /* changes whose messages are not sent yet: see events.h */
+	uint64_t collected;          /* changed keys collected for prefixes */
+	bool collected_many;         /* they are too many to wait for the end of the turn */
 	struct subscriptions *next;  /* in env->unsent */
 	bool unsent;                 /* linked in env->unsent */
 	bool in_change;              /* the store is in the middle of a change: there are no check points */
@@ -136,7 +136,7 @@ void subscription_remove_all(struct session *s, enum channel_kind kind);
 /* Returns the channel, or NULL. */
 struct channel *subscriptions_find(const struct subscriptions *h, enum channel_kind kind, unsigned database,
 				   struct slice name);
-/* The same, for commands: with check points if the name is long. */
+/* Like subscriptions_find(), with check points if the name is long. */
 struct channel *subscriptions_look_up(const struct subscriptions *h, enum channel_kind kind, unsigned database,
 				      struct slice name);
 
@@ -144,11 +144,11 @@ static inline struct slice channel_name(const struct channel *t) {
 	return (struct slice){t->name, t->length};
 }
 
-/* Sets tenant->clients.audience. Call it after a change of what enum audience depends on. */
+/* Sets tenant->clients.audience. Call it after a change of the subscriptions, trackers, monitors or event classes. */
 void subscriptions_measure_audience(struct subscriptions *h);
-/* Returns whether the messages about the command may take long, so that it is to run on a fiber. */
+/* Returns whether the command must run on a fiber because the messages about it may take long. */
 bool subscriptions_make_long(const struct tenant *t, const struct request *r);
-/* Has the tenant's messages sent at the end of the turn, in the order of the calls. */
+/* Schedules the tenant's messages for the end of the turn, behind those of earlier calls. */
 void subscriptions_send_later(struct subscriptions *h);
 
 /* Adds `change` to the number of reasons for which the store must report changed keys of the tenant. */

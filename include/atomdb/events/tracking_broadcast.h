@@ -7,7 +7,7 @@
 void tracking_broadcast_changed(struct subscriptions *h, struct slice name);
 /* Sends the collected invalidations, with check points. */
 void tracking_send_collected(struct subscriptions *h);
-/* The same if they are so many that they do not wait for the end of the turn. */
+/* Sends the collected invalidations, with check points, if they are too many to wait for the end of the turn. */
 void tracking_send_many(struct subscriptions *h);
-/* Returns whether sending them may take long. */
+/* Returns whether tracking_send_collected() may take long. */
 bool tracking_send_is_long(const struct subscriptions *h);

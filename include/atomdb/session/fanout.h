@@ -32,11 +32,11 @@ struct fanout_answer {
 };
 
 struct fanout_kind {
-	/* Runs on the thread of each worker. May be NULL. */
+	/* Runs once on the thread of each worker. May be NULL. */
 	void (*on_worker)(struct environment *env, struct fanout *c, struct fanout_answer *answer);
-	/* Then runs for each session of each worker, and may close that session. The worker serves its clients in
-	 * between: a session that comes or goes meanwhile may be left out. May be NULL. If both are NULL, the control
-	 * plane answers. */
+	/* Runs after on_worker(), for each session of each worker, and may close that session. The worker serves its
+	 * clients between two calls: a session that begins or ends meanwhile may be left out. May be NULL. If both are
+	 * NULL, the control plane answers. */
 	void (*on_session)(struct environment *env, struct fanout *c, struct fanout_answer *answer, struct session *s);
 	enum control control;
 	/* Writes the session's reply when all workers have answered. */
@@ -51,7 +51,7 @@ struct fanout {
 	unsigned workers; /* number of answers */
 	uint8_t protocol; /* of the session */
 	int64_t number;   /* argument of on_worker() and on_session() */
-	void *data;       /* owned, constant: likewise */
+	void *data;       /* owned, from malloc(), constant: another argument of both */
 	uint32_t argc;
 	const struct slice *argv; /* owned, with their bytes, which are wiped: they may contain secrets */
 
@@ -71,8 +71,8 @@ struct fanout *fanout_of(const struct session *s);
 /* Starts the fanout at the first call. Returns OUTCOME_BLOCKED until all have answered, then writes the reply and
  * returns OUTCOME_DONE. `number` is passed to on_worker(). */
 enum outcome fanout_run(struct session *s, const struct request *r, const struct fanout_kind *kind, int64_t number);
-/* The same with an argument on the heap, which it takes over, instead of those of the command. Call it only if
- * fanout_of() returns NULL. */
+/* Starts a fanout with `data`, a block from malloc() that it takes over, instead of a copy of the command's arguments.
+ * Call it only if fanout_of() returns NULL. For the rest, see fanout_run(). */
 enum outcome fanout_run_with(struct session *s, const struct request *r, const struct fanout_kind *kind, int64_t number,
 			     void *data);
 /* Runs on_worker() on every worker, without a reply. */
@@ -89,7 +89,7 @@ void fanout_done(struct environment *env, struct fanout *c);
 /* Detaches the fanout from a session that ends or leaves its tenant. */
 void fanout_abandon(struct session *s);
 void fanout_free(struct fanout *c);
-/* For on_session(): closes a session, the session that started the fanout after its reply. */
+/* For on_session(): closes a session. The session that started the fanout closes after its reply. */
 void fanout_close(struct environment *env, const struct fanout *c, struct session *s);
 
 /* Returns whether a command of the session applies to all tenants. Inside EXEC, which cannot wait, it applies only to

@@ -30,6 +30,6 @@ struct session_modules {
 	const struct session_module *all;
 	unsigned count;
 	change_watcher key_changed; /* called if a tenant has subscriptions */
-	/* Tells the tenant's clients of the changes that key_changed() has queued. */
+	/* Sends the messages about the changes that key_changed() has queued. */
 	void (*send_changes)(struct subscriptions *h);
 };

@@ -7,8 +7,8 @@
 #include "atomdb/util/slice.h"
 
 #define SECRET_DIGEST 32
-/* The longest secret in bytes: a client that has not authenticated may not send a longer argument. A longer one opens
- * no tenant: its digest would take 10 microseconds for each KiB. */
+/* The maximum length of a secret in bytes. An unauthenticated client may not send a longer argument. A longer secret
+ * opens no tenant: its digest would take 10 microseconds for each KiB. */
 #define SECRET_MAX 16384
 
 struct secret {

@@ -144,8 +144,8 @@ struct undo_scope {
 /* The memory that the running command has made free for its blocks: see src/store/keyspace/room.h. */
 struct room {
 	uint64_t wanted; /* bytes of pages that its blocks need; 0: it makes no room */
-	uint64_t held;   /* of these, bytes that are taken from the shared budget already */
-	uint64_t used;   /* bytes of the arena's blocks when free pages went back last */
+	uint64_t held;   /* of these, bytes that it has taken from the shared budget */
+	uint64_t used;   /* bytes of the arena's blocks when it last gave free pages back */
 	bool reserve;    /* the bytes may come from the reserve of the budget */
 };
 

@@ -22,8 +22,8 @@ int buffer_reserve(struct buffer *b, size_t more, size_t limit);
 /* Appends `n` bytes. Returns 0, or an error as buffer_reserve(). */
 int buffer_append(struct buffer *b, const void *bytes, size_t n, size_t limit);
 
-/* Removes bytes from the beginning of a large buffer without a copy: at most `n`, as heap_drop_front() can. Returns
- * their number. */
+/* Removes at most `n` bytes from the beginning of a large buffer without a copy: as many as heap_drop_front() drops.
+ * Returns their number. */
 size_t buffer_drop_front(struct buffer *b, size_t n);
 /* Removes the first `n` bytes (n <= len). */
 void buffer_consume(struct buffer *b, size_t n);

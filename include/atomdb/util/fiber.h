@@ -112,7 +112,7 @@ static inline bool fiber_check(void) {
 	return f->cancelled;
 }
 
-/* Returns whether fiber_check() would suspend the running fiber, for a loop that has to prepare for that. Counts as a
+/* Returns whether fiber_check() would suspend the running fiber, for a loop that must prepare for it. Counts as a
  * check point. Returns false outside of a fiber. */
 static inline bool fiber_slice_used(void) {
 	const struct fiber *f = fiber_current;

@@ -19,7 +19,7 @@ void *heap_resize(void *block, size_t from, size_t to);
 /* Makes a block of zeros. Returns NULL without memory. */
 void *heap_zeros(size_t size);
 /* Drops bytes from the beginning of a block of `size` bytes: at most `n`, in whole pages, and none if the rest would
- * not be large. Returns their number: the block begins behind them, and is that much shorter. */
+ * not be large. Returns their number. The block then begins behind them, and is shorter by this number. */
 size_t heap_drop_front(void *block, size_t size, size_t n);
 /* Frees a block of `size` bytes. NULL: does nothing. */
 void heap_free(void *block, size_t size);

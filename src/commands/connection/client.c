@@ -193,7 +193,8 @@ static uint64_t *find_id(struct id_set *set, uint64_t id) {
 	return &set->slots[at & set->mask];
 }
 
-/* Makes the set of the arguments from 3 on, which is empty with other filters. Returns NULL if there is no memory. */
+/* Makes the set of the ids in the arguments from index 3 on. With other filters than LIST_IDS it is empty. Returns NULL
+ * if there is no memory. */
 static struct id_set *id_set_new(const struct request *r, enum filter filter, enum client_type type) {
 	size_t slots = 1, work = 0;
 	while (filter == LIST_IDS && slots < (size_t)r->argc * 2)

@@ -106,7 +106,7 @@ static bool matches(struct environment *env, struct session *of, const struct fi
 	       (f->local_address.data == NULL || slice_equal(f->local_address, slice_of(facts.local_address)));
 }
 
-/* Closes the client if the filter matches, and counts it. The number of the fanout is the id of the caller. */
+/* Closes the client if the filter matches, and counts it. `c->number` is the id of the caller. */
 static void kill_session(struct environment *env, struct fanout *c, struct fanout_answer *answer, struct session *of) {
 	const struct filter *f = c->data;
 	if ((f->skip_caller && of->global_id == (uint64_t)c->number) || !matches(env, of, f))
@@ -115,7 +115,7 @@ static void kill_session(struct environment *env, struct fanout *c, struct fanou
 	answer->number++;
 }
 
-/* Copies a text to `*at`, behind the filter. */
+/* Copies a text of the filter to `*at`, and advances `*at`. */
 static void copy_text(struct slice *text, char **at) {
 	if (text->data == NULL)
 		return;

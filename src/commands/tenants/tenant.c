@@ -46,7 +46,7 @@ static bool is_killed(const struct fanout *c, const struct tenant *t) {
 	return t != NULL && !t->clients.removed && slice_equal(c->argv[2], slice_of(tenant_name(t)));
 }
 
-/* Answers -1 if the tenant is not on this worker. */
+/* Answers 0, or -1 if the tenant is not on this worker. */
 static void kill_on_worker(struct environment *env, struct fanout *c, struct fanout_answer *answer) {
 	struct tenant_array tenants;
 	answer->number = -1;
@@ -57,7 +57,7 @@ static void kill_on_worker(struct environment *env, struct fanout *c, struct fan
 	free(tenants.at);
 }
 
-/* Answers the number of closed clients. */
+/* Closes the client if it is one of the tenant, and counts it. */
 static void kill_session(struct environment *env, struct fanout *c, struct fanout_answer *answer, struct session *s) {
 	if (answer->number < 0 || !is_killed(c, s->tenant))
 		return;

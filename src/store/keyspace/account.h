@@ -8,7 +8,7 @@
 void account_entry(struct tenant *t, struct database *d, unsigned db_slot, bool ttl, size_t bytes, bool more);
 /* Counts one more entry with a deadline, or one less if `more` is false. */
 void account_expiring(struct tenant *t, struct database *d, unsigned db_slot, bool more);
-/* An entry that is out of the LRU and of the counts for a moment, as if it were gone. */
+/* An entry that the LRU list and the counts leave out for a moment, as if it were deleted. */
 struct uncounted {
 	struct tenant *tenant;
 	struct database *database;

@@ -211,7 +211,7 @@ static __attribute__((noinline)) int make_in_full(struct tenant *t, struct datab
 	return error;
 }
 
-/* Makes a draft with a large block, beside which the table has room. */
+/* Makes a draft with a large block. The table has room for its entry. */
 static __attribute__((noinline)) int make_large(struct tenant *t, const struct key *key, size_t len, unsigned flags,
 						int64_t deadline, uint64_t bytes, ref keep, struct draft *out) {
 	size_t size = draft_size(key, len, flags, deadline);
@@ -355,7 +355,7 @@ void draft_publish(struct tenant *t, struct database *d, const struct key *key, 
 		if (ttl)
 			wheel_add(a, w, draft->block);
 	}
-	bytes -= arena_block_size(size); /* may wrap: so do sums */
+	bytes -= arena_block_size(size); /* may wrap; the sums below wrap back */
 	d->bytes += bytes;
 	counter_add(&t->counters.bytes, bytes);
 	if (__builtin_expect(had_ttl != ttl, 0))

@@ -17,7 +17,8 @@ struct draft {
  * there is no room for both, when only entries older than `keep` are evicted. Has check points. */
 struct database *draft_database(struct tenant *t, const struct key *key, size_t len, ref keep);
 /* Makes a block for `key` with room for `len` stored bytes, within the quota. Evicts only entries older than `keep`, or
- * older than `old` if `keep` is 0. Returns 0, or ATOMDB_E_OOM and nothing has been evicted. Has check points. */
+ * older than `old` if `keep` is 0. Returns 0 or ATOMDB_E_OOM. Has check points: nothing has been evicted for a refused
+ * draft, unless others took the pages during a suspension. */
 int draft_make(struct tenant *t, struct database *d, const struct key *key, struct entry *old, size_t len,
 	       unsigned flags, int64_t deadline, ref keep, struct draft *out);
 /* Like draft_make(), after room was made, in the table too. */

@@ -9,7 +9,7 @@
 /* The most entries that a plan examines after the first `least` bytes. */
 #define SEARCH_MAX 256
 
-/* Places in a list that are remembered for a suspension, one after each so many entries. */
+/* Places in a list that a plan remembers for a suspension: one for each PLACE_SPREAD entries, the latest PLACES. */
 #define PLACES       16
 #define PLACE_SPREAD 64
 
@@ -97,7 +97,7 @@ static bool is_live(const struct tenant *t, ref block) {
 	       table_find(&s->context, &d->table, hash_bytes(&s->context.seed, name.data, name.len), name) == block;
 }
 
-/* Counts the slabs and the budget again, which other tenants have changed. */
+/* Counts the slabs and the budget again: other tenants have changed them. */
 static void count_again(struct eviction_plan *p) {
 	const struct memory_budget *b = arena_budget_of(p->shard->arena);
 	p->returned = p->large;
@@ -119,8 +119,8 @@ static bool is_enough_now(struct eviction_plan *p) {
 	return is_enough(p);
 }
 
-/* Returns whether the block is an entry of the open tenant, and not its newest, as it would be if it was used just now.
- * The block may have been freed. */
+/* Returns whether the block is an entry of the tenant in this slot, and not its newest: the newest one has just been
+ * used, and marks no place. The block may have been freed. */
 static bool is_entry_of(const struct shard *s, uint32_t slot, ref block) {
 	size_t size;
 	return block != 0 && arena_find_block(s->arena, block, ARENA_ENTRY, &size) && entry_at(s, block)->owner != 0 &&
@@ -274,8 +274,8 @@ bool eviction_plan_after_quota(struct eviction_plan *p, struct tenant *t, ref ke
 	return end(p, is_enough_now(p) || add_others(p));
 }
 
-/* Returns whether the next entry of a part may go. The others of another tenant stay once it is down to the level, or
- * once the writer has its pages. */
+/* Returns whether the next entry of a part may be evicted. After a suspension, the remaining entries of another tenant
+ * stay if it is down to the level, or if the writer has its pages. */
 static bool may_go_on(const struct eviction_plan *p, unsigned part) {
 	const struct tenant *t = p->parts[part].tenant;
 	return !p->suspended || t == p->writer ||

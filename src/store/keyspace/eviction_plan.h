@@ -60,7 +60,7 @@ struct eviction_plan {
 	uint64_t returned;  /* bytes of pages that become free */
 	unsigned searched;  /* entries after the first `least` bytes */
 	bool suspended;     /* the writer was suspended */
-	bool stale;         /* so were the counts of slabs, since they were counted last */
+	bool stale;         /* the writer was suspended since `returned` was counted */
 	bool lost;          /* a suspension has lost the place in a list: the plan may not have found all entries */
 	uint32_t slabs;     /* elements of `freed_of` */
 	uint16_t *freed_of; /* owned: blocks freed of each slab */
@@ -80,9 +80,9 @@ bool eviction_plan_others(struct eviction_plan *p);
 /* Like eviction_plan_others(), after evictions of `least` bytes and `least_entries` entries of the tenant's own, older
  * than `keep`, which its quota requires. */
 bool eviction_plan_after_quota(struct eviction_plan *p, struct tenant *t, ref keep);
-/* Evicts as planned, and gives the pages back to the budget if the allocation needs them: with a writer, the caller
- * does. `keep`: as above. Sets the numbers of entries to those that were evicted. */
+/* Evicts as planned. Without a writer, gives the pages back to the budget if the allocation needs them; with a writer,
+ * the caller does that. `keep`: as above. Sets the numbers of entries to those that were evicted. */
 void eviction_plan_run(struct eviction_plan *p, ref keep);
-/* Returns the largest tenant of the shard above `level` whose entries may be evicted, or NULL. `p`: except for those in
- * this plan, or NULL. */
+/* Returns the largest tenant of the shard above `level` whose entries may be evicted, or NULL. Leaves out the tenants
+ * in the plan `p`, which may be NULL. */
 struct tenant *eviction_plan_above(const struct shard *s, uint64_t level, const struct eviction_plan *p);

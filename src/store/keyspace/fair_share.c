@@ -304,7 +304,7 @@ static struct eviction_plan plan_for(struct tenant *t, const struct fair_share_b
 				      .pages = pages,
 				      .reserve = reserve,
 				      .lacking = lacks,
-				      /* The last slab may hold a part of what is lacking. */
+				      /* The last slab may hold a part of the lacking bytes. */
 				      .unsearched = pages > ARENA_SLAB ? lacks + ARENA_SLAB : 0,
 				      .lacking_later = lacking(s, pages, true)};
 }
@@ -327,7 +327,7 @@ static bool evict_own(struct tenant *t, size_t size, const struct fair_share_blo
 	if (freed < size && quota_evictable(t, keep) < size - freed)
 		return false;
 	room_begin(t, pages_needed(t->shard, b), false);
-	/* An event of an eviction may take more memory than the eviction frees. */
+	/* The event of an eviction may take more memory than the eviction frees. */
 	while ((int64_t)freed < (int64_t)size) {
 		before = counter_get(bytes);
 		if (!evict_oldest(t, keep))
@@ -349,8 +349,8 @@ static bool evict_more(struct tenant *t, ref keep, uint64_t level, bool own) {
 	return evicted != 0;
 }
 
-/* Evicts as planned, and takes the pages. If the writer was suspended meanwhile, others may have taken some: then more
- * entries go, and last the budget's reserve. Returns false if that is not enough. */
+/* Evicts as planned, and takes the pages. If the writer was suspended meanwhile, others may have taken some. Then
+ * evicts more entries, and at last uses the budget's reserve. Returns false if that is not enough. */
 static bool run_plan(struct eviction_plan *p, ref keep, bool own) {
 	struct tenant *t = p->writer;
 	if (t != NULL)

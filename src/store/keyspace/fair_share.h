@@ -50,8 +50,9 @@ struct fair_share_blocks {
  * it. `size` contains the growth of the table. A tenant above its share evicts as many bytes of its own entries, those
  * older than `keep`. If the budget lacks pages for `blocks`, it evicts more of them; for a tenant below its share, the
  * tenants of this shard above theirs do, after the entries that its own quota requires to go. Returns 0, or
- * ATOMDB_E_OOM if the allocations remain impossible, and nothing has been evicted. Has check points; the pages stay the
- * tenant's until room_use(). Call room_end() and fair_share_end() after the allocations. */
+ * ATOMDB_E_OOM if the allocations remain impossible. Nothing has been evicted then, unless others took the pages during
+ * a suspension. Has check points. The tenant keeps the pages until room_use(). Call room_end() and fair_share_end()
+ * after the allocations. */
 int fair_share_make_room(struct tenant *t, size_t size, struct fair_share_blocks *blocks, uint64_t entries, ref keep);
 
 /* Makes room for an allocation of `size` bytes that failed `tries` times. `kind` is the block's enum arena_kind, or

@@ -35,7 +35,7 @@ static void take(struct tenant *t, uint64_t bytes, bool reserve) {
 	(void)arena_keep_reserve(a, kept);
 }
 
-/* Takes what the budget has now of the wanted bytes. */
+/* Takes as many of the wanted bytes as the budget has now. */
 static void take_free(struct tenant *t) {
 	take(t, UINT64_MAX, t->room.reserve);
 }
@@ -46,7 +46,7 @@ void room_begin(struct tenant *t, uint64_t pages, bool reserve) {
 	take_free(t);
 }
 
-/* Suspends the fiber at a check point. Nobody must see an entry that is not counted. */
+/* Suspends the fiber at a check point. Counts the uncounted entry meanwhile: other commands may see it. */
 static void suspend(struct tenant *t) {
 	struct shard *s = t->shard;
 	struct uncounted *u = s->uncounted;
@@ -63,8 +63,8 @@ static void suspend(struct tenant *t) {
 	}
 }
 
-/* Gives some free pages back to the budget, and takes them: the evictions made them free, so that they are no part of
- * the reserve. Returns whether there are more to take. */
+/* Gives some free pages back to the budget, and takes them. They are no part of the reserve, because the evictions made
+ * them free. Returns whether there are more to take. */
 static bool take_some(struct tenant *t) {
 	const counter *resident = &arena_counters(t->shard->arena)->resident;
 	uint64_t before = counter_get(resident);

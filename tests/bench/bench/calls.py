@@ -1,20 +1,21 @@
-"""Generates large calls of every command: many arguments, long texts, costly patterns, large offsets, keys with large values.
+"""Generates large calls of every command: many arguments, long texts, costly patterns, large offsets, large values.
 
-The command table comes from the server (COMMAND INFO and COMMAND DOCS), so new rows are included by themselves. `VALUES`
-has valid values for arguments by their names, `sequences()` has calls that need other commands before them. Each call
-runs alone. Its `WHERE` says where else it runs: in a transaction, in a full tenant, before an audience, as the operator.
-`World` has the tenants and clients for these. tests/blackbox/test_stalls.py and tests/bench/run share this file."""
+The command table comes from the server (COMMAND INFO and COMMAND DOCS), so new rows are included without a change here.
+`VALUES` has valid values for arguments by their names, `sequences()` has calls that need other commands before them.
+`queued()` makes transactions of calls. `Case.where` names the tenant of a call: a usual one, a full one, one with an
+audience, or the operator's. `World` has these tenants and their clients.
+tests/blackbox/test_stalls.py and tests/bench/run share this file."""
 import collections
 import contextlib
 import select
 import threading
 
 LARGE, NUMBER, HLL, MISSING = b"large", b"number", b"hll", b"missing"
-# Secrets of the tenants in which calls run. NEIGHBOUR measures.
+# Secrets of the tenants in which calls run, and of the neighbour that measures them.
 ALONE, FULL, HEARD, OPERATOR, NEIGHBOUR = "alone", "full", "heard", "operator", "neighbour"
 
-# A call: the row, where it runs, a title, the commands of one connection, and whether it has many arguments. So many
-# clients run it at once. Before that, another client runs the commands `before`.
+# A call: the row, the secret of the tenant, a title, the commands of one connection, and whether it has many arguments.
+# `clients` is how many clients run it at once. Before that, another client runs the commands `before`.
 Case = collections.namedtuple("Case", "row where title commands many clients before", defaults=(False, 1, ()))
 
 
@@ -180,7 +181,7 @@ class Maker:
     def many(self, path):
         count, last = self.sizes.count, path[-1]
         forms = [("names", count, lambda at: b"k:%d" % at)]
-        # As many as fit into the bytes from which on any command runs on a fiber.
+        # As many as fit into LARGE of src/net/batch.c: a command of more bytes runs on a fiber anyway.
         forms.append(("short names", 2 * count, lambda at: b"%c" % (at % 256)))
         if self.command.has_key:
             forms += [("large values", 20, lambda at: LARGE), ("equal names", count // 4, lambda at: HLL)]
@@ -208,7 +209,7 @@ class Maker:
 
 
 class Call:
-    """What is special about one call."""
+    """The properties of one call."""
 
     def __init__(self, path=(), many=None, large=None, value=b"", count=1, keys=None, key=LARGE, turn=0, both=False):
         self.path, self.many, self.large, self.value, self.count = path, many, large, value, count
@@ -221,8 +222,8 @@ def transaction(*commands):
 
 
 def sequences(sizes, payload):
-    """Yields the name of a row, a title, and commands of one connection: calls that need other commands before them, and
-    rows without described arguments."""
+    """Yields the name of a row, a title, and the commands of one connection, for calls that need other commands before
+    them, and for rows without described arguments."""
     names = [b"k:%d" % i for i in range(sizes.count)]
     pairs = [word for name in names for word in (name, b"v")]
     patterns = [b"p%d*" % i + STARS * 20 for i in range(sizes.count // 40)]
@@ -325,7 +326,7 @@ def row_calls(row, sizes, payload):
     for case in cases:
         if row.writes and row.has_key and "new names of" in case.title:
             yield case._replace(where=FULL)
-        # A monitor gets all commands, the others get what changes.
+        # A monitor receives all commands, the other clients receive changes only.
         if case.many and (row.writes or case.title.startswith(f"{sizes.count} names of")):
             yield case._replace(where=HEARD)
         if not row.has_key and len(case.commands) == 1 and not kills_all(case.commands[0]):
@@ -380,8 +381,8 @@ tenants: ( {{ name = "{FULL}"; secret = "{FULL}"; max_entries = {sizes.keys}; ma
 
 
 class Audience:
-    """Clients of a tenant that are told what others do: by patterns of keyspace events, by MONITOR, and by prefixes. A
-    thread reads and drops what they get."""
+    """Clients of a tenant that receive messages about others: keyspace events by patterns, lines of MONITOR, and
+    invalidations of prefixes. A thread reads and drops these messages."""
 
     def __init__(self, connect):
         with connect(HEARD) as client:
@@ -435,7 +436,7 @@ class World:
             client.close()
 
     def restore(self, secret, last=None):
-        """Restores what calls have changed. `last`: the row of the next call."""
+        """Restores the data that calls have changed. `last`: the row of the next call, or None at the start."""
         with self.connect(secret) as client:
             if secret == OPERATOR:
                 client.cmd("TENANT", *(("DROP", "shop") if last == "tenant|create" else ("CREATE", "shop", "secret", "shop")))
@@ -447,7 +448,7 @@ class World:
                 client.cmd("DEL", HLL)
                 assert client.cmd("PFADD", HLL, *range(1000)) == 1
             assert client.cmd("SET", NUMBER, 5) == "OK"
-            # A full tenant has evicted some. The large value is to stay.
+            # A full tenant has evicted some keys. GETRANGE makes these the most recently used.
             if client.cmd("DBSIZE") < self.sizes.keys or (secret == FULL and last is not None):
                 pairs = [word for i in range(self.sizes.keys) for word in (b"k:%d" % i, b"v")]
                 assert client.cmd("MSET", *pairs) == "OK"

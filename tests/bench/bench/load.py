@@ -71,7 +71,7 @@ class Held:
         return json.loads(line)
 
     def lap(self):
-        """Returns the figures of a probe since the last call."""
+        """Returns the figures of a running probe since the last call."""
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         return self.first_line()

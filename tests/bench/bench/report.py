@@ -86,7 +86,7 @@ def stolen(before):
 
 
 def table(rows, command, rounds, before):
-    """Returns the table of the rows, and below it the tables that cases make themselves, as rows with lines()."""
+    """Returns the table of the rows. Rows with lines() make tables of their own, which follow."""
     own = [row for row in rows if hasattr(row, "lines")]
     rows = [row for row in rows if row not in own]
     shown = [column for column in COLUMNS if any(column in row.samples for row in rows)]

@@ -81,7 +81,7 @@ class Server:
                 time.sleep(0.05)
 
     def place(self):
-        """Gives the process its CPUs, and the real-time priority `priority` of the options, if allowed."""
+        """Sets the CPUs of the process, and its real-time priority if the options have one and the system allows it."""
         os.sched_setaffinity(0, self.cores)
         if "priority" in self.options:
             with contextlib.suppress(OSError):

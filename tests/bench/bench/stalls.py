@@ -1,15 +1,15 @@
 """Stalls: the longest round trip of a neighbour, another tenant on the same worker, while one command runs.
 
-The calls come from calls.py: for each row of the command table, also one that is new, the largest calls that the generator
-makes for it. A few more calls have the sizes of SPECIAL. Each call has three figures:
+calls.py makes the largest calls for each row of the command table, including new rows. special() adds a few calls with
+larger values. Each call has three figures:
 
   PING   the longest round trip of the neighbour, which sends a request each millisecond
-  floor  the same of the floor server in the same seconds: the machine itself stops. Both servers have the same CPU.
-         They have real-time priority, the floor the higher one, so that other processes do not count.
-  turn   CPU time of the longest turn of the worker (turns.c), which counts no time of other processes
+  floor  the same for the floor server in the same seconds: it shows stops of the machine. Both servers have the same
+         CPU. They have real-time priority, the floor a higher one, so that other processes do not delay them.
+  turn   CPU time of the longest turn of the worker (turns.c), without the time of other processes
 
-A call whose PING is more than TARGET_MS above the floor runs again, up to REPEATS times in all, and the lowest count
-stands. If it stays above, the row is marked."""
+A call whose PING is more than TARGET_MS above the floor runs again, up to REPEATS times in all. The table has the
+lowest count. If that is still too high, it marks the row."""
 import mmap
 import os
 import struct
@@ -27,9 +27,9 @@ TARGET_MS = 5
 REPEATS = 3
 HOUR_MS = 3_600_000
 MB = 1 << 20
-# Seconds that a call gets to end, and the worker to finish what it put off.
+# Maximum seconds of a call, and of the work that the worker has deferred.
 CALL_SECONDS, SETTLE_SECONDS = 60, 5
-# Seconds for all calls of the generator. After that, one call of each row is left, and the table says so.
+# Seconds for the calls of the generator. After that, only the first call of each row runs, and the table says so.
 GENERATED_SECONDS = 270
 
 
@@ -88,12 +88,12 @@ class Table:
         """Returns the table as Markdown."""
         over = [name for name, (count, _, _) in self.samples.items() if count.above > TARGET_MS]
         yield (f"The longest PING of a neighbour on the same worker, in ms, during the worst of the large calls of each "
-               f"command ({sum(self.calls.values()):,} calls). PING and floor may count a stop of the machine in one "
-               f"of them alone: then the turn is short. Floor: the same PING to the floor server in the same "
-               f"seconds. Turn: CPU time of the worker's longest turn. Target: PING ≤ floor + {TARGET_MS}; the lowest "
-               f"of {REPEATS} counts of a call above it. {len(over)} of {len(self.samples)} commands MISSED it"
+               f"command ({sum(self.calls.values()):,} calls). Floor: the same PING to the floor server in the same "
+               f"seconds. A stop of the machine may delay only one of the two; then the turn is short. Turn: CPU time "
+               f"of the worker's longest turn. Target: PING ≤ floor + {TARGET_MS}. A call above it shows the lowest of "
+               f"{REPEATS} counts. {len(over)} of {len(self.samples)} commands MISSED it"
                f"{': ' + ', '.join(over) if over else ''}."
-               + (f" {self.skipped:,} calls did not run, for lack of time." if self.skipped else ""))
+               + (f" {self.skipped:,} calls did not run: the time was over." if self.skipped else ""))
         yield ""
         yield "| command | calls | the worst of them | PING | floor | turn | |"
         yield "|---|---:|---|---:|---:|---:|---|"
@@ -116,7 +116,7 @@ PLACES = {calls.FULL: "in a full tenant", calls.HEARD: "before an audience", cal
 
 
 def special(world, size, count, text):
-    """Yields calls with few but larger values than those of the generator, and calls of many clients. The first calls
+    """Yields calls with fewer and larger values than those of the generator, and calls of many clients. The first calls
     make the keys."""
     big, mib = b"big", f"{size // MB} MB"
     lcs = [b"LCS", b"x", b"y", b"LEN"]
@@ -199,7 +199,7 @@ class Measure:
             client.close()
 
     def lowest(self, one):
-        """Returns the count that stands, and the number of runs."""
+        """Returns the lowest count, and the number of runs."""
         count = self.once(one)
         for runs in range(1, REPEATS):
             if count.above <= TARGET_MS:

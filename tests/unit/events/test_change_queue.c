@@ -28,7 +28,7 @@ static void test_changes_are_taken_in_their_order(void **state) {
 	close_world(w, a);
 }
 
-static void test_the_tenant_pays_for_a_queue(void **state) {
+static void test_a_queue_is_charged_to_its_tenant(void **state) {
 	const struct tenant_limits limits = {.max_memory = 1000000, .client_memory = 40000};
 	static const char name[1000];
 	struct client *a;
@@ -51,7 +51,7 @@ static void test_the_tenant_pays_for_a_queue(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_changes_are_taken_in_their_order),
-		cmocka_unit_test(test_the_tenant_pays_for_a_queue),
+		cmocka_unit_test(test_a_queue_is_charged_to_its_tenant),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

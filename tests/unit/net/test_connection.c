@@ -11,7 +11,7 @@ static struct server *start_with(struct settings settings) {
 
 /* The commands behind AUTH are in the same packet. They move with the connection, and every tenant finds its data again
  * from another connection. */
-static void hands_over_what_is_behind_auth(void **state) {
+static void hands_over_the_input_behind_auth(void **state) {
 	struct server *s = start_with(server_settings());
 	int fds[32];
 	char text[256], reply[128];
@@ -225,7 +225,7 @@ static void clients_that_are_still_leaving_are_gone_at_the_end_of_the_process(vo
 	turned_free(s);
 }
 
-/* Sends a transaction with `count` commands, and runs turns until it is suspended in its middle. */
+/* Sends a transaction of `count` commands, and runs turns until it is suspended. */
 static void suspend_transaction(struct turned_client c, const char *command, unsigned count) {
 	char text[4096] = "MULTI\r\n", drop[4096];
 	for (unsigned i = 0; i < count; i++)
@@ -238,7 +238,7 @@ static void suspend_transaction(struct turned_client c, const char *command, uns
 	assert_non_null(c.connection->session.tenant->clients.task);
 }
 
-/* With many arguments CLIENT KILL runs on a fiber, too. */
+/* CLIENT KILL with many arguments runs on a fiber itself. */
 static void the_operator_kills_a_client_whose_command_is_suspended(void **state) {
 	struct turned *s = turned_new();
 	char text[4096] = "CLIENT KILL SKIPME yes";
@@ -263,7 +263,7 @@ static void the_operator_kills_a_client_whose_command_is_suspended(void **state)
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hands_over_what_is_behind_auth),
+		cmocka_unit_test(hands_over_the_input_behind_auth),
 		cmocka_unit_test(bounds_what_unauthenticated_clients_hold),
 		cmocka_unit_test(answers_half_closed_connections),
 		cmocka_unit_test(a_client_with_many_subscriptions_leaves_in_parts),

@@ -62,7 +62,7 @@ static void an_idle_tenant_saves_one_burst(void **state) {
 	assert_true(t.clients.cpu_wait_ms > 0);
 }
 
-/* A busy worker would not wait for events, and use a whole CPU. */
+/* A busy worker would use a whole CPU: it does not wait for events. */
 static void the_worker_sleeps_while_a_tenant_waits(void **state) {
 	struct turned *s = turned_new();
 	(void)state;
@@ -76,7 +76,7 @@ static void the_worker_sleeps_while_a_tenant_waits(void **state) {
 	turned_turns(s, 3);
 	assert_false(s->worker->busy);
 	assert_int_equal(s->worker->resume_ms, t->clients.cpu_wait_ms);
-	/* The timer goes off in time for the end of the wait. */
+	/* The timer expires not later than the wait ends. */
 	assert_true(s->worker->armed_ms <= s->worker->real_ms + (t->clients.cpu_wait_ms - s->worker->env.steady_ms));
 	/* The wait is over. */
 	t->clients.cpu_wait_ms = limited.connection->session.wait_ms = s->worker->resume_ms = 1;

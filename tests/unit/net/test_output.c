@@ -55,7 +55,7 @@ static void closes_beyond_the_output_limit(void **state) {
 }
 
 /* An unauthenticated client that never reads is not served beyond the kernel's buffers, and holds little memory. */
-static void stops_reading_who_does_not_read(void **state) {
+static void a_client_that_does_not_read_its_replies_is_not_read_from(void **state) {
 	struct server *s = start_with(server_settings());
 	char input[14000];
 	(void)state;
@@ -82,8 +82,8 @@ static void stops_reading_who_does_not_read(void **state) {
 	server_free(s);
 }
 
-/* A command is suspended while earlier replies of its client are unsent. They are sent, and the socket is watched for
- * room no longer than that. */
+/* A command is suspended while earlier replies of its client are unsent. The worker sends them, and then watches the
+ * socket for room no longer. */
 static void replies_are_sent_while_a_later_command_is_suspended(void **state) {
 	enum { REPLIES = 100, SIZE = 4000 };
 	struct turned *s = turned_new();
@@ -124,7 +124,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(waits_for_a_slow_reader),
 		cmocka_unit_test(closes_beyond_the_output_limit),
-		cmocka_unit_test(stops_reading_who_does_not_read),
+		cmocka_unit_test(a_client_that_does_not_read_its_replies_is_not_read_from),
 		cmocka_unit_test(replies_are_sent_while_a_later_command_is_suspended),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,7 +173,7 @@ static void clients_that_leave_before_they_are_sent_to_disturb_nothing(void **st
 	turned_free(s);
 }
 
-/* Fills a client's socket with messages until the worker has to hold some of them. */
+/* Fills a client's socket with messages until the worker cannot send some of them. */
 static void fill_socket(struct turned_client ear, struct turned_client publisher) {
 	char command[4200], message[4001];
 	memset(message, 'm', sizeof(message) - 1);
@@ -189,7 +189,7 @@ static void fill_socket(struct turned_client ear, struct turned_client publisher
 	assert_true(ear.connection->interest & EPOLLOUT);
 }
 
-/* Reads all that has come. Returns the number of bytes. */
+/* Reads all bytes that have arrived. Returns their number. */
 static size_t read_all(int fd) {
 	static char got[1 << 20];
 	size_t all = 0;
@@ -198,8 +198,8 @@ static size_t read_all(int fd) {
 	return all;
 }
 
-/* The messages of a suspended command are held, and so is what is in front of them. A socket that is watched for room
- * would wake the worker in each turn. */
+/* The worker holds the messages of a suspended command, and the output in front of them. If it watched the socket for
+ * room, it would wake up in each turn. */
 static void a_client_with_held_messages_is_not_watched_for_room(void **state) {
 	struct turned *s = turned_new();
 	struct turned_client ear[1];
@@ -229,7 +229,7 @@ static void a_client_with_held_messages_is_not_watched_for_room(void **state) {
 	turned_free(s);
 }
 
-/* Large output is sent early, but no message leaves before its command has ended. */
+/* The worker sends large output early, but no message before its command has ended. */
 static void large_messages_of_a_suspended_command_are_held(void **state) {
 	enum { MESSAGES = 20, SIZE = 30000 };
 	struct turned *s = turned_new();

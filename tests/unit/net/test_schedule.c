@@ -1,4 +1,4 @@
-/* Commands on fibers, turn by turn: what is suspended disturbs nobody, and nobody disturbs it. */
+/* Commands on fibers, turn by turn: a suspended command disturbs no other one, and none disturbs it. */
 #include "net/sweep.h"
 #include "turned.h"
 
@@ -63,7 +63,7 @@ static void other_commands_of_the_tenant_wait_in_their_order(void **state) {
 	turned_free(s);
 }
 
-static void what_a_pipeline_has_behind_the_command_runs_behind_waiting_clients(void **state) {
+static void the_rest_of_a_pipeline_runs_behind_waiting_clients(void **state) {
 	struct turned *s = turned_new();
 	(void)state;
 	struct turned_client busy = turned_auth(s, "busy"), other = turned_auth(s, "busy");
@@ -346,7 +346,7 @@ static void commands_of_several_tenants_take_turns_and_a_new_one_comes_last(void
 	turned_free(s);
 }
 
-/* Else the first slices of many new commands would add up before a suspended one goes on. */
+/* Otherwise a suspended command would wait for the first slices of many new ones. */
 static void a_new_command_gets_no_slice_ahead_of_a_suspended_one(void **state) {
 	struct turned *s = turned_new();
 	(void)state;
@@ -530,8 +530,8 @@ static void an_abandoned_transaction_begins_in_its_database_again(void **state) 
 	turned_free(s);
 }
 
-/* Suspends a transaction behind `command`, which is in its middle, or in front of it. Stops the worker. Returns whether
- * the transaction is abandoned. */
+/* Suspends a transaction after `command` has run, or before it runs if `behind` is false. Stops the worker. Returns
+ * whether it abandons the transaction. */
 static bool stop_beside(const char *command, bool behind, const char *reply) {
 	struct turned *s = turned_new();
 	struct turned_client busy = turned_auth(s, "busy");
@@ -841,7 +841,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_suspended_command_lets_other_tenants_go_on),
 		cmocka_unit_test(other_commands_of_the_tenant_wait_in_their_order),
-		cmocka_unit_test(what_a_pipeline_has_behind_the_command_runs_behind_waiting_clients),
+		cmocka_unit_test(the_rest_of_a_pipeline_runs_behind_waiting_clients),
 		cmocka_unit_test(auth_into_a_busy_tenant_waits_with_all_that_follows),
 		cmocka_unit_test(clients_that_wait_for_a_command_do_not_time_out),
 		cmocka_unit_test(commands_without_auth_wait_too),

@@ -111,7 +111,7 @@ static void a_large_reply_is_not_copied_to_the_worker(void **state) {
 	turned_free(s);
 }
 
-/* Makes a string of `size` bytes, which begins with `begin`. */
+/* Makes a string of `size` bytes that begins with `begin`. */
 static void make_large(struct turned_client c, unsigned size, const char *begin) {
 	char text[128];
 	snprintf(text, sizeof(text), "SETRANGE a %u x\r\nSETRANGE a 0 %s\r\n", size - 1, begin);
@@ -135,7 +135,7 @@ static void expect_large(struct turned_client c, unsigned size, const char *begi
 	assert_int_equal(all, size + strlen(expected) - strlen(begin) + 2);
 }
 
-/* The value is pinned until it is sent. Other commands run between the end of the command and that. */
+/* The value is pinned until it is sent. Other commands run between the end of its command and the last byte. */
 static void a_task_has_a_pinned_value_of_its_own(void **state) {
 	enum { LARGE = 1200000, OTHER = 1100000 };
 	struct turned *s = turned_new();

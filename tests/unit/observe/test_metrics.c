@@ -368,7 +368,7 @@ static void test_a_thousand_tenants(void **state) {
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
 	double ms = (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) / 1e6;
 	print_message("a page of 1000 tenants, %zu bytes: %.2f ms\n", strlen(page), ms);
-	/* The target is 10 ms. A sanitizer and some machines are slower: this finds work that is quadratic. */
+	/* The target is 10 ms. Sanitizers and some machines are slower: this limit detects quadratic work only. */
 	assert_true(ms < 500);
 	free(page);
 	metrics_free(m);

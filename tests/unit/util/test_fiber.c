@@ -236,7 +236,7 @@ static void an_overflow_of_the_stack_hits_the_guard_page(void **state) {
 	assert_int_not_equal(fate_of(run_overflow), 0);
 }
 
-/* Of the byte that is written, from the lower end of the stack on. */
+/* Of the written byte, from the lower end of the stack. */
 static long offset;
 
 static void write_byte(void *fiber) {
@@ -314,7 +314,7 @@ static void run_pieces(void *context) {
 	fiber_move_up(moved, BYTES, UP);
 }
 
-/* A large reply is moved up for the header of its array. */
+/* A reply of many elements moves up for the header of its array. */
 static void large_blocks_are_filled_copied_and_moved_in_slices(void **state) {
 	(void)state;
 	moved = malloc(BYTES + UP);

@@ -1,5 +1,5 @@
-/* Writes that evict for a large block on a fiber, which is suspended at each check point. Neighbours write meanwhile.
- */
+/* Writes that evict for a large block. They run on a fiber that is suspended at each check point: neighbours write
+ * then. */
 #include <string.h>
 
 #include "atomdb/store/relocate.h"
@@ -56,7 +56,7 @@ static void fill(struct tenant *t, unsigned count) {
 		assert_int_equal(put_number(t, i, SMALL), 0);
 }
 
-/* From here on the budget has as few bytes left. */
+/* Sets the limit of the budget so that `left` bytes are free. */
 static void fill_budget(uint64_t left) {
 	(void)arena_trim(shard->arena, SIZE_MAX, true);
 	atomic_store(&budget.limit, atomic_load(&budget.used) + left);
@@ -86,7 +86,8 @@ static void rename_large(void *context) {
 	w->error = keyspace_move(&writer, &from, keyspace_find(&writer, &from, LOOKUP_WRITE), &to, NULL);
 }
 
-/* Runs it to its end, and calls `meanwhile` with the number of each suspension. Returns how many there were. */
+/* Runs the command to its end, and calls `meanwhile` with the number of each suspension. Returns the number of
+ * suspensions. */
 static unsigned run(void (*command)(void *context), struct write *w, void (*meanwhile)(unsigned turn)) {
 	struct fiber_pool pool;
 	unsigned suspensions = 0;
@@ -119,7 +120,7 @@ static void test_each_eviction_of_a_tenant_above_its_share_has_a_check_point(voi
 	unsigned suspensions = run(set, &w, nothing);
 	assert_int_equal(w.error, 0);
 	assert_true(evictions(&writer) > 3000);
-	/* The plan has as many. */
+	/* Each entry has a check point in the plan, and one at its eviction. */
 	assert_true(suspensions > 2 * evictions(&writer));
 	assert_true(atomic_load(&budget.used) <= atomic_load(&budget.limit));
 	end();
@@ -183,7 +184,7 @@ static void test_nothing_is_evicted_for_a_write_that_is_refused(void **state) {
 	end();
 }
 
-/* After each 500 suspensions, the neighbour uses two entries at the place of the plan, and removes one. */
+/* Every 500 suspensions, the neighbour uses two entries at the place of the plan, and removes one. */
 static void use_planned(unsigned turn) {
 	for (unsigned i = turn; turn % 500 == 0 && i < turn + 3; i++) {
 		char name[16];
@@ -234,7 +235,7 @@ static void test_a_tenant_that_gives_way_may_be_closed(void **state) {
 		fill_budget(0);
 		(void)run(set, &w, close_neighbour);
 		assert_int_equal(w.error, 0);
-		/* It has less than its share then. */
+		/* The tenant has less than its share after it is open again. */
 		assert_true(!reopened || counter_get(&neighbour.counters.keys) == 3);
 		end();
 	}
@@ -246,7 +247,7 @@ static void look_at_counts(unsigned turn) {
 	assert_null(shard->uncounted);
 	assert_true(store_has(&writer, 0, "large"));
 	assert_int_equal(counter_get(&writer.counters.keys) + evictions(&writer), keys_before);
-	/* Another command of this kind. */
+	/* Another tenant moves a value meanwhile. */
 	if (turn % 100 != 0)
 		return;
 	struct key from = store_key(&neighbour, 0, turn % 200 == 0 ? "a" : "b"),
