@@ -28,6 +28,8 @@
 #define TRIES_MAX 16
 /* The most plans of a write that was suspended while it made them. */
 #define PLANS_MAX 8
+/* A suspended write may bring other tenants below the level by this part of it. */
+#define BELOW_LEVEL 8
 /* Entries that are evicted before the budget is asked again. */
 #define EVICTED_AT_ONCE 64
 /* Bytes of dropped entries that an attempt frees in addition to the size of the allocation. */
@@ -338,9 +340,10 @@ static bool evict_own(struct tenant *t, size_t size, const struct fair_share_blo
 	return true;
 }
 
-/* Evicts some more entries of the tenant, or of the largest tenant above the level. Returns false if there is none. */
+/* Evicts some more entries of the tenant, or of the largest tenant above the level. Returns false if there is none. The
+ * other tenant may end a little below the level: otherwise the evictions so far were in vain. */
 static bool evict_more(struct tenant *t, ref keep, uint64_t level, bool own) {
-	struct tenant *from = own ? t : eviction_plan_above(t->shard, level, NULL);
+	struct tenant *from = own ? t : eviction_plan_above(t->shard, level - level / BELOW_LEVEL, NULL);
 	unsigned evicted = 0;
 	while (from != NULL && evicted < EVICTED_AT_ONCE && evict_oldest(from, own ? keep : 0))
 		evicted++;
