@@ -46,8 +46,7 @@ LONGER = {
     "new names of key_value": (1_500_000, "a full tenant evicts in one piece"),
     "short names of key_value": (1_500_000, "a full tenant evicts in one piece"),
     "client|list": (80_000_000, "the operator's list asks for each client whether an argument names it"),
-    "option_value": (1_500_000, "the arguments of an operator's command wait as one piece for the control plane"),
-    "(operator)": (700_000, "the same, for one long argument"),
+    "(operator)": (1_500_000, "the arguments of an operator's command wait as one piece for the control plane"),
     "(heard)": (2_500_000, "MONITOR shows a command in one piece"),
 }
 # The shard's own work in a turn, before the first task: a table that is resized hashes long names in one piece.
