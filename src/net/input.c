@@ -82,7 +82,9 @@ static bool is_unfinished(const struct connection *c, const struct batch *b, enu
 
 /* Makes the bytes that did not run pending. Returns 0 or -ENOMEM. */
 static int keep_rest(struct connection *c, const struct batch *b, enum verdict verdict) {
-	return pending_keep(c, b->data + b->done, b->len - b->done, is_unfinished(c, b, verdict));
+	/* A batch without input has no data. */
+	char *rest = b->done == 0 ? b->data : b->data + b->done;
+	return pending_keep(c, rest, b->len - b->done, is_unfinished(c, b, verdict));
 }
 
 /* Has the commands wait until the suspended command of the tenant that they are for has ended. */
