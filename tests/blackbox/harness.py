@@ -60,10 +60,12 @@ def port_range():
 _latest_ports = collections.deque(maxlen=20)
 
 
-def free_port():
-    """Returns a free port of this process. Avoids the latest ones: their servers may be about to start."""
+def free_port(followers=0):
+    """Returns a free port of this process, with so many more of its ports behind it. Avoids the latest ones: their
+    servers may be about to start."""
+    first, last = port_range()
     for _ in range(1000):
-        port = random.randint(*port_range())
+        port = random.randint(first, last - followers)
         if port in _latest_ports:
             continue
         with socket.socket() as probe:

@@ -17,9 +17,9 @@ from bench.report import HEADLINES, Row, headlines, into_file, table  # noqa: E4
 
 def bench(binary, tmp_path, *arguments):
     """Returns the output of tests/bench/run, and its samples by case."""
-    path = tmp_path / "samples.json"
+    path, port = tmp_path / "samples.json", harness.free_port(followers=20)
     done = subprocess.run([os.path.join(BENCH, "run"), "--no-build", "--build", os.path.dirname(binary), "--atomdb",
-                           binary, "--quick", "--rounds", "1", "--port", str(harness.free_port()), "--json", str(path),
+                           binary, "--quick", "--rounds", "1", "--port", str(port), "--json", str(path),
                            *arguments], capture_output=True, text=True, timeout=140 * harness.PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout, {row["what"]: row for row in json.loads(path.read_text())["rows"]}
