@@ -104,14 +104,13 @@ static char *put(char *p, const char *text) {
 	return p + n;
 }
 
-/* Writes bytes as Redis does: in quotes, with unprintable bytes escaped. */
-static char *put_quoted(char *p, struct slice text) {
+/* Writes bytes as Redis does: in quotes, with unprintable bytes escaped. Adds them to `*work`. */
+static char *put_quoted(char *p, struct slice text, size_t *work) {
 	static const char hex[] = "0123456789abcdef", plain[] = "\n\r\t\a\b\"\\", letters[] = "nrtab\"\\";
 	*p++ = ' ';
 	*p++ = '"';
-	size_t work = 0;
 	for (size_t i = 0; i < text.len; i++) {
-		(void)fiber_check_every(&work, 1, CHECK_BYTES);
+		(void)fiber_check_every(work, 1, CHECK_BYTES);
 		unsigned char c = (unsigned char)text.data[i];
 		const char *special = c == '\0' ? NULL : strchr(plain, c);
 		if (special != NULL) {
@@ -136,8 +135,9 @@ static int append_line(struct buffer *b, const struct line *l) {
 	if (error < 0)
 		return error;
 	char *p = put(b->data + b->len, l->head);
+	size_t work = 0;
 	for (uint32_t i = 0; i < l->argc; i++)
-		p = put_quoted(p, shown(l, i));
+		p = put_quoted(p, shown(l, i), &work);
 	p = put(p, l->tail);
 	b->len = (size_t)(p - b->data);
 	return 0;
