@@ -99,13 +99,17 @@ static int count_pairs(struct batch *b) {
 	struct numbered *order = malloc(b->count * sizeof *order);
 	if (order == NULL)
 		return ATOMDB_E_OOM;
-	for (size_t i = 0; i < b->count; i++)
+	for (size_t i = 0; i < b->count; i++) {
 		order[i] = (struct numbered){key_of(b, i).hash, i};
+		(void)fiber_check();
+	}
 	qsort(order, b->count, sizeof *order, compare_numbered);
 	b->entries = b->bytes = 0;
-	for (size_t i = 0; i < b->count; i++)
+	for (size_t i = 0; i < b->count; i++) {
 		if (i + 1 == b->count || order[i + 1].hash != order[i].hash)
 			count_pair(b, order[i].number);
+		(void)fiber_check();
+	}
 	free(order);
 	if ((int64_t)b->bytes < 0)
 		b->bytes = 0;
